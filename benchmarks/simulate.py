@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from gridbot.simulation.shrink import shrink
 from gridbot.simulation.trace import Trace
 
 ENDS = (signal.SIGINT, signal.SIGTERM)
+LONGEST_MINUTES = 60.0 * 24 * 7
 TOLD_EACH = 100
 """Seeds between two lines that say how to go on after an end before the last one."""
 
@@ -31,15 +33,36 @@ TOLD_EACH = 100
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bin/bench simulate", description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=60, help="how many seeds (default 60)")
+    parser.add_argument("--seeds", type=_count, default=60, help="how many seeds (default 60)")
     parser.add_argument("--first", type=int, default=1, help="the first of them (default 1)")
-    parser.add_argument("--minutes", type=float, default=2.0, help="virtual minutes of trouble per seed (default 2)")
+    parser.add_argument("--minutes", type=_minutes, default=2.0, help="virtual minutes of trouble per seed (default 2)")
     parser.add_argument("--dense", action="store_true", help="more faults, wilder prices, two strategies")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: all cores)")
+    parser.add_argument(
+        "--jobs", type=_count, default=len(os.sched_getaffinity(0)), help="processes (default: all cores)"
+    )
     parser.add_argument("--seed", type=int, help="run this one seed and print its plan and trace")
     parser.add_argument("--shrink", action="store_true", help="with --seed: find the smallest plan that still fails")
     parser.add_argument("--without", action="append", default=[], choices=sorted(REVERTS), help="take this fix out")
-    return parser.parse_args(given)
+    options = parser.parse_args(given)
+    if options.shrink and options.seed is None:
+        parser.error("--shrink makes the plan of one seed smaller: expected --seed as well")
+    return options
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes <= LONGEST_MINUTES:
+        raise argparse.ArgumentTypeError(f"expected minutes above 0 and up to {LONGEST_MINUTES:g}, got {text!r}")
+    return minutes
 
 
 def main(given: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.parts.own_supervisor import OwnSupervisor, Status, child_rows
+from benchmarks.parts.own_supervisor import ROOT, OwnSupervisor, Status, child_rows
 from supervisor.control.control_client import ControlClient, ControlError
 
 __all__ = ["Fleet", "FleetError", "configuration", "running"]
@@ -63,10 +63,10 @@ def configuration(accounts: int, scenario: str) -> str:
 
 
 class Fleet(OwnSupervisor):
-    """One supervisor and its children. Times are seconds."""
+    """One supervisor and its children, of the code at `root`. Times are seconds."""
 
-    def __init__(self, home: Path, config: str) -> None:
-        super().__init__(home / "data", home / "fleet.yaml", home / "console")
+    def __init__(self, home: Path, config: str, root: Path = ROOT) -> None:
+        super().__init__(home / "data", home / "fleet.yaml", home / "console", root)
         self.config.write_text(config, encoding="utf-8")
 
     def status(self) -> Status | None:

@@ -15,9 +15,13 @@ Status = dict[str, Any]
 
 
 class OwnSupervisor:
-    """`supervisor` is its process, `console` the file that has what it prints. Nothing of the user's own is touched."""
+    """`supervisor` is its process, `console` the file that has what it prints. Nothing of the user's own is touched.
 
-    def __init__(self, data_dir: Path, config: Path, console: Path) -> None:
+    `root` is the checkout whose code runs.
+    """
+
+    def __init__(self, data_dir: Path, config: Path, console: Path, root: Path = ROOT) -> None:
+        self.root = root
         self.data_dir = data_dir
         self.config = config
         self.console = console
@@ -54,7 +58,7 @@ class OwnSupervisor:
         """That of this process without its own settings of gridbot; the locks of API keys are beside the data."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
         state_home = str(self.data_dir.parent / "state-home")
-        places = {"PYTHONPATH": str(ROOT), "GRIDBOT_DATA_DIR": str(self.data_dir), "XDG_STATE_HOME": state_home}
+        places = {"PYTHONPATH": str(self.root), "GRIDBOT_DATA_DIR": str(self.data_dir), "XDG_STATE_HOME": state_home}
         return {**own, **places}
 
     @staticmethod

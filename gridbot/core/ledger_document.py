@@ -16,7 +16,7 @@ from gridbot.core.leg_history import Holding, LegHistory
 from gridbot.core.leg_history_text import history_of, text_of
 from gridbot.core.vocabulary import Direction
 
-__all__ = ["document_of", "ledger_of"]
+__all__ = ["VERSION", "document_of", "ledger_of"]
 
 VERSION = 3
 

@@ -147,7 +147,8 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
     def _write_first(self) -> None:
         frames, last_seq, urgent = self._backlog[0]
         segment = self._segment
-        if segment.size and not segment.torn and segment.size + len(frames) > self._segment_bytes:
+        is_full = segment.size and segment.size + len(frames) > self._segment_bytes
+        if is_full and not segment.torn and segment.first <= self._written_seq:  # else there is no other name for it
             segment = self._rotate(self._written_seq + 1)
         rest = segment.append(frames)
         self.bytes_written += len(frames) - len(rest)

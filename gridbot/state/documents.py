@@ -46,12 +46,12 @@ class StateFile:
 
     def load(self) -> dict[str, Any] | None:
         """The document; None when there is none, or when it was damaged and set aside. Raises OSError."""
-        raw = self._files.read(self._name)
-        if raw is None:
-            return None
         try:
+            raw = self._files.read(self._name)
+            if raw is None:
+                return None
             document = _decode(raw)
-        except ValueError as error:
+        except (ValueError, IsADirectoryError) as error:
             aside = self._files.set_aside(self._name)
             log.warning("%s cannot be read (%s); kept as %s, starting without it", self, error, aside)
             return None

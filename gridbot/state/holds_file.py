@@ -18,9 +18,9 @@ from typing import Any
 from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.state.documents import StopFile, Unreadable
 
-__all__ = ["HoldsFile"]
+__all__ = ["VERSION", "HoldsFile"]
 
-_VERSION = 1
+VERSION = 1
 
 
 class HoldsFile:
@@ -57,11 +57,11 @@ class HoldsFile:
 
     def _save(self) -> None:
         held = {name: holds.to_document() for name, holds in self._holds.items() if holds.held}
-        self._file.save({"version": _VERSION, "strategies": held})
+        self._file.save({"version": VERSION, "strategies": held})
 
 
 def _read(document: dict[str, Any]) -> dict[str, Holds]:
     """Raises KeyError, TypeError, ValueError or AttributeError for anything but a document of `HoldsFile`."""
-    if document["version"] != _VERSION:
-        raise ValueError(f"expected version {_VERSION}, got {document['version']!r}")
+    if document["version"] != VERSION:
+        raise ValueError(f"expected version {VERSION}, got {document['version']!r}")
     return {str(name): Holds.from_document(held).durable() for name, held in document["strategies"].items()}

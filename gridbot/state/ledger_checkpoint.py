@@ -29,11 +29,14 @@ from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, Exe
 from gridbot.records.recorder import Recorder
 from gridbot.records.state_record import StateRecord
 from gridbot.state.documents import StateFile
-from gridbot.state.state_log import StateLog
+from gridbot.state.state_log import StateLog, record_number
 
-__all__ = ["Checkpoint"]
+__all__ = ["VERSION", "Checkpoint"]
 
 log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Of the file around the ledger, which has a version of its own."""
 
 
 class Checkpoint:
@@ -133,7 +136,7 @@ class Checkpoint:
 
     def _document(self, ledger: Ledger) -> dict[str, Any]:
         orders = self.orders.to_rows()
-        return {"version": 1, "seq": self._recorder.last_seq, "ledger": document_of(ledger), "orders": orders}
+        return {"version": VERSION, "seq": self._recorder.last_seq, "ledger": document_of(ledger), "orders": orders}
 
     def _read(self) -> tuple[Ledger | None, int, int, str]:
         """The saved ledger, the record it is of, the one after which the journal is to be read, and what is wrong.
@@ -144,11 +147,13 @@ class Checkpoint:
         if document is None:
             return None, 0, 0, ""
         try:
-            ledger, seq, read_from = ledger_of(document["ledger"]), int(document["seq"]), _read_from(document)
+            ledger, seq = ledger_of(document["ledger"]), record_number(document["seq"])
+            read_from = record_number(_read_from(document))
             self.orders.restore(document.get("orders", ()))
             self._knows_orders = "orders" in document  # an earlier version has none
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
+            self._file.on_disk = None  # it names no record behind which segments may go
             return None, 0, 0, ""
         begins_at = self._recorder.oldest_seq
         if begins_at <= seq + 1:

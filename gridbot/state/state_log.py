@@ -27,7 +27,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -38,11 +38,13 @@ from gridbot.records.record_types import ExecutionRecord, Json, Record
 from gridbot.records.recorder import Recorder
 from gridbot.records.state_record import StateRecord
 
-__all__ = ["Document", "StateLog"]
+__all__ = ["Document", "StateLog", "record_number"]
 
 Document = dict[str, Any]
 
 log = logging.getLogger(__name__)
+
+HIGHEST_SEQ: Final = 1 << 53
 
 
 class StateLog:
@@ -92,7 +94,7 @@ class StateLog:
         for name, logged in list(self._newest.items()):
             saved = self._saved_beside(name, logged)
             seq = 0 if saved is None else saved.get("seq")
-            if saved is None or (type(seq) is int and seq < logged["seq"]):
+            if saved is None or (seq is not None and seq < logged["seq"]):
                 self._in_file[name] = seq or 0
                 if name not in self._doubts:
                     self._waiting.add(name)
@@ -151,7 +153,7 @@ class StateLog:
     def _take(self, name: str, saved: Document) -> None:
         self._newest[name] = saved
         seq = saved.get("seq")
-        if type(seq) is int:
+        if seq is not None:
             self._in_file[name] = seq
             self._recorder.go_on_above(seq)  # the journal may have lost its end
 
@@ -221,13 +223,25 @@ def _decode(raw: bytes) -> Document:
     """
     try:
         document = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"expected a JSON object, got a torn or foreign file ({error})") from None
     if not isinstance(document, dict):
         raise ValueError(f"expected a JSON object, got {type(document).__name__}")
     if document.pop("checksum", None) not in (None, _checksum(document)):
         raise ValueError("expected a checksum that fits the content, got another; the file was damaged or edited")
+    if "seq" in document:
+        record_number(document["seq"])
     return document
+
+
+def record_number(value: object) -> int:
+    """The number of a record, as a file names it. Raise ValueError for anything else.
+
+    All later records get higher numbers, so one that is absurdly high would leave none.
+    """
+    if type(value) is not int or not 0 <= value < HIGHEST_SEQ:
+        raise ValueError(f"expected the number of a record, got {value!r}")
+    return value
 
 
 def _checksum(document: Document) -> str:

@@ -18,11 +18,11 @@ from gridbot.core import ExecutionEvent
 from gridbot.state.state_log import Document, StateLog
 from gridbot.strategies.base import SavedState, StateT, StrategyKind
 
-__all__ = ["GridAnchorStore", "Saved"]
+__all__ = ["FORMAT", "GridAnchorStore", "Saved", "file_name"]
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+FORMAT = 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,80}")
 
 
@@ -52,10 +52,8 @@ class GridAnchorStore(Generic[StateT]):
         self._on_problem = on_problem
 
     def name(self, strat_id: str) -> str:
-        """The file of a strategy; an id that is not a plain file name is hashed."""
-        plain = _PLAIN_NAME.fullmatch(strat_id)
-        name = strat_id if plain else hashlib.sha256(strat_id.encode()).hexdigest()[:32]
-        return f"{self._kind.name}s/{name}.{self._kind.name}.json"
+        """The file of a strategy."""
+        return file_name(self._kind.name, strat_id)
 
     def load(self, strat_id: str) -> Saved[StateT] | None:
         """What was saved, or None if there is nothing or it was set aside. Reads the disk: call it at start."""
@@ -83,7 +81,7 @@ class GridAnchorStore(Generic[StateT]):
 
         `told` are the executions that it knows and that are not recorded yet.
         """
-        body = {"format": _FORMAT, "strat_id": strat_id, self._kind.name: state.to_dict(), "told": sorted(told)}
+        body = {"format": FORMAT, "strat_id": strat_id, self._kind.name: state.to_dict(), "told": sorted(told)}
         self._states.keep(self.name(strat_id), body)
 
     def _set_aside(self, name: str) -> str:
@@ -93,9 +91,16 @@ class GridAnchorStore(Generic[StateT]):
             return f"nothing, as the rename failed ({error})"
 
 
+def file_name(kind: str, strat_id: str) -> str:
+    """The file of a strategy of this kind; an id that is not a plain file name is hashed."""
+    plain = _PLAIN_NAME.fullmatch(strat_id)
+    name = strat_id if plain else hashlib.sha256(strat_id.encode()).hexdigest()[:32]
+    return f"{kind}s/{name}.{kind}.json"
+
+
 def _state_in(body: Document, strat_id: str, kind: str) -> dict[str, Any]:
     """The saved state. Raise ValueError, saying what was expected, for anything but a document of this strategy."""
-    for name, wanted in (("format", _FORMAT), ("strat_id", strat_id)):
+    for name, wanted in (("format", FORMAT), ("strat_id", strat_id)):
         if body.get(name) != wanted:
             raise ValueError(f"expected {name} {wanted!r}, got {body.get(name)!r}")
     state = body.get(kind)

@@ -76,6 +76,7 @@ class Database:
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._uses = 0
         self._left: _State | None = None
+        self._was_changed = False
 
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
@@ -128,6 +129,7 @@ class Database:
         write-ahead log aside and open without it. The engine is kept, because it takes longer to
         start than a flush takes; after an error, when its state is unknown, a new one is started.
         """
+        self._was_changed |= self._is_changed()  # before the file is as we leave it
         con = self._attached()
         try:
             con.execute(f"USE {_NAME}")
@@ -144,7 +146,13 @@ class Database:
             self.close()
 
     def was_changed_by_another(self) -> bool:
-        """True when the file is not as `open` last left it: another program has written to it, or replaced it."""
+        """True once for each time that another program has written to the file between two `open`, or replaced it."""
+        if self._is_changed():
+            self._was_changed, self._left = True, _state(self.path)
+        changed, self._was_changed = self._was_changed, False
+        return changed
+
+    def _is_changed(self) -> bool:
         return self._left is not None and self._left != _state(self.path)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Why DuckDB cannot open a file: another process has it, or it is damaged. Only the text of the error tells."""
+"""Why DuckDB cannot open or read a file: another process has it, or it is damaged. Only the error's text tells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import duckdb
 
 from gridbot.command_line import pasteable
 
-__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage", "rebuild_line"]
+__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage", "is_unreadable", "rebuild_line"]
 
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
 _DAMAGE: Final = ("not a valid DuckDB database", "version number", "orrupt", "checksum", "deserialize")
@@ -38,6 +38,16 @@ def is_log_damage(error: BaseException) -> bool:
 def is_damage(error: BaseException) -> bool:
     """True when the file's content is not what was written."""
     return any(sign in first_line(error) for sign in _DAMAGE)
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """True when a block of the file cannot be had: damaged, not given by the disk, or one that DuckDB stumbles over.
+
+    Not for want of memory or of room on the disk, nor for a statement that does not fit the file.
+    """
+    if isinstance(error, duckdb.InternalException | duckdb.FatalException | duckdb.SerializationException):
+        return True
+    return is_damage(error) or (isinstance(error, duckdb.IOException) and "Could not read" in first_line(error))
 
 
 def first_line(error: BaseException) -> str:

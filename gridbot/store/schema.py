@@ -28,6 +28,7 @@ __all__ = [
     "applied",
     "ensure_schema",
     "forget_fingerprint",
+    "require_known",
     "table_columns",
 ]
 
@@ -119,14 +120,20 @@ def applied(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
     return (int(row[0]), str(row[1])) if row else (0, "")
 
 
-def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot."""
+def require_known(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
+    """As `applied`. Raise SchemaTooNew for a file of a newer gridbot."""
     version, known = applied(con)
     if version > SCHEMA_VERSION:
         raise SchemaTooNew(
             f"the database has schema version {version}, this gridbot ({__version__}) knows versions up to "
             f"{SCHEMA_VERSION}: use the newer gridbot, or another --data-dir"
         )
+    return version, known
+
+
+def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot."""
+    version, known = require_known(con)
     wanted = fingerprint()
     if (version, known) == (SCHEMA_VERSION, wanted):
         return

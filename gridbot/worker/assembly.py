@@ -30,12 +30,13 @@ from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_log import StateLog
-from gridbot.state.strategy_store import GridAnchorStore
+from gridbot.state.strategy_store import GridAnchorStore, file_name
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import Orchestrator, Parts
 from gridbot.worker.outside import Outside
@@ -88,6 +89,7 @@ class Assembly:
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
         self._files = self._outside.files(spec.data_dir / "state" / spec.account)
+        refuse_newer(self._files, [file_name(each.decided_by.name, each.strat_id) for each in self._strategies])
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         handed = {name: dict(document) for name, document in spec.held.items()}

@@ -13,11 +13,11 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.ports import Clock
 from gridbot.state.documents import StopFile, Unreadable
 
-__all__ = ["BanFile"]
+__all__ = ["VERSION", "BanFile"]
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+VERSION = 1
 
 
 class BanFile:
@@ -30,7 +30,8 @@ class BanFile:
     def left_s(self) -> float:
         """Seconds that are left of a ban, at most its full length, whatever our clock says now. Never raises.
 
-        A file that cannot be read counts as a ban that begins now.
+        A file that cannot be read counts as a ban that begins now. So does one whose ban would end later than that: the
+        clock was ahead when it was written. Written anew, it is over with that time, and not when the clock says so.
         """
         try:
             until_ms = self._file.load_as(_read) or 0
@@ -38,15 +39,20 @@ class BanFile:
             log.warning("%s; as if this address had been banned just now", error)
             self.begin(ExchangeError.silence_s)
             return ExchangeError.silence_s
-        return min(max(0.0, (until_ms - self._clock.wall_ms()) / 1000), ExchangeError.silence_s)
+        left_s = (until_ms - self._clock.wall_ms()) / 1000
+        if left_s > ExchangeError.silence_s:
+            log.warning("%s ends in %.0f s; as if this address had been banned just now", self._file, left_s)
+            self.begin(ExchangeError.silence_s)
+            return ExchangeError.silence_s
+        return max(0.0, left_s)
 
     def begin(self, seconds: float) -> None:
         """The exchange has banned this address for so long. Never blocks, never raises."""
-        self._file.save({"version": _VERSION, "until_ms": self._clock.wall_ms() + round(seconds * 1000)})
+        self._file.save({"version": VERSION, "until_ms": self._clock.wall_ms() + round(seconds * 1000)})
 
 
 def _read(document: dict[str, Any]) -> int:
     """Raises KeyError, TypeError or ValueError for anything but a document of `BanFile`."""
-    if document["version"] != _VERSION:
-        raise ValueError(f"expected version {_VERSION}, got {document['version']!r}")
+    if document["version"] != VERSION:
+        raise ValueError(f"expected version {VERSION}, got {document['version']!r}")
     return int(document["until_ms"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import traceback
@@ -40,12 +41,28 @@ def explain(error: Exception) -> ExitCode:
         text = f"expected to be allowed to use {what}, got: permission denied; run this as the user who started the bot"
         click.echo(f"gridbot-supervisor: {text}", err=True)
         return ExitCode.REFUSED
-    if isinstance(error, FileNotFoundError) or is_shortage(error):
-        what = "room on this machine" if is_shortage(error) else "a file or directory to be there"
-        click.echo(f"gridbot-supervisor: expected {what}, got: {error}", err=True)
+    if expected := _asked_of_the_machine(error):
+        click.echo(f"gridbot-supervisor: expected {expected}, got: {error}", err=True)
         return ExitCode.UNEXPECTED
     click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {error}; {_keep_details()}", err=True)
     return ExitCode.UNEXPECTED
+
+
+def _asked_of_the_machine(error: Exception) -> str:
+    """What the machine does not give; empty when the error may be a fault of ours, whose details are to be kept."""
+    if is_shortage(error):
+        return "room on this machine"
+    if isinstance(error, FileNotFoundError) and not _has_working_directory():
+        return "a working directory that is there"
+    return ""
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _keep_details() -> str:

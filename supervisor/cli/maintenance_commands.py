@@ -14,6 +14,7 @@ from gridbot.config.paths import data_directory
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
+from gridbot.store.schema import SchemaTooNew
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store import maintenance, parquet_export
@@ -34,7 +35,7 @@ def _plain_errors() -> Iterator[None]:
         text, code = str(exc), ExitCode.NOT_RUNNING
     except (DatabaseLocked, DatabaseHeld) as exc:
         text, code = str(exc), ExitCode.TIMEOUT
-    except (WriterBusy, rebuilding.RecordsLost) as exc:
+    except (WriterBusy, SchemaTooNew, rebuilding.RecordsLost) as exc:
         text, code = str(exc), ExitCode.REFUSED
     except FileExistsError as exc:
         text, code = str(exc), ExitCode.USAGE

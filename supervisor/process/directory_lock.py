@@ -1,7 +1,6 @@
 """One supervisor per data directory: a lock that the kernel frees when its holder dies.
 
-The pid in the file is for humans and for `stop --force`; only the `flock` decides. It always takes as many bytes, so
-that a full disk, which keeps nobody from starting, has room for the next one.
+The file is one of `gridbot.lock_file`. Its pid is for humans and for `stop --force`; only the `flock` decides.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import os
 from pathlib import Path
 
 from gridbot.command_line import pasteable
-from gridbot.shortage import is_shortage
+from gridbot.lock_file import Locked, holder_in, keep_lock, release_lock, take_lock
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
 
@@ -22,7 +21,6 @@ FILE_NAME = "supervisor.lock"
 JOURNAL_LOCK = Path("journal", "_supervisor", "lock")
 """Held by the same process for as long: it still tells when somebody has removed the other."""
 LOCK_WAIT_S = 0.3
-PID_BYTES = 32
 
 
 class DirectoryLock:
@@ -31,6 +29,7 @@ class DirectoryLock:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE_NAME
         self._fd: int | None = None
+        self._other = ""
 
     def acquire(self) -> None:
         """Raises CommandError (exit code 7) when another supervisor has it, or the directory cannot be written.
@@ -39,55 +38,40 @@ class DirectoryLock:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # For a moment: a client that looks whether the lock is held takes it itself for an instant.
+            taken = wait_until(self._take, timeout_s=LOCK_WAIT_S, every_s=0.05)
         except OSError as error:
             raise unwritable(error) from error
-        if not _lock(fd):
-            pid = _read_pid(fd)
-            os.close(fd)
+        if not taken:
             home = self.path.parent
             text = (
-                f"another gridbot-supervisor (pid {pid or 'unknown'}) already works in {home}: "
+                f"another gridbot-supervisor (pid {self._other}) already works in {home}: "
                 f"`{pasteable('stop', data_dir=home)}` ends it, or start this one with another --data-dir"
             )
             raise CommandError(text, ExitCode.REFUSED)
+
+    def _take(self) -> bool:
         try:
-            _write_pid(fd)
-        except OSError as error:
-            os.close(fd)
-            raise unwritable(error) from error
-        self._fd = fd
+            self._fd = take_lock(self.path)
+        except Locked as other:
+            self._other = str(other)
+            return False
+        return True
 
     def keep(self) -> bool:
         """Whether the file is still the one that we hold; if not, it is made and locked again.
 
-        Raises OSError, BlockingIOError when another supervisor was quicker.
+        Raises OSError, Locked when another supervisor was quicker.
         """
         if self._fd is None:
             return True
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(self.path), os.fstat(self._fd)):
-                if not _read_pid(self._fd):
-                    with contextlib.suppress(OSError):
-                        _write_pid(self._fd)
-                return True
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_pid(fd)
-        except OSError:
-            os.close(fd)
-            raise
-        os.close(self._fd)
-        self._fd = fd
-        return False
+        before, self._fd = self._fd, keep_lock(self.path, self._fd)
+        return self._fd == before
 
     def release(self) -> None:
         if self._fd is not None:
-            with contextlib.suppress(OSError):
-                _write(self._fd, "")
-            os.close(self._fd)
+            release_lock(self._fd)
             self._fd = None
 
 
@@ -111,38 +95,8 @@ def _holder_of(data_dir: Path, name: str | Path) -> int | None:
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _read_pid(fd)
+            pid = holder_in(fd)
+            return int(pid) if pid.isdigit() else 0
         finally:
             os.close(fd)
     return None
-
-
-def _lock(fd: int) -> bool:
-    """Tries for a moment: a client that checks whether the lock is held takes it itself for an instant."""
-    return wait_until(lambda: _try_lock(fd), timeout_s=LOCK_WAIT_S, every_s=0.05)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _write_pid(fd: int) -> None:
-    """Raises OSError, but not for want of room: the lock holds without, and `keep` writes it later."""
-    try:
-        _write(fd, str(os.getpid()))
-    except OSError as error:
-        if not is_shortage(error):
-            raise
-
-
-def _write(fd: int, text: str) -> None:
-    os.pwrite(fd, f"{text:<{PID_BYTES - 1}}\n".encode(), 0)
-
-
-def _read_pid(fd: int) -> int:
-    text = os.pread(fd, PID_BYTES, 0).decode(errors="replace").strip()
-    return int(text) if text.isdigit() else 0

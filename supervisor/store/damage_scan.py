@@ -12,15 +12,17 @@ from typing import Final
 
 import duckdb
 
-from gridbot.store.database import Database
-from gridbot.store.file_errors import first_line, rebuild_line
+from gridbot.store.database import Database, Unreadable
+from gridbot.store.file_errors import first_line, is_unreadable, rebuild_line
 from supervisor.store.row_ranges import Rows, row_ranges
 
 __all__ = ["DamageScan"]
 
 FIRST_S: Final = 10.0
-AGAIN_S: Final = 3600.0
-"""From the end of one reading to the next. A file that another program has written to is read at once."""
+SHARE: Final = 100
+SHORTEST_S, LONGEST_S = 40.0, 3600.0
+"""From the end of one reading to the next: `SHARE` times the CPU time that it took, within these limits. A file that
+another program has written to is read at once; this finds what changed without a trace in the file's size and time."""
 SLICE_S: Final = 0.2
 SHOWN: Final = 5
 """Tables that the text names."""
@@ -32,6 +34,7 @@ class DamageScan:
     def __init__(self, database: Database, now: float) -> None:
         self._database = database
         self._next = now + FIRST_S
+        self._took_s = 0.0
         self._todo: deque[tuple[str, Rows]] = deque()
         self._found: dict[str, str] = {}
         self._damage: dict[str, str] = {}
@@ -57,33 +60,51 @@ class DamageScan:
             self._next = min(self._next, now)
 
     def step(self, now: float) -> None:
-        """Read for SLICE_S when a reading is due. `now` is monotonic, in seconds. Raise as `Database.open`."""
+        """Read for SLICE_S when a reading is due. `now` is monotonic, in seconds.
+
+        Raise as `Database.open`, but not Unreadable, which is damage; and duckdb.Error for what says nothing about the
+        file, such as a want of memory: the reading goes on from there.
+        """
         if self._database.was_changed_by_another():
             self._todo.clear()
             self._next = now
         if not self._todo and now < self._next:
             return
-        deadline = time.monotonic() + SLICE_S
-        with self._database.open() as con:
-            if not self._todo:
-                self._begin(con)
-            while self._todo and time.monotonic() < deadline:
-                self._read(con, *self._todo.popleft())
+        began_s, ends_s = time.process_time(), time.monotonic() + SLICE_S
+        try:
+            with self._database.open() as con:
+                if not self._todo:
+                    self._begin(con)
+                while self._todo and time.monotonic() < ends_s:
+                    self._read(con, *self._todo[0])
+                    self._todo.popleft()
+        except Unreadable as exc:
+            self._todo.clear()
+            self._found = {"all tables": first_line(exc.__cause__ or exc)}
+        finally:
+            self._took_s += time.process_time() - began_s
         if not self._todo:
             self._damage, self.is_complete = self._found, True
-            self._next = now + AGAIN_S
+            self._next = now + min(max(SHARE * self._took_s, SHORTEST_S), LONGEST_S)
 
     def _begin(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._found = {}
+        self._found, self._took_s = {}, 0.0
+        todo: deque[tuple[str, Rows]] = deque()
         tables = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() ORDER BY ALL"
         for (table,) in con.execute(tables).fetchall():
             try:
-                self._todo += [(table, rows) for rows in row_ranges(con, table)]
+                todo += [(table, rows) for rows in row_ranges(con, table)]
             except duckdb.Error as exc:
-                self._found[table] = first_line(exc)
+                self._note(table, exc)
+        self._todo = todo
 
     def _read(self, con: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> None:
         try:
             con.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {table} WHERE {rows.sql}").fetchall()
         except duckdb.Error as exc:
-            self._found.setdefault(table, f"rows from {rows.first}: {first_line(exc)}")
+            self._note(table, exc, f"rows from {rows.first}: ")
+
+    def _note(self, table: str, error: duckdb.Error, where: str = "") -> None:
+        if not is_unreadable(error):
+            raise error
+        self._found.setdefault(table, f"{where}{first_line(error)}")

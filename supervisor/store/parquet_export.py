@@ -37,7 +37,9 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
     manifest: dict[str, int] = orjson.loads(manifest_path.read_bytes()) if manifest_path.exists() else {}
     done = Exported()
     remove_abandoned(manifest_path)
-    for table in tables or tuple(RECORD_TYPES):
+    with connect(data_dir, timeout_s=wait_s) as con:  # a file of an earlier version does not have them all
+        there = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    for table in (table for table in tables or RECORD_TYPES if table in there):
         days = f"SELECT CAST(local_ts AS DATE)::VARCHAR, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
         with connect(data_dir, timeout_s=wait_s) as con:
             found = con.execute(days).fetchall()

@@ -14,7 +14,7 @@ from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database
 from gridbot.store.reading import ReadingError, connect, database_path
-from gridbot.store.schema import quote
+from gridbot.store.schema import quote, require_known
 from supervisor.store.salvage import committed_numbers, take_over
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import sole_writer
@@ -54,7 +54,7 @@ class RecordsLost(RuntimeError):
 def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
     """Make a new database from the journals, and of what can be read of the old file for what they no longer hold.
 
-    Raise RecordsLost when something is in neither (unless `accept_loss`), WriterBusy while a bot runs.
+    Raise RecordsLost when something is in neither (unless `accept_loss`), WriterBusy while a bot runs, SchemaTooNew.
     """
     done = Rebuilt()
     path = database_path(data_dir)
@@ -108,7 +108,8 @@ def _salvage(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> dict
     if not path.exists():
         return {}
     try:
-        connect(path, timeout_s=0).close()
+        with connect(path, timeout_s=0) as con:
+            require_known(con)
     except ReadingError as exc:
         log.warning("nothing is taken from the old file: %s", exc)
         return {}

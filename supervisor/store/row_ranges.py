@@ -8,6 +8,8 @@ from typing import Final
 
 import duckdb
 
+from gridbot.store.file_errors import is_unreadable
+
 __all__ = ["Rows", "read_in_pieces", "row_ranges"]
 
 RANGE_ROWS: Final = 122_880
@@ -45,7 +47,10 @@ def row_ranges(con: duckdb.DuckDBPyConnection, table: str) -> Iterator[Rows]:
 
 
 def read_in_pieces(ranges: Iterable[Rows], read: Callable[[Rows], object]) -> list[tuple[Rows, duckdb.Error]]:
-    """Call `read` with each range in order, and with the halves of one that fails; the smallest that fail, and why."""
+    """Call `read` with each range in order, and with the halves of one that is unreadable; the smallest such, and why.
+
+    Raise what is no unreadable block, such as a want of memory.
+    """
     todo = list(ranges)[::-1]
     failed = []
     while todo:
@@ -53,6 +58,8 @@ def read_in_pieces(ranges: Iterable[Rows], read: Callable[[Rows], object]) -> li
         try:
             read(rows)
         except duckdb.Error as exc:
+            if not is_unreadable(exc):
+                raise
             halves = rows.halves()
             todo += halves[::-1]
             if not halves:

@@ -1,12 +1,12 @@
 """Takes over what can be read of an old, perhaps damaged database: table by table, money first.
 
 DuckDB checks each block that it reads against its checksum. A table is copied by ranges of rows; a range that cannot be
-read is halved until only the rows of the damaged blocks are left out. Those are counted, never guessed.
+read is halved until only the rows of the damaged blocks are left out. Those are counted, never guessed. An error of any
+other kind ends the rescue: it says nothing about the old file.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.file_errors import first_line
+from gridbot.store.file_errors import first_line, is_unreadable
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
@@ -60,11 +60,15 @@ def committed_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     try:
         return dict(con.execute("SELECT account, seq FROM old.ingest_offsets").fetchall())
     except duckdb.Error as exc:
+        _require_unreadable(exc)
         log.warning("ingest_offsets of the old file cannot be read (%s); the rows' own numbers count", first_line(exc))
     numbers: dict[str, int] = {}
-    for table in TABLES:
-        with contextlib.suppress(duckdb.Error):  # a file of an earlier version does not have them all
+    known = _old_tables(con)
+    for table in (table for table in TABLES if table in known):
+        try:
             read_in_pieces(row_ranges(con, f"old.{table}"), partial(_note_largest, con, table, numbers))
+        except duckdb.Error as exc:
+            _require_unreadable(exc)
     return numbers
 
 
@@ -74,7 +78,7 @@ def take_over(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> Tak
     con.executemany("INSERT INTO befores VALUES (?, ?)", list(befores.items()) or [("", 0)])
     copied: dict[str, int] = {}
     losses: list[TableLoss] = []
-    known = {row[0] for row in con.execute(_OLD_TABLES).fetchall()}
+    known = _old_tables(con)
     for table in (table for table in NUMBERS if table in known):
         count, loss = _copy_table(con, table)
         if count:
@@ -88,7 +92,17 @@ def take_over(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> Tak
     return Taken(copied, tuple(losses))
 
 
-_OLD_TABLES: Final = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'"
+def _old_tables(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """A file of an earlier version does not have them all."""
+    return {
+        row[0] for row in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
+    }
+
+
+def _require_unreadable(error: duckdb.Error) -> None:
+    """Raise what says nothing about the old file, such as a want of memory or of room: nothing is lost by it."""
+    if not is_unreadable(error):
+        raise error
 
 
 def _copy_table(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, TableLoss | None]:
@@ -102,6 +116,7 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, TableL
     try:
         failed = read_in_pieces(row_ranges(con, f"old.{table}"), copy)
     except duckdb.Error as exc:
+        _require_unreadable(exc)
         return 0, TableLoss(table, None, first_line(exc))
     lost = sum(_count_lost(con, table, rows) for rows, _ in failed)
     return copied, TableLoss(table, lost, first_line(failed[0][1])) if lost else None
@@ -116,7 +131,8 @@ def _count_lost(con: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> int:
     """How many of the unreadable rows no journal has; all of them where their numbers cannot be read either."""
     try:
         return _count(con, f"SELECT count(*) {_wanted(table, rows)}")
-    except duckdb.Error:
+    except duckdb.Error as exc:
+        _require_unreadable(exc)
         return _count(con, f"SELECT count(*) FROM old.{table} WHERE {rows.sql}")
 
 
@@ -134,6 +150,7 @@ def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], kn
             try:
                 con.execute(statement, [account, before])
             except duckdb.Error as exc:
+                _require_unreadable(exc)
                 losses[table] = TableLoss(table, None, first_line(exc))
     con.execute("USE memory")
     return list(losses.values())

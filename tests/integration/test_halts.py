@@ -290,3 +290,21 @@ def test_a_ban_outlives_the_process_that_was_told_of_it(tmp_path: Path) -> None:
             assert "not sent: the exchange bans this address for" in second
 
     asyncio.run(run())
+
+
+def test_a_ledger_of_a_newer_version_refuses_the_start_and_stays(tmp_path: Path) -> None:
+    """It was taken for damaged, made anew from a journal that no longer had all of it, and replaced."""
+    config = settings(tmp_path)
+    path = tmp_path / "state" / "alice" / "ledger.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"version": 1, "seq": 700, "ledger": {"version": 99}}')
+
+    async def run() -> None:
+        with exchange(config) as paper:
+            async with living(config, paper) as life:
+                with pytest.raises(StartRefused, match="at most, got 99: a newer gridbot has worked here"):
+                    await life.task
+
+    asyncio.run(run())
+    assert json.loads(path.read_bytes())["ledger"] == {"version": 99}
+    assert [entry.name for entry in path.parent.iterdir()] == ["ledger.json"]

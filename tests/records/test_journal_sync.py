@@ -256,3 +256,24 @@ def test_a_disk_without_room_for_the_new_segment_is_tried_again(
         until(lambda: journal.synced_seq == 3, "the sync")
     disk.lose_power(tmp_path)
     assert seqs(tmp_path) == [1, 2, 3]
+
+
+def test_a_segment_that_is_full_of_what_was_written_again_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was opened a second time, as its own successor, and counted from nothing: the writer was told places within
+    older records, which it took for damage."""
+    disk = Disk(monkeypatch)
+    with Journal(tmp_path, "alice", Durability.POWER, sync_interval=0.01, segment_bytes=2000) as journal:
+        disk.refuses = True
+        frames = b"".join(codec.encode("alice", "run", seq, seq, execution(seq)) for seq in range(1, 11))
+        assert journal.append(frames, 10, urgent=True)
+        until(lambda: journal.sync_error is not None, "the refusal")
+        disk.refuses = False
+        append(journal)
+        assert journal.position == (11, segment_path(tmp_path, 11).stat().st_size)
+        append(journal)
+        assert journal.position == (12, segment_path(tmp_path, 12).stat().st_size)
+        until(lambda: journal.synced_seq == 12, "the sync of both")
+    assert seqs(tmp_path) == list(range(1, 13))
+    assert segment_numbers(tmp_path) == [1, 11, 12]

@@ -99,3 +99,24 @@ def test_a_campaign_that_is_ended_early_says_what_it_did_and_how_to_go_on(
     assert said.startswith("seed 9: 1 found; the first: money")
     assert "3 seeds, 180 s simulated" in said
     assert "it was ended early; to go on: --first 10 --seeds 2" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--seeds", "0"], "--seeds: expected a whole number from 1 on, got '0'"),
+        (["--jobs", "-1"], "--jobs: expected a whole number from 1 on, got '-1'"),
+        (["--minutes", "nan"], "--minutes: expected minutes above 0 and up to 10080, got 'nan'"),
+        (["--minutes", "0"], "--minutes: expected minutes above 0"),
+        (["--minutes", "x"], "--minutes: expected minutes above 0"),
+        (["--shrink"], "--shrink makes the plan of one seed smaller: expected --seed as well"),
+    ],
+)
+def test_arguments_that_would_run_nothing_or_something_else_are_refused(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No seeds were "0 seeds found something", exit code 0; a plan of NaN minutes a traceback; --shrink was ignored."""
+    with pytest.raises(SystemExit) as ended:
+        simulate.main(given)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

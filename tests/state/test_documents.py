@@ -64,9 +64,26 @@ def test_a_damaged_document_is_kept_aside(files, tmp_path, caplog, content, mess
     assert "kept as ledger.json.bad-1, starting without it" in caplog.text
 
 
+def test_a_directory_in_its_place_is_kept_aside_too(files, tmp_path, caplog):
+    """Each start was refused, with the advice to make room on the disk."""
+    path = tmp_path / "ledger.json"
+    (path / "what is in it").mkdir(parents=True)
+    file = StateFile(files, "ledger.json")
+    assert file.load() is None
+    assert (tmp_path / "ledger.json.bad-1" / "what is in it").is_dir()
+    assert "Is a directory" in caplog.text
+    file.save_now({"seq": 1})
+    assert file.load() == {"seq": 1}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b'{"net": 1, "seq": true}', "expected the number of a record, got True"),
+        (b'{"net": 1, "seq": -1}', "expected the number of a record, got -1"),
+        (b'{"net": 1, "seq": 1e400}', "expected the number of a record, got inf"),
+        (b'{"net": 1, "seq": 9007199254740992}', "expected the number of a record, got 9007199254740992"),
+        (b'{"net": ' + b"[" * 100_000, "expected a JSON object, got a torn"),
         (b'{"net": 1', "expected a JSON object, got a torn"),
         (b"", "expected a JSON object, got a torn"),
         (b"[1]", "expected a JSON object, got list"),

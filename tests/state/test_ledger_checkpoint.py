@@ -6,10 +6,12 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import orjson
 import pytest
 
 from gridbot.core import Direction
-from gridbot.core.execution_ledger import OVERLAP_MS
+from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.core.ledger_document import document_of
 from gridbot.records.record_types import ExecutionRecord
 from gridbot.segment_file import segment_path
 from tests.state.checkpoint_life import Life, assert_counted
@@ -31,14 +33,30 @@ def test_each_execution_is_counted_once_after_a_restart(tmp_path: Path, saves: s
     again.end()
 
 
-@pytest.mark.parametrize("content", [b'{"seq": 3', b"{}", b'{"seq": "x", "ledger": {}}', b'{"seq": 1, "ledger": [1]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"seq": 3',
+        b"{}",
+        b'{"seq": "x", "ledger": {}}',
+        b'{"seq": 1, "ledger": [1]}',
+        b'{"seq": true, "ledger": LEDGER}',
+        b'{"seq": 99999999999999999999, "ledger": LEDGER}',
+        b'{"seq": 1, "states_to": -1, "ledger": LEDGER}',
+    ],
+)
 def test_a_checkpoint_that_cannot_be_used_is_made_again_from_the_journal(tmp_path: Path, content: bytes) -> None:
+    """One without a number failed each save until the next one was on the disk. Behind a number above all that a record
+    can have, nothing was recorded any more."""
     life = Life(tmp_path)
     life.trade(1, 4)
     life.end()
-    life.files.path("ledger.json").write_bytes(content)
+    ledger = orjson.dumps(document_of(Ledger()))
+    life.files.path("ledger.json").write_bytes(content.replace(b"LEDGER", ledger))
     again = Life(tmp_path)
     assert_counted(again.ledger, 4)
+    again.checkpoint.release()
+    assert again.recorder.record(ticker(1))
     again.end()
 
 

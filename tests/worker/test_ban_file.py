@@ -48,6 +48,9 @@ def test_a_clock_that_was_set_back_makes_it_no_longer(files: StateFiles) -> None
     assert files.flush()
     clock.now_s -= 5_000
     assert loaded(files, clock).left_s() == 600
+    assert files.flush()
+    clock.now_s += 599
+    assert loaded(files, clock).left_s() == pytest.approx(1), "it began anew at each start until the clock came there"
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b'{"version": 2, "until_ms": 5}', b'{"version": 1}'])

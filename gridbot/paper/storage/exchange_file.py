@@ -125,7 +125,7 @@ class ExchangeFile:
     def _read_version_2(self, content: bytes, kept: KeptState) -> None:
         document = orjson.loads(content)
         if document.get("version") != 2:
-            raise ValueError(f"expected state of version 2 to {VERSION}, got {document.get('version')!r}")
+            raise _unknown_version("state of version 2", document.get("version"))
         kept.apply_version_2(document)
         self._forget(segment_numbers(self.directory))  # of a newer program, and older than the file
 
@@ -265,8 +265,16 @@ def _read_whole(content: bytes, kept: KeptState) -> tuple[int, int]:
         raise ValueError("it is no state file of an exchange, or damaged")
     records = [orjson.loads(body) for body in bodies]
     head, first, end = records[0], records[1], records[-1]
-    if first.get("version") not in (3, 4, 5, VERSION) or end.get("end") != len(records) - 2:
-        raise ValueError(f"expected a whole state of version 3 to {VERSION}, got {first.get('version')!r}")
+    if first.get("version") not in (3, 4, 5, VERSION):
+        raise _unknown_version("a state of version 3", first.get("version"))
+    if end.get("end") != len(records) - 2:
+        raise ValueError("it ends too early")
     for record in records[1:-1]:
         kept.apply(record)
     return int(head["through"]), int(first["version"])
+
+
+def _unknown_version(least: str, found: object) -> ValueError:
+    newer = isinstance(found, int) and found > VERSION
+    hint = "; a newer gridbot wrote it: start that one again" if newer else ""
+    return ValueError(f"expected {least} to {VERSION}, got {found!r}{hint}")

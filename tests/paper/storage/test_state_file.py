@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 import pytest
-import requests
 from pybit.exceptions import InvalidRequestError
 
 from gridbot.core.vocabulary import Side
@@ -94,9 +93,11 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_alone(tmp_path: Path, co
     path = tmp_path / "state.json"
     path.write_bytes(content)
     for _ in range(2):  # the lock is free again after the first
-        with pytest.raises(SetupError, match=r"move it and state\.json\.journal away"):
+        with pytest.raises(SetupError, match=r"move it and state\.json\.journal away") as refused:
             venue_of(manual_config(state_file=path)).__enter__()
         assert path.read_bytes() == content
+        is_newer = b"99" in content or b'"version":7' in content
+        assert ("a newer gridbot wrote it: start that one again" in str(refused.value)) is is_newer
 
 
 def test_a_journal_with_a_hole_is_refused_and_so_is_one_without_its_file(tmp_path: Path) -> None:
@@ -354,7 +355,7 @@ def test_what_cannot_be_written_is_not_answered(
         trading = venue.trading_socket()
         order = limit_order("BTCUSDT", "Buy", "0.001", "59700.00", 1, orderLinkId="socket")
         assert ask(trading.place_order, **order)["retCode"] == 10016
-        control = requests.post(f"{venue.url}/paper/control", json={"action": "list"}, timeout=5).json()
+        control = venue.control({"action": "list"}).json()
         assert control["retCode"] == 10016
         venue.set_price("BTCUSDT", "50000")  # would fill everything
         assert http.get_server_time()["retCode"] == 0

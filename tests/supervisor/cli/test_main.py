@@ -149,7 +149,6 @@ def test_unexpected_errors_are_a_sentence_and_a_file(tmp_path, monkeypatch, caps
     ("error", "code", "said"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), 1, "expected room on this machine, got: "),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory"), 1, "expected a file or directory to be there"),
         (ConfigError("x.yaml", [Problem((), "valid YAML", "a tab", "indent")]), 4, "; indent\ngridbot-supervisor: "),
         (CommandError("no", ExitCode.REFUSED), 7, "no"),
     ],
@@ -158,6 +157,22 @@ def test_what_may_be_expected_to_fail_leaves_no_file(tmp_path, monkeypatch, caps
     monkeypatch.setattr(error_report, "_keep_details", pytest.fail)
     assert error_report.explain(error) == code
     assert said in capsys.readouterr().err
+
+
+def test_a_missing_file_may_be_a_fault_of_ours_unless_the_working_directory_is_gone(tmp_path, monkeypatch, capsys):
+    """It was always taken for expected, and the details of a fault were nowhere."""
+    error = FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
+    monkeypatch.setattr(error_report, "_keep_details", lambda: "details are in y")
+    assert error_report.explain(error) == 1
+    assert "unexpected FileNotFoundError: [Errno 2] No such file or directory: 'x'; det" in capsys.readouterr().err
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert error_report.explain(error) == 1
+    said = capsys.readouterr().err
+    assert "expected a working directory that is there, got: " in said
+    assert "details" not in said
 
 
 @pytest.mark.parametrize("given", ["--data-dir {}/over-there", "--data-dir={}/over-there", "-c {}/x.yaml"])

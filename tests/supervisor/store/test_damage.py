@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,12 +16,13 @@ import pytest
 from gridbot.records import codec
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.store import schema
+from gridbot.records.recorder import Recorder
+from gridbot.store import database, schema
 from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.schema import SCHEMA_VERSION, ensure_schema
 from supervisor.store import database_losses
-from supervisor.store.damage_scan import FIRST_S, DamageScan
+from supervisor.store.damage_scan import FIRST_S, LONGEST_S, DamageScan
 from supervisor.store.store_watch import DamageWatch
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy, take_writer_lock
@@ -33,6 +36,7 @@ from tests.store.kit import (
     rows,
     sequences,
     start_writer,
+    ticker,
     writing,
 )
 
@@ -203,12 +207,12 @@ def test_a_file_of_a_newer_gridbot_is_refused_in_plain_words(tmp_path: Path) -> 
 
 
 def test_a_new_field_becomes_a_new_column_of_an_existing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = Database(database_path(tmp_path))
-    database.prepare()
+    file = Database(database_path(tmp_path))
+    file.prepare()
     more = Column("mood", ColumnKind.TEXT, True, "How it felt.", None)
     known = schema.table_columns
     monkeypatch.setattr(schema, "table_columns", lambda table: (*known(table), more))
-    with database.open() as con:
+    with file.open() as con:
         ensure_schema(con)
         assert con.execute("SELECT mood FROM tickers").fetchall() == []
 
@@ -266,14 +270,83 @@ def test_why_a_flush_fails_is_found_by_reading_the_file(tmp_path: Path) -> None:
 
 def test_a_whole_file_is_read_and_found_whole(tmp_path: Path) -> None:
     Database(database_path(tmp_path)).prepare()
-    database = Database(database_path(tmp_path))
-    scan = DamageScan(database, now=0.0)
+    file = Database(database_path(tmp_path))
+    scan = DamageScan(file, now=0.0)
     scan.step(FIRST_S - 1)
     assert not scan.is_complete, "not before it is due"
-    for _ in range(100):  # a fifth of a second each: a busy machine needs some
-        scan.step(FIRST_S)
+    _read_through(scan, FIRST_S)
     assert (scan.is_complete, scan.damage) == (True, "")
-    assert not database.was_changed_by_another()
+    assert not file.was_changed_by_another()
+
+
+def _read_through(scan: DamageScan, now: float) -> None:
+    """A fifth of a second each: a busy machine needs some."""
+    for _ in range(200):
+        scan.step(now)
+
+
+@pytest.fixture
+def read_once(tmp_path: Path) -> Iterator[tuple[Recorder, Writer, DamageScan]]:
+    """2,000 executions in a file that was read and found whole at the time FIRST_S."""
+    recorder = make_recorder(tmp_path)
+    record_executions(recorder, range(1, 2001))
+    writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
+    flush_all(writer)
+    scan = DamageScan(writer.database, now=0.0)
+    _read_through(scan, FIRST_S)
+    assert scan.damage == ""
+    yield recorder, writer, scan
+    recorder.close()
+    writer.close()
+
+
+def test_damage_just_before_a_flush_is_noticed_at_once(read_once: tuple[Recorder, Writer, DamageScan]) -> None:
+    """A flush leaves the file with a new time, twice a second: what had been done to it before went unnoticed."""
+    recorder, writer, scan = read_once
+    damage_block(writer.database.path, "executions", "exec_id")
+    recorder.record(ticker(2001))
+    recorder.flush()
+    flush_all(writer)
+    _read_through(scan, FIRST_S + 1)
+    assert "executions (rows from 0: " in scan.damage
+
+
+def test_damage_without_a_trace_is_noticed_within_a_minute(read_once: tuple[Recorder, Writer, DamageScan]) -> None:
+    """Of a disk that decays: neither size nor time of the file tell. A large file is read less often."""
+    _, writer, scan = read_once
+    path = writer.database.path
+    before = path.stat()
+    damage_block(path, "executions", "exec_id")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for second in range(1, 60):
+        scan.step(FIRST_S + second)
+    _read_through(scan, FIRST_S + 59)
+    assert "executions (rows from 0: " in scan.damage
+
+
+def test_a_file_that_cannot_be_opened_is_damaged_though_nothing_is_to_be_written(
+    read_once: tuple[Recorder, Writer, DamageScan],
+) -> None:
+    _, writer, scan = read_once
+    with writer.database.path.open("r+b") as file:
+        file.write(b"\0" * 12_288)
+    assert not writer.flush()
+    scan.step(FIRST_S + 1)
+    assert scan.damage.startswith("the database is damaged: all tables (")
+    assert scan.damage.count("gridbot-supervisor rebuild") == 1
+
+
+def test_a_want_of_memory_is_no_damage(
+    read_once: tuple[Recorder, Writer, DamageScan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, writer, scan = read_once
+    writer.database.close()
+    monkeypatch.setattr(database, "_CONFIG", {"threads": 1, "memory_limit": "300kB"})
+    with pytest.raises(duckdb.OutOfMemoryException):
+        scan.step(FIRST_S + LONGEST_S)
+    monkeypatch.undo()
+    _read_through(scan, FIRST_S + LONGEST_S)
+    assert scan.damage == ""
 
 
 def test_damage_is_told_once_and_so_is_its_end() -> None:

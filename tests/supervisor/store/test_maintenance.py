@@ -23,6 +23,7 @@ from supervisor.store import maintenance
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
 from tests.store.session import write_all
+from tests.store.test_migrations import old_database
 
 
 def run(command: click.Command, data_dir: Path, *args: str) -> Result:
@@ -167,6 +168,13 @@ def test_export_writes_days_once(tmp_path: Path) -> None:
         pattern = str(target / "executions" / "*" / "*.parquet")
         found = con.execute("SELECT day, count(*) FROM read_parquet(?) GROUP BY 1 ORDER BY 1", [pattern]).fetchall()
     assert [(str(day), count) for day, count in found] == [("2023-11-14", 20), ("2023-11-15", 30)]
+
+
+def test_an_export_of_a_file_of_an_earlier_version_has_the_tables_that_it_has(tmp_path: Path) -> None:
+    """It ended with `Table with name corrections does not exist` until the bot had been started once."""
+    old_database(tmp_path)
+    done = run(maintenance_commands.export, tmp_path, str(tmp_path / "export"))
+    assert (done.exit_code, done.output) == (0, "4 files written, 0 were up to date\n")
 
 
 def test_an_export_keeps_what_the_database_has_forgotten(tmp_path: Path) -> None:

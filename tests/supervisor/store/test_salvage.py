@@ -11,17 +11,23 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.records.journal_reader import journal_directory
+from gridbot.store.database import Database
+from gridbot.store.migrations import SCHEMA_VERSION
 from gridbot.store.reading import connect, database_path
 from supervisor.cli import maintenance_commands
+from supervisor.store.salvage import take_over
 from tests.store.damaged_blocks import damage_block
 from tests.store.kit import make_recorder, record_executions, ticker
 from tests.store.session import write_all
+from tests.store.test_migrations import old_database
 
 TICKERS, EXECUTIONS = 150_000, 10
 
 
-def _large_database(data_dir: Path) -> Path:
-    """150,000 tickers and ten executions of alice, and no journal."""
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150,000 tickers and ten executions of alice, and no journal: to be copied."""
+    data_dir = tmp_path_factory.mktemp("large")
     recorder = make_recorder(data_dir)
     record_executions(recorder, range(1, EXECUTIONS + 1))
     recorder.record(ticker(EXECUTIONS + 1))
@@ -37,6 +43,10 @@ def _large_database(data_dir: Path) -> Path:
     return path
 
 
+def _copied(large: Path, data_dir: Path) -> Path:
+    return Path(shutil.copy(large, data_dir))
+
+
 def _rebuild(data_dir: Path, *options: str) -> Result:
     return CliRunner().invoke(maintenance_commands.rebuild, ["--data-dir", str(data_dir), *options])
 
@@ -50,10 +60,10 @@ def _counts(data_dir: Path) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("column", "some_are_left"), [("last_price", True), ("seq", False)])
 def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
-    tmp_path: Path, column: str, *, some_are_left: bool
+    tmp_path: Path, large: Path, column: str, *, some_are_left: bool
 ) -> None:
     """The block of `seq` has small columns of all rows: none is left. That of `last_price` has a third of it."""
-    path = _large_database(tmp_path)
+    path = _copied(large, tmp_path)
     damage_block(path, "tickers", column)
     result = _rebuild(tmp_path)
     assert result.exit_code == 7
@@ -69,8 +79,8 @@ def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
         assert con.execute("SELECT account, seq FROM ingest_offsets").fetchall() == [("alice", TICKERS + EXECUTIONS)]
 
 
-def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tmp_path: Path) -> None:
-    path = _large_database(tmp_path)
+def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tmp_path: Path, large: Path) -> None:
+    path = _copied(large, tmp_path)
     with duckdb.connect(str(path)) as con:
         con.execute("DROP TABLE adjustments")  # an earlier version did not have it
     damage_block(path, "ingest_offsets", "account")
@@ -81,8 +91,46 @@ def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tm
         assert con.execute("SELECT account, seq FROM ingest_offsets").fetchall() == [("alice", TICKERS + EXECUTIONS)]
 
 
-def test_a_whole_old_file_loses_nothing(tmp_path: Path) -> None:
-    _large_database(tmp_path)
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_file_of_an_earlier_version_is_taken_over_whole(tmp_path: Path, version: int) -> None:
+    path = old_database(tmp_path, version)
+    result = _rebuild(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "lost" not in result.output
+    with connect(path) as con:
+        assert con.execute("SELECT fills, realised_pnl FROM pnl_daily ORDER BY day").fetchall()
+        assert con.execute("SELECT sum(fills) FROM pnl_daily").fetchall() == [(30,)]
+        assert con.execute("SELECT size FROM positions").fetchall() == [(15,)]
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """What it has beyond our tables would be left out, and its rows counted as unreadable."""
+    path = old_database(tmp_path, SCHEMA_VERSION)
+    with duckdb.connect(str(path)) as con:
+        con.execute("INSERT INTO schema_versions VALUES (?, 'x', '9.0', now()::TIMESTAMP)", [SCHEMA_VERSION + 1])
+        con.execute("ALTER TABLE executions ADD COLUMN mood VARCHAR")
+    result = _rebuild(tmp_path, "--accept-loss")
+    assert result.exit_code == 7
+    assert f"schema version {SCHEMA_VERSION + 1}" in result.output
+    assert "use the newer gridbot" in result.output
+    with connect(path) as con:
+        assert con.execute("SELECT count(mood), count(*) FROM executions").fetchall() == [(0, 30)]
+
+
+def test_a_want_of_memory_is_no_loss(tmp_path: Path, large: Path) -> None:
+    """It was counted as rows that cannot be read, and `--accept-loss` would have left them out."""
+    path = _copied(large, tmp_path)
+    fresh = Database(tmp_path / "fresh.duckdb")
+    fresh.prepare()
+    with duckdb.connect(config={"memory_limit": "1MB", "temp_directory": "", "threads": 1}) as con:
+        con.execute(f"ATTACH '{path}' AS old (READ_ONLY)")
+        con.execute(f"ATTACH '{fresh.path}' AS fresh")
+        with pytest.raises(duckdb.OutOfMemoryException):
+            take_over(con, {"alice": TICKERS + EXECUTIONS + 1})
+
+
+def test_a_whole_old_file_loses_nothing(tmp_path: Path, large: Path) -> None:
+    _copied(large, tmp_path)
     result = _rebuild(tmp_path)
     assert result.exit_code == 0, result.output
     assert "lost" not in result.output

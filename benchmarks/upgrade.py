@@ -1,0 +1,157 @@
+"""Data directories that earlier versions of this program left behind, opened by this one: is anything lost or doubled?
+
+bin/bench upgrade                                     the last version before each change of what is stored
+bin/bench upgrade --from a1c99c4 b46a442 --keep /tmp/up
+
+The code of each version is taken from the repository's history, so a checkout with its history is needed. It runs a
+fleet of two paper accounts with five strategies in a lively market until orders rest and fills exist; then everything
+gets kill -9, and this version starts on the data directory. Exit code 1 when something is lost, doubled, unexplained or
+does not start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
+
+from benchmarks.parts import upgrade_checks as checks
+from benchmarks.parts.earlier_version import CONFIG, PAUSED, Left, fills, has_history, leave_behind, unpack
+from benchmarks.parts.fleet import Fleet, FleetError, running
+from benchmarks.parts.own_supervisor import Status
+
+VERSIONS = {
+    "a1c99c4": "the first that landed",
+    "380dabd": "before the paper exchange's journal (state version 2)",
+    "a3f8720": "before pause, halt and latch outlived a process",
+    "afc1a17": "before executions alone made our legs (schema 2, ledger 1)",
+    "f0fa1c3": "before ids that say whose an order is, states in the journal, paper state 4",
+    "3267dc4": "before link-id numbers in blocks of 10,000",
+    "342f4ad": "before fees in other coins (schema 3)",
+    "422ecd3": "before ledger 3",
+    "abebba9": "before open orders in the checkpoint",
+    "877d07a": "before paper state 5",
+    "88c4b5d": "before paper state 6",
+    "b46a442": "before one lock file for all",
+}
+START_S = 180.0
+MORE_FILLS = 20
+CHECKS = 5
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bin/bench upgrade", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--from", nargs="+", dest="versions", metavar="COMMIT", default=list(VERSIONS))
+    parser.add_argument("--seconds", type=float, default=60.0, help="that the earlier version trades (default 60)")
+    parser.add_argument("--keep", type=Path, help="an empty directory for all, which stays; else it is removed")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each version instead of lines")
+    return parser.parse_args(given)
+
+
+def main() -> int:
+    options = arguments()
+    missing = [version for version in options.versions if not has_history(version)]
+    if missing:
+        print(
+            f"expected a checkout with its history, got none that has {', '.join(missing)}: earlier versions are "
+            "taken from it; use a full clone (git fetch --unshallow)",
+            file=sys.stderr,
+        )
+        return 2
+    is_good = True
+    for version in options.versions:
+        with tempfile.TemporaryDirectory() as folder:
+            home: Path = (options.keep or Path(folder)) / version
+            home.mkdir(parents=True)
+            result = tried(version, home, options.seconds)
+        is_good = is_good and not result["findings"]
+        print(json.dumps(result) if options.json else text_of(result), flush=True)
+    return 0 if is_good else 1
+
+
+def tried(version: str, home: Path, seconds: float) -> dict[str, Any]:
+    """One version: what was left, what became of it, and the findings."""
+    result: dict[str, Any] = {"version": version, "what": VERSIONS.get(version, ""), "findings": []}
+    try:
+        unpack(version, home / "code")
+        left = leave_behind(home, home / "code", seconds, least_fills=20)
+        shutil.copytree(home / "data", home / "before", ignore=shutil.ignore_patterns("*.sock"))
+        result |= {
+            "executions": sum(map(len, left.executions.values())),
+            "resting": sum(map(len, left.resting.values())),
+        }
+        with running(home, CONFIG) as fleet:
+            result |= opened(fleet, left, home / "before")
+        result["findings"] += recorded(fleet, left, home / "before")
+        result["orders"] = checks.became_of_orders(left, fleet.data_dir)
+        result["alerts"] = checks.new_alerts(home / "before", fleet.data_dir)
+    except FleetError as error:
+        result["findings"].append(str(error))
+    return result
+
+
+def opened(fleet: Fleet, left: Left, before: Path) -> dict[str, Any]:
+    """This version at work on the directory."""
+    began_s = time.monotonic()
+    status = fleet.until(lambda status: bool(fills(status)) and _trades(status), "all accounts healthy", START_S)
+    started_s = round(time.monotonic() - began_s, 1)
+    url = status["paper"]["url"]
+    findings = checks.holds_lost(before, status) + checks.levels_doubled(fleet, url)
+    shown = fills(status)
+    findings += [
+        f"{name}: {shown.get(name)} fills, {had} before" for name, had in left.fills.items() if shown.get(name, 0) < had
+    ]
+    total = sum(shown.values())
+    fleet.until(lambda status: sum(fills(status).values()) >= total + MORE_FILLS, "new fills", START_S)
+    fleet.run("resume", "bob", "--strategy", PAUSED, within_s=60)
+    findings += checks.exchange_lost(left, fleet, url) + checks.levels_doubled(fleet, url)
+    findings += _explained(fleet, "--exchange")
+    return {"started_s": started_s, "fills": [sum(left.fills.values()), total], "findings": findings}
+
+
+def recorded(fleet: Fleet, left: Left, before: Path) -> list[str]:
+    """What the records lack, when it has stopped."""
+    findings = checks.records_lost(left, fleet.data_dir) + checks.rows_lost(before, fleet.data_dir)
+    then, now = checks.grid_versions(before), checks.grid_versions(fleet.data_dir)
+    findings += [f"{name} began anew: {now.get(name)} changes" for name in then if now.get(name, 0) < then[name]]
+    return findings + _explained(fleet)
+
+
+def text_of(result: dict[str, Any]) -> str:
+    lines = [f"{result['version']}  {result['what']}"]
+    if "orders" in result:
+        became = ", ".join(f"{count} {what}" for what, count in result["orders"].items())
+        lines += [
+            f"  {result['executions']} executions and {result['resting']} resting orders; started in "
+            f"{result['started_s']} s, fills {result['fills'][0]} then {result['fills'][1]}",
+            f"  the orders: {became}",
+            *(f"  told: {line}" for line in result["alerts"]),
+        ]
+    return "\n".join([*lines, *(f"  FOUND {line}" for line in result["findings"]), ""])
+
+
+def _trades(status: Status) -> bool:
+    return status["health"] == "healthy" and all(account["health"] == "healthy" for account in status["accounts"])
+
+
+def _explained(fleet: Fleet, *options: str) -> list[str]:
+    """What `ledger check` finds, asked again, because what happens this moment may stand in one of the two only."""
+    for _ in range(CHECKS):
+        done = fleet.run("ledger", "check", *options, within_s=300)
+        if done.returncode == 0 and done.stdout.count(": explained") == 2:
+            return []
+    return [f"ledger check {' '.join(options)}: exit {done.returncode}", *(done.stdout + done.stderr).splitlines()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
