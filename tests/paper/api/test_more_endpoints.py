@@ -201,7 +201,7 @@ def test_maintenance_and_news_are_announced_on_command(venue: Venue) -> None:
         *("m1", "engine", "ongoing", "1760000000000"),
         "1760003600000",
     )
-    lists = {"serviceTypes": [1], "product": [1], "uidSuffix": []}
+    lists: dict[str, Any] = {"serviceTypes": [1], "product": [1], "uidSuffix": []}
     notice = fields("id title state begin end href", "maintainType env", **lists)
     assert sorted(map(str, compare(notice, row))) == []
     assert http.get_announcement(locale="en-US")["result"] == {"total": 0, "list": []}

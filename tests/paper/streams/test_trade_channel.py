@@ -89,7 +89,8 @@ def test_a_request_of_the_wrong_shape_is_answered_and_the_connection_stays(venue
     expires = int(time.time() * 1000) + 10_000
     auth = {"op": "auth", "args": [ALICE.api_key, expires, sign(ALICE.api_secret, f"GET/realtime{expires}".encode())]}
     order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1)
-    good = {"op": "order.create", "header": {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))}, "args": [order]}
+    stamp = {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))}
+    good: dict[str, Any] = {"op": "order.create", "header": stamp, "args": [order]}
     odd = [{**good, "header": header} for header in ("x", [1], 7, True)]
     odd += [{**good, "args": [{**order, "category": category}]} for category in ([], {"a": 1}, 7, None)]
     odd += [{**good, "args": args} for args in (None, {}, [], [1], [order, order], "x")]
