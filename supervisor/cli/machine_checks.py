@@ -65,13 +65,11 @@ def _not_writable(data_dir: Path) -> str | None:
     home = _nearest(data_dir)
     if not home.is_dir():
         return f"{home} is not a directory"
-    if not os.access(home, os.W_OK | os.X_OK):
-        return f"no permission for {home}"
     try:
         with tempfile.TemporaryFile(dir=home):
             return None
     except OSError as error:
-        return error.strerror or str(error)
+        return f"{(error.strerror or str(error)).lower()}: {home}"
 
 
 def _port_taken(host: str, port: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Final
@@ -151,4 +152,5 @@ def _write(query: Query, statement: str, style: str, out: Path) -> None:
         raise SqlFailed(f"{out} cannot be written: {exc.strerror or exc}", ExitCode.UNEXPECTED) from exc
     finally:
         if regular:
-            target.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # in a place that is read-only, also where there is nothing
+                target.unlink()

@@ -41,6 +41,9 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
 
 def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -> ExitCode:
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
+    from supervisor.process.adopted import end_at_sigterm
+
+    end_at_sigterm(ExitCode.OK)
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
     from supervisor.children.launch_plan import plan_of

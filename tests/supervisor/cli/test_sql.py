@@ -94,6 +94,9 @@ def test_out_and_parquet(data_dir: Path, tmp_path: Path) -> None:
     with duckdb.connect() as con:
         assert con.execute("SELECT count(*), max(seq) FROM read_parquet(?)", [str(out)]).fetchone() == (100, 100)
     assert "needs --out" in run(data_dir, "--format", "parquet", "SELECT 1").stderr
+    nowhere = out / "below-a-file.csv"
+    result = run(data_dir, "--out", str(nowhere), "SELECT 1")
+    assert (result.exit_code, result.stderr) == (1, f"error: {nowhere} cannot be written: Not a directory\n")
 
 
 @pytest.mark.parametrize("style", ["table", "csv", "json", "parquet"])
