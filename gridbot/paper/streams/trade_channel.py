@@ -101,8 +101,7 @@ class TradeChannel:
             raise ApiError(10404, f"op type is not found: {op}")
         if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], dict):
             raise ApiError(10001, "params error: args must hold exactly one object")
-        category = args[0].get("category")
-        if not isinstance(category, str) or category not in CATEGORIES:
+        if str(args[0].get("category")) not in CATEGORIES:
             raise ApiError(10404, "category is not correct/supported")  # over HTTP it is 10001
         self._check_id(connection, request)
         header = request.get("header") or {}
