@@ -14,7 +14,7 @@ from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.database import Database, spill_directory
 from gridbot.store.file_errors import first_line, is_log_damage
-from gridbot.store.reading import DatabaseDamaged, connect, database_path
+from gridbot.store.reading import DatabaseDamaged, NoDatabase, connect, database_path
 from gridbot.store.schema import quote, require_known
 from supervisor.store.salvage import committed_numbers, take_over
 from supervisor.store.writer import Writer, WriterSpec
@@ -56,10 +56,13 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
     """Make a new database from the journals, and of what can be read of the old file for what they no longer hold.
 
     Raise RecordsLost when something is in neither (unless `accept_loss`), WriterBusy while a bot runs, SchemaTooNew,
-    ReadingError when the old file is whole and cannot be opened, such as one that another program has.
+    ReadingError when the old file is whole and cannot be opened, such as one that another program has; NoDatabase where
+    none has ever run: a mistyped directory does not become one with an empty database.
     """
     done = Rebuilt()
     path = database_path(data_dir)
+    if not path.exists() and not (data_dir / "journal").is_dir():
+        raise NoDatabase(f"there are neither journals nor a database in {data_dir}")
     with sole_writer(path):
         Database(path).remove_left_overs()
         fresh = Database(temporary_beside(path))
