@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need 
 from benchmarks.parts.fleet import Fleet, FleetError, configuration, running
 from benchmarks.parts.fleet_books import doubled_executions, doubled_levels
 from gridbot.config.loading import load_config
+from gridbot.config.paper_secrets import paper_seed, with_paper_secrets
 
 START_S = 300.0
 BACK_S = 180.0
@@ -100,6 +101,7 @@ def checked(fleet: Fleet, accounts: int) -> dict[str, Any]:
     done = fleet.run("ledger", "check", "--exchange")
     took_s = time.monotonic() - began_s
     config = load_config(fleet.config, data_dir=str(fleet.data_dir))
+    config = with_paper_secrets(config, paper_seed(fleet.data_dir))
     resting, doubled = doubled_levels(config, status["paper"]["url"])
     doubled += doubled_executions(fleet.data_dir)
     heads = [line for line in done.stdout.splitlines() if not line.startswith(" ")]

@@ -94,7 +94,7 @@ def raw_request(number: int, account: PaperAccount) -> bytes:
     stamp = str(time.time_ns() // 1_000_000)
     signature = sign(account.api_secret, f"{stamp}{account.api_key}5000".encode() + body)
     return (
-        f"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST /v5/order/create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nX-BAPI-API-KEY: {account.api_key}\r\nX-BAPI-TIMESTAMP: {stamp}\r\n"
         f"X-BAPI-RECV-WINDOW: 5000\r\nX-BAPI-SIGN: {signature}\r\n\r\n"
     ).encode() + body

@@ -5,7 +5,6 @@ Money, prices and ratios are `Decimal`; times are seconds as float.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -106,13 +105,13 @@ class AccountConfig(Model):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, data: Any) -> Any:
-        """The alias resolved; paper accounts get keys of their own, so that they sign requests like any other."""
+        """The alias resolved; paper accounts get a key of their own. Its secret is in the data directory.
+
+        `gridbot.config.paper_secrets` has it.
+        """
         data = with_environment(data)
         if isinstance(data, Mapping) and str(data.get("environment")) == Environment.PAPER.value:
-            name = str(data.get("name"))
-            secret = hashlib.sha256(f"gridbot paper account {name}".encode()).hexdigest()[:36]
-            generated = {"api_key": f"paper-{name}", "api_secret": secret}
-            return {**data, **{key: data.get(key) or value for key, value in generated.items()}}
+            return {**data, "api_key": data.get("api_key") or f"paper-{data.get('name')}"}
         return data
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
+import secrets
 import sys
 
 from gridbot.paper.feed.replay import ReplayError
@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--accounts", default="alice,bob", help="names, separated by commas")
     options = parser.parse_args()
     names = [name for name in options.accounts.split(",") if name]
-    accounts = tuple(PaperAccount(name, f"paper-{name}", hashlib.sha256(name.encode()).hexdigest()) for name in names)
+    accounts = tuple(PaperAccount(name, f"paper-{name}", secrets.token_hex(18)) for name in names)
     spec = PaperSpec(config=PaperConfig(), accounts=accounts, host=options.host, port=options.port)
     try:
         run_standalone(spec, lambda line: print(line, flush=True))  # noqa: T201 - this is its output

@@ -232,6 +232,8 @@ class PaperConfig(_Model):
     )
     dcp: bool = Field(False, description="Disconnect-cancel-all for everybody; on Bybit institutions only have it.")
     query_lag_ms: float = Field(0, ge=0, description="Order listings show an order only this long after the request.")
-    control: bool = Field(False, description="Answer POST /paper/control (faults, prices) from loopback addresses.")
+    control: bool = Field(
+        False, description="Answer POST /paper/control (faults, prices) from loopback addresses, with the token."
+    )
     fault_seed: int = Field(1, description="Seed of the faults' draws, and of what Bybit leaves to chance.")
     faults: tuple[FaultConfig, ...] = Field((), description="Faults to inject; see docs/paper.md.")

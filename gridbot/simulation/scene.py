@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.models import GridbotConfig
+from gridbot.config.paper_secrets import with_paper_secrets
 from gridbot.paper.server.paper_spec import PaperAccount
 from gridbot.paper.settings import PaperConfig
 from gridbot.simulation.fault_values import is_latched
@@ -17,6 +18,7 @@ from gridbot.simulation.run_faults import Plan
 __all__ = ["ACCOUNT", "PRICES", "PriceWalk", "account_of", "exchange_config", "says_realised", "worker_config"]
 
 ACCOUNT = "alice"
+SEED = b"the secrets of a run, which nobody but the run can reach"
 PRICES = {"BTCUSDT": Decimal(50000), "ETHUSDT": Decimal(2500), "SOLUSDT": Decimal(150)}
 TICKS = {"BTCUSDT": Decimal("0.1"), "ETHUSDT": Decimal("0.01"), "SOLUSDT": Decimal("0.01")}
 LIMITED_CHANCE = 0.12
@@ -74,7 +76,7 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         document["order_sync_interval"] = 61  # the wallet is read seldom
     if rng.random() < LIMITED_CHANCE or is_latched(plan.seed):
         document["accounts"][0]["caps"] = {"session_loss_limit": rng.choice((1, 3, 10))}
-    return GridbotConfig.model_validate(document)
+    return with_paper_secrets(GridbotConfig.model_validate(document), SEED)
 
 
 def account_of(config: GridbotConfig) -> PaperAccount:

@@ -76,7 +76,12 @@ def writer_spec(config: GridbotConfig) -> WriterSpec:
 
 
 def paper(
-    config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
+    config: GridbotConfig,
+    logs: ChildLogs,
+    control_token: str,
+    port: int,
+    report: Connection[Any, Any],
+    life: Connection[Any, Any],
 ) -> None:
     """The embedded exchange; `port` is the one it had before, 0 at its first start."""
     from gridbot.paper.server.paper_process import run_paper_exchange
@@ -84,7 +89,7 @@ def paper(
 
     _set_up_logging("paper", config, logs)
     try:
-        run_paper_exchange(paper_spec(config, port or None), report, life)
+        run_paper_exchange(paper_spec(config, port or None, control_token), report, life)
     except (SetupError, ReplayError, OSError) as error:
         report.send({"type": "bye", "reason": str(error)})
         raise SystemExit(_code_of(error)) from None
@@ -97,7 +102,7 @@ def _code_of(error: Exception) -> ExitCode:
     return ExitCode.REFUSED if is_of_system(error) else ExitCode.CONFIG
 
 
-def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
+def paper_spec(config: GridbotConfig, port: int | None = None, control_token: str = "") -> PaperSpec:
     """The exchange that the paper accounts of a configuration trade on."""
     from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 
@@ -108,7 +113,7 @@ def paper_spec(config: GridbotConfig, port: int | None = None) -> PaperSpec:
         for account in config.accounts
         if account.environment == "paper"
     ]
-    return PaperSpec(config=config.paper, accounts=accounts, port=port)
+    return PaperSpec(config=config.paper, accounts=accounts, port=port, control_token=control_token)
 
 
 def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:

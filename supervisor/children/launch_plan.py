@@ -55,8 +55,20 @@ def new_run_id() -> str:
     return uuid.uuid4().hex[:16]
 
 
-def plan_of(config: GridbotConfig, config_path: str, *, console: bool, warnings: Sequence[str] = ()) -> Plan:
-    """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file."""
+def plan_of(
+    config: GridbotConfig,
+    config_path: str,
+    *,
+    console: bool,
+    warnings: Sequence[str] = (),
+    control_token: str = "",
+) -> Plan:
+    """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file.
+
+    Each child gets the keys and secrets that it needs: a worker those of its account, the paper exchange those of its
+    accounts and the token of its control endpoint, the writer none.
+    """
+    from gridbot.config.paper_secrets import knowing_only
     from gridbot.config.snapshots import fleet_snapshot
 
     run_id = new_run_id()
@@ -66,7 +78,7 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool, warnings:
             name=f"worker-{account.name}",
             kind=ChildKind.WORKER,
             entry="supervisor.children.entry_points:worker",
-            args=(account.name, config, run_id, logs),
+            args=(account.name, knowing_only(config, account.name), run_id, logs),
             account=account.name,
             needs_paper=account.environment == "paper",
             policy=_policy(config, first_at_once=False),
@@ -75,22 +87,24 @@ def plan_of(config: GridbotConfig, config_path: str, *, console: bool, warnings:
     )
     at_once = _policy(config, first_at_once=True)
     writer = ChildSpec(
-        "writer", ChildKind.WRITER, "supervisor.children.entry_points:writer", (config, logs), policy=at_once
+        *("writer", ChildKind.WRITER, "supervisor.children.entry_points:writer"),
+        args=(knowing_only(config), logs),
+        policy=at_once,
     )
     market = config.paper.market
+    on_paper = [account.name for account in config.accounts if account.environment == "paper"]
     paper = ChildSpec(
         name="paper",
         kind=ChildKind.PAPER,
         entry="supervisor.children.entry_points:paper",
-        args=(config, logs),
+        args=(knowing_only(config, *on_paper), logs, control_token),
         ends_session=market.source == "replay" and market.at_end == "stop",
         keeps_state=config.paper.state_file is not None,
         policy=at_once,
     )
-    uses_paper = any(worker.needs_paper for worker in workers)
     return Plan(
         data_dir=config.storage.data_dir,
-        children=((paper,) if uses_paper else ()) + (writer, *workers),
+        children=((paper,) if on_paper else ()) + (writer, *workers),
         strategies={account.name: _strategies(config, account.name) for account in config.accounts},
         run_id=run_id,
         config_path=config_path,

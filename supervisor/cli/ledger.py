@@ -15,10 +15,10 @@ import click
 from gridbot.command_line import pasteable
 from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
-from supervisor.cli.options import example, place_options
+from supervisor.cli.options import example, load_with_secrets, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import ControlError, NotRunning
-from supervisor.exit_codes import ExitCode
+from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store.ledger_check import check_balances
 from supervisor.store.query import SqlFailed
 
@@ -129,17 +129,15 @@ def _only_errors() -> Iterator[None]:
 @_only_errors()
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...], repair: bool, rows: int) -> ExitCode:
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
-    from gridbot.config.errors import ConfigError
-    from gridbot.config.loading import load_config
     from supervisor.store.address_pace import Paces
     from supervisor.store.exchange_ledger import check_with_exchange
     from supervisor.store.exchange_repair import repair_records
 
     try:
-        settings = load_config(_running_config(data_dir, config) or find_config(config), data_dir=str(data_dir))
-    except ConfigError as error:
+        settings, _ = load_with_secrets(Path(_running_config(data_dir, config) or find_config(config)), str(data_dir))
+    except CommandError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(ExitCode.CONFIG)
+        sys.exit(error.code)
     paces = Paces(settings)
 
     def check() -> list[AccountCheck]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import CommandError, ExitCode, unwritable
 
 if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
@@ -18,6 +18,7 @@ __all__ = [
     "example",
     "fair_memory",
     "load_or_refuse",
+    "load_with_secrets",
     "memory_option",
     "place_options",
 ]
@@ -71,3 +72,22 @@ def load_or_refuse(config_file: Path, data_dir: str | None) -> GridbotConfig:
         return load_config(config_file, data_dir=data_dir)
     except ConfigError as error:
         raise CommandError(str(error), ExitCode.CONFIG) from None
+
+
+def load_with_secrets(config_file: Path, data_dir: str | None) -> tuple[GridbotConfig, str]:
+    """The checked configuration with the secrets of its paper accounts, and the token of the control endpoint.
+
+    Makes the data directory and the seed of the secrets, when an account is on paper. Raises CommandError.
+    """
+    from gridbot.config.paper_secrets import control_token, paper_seed, with_paper_secrets
+
+    settings = load_or_refuse(config_file, data_dir)
+    if not any(account.environment == "paper" for account in settings.accounts):
+        return settings, ""
+    try:
+        seed = paper_seed(settings.storage.data_dir)
+    except OSError as error:
+        raise unwritable(error) from None
+    except ValueError as error:
+        raise CommandError(str(error), ExitCode.REFUSED) from None
+    return with_paper_secrets(settings, seed), control_token(seed)

@@ -12,7 +12,7 @@ import click
 
 from gridbot.command_line import pasteable, settle_program
 from gridbot.config.paths import find_config
-from supervisor.cli.options import example, load_or_refuse, place_options
+from supervisor.cli.options import example, load_with_secrets, place_options
 from supervisor.exit_codes import ExitCode, unwritable
 
 if TYPE_CHECKING:
@@ -42,15 +42,17 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
 def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -> ExitCode:
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
     from gridbot import logging_setup
+    from gridbot.config.paper_secrets import forget_variables
     from supervisor.children.launch_plan import plan_of
     from supervisor.process.loop import Supervisor
     from supervisor.store.left_behind import left_behind
 
     settle_program()
     config_file = find_config(config)
-    settings = load_or_refuse(config_file, data_dir)
+    settings, token = load_with_secrets(config_file, data_dir)
+    forget_variables(settings)
     warnings = tuple(left_behind(settings))
-    plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings)
+    plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings, control_token=token)
     for secret in settings.secrets():
         logging_setup.register_secret(secret)
     try:

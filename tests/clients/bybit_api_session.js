@@ -3,7 +3,7 @@
 
 const { RestClientV5, WebsocketClient, WebsocketAPIClient } = require("bybit-api");
 
-const [url, wsUrl, key, secret] = process.argv.slice(2);
+const [url, wsUrl, key, secret, token] = process.argv.slice(2);
 const keys = { key, secret };
 const quiet = { trace() {}, info() {}, error: (...words) => console.error(...words) };
 const rest = new RestClientV5({ ...keys, baseUrl: url });
@@ -13,7 +13,9 @@ const USDT = { category: "linear", settleCoin: "USDT" };
 const found = { calls: {}, topics: {}, trade: {}, orders: {} };
 
 async function control(action, fields) {
-  const answer = await fetch(url + "/paper/control", { method: "POST", body: JSON.stringify({ action, ...fields }) });
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+  const body = JSON.stringify({ action, ...fields });
+  const answer = await fetch(url + "/paper/control", { method: "POST", headers, body });
   if (!answer.ok) throw new Error(`${action}: ${await answer.text()}`);
 }
 

@@ -46,7 +46,7 @@ def bybit_api_run() -> tuple[dict[str, Any], Recorder]:
     """Everything that npm's bybit-api does: what it says it found, and what the exchange saw."""
     with _exchange(control=True) as venue:
         recorder = Recorder(venue.server)
-        keys = (ALICE.api_key, ALICE.api_secret)
+        keys = (ALICE.api_key, ALICE.api_secret, venue.server.control_token)
         command = ["node", str(HERE / "bybit_api_session.js"), venue.url, venue.ws_url, *keys]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr

@@ -109,9 +109,10 @@ def test_the_environment_and_its_older_spelling(write, root, account, meant):
 def test_paper_accounts_get_keys_of_their_own(write):
     config = _load(write("environment: paper\naccounts: [{name: alice}, {name: bob}]"))
     assert config.accounts[0].api_key.get_secret_value() == "paper-alice"
-    secrets = {account.api_secret.get_secret_value() for account in config.accounts}
-    assert len(secrets) == 2
-    assert all(len(secret) == 36 for secret in secrets)
+    assert [account.api_secret.get_secret_value() for account in config.accounts] == [
+        "",
+        "",
+    ]  # `paper_secrets` has them
 
 
 def test_going_live_changes_one_line(write):

@@ -11,7 +11,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.source import MODULES, OUTSIDE, dotted, has_paths, imports, reads_the_clock, room, touches_a_file, tree
+from tests.house.source import (
+    MODULES,
+    OUTSIDE,
+    dotted,
+    has_paths,
+    imports,
+    reads_the_clock,
+    room,
+    touches_a_file,
+    tree,
+    walk,
+)
 
 WORKER_ROOMS = {
     f"gridbot.{name}"
@@ -32,6 +43,7 @@ WORKER_ROOMS = {
             "orders",
         ),
         *(
+            "private_files",
             "process_guard",
             "records",
             "risk",
@@ -60,6 +72,8 @@ SHELLS = {
     "gridbot.system_ports": "clock, randomness and memory of a real process",
     "gridbot.worker.supervisor_pipe": "the end of the process's pipe",
     "gridbot.process_guard": "ends a process whose loop is stuck, so it cannot use that loop's clock",
+    "gridbot.config.paper_secrets": "makes the seed of the paper accounts' secrets, before a worker exists",
+    "gridbot.private_files": "how files and directories are made, for all that make some",
     "gridbot.config.loading": "reads the configuration once, before a worker exists",
     "gridbot.config.paths": "finds the configuration, before a worker exists",
     "gridbot.config.yaml_nodes": "reads the configuration once, before a worker exists",
@@ -97,7 +111,7 @@ def _offences(module: str) -> Iterator[str]:
         if not item.for_types and item.name.partition(".")[0] in {"random", *OUTSIDE}:
             yield f"line {item.line}: imports {item.name}"
     with_paths = has_paths(module)
-    for node in ast.walk(tree(module)):
+    for node in walk(tree(module)):
         if isinstance(node, ast.Call) and (what := _called(node, with_paths=with_paths)):
             yield f"line {node.lineno}: {what} by {ast.unparse(node.func)}()"
         if isinstance(node, ast.Name | ast.Attribute) and dotted(node) in ("asyncio.sleep", "asyncio.timeout"):

@@ -10,13 +10,14 @@ import ast
 import subprocess
 import sys
 
-from tests.house.source import MODULES, ROOT, arrows, circles, imported_modules, imports, room, tree
+from tests.house.source import MODULES, ROOT, arrows, circles, imported_modules, imports, room, tree, walk
 
 # Room -> the rooms that it may import, from the ground floor up. Each row names only rooms of rows above it.
 GRIDBOT = {
     # Ground: words, numbers and small tools that know nothing of ours.
     "version": "",
     "rolling_limit": "",
+    "private_files": "",
     "atomic_file": "",
     "frames": "",
     "shortage": "",
@@ -45,7 +46,7 @@ GRIDBOT = {
     "execution": "exchange ports orders rolling_limit background",
     "bybit": "core exchange background rolling_limit",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
-    "config": "core exchange strategies orders records paper.settings paper.market",
+    "config": "core exchange strategies orders records private_files paper.settings paper.market",
     "log_lines": "",
     "logging_setup": "config log_lines",
     "state": "core ports strategies risk records config atomic_file background version",
@@ -193,7 +194,7 @@ def test_no_import_is_relative():
     found = [
         f"{module}, line {node.lineno}"
         for module in MODULES
-        for node in ast.walk(tree(module))
+        for node in walk(tree(module))
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert found == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.models import GridbotConfig
+from gridbot.config.paper_secrets import with_paper_secrets
 from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
 from gridbot.paper.accounts.account import Account
@@ -41,15 +42,14 @@ PRICE = Decimal(50000)
 
 
 def settings(data_dir: Path, *strategies: dict[str, Any], **more: Any) -> GridbotConfig:
-    return GridbotConfig.model_validate(
-        {
-            "environment": "paper",
-            "accounts": [{"name": "alice"}],
-            "strategies": list(strategies) or [BTC],
-            "storage": {"data_dir": str(data_dir)},
-            **more,
-        }
-    )
+    document = {
+        "environment": "paper",
+        "accounts": [{"name": "alice"}],
+        "strategies": list(strategies) or [BTC],
+        "storage": {"data_dir": str(data_dir)},
+        **more,
+    }
+    return with_paper_secrets(GridbotConfig.model_validate(document), b"worker bench")
 
 
 @contextlib.contextmanager

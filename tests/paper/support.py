@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import orjson
+import requests
 from pybit.unified_trading import HTTP, WebSocket, WebSocketTrading
 
 from gridbot.paper.engine.exchange import Exchange
@@ -43,6 +44,11 @@ class Venue(PaperThread):
         session.endpoint = self.url
         session.retry_codes = set()
         return session
+
+    def control(self, command: Mapping[str, Any]) -> requests.Response:
+        """Ask the control endpoint, as who knows its token."""
+        headers = {"Authorization": f"Bearer {self.server.control_token}"}
+        return requests.post(f"{self.url}/paper/control", json=command, headers=headers, timeout=5)
 
     def websocket(self, channel: str, account: PaperAccount | None = None, **options: Any) -> Any:
         return self._socket(WebSocket, {"channel_type": channel} | options, account)

@@ -21,6 +21,7 @@ import requests
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.loading import load_config
+from gridbot.config.paper_secrets import control_token, paper_seed, with_paper_secrets
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.exchange.environment import Environment
 from gridbot.store.reading import database_path
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.system
 
 def ask_exchange(session: Any, account: str) -> tuple[list[ExecutionEvent], list[OrderUpdateEvent]]:
     """Executions and open orders as the exchange itself has them, asked like any client would."""
-    config = load_config(session.config).account(account)
+    config = with_paper_secrets(load_config(session.config), paper_seed(session.data_dir)).account(account)
     url = session.status()["paper"]["url"]
     keys = Credentials(config.api_key.get_secret_value(), config.api_secret.get_secret_value())
 
@@ -92,8 +93,9 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(gri
     assert {o.symbol for o in orders} == {"SOLUSDT"}
     session.stop()
     assert session.sql("SELECT DISTINCT symbol FROM executions WHERE shadow") == [{"symbol": "LTCUSDT"}]
-    secrets = [secret for secret in load_config(session.config).secrets() if not secret.startswith("paper-")]
-    assert secrets
+    seed = paper_seed(session.data_dir)
+    secrets = [*with_paper_secrets(load_config(session.config), seed).secrets(), control_token(seed)]
+    assert all(len(secret) == 36 for secret in secrets)
     for path in session.data_dir.rglob("*"):
         if path.is_file():
             content = path.read_bytes()

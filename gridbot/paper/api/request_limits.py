@@ -8,7 +8,14 @@ from typing import NamedTuple
 from gridbot.paper.settings import RateLimitConfig
 from gridbot.rolling_limit import RollingLimit
 
-__all__ = ["ENDPOINT_WINDOW_MS", "AddressLimiter", "EndpointLimiter", "KeyedLimit", "Quota"]
+__all__ = [
+    "ENDPOINT_WINDOW_MS",
+    "REQUEST_WINDOW_S",
+    "AddressLimiter",
+    "EndpointLimiter",
+    "KeyedLimit",
+    "Quota",
+]
 
 ENDPOINT_WINDOW_MS = 1000
 REQUEST_WINDOW_S = 5.0
@@ -68,6 +75,11 @@ class KeyedLimit:
         self._window_s = window_s
         self._limits: OrderedDict[str, RollingLimit] = OrderedDict()
 
+    def is_used_up(self, key: str, now_s: float) -> bool:
+        """True when one more would be too many."""
+        rolling = self._limits.get(key)
+        return rolling is not None and not rolling.left(now_s)
+
     def allows(self, key: str, now_s: float) -> bool:
         """Count one more, unless it is one too many."""
         if not self._limit:
@@ -90,12 +102,15 @@ class AddressLimiter:
         self._banned_until: OrderedDict[str, float] = OrderedDict()
 
     def allows(self, address: str, now_s: float) -> bool:
-        if now_s < self._banned_until.get(address, 0.0):
+        if self.is_banned(address, now_s):
             return False
         if self._requests.allows(address, now_s):
             return True
         self.ban(address, now_s + self._ban_s)
         return False
+
+    def is_banned(self, address: str, now_s: float) -> bool:
+        return now_s < self._banned_until.get(address, 0.0)
 
     def ban(self, address: str, until_s: float) -> None:
         self._banned_until[address] = until_s

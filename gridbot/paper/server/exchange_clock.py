@@ -10,6 +10,7 @@ from collections.abc import Callable
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.faults.fault_config import FaultKind
 from gridbot.paper.faults.fault_injector import Faults
+from gridbot.paper.server.open_callers import OpenCallers
 from gridbot.paper.streams.connection_faults import drop_connections
 from gridbot.paper.streams.connections import Hub
 from gridbot.paper.streams.outgoing import Outgoing
@@ -36,6 +37,7 @@ class ExchangeClock:
         faults: Faults,
         now_ms: Callable[[], int],
         outgoing: Outgoing,
+        callers: OpenCallers,
     ) -> None:
         self._exchange = exchange
         self._hub = hub
@@ -43,6 +45,7 @@ class ExchangeClock:
         self._faults = faults
         self._now_ms = now_ms
         self._outgoing = outgoing
+        self._callers = callers
 
     async def run(self) -> None:
         """Turn until cancelled."""
@@ -55,6 +58,7 @@ class ExchangeClock:
             if stood_s > STOOD_S:  # requests that waited come first
                 log.warning("the exchange stood still for %.1f s", stood_s)
                 self._hub.forgive(stood_s)
+                self._callers.forgive(stood_s)
             elif not self._outgoing.stands_still:
                 self._exchange.on_time(self._now_ms())
                 self._close_books()
@@ -63,8 +67,10 @@ class ExchangeClock:
             self._publisher.klines.close_candles()
             if turn % SECOND_TURNS == 0:
                 self._publisher.pools.turn()
+                self._hub.shed()
             if turn % REPEAT_TURNS == 0:
                 self._publisher.books.repeat_best()
+                self._callers.sweep()
             if turn % IDLE_TURNS == 0:
                 for connection in [each for each in self._hub.connections if each.is_idle()]:
                     connection.transport.close()

@@ -5,6 +5,7 @@ is not a plain API request (WebSocket upgrade, control, chunked body, faults to 
 with its connection, which stays there.
 
     connected ── plain request: answered, header and body in one write ──> connected
+        ├─────── its answers are not read, or wait for the disk: reads no further ──> connected
         └─────── anything else: `set_protocol(aiohttp's)`, bytes handed on ──> aiohttp
 """
 
@@ -16,16 +17,20 @@ from functools import partial
 
 from aiohttp import web
 
+from gridbot.paper.api.callers import Caller
 from gridbot.paper.api.dispatch import Reply
+from gridbot.paper.server.open_callers import OpenCallers
 from gridbot.paper.streams.outgoing import Outgoing
 
 __all__ = ["Answer", "FastHttp", "parse_head"]
 
 MAX_HEAD = 16_384
 MAX_BODY = 1 << 20
+MAX_HELD = 1000
+"""Answers of one connection that wait for the disk."""
 
-Answer = Callable[[str, str, dict[str, str], bytes, str], Reply | None]
-"""(verb, target, headers with upper-case names, body, remote address) to a reply; None: not by the fast path."""
+Answer = Callable[[str, str, dict[str, str], bytes, Caller], Reply | None]
+"""(verb, target, headers with upper-case names, body, who asks) to a reply; None: not by the fast path."""
 
 
 def parse_head(head: bytes) -> tuple[str, str, dict[str, str]] | None:
@@ -54,7 +59,7 @@ class FastHttp(asyncio.Protocol):
         self,
         answer: Answer,
         aiohttp_server: web.Server,
-        open_ones: dict[asyncio.Transport, None],
+        callers: OpenCallers,
         outgoing: Outgoing,
         refusal: Callable[[], Reply],
     ) -> None:
@@ -64,31 +69,41 @@ class FastHttp(asyncio.Protocol):
         self._keeps = outgoing.keeps
         self._refusal = refusal
         self._aiohttp_server = aiohttp_server
-        self._open = open_ones
+        self._callers = callers
         self._buffer = b""
         self._head: tuple[str, str, dict[str, str]] | None = None  # parsed, while its body is still coming
         self._transport: asyncio.Transport | None = None
-        self._remote = ""
+        self._caller = Caller("")
+        self._held = 0
+        self._is_full = False  # the client does not read
+        self._stopped = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._open[transport] = None
-        peer = transport.get_extra_info("peername")
-        self._remote = str(peer[0]) if peer else ""
+        self._caller = self._callers.opened(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport is not None:
-            self._open.pop(self._transport, None)
+        self._callers.closed(self._transport)
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._go_on()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while self._buffer:
+            if self._is_full or self._held >= MAX_HELD:
+                self._stop()
+                return
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 if len(self._buffer) > MAX_HEAD:
                     self._hand_over()
-                return
+                break
             request = self._head or parse_head(self._buffer[:end])
             length = "" if request is None else request[2].get("CONTENT-LENGTH", "0")
             if request is None or not length.isdigit() or int(length) > MAX_BODY:
@@ -97,23 +112,45 @@ class FastHttp(asyncio.Protocol):
             total = end + 4 + int(length)
             if len(self._buffer) < total:
                 self._head = request
-                return
+                break
             self._head = None
-            reply = self._answer(*request, self._buffer[end + 4 : total], self._remote)
+            reply = self._answer(*request, self._buffer[end + 4 : total], self._caller)
             if reply is None:
                 self._hand_over()
                 return
             self._buffer = self._buffer[total:]
-            settled = self._outgoing.settled() if self._keeps else True
-            if settled:
-                self._write(reply)
-            elif settled is None:
-                self._outgoing.hold(partial(self._write, reply), self._refuse)
-            else:
-                self._refuse()
+            self._send(reply)
+        self._caller.unfinished = bool(self._buffer)
 
-    def _refuse(self) -> None:
-        self._write(self._refusal())
+    def _send(self, reply: Reply) -> None:
+        settled = self._outgoing.settled() if self._keeps else True
+        if settled:
+            self._write(reply)
+        elif settled is None:
+            self._held += 1
+            self._outgoing.hold(partial(self._release, reply), self._refuse_held)
+        else:
+            self._write(self._refusal())
+
+    def _release(self, reply: Reply) -> None:
+        self._held -= 1
+        self._write(reply)
+        self._go_on()
+
+    def _refuse_held(self) -> None:
+        self._release(self._refusal())
+
+    def _stop(self) -> None:
+        """Read nothing more until what was answered is read."""
+        assert self._transport is not None
+        self._stopped = self._caller.unfinished = True
+        self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if self._stopped and not self._is_full and self._transport is not None and not self._transport.is_closing():
+            self._stopped = False
+            self._transport.resume_reading()
+            self.data_received(b"")
 
     def _write(self, reply: Reply) -> None:
         assert self._transport is not None
@@ -123,8 +160,8 @@ class FastHttp(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         assert self._transport is not None
+        self._caller.unfinished = False
         protocol = self._aiohttp_server()
-        self._open.pop(self._transport, None)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(self._buffer)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from gridbot.paper.api.callers import Caller, CallerLimits, Site
 from gridbot.paper.api.dispatch import Api, Reply, error_reply
-from gridbot.paper.api.request_limits import AddressLimiter, Quota
+from gridbot.paper.api.request_limits import Quota
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
+from gridbot.paper.server.open_callers import OpenCallers
 from gridbot.paper.server.paper_control import CONTROL_PATH, Control
 from gridbot.paper.streams.channels import CHANNELS, Channels
 from gridbot.paper.streams.connection_faults import cut
@@ -42,42 +44,58 @@ class HttpFront:
         now_ms: Callable[[], int],
         outgoing: Outgoing,
         stamp: Stamp,
+        site: Site,
+        callers: OpenCallers,
     ) -> None:
         self._api = api
         self._channels = channels
-        self._addresses = AddressLimiter(api.exchange.config.limits)
+        self._limits = CallerLimits(api.exchange.config.limits)
+        self._site = site
+        self._callers = callers
         self._faults = faults
         self._control = control
         self._now_ms = now_ms
         self._outgoing = outgoing
         self._stamp = stamp
 
-    def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply | None:
+    def answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, caller: Caller) -> Reply | None:
         """Answer a plain request at once; None when it has to go through aiohttp (faults, control).
 
         With a state file the caller gives the answer to `Outgoing.hold`.
         """
+        if headers.get("HOST") != caller.host or "ORIGIN" in headers or "SEC-FETCH-SITE" in headers:
+            if (foreign := self._foreign(headers)) is not None:
+                return foreign
+            caller.host = headers.get("HOST", "")
         if self._faults.plan:
             return None
         if target == "/v5/order/create":
             self._stamp("create", "")
-        reply = self._answer(verb, target, headers, body, remote)
+        reply = self._answer(verb, target, headers, body, caller)
         if not self._outgoing.keeps:
             self._outgoing.changed()
         return reply
 
-    def _answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str) -> Reply:
+    def _foreign(self, headers: Mapping[str, str]) -> Reply | None:
+        wrong = self._site.refuses(headers)
+        return error_reply(ApiError(10005, wrong, http_status=403), self._now_ms()) if wrong else None
+
+    def _answer(self, verb: str, target: str, headers: Mapping[str, str], body: bytes, caller: Caller) -> Reply:
         now_ms = self._now_ms()
-        if not self._addresses.allows(remote, now_ms / 1000):
+        caller.requests += 1
+        if not self._limits.allows(caller, now_ms / 1000):
             return self._banned()
-        return self._carry_out(verb, target, headers, body, remote, now_ms)
+        return self._carry_out(verb, target, headers, body, caller, now_ms)
 
     def _carry_out(
-        self, verb: str, target: str, headers: Mapping[str, str], body: bytes, remote: str, now_ms: int
+        self, verb: str, target: str, headers: Mapping[str, str], body: bytes, caller: Caller, now_ms: int
     ) -> Reply:
         if self._outgoing.stands_still and not target.startswith(PUBLIC):
             return self.refusal()
-        return self._api.handle(verb, target, headers, body, now_ms, remote)
+        reply = self._api.handle(verb, target, headers, body, now_ms, caller.remote)
+        if reply.account and not caller.known:
+            self._limits.signed(caller, now_ms / 1000)
+        return reply
 
     def refusal(self) -> Reply:
         """The answer to a request while what it would change cannot be kept."""
@@ -85,23 +103,30 @@ class HttpFront:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        caller = self._callers.of(request.transport)
+        if (foreign := self._foreign(request.headers)) is not None:
+            return _response(foreign)
         target = request.raw_path
         path = target.partition("?")[0]
         kind = CHANNELS.get(path)
         if kind is not None and "Upgrade" in request.headers:
+            self._callers.closed(request.transport)
             return await self._channels.accept(request, kind)
+        caller.requests += 1
+        caller.unfinished = True
         body = await request.read() if request.can_read_body else b""
+        caller.unfinished = False
         if path == "/v5/order/create":
             self._stamp("create", "")
         if path == CONTROL_PATH and self._control is not None and request.remote in LOOPBACK:
             if self._outgoing.stands_still:
                 return _response(self.refusal())
-            return await self._once_written(self._control.handle(body, self._now_ms()))
+            return await self._once_written(self._control.answer(request.method, request.headers, body, self._now_ms()))
         fault = self._fault_of(request, path) if self._faults.plan else None
         if fault is None:
-            reply = self._answer(request.method, target, request.headers, body, request.remote or "")
+            reply = self._answer(request.method, target, request.headers, body, caller)
             return await self._once_written(reply)
-        return await self._spoiled(request, target, body, fault)
+        return await self._spoiled(request, target, body, fault, caller)
 
     async def _once_written(self, reply: Reply) -> web.Response:
         return _response(reply if await self._outgoing.written() else self.refusal())
@@ -114,19 +139,19 @@ class HttpFront:
         return self._faults.on_request(path, account.name if account is not None else "")
 
     async def _spoiled(
-        self, request: web.BaseRequest, target: str, body: bytes, fault: FaultConfig
+        self, request: web.BaseRequest, target: str, body: bytes, fault: FaultConfig, caller: Caller
     ) -> web.StreamResponse:
         """Answer a request as a fault demands."""
         if fault.kind is FaultKind.IP_BAN:
             until_s = self._now_ms() / 1000 + (fault.for_s or self._api.exchange.config.limits.ip_ban_s)
-            self._addresses.ban(request.remote or "", until_s)
+            self._limits.ban(request.remote or "", until_s)
             return _response(self._banned())
         if fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.delay_ms / 1000)
         if fault.kind is FaultKind.ERROR:
             return _response(self._error(fault))
         if fault.kind is not FaultKind.LOST_REQUEST:
-            reply = self._carry_out(request.method, target, request.headers, body, request.remote or "", self._now_ms())
+            reply = self._carry_out(request.method, target, request.headers, body, caller, self._now_ms())
             if fault.kind is FaultKind.ERROR_AFTER:
                 reply = self._error(fault)
             if fault.kind is not FaultKind.LOST_REPLY:

@@ -1,6 +1,7 @@
 """The control endpoint: faults and prices on command, for tests and trials. Off unless configured, loopback only.
 
-`POST /paper/control` with one JSON object; `action` is one of
+`POST /paper/control` with `Authorization: Bearer <token>`, `Content-Type: application/json` and one JSON object;
+`action` is one of
 
     inject (fault) · clear · list
     trade (symbol, price, size, side) · set_price, set_mark (symbol, price) · settle_funding (symbol, rate)
@@ -17,6 +18,7 @@ and for one `account`
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from decimal import InvalidOperation
 from typing import Any
@@ -37,13 +39,25 @@ CONTROL_PATH = "/paper/control"
 
 
 class Control:
-    """Carries out commands."""
+    """Carries out commands of whoever knows the token."""
 
-    def __init__(self, faults: Faults, market: MarketFeed) -> None:
+    def __init__(self, faults: Faults, market: MarketFeed, token: str) -> None:
         self._faults = faults
         self._market = market
+        self._authorization = f"Bearer {token}".encode()
 
-    def handle(self, body: bytes, now_ms: int) -> Reply:
+    def answer(self, verb: str, headers: Mapping[str, str], body: bytes, now_ms: int) -> Reply:
+        """Answer a request: a POST of JSON with the token, or a refusal."""
+        if verb != "POST":
+            return error_reply(ApiError(10001, "Request method is not POST.", http_status=405), now_ms)
+        if headers.get("CONTENT-TYPE", "").partition(";")[0].strip().lower() != "application/json":
+            return error_reply(ApiError(10001, "expected Content-Type: application/json", http_status=415), now_ms)
+        if not hmac.compare_digest(headers.get("AUTHORIZATION", "").encode(errors="replace"), self._authorization):
+            text = "expected Authorization: Bearer and the control token (docs/paper.md)"
+            return error_reply(ApiError(10003, text, http_status=401), now_ms)
+        return self._handle(body, now_ms)
+
+    def _handle(self, body: bytes, now_ms: int) -> Reply:
         """Answer with `{"ok": true, "faults": [...]}` or Bybit's error envelope."""
         try:
             self._do(parse_body(body))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from pathlib import Path
 from types import TracebackType
 
 from aiohttp import web
 
+from gridbot.paper.api.callers import Site
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.faults.fault_injector import Faults
@@ -23,6 +25,7 @@ from gridbot.paper.feed.sources import run_source
 from gridbot.paper.server.exchange_clock import ExchangeClock
 from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
+from gridbot.paper.server.open_callers import IDLE_S, OpenCallers
 from gridbot.paper.server.paper_control import Control
 from gridbot.paper.server.paper_spec import PaperSpec
 from gridbot.paper.settings import SourceKind
@@ -47,7 +50,8 @@ class PaperServer:
     """A running paper exchange in this event loop.
 
     `exchange` is its state, `market` pushes trades (`market.trade`, `market.set_price`), `stamp` is called as
-    described at `connections.Stamp`. `ended` is set when a replay with `at_end: stop` is over.
+    described at `connections.Stamp`. `control_token` is what the control endpoint asks for. `ended` is set when
+    a replay with `at_end: stop` is over.
     """
 
     def __init__(self, spec: PaperSpec, *, stamp: Stamp | None = None) -> None:
@@ -72,12 +76,16 @@ class PaperServer:
         self.channels = Channels(self.api, self.hub, self.publisher, self.faults, self.now_ms, outgoing, stamp)
         self.market = MarketFeed(self.exchange, self.publisher, self.now_ms, outgoing)
         self.market.publish_each = config.ticker_interval_ms == 0
-        control = Control(self.faults, self.market) if config.control else None
-        self.front = HttpFront(self.api, self.channels, self.faults, control, self.now_ms, outgoing, stamp)
+        self.control_token = spec.control_token or secrets.token_urlsafe(24)
+        control = Control(self.faults, self.market, self.control_token) if config.control else None
+        self.callers = OpenCallers(time.monotonic)
+        site = Site(self.host)
+        self.front = HttpFront(
+            self.api, self.channels, self.faults, control, self.now_ms, outgoing, stamp, site, self.callers
+        )
         self.ended = asyncio.Event()
         self.port = 0
         self._web: web.Server | None = None
-        self._plain: dict[asyncio.Transport, None] = {}
         self._listener: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -124,14 +132,16 @@ class PaperServer:
         wanted = self.spec.config.port if self.spec.port is None else self.spec.port
         if self.spec.config.market.source is SourceKind.LIVE:
             await self._open_live()
-        self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=3600)
+        self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=IDLE_S)
         aiohttp_server = self._web
         self._listener = await loop.create_server(
-            lambda: FastHttp(self.front.answer, aiohttp_server, self._plain, self._outgoing, self.front.refusal),
+            lambda: FastHttp(self.front.answer, aiohttp_server, self.callers, self._outgoing, self.front.refusal),
             *(self.host, wanted),
         )
         self.port = self._listener.sockets[0].getsockname()[1]
-        clock = ExchangeClock(self.exchange, self.hub, self.publisher, self.faults, self.now_ms, self._outgoing)
+        clock = ExchangeClock(
+            self.exchange, self.hub, self.publisher, self.faults, self.now_ms, self._outgoing, self.callers
+        )
         self._tasks += [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
         self._tasks.append(asyncio.create_task(clock.run()))
 
@@ -158,8 +168,7 @@ class PaperServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._listener is not None:
             self._listener.close()
-        for transport in list(self._plain):
-            transport.close()
+        self.callers.close()
         for connection in list(self.hub.connections):
             with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
                 await asyncio.wait_for(connection.socket.close(code=1001), 0.2)

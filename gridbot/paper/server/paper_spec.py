@@ -32,6 +32,7 @@ class PaperSpec:
     """Configuration and accounts. `host` and `port` override the configuration's when given.
 
     `setup_logging` is called first in the child process; it must be picklable (a function or functools.partial).
+    `control_token` is what `POST /paper/control` asks for; without one the server makes its own.
     """
 
     config: PaperConfig = field(default_factory=PaperConfig)
@@ -39,6 +40,7 @@ class PaperSpec:
     host: str | None = None
     port: int | None = None
     setup_logging: Callable[[], None] | None = None
+    control_token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for what, values in (
@@ -47,6 +49,8 @@ class PaperSpec:
         ):
             if len(set(values)) != len(values):
                 raise ValueError(f"expected each paper account to have its own {what}; two are the same")
+        if any(not (account.api_secret or account.rsa_public_key) for account in self.accounts):
+            raise ValueError("expected each paper account to have a secret; without one anybody could sign for it")
 
     def balance_of(self, account: PaperAccount) -> Decimal:
         return self.config.default_balance if account.balance is None else account.balance

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 
-__all__ = ["instructions", "run_standalone"]
+__all__ = ["instructions", "keys_of", "run_standalone"]
 
 
 def run_standalone(spec: PaperSpec, echo: Callable[[str], None]) -> None:
@@ -38,20 +38,14 @@ async def _serve(spec: PaperSpec, echo: Callable[[str], None]) -> None:
 def instructions(server: PaperServer) -> str:
     """Where it listens, and code that points pybit and ccxt at it, ready to be copied.
 
-    Secrets made from an account's name are shown: they open nothing but this exchange. Configured ones are not.
+    Secrets of the data directory are shown: they open nothing but this exchange. Configured ones are not.
     """
     accounts = server.spec.accounts
-    lines = "\n".join(
-        f"  {account.name}: api_key={account.api_key} api_secret={_shown_secret(account)} "
-        f"balance={server.spec.balance_of(account)} USDT"
-        for account in accounts
-    )
     key, secret = (accounts[0].api_key, _shown_secret(accounts[0])) if accounts else ("...", "...")
     symbols = ", ".join(sorted(server.exchange.markets))
     return f"""paper exchange listens on {server.url}
 symbols: {symbols}
-accounts:
-{lines or "  none"}
+{keys_of(server.spec, server.control_token)}
 
 pybit:
     from pybit.unified_trading import HTTP, WebSocket
@@ -73,6 +67,18 @@ ccxt:
     # stream = ccxt.pro.bybit(settings)
 
 Stop with Ctrl-C."""
+
+
+def keys_of(spec: PaperSpec, control_token: str = "") -> str:
+    """Accounts with key and secret, and the token of the control endpoint when there is one, as lines."""
+    lines = [
+        f"  {account.name}: api_key={account.api_key} api_secret={_shown_secret(account)} "
+        f"balance={spec.balance_of(account)} USDT"
+        for account in spec.accounts
+    ]
+    token = control_token or spec.control_token
+    control = [f"control: Authorization: Bearer {token}"] if spec.config.control and token else []
+    return "\n".join(["accounts:", *(lines or ["  none"]), *control])
 
 
 def _shown_secret(account: PaperAccount) -> str:

@@ -70,7 +70,7 @@ class Channels:
         """Serve one connection until it ends."""
         if self._faults.plan.refuses(kind.value, self._faults.elapsed_s()):
             return web.Response(status=503)
-        if not self._connections.allows(f"{kind.value} {request.remote}", self._now_ms() / 1000):
+        if self._connections.is_used_up(f"{kind.value} {request.remote}", self._now_ms() / 1000):
             return web.Response(status=403, text="too many connections")
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
         await socket.prepare(request)
@@ -203,6 +203,8 @@ class Channels:
         account = check_ws_auth(self._exchange.by_key, args, self._now_ms(), connection.remote)
         if connection.kind is ChannelKind.PUBLIC:
             account = None
+        if account is not None and not repeated:
+            self._count(connection)
         if account is not None and not (repeated and connection.kind is ChannelKind.TRADE):
             self._hub.authorise(connection, account)
         if connection.kind is ChannelKind.TRADE:
@@ -211,6 +213,10 @@ class Channels:
             problem = "" if account is not None else "Params Error"
             frame = self._ack(connection, request, problem, "auth")
         self._answer(connection, frame)
+
+    def _count(self, connection: Connection) -> None:
+        """It has signed in, or listens: only those count for their address, not what strangers open in vain."""
+        self._connections.allows(f"{connection.kind.value} {connection.remote}", self._now_ms() / 1000)
 
     def _subscribe(self, connection: Connection, request: dict[str, Any], op: str) -> None:
         args = request.get("args")
@@ -233,6 +239,8 @@ class Channels:
             elif topic in connection.topics:
                 problem = f"error:already subscribed,topic:{topic}"
             else:
+                if not connection.topics and connection.kind is ChannelKind.PUBLIC:
+                    self._count(connection)
                 fresh.append(topic)
                 self._hub.subscribe(connection, topic)
         ack = self._ack(connection, request, problem, op)

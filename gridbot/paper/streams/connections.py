@@ -19,6 +19,9 @@ log = logging.getLogger("gridbot.paper")
 DCP_TOPIC = "dcp.future"
 MAX_BACKLOG = 20_000
 MAX_UNSENT = 16 << 20
+MAX_UNSENT_OF_ALL = 128 << 20
+STRANGER_S = 120.0
+MOST_STRANGERS = 500
 TIMER_SLACK_S = 0.0005
 
 Stamp = Callable[[str, str], None]
@@ -60,7 +63,8 @@ class Connection:
         self._stamp = stamp
         self._queue: deque[tuple[float, bytes, str]] = deque()
         self._scheduled = False
-        self._touched = self._loop.time()
+        self._waiting = 0  # bytes in the queue
+        self._touched = self._opened = self._loop.time()
 
     @property
     def remote(self) -> str:
@@ -75,10 +79,22 @@ class Connection:
     def forgive(self, seconds: float) -> None:
         """The exchange stood still so long: its silence does not count as the client's."""
         self._touched += seconds
+        self._opened += seconds
+
+    @property
+    def is_stranger(self) -> bool:
+        """True while it has neither signed in nor subscribed."""
+        return self.account is None and not self.topics
 
     def is_idle(self) -> bool:
-        """True when nothing was read or written for `max_idle_s`."""
-        return self._loop.time() - self._touched > self.max_idle_s
+        """True when nothing was read or written for `max_idle_s`, or it has been a stranger for two minutes."""
+        now = self._loop.time()
+        return now - self._touched > self.max_idle_s or (self.is_stranger and now - self._opened > STRANGER_S)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait here for the client."""
+        return self._waiting + self.transport.get_write_buffer_size()
 
     def is_drained(self) -> bool:
         """True when the operating system has taken every frame; the client lags by its buffers at most."""
@@ -88,12 +104,11 @@ class Connection:
         """Queue a frame. `ticker` names the symbol of a ticker frame, for the stamp."""
         if self.muted:
             return
-        if len(self._queue) >= MAX_BACKLOG or self.transport.get_write_buffer_size() > MAX_UNSENT:
-            log.warning("%s connection %s reads too slowly and is cut", self.kind.value, self.conn_id)
-            self.mute()
-            self.transport.abort()
+        if len(self._queue) >= MAX_BACKLOG or self._waiting + self.transport.get_write_buffer_size() > MAX_UNSENT:
+            self.cut()
             return
         due = self._loop.time() + delay_s
+        self._waiting += len(frame)
         self._queue.append((due, frame, ticker))
         if not self._scheduled:
             self._schedule(due)
@@ -102,10 +117,17 @@ class Connection:
         """Queue a frame only after `late_s` seconds, so that later frames overtake it."""
         self._loop.call_later(late_s, self.send, frame)
 
+    def cut(self) -> None:
+        """End it: its client does not read."""
+        log.warning("%s connection %s reads too slowly and is cut", self.kind.value, self.conn_id)
+        self.mute()
+        self.transport.abort()
+
     def mute(self) -> None:
         """Stop sending, even pongs, and leave the connection open."""
         self.muted = True
         self._queue.clear()
+        self._waiting = 0
 
     def _schedule(self, due: float) -> None:
         self._scheduled = True
@@ -120,6 +142,7 @@ class Connection:
         frames: list[bytes] = []
         while queue and queue[0][0] <= now:
             _, frame, ticker = queue.popleft()
+            self._waiting -= len(frame)
             if ticker and self._stamp is not None:
                 self._stamp("ticker", ticker)
             frames += (_frame_head(len(frame)), frame)
@@ -153,7 +176,23 @@ class Hub:
         return all(connection.is_drained() for connection in self.connections)
 
     def add(self, connection: Connection) -> None:
+        """Note a new connection; of too many that have neither signed in nor subscribed the oldest is cut."""
         self.connections[connection] = None
+        if len(self.connections) > MOST_STRANGERS:
+            strangers = [each for each in self.connections if each.is_stranger]
+            if len(strangers) > MOST_STRANGERS:
+                strangers[0].transport.abort()
+                self.remove(strangers[0])
+
+    def shed(self) -> None:
+        """Cut those with the most unread, when all of them together do not read too much."""
+        unsent = {each: each.unsent for each in self.connections}
+        total = sum(unsent.values())
+        for each in sorted(unsent, key=lambda one: -unsent[one]) if total > MAX_UNSENT_OF_ALL else ():
+            if total <= MAX_UNSENT_OF_ALL:
+                break
+            each.cut()
+            total -= unsent[each]
 
     def remove(self, connection: Connection) -> None:
         self.connections.pop(connection, None)

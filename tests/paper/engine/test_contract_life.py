@@ -25,7 +25,7 @@ def venue() -> Iterator[Venue]:
 
 
 def control(venue: Venue, action: str, **fields: Any) -> None:
-    answer = requests.post(venue.url + "/paper/control", json={"action": action, **fields}, timeout=5)
+    answer = venue.control({"action": action, **fields})
     assert answer.status_code == 200
     assert answer.json().get("ok"), answer.text
 

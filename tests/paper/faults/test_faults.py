@@ -86,7 +86,7 @@ def venue() -> Iterator[Venue]:
 
 def inject(venue: Venue, kind: str, **fields: Any) -> None:
     command = {"action": "inject", "fault": {"kind": kind} | fields}
-    assert requests.post(venue.url + "/paper/control", json=command, timeout=5).json()["ok"] is True
+    assert venue.control(command).json()["ok"] is True
 
 
 def exists(venue: Venue) -> bool:
@@ -151,7 +151,7 @@ def test_a_skewed_clock_refuses_signatures_and_comes_back(venue: Venue) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         venue.http().get_account_info()
     assert caught.value.status_code == 10002
-    requests.post(venue.url + "/paper/control", json={"action": "clear"}, timeout=5)
+    venue.control({"action": "clear"})
     venue.http().get_account_info()
 
 
@@ -159,7 +159,7 @@ def test_an_order_of_a_clock_that_has_gone_back_is_listed(venue: Venue) -> None:
     """It was hidden until the clock had caught up, and a worker took it for gone while it rested."""
     inject(venue, "clock_skew", skew_ms=4000)
     venue.http().place_order(**ORDER)
-    requests.post(venue.url + "/paper/control", json={"action": "clear"}, timeout=5)
+    venue.control({"action": "clear"})
     assert exists(venue)
     assert venue.http().get_open_orders(category="linear", symbol="BTCUSDT")["result"]["list"]
 
@@ -245,16 +245,16 @@ def test_listings_lag_when_told_to() -> None:
 
 def test_control_is_off_by_default_and_explains_mistakes(venue: Venue) -> None:
     with venue_of(manual_config()) as closed:
-        assert requests.post(closed.url + "/paper/control", json={"action": "list"}, timeout=5).status_code == 404
+        assert closed.control({"action": "list"}).status_code == 404
     wrong = {"action": "inject", "fault": {"kind": "eror"}}
-    reply = requests.post(venue.url + "/paper/control", json=wrong, timeout=5).json()
+    reply = venue.control(wrong).json()
     assert reply["retCode"] == 10001
     assert "kind" in reply["retMsg"]
 
 
 def test_control_pushes_prices_and_lists_rules(venue: Venue) -> None:
     def control(**command: Any) -> dict[str, Any]:
-        return dict(requests.post(venue.url + "/paper/control", json=command, timeout=5).json())
+        return dict(venue.control(command).json())
 
     control(action="set_price", symbol="BTCUSDT", price="61000")
     ticker = venue.http(None).get_tickers(category="linear", symbol="BTCUSDT")["result"]["list"][0]

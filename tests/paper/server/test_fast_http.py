@@ -11,7 +11,7 @@ import pytest
 from gridbot.paper.server.fast_http import parse_head
 from tests.paper.support import Venue
 
-TIME = b"GET /v5/market/time HTTP/1.1\r\nHost: x\r\n\r\n"
+TIME = b"GET /v5/market/time HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def test_a_body_that_comes_after_its_head(raw: socket.socket) -> None:
 @pytest.mark.parametrize(
     "unusual",
     [
-        b"GET /v5/market/time HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
-        b"POST /v5/market/time HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-        b"GET /v5/market/time HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /v5/market/time HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n",
+        b"POST /v5/market/time HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"GET /v5/market/time HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ],
 )
 def test_unusual_requests_go_the_long_way(unusual: bytes, raw: socket.socket) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 import pytest
-import requests
 from pybit.exceptions import InvalidRequestError
 
 from gridbot.core.vocabulary import Side
@@ -356,7 +355,7 @@ def test_what_cannot_be_written_is_not_answered(
         trading = venue.trading_socket()
         order = limit_order("BTCUSDT", "Buy", "0.001", "59700.00", 1, orderLinkId="socket")
         assert ask(trading.place_order, **order)["retCode"] == 10016
-        control = requests.post(f"{venue.url}/paper/control", json={"action": "list"}, timeout=5).json()
+        control = venue.control({"action": "list"}).json()
         assert control["retCode"] == 10016
         venue.set_price("BTCUSDT", "50000")  # would fill everything
         assert http.get_server_time()["retCode"] == 0

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from pybit.exceptions import InvalidRequestError
 
 from gridbot.paper.faults.fault_config import FaultConfig
@@ -59,7 +58,7 @@ def place_by_socket(venue: Venue) -> int:
 
 def fill_by_control(venue: Venue) -> int:
     command = {"action": "trade", "symbol": "BTCUSDT", "price": "59000", "size": "1", "side": "Sell"}
-    code: int = requests.post(f"{venue.url}/paper/control", json=command, timeout=5).json().get("retCode", 0)
+    code: int = venue.control(command).json().get("retCode", 0)
     return code
 
 

@@ -61,9 +61,14 @@ def test_a_delayed_request_is_overtaken_by_the_next_one(venue: Venue) -> None:
     socket.exit()
 
 
-def test_requests_before_auth_unknown_ops_and_repeated_ids_are_refused(venue: Venue) -> None:
+def signed_in() -> dict[str, Any]:
     expires = int(time.time() * 1000) + 10_000
-    auth = {"op": "auth", "args": [ALICE.api_key, expires, sign(ALICE.api_secret, f"GET/realtime{expires}".encode())]}
+    signature = sign(ALICE.api_secret, f"GET/realtime{expires}".encode())
+    return {"op": "auth", "args": [ALICE.api_key, expires, signature]}
+
+
+def test_requests_before_auth_unknown_ops_and_repeated_ids_are_refused(venue: Venue) -> None:
+    auth = signed_in()
     order = {
         "op": "order.create",
         "reqId": "1",
@@ -115,7 +120,8 @@ def test_too_many_requests_and_connections_of_an_address_are_refused() -> None:
         codes = [answer["retCode"] for answer in answers]
         assert (codes[:2], set(codes)) == ([110001, 110001], {110001, 10403})
         other = {"op": "ping"}
-        talk(venue.ws_url + "/v5/trade", [other], 1)
+        talk(venue.ws_url + "/v5/trade", [other], 1)  # a stranger's does not count
+        talk(venue.ws_url + "/v5/trade", [signed_in()], 1)
         with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
             talk(venue.ws_url + "/v5/trade", [other], 1)
         assert talk(venue.ws_url + "/v5/private", [other], 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gridbot.config.loading import load_config
+from gridbot.config.paper_secrets import with_paper_secrets
 from gridbot.lock_file import take_lock
 from gridbot.paper.storage import exchange_file
 from gridbot.segment_file import lock_path
@@ -31,8 +32,9 @@ def ended(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[E
     path = tmp_path / "gridbot.yaml"
     path.write_text(text)
     report, life = Pipe(), Pipe()
+    config = with_paper_secrets(load_config(path), b"seed")
     with pytest.raises(SystemExit) as end:
-        entry_points.paper(load_config(path), ChildLogs(console=False), 0, report[1], life[1])
+        entry_points.paper(config, ChildLogs(console=False), "", 0, report[1], life[1])
     assert isinstance(end.value.code, int)
     return ExitCode(end.value.code), report[0].recv()["reason"]
 

@@ -1,0 +1,154 @@
+"""What a web page and a stranger on this machine can do to the exchange: nothing that anybody else would feel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+
+from gridbot.paper.streams import connections
+from gridbot.paper.streams.connections import Hub
+from tests.paper.support import Venue, eventually, manual_config, venue_of
+
+STATUS = b"HTTP/1.1 200"
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+def asked(venue: Venue, *headers: str, target: str = "/v5/market/time", more: str = "") -> int:
+    """The status of a raw request with these headers."""
+    head = "".join(f"{each}\r\n" for each in headers)
+    with socket.create_connection((venue.server.host, venue.server.port), timeout=5) as raw:
+        raw.sendall(f"GET {target} HTTP/1.1\r\n{head}{more}\r\n".encode())
+        return int(raw.recv(65536).split(b" ")[1])
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "passes"),
+    [
+        ("/v5/market/time", "", 200),
+        ("/v5/market/time", "Connection: close\r\n", 200),
+        *((f"/v5/{channel}", UPGRADE, 101) for channel in ("public/linear", "private", "trade")),
+    ],
+)
+def test_a_web_page_is_refused_on_every_way_in(venue: Venue, target: str, more: str, passes: int) -> None:
+    ours = f"Host: 127.0.0.1:{venue.server.port}"
+
+    def status(*headers: str) -> int:
+        return asked(venue, *headers, target=target, more=more)
+
+    assert status(ours) == passes
+    assert status("Host: localhost:1", "Origin: http://localhost:1") == passes
+    assert status("Host: evil.example") == 403
+    assert status(ours, "Origin: https://evil.example") == 403
+    assert status(ours, "Origin: null") == 403
+    assert status(ours, "Sec-Fetch-Site: cross-site") == 403
+
+
+@pytest.fixture
+def commanded() -> Iterator[Venue]:
+    with venue_of(manual_config(control=True)) as venue:
+        yield venue
+
+
+def test_the_control_endpoint_takes_a_post_of_json_with_the_token_only(commanded: Venue) -> None:
+    url, body = f"{commanded.url}/paper/control", json.dumps({"action": "list"})
+    json_type = {"Content-Type": "application/json"}
+    token = {"Authorization": f"Bearer {commanded.server.control_token}"}
+
+    def status(verb: str = "POST", **headers: str) -> int:
+        return requests.request(verb, url, data=body, headers=headers, timeout=5).status_code
+
+    assert status(**json_type, **token) == 200
+    assert status("PUT", **json_type, **token) == 405
+    assert status(**token) == 415
+    assert status(**token, **{"Content-Type": "text/plain"}) == 415
+    assert status(**json_type) == 401
+    assert status(**json_type, Authorization="Bearer ") == 401
+    assert status(**json_type, **token, Origin="https://evil.example") == 403
+    with venue_of(manual_config(control=True)) as other:
+        assert other.server.control_token != commanded.server.control_token
+
+
+def test_a_flood_of_a_stranger_costs_the_accounts_of_its_address_nothing() -> None:
+    """It was six hundred unsigned requests, and every account was degraded for ten minutes."""
+    with venue_of(manual_config(limits={"ip_requests": 20})) as venue:
+        trader, stranger = venue.http(), requests.Session()
+        trader.get_account_info()
+        flood = [stranger.get(f"{venue.url}/v5/order/realtime", timeout=5).status_code for _ in range(40)]
+        assert flood == [200] * 20 + [403] * 20
+        trader.get_account_info()
+        venue.http().get_server_time()  # a new one, that has signed nothing yet, as at the start of a worker
+
+
+def test_answers_that_nobody_reads_stop_the_reading_and_none_is_lost(venue: Venue) -> None:
+    """8,500 requests in one go held 170 MB."""
+    count = 8500
+    data = b"GET /v5/market/instruments-info?category=linear HTTP/1.1\r\nHost: localhost\r\n\r\n" * count
+    callers: Any = venue.server.callers
+    with socket.create_connection((venue.server.host, venue.server.port), timeout=20) as raw:
+        sending = threading.Thread(target=raw.sendall, args=(data,))
+        sending.start()
+        [(transport, seen)] = eventually(lambda: list(callers._open.items()))
+        eventually(lambda: seen.caller.unfinished and transport.get_write_buffer_size())
+        assert seen.caller.requests < count
+        assert transport.get_write_buffer_size() < 1_000_000
+        answered, tail = 0, b""
+        while answered < count:
+            tail += raw.recv(1 << 20)
+            answered += tail.count(STATUS)
+            tail = tail[-len(STATUS) + 1 :]
+        sending.join()
+    assert answered == count
+
+
+def test_a_head_without_an_end_is_refused(venue: Venue) -> None:
+    with socket.create_connection((venue.server.host, venue.server.port), timeout=5) as raw:
+        raw.sendall(b"GET /v5/market/time HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000)
+        assert b" 400 " in raw.recv(65536).partition(b"\r\n")[0]
+
+
+def test_sockets_that_do_not_sign_in_give_way_and_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of new sockets of an address is for those who listen: a stranger could use it up."""
+    monkeypatch.setattr(connections, "MOST_STRANGERS", 3)
+    with venue_of(manual_config(limits={"ws_connections": 2})) as venue:
+        hub: Hub = venue.server.hub
+
+        async def run() -> None:
+            async with aiohttp.ClientSession() as session:
+                strangers = [await session.ws_connect(f"{venue.ws_url}/v5/public/linear") for _ in range(6)]
+                assert len(hub.connections) == 3
+                first = await strangers[0].receive(timeout=5)
+                assert first.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
+                await strangers[-1].send_json({"op": "subscribe", "args": ["tickers.BTCUSDT"]})
+                assert (await strangers[-1].receive_json(timeout=5))["success"] is True
+
+        asyncio.run(run())
+
+
+def test_what_nobody_reads_of_all_sockets_together_is_bounded(monkeypatch: pytest.MonkeyPatch, venue: Venue) -> None:
+    monkeypatch.setattr(connections, "MAX_UNSENT_OF_ALL", 100_000)
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session:
+            sockets = [await session.ws_connect(f"{venue.ws_url}/v5/public/linear") for _ in range(2)]
+            for number, each in enumerate(sockets):
+                await each.send_json({"op": "subscribe", "args": ["tickers.BTCUSDT"]})
+                await each.receive_json(timeout=5)
+                size = 80_000 if number == 0 else 60_000
+                one = list(venue.server.hub.connections)[number]
+                venue.call(one.send, b"x" * size, delay_s=3600)
+            venue.call(venue.server.hub.shed)
+            left = [each.unsent for each in venue.server.hub.connections if not each.muted]
+            assert left == [60_000], "the one that held the most is cut"
+
+    asyncio.run(run())
