@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gridbot.atomic_file import temporary_beside
+from gridbot.atomic_file import remove_temporary_files, temporary_beside
 from gridbot.lock_file import is_at
 
-__all__ = ["SegmentDisk", "SegmentFile", "lock_path", "segment_numbers", "segment_path"]
+__all__ = ["SegmentDisk", "SegmentFile", "lock_path", "remove_unfinished", "segment_numbers", "segment_path"]
 
 SUFFIX: Final = ".journal"
 _APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -37,6 +37,11 @@ def segment_numbers(directory: Path) -> list[int]:
 
 def segment_path(directory: Path, first: int) -> Path:
     return directory / f"{first:020d}{SUFFIX}"
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what a process that was killed within `make_again` has left. Only with the directory's lock held."""
+    remove_temporary_files(directory, SUFFIX)
 
 
 def lock_path(directory: Path) -> Path:

@@ -26,7 +26,9 @@ POLL_S = 0.2
 @place_options()
 @click.argument("process", required=False, default="supervisor")
 @click.option("-f", "--follow", is_flag=True, help="Print new lines too, until Ctrl-C.")
-@click.option("-n", "--lines", default=40, show_default=True, help="How many of the last lines to show.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(0), default=40, show_default=True, help="How many of the last lines."
+)
 @click.option("--level", default="DEBUG", show_default=True, help="Least severe level to show.")
 def logs(config: str | None, data_dir: str | None, process: str, follow: bool, lines: int, level: str) -> None:
     """Show the log of a process: supervisor, writer, paper, or an account's name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -399,3 +400,13 @@ def test_a_replay_that_cannot_be_read(tmp_path):
     assert process.returncode == 4, said
     assert "nowhere.csv: cannot be read" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("line", [*RECORDS, "rebuild", "ledger check --exchange", "restart writer", "check"])
+def test_a_mistyped_directory_is_not_made(tmp_path, line):
+    """`rebuild --data-dir typo` made an empty database there, and said that all went well."""
+    (tmp_path / "here").mkdir()
+    with contextlib.chdir(tmp_path / "here"):
+        done = CliRunner().invoke(cli_module.cli, [*shlex.split(line), "--data-dir", str(tmp_path / "typo")])
+    assert (done.exit_code == 0) == (line == "check")
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]

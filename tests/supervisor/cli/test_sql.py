@@ -3,6 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -14,6 +17,8 @@ from supervisor.cli.options import fair_memory
 from supervisor.cli.sql import sql
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, hold, make_recorder
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,22 @@ def test_out_and_parquet(data_dir: Path, tmp_path: Path) -> None:
     with duckdb.connect() as con:
         assert con.execute("SELECT count(*), max(seq) FROM read_parquet(?)", [str(out)]).fetchone() == (100, 100)
     assert "needs --out" in run(data_dir, "--format", "parquet", "SELECT 1").stderr
+    nowhere = out / "below-a-file.csv"
+    result = run(data_dir, "--out", str(nowhere), "SELECT 1")
+    assert (result.exit_code, result.stderr) == (1, f"error: {nowhere} cannot be written: Not a directory\n")
+
+
+def test_out_may_be_a_pipe(data_dir: Path) -> None:
+    """`--out /dev/stdout | cat` looked for a file named "pipe:[7180578]"."""
+    line = [sys.executable, "-m", "supervisor", "sql", "--out", "/dev/stdout", "SELECT 1 AS y"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "GRIDBOT_DATA_DIR": str(data_dir)}
+    assert subprocess.run(line, env=env, cwd=ROOT, capture_output=True, text=True).stdout == "y\n1\n"
+
+
+@pytest.mark.parametrize("size", ["3potatoes", "-5GB", "0GB", "", "GB"])
+def test_a_size_that_is_none_is_a_mistake_of_the_command_line(data_dir: Path, size: str) -> None:
+    result = run(data_dir, "--memory", size, "SELECT 1")
+    assert (result.exit_code, "expected a size such as 500MB or 2GB" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize("style", ["table", "csv", "json", "parquet"])
