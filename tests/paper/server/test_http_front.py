@@ -21,10 +21,9 @@ from tests.paper.streams.test_trade_channel import ask
 from tests.paper.support import ALICE, Venue, limit_order, manual_config, venue_of
 
 
-def signed(
-    venue: Venue, verb: str, path: str, payload: str, session: requests.Session | None = None, **changes: Any
-) -> requests.Response:
-    """A signed request made by hand; `changes` replaces headers."""
+def signed(venue: Venue, verb: str, path: str, payload: str, **changes: Any) -> requests.Response:
+    """A signed request made by hand; `changes` replaces headers. `session` is one whose connection is used."""
+    request = changes.pop("session", requests).request
     stamp = str(int(time.time() * 1000))
     window = "5000"
     text = f"{changes.get('X-BAPI-TIMESTAMP', stamp)}{ALICE.api_key}{window}{payload}"
@@ -36,7 +35,6 @@ def signed(
         "X-BAPI-SIGN": signature,
     } | changes
     url = venue.url + path + ("?" + payload if verb == "GET" else "")
-    request = requests.request if session is None else session.request
     return request(verb, url, headers=headers, data=payload if verb == "POST" else None, timeout=5)
 
 
