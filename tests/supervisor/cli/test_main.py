@@ -323,6 +323,10 @@ def test_logs(tmp_path):
     lines = [json.dumps({**line, "message": f"line {number}"}) for number in range(5)]
     path.write_text("\n".join(["not json", *lines]) + "\n")
     assert human(lines[0]) == "2026-01-02 03:04:05.678 WARNING worker-a     a/s1: line 0"
+    forged = json.dumps({**json.loads(lines[0]), "message": "x\nforged \x1b[2J\x9b" + "y" * 10_000})
+    assert (human(forged) or "").isprintable()
+    assert len(human(forged) or "") < 3000
+    assert human("[" * 100_000 + "\n") == "[" * 2000 + "... (100000 characters)"
     assert human(lines[0], 40) is None
     assert last_lines(path, 99)[0] == "not json"
     runner = CliRunner()
