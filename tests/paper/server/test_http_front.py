@@ -23,7 +23,7 @@ from tests.paper.support import ALICE, Venue, limit_order, manual_config, venue_
 
 def signed(venue: Venue, verb: str, path: str, payload: str, **changes: Any) -> requests.Response:
     """A signed request made by hand; `changes` replaces headers. `session` is one whose connection is used."""
-    request = changes.pop("session", requests).request
+    session: requests.Session = changes.pop("session", requests)
     stamp = str(int(time.time() * 1000))
     window = "5000"
     text = f"{changes.get('X-BAPI-TIMESTAMP', stamp)}{ALICE.api_key}{window}{payload}"
@@ -35,7 +35,7 @@ def signed(venue: Venue, verb: str, path: str, payload: str, **changes: Any) -> 
         "X-BAPI-SIGN": signature,
     } | changes
     url = venue.url + path + ("?" + payload if verb == "GET" else "")
-    return request(verb, url, headers=headers, data=payload if verb == "POST" else None, timeout=5)
+    return session.request(verb, url, headers=headers, data=payload if verb == "POST" else None, timeout=5)
 
 
 def test_known_signatures() -> None:
