@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from gridbot.lock_file import is_at
 __all__ = ["SegmentDisk", "SegmentFile", "lock_path", "remove_unfinished", "segment_numbers", "segment_path"]
 
 SUFFIX: Final = ".journal"
+_SEGMENT: Final = re.compile(r"([0-9]{1,20})\.journal").fullmatch
 _APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -32,7 +34,7 @@ def segment_numbers(directory: Path) -> list[int]:
         names = os.listdir(directory)
     except FileNotFoundError:
         return []
-    return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:-8].isdigit())
+    return sorted(int(found[1]) for found in map(_SEGMENT, names) if found is not None)
 
 
 def segment_path(directory: Path, first: int) -> Path:

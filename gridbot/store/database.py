@@ -106,7 +106,7 @@ class Database:
         """Make a new file under another name, then rename it, so that a half-made database never has the name."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.wal.exists():  # belongs to a file that is gone
-            self._set_wal_aside("its database file is gone")
+            self.set_log_aside("its database file is gone")
         new = temporary_beside(self.path)
         with duckdb.connect(config=_CONFIG) as con:
             con.execute(f"ATTACH {quote(str(new))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
@@ -195,7 +195,7 @@ class Database:
                     raise DatabaseHeld(holder_of(exc)) from exc
                 self.close()
                 if is_log_damage(exc) and self.wal.exists():
-                    self._set_wal_aside(first_line(exc))
+                    self.set_log_aside(first_line(exc))
                     continue
                 if is_damage(exc):
                     raise Unreadable(
@@ -208,7 +208,8 @@ class Database:
     def _start_engine(self) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(config={**_CONFIG, "temp_directory": str(spill_directory(self.path))})
 
-    def _set_wal_aside(self, reason: str) -> None:
+    def set_log_aside(self, reason: str) -> None:
+        """Rename the write-ahead log, which cannot be used for this reason: the file opens at its last checkpoint."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         target = self.wal.with_name(f"{self.wal.name}.damaged-{stamp}")
         os.replace(self.wal, target)

@@ -1,4 +1,4 @@
-"""Whether this machine is ready for a configuration: a data directory, replay files, disk space, a free port."""
+"""Whether this machine is ready for a configuration: data directory, files, disk, memory, CPU, a free port."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import is_address
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
+from supervisor.cli.fleet_size import fleet_cautions, this_machine
 
 __all__ = ["machine_cautions", "machine_failures"]
 
@@ -43,6 +44,7 @@ def machine_cautions(config: GridbotConfig) -> Iterator[str]:
     free = shutil.disk_usage(home).free
     if free < LITTLE_DISK:
         yield f"data directory {config.storage.data_dir}: only {free // 1024**2} MB free"
+    yield from fleet_cautions(config, this_machine())
     if not _uses_paper(config):
         return
     host, port = config.paper.host, config.paper.port

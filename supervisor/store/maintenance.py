@@ -66,11 +66,14 @@ def _copy_held(path: Path, target: Path, target_wal: Path, wait_s: float) -> Non
 
 
 def vacuum(data_dir: Path) -> tuple[int, int]:
-    """Rewrite the database without free space; (bytes before, bytes after). Raise WriterBusy while a bot runs."""
+    """Rewrite the database without free space; (bytes before, bytes after).
+
+    Raise NoDatabase, and WriterBusy while a bot runs.
+    """
     path = database_path(data_dir)
+    if not path.exists():  # before the lock, which would make a mistyped directory
+        raise NoDatabase(f"there is no database at {path}")
     with sole_writer(path):
-        if not path.exists():
-            raise NoDatabase(f"there is no database at {path}")
         _prepare(path)  # in place, so that the copy of an older version is kept beside it
         before = path.stat().st_size
         fresh = temporary_beside(path)

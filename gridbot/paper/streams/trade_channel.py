@@ -101,10 +101,12 @@ class TradeChannel:
             raise ApiError(10404, f"op type is not found: {op}")
         if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], dict):
             raise ApiError(10001, "params error: args must hold exactly one object")
-        if args[0].get("category") not in CATEGORIES:
+        if str(args[0].get("category")) not in CATEGORIES:
             raise ApiError(10404, "category is not correct/supported")  # over HTTP it is 10001
         self._check_id(connection, request)
         header = request.get("header") or {}
+        if not isinstance(header, dict):
+            raise ApiError(10001, "params error: header must be an object")
         check_time(str(header.get("X-BAPI-TIMESTAMP", "")), str(header.get("X-BAPI-RECV-WINDOW", "") or ""), now_ms)
         result, extra, quota = self._api.call(ROUTES[path], path, account, args[0], now_ms)
         return result, extra, quota.headers()
