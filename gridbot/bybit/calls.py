@@ -16,6 +16,7 @@ from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.raw_fields import parse_rows, time_or_zero
 from gridbot.bybit.session import Reply, RestTransport
+from gridbot.exchange.bans import BANNED
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import RateLimit
@@ -80,7 +81,7 @@ class Calls:
         left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
             error = make_error(
-                f"not sent: the exchange bans this address for {left_s:.0f} s more",
+                f"not sent: {BANNED} for {left_s:.0f} s more",
                 ErrorKind.IP_BAN,
                 ret_code=self._banned_with[0],
                 http_status=self._banned_with[1],
