@@ -74,6 +74,7 @@ async def _part(calls: Calls, start_ms: int, end_ms: int, coin: str, pace: Pace)
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise
+        pages.clear()  # while the halves are read
         middle_ms = (start_ms + end_ms) // 2
         earlier = await _part(calls, start_ms, middle_ms, coin, pace)
         return _joined([earlier, await _part(calls, middle_ms + 1, end_ms, coin, pace)])
