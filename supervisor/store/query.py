@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import duckdb
 
-from gridbot.store.file_errors import is_damage, rebuild_line
+from gridbot.store.file_errors import is_damage, is_forbidden, rebuild_line
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path, lock
 from gridbot.store.schema import quote
 from supervisor.exit_codes import ExitCode
@@ -255,7 +255,8 @@ def _plain_errors(data_dir: Path, limits: Limits) -> Iterator[None]:
         raise SqlFailed(_headline(exc), ExitCode.USAGE) from exc
     except duckdb.Error as exc:
         hint = f"; {rebuild_line(database_path(data_dir))} makes a new file" if is_damage(exc) else ""
-        raise SqlFailed(_headline(exc) + hint, ExitCode.UNEXPECTED) from exc
+        code = ExitCode.REFUSED if is_forbidden(exc) else ExitCode.UNEXPECTED
+        raise SqlFailed(_headline(exc) + hint, code) from exc
 
 
 def _headline(exc: BaseException) -> str:
