@@ -311,11 +311,11 @@ def test_records_that_another_user_may_not_open_are_permission_denied(tmp_path, 
     for name in ("gridbot.duckdb", "logs/writer.jsonl"):
         (data / name).touch(mode=0o600)
     tmp_path.chmod(0o755)
-    for parent in (tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)  # pytest's own are for root only
-    monkeypatch.setattr(
-        sys, "argv", ["gridbot-supervisor", *shlex.split(line.format(tmp_path)), "--data-dir", str(data)]
-    )
+    for parent in tmp_path.parents:
+        if "pytest" in str(parent):
+            parent.chmod(0o755)  # pytest's own are for root only
+    words = shlex.split(line.format(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", *words, "--data-dir", str(data)])
     user = os.geteuid()
     os.seteuid(65534)
     try:
