@@ -34,9 +34,12 @@ def worker(
     conn: Connection[Any, Any],
 ) -> None:
     """The process of one account."""
+    from gridbot.process_guard import close_memory
     from gridbot.worker.entry import run_worker
     from gridbot.worker.spec import WorkerSpec
 
+    if config.account(account).environment != "paper":
+        close_memory()
     spec = WorkerSpec(
         account=account,
         settings=config,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
+    from gridbot.private_files import PRIVATE_UMASK
+    from gridbot.process_guard import close_memory, leave_no_core
     from supervisor.children.launch_plan import plan_of
     from supervisor.process.loop import Supervisor
     from supervisor.store.left_behind import left_behind
@@ -51,6 +54,10 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     config_file = find_config(config)
     settings, token = load_with_secrets(config_file, data_dir)
     forget_variables(settings)
+    leave_no_core()
+    if any(account.environment != "paper" for account in settings.accounts):
+        close_memory()
+    os.umask(PRIVATE_UMASK)
     warnings = tuple(left_behind(settings))
     plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings, control_token=token)
     for secret in settings.secrets():

@@ -32,8 +32,8 @@ def ended(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[E
     path = tmp_path / "gridbot.yaml"
     path.write_text(text)
     report, life = Pipe(), Pipe()
+    config = with_paper_secrets(load_config(path), b"seed")
     with pytest.raises(SystemExit) as end:
-        config = with_paper_secrets(load_config(path), b"seed")
         entry_points.paper(config, ChildLogs(console=False), "", 0, report[1], life[1])
     assert isinstance(end.value.code, int)
     return ExitCode(end.value.code), report[0].recv()["reason"]
