@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.house.source import MODULES, circles, imported_modules, is_package, tree
+from tests.house.source import MODULES, circles, imported_modules, is_package, tree, walk
 
 FUNCTION_LINES = 50
 CLASS_METHODS = 15
@@ -65,7 +65,7 @@ def sizes() -> Iterator[Size]:
     """Everything that has a limit."""
     for module in MODULES:
         yield Size("module lines", module, module_lines(module), MODULE_LINES)
-        for node in ast.walk(tree(module)):
+        for node in walk(tree(module)):
             if isinstance(node, Function):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 yield Size("function lines", f"{module}.{node.name}", lines, FUNCTION_LINES)

@@ -75,9 +75,15 @@ def tree(module: str) -> ast.Module:
     return parse(MODULES[module])
 
 
+@cache
+def walk(node: ast.AST) -> tuple[ast.AST, ...]:
+    """The node and all below it: of a whole module half a dozen tests ask for them."""
+    return tuple(ast.walk(node))
+
+
 def find_imports(syntax: ast.Module, package: str) -> Iterator[Import]:
     """All imports of a file, wherever they stand in it. `package` is the one it is in, for relative imports."""
-    nodes = list(ast.walk(syntax))
+    nodes = walk(syntax)
     guarded = {
         inner
         for node in nodes

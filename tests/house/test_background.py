@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.source import MODULES, dotted, tree
+from tests.house.source import MODULES, dotted, tree, walk
 
 HOME = "gridbot.background"
 # The paper exchange is another process, for tests and for practice; it has a loop of its own.
@@ -19,7 +19,7 @@ LOOPS = {"gridbot.worker.entry", "supervisor.process.loop"}
 
 def starts(source: ast.AST) -> Iterator[str]:
     """Tasks started past the helper, also by a name that was imported."""
-    for node in ast.walk(source):
+    for node in walk(source):
         if isinstance(node, ast.Attribute) and node.attr in STARTS:
             yield f"line {node.lineno}: {ast.unparse(node)}"
         if isinstance(node, ast.ImportFrom):
@@ -50,6 +50,6 @@ def test_the_test_itself_finds_offenders(source: str) -> None:
 
 def test_each_process_with_a_loop_watches_it() -> None:
     def calls(module: str, name: str) -> bool:
-        return any(isinstance(node, ast.Call) and dotted(node.func) == name for node in ast.walk(tree(module)))
+        return any(isinstance(node, ast.Call) and dotted(node.func) == name for node in walk(tree(module)))
 
     assert {module for module in INSIDE if calls(module, "background.watch")} == LOOPS

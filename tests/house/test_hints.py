@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from supervisor.cli.main import SUMMARIES
-from tests.house.source import MODULES, tree
+from tests.house.source import MODULES, tree, walk
 
 HELPER = "gridbot.command_line"
 COMMAND = "|".join(SUMMARIES)
@@ -29,9 +29,9 @@ PAGES = {
 
 def hints(source: ast.AST) -> Iterator[str]:
     """Commands named in texts that are neither docstrings nor arguments of the helper."""
-    blocks = [block for node in ast.walk(source) if isinstance(block := getattr(node, "body", None), list)]
+    blocks = [block for node in walk(source) if isinstance(block := getattr(node, "body", None), list)]
     docstrings = {id(each.value) for block in blocks for each in block if isinstance(each, ast.Expr)}
-    for node in ast.walk(source):
+    for node in walk(source):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield from (f"line {node.lineno}: {found}" for found in HINT.findall(node.value))
 

@@ -11,7 +11,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.source import MODULES, OUTSIDE, dotted, has_paths, imports, reads_the_clock, room, touches_a_file, tree
+from tests.house.source import (
+    MODULES,
+    OUTSIDE,
+    dotted,
+    has_paths,
+    imports,
+    reads_the_clock,
+    room,
+    touches_a_file,
+    tree,
+    walk,
+)
 
 WORKER_ROOMS = {
     f"gridbot.{name}"
@@ -100,7 +111,7 @@ def _offences(module: str) -> Iterator[str]:
         if not item.for_types and item.name.partition(".")[0] in {"random", *OUTSIDE}:
             yield f"line {item.line}: imports {item.name}"
     with_paths = has_paths(module)
-    for node in ast.walk(tree(module)):
+    for node in walk(tree(module)):
         if isinstance(node, ast.Call) and (what := _called(node, with_paths=with_paths)):
             yield f"line {node.lineno}: {what} by {ast.unparse(node.func)}()"
         if isinstance(node, ast.Name | ast.Attribute) and dotted(node) in ("asyncio.sleep", "asyncio.timeout"):

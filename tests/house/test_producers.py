@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from functools import cache
 
-from tests.house.source import MODULES, dotted, tree
+from tests.house.source import MODULES, dotted, tree, walk
 
 PRODUCERS = {
     "gridbot.worker.placement.act": "the strategy",
@@ -30,7 +30,7 @@ def _functions() -> list[tuple[str, Inside]]:
         (f"{module}.{node.name}", _inside(node))
         for module in MODULES
         if module.partition(".")[0] == "gridbot"
-        for node in ast.walk(tree(module))
+        for node in walk(tree(module))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 

@@ -21,6 +21,7 @@ from tests.house.source import (
     reads_the_clock,
     touches_a_file,
     tree,
+    walk,
 )
 
 PURE_ROOMS = (
@@ -95,7 +96,7 @@ def _impurities(module: str) -> Iterator[str]:
         if item.name.startswith("random.") and item.name != "random.Random":
             yield f"line {item.line}: imports {item.name}"
     with_paths = has_paths(module)
-    for node in ast.walk(tree(module)):
+    for node in walk(tree(module)):
         # `random.Random(seed)` answers the same every time and is a value; the module's own generator is not.
         if isinstance(node, ast.Attribute) and dotted(node.value) == "random" and node.attr != "Random":
             yield f"line {node.lineno}: uses random.{node.attr}"

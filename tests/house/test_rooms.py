@@ -10,7 +10,7 @@ import ast
 import subprocess
 import sys
 
-from tests.house.source import MODULES, ROOT, arrows, circles, imported_modules, imports, room, tree
+from tests.house.source import MODULES, ROOT, arrows, circles, imported_modules, imports, room, tree, walk
 
 # Room -> the rooms that it may import, from the ground floor up. Each row names only rooms of rows above it.
 GRIDBOT = {
@@ -194,7 +194,7 @@ def test_no_import_is_relative():
     found = [
         f"{module}, line {node.lineno}"
         for module in MODULES
-        for node in ast.walk(tree(module))
+        for node in walk(tree(module))
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert found == []

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.source import MODULES, dotted, tree
+from tests.house.source import MODULES, dotted, tree, walk
 
 SETS = frozenset({"set", "frozenset", "Set", "AbstractSet", "MutableSet", "WeakSet"})
 VALUES = frozenset({"str", "int", "bytes", "float", "bool", "Decimal", "Path", "None", "tuple", "frozenset", "Literal"})
@@ -34,12 +34,12 @@ def is_value(node: ast.ClassDef) -> bool:
 
 def values_of(source: ast.AST) -> set[str]:
     """The value classes that a file defines."""
-    return {node.name for node in ast.walk(source) if isinstance(node, ast.ClassDef) and is_value(node)}
+    return {node.name for node in walk(source) if isinstance(node, ast.ClassDef) and is_value(node)}
 
 
 def offenders(source: ast.AST, values: frozenset[str]) -> Iterator[str]:
     """Sets, by their type, of what is hashed by its address."""
-    for node in ast.walk(source):
+    for node in walk(source):
         if isinstance(node, ast.Subscript) and dotted(node.value).rpartition(".")[2] in SETS:
             names = [dotted(part).rpartition(".")[2] for part in ast.walk(node.slice) if dotted(part)]
             bad = [name for name in names if name not in values]

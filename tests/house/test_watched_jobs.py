@@ -7,7 +7,7 @@ from typing import get_args
 
 from gridbot.orders import reconcile_words as words
 from gridbot.worker import reconciler
-from tests.house.source import MODULES, dotted, tree
+from tests.house.source import MODULES, dotted, tree, walk
 
 TASKS = {
     "gridbot.worker.jobs": 1,  # each job of the schedule: watched
@@ -39,7 +39,7 @@ def test_tasks_of_a_worker_are_started_in_known_places() -> None:
         if module.startswith(("gridbot.worker.", "gridbot.execution.")):
             starts = [
                 node
-                for node in ast.walk(tree(module))
+                for node in walk(tree(module))
                 if isinstance(node, ast.Call) and dotted(node.func) in ("background.start", "background.awaited")
             ]
             found.update({module: len(starts)} if starts else {})
@@ -51,7 +51,7 @@ def test_the_exchange_is_asked_in_known_places() -> None:
         module
         for module in MODULES
         if module.startswith("gridbot.worker.")
-        for node in ast.walk(tree(module))
+        for node in walk(tree(module))
         if isinstance(node, ast.Call)
         and dotted(node.func).rpartition(".")[0].rpartition(".")[2] in ("queries", "_queries", "rest")
     }
