@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -44,9 +43,9 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
-    from gridbot.private_files import PRIVATE_UMASK
     from gridbot.process_guard import close_memory, leave_no_core
     from supervisor.children.launch_plan import plan_of
+    from supervisor.process.file_rights import settle_rights
     from supervisor.process.loop import Supervisor
     from supervisor.store.left_behind import left_behind
 
@@ -57,8 +56,12 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     leave_no_core()
     if any(account.environment != "paper" for account in settings.accounts):
         close_memory()
-    os.umask(PRIVATE_UMASK)
-    warnings = tuple(left_behind(settings))
+    storage = settings.storage
+    try:
+        rights = settle_rights(storage.data_dir, storage.group, settings.paper.state_file)
+    except OSError as error:
+        raise unwritable(error) from None
+    warnings = (*rights, *left_behind(settings))
     plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings, control_token=token)
     for secret in settings.secrets():
         logging_setup.register_secret(secret)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import random
 import re
 import secrets
@@ -107,7 +108,11 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
 ) -> None:
     secret = secrets.token_hex(18)
     monkeypatch.setenv("SECRET_OF_ALICE", secret)
-    session = gridbot.start(DEMO.replace("- name: alice\n", "- name: alice\n    api_secret: ${SECRET_OF_ALICE}\n"))
+    before = os.umask(0)
+    try:
+        session = gridbot.start(DEMO.replace("- name: alice\n", "- name: alice\n    api_secret: ${SECRET_OF_ALICE}\n"))
+    finally:
+        os.umask(before)
     assert_secrets_stay_where_they_are_used(session, secret.encode())
     live = {("alice", "BTCUSDT"), ("alice", "ETHUSDT"), ("bob", "SOLUSDT")}
 
@@ -128,6 +133,7 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
     private = [*with_paper_secrets(load_config(session.config), seed).secrets(), control_token(seed)]
     assert all(len(each) == 36 for each in private)
     for path in session.data_dir.rglob("*"):
+        assert not path.stat().st_mode & 0o077, f"{path} is for others, too"
         if path.is_file():
             content = path.read_bytes()
             assert not any(each.encode() in content for each in private), f"a secret in {path}"
