@@ -22,6 +22,8 @@ from pathlib import Path
 STAMP = ".gridbot-installed"
 UNFINISHED = ".gridbot-installing"
 LOG = "install.log"
+TEMPORARY = ".gridbot-pip"
+"""Where pip unpacks: what a killed one leaves goes with the environment, and the machine's own place may be full."""
 SHOWN_LINES = 15
 """Last lines of pip's that are shown when it fails."""
 
@@ -39,6 +41,9 @@ def run_pip(venv: Path, *arguments: str | Path) -> bool:
     command = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-color", *arguments]
     is_terminal = sys.stdout.isatty()
     last: deque[str] = deque(maxlen=SHOWN_LINES)
+    temporary = venv / TEMPORARY
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     with (
         (venv / LOG).open("w", encoding="utf-8") as log,
         subprocess.Popen(
@@ -48,6 +53,7 @@ def run_pip(venv: Path, *arguments: str | Path) -> bool:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
+            env={**os.environ, "TMPDIR": str(temporary)},
         ) as pip,
     ):
         for line in pip.stdout or ():
@@ -55,6 +61,7 @@ def run_pip(venv: Path, *arguments: str | Path) -> bool:
             last.append(line.rstrip())
             if is_terminal:
                 show(line.split())
+    shutil.rmtree(temporary, ignore_errors=True)
     if is_terminal:
         print("\r\033[K", end="", flush=True)
     if pip.returncode:

@@ -8,6 +8,7 @@ temporary file `<name>.<pid>-<n>.tmp` behind, which the owner of the directory r
 
     remove_temporary_files(directory)    all in a directory that we have locked
     remove_abandoned(path)               those of one file; without a lock only of processes that have ended
+    remove_forgotten(directory, suffix)  those of all files with that suffix, which nobody has written to for an hour
 
 It is at the top of the package because every room that keeps files uses it, also those that do not import each other:
 records, store, state, paper and the supervisor.
@@ -19,14 +20,18 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
+import time
 from pathlib import Path
 from typing import Final
 
 from gridbot.private_files import make_directory, open_private
 
 __all__ = [
+    "process_lives",
     "put_in_place",
     "remove_abandoned",
+    "remove_forgotten",
     "remove_temporary_files",
     "sync_directory",
     "temporary_beside",
@@ -34,6 +39,8 @@ __all__ = [
 ]
 
 _SUFFIX: Final = ".tmp"
+FORGOTTEN_S: Final = 3600.0
+"""Whose process has ended here may still be written to elsewhere: from another container or machine."""
 _numbers = itertools.count(1)
 
 
@@ -76,17 +83,24 @@ def sync_directory(path: Path) -> None:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A new name in the directory of `path`, which no other process and no other call uses."""
-    return path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}{_SUFFIX}")
+    """A new name in the directory of `path`, which no other process and no other call uses.
+
+    Not one that is there already either: in a container a process often has the pid of its killed predecessor.
+    """
+    while True:
+        name = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}{_SUFFIX}")
+        if not os.path.lexists(name):
+            return name
 
 
-def remove_temporary_files(directory: Path) -> None:
+def remove_temporary_files(directory: Path, suffix: str = "") -> None:
     """Remove all temporary files in a directory, and those of earlier versions. Call it with a lock on the directory.
 
-    Never raises: a file that stays does no harm.
+    `suffix`: only those of files with it, where others belong to other processes. Never raises: a file that stays does
+    no harm.
     """
     with contextlib.suppress(OSError):
-        for path in directory.glob(f"*{_SUFFIX}"):
+        for path in directory.glob(f"*{suffix}.*{_SUFFIX}" if suffix else f"*{_SUFFIX}"):
             _remove(path)
 
 
@@ -100,21 +114,26 @@ def remove_abandoned(path: Path, *, locked: bool = False) -> None:
     with contextlib.suppress(OSError):
         for entry in path.parent.iterdir():
             found = ours.fullmatch(entry.name)
-            if found and (locked or int(found[1]) == os.getpid() or not _lives(int(found[1]))):
+            if found and (locked or int(found[1]) == os.getpid() or not process_lives(int(found[1]))):
                 _remove(entry)
 
 
-def _remove(path: Path) -> None:
+def remove_forgotten(directory: Path, suffix: str) -> None:
+    """Remove the temporary files of all files with `suffix` whose processes have ended, an hour after the last write.
+
+    For a directory where each file gets a name of its own, such as one of backups. Never raises.
+    """
+    ours = re.compile(rf".+{re.escape(suffix)}\.(\d+)-\d+{re.escape(_SUFFIX)}(\..+)?")
+    before = time.time() - FORGOTTEN_S
     with contextlib.suppress(OSError):
-        path.unlink()
+        for entry in directory.iterdir():
+            found = ours.fullmatch(entry.name)
+            if found and not process_lives(int(found[1])) and entry.lstat().st_mtime < before:
+                _remove(entry)
 
 
-def _rename(temporary: Path, path: Path) -> None:
-    os.replace(temporary, path)
-    sync_directory(path.parent)
-
-
-def _lives(pid: int) -> bool:
+def process_lives(pid: int) -> bool:
+    """Whether there is a process with this pid, as this one sees it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -122,3 +141,17 @@ def _lives(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+def _remove(path: Path) -> None:
+    """A file, or the directory in which a library kept what did not fit its memory."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    os.replace(temporary, path)
+    sync_directory(path.parent)

@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gridbot.atomic_file import temporary_beside
+from gridbot.atomic_file import remove_temporary_files, temporary_beside
 from gridbot.lock_file import is_at
 from gridbot.private_files import PRIVATE, private_open
 
-__all__ = ["SegmentDisk", "SegmentFile", "lock_path", "segment_numbers", "segment_path"]
+__all__ = ["SegmentDisk", "SegmentFile", "lock_path", "remove_unfinished", "segment_numbers", "segment_path"]
 
 SUFFIX: Final = ".journal"
+_SEGMENT: Final = re.compile(r"([0-9]{1,20})\.journal").fullmatch
 _APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -33,11 +35,16 @@ def segment_numbers(directory: Path) -> list[int]:
         names = os.listdir(directory)
     except FileNotFoundError:
         return []
-    return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:-8].isdigit())
+    return sorted(int(found[1]) for found in map(_SEGMENT, names) if found is not None)
 
 
 def segment_path(directory: Path, first: int) -> Path:
     return directory / f"{first:020d}{SUFFIX}"
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what a process that was killed within `make_again` has left. Only with the directory's lock held."""
+    remove_temporary_files(directory, SUFFIX)
 
 
 def lock_path(directory: Path) -> Path:

@@ -66,5 +66,6 @@ class CommandError(Exception):
 
 def unwritable(error: OSError) -> CommandError:
     """The refusal of a data directory that cannot be written."""
-    text = f"expected a data directory that can be written, got: {error}; choose another one with --data-dir"
+    hint = f"{WRITABLE_HINT}, or choose another one with --data-dir"
+    text = f"expected a data directory that can be written, got: {error}; {hint}"
     return CommandError(text, ExitCode.REFUSED)

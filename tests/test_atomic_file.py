@@ -14,6 +14,7 @@ import pytest
 from gridbot.atomic_file import (
     put_in_place,
     remove_abandoned,
+    remove_forgotten,
     remove_temporary_files,
     temporary_beside,
     write_atomic,
@@ -139,3 +140,37 @@ def test_a_file_that_another_process_is_writing_stays(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     remove_temporary_files(tmp_path / "no such directory")
     remove_abandoned(tmp_path / "no such directory" / "state.json")
+
+
+def test_a_name_that_a_killed_process_with_our_pid_has_left_is_not_used(tmp_path: Path) -> None:
+    """In a container the pid is the same after each start: the first write of the next life failed, the file exists."""
+    path = tmp_path / "state.json"
+    number = int(temporary_beside(path).name.split("-")[-1].removesuffix(".tmp"))
+    left = [tmp_path / f"state.json.{os.getpid()}-{number + ahead}.tmp" for ahead in (1, 2)]
+    left[0].symlink_to("nowhere")
+    left[1].touch()
+    write_atomic(path, NEW)
+    assert path.read_bytes() == NEW
+    assert set(tmp_path.iterdir()) == {path, *left}
+    remove_abandoned(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_each_file_has_its_own_name_what_nobody_writes_any_more_goes(tmp_path: Path) -> None:
+    gone = int(subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True).stdout)
+    old = [tmp_path / name for name in (f"monday.duckdb.{gone}-1.tmp", f"monday.duckdb.{gone}-1.tmp.wal")]
+    spilled = tmp_path / f"monday.duckdb.{gone}-1.tmp.tmp"
+    spilled.mkdir()
+    (spilled / "part").touch()
+    names = (f"tuesday.duckdb.{os.getppid()}-1.tmp", f"other.csv.{gone}-1.tmp", "monday.duckdb", "notes.tmp")
+    kept = [tmp_path / name for name in names]
+    fresh = tmp_path / f"wednesday.duckdb.{gone}-1.tmp"  # written elsewhere, where the process lives
+    for path in (*old, *kept, fresh):
+        path.touch()
+    for path in (*old, spilled, *kept):
+        os.utime(path, (1, 1))
+    remove_forgotten(tmp_path, ".duckdb")
+    assert set(tmp_path.iterdir()) == {*kept, fresh}
+    remove_forgotten(tmp_path / "no such directory", ".duckdb")
+    remove_temporary_files(tmp_path, ".csv")
+    assert set(tmp_path.iterdir()) == {kept[0], *kept[2:], fresh}

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from benchmarks.parts.earlier_version import Left
+from benchmarks.parts.upgrade_checks import records_lost, rows_lost
 from benchmarks.store import arguments
+from gridbot.core.events import ExecutionEvent
+from gridbot.store.database import Database
+from gridbot.store.reading import database_path
+from tests.core.ledger_events import execution
+from tests.store.test_migrations import old_database
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"frame -> event", "decide", "gate and journal", "request"}
@@ -73,3 +83,36 @@ def test_the_store_s_figures_are_all_there() -> None:
     what = " ".join(figure["what"] for figures in parts.values() for figure in figures)
     for wanted in ("worker to committed", "sqlite3", "p99", "writer stopped", "PnL by strategy and day", "grid profit"):
         assert wanted in what
+
+
+def test_an_upgrade_needs_the_history() -> None:
+    command = [sys.executable, "benchmarks/upgrade.py", "--from", "a1c99c4", "0badc0de"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "expected a checkout with its history, got none that has" in done.stderr
+    assert "0badc0de" in done.stderr
+
+
+def test_what_an_upgrade_loses_is_found(tmp_path: Path) -> None:
+    before, after = old_database(tmp_path / "before").parent, tmp_path / "after"
+    shutil.copytree(before, after)
+    Database(database_path(after)).prepare()
+    assert rows_lost(before, after) == []
+    with duckdb.connect(str(database_path(after))) as con:
+        con.execute("DELETE FROM executions WHERE seq = 7")
+        con.execute("INSERT INTO executions SELECT * FROM executions WHERE seq = 8")
+        con.execute("INSERT INTO ingest_gaps VALUES ('alice', 34, 40, 'removed', now()::TIMESTAMP)")
+    assert rows_lost(before, after) == [
+        "executions: 1 rows are lost, such as ('alice', 7)",
+        "ingest_gaps: ('alice', 34, 40, 'removed')",
+    ]
+    left = Left({"alice": [recorded(number) for number in (7, 8, 9)]}, {"alice": []}, {})
+    assert records_lost(left, after) == [
+        "alice: execution e-8 is recorded 2 times",
+        "alice: execution e-7 is recorded as None",
+    ]
+
+
+def recorded(number: int) -> ExecutionEvent:
+    """One of `old_database`."""
+    return replace(execution(number, price=str(100 + number), qty="0.5", fee="0.01"), exec_id=f"e-{number}")

@@ -27,6 +27,7 @@ SCRIPTS = ("bin/gridbot-supervisor", "bin/test", "bin/bench", ".ci/run")
 # the console script; anything else is the real interpreter.
 FAKE_PYTHON = """#!/bin/sh
 if [ "$1 $2" = "-m pip" ]; then
+    touch "$TMPDIR/unpacked"
     echo "pip $*" >>"$NOTES"
     while [ -e "$NOTES.hold" ]; do sleep 0.05; done
     echo "Collecting duckdb"
@@ -68,7 +69,7 @@ class Checkout:
         tools.mkdir()
         python = self._tool(home / "venv-python", FAKE_PYTHON)
         self._tool(tools / "python3", FAKE_SYSTEM_PYTHON)
-        for name in ("sh", "cat", "cksum", "tr", "dirname", "readlink", "cp", "rm", "mkdir", "chmod", "sleep"):
+        for name in ("sh", "cat", "cksum", "tr", "dirname", "readlink", "cp", "rm", "mkdir", "chmod", "sleep", "touch"):
             (tools / name).symlink_to(shutil.which(name) or "")
         self.environ = {"PATH": str(tools), "NOTES": str(self.notes), "FAKE_PYTHON": str(python)}
         self.script = self.root / "bin" / "gridbot-supervisor"
@@ -217,10 +218,13 @@ def test_an_interrupted_install_is_begun_afresh(checkout):
     checkout.until_pip_runs()
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
+    left = checkout.venv / ".gridbot-pip" / "unpacked"
+    assert left.exists(), "pip's own files are in the environment, and go with it"
     hold.unlink()
     again = checkout.run()
     assert again.stdout == "ran|"
     assert "was interrupted: beginning afresh" in again.stderr
+    assert not left.parent.exists()
     assert [line.split()[0] for line in checkout.noted()] == ["venv", "pip", "venv", "pip"]
 
 

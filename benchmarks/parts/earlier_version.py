@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -28,8 +29,8 @@ __all__ = ["CONFIG", "PAUSED", "Left", "asked", "fills", "has_history", "leave_b
 CONFIG = """\
 environment: paper
 accounts:
-  - {name: alice, balance: 10000}
-  - {name: bob, balance: 5000}
+  - {name: alice, balance: 10000, api_key: paper-alice, api_secret: the-same-of-alice-in-every-version}
+  - {name: bob, balance: 5000, api_key: paper-bob, api_secret: the-same-of-bob-in-every-version}
 strategies:
   - {strat_id: alice-btc, account: alice, symbol: BTCUSDT, grid_count: 12, grid_step: 0.1, amount: x0.011}
   - {strat_id: alice-eth, account: alice, symbol: ETHUSDT, grid_count: 12, grid_step: 0.1, amount: "120"}
@@ -55,6 +56,8 @@ PAUSED = "bob-xrp"
 START_S = 180.0
 END_S = 30.0
 LOOK_BACK_MS = 3_600_000
+SEGMENT = re.compile(r"^SEGMENT_BYTES\b.*$", re.MULTILINE)
+SEGMENT_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,29 @@ def has_history(version: str) -> bool:
 
 
 def unpack(version: str, target: Path) -> None:
-    """The tree of a commit, into a directory that is made."""
+    """The tree of a commit, into a directory that is made.
+
+    Its journals get short segments: what files and database have is then gone from them, as it is after days.
+    """
     done = _git("archive", "--format=tar", version)
     if done.returncode:
         raise FleetError(f"git archive {version}: {done.stderr.decode(errors='replace').strip()}")
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         archive.extractall(target, filter="data")
+    for path in (target / "gridbot" / "records" / "journal.py", target / "gridbot" / "journal.py"):
+        if path.exists():
+            text, found = SEGMENT.subn(f"SEGMENT_BYTES = {SEGMENT_BYTES}", path.read_text(encoding="utf-8"))
+            path.write_text(text, encoding="utf-8")
+            if found == 1:
+                return
+    raise FleetError(f"the journal of {version} has no SEGMENT_BYTES to be made smaller")
 
 
-def leave_behind(home: Path, root: Path, seconds: float, least_fills: int) -> Left:
-    """Run a fleet of the code at `root` in `home`, then end it with kill -9. Raises FleetError."""
+def leave_behind(home: Path, root: Path, seconds: float, least_fills: int, *, kills: bool) -> Left:
+    """Run a fleet of the code at `root` in `home`, then end it with kill -9, or by this version's `stop`.
+
+    Raises FleetError.
+    """
     fleet = Fleet(home, CONFIG, root)
     fleet.launch()
     try:
@@ -89,8 +105,11 @@ def leave_behind(home: Path, root: Path, seconds: float, least_fills: int) -> Le
         began_s = time.monotonic()
 
         def enough(status: Status) -> bool:
-            return time.monotonic() - began_s >= seconds and sum(fills(status).values()) >= least_fills
+            is_late, count = time.monotonic() - began_s >= seconds, sum(fills(status).values())
+            return is_late and count >= least_fills and status["health"] == "healthy"
 
+        fleet.until(lambda _: time.monotonic() - began_s >= seconds / 2, "half of the time", seconds + START_S)
+        fleet.kill("worker-alice")  # its next life begins a segment of the journal, and the first one may go
         fleet.until(enough, f"{least_fills} fills", seconds + START_S)
         done = fleet.run("pause", "bob", "--strategy", PAUSED, within_s=60)
         if done.returncode:
@@ -98,7 +117,10 @@ def leave_behind(home: Path, root: Path, seconds: float, least_fills: int) -> Le
         time.sleep(2)
         status = fleet.until(lambda status: bool(status["paper"]["url"]), "the paper exchange's address", START_S)
         executions, resting = asked(fleet.config, status["paper"]["url"])
-        _kill_all(fleet, status)
+        if kills:
+            _kill_all(fleet, status)
+        else:
+            _stop(fleet)
         return Left(executions, resting, fills(status))
     finally:
         fleet.stop()
@@ -126,6 +148,15 @@ def asked(config: Path, url: str) -> tuple[dict[str, list[ExecutionEvent]], dict
     names = [account.name for account in load_config(config).accounts]
     answers = {name: asyncio.run(ask(name)) for name in names}
     return {name: answer[0] for name, answer in answers.items()}, {name: each[1] for name, each in answers.items()}
+
+
+def _stop(fleet: Fleet) -> None:
+    """As somebody does who has the new code already, while the old supervisor still runs."""
+    done = Fleet(fleet.data_dir.parent, CONFIG).run("stop", within_s=120)
+    if done.returncode:
+        raise FleetError(f"stop: {done.stdout}{done.stderr}")
+    assert fleet.supervisor is not None
+    fleet.supervisor.wait(END_S)
 
 
 def _kill_all(fleet: Fleet, status: Status) -> None:

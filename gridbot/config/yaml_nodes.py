@@ -85,9 +85,10 @@ def read_document(text: str, environ: Mapping[str, str]) -> Document:
 
 def _syntax_problem(error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    said = [getattr(error, "problem", None), getattr(error, "context", None), str(error).splitlines()[0]]
     line = mark.line + 1 if mark is not None else None
-    got, do = next((words for sign, words in _SYNTAX.items() if sign in what), _UNKNOWN)
+    found = (words for what in said for sign, words in _SYNTAX.items() if what and sign in what)
+    got, do = next(found, _UNKNOWN)
     return Problem((), "valid YAML", got, do, line)
 
 

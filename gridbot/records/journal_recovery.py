@@ -10,7 +10,7 @@ from gridbot.atomic_file import remove_temporary_files, write_atomic
 from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.journal_reader import Damage, read_committed
-from gridbot.segment_file import segment_numbers, segment_path
+from gridbot.segment_file import remove_unfinished, segment_numbers, segment_path
 
 __all__ = ["Recovered", "recover"]
 
@@ -34,6 +34,7 @@ def recover(directory: Path) -> Recovered:
     was whole once.
     """
     remove_temporary_files(directory / _DAMAGED)
+    remove_unfinished(directory)
     committed = read_committed(directory)
     segments = segment_numbers(directory)
     if not segments:

@@ -61,7 +61,7 @@ class Run:
             return
         self.verdict.at_rest()
         await self._stop()
-        self.verdict.at_the_end()
+        self.verdict.agreement.at_the_end()
 
     def _has_enough(self) -> bool:
         """Whether what was looked for is found, so that the rest of the run would tell nothing."""
@@ -93,7 +93,7 @@ class Run:
             self.verdict.watch()
             if self._has_enough():
                 return
-            if passes >= 2 and self._is_quiet() and self.verdict.money_is_checked():
+            if passes >= 2 and self._is_quiet() and self.verdict.agreement.money_is_checked():
                 return
             if self.stage.loop.now_s - start_s > CALM_MOST_S:
                 self.verdict.find("standstill-is-told", f"no rest within {CALM_MOST_S:.0f} s: {self._state()}")
@@ -158,7 +158,7 @@ def run_plan(plan: Plan, *, trace: Trace | None = None, until: Collection[str] =
             decimal.localcontext(decimal.Context()),
             _quiet_logs(run),
             forbid(run.stage.clock) as used,
-            taped(run.verdict.tapes),
+            taped(run.verdict.agreement.tapes),
             checked(run.verdict.find),
         ):
             # Answers that nobody waits for any more, when a worker dies or stops.

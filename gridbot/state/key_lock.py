@@ -124,8 +124,8 @@ def _lock_socket(held: contextlib.ExitStack, name: str) -> bool:
 
 def _lock_earlier_file(held: contextlib.ExitStack, name: str) -> None:
     """Lock the file that workers of the version before lock. They never remove it, so it stays."""
-    directory = Path(tempfile.gettempdir()) / f"gridbot-keys-{os.getuid()}"
     try:
+        directory = Path(tempfile.gettempdir()) / f"gridbot-keys-{os.getuid()}"  # an OSError where there is none at all
         _lock_in(held, directory, name, keep_file=True)
     except OSError as error:
         log.warning("the lock of earlier versions cannot be used, a worker of one would not be noticed: %s", error)

@@ -11,6 +11,7 @@ import contextlib
 import glob
 import logging
 import os
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,14 +21,14 @@ from typing import Any, Final
 
 import duckdb
 
-from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
+from gridbot.atomic_file import process_lives, put_in_place, remove_abandoned, temporary_beside
 from gridbot.private_files import make_directory
 from gridbot.store.commit import stored_offsets
 from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
 from gridbot.store.migrations import keep_copy
 from gridbot.store.schema import SCHEMA_VERSION, STORAGE_VERSION, applied, ensure_schema, quote
 
-__all__ = ["Database", "DatabaseHeld", "Unreadable"]
+__all__ = ["Database", "DatabaseHeld", "Unreadable", "spill_directory"]
 
 log = logging.getLogger("gridbot.store")
 
@@ -36,6 +37,7 @@ ENGINE_USES: Final = 500
 """After so many uses a new engine is started, because attaching and detaching leaks memory (5 kB each time)."""
 QUARANTINED_SHOWN: Final = 20
 """The newest write-ahead logs that were set aside."""
+_SPILLED: Final = re.compile(r"duckdb_temp_(\d+)_")
 _NAME: Final = "store"
 """Name of the attached file inside the engine; statements use plain table names."""
 
@@ -57,6 +59,11 @@ class _State:
     inode: int
     size: int
     changed_ns: int
+
+
+def spill_directory(path: Path) -> Path:
+    """Where DuckDB puts what does not fit its memory, also when it reads the file; not into the working directory."""
+    return path.with_name(f"{path.name}.tmp")
 
 
 def _state(path: Path) -> _State | None:
@@ -100,7 +107,7 @@ class Database:
         """Make a new file under another name, then rename it, so that a half-made database never has the name."""
         make_directory(self.path.parent)
         if self.wal.exists():  # belongs to a file that is gone
-            self._set_wal_aside("its database file is gone")
+            self.set_log_aside("its database file is gone")
         new = temporary_beside(self.path)
         with duckdb.connect(config=_CONFIG) as con:
             con.execute(f"ATTACH {quote(str(new))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
@@ -111,9 +118,10 @@ class Database:
         put_in_place(new, self.path)
 
     def remove_left_overs(self) -> None:
-        """Remove what a killed process has left: half-made files and copies, also as earlier versions named them.
+        """Remove what a killed process has left: half-made files and copies, also as earlier versions named them, and
+        what DuckDB put on the disk for want of memory.
 
-        Only with the writer's lock held.
+        Only with the writer's lock held; readers may be at work.
         """
         remove_abandoned(self.path, locked=True)
         name, stem = glob.escape(self.path.name), glob.escape(self.path.stem)
@@ -121,6 +129,18 @@ class Database:
         for left_over in (path for pattern in patterns for path in self.path.parent.glob(pattern)):
             with contextlib.suppress(OSError):
                 left_over.unlink()
+        self._remove_spilled()
+
+    def _remove_spilled(self) -> None:
+        """DuckDB names these files by the process, and removes the directory when it ends in order."""
+        directory = spill_directory(self.path)
+        with contextlib.suppress(OSError):
+            for entry in directory.iterdir():
+                found = _SPILLED.match(entry.name)
+                ours = found and int(found[1]) == os.getpid() and self._engine is None
+                if found and (ours or not process_lives(int(found[1]))):
+                    entry.unlink()
+            directory.rmdir()
 
     @contextlib.contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -176,7 +196,7 @@ class Database:
                     raise DatabaseHeld(holder_of(exc)) from exc
                 self.close()
                 if is_log_damage(exc) and self.wal.exists():
-                    self._set_wal_aside(first_line(exc))
+                    self.set_log_aside(first_line(exc))
                     continue
                 if is_damage(exc):
                     raise Unreadable(
@@ -187,10 +207,10 @@ class Database:
         raise Unreadable(f"{self.path}: the write-ahead log appeared again after it was set aside")
 
     def _start_engine(self) -> duckdb.DuckDBPyConnection:
-        # What does not fit its memory goes beside the file, not into the working directory.
-        return duckdb.connect(config={**_CONFIG, "temp_directory": f"{self.path}.tmp"})
+        return duckdb.connect(config={**_CONFIG, "temp_directory": str(spill_directory(self.path))})
 
-    def _set_wal_aside(self, reason: str) -> None:
+    def set_log_aside(self, reason: str) -> None:
+        """Rename the write-ahead log, which cannot be used for this reason: the file opens at its last checkpoint."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         target = self.wal.with_name(f"{self.wal.name}.damaged-{stamp}")
         os.replace(self.wal, target)

@@ -11,10 +11,17 @@ import duckdb
 
 from gridbot.command_line import pasteable
 
-__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage", "is_unreadable", "rebuild_line"]
+__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage", "rebuild_line"]
 
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
-_DAMAGE: Final = ("not a valid DuckDB database", "version number", "orrupt", "checksum", "deserialize")
+_DAMAGE: Final = (
+    "not a valid DuckDB database",
+    "version number",
+    "orrupt",
+    "checksum",
+    "deserialize",
+    "Could not read",
+)
 
 
 def is_lock_error(error: BaseException) -> bool:
@@ -36,18 +43,13 @@ def is_log_damage(error: BaseException) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """True when the file's content is not what was written."""
-    return any(sign in first_line(error) for sign in _DAMAGE)
+    """True when the file's content cannot be had as it was written: damaged, cut off, or not given by the disk.
 
-
-def is_unreadable(error: BaseException) -> bool:
-    """True when a block of the file cannot be had: damaged, not given by the disk, or one that DuckDB stumbles over.
-
-    Not for want of memory or of room on the disk, nor for a statement that does not fit the file.
+    Not for want of memory, room or open files, for a file that may not be opened, or a statement that does not fit it.
     """
     if isinstance(error, duckdb.InternalException | duckdb.FatalException | duckdb.SerializationException):
         return True
-    return is_damage(error) or (isinstance(error, duckdb.IOException) and "Could not read" in first_line(error))
+    return any(sign in first_line(error) for sign in _DAMAGE)
 
 
 def first_line(error: BaseException) -> str:

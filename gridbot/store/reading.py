@@ -95,12 +95,13 @@ def connect(
                     f"the write-ahead log of {path} is damaged; start the bot (its writer sets the log aside and "
                     f"brings the rows again from the journal). DuckDB says: {first_line(exc)}"
                 ) from exc
-            damaged = isinstance(exc, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
-            if damaged or is_damage(exc):
+            if is_damage(exc):
                 raise DatabaseDamaged(
                     f"{path} cannot be opened: {first_line(exc)}. {rebuild_line(path)} makes a new one from "
                     "the journals"
                 ) from exc
+            if isinstance(exc, duckdb.IOException):
+                raise ReadingError(f"{path} cannot be opened: {first_line(exc)}") from exc
             raise
 
 

@@ -36,7 +36,7 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
     """Run until the worker ends, then raise SystemExit.
 
     Codes: 0 after an orderly stop, 7 when the start was refused (nothing was sent), 10 when the machine has no room, on
-    its disk for example, 1 for anything unexpected.
+    its disk for example. Anything unexpected is raised: whoever has started us tells it (`supervisor.children`).
     `records` is the worker's own queue to the writer, `conn` leads to the supervisor.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the supervisor decides
@@ -50,7 +50,8 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
         code = asyncio.run(_run(spec, records, conn))
     except Exception as error:
         log.exception("the worker ends because of something unexpected")
-        code = EXIT_NO_ROOM if is_shortage(error) else EXIT_UNEXPECTED
+        exit_within(LEAVE_S, exit_code=EXIT_NO_ROOM if is_shortage(error) else EXIT_UNEXPECTED)
+        raise
     logging_setup.stop_logging()
     exit_within(LEAVE_S, exit_code=code)
     raise SystemExit(code)

@@ -73,6 +73,10 @@ class Fleet:
         """The child of this name, or the worker of this account."""
         return next((c for c in self._children if name and name in (c.spec.name, c.spec.account)), None)
 
+    def pids(self) -> set[int]:
+        """Of the processes that are started and not yet known to have ended."""
+        return {child.pid for child in self._children if child.pid is not None}
+
     def advance(self, child: Child, *events: Event) -> None:
         """Pass events (none: only the time) to the child's policy and carry out its actions."""
         before = child.state.process

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbot.command_line import pasteable
+from gridbot.commands.wording import did_you_mean, one_of
 from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
+from gridbot.store.reading import database_path
 from supervisor.cli.options import example, load_with_secrets, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import ControlError, NotRunning
@@ -47,7 +49,7 @@ def ledger() -> None:
 @place_options()
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
 @click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
-@click.option("--account", "accounts", multiple=True, help="With --exchange: only this account.")
+@click.option("--account", "accounts", multiple=True, help="Only this account; may be repeated.")
 @click.option(
     "--rows", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of one kind and account; 0: all."
 )
@@ -73,7 +75,7 @@ def check_command(
         if exchange:
             code = _with_exchange(place, config, accounts, repair, rows)
         else:
-            code = _from_records(place, rows)
+            code = _from_records(place, accounts, rows)
             if code == ExitCode.DIFFERS:
                 more = pasteable("ledger check --exchange", config=config, data_dir=data_dir)
                 click.echo(f"`{more}` says which movements these are")
@@ -83,9 +85,20 @@ def check_command(
     sys.exit(code)
 
 
-def _from_records(data_dir: Path, rows: int) -> ExitCode:
+def _require_known(accounts: Sequence[str], known: Sequence[str]) -> None:
+    """A name that nobody has is a mistake of the command line, also beside right ones."""
+    for name in accounts:
+        if name not in known:
+            meant = did_you_mean(name, known)
+            raise click.UsageError(f"--account: expected {one_of(sorted(known))}, got {name!r}{meant}")
+
+
+def _from_records(data_dir: Path, accounts: Sequence[str], rows: int) -> ExitCode:
     """Print the verdict of the records alone. Raise SqlFailed."""
     balances = check_balances(data_dir)
+    if accounts and balances:
+        _require_known(accounts, list(dict.fromkeys(balance.account for balance in balances)))
+        balances = [balance for balance in balances if balance.account in accounts]
     for balance in balances:
         verdict = "explained" if balance.explained else f"DIFFERENCE {balance.difference:+.2f}"
         click.echo(
@@ -133,11 +146,14 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     from supervisor.store.exchange_ledger import check_with_exchange
     from supervisor.store.exchange_repair import repair_records
 
+    if not database_path(data_dir).exists():  # before a mistyped directory is made for the secrets
+        raise SqlFailed(f"there is no database in {data_dir} yet; start the bot first", ExitCode.NOT_RUNNING)
     try:
         settings, _ = load_with_secrets(Path(_running_config(data_dir, config) or find_config(config)), str(data_dir))
     except CommandError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.code)
+    _require_known(accounts, [account.name for account in settings.accounts])
     paces = Paces(settings)
 
     def check() -> list[AccountCheck]:

@@ -1,4 +1,4 @@
-"""Whether this machine is ready for a configuration: a data directory, replay files, disk space, a free port."""
+"""Whether this machine is ready for a configuration: data directory, files, disk, memory, CPU, a free port."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import is_address
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
+from supervisor.cli.fleet_size import fleet_cautions, this_machine
 
 __all__ = ["machine_cautions", "machine_failures"]
 
@@ -43,6 +44,7 @@ def machine_cautions(config: GridbotConfig) -> Iterator[str]:
     free = shutil.disk_usage(home).free
     if free < LITTLE_DISK:
         yield f"data directory {config.storage.data_dir}: only {free // 1024**2} MB free"
+    yield from fleet_cautions(config, this_machine())
     if not _uses_paper(config):
         return
     host, port = config.paper.host, config.paper.port
@@ -65,13 +67,11 @@ def _not_writable(data_dir: Path) -> str | None:
     home = _nearest(data_dir)
     if not home.is_dir():
         return f"{home} is not a directory"
-    if not os.access(home, os.W_OK | os.X_OK):
-        return f"no permission for {home}"
     try:
         with tempfile.TemporaryFile(dir=home):
             return None
     except OSError as error:
-        return error.strerror or str(error)
+        return f"{(error.strerror or str(error)).lower()}: {home}"
 
 
 def _port_taken(host: str, port: int) -> str | None:

@@ -39,6 +39,10 @@ WORKER = {command.name: command for command in WORKER_COMMANDS}
 SUMMARIES = {name: line for name, (_, line) in COMMANDS.items()} | {name: c.summary for name, c in WORKER.items()}
 
 
+INSTANCE_OPTIONS = ("-c", "--config", "--data-dir")
+"""Those that every command has."""
+
+
 class Interrupted(Exception):
     """Ctrl-C, before click makes something of it."""
 
@@ -51,6 +55,14 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted from None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name in INSTANCE_OPTIONS:
+                ctx.fail(f"Expected {error.option_name} after the command, got it before.")
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(SUMMARIES)

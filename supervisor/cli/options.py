@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
 
 __all__ = [
+    "Seconds",
     "example",
     "fair_memory",
     "load_or_refuse",
@@ -22,6 +26,10 @@ __all__ = [
     "memory_option",
     "place_options",
 ]
+
+LONGEST_S: Final = 1e8
+"""Three years."""
+MEMORY: Final = re.compile(r"[0-9]+(\.[0-9]+)? *[KMGT]i?B", re.IGNORECASE)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -38,14 +46,42 @@ def place_options(text: str = "Where everything is written [default: of the conf
 
 
 def example(line: str) -> str:
-    """The epilog of --help: a command line as it is typed, without the program's name."""
-    return f"Example: gridbot-supervisor {line}"
+    """The epilog of --help. `line`: a command line as it is typed, without the program's name."""
+    return f"Example: {pasteable(line)}"
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds: neither negative nor endless, nor no number at all."""
+
+    name = "seconds"
+
+    def __init__(self, least: float = 0.001) -> None:
+        super().__init__(least, LONGEST_S)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
+class MemorySize(click.ParamType[str]):
+    """Text that DuckDB reads as a size, such as 2GB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).strip()
+        if not MEMORY.fullmatch(text) or not re.search("[1-9]", text):
+            self.fail(f"expected a size such as 500MB or 2GB, got {value!r}", param, ctx)
+        return text
 
 
 def memory_option() -> Decorator[Any]:
     """--memory as `memory`, such as 2GB: what one statement may take."""
     return click.option(
         "--memory",
+        type=MemorySize(),
         default=_default_memory,
         show_default="a quarter of the machine's, 1 to 4 GB",
         help="Memory a statement may take.",
@@ -58,9 +94,9 @@ def fair_memory(total: int) -> str:
 
 
 def _default_memory() -> str:
-    import psutil
+    from supervisor.cli.fleet_size import this_machine  # not earlier: `status` is quick
 
-    return fair_memory(psutil.virtual_memory().total)
+    return fair_memory(this_machine().memory)
 
 
 def load_or_refuse(config_file: Path, data_dir: str | None) -> GridbotConfig:

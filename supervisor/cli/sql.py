@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from gridbot.store.reading import database_path
 from supervisor.cli import sql_prompt
 from supervisor.cli.answer_output import rendered
 from supervisor.cli.ladder_text import wrapped
-from supervisor.cli.options import example, memory_option, place_options
+from supervisor.cli.options import Seconds, example, memory_option, place_options
 from supervisor.exit_codes import ExitCode
 from supervisor.status.screen_width import UNBOUNDED, screen_width
 from supervisor.store.query import Limits, Query, SqlFailed
@@ -34,7 +35,7 @@ AHEAD_CHARACTERS: Final = 2_000_000
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
+    type=Seconds(least=0),
     default=5.0,
     show_default=True,
     help="Seconds to wait for the file.",
@@ -42,7 +43,7 @@ AHEAD_CHARACTERS: Final = 2_000_000
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0.001),
+    type=Seconds(),
     default=60.0,
     show_default=True,
     help="Seconds a statement may take.",
@@ -135,9 +136,10 @@ def _print(texts: list[str]) -> None:
 
 def _write(query: Query, statement: str, style: str, out: Path) -> None:
     """Put the answer into the file `out`, in place of what it has; when that fails the file stays as it was."""
-    out = out.resolve()
-    remove_abandoned(out)
     regular = not out.exists() or out.is_file()  # into /dev/stdout and the like it goes as it comes
+    if regular:
+        out = out.resolve()
+        remove_abandoned(out)
     target = temporary_beside(out) if regular else out
     try:
         if style == "parquet":
@@ -151,4 +153,5 @@ def _write(query: Query, statement: str, style: str, out: Path) -> None:
         raise SqlFailed(f"{out} cannot be written: {exc.strerror or exc}", ExitCode.UNEXPECTED) from exc
     finally:
         if regular:
-            target.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # in a place that is read-only, also where there is nothing
+                target.unlink()

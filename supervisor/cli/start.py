@@ -12,7 +12,7 @@ import click
 
 from gridbot.command_line import pasteable, settle_program
 from gridbot.config.paths import find_config
-from supervisor.cli.options import example, load_with_secrets, place_options
+from supervisor.cli.options import Seconds, example, load_with_secrets, place_options
 from supervisor.exit_codes import ExitCode, unwritable
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["run_supervisor", "start"]
 @click.command(epilog=example("start -c conf/gridbot.yaml --detach"))
 @place_options()
 @click.option("--detach", is_flag=True, help="Run in the background; return when it works or has failed.")
-@click.option("--timeout", default=90.0, show_default=True, help="With --detach: seconds to wait for it.")
+@click.option("--timeout", type=Seconds(), default=90.0, show_default=True, help="With --detach: seconds to wait.")
 @click.option("--detached", is_flag=True, hidden=True)
 def start(config: str | None, data_dir: str | None, detach: bool, timeout: float, detached: bool) -> None:
     """Start the supervisor: paper exchange (if used), writer, one worker per account.
@@ -41,6 +41,9 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
 
 def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -> ExitCode:
     """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
+    from supervisor.process.adopted import end_at_sigterm
+
+    end_at_sigterm(ExitCode.OK)
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
     from gridbot.process_guard import close_memory, leave_no_core

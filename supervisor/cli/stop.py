@@ -16,7 +16,7 @@ import psutil
 from gridbot.commands.command_table import STOP
 from gridbot.config.paths import data_directory
 from supervisor.cli.declared_options import argument_options, declared_command
-from supervisor.cli.options import place_options
+from supervisor.cli.options import Seconds, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import NotRunning, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
@@ -32,7 +32,13 @@ NOTHING_LEFT = "nothing is left running"
 
 @declared_command(STOP)
 @place_options()
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait until everything has ended.")
+@click.option(
+    "--timeout",
+    type=Seconds(least=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for the end.",
+)
 @argument_options(STOP)
 def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, mode: str | None) -> None:
     click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=mode))

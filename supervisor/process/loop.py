@@ -41,6 +41,7 @@ from supervisor.children.policy_types import Exited, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.process.adopted import reap_adopted
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
@@ -231,6 +232,7 @@ class Supervisor:
             self._faults.attempt("looking after the children", self._tend),
             self._faults.attempt("looking for incidents", lambda: self._alerts.look(failed_children(self._fleet))),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
+            self._faults.attempt("reaping what we adopted", lambda: reap_adopted(self._fleet.pids())),
         ]
         # The accounts trade on without us for a while; silence would be worse than a late tick.
         self._pause = TICK_S if all(done) else min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))

@@ -13,7 +13,7 @@ from typing import Final
 import duckdb
 
 from gridbot.store.database import Database, Unreadable
-from gridbot.store.file_errors import first_line, is_unreadable, rebuild_line
+from gridbot.store.file_errors import first_line, is_damage, rebuild_line
 from supervisor.store.row_ranges import Rows, row_ranges
 
 __all__ = ["DamageScan"]
@@ -70,11 +70,12 @@ class DamageScan:
             self._next = now
         if not self._todo and now < self._next:
             return
-        began_s, ends_s = time.process_time(), time.monotonic() + SLICE_S
+        began_s = time.process_time()
         try:
             with self._database.open() as con:
                 if not self._todo:
                     self._begin(con)
+                ends_s = time.monotonic() + SLICE_S  # from here: on a busy machine opening alone takes longer
                 while self._todo and time.monotonic() < ends_s:
                     self._read(con, *self._todo[0])
                     self._todo.popleft()
@@ -105,6 +106,6 @@ class DamageScan:
             self._note(table, exc, f"rows from {rows.first}: ")
 
     def _note(self, table: str, error: duckdb.Error, where: str = "") -> None:
-        if not is_unreadable(error):
+        if not is_damage(error):
             raise error
         self._found.setdefault(table, f"{where}{first_line(error)}")

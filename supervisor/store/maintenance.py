@@ -13,9 +13,9 @@ from typing import Final
 
 import duckdb
 
-from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
+from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten, temporary_beside
 from gridbot.private_files import copy_private, open_private
-from gridbot.store.database import Database
+from gridbot.store.database import Database, spill_directory
 from gridbot.store.reading import DatabaseLocked, NoDatabase, connect, database_path
 from gridbot.store.schema import STORAGE_VERSION, forget_fingerprint, quote
 from supervisor.store.writer_lock import sole_writer
@@ -33,6 +33,8 @@ def backup(data_dir: Path, target: Path, *, wait_s: float = 30.0) -> int:
     if target.exists():
         raise FileExistsError(f"{target} exists; expected a new name for the backup")
     remove_abandoned(target)
+    if target.suffix:
+        remove_forgotten(target.parent, target.suffix)
     partial = temporary_beside(target)
     wal = partial.with_name(partial.name + ".wal")
     try:
@@ -43,7 +45,8 @@ def backup(data_dir: Path, target: Path, *, wait_s: float = 30.0) -> int:
         put_in_place(partial, target)
     except BaseException:
         for half in (partial, wal):
-            half.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                half.unlink()
         raise
     return target.stat().st_size
 
@@ -64,15 +67,18 @@ def _copy_held(path: Path, target: Path, target_wal: Path, wait_s: float) -> Non
 
 
 def vacuum(data_dir: Path) -> tuple[int, int]:
-    """Rewrite the database without free space; (bytes before, bytes after). Raise WriterBusy while a bot runs."""
+    """Rewrite the database without free space; (bytes before, bytes after).
+
+    Raise NoDatabase, and WriterBusy while a bot runs.
+    """
     path = database_path(data_dir)
+    if not path.exists():  # before the lock, which would make a mistyped directory
+        raise NoDatabase(f"there is no database at {path}")
     with sole_writer(path):
-        if not path.exists():
-            raise NoDatabase(f"there is no database at {path}")
         _prepare(path)  # in place, so that the copy of an older version is kept beside it
         before = path.stat().st_size
         fresh = temporary_beside(path)
-        with duckdb.connect(config={"threads": 2}) as con:
+        with duckdb.connect(config={"threads": 2, "temp_directory": str(spill_directory(fresh))}) as con:
             con.execute(f"ATTACH {quote(str(path))} AS old")
             con.execute(f"ATTACH {quote(str(fresh))} AS fresh (STORAGE_VERSION {quote(STORAGE_VERSION)})")
             con.execute("COPY FROM DATABASE old TO fresh")

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside, write_atomic
+from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten, temporary_beside, write_atomic
 from gridbot.private_files import make_directory
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.reading import connect
@@ -38,6 +38,8 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
     manifest: dict[str, int] = orjson.loads(manifest_path.read_bytes()) if manifest_path.exists() else {}
     done = Exported()
     remove_abandoned(manifest_path)
+    for folder in target.glob("*/day=*"):
+        remove_forgotten(folder, ".parquet")
     with connect(data_dir, timeout_s=wait_s) as con:  # a file of an earlier version does not have them all
         there = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     for table in (table for table in tables or RECORD_TYPES if table in there):

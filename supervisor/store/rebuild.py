@@ -12,8 +12,9 @@ import duckdb
 
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.records.journal_reader import journal_directory
-from gridbot.store.database import Database
-from gridbot.store.reading import ReadingError, connect, database_path
+from gridbot.store.database import Database, spill_directory
+from gridbot.store.file_errors import first_line, is_log_damage
+from gridbot.store.reading import DatabaseDamaged, NoDatabase, connect, database_path
 from gridbot.store.schema import quote, require_known
 from supervisor.store.salvage import committed_numbers, take_over
 from supervisor.store.writer import Writer, WriterSpec
@@ -54,10 +55,14 @@ class RecordsLost(RuntimeError):
 def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
     """Make a new database from the journals, and of what can be read of the old file for what they no longer hold.
 
-    Raise RecordsLost when something is in neither (unless `accept_loss`), WriterBusy while a bot runs, SchemaTooNew.
+    Raise RecordsLost when something is in neither (unless `accept_loss`), WriterBusy while a bot runs, SchemaTooNew,
+    ReadingError when the old file is whole and cannot be opened, such as one that another program has; NoDatabase where
+    none has ever run: a mistyped directory does not become one with an empty database.
     """
     done = Rebuilt()
     path = database_path(data_dir)
+    if not path.exists() and not (data_dir / "journal").is_dir():
+        raise NoDatabase(f"there are neither journals nor a database in {data_dir}")
     with sole_writer(path):
         Database(path).remove_left_overs()
         fresh = Database(temporary_beside(path))
@@ -105,15 +110,9 @@ def _replace(path: Path, fresh: Path) -> Path | None:
 
 def _salvage(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> dict[str, int]:
     """Take what is older than the journals from the old file; the number up to which (not included) by account."""
-    if not path.exists():
+    if not path.exists() or not _is_readable(path):
         return {}
-    try:
-        with connect(path, timeout_s=0) as con:
-            require_known(con)
-    except ReadingError as exc:
-        log.warning("nothing is taken from the old file: %s", exc)
-        return {}
-    with duckdb.connect(config={"threads": 2}) as con:
+    with duckdb.connect(config={"threads": 2, "temp_directory": str(spill_directory(fresh.path))}) as con:
         con.execute(f"ATTACH {quote(str(path))} AS old (READ_ONLY)")
         con.execute(f"ATTACH {quote(str(fresh.path))} AS fresh")
         befores = {
@@ -125,6 +124,21 @@ def _salvage(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> dict
     done.from_old_file = dict(taken.copied)
     done.losses += map(str, taken.losses)
     return befores
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether there is something to be had of the old file; a damaged write-ahead log is set aside for that."""
+    for _ in range(2):
+        try:
+            with connect(path, timeout_s=0) as con:
+                require_known(con)
+            return True
+        except DatabaseDamaged as exc:
+            if exc.__cause__ is None or not is_log_damage(exc.__cause__):
+                log.warning("nothing is taken from the old file: %s", exc)
+                return False
+            Database(path).set_log_aside(first_line(exc.__cause__))
+    return False
 
 
 def _first_in_journal(data_dir: Path, account: str) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 import duckdb
 
-from gridbot.store.file_errors import is_unreadable
+from gridbot.store.file_errors import is_damage
 
 __all__ = ["Rows", "read_in_pieces", "row_ranges"]
 
@@ -58,7 +58,7 @@ def read_in_pieces(ranges: Iterable[Rows], read: Callable[[Rows], object]) -> li
         try:
             read(rows)
         except duckdb.Error as exc:
-            if not is_unreadable(exc):
+            if not is_damage(exc):
                 raise
             halves = rows.halves()
             todo += halves[::-1]

@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.file_errors import first_line, is_unreadable
+from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
@@ -101,7 +101,7 @@ def _old_tables(con: duckdb.DuckDBPyConnection) -> set[str]:
 
 def _require_unreadable(error: duckdb.Error) -> None:
     """Raise what says nothing about the old file, such as a want of memory or of room: nothing is lost by it."""
-    if not is_unreadable(error):
+    if not is_damage(error):
         raise error
 
 

@@ -237,12 +237,15 @@ def test_a_killed_writer_of_the_mark_leaves_the_old_one_and_the_next_tidies_up(t
     assert [path.name for path in tmp_path.iterdir()] == ["committed"]
 
 
-def test_half_written_copies_of_damaged_bytes_are_removed_at_the_next_start(tmp_path: Path) -> None:
-    left_over = tmp_path / "damaged" / "00000000000000000001-0.4711-1.tmp"
-    left_over.parent.mkdir()
-    left_over.touch()
+def test_half_written_files_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    left_overs = [tmp_path / "damaged" / "00000000000000000001-0.4711-1.tmp", tmp_path / f"{1:020d}.journal.4711-1.tmp"]
+    of_the_writer = tmp_path / "committed.4711-1.tmp"  # which may be at work
+    (tmp_path / "damaged").mkdir()
+    for path in (*left_overs, of_the_writer):
+        path.touch()
     Journal(tmp_path, "alice", Durability.PROCESS).close()
-    assert not left_over.exists()
+    assert not any(path.exists() for path in left_overs)
+    assert of_the_writer.exists()
 
 
 @pytest.mark.parametrize("durability", list(Durability))

@@ -186,12 +186,12 @@ def test_an_order_of_a_symbol_that_cannot_be_read_need_not_be_known(tmp_path: Pa
     open_orders.take(recorded("a"))
     odd = run.stage.venue.odd.strange
     odd[REALTIME] = {"symbol": "ETHUSDT"}
-    run.verdict._compare_records(open_orders)
+    run.verdict.agreement.compare_records(open_orders)
     assert [finding.invariant for finding in run.verdict.findings] == ["records-rest"], "it is of another symbol"
     run.verdict.findings.clear()
     run.verdict._seen.clear()
     odd[REALTIME] = {"symbol": "BTCUSDT"}
-    run.verdict._compare_records(open_orders)
+    run.verdict.agreement.compare_records(open_orders)
     assert run.verdict.findings == []
 
 

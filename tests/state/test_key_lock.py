@@ -187,6 +187,14 @@ def test_a_worker_of_the_version_before_and_one_of_this_exclude_each_other(start
     assert_busy(key, earlier)
 
 
+def test_without_any_temporary_directory_the_other_locks_count(key: str, home: Path, monkeypatch, caplog) -> None:
+    """On a read-only machine the worker ended with an unexpected error, again and again."""
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(home / "no such place")])
+    with key_lock(key, "paper"):
+        assert "the lock of earlier versions cannot be used" in caplog.text
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory of another user")
 def test_a_directory_of_another_user_does_not_block(key: str, home: Path, caplog) -> None:
     squatted = home / "tmp" / f"gridbot-keys-{os.getuid()}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import ColumnKind, columns_of
+from gridbot.store import bulk
 from gridbot.store.bulk import LOAD_FROM, append, load
 from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
@@ -47,6 +49,22 @@ def _same(con: duckdb.DuckDBPyConnection, records: list[Any]) -> None:
 def test_both_ways_store_the_same() -> None:
     with duckdb.connect(config={"threads": "1"}) as con:
         _same(con)
+
+
+@pytest.mark.parametrize("system", ["no memory files", "no names of open files"])
+def test_where_the_system_can_do_less_the_rows_are_the_same(system: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    if system == "no memory files":
+        monkeypatch.delattr("os.memfd_create")
+    else:
+        monkeypatch.setattr(bulk, "_OPEN_FILES", tmp_path / "no such place")
+    bodies = [codec.encode("alice", "r", n, n, execution(n))[16:-1] for n in range(1, 4)]
+    with duckdb.connect(config={"threads": "1"}) as con:
+        assert stored(con, load, "executions", bodies) == stored(con, append, "executions", bodies)
+    with bulk._memory_file(bodies) as path:
+        assert Path(path).read_bytes().splitlines() == bodies
+        assert len(list(tmp_path.iterdir())) == (system != "no memory files"), "a name would outlive a kill"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_misfit_in_a_big_batch_costs_itself_only(tmp_path: Any) -> None:

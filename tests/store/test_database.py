@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from gridbot.store import file_errors
-from gridbot.store.database import Database
+from gridbot.store.database import Database, spill_directory
 
 
 def test_left_overs_of_a_killed_process_go_and_everything_else_stays(tmp_path: Path) -> None:
@@ -21,13 +24,47 @@ def test_left_overs_of_a_killed_process_go_and_everything_else_stays(tmp_path: P
             "other.duckdb.123-1.tmp", "gridbot.version-1-20260101T000000Z.duckdb")  # fmt: skip
     for name in (*left, *kept):
         (tmp_path / name).touch()
-    (tmp_path / "gridbot.duckdb.tmp").mkdir()  # where DuckDB, also a reader's, puts what does not fit its memory
+    spilled = tmp_path / "gridbot.duckdb.123-1.tmp.tmp"  # of a new file that was being made
+    spilled.mkdir()
+    (spilled / "duckdb_temp_123_0_owner").touch()
     database = Database(tmp_path / "gridbot.duckdb")
     database.prepare()
-    assert {path.name for path in tmp_path.iterdir()} == {*kept, "gridbot.duckdb", "gridbot.duckdb.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "gridbot.duckdb"}
     with database.open() as con:
         assert con.execute("SELECT count(*) FROM fills").fetchone() == (0,)
     database.close()
+
+
+SPILLS = """
+import duckdb, os, signal, sys
+con = duckdb.connect(sys.argv[1], read_only=True, config={"memory_limit": "30MB", "threads": "1"})
+rows = con.execute("SELECT range, repeat('x', 100) || range AS s FROM range(500000) ORDER BY s")
+print(rows.fetchone(), flush=True)
+sys.stdin.read()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_reader_has_spilled_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+    """It stayed: gigabytes, until another statement happened to need the directory."""
+    database = Database(tmp_path / "gridbot.duckdb")
+    database.prepare()
+    command = [sys.executable, "-c", SPILLS, str(database.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline()
+        spilled = spill_directory(database.path)
+        before = set(spilled.iterdir())
+        assert before
+        (spilled / "duckdb_temp_1073741824_0_storage_S32K-0.tmp").touch()
+        (spilled / f"duckdb_temp_{os.getpid()}_0_owner").touch()  # of a predecessor with our pid
+        database.remove_left_overs()
+        assert set(spilled.iterdir()) == before
+        reader.communicate()
+    assert reader.returncode == -signal.SIGKILL
+    assert set(spilled.iterdir()) == before
+    database.prepare()
+    assert not spilled.exists()
 
 
 def test_the_holder_of_a_file_is_named_by_program_and_pid() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
 import threading
 import time
 from multiprocessing.connection import wait
@@ -163,4 +164,19 @@ def odd(account, notes, url, queue, held, conn):
     """Says things nobody understands, then is a worker like the others."""
     conn.send({"type": "poem"})
     conn.send({"type": "answer", "id": "one"})
+    worker(account, notes, url, queue, held, conn)
+
+
+def orphaning(account, notes, url, queue, held, conn):
+    """Dies with code 3 and leaves a process; its next life kills that, waits until it is reaped, then is a worker."""
+    left = Path(f"{notes}.orphan")
+    if not left.exists():
+        shell = ["sh", "-c", "sleep 100 >/dev/null 2>&1 & echo $!"]
+        left.write_text(subprocess.run(shell, capture_output=True, text=True, check=True).stdout)
+        raise SystemExit(3)
+    pid = int(left.read_text())
+    os.kill(pid, signal.SIGKILL)
+    while Path("/proc", str(pid)).exists():  # also as a zombie
+        time.sleep(BEAT_S)
+    note(notes, f"{account} orphan gone, adopted by {os.getppid()}")
     worker(account, notes, url, queue, held, conn)

@@ -28,7 +28,7 @@ from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.kept_state import KeptState, SetAside
 from gridbot.paper.storage.state_records import VERSION, ChangeNotes, WholeState
 from gridbot.private_files import make_directory, open_private
-from gridbot.segment_file import SegmentFile, lock_path, segment_numbers, segment_path
+from gridbot.segment_file import SegmentFile, lock_path, remove_unfinished, segment_numbers, segment_path
 
 __all__ = ["ExchangeFile", "FoldStopped", "StateFileError"]
 
@@ -105,6 +105,7 @@ class ExchangeFile:
     def _read(self, exchange: Exchange) -> bool:
         """Load file and journal; False when the state file does not hold all accounts, or is of an earlier version."""
         remove_abandoned(self.path, locked=True)
+        remove_unfinished(self.directory)
         self.path.with_name(f"{self.path.name}.new").unlink(missing_ok=True)  # of an earlier version
         kept = KeptState(frozenset(exchange.accounts))
         try:

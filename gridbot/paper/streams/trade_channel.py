@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from gridbot.paper.streams.outgoing import Outgoing, not_written
 
 __all__ = ["TradeChannel"]
 
+log = logging.getLogger("gridbot.paper")
 OPERATIONS = {
     f"order.{name}": f"/v5/order/{name}"
     for name in ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
@@ -63,6 +65,9 @@ class TradeChannel:
         except ApiError as error:
             reply |= _refused(error)
             reply["header"] |= error.headers
+        except Exception:
+            log.exception("a fault of the exchange: %s", op)
+            reply |= _refused(ApiError(10016, "System error. Please try again later."))
         return None if fault is not None and fault.kind is FaultKind.LOST_REPLY else reply
 
     @staticmethod
@@ -101,10 +106,12 @@ class TradeChannel:
             raise ApiError(10404, f"op type is not found: {op}")
         if not isinstance(args, list) or len(args) != 1 or not isinstance(args[0], dict):
             raise ApiError(10001, "params error: args must hold exactly one object")
-        if args[0].get("category") not in CATEGORIES:
+        if str(args[0].get("category")) not in CATEGORIES:
             raise ApiError(10404, "category is not correct/supported")  # over HTTP it is 10001
         self._check_id(connection, request)
         header = request.get("header") or {}
+        if not isinstance(header, dict):
+            raise ApiError(10001, "params error: header must be an object")
         check_time(str(header.get("X-BAPI-TIMESTAMP", "")), str(header.get("X-BAPI-RECV-WINDOW", "") or ""), now_ms)
         result, extra, quota = self._api.call(ROUTES[path], path, account, args[0], now_ms)
         return result, extra, quota.headers()

@@ -47,10 +47,10 @@ class ImpossibleLadder(CannotTrade):
             else "no grid_step works here; use a smaller grid_count"
         )
         super().__init__(
-            f"{instrument.symbol}: expected {config.levels} different levels around {price}, but with tick "
+            f"{instrument.symbol}: expected {config.levels} different levels around {price:f}, but with tick "
             f"{instrument.tick_size} and grid_step {config.grid_step} % {problem}; {cure}",
             key="grid_step",
-            expected=f"steps that stay apart at a price of {price} with a tick of {instrument.tick_size}",
+            expected=f"steps that stay apart at a price of {price:f} with a tick of {instrument.tick_size}",
             got=f"`{config.grid_step}` with {config.grid_count} levels",
             do=f"use at least {self.smallest_step}" if self.smallest_step is not None else "use a smaller grid_count",
         )

@@ -10,6 +10,8 @@ from pybit.exceptions import InvalidRequestError
 
 from gridbot.paper.calls import account_calls, position_calls
 from gridbot.paper.rows.row_numbers import plain
+from tests.paper.conformance import compare
+from tests.paper.shapes import fields
 from tests.paper.support import BOB, Inbox, Venue, limit_order, manual_config, venue_of
 
 D = Decimal
@@ -199,6 +201,9 @@ def test_maintenance_and_news_are_announced_on_command(venue: Venue) -> None:
         *("m1", "engine", "ongoing", "1760000000000"),
         "1760003600000",
     )
+    lists: dict[str, Any] = {"serviceTypes": [1], "product": [1], "uidSuffix": []}
+    notice = fields("id title state begin end href", "maintainType env", **lists)
+    assert sorted(map(str, compare(notice, row))) == []
     assert http.get_announcement(locale="en-US")["result"] == {"total": 0, "list": []}
     for title, kind in (
         ("Delisting of ETHUSDT Perpetual Contract", "delistings"),
@@ -208,6 +213,9 @@ def test_maintenance_and_news_are_announced_on_command(venue: Venue) -> None:
     result = http.get_announcement(locale="en-US", limit=1)["result"]
     assert (result["total"], [row["title"] for row in result["list"]]) == (2, ["Win a prize"])
     [row] = http.get_announcement(locale="en-US", type="delistings")["result"]["list"]
+    times = "dateTimestamp startDateTimestamp endDateTimestamp publishTime"
+    article = fields("title description url", times, type=fields("title key"), tags=["t"])
+    assert sorted(map(str, compare(article, row))) == []
     assert (row["type"]["key"], row["dateTimestamp"], row["endDateTimestamp"]) == (
         *("delistings", 1_760_000_000_000),
         1_760_000_000_000,

@@ -93,6 +93,21 @@ def test_the_row_of_a_failed_cancel_or_amend_has_the_id_that_was_sent(desk: Desk
     assert (row["orderId"], row["orderLinkId"], row["createAt"]) == ("", "x", "")
 
 
+def test_an_amended_quantity_is_more_than_what_is_filled(desk: Desk) -> None:
+    """It counts what is filled already; the rest of what a book's level holds goes on resting."""
+    order = limit_order("BTCUSDT", "Buy", "0.500", "60000.10", 1, timeInForce="GTC", orderLinkId="part")
+    desk.ask("order/create", **order)
+    [row] = desk.ask("order/realtime", **LINEAR)["list"]
+    filled = Decimal(row["cumExecQty"])
+    assert (row["orderStatus"], 0 < filled < Decimal("0.5")) == ("PartiallyFilled", True)
+    named = {**LINEAR, "orderLinkId": "part"}
+    for qty in (filled, filled - Decimal("0.001")):
+        assert desk.refusal("order/amend", **named, qty=str(qty))[0] == 110064
+    desk.ask("order/amend", **named, qty=str(filled + Decimal("0.001")))
+    [row] = desk.ask("order/realtime", **LINEAR)["list"]
+    assert row["leavesQty"] == "0.001"
+
+
 # ------------------------------------------------------------------------------------------- what a refusal says
 
 

@@ -84,6 +84,20 @@ def test_requests_before_auth_unknown_ops_and_repeated_ids_are_refused(venue: Ve
     assert json.dumps(frames).count(ALICE.api_secret) == 0
 
 
+def test_a_request_of_the_wrong_shape_is_answered_and_the_connection_stays(venue: Venue) -> None:
+    """A header that was no object, and a category that was a list, ended the connection without a word."""
+    expires = int(time.time() * 1000) + 10_000
+    auth = {"op": "auth", "args": [ALICE.api_key, expires, sign(ALICE.api_secret, f"GET/realtime{expires}".encode())]}
+    order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1)
+    stamp = {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))}
+    good: dict[str, Any] = {"op": "order.create", "header": stamp, "args": [order]}
+    odd = [{**good, "header": header} for header in ("x", [1], 7, True)]
+    odd += [{**good, "args": [{**order, "category": category}]} for category in ([], {"a": 1}, 7, None)]
+    odd += [{**good, "args": args} for args in (None, {}, [], [1], [order, order], "x")]
+    codes = [frame["retCode"] for frame in talk(venue.ws_url + "/v5/trade", [auth, *odd, good], len(odd) + 2)]
+    assert codes == [0, *[10001] * 4, *[10404] * 4, *[10001] * 6, 0]
+
+
 def test_a_second_auth_and_one_without_arguments_are_refused(venue: Venue) -> None:
     expires = int(time.time() * 1000) + 10_000
     signature = sign(ALICE.api_secret, f"GET/realtime{expires}".encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -247,6 +248,7 @@ def test_one_wrong_word_is_one_problem(run):
         ('a: "\\q"', "a backslash"),
         ("a: ]", "where a value belongs"),
         ("%a", "begins with %"),
+        ("a: b\n---\na: c", "a second document"),
     ],
 )
 def test_what_is_no_yaml_is_said_in_our_words(run, text, said):
@@ -281,3 +283,21 @@ def test_risky_accounts_are_named(run):
     assert "session_loss_limit is off" in output
     assert "no strategy names it" in output
     assert "open to other machines" in output
+
+
+def test_two_thousand_accounts_take_seconds(run):
+    """They take 6 s of CPU (15 s are promised). Here an eighth of them: what grew with the square would not pass."""
+
+    def cpu_of(count: int) -> float:
+        accounts = ", ".join(f"{{name: a{number}}}" for number in range(count))
+        grids = "".join(
+            f"  - {{strat_id: s{n}, account: a{n}, symbol: BTCUSDT, grid_count: 40}}\n" for n in range(count)
+        )
+        before = time.process_time()
+        result = run(f"environment: paper\naccounts: [{accounts}]\nstrategies:\n{grids}")
+        assert f"ok: {count} strategies can start" in result.output
+        return time.process_time() - before
+
+    few, many = cpu_of(25), cpu_of(250)
+    assert many < 5 * 15 * 250 / 2000
+    assert many < 40 * few

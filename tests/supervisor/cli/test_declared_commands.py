@@ -18,6 +18,7 @@ from gridbot.commands.command import Command
 from gridbot.commands.command_table import COMMANDS
 from supervisor.cli import value_completion, worker_command
 from supervisor.cli.main import SUMMARIES, cli
+from supervisor.cli.options import Seconds
 from supervisor.control.control_client import NotRunning
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -119,6 +120,28 @@ def test_every_command_names_an_instance_in_the_same_way(name: str) -> None:
     options = {option.name: option for option in all_commands()[name].params}
     assert (options["config"].opts, options["config"].envvar) == (["-c", "--config"], "GRIDBOT_CONFIG_PATH")
     assert (options["data_dir"].opts, options["data_dir"].envvar) == (["--data-dir"], "GRIDBOT_DATA_DIR")
+
+
+def test_numbers_of_options_have_bounds() -> None:
+    """`stop --timeout nan` and `sql --timeout 1e400` were unexpected errors, and `start --timeout -1` started."""
+    options = [(name, option) for name, command in all_commands().items() for option in command.params]
+    numbers = [(name, option) for name, option in options if isinstance(option.type, click.types.FloatParamType)]
+    assert [name for name, option in numbers if not isinstance(option.type, Seconds)] == []
+    assert len(numbers) == 4
+    whole = [option for _, option in options if isinstance(option.type, click.types.IntParamType)]
+    assert [option.name for option in whole if not isinstance(option.type, click.IntRange)] == []
+    for name, option in numbers:
+        for wrong in ("nan", "inf", "1e400", "-1", "soon"):
+            result = CliRunner().invoke(cli, [*name.split(), option.opts[0], wrong])
+            assert (result.exit_code, f"Invalid value for '{option.opts[0]}'" in result.output) == (2, True), (
+                result.output
+            )
+
+
+def test_an_option_before_the_command_is_told_its_place() -> None:
+    result = CliRunner().invoke(cli, ["--data-dir", "x", "status"])
+    assert (result.exit_code, "Expected --data-dir after the command" in result.output) == (2, True)
+    assert "No such option '--loud'" in CliRunner().invoke(cli, ["--loud", "status"]).output
 
 
 def test_only_what_was_given_is_sent(client: type[Client]) -> None:

@@ -51,6 +51,23 @@ def test_executions_explain_the_balance(tmp_path: Path) -> None:
     assert result.output == "alice: 101.42 USDT at 2023-11-14 22:13:35 UTC, executions say 101.42: explained\n"
 
 
+def test_an_account_that_nobody_has_is_a_mistake_and_one_can_be_asked_for(tmp_path: Path) -> None:
+    """`--account` without --exchange was taken and had no effect, and a wrong name beside a right one was dropped."""
+    for name in ("alice", "bob"):
+        session = Session(tmp_path, name)
+        balance(session, "100")
+        session.close()
+    write_all(tmp_path)
+    only = CliRunner().invoke(ledger, ["check", "--data-dir", str(tmp_path), "--account", "bob"])
+    assert (only.exit_code, only.output.split(":")[0], len(only.output.splitlines())) == (0, "bob", 1)
+    config = tmp_path / "x.yaml"
+    config.write_text("environment: paper\naccounts: [{name: alice}, {name: bob}]\n")
+    for options in ([], ["--exchange", "-c", str(config)]):
+        line = ["check", "--data-dir", str(tmp_path), "--account", "bob", "--account", "alise", *options]
+        wrong = CliRunner().invoke(ledger, line)
+        assert (wrong.exit_code, "got 'alise'; did you mean alice?" in wrong.output) == (2, True), wrong.output
+
+
 def test_a_difference_is_shown_with_its_moment(tmp_path: Path) -> None:
     session = session_of_trades(tmp_path)
     balance(session, "151.4208")  # somebody paid in 50
@@ -101,6 +118,7 @@ def test_the_configuration_of_the_supervisor_that_runs_there_counts(
     monkeypatch.setattr("supervisor.cli.ledger.PatientClient", Client)
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: [])
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {})
+    (tmp_path / "gridbot.duckdb").touch()
     arguments = ["check", "--exchange", "--data-dir", str(tmp_path), "-c", str(tmp_path / "dan.yaml")]
     assert CliRunner().invoke(ledger, arguments).output.endswith("has no balances of the accounts zoe\n")
     for Client.fails in (NotRunning("nobody"), Unanswered("frozen")):
@@ -121,6 +139,7 @@ def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account
     ]
     views = {"alice": ViewCheck(1, 1), "bob": ViewCheck(3, 2, unreadable=(Unreadable("SOLUSDT", "no price"),))}
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: checks)
+    (tmp_path / "gridbot.duckdb").touch()
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: views)
 
     def verdict() -> tuple[int, list[str]]:
@@ -168,6 +187,7 @@ def test_many_differences_are_cut_and_counted(tmp_path: Path, monkeypatch: pytes
         comparison.add("not listed", ours, f"{number} USDT", Decimal(-number))
     checks = [AccountCheck("alice", then, then, comparison)]
     monkeypatch.setattr("supervisor.store.exchange_ledger.check_with_exchange", lambda *_: checks)
+    (tmp_path / "gridbot.duckdb").touch()
     monkeypatch.setattr("supervisor.store.exchange_views.check_views", lambda *_: {"alice": ViewCheck(1, 1)})
     arguments = ["check", "--exchange", "--rows", "2", "--data-dir", str(tmp_path), "-c", "conf/demo.yaml"]
     done = CliRunner().invoke(ledger, arguments)

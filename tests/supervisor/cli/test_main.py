@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -322,6 +323,10 @@ def test_logs(tmp_path):
     lines = [json.dumps({**line, "message": f"line {number}"}) for number in range(5)]
     path.write_text("\n".join(["not json", *lines]) + "\n")
     assert human(lines[0]) == "2026-01-02 03:04:05.678 WARNING worker-a     a/s1: line 0"
+    forged = json.dumps({**json.loads(lines[0]), "message": "x\nforged \x1b[2J\x9b" + "y" * 10_000})
+    assert (human(forged) or "").isprintable()
+    assert len(human(forged) or "") < 3000
+    assert human("[" * 100_000 + "\n") == "[" * 2000 + "... (100000 characters)"
     assert human(lines[0], 40) is None
     assert last_lines(path, 99)[0] == "not json"
     runner = CliRunner()
@@ -399,3 +404,13 @@ def test_a_replay_that_cannot_be_read(tmp_path):
     assert process.returncode == 4, said
     assert "nowhere.csv: cannot be read" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("line", [*RECORDS, "rebuild", "ledger check --exchange", "restart writer", "check"])
+def test_a_mistyped_directory_is_not_made(tmp_path, line):
+    """`rebuild --data-dir typo` made an empty database there, and said that all went well."""
+    (tmp_path / "here").mkdir()
+    with contextlib.chdir(tmp_path / "here"):
+        done = CliRunner().invoke(cli_module.cli, [*shlex.split(line), "--data-dir", str(tmp_path / "typo")])
+    assert (done.exit_code == 0) == (line == "check")
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]

@@ -3,6 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -14,6 +17,8 @@ from supervisor.cli.options import fair_memory
 from supervisor.cli.sql import sql
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, hold, make_recorder
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,21 @@ def test_csv_and_json_keep_money_exact(data_dir: Path) -> None:
     assert as_json == [expected]
 
 
+def test_words_of_others_move_no_cursor(data_dir: Path) -> None:
+    statement = "SELECT chr(27) || '[2J' || chr(10) || 'forged' || chr(155) || repeat('x', 100000) AS said"
+    table = run(data_dir, statement).output
+    assert table.replace("\n", "").isprintable()
+    assert not any(line.startswith("forged") for line in table.splitlines())
+    assert len(table) < 20_000
+    whole = run(data_dir, "--format", "json", statement).output
+    assert whole.replace("\n", "").isprintable()
+    assert json.loads(whole)[0]["said"].startswith("\x1b[2J\nforged\x9bxxx")
+    assert len(json.loads(whole)[0]["said"]) > 100_000, "JSON has all of it"
+    found = run(data_dir, "--format", "csv", statement).output
+    assert "\x1b" not in found
+    assert "\x9b" not in found
+
+
 def test_out_and_parquet(data_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "fills.csv"
     assert run(data_dir, "--format", "csv", "--out", str(out), "SELECT seq FROM fills ORDER BY seq").stdout == ""
@@ -94,6 +114,22 @@ def test_out_and_parquet(data_dir: Path, tmp_path: Path) -> None:
     with duckdb.connect() as con:
         assert con.execute("SELECT count(*), max(seq) FROM read_parquet(?)", [str(out)]).fetchone() == (100, 100)
     assert "needs --out" in run(data_dir, "--format", "parquet", "SELECT 1").stderr
+    nowhere = out / "below-a-file.csv"
+    result = run(data_dir, "--out", str(nowhere), "SELECT 1")
+    assert (result.exit_code, result.stderr) == (1, f"error: {nowhere} cannot be written: Not a directory\n")
+
+
+def test_out_may_be_a_pipe(data_dir: Path) -> None:
+    """`--out /dev/stdout | cat` looked for a file named "pipe:[7180578]"."""
+    line = [sys.executable, "-m", "supervisor", "sql", "--out", "/dev/stdout", "SELECT 1 AS y"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "GRIDBOT_DATA_DIR": str(data_dir)}
+    assert subprocess.run(line, env=env, cwd=ROOT, capture_output=True, text=True).stdout == "y\n1\n"
+
+
+@pytest.mark.parametrize("size", ["3potatoes", "-5GB", "0GB", "", "GB"])
+def test_a_size_that_is_none_is_a_mistake_of_the_command_line(data_dir: Path, size: str) -> None:
+    result = run(data_dir, "--memory", size, "SELECT 1")
+    assert (result.exit_code, "expected a size such as 500MB or 2GB" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize("style", ["table", "csv", "json", "parquet"])

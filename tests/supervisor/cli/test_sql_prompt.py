@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from supervisor.cli.sql_prompt import Completer, read_statements
+from supervisor.exit_codes import ExitCode
 from tests.store.session import make_session
+from tests.supervisor.cli.test_hostile_sql import AGGREGATE
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def drive(*lines: str | type[BaseException]) -> tuple[list[str], list[str]]:
@@ -53,28 +60,45 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_on_a_terminal(data_dir: Path) -> None:
+    """Statements, errors, formats; then Ctrl-C while a statement runs ends it all with 130 and one line."""
     ours, theirs = pty.openpty()
-    code = "from supervisor.cli.sql import sql; sql()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "--data-dir", str(data_dir)], stdin=theirs, stdout=theirs, stderr=theirs
+        [sys.executable, "-m", "supervisor", "sql", "--data-dir", str(data_dir), "--timeout", "50"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that the terminal makes a signal of Ctrl-C
     )
     os.close(theirs)
     try:
-        os.write(ours, b"SELECT count(*) AS many FROM fills;\nSELECT nope;\n.format json\nSELECT 7 AS lucky;\n.quit\n")
-        output = _read_all(ours)
+        os.write(ours, b"SELECT count(*) AS many FROM fills;\nSELECT nope;\n.format json\nSELECT 7 AS lucky;\n")
+        output = _read_until(ours, '"lucky": 7')
+        before = psutil.Process(process.pid).cpu_times().user
+        os.write(ours, f"{AGGREGATE};\n".encode())
+        deadline = time.monotonic() + 30
+        while psutil.Process(process.pid).cpu_times().user < before + 0.2:  # nothing else makes a prompt work
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.write(ours, b"\x03")
+        last = _read_until(ours, "interrupted")
+        assert process.wait(30) == ExitCode.FORCED
     finally:
         process.kill()
         process.wait()
         os.close(ours)
+    assert last.split("^C")[-1].split() == ["gridbot-supervisor:", "interrupted"]
     for expected in ("records of", "many", "error: Binder Error", '"lucky": 7'):
         assert expected in output
     assert "SELECT 7 AS lucky" in (data_dir / "sql_history").read_text()
 
 
-def _read_all(fd: int) -> str:
-    """Everything until the other side has closed the terminal."""
+def _read_until(fd: int, end: str) -> str:
+    """Everything until `end` was shown, or the other side has closed the terminal."""
     output, deadline = b"", time.monotonic() + 30
-    while time.monotonic() < deadline:
+    while end.encode() not in output and time.monotonic() < deadline:
         try:
             chunk = os.read(fd, 4096)
         except OSError:

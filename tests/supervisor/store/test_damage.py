@@ -18,8 +18,8 @@ from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.recorder import Recorder
 from gridbot.store import database, schema
-from gridbot.store.database import Database
-from gridbot.store.reading import connect, database_path
+from gridbot.store.database import Database, Unreadable
+from gridbot.store.reading import DatabaseDamaged, connect, database_path
 from gridbot.store.schema import SCHEMA_VERSION, ensure_schema
 from supervisor.store import database_losses
 from supervisor.store.damage_scan import FIRST_S, LONGEST_S, DamageScan
@@ -217,15 +217,27 @@ def test_a_new_field_becomes_a_new_column_of_an_existing_file(tmp_path: Path, mo
         assert con.execute("SELECT mood FROM tickers").fetchall() == []
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    database_path(tmp_path).write_bytes(b"this is a letter, not a database" * 1000)
-    writer = start_writer(tmp_path)
-    assert writer.health.poll(20)
-    message = writer.health.recv()
-    writer.process.join(20)
-    assert "gridbot-supervisor rebuild" in message["reason"]
-    assert writer.process.exitcode == 7
-    assert database_path(tmp_path).read_bytes().startswith(b"this is a letter")
+@pytest.mark.parametrize("cut", [None, 5000, 20_000])
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, cut: int | None) -> None:
+    path = database_path(tmp_path)
+    if cut is None:
+        path.write_bytes(b"this is a letter, not a database" * 1000)
+    else:
+        Database(path).prepare()
+        os.truncate(path, cut)
+    before = path.read_bytes()
+    with pytest.raises(Unreadable, match="gridbot-supervisor rebuild"):
+        Database(path).prepare()
+    with pytest.raises(DatabaseDamaged, match="gridbot-supervisor rebuild"):
+        connect(tmp_path)
+    if cut is None:
+        writer = start_writer(tmp_path)
+        assert writer.health.poll(20)
+        message = writer.health.recv()
+        writer.process.join(20)
+        assert "gridbot-supervisor rebuild" in message["reason"]
+        assert writer.process.exitcode == 7
+    assert path.read_bytes() == before
 
 
 def test_a_commit_whose_answer_got_lost_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -284,7 +285,7 @@ def test_a_backup_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from supervisor.store.maintenance import vacuum
+from supervisor.store.maintenance import backup, vacuum
 from supervisor.store.rebuild import rebuild
 os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 {call}
@@ -304,3 +305,18 @@ def test_killed_before_the_new_file_has_its_name_the_old_one_is_there(tmp_path: 
     write_all(tmp_path)  # the next writer tidies up
     assert {path.name for path in tmp_path.iterdir()} == names
     assert content(database_path(tmp_path)) == before
+
+
+def test_the_next_backup_removes_what_a_killed_one_has_left(tmp_path: Path) -> None:
+    """Each has a name of its own, such as the date, so no later one replaced it."""
+    session(tmp_path / "data")
+    write_all(tmp_path / "data")
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    program = KILLED.format(call="backup(Path(sys.argv[1]) / 'data', Path(sys.argv[1]) / 'backups' / 'monday.duckdb')")
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    [half] = backups.iterdir()
+    os.utime(half, (1, 1))
+    maintenance.backup(tmp_path / "data", backups / "tuesday.duckdb")
+    assert [path.name for path in backups.iterdir()] == ["tuesday.duckdb"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -127,6 +129,38 @@ def test_a_want_of_memory_is_no_loss(tmp_path: Path, large: Path) -> None:
         con.execute(f"ATTACH '{fresh.path}' AS fresh")
         with pytest.raises(duckdb.OutOfMemoryException):
             take_over(con, {"alice": TICKERS + EXECUTIONS + 1})
+
+
+def test_a_damaged_write_ahead_log_costs_nothing_of_the_file(tmp_path: Path, large: Path) -> None:
+    """Nothing at all was taken from the old file."""
+    path = _copied(large, tmp_path)
+    with duckdb.connect(str(path)) as con:
+        con.execute("PRAGMA disable_checkpoint_on_shutdown")
+        con.execute("INSERT INTO executions SELECT * FROM executions")
+    wal = path.with_name(f"{path.name}.wal")
+    content = bytearray(wal.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    wal.write_bytes(content)
+    result = _rebuild(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "lost" not in result.output
+    assert _counts(tmp_path) == (EXECUTIONS, TICKERS)
+
+
+def test_a_whole_file_that_cannot_be_opened_now_is_not_given_up(tmp_path: Path) -> None:
+    """Held by another program, it was taken for damaged, and with `--accept-loss` replaced without a row of it."""
+    path = old_database(tmp_path)
+    before = path.read_bytes()
+    code = f"import duckdb; con = duckdb.connect({str(path)!r}); print('open', flush=True); input()"
+    holds = [sys.executable, "-c", code]
+    with subprocess.Popen(holds, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        result = _rebuild(tmp_path, "--accept-loss")
+        other.kill()
+    assert result.exit_code == 5
+    assert f"(pid {other.pid})" in result.output
+    assert path.read_bytes() == before
 
 
 def test_a_whole_old_file_loses_nothing(tmp_path: Path, large: Path) -> None:

@@ -1,0 +1,164 @@
+"""Whether worker and exchange agree once nothing goes wrong any more, and what the journal says at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from gridbot.records import codec
+from gridbot.records.journal_reader import JournalReader, journal_directory
+from gridbot.records.open_orders import OpenOrders
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord, Record
+from gridbot.records.state_record import StateRecord
+from gridbot.simulation import run_checks
+from gridbot.simulation.bounds import sizes, too_large
+from gridbot.simulation.money_at_rest import legs_differ, totals_differ
+from gridbot.simulation.odd_answers import REALTIME
+from gridbot.simulation.scene import ACCOUNT
+from gridbot.simulation.stage import Stage
+from gridbot.simulation.tape import Tape
+from gridbot.worker.orchestrator import Orchestrator
+
+__all__ = ["Agreement"]
+
+READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
+
+
+class Agreement:
+    """`find` notes a broken invariant; `is_money_open` says whether an incident about money is open."""
+
+    def __init__(self, stage: Stage, find: Callable[[str, str], None], is_money_open: Callable[[], bool]) -> None:
+        self._stage = stage
+        self._find = find
+        self._is_money_open = is_money_open
+        self.tapes: dict[str, Tape] = {}
+        self._unrepaired: dict[str, int] = {}
+        """Symbols whose money waits for an operator at rest, each with the time (ms) from which on it may be wrong."""
+        self._recorded: OpenOrders | None = None
+        """What the last worker held for recorded."""
+
+    def money_is_checked(self) -> bool:
+        """Whether the worker has the exchange's figure of every execution, or an operator has to look at them first."""
+        life = self._stage.life
+        if life is None or life.orchestrator is None or self._is_money_open():
+            return True
+        newest_ms = max((each.time_ms for each in self._stage.venue.account.executions), default=0)
+        return life.orchestrator.context.ledger.checked_to >= newest_ms
+
+    def at_rest(self, resumed_ms: int) -> None:
+        """Everything is quiet: all that has to agree, agrees. `resumed_ms` is when an operator resumed all, UTC."""
+        life = self._stage.life
+        orchestrator = life.orchestrator if life is not None else None
+        if orchestrator is None:
+            self._find("standstill-is-told", "no worker trades, minutes after the last fault")
+            return
+        self.compare_orders(orchestrator)
+        self.compare_records(orchestrator.context.recorded)
+        self._compare_money(orchestrator)
+        account = self._stage.venue.account
+        for text in run_checks.mode_is_ours(
+            {symbol: account.hedge.get(symbol, False) for symbol in orchestrator.live},
+            {symbol for (symbol, idx), leg in account.legs.items() if not idx and leg.size}
+            | {order.symbol for order in account.open.values() if not order.request.position_idx}
+            | {symbol for symbol, r in orchestrator.live.items() if r.risk_state.paused or r.risk_state.halted}
+            | (orchestrator.live.keys() if orchestrator.context.gate.loss_latched else set()),
+        ):
+            self._find("mode-is-ours", text)
+        for text in too_large(sizes(life.session if life is not None else None)):
+            self._find("bounded", text)
+        states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
+        held = {symbol: state.paused or bool(state.halted) for symbol, state in states.items()}
+        for text in run_checks.liquidation_pauses(self._stage.venue.account.executions, held, resumed_ms):
+            self._find("halted-sends-nothing", text)
+        for strat_id, tape in self.tapes.items():
+            difference = tape.difference()
+            if difference:
+                self._find("grid", f"{strat_id}: {difference}")
+
+    def compare_orders(self, orchestrator: Orchestrator) -> None:
+        """The books and what rests, also between two troubles."""
+        venue = self._stage.venue
+        booked = {
+            order.link_id: str(order.state)
+            for runner in orchestrator.live.values()
+            for order in runner.book
+            if not order.state.is_final
+        }
+        refused = {each.symbol for each in orchestrator.refused}  # an alert says so; their orders wait
+        ours = [order for order in venue.ours() if order.symbol not in refused | self._unreadable()]
+        for name, found in (
+            ("one-order-per-level", run_checks.one_order_per_level(ours)),
+            ("no-unknown-order", run_checks.no_unknown_order(ours, set(booked))),
+            ("books-rest", run_checks.books_rest(booked, {order.link_id for order in venue.open_orders})),
+        ):
+            for text in found:
+                self._find(name, text)
+
+    def compare_records(self, recorded: OpenOrders) -> None:
+        """What rests by our records, and what does."""
+        self._recorded = recorded
+        left_out = self._unreadable()
+        live = {
+            key: record
+            for key, record in recorded.by_key.items()
+            if not record.shadow and record.symbol not in left_out
+        }
+        ours = [order for order in self._stage.venue.ours() if order.symbol not in left_out]
+        for text in run_checks.records_rest(live, ours):
+            self._find("records-rest", text)
+
+    def _unreadable(self) -> set[str]:
+        """Symbols whose listing of orders is never whole: a worker that starts then halts, and takes no order over."""
+        strange = self._stage.venue.odd.strange.get(REALTIME)
+        return set() if strange is None else {str(strange["symbol"])}
+
+    def _compare_money(self, orchestrator: Orchestrator) -> None:
+        account, shadows = self._stage.venue.account, self._stage.shadows
+        for text in legs_differ(orchestrator, account, shadows):
+            self._find("money", text)
+        if self._is_money_open():  # more than what is corrected unasked: an operator has to see it first
+            self._unrepaired = run_checks.moved_unseen(account.executions)
+        for text in totals_differ(orchestrator, account, shadows, with_realised=not self._unrepaired):
+            self._find("money", text)
+
+    # ------------------------------------------------------------------ at the end
+
+    def at_the_end(self) -> None:
+        """The worker has stopped: what its journal says."""
+        stage, account = self._stage, self._stage.venue.account
+        records = self._read_journal()
+        recorded = [record for record in records if isinstance(record, ExecutionRecord) and not record.shadow]
+        corrections = [record for record in records if isinstance(record, CorrectionRecord)]
+        orders = OpenOrders()
+        for record in records:
+            if isinstance(record, OrderRecord):
+                orders.take(record)
+        if self._recorded is not None and self._recorded.by_key.keys() != orders.by_key.keys():
+            self._find("records-rest", "what the worker holds for recorded is not what its journal has")
+        stage.result.counts["corrections"] += len(corrections)
+        for text in run_checks.executions_once(account.executions, recorded):
+            self._find("executions-once", text)
+        for text in run_checks.money_by_execution(account.executions, recorded, corrections, self._unrepaired):
+            self._find("money", text)
+        for text in run_checks.money_of_coins(account.executions, recorded):
+            self._find("money", text)
+        for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
+            self._find("link-id-once", text)
+        stage.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)
+        stage.result.counts["orders"] += len(account.open) + len(account.closed)
+
+    def _comparable(self, segments: Iterable[bytes]) -> bytes:
+        """The journal without the name of this run's directory; a line that had it lacks its checksum too."""
+        directory = str(self._stage.directory).encode()
+        lines = b"".join(segments).splitlines()
+        return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
+
+    def _read_journal(self) -> list[Record | StateRecord]:
+        """The records of money and orders."""
+        directory = journal_directory(self._stage.directory, ACCOUNT)
+        self._stage.result.journal = self._comparable(path.read_bytes() for path in sorted(directory.glob("*.journal")))
+        reader, found = JournalReader(directory), []
+        while (chunk := reader.read()).bodies:
+            for body in chunk.bodies:
+                if body.startswith(READ):
+                    found.append(codec.decode_body(body)[1])
+        return found

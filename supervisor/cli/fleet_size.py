@@ -1,0 +1,80 @@
+"""What a fleet will want of memory and CPU, beside what this machine, or the container around us, has.
+
+The figures are those of `bin/bench memory` and of paper fleets with 0.1 % grids in a lively market, rounded up: after
+minutes a worker has 47 MB for itself, and the writer, the paper exchange and the supervisor 208 MB together at twenty
+accounts; a worker takes 0.3 to 1 % of a core when nothing fills, and 4 to 5 ms for each fill.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gridbot.config.models import GridbotConfig
+
+__all__ = ["Machine", "fleet_cautions", "this_machine"]
+
+WORKER_MB: Final = 50
+OTHERS_MB: Final = 200
+WORKER_CORE: Final = 0.03
+"""Of a core, for an account that fills five orders a second; a tenth of that when nothing moves."""
+OTHERS_CORE: Final = 0.1
+SHARE: Final = 0.8
+"""Of the machine; the rest is for the system, for starts, and for whoever looks at the records."""
+MB: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Bytes of memory and cores that there are, whoever uses them at the moment."""
+
+    memory: int
+    cores: float
+
+
+def fleet_cautions(config: GridbotConfig, machine: Machine) -> Iterator[str]:
+    """A sentence each for memory and CPU, when the fleet will want more than the machine can well give. Pure."""
+    count = len(config.accounts)
+    who = f"{count} account{'s' if count != 1 else ''} want{'s' if count == 1 else ''}"
+    remedy = "take a larger machine, or divide the accounts among several"
+    memory = (OTHERS_MB + WORKER_MB * count) * MB
+    if memory > SHARE * machine.memory:
+        yield (
+            f"memory: {who} about {memory / 1e9:.1f} GB ({WORKER_MB} MB each and {OTHERS_MB} MB for the rest), and "
+            f"there are {machine.memory / 1e9:.1f} GB here; {remedy}"
+        )
+    cores = OTHERS_CORE + WORKER_CORE * count
+    if cores > SHARE * machine.cores:
+        yield (
+            f"CPU: {who} about {cores:.1f} cores when each fills five orders a second, and there are "
+            f"{machine.cores:g} here; {remedy}"
+        )
+
+
+def this_machine(groups: Path = Path("/sys/fs/cgroup")) -> Machine:
+    """The machine, or less where a container, or who started us, allows less. `groups`: control groups of Linux."""
+    import psutil
+
+    memory = psutil.virtual_memory().total
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):
+        if (limit := _numbers(groups / file)) and limit[0] > 0:
+            memory = min(memory, limit[0])
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    quota = _numbers(groups / "cpu.max") or [
+        *_numbers(groups / "cpu/cpu.cfs_quota_us"),
+        *_numbers(groups / "cpu/cpu.cfs_period_us"),
+    ]
+    if len(quota) == 2 and min(quota) > 0:
+        cores = min(cores, quota[0] / quota[1])
+    return Machine(memory, cores)
+
+
+def _numbers(file: Path) -> list[int]:
+    """What a file of a control group says; [] for "max", and where there is no such file."""
+    with contextlib.suppress(OSError, ValueError):
+        return [int(word) for word in file.read_text(encoding="ascii").split()]
+    return []
