@@ -66,12 +66,16 @@ def _minutes(text: str) -> float:
 
 
 def main(given: Sequence[str]) -> int:
-    """0 when nothing was found."""
+    """0 when nothing was found, 1 when something was, 2 for wrong arguments, 130 when one seed was ended early."""
     options = arguments(given)
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited")  # the dead wait for no answer
-    if options.seed is not None:
+    if options.seed is None:
+        return campaign(options)
+    try:
         return one_seed(options)
-    return campaign(options)
+    except KeyboardInterrupt:
+        print("ended early: nothing is known of this seed", file=sys.stderr)
+        return 130
 
 
 def campaign(options: argparse.Namespace) -> int:

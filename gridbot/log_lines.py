@@ -7,11 +7,18 @@ import logging
 import re
 import urllib.parse
 from datetime import UTC, datetime
+from typing import Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from gridbot.doors.plain_text import json_line, one_line, printable, printable_lines
+
 __all__ = ["ConsoleFormatter", "JsonFormatter", "register_secret"]
 
+LONGEST_WHOLE = 100_000
+"""Characters of a message in a line of JSON."""
+LONGEST_SHOWN = 2_000
+"""Characters of one on the console."""
 _HIDDEN = "********"
 _SHORTEST_SECRET = 6
 
@@ -48,6 +55,26 @@ def _redacted(line: str) -> str:
     return line
 
 
+def _cut(text: str) -> str:
+    return f"{text[:LONGEST_WHOLE]}... ({len(text)} characters)"
+
+
+def _plain_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Its fields as texts that any JSON can have: a line is never lost for what others said."""
+    plain = (bool, float, type(None))
+    fields = {name: value if isinstance(value, plain) else _plain(value) for name, value in record.__dict__.items()}
+    own = {name: record.__dict__[name] for name in ("levelno", "created", "process", "exc_info")}
+    return fields | own | {"msg": _plain(record.getMessage()), "args": None}
+
+
+def _plain(value: object) -> str:
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except (ValueError, RecursionError):
+        text = f"a {type(value).__name__} that cannot be written"
+    return _cut(printable(text)) if len(text) > LONGEST_WHOLE else printable(text)
+
+
 class JsonFormatter(OrjsonFormatter):
     """One object per line: time, level, process, pid, account, strategy, logger, message, then the extras."""
 
@@ -60,7 +87,16 @@ class JsonFormatter(OrjsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         record.__dict__["time"] = _utc(record).isoformat(timespec="microseconds").replace("+00:00", "Z")
         record.__dict__["process_name"] = self._process
-        return _redacted(super().format(record))
+        if len(str(record.msg)) > LONGEST_WHOLE:
+            record = logging.makeLogRecord(record.__dict__ | {"msg": _cut(record.getMessage()), "args": None})
+        try:
+            line = super().format(record)
+        except (TypeError, ValueError, RecursionError):  # a lone surrogate, a number beyond 64 bits, endless nesting
+            line = super().format(logging.makeLogRecord(_plain_fields(record)))
+        return _redacted(json_line(line))
+
+    def formatException(self, ei: Any) -> Any:
+        return printable_lines(str(super().formatException(ei)))
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -73,13 +109,13 @@ class ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         time = _utc(record).strftime("%H:%M:%S.%f")[:-3]
         who = "/".join(part for part in (_field(record, "account"), _field(record, "strategy")) if part)
-        tag, message = _field(record, "tag") or _tag(record.name), record.getMessage()
+        tag, message = _field(record, "tag") or _tag(record.name), one_line(record.getMessage(), LONGEST_SHOWN)
         if (own := _OWN_TAG.match(message)) is not None:
             tag, message = own.group(1), message[own.end() :]
         line = f"{time} {record.levelname:<7} {self._process:<12} [{tag}] {who}{': ' if who else ''}{message}"
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
-            line += f" ({type(error).__name__}: {error}; the log file has the traceback)"
+            line += f" ({type(error).__name__}: {one_line(str(error))}; the log file has the traceback)"
         return _redacted(line)
 
 
@@ -88,7 +124,7 @@ def _utc(record: logging.LogRecord) -> datetime:
 
 
 def _field(record: logging.LogRecord, name: str) -> str:
-    return str(record.__dict__.get(name) or "")
+    return one_line(str(record.__dict__.get(name) or ""))
 
 
 def _tag(logger: str) -> str:

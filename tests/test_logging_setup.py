@@ -290,3 +290,30 @@ def test_a_removed_log_file_that_cannot_be_made_is_said_once(
     assert capsys.readouterr().err.count("log lines are lost") == 1
     (tmp_path / "logs").unlink()
     listener.start()
+
+
+def test_words_of_others_forge_no_line_and_lose_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # pytest's own handlers would carry the surrogates into its report, which cannot be sent.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    screen = _start(tmp_path)
+    log = logging.getLogger("gridbot.bybit.streams")
+    forged = "refused\n12:00:00.000 ERROR all is lost\x1b[2J\x9b31m"
+    log.warning("%s", forged)
+    log.warning("a lone \ud800 surrogate", extra={"number": 2**80, "said": "\udfff", "nested": {"a": [2**90]}})
+    log.warning("x" * 1_000_000)
+    try:
+        raise ValueError("\ud800 in a traceback")
+    except ValueError:
+        log.exception("failed: \ud800")
+    lines = _lines(tmp_path)
+    raw = logging_setup.log_path("worker-alice", tmp_path).read_text()
+    assert all(line.isprintable() for line in raw.splitlines())
+    assert [line["message"][:6] for line in lines] == ["refuse", "a lone", "xxxxxx", "failed"]
+    assert lines[0]["message"] == forged, "the file has it whole"
+    assert lines[1]["message"] == r"a lone \ud800 surrogate"
+    assert str(2**80) in str(lines[1]["number"])
+    assert len(lines[2]["message"]) < log_lines.LONGEST_WHOLE + 50
+    assert "ValueError" in lines[3]["exc_info"]
+    shown = screen.getvalue().splitlines()
+    assert len(shown) == 4
+    assert all(line.isprintable() and len(line) < 3000 for line in shown)

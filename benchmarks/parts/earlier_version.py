@@ -29,8 +29,8 @@ __all__ = ["CONFIG", "PAUSED", "Left", "asked", "fills", "has_history", "leave_b
 CONFIG = """\
 environment: paper
 accounts:
-  - {name: alice, balance: 10000}
-  - {name: bob, balance: 5000}
+  - {name: alice, balance: 10000, api_key: paper-alice, api_secret: the-same-of-alice-in-every-version}
+  - {name: bob, balance: 5000, api_key: paper-bob, api_secret: the-same-of-bob-in-every-version}
 strategies:
   - {strat_id: alice-btc, account: alice, symbol: BTCUSDT, grid_count: 12, grid_step: 0.1, amount: x0.011}
   - {strat_id: alice-eth, account: alice, symbol: ETHUSDT, grid_count: 12, grid_step: 0.1, amount: "120"}

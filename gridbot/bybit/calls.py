@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import from_ret_code
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.pace import Pace
-from gridbot.bybit.raw_fields import parse_rows, time_of
+from gridbot.bybit.raw_fields import parse_rows, time_or_zero
 from gridbot.bybit.session import Reply, RestTransport
+from gridbot.exchange.bans import BANNED
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import RateLimit
@@ -52,6 +54,7 @@ class Calls:
         self._transport = transport(
             endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
         )
+        self.horizon = Horizon(self._transport.clock.now_ms)
         self._secrets = (credentials.api_secret, credentials.api_key)
         self._ban_silence_s = ban_silence_s
         self._banned_until_s = monotonic_s() + banned_for_s
@@ -78,7 +81,7 @@ class Calls:
         left_s = self._banned_until_s - monotonic_s()
         if left_s > 0:
             error = make_error(
-                f"not sent: the exchange bans this address for {left_s:.0f} s more",
+                f"not sent: {BANNED} for {left_s:.0f} s more",
                 ErrorKind.IP_BAN,
                 ret_code=self._banned_with[0],
                 http_status=self._banned_with[1],
@@ -175,21 +178,26 @@ def row_of(rows: list[Any], symbol: str) -> dict[str, Any] | None:
     return next((row for row in rows if isinstance(row, dict) and row.get("symbol") == symbol), None)
 
 
-def listed(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> Listing[T]:
-    """All rows as events, beside those that cannot be read. TruncatedListing when one does not tell its symbol."""
+def listed(
+    parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, horizon: Horizon
+) -> Listing[T]:
+    """All rows as events, beside those that cannot be read. TruncatedListing when one does not tell its symbol.
+
+    No event is later than `horizon` allows.
+    """
     good, problems = parse_rows(parser, rows)
     unreadable = []
     for problem in problems:
         if not problem.symbol:
             raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problem}; nothing was used")
-        at_ms = time_of(rows[problem.index], "execTime", "updatedTime", "createdTime")
+        at_ms = time_or_zero(rows[problem.index], "execTime", "updatedTime", "createdTime")
         unreadable.append(Unreadable(problem.symbol, f"{endpoint}: {problem}", at_ms))
-    return Listing(good, unreadable)
+    return Listing(horizon.bounded(good), unreadable)
 
 
-def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str) -> list[T]:
+def whole(parser: Callable[[Mapping[str, Any]], T | None], rows: list[Any], endpoint: str, horizon: Horizon) -> list[T]:
     """All rows as events, where each is needed. UnreadableRows or TruncatedListing otherwise."""
-    found = listed(parser, rows, endpoint)
+    found = listed(parser, rows, endpoint, horizon)
     if found.unreadable:
         raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
     return found

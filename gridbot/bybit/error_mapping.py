@@ -15,6 +15,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from urllib3.exceptions import TimeoutError as UrllibTimeout
 
 from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, RET_CODES
+from gridbot.core.strict_numbers import whole_or_none
+from gridbot.doors.plain_text import one_line
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
 __all__ = ["classify", "from_http_status", "from_ret_code", "scrub"]
@@ -29,6 +31,8 @@ _TEXTS_OF_10001 = (
 )
 
 UNKNOWN = "; gridbot does not know this code"
+LONGEST_TEXT = 10_000
+"""Characters of a text of the exchange that are looked through."""
 
 _HTTP_KINDS = {
     400: ErrorKind.PARAM,
@@ -46,11 +50,12 @@ _ECHOES = re.compile(r"(api_?key|api_?signature|sign(?:ature)?|secret)(\s*[\[(:=
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """Remove what the exchange echoes of keys and signatures, and each of `secrets` literally."""
+    """Remove what the exchange echoes of keys and signatures, and each of `secrets` literally; on one line, and cut."""
+    text = text[:LONGEST_TEXT]
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    return _ECHOES.sub(r"\1\2***", _SIGNED_TEXT.sub("origin_string[***]", text))
+    return one_line(_ECHOES.sub(r"\1\2***", _SIGNED_TEXT.sub("origin_string[***]", text)))
 
 
 def from_ret_code(code: int, text: str, *, secrets: Iterable[str] = ()) -> ExchangeError:
@@ -106,10 +111,7 @@ def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeErro
 
 
 def _as_int(exc: BaseException, attribute: str) -> int:
-    try:
-        return int(getattr(exc, attribute))
-    except (AttributeError, TypeError, ValueError):
-        return 0
+    return whole_or_none(getattr(exc, attribute, None)) or 0
 
 
 def _from_failed_request(exc: BaseException, secrets: Iterable[str]) -> ExchangeError:

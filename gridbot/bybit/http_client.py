@@ -9,19 +9,20 @@ proxies, netrc or retries.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import certifi
-import orjson
 import requests
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 
 from gridbot.bybit.clocks import monotonic_s
+from gridbot.doors.bounded_json import JsonMistake, read_json
 
 __all__ = ["Answer", "HttpClient", "Outgoing"]
 
@@ -51,7 +52,10 @@ class Answer:
 
     def json(self) -> Any:
         """Raises json.JSONDecodeError."""
-        return orjson.loads(self.content)
+        try:
+            return read_json(self.content)
+        except JsonMistake as mistake:
+            raise json.JSONDecodeError(str(mistake), "", 0) from None
 
 
 class HttpClient:

@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.parse_market import TICKER_FIELDS
+from gridbot.bybit.raw_fields import FieldError
+from gridbot.doors.plain_text import shown
 
 MAX_TRADES = 20_000
 """Most rows of the market's trades to keep: a few seconds of all symbols in a busy market."""
@@ -36,7 +39,7 @@ class PrivateFrame:
 class Ticker:
     """Merged fields of a symbol after a frame; never changed afterwards."""
 
-    fields: Mapping[str, Any]
+    fields: dict[str, Any]
     sent_ms: int
     received_ns: int
 
@@ -48,27 +51,39 @@ class TickerMerger:
     Deltas before the first snapshot, and messages older than what is known, are counted in `ignored`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, horizon: Horizon) -> None:
         self.ignored = 0
+        self._horizon = horizon
         self._known: dict[str, Ticker] = {}
 
     def merge(self, symbol: str, frame: Mapping[str, Any], received_ns: int) -> Ticker | None:
-        """The symbol's ticker after `frame`; None when the frame is ignored."""
-        data, sent_ms = frame["data"], frame.get("ts", 0)
+        """The symbol's ticker after `frame`; None when the frame is ignored.
+
+        FieldError for a frame that cannot be read; what is known stays as it was.
+        """
+        data, sent_ms = frame.get("data"), self._horizon.frame_time(frame.get("ts"))
+        if type(data) is not dict:
+            raise FieldError(f"expected an object in the ticker of {symbol}, got {shown(data)}")
         known = self._known.get(symbol)
         if known is not None and sent_ms < known.sent_ms:
             self.ignored += 1
             return None
         if frame.get("type") == "snapshot":
-            fields = {name: data[name] for name in TICKER_FIELDS if name in data}
+            fields = _told(data)
             fields["symbol"] = symbol
         elif known is None:
             self.ignored += 1
             return None
         else:
-            fields = {**known.fields, **{name: data[name] for name in TICKER_FIELDS if name in data}}
+            fields = known.fields | _told(data)
         ticker = self._known[symbol] = Ticker(fields, sent_ms, received_ns)
         return ticker
+
+
+def _told(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a frame tells: null takes nothing back."""
+    get = data.get
+    return {name: value for name in TICKER_FIELDS if (value := get(name)) is not None}
 
 
 class Mailbox:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls
-from gridbot.bybit.raw_fields import int_or_none
+from gridbot.bybit.raw_fields import LONGEST_ID, whole_or_none, words_of
 from gridbot.bybit.session import Reply
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
@@ -88,11 +88,11 @@ class BybitOrderGateway:
         return [self._batch_item(row, code, *wanted) for row, code, wanted in zip(rows, codes, ids, strict=True)]
 
     def _batch_item(self, row: object, code: object, order_id: str, link_id: str) -> OrderAck | ExchangeError:
-        number = int_or_none(code.get("code")) if isinstance(code, dict) else None
+        number = whole_or_none(code.get("code")) if isinstance(code, dict) else None
         if number is None or not isinstance(code, dict):
             return make_error("expected a code for each order of a batch, got none", ErrorKind.AMBIGUOUS)
         if number != 0:
-            return self._calls.refusal(number, str(code.get("msg", "")))
+            return self._calls.refusal(number, words_of(code, "msg"))
         try:
             return _ack(row, order_id, link_id)
         except ExchangeError as error:
@@ -132,6 +132,6 @@ def _ack(result: object, order_id: str, order_link_id: str) -> OrderAck:
     row = result if isinstance(result, dict) else {}
     got_id, got_link = row.get("orderId"), row.get("orderLinkId")
     is_ours = order_id in ("", got_id) and (not got_link or order_link_id in ("", got_link))
-    if isinstance(got_id, str) and got_id and is_ours:
-        return OrderAck(got_id, order_link_id or str(got_link or ""))
+    if isinstance(got_id, str) and 0 < len(got_id) <= LONGEST_ID and got_id.isprintable() and is_ours:
+        return OrderAck(got_id, order_link_id or (got_link if isinstance(got_link, str) else ""))
     raise make_error("expected the order's id in the answer, got none or another's", ErrorKind.AMBIGUOUS)

@@ -14,15 +14,17 @@ from gridbot.bybit.raw_fields import (
     Row,
     amount_or_zero,
     decimal_or_none,
-    int_or_none,
     need_amount,
     need_decimal,
+    need_positive,
     need_text,
     or_zero,
     positive_or_none,
     side_of,
     text_of,
     time_of,
+    whole_or_none,
+    words_of,
 )
 from gridbot.core.events import (
     CoinBalance,
@@ -34,6 +36,7 @@ from gridbot.core.events import (
     WalletEvent,
 )
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
+from gridbot.doors.plain_text import shown
 from gridbot.exchange.requests import Transaction
 
 __all__ = ["parse_execution", "parse_order", "parse_position", "parse_transaction", "parse_wallet"]
@@ -41,28 +44,30 @@ __all__ = ["parse_execution", "parse_order", "parse_position", "parse_transactio
 
 def parse_order(row: Row) -> OrderUpdateEvent:
     """A row of order/realtime, order/history or the `order` topic."""
-    status = text_of(row, "orderStatus")
-    try:
-        order_status = OrderStatus(status)
-    except ValueError:
-        raise FieldError(f"expected a known orderStatus, got {row.get('orderStatus')!r:.40}") from None
-    index = int_or_none(row.get("positionIdx"))
+    status = row.get("orderStatus")
+    order_status = _STATUSES.get(status) if isinstance(status, str) else None
+    if order_status is None:
+        raise FieldError(f"expected a known orderStatus, got {shown(status)}")
+    price, order_type = amount_or_zero(row, "price"), text_of(row, "orderType") or "Limit"
+    if not price and order_type == "Limit":  # market orders have none
+        raise FieldError(f"expected a price above 0 of a limit order, got {shown(row.get('price'))}")
+    index = whole_or_none(row.get("positionIdx"))
     return OrderUpdateEvent(
         symbol=need_text(row, "symbol"),
         order_id=need_text(row, "orderId"),
         order_link_id=text_of(row, "orderLinkId"),
         side=side_of(row),
         direction=Direction.from_position_idx(index) if index in (1, 2) else None,
-        price=or_zero(row, "price"),  # market orders have none
+        price=price,
         qty=need_amount(row, "qty"),
         status=order_status,
         cum_exec_qty=amount_or_zero(row, "cumExecQty"),
-        leaves_qty=or_zero(row, "leavesQty"),
+        leaves_qty=amount_or_zero(row, "leavesQty"),
         avg_price=positive_or_none(row, "avgPrice"),
         reduce_only=row.get("reduceOnly") is True,
-        cancel_type=text_of(row, "cancelType"),
-        reject_reason=text_of(row, "rejectReason"),
-        order_type=text_of(row, "orderType") or "Limit",
+        cancel_type=words_of(row, "cancelType"),
+        reject_reason=words_of(row, "rejectReason"),
+        order_type=order_type,
         exchange_ts=time_of(row, "updatedTime", "createdTime"),
         created_ts=time_of(row, "createdTime"),
         raw=row,
@@ -79,7 +84,7 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
     exec_type = ExecType(word)
     trades, is_fill = exec_type.moves_legs, exec_type is ExecType.TRADE
     costs = costs_of(row, always_told=exec_type in _WITH_FEE)
-    number = need_amount if trades else or_zero
+    number = need_positive if trades else or_zero
     qty, closed = number(row, "execQty"), (amount_or_zero if trades else or_zero)(row, "closedSize")
     if trades and closed > qty:
         raise FieldError(f"expected a closedSize of at most execQty {qty}, got {closed}")
@@ -117,20 +122,18 @@ def parse_position(row: Row) -> PositionEvent | None:
 
     A flat leg's entry price is None: the number that the exchange fills in has no meaning.
     """
-    index = int_or_none(row.get("positionIdx"))
+    index = whole_or_none(row.get("positionIdx"))
     if index == 0:
         return None
     if index not in (1, 2):
-        raise FieldError(f"expected positionIdx 0, 1 or 2, got {row.get('positionIdx')!r:.40}")
-    size, reduce_only = need_decimal(row, "size"), row.get("isReduceOnly")
-    entry = decimal_or_none(row.get("entryPrice"))
-    if entry is None:
-        entry = decimal_or_none(row.get("avgPrice"))
+        raise FieldError(f"expected positionIdx 0, 1 or 2, got {shown(row.get('positionIdx'))}")
+    size, reduce_only = need_amount(row, "size"), row.get("isReduceOnly")
+    entry = positive_or_none(row, "entryPrice") or positive_or_none(row, "avgPrice")
     return PositionEvent(
         symbol=need_text(row, "symbol"),
         direction=Direction.from_position_idx(index),
-        size=abs(size),
-        entry_price=entry if size and entry else None,
+        size=size,
+        entry_price=entry if size else None,
         mark_price=positive_or_none(row, "markPrice"),
         liq_price=positive_or_none(row, "liqPrice"),
         leverage=decimal_or_none(row.get("leverage")),
@@ -178,21 +181,18 @@ def parse_transaction(row: Row) -> Transaction:
     Each field is read by itself rather than by a helper: a ledger check reads hundred thousands of these rows.
     """
     get = row.get
-    kind, symbol, exec_id, currency = get("type"), get("symbol"), get("tradeId"), get("currency")
+    symbol, exec_id, currency = get("symbol"), get("tradeId"), get("currency")
     flow, funding, fee = get("cashFlow"), get("funding"), get("fee")
-    at_ms = get("transactionTime")
     return Transaction(
-        kind if kind and type(kind) is str else need_text(row, "type"),
-        symbol if type(symbol) is str else "",
-        exec_id if type(exec_id) is str else "",
-        currency if type(currency) is str else "",
+        need_text(row, "type"),
+        text_of(row, "symbol") if symbol else "",
+        text_of(row, "tradeId") if exec_id else "",
+        currency if currency == SETTLE_COIN else text_of(row, "currency"),
         _ZERO if flow in _NOTHING else or_zero(row, "cashFlow"),
         _ZERO if funding in _NOTHING else or_zero(row, "funding"),
         _ZERO if fee in _NOTHING else or_zero(row, "fee"),
         need_decimal(row, "change"),
-        int(at_ms)
-        if type(at_ms) is str and len(at_ms) == _MS_DIGITS and at_ms.isdecimal()
-        else time_of(row, "transactionTime"),
+        time_of(row, "transactionTime"),
     )
 
 
@@ -204,14 +204,13 @@ def _others(rows: Iterable[Row], coin: str) -> Iterator[CoinBalance]:
 
 
 _SIDES = frozenset(Side)
+_STATUSES = {status.value: status for status in OrderStatus}
 _ZERO = Decimal(0)
 _NOTHING = ("", "0")
-_MS_DIGITS = 13
-"""Of a time in ms, until the year 2286."""
 _WITH_FEE = frozenset({ExecType.TRADE, ExecType.FUNDING})
 """Types of which each captured row has an `execFee`; with a funding it is all that it is about."""
 
 
 def _seq(row: Row) -> int:
-    value = int_or_none(row.get("seq"))
+    value = whole_or_none(row.get("seq"))
     return -1 if value is None else value

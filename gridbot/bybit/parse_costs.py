@@ -10,10 +10,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import orjson
-
 from gridbot.bybit.raw_fields import Row, decimal_or_none, need_decimal, text_of
 from gridbot.core.vocabulary import SETTLE_COIN
+from gridbot.doors.bounded_json import JsonMistake, read_json
 
 __all__ = ["Costs", "costs_of"]
 
@@ -48,7 +47,7 @@ def costs_of(row: Row, *, always_told: bool = False) -> Costs:
     for entry in _entries(extra):
         amount = decimal_or_none(entry.get("fee"))
         if amount is not None:
-            coin = str(entry.get("feeCoin") or currency)
+            coin = text_of(entry, "feeCoin") or currency
             taxes[coin] = taxes.get(coin, ZERO) + amount
     taxed = taxes.pop(SETTLE_COIN, ZERO)
     if currency == SETTLE_COIN:
@@ -61,7 +60,7 @@ def costs_of(row: Row, *, always_told: bool = False) -> Costs:
 def _entries(extra: Any) -> list[dict[str, Any]]:
     if isinstance(extra, str | bytes) and extra:
         try:
-            extra = orjson.loads(extra)
-        except orjson.JSONDecodeError:
+            extra = read_json(extra)
+        except JsonMistake:
             return []
     return [entry for entry in extra if isinstance(entry, dict)] if isinstance(extra, list) else []

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gridbot.bybit.raw_fields import Row, int_or_none, need_text, object_of, text_of, time_of
+from gridbot.bybit.raw_fields import FieldError, Row, need_text, object_of, text_of, time_or_zero, whole_or_none
+from gridbot.doors.plain_text import shown
 from gridbot.exchange.notices import Announcement, Maintenance, MaintenanceState
 
 __all__ = ["parse_announcement", "parse_maintenance"]
@@ -20,13 +21,13 @@ def parse_maintenance(row: Row) -> Maintenance:
     """A row of system/status. `env` is documented as text, and a whole number in each example."""
     return Maintenance(
         notice_id=need_text(row, "id"),
-        title=_line(text_of(row, "title")),
+        title=_line(row.get("title")),
         state=MaintenanceState(text_of(row, "state")),
-        begin_ms=time_of(row, "begin"),
-        end_ms=time_of(row, "end"),
+        begin_ms=time_or_zero(row, "begin"),
+        end_ms=time_or_zero(row, "end"),
         products=_numbers(row.get("product")),
         uid_digits=_numbers(row.get("uidSuffix")),
-        env=int_or_none(row.get("env")),
+        env=whole_or_none(row.get("env")),
     )
 
 
@@ -35,24 +36,30 @@ def parse_announcement(row: Row) -> Announcement:
 
     They have a meaning for activities only: elsewhere they repeat `dateTimestamp`.
     """
-    published_ms = time_of(row, "publishTime", "dateTimestamp")
-    start_ms = time_of(row, "startDateTimestamp", "startDataTimestamp")
-    end_ms = time_of(row, "endDateTimestamp", "endDataTimestamp")
+    title = _line(row.get("title"))
+    if not title:
+        raise FieldError(f"expected text in title, got {shown(row.get('title'))}")
+    published_ms = time_or_zero(row, "publishTime", "dateTimestamp")
+    start_ms = time_or_zero(row, "startDateTimestamp", "startDataTimestamp")
+    end_ms = time_or_zero(row, "endDateTimestamp", "endDataTimestamp")
     return Announcement(
-        title=_line(need_text(row, "title")),
+        title=title,
         kind=text_of(object_of(row, "type"), "key"),
         published_ms=published_ms,
-        description=_line(text_of(row, "description"), LONGEST_DESCRIPTION),
-        url=_line(text_of(row, "url")),
+        description=_line(row.get("description"), LONGEST_DESCRIPTION),
+        url=_line(row.get("url")),
         start_ms=start_ms if start_ms > published_ms else 0,
         end_ms=end_ms if end_ms > published_ms else 0,
     )
 
 
-def _line(text: str, longest: int = LONGEST) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest]
+def _line(text: Any, longest: int = LONGEST) -> str:
+    """Blanks instead of control signs: a title is read, not searched for what it hides."""
+    if not isinstance(text, str):
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * longest]).split())[:longest]
 
 
 def _numbers(found: Any) -> frozenset[int]:
-    numbers = map(int_or_none, found) if isinstance(found, list) else ()
+    numbers = map(whole_or_none, found) if isinstance(found, list) else ()
     return frozenset(number for number in numbers if number is not None)

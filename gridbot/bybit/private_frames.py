@@ -10,7 +10,10 @@ from gridbot.bybit.parse_account import parse_execution, parse_order, parse_posi
 from gridbot.bybit.raw_fields import Row, RowProblem, need_text, parse_rows
 from gridbot.exchange.stream_news import OneWayPosition, PrivateEvent
 
-__all__ = ["PRIVATE_TOPICS", "read_private"]
+__all__ = ["PRIVATE_TOPICS", "UNREADABLE", "read_private"]
+
+UNREADABLE = "(unreadable)"
+"""The topic of a message that could not be read at all."""
 
 _Parser = Callable[[Row], PrivateEvent | None]
 
@@ -32,6 +35,8 @@ PRIVATE_TOPICS = tuple(_PARSERS)
 
 def read_private(frame: PrivateFrame) -> tuple[list[PrivateEvent], list[RowProblem]]:
     """The events of a message in their order, and the rows that could not be read. Both empty for other topics."""
+    if frame.topic == UNREADABLE:
+        return [], [RowProblem(0, "the message cannot be read")]
     parser_for = _PARSERS.get(frame.topic)
     if parser_for is None:
         return [], []

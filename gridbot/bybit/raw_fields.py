@@ -1,27 +1,31 @@
 """Fields of Bybit's JSON rows, read one by one and never by truthiness (incident L46). Pure.
 
 `""`, null, a missing field and text that is not a number are None; `"0"` is zero. Only the few fields that an event
-needs are required; a row that lacks one becomes a `RowProblem` and does not affect the others.
+needs are required. A row that lacks one, or has an id, a size or a time that cannot be one, becomes a `RowProblem` and
+does not affect the others. What a number is, `core/strict_numbers.py` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar
 
+from gridbot.core.strict_numbers import amount_or_none, decimal_or_none, time_or_none, whole_or_none
 from gridbot.core.vocabulary import Side
+from gridbot.doors.plain_text import one_line, shown
 
 __all__ = [
+    "LONGEST_ID",
     "FieldError",
     "Row",
     "RowProblem",
     "amount_or_zero",
     "decimal_or_none",
-    "int_or_none",
     "need_amount",
     "need_decimal",
+    "need_positive",
     "need_text",
     "object_of",
     "or_zero",
@@ -30,14 +34,20 @@ __all__ = [
     "side_of",
     "text_of",
     "time_of",
+    "time_or_none",
+    "time_or_zero",
+    "whole_or_none",
+    "words_of",
 ]
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
 ZERO = Decimal(0)
-MAX_MAGNITUDE = 30
-"""Largest power of ten of a price or amount. Anything beyond is garbage, and would take much memory when formatted."""
+LONGEST_ID = 100
+"""Characters of an id, a symbol or a word."""
+
+_SIDES = {side.value: side for side in Side}
 
 
 class FieldError(ValueError):
@@ -58,65 +68,59 @@ class RowProblem:
         return f"row {self.index}{f' ({what})' if what else ''}: {self.reason}"
 
 
-def decimal_or_none(value: object) -> Decimal | None:
-    """A finite number from text, int or float; None for everything else."""
-    if type(value) is not str:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return None
-        value = str(value)
-    if not value:
-        return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    if not number.is_finite() or not -MAX_MAGNITUDE <= number.adjusted() <= MAX_MAGNITUDE:
-        return None
-    return number
-
-
-def int_or_none(value: object) -> int | None:
-    """A whole number from text or int; None for everything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and len(value) <= MAX_MAGNITUDE:
-        try:
-            return int(value)
-        except ValueError:
-            return None
-    return None
-
-
 def text_of(row: Row, field: str) -> str:
-    """Text, "" when there is none."""
+    """An id, a symbol or a word; "" when there is none. FieldError for one that is too long, or has control signs."""
     value = row.get(field)
-    return value if isinstance(value, str) else ""
+    if type(value) is not str:
+        return ""
+    if len(value) > LONGEST_ID or not value.isprintable():
+        raise FieldError(f"expected at most {LONGEST_ID} letters, digits and signs in {field}, got {shown(value)}")
+    return value
 
 
 def need_text(row: Row, field: str) -> str:
-    """Required text. FieldError without."""
+    """The same, required: FieldError without."""
     value = text_of(row, field)
     if not value:
-        raise FieldError(f"expected text in {field}, got {row.get(field)!r:.40}")
+        raise FieldError(f"expected text in {field}, got {shown(row.get(field))}")
     return value
+
+
+def words_of(row: Row, field: str) -> str:
+    """A text for people, on one line and cut; "" when there is none."""
+    value = row.get(field)
+    return one_line(value) if type(value) is str else ""
 
 
 def need_decimal(row: Row, field: str) -> Decimal:
     """A required number. FieldError without."""
     value = decimal_or_none(row.get(field))
     if value is None:
-        raise FieldError(f"expected a number in {field}, got {row.get(field)!r:.40}")
+        raise FieldError(f"expected a number in {field}, got {shown(row.get(field))}")
     return value
 
 
 def need_amount(row: Row, field: str) -> Decimal:
     """A required number that is not negative: a size or a price. FieldError without."""
-    value = need_decimal(row, field)
-    if value < 0:
-        raise FieldError(f"expected no negative number in {field}, got {row.get(field)!r:.40}")
+    value = amount_or_none(row.get(field))
+    if value is None:
+        raise _no_amount(row, field)
     return value
+
+
+def need_positive(row: Row, field: str) -> Decimal:
+    """A required number above zero: what is traded, and at what price. FieldError without."""
+    value = amount_or_none(row.get(field))
+    if not value:
+        raise _no_amount(row, field)
+    return value
+
+
+def _no_amount(row: Row, field: str) -> FieldError:
+    value = row.get(field)
+    number = decimal_or_none(value)
+    what = "a number" if number is None else "a number above 0" if number == 0 else "no negative number"
+    return FieldError(f"expected {what} in {field}, got {shown(value)}")
 
 
 def amount_or_zero(row: Row, field: str) -> Decimal:
@@ -131,20 +135,29 @@ def or_zero(row: Row, field: str) -> Decimal:
 
 
 def time_of(row: Row, *fields: str) -> int:
-    """The first of `fields` that holds a time (ms UTC); 0 when none does."""
+    """The first of `fields` that holds a time (ms UTC); 0 when none does. FieldError for what can be no time."""
     for field in fields:
-        value = int_or_none(row.get(field))
-        if value is not None:
-            return value
+        value = row.get(field)
+        found = time_or_none(value)
+        if found is not None:
+            return found
+        if value not in ("", None):
+            raise FieldError(f"expected a time in ms in {field}, got {shown(value)}")
     return 0
 
 
-def side_of(row: Row) -> Side:
+def time_or_zero(row: Row, *fields: str) -> int:
+    """The same of a row that is known to be bad: what can be no time counts as none."""
+    return next((found for field in fields if (found := time_or_none(row.get(field))) is not None), 0)
+
+
+def side_of(row: Row, field: str = "side") -> Side:
     """Buy or Sell. FieldError without."""
-    try:
-        return Side(text_of(row, "side"))
-    except ValueError:
-        raise FieldError(f"expected side Buy or Sell, got {row.get('side')!r:.40}") from None
+    value = row.get(field)
+    found = _SIDES.get(value) if isinstance(value, str) else None
+    if found is None:
+        raise FieldError(f"expected side Buy or Sell, got {shown(value)}")
+    return found
 
 
 def parse_rows(
@@ -165,7 +178,7 @@ def parse_rows(
         try:
             parsed = parser(row)
         except FieldError as error:
-            problems.append(RowProblem(index, str(error), text_of(row, "symbol"), text_of(row, id_field)))
+            problems.append(RowProblem(index, str(error), words_of(row, "symbol"), words_of(row, id_field)))
             continue
         if parsed is not None:
             good.append(parsed)
@@ -180,5 +193,4 @@ def object_of(row: Row, field: str) -> Row:
 
 def positive_or_none(row: Row, field: str) -> Decimal | None:
     """A price; None when there is none, which Bybit writes as "0" or ""."""
-    value = decimal_or_none(row.get(field))
-    return value if value is not None and value > 0 else None
+    return amount_or_none(row.get(field)) or None

@@ -8,17 +8,26 @@ from functools import cached_property
 from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_of, texts, whole
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows, text_of
+from gridbot.bybit.raw_fields import (
+    decimal_or_none,
+    parse_rows,
+    positive_or_none,
+    time_or_none,
+    whole_or_none,
+    words_of,
+)
 from gridbot.bybit.session import server_ms_of
 from gridbot.bybit.transaction_log import read_log
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import SETTLE_COIN
+from gridbot.doors.plain_text import one_line
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.notices import Notices
@@ -97,7 +106,7 @@ class BybitRest(Calls):
         if row is None:
             raise make_error(f"expected a ticker of {symbol}, the exchange has none", ErrorKind.PARAM)
         try:
-            return parse_ticker(row, int_or_none(envelope.get("time")) or 0)
+            return parse_ticker(row, self._told_ms(envelope))
         except ValueError as error:
             raise make_error(f"{symbol}: unreadable ticker: {error}", ErrorKind.AMBIGUOUS) from None
 
@@ -110,7 +119,7 @@ class BybitRest(Calls):
         """
         rows = await self._listing("order/realtime", pace=pace, category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
-        found = listed(parse_order, rows, "order/realtime")
+        found = listed(parse_order, rows, "order/realtime", self.horizon)
         for event in found:
             known = newest.get(event.order_id)
             if known is None or event.exchange_ts >= known.exchange_ts:
@@ -120,7 +129,7 @@ class BybitRest(Calls):
     async def closed_orders(self) -> Listing[OrderUpdateEvent]:
         """Up to 500 orders of the account that ended last; none after Bybit has restarted the service."""
         rows = await self._listing("order/realtime", category=LINEAR, limit=50, openOnly=1, **_scope(None))
-        return listed(parse_order, rows, "order/realtime")
+        return listed(parse_order, rows, "order/realtime", self.horizon)
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed: from order/realtime, else from the history. None when neither has it.
@@ -132,7 +141,7 @@ class BybitRest(Calls):
             ids.pop("orderLinkId", None)
         for endpoint in ("order/realtime", "order/history"):
             rows = rows_of(await self._call(endpoint, category=LINEAR, symbol=symbol, **ids), endpoint)
-            for event in whole(parse_order, rows, endpoint):
+            for event in whole(parse_order, rows, endpoint, self.horizon):
                 if (event.order_id == order_id) if order_id else (event.order_link_id == order_link_id):
                     return event
         return None
@@ -156,14 +165,14 @@ class BybitRest(Calls):
             scope = {} if symbol is None else {"symbol": symbol}
             rows += await _executions(self, start_ms, last_ms, now_ms, scope)
             if is_last:
-                return _oldest_first(rows)
+                return _oldest_first(rows, self.horizon)
             start_ms = stop_ms + 1
 
     async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
         """All executions of one order, each once, oldest first. The exchange ignores time in such a question."""
         scope: dict[str, Any] = {"symbol": symbol, **ids_of(order_id, order_link_id)}
         rows = await self._listing("execution/list", category=LINEAR, limit=100, **scope)
-        found = _oldest_first(rows)
+        found = _oldest_first(rows, self.horizon)
         if found.unreadable:
             raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
@@ -192,18 +201,21 @@ class BybitRest(Calls):
     async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
         """Hedge-mode legs. With `symbol` both legs, flat ones included; without it only legs that are open."""
         rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
-        return listed(parse_position, rows, "position/list")
+        return listed(parse_position, rows, "position/list", self.horizon)
 
     async def leverage(self, symbol: str) -> Decimal | None:
         """The account's leverage for a symbol, in either position mode; the lower one of two legs."""
         rows = await self._listing("position/list", category=LINEAR, limit=200, symbol=symbol)
-        return min((found for row in rows if (found := decimal_or_none(row.get("leverage")))), default=None)
+        return min(
+            (found for row in rows if isinstance(row, dict) and (found := positive_or_none(row, "leverage"))),
+            default=None,
+        )
 
     async def wallet(self) -> WalletEvent:
         """All coins and account totals. An account that never held USDT has no row of it: its balance is zero."""
         envelope = await self._call("account/wallet-balance", accountType="UNIFIED")
         rows = rows_of(envelope, "account/wallet-balance")
-        exchange_ts = int_or_none(envelope.get("time")) or 0
+        exchange_ts = self._told_ms(envelope)
         if not rows or not isinstance(rows[0], dict):
             raise make_error("expected the account's wallet, got no row", ErrorKind.AMBIGUOUS)
         found = replace(parse_wallet(rows[0], exchange_ts, SETTLE_COIN), is_whole=True)
@@ -214,6 +226,11 @@ class BybitRest(Calls):
         if found.wallet_balance is None:
             raise make_error("expected a USDT walletBalance, got none", ErrorKind.AMBIGUOUS)
         return found
+
+    def _told_ms(self, envelope: dict[str, Any]) -> int:
+        """The time of an answer (ms UTC), no later than now; now when it has none."""
+        told_ms = time_or_none(envelope.get("time"))
+        return self._transport.clock.now_ms() if told_ms is None else self.horizon.frame_time(told_ms)
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
         """The same leverage for both legs; False when it was so already."""
@@ -232,27 +249,27 @@ class BybitRest(Calls):
         permissions = result.get("permissions")
         permissions = permissions if isinstance(permissions, dict) else {}
         return ApiKeyInfo(
-            user_id=str(result.get("userID", "")),
+            user_id=one_line(str(result.get("userID", ""))),
             read_only=result.get("readOnly") == 1,
             contract_trade=texts(permissions.get("ContractTrade")),
             can_withdraw="Withdraw" in texts(permissions.get("Wallet")),
             ips=texts(result.get("ips")),
             is_unified=result.get("uta") == 1,
-            expires_at=str(result.get("expiredAt", "")),
-            deadline_days=int_or_none(result.get("deadlineDay")),
-            vip_level=str(result.get("vipLevel", "")),
+            expires_at=words_of(result, "expiredAt"),
+            deadline_days=whole_or_none(result.get("deadlineDay")),
+            vip_level=words_of(result, "vipLevel"),
         )
 
     async def account_info(self) -> AccountInfo:
         """The account's margin mode."""
         result = result_of(await self._call("account/info"), "account/info")
-        margin_mode = text_of(result, "marginMode")
+        margin_mode = words_of(result, "marginMode")
         if not margin_mode:
             raise make_error("expected the account's margin mode, got none", ErrorKind.AMBIGUOUS)
         return AccountInfo(
             margin_mode=margin_mode,
-            unified_margin_status=int_or_none(result.get("unifiedMarginStatus")),
-            updated_ts=int_or_none(result.get("updatedTime")),
+            unified_margin_status=whole_or_none(result.get("unifiedMarginStatus")),
+            updated_ts=time_or_none(result.get("updatedTime")),
         )
 
     async def fee_rate(self, symbol: str) -> FeeRate:
@@ -291,9 +308,9 @@ async def _executions(
         return later + await _executions(rest, start_ms, middle_ms, now_ms, scope)
 
 
-def _oldest_first(rows: list[dict[str, Any]]) -> Listing[ExecutionEvent]:
+def _oldest_first(rows: list[dict[str, Any]], horizon: Horizon) -> Listing[ExecutionEvent]:
     """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
-    events = listed(parse_execution, rows, "execution/list")
+    events = listed(parse_execution, rows, "execution/list", horizon)
     found = {event.exec_id: event for event in events}
     return Listing(sorted(found.values(), key=lambda e: (e.exchange_ts, e.seq, -e.leaves_qty)), events.unreadable)
 

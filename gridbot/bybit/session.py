@@ -26,7 +26,7 @@ from gridbot.bybit.clocks import DEAD_BAND_MS, ExchangeClock, wall_ms
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.http_client import HttpClient
-from gridbot.bybit.raw_fields import int_or_none
+from gridbot.bybit.raw_fields import time_or_none, whole_or_none
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import ORDERS_AT_ONCE, RateLimit
 
@@ -208,15 +208,15 @@ class RestTransport:
     def _note_limit(self, endpoint: str, headers: Mapping[str, str] | None) -> None:
         if not headers:
             return
-        limit = int_or_none(headers.get("X-Bapi-Limit"))
-        remaining = int_or_none(headers.get("X-Bapi-Limit-Status"))
+        limit = whole_or_none(headers.get("X-Bapi-Limit"))
+        remaining = whole_or_none(headers.get("X-Bapi-Limit-Status"))
         if limit is not None and remaining is not None:
-            reset_ms = int_or_none(headers.get("X-Bapi-Limit-Reset-Timestamp"))
+            reset_ms = time_or_none(headers.get("X-Bapi-Limit-Reset-Timestamp"))
             self.limits[endpoint] = RateLimit(limit, remaining, reset_ms or 0)
 
 
 def server_ms_of(payload: dict[str, Any]) -> int | None:
     """Milliseconds from market/time, from the envelope where the result has none."""
     result = payload.get("result")
-    nanos = int_or_none(result.get("timeNano")) if isinstance(result, dict) else None
-    return nanos // 1_000_000 if nanos else int_or_none(payload.get("time"))
+    nanos = whole_or_none(result.get("timeNano")) if isinstance(result, dict) else None
+    return time_or_none(nanos // 1_000_000 if nanos else payload.get("time"))

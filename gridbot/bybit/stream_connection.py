@@ -8,7 +8,9 @@ from typing import Any
 
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.mailbox import Mailbox, PrivateFrame, TickerMerger
+from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.stream_socket import BybitSocket, Topics
 from gridbot.bybit.watchdog import ConnectionView, backoff_s, why_dead
@@ -34,8 +36,10 @@ class StreamConnection:
         mailbox: Mailbox,
         changed: Callable[[], None],
         settings: StreamSettings,
+        horizon: Horizon,
     ) -> None:
         self.kind = kind
+        self._horizon = horizon
         self.gaps: list[Gap] = []
         self.reconnects = 0
         self.ticker_s: dict[str, float] = {}
@@ -64,7 +68,7 @@ class StreamConnection:
 
     def connect(self) -> None:
         """Start a new connection; returns at once."""
-        deliver = self._deliver_public(TickerMerger()) if self.kind == "public" else self._deliver_private
+        deliver = self._deliver_public(TickerMerger(self._horizon)) if self.kind == "public" else self._deliver_private
         self._life = Life(self._requests, deliver, self._changed, monotonic_s())
         self.socket = self._make_socket(self._life)
 
@@ -157,16 +161,17 @@ class StreamConnection:
     # In pybit's threads.
 
     def _deliver_private(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
-        sent_ms = frame.get("creationTime")
-        self._mailbox.put_private(
-            PrivateFrame(topic, frame.get("data"), sent_ms if isinstance(sent_ms, int) else 0, received_ns)
-        )
+        try:
+            sent_ms = self._horizon.frame_time(frame.get("creationTime"))
+        except FieldError:
+            sent_ms = wall_ms()  # only wallets have no time of their own, and this one came just now
+        self._mailbox.put_private(PrivateFrame(topic, frame.get("data"), sent_ms, received_ns))
 
     def _deliver_public(self, merger: TickerMerger) -> Callable[[str, dict[str, Any], int], None]:
         def deliver(topic: str, frame: dict[str, Any], received_ns: int) -> None:
             name, _, symbol = topic.partition(".")
-            if name == "publicTrade":
-                self._mailbox.put_trades(frame["data"])
+            if name == "publicTrade" and isinstance(rows := frame.get("data"), list):
+                self._mailbox.put_trades(rows)
             if name != "tickers":
                 return
             ticker = merger.merge(symbol, frame, received_ns)

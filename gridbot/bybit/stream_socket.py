@@ -29,7 +29,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import orjson
 import websocket
 from pybit._http_manager import generate_signature
 from pybit.unified_trading import WebSocket
@@ -39,7 +38,11 @@ from gridbot.bybit.clocks import monotonic_ns, wall_ms
 from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import from_http_status, scrub
 from gridbot.bybit.frame_reader import SocketApp
+from gridbot.bybit.private_frames import UNREADABLE
+from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.stream_settings import StreamSettings
+from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.plain_text import shown
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
 __all__ = ["BybitSocket", "SocketListener", "Topics"]
@@ -93,6 +96,7 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
         self._requests = requests
         self._clock_offset_ms = clock_offset_ms
         self._abandoned = False
+        self._unreadable = 0
         self._secrets = (credentials.api_secret, credentials.api_key) if credentials else ()
         super().__init__(
             "private" if credentials else "linear",
@@ -190,16 +194,25 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
     def _on_message(self, message: bytes | str) -> None:
         received_ns = monotonic_ns()
         try:
-            frame = orjson.loads(message)
+            frame = read_json(message)
+            if type(frame) is not dict:
+                raise FieldError(f"expected an object, got {shown(frame)}")
             topic = frame.get("topic")
-            if topic is not None:
+            if type(topic) is str:
                 self._listener.on_frame(topic, frame, received_ns)
             else:
                 self._on_control(frame)
-        except orjson.JSONDecodeError as exc:
-            log.warning("%s: a frame is no JSON: %s", self.ws_name, exc)
+        except (JsonMistake, FieldError) as exc:
+            self._note_unreadable(exc, received_ns)
         except Exception as exc:  # noqa: BLE001 - reported; in pybit's thread, one bad frame must not end the stream
             background.report_in_thread(f"a frame of {self.ws_name} could not be used", exc)
+
+    def _note_unreadable(self, why: Exception, received_ns: int) -> None:
+        """Tell of it, less often when there are many. On the private stream something was missed."""
+        self._unreadable += 1
+        if self._unreadable & (self._unreadable - 1) == 0:
+            log.warning("%s: a frame cannot be read (%d so far): %s", self.ws_name, self._unreadable, why)
+        self._listener.on_frame(UNREADABLE, {}, received_ns)
 
     def _on_control(self, frame: dict[str, Any]) -> None:
         """Answers to what we sent: pong, auth, subscribe."""
@@ -217,7 +230,7 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
                 self._fail(make_error(f"subscription refused: {_reason(frame, self._secrets)}", ErrorKind.PARAM))
             else:
                 # Bybit's private streams may leave the id out; then answers come in the order of the requests.
-                self._listener.on_confirmed(str(request_id) if request_id else "")
+                self._listener.on_confirmed(request_id if isinstance(request_id, str) else "")
 
     def _on_pong(self) -> None:
         self._listener.on_alive()
@@ -250,7 +263,8 @@ class BybitSocket(WebSocket):  # type: ignore[misc]  # pybit has no types
 
 
 def _reason(frame: dict[str, Any], secrets: Sequence[str]) -> str:
-    return scrub(str(frame.get("ret_msg") or frame.get("retMsg") or "no reason given"), secrets)
+    told = frame.get("ret_msg") or frame.get("retMsg")
+    return scrub(told if isinstance(told, str) else "no reason given", secrets)
 
 
 def _sign_in(api_key: str, api_secret: str, expires_ms: int) -> str:

@@ -15,6 +15,7 @@ from gridbot import background
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life
 from gridbot.bybit.endpoints import Credentials, Endpoints
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.mailbox import Mailbox, Ticker
 from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
 from gridbot.bybit.private_frames import PRIVATE_TOPICS, read_private
@@ -23,6 +24,7 @@ from gridbot.bybit.stream_connection import StreamConnection
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.stream_socket import BybitSocket, Topics
 from gridbot.core.events import TickerEvent
+from gridbot.doors.plain_text import one_line
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.stream_news import ConnectionState, Drained, Gap, PrivateEvent, StreamHealth
 
@@ -79,7 +81,8 @@ class StreamSet:
                 clock_offset_ms=clock_offset_ms,
             )
 
-        shared = (self._mailbox, self._wake_watchdog, settings)
+        self._horizon = Horizon(lambda: wall_ms() + clock_offset_ms())
+        shared = (self._mailbox, self._wake_watchdog, settings, self._horizon)
         self._public = StreamConnection("public", public_topics, public_socket, *shared)
         self._private = StreamConnection("private", private_topics, private_socket, *shared)
         self._connections = (self._public, self._private) if self._symbols else (self._private,)
@@ -127,7 +130,7 @@ class StreamSet:
                 background.report(f"reading a message of {frame.topic}", error)
                 self._missed.append(Gap("private", wall_ms(), wall_ms()))
                 continue
-            private += events
+            private += self._horizon.bounded(events)
             if problems:
                 self._note_missed(frame.topic, problems)
         gaps, self._missed = self._missed, []
@@ -135,7 +138,7 @@ class StreamSet:
             gaps += connection.gaps
             connection.gaps.clear()
         trades, _ = parse_rows(parse_public_trade, self._mailbox.take_trades(), id_field="i")
-        return Drained(list(_read_tickers(tickers)), private, gaps, trades)
+        return Drained(list(_read_tickers(tickers)), private, gaps, self._horizon.bounded(trades))
 
     @property
     def health(self) -> StreamHealth:
@@ -223,4 +226,4 @@ def _read_tickers(tickers: Sequence[Ticker]) -> Iterator[TickerEvent]:
         try:
             yield parse_ticker(ticker.fields, ticker.sent_ms, ticker.received_ns)
         except ValueError as error:
-            log.warning("ticker of %s left out: %s", ticker.fields.get("symbol"), error)
+            log.warning("ticker of %s left out: %s", one_line(str(ticker.fields.get("symbol"))), error)

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from gridbot.background import awaited
 from gridbot.bybit.calls import Calls
+from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_transaction
-from gridbot.bybit.raw_fields import parse_rows, time_of
+from gridbot.bybit.raw_fields import parse_rows, time_or_zero
 from gridbot.exchange.failures import TruncatedListing
 from gridbot.exchange.listing import Listing, Unreadable
 from gridbot.exchange.requests import Transaction
@@ -69,26 +70,27 @@ async def _part(calls: Calls, start_ms: int, end_ms: int, coin: str, pace: Pace)
     try:
         async for page in calls.pages(ENDPOINT, pace=pace, most=LOG_PAGES, startTime=start_ms, endTime=end_ms, **scope):
             page.reverse()  # the exchange lists the newest first
-            pages.append(_parsed(page, end_ms))
+            pages.append(_parsed(page, end_ms, calls.horizon))
     except TruncatedListing:
         if end_ms - start_ms < SMALLEST_WINDOW_MS:
             raise
+        pages.clear()  # while the halves are read
         middle_ms = (start_ms + end_ms) // 2
         earlier = await _part(calls, start_ms, middle_ms, coin, pace)
         return _joined([earlier, await _part(calls, middle_ms + 1, end_ms, coin, pace)])
     return _joined(pages[::-1])
 
 
-def _parsed(rows: list[Any], end_ms: int) -> Rows:
+def _parsed(rows: list[Any], end_ms: int, horizon: Horizon) -> Rows:
     found, problems = parse_rows(parse_transaction, rows, id_field="id")
     unreadable = []
     for problem in problems:
         row = rows[problem.index]
-        at_ms = time_of(row, "transactionTime") if isinstance(row, dict) else 0
+        at_ms = time_or_zero(row, "transactionTime") if isinstance(row, dict) else 0
         # Without its place in the list: the same row is told once, wherever it stands the next time.
         reason = f"{ENDPOINT}: row {problem.row_id or 'without an id'}: {problem.reason}"
         unreadable.append(Unreadable(problem.symbol, reason, at_ms if at_ms <= end_ms else 0))
-    return Listing(found, unreadable)
+    return Listing(horizon.bounded(found), unreadable)
 
 
 def _joined(parts: list[Rows]) -> Rows:

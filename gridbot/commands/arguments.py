@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from gridbot.commands.command import Command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
+from gridbot.doors.bounded_json import read_json
 
 __all__ = [
     "Arguments",
@@ -76,7 +76,9 @@ class ResumeArguments(_OfStrategies):
 
 
 class CorrectArguments(Arguments):
-    as_of: Annotated[str, Field(description="Number of the newest record that the figures include.", pattern=r"^\d+$")]
+    as_of: Annotated[
+        str, Field(description="Number of the newest record that the figures include.", pattern=r"^[0-9]{1,18}$")
+    ]
     figures: Annotated[str, Field(description="The exchange's figures and ours of each execution, JSON.")] = "[]"
     orders: Annotated[str, Field(description="Rows of open_orders that do not rest on the exchange, JSON.")] = "[]"
 
@@ -164,7 +166,7 @@ def _wrong_value(command: Command, name: str, problem: ErrorDetails) -> str:
 
 
 def _objects(name: str, text: str) -> list[dict[str, Any]]:
-    listed = json.loads(text)
+    listed = read_json(text)
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise ValueError(f"expected a list of objects as {name}, got {text:.200}")
     return listed

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from gridbot.doors.plain_text import printable
+
 __all__ = ["ConfigError", "Loc", "Problem", "expected", "looks_secret"]
 
 Loc = tuple[str | int, ...]
@@ -35,7 +37,7 @@ class Problem:
 
     def text(self, file: str) -> str:
         where = file if self.line is None else f"{file}:{self.line}"
-        return f"{where}: {self.key}: expected {self.expected}, got {self.got}; {self.do}"
+        return printable(f"{where}: {self.key}: expected {self.expected}, got {self.got}; {self.do}")
 
 
 class ConfigError(Exception):

@@ -7,11 +7,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from gridbot.config.errors import expected
 from gridbot.core.limits import Limit
 from gridbot.core.sizing import AmountRule
+from gridbot.doors.strict_model import StrictModel
 
 __all__ = [
     "Amount",
@@ -29,7 +30,7 @@ __all__ = [
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}USDT\Z")
-_AGE = re.compile(r"(\d{1,5})([dh])\Z")
+_AGE = re.compile(r"([0-9]{1,5})([dh])\Z")
 
 
 def _limit(value: Any) -> Any:
@@ -103,7 +104,7 @@ SecondsOrOff = Annotated[float, Field(ge=0)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-class Model(BaseModel):
+class Model(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     ALIASES: ClassVar[tuple[str, ...]] = ()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Self
+
+from gridbot.core.strict_numbers import amount_or_none
 
 __all__ = ["Limit"]
 
@@ -20,11 +22,8 @@ class Limit:
     def parse(cls, text: str) -> Self:
         """Raises ValueError for anything but a positive number, optionally after an x."""
         of_wallet = text.startswith("x")
-        try:
-            value = Decimal(text[1:] if of_wallet else text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or value <= 0:
+        value = amount_or_none(text[1:] if of_wallet else text)
+        if not value:
             raise ValueError(f"expected USDT such as 20000 or a multiple of the wallet such as x10, got {text!r}")
         return cls(value, of_wallet)
 

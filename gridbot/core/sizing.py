@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 
 from gridbot.core.exact import WIDE, ceil_div
 from gridbot.core.instrument import Instrument
+from gridbot.core.strict_numbers import amount_or_none
 
 __all__ = ["AmountKind", "AmountRule", "closable", "quantity_for"]
 
@@ -36,11 +37,8 @@ class AmountRule:
         stripped = text.strip()
         kind = AmountKind(stripped[0]) if stripped[:1] in ("x", "q") else AmountKind.NOTIONAL
         number = stripped[len(kind) :]
-        try:
-            value = Decimal(number)
-        except InvalidOperation:
-            value = ZERO
-        if not value.is_finite() or value <= 0:
+        value = amount_or_none(number)
+        if not value:
             raise ValueError(
                 'amount: expected "x0.001" (fraction of the wallet balance), "100" (USDT of notional) or "q0.01" '
                 f"(base coin), with a positive number, got {text!r}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.remedies import remedy_for
 
-__all__ = ["Ban"]
+__all__ = ["BANNED", "Ban"]
+
+BANNED: Final = "the exchange bans this address"
+"""What every text about a ban has, so that who looks for one finds it."""
 
 
 class Ban(NamedTuple):
@@ -23,4 +26,4 @@ class Ban(NamedTuple):
         """Why, without how long: that is `until_s`, and another figure each second would be another reason."""
         code, status = self.error.ret_code, self.error.http_status
         said = f" (retCode {code})" if code is not None else f" (HTTP {status})" if status is not None else ""
-        return f"the exchange bans this address{said}, nothing is sent until that is over; {remedy_for(self.error)}"
+        return f"{BANNED}{said}, nothing is sent until that is over; {remedy_for(self.error)}"

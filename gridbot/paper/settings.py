@@ -7,8 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from gridbot.doors.strict_model import StrictModel
 from gridbot.paper.faults.fault_config import FaultConfig
 
 __all__ = [
@@ -76,7 +77,7 @@ class CancelFirst(StrEnum):
     OLDEST = "oldest"
 
 
-class _Model(BaseModel):
+class _Model(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 

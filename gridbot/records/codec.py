@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from gridbot.doors.plain_text import shown
 from gridbot.frames import MAX_BODY, frame, split
 from gridbot.records.columns import JOURNAL_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header, Record
@@ -68,18 +69,32 @@ def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record | 
 def decode_body(body: bytes) -> tuple[Header, Record | StateRecord]:
     """Header and record of a body. Raise CodecError for an unknown kind or a missing field."""
     doc = parse(body)
-    cls = JOURNAL_TYPES.get(doc["kind"])
+    cls = JOURNAL_TYPES.get(doc["kind"]) if isinstance(doc["kind"], str) else None
     if cls is None:
-        raise CodecError(f"record kind {doc['kind']!r} is not known; was it written by a newer gridbot?")
+        raise CodecError(f"record kind {shown(doc['kind'])} is not known; was it written by a newer gridbot?")
     data = doc["data"]
+    if not isinstance(data, dict):
+        raise CodecError(f"expected an object as data of {doc['kind']} record {doc['seq']}, got {shown(data)}")
     values: dict[str, Any] = {}
     for column in columns_of(cls):
         if column.name in data:
             value = data[column.name]
-            values[column.name] = Decimal(value) if column.kind is ColumnKind.DECIMAL and value is not None else value
+            is_number = column.kind is ColumnKind.DECIMAL and value is not None
+            values[column.name] = _decimal(doc, column.name, value) if is_number else value
         elif column.required:
             raise CodecError(f"{doc['kind']} record {doc['seq']} has no {column.name}")
     return Header(doc["account"], doc["run_id"], doc["seq"], doc["local_ts"]), cls(**values)
+
+
+def _decimal(doc: dict[str, Any], name: str, value: Any) -> Decimal:
+    """Of our own writing, so of any length; but a body may be damaged where its checksum does not tell."""
+    try:
+        number = Decimal(value)
+    except (ArithmeticError, TypeError, ValueError):
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise CodecError(f"expected a number in {name} of {doc['kind']} record {doc['seq']}, got {shown(value)}")
+    return number
 
 
 def decode(line: bytes) -> tuple[Header, Record | StateRecord]:
@@ -97,7 +112,7 @@ def peek(body: bytes) -> tuple[str, int]:
             at = body.index(b',"seq":') + 7  # cannot occur inside a text before it: quotes there are escaped
             return body[9 : body.index(b'"', 9)].decode(), int(body[at : body.index(b",", at)])
         doc = parse(body)
-        return str(doc["kind"]), int(doc["seq"])
+        return doc["kind"], doc["seq"]
     except (ValueError, TypeError) as exc:
         raise CodecError(f"the body of a frame has no kind and number: {exc}") from exc
 
@@ -112,7 +127,9 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         doc = orjson.loads(body)
         if doc.keys() >= {"kind", "account", "run_id", "seq", "local_ts", "data"}:
-            return typing.cast(dict[str, Any], doc)
+            if type(doc["seq"]) is int and type(doc["local_ts"]) is int and type(doc["kind"]) is str:
+                return typing.cast(dict[str, Any], doc)
+            raise CodecError("the body of a frame has no kind, number and time")
     except (orjson.JSONDecodeError, AttributeError) as exc:
         raise CodecError(f"the body of a frame is not a JSON object: {exc}") from exc
     raise CodecError(f"the body of a frame lacks some of its keys: {sorted(doc)}")

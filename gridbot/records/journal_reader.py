@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.atomic_file import write_atomic
+from gridbot.core.strict_numbers import count_or_none
 from gridbot.frames import split
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
@@ -70,7 +71,7 @@ def write_committed(directory: Path, seq: int) -> None:
 def read_committed(directory: Path) -> int:
     """Number noted by `write_committed`; 0 when there is none."""
     try:
-        return int((directory / COMMITTED).read_text())
+        return count_or_none((directory / COMMITTED).read_text(encoding="ascii").strip()) or 0
     except (FileNotFoundError, ValueError):
         return 0
 

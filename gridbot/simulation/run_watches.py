@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from gridbot.bybit.ret_codes import RET_CODES
+from gridbot.exchange.bans import BANNED
 from gridbot.exchange.failures import ErrorKind
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.network import Network
@@ -226,7 +227,7 @@ class MaintenanceWatch:
     def reported(self, reasons: Collection[str], now_s: float, *, is_trading: bool) -> None:
         """A worker says how it is. One that has not started, is banned or stood still until now has read nothing."""
         last_s, self._last_s = self._last_s, now_s
-        is_banned = self._network.on(FaultKind.BAN) or any("banned" in reason for reason in reasons)
+        is_banned = self._network.on(FaultKind.BAN) or any(BANNED in reason for reason in reasons)
         if not is_trading or is_banned or now_s - last_s > SILENT_S:
             self._since_s = None
             return

@@ -107,6 +107,7 @@ class Life:
     def die(self) -> None:
         """kill -9, now."""
         self.is_over = True
+        self._on_message = lambda life, message: None  # what it says when it is buried, it never said
         self._world.loop.kill(self)
         self._world.wires.forget(self)
         self._world.disk.die(self.torn)

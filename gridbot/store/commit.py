@@ -27,6 +27,14 @@ __all__ = ["Rows", "commit", "delete_older", "stored_offsets"]
 
 log = logging.getLogger("gridbot.store")
 
+_MISFIT: Final = (
+    duckdb.DataError,
+    duckdb.IntegrityError,
+    duckdb.ProgrammingError,
+    duckdb.InvalidInputException,
+    CodecError,
+)
+"""What says that a record fits no row. Others, such as a want of memory, say nothing about a record."""
 _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 
 
@@ -54,10 +62,9 @@ def stored_offsets(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def commit(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     """Insert everything in one transaction and commit it. Records that fit no table go to ingest_rejects."""
-    misfit = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.InvalidInputException)
     try:
         _commit(con, rows, bulk=True)
-    except (*misfit, CodecError):
+    except _MISFIT:
         with contextlib.suppress(duckdb.Error):
             con.rollback()
         _reject_misfits(rows)
@@ -129,6 +136,6 @@ def _reject_misfits(rows: Rows) -> None:
 def _misfit(con: duckdb.DuckDBPyConnection, table: str, body: bytes) -> str | None:
     try:
         append(con, table, [body])
-    except (duckdb.Error, CodecError) as exc:
+    except _MISFIT as exc:
         return first_line(exc)
     return None

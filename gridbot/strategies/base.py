@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from gridbot.core.events import Event, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
 from gridbot.core.vocabulary import Side
+from gridbot.doors.strict_model import StrictModel
 
 __all__ = [
     "CannotTrade",
@@ -45,7 +46,7 @@ class CannotTrade(ValueError):
         self.key, self.expected, self.got, self.do = key, expected, got, do
 
 
-class StrategyKeys(BaseModel):
+class StrategyKeys(StrictModel):
     """Base of a kind's own keys. They stand in the file beside the keys that all strategies share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -17,6 +18,7 @@ from typing import Any, Final
 import orjson
 from rich.cells import cell_len
 
+from gridbot.doors.plain_text import json_line, one_line, printable, printable_lines
 from supervisor.status.screen_width import UNBOUNDED
 
 __all__ = ["rendered"]
@@ -31,8 +33,11 @@ _NESTED: Final = orjson.OPT_PASSTHROUGH_DATETIME
 _JSON: Final = orjson.OPT_INDENT_2 | _NESTED
 _INTEGERS: Final = range(-(2**63), 2**64)
 """What orjson writes as a number; larger ones are text."""
-_CONTROL: Final = {code: None for code in (*range(32), 127) if chr(code) not in "\t\n"} | {ord("\t"): " "}
-"""What would move a terminal's cursor."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What would move a terminal's cursor or colour it; a csv keeps its tabs and line ends."""
+_PLAN: Final = ["explain_key", "explain_value"]
+"""The columns of what EXPLAIN says, which has many lines."""
+LONGEST_CELL: Final = 4000
 
 
 def _plain(value: Any) -> Any:
@@ -65,6 +70,12 @@ def _cell(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
+def _shown(value: Any, *, has_lines: bool) -> str:
+    """A cell of a table: words of others move no cursor, begin no line, and fill no screen."""
+    text = _cell(value)
+    return printable_lines(text) if has_lines else one_line(text, LONGEST_CELL)
+
+
 def rendered(
     columns: Sequence[str], batches: Iterable[Sequence[Row]], style: str, width: int = UNBOUNDED
 ) -> Iterator[str]:
@@ -81,7 +92,7 @@ def _json(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[
     before = "["
     for row in itertools.chain.from_iterable(batches):
         found = {name: _json_value(value) for name, value in zip(columns, row, strict=True)}
-        lines = orjson.dumps(found, default=_plain, option=_JSON).decode().split("\n")
+        lines = json_line(orjson.dumps(found, default=_plain, option=_JSON).decode()).split("\n")
         yield "\n".join([before, *(f"  {line}" for line in lines)])
         before = ","
     yield "[]\n" if before == "[" else "\n]\n"
@@ -92,18 +103,18 @@ def _csv(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[s
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerows([_cell(value) for value in row] for row in batch)
-        yield buffer.getvalue()
+        yield _CONTROL.sub(lambda sign: printable(sign[0]), buffer.getvalue())
 
 
 def _table(columns: Sequence[str], batches: Iterable[Sequence[Row]], width: int) -> Iterator[str]:
     """Columns are as wide as the first rows need; a longer value further down makes its column wider from there on."""
-    batches = iter(batches)
+    batches, has_lines = iter(batches), list(columns) == _PLAN
     first = list(itertools.islice(itertools.chain.from_iterable(batches), WIDTH_ROWS))
     numeric = [any(_is_number(row[index]) for row in first[:100]) for index in range(len(columns))]
     widths = [cell_len(name) for name in columns]
     titles = [list(columns)]
     for batch in itertools.chain([first], batches):
-        rows = [[_cell(value).translate(_CONTROL) for value in row] for row in batch]
+        rows = [[_shown(value, has_lines=has_lines) for value in row] for row in batch]
         lines = [*titles, *itertools.chain.from_iterable(map(_lines, rows))]
         widths = [max(before, *map(cell_len, column)) for before, *column in zip(widths, *lines, strict=True)]
         if titles and rows and sum(widths) + 2 * (len(widths) - 1) > width:
@@ -119,7 +130,7 @@ def _records(columns: Sequence[str], batches: Iterable[Sequence[Row]], width: in
         lines = [f"--- row {number}"]
         for name, value in zip(columns, row, strict=True):
             title = name + " " * (names - cell_len(name))
-            lines += _entry(title, _cell(value).translate(_CONTROL), width)
+            lines += _entry(title, _shown(value, has_lines=list(columns) == _PLAN), width)
         yield "".join(f"{line.rstrip()}\n" for line in lines)
 
 

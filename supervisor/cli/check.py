@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
 from gridbot.config.setting_warnings import setting_warnings
+from gridbot.core.strict_numbers import amount_or_none
 from supervisor.cli.ladder_text import ladder_lines, wrapped
 from supervisor.cli.machine_checks import machine_cautions, machine_failures
 from supervisor.cli.options import example, place_options
@@ -34,11 +35,8 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: Sequence[str]) 
     found: dict[str, Decimal] = {}
     for value in values:
         name, _equals, number = value.partition("=")
-        try:
-            amount = Decimal(number)
-        except InvalidOperation:
-            amount = Decimal(0)
-        if not name or not amount.is_finite() or amount <= 0:
+        amount = amount_or_none(number)
+        if not name or not amount:
             raise click.BadParameter(f"expected {parameter.metavar} with a positive number, got {value!r}")
         found[name.strip()] = amount
     return found

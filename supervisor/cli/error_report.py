@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from gridbot.config.paths import data_directory
+from gridbot.doors.plain_text import one_line, printable_lines
+from gridbot.private_files import open_private
 from gridbot.shortage import is_shortage
 from supervisor.control.control_client import NotRunning, Refused, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
@@ -25,11 +27,11 @@ _CODES = ((NotRunning, ExitCode.NOT_RUNNING), (Unanswered, ExitCode.TIMEOUT), (R
 def explain(error: Exception) -> ExitCode:
     """Print what happened to standard error; call it while the error is being handled."""
     if isinstance(error, CommandError):
-        click.echo(f"gridbot-supervisor: {error.text}", err=True)
+        click.echo(f"gridbot-supervisor: {printable_lines(error.text)}", err=True)
         return error.code
     for kind, code in _CODES:
         if isinstance(error, kind):
-            click.echo(f"gridbot-supervisor: {error}", err=True)
+            click.echo(f"gridbot-supervisor: {printable_lines(str(error))}", err=True)
             return code
     from gridbot.config.errors import ConfigError  # not earlier: `status` is quick
 
@@ -44,7 +46,10 @@ def explain(error: Exception) -> ExitCode:
     if expected := _asked_of_the_machine(error):
         click.echo(f"gridbot-supervisor: expected {expected}, got: {error}", err=True)
         return ExitCode.UNEXPECTED
-    click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {error}; {_keep_details()}", err=True)
+    click.echo(
+        f"gridbot-supervisor: unexpected {type(error).__name__}: {one_line(str(error), 2000)}; {_keep_details()}",
+        err=True,
+    )
     return ExitCode.UNEXPECTED
 
 
@@ -70,7 +75,7 @@ def _keep_details() -> str:
     for directory in (_logs_directory, lambda: Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
             path = directory() / "gridbot-error.log"  # where no bot ever ran nothing is made
-            with path.open("a", encoding="utf-8") as file:
+            with open_private(path, "a", encoding="utf-8") as file:
                 file.write(f"--- {utc_now()} {sys.argv[1:2]}\n")
                 traceback.print_exc(file=file)
             return f"details are in {path}"

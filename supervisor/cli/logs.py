@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import time
@@ -14,6 +13,10 @@ from pathlib import Path
 import click
 
 from gridbot.config.paths import data_directory
+from gridbot.core.strict_numbers import whole_or_none
+from gridbot.doors.bounded_json import read_json
+from gridbot.doors.plain_text import one_line, printable
+from gridbot.log_lines import LONGEST_SHOWN
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -66,17 +69,18 @@ def last_lines(path: Path, count: int, least: int = 0) -> list[str]:
 def human(line: str, least: int = 0) -> str | None:
     """One JSON line as the console would have shown it; None below the level `least`. Other lines stay as they are."""
     try:
-        entry = json.loads(line)
+        entry = read_json(line)
         level = str(entry["level"])
         if logging.getLevelNamesMapping().get(level, logging.CRITICAL) < least:
             return None
         moment = str(entry["time"])
         who = "/".join(str(entry[key]) for key in ("account", "strategy") if entry.get(key))
         text = f"{moment[:10]} {moment[11:23]} {level:<7} {entry['process']:<12} {who}{': ' if who else ''}"
-        lost = sum(int(entry.get(key, 0)) for key in ("lines_lost_before", "lines_dropped_before"))
-        return text + str(entry["message"]) + (f" ({lost} lines before this one are lost)" if lost else "")
+        lost = sum(whole_or_none(entry.get(key)) or 0 for key in ("lines_lost_before", "lines_dropped_before"))
+        text = printable(text) + one_line(str(entry["message"]), LONGEST_SHOWN)
+        return text + (f" ({lost} lines before this one are lost)" if lost else "")
     except (ValueError, KeyError, TypeError):
-        return line.rstrip("\n") or None
+        return one_line(line.rstrip("\n"), LONGEST_SHOWN) or None
 
 
 def _find(directory: Path, process: str) -> Path:

@@ -6,6 +6,7 @@ import click
 
 from gridbot.commands.command import Command
 from gridbot.config.paths import data_directory
+from gridbot.doors.plain_text import one_line
 from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import place_options
 from supervisor.cli.patient_client import PatientClient
@@ -24,6 +25,6 @@ def worker_command(command: Command) -> click.Command:
     def send(config: str | None, data_dir: str | None, account: str, **args: object) -> None:
         with PatientClient(data_directory(data_dir, config)) as client:
             answer = client.worker(account, command.name, {key: value for key, value in args.items() if value})
-        click.echo(f"{account}: {answer.get('result')}")
+        click.echo(f"{account}: {one_line(str(answer.get('result')), 2000)}")
 
     return send

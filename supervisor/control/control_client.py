@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import LONGEST_ANSWER, Json, encode, kernel_path, socket_path
 
 __all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
@@ -97,8 +97,8 @@ class ControlClient:
             return False
         except OSError:
             pass
-        with contextlib.suppress(ValueError):  # it was killed before it said anything, or in the middle of it
-            self.farewell = dict(json.loads(self._buffer))
+        with contextlib.suppress(ValueError, TypeError):  # killed before it said anything, or in the middle
+            self.farewell = dict(read_json(self._buffer))
         self.close()
         return True
 
@@ -170,8 +170,8 @@ class ControlClient:
 def _answer(line: bytes) -> Json:
     """ValueError when it is none."""
     try:
-        answer = json.loads(line)
-    except (ValueError, RecursionError):
+        answer = read_json(line, longest=LONGEST_ANSWER)
+    except JsonMistake:
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
         raise ValueError(f'expected one JSON object with "ok" a line, got {line[:60]!r}')

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
+from gridbot.core.strict_numbers import amount_or_none
+from gridbot.doors.plain_text import one_line, shown
 from gridbot.version import __version__
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -24,6 +26,7 @@ from supervisor.control.worker_commands import WorkerCommands
 __all__ = ["Operations"]
 
 COMMAND_WAIT_S = 5.0
+LONGEST_WAIT_S = 3600
 QUESTIONS = ("ping", "status")
 WORKER = "worker"
 
@@ -113,7 +116,7 @@ class Operations:
         return {"ok": True, "child": child.spec.name}
 
     async def _worker(self, request: Json) -> Json:
-        command, account = find_command(request.get("name"), WORKER_COMMANDS), str(request.get("account", ""))
+        command, account = find_command(request.get("name"), WORKER_COMMANDS), one_line(str(request.get("account", "")))
         args = request.get("args") or {}
         read_arguments(command, args)
         worker = self._fleet.find(account)
@@ -124,5 +127,7 @@ class Operations:
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
             why = f"the worker of {account} is {worker.state.process}; it takes commands when RUNNING"
             return unanswered(f"{command.name} was not carried out: {why}")
-        wait_s = float(request.get("wait_s", COMMAND_WAIT_S))
-        return await self._commands.send(worker, command.name, args, wait_s)
+        wait_s = amount_or_none(request.get("wait_s", COMMAND_WAIT_S))
+        if wait_s is None or wait_s > LONGEST_WAIT_S:
+            return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
+        return await self._commands.send(worker, command.name, args, float(wait_s))

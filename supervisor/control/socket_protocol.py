@@ -27,6 +27,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from gridbot.doors.bounded_json import JsonMistake, read_json
+
 __all__ = [
     "LONGEST_ANSWER",
     "LONGEST_LINE",
@@ -81,9 +83,9 @@ def encode(message: Json) -> bytes:
 def read_request(line: bytes) -> Json | str:
     """The request of one line, or what is wrong with it."""
     try:
-        request = json.loads(line)
-    except ValueError as error:
-        return f"expected one JSON object a line, got something else: {error}"
+        request = read_json(line, longest=LONGEST_LINE)
+    except JsonMistake as mistake:
+        return f"expected one JSON object a line, got something else: {mistake}"
     if not isinstance(request, dict) or not isinstance(request.get("op"), str):
         return 'expected an object with a text "op", such as {"op": "ping"}'
     return request

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.command_line import pasteable
+from gridbot.core.strict_numbers import whole_or_none
 from supervisor.children.child import Child
 from supervisor.control.socket_protocol import Json, refused, unanswered
 
@@ -73,7 +74,7 @@ class WorkerCommands:
 
     def on_answer(self, message: Json) -> None:
         """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error": ...}."""
-        number = int(message.get("id", 0))
+        number = whole_or_none(message.get("id")) or 0
         _, waiting = self._waiting.pop(number, (None, None))
         if waiting is not None and not waiting.done():
             waiting.set_result(message)

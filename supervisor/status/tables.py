@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
 from supervisor.status.screen_width import screen_width
 
@@ -69,9 +70,9 @@ def select(status: Json, account: str | None) -> Json | None:
 
 def render(status: Json, stream: IO[str]) -> None:
     """Write tables to `stream`: coloured on a terminal, plain anywhere else; as wide as COLUMNS says, if it does."""
-    terminal = stream.isatty()
+    status, terminal = for_people(status), stream.isatty()
     width = None if terminal else screen_width()
-    console = Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    console = Console(file=stream, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
     if terminal:
         _print(status, console)
         return

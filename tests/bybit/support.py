@@ -239,7 +239,7 @@ class Ears:
         self.heard.gaps.extend(drained.gaps)
 
 
-def ticker_frame(symbol: str, ts: int, *, kind: str = "delta", **fields: str) -> dict[str, Any]:
+def ticker_frame(symbol: str, ts: int, *, kind: str = "delta", **fields: str | None) -> dict[str, Any]:
     return {"topic": f"tickers.{symbol}", "type": kind, "ts": ts, "cs": 1, "data": {"symbol": symbol, **fields}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from typing import Any
@@ -82,6 +83,51 @@ def test_parts_of_a_period_are_read_side_by_side():
             windows = sorted((int(a.params["startTime"]), int(a.params["endTime"])) for a in exchange.asked)
             assert windows == [(1, 25), (26, 50), (51, 75), (76, 100)]
             assert await rest.transactions(5, 5, at_a_time=4) == []
+
+    run(scene())
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 7])
+def test_parts_and_pages_have_each_movement_once_whatever_stands_at_their_borders(at_a_time: int):
+    """Several movements have one millisecond, also the first and the last of a part, and come on several pages."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            moments = [at for at in (1, 15, 16, 30, 31, 34, 35, 50, 51, 67, 68, 86, 87, 100) for _ in range(3)]
+            log = [movement(at, tradeId=f"t{number}") for number, at in enumerate(moments)]
+
+            def answer(asked: Any) -> dict[str, Any]:
+                start, end = int(asked.params["startTime"]), int(asked.params["endTime"])
+                found = [row for row in reversed(log) if start <= int(row["transactionTime"]) <= end]
+                at = int(asked.params.get("cursor") or 0)
+                return listing(*found[at : at + 2], cursor=str(at + 2) if at + 2 < len(found) else "")
+
+            exchange.on[MOVEMENTS] = answer
+            rows = await rest.transactions(1, 100, at_a_time=at_a_time)
+            assert [row.exec_id for row in rows] == [row["tradeId"] for row in log]
+
+    run(scene())
+
+
+def test_an_error_in_one_part_ends_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gridbot.bybit.transaction_log.TRANSACTIONS_PER_S", 1000)
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+
+            def answer(asked: Any) -> dict[str, Any]:
+                if asked.params["startTime"] == "51":
+                    return envelope(code=10016, msg="Server error.")
+                return listing(movement(1), cursor=f"p{len(exchange.asked)}")  # goes on and on
+
+            exchange.on[MOVEMENTS] = answer
+            with pytest.raises(ExchangeError, match="10016"):
+                await rest.transactions(1, 100, at_a_time=4)
+            others = [task for task in asyncio.all_tasks() if task.get_name().startswith("account/transaction-log")]
+            assert len(others) < 4
+            if others:
+                await asyncio.wait(others)
+            assert all(task.cancelled() for task in others)
 
     run(scene())
 

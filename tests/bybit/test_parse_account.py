@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
-from gridbot.bybit.raw_fields import decimal_or_none, int_or_none, parse_rows
+from gridbot.bybit.raw_fields import decimal_or_none, parse_rows, whole_or_none
 from gridbot.core.events import CoinBalance, ExecType, OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from tests.bybit.support import execution_row, order_row, position_row, wallet_row
@@ -55,7 +55,7 @@ def test_zero_is_zero_and_numbers_are_numbers(text: object, number: Decimal):
 
 @pytest.mark.parametrize("nothing", ["", None, "1.5", "x", 1.5, True, "9" * 5000])
 def test_what_is_no_whole_number_is_none(nothing: object):
-    assert int_or_none(nothing) is None
+    assert whole_or_none(nothing) is None
 
 
 junk = st.one_of(

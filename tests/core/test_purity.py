@@ -18,11 +18,14 @@ ALLOWED = {
     "fractions",
     "hashlib",
     "itertools",
+    "re",
     "typing",
 }
-ALLOWED_MODELS = ALLOWED | {"pydantic"}
+ALLOWED_MODELS = ALLOWED | {"pydantic", "gridbot.doors.strict_model"}
 """For what a strategy says about its own configuration keys."""
 ROOT = Path(__file__).resolve().parents[2] / "gridbot"
+READS_FLOATS = ("strict_numbers",)
+"""What makes decimals of the floats that JSON has."""
 MODULES = sorted(path for room in ("core", "strategies") for path in (ROOT / room).rglob("*.py"))
 
 
@@ -44,7 +47,8 @@ def test_a_module_imports_only_pure_things(module):
 def test_no_float_is_written_in_the_core(module):
     for node in ast.walk(ast.parse(module.read_text())):
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"line {node.lineno}"
-        assert not (isinstance(node, ast.Name) and node.id == "float"), f"line {node.lineno}"
+        is_float = isinstance(node, ast.Name) and node.id == "float"
+        assert not is_float or module.stem in READS_FLOATS, ast.unparse(node)
         assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _whole(node)), (
             f"line {node.lineno}"
         )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, Side
+from gridbot.exchange.bans import BANNED
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.risk.holds import Held, Hold, Who
@@ -287,7 +288,7 @@ def test_a_ban_outlives_the_process_that_was_told_of_it(tmp_path: Path) -> None:
             assert first.startswith("this account starts in 600 s: ")
             assert "HTTP 403" in first
             second = await told(paper)
-            assert "not sent: the exchange bans this address for" in second
+            assert f"not sent: {BANNED} for" in second
 
     asyncio.run(run())
 

@@ -120,3 +120,11 @@ def test_arguments_that_would_run_nothing_or_something_else_are_refused(
         simulate.main(given)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_seed_that_is_ended_early_says_so_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(simulate, "run_plan", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    assert simulate.main(["--seed", "3", "--minutes", "0.1"]) == 130
+    assert capsys.readouterr().err == "ended early: nothing is known of this seed\n"

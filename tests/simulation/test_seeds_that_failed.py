@@ -8,6 +8,7 @@ from gridbot.core import leg_history
 from gridbot.simulation import stage
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Fault, FaultKind, Plan
+from gridbot.simulation.trace import Trace
 from gridbot.worker.refused_strategies import RefusedStrategies
 
 
@@ -89,6 +90,16 @@ def test_a_pause_whose_file_is_empty_and_whose_record_was_torn_holds() -> None:
         Fault(9, FaultKind.WICK, 40.931, 0.0, {"move": -0.0053}),
     )
     assert run_plan(Plan(20052, 60.0, True, faults)).findings == []
+
+
+def test_nobody_hears_what_the_dead_say_when_they_are_buried() -> None:
+    """Two lives died in their starts, and each said in the run's last moment that the disk had not taken its last
+    records (dense seed 31001)."""
+    death: dict[str, str | float | int] = {"steps": 2, "away_s": 3.0, "torn": 0, "spoils": "", "how": "torn"}
+    faults = tuple(Fault(number, FaultKind.DEATH, 8.9 + 3.1 * number, 0.0, death) for number in (1, 2, 3, 4))
+    trace = Trace()
+    assert run_plan(Plan(5, 40.0, False, faults), trace=trace).findings == []
+    assert not [line for line in trace.lines if "alert unsaved" in line]
 
 
 DEATH: dict[str, str | float | int] = {"steps": 5, "away_s": 12.0, "torn": 0, "spoils": "", "how": "torn"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_queue import record_queue
+from gridbot.store import commit
 from gridbot.store.ingest import AccountSource
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, flush_all, make_recorder, record_executions, rows, sequences, ticker
@@ -84,3 +87,20 @@ def test_a_writer_that_has_read_only_what_it_knows_says_that_there_is_more(tmp_p
     flush_all(writer)
     writer.close()
     assert sequences(tmp_path) == {"alice": list(range(1, KNOWN + 2))}
+
+
+def test_a_want_of_memory_makes_no_record_a_misfit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One record fits no row, so each is tried alone: for want of memory the good ones were put aside with it."""
+    recorder = make_recorder(tmp_path)
+    for number in (1, 2, 3):
+        recorder.record(execution(number, price=Decimal("1e30") if number == 2 else Decimal(1)))
+    recorder.close()
+    writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
+    with monkeypatch.context() as patched:
+        patched.setattr(commit, "_SCRATCH", {"threads": 1, "memory_limit": "300kB"})
+        with pytest.raises(duckdb.OutOfMemoryException):
+            writer.flush()
+    flush_all(writer)
+    writer.close()
+    assert sequences(tmp_path)["alice"] == [1, 3]
+    assert rows(tmp_path, "SELECT seq FROM ingest_rejects") == [(2,)]

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
+from gridbot.core.strict_numbers import time_or_none
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api_error import ApiError
 
@@ -58,10 +59,9 @@ def authenticate(
 
 def check_time(timestamp: str, window: str, now_ms: int) -> None:
     """`server - recv_window <= timestamp < server + 1000`; the window never widens the forward allowance."""
-    try:
-        stamp, recv_window = int(timestamp), int(window or DEFAULT_RECV_WINDOW)
-    except ValueError:
-        raise ApiError(10001, "params error: timestamp or recv_window is not a number") from None
+    stamp, recv_window = time_or_none(timestamp), time_or_none(window or DEFAULT_RECV_WINDOW)
+    if stamp is None or recv_window is None:
+        raise ApiError(10001, "params error: timestamp or recv_window is not a number")
     if not now_ms - recv_window <= stamp < now_ms + AHEAD_MS:
         raise ApiError(
             10002,
@@ -74,9 +74,10 @@ def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int, re
     """Account of an `auth` request's args [key, expires, signature], None when it is refused."""
     if not isinstance(args, list) or len(args) != 3:
         return None
-    key, expires, signature = (str(arg) for arg in args)
-    account = accounts.get(key)
-    if account is None or not expires.isdigit() or int(expires) <= now_ms:
+    key, expires, signature = args
+    expires_ms = time_or_none(expires)
+    account = accounts.get(key) if isinstance(key, str) else None
+    if account is None or expires_ms is None or expires_ms <= now_ms or not isinstance(signature, str):
         return None
     if account.ips and remote not in account.ips:
         return None

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api.auth import authenticate
 from gridbot.paper.api.request_limits import ENDPOINT_WINDOW_MS, EndpointLimiter, Quota
@@ -223,8 +224,8 @@ class Api:
 
 def parse_body(body: bytes) -> Mapping[str, Any]:
     try:
-        params = orjson.loads(body) if body else {}
-    except orjson.JSONDecodeError:
+        params = read_json(body) if body else {}
+    except JsonMistake:
         raise ApiError(10001, "params error: the body is not JSON") from None
     if not isinstance(params, dict):
         raise ApiError(10001, "params error: the body is not a JSON object")

@@ -15,7 +15,7 @@ from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.market_history import Candle
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params.paging import page_by_name, page_by_number
-from gridbot.paper.params.validate import choice, integer, limit_field, text
+from gridbot.paper.params.validate import choice, limit_field, text, time_field
 from gridbot.paper.rows import candle_rows, market_rows
 from gridbot.paper.rows.row_numbers import plain
 
@@ -38,8 +38,8 @@ def _kline(params: Params, market: SymbolMarket, candles: Sequence[Candle], now_
     interval = choice(params, "interval", frozenset(candle_rows.INTERVALS))
     rows = candle_rows.kline_rows(
         candle_rows.group_candles(candles, interval),
-        start=integer(params, "start", 0),
-        end=integer(params, "end", now_ms),
+        start=time_field(params, "start", 0),
+        end=time_field(params, "end", now_ms),
         limit=limit_field(params, 200, 1000),
     )
     return {"symbol": market.listing.symbol, "category": "linear", "list": rows}
@@ -77,8 +77,8 @@ def open_interest(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
     interval = choice(params, "intervalTime", frozenset(market_rows.INTEREST_INTERVALS_MS))
     step = market_rows.INTEREST_INTERVALS_MS[interval]
-    first = max(exchange.started_ms, integer(params, "startTime", 0))
-    last = min(now_ms, integer(params, "endTime", now_ms))
+    first = max(exchange.started_ms, time_field(params, "startTime", 0))
+    last = min(now_ms, time_field(params, "endTime", now_ms))
     value = format(market_rows.open_interest(market), "f")
     stamps = range(last // step * step, first // step * step - 1, -step)
     rows = ((at_ms, {"openInterest": value, "timestamp": str(at_ms)}) for at_ms in stamps)
@@ -90,7 +90,7 @@ def funding_history(exchange: Exchange, params: Params, now_ms: int) -> Result:
     """Settled fundings, newest first. A start without an end is an error, as documented."""
     market = require_market(exchange, params)
     limit = limit_field(params, 200, 200)
-    start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
+    start, end = time_field(params, "startTime", 0), time_field(params, "endTime", 0)
     if start and not end:
         raise ApiError(10001, "params error: endTime is required with startTime")
     settled = [pair for pair in reversed(market.fundings) if start <= pair[0] and (not end or pair[0] <= end)]
@@ -106,8 +106,8 @@ def account_ratio(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
     periods = market_rows.INTEREST_INTERVALS_MS
     step = periods[choice(params, "period", frozenset(periods))]
-    first = max(exchange.started_ms, integer(params, "startTime", 0))
-    last = min(now_ms, integer(params, "endTime", now_ms))
+    first = max(exchange.started_ms, time_field(params, "startTime", 0))
+    last = min(now_ms, time_field(params, "endTime", now_ms))
     row = {"symbol": market.listing.symbol, "buyRatio": "0.5", "sellRatio": "0.5"}
     stamps = range(last // step * step, first // step * step - 1, -step)
     rows = ((at_ms, {**row, "timestamp": str(at_ms)}) for at_ms in stamps)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from gridbot.doors.strict_model import StrictModel
 
 __all__ = ["CONNECTION_FAULTS", "FRAME_FAULTS", "REQUEST_FAULTS", "DropMode", "FaultConfig", "FaultKind"]
 
@@ -60,7 +62,7 @@ class DropMode(StrEnum):
     SILENT = "silent"
 
 
-class FaultConfig(BaseModel):
+class FaultConfig(StrictModel):
     """One rule. Requests match by `endpoint` and `account`, frames by `topic` and `account`.
 
     A match counts when it is in the time window, comes after the first `after` ones, is drawn by `probability`, and

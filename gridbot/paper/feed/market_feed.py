@@ -28,17 +28,29 @@ class MarketFeed:
         self.publish_each = False
 
     def trade(self, symbol: str, price: Decimal | str, size: Decimal | str, side: Side | str) -> None:
-        """Push one public trade now: orders fill, tickers and trades are published at once."""
-        self.feed(MarketTrade(symbol, Side(side), Decimal(price), Decimal(size)))
+        """Push one public trade now: orders fill, tickers and trades are published at once.
+
+        ValueError for a price that no order could have; nothing is changed then.
+        """
+        price, size = self._possible(symbol, price), Decimal(size)
+        if not size >= 0:
+            raise ValueError("expected no negative size")
+        self.feed(MarketTrade(symbol, Side(side), price, size))
         self._settle()
 
     def set_mark(self, symbol: str, price: Decimal | str | None) -> None:
         """Pin the mark price apart from the last price; None lets it go again."""
         market = self._exchange.markets[symbol]
-        market.pinned_mark = None if price is None else Decimal(price)
+        market.pinned_mark = None if price is None else self._possible(symbol, price)
         market.revalue(self._now_ms())
         self._publisher.changed(symbol, None)
         self._settle()
+
+    def _possible(self, symbol: str, price: Decimal | str) -> Decimal:
+        price, highest = Decimal(price), self._exchange.markets[symbol].instrument.max_price
+        if not 0 < price <= highest:
+            raise ValueError(f"expected a price above 0 and up to {highest}, got {price}")
+        return price
 
     def list_as(
         self, symbol: str, *, status: str | None = None, delivery_ms: int | None = None, phase: str = ""

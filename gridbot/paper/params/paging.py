@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
+from gridbot.core.strict_numbers import count_or_none
 from gridbot.paper.api_error import ApiError
 
 __all__ = ["below", "decode_cursor", "encode_cursor", "page_by_name", "page_by_number"]
@@ -19,7 +20,7 @@ Row = TypeVar("Row")
 
 
 def encode_cursor(position: str) -> str:
-    if position.isdecimal() and position.isascii():  # of most listings: `quote` looks at each letter
+    if count_or_none(position) is not None:  # of most listings: `quote` looks at each letter
         return f"page_args%3D{position}%26"
     return quote(f"page_args={position}&", safe="")
 
@@ -27,7 +28,7 @@ def encode_cursor(position: str) -> str:
 def decode_cursor(cursor: str) -> str:
     """Position inside a cursor; the client may have percent-encoded it once more."""
     text = unquote(unquote(cursor))
-    if not (text.startswith("page_args=") and text.endswith("&")):
+    if not text.isprintable() or not (text.startswith("page_args=") and text.endswith("&")):
         raise ApiError(10001, "params error: cursor invalid")
     return text[len("page_args=") : -1]
 
@@ -42,10 +43,10 @@ def below(cursor: str) -> int | None:
     """The number that all rows of a page by number are below; None for the first page."""
     if not cursor:
         return None
-    try:
-        return int(decode_cursor(cursor))
-    except ValueError:
-        raise ApiError(10001, "params error: cursor invalid") from None
+    number = count_or_none(decode_cursor(cursor))
+    if number is None:
+        raise ApiError(10001, "params error: cursor invalid")
+    return number
 
 
 def page_by_name(rows: Iterable[tuple[str, Row]], cursor: str, limit: int) -> tuple[list[Row], str]:

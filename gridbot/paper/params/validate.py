@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
+from gridbot.core.strict_numbers import amount_or_none, decimal_or_none, time_or_none, whole_or_none
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.market.instruments import Listing
 
@@ -19,12 +20,14 @@ __all__ = [
     "order_qty",
     "signed_field",
     "text",
+    "time_field",
     "trigger_by",
     "window",
 ]
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
+LONGEST_TEXT = 1000
 MONTH_MS = 30 * DAY_MS
 SCALE = 10**8  # quantities in texts of refusals
 TRIGGER_BY = frozenset({"LastPrice", "MarkPrice", "IndexPrice"})
@@ -36,17 +39,29 @@ def text(params: Mapping[str, Any], name: str, *, required: bool = False) -> str
         if required:
             raise ApiError(10001, f"params error: {name} is required")
         return ""
-    return str(value)
+    found = "" if isinstance(value, dict | list) else str(value)
+    if not 0 < len(found) <= LONGEST_TEXT or not found.isprintable():
+        raise ApiError(10001, f"params error: {name} invalid")
+    return found
 
 
 def integer(params: Mapping[str, Any], name: str, default: int) -> int:
     value = params.get(name)
     if value is None or value == "":
         return default
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise ApiError(10001, f"params error: {name} invalid") from None
+    number = whole_or_none(value)
+    if number is None:
+        raise ApiError(10001, f"params error: {name} invalid")
+    return number
+
+
+def time_field(params: Mapping[str, Any], name: str, default: int = 0) -> int:
+    """A time in ms UTC."""
+    value = params.get(name)
+    number = default if value is None or value == "" else time_or_none(value)
+    if number is None:
+        raise ApiError(10001, f"params error: {name} invalid")
+    return number
 
 
 def limit_field(params: Mapping[str, Any], default: int, maximum: int) -> int:
@@ -64,7 +79,7 @@ def boolean(params: Mapping[str, Any], name: str, *, required: bool = False) -> 
         if required:
             raise ApiError(10001, f"params error: {name} is required")
         return False
-    wanted = str(value).lower()
+    wanted = "" if isinstance(value, dict | list) else str(value).lower()
     if wanted not in ("true", "false", "1", "0"):
         raise ApiError(10001, f"params error: {name} invalid, expected true or false")
     return wanted in ("true", "1")
@@ -75,22 +90,16 @@ def decimal_field(params: Mapping[str, Any], name: str) -> Decimal | None:
     value = params.get(name)
     if value is None or value == "":
         return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise ApiError(10001, f"params error: {name} invalid") from None
-    if not number.is_finite() or number < 0:
+    number = amount_or_none(value)
+    if number is None:
         raise ApiError(10001, f"params error: {name} invalid")
     return number
 
 
 def signed_field(params: Mapping[str, Any], name: str, places: int) -> Decimal:
     """A number that may be below zero, with at most so many decimals; required."""
-    try:
-        number = Decimal(text(params, name, required=True))
-    except InvalidOperation:
-        raise ApiError(10001, f"params error: {name} invalid") from None
-    if not number.is_finite() or number != round(number, places):
+    number = decimal_or_none(text(params, name, required=True))
+    if number is None or number != round(number, places):
         raise ApiError(10001, f"params error: {name} invalid, expected at most {places} decimals")
     return number
 
@@ -127,8 +136,8 @@ def order_price(params: Mapping[str, Any], listing: Listing, name: str = "price"
 
 def choice(params: Mapping[str, Any], name: str, allowed: Container[str], default: str = "") -> str:
     value = params.get(name)
-    value = default if value is None or value == "" else str(value)
-    if value not in allowed:
+    value = default if value is None or value == "" else value
+    if not isinstance(value, str) or value not in allowed:
         raise ApiError(10001, f"params error: {name} invalid")
     return value
 
@@ -142,7 +151,7 @@ def window(
     params: Mapping[str, Any], now_ms: int, default_ms: int = WEEK_MS, *, longest_ms: int = WEEK_MS
 ) -> tuple[int, int]:
     """startTime and endTime of a history query, at most so far apart; one alone means `default_ms` from or to it."""
-    start, end = integer(params, "startTime", 0), integer(params, "endTime", 0)
+    start, end = time_field(params, "startTime"), time_field(params, "endTime")
     if not start and not end:
         return now_ms - default_ms, now_ms + default_ms
     if not end:

@@ -17,6 +17,7 @@ from functools import partial
 
 from aiohttp import web
 
+from gridbot.core.strict_numbers import count_or_none
 from gridbot.paper.api.callers import Caller
 from gridbot.paper.api.dispatch import Reply
 from gridbot.paper.server.open_callers import OpenCallers
@@ -105,11 +106,11 @@ class FastHttp(asyncio.Protocol):
                     self._hand_over()
                 break
             request = self._head or parse_head(self._buffer[:end])
-            length = "" if request is None else request[2].get("CONTENT-LENGTH", "0")
-            if request is None or not length.isdigit() or int(length) > MAX_BODY:
+            length = None if request is None else count_or_none(request[2].get("CONTENT-LENGTH", "0"))
+            if request is None or length is None or length > MAX_BODY:
                 self._hand_over()
                 return
-            total = end + 4 + int(length)
+            total = end + 4 + length
             if len(self._buffer) < total:
                 self._head = request
                 break

@@ -20,22 +20,24 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from decimal import InvalidOperation
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
+from gridbot.doors.plain_text import one_line, shown
 from gridbot.paper.api.dispatch import Reply, error_reply, parse_body
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.ledger.strange_executions import COMMANDS
+from gridbot.paper.server.control_values import checked
 
 __all__ = ["CONTROL_PATH", "Control"]
 
 CONTROL_PATH = "/paper/control"
+LONGEST_REFUSAL = 4000
 
 
 class Control:
@@ -60,13 +62,13 @@ class Control:
     def _handle(self, body: bytes, now_ms: int) -> Reply:
         """Answer with `{"ok": true, "faults": [...]}` or Bybit's error envelope."""
         try:
-            self._do(parse_body(body))
+            self._do(checked(parse_body(body)))
         except ApiError as error:
             return error_reply(error, now_ms)
         except ValidationError as error:
-            return error_reply(ApiError(10001, f"fault not understood: {error}"), now_ms)
-        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
-            return error_reply(ApiError(10001, f"command not understood: {error!r}"), now_ms)
+            return error_reply(ApiError(10001, f"fault not understood: {error}"[:LONGEST_REFUSAL]), now_ms)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            return error_reply(ApiError(10001, f"command not understood: {one_line(repr(error))}"), now_ms)
         return Reply(200, orjson.dumps({"ok": True, "faults": self._faults.plan.report()}))
 
     def _do(self, command: Mapping[str, Any]) -> None:
@@ -92,7 +94,7 @@ class Control:
             case action if action in COMMANDS:
                 self._market.carry_out(command)
             case other:
-                raise ApiError(10001, f"unknown action {other!r}: expected inject, clear, list, trade, set_price, ...")
+                raise ApiError(10001, f"unknown action {shown(other)}: expected inject, clear, list, trade, ...")
 
     def _change_contract(self, command: Mapping[str, Any]) -> None:
         """What becomes of a contract, or of orders."""

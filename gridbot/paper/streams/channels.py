@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
+from gridbot.core.strict_numbers import count_or_none
+from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.paper.api.auth import check_ws_auth
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.api.request_limits import KeyedLimit
@@ -32,6 +34,7 @@ CHANNELS = dict.fromkeys(CATEGORIES, ChannelKind.PUBLIC) | {
     "/v5/trade": ChannelKind.TRADE,
 }
 MAX_ARGS_CHARS = 21_000
+LONGEST_TOPIC = 300
 CONNECTION_WINDOW_S = 300.0
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
@@ -140,8 +143,8 @@ class Channels:
 
     def receive(self, connection: Connection, text: str) -> None:
         try:
-            request = orjson.loads(text)
-        except orjson.JSONDecodeError:
+            request = read_json(text)
+        except JsonMistake:
             request = None
         if not isinstance(request, dict):
             self._answer(connection, {"success": False, "ret_msg": "error:invalid JSON", "op": ""})
@@ -220,7 +223,7 @@ class Channels:
 
     def _subscribe(self, connection: Connection, request: dict[str, Any], op: str) -> None:
         args = request.get("args")
-        topics = [str(topic) for topic in args] if isinstance(args, list) else []
+        topics = [str(topic)[:LONGEST_TOPIC] for topic in args] if isinstance(args, list) else []
         problem = "" if topics else "error:no topics"
         if connection.kind is ChannelKind.PRIVATE and connection.account is None:
             problem = "Request not authorized"
@@ -263,5 +266,5 @@ class Channels:
 def _max_active_s(text: str) -> float:
     """Seconds of `?max_active_time=`, such as 30s or 5m; ten minutes when it is absent or out of range."""
     number, unit = text[:-1], text[-1:]
-    seconds = int(number) * (60 if unit == "m" else 1) if number.isdigit() and unit in ("s", "m") else 0
+    seconds = (count_or_none(number) or 0) * {"s": 1, "m": 60}.get(unit, 0)
     return float(seconds) if 30 <= seconds <= 600 else 600.0

@@ -90,6 +90,21 @@ def test_csv_and_json_keep_money_exact(data_dir: Path) -> None:
     assert as_json == [expected]
 
 
+def test_words_of_others_move_no_cursor(data_dir: Path) -> None:
+    statement = "SELECT chr(27) || '[2J' || chr(10) || 'forged' || chr(155) || repeat('x', 100000) AS said"
+    table = run(data_dir, statement).output
+    assert table.replace("\n", "").isprintable()
+    assert not any(line.startswith("forged") for line in table.splitlines())
+    assert len(table) < 20_000
+    whole = run(data_dir, "--format", "json", statement).output
+    assert whole.replace("\n", "").isprintable()
+    assert json.loads(whole)[0]["said"].startswith("\x1b[2J\nforged\x9bxxx")
+    assert len(json.loads(whole)[0]["said"]) > 100_000, "JSON has all of it"
+    found = run(data_dir, "--format", "csv", statement).output
+    assert "\x1b" not in found
+    assert "\x9b" not in found
+
+
 def test_out_and_parquet(data_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "fills.csv"
     assert run(data_dir, "--format", "csv", "--out", str(out), "SELECT seq FROM fills ORDER BY seq").stdout == ""

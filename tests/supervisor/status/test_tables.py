@@ -195,3 +195,15 @@ def test_what_an_account_has_and_was_charged_in_other_coins_is_one_line(status):
     row["strategies"] = [{**STRATEGY, "other_fees": {"MNT": "0.30"}}, {**STRATEGY, "other_fees": {"MNT": "0.2"}}]
     line = f"{row['account']}: other coins: 12.5 MNT (6.25 USD), 0.1 BTC; fees in other coins: 0.5 MNT"
     assert line in text_of(status)
+
+
+def test_words_of_others_are_neither_markup_nor_lines_of_their_own(status):
+    said = "10001 [red]bold[/red] [/] :smile: \x1b[2J\nFATAL alice\x9b" + "x" * 100_000
+    status["reasons"] = [said]
+    status["accounts"][0]["strategies"][0]["reason"] = said
+    text = text_of(status)
+    assert "[red]bold[/red] [/] :smile:" in text
+    assert "\x1b" not in text
+    assert not any(line.startswith("FATAL") for line in text.splitlines())
+    assert "characters)" in text
+    assert len(text) < 10_000

@@ -1,0 +1,1 @@
+"""What everything that comes from outside passes: JSON, numbers in a file, words for people."""
