@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,26 +26,26 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def said_by(command: Sequence[str | Path], **how: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, **how)
+
+
 def interpreter(version: str) -> Path:
     """From PATH or pyenv, whether or not pyenv's shims are switched to it."""
     on_path = [Path(found)] if (found := shutil.which(f"python{version}")) else []
     home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for path in (*on_path, *sorted((home / "versions").glob(f"{version}.*/bin/python"), reverse=True)):
-        said = subprocess.run([path, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"], **QUIET)
-        if said.stdout.strip() == version:
+        if said_by([path, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]).stdout.strip() == version:
             return path
     pytest.skip(f"no Python {version} here; `pyenv install {version}`, then {AGAIN.format(version)}")
-
-
-QUIET = {"capture_output": True, "text": True, "check": False, "timeout": 600}
 
 
 def run(*command: str | Path, cwd: Path, environ: dict[str, str] | None = None) -> str:
     """What a command says on standard output. Fails with all that it said."""
     environ = environ or {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=environ, **QUIET)
+    done = said_by(command, cwd=cwd, env=environ)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
-    return str(done.stdout)
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
