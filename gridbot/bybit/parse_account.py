@@ -12,6 +12,7 @@ from gridbot.bybit.parse_costs import costs_of
 from gridbot.bybit.raw_fields import (
     FieldError,
     Row,
+    amount_if_any,
     amount_or_zero,
     decimal_or_none,
     need_amount,
@@ -84,8 +85,8 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
     exec_type = ExecType(word)
     trades, is_fill = exec_type.moves_legs, exec_type is ExecType.TRADE
     costs = costs_of(row, always_told=exec_type in _WITH_FEE)
-    number = need_positive if trades else or_zero
-    qty, closed = number(row, "execQty"), (amount_or_zero if trades else or_zero)(row, "closedSize")
+    number = need_positive if trades else amount_if_any
+    qty, closed = number(row, "execQty"), (amount_or_zero if trades else amount_if_any)(row, "closedSize")
     if trades and closed > qty:
         raise FieldError(f"expected a closedSize of at most execQty {qty}, got {closed}")
     return ExecutionEvent(
@@ -96,7 +97,7 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
         side=side_of(row) if trades or text_of(row, "side") in _SIDES else Side.BUY,
         price=number(row, "execPrice"),
         qty=qty,
-        leaves_qty=(need_amount if is_fill else or_zero)(row, "leavesQty"),
+        leaves_qty=(need_amount if is_fill else amount_if_any)(row, "leavesQty"),
         fee=costs.fee,
         closed_size=closed or qty if exec_type.only_closes else closed,
         exec_type=exec_type,
