@@ -5,11 +5,13 @@ Positions go by positionIdx, never by side, which is "" for a flat leg (incident
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from typing import Any
 
 from gridbot.bybit.parse_costs import costs_of
 from gridbot.bybit.raw_fields import (
+    LONGEST_ID,
     FieldError,
     Row,
     amount_if_any,
@@ -24,6 +26,7 @@ from gridbot.bybit.raw_fields import (
     side_of,
     text_of,
     time_of,
+    time_or_none,
     whole_or_none,
     words_of,
 )
@@ -181,19 +184,27 @@ def parse_transaction(row: Row) -> Transaction:
 
     Each field is read by itself rather than by a helper: a ledger check reads hundred thousands of these rows.
     """
-    get = row.get
-    symbol, exec_id, currency = get("symbol"), get("tradeId"), get("currency")
-    flow, funding, fee = get("cashFlow"), get("funding"), get("fee")
+    get: Callable[[str], Any] = row.get
+    kind, symbol, exec_id, currency = get("type"), get("symbol"), get("tradeId"), get("currency")
+    flow, funding, fee, at_ms = get("cashFlow"), get("funding"), get("fee"), get("transactionTime")
+    try:  # all four at once: nearly always they are what they should be
+        together = kind + symbol + exec_id + currency
+        are_plain = kind and len(together) <= LONGEST_ID and together.isprintable()
+    except TypeError:
+        are_plain = False
+    if not are_plain:
+        kind, symbol = need_text(row, "type"), text_of(row, "symbol")
+        exec_id, currency = text_of(row, "tradeId"), text_of(row, "currency")
     return Transaction(
-        need_text(row, "type"),
-        text_of(row, "symbol") if symbol else "",
-        text_of(row, "tradeId") if exec_id else "",
-        currency if currency == SETTLE_COIN else text_of(row, "currency"),
+        kind,
+        symbol,
+        exec_id,
+        currency,
         _ZERO if flow in _NOTHING else or_zero(row, "cashFlow"),
         _ZERO if funding in _NOTHING else or_zero(row, "funding"),
         _ZERO if fee in _NOTHING else or_zero(row, "fee"),
         need_decimal(row, "change"),
-        time_of(row, "transactionTime"),
+        time_or_none(at_ms) or time_of(row, "transactionTime"),
     )
 
 

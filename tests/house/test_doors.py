@@ -14,7 +14,7 @@ from tests.house.source import MODULES, tree
 FACING_OUTSIDE = (
     *("gridbot.bybit", "gridbot.commands", "gridbot.config", "gridbot.doors", "gridbot.paper.api"),
     *("gridbot.paper.calls", "gridbot.paper.params", "gridbot.paper.server", "gridbot.paper.streams"),
-    *("gridbot.paper.feed.market_feed", "gridbot.paper.ledger.strange_executions"),
+    *("gridbot.paper.feed.live", "gridbot.paper.feed.market_feed", "gridbot.paper.ledger.strange_executions"),
     *("supervisor.control", "supervisor.cli.check", "supervisor.cli.logs"),
 )
 READERS = frozenset({"Decimal", "int", "float"})
@@ -31,7 +31,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.paper.server.exchange_clock": (1, "a setting that was read strictly"),
     "gridbot.paper.streams.channels": (1, "a number that was read strictly"),
     "gridbot.paper.streams.connection_faults": (1, "a word of ours"),
-    "gridbot.paper.feed.market_feed": (11, "what the control endpoint has read strictly, and texts of tests and feeds"),
+    "gridbot.paper.feed.market_feed": (6, "what the control endpoint has read strictly, and texts of tests and feeds"),
     "gridbot.paper.ledger.strange_executions": (6, "what the control endpoint has read strictly"),
     "supervisor.control.operations": (1, "a number that was read strictly"),
 }
