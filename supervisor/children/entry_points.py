@@ -5,6 +5,7 @@ Imported in the child; each imports its own part only, so that the supervisor an
 
 from __future__ import annotations
 
+import errno
 import os
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -98,8 +99,14 @@ def paper(
     try:
         run_paper_exchange(paper_spec(config, port or None, control_token), report, life)
     except (SetupError, ReplayError, OSError) as error:
-        report.send({"type": "bye", "reason": str(error)})
+        report.send({"type": "bye", "reason": _words_of(error)})
         raise SystemExit(_code_of(error)) from None
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"expected a free port, got: {error.strerror}; end what has it, or set paper.port to another one or to 0"
+    return str(error)
 
 
 def _code_of(error: Exception) -> ExitCode:
