@@ -163,7 +163,8 @@ def finite_paper(notes, port, report, life):
 def odd(account, notes, url, queue, held, conn):
     """Says things nobody understands, then is a worker like the others."""
     conn.send({"type": "poem"})
-    conn.send({"type": "answer", "id": "one"})
+    conn.send({"type": "answer", "id": "one"})  # no number: nobody has asked that
+    conn.send({"type": "held"})
     worker(account, notes, url, queue, held, conn)
 
 

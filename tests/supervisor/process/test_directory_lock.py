@@ -57,7 +57,7 @@ def test_a_disk_without_room_for_the_pid_keeps_nobody_from_starting(
     assert (tmp_path / "supervisor.lock").stat().st_size == size, "room for the next"
     with monkeypatch.context() as patched:
         patched.setattr(os, "pwrite", fails(errno.EIO))
-        with pytest.raises(CommandError, match="Input/output error; choose another one") as refused:
+        with pytest.raises(CommandError, match="Input/output error; make room there") as refused:
             DirectoryLock(tmp_path).acquire()
     assert refused.value.code is ExitCode.REFUSED
     assert holder(tmp_path) is None

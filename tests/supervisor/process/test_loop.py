@@ -317,7 +317,7 @@ def test_a_failing_loop_backs_off_and_recovers(tmp_path, monkeypatch):
 def test_an_odd_message_costs_nothing_but_itself(rig):
     rig.start(rig.writer(), rig.worker("a", "odd"))
     assert rig.process_of("a")["restarts"] == 0
-    assert "worker-a: taking in a message of type 'answer' failed" in rig.log()
+    assert "worker-a: taking in a message of type 'held' failed" in rig.log()
     [alert] = [alert for alert in rig.status()["alerts"] if alert["child"] == "supervisor"]
-    assert "taking in a message of type 'answer' failed: " in alert["text"]
+    assert "taking in a message of type 'held' failed: " in alert["text"]
     assert "unknown type 'poem'" in rig.log()
