@@ -270,5 +270,5 @@ def test_maintenance_is_known_soon_after_its_begin_or_the_workers() -> None:
     watch.forget()
     reports(1670, 1734, told)  # the next worker reads the same old news at its start
     assert found == []
-    reports(1734, 1737, told)
+    reports(1734, 1740, told)
     assert set(found) == {"maintenance-is-told"}
