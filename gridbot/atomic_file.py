@@ -25,6 +25,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from gridbot.private_files import make_directory, open_private
+
 __all__ = [
     "process_lives",
     "put_in_place",
@@ -44,10 +46,10 @@ _numbers = itertools.count(1)
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the content of `path`; makes the directory when there is none. Raises OSError: the old file is intact."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     temporary = temporary_beside(path)
     try:
-        with temporary.open("xb") as file:
+        with open_private(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gridbot.private_files import private_open
 from gridbot.shortage import is_shortage
 
 __all__ = ["Locked", "holder_in", "is_at", "keep_lock", "release_lock", "take_lock"]
@@ -29,7 +30,7 @@ class Locked(RuntimeError):
 
 
 def take_lock(
-    path: Path, *, opens: Callable[[Path, int, int], int] = os.open, closes: Callable[[int], None] = os.close
+    path: Path, *, opens: Callable[[Path, int, int], int] = private_open, closes: Callable[[int], None] = os.close
 ) -> int:
     """Descriptor that holds the lock until it is closed. The directory is there. Raises Locked, OSError."""
     fd = opens(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -46,7 +47,11 @@ def take_lock(
 
 
 def keep_lock(
-    path: Path, fd: int, *, opens: Callable[[Path, int, int], int] = os.open, closes: Callable[[int], None] = os.close
+    path: Path,
+    fd: int,
+    *,
+    opens: Callable[[Path, int, int], int] = private_open,
+    closes: Callable[[int], None] = os.close,
 ) -> int:
     """The lock's descriptor, or that of another one when somebody has removed the file. Raises as `take_lock`.
 

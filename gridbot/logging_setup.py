@@ -24,6 +24,7 @@ from typing import Any, TextIO
 
 from gridbot.config.models import LoggingConfig
 from gridbot.log_lines import ConsoleFormatter, JsonFormatter, register_secret
+from gridbot.private_files import make_directory, shared_open
 
 __all__ = ["StrategyLogger", "context", "for_strategy", "log_path", "register_secret", "setup_logging", "stop_logging"]
 
@@ -86,7 +87,7 @@ def setup_logging(
     """
     stop_logging()
     path = log_path(process, data_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     file = _File(path, maxBytes=config.max_bytes, backupCount=config.backups, encoding="utf-8")
     file.setFormatter(JsonFormatter(process))
     file.setLevel(config.level)
@@ -176,7 +177,7 @@ class _File(logging.handlers.RotatingFileHandler):
         if not os.path.exists(self.baseFilename):
             try:
                 self.close()
-                os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+                make_directory(Path(self.baseFilename).parent)
                 self.stream = self._open()
             except OSError:
                 self.handleError(record)
@@ -203,7 +204,7 @@ class _WholeLines:
     """
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = shared_open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         size = os.fstat(self._fd).st_size
         self._is_cut = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
 

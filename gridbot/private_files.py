@@ -14,21 +14,27 @@ It is at the top of the package because every room that keeps files uses it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
 __all__ = [
+    "PRIVATE",
+    "PRIVATE_DIRECTORY",
     "PRIVATE_UMASK",
+    "SHARED",
+    "SHARED_DIRECTORY",
     "SHARED_UMASK",
+    "copy_private",
     "make_directory",
     "open_private",
-    "open_shared",
     "open_to_group",
     "private_open",
-    "private_umask",
+    "shared_open",
     "tighten",
 ]
 
@@ -38,6 +44,7 @@ PRIVATE_DIRECTORY: Final = 0o700
 SHARED_DIRECTORY: Final = 0o2750
 PRIVATE_UMASK: Final = 0o077
 SHARED_UMASK: Final = 0o027
+_COPY_BYTES: Final = 1 << 20
 
 
 def make_directory(path: Path) -> None:
@@ -59,18 +66,27 @@ def make_directory(path: Path) -> None:
 def private_open(path: str | os.PathLike[str], flags: int, mode: int = PRIVATE) -> int:
     """`os.open` for a file of this user alone. Raises OSError, also (ELOOP) when the name is a link.
 
-    A file that somebody made who is not this user, in a directory that is shared, is refused when it would be written.
+    To be written, a file must belong to this user or to the owner of its directory, and have no other name: whoever can
+    guess a name in a shared directory could have put something there.
     """
     fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode & PRIVATE)
-    try:
-        found = os.fstat(fd)
-        if found.st_uid != os.geteuid() and os.geteuid() != 0 and flags & (os.O_WRONLY | os.O_RDWR):
-            text = f"expected a file of uid {os.geteuid()}, got one of uid {found.st_uid}; remove it"
-            raise PermissionError(1, text, str(path))
-    except BaseException:
-        os.close(fd)
-        raise
+    if flags & (os.O_WRONLY | os.O_RDWR):
+        try:
+            _check(path, os.fstat(fd))
+        except BaseException:
+            os.close(fd)
+            raise
     return fd
+
+
+def _check(path: str | os.PathLike[str], found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid() and found.st_uid != os.stat(os.path.dirname(path) or ".").st_uid:
+        wrong = f"expected a file of uid {os.geteuid()}, got one of uid {found.st_uid}"
+    elif stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+        wrong = f"expected a file with one name, got one with {found.st_nlink}"
+    else:
+        return
+    raise PermissionError(errno.EPERM, f"{wrong}; remove it", os.fspath(path))
 
 
 def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> IO[Any]:
@@ -78,23 +94,19 @@ def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> IO[
     return open(path, mode, opener=private_open, **options)
 
 
-def open_shared(path: str | os.PathLike[str], mode: str, **options: Any) -> IO[Any]:
-    """`open_private`, but the group may read it where it may read the directory (see `open_to_group`)."""
-    file = open_private(path, mode, **options)
+def shared_open(path: str | os.PathLike[str], flags: int) -> int:
+    """`private_open`, but the group may read the file where it may read the directory (see `open_to_group`)."""
+    fd = private_open(path, flags)
     with contextlib.suppress(OSError):
-        if stat.S_IMODE(os.stat(os.path.dirname(path) or ".").st_mode) & stat.S_IRGRP:
-            os.fchmod(file.fileno(), SHARED)
-    return file
+        if os.stat(os.path.dirname(path) or ".").st_mode & SHARED_DIRECTORY == SHARED_DIRECTORY:
+            os.fchmod(fd, SHARED)
+    return fd
 
 
-@contextlib.contextmanager
-def private_umask() -> Iterator[None]:
-    """What a library makes in the block is for this user alone. Of the whole process: use it where threads rest."""
-    before = os.umask(PRIVATE_UMASK)
-    try:
-        yield
-    finally:
-        os.umask(before)
+def copy_private(source: Path, target: Path) -> None:
+    """Copy the content of a file into a new one of this user alone. Raises OSError, FileExistsError."""
+    with source.open("rb") as given, open_private(target, "xb") as file:
+        shutil.copyfileobj(given, file, _COPY_BYTES)
 
 
 def tighten(directory: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ends a process whose parent has died.
+"""Ends a process whose parent has died, and keeps what a process knows inside it.
 
 A worker without its supervisor has two seconds to stop in an orderly way; then it must be gone, because the next
 supervisor starts another worker for the same account. Processes with an event loop notice the end of their pipe and
@@ -7,6 +7,11 @@ stop by themselves. The functions here work even when that loop is stuck:
     ask_to_stop_with_parent   the kernel sends SIGTERM when the parent dies (Linux only)
     exit_with_parent          a thread ends the process shortly after its parent, whatever else is running
     exit_within               a thread ends the process after some seconds, whatever else is running
+
+What is in the memory of a process must not reach a disk or another process:
+
+    leave_no_core             a crash writes no core file
+    close_memory              nobody but root can read the memory of this process (Linux only)
 
 Imported first in every child process, so it imports nothing heavy.
 """
@@ -17,18 +22,27 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
 from multiprocessing.connection import wait
 
-__all__ = ["ORPHAN_GRACE_S", "ask_to_stop_with_parent", "exit_with_parent", "exit_within"]
+__all__ = [
+    "ORPHAN_GRACE_S",
+    "ask_to_stop_with_parent",
+    "close_memory",
+    "exit_with_parent",
+    "exit_within",
+    "leave_no_core",
+]
 
 ORPHAN_GRACE_S = 1.5
 """Seconds that a process has for an orderly stop after its parent died."""
 
 _POLL_S = 0.25
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 
 _watched: set[int] = set()
 
@@ -41,6 +55,21 @@ def ask_to_stop_with_parent() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def leave_no_core() -> None:
+    """Have a crash write no core file, of this process and of what it starts."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def close_memory() -> None:
+    """Keep other processes of this user from reading this one's memory and environment, or attaching to it.
+
+    Its command line, its state and its size can be read as before; its open files and its unshared memory cannot.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def exit_with_parent(parent_pid: int, *, exit_code: int) -> None:

@@ -20,6 +20,7 @@ from typing import Final
 
 from gridbot.atomic_file import remove_temporary_files, temporary_beside
 from gridbot.lock_file import is_at
+from gridbot.private_files import PRIVATE, private_open
 
 __all__ = ["SegmentDisk", "SegmentFile", "lock_path", "remove_unfinished", "segment_numbers", "segment_path"]
 
@@ -54,11 +55,11 @@ def lock_path(directory: Path) -> Path:
 class SegmentDisk:
     """What appending asks of the disk, so that a test can refuse it or cut a write short.
 
-    The system's own functions, called without a Python frame around them: a journal writes at each loop turn. All raise
-    OSError; `write` may take fewer bytes than it was given.
+    `write` and `close` are the system's own, called without a Python frame around them: a journal writes at each turn.
+    All raise OSError; `write` may take fewer bytes than it was given.
     """
 
-    open: Callable[[Path, int, int], int] = os.open
+    open: Callable[[Path, int, int], int] = private_open
     write: Callable[[int, bytes], int] = os.write
     close: Callable[[int], None] = os.close
 
@@ -73,7 +74,7 @@ class SegmentFile:
         """Open the segment whose first record is `first`, or make it. Raises OSError."""
         self.path = segment_path(directory, first)
         self._disk = disk or SYSTEM_DISK
-        self.fd = self._disk.open(self.path, _APPEND, 0o644)
+        self.fd = self._disk.open(self.path, _APPEND, PRIVATE)
         self.first = first
         self.size = size
         self.torn = False
@@ -101,7 +102,7 @@ class SegmentFile:
         """
         content = os.pread(self.fd, self.size, 0)
         temporary = temporary_beside(self.path)
-        fd = self._disk.open(temporary, _APPEND | os.O_EXCL, 0o644)
+        fd = self._disk.open(temporary, _APPEND | os.O_EXCL, PRIVATE)
         try:
             rest = content
             while rest:

@@ -5,13 +5,16 @@ Positions go by positionIdx, never by side, which is "" for a flat leg (incident
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from typing import Any
 
 from gridbot.bybit.parse_costs import costs_of
 from gridbot.bybit.raw_fields import (
+    LONGEST_ID,
     FieldError,
     Row,
+    amount_if_any,
     amount_or_zero,
     decimal_or_none,
     need_amount,
@@ -23,6 +26,7 @@ from gridbot.bybit.raw_fields import (
     side_of,
     text_of,
     time_of,
+    time_or_none,
     whole_or_none,
     words_of,
 )
@@ -84,8 +88,8 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
     exec_type = ExecType(word)
     trades, is_fill = exec_type.moves_legs, exec_type is ExecType.TRADE
     costs = costs_of(row, always_told=exec_type in _WITH_FEE)
-    number = need_positive if trades else or_zero
-    qty, closed = number(row, "execQty"), (amount_or_zero if trades else or_zero)(row, "closedSize")
+    number = need_positive if trades else amount_if_any
+    qty, closed = number(row, "execQty"), (amount_or_zero if trades else amount_if_any)(row, "closedSize")
     if trades and closed > qty:
         raise FieldError(f"expected a closedSize of at most execQty {qty}, got {closed}")
     return ExecutionEvent(
@@ -96,7 +100,7 @@ def parse_execution(row: Row, received_ns: int = 0) -> ExecutionEvent:
         side=side_of(row) if trades or text_of(row, "side") in _SIDES else Side.BUY,
         price=number(row, "execPrice"),
         qty=qty,
-        leaves_qty=(need_amount if is_fill else or_zero)(row, "leavesQty"),
+        leaves_qty=(need_amount if is_fill else amount_if_any)(row, "leavesQty"),
         fee=costs.fee,
         closed_size=closed or qty if exec_type.only_closes else closed,
         exec_type=exec_type,
@@ -180,19 +184,27 @@ def parse_transaction(row: Row) -> Transaction:
 
     Each field is read by itself rather than by a helper: a ledger check reads hundred thousands of these rows.
     """
-    get = row.get
-    symbol, exec_id, currency = get("symbol"), get("tradeId"), get("currency")
-    flow, funding, fee = get("cashFlow"), get("funding"), get("fee")
+    get: Callable[[str], Any] = row.get
+    kind, symbol, exec_id, currency = get("type"), get("symbol"), get("tradeId"), get("currency")
+    flow, funding, fee, at_ms = get("cashFlow"), get("funding"), get("fee"), get("transactionTime")
+    try:  # all four at once: nearly always they are what they should be
+        together = kind + symbol + exec_id + currency
+        are_plain = kind and len(together) <= LONGEST_ID and together.isprintable()
+    except TypeError:
+        are_plain = False
+    if not are_plain:
+        kind, symbol = need_text(row, "type"), text_of(row, "symbol")
+        exec_id, currency = text_of(row, "tradeId"), text_of(row, "currency")
     return Transaction(
-        need_text(row, "type"),
-        text_of(row, "symbol") if symbol else "",
-        text_of(row, "tradeId") if exec_id else "",
-        currency if currency == SETTLE_COIN else text_of(row, "currency"),
+        kind,
+        symbol,
+        exec_id,
+        currency,
         _ZERO if flow in _NOTHING else or_zero(row, "cashFlow"),
         _ZERO if funding in _NOTHING else or_zero(row, "funding"),
         _ZERO if fee in _NOTHING else or_zero(row, "fee"),
         need_decimal(row, "change"),
-        time_of(row, "transactionTime"),
+        time_or_none(at_ms) or time_of(row, "transactionTime"),
     )
 
 

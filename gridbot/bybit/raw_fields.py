@@ -21,6 +21,7 @@ __all__ = [
     "FieldError",
     "Row",
     "RowProblem",
+    "amount_if_any",
     "amount_or_zero",
     "decimal_or_none",
     "need_amount",
@@ -126,6 +127,11 @@ def _no_amount(row: Row, field: str) -> FieldError:
 def amount_or_zero(row: Row, field: str) -> Decimal:
     """A size; zero when there is none. FieldError for a text that is no number, and for a negative one."""
     return need_amount(row, field) if row.get(field) not in ("", None) else ZERO
+
+
+def amount_if_any(row: Row, field: str) -> Decimal:
+    """A size where none is needed; zero for anything that cannot be one."""
+    return amount_or_none(row.get(field)) or ZERO
 
 
 def or_zero(row: Row, field: str) -> Decimal:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.lock_file import Locked, keep_lock, take_lock
+from gridbot.private_files import make_directory
 from gridbot.records.durability import Durability
 from gridbot.records.journal_recovery import recover
 from gridbot.records.journal_sync import MOST_AGAIN, JournalSync, read_back, sync_found
@@ -68,7 +69,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self._backlog: deque[tuple[bytes, int, bool]] = deque()  # frames, number of the last, urgent
         self._backlog_bytes = 0
         self._keep_above: int | None = None
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         try:
             self._lock_fd = take_lock(lock_path(directory), opens=self._disk.open, closes=self._disk.close)
         except Locked as exc:
@@ -199,7 +200,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         segment was there. Raises JournalBusy, OSError: call it again. What is appended meanwhile is not lost.
         """
         if not self._segment.is_there:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory)
         try:
             self._lock_fd = keep_lock(
                 lock_path(self.directory), self._lock_fd, opens=self._disk.open, closes=self._disk.close

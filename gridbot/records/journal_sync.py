@@ -19,6 +19,7 @@ from typing import Final
 
 from gridbot.atomic_file import sync_directory
 from gridbot.frames import frame
+from gridbot.private_files import open_private
 from gridbot.records import codec
 from gridbot.records.journal_reader import Damage, JournalReader
 from gridbot.segment_file import segment_numbers, segment_path
@@ -177,7 +178,8 @@ def sync_found(directory: Path, last_seq: int) -> int:
 def _note_doubt(directory: Path, synced_seq: int) -> bool:
     """Say in the files up to which number they are synced; whether that could be written."""
     try:
-        (directory / DOUBT).write_bytes(b"%d\n" % synced_seq)
+        with open_private(directory / DOUBT, "wb") as file:
+            file.write(b"%d\n" % synced_seq)
     except OSError:
         return False
     return True

@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbot.private_files import make_directory
+
 __all__ = ["FileLock", "LockDirectory", "LockHeld"]
 
 _SUFFIX = ".lock"
@@ -55,7 +57,7 @@ class LockDirectory:
     """
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path)
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             found = os.fstat(self._fd)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gridbot import background
 from gridbot.atomic_file import remove_temporary_files, write_atomic
+from gridbot.private_files import make_directory
 
 __all__ = ["StateFiles"]
 
@@ -48,7 +49,7 @@ class StateFiles:
         self._closed = False
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         for folder in (directory, *(entry for entry in directory.iterdir() if entry.is_dir())):
             remove_temporary_files(folder)
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.atomic_file import process_lives, put_in_place, remove_abandoned, temporary_beside
+from gridbot.private_files import make_directory
 from gridbot.store.commit import stored_offsets
 from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
 from gridbot.store.migrations import keep_copy
@@ -104,7 +105,7 @@ class Database:
 
     def _make(self) -> None:
         """Make a new file under another name, then rename it, so that a half-made database never has the name."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path.parent)
         if self.wal.exists():  # belongs to a file that is gone
             self.set_log_aside("its database file is gone")
         new = temporary_beside(self.path)

@@ -11,7 +11,7 @@ import duckdb
 
 from gridbot.command_line import pasteable
 
-__all__ = ["first_line", "holder_of", "is_damage", "is_lock_error", "is_log_damage", "rebuild_line"]
+__all__ = ["first_line", "holder_of", "is_damage", "is_forbidden", "is_lock_error", "is_log_damage", "rebuild_line"]
 
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
 _DAMAGE: Final = (
@@ -35,6 +35,11 @@ def holder_of(error: BaseException) -> str:
     if not found:
         return "another process"
     return f"{_command_of(int(found[2])) or os.path.basename(found[1])} (pid {found[2]})"
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """True when this user may not open a file."""
+    return isinstance(error, duckdb.IOException) and "Permission denied" in first_line(error)
 
 
 def is_log_damage(error: BaseException) -> bool:

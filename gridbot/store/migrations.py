@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.atomic_file import put_in_place, temporary_beside
+from gridbot.private_files import copy_private
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "Migration", "NoRoomForCopy", "keep_copy", "statements_from"]
 
@@ -68,7 +69,7 @@ def keep_copy(path: Path, version: int) -> Path:
             "again (accounts trade meanwhile, their journals keep everything)"
         )
     partial = temporary_beside(target)
-    shutil.copyfile(path, partial)
+    copy_private(path, partial)
     put_in_place(partial, target)
     log.warning(
         "the database is brought from version %d to %d; a copy of it as it was is %s", version, SCHEMA_VERSION, target

@@ -7,13 +7,23 @@ file lags behind (trading does not notice, nothing is lost).
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from gridbot.store.file_errors import first_line, holder_of, is_damage, is_lock_error, is_log_damage, rebuild_line
+from gridbot.store.file_errors import (
+    first_line,
+    holder_of,
+    is_damage,
+    is_forbidden,
+    is_lock_error,
+    is_log_damage,
+    rebuild_line,
+)
 
 __all__ = [
     "DATABASE_NAME",
@@ -68,7 +78,7 @@ def connect(
 
     Wait up to `timeout_s` seconds while the writer has the file. `config` is DuckDB's own configuration, such as
     {"memory_limit": "1GB"}. The time zone is UTC, wherever this machine is: `now()` compares with the columns of the
-    records. Raise NoDatabase, DatabaseLocked or DatabaseDamaged.
+    records. Raise NoDatabase, DatabaseLocked, DatabaseDamaged or PermissionError.
     """
     path = database_path(data_dir)
     deadline = time.monotonic() + timeout_s
@@ -90,6 +100,8 @@ def connect(
                 raise DatabaseLocked(
                     f"{path} was held by {holder_of(exc)} for {timeout_s:g} s; close it there, or wait longer"
                 ) from exc
+            if is_forbidden(exc):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from exc
             if is_log_damage(exc):
                 raise DatabaseDamaged(
                     f"the write-ahead log of {path} is damaged; start the bot (its writer sets the log aside and "

@@ -1,7 +1,8 @@
 """The first code of every child process: makes it end with its supervisor, then runs its entry function.
 
 In order: own process group (Ctrl-C in the terminal reaches the supervisor only, which stops its children in order),
-SIGINT ignored, an end with the supervisor's end (`gridbot.process_guard`), and `faulthandler`, so that the supervisor's
+SIGINT ignored, no core files, files for this user alone (`gridbot.private_files`), an end with the supervisor's end
+(`gridbot.process_guard`), and `faulthandler`, so that the supervisor's
 SIGABRT writes the stacks of a hanging process to `logs/crash.log`.
 
 Imports nothing heavy: what a child needs, its entry function imports.
@@ -22,9 +23,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
-from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent
+from gridbot.private_files import PRIVATE_UMASK, make_directory, open_private
+from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent, leave_no_core
 from gridbot.shortage import is_shortage
 from supervisor.exit_codes import ExitCode
 from supervisor.utc_time import utc_now
@@ -60,6 +62,8 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
+    leave_no_core()
+    os.umask(PRIVATE_UMASK)
     ask_to_stop_with_parent()
     exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
     _name_process(boot.name)
@@ -72,14 +76,14 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def _opened(path: Path) -> Iterator[IO[str]]:
     """The crash log, a large one set aside first so that a crash loop cannot fill the disk; without room, stderr."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > CRASH_LOG_LIMIT:
                 path.replace(path.with_suffix(".log.1"))
-        file = path.open("a", encoding="utf-8")
+        file = open_private(path, "a", encoding="utf-8")
     except OSError:
         yield sys.stderr
         return
@@ -107,7 +111,7 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
 
 def _write_crash(boot: Boot, error: BaseException) -> None:
     details = "".join(traceback.format_exception(error))
-    with contextlib.suppress(OSError), boot.crash_log.open("a", encoding="utf-8") as file:
+    with contextlib.suppress(OSError), open_private(boot.crash_log, "a", encoding="utf-8") as file:
         file.write(f"--- {utc_now()} {boot.name} (pid {os.getpid()})\n{details}\n")
 
 

@@ -5,6 +5,8 @@ Imported in the child; each imports its own part only, so that the supervisor an
 
 from __future__ import annotations
 
+import errno
+import os
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +36,12 @@ def worker(
     conn: Connection[Any, Any],
 ) -> None:
     """The process of one account."""
+    from gridbot.process_guard import close_memory
     from gridbot.worker.entry import run_worker
     from gridbot.worker.spec import WorkerSpec
 
+    if config.account(account).environment != "paper":
+        close_memory()
     spec = WorkerSpec(
         account=account,
         settings=config,
@@ -57,8 +62,11 @@ def writer(
     life: Connection[Any, Any],
 ) -> None:
     """The process that puts records into DuckDB."""
+    from gridbot.private_files import SHARED_UMASK
     from supervisor.store.writer_process import run_writer
 
+    if config.storage.group is not None:
+        os.umask(SHARED_UMASK)  # the database is made by DuckDB
     _set_up_logging("writer", config, logs)
     run_writer(writer_spec(config), queues, report, life)
 
@@ -91,8 +99,14 @@ def paper(
     try:
         run_paper_exchange(paper_spec(config, port or None, control_token), report, life)
     except (SetupError, ReplayError, OSError) as error:
-        report.send({"type": "bye", "reason": str(error)})
+        report.send({"type": "bye", "reason": _words_of(error)})
         raise SystemExit(_code_of(error)) from None
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"expected a free port, got: {error.strerror}; end what has it, or set paper.port to another one or to 0"
+    return str(error)
 
 
 def _code_of(error: Exception) -> ExitCode:

@@ -16,6 +16,7 @@ import click
 
 from gridbot.command_line import pasteable
 from gridbot.config.paths import find_config
+from gridbot.private_files import make_directory, open_private
 from supervisor.cli.logs import last_lines
 from supervisor.cli.options import load_or_refuse
 from supervisor.control.control_client import ControlClient, ControlError
@@ -118,10 +119,10 @@ def _ended(code: int, home: Path, errors: Path, began: int) -> CommandError:
 def _opened(path: Path) -> IO[bytes]:
     """The file for standard output and error; a large one of earlier runs is set aside first."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         if path.exists() and path.stat().st_size > STDERR_LIMIT:
             path.replace(path.with_suffix(".log.1"))
-        return path.open("ab")
+        return open_private(path, "ab")
     except OSError as error:
         raise unwritable(error) from None
 

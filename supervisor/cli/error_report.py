@@ -13,6 +13,7 @@ import click
 
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line, printable_lines
+from gridbot.private_files import open_private
 from gridbot.shortage import is_shortage
 from supervisor.control.control_client import NotRunning, Refused, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
@@ -74,7 +75,7 @@ def _keep_details() -> str:
     for directory in (_logs_directory, lambda: Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
             path = directory() / "gridbot-error.log"  # where no bot ever ran nothing is made
-            with path.open("a", encoding="utf-8") as file:
+            with open_private(path, "a", encoding="utf-8") as file:
                 file.write(f"--- {utc_now()} {sys.argv[1:2]}\n")
                 traceback.print_exc(file=file)
             return f"details are in {path}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 
 from gridbot.commands.command_table import RESTART, STOP, WORKER_COMMANDS
 from gridbot.commands.wording import closest
+from gridbot.private_files import PRIVATE_UMASK
 from supervisor.cli import standard_streams
 from supervisor.exit_codes import MEANINGS, ExitCode
 
@@ -115,6 +117,7 @@ def main() -> None:
     What ends any command is handled here and nowhere else: Ctrl-C, and a standard output that takes nothing more.
     """
     standard_streams.guard()
+    os.umask(PRIVATE_UMASK)  # for what libraries make; our own files do not depend on it
     code: object
     try:
         code = cli.main(prog_name="gridbot-supervisor", standalone_mode=False)

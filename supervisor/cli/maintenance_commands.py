@@ -42,6 +42,7 @@ def _plain_errors() -> Iterator[None]:
     except (ReadingError, Unreadable) as exc:
         text = str(exc)
     except OSError as exc:
+        code = ExitCode.REFUSED if isinstance(exc, PermissionError) else code
         text = f"expected a place that can be written, got: {exc}; {WRITABLE_HINT}"
     except duckdb.Error as exc:
         text = " ".join(str(exc).split())

@@ -150,7 +150,8 @@ def _write(query: Query, statement: str, style: str, out: Path) -> None:
         if regular:
             put_in_place(target, out)
     except OSError as exc:
-        raise SqlFailed(f"{out} cannot be written: {exc.strerror or exc}", ExitCode.UNEXPECTED) from exc
+        code = ExitCode.REFUSED if isinstance(exc, PermissionError) else ExitCode.UNEXPECTED
+        raise SqlFailed(f"{out} cannot be written: {exc.strerror or exc}", code) from exc
     finally:
         if regular:
             with contextlib.suppress(OSError):  # in a place that is read-only, also where there is nothing

@@ -46,7 +46,9 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     end_at_sigterm(ExitCode.OK)
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
+    from gridbot.process_guard import close_memory, leave_no_core
     from supervisor.children.launch_plan import plan_of
+    from supervisor.process.file_rights import settle_rights
     from supervisor.process.loop import Supervisor
     from supervisor.store.left_behind import left_behind
 
@@ -54,7 +56,15 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     config_file = find_config(config)
     settings, token = load_with_secrets(config_file, data_dir)
     forget_variables(settings)
-    warnings = tuple(left_behind(settings))
+    leave_no_core()
+    if any(account.environment != "paper" for account in settings.accounts):
+        close_memory()
+    storage = settings.storage
+    try:
+        rights = settle_rights(storage.data_dir, storage.group, settings.paper.state_file)
+    except OSError as error:
+        raise unwritable(error) from None
+    warnings = (*rights, *left_behind(settings))
     plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings, control_token=token)
     for secret in settings.secrets():
         logging_setup.register_secret(secret)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gridbot.command_line import pasteable
 from gridbot.lock_file import Locked, holder_in, keep_lock, release_lock, take_lock
+from gridbot.private_files import make_directory
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
 
@@ -37,7 +38,7 @@ class DirectoryLock:
         Without room for the pid, `keep` writes it later.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(self.path.parent)
             # For a moment: a client that looks whether the lock is held takes it itself for an instant.
             taken = wait_until(self._take, timeout_s=LOCK_WAIT_S, every_s=0.05)
         except OSError as error:
@@ -65,7 +66,7 @@ class DirectoryLock:
         """
         if self._fd is None:
             return True
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path.parent)
         before, self._fd = self._fd, keep_lock(self.path, self._fd)
         return self._fd == before
 

@@ -37,7 +37,7 @@ from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy import NOT_IN_TIME
-from supervisor.children.policy_types import Exited, Stalled
+from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import CommandError, ExitCode
@@ -266,6 +266,6 @@ class Supervisor:
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
             log.info("%s has ended in order, and with it this session", child.spec.name)
             self.stop()
-        elif not child.spec.keeps_state and not self._stopping.begun:
+        elif not (child.spec.keeps_state or self._stopping.begun or child.state.process is ProcessState.STARTING):
             text = "is gone, and with it the orders, positions and balances of its accounts"
             self._alerts.add(child, "CRITICAL", text, "lost")

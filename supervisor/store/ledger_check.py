@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,21 +15,19 @@ __all__ = ["Balance", "Step", "check_balances", "lasting"]
 
 CENT: Final = Decimal("0.01")
 LOOK_BACK: Final = 1000
-"""Steps among which the one is looked for that a later step undoes."""
+"""Steps among which those are looked for that a later step undoes."""
 
 _NEWEST: Final = """
     SELECT account, coin, ts, wallet_balance, expected, difference FROM ledger
     QUALIFY row_number() OVER (PARTITION BY account, coin ORDER BY seq DESC) = 1 ORDER BY account, coin"""
 
-# Where the difference changed for good: it is not back on the other side of the step two wallet rows later.
 _STEPS: Final = """
     SELECT account, coin, previous_ts, ts, previous, difference
     FROM (
-        SELECT *, lag(difference) OVER rows AS previous, lag(ts) OVER rows AS previous_ts,
-            lead(difference, 2) OVER rows AS later
+        SELECT *, lag(difference) OVER rows AS previous, lag(ts) OVER rows AS previous_ts
         FROM ledger WINDOW rows AS (PARTITION BY account, coin ORDER BY seq))
-    WHERE abs(difference - previous) >= 0.01 AND (later IS NULL OR abs(later - previous) >= 0.01)
-    ORDER BY account, coin, ts"""
+    WHERE abs(difference - previous) >= 0.01
+    ORDER BY account, coin, seq"""
 
 _GAPS: Final = "SELECT account, sum(to_seq - from_seq + 1)::BIGINT FROM ingest_gaps GROUP BY account"
 
@@ -102,13 +99,20 @@ def check_balances(data_dir: Path) -> list[Balance]:
 
 
 def lasting(steps: Iterable[Step]) -> list[Step]:
-    """Those that no later one has undone, the largest first: what the difference of today is made of."""
+    """Those that no later one has undone, the largest first: what the difference of today is made of.
+
+    A wallet row often comes before the executions that it counts, or between them. So steps are undone together, when
+    the difference is back where it was before them, and one by one, when a deposit came in between.
+    """
     left: list[Step] = []
     for step in steps:
-        recent = islice(reversed(left), LOOK_BACK)
-        undone = next((earlier for earlier in recent if abs(earlier.size + step.size) < CENT), None)
-        if undone is None:
-            left.append(step)
+        recent = range(len(left) - 1, max(-1, len(left) - 1 - LOOK_BACK), -1)
+        back = next((index for index in recent if abs(left[index].before - step.after) < CENT), None)
+        alone = next((index for index in recent if abs(left[index].size + step.size) < CENT), None)
+        if back is not None:
+            del left[back:]
+        elif alone is not None:
+            del left[alone]
         else:
-            left.remove(undone)
+            left.append(step)
     return sorted(left, key=lambda step: -abs(step.size))

@@ -14,6 +14,7 @@ from typing import Final
 import duckdb
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten, temporary_beside
+from gridbot.private_files import copy_private, open_private
 from gridbot.store.database import Database, spill_directory
 from gridbot.store.reading import DatabaseLocked, NoDatabase, connect, database_path
 from gridbot.store.schema import STORAGE_VERSION, forget_fingerprint, quote
@@ -60,8 +61,8 @@ def _copy_held(path: Path, target: Path, target_wal: Path, wait_s: float) -> Non
             raise DatabaseLocked(f"{path} was replaced by another file just now; try again")
         wal = path.with_name(path.name + ".wal")
         if wal.exists():
-            shutil.copyfile(wal, target_wal)
-        with target.open("xb") as file:
+            copy_private(wal, target_wal)
+        with open_private(target, "xb") as file:
             shutil.copyfileobj(source, file, COPY_BYTES)
 
 

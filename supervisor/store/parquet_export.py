@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten, temporary_beside, write_atomic
+from gridbot.private_files import make_directory
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.reading import connect
 from gridbot.store.schema import quote
@@ -57,7 +58,7 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
 
 
 def _export_day(data_dir: Path, folder: Path, table: str, day: str, wait_s: float) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_directory(folder)
     path = folder / f"{table}.parquet"
     remove_abandoned(path)
     partial = temporary_beside(path)

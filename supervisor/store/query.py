@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import duckdb
 
-from gridbot.store.file_errors import is_damage, rebuild_line
+from gridbot.store.file_errors import is_damage, is_forbidden, rebuild_line
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path, lock
 from gridbot.store.schema import quote
 from supervisor.exit_codes import ExitCode
@@ -156,12 +156,12 @@ def _asking(data_dir: Path, limits: Limits, *, writes: Path | None = None) -> It
         "max_execution_time": str(max(1, int(limits.timeout_s * 1000))),
         "max_temp_directory_size": f"{_spill_bytes(data_dir)}B",
     }
-    with connect(data_dir, timeout_s=limits.wait_s, config=settings) as con:
+    with _closing(connect(data_dir, timeout_s=limits.wait_s, config=settings)) as con:
         if writes is not None:
             con.execute(f"SET allowed_paths = [{quote(str(writes.absolute()))}]")
         lock(con)
         # Whoever reads our output may stop reading; the writer gets the file all the same.
-        release = threading.Timer(limits.timeout_s + RELEASE_S, con.close)
+        release = threading.Timer(limits.timeout_s + RELEASE_S, _close, [con])
         release.daemon = True
         release.start()
         try:
@@ -176,6 +176,20 @@ def _spill_bytes(data_dir: Path) -> int:
     with contextlib.suppress(OSError):
         return min(SPILL_BYTES, shutil.disk_usage(database_path(data_dir).parent).free // SPILL_PART)
     return SPILL_BYTES
+
+
+@contextlib.contextmanager
+def _closing(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    try:
+        yield con
+    finally:
+        _close(con)
+
+
+def _close(con: duckdb.DuckDBPyConnection) -> None:
+    """Unless a statement that nothing stops still uses it: DuckDB refuses that, and that is no news."""
+    with contextlib.suppress(duckdb.Error):
+        con.close()
 
 
 def _memory_bytes(con: duckdb.DuckDBPyConnection) -> int:
@@ -241,7 +255,8 @@ def _plain_errors(data_dir: Path, limits: Limits) -> Iterator[None]:
         raise SqlFailed(_headline(exc), ExitCode.USAGE) from exc
     except duckdb.Error as exc:
         hint = f"; {rebuild_line(database_path(data_dir))} makes a new file" if is_damage(exc) else ""
-        raise SqlFailed(_headline(exc) + hint, ExitCode.UNEXPECTED) from exc
+        code = ExitCode.REFUSED if is_forbidden(exc) else ExitCode.UNEXPECTED
+        raise SqlFailed(_headline(exc) + hint, code) from exc
 
 
 def _headline(exc: BaseException) -> str:

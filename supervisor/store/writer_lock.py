@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gridbot.lock_file import Locked, keep_lock, take_lock
+from gridbot.private_files import make_directory
 
 __all__ = ["WriterBusy", "keep_writer_lock", "sole_writer", "take_writer_lock"]
 
@@ -19,7 +20,7 @@ class WriterBusy(RuntimeError):
 def take_writer_lock(database: Path) -> int:
     """Be the only writer of a database file until the returned descriptor is closed. Raise WriterBusy, OSError."""
     path = _lock_path(database)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     with _in_words(database):
         return take_lock(path)
 

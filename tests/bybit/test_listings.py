@@ -376,3 +376,38 @@ def test_more_executions_than_a_listing_may_have_are_read_in_halves():
             assert found[0].exchange_ts == start
 
     run(scene())
+
+
+def test_a_far_future_execution_does_not_blind_us():
+    """Its time is ours: the watermark, which is the newest time of a listing, stays in the present."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            now_ms = time.time_ns() // 1_000_000
+            ahead = execution_row("e2", execTime="9999999999999", execQty="0.007")
+            beyond = execution_row("e3", execTime=str(2**63 - 1), symbol="ETHUSDT")
+            exchange.on[EXECUTIONS] = pages(listing(execution_row("e1"), ahead, beyond))
+            found = await rest.executions(now_ms - 1000)
+            assert [row.exec_id for row in found] == ["e1", "e2"]
+            assert now_ms <= found[1].exchange_ts <= now_ms + 60_000
+            assert found[1].qty == D("0.007"), "it counts all the same"
+            assert [(row.symbol, row.exchange_ts) for row in found.unreadable] == [("ETHUSDT", 0)]
+
+    run(scene())
+
+
+def test_rows_of_the_worst_kind_leave_the_others_alone():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            bad = [
+                order_row("b1", symbol="A" * 100_000), order_row("b2", symbol="X\x1b[2J"), order_row("b3", qty="1e30"),
+                order_row("b4", price=None), order_row("b5", price="-1"), order_row("b6", updatedTime=2**63),
+                order_row("b7", orderLinkId="x\ny"), order_row("b8", side=["Buy"]), order_row("b9", qty="\u0661"),
+            ]  # fmt: skip
+            exchange.on[REALTIME] = pages(listing(order_row("a"), *bad, order_row("c")))
+            orders = await rest.open_orders()
+            assert [order.order_id for order in orders] == ["a", "c"]
+            assert len(orders.unreadable) == len(bad)
+            assert all(str(row).isprintable() and len(str(row)) < 1000 for row in orders.unreadable)
+
+    run(scene())

@@ -374,3 +374,10 @@ def test_whatever_is_done_to_a_file_it_loads_or_is_refused_in_words(tmp_path, ed
     except ConfigError as error:
         refused = str(error)
     assert all(line.startswith(str(path)) and ": expected " in line for line in refused.splitlines())
+
+
+@pytest.mark.parametrize("key", ["grid_step", "grid_count", "amount"])
+@pytest.mark.parametrize("value", ["x1e999999", "1_000", "x1_000", "١٢", "1e30", "x1e-999999", "²", "NaN", "9" * 5000])
+def test_numbers_are_digits_and_have_an_end(refusal: Refusal, key: str, value: str) -> None:
+    (problem,) = refusal(_strategy(f"{key}: {value}"))
+    assert f"strategies[1].{key}: expected" in problem

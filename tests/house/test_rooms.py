@@ -18,11 +18,11 @@ GRIDBOT = {
     "version": "",
     "rolling_limit": "",
     "private_files": "",
-    "atomic_file": "",
+    "atomic_file": "private_files",
     "frames": "",
     "shortage": "",
-    "lock_file": "shortage",
-    "segment_file": "atomic_file lock_file",
+    "lock_file": "shortage private_files",
+    "segment_file": "atomic_file lock_file private_files",
     "process_guard": "",
     "background": "",
     "command_line": "",
@@ -41,8 +41,8 @@ GRIDBOT = {
     "orders": "core exchange",
     # What is kept.
     "records": "commands core doors exchange ports strategies orders atomic_file command_line frames lock_file"
-    " segment_file",
-    "store": "core records atomic_file command_line frames version",
+    " private_files segment_file",
+    "store": "core records atomic_file command_line frames version private_files",
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
@@ -51,8 +51,8 @@ GRIDBOT = {
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
     "log_lines": "doors",
-    "logging_setup": "config log_lines",
-    "state": "core ports strategies risk records config atomic_file background version",
+    "logging_setup": "private_files config log_lines",
+    "state": "core ports strategies risk records config atomic_file background version private_files",
     # One account, put together.
     "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
     " process_guard system_ports background command_line fault_words incidents segment_file shortage",
@@ -66,18 +66,22 @@ SUPERVISOR = {
     "utc_time": "",
     "exit_codes": "",
     "polling": "",
-    "store": "gridbot.core gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
+    "store": "gridbot.private_files"
+    " gridbot.core gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
     " gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
-    "children": "gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
+    "children": "gridbot.private_files"
+    " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
-    "process": "gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
+    "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
+    " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
     " gridbot.shortage children control status store exit_codes utc_time polling",
-    "cli": "gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    "cli": "gridbot.private_files gridbot.process_guard"
+    " gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
     " gridbot.paper.settings gridbot.records gridbot.shortage gridbot.store gridbot.version children"
     " control process status store exit_codes utc_time polling",
@@ -136,6 +140,7 @@ def test_the_paper_exchange_stands_apart():
     tools = {
         "gridbot.rolling_limit",
         "gridbot.atomic_file",
+        "gridbot.private_files",
         "gridbot.frames",
         "gridbot.lock_file",
         "gridbot.segment_file",

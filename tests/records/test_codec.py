@@ -5,6 +5,7 @@ import typing
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,3 +130,33 @@ def test_rows_are_in_column_order_with_times_in_utc() -> None:
     assert str(values["local_ts"]) == "1970-01-01 00:00:02"
     assert str(values["last_heartbeat"]) == "1970-01-01 00:00:01.500000"
     assert (values["account"], values["run_id"], values["seq"], values["pid"]) == ("alice", "run", 7, 1)
+
+
+def _body(**changes: Any) -> bytes:
+    head = {"kind": "executions", "account": "alice", "run_id": "r", "seq": 1, "local_ts": 1, "data": {}}
+    return orjson.dumps(head | changes)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(_body(kind=kind) for kind in ([], {}, None, 5)),
+        *(_body(data=data) for data in ([], "text", None, 5, [[[]]])),
+        *(_body(seq=seq) for seq in ("1", None, [], 1.5, 1e300)),
+        *(b"[" * levels + b"]" * levels for levels in (2, 900, 100_000)),
+        b'{"kind":"\xff","seq":1,}',
+        b'{"kind":"executions","account":1,"run_id":1,"seq":' + b"9" * 5000 + b',"local_ts":1,"data":{}}',
+    ],
+)
+def test_a_body_that_cannot_be_read_is_a_codec_error_and_nothing_else(body: bytes) -> None:
+    with pytest.raises(CodecError):
+        codec.decode_body(body)
+
+
+@pytest.mark.parametrize("value", ["x", [], {}, "NaN", "1e999999999999999999999"])
+def test_a_number_of_a_record_that_is_none(value: object) -> None:
+    (row,), _, _ = split(codec.encode("alice", "r", 1, 1, execution(1)), complete=True)
+    document = orjson.loads(row)
+    document["data"]["price"] = value
+    with pytest.raises(CodecError, match="expected a number in price"):
+        codec.decode_body(orjson.dumps(document))

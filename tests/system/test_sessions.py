@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import random
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ import duckdb
 import pytest
 import requests
 
+from benchmarks.parts.own_supervisor import child_rows
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.loading import load_config
@@ -76,8 +79,41 @@ def assert_recorded_once(session: Any, truth: dict[str, list[ExecutionEvent]]) -
             assert row["direction"] == execution.direction
 
 
-def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(gridbot: Any) -> None:
-    session = gridbot.start()
+def knows(pid: int, secret: bytes) -> tuple[bool, bool]:
+    """Whether a process has a secret in its environment, and in its memory."""
+    memory = False
+    with open(f"/proc/{pid}/mem", "rb", 0) as content:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, rights = line.split()[:2]
+            if rights.startswith("rw"):
+                first, last = (int(part, 16) for part in place.split("-"))
+                content.seek(first)
+                memory = memory or secret in content.read(last - first)
+    return secret in Path(f"/proc/{pid}/environ").read_bytes(), memory
+
+
+def assert_secrets_stay_where_they_are_used(session: Any, secret: bytes) -> None:
+    """In the worker of its account, and in the paper exchange, which has to know it; in no environment; in no core."""
+    rows = child_rows(session.status())
+    found = {name: knows(row["pid"], secret) for name, row in rows.items()}
+    here, nowhere = (False, True), (False, False)
+    assert found == {"worker-alice": here, "paper": here, "writer": nowhere, "worker-bob": nowhere}
+    for row in rows.values():
+        [limit] = [line for line in Path(f"/proc/{row['pid']}/limits").read_text().splitlines() if "core file" in line]
+        assert limit.split()[4:6] == ["0", "0"]
+
+
+def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
+    gridbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = secrets.token_hex(18)
+    monkeypatch.setenv("SECRET_OF_ALICE", secret)
+    before = os.umask(0)
+    try:
+        session = gridbot.start(DEMO.replace("- name: alice\n", "- name: alice\n    api_secret: ${SECRET_OF_ALICE}\n"))
+    finally:
+        os.umask(before)
+    assert_secrets_stay_where_they_are_used(session, secret.encode())
     live = {("alice", "BTCUSDT"), ("alice", "ETHUSDT"), ("bob", "SOLUSDT")}
 
     def both(_: Any) -> bool:
@@ -94,12 +130,13 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(gri
     session.stop()
     assert session.sql("SELECT DISTINCT symbol FROM executions WHERE shadow") == [{"symbol": "LTCUSDT"}]
     seed = paper_seed(session.data_dir)
-    secrets = [*with_paper_secrets(load_config(session.config), seed).secrets(), control_token(seed)]
-    assert all(len(secret) == 36 for secret in secrets)
+    private = [*with_paper_secrets(load_config(session.config), seed).secrets(), control_token(seed)]
+    assert all(len(each) == 36 for each in private)
     for path in session.data_dir.rglob("*"):
+        assert not path.stat().st_mode & 0o077, f"{path} is for others, too"
         if path.is_file():
             content = path.read_bytes()
-            assert not any(secret.encode() in content for secret in secrets), f"a secret in {path}"
+            assert not any(each.encode() in content for each in private), f"a secret in {path}"
 
 
 def control(session: Any, action: str, **fields: Any) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
 import orjson
 
+from gridbot.core.strict_numbers import amount_or_none
 from gridbot.core.vocabulary import Side
+from gridbot.doors.bounded_json import read_json
+from gridbot.doors.plain_text import one_line
 from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.market.synthetic import MarketTrade
 
@@ -55,7 +58,7 @@ class LiveSource:
                     message = await asyncio.wait_for(socket.receive(), SILENCE_S)
                     if message.type is not aiohttp.WSMsgType.TEXT:
                         return
-                    self._take(orjson.loads(message.data))
+                    self._take(message.data)
             finally:
                 ping.cancel()
 
@@ -65,23 +68,25 @@ class LiveSource:
             await asyncio.sleep(PING_S)
             await socket.send_str('{"op": "ping"}')
 
-    def _take(self, frame: Mapping[str, Any]) -> None:
-        topic = str(frame.get("topic", ""))
+    def _take(self, text: str) -> None:
+        topic = ""
         try:
+            frame: Mapping[str, Any] = read_json(text)
+            topic = one_line(str(frame.get("topic", "")))
             if topic.startswith("publicTrade."):
                 for row in frame["data"]:
                     if row["s"] not in self._waiting:
-                        trade = MarketTrade(row["s"], Side(row["S"]), Decimal(row["p"]), Decimal(row["v"]))
+                        trade = MarketTrade(row["s"], Side(row["S"]), _above_zero(row["p"]), _above_zero(row["v"]))
                         self._market.feed(trade)
                 self._market.flush_trades(topic.partition(".")[2])
             elif topic.startswith("tickers."):
                 symbol = frame["data"]["symbol"]
                 if "lastPrice" in frame["data"]:
-                    self._open(symbol, Decimal(frame["data"]["lastPrice"]))
+                    self._open(symbol, _above_zero(frame["data"]["lastPrice"]))
                 if symbol not in self._waiting:
                     self._market.follow(symbol, frame["data"])
-        except (KeyError, ValueError, InvalidOperation) as error:
-            log.warning("live market: a frame of %s was not understood: %r", topic, error)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.warning("live market: a frame of %s was not understood: %s", topic, one_line(repr(error)))
 
     def _open(self, symbol: str, price: Decimal) -> None:
         if symbol in self._waiting:
@@ -89,3 +94,10 @@ class LiveSource:
             self._market.reopen(symbol, price)
             if not self._waiting:
                 self.opened.set()
+
+
+def _above_zero(value: object) -> Decimal:
+    number = amount_or_none(value)
+    if not number:
+        raise ValueError(f"expected a number above 0, got {one_line(repr(value), 40)}")
+    return number

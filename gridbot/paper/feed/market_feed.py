@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from gridbot.core.strict_numbers import amount_or_none, decimal_or_none, time_or_none
 from gridbot.core.vocabulary import Side
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import AUCTION_PHASES, TRADES_IN, Phase
@@ -137,14 +138,14 @@ class MarketFeed:
     def follow(self, symbol: str, ticker: Mapping[str, str]) -> None:
         """Take mark and index price, funding rate and funding time from a ticker, as far as it has them."""
         market = self._exchange.markets[symbol]
-        if "markPrice" in ticker:
-            market.pinned_mark = Decimal(ticker["markPrice"])
-        if "indexPrice" in ticker:
-            market.pinned_index = Decimal(ticker["indexPrice"])
-        if "fundingRate" in ticker:
-            market.funding_rate = Decimal(ticker["fundingRate"])
-        if int(ticker.get("nextFundingTime", 0)) > self._now_ms():
-            market.next_funding_ms = int(ticker["nextFundingTime"])
+        mark, index = amount_or_none(ticker.get("markPrice")), amount_or_none(ticker.get("indexPrice"))
+        rate, next_ms = decimal_or_none(ticker.get("fundingRate")), time_or_none(ticker.get("nextFundingTime"))
+        market.pinned_mark = mark or market.pinned_mark
+        market.pinned_index = index or market.pinned_index
+        if rate is not None:
+            market.funding_rate = rate
+        if next_ms is not None and next_ms > self._now_ms():
+            market.next_funding_ms = next_ms
         market.revalue(self._now_ms())
         self._publisher.changed(symbol, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from gridbot.paper.streams.outgoing import Outgoing, not_written
 
 __all__ = ["HttpFront"]
 
+log = logging.getLogger("gridbot.paper")
 PUBLIC = ("/v5/market/", "/v5/system/")
 LOOPBACK = ("127.0.0.1", "::1")
 TEXTS = {
@@ -92,7 +94,11 @@ class HttpFront:
     ) -> Reply:
         if self._outgoing.stands_still and not target.startswith(PUBLIC):
             return self.refusal()
-        reply = self._api.handle(verb, target, headers, body, now_ms, caller.remote)
+        try:
+            reply = self._api.handle(verb, target, headers, body, now_ms, caller.remote)
+        except Exception:
+            log.exception("a fault of the exchange: %s %s", verb, target.partition("?")[0])
+            return error_reply(ApiError(10016, TEXTS[10016]), now_ms)
         if reply.account and not caller.known:
             self._limits.signed(caller, now_ms / 1000)
         return reply

@@ -27,6 +27,7 @@ from gridbot.lock_file import Locked, keep_lock, take_lock
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.storage.kept_state import KeptState, SetAside
 from gridbot.paper.storage.state_records import VERSION, ChangeNotes, WholeState
+from gridbot.private_files import make_directory, open_private
 from gridbot.segment_file import SegmentFile, lock_path, remove_unfinished, segment_numbers, segment_path
 
 __all__ = ["ExchangeFile", "FoldStopped", "StateFileError"]
@@ -72,7 +73,7 @@ class ExchangeFile:
     def open(self, exchange: Exchange) -> None:
         """Bring a fresh exchange to where the last one ended, and note what changes. Raises StateFileError."""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory)
             self._lock_fd = self._locked()
         except Locked as error:
             raise StateFileError(f"paper.state_file {self.path} is in use by process {error}") from error
@@ -202,7 +203,7 @@ class ExchangeFile:
         Raises Locked, OSError.
         """
         if not self.directory.exists():
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory)
         self._lock_fd = keep_lock(lock_path(self.directory), self._lock_fd)
         removed = self._is_whole and not self.path.exists()
         if self._segment is not None and not self._segment.is_there:
@@ -232,10 +233,10 @@ class ExchangeFile:
 
     def write_whole(self, whole: WholeState, through: int, *, pause_s: float = PAUSE_S) -> None:
         """Replace the state file and remove the segments behind it. For another thread. Raises OSError, FoldStopped."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path.parent)
         temporary = temporary_beside(self.path)
         try:
-            with temporary.open("xb") as file:
+            with open_private(temporary, "xb") as file:
                 file.write(frame(b'{"through":%d}' % through))
                 count = 0
                 for body in whole.bodies():

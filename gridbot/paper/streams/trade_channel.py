@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from gridbot.paper.streams.outgoing import Outgoing, not_written
 
 __all__ = ["TradeChannel"]
 
+log = logging.getLogger("gridbot.paper")
 OPERATIONS = {
     f"order.{name}": f"/v5/order/{name}"
     for name in ("create", "amend", "cancel", "create-batch", "amend-batch", "cancel-batch")
@@ -63,6 +65,9 @@ class TradeChannel:
         except ApiError as error:
             reply |= _refused(error)
             reply["header"] |= error.headers
+        except Exception:
+            log.exception("a fault of the exchange: %s", op)
+            reply |= _refused(ApiError(10016, "System error. Please try again later."))
         return None if fault is not None and fault.kind is FaultKind.LOST_REPLY else reply
 
     @staticmethod

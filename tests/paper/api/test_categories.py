@@ -9,7 +9,6 @@ from pybit.exceptions import InvalidRequestError
 
 from tests.paper.support import Venue, limit_order
 
-OTHERS = ("inverse", "option", "spot")
 LINEAR = {"category": "linear", "symbol": "BTCUSDT"}
 
 
@@ -28,20 +27,6 @@ def traded(venue: Venue) -> Any:
     http.place_order(**market, side="Sell", qty="0.004", orderLinkId="out")
     http.place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59000.00", 1, orderLinkId="rests"))
     return http
-
-
-@pytest.mark.parametrize("category", OTHERS)
-@pytest.mark.parametrize(
-    "name", ["get_positions", "get_open_orders", "get_order_history", "get_executions", "get_closed_pnl"]
-)
-def test_listings_of_other_categories_are_empty_and_say_which(traded: Any, category: str, name: str) -> None:
-    for scope in ({}, {"symbol": "BTCUSD"}, {"settleCoin": "BTC"}):
-        result = getattr(traded, name)(category=category, **scope)["result"]
-        assert result == {"category": category, "list": [], "nextPageCursor": ""}
-    linear = getattr(traded, name)(**LINEAR)["result"]
-    assert linear["category"] == "linear"
-    assert linear["list"]
-    assert code_of(getattr(traded, name), category="futures") == 10001
 
 
 def test_linear_listings_need_a_scope(traded: Any) -> None:

@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,11 +16,14 @@ import requests
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 
 from gridbot.paper.api.auth import sign
+from gridbot.paper.api.dispatch import ROUTES
+from tests.paper.streams.test_trade_channel import ask
 from tests.paper.support import ALICE, Venue, limit_order, manual_config, venue_of
 
 
 def signed(venue: Venue, verb: str, path: str, payload: str, **changes: Any) -> requests.Response:
-    """A signed request made by hand; `changes` replaces headers."""
+    """A signed request made by hand; `changes` replaces headers. `session` is one whose connection is used."""
+    session: requests.Session = changes.pop("session", requests)
     stamp = str(int(time.time() * 1000))
     window = "5000"
     text = f"{changes.get('X-BAPI-TIMESTAMP', stamp)}{ALICE.api_key}{window}{payload}"
@@ -31,7 +35,7 @@ def signed(venue: Venue, verb: str, path: str, payload: str, **changes: Any) -> 
         "X-BAPI-SIGN": signature,
     } | changes
     url = venue.url + path + ("?" + payload if verb == "GET" else "")
-    return requests.request(verb, url, headers=headers, data=payload if verb == "POST" else None, timeout=5)
+    return session.request(verb, url, headers=headers, data=payload if verb == "POST" else None, timeout=5)
 
 
 def test_known_signatures() -> None:
@@ -74,6 +78,29 @@ def test_who_is_refused(venue: Venue, code: int, changes: dict[str, str]) -> Non
 def test_unknown_path_and_wrong_verb(venue: Venue) -> None:
     assert requests.get(venue.url + "/v5/nothing", timeout=5).status_code == 404
     assert requests.post(venue.url + "/v5/market/time", timeout=5).status_code == 400
+
+
+def test_a_fault_of_our_own_is_answered_and_the_connection_stays(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client saw a connection that ended without an answer; the fault is in the log with its traceback."""
+
+    def fails(*_: object) -> dict[str, Any]:
+        raise ZeroDivisionError("ours")
+
+    path = "/v5/order/cancel"
+    monkeypatch.setitem(ROUTES, path, replace(ROUTES[path], signed=fails))
+    with requests.Session() as session:
+        for _ in range(2):
+            answer = signed(venue, "POST", path, '{"symbol": "BTCUSDT"}', session=session).json()
+            assert (answer["retCode"], answer["result"]) == (10016, {})
+        assert session.get(venue.url + "/v5/market/time", timeout=5).json()["retCode"] == 0
+    socket = venue.trading_socket()
+    wish = {"category": "linear", "symbol": "BTCUSDT", "orderLinkId": "x"}
+    assert ask(socket.cancel_order, **wish)["retCode"] == 10016
+    assert ask(socket.place_order, **limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1))["retCode"] == 0
+    socket.exit()
+    assert caplog.text.count("a fault of the exchange") == caplog.text.count("ZeroDivisionError: ours") == 3
 
 
 def test_the_answer_leaves_in_one_piece(venue: Venue) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def test_a_directory_that_cannot_be_made_is_waited_for(tmp_path: Path, monkeypat
     code, words = ended(tmp_path, CONFIG, monkeypatch)
     assert code is ExitCode.REFUSED
     assert "File exists" in words
+
+
+def test_a_port_that_another_process_has_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said `[Errno 98] error while attempting to bind on address`, and nothing of what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        text = CONFIG.replace("{state_file", f"{{port: {taken.getsockname()[1]}, state_file")
+        code, words = ended(tmp_path, text, monkeypatch)
+    assert code is ExitCode.REFUSED
+    assert words.startswith("expected a free port, got: ")
+    assert words.endswith("; end what has it, or set paper.port to another one or to 0")
 
 
 def test_a_network_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

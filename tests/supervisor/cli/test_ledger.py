@@ -179,6 +179,39 @@ def test_what_was_undone_is_no_cause_and_the_largest_comes_first() -> None:
     assert str(lasting(steps)[0]).endswith("the difference went from +1.00 to +51.00")
 
 
+@pytest.mark.parametrize(
+    ("levels", "left"),
+    [
+        ("0 -0.3 -0.7 0 50", [50]),  # two steps, undone by one
+        ("0 -0.7 -0.4 0 50", [50]),  # one step, undone by two
+        ("0 -0.4 49.6 50", [50]),  # a deposit in between
+        ("0 50 51 1", [1]),  # a deposit and a withdrawal
+        ("0 1 2", [1, 1]),
+    ],
+)
+def test_steps_are_undone_together(levels: str, left: list[int]) -> None:
+    """199 lines such as "+0.78 between ...: the difference went from -0.78 to +0.00" stood below the cause."""
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    pairs = itertools.pairwise(map(Decimal, levels.split()))
+    assert [step.size for step in lasting(Step(then, then, *pair) for pair in pairs)] == left
+
+
+def test_a_wallet_row_that_comes_before_its_execution_is_no_cause(tmp_path: Path) -> None:
+    """Of the two steps that it makes the second one was shown."""
+    session = session_of_trades(tmp_path)
+    balance(session, "151.4208")  # somebody paid in 50
+    for number in range(1, 4):
+        before = Decimal("151.4208") - Decimal("0.2") * number
+        balance(session, str(before))
+        session.fill("Buy", "1000", "1")
+        balance(session, str(before))
+        balance(session, str(before))
+    session.close()
+    write_all(tmp_path)
+    _, *lines, _ = check(tmp_path).output.splitlines()
+    assert [line.split()[1] for line in lines] == ["+50.00"]
+
+
 def test_many_differences_are_cut_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     then = datetime(2026, 1, 1, tzinfo=UTC)
     comparison = Comparison(transfers=[f"transfer {number}" for number in range(30)])

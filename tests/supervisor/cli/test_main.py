@@ -300,6 +300,33 @@ def test_another_users_instance_is_permission_denied_and_not_not_running(tmp_pat
         assert json.loads(said.out)["running"] is None
 
 
+@pytest.mark.parametrize(
+    "line", ["sql 'SELECT 1'", "ledger check", "vacuum", "rebuild", "export {}/out", "backup {}/copy", "logs writer"]
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_records_that_another_user_may_not_open_are_permission_denied(tmp_path, monkeypatch, capsys, line):
+    """`sql` and the care of the database ended with 1."""
+    data = tmp_path / "data"
+    (data / "logs").mkdir(parents=True)
+    for name in ("gridbot.duckdb", "logs/writer.jsonl"):
+        (data / name).touch(mode=0o600)
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if "pytest" in str(parent):
+            parent.chmod(0o755)  # pytest's own are for root only
+    words = shlex.split(line.format(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", *words, "--data-dir", str(data)])
+    user = os.geteuid()
+    os.seteuid(65534)
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli_module.main()
+    finally:
+        os.seteuid(user)
+    said = capsys.readouterr().err
+    assert (end.value.code, "ermission denied" in said, len(said.splitlines())) == (ExitCode.REFUSED, True, 1), said
+
+
 def test_status_imports_nothing_heavy():
     probe = (
         "import supervisor.cli.main, supervisor.cli.status_command, supervisor.status.tables, sys\nprint(*sys.modules)"

@@ -244,6 +244,7 @@ def test_accounts_elsewhere_do_not_wait_for_the_paper_exchange(rig):
         rig.worker("live"),
     )
     assert rig.process_of("paper")["state"] == "FATAL"
+    assert "the orders, positions and balances of its accounts" not in rig.log(), "it never had any"
     assert rig.process_of("a")["state"] == "STOPPED"
     assert rig.process_of("live")["state"] == "RUNNING"
 

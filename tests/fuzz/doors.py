@@ -1,0 +1,59 @@
+"""The doors of the program, each with inputs of its own: what goes in, and what may come out.
+
+A door's `try_one` takes one input and returns a word for what became of it. Anything that it raises, and any word that
+is not in `expected`, is a find.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tests.fuzz import exchange_doors, own_doors, paper_doors
+from tests.fuzz.mutations import bytes_of, changed, hurt, nasty
+
+__all__ = ["DOORS", "Door"]
+
+
+@dataclass(frozen=True)
+class Door:
+    """`expected`: its outcomes, the one of a good input first. `share`: of all inputs, by what each costs."""
+
+    name: str
+    make: Callable[[random.Random], Any]
+    try_one: Callable[[Any], str]
+    expected: tuple[str, ...]
+    share: int = 100
+
+
+def _any_of(documents: tuple[Any, ...], rng: random.Random) -> bytes:
+    return bytes_of(rng, changed(rng, rng.choice(documents)))
+
+
+def _anything(rng: random.Random) -> Any:
+    return own_doors.text(rng) if rng.random() < 0.8 else nasty(rng)
+
+
+def _answer(rng: random.Random) -> bytes:
+    return bytes_of(rng, changed(rng, exchange_doors.ANSWER))
+
+
+STREAMED = ("events", "problem", "no json")
+ANSWERS = ("read", "unreadable", "refused", "no json", "no object")
+DOORS = (
+    Door("numbers", _anything, own_doors.number, ("number", "none"), 900),
+    Door("log lines", _anything, own_doors.logged, ("line",), 60),
+    Door("private streams", exchange_doors.private_frame, exchange_doors.private, STREAMED, 150),
+    Door("market rows", exchange_doors.market_row, exchange_doors.market, ("read", "problem"), 200),
+    Door("ticker stream", exchange_doors.stream_bytes, exchange_doors.ticker, ("merged", "refused", "no object"), 200),
+    Door("REST answers", _answer, exchange_doors.answered, ANSWERS, 150),
+    Door("paper requests", paper_doors.request, paper_doors.requested, ("accepted", "refused"), 50),
+    Door("paper heads", lambda rng: hurt(rng, paper_doors.HEAD), paper_doors.head, ("head", "none"), 600),
+    Door("paper control", partial(_any_of, paper_doors.COMMANDS), paper_doors.commanded, ("done", "refused"), 80),
+    Door("control socket", partial(_any_of, own_doors.SOCKET), own_doors.asked, ("request", "refused", "mistake"), 150),
+    Door("journal", own_doors.frames, own_doors.journal, ("records", "refused", "damage"), 100),
+    Door("configuration", own_doors.file, own_doors.configured, ("read", "refused"), 3),
+)
