@@ -264,3 +264,11 @@ def test_maintenance_is_known_soon_after_its_begin_or_the_workers() -> None:
     assert found == []
     reports(1504, 1507, told)
     assert set(found) == {"maintenance-is-told"}
+    found.clear()
+    reports(1600, 1664, told)  # it had stood still again, and knew what it knew before
+    assert found == []
+    watch.forget()
+    reports(1670, 1734, told)  # the next worker reads the same old news at its start
+    assert found == []
+    reports(1734, 1740, told)
+    assert set(found) == {"maintenance-is-told"}
