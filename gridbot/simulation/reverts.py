@@ -323,7 +323,7 @@ REVERTS: dict[str, Revert] = {
     "wait-to-trade": Revert(
         "A symbol that does not trade gets no orders.",
         ("nothing-in-vain", "level-is-calm"),
-        28,
+        331,
         contracts.order_before_it_trades,
     ),
     "delisting": Revert(

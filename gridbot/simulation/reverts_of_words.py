@@ -73,7 +73,7 @@ def read_no_terms() -> AbstractContextManager[Any]:
 def take_no_odd_row() -> AbstractContextManager[Any]:
     """One row that cannot be read spoils the listing."""
 
-    def listed(parser: Callable[[Row], Any], rows: list[Any], endpoint: str) -> Listing[Any]:
+    def listed(parser: Callable[[Row], Any], rows: list[Any], endpoint: str, *_: Any) -> Listing[Any]:
         good, problems = parse_rows(parser, rows)
         if problems:
             raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")

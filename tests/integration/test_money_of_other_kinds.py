@@ -151,7 +151,9 @@ def test_taxes_count_and_a_fee_in_mnt_is_no_usdt(tmp_path: Path) -> None:
             assert check.comparison.agree == len(executions(tmp_path)) + 1, "the fee in MNT, too"
             assert check.explained
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("gridbot.bybit.rest.parse_transaction", parsed_but_for(executions(tmp_path)[0].exec_id))
+                patch.setattr(
+                    "gridbot.bybit.transaction_log.parse_transaction", parsed_but_for(executions(tmp_path)[0].exec_id)
+                )
                 [check] = await asyncio.to_thread(
                     check_with_exchange, config, tmp_path, (), lambda: paper.url, Paces(config)
                 )

@@ -142,7 +142,8 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
 def control(session: Any, action: str, **fields: Any) -> None:
     """Something that the exchange does on command."""
     url = session.status()["paper"]["url"]
-    answer = requests.post(f"{url}/paper/control", json={"action": action, **fields}, timeout=10)
+    headers = {"Authorization": f"Bearer {control_token(paper_seed(session.data_dir))}"}
+    answer = requests.post(f"{url}/paper/control", json={"action": action, **fields}, headers=headers, timeout=10)
     assert answer.json().get("ok"), answer.text
 
 
