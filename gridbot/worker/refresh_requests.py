@@ -35,7 +35,7 @@ class RefreshRequests:
 
     def read_terms(self, symbol: str) -> None:
         """Read what the exchange allows on the symbol and the account, soon (not more often than every 30 s)."""
-        if symbol not in self.wishes.terms:
+        if symbol not in self.wishes.terms or not self.wishes.margin_mode:  # the one may have begun without the other
             self.wishes |= Wishes(terms=frozenset({symbol}), margin_mode=True)
 
     def read_margin_mode(self) -> None:
