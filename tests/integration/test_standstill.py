@@ -100,8 +100,6 @@ def play(config: GridbotConfig, part: Callable[[Bench], Coroutine[Any, Any, None
     ("code", "text", "remedy"),
     [
         (10001, "buy price is not a multiple of the tick", "its instrument is read again"),
-        (110003, "Order price is out of permissible range", "narrow the grid"),
-        (110094, "Order does not meet minimum order value 5USDT", "raise amount"),
         (170193, "Buy order price cannot be higher than x", "narrow the grid"),
     ],
 )

@@ -93,16 +93,7 @@ def tickers(exchange: Exchange, params: Params, now_ms: int) -> Result:
 def orderbook(exchange: Exchange, params: Params, now_ms: int) -> Result:
     market = require_market(exchange, params)
     bids, asks = market_rows.book_rows(market, limit_field(params, 25, 1000))
-    seq = market.seq
-    return {
-        "s": market.listing.symbol,
-        "b": bids,
-        "a": asks,
-        "ts": now_ms,
-        "u": market.updates,
-        "seq": seq,
-        "cts": market.updated_ms,
-    }
+    return _book(market, bids, asks, now_ms)
 
 
 def recent_trades(exchange: Exchange, params: Params, now_ms: int) -> Result:

@@ -12,7 +12,7 @@ from pybit.exceptions import InvalidRequestError
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.rows.outbox import Push
 from gridbot.segment_file import segment_numbers, segment_path
-from tests.paper.storage.test_state_file import FullDisk
+from tests.paper.storage.test_state_file_writes import FullDisk
 from tests.paper.streams.test_trade_channel import ask
 from tests.paper.support import ALICE, Inbox, Venue, eventually, limit_order, manual_config, venue_of
 
