@@ -127,6 +127,7 @@ def test_isolated_margin_set_by_hand_is_noticed_while_trading_and_nothing_opens_
                 await bench.until(lambda: ("error", "listing.BTCUSDT", text) in bench.alerts, "the alert")
                 by_hand(paper, "/v5/account/set-margin-mode", setMarginMode="REGULAR_MARGIN")
                 await bench.assembly.orchestrator.clockwork._readings.of(Job(JobKind.MARGIN_MODE))
+                paper.set_price("BTCUSDT", "50000.1")  # the next ticker: a market that stands still decides nothing
                 await bench.until(lambda: bool(opens(paper)), "what opens rests again")
                 assert shown(bench, "btc")["state"] == "active"
 
