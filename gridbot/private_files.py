@@ -67,12 +67,15 @@ def private_open(path: str | os.PathLike[str], flags: int, mode: int = PRIVATE) 
     """`os.open` for a file of this user alone. Raises OSError, also (ELOOP) when the name is a link.
 
     To be written, a file must belong to this user or to the owner of its directory, and have no other name: whoever can
-    guess a name in a shared directory could have put something there.
+    guess a name in a shared directory could have put something there. What it has is not cut off before that is known.
     """
-    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode & PRIVATE)
+    fd = os.open(path, flags & ~os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode & PRIVATE)
     if flags & (os.O_WRONLY | os.O_RDWR):
         try:
-            _check(path, os.fstat(fd))
+            found = os.fstat(fd)
+            _check(path, found)
+            if flags & os.O_TRUNC and stat.S_ISREG(found.st_mode):
+                os.ftruncate(fd, 0)
         except BaseException:
             os.close(fd)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,16 @@ def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """Entries of processes ignore Ctrl-C or handle SIGTERM; called by a test they would do so for all that follow."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for each, handler in before.items():
+        if handler is not None and signal.getsignal(each) is not handler:
+            signal.signal(each, handler)
+
+
 def pytest_collection_finish() -> None:
     """What was collected is never garbage: thousands of tests, which each full collection would walk through (a
     simulated run ends with one)."""
@@ -45,5 +56,5 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto` takes one worker more than cores: half the suite's time is waiting for other processes."""
-    return len(os.sched_getaffinity(0)) + 1
+    """`-n auto` takes two workers more than cores: most of a system test is waiting for other processes."""
+    return len(os.sched_getaffinity(0)) + 2

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import grp
 import os
+import shlex
 import stat
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 
 from gridbot.logging_setup import log_path
@@ -47,7 +49,7 @@ def settle_rights(data_dir: Path, group: str | None = None, paper_state: Path | 
     if data_dir.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         told.append(
             f"others can replace the files in {data_dir}, and so lift a loss limit: its mode lets them write; "
-            f"`chmod go-w {data_dir}` ends that"
+            f"`chmod go-w {shlex.quote(str(data_dir))}` ends that"
         )
     return told
 
@@ -56,8 +58,9 @@ def _of_ours(data_dir: Path, paper_state: Path | None) -> Iterator[Path]:
     database = database_path(data_dir)
     for pattern in (*OURS, f"{database.stem}*"):
         yield from data_dir.glob(pattern)
-    if paper_state is not None:
-        yield from paper_state.parent.glob(f"{paper_state.stem}*")
+    if paper_state is not None:  # it may lie among files that are none of ours
+        yield from paper_state.parent.glob(escape(paper_state.name))
+        yield from paper_state.parent.glob(f"{escape(paper_state.name)}.*")
 
 
 def _share(data_dir: Path, gid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -104,19 +105,27 @@ def test_another_users_files_are_refused_in_a_sentence(tmp_path, monkeypatch, ca
     ]
 
 
+@contextlib.contextmanager
+def another_user():
+    """For root, who is refused nothing; everybody else stays who they are."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
 @pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["stop"], ["pause", "a"]])
 def test_another_users_instance_is_permission_denied_and_not_not_running(tmp_path, monkeypatch, capsys, command):
     (tmp_path / "data").mkdir(mode=0o700)
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", *command, "--data-dir", str(tmp_path / "data")])
     tmp_path.chmod(0)  # for root, who is refused nothing, it is the user that changes
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
     try:
-        with pytest.raises(SystemExit) as end:
+        with another_user(), pytest.raises(SystemExit) as end:
             cli_module.main()
     finally:
-        os.seteuid(user)
         tmp_path.chmod(0o700)
     assert end.value.code == ExitCode.REFUSED
     said = capsys.readouterr()
@@ -142,12 +151,7 @@ def test_records_that_another_user_may_not_open_are_permission_denied(tmp_path, 
             parent.chmod(0o755)  # pytest's own are for root only
     words = shlex.split(line.format(tmp_path))
     monkeypatch.setattr(sys, "argv", ["gridbot-supervisor", *words, "--data-dir", str(data)])
-    user = os.geteuid()
-    os.seteuid(65534)
-    try:
-        with pytest.raises(SystemExit) as end:
-            cli_module.main()
-    finally:
-        os.seteuid(user)
+    with another_user(), pytest.raises(SystemExit) as end:
+        cli_module.main()
     said = capsys.readouterr().err
     assert (end.value.code, "ermission denied" in said, len(said.splitlines())) == (ExitCode.REFUSED, True, 1), said

@@ -40,6 +40,20 @@ def test_what_is_ours_is_tightened_and_nothing_else(wide: Path) -> None:
     assert {oct(mode(path)) for path in ours} == {oct(0o600), oct(0o700)}
 
 
+def test_beside_a_state_file_elsewhere_only_what_is_its_own_is_tightened(wide: Path, tmp_path: Path) -> None:
+    """All that began with its name was taken for ours, whole directories with what lay in them."""
+    state = tmp_path / "state.json"
+    own = [state, tmp_path / "state.json.journal" / "1.journal"]
+    foreign = [tmp_path / "state.json-notes", tmp_path / "states" / "texas", tmp_path / "state"]
+    for path in (*own, *foreign):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+        path.chmod(0o644)
+    assert settle_rights(wide, paper_state=state) == []
+    assert [mode(path) for path in own] == [0o600] * 2
+    assert [mode(path) for path in foreign] == [0o644] * 3
+
+
 def test_a_directory_in_which_others_can_replace_files_is_told(wide: Path) -> None:
     wide.chmod(0o777)
     [told] = settle_rights(wide)
