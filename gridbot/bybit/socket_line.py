@@ -4,18 +4,19 @@
     `picows_line.PicowsLine`      with the extra `fast`
     `simulation.socket_link`      under virtual time
 
-`line_choice.dial` takes the best there is. Whoever uses a line gives it a `LineListener`; nothing here knows Bybit.
+`dial_line` takes the best there is. Whoever uses a line gives it a `LineListener`; nothing here knows Bybit.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from gridbot.exchange.failures import ExchangeError
 
-__all__ = ["Dial", "Line", "LineListener", "LineSettings"]
+__all__ = ["Dial", "Line", "LineListener", "LineSettings", "dial_line", "has_picows"]
 
 
 class LineListener(Protocol):
@@ -28,7 +29,7 @@ class LineListener(Protocol):
         """The connection is up: `send` works from here on."""
 
     def on_message(self, data: bytes, received_ns: int) -> None:
-        """A text message, whole, neither decoded nor checked. `received_ns` is monotonic."""
+        """A message, whole, neither decoded nor checked, whatever its frames said it is. `received_ns` is monotonic."""
 
     def on_pong(self) -> None:
         """The other side answered one of our pings."""
@@ -43,6 +44,10 @@ class Line(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether what is sent now can arrive: connected, and neither ended nor left."""
+
+    @property
+    def has_more(self) -> bool:
+        """While a listener hears a message: whether the next one may be at hand already, to be told in this turn."""
 
     @property
     def is_over(self) -> bool:
@@ -79,3 +84,19 @@ class LineSettings:
 
 Dial = Callable[[str, LineListener, LineSettings], Line]
 """Start a connection to an address (ws:// or wss://) in the background and return at once."""
+
+
+def has_picows() -> bool:
+    """Whether the extra `fast` is installed."""
+    return importlib.util.find_spec("picows") is not None
+
+
+def dial_line(url: str, listener: LineListener, settings: LineSettings) -> Line:
+    """A `Dial`: with picows where it is installed, else with aiohttp. Only the one that is used is imported."""
+    if has_picows():
+        from gridbot.bybit.picows_line import PicowsLine
+
+        return PicowsLine(url, listener, settings)
+    from gridbot.bybit.aiohttp_line import AiohttpLine
+
+    return AiohttpLine(url, listener, settings)
