@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["ChildLogs", "Plan", "plan_of"]
 
 
+PRELOADED = (
+    "gridbot.worker.entry",
+    "gridbot.paper.server.paper_process",
+)
+"""What the children run, but for DuckDB, which only the writer needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
 
-    `snapshot` is the configuration without secrets, `lag_alert` the seconds the database may be behind,
+    `preload` are the modules that the fork server imports, `snapshot` is the configuration without secrets,
+    `lag_alert` the seconds the database may be behind,
     `health_interval` the seconds between two kept reports on the fleet (0: none), `warnings` what an operator has to be
     told at the start.
     """
@@ -37,6 +45,7 @@ class Plan:
     lag_alert: float = 60.0
     health_interval: float = 10.0
     warnings: Sequence[str] = ()
+    preload: Sequence[str] = ()
 
     @property
     def accounts(self) -> list[str]:
@@ -114,6 +123,7 @@ def plan_of(
         lag_alert=config.storage.lag_alert,
         health_interval=config.storage.health_interval,
         warnings=warnings,
+        preload=PRELOADED,
     )
 
 

@@ -166,6 +166,8 @@ def _on_event(
             if state.process is ProcessState.STARTING:
                 why = ExitCode.NO_ROOM if short else None
                 return _failed(now, state, why, f"could not be started: {text}", policy, jitter, actions)
+            if state.process is ProcessState.STOPPING:
+                return _on_exit(now, state, ExitCode.OK, f"could not be started: {text}", policy, jitter, actions)
     return state
 
 
