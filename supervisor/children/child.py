@@ -20,7 +20,7 @@ from typing import Any, Final
 from supervisor.children.bootstrap import Boot
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.exit_text import exit_text
-from supervisor.children.fork_server import BORN, UNBORN
+from supervisor.children.fork_server import BORN, UNBORN, is_short
 from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import step
@@ -141,7 +141,8 @@ class Child:
     def _pipe_closed(self, text: str) -> None:
         """Without a reason it has closed its end; otherwise nothing that it says is read any more."""
         if self._process is not None and self._process.pid is None:
-            self._never_born(text or self._process.problem or "the process that forks the others has ended", False)
+            problem = self._process.problem or OSError(text or "the process that forks the others has ended")
+            self._never_born(str(problem), is_short(problem))
         elif text:
             end = f"its messages cannot be read any more, so it will be killed for its silence: {text}"
             self._events.message(self, {"type": "alert", "level": "error", "text": end})

@@ -13,9 +13,9 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from gridbot.shortage import is_shortage
 from supervisor.children.child import Child, ChildEvents
 from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.fork_server import is_short
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
@@ -142,15 +142,10 @@ class Fleet:
                 self._events.fault(f"{child.spec.name}: spawning it", error)
             with self._contained(f"{child.spec.name}: ending what was begun"):
                 child.kill_now()
-            self.advance(child, SpawnFailed(str(error), short=_is_short(error)))
+            self.advance(child, SpawnFailed(str(error), short=is_short(error)))
 
     def _unborn(self, child: Child, reason: str, short: bool) -> None:
         self.advance(child, SpawnFailed(reason, short=short))
-
-
-def _is_short(error: Exception) -> bool:
-    """Whether the machine had no room for a process; too many of them is told as "try again"."""
-    return is_shortage(error) or isinstance(error, BlockingIOError)
 
 
 def _log_change(child: Child) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import gc
 import importlib
 import logging
@@ -42,7 +43,7 @@ from supervisor.children.parcel import unpack
 from supervisor.children.pipe import frame
 from supervisor.exit_codes import ExitCode
 
-__all__ = ["BORN", "COMMAND", "MOST_AT_ONCE", "UNBORN", "send_descriptors", "serve"]
+__all__ = ["BORN", "COMMAND", "MOST_AT_ONCE", "UNBORN", "is_short", "send_descriptors", "serve"]
 
 COMMAND: Final = (
     "import json, socket, sys; control = socket.socket(fileno=int(sys.argv[1])); "
@@ -122,7 +123,7 @@ def _fork(report: int, supervisor: int) -> bool:
     try:
         go_between = os.fork()
     except OSError as error:
-        _tell(report, {"type": UNBORN, "reason": str(error), "short": _is_short(error)})
+        _tell(report, {"type": UNBORN, "reason": str(error), "short": is_short(error)})
         return False
     if go_between:
         os.waitpid(go_between, 0)
@@ -132,7 +133,7 @@ def _fork(report: int, supervisor: int) -> bool:
     try:
         pid = os.fork()
     except OSError as error:
-        _tell(report, {"type": UNBORN, "reason": str(error), "short": _is_short(error)})
+        _tell(report, {"type": UNBORN, "reason": str(error), "short": is_short(error)})
         os._exit(ExitCode.OK)
     if pid:
         if _tell(report, {"type": BORN, "pid": pid}):
@@ -157,8 +158,11 @@ def _tell(report: int, message: dict[str, Any]) -> bool:
     return True
 
 
-def _is_short(error: OSError) -> bool:
-    return is_shortage(error) or isinstance(error, BlockingIOError)  # too many processes: "try again"
+def is_short(error: Exception) -> bool:
+    """Whether the machine had no room for a process; too many of them is told as "try again"."""
+    if isinstance(error, OSError) and error.errno == errno.ETOOMANYREFS:  # descriptors on their way
+        return True
+    return is_shortage(error) or isinstance(error, BlockingIOError)
 
 
 def _be_child(descriptors: Sequence[int], crash_log: str) -> NoReturn:

@@ -82,6 +82,7 @@ def plan_of(
 
     run_id = new_run_id()
     logs = ChildLogs(console)
+    policy = _policy(config)
     workers = tuple(
         ChildSpec(
             name=f"worker-{account.name}",
@@ -90,15 +91,14 @@ def plan_of(
             args=(account.name, knowing_only(config, account.name), run_id, logs),
             account=account.name,
             needs_paper=account.environment == "paper",
-            policy=_policy(config, first_at_once=False),
+            policy=policy,
         )
         for account in config.accounts
     )
-    at_once = _policy(config, first_at_once=True)
     writer = ChildSpec(
         *("writer", ChildKind.WRITER, "supervisor.children.entry_points:writer"),
         args=(knowing_only(config), logs),
-        policy=at_once,
+        policy=policy,
     )
     market = config.paper.market
     on_paper = [account.name for account in config.accounts if account.environment == "paper"]
@@ -109,7 +109,7 @@ def plan_of(
         args=(knowing_only(config, *on_paper), logs, control_token),
         ends_session=market.source == "replay" and market.at_end == "stop",
         keeps_state=config.paper.state_file is not None,
-        policy=at_once,
+        policy=policy,
     )
     return Plan(
         data_dir=config.storage.data_dir,
@@ -127,7 +127,7 @@ def plan_of(
     )
 
 
-def _policy(config: GridbotConfig, *, first_at_once: bool) -> RestartPolicy:
+def _policy(config: GridbotConfig) -> RestartPolicy:
     supervisor = config.supervisor
     return RestartPolicy(
         backoff_initial=supervisor.restart.backoff_initial,
@@ -136,7 +136,7 @@ def _policy(config: GridbotConfig, *, first_at_once: bool) -> RestartPolicy:
         window=supervisor.restart.window,
         heartbeat_timeout=supervisor.heartbeat_timeout,
         stop_timeout=supervisor.stop_timeout,
-        first_at_once=first_at_once,
+        first_at_once=True,
     )
 
 

@@ -46,7 +46,7 @@ class Launch:
     value: Any
     ends: Sequence[Connection[Any, Any]]
     asked_at: float | None = None
-    problem: str = ""
+    problem: OSError | None = None
     """Why it could not even be asked for."""
     open: bool = field(default=True)
 
@@ -184,7 +184,7 @@ class Launcher:
             except (BrokenPipeError, ConnectionResetError):
                 return  # it has ended, which is about to be told
             except OSError as error:
-                launch.problem = str(error)
+                launch.problem = error
             else:
                 launch.asked_at = time.monotonic()
                 self._asked.append(launch)

@@ -41,8 +41,8 @@ class ProcessHandle:
         self._settled = False
 
     @property
-    def problem(self) -> str:
-        """Why it could not be launched, if that is known here."""
+    def problem(self) -> OSError | None:
+        """Why it could not even be asked for."""
         return self._launch.problem
 
     def born(self, pid: int) -> None:

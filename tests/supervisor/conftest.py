@@ -132,6 +132,13 @@ class Rig:
     def log(self):
         return self.log_path.read_text()
 
+    def fork_server(self):
+        """The pid of the process that all children are forked from."""
+        below = psutil.Process(self.status()["supervisor"]["pid"]).children()
+        pid = wait_for(lambda: [process.pid for process in below if process.name() == "gb:forks"], "it")[0]
+        self.seen.add(pid)
+        return pid
+
     def nothing_left(self):
         wait_for(lambda: all(is_gone(pid) for pid in self.seen), "the end of all children")
 
