@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+import orjson
 from pybit.unified_trading import HTTP, WebSocket
 
 from benchmarks.parts.latency_subjects import Subject, Trace
 from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.line_choice import dial_line
 from gridbot.bybit.session import make_session
-from gridbot.bybit.stream_socket import BybitSocket
+from gridbot.bybit.socket_line import LineSettings
+from gridbot.bybit.stream_talk import subscription
 from gridbot.exchange.environment import Environment
-from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.latency_trace import Stage
 
 
@@ -81,7 +85,7 @@ class PybitLoop(BareLoop):
 
 
 class TunedLoop(BareLoop):
-    """gridbot's adjusted pybit classes; it is the listener of its own socket."""
+    """gridbot's own connections without a strategy; it is the listener of its own line, on a loop in a thread."""
 
     def __init__(self, subject: Subject, url: str, signals: Connection) -> None:
         super().__init__(subject, url, signals)
@@ -89,12 +93,20 @@ class TunedLoop(BareLoop):
         endpoints = endpoints_for(Environment.PAPER, url)
         credentials = Credentials(account.api_key, account.api_secret)
         self._http = make_session(endpoints, credentials, ExchangeClock(), timeout=10, recv_window=5000)
-        self._socket = BybitSocket(endpoints.ws_public, self, {"tickers": [f"tickers.{subject.symbol}"]})
+        self._topic = f"tickers.{subject.symbol}"
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="loop", daemon=True).start()
+        self._loop.call_soon_threadsafe(self._dial, endpoints.ws_public)
 
-    def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
-        self.answer(received_ns, self._http.place_order)
+    def _dial(self, url: str) -> None:
+        self._line = dial_line(url, self, LineSettings())
 
-    def on_open(self) -> None: ...
-    def on_alive(self) -> None: ...
-    def on_confirmed(self, request_id: str) -> None: ...
-    def on_lost(self, error: ExchangeError) -> None: ...
+    def on_open(self) -> None:
+        self._line.send(subscription("tickers", [self._topic]))
+
+    def on_message(self, data: bytes, received_ns: int) -> None:
+        if orjson.loads(data).get("topic") == self._topic:
+            self.answer(received_ns, self._http.place_order)
+
+    def on_pong(self) -> None: ...
+    def on_end(self, error: Exception) -> None: ...

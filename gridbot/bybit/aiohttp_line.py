@@ -1,8 +1,8 @@
 """A line with aiohttp's WebSocket client, which the plain installation has.
 
 Reading is a task that awaits one message after another; aiohttp stops reading the socket while more than a hundred kB
-wait for it. Writing: aiohttp's `send_str` is a coroutine, yet without compression the frame is written before it waits
-for anything (for room in the buffer, which we bound ourselves). So it is run to that point at once.
+wait for it. Writing: aiohttp's `send_str` is a coroutine, yet without compression it waits for nothing but room in the
+buffer, of which there is enough: what may wait there is bounded by us. So it is run to its end at once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AiohttpLine(LineBase):
 
     _session: aiohttp.ClientSession | None = None
     _socket: aiohttp.ClientWebSocketResponse[bool] | None = None
-    _transport: Any = None
+    _transport: asyncio.Transport | None = None
     _waiting: Sized | None = None
 
     async def _connect(self) -> None:
@@ -82,6 +82,8 @@ class AiohttpLine(LineBase):
             raise TooLong("the answer to the upgrade is no WebSocket's") from None
         connection = self._socket._response.connection
         self._transport = connection.transport if connection is not None else None
+        if self._transport is not None:  # what may wait is bounded by us, so aiohttp never waits for room
+            self._transport.set_write_buffer_limits(high=2 * self._settings.max_unsent_bytes)
         # Not public, and only a hint: without it a message is taken for one of several.
         self._waiting = getattr(getattr(self._socket, "_reader", None), "_buffer", None)
 
@@ -133,7 +135,7 @@ class AiohttpLine(LineBase):
         _run(self._socket.send_frame((1000).to_bytes(2, "big"), WSMsgType.CLOSE))
 
     def _unsent_bytes(self) -> int:
-        return 0 if self._transport is None else int(self._transport.get_write_buffer_size())
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
 
 def _run(write: Coroutine[Any, Any, None]) -> None:
@@ -141,4 +143,4 @@ def _run(write: Coroutine[Any, Any, None]) -> None:
         write.send(None)
     except StopIteration:
         return
-    write.close()  # the frame is in the buffer; it would wait for room for the next one
+    write.close()  # the frame is in the buffer all the same

@@ -57,8 +57,6 @@ class Life:
         self.is_over = False
         self.line: Line | None = None
         self._manners = manners
-        credentials = manners.credentials
-        self._secrets = (credentials.api_secret, credentials.api_key) if credentials else ()
         self._unconfirmed = dict.fromkeys(manners.requests)
         self._unreadable = 0
         self._deliver = deliver
@@ -157,7 +155,9 @@ class Life:
             self._become(ConnectionState.READY)
 
     def _refused(self, what: str, frame: dict[str, Any], kind: ErrorKind) -> None:
-        self.on_end(make_error(f"{what} refused: {reason(frame, self._secrets)}", kind))
+        credentials = self._manners.credentials
+        secrets = (credentials.api_secret, credentials.api_key) if credentials else ()
+        self.on_end(make_error(f"{what} refused: {reason(frame, secrets)}", kind))
         if self.line is not None:
             self.line.abandon()
 

@@ -76,7 +76,7 @@ async def addresses(host: str, port: int) -> list[tuple[int, str]]:
         outcome: list[tuple[int, str]] | OSError
         try:
             rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            outcome = list(dict.fromkeys((int(row[0]), str(row[4][0])) for row in rows))
+            outcome = list(dict.fromkeys((row[0], str(row[4][0])) for row in rows))
         except OSError as error:
             outcome = error
         except UnicodeError:

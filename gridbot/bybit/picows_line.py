@@ -43,13 +43,14 @@ class _Ears(WSListener):
         self._line._connected(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type is _TEXT and frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
-            self._line._took(frame.get_payload_as_bytes(), frame.last_in_buffer)
+        line = self._line
+        if frame.msg_type is _TEXT and frame.fin and not (line._pieces or frame.rsv1 or frame.rsv2 or frame.rsv3):
+            line._took(frame.get_payload_as_bytes(), frame.last_in_buffer)
             return
         try:
-            self._line._took_other(frame)
+            line._took_other(frame)
         except TooLong as error:
-            self._line._give_up(error)
+            line._give_up(error)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._line._closed_by_peer()
@@ -98,6 +99,8 @@ class PicowsLine(LineBase):
             if status is not None and status != 101:
                 raise Refused(status) from None
             raise TooLong(f"the answer to the upgrade is no WebSocket's ({type(refused).__name__})") from None
+        if self._transport.is_disconnected and not self._is_open:
+            raise ConnectionResetError  # picows returns all the same
 
     async def _dial(self, target: picows.WSParsedURL) -> socket.socket:
         self._raw = await connected_socket(target.host, target.port)
@@ -143,7 +146,7 @@ class PicowsLine(LineBase):
     def _unsent_bytes(self) -> int:
         if self._transport is None:
             return 0
-        return int(self._transport.underlying_transport.get_write_buffer_size())
+        return self._transport.underlying_transport.get_write_buffer_size()
 
     # ------------------------------------------------------------------ what picows tells
 
@@ -156,6 +159,9 @@ class PicowsLine(LineBase):
             self._opened()
 
     def _took(self, data: bytes, is_last: bool) -> None:
+        if len(data) > self._settings.max_message_bytes:
+            self._give_up(TooLong("a message is longer than allowed"))  # picows goes on for some ms after it saw that
+            return
         if self._left_over or not self._budget.take(len(data)):
             self._keep(data)
             return

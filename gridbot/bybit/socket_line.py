@@ -4,19 +4,19 @@
     `picows_line.PicowsLine`      with the extra `fast`
     `simulation.socket_link`      under virtual time
 
-`dial_line` takes the best there is. Whoever uses a line gives it a `LineListener`; nothing here knows Bybit.
+`line_choice.dial_line` takes the best there is. Whoever uses a line gives it a `LineListener`; nothing here knows
+Bybit.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from gridbot.exchange.failures import ExchangeError
 
-__all__ = ["Dial", "Line", "LineListener", "LineSettings", "dial_line", "has_picows"]
+__all__ = ["Dial", "Line", "LineListener", "LineSettings"]
 
 
 class LineListener(Protocol):
@@ -84,19 +84,3 @@ class LineSettings:
 
 Dial = Callable[[str, LineListener, LineSettings], Line]
 """Start a connection to an address (ws:// or wss://) in the background and return at once."""
-
-
-def has_picows() -> bool:
-    """Whether the extra `fast` is installed."""
-    return importlib.util.find_spec("picows") is not None
-
-
-def dial_line(url: str, listener: LineListener, settings: LineSettings) -> Line:
-    """A `Dial`: with picows where it is installed, else with aiohttp. Only the one that is used is imported."""
-    if has_picows():
-        from gridbot.bybit.picows_line import PicowsLine
-
-        return PicowsLine(url, listener, settings)
-    from gridbot.bybit.aiohttp_line import AiohttpLine
-
-    return AiohttpLine(url, listener, settings)

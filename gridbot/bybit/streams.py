@@ -16,11 +16,12 @@ from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.connection_life import Life, Manners
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.event_times import Horizon
+from gridbot.bybit.line_choice import dial_line
 from gridbot.bybit.mailbox import Mailbox
 from gridbot.bybit.parse_market import parse_public_trade
 from gridbot.bybit.private_frames import PRIVATE_TOPICS, read_private
 from gridbot.bybit.raw_fields import RowProblem, parse_rows
-from gridbot.bybit.socket_line import Dial, Line, LineSettings, dial_line
+from gridbot.bybit.socket_line import Dial, Line, LineSettings
 from gridbot.bybit.stream_connection import StreamConnection
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.stream_talk import Topics

@@ -22,6 +22,8 @@ from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from tests.bybit.support import KEY, SECRET, Ears, run
 
+pytestmark = pytest.mark.usefixtures("each_line")
+
 
 def false_certificate(directory: Path) -> Path:
     """Key and certificate for 127.0.0.1, signed by nobody but itself, in one file."""
