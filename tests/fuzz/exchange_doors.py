@@ -11,7 +11,7 @@ import orjson
 
 from gridbot.bybit.calls import listed, result_of, rows_of
 from gridbot.bybit.event_times import SKEW_MS, Horizon
-from gridbot.bybit.http_client import Answer
+from gridbot.bybit.carrier import Answer
 from gridbot.bybit.mailbox import PrivateFrame, TickerMerger
 from gridbot.bybit.parse_account import parse_order, parse_transaction
 from gridbot.bybit.parse_market import parse_instrument, parse_public_trade, parse_ticker
@@ -132,7 +132,7 @@ ANSWER = {"retCode": 0, "retMsg": "OK", "result": {"list": [order_row()], "nextP
 
 def answered(body: bytes) -> str:
     try:
-        envelope = Answer(200, {}, body, None).json()  # type: ignore[arg-type]
+        envelope = Answer(200, {}, body).json()
         if not isinstance(envelope, dict):
             return "no object"
         result_of(envelope, "order/realtime")
