@@ -127,6 +127,8 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         self._is_body = True
+        if self._parser.get_status_code() < 100:
+            self._stop("it is not HTTP")
         length = whole_or_none(self._headers.get("content-length"))
         if length is not None and length > MOST_BODY:
             self._stop(f"expected a body of at most {MOST_BODY} bytes, got one of {length}")

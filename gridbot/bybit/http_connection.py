@@ -40,6 +40,7 @@ class Trip:
         """There will be no answer; nothing when nobody waits for one any more."""
         if not self.answer.done():
             self.answer.set_exception(error)
+            self.answer.exception()  # at the end of a process nobody may be left to ask for it
 
 
 class Owner(Protocol):
@@ -61,6 +62,7 @@ class HttpConnection(asyncio.Protocol):
         self.trip: Trip | None = None
         self.deadline_s = 0.0
         self.idle_until_s = 0.0
+        self.has_answered = False
         self._owner = owner
         self._now_s = now_s
         self._reader = AnswerReader()
@@ -162,6 +164,7 @@ class HttpConnection(asyncio.Protocol):
     def _answered(self, trip: Trip, answer: Answer) -> None:
         transport, reader = self._transport, self._reader
         self.trip = None
+        self.has_answered = True
         if (
             transport is None
             or reader.ends_connection

@@ -51,8 +51,8 @@ class HttpPool:
         )
         self._idle: list[HttpConnection] = []
         """The one that was used last at the end."""
-        self._open: set[HttpConnection] = set()
-        self._dials: set[asyncio.Task[None]] = set()
+        self._open: dict[HttpConnection, None] = {}
+        self._dials: dict[asyncio.Task[None], None] = {}
         self._orders: deque[Trip] = deque()
         self._queries: deque[Trip] = deque()
         self._reserve = 0
@@ -107,23 +107,24 @@ class HttpPool:
 
     def on_free(self, connection: HttpConnection) -> None:
         """Its next request, if one waits for it."""
-        trip = self._next()
-        if trip is not None:
-            self._put(connection, trip)
-        elif self._closed:
-            connection.cut()
+        self._dial_wait_s = 0.0
+        if self._orders:
+            self._put(connection, self._orders.popleft())
+        elif self._queries and len(self._idle) >= self._reserve:
+            self._put(connection, self._queries.popleft())
         else:
-            self._idle.append(connection)
-            if len(self._idle) > WARM:
-                self._idle[0].leave()
+            self._keep(connection)
 
     def on_gone(self, connection: HttpConnection) -> None:
         """Forget it; whoever waits for a connection gets a new one."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         if connection in self._idle:
             self._idle.remove(connection)
+        if not connection.has_answered:
+            self._dial_later()
         if len(self._dials) < len(self._orders) + len(self._queries):
             self._dial()
+        self._keep_warm(self._loop.time())
 
     # ------------------------------------------------------------------ requests
 
@@ -168,45 +169,54 @@ class HttpPool:
         self._arm(trip.deadline_s)
         self._dial()
 
-    def _next(self) -> Trip | None:
-        """Who waits, and may have a connection that is free."""
-        if self._orders:
-            return self._orders.popleft()
-        return self._queries.popleft() if self._queries and len(self._idle) >= self._reserve else None
-
     # ------------------------------------------------------------------ connections
 
     def _dial(self) -> None:
         if not self._closed and len(self._open) + len(self._dials) < self._most:
             dial = background.start(self._dialled(), name="bybit-dial")
-            self._dials.add(dial)
-            dial.add_done_callback(self._dials.discard)
+            self._dials[dial] = None
+            dial.add_done_callback(self._dials.pop)
 
     async def _dialled(self) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
                 connection = await self._dialler.dial(lambda: HttpConnection(self, self._loop.time))
         except (OSError, RuntimeError, UnicodeError) as error:
-            self._dial_wait_s = min(max(2 * self._dial_wait_s, DIAL_AGAIN_S[0]), DIAL_AGAIN_S[1])
-            self._dial_again_s = self._loop.time() + self._dial_wait_s
+            self._dial_later()
             if waiting := self._orders or self._queries:
                 waiting.popleft().fail(NotSent(_why(error)))
             return
-        self._dial_again_s = self._dial_wait_s = 0.0
-        self._open.add(connection)
-        self.on_free(connection)
+        self._open[connection] = None
+        if waiting := self._orders or self._queries:
+            self._put(connection, waiting.popleft())
+        else:
+            self._keep(connection)
+
+    def _keep(self, connection: HttpConnection) -> None:
+        self._idle.append(connection)
+        if self._closed:
+            connection.cut()
+            return
+        if len(self._idle) > WARM:
+            self._idle[0].leave()
+        self._arm(connection.idle_until_s)
+
+    def _dial_later(self) -> None:
+        """A spare connection is tried again after a wait, that becomes longer until an answer comes."""
+        self._dial_wait_s = min(max(2 * self._dial_wait_s, DIAL_AGAIN_S[0]), DIAL_AGAIN_S[1])
+        self._dial_again_s = self._loop.time() + self._dial_wait_s
 
     def _keep_warm(self, now_s: float) -> None:
         """Make spare connections, if there are too few that no query uses."""
         if len(self._idle) >= self._reserve or self._closed or now_s - self._asked_s > WARM_FOR_S:
             return
+        if now_s < self._dial_again_s:
+            self._arm(self._dial_again_s)
+            return
         of_queries = sum(1 for each in self._open if each.trip is not None and not each.trip.is_order)
         coming = len(self._dials) - len(self._orders) - len(self._queries)
-        if len(self._open) - of_queries + coming < self._reserve:
-            if now_s >= self._dial_again_s:
-                self._dial()
-            else:
-                self._arm(self._dial_again_s)
+        for _ in range(self._reserve - (len(self._open) - of_queries + coming)):
+            self._dial()
 
     # ------------------------------------------------------------------ time
 

@@ -94,9 +94,7 @@ class PybitClient:
         with _making:  # several in threads would take each other's handlers for those before
             pybit_log = logging.getLogger("pybit._http_manager")
             handlers = list(pybit_log.handlers)
-            self._http = _Http(
-                api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window
-            )
+            self._http = _Http(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
             pybit_log.handlers[:] = handlers
         self._http.clock = clock
         self._http.endpoint = ""

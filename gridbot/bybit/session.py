@@ -1,4 +1,4 @@
-"""The requests of an account on the worker's loop: pybit builds and reads them, a `Carrier` takes them to the exchange."""
+"""The requests of an account, on the worker's loop: pybit builds and reads them, a `Carrier` brings them there."""
 
 from __future__ import annotations
 

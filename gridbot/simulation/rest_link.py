@@ -64,9 +64,7 @@ class RestLink:
             return answer
         self._under_way += 1
         answer.add_done_callback(self._over)  # in the same turn as whoever waits for it
-        trip = _Trip(
-            outgoing, self._network.request(outgoing.target.partition("?")[0]), self._loop.now_s, timeout_s
-        )
+        trip = _Trip(outgoing, self._network.request(outgoing.target.partition("?")[0]), self._loop.now_s, timeout_s)
         before, later = trip.fate.before, self._loop.call_later
         if before:
             later(trip.breaks_s(before), self._arrived, answer, _failure(before), context=self._context)
@@ -108,6 +106,7 @@ class RestLink:
             return
         if isinstance(outcome, CarrierError):
             waiting.set_exception(outcome)
+            waiting.exception()  # a death in this turn leaves nobody to ask for it
         else:
             waiting.set_result(outcome)
 
