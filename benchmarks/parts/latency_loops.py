@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -15,10 +16,9 @@ import orjson
 from pybit.unified_trading import HTTP, WebSocket
 
 from benchmarks.parts.latency_subjects import Subject, Trace
-from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.line_choice import dial_line
-from gridbot.bybit.session import make_session
+from gridbot.bybit.session import RestTransport
 from gridbot.bybit.socket_line import LineSettings
 from gridbot.bybit.stream_talk import subscription
 from gridbot.exchange.environment import Environment
@@ -92,7 +92,7 @@ class TunedLoop(BareLoop):
         account = subject.account
         endpoints = endpoints_for(Environment.PAPER, url)
         credentials = Credentials(account.api_key, account.api_secret)
-        self._http = make_session(endpoints, credentials, ExchangeClock(), timeout=10, recv_window=5000)
+        self._transport = RestTransport(endpoints, credentials, pool_size=1, timeout=10, recv_window=5000)
         self._topic = f"tickers.{subject.symbol}"
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="loop", daemon=True).start()
@@ -106,7 +106,7 @@ class TunedLoop(BareLoop):
 
     def on_message(self, data: bytes, received_ns: int) -> None:
         if orjson.loads(data).get("topic") == self._topic:
-            self.answer(received_ns, self._http.place_order)
+            self.answer(received_ns, partial(self._transport.call, "order/create"))
 
     def on_pong(self) -> None: ...
     def on_end(self, error: Exception) -> None: ...

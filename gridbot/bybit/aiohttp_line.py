@@ -17,8 +17,9 @@ import aiohttp
 from aiohttp import WSMsgType, abc
 
 from gridbot.bybit.clocks import monotonic_ns
+from gridbot.bybit.dialling import tls_context
 from gridbot.bybit.line_base import LineBase, Refused, TooLong, TurnBudget
-from gridbot.bybit.line_route import addresses, make_socket, proxy_for, tls_context
+from gridbot.bybit.line_route import addresses, make_socket, proxy_for
 from gridbot.doors.plain_text import one_line
 
 __all__ = ["AiohttpLine"]

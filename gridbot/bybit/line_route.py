@@ -1,44 +1,26 @@
-"""The way to a WebSocket's host: proxy, name, address, socket, TLS.
-
-asyncio would look names up in its pool of threads, which the end of a process waits for. So each look-up has a daemon
-thread for itself. An address needs none.
-"""
+"""The way to a WebSocket's host: proxy, address, socket."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
-import ssl
-import threading
 import urllib.request
 from urllib.parse import urlsplit
 
-import certifi
+from gridbot.bybit.dialling import look_up
 
-__all__ = ["addresses", "connected_socket", "is_tls", "make_socket", "proxy_for", "tls_context"]
+__all__ = ["addresses", "connected_socket", "is_tls", "make_socket", "proxy_for"]
 
 RECEIVE_BYTES = 1 << 18
 """Of the kernel's buffer. All that lies in it may come in one turn of the loop: a flood is bounded here."""
 TRY_S = 2.5
 """For each address but the last."""
-_contexts: dict[str, ssl.SSLContext] = {}
 
 
 def is_tls(url: str) -> bool:
     """Whether an address is one of TLS."""
     return url.startswith(("wss:", "https:"))
-
-
-def tls_context() -> ssl.SSLContext:
-    """Verified TLS, with certifi's authorities. One for all sockets of a process: it takes a megabyte."""
-    where = certifi.where()
-    if where not in _contexts:
-        context = ssl.create_default_context(cafile=where)
-        context.set_alpn_protocols(["http/1.1"])
-        _contexts[where] = context
-    return _contexts[where]
 
 
 def proxy_for(url: str) -> str | None:
@@ -56,36 +38,13 @@ def proxy_for(url: str) -> str | None:
     return found if "://" in found else f"http://{found}"
 
 
-async def addresses(host: str, port: int) -> list[tuple[int, str]]:
+async def addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
     """(family, address) of a name, in the system's order. OSError when there is none."""
-    with contextlib.suppress(ValueError):
-        address = ipaddress.ip_address(host)
-        return [(socket.AF_INET if address.version == 4 else socket.AF_INET6, str(address))]
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[tuple[int, str]]] = loop.create_future()
-
-    def tell(outcome: list[tuple[int, str]] | OSError) -> None:
-        if found.done():
-            return
-        if isinstance(outcome, OSError):
-            found.set_exception(outcome)
-        else:
-            found.set_result(outcome)
-
-    def work() -> None:
-        outcome: list[tuple[int, str]] | OSError
-        try:
-            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            outcome = list(dict.fromkeys((row[0], str(row[4][0])) for row in rows))
-        except OSError as error:
-            outcome = error
-        except UnicodeError:
-            outcome = OSError("the name is none")
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, outcome)
-
-    threading.Thread(target=work, name="bybit-name", daemon=True).start()
-    return await found
+    try:
+        found = [str(ipaddress.ip_address(host))]
+    except ValueError:
+        found = await look_up(host, port)
+    return [(socket.AF_INET6 if ":" in address else socket.AF_INET, address) for address in found]
 
 
 def make_socket(family: int) -> socket.socket:

@@ -17,8 +17,9 @@ import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from gridbot.bybit.clocks import monotonic_ns
+from gridbot.bybit.dialling import tls_context
 from gridbot.bybit.line_base import LineBase, Refused, TooLong, TurnBudget
-from gridbot.bybit.line_route import connected_socket, is_tls, proxy_for, tls_context
+from gridbot.bybit.line_route import connected_socket, is_tls, proxy_for
 from gridbot.bybit.socket_line import LineListener, LineSettings
 from gridbot.core.strict_numbers import count_or_none
 from gridbot.doors.plain_text import one_line
