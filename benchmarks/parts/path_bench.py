@@ -79,9 +79,7 @@ class StampingGateway:
     def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> asyncio.Future[OrderAck]:
         return self._done(OrderAck(order_id, order_link_id))
 
-    def cancel_orders(
-        self, symbol: str, refs: Sequence[CancelRef]
-    ) -> asyncio.Future[list[OrderAck | ExchangeError]]:
+    def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> asyncio.Future[list[OrderAck | ExchangeError]]:
         return self._all_done([OrderAck(ref.order_id, ref.order_link_id) for ref in refs])
 
     @staticmethod
@@ -108,7 +106,7 @@ class PathBench:
         requests = RefreshRequests()
         alerts = Alerts(self.recorder, lambda level, key, text, strategy: None, clock)
         faults = Faults(alerts, requests)
-        executor = Executor(self.gateway, clock, before_send=self.recorder.write, on_fault=faults.report)
+        executor = Executor(self.gateway, clock, before_send=self.recorder.write_ahead, on_fault=faults.report)
         gate = Gate(clock.wall_ms)
         self.context = WorkerContext(
             name="bench",

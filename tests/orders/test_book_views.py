@@ -126,7 +126,9 @@ def _change(index: OrderIndex, number: Callable[[], int], draw: random.Random) -
     known: list[TrackedOrder] = [*index.live.values(), *index.finished.values()]
     if not known or draw.random() < 0.3:
         direction = draw.choice(list(Direction))
-        index.add(make_order(number(), ticks=1000 + draw.randrange(9), side=draw.choice(list(Side)), direction=direction))
+        index.add(
+            make_order(number(), ticks=1000 + draw.randrange(9), side=draw.choice(list(Side)), direction=direction)
+        )
         return
     order = draw.choice(known)
     if order.key in index.finished:
