@@ -30,7 +30,7 @@ from gridbot.orders.order_index import OrderIndex
 
 __all__ = ["OrderBook"]
 
-ZERO = Decimal(0)
+_LONG, _SHORT, _PENDING_CANCEL = Direction.LONG, Direction.SHORT, OrderState.PENDING_CANCEL
 
 
 class OrderBook:
@@ -80,8 +80,10 @@ class OrderBook:
 
     def opening_notional(self, direction: Direction | None = None) -> Decimal:
         """USDT that live opening orders (of one leg, or both) may still add, at their own prices."""
-        legs = Direction if direction is None else (direction,)
-        return sum((self._views.exposure(leg, closing=False) for leg in legs), ZERO)
+        exposure = self._views.exposure
+        if direction is not None:
+            return exposure(direction, closing=False)
+        return exposure(_LONG, closing=False) + exposure(_SHORT, closing=False)
 
     def unsettled(self) -> list[TrackedOrder]:
         """Orders that are over on the exchange while executions of theirs are missing here."""
@@ -110,7 +112,7 @@ class OrderBook:
         if after not in LEGAL[before]:
             raise IllegalTransition(f"{order.key}: {before} -> {after} is not a legal transition ({reason})")
         order.state = after
-        order.cancelling = after is OrderState.PENDING_CANCEL
+        order.cancelling = after is _PENDING_CANCEL
         self.index.touch(order)
         if order.is_settled:
             self.index.retire(order)
@@ -151,7 +153,7 @@ class OrderBook:
         after = state_of(event.status, order.cum_exec_qty)
         if not is_open:
             order.ended_ts = event.exchange_ts
-        elif order.state is OrderState.PENDING_CANCEL:
+        elif order.state is _PENDING_CANCEL:
             return None  # while our cancel is under way only a final state counts
         if after is order.state:
             return None
@@ -196,7 +198,7 @@ class OrderBook:
         order.exchange_ts = max(order.exchange_ts, exchange_ts)
         if order.cum_exec_qty >= order.qty:
             return self.move(order, OrderState.FILLED, "", exchange_ts=exchange_ts)
-        if order.state is OrderState.PENDING_CANCEL:
+        if order.state is _PENDING_CANCEL:
             return None
         return self.move(order, OrderState.PARTIALLY_FILLED, "", exchange_ts=exchange_ts)
 

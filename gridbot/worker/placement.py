@@ -19,6 +19,7 @@ from gridbot.worker.position_sizer import PositionSizer
 __all__ = ["Placement"]
 
 ZERO = Decimal(0)
+_NOT_COVERED = Refusal.NOT_COVERED
 
 
 class Placement:
@@ -70,7 +71,7 @@ class Placement:
                     self._orders.cancel(intent.key, intent.reason)
                 elif intent.reduce_only and not risk_state.legs[intent.direction].size:
                     # True of half the levels of a flat leg.
-                    refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED
+                    refused[intent.direction, intent.ticks] = _NOT_COVERED
                 else:
                     places.append(self._proposal(intent))
             now_s = self._context.clock.monotonic_s()
