@@ -1,4 +1,4 @@
-"""One worker's way from a price to a request, in this process: all parts are real but the exchange, which answers at once.
+"""From a price to a request in one process: all parts are a worker's own but for an exchange that answers at once.
 
 The journal is on the disk, as a worker's. What is measured is stamped by `time.perf_counter_ns`, in this thread, so
 nothing of it is waiting: the threads, sockets and processes of a real worker are not here (`benchmarks/latency.py` has
@@ -32,6 +32,7 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
 from gridbot.exchange.stream_news import Drained, PrivateEvent
 from gridbot.execution.executor import Executor
+from gridbot.execution.latency_trace import Stage
 from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
@@ -51,6 +52,7 @@ from gridbot.worker.strategy_runner import StrategyRunner
 __all__ = ["PathBench", "StampingGateway"]
 
 D = Decimal
+ZERO, MONEY = D(0), D(10_000_000)
 SYMBOL = "BTCUSDT"
 CENTRE = D(50_000)
 STEP = D("0.2")
@@ -177,7 +179,7 @@ class PathBench:
         near = {"bid1_price": price - D("0.1"), "ask1_price": price + D("0.1")}
         return TickerEvent(SYMBOL, price, ts, mark_price=price, index_price=price, **near)
 
-    def news(self, order: TrackedOrder, status: OrderStatus, cum_exec_qty: Decimal = D(0)) -> OrderUpdateEvent:
+    def news(self, order: TrackedOrder, status: OrderStatus, cum_exec_qty: Decimal = ZERO) -> OrderUpdateEvent:
         return OrderUpdateEvent(
             symbol=SYMBOL,
             order_id=order.order_id,
@@ -224,7 +226,7 @@ class PathBench:
             exchange_ts=ts,
         )
 
-    def wallet(self, balance: Decimal = D(10_000_000)) -> WalletEvent:
+    def wallet(self, balance: Decimal = MONEY) -> WalletEvent:
         return WalletEvent(
             "USDT", balance, equity=balance, available_balance=balance, unrealised_pnl=D(0), exchange_ts=next(self._ts)
         )
@@ -248,10 +250,10 @@ class PathBench:
         if len(trace.traces) != before + 1:
             raise RuntimeError(f"expected one order at {ticker.last_price}, got {len(trace.traces) - before}")
         link_id, stamps = trace.traces.popitem()
-        mark("decide", stamps["decided"] - mono)
-        mark("size, gate, record", stamps["admitted"] - stamps["decided"])
-        mark("journal", stamps["journalled"] - stamps["admitted"])
-        mark("journalled -> request", self.gateway.left_ns - began - (stamps["journalled"] - mono))
+        mark("decide", stamps[Stage.DECIDED] - mono)
+        mark("size, gate, record", stamps[Stage.ADMITTED] - stamps[Stage.DECIDED])
+        mark("journal", stamps[Stage.JOURNALLED] - stamps[Stage.ADMITTED])
+        mark("journalled -> request", self.gateway.left_ns - began - (stamps[Stage.JOURNALLED] - mono))
         mark("price -> request", self.gateway.left_ns - began)
         mark("after the request", ended - self.gateway.left_ns)
         began = time.perf_counter_ns()

@@ -2,9 +2,9 @@
 
 They are `StrEnum`s: they can be compared with text and sent as text. The values of `Side` are the exchange's own.
 
-Asking an enum for a member by its name (`Side.BUY`) costs as much as ten other steps of the interpreter, so what is done
-for each price or order has the members that it compares with as constants of its module, and what follows from a member
-is an attribute of it.
+Asking an enum for a member by its name (`Side.BUY`) costs as much as ten other steps of the interpreter. So what is
+done for each price or order has the members that it compares with as constants of its module, and what follows from a
+member is an attribute of it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `execution/send_queue.py` decides what leaves and when; what happens goes there as an event. Here requests are sent, and
 answers passed on. No order is changed: that its request leaves is an event of its owner (`orders/life.py`).
 
-Every order is journalled before its request leaves (`before_send` writes all that was recorded so far). The answer goes
+Every order is journalled before its request leaves (`before_send` writes what was recorded so far). The answer goes
 to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of what the owner does about a failure.
 
 What breaks on our side, and whom it costs what (`on_fault` hears of each):
