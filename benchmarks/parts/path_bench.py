@@ -176,8 +176,8 @@ class PathBench:
 
     def ticker(self, price: Decimal) -> TickerEvent:
         ts = next(self._ts)
-        near = {"bid1_price": price - D("0.1"), "ask1_price": price + D("0.1")}
-        return TickerEvent(SYMBOL, price, ts, mark_price=price, index_price=price, **near)
+        bid, ask = price - D("0.1"), price + D("0.1")
+        return TickerEvent(SYMBOL, price, ts, mark_price=price, index_price=price, bid1_price=bid, ask1_price=ask)
 
     def news(self, order: TrackedOrder, status: OrderStatus, cum_exec_qty: Decimal = ZERO) -> OrderUpdateEvent:
         return OrderUpdateEvent(
