@@ -98,7 +98,8 @@ class Account:
             self._maintenance[order.order_id] = margin.maintenance
         else:
             self.order_maintenance -= self._maintenance.pop(order.order_id, ZERO)
-        self.changes.order(order)
+        if order.order_id in self.open:  # a new one is noted when it is added
+            self.changes.order(order)
 
     def transfer(self, number: int, kind: str, change: Decimal, now_ms: int) -> None:
         """Note an amount that has come into the wallet other than by an execution."""

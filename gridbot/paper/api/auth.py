@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 
 from gridbot.core.strict_numbers import time_or_none
 from gridbot.paper.accounts.account import Account
@@ -16,9 +17,17 @@ DEFAULT_RECV_WINDOW = 5000
 AHEAD_MS = 1000
 
 
+@lru_cache(maxsize=1024)
+def _keyed(secret: str) -> hmac.HMAC:
+    """An HMAC that has taken in the key. Copying it costs half of what OpenSSL needs to make one."""
+    return hmac.new(secret.encode(), digestmod=hashlib.sha256)
+
+
 def sign(secret: str, payload: bytes) -> str:
     """HMAC-SHA256 in lower-case hex."""
-    return hmac.digest(secret.encode(), payload, hashlib.sha256).hex()
+    keyed = _keyed(secret).copy()
+    keyed.update(payload)
+    return keyed.hexdigest()
 
 
 def is_signed(account: Account, signature: str, text: bytes) -> bool:

@@ -30,10 +30,15 @@ class Admission:
         self._state = state
 
     def check_link_id(self, account: Account, link_id: str, now_ms: int) -> None:
-        known = account.find("", link_id)
-        if known is None:
+        """Refuse an id that an open order has, or one that ended less than `link_id_retention_s` ago had."""
+        if not link_id:
             return
-        if known.is_open or now_ms - known.updated_ms < self._state.config.link_id_retention_s * 1000:
+        taken = link_id in account.by_link
+        kept_ms = self._state.config.link_id_retention_s * 1000
+        if kept_ms and not taken:
+            ended = account.closed.of_link(link_id)
+            taken = ended is not None and now_ms - ended.updated_ms < kept_ms
+        if taken:
             raise ApiError(110072, "OrderLinkedID is duplicate")
 
     @staticmethod

@@ -79,8 +79,10 @@ class RestingBook:
         if order_id in self._orders or leaves <= 0:
             raise ValueError(f"expected a new order with something left, got {order_id} with {leaves}")
         ladder = self._ladder(side)
-        before = sum((other.ahead for other in ladder.levels.get(ticks, ())), ZERO)
-        order = _Resting(order_id, side, ticks, leaves, max(ZERO, market_volume - before))
+        ahead = market_volume
+        if ticks in ladder.levels:
+            ahead = max(ZERO, market_volume - sum((other.ahead for other in ladder.levels[ticks]), ZERO))
+        order = _Resting(order_id, side, ticks, leaves, ahead)
         self._orders[order_id] = order
         ladder.add(order)
 

@@ -68,8 +68,9 @@ def new_order(params: Mapping[str, Any], listing: Listing, stops: TpslMode = Tps
     market = order_type == "Market"
     if market and time_in_force in ("PostOnly", "RPI"):
         raise ApiError(10001, f"params error: timeInForce invalid, a market order cannot be {time_in_force}")
-    reduce_only, close_on_trigger = boolean(params, "reduceOnly"), boolean(params, "closeOnTrigger")
-    trigger = _trigger(params, listing)
+    reduce_only = boolean(params, "reduceOnly")
+    close_on_trigger = "closeOnTrigger" in params and boolean(params, "closeOnTrigger")
+    trigger = _trigger(params, listing) if "triggerPrice" in params else None
     close_all = reduce_only and close_on_trigger and decimal_field(params, "qty") == 0
     qty = (
         listing.instrument.min_order_qty
@@ -100,7 +101,7 @@ def new_order(params: Mapping[str, Any], listing: Listing, stops: TpslMode = Tps
         order_link_id=_link_id(params),
         reduce_only=reduce_only,
         close_on_trigger=close_on_trigger,
-        smp_type=choice(params, "smpType", SMP_TYPES, "None"),
+        smp_type=choice(params, "smpType", SMP_TYPES, "None") if "smpType" in params else "None",
         close_all=close_all,
         create_type=_create_type(params, trigger),
         trigger=trigger,

@@ -156,7 +156,8 @@ class FastHttp(asyncio.Protocol):
     def _write(self, reply: Reply) -> None:
         assert self._transport is not None
         head = f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Error')}\r\nContent-Type: application/json\r\n"
-        head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
+        for name, value in reply.headers.items():
+            head += f"{name}: {value}\r\n"
         self._transport.write(f"{head}Content-Length: {len(reply.body)}\r\n\r\n".encode() + reply.body)
 
     def _hand_over(self) -> None:

@@ -69,7 +69,7 @@ class Control:
             return error_reply(ApiError(10001, f"fault not understood: {error}"[:LONGEST_REFUSAL]), now_ms)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             return error_reply(ApiError(10001, f"command not understood: {one_line(repr(error))}"), now_ms)
-        return Reply(200, orjson.dumps({"ok": True, "faults": self._faults.plan.report()}))
+        return Reply(200, orjson.dumps({"ok": True, "faults": self._faults.plan.report()}), {})
 
     def _do(self, command: Mapping[str, Any]) -> None:
         match command.get("action"):

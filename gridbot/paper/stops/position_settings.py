@@ -108,6 +108,7 @@ class PositionSettings:
         account.mode_ms = now_ms
         account.changes.settings()
         for leg in account.legs.values():
+            account.changes.leg(leg)  # what was added to its margin is gone, of a flat one too
             if leg.size:
                 self._outbox.leg_changed(account, leg)
         self._outbox.wallet_changed(account)

@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Side
 from gridbot.frames import split
+from gridbot.paper.accounts.stop_kinds import TpslMode
 from gridbot.paper.api.dispatch import ROUTES, Api
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls import position_calls
@@ -216,8 +217,21 @@ def test_a_journal_cut_at_any_byte_leads_to_the_last_whole_record(
         assert segment.stat().st_size == done
 
 
+OPEN = ("place", Side.BUY, 1, 1, 8300, "GTC", "None", None, None)
+A_CLOSED_LEG_THAT_LEAVES_ISOLATED_MARGIN = [
+    *[*[OPEN] * 5, ("rules", "0.05", "0.1"), *[OPEN] * 6],
+    *[("trade", Side.BUY, 8300, 0), OPEN, ("isolated", False, 1)],
+]
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(paths, paths, st.sampled_from(PositionMode), st.integers(0, 400))
+@example(
+    [OPEN, ("enter", 2, 1, None, None, None, TpslMode.FULL), ("isolated", True, 1)],
+    A_CLOSED_LEG_THAT_LEAVES_ISOLATED_MARGIN,
+    PositionMode.HEDGE,
+    0,
+)
 def test_a_second_life_goes_on_behind_a_torn_end(path: Path_, more: Path_, mode: PositionMode, torn: int) -> None:
     """No number of the first life that was answered is given again, and the second life is there, too."""
     with tempfile.TemporaryDirectory() as directory:
