@@ -72,9 +72,7 @@ class BybitOrderGateway:
         begun = self._calls.begin(endpoint, category=LINEAR, request=items) if items else None
         return self._batch_items(endpoint, begun, ids)
 
-    async def _batch_items(
-        self, endpoint: str, begun: Begun | None, ids: list[tuple[str, str]]
-    ) -> _Answers:
+    async def _batch_items(self, endpoint: str, begun: Begun | None, ids: list[tuple[str, str]]) -> _Answers:
         if begun is None:
             return []
         envelope = await self._calls.answer(begun)

@@ -83,9 +83,7 @@ class OrderWays:
         """The error for a code inside an answer."""
         return self._calls.refusal(ret_code, text)
 
-    async def _answered(
-        self, endpoint: str, pending: asyncio.Future[dict[str, Any] | ExchangeError]
-    ) -> dict[str, Any]:
+    async def _answered(self, endpoint: str, pending: asyncio.Future[dict[str, Any] | ExchangeError]) -> dict[str, Any]:
         outcome = await pending
         if isinstance(outcome, ExchangeError):
             if outcome.ret_code == TIME_EXPIRED:

@@ -95,7 +95,7 @@ def words_of(row: Row, field: str) -> str:
 
 
 def unseen_text(row: Row, field: str) -> str:
-    """A text as it came, for `error_mapping.scrub`: cut before, it could hold a part of a secret. "" when there is none."""
+    """A text as it came, for `error_mapping.scrub`: cut before, it could hold a part of a secret. "" without one."""
     value = row.get(field)
     return value if type(value) is str else ""
 

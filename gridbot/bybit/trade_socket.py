@@ -13,11 +13,15 @@ import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
+import orjson
+from pybit._http_manager import generate_signature
+
 from gridbot import background
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.endpoints import Credentials
+from gridbot.bybit.plain_line import dial as dial_plain
 from gridbot.bybit.raw_fields import FieldError
-from gridbot.bybit.socket_line import Dial, Line, LineSettings, dial_line
+from gridbot.bybit.socket_line import Dial, Line, LineSettings
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.trade_frames import OPERATIONS, PING, SignInAnswer, TradeAnswer, order_frame, read_frame
 from gridbot.bybit.trade_line import (
@@ -58,8 +62,8 @@ class TradeSocket:
 
     `name` begins the ids of its requests (at most 20 characters, another one for each process). An answer may take
     `timeout` s; the exchange refuses what it gets later than `recv_window` ms. The quotas that answers state go to
-    `limits`, by endpoint; `refusal` makes the error of a code. `on_back` is called when there is a connection again after one that was lost with requests
-    under way, with their number.
+    `limits`, by endpoint; `refusal` makes the error of a code. `on_back` is called when there is a connection again
+    after one that was lost with requests under way, with their number.
     """
 
     def __init__(
@@ -75,7 +79,7 @@ class TradeSocket:
         timeout: float = 10.0,
         recv_window: int = 5000,
         settings: StreamSettings | None = None,
-        dial: Dial = dial_line,
+        dial: Dial = dial_plain,
     ) -> None:
         self._url = url
         self._credentials = credentials
@@ -141,9 +145,7 @@ class TradeSocket:
             raise RuntimeError("expected a trade connection, got none")
         request_id = f"{self._name}-{next(self._numbers):x}"
         operation = OPERATIONS[endpoint]
-        frame = order_frame(
-            request_id, operation, params, wall_ms() + self._clock_offset_ms(), self._recv_window_ms
-        )
+        frame = order_frame(request_id, operation, params, wall_ms() + self._clock_offset_ms(), self._recv_window_ms)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._pending[request_id] = endpoint, answer
         self._happened(connection, Sent(request_id, operation))
@@ -206,7 +208,7 @@ class TradeSocket:
             self._settle(effect.request_id, effect.outcome)
         elif isinstance(effect, SignIn):
             expires_ms = wall_ms() + self._clock_offset_ms() + self._settings.private_auth_expire_s * 1000
-            connection.line.send(sign_in(self._credentials, expires_ms))
+            connection.line.send(_sign_in(self._credentials, expires_ms))
         else:
             self._lose(connection, effect)
 
@@ -310,3 +312,8 @@ class _Connection:
 
     def on_end(self, error: ExchangeError) -> None:
         self._socket.ended(self, error)
+
+
+def _sign_in(credentials: Credentials, expires_ms: int) -> str:
+    signature = generate_signature(False, credentials.api_secret, f"GET/realtime{expires_ms}")
+    return orjson.dumps({"op": "auth", "args": [credentials.api_key, expires_ms, signature]}).decode()

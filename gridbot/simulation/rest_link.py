@@ -21,10 +21,10 @@ from gridbot.bybit.http_client import Answer, HttpClient, Outgoing
 from gridbot.bybit.session import ORDER_ENDPOINTS, TIME_EXPIRED, Reply, RestTransport
 from gridbot.exchange.failures import ExchangeError
 from gridbot.simulation.network import Network, RequestFate
-from gridbot.simulation.venue import Venue
+from gridbot.simulation.venue import CREATES, Venue
 from gridbot.simulation.virtual_loop import VirtualLoop
 
-__all__ = ["RestLink"]
+__all__ = ["RestLink", "refusal_text"]
 
 TEXTS = {10000: "Server Timeout", 10006: "Too many visits! Exceeded the API Rate Limit.", 10018: "access too frequent"}
 TEXTS |= {
@@ -178,7 +178,9 @@ class RestLink(RestTransport):
             answer = Answer(reply.status, reply.headers, reply.body, timedelta(0))
             if fate.code:
                 answer = _refusal(fate, self._venue.now_ms())
-        self._venue.note_answer(outgoing.target.partition("?")[0], outgoing.body or b"{}", answer.content)
+        path = outgoing.target.partition("?")[0]
+        if path in CREATES:
+            self._venue.note_answer(path, orjson.loads(outgoing.body or b"{}"), orjson.loads(answer.content))
         back_s = fate.back_s
         if fate.after:
             answer, back_s = _failure(fate.after), self._breaks_s(fate.after)
@@ -221,8 +223,13 @@ def _failure(how: str) -> Exception:
     return ProtocolError("the connection broke")
 
 
+def refusal_text(code: int) -> str:
+    """What the exchange says with a code that a fault makes it answer."""
+    return TEXTS.get(code, "System error. Please try again later.")
+
+
 def _refusal(fate: RequestFate, now_ms: int) -> Answer:
     headers = {"X-Bapi-Limit": "10", "X-Bapi-Limit-Status": "0", "X-Bapi-Limit-Reset-Timestamp": str(now_ms + 1000)}
-    text = TEXTS.get(fate.code, "System error. Please try again later.")
+    text = refusal_text(fate.code)
     body = orjson.dumps({"retCode": fate.code, "retMsg": text, "result": {}, "retExtInfo": {}, "time": now_ms})
     return Answer(fate.http_status, headers if fate.code == 10006 else {}, body, timedelta(0))

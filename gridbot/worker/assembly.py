@@ -244,8 +244,8 @@ class Assembly:
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
         faults = Faults(self.alerts, requests)
-        gateway = self._make_gateway(requests)
-        executor = Executor(gateway, self._clock, before_send=self.recorder.write, on_fault=faults.report)
+        self.gateway = self._make_gateway(requests)
+        executor = Executor(self.gateway, self._clock, before_send=self.recorder.write, on_fault=faults.report)
         gate = Gate(
             self._clock.wall_ms,
             account_max_notional=self._config.caps.max_notional,
