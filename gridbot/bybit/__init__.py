@@ -14,6 +14,7 @@ Streams
     connection_life.py    what is known of one connection
     watchdog.py           when a connection is dead, and when to reconnect
     stream_socket.py      pybit's WebSocket: one connection; frame_reader.py: how it reads
+    socket_line.py        one WebSocket connection on the loop: what it promises, whatever library makes it
     mailbox.py            from pybit's threads to the loop
     private_frames.py     messages of the private topics as events
 
