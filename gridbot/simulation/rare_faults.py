@@ -178,9 +178,10 @@ def _trade_socket(rng: random.Random, length_s: float) -> list[Drawn]:
         kind, what = rng.choice(_OF_THE_SOCKET)
         extra: What = create if kind in (FaultKind.LOST_REPLIES, FaultKind.LOST_REQUESTS) else {"chance": chance}
         drawn.append((kind, at_s, 0.0 if kind is FaultKind.DROP else for_s, {**extra, **what}))
-        # Something that is sent meanwhile.
+        # Something that is under way just then.
         move = round(rng.choice((-1, 1)) * rng.uniform(0.002, 0.006), 4)
-        drawn.append((FaultKind.GAP, min(length_s - 0.001, at_s + rng.uniform(-0.02, 0.3)), 0.0, {"move": move}))
+        after_s = -rng.uniform(0.003, 0.03) if kind in (FaultKind.DROP, FaultKind.STREAMS_DOWN) else rng.random()
+        drawn.append((FaultKind.GAP, min(length_s - 0.001, at_s + after_s), 0.0, {"move": move}))
     return drawn
 
 
@@ -212,6 +213,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "adl": (0.1, _adl),
     "ended": (0.06, _ended),
     "maintenance": (0.06, _maintenance),
-    "trade socket": (0.3, _trade_socket),
+    "trade socket": (0.4, _trade_socket),
 }
 """How many runs have it."""

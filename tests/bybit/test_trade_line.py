@@ -31,6 +31,7 @@ from gridbot.bybit.watchdog import Limits
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
 from gridbot.exchange.stream_news import ConnectionState
 from gridbot.orders.outcomes import OrderOutcome, result_of_place
+from tests.examples import examples
 
 LIMITS = Limits(connect_s=15, pong_s=45, check_s=2)
 ANSWER_S = 10.0
@@ -296,4 +297,4 @@ class Anything(RuleBasedStateMachine):
 
 
 TestAnything = Anything.TestCase
-TestAnything.settings = settings(stateful_step_count=40)
+TestAnything.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
