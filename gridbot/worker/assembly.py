@@ -245,7 +245,7 @@ class Assembly:
         requests = RefreshRequests()
         faults = Faults(self.alerts, requests)
         self.gateway = self._make_gateway(requests)
-        executor = Executor(self.gateway, self._clock, before_send=self.recorder.write, on_fault=faults.report)
+        executor = Executor(self.gateway, self._clock, before_send=self.recorder.write_ahead, on_fault=faults.report)
         gate = Gate(
             self._clock.wall_ms,
             account_max_notional=self._config.caps.max_notional,
