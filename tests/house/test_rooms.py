@@ -47,7 +47,7 @@ GRIDBOT = {
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background",
-    "bybit": "core exchange background doors rolling_limit",
+    "bybit": "core exchange background doors rolling_limit version",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
     "log_lines": "doors",
