@@ -66,7 +66,7 @@ def _text_of_totals(totals: Totals) -> list[Any]:
 def _totals_of(saved: list[Any]) -> Totals:
     fills, realised, fees, funding, *others = saved
     coins = {str(coin): saved_decimal(amount) for each in others for coin, amount in each.items()}
-    return Totals(int(fills), saved_decimal(realised), saved_decimal(fees), saved_decimal(funding), coins)
+    return Totals(whole_of(fills), saved_decimal(realised), saved_decimal(fees), saved_decimal(funding), coins)
 
 
 def _histories_of(saved: Iterable[Any]) -> dict[LegKey, LegHistory]:
