@@ -236,7 +236,9 @@ class Assembly:
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
         faults = Faults(self.alerts, requests)
-        executor = Executor(self.rest.orders, self._clock, before_send=self.recorder.write, on_fault=faults.report)
+        executor = Executor(
+            self.rest.orders, self._clock, before_send=self.recorder.write_ahead, on_fault=faults.report
+        )
         gate = Gate(
             self._clock.wall_ms,
             account_max_notional=self._config.caps.max_notional,
