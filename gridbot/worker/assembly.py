@@ -117,7 +117,7 @@ class Assembly:
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
-        self._endpoints = endpoints_for(self._config.environment, spec.paper_url)
+        self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
 
     @property
     def context(self) -> WorkerContext:

@@ -26,6 +26,8 @@ TEXTS = {10006: "Too many visits. Exceeded the API Rate Limit"}
 """Texts that differ from those of HTTP (docs/bybit.md 4.4)."""
 KEEP_IDS = 10_000
 MAX_ID_CHARS = 36
+LONGEST_ECHO = 100
+"""Characters of an operation or an id that come back in an answer."""
 AUTH_ARGS = 3
 CATEGORIES = frozenset({"linear", "inverse", "spot", "option"})
 
@@ -51,7 +53,7 @@ class TradeChannel:
         self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None
     ) -> dict[str, Any] | None:
         """Reply to a request; None when a fault loses it, and the connection is to be cut, as over HTTP."""
-        op, now_ms = str(request.get("op", "")), self._now_ms()
+        op, now_ms = str(request.get("op", ""))[:LONGEST_ECHO], self._now_ms()
         if fault is not None and fault.kind is FaultKind.LOST_REQUEST:
             return None
         reply = _reply(connection, request, op, now_ms)
@@ -85,12 +87,14 @@ class TradeChannel:
             code, text = (0, "OK") if accepted else (10004, "Invalid sign")
         reply: dict[str, Any] = {"retCode": code, "retMsg": text, "op": "auth", "connId": connection.conn_id}
         if request.get("reqId"):
-            reply["reqId"] = str(request["reqId"])
+            reply["reqId"] = str(request["reqId"])[:LONGEST_ECHO]
         return reply
 
     def refusal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to a request whose changes cannot be kept."""
-        return _reply(connection, request, str(request.get("op", "")), self._now_ms()) | _refused(not_written())
+        return _reply(connection, request, str(request.get("op", ""))[:LONGEST_ECHO], self._now_ms()) | _refused(
+            not_written()
+        )
 
     def _execute(
         self, connection: Connection, request: dict[str, Any], op: str, now_ms: int
@@ -143,7 +147,7 @@ def _reply(connection: Connection, request: dict[str, Any], op: str, now_ms: int
     reply: dict[str, Any] = {"op": op, "connId": connection.conn_id, "header": {}}
     reply["header"] = {"Timenow": str(now_ms), "Traceid": f"{now_ms:032x}"}
     if request.get("reqId"):
-        reply["reqId"] = str(request["reqId"])
+        reply["reqId"] = str(request["reqId"])[:LONGEST_ECHO]
     return reply
 
 
