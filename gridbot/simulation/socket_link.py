@@ -6,7 +6,7 @@ import contextvars
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,7 +23,19 @@ from gridbot.simulation.network import Network
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import LIFE, Handle, VirtualLoop
 
-__all__ = ["SocketLink", "Wires"]
+__all__ = ["Link", "SocketLink", "Wires"]
+
+
+class Link(Protocol):
+    """A connection of a run, as far as its wires need it."""
+
+    @property
+    def kind(self) -> ChannelKind: ...
+    @property
+    def context(self) -> contextvars.Context: ...
+    def send(self, frame: bytes) -> None: ...
+    def end(self) -> None: ...
+    def end_by_peer(self) -> None: ...
 
 
 class Wires:
@@ -31,7 +43,7 @@ class Wires:
 
     def __init__(self, loop: VirtualLoop, network: Network, venue: Venue) -> None:
         self.loop, self.network, self.venue = loop, network, venue
-        self.links: list[_Line] = []
+        self.links: list[Link] = []
         self.numbers = itertools.count(1)
         self.under_way = 0
 
