@@ -27,11 +27,9 @@ DAY_S = 86_400
 
 def prepare() -> None:
     """In the fork server: make once what each child would make for itself when it is given its configuration."""
-    from gridbot.config.strategy_kinds import strategy_model
-    from gridbot.strategies.registry import KINDS
+    from gridbot.config.strategy_kinds import make_all_models
 
-    for kind in KINDS:
-        strategy_model(kind)
+    make_all_models()
 
 
 def worker(

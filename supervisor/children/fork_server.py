@@ -72,7 +72,8 @@ def send_descriptors(control: socket.socket, descriptors: Sequence[int]) -> None
 def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
     """Fork a child for each request until the supervisor is gone. Ends the process in each child.
 
-    `hello`: `supervisor`, its pid; `preload`, modules to import and functions to call; `crash_log`; `closed`, whether memory is to be closed.
+    `hello`: `supervisor`, its pid; `preload`, modules to import and functions to call; `crash_log`; `closed`, whether
+    memory is to be closed.
     """
     _settle(closed=bool(hello["closed"]))
     try:

@@ -1,8 +1,8 @@
 """Fills the holes of a process's memory before it is forked, so that children put what they make on pages of their own.
 
 Importing leaves free places between objects that stay. A child would put its first objects there, and each page with
-one is copied as a whole: a worker's first 0.2 MB of small objects took 1.6 MB. What fills the holes is never read again,
-so it is shared by all (some 2 MB), and new objects come close together.
+one is copied as a whole: a worker's first 0.2 MB of small objects took 1.6 MB. What fills the holes is never read
+again, so it is shared by all (some 2 MB), and new objects come close together.
 """
 
 from __future__ import annotations
