@@ -150,7 +150,8 @@ class PaperServer:
             ssl=tls,
         )
         self._listeners.append(listener)
-        return int(listener.sockets[0].getsockname()[1])
+        taken: int = listener.sockets[0].getsockname()[1]
+        return taken
 
     async def _open_live(self) -> None:
         """Wait for real prices before trading opens."""
