@@ -100,7 +100,7 @@ class Assembly:
             self._states,
             lambda text: self.alerts("error", "ledger_file", text),
         )
-        self._ledger = self.checkpoint.load()
+        self._ledger = self.checkpoint.load(clock.wall_ms())
         self._generation_file = StateFile(self._files, "generation.json")
         self._generations = _generations(self._generation_file, clock)
         self._holds = HoldsFile(StopFile(self._states, "holds.json"))

@@ -28,6 +28,7 @@ from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.open_callers import IDLE_S, OpenCallers
 from gridbot.paper.server.paper_control import Control
 from gridbot.paper.server.paper_spec import PaperSpec
+from gridbot.paper.server.stranger_turns import StrangerTurns
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.storage.commits import Commits
 from gridbot.paper.storage.exchange_file import ExchangeFile, StateFileError
@@ -133,9 +134,11 @@ class PaperServer:
         if self.spec.config.market.source is SourceKind.LIVE:
             await self._open_live()
         self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=IDLE_S)
-        aiohttp_server = self._web
+        aiohttp_server, turns = self._web, StrangerTurns(time.monotonic)
         self._listener = await loop.create_server(
-            lambda: FastHttp(self.front.answer, aiohttp_server, self.callers, self._outgoing, self.front.refusal),
+            lambda: FastHttp(
+                self.front.answer, aiohttp_server, self.callers, self._outgoing, self.front.refusal, turns
+            ),
             *(self.host, wanted),
         )
         self.port = self._listener.sockets[0].getsockname()[1]
