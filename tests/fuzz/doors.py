@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.fuzz import exchange_doors, file_doors, own_doors, paper_doors, socket_doors
+from tests.fuzz import exchange_doors, file_doors, own_doors, paper_doors, socket_doors, trade_doors
 from tests.fuzz.mutations import bytes_of, changed, hurt, nasty
 
 __all__ = ["DOORS", "Door"]
@@ -51,6 +51,7 @@ DOORS = (
     Door("market rows", exchange_doors.market_row, exchange_doors.market, ("read", "problem"), 200),
     Door("ticker stream", exchange_doors.stream_bytes, exchange_doors.ticker, ("merged", "refused", "no object"), 200),
     Door("REST answers", _answer, exchange_doors.answered, ANSWERS, 150),
+    Door("trade socket", trade_doors.answer, trade_doors.told, trade_doors.OUTCOMES, 150),
     Door("HTTP answers", exchange_doors.http_bytes, exchange_doors.http, HTTP, 300),
     Door("paper requests", paper_doors.request, paper_doors.requested, ("accepted", "refused"), 50),
     Door("paper heads", lambda rng: hurt(rng, paper_doors.HEAD), paper_doors.head, ("head", "none"), 600),

@@ -13,7 +13,7 @@ import pytest
 from gridbot.core import Direction
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.ledger_document import document_of
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import ExecutionRecord, UtcMs
 from gridbot.segment_file import segment_path
 from tests.state.checkpoint_life import Life, assert_counted
 from tests.store.kit import execution, ticker
@@ -267,7 +267,7 @@ def test_a_checkpoint_of_the_far_future_does_not_blind_the_account(tmp_path: Pat
 def test_records_of_the_far_future_do_not_either(tmp_path: Path) -> None:
     life = Life(tmp_path)
     life.trade(1, 2)
-    record = replace(execution(3), exchange_ts=FAR)
+    record = replace(execution(3), exchange_ts=UtcMs(FAR))
     life.recorder.record(record)
     life.recorder.flush()
     life.end()

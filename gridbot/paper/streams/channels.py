@@ -33,6 +33,7 @@ CHANNELS = dict.fromkeys(CATEGORIES, ChannelKind.PUBLIC) | {
     "/v5/private": ChannelKind.PRIVATE,
     "/v5/trade": ChannelKind.TRADE,
 }
+CREATE = '"order.create"'
 MAX_ARGS_CHARS = 21_000
 LONGEST_TOPIC = 300
 LONGEST_ECHO = 100
@@ -146,6 +147,9 @@ class Channels:
                 connection.send(out.data, delay_s=self._push_delay_s)
 
     def receive(self, connection: Connection, text: str) -> None:
+        """Answer a request; one to create an order is stamped first, as over HTTP."""
+        if self._stamp is not None and connection.kind is ChannelKind.TRADE and CREATE in text:
+            self._stamp("create", "")
         try:
             request = read_json(text)
         except JsonMistake:
@@ -174,6 +178,7 @@ class Channels:
         answer = self._trade_channel.answer(connection, request, fault)
         if answer is None:
             self._outgoing.changed()
+            connection.transport.abort()
             return
         self._outgoing.hold(
             lambda: self._answer(connection, answer),

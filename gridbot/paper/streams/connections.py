@@ -26,7 +26,7 @@ TIMER_SLACK_S = 0.0005
 
 Stamp = Callable[[str, str], None]
 """Called with ("ticker", symbol) when a ticker frame is given to the socket, and ("create", account) when a
-create-order request has been read. Take the time in it."""
+create-order request has been read, over HTTP or a trade socket. Take the time in it."""
 
 
 class ChannelKind(StrEnum):
