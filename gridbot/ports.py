@@ -92,13 +92,13 @@ class ExchangeQueries(Protocol):
     order raises UnreadableRows. Times are UTC milliseconds.
     """
 
-    async def server_time_ms(self) -> int:
-        """The exchange's clock. Also measures its offset from ours."""
+    async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
+        """The exchange's clock. Also measures its offset from ours, or takes one that another account measured then."""
 
-    async def instrument(self, symbol: str) -> Instrument:
-        """Trading rules and risk tiers of a symbol."""
+    async def instrument(self, symbol: str, *, max_age_s: float = 0.0) -> Instrument:
+        """Trading rules and risk tiers of a symbol, as they are now or as another account has read them then."""
 
-    async def notices(self) -> Notices:
+    async def notices(self, *, max_age_s: float = 0.0) -> Notices:
         """Maintenance and announcements of the exchange."""
 
     async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from pybit.unified_trading import HTTP
@@ -121,6 +121,10 @@ class Reply:
     def __init__(self, answer: asyncio.Future[dict[str, Any] | ExchangeError]) -> None:
         self._answer = answer
 
+    def when_over(self, over: Callable[[bool], None]) -> None:
+        """Have `over` called on the loop when the request is over, with whether the exchange has answered it."""
+        self._answer.add_done_callback(lambda answer: over(_is_answered(answer)))
+
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
         try:
             answer = yield from self._answer.__await__()
@@ -129,6 +133,13 @@ class Reply:
         if isinstance(answer, ExchangeError):
             raise answer
         return answer
+
+
+def _is_answered(answer: asyncio.Future[dict[str, Any] | ExchangeError]) -> bool:
+    if answer.cancelled() or answer.exception() is not None:
+        return False
+    found = answer.result()
+    return not (isinstance(found, ExchangeError) and found.ret_code is None and found.http_status is None)
 
 
 class RestTransport:

@@ -25,6 +25,8 @@ __all__ = ["MoneyWatch"]
 log = logging.getLogger(__name__)
 
 BY_LOG = "the exchange's transaction log"
+CLOCK_AGE_S = 60.0
+"""How old the exchange's time may be that another account has measured."""
 BY_OPERATOR = "the exchange's transaction log, by ledger check --repair"
 
 
@@ -45,7 +47,7 @@ class MoneyWatch:
         context = self._context
         since_ms = max(0, context.ledger.checked_to - OVERLAP_MS)
         try:
-            now_ms = await self._queries.server_time_ms()
+            now_ms = await self._queries.server_time_ms(max_age_s=CLOCK_AGE_S)
             rows = await self._queries.transactions(since_ms, max(now_ms, since_ms))
         except ExchangeError:
             context.requests.check_money()

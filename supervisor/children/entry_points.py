@@ -50,6 +50,7 @@ def worker(
         paper_url=paper_url,
         console=logs.console,
         held=held,
+        shares=True,
     )
     run_worker(spec, queue, conn)
 
