@@ -1,8 +1,10 @@
 """The requests of this process, beside those of all others on its address: who asks waits here for a turn.
 
-    a query                 `await turn()`, then `sent` when the request leaves
-    an order                `may_leave` says whether one may; who says that one waits is called when it may (`tell_room`)
-    any request             `sent` when it leaves, what that returns is called with how it ended
+    a query     `await turn()`: when it returns, the query leaves, and counts
+    an order    `may_leave` says whether one may. Who says that one waits (`orders_wait`) hears when it may (`tell_room`);
+                `sent` counts it when it leaves
+
+Each is over when what `turn` or `sent` returned is called.
 
 `RequestPermits` decides. Without a supervisor (`lend` was never called, and `is_leased` is false) nothing waits.
 Nothing here fails: whoever waits is told when its turn has come, and `why_late` says what takes so long.

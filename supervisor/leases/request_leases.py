@@ -249,7 +249,7 @@ def _round(state: Leases, now_s: float) -> _Round:
         if (now_s - one.wanted_s < BUSY_S if one.is_there else starting and one.wanted_s == float("-inf"))
     }
     idle = sum(one.held for name, one in state.members.items() if name not in busy)
-    fair = max(state.floor, (state.limit - idle) // max(1, len(busy)))
+    fair = max(1, state.floor, (state.limit - idle) // max(1, len(busy)))
     reserved = sum(max(0, fair - state.members[name].held) for name in busy)
     return _Round(fair, frozenset(busy), reserved)
 
