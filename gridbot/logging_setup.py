@@ -33,7 +33,6 @@ QUEUE_LINES = 20_000
 # Libraries that log every request; pybit at DEBUG even logs signed ones.
 _TAMED = {
     "pybit": logging.WARNING,
-    "urllib3": logging.WARNING,
     "websocket": logging.CRITICAL + 1,  # repeats what pybit and our own watch report
     "aiohttp": logging.WARNING,
     "asyncio": logging.WARNING,

@@ -13,6 +13,10 @@ What is in the memory of a process must not reach a disk or another process:
     leave_no_core             a crash writes no core file
     close_memory              nobody but root can read the memory of this process (Linux only)
 
+Whoever starts processes through others (`supervisor.children.fork_server`) becomes their parent:
+
+    adopt_orphans             what loses its parent below this process becomes a child of this one (Linux only)
+
 Imported first in every child process, so it imports nothing heavy.
 """
 
@@ -20,21 +24,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import multiprocessing
 import os
 import resource
+import select
 import signal
 import threading
 import time
-from multiprocessing.connection import wait
 
 __all__ = [
     "ORPHAN_GRACE_S",
+    "adopt_orphans",
     "ask_to_stop_with_parent",
     "close_memory",
     "exit_with_parent",
     "exit_within",
     "leave_no_core",
+    "memory_is_closed",
 ]
 
 ORPHAN_GRACE_S = 1.5
@@ -42,7 +47,9 @@ ORPHAN_GRACE_S = 1.5
 
 _POLL_S = 0.25
 _PR_SET_PDEATHSIG = 1
+_PR_GET_DUMPABLE = 3
 _PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 
 _watched: set[int] = set()
 
@@ -72,6 +79,22 @@ def close_memory() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def memory_is_closed() -> bool:
+    """Whether `close_memory` was called here, or in the process that this one was forked from."""
+    try:
+        return bool(ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False
+
+
+def adopt_orphans() -> None:
+    """Become the parent of each process below this one whose own parent ends. Raises OSError where that cannot be."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"expected to become the parent of orphans, got: {os.strerror(error)}")
+
+
 def exit_with_parent(parent_pid: int, *, exit_code: int) -> None:
     """End this process `ORPHAN_GRACE_S` after its parent dies; at once if `parent_pid` is no longer its parent.
 
@@ -91,11 +114,16 @@ def exit_within(seconds: float, *, exit_code: int) -> None:
 
 
 def _outlive(parent_pid: int, exit_code: int) -> None:
-    parent = multiprocessing.parent_process()
-    while os.getppid() == parent_pid:
-        if parent is None or parent.pid != parent_pid:
+    """Wait for the end of the parent without a look at the clock, or where that cannot be by looking at its pid."""
+    try:
+        parent = os.pidfd_open(parent_pid)
+    except (OSError, AttributeError):  # no descriptor left, or it has ended already, or another system
+        parent = -1
+    while os.getppid() == parent_pid:  # looked at after the descriptor was opened: it is of the parent
+        if parent < 0:
             time.sleep(_POLL_S)
-        elif wait([parent.sentinel], _POLL_S):
+        else:
+            select.select([parent], [], [])
             break
     _leave(ORPHAN_GRACE_S, exit_code)
 

@@ -163,7 +163,7 @@ def test_files_are_bounded_and_rotated(tmp_path):
 
 def test_libraries_that_narrate_are_tamed(tmp_path):
     screen = _start(tmp_path, level="DEBUG", console_level="DEBUG")
-    for name in ("pybit._http_manager", "urllib3.connectionpool", "aiohttp.access", "asyncio"):
+    for name in ("pybit._http_manager", "aiohttp.access", "asyncio"):
         logging.getLogger(name).info("chatter")
     logging.getLogger("websocket").setLevel(logging.DEBUG)  # as its enableTrace(False) does
     logging.getLogger("websocket").error("chatter: goodbye")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 from pybit.unified_trading import HTTP, WebSocket
 
 from benchmarks.parts.latency_subjects import Subject, Trace
-from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.session import make_session
+from gridbot.bybit.session import RestTransport
 from gridbot.bybit.stream_socket import BybitSocket
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
@@ -81,18 +83,23 @@ class PybitLoop(BareLoop):
 
 
 class TunedLoop(BareLoop):
-    """gridbot's adjusted pybit classes; it is the listener of its own socket."""
+    """gridbot's own connections without a strategy; it is the listener of its own socket.
+
+    Frames come in a thread; the loop that answers them has another one.
+    """
 
     def __init__(self, subject: Subject, url: str, signals: Connection) -> None:
         super().__init__(subject, url, signals)
         account = subject.account
         endpoints = endpoints_for(Environment.PAPER, url)
         credentials = Credentials(account.api_key, account.api_secret)
-        self._http = make_session(endpoints, credentials, ExchangeClock(), timeout=10, recv_window=5000)
+        self._transport = RestTransport(endpoints, credentials, pool_size=1, timeout=10, recv_window=5000)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="answers", daemon=True).start()
         self._socket = BybitSocket(endpoints.ws_public, self, {"tickers": [f"tickers.{subject.symbol}"]})
 
     def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
-        self.answer(received_ns, self._http.place_order)
+        self._loop.call_soon_threadsafe(self.answer, received_ns, partial(self._transport.call, "order/create"))
 
     def on_open(self) -> None: ...
     def on_alive(self) -> None: ...

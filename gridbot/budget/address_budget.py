@@ -1,7 +1,7 @@
 """The requests of this process, beside those of all others on its address: who asks waits here for a turn.
 
     a query     `await turn()`: when it returns, the query leaves, and counts
-    an order    `may_leave` says whether one may. Who says that one waits (`orders_wait`) hears when it may (`tell_room`);
+    an order    `may_leave` says whether one may. Who says that one waits (`orders_wait`) hears when it may leave;
                 `sent` counts it when it leaves
 
 Each is over when what `turn` or `sent` returned is called.

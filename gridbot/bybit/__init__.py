@@ -4,8 +4,12 @@ REST
     rest.py               `BybitRest`: queries and settings of the account      (`ports.ExchangeQueries`)
     order_gateway.py      `BybitOrderGateway`: create and cancel orders         (`ports.OrderGateway`)
     calls.py              one request, all pages of a listing, silence during a ban
-    session.py            pybit's HTTP client in threads; call_pool.py: those threads
-    http_client.py        the HTTP client below pybit
+    session.py            requests on the loop: how many at a time, what is learned from their answers
+    pybit_client.py       pybit's HTTP client, which builds requests and reads answers
+    carrier.py            what takes them to the exchange, as an interface
+    http_pool.py          the connections of an account; http_connection.py: one of them
+    dialling.py           how one is made: names, TLS
+    answer_reader.py      bytes as answers, with an end to all of them
 
 Streams
     streams.py            `StreamSet`: both streams of an account               (`ports.Streams`)
@@ -14,6 +18,7 @@ Streams
     connection_life.py    what is known of one connection
     watchdog.py           when a connection is dead, and when to reconnect
     stream_socket.py      pybit's WebSocket: one connection; frame_reader.py: how it reads
+    socket_line.py        one WebSocket connection on the loop: what it promises, whatever library makes it
     mailbox.py            from pybit's threads to the loop
     private_frames.py     messages of the private topics as events
 
@@ -23,6 +28,6 @@ Shared
     error_mapping.py      exceptions and codes as `ExchangeError`; ret_codes.py: the table of codes
     parse_account.py, parse_market.py   JSON rows as values; raw_fields.py: reading their fields
 
-Only session.py and stream_socket.py import pybit. Import from the modules; this one stays empty so that `endpoints` can
-be imported without pybit.
+Only pybit_client.py and stream_socket.py import pybit. Import from the modules; this one stays empty so that
+`endpoints` can be imported without pybit.
 """

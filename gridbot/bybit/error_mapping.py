@@ -10,10 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 
-import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
-from urllib3.exceptions import TimeoutError as UrllibTimeout
-
+from gridbot.bybit.carrier import CarrierError, NoAnswer, NotSent, Unusable
 from gridbot.bybit.ret_codes import OUTCOMES_BY_CODE, RET_CODES
 from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.plain_text import one_line
@@ -87,7 +84,7 @@ def from_http_status(status: int, text: str, *, secrets: Iterable[str] = ()) -> 
 
 
 def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeError:
-    """Sort an exception of pybit, requests or urllib3; an `ExchangeError` comes back as it is.
+    """Sort an exception of pybit or of the carrier; an `ExchangeError` comes back as it is.
 
     Anything unexpected is AMBIGUOUS, with the name of its class: it happened around a request that may have reached the
     exchange.
@@ -99,10 +96,8 @@ def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeErro
         return from_ret_code(_as_int(exc, "status_code"), str(getattr(exc, "message", "")), secrets=secrets)
     if name == "FailedRequestError":
         return _from_failed_request(exc, secrets)
-    if isinstance(exc, HTTPError):
-        return _from_urllib3(exc)
-    if isinstance(exc, requests.exceptions.RequestException):
-        return _from_requests(exc)
+    if isinstance(exc, CarrierError):
+        return _from_carrier(exc)
     if isinstance(exc, PermissionError):
         return make_error("expected an API key and secret for this request, got none", ErrorKind.AUTH)
     if isinstance(exc, json.JSONDecodeError):
@@ -122,28 +117,11 @@ def _from_failed_request(exc: BaseException, secrets: Iterable[str]) -> Exchange
     return from_http_status(status, "the exchange answered with an HTTP error", secrets=secrets)
 
 
-def _from_requests(exc: requests.exceptions.RequestException) -> ExchangeError:
-    """Whether the request can have reached the exchange decides. Texts of requests hold URLs; they are not repeated."""
-    errors = requests.exceptions
-    if isinstance(exc, errors.ConnectTimeout) or _never_connected(exc):
-        return make_error("no connection to the exchange", ErrorKind.RETRY)
-    if isinstance(exc, errors.Timeout):
-        return make_error("no answer in time", ErrorKind.AMBIGUOUS)
-    if isinstance(exc, errors.InvalidURL | errors.MissingSchema | errors.InvalidSchema | errors.InvalidHeader):
-        return make_error(f"the request could not be made ({type(exc).__name__})", ErrorKind.PARAM)
-    return make_error(f"the connection broke during a request ({type(exc).__name__})", ErrorKind.AMBIGUOUS)
-
-
-def _from_urllib3(exc: HTTPError) -> ExchangeError:
-    """The same for urllib3 itself, which `HttpClient` uses directly."""
-    if isinstance(exc, ConnectTimeoutError):  # also when refused, or the name is unknown
-        return make_error("no connection to the exchange", ErrorKind.RETRY)
-    if isinstance(exc, UrllibTimeout):
-        return make_error("no answer in time", ErrorKind.AMBIGUOUS)
-    return make_error(f"the connection broke during a request ({type(exc).__name__})", ErrorKind.AMBIGUOUS)
-
-
-def _never_connected(exc: BaseException) -> bool:
-    cause = exc.args[0] if exc.args else None
-    reason = getattr(cause, "reason", None)  # urllib3's MaxRetryError
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+def _from_carrier(exc: CarrierError) -> ExchangeError:
+    """Whether the request can have reached the exchange decides."""
+    if isinstance(exc, NotSent):
+        return make_error(f"no connection to the exchange ({exc})", ErrorKind.RETRY)
+    if isinstance(exc, NoAnswer):
+        return make_error(str(exc), ErrorKind.AMBIGUOUS)
+    what = "the answer could not be used" if isinstance(exc, Unusable) else "no answer"
+    return make_error(f"{what}: {exc}", ErrorKind.AMBIGUOUS)

@@ -33,7 +33,9 @@ class OnStop(StrEnum):
 class RestartConfig(Model):
     """What happens to a child process that died."""
 
-    backoff_initial: Seconds = Field(1.0, description="Seconds before the first restart; doubles each time.")
+    backoff_initial: Seconds = Field(
+        1.0, description="Seconds before the second restart in a row, doubled each time; the first is at once."
+    )
     backoff_max: Seconds = Field(60.0, description="Longest wait in seconds.")
     max_restarts: int = Field(5, ge=0, description="More than this many within `window` and the child is given up.")
     window: Seconds = Field(600.0, description="Seconds over which restarts are counted.")

@@ -1,4 +1,4 @@
-"""What a supervisor with a single worker answers about requests and facts: all permits are its own, and it reads itself.
+"""What a supervisor with one worker answers about requests and facts: all permits are its own, and it reads itself.
 
 The real one is not of this package. Permits of a life that has ended rest before the next one has them.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -80,4 +79,4 @@ def _with(reply: Reply, rows: list[Row]) -> Reply:
     if "nextPageCursor" in envelope["result"]:
         envelope["result"]["nextPageCursor"] = ""
     envelope["result"]["list"] = rows
-    return replace(reply, body=orjson.dumps(envelope))
+    return reply._replace(body=orjson.dumps(envelope))

@@ -1,25 +1,13 @@
-"""REST without threads: pybit builds the request, the network carries it, the venue answers, pybit reads the answer.
-
-pybit's method is called twice, because it waits in the middle: the first call ends where it would send, the second gets
-the answer that came meanwhile. Building is the same both times but for the time of signing.
-"""
+"""REST without sockets: the simulated network carries what pybit has built, the venue answers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import deque
-from datetime import timedelta
-from typing import Any
 
 import orjson
-from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
 
-from gridbot.bybit.clocks import wall_ms
-from gridbot.bybit.endpoints import Credentials, Endpoints
-from gridbot.bybit.http_client import Answer, HttpClient, Outgoing
-from gridbot.bybit.session import ORDER_ENDPOINTS, TIME_EXPIRED, Reply, RestTransport
-from gridbot.exchange.failures import ExchangeError
+from gridbot.bybit.carrier import Answer, Broken, CarrierError, NoAnswer, NotSent, Outgoing
 from gridbot.simulation.network import Network, RequestFate
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import VirtualLoop
@@ -38,191 +26,99 @@ TEXTS |= {
 BREAKS_S = 0.05
 
 
-class _Leaves(BaseException):
-    """The request is ready to leave; not an Exception, so that pybit passes it on."""
+class _Trip:
+    """A request under way."""
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, outgoing: Outgoing, fate: RequestFate, sent_s: float, timeout_s: float) -> None:
         self.outgoing = outgoing
+        self.path = outgoing.target.partition("?")[0]
+        self.fate = fate
+        self.sent_s = sent_s
+        self.timeout_s = timeout_s
+
+    def breaks_s(self, how: str) -> float:
+        """Seconds until a failure is known."""
+        return self.timeout_s if how == "silent" else BREAKS_S
 
 
-class _Client(HttpClient):
-    """Gives the answer or failure that is there, and stops the call when there is none yet."""
+class RestLink:
+    """`Carrier` of a life. There is a connection for each request: the transport has no more under way than that."""
 
-    outcome: Answer | Exception | None = None
-
-    def send(self, request: Outgoing, *, timeout: float) -> Answer:
-        if self.outcome is None:
-            raise _Leaves(request)
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
-
-
-class _Call:
-    """A request under way; `of_ours` is false for one that pybit's thread would send by itself."""
-
-    def __init__(
-        self, endpoint: str, params: dict[str, Any], answer: asyncio.Future[Any], *, of_ours: bool = True
-    ) -> None:
-        self.endpoint = endpoint
-        self.of_ours = of_ours
-        self.is_order = endpoint in ORDER_ENDPOINTS
-        self.params = params
-        self.answer = answer
-        self.sent_ms = 0
-        self.sent_s = 0.0
-
-
-class RestLink(RestTransport):
-    """As many queries at a time as the real one lets into its threads, in the order they came; orders do not wait.
-
-    The real one has a thread for each order, since the executor has no more under way than that.
-    """
-
-    def __init__(
-        self,
-        loop: VirtualLoop,
-        network: Network,
-        venue: Venue,
-        endpoints: Endpoints,
-        credentials: Credentials,
-        *,
-        pool_size: int,
-        timeout: float,
-        recv_window: int,
-    ) -> None:
-        super().__init__(endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window)
+    def __init__(self, loop: VirtualLoop, network: Network, venue: Venue) -> None:
         self._loop, self._network, self._venue = loop, network, venue
         self._context = contextvars.copy_context()
         self._outside = contextvars.Context()
-        self._free = pool_size
-        self._waiting: deque[_Call] = deque()
-        """Queries."""
         self._under_way = 0
         self._closed = False
-        self._learns_from: _Call | None = None
-        self._client = _Client(endpoints.rest, {})
-
-    def call(self, endpoint: str, **params: Any) -> Reply:
-        """Start a request now."""
-        call = _Call(endpoint, params, self._loop.create_future())
-        if self._closed:
-            call.answer.set_exception(RuntimeError("closed"))
-        else:
-            self._start(call)
-        return Reply(call.answer)
 
     @property
     def is_idle(self) -> bool:
         """Whether every request has been answered."""
-        return not (self._under_way or self._waiting)
+        return not self._under_way
+
+    def carry(self, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
+        """See `gridbot.bybit.carrier.Carrier`."""
+        answer = self._loop.create_future()
+        if self._closed:
+            answer.set_exception(NotSent("closed"))
+            return answer
+        self._under_way += 1
+        answer.add_done_callback(self._over)  # in the same turn as whoever waits for it
+        trip = _Trip(outgoing, self._network.request(outgoing.target.partition("?")[0]), self._loop.now_s, timeout_s)
+        before, later = trip.fate.before, self._loop.call_later
+        if before:
+            later(trip.breaks_s(before), self._arrived, answer, _failure(before), context=self._context)
+        else:
+            later(trip.fate.there_s, self._at_the_exchange, trip, answer, context=self._outside)
+        return answer
 
     def close(self) -> None:
-        """Take no more requests; those that wait fail."""
+        """Take no more requests."""
         self._closed = True
-        super().close()
-        for call in self._waiting:
-            if not call.answer.done():
-                call.answer.set_exception(RuntimeError("closed"))
-                call.answer.exception()  # whoever wanted it may be gone
-        self._waiting.clear()
 
     # ------------------------------------------------------------------ inside
 
-    def _start(self, call: _Call) -> None:
-        if call.is_order:
-            self._send(call)
-        else:
-            self._waiting.append(call)
-            self._send_waiting()
-
-    def _send_waiting(self) -> None:
-        while self._waiting and self._free:
-            self._free -= 1
-            self._send(self._waiting.popleft())
-
-    def _send(self, call: _Call) -> None:
-        self._under_way += 1
-        call.sent_ms, call.sent_s = wall_ms(), self._loop.now_s
-        self._client.outcome = None
-        try:
-            failure = self._submit(call.endpoint, dict(call.params))
-        except _Leaves as leaves:
-            self._carry(call, leaves.outgoing)
-            return
-        self._finish(call, failure)
-
-    def _session(self) -> Any:
-        session = super()._session()
-        session.client = self._client
-        return session
-
-    def _carry(self, call: _Call, outgoing: Outgoing) -> None:
-        path = outgoing.target.partition("?")[0]
-        fate = self._network.request(path)
-        later = self._loop.call_later
-        if fate.before:
-            later(self._breaks_s(fate.before), self._arrived, call, _failure(fate.before), context=self._context)
-            return
-        later(fate.there_s, self._at_the_exchange, call, outgoing, fate, context=self._outside)
-
-    def _breaks_s(self, how: str) -> float:
-        return self._timeout if how == "silent" else BREAKS_S
-
-    def _at_the_exchange(self, call: _Call, outgoing: Outgoing, fate: RequestFate) -> None:
-        answer: Answer | Exception
+    def _at_the_exchange(self, trip: _Trip, waiting: asyncio.Future[Answer]) -> None:
+        outgoing, fate = trip.outgoing, trip.fate
         if fate.code and not fate.code_after:
             answer = _refusal(fate, self._venue.now_ms())
         else:
-            reply = self._venue.handle(outgoing, call.sent_s)
-            answer = Answer(reply.status, reply.headers, reply.body, timedelta(0))
+            reply = self._venue.handle(outgoing, trip.sent_s)
+            headers = {name.lower(): value for name, value in reply.headers.items()}
+            answer = Answer(reply.status, headers, reply.body)
             if fate.code:
                 answer = _refusal(fate, self._venue.now_ms())
-        self._venue.note_answer(outgoing.target.partition("?")[0], outgoing.body or b"{}", answer.content)
+        self._venue.note_answer(trip.path, outgoing.body or b"{}", answer.content)
+        outcome: Answer | CarrierError = answer
         back_s = fate.back_s
         if fate.after:
-            answer, back_s = _failure(fate.after), self._breaks_s(fate.after)
-        timeout_s = call.sent_s + self._timeout - self._loop.now_s
-        if back_s > timeout_s:
-            answer, back_s = _failure("silent"), max(0.0, timeout_s)
-        self._loop.call_later(back_s, self._arrived, call, answer, context=self._context)
+            outcome, back_s = _failure(fate.after), trip.breaks_s(fate.after)
+        left_s = trip.sent_s + trip.timeout_s - self._loop.now_s
+        if back_s > left_s:
+            outcome, back_s = _failure("silent"), max(0.0, left_s)
+        self._loop.call_later(back_s, self._arrived, waiting, outcome, context=self._context)
 
-    def _arrived(self, call: _Call, answer: Answer | Exception) -> None:
-        self._client.outcome, self._learns_from = answer, call
-        try:
-            outcome = self._submit(call.endpoint, dict(call.params))
-        finally:
-            self._learns_from = None
-        if isinstance(outcome, ExchangeError) and outcome.ret_code == TIME_EXPIRED and call.of_ours:
-            clock = _Call("market/time", {}, self._loop.create_future(), of_ours=False)
-            clock.answer.add_done_callback(lambda _: self._finish(call, outcome))
-            self._send(clock)
-            return
-        self._finish(call, outcome)
-
-    def _finish(self, call: _Call, outcome: dict[str, Any] | ExchangeError) -> None:
+    def _over(self, _: asyncio.Future[Answer]) -> None:
         self._under_way -= 1
-        if call.of_ours and not call.is_order:
-            self._free += 1
-        if not call.answer.done():
-            call.answer.set_result(outcome)
-        self._send_waiting()
 
-    def _learn_time(self, server_ms: int, sent_ms: int) -> None:
-        call = self._learns_from
-        super()._learn_time(server_ms, sent_ms if call is None else call.sent_ms)
+    def _arrived(self, waiting: asyncio.Future[Answer], outcome: Answer | CarrierError) -> None:
+        if waiting.done():
+            return
+        if isinstance(outcome, CarrierError):
+            waiting.set_exception(outcome)
+            waiting.exception()  # a death in this turn leaves nobody to ask for it
+        else:
+            waiting.set_result(outcome)
 
 
-def _failure(how: str) -> Exception:
+def _failure(how: str) -> CarrierError:
     if how == "refused":
-        return NewConnectionError(None, "refused")  # type: ignore[arg-type]
-    if how == "silent":
-        return ReadTimeoutError(None, "", "no answer")  # type: ignore[arg-type]
-    return ProtocolError("the connection broke")
+        return NotSent("refused")
+    return NoAnswer("no answer in time") if how == "silent" else Broken("the connection broke during a request")
 
 
 def _refusal(fate: RequestFate, now_ms: int) -> Answer:
-    headers = {"X-Bapi-Limit": "10", "X-Bapi-Limit-Status": "0", "X-Bapi-Limit-Reset-Timestamp": str(now_ms + 1000)}
+    headers = {"x-bapi-limit": "10", "x-bapi-limit-status": "0", "x-bapi-limit-reset-timestamp": str(now_ms + 1000)}
     text = TEXTS.get(fate.code, "System error. Please try again later.")
     body = orjson.dumps({"retCode": fate.code, "retMsg": text, "result": {}, "retExtInfo": {}, "time": now_ms})
-    return Answer(fate.http_status, headers if fate.code == 10006 else {}, body, timedelta(0))
+    return Answer(fate.http_status, headers if fate.code == 10006 else {}, body)

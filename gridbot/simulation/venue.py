@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import orjson
 
-from gridbot.bybit.http_client import Outgoing
+from gridbot.bybit.carrier import Outgoing
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Order

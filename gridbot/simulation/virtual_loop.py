@@ -243,6 +243,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if not self._dead:
             return
         hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        before = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)  # what their ends ask of a loop leads nowhere
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
@@ -251,6 +253,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 self._dead.clear()
                 gc.collect()
         finally:
+            asyncio._set_running_loop(before)
             sys.unraisablehook = hook
 
 

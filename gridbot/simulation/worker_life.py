@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from gridbot.background import awaited
 from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.session import RestTransport
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.records.journal import JournalBusy
@@ -131,12 +132,8 @@ class Life:
 
     def _make_rest(self, *args: Any, **options: Any) -> BybitRest:
         world = self._world
-
-        def transport(*given: Any, **more: Any) -> RestLink:
-            self.rest = RestLink(world.loop, world.network, world.wires.venue, *given, **more)
-            return self.rest
-
-        return BybitRest(*args, transport=transport, **options)
+        self.rest = RestLink(world.loop, world.network, world.wires.venue)
+        return BybitRest(*args, transport=functools.partial(RestTransport, carrier=self.rest), **options)
 
     def _make_streams(self, *args: Any, settings: StreamSettings, **options: Any) -> StreamSet:
         world = self._world

@@ -31,7 +31,7 @@ from gridbot.shortage import is_shortage
 from supervisor.exit_codes import ExitCode
 from supervisor.utc_time import utc_now
 
-__all__ = ["Boot", "child_main", "resolve"]
+__all__ = ["Boot", "child_main", "name_process", "resolve", "write_crash"]
 
 CRASH_LOG_LIMIT = 5_000_000
 
@@ -56,7 +56,7 @@ def resolve(entry: str) -> Callable[..., None]:
 
 
 def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ...]) -> None:
-    """Run in the child. An unexpected error is reported in one line through the first of `ends`."""
+    """Run in the child; raises SystemExit unless it ends in order. The first of `ends` hears of an unexpected error."""
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -66,13 +66,13 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     os.umask(PRIVATE_UMASK)
     ask_to_stop_with_parent()
     exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
-    _name_process(boot.name)
+    name_process(boot.name)
     with _opened(boot.crash_log) as crash_log:
         faulthandler.enable(file=crash_log, all_threads=True)
         code = _run(boot, args, ends)
         faulthandler.disable()
     if code:
-        sys.exit(code)  # through multiprocessing's own exit, which lets a queue's feeder thread finish
+        sys.exit(code)
 
 
 @contextlib.contextmanager
@@ -101,7 +101,7 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
     except BaseException as error:  # noqa: BLE001 - the outermost frame of a process
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         code = ExitCode.NO_ROOM if is_shortage(error) else ExitCode.UNEXPECTED
-        _write_crash(boot, error)
+        write_crash(boot.crash_log, boot.name, error)
         logging.getLogger("gridbot").critical("unexpected error, details in %s: %s", boot.crash_log, text)
         with contextlib.suppress(OSError, ValueError):
             ends[0].send({"type": "bye", "reason": text, "exit_code": int(code)})
@@ -109,12 +109,16 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
     return ExitCode.OK
 
 
-def _write_crash(boot: Boot, error: BaseException) -> None:
+def write_crash(crash_log: Path | str, name: str, error: BaseException) -> None:
+    """Append a traceback to the crash log, if the disk takes it."""
     details = "".join(traceback.format_exception(error))
-    with contextlib.suppress(OSError), open_private(boot.crash_log, "a", encoding="utf-8") as file:
-        file.write(f"--- {utc_now()} {boot.name} (pid {os.getpid()})\n{details}\n")
+    with contextlib.suppress(OSError):
+        make_directory(Path(crash_log).parent)
+        with open_private(Path(crash_log), "a", encoding="utf-8") as file:
+            file.write(f"--- {utc_now()} {name} (pid {os.getpid()})\n{details}\n")
 
 
-def _name_process(name: str) -> None:
+def name_process(name: str) -> None:
+    """What `top` and `ps -o comm` call this process."""
     with contextlib.suppress(OSError, AttributeError):  # Linux only
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, f"gb:{name}".encode()[:15], 0, 0, 0)

@@ -1,83 +1,61 @@
 """One child process as the supervisor holds it: its spec, the process, its pipes, its last reports, its state.
 
-Processes are spawned, never forked: a forked one would inherit the others' pipe ends and the data directory's lock, so
-the death of a process would neither end a pipe nor free the lock. The restart policy decides; this module only acts.
+Processes come from the fork server (`launcher`), not from this process: a fork of this one would inherit the others'
+pipe ends and the data directory's lock, so the death of a process would neither end a pipe nor free the lock, and it
+would know all secrets. The restart policy decides; this module only acts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import multiprocessing
 import os
 import signal
-import sys
-import types
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any, Final
 
-from supervisor.children.bootstrap import Boot, child_main
+from supervisor.children.bootstrap import Boot
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.exit_text import exit_text
+from supervisor.children.fork_server import BORN, UNBORN, is_short
+from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import step
 from supervisor.children.policy_types import Action, ChildState, Event
+from supervisor.children.process_handle import ProcessHandle
 
-__all__ = ["CONTEXT", "Child"]
+__all__ = ["Child", "ChildEvents"]
 
-CONTEXT = multiprocessing.get_context("spawn")
 KILL_WAIT_S: Final = 5.0
 
 
-@contextlib.contextmanager
-def _quiet_spawn() -> Iterator[None]:
-    """Spawn without the caller's `__main__` (children import what they need) and safe from an early Ctrl-C.
+@dataclass(frozen=True, slots=True)
+class ChildEvents:
+    """Callbacks, on the loop, after the child has stored what happened.
 
-    A child is sent into our working directory. When that has been deleted, we leave it: all our paths are absolute.
-    glibc would give each thread of a child a heap of its own, none of which shrinks: 5 MB a worker, 45 MB the writer.
+    `unborn(child, reason, short)`: no process came of a launch; `short`, for want of room on the machine.
     """
-    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    try:
-        os.getcwd()
-    except OSError:
-        os.chdir("/")
-    main = sys.modules["__main__"]
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    message: Callable[[Child, Message], None]
+    exit: Callable[[Child, int], None]
+    unborn: Callable[[Child, str, bool], None]
 
 
 class Child:
-    """One child: its spec, its process, its last reports, and its state under the restart policy.
+    """One child: its spec, its process, its last reports, and its state under the restart policy."""
 
-    `on_message(child, message)` and `on_exit(child, code)` are called on the loop, after the child has stored
-    what the message says about itself.
-    """
-
-    def __init__(
-        self,
-        spec: ChildSpec,
-        crash_log: Path,
-        on_message: Callable[[Child, Message], None],
-        on_exit: Callable[[Child, int], None],
-    ) -> None:
+    def __init__(self, spec: ChildSpec, launcher: Launcher, events: ChildEvents) -> None:
         self.spec = spec
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
         self._state = ChildState()
         self._said = _Said()
-        self._crash_log = crash_log
-        self._on_message = on_message
-        self._on_exit = on_exit
-        self._process: SpawnProcess | None = None
+        self._launcher = launcher
+        self._events = events
+        self._process: ProcessHandle | None = None
         self._pipe: ChildPipe | None = None
 
     @property
@@ -105,26 +83,19 @@ class Child:
         return actions
 
     def spawn(self, extra: tuple[Any, ...]) -> None:
-        """Start a process with the spec's arguments, `extra` and the pipe ends. After an OSError nothing is left."""
+        """Launch a process with the spec's arguments, `extra` and the pipe ends. After an OSError nothing is left."""
         self._said = _Said()
         loop = asyncio.get_running_loop()
         ours, theirs = self._pipes()
-        boot = Boot(self.spec.name, self.spec.entry, self._crash_log, os.getpid())
-        process = CONTEXT.Process(
-            target=child_main, args=(boot, (*self.spec.args, *extra), theirs), name=self.spec.name
-        )
+        boot = Boot(self.spec.name, self.spec.entry, self._launcher.crash_log, os.getpid())
         try:
-            with _quiet_spawn():
-                process.start()
+            launch = self._launcher.launch(boot, (*self.spec.args, *extra), theirs)
         except BaseException:
-            for end in {*ours, *theirs}:
+            for end in set(ours):
                 end.close()
             raise
-        for end in theirs:  # with a copy open here we would never see its end of file
-            end.close()
-        self._process = process
+        self._process = ProcessHandle(self._launcher, launch, self._ended)
         self._pipe = ChildPipe(loop, ours[0], ours[1], self._take, self._pipe_closed)
-        loop.add_reader(process.sentinel, self._ended, loop)
 
     def send(self, message: Message) -> bool:
         """False when there is no process or it does not read."""
@@ -136,10 +107,9 @@ class Child:
             self._pipe.drain()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process, if there is one. Its pid cannot have been reused: `_ended` reaps it."""
-        if self._process is not None and self._process.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, number)
+        """Send a signal to the process, if there is one; to one that is not born yet, at its birth."""
+        if self._process is not None:
+            self._process.signal(number)
 
     def kill_now(self) -> None:
         """SIGKILL, and wait until it is gone. The last resort, for when the loop no longer turns.
@@ -147,54 +117,63 @@ class Child:
         Raises TimeoutError when the kernel does not let go of it, as with a process that waits for a dead disk.
         """
         self.signal(signal.SIGKILL)
+        deadline = time.monotonic() + KILL_WAIT_S
+        while self._process is not None and self._process.pid is None and self._pipe is not None:
+            if time.monotonic() > deadline:  # it ends by itself: its pipe is closed, and who it is told to have no more
+                break
+            self._pipe.wait(0.05)
+            self._pipe.drain()
         if self._process is not None:
-            self._process.join(KILL_WAIT_S)
-            if self._process.exitcode is None:
+            if not self._process.wait(max(0.0, deadline - time.monotonic())):
                 raise TimeoutError(f"pid {self._process.pid} does not end although it was killed")
-            self._forget(asyncio.get_running_loop())
+            self._forget()
 
     def _take(self, message: Message) -> None:
-        self._said.note(message)
-        self._on_message(self, message)
+        match message.get("type"):
+            case word if word == BORN and self._process is not None:
+                self._process.born(int(message["pid"]))
+            case word if word == UNBORN:
+                self._never_born(str(message["reason"]), bool(message["short"]))
+            case _:
+                self._said.note(message)
+                self._events.message(self, message)
 
     def _pipe_closed(self, text: str) -> None:
         """Without a reason it has closed its end; otherwise nothing that it says is read any more."""
-        if text:
+        if self._process is not None and self._process.pid is None:
+            problem = self._process.problem or OSError(text or "the process that forks the others has ended")
+            self._never_born(str(problem), is_short(problem))
+        elif text:
             end = f"its messages cannot be read any more, so it will be killed for its silence: {text}"
-            self._on_message(self, {"type": "alert", "level": "error", "text": end})
+            self._events.message(self, {"type": "alert", "level": "error", "text": end})
+
+    def _never_born(self, reason: str, short: bool) -> None:
+        self._forget()
+        self._events.unborn(self, reason, short)
 
     def _pipes(self) -> tuple[tuple[Connection[Any, Any], Connection[Any, Any]], tuple[Connection[Any, Any], ...]]:
         """Our (incoming, outgoing) ends and the child's ends."""
         if self.spec.kind is ChildKind.WORKER:
-            ours, theirs = CONTEXT.Pipe(duplex=True)
+            ours, theirs = multiprocessing.Pipe(duplex=True)
             return (ours, ours), (theirs,)
-        report_in, report_out = CONTEXT.Pipe(duplex=False)
-        life_in, life_out = CONTEXT.Pipe(duplex=False)
+        report_in, report_out = multiprocessing.Pipe(duplex=False)
+        life_in, life_out = multiprocessing.Pipe(duplex=False)
         return (report_in, life_out), (report_out, life_in)
 
-    def _ended(self, loop: asyncio.AbstractEventLoop) -> None:
-        process = self._process
-        if process is None:
-            return
-        loop.remove_reader(process.sentinel)
-        code = process.exitcode
-        if code is None:  # its descriptors are closed a moment before it can be reaped
-            loop.call_later(0.005, self._ended, loop)
-            return
+    def _ended(self, code: int) -> None:
         if self._pipe is not None:
             self._pipe.drain()
-        self._forget(loop)
+        self._forget()
         bye = self._said.bye
         text = exit_text(code, self._state.killed_for)
         self.last_exit = f"{text}: {bye}" if bye else text
-        self._on_exit(self, code)
+        self._events.exit(self, code)
 
-    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _forget(self) -> None:
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
         if self._process is not None:
-            loop.remove_reader(self._process.sentinel)
             self._process.close()
             self._process = None
 

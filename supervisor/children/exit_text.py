@@ -6,7 +6,10 @@ import signal
 
 from supervisor.exit_codes import ExitCode
 
-__all__ = ["exit_text"]
+__all__ = ["UNKNOWN_CODE", "exit_text"]
+
+UNKNOWN_CODE = 256
+"""Of a process whose end somebody else was told; no process can end with it."""
 
 
 def exit_text(code: int, killed_for: str = "") -> str:
@@ -32,6 +35,7 @@ _BY_CODE: dict[int, str] = {
     ExitCode.REFUSED: "refused to start (exit code 7)",
     ExitCode.NO_ROOM: "ended for want of room (exit code 10)",
     ExitCode.FORCED: "ended by force (exit code 130)",
+    UNKNOWN_CODE: "ended; its exit code is not known, somebody else has asked for it",
 }
 _OURS: dict[int, str] = {
     signal.SIGKILL: "killed by the supervisor: {}",

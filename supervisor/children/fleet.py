@@ -1,7 +1,7 @@
 """All children: passes events to the policy of the child they concern, and carries out the actions it returns.
 
 Each child, each alert and each action is by itself: what raises goes to `FleetEvents.fault`, and the rest goes on. A
-process that cannot be spawned, for whatever reason, has failed. Every change of a child's state comes through
+process that cannot be launched, for whatever reason, has failed. Every change of a child's state comes through
 `Fleet.advance`.
 """
 
@@ -12,12 +12,12 @@ import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from gridbot.shortage import is_shortage
-from supervisor.children.child import Child
+from supervisor.children.child import Child, ChildEvents
 from supervisor.children.child_spec import ChildKind, ChildSpec
+from supervisor.children.fork_server import is_short
 from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
 from supervisor.children.policy_types import Alert, Do, Event, ProcessState, SpawnFailed
 
@@ -47,14 +47,15 @@ class Fleet:
     def __init__(
         self,
         specs: Iterable[ChildSpec],
-        crash_log: Path,
+        launcher: Launcher,
         launch: LaunchArguments,
         events: FleetEvents,
         *,
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self._children = [Child(spec, crash_log, events.message, events.exit) for spec in specs]
+        of_child = ChildEvents(events.message, events.exit, self._unborn)
+        self._children = [Child(spec, launcher, of_child) for spec in specs]
         self._launch = launch
         self._events = events
         self._clock = clock
@@ -141,12 +142,10 @@ class Fleet:
                 self._events.fault(f"{child.spec.name}: spawning it", error)
             with self._contained(f"{child.spec.name}: ending what was begun"):
                 child.kill_now()
-            self.advance(child, SpawnFailed(str(error), short=_is_short(error)))
+            self.advance(child, SpawnFailed(str(error), short=is_short(error)))
 
-
-def _is_short(error: Exception) -> bool:
-    """Whether the machine had no room for a process; too many of them is told as "try again"."""
-    return is_shortage(error) or isinstance(error, BlockingIOError)
+    def _unborn(self, child: Child, reason: str, short: bool) -> None:
+        self.advance(child, SpawnFailed(reason, short=short))
 
 
 def _log_change(child: Child) -> None:

@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["ChildLogs", "Plan", "plan_of"]
 
 
+PRELOADED = (
+    "gridbot.worker.entry",
+    "gridbot.paper.server.paper_process",
+)
+"""What the children run, but for DuckDB, which only the writer needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
 
-    `snapshot` is the configuration without secrets, `lag_alert` the seconds the database may be behind,
+    `preload` are the modules that the fork server imports, `snapshot` is the configuration without secrets,
+    `lag_alert` the seconds the database may be behind,
     `health_interval` the seconds between two kept reports on the fleet (0: none), `warnings` what an operator has to be
     told at the start. `bybit_requests` and `paper_requests` are the HTTP requests that all workers together may send
     there in five seconds (0: nobody counts).
@@ -40,6 +48,7 @@ class Plan:
     warnings: Sequence[str] = ()
     bybit_requests: int = 0
     paper_requests: int = 0
+    preload: Sequence[str] = ()
 
     @property
     def accounts(self) -> list[str]:
@@ -76,6 +85,7 @@ def plan_of(
 
     run_id = new_run_id()
     logs = ChildLogs(console)
+    policy = _policy(config)
     workers = tuple(
         ChildSpec(
             name=f"worker-{account.name}",
@@ -84,15 +94,14 @@ def plan_of(
             args=(account.name, knowing_only(config, account.name), run_id, logs),
             account=account.name,
             needs_paper=account.environment == "paper",
-            policy=_policy(config, first_at_once=False),
+            policy=policy,
         )
         for account in config.accounts
     )
-    at_once = _policy(config, first_at_once=True)
     writer = ChildSpec(
         *("writer", ChildKind.WRITER, "supervisor.children.entry_points:writer"),
         args=(knowing_only(config), logs),
-        policy=at_once,
+        policy=policy,
     )
     market = config.paper.market
     on_paper = [account.name for account in config.accounts if account.environment == "paper"]
@@ -103,7 +112,7 @@ def plan_of(
         args=(knowing_only(config, *on_paper), logs, control_token),
         ends_session=market.source == "replay" and market.at_end == "stop",
         keeps_state=config.paper.state_file is not None,
-        policy=at_once,
+        policy=policy,
     )
     return Plan(
         data_dir=config.storage.data_dir,
@@ -119,10 +128,11 @@ def plan_of(
         warnings=warnings,
         bybit_requests=config.supervisor.share_of(config.supervisor.requests_per_5s),
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
+        preload=PRELOADED,
     )
 
 
-def _policy(config: GridbotConfig, *, first_at_once: bool) -> RestartPolicy:
+def _policy(config: GridbotConfig) -> RestartPolicy:
     supervisor = config.supervisor
     return RestartPolicy(
         backoff_initial=supervisor.restart.backoff_initial,
@@ -131,7 +141,7 @@ def _policy(config: GridbotConfig, *, first_at_once: bool) -> RestartPolicy:
         window=supervisor.restart.window,
         heartbeat_timeout=supervisor.heartbeat_timeout,
         stop_timeout=supervisor.stop_timeout,
-        first_at_once=first_at_once,
+        first_at_once=True,
     )
 
 

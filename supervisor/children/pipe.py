@@ -12,7 +12,7 @@ import os
 import pickle
 import struct
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 __all__ = ["ChildPipe", "FrameReader", "frame"]
@@ -106,6 +106,10 @@ class ChildPipe:
         for _ in range(_MOST_CHUNKS):  # no child can keep us here by talking
             if not (self._reading and self._readable()):
                 return
+
+    def wait(self, seconds: float) -> None:
+        """Until there is something to read, without the loop; not for longer than this."""
+        wait([self._incoming], seconds)
 
     def close(self) -> None:
         if self._closed:

@@ -18,7 +18,8 @@ that nobody looks for another culprit.
 Rules, with the numbers of `RestartPolicy`:
 
 * A failure waits 1 s, then 2, 4 ... 60 s, less up to a quarter of it by jitter, so that a fleet does not start in step.
-  A child that ran for a minute begins again at 1 s. With `first_at_once` the first failure of a row does not wait.
+  A child that ran for a minute begins again at 1 s. With `first_at_once`, as in a real fleet, the first failure in a
+  row does not wait, and those after it wait 1 s, 2 s and so on.
 * The sixth counted failure within ten minutes is FATAL, for that child only.
 * Exit code 4 (configuration) is FATAL at once: another try would fail the same way.
 * Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
@@ -166,6 +167,8 @@ def _on_event(
             if state.process is ProcessState.STARTING:
                 why = ExitCode.NO_ROOM if short else None
                 return _failed(now, state, why, f"could not be started: {text}", policy, jitter, actions)
+            if state.process is ProcessState.STOPPING:
+                return _on_exit(now, state, ExitCode.OK, f"could not be started: {text}", policy, jitter, actions)
     return state
 
 

@@ -2,7 +2,7 @@
 
 Whoever is pid 1, such as `docker run gridbot bin/gridbot-supervisor start`, becomes the parent of each process whose
 own parent has ended. A dead process that its parent does not ask about stays in the table of processes for ever, and
-that table has an end. Our own children are left alone: their exit codes belong to `multiprocessing`.
+that table has an end. Our own children are left alone: their exit codes are for `supervisor.children`.
 """
 
 from __future__ import annotations

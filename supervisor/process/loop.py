@@ -38,6 +38,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
+from supervisor.children.launcher import Launcher
 from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.control.control_server import ControlServer
@@ -102,8 +103,10 @@ class Supervisor:
             stop_mode=lambda: self._stopping.mode,
             fault=self._faults.report,
         )
-        crash_log = plan.data_dir / "logs" / "crash.log"
-        self._fleet = Fleet(plan.children, crash_log, self._launch, events, clock=clock, jitter=jitter)
+        self._launcher = Launcher(
+            plan.data_dir / "logs" / "crash.log", plan.preload, lambda text: self._alerts.own("ERROR", text)
+        )
+        self._fleet = Fleet(plan.children, self._launcher, self._launch, events, clock=clock, jitter=jitter)
         self._starting = StartOrder(self._fleet, self._launch)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._operations = Operations(
@@ -155,6 +158,7 @@ class Supervisor:
         control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell)
         with background.watch(loop, self._faults.report):
             try:
+                self._faults.attempt("starting the process that forks", self._launcher.start)
                 await self._open(control)
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.add_signal_handler(number, self._on_signal, number)
@@ -166,7 +170,13 @@ class Supervisor:
             finally:
                 self._fleet.kill_now()
                 await control.close()
-                for part in (self._sharing.close, self._journal.close, self._launch.close, self._lock.release):
+                for part in (
+                    self._launcher.close,
+                    self._sharing.close,
+                    self._journal.close,
+                    self._launch.close,
+                    self._lock.release,
+                ):
                     self._faults.attempt("the end", part)
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
@@ -249,10 +259,15 @@ class Supervisor:
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("looking for incidents", self._look),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
-            self._faults.attempt("reaping what we adopted", lambda: reap_adopted(self._fleet.pids())),
+            self._faults.attempt("looking after the process that forks", self._launcher.look),
+            self._faults.attempt("reaping what we adopted", self._reap),
         ]
         # The accounts trade on without us for a while; silence would be worse than a late tick.
         self._pause = TICK_S if all(done) else min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))
+
+    def _reap(self) -> None:
+        if not self._launcher.expects:  # a dead process may be a child that has not said its pid yet
+            reap_adopted(self._fleet.pids() | self._launcher.pids)
 
     def _allow_for_stall(self, gone: float) -> None:
         if gone > self._pause + STALL_S:

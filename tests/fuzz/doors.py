@@ -43,6 +43,7 @@ def _answer(rng: random.Random) -> bytes:
 
 STREAMED = ("events", "problem", "no json")
 ANSWERS = ("read", "unreadable", "refused", "no json", "no object")
+HTTP = ("answer", "last answer", "unfinished", "refused")
 DOORS = (
     Door("numbers", _anything, own_doors.number, ("number", "none"), 900),
     Door("log lines", _anything, own_doors.logged, ("line",), 60),
@@ -50,6 +51,7 @@ DOORS = (
     Door("market rows", exchange_doors.market_row, exchange_doors.market, ("read", "problem"), 200),
     Door("ticker stream", exchange_doors.stream_bytes, exchange_doors.ticker, ("merged", "refused", "no object"), 200),
     Door("REST answers", _answer, exchange_doors.answered, ANSWERS, 150),
+    Door("HTTP answers", exchange_doors.http_bytes, exchange_doors.http, HTTP, 300),
     Door("paper requests", paper_doors.request, paper_doors.requested, ("accepted", "refused"), 50),
     Door("paper heads", lambda rng: hurt(rng, paper_doors.HEAD), paper_doors.head, ("head", "none"), 600),
     Door("paper control", partial(_any_of, paper_doors.COMMANDS), paper_doors.commanded, ("done", "refused"), 80),

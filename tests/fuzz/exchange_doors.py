@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import orjson
 
+from gridbot.bybit.answer_reader import MOST_BODY, AnswerReader
 from gridbot.bybit.calls import listed, result_of, rows_of
+from gridbot.bybit.carrier import Answer, Unusable
 from gridbot.bybit.event_times import SKEW_MS, Horizon
-from gridbot.bybit.http_client import Answer
 from gridbot.bybit.mailbox import PrivateFrame, TickerMerger
 from gridbot.bybit.parse_account import parse_order, parse_transaction
 from gridbot.bybit.parse_market import parse_instrument, parse_public_trade, parse_ticker
@@ -21,9 +24,20 @@ from gridbot.bybit.raw_fields import LONGEST_ID, FieldError, parse_rows
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.exchange.failures import ExchangeError
 from tests.bybit.support import execution_row, order_row, position_row, ticker_frame, wallet_row
-from tests.fuzz.mutations import bytes_of, changed
+from tests.fuzz.mutations import bytes_of, changed, hurt
 
-__all__ = ["ANSWER", "answered", "market", "market_row", "private", "private_frame", "stream_bytes", "ticker"]
+__all__ = [
+    "ANSWER",
+    "answered",
+    "http",
+    "http_bytes",
+    "market",
+    "market_row",
+    "private",
+    "private_frame",
+    "stream_bytes",
+    "ticker",
+]
 
 NOW_MS = 1_800_000_000_000
 SYMBOL = "BTCUSDT"
@@ -132,7 +146,7 @@ ANSWER = {"retCode": 0, "retMsg": "OK", "result": {"list": [order_row()], "nextP
 
 def answered(body: bytes) -> str:
     try:
-        envelope = Answer(200, {}, body, None).json()  # type: ignore[arg-type]
+        envelope = Answer(200, {}, body).json()
         if not isinstance(envelope, dict):
             return "no object"
         result_of(envelope, "order/realtime")
@@ -142,3 +156,41 @@ def answered(body: bytes) -> str:
     except ExchangeError:
         return "refused"
     return "unreadable" if found.unreadable else "read"
+
+
+_BODY = orjson.dumps(ANSWER)
+_OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Bapi-Limit: 10\r\n"
+HTTP: tuple[bytes, ...] = (
+    _OK + f"Content-Length: {len(_BODY)}\r\nKeep-Alive: timeout=5\r\n\r\n".encode() + _BODY,
+    _OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nA: b\r\n\r\n",
+    _OK + b"Content-Encoding: gzip\r\nContent-Length: 21\r\n\r\n" + gzip.compress(b"x", mtime=0),
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+    b"HTTP/1.0 403 Forbidden\r\n\r\n<html>",
+)
+
+
+def http_bytes(rng: random.Random) -> list[bytes]:
+    """An answer that was hurt, as it comes from a socket: in parts."""
+    whole = rng.choice(HTTP)
+    for _ in range(rng.choice((0, 1, 1, 2, 4))):
+        whole = hurt(rng, whole)
+    if rng.random() < 0.1:
+        whole += rng.choice(HTTP)
+    places = sorted(rng.randrange(len(whole) + 1) for _ in range(rng.choice((0, 0, 1, 5))))
+    return [whole[a:b] for a, b in pairwise([0, *places, len(whole)])]
+
+
+def http(parts: list[bytes]) -> str:
+    reader = AnswerReader()
+    reader.expect()
+    try:
+        is_complete = any(reader.feed(part) for part in parts if part) or reader.finish()
+        found = reader.take() if is_complete else None
+    except Unusable:
+        return "refused"
+    if found is None:
+        return "unfinished"
+    assert 200 <= found.status_code <= 999
+    assert len(found.content) <= MOST_BODY
+    _ = reader.keep_alive_s
+    return "last answer" if reader.ends_connection else "answer"

@@ -49,7 +49,7 @@ GRIDBOT = {
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background budget",
-    "bybit": "core exchange background doors rolling_limit budget",
+    "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
     "log_lines": "doors",
@@ -59,8 +59,8 @@ GRIDBOT = {
     "worker": "commands core exchange ports budget strategies orders records risk execution bybit config logging_setup"
     " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
-    "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange config state"
-    " worker"
+    "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange config"
+    " state worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
     " paper.streams process_guard segment_file",
 }

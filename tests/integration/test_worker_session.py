@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from gridbot.bybit.call_pool import DaemonPool
+from gridbot.bybit.carrier import Answer, Outgoing
+from gridbot.bybit.http_pool import HttpPool
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.requests import ApiKeyInfo
@@ -192,9 +193,9 @@ def test_a_stop_while_the_start_waits_for_its_next_try_ends_it_at_once(
 def test_a_stop_in_the_middle_of_the_start_is_an_orderly_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, request_number: int
 ) -> None:
-    """With a request that still waited for a thread, the end itself broke: exit code 1, an error, a locked journal."""
+    """With a request that still waited for its turn, the end itself broke: exit code 1, an error, a locked journal."""
     config = settings(tmp_path)
-    submit = DaemonPool.submit
+    carry = HttpPool.carry
     requests = 0
 
     async def run() -> None:
@@ -202,14 +203,14 @@ def test_a_stop_in_the_middle_of_the_start_is_an_orderly_end(
         with exchange(config) as paper:
             async with living(config, paper) as life:
 
-                def counted(pool: DaemonPool, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+                def counted(pool: HttpPool, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
                     nonlocal requests
                     requests += 1
                     if requests == request_number:
                         loop.call_soon(life.session.stop)
-                    return submit(pool, fn, *args, **kwargs)
+                    return carry(pool, outgoing, timeout_s)
 
-                monkeypatch.setattr(DaemonPool, "submit", counted)
+                monkeypatch.setattr(HttpPool, "carry", counted)
                 assert await asyncio.wait_for(life.task, WAIT_S) == EXIT_OK
                 assert life.sent[-1] == {"type": "bye", "reason": "stopped", "exit_code": EXIT_OK}
                 assert not [message for message in life.sent if message["type"] == "alert"]

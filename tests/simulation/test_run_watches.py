@@ -145,8 +145,8 @@ def test_modes_and_the_funds_of_shadows() -> None:
 
 def test_odd_answers() -> None:
     odd = OddAnswers()
-    reply = Reply(200, orjson.dumps({"retCode": 0, "result": {"list": [{"symbol": "A"}], "nextPageCursor": "x"}}))
-    refused = Reply(200, orjson.dumps({"retCode": 10006, "result": {}}))
+    reply = Reply(200, orjson.dumps({"retCode": 0, "result": {"list": [{"symbol": "A"}], "nextPageCursor": "x"}}), {})
+    refused = Reply(200, orjson.dumps({"retCode": 10006, "result": {}}), {})
     assert odd.altered(REALTIME, reply) is reply
 
     odd.unlisted.add("B")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
+import random
+import resource
+import secrets
 import signal
 import subprocess
 import threading
 import time
+import uuid
 from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Full
@@ -181,3 +186,49 @@ def orphaning(account, notes, url, queue, held, conn):
         time.sleep(BEAT_S)
     note(notes, f"{account} orphan gone, adopted by {os.getppid()}")
     worker(account, notes, url, queue, held, conn)
+
+
+def ends(account, end, url, queue, held, conn):
+    """Waits for a message, then ends with this exit code, or by this signal if it is negative."""
+    conn.recv()
+    if end < 0:
+        os.kill(os.getpid(), -end)
+        time.sleep(60)
+    raise SystemExit(end)
+
+
+def looks(account, url, queue, held, conn):
+    """Tells what it finds in itself."""
+    conn.send(
+        {
+            "type": "found",
+            "pid": os.getpid(),
+            "parent": os.getppid(),
+            "group": os.getpgid(0),
+            "threads": [thread.name for thread in threading.enumerate()],
+            "descriptors": dict(_descriptors()),
+            "stdin": os.readlink("/proc/self/fd/0"),
+            "random": random.random(),
+            "uuid": uuid.uuid4().hex,
+            "secret": secrets.token_hex(),
+            "collects": gc.isenabled(),
+            "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+        }
+    )
+    conn.recv()
+
+
+def _descriptors():
+    """What is open beyond the standard streams."""
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that the list itself was read with
+            if int(number) > 2:
+                yield number, os.readlink(f"/proc/self/fd/{number}")
+
+
+def counts(account, url, sockets, held, conn):
+    """Says on each socket which one it is."""
+    for number, each in enumerate(sockets):
+        each.send(str(number).encode())
+    conn.send({"type": "counted", "count": len(sockets)})
+    conn.recv()

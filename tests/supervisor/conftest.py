@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from supervisor.children.child import Child, ChildEvents
+from supervisor.children.launcher import Launcher
 from supervisor.control.control_client import ControlClient, ControlError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +44,11 @@ def is_gone(pid):
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def unheard_child(spec):
+    """A child that is never launched, and whose news go nowhere."""
+    return Child(spec, Launcher(Path("crash.log")), ChildEvents(*[lambda *_: None] * 3))
 
 
 class Rig:
@@ -124,6 +131,13 @@ class Rig:
 
     def log(self):
         return self.log_path.read_text()
+
+    def fork_server(self):
+        """The pid of the process that all children are forked from."""
+        below = psutil.Process(self.status()["supervisor"]["pid"]).children()
+        pid = wait_for(lambda: [process.pid for process in below if process.name() == "gb:forks"], "it")[0]
+        self.seen.add(pid)
+        return pid
 
     def nothing_left(self):
         wait_for(lambda: all(is_gone(pid) for pid in self.seen), "the end of all children")

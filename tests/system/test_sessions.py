@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pytest
 import requests
 
@@ -93,13 +94,26 @@ def knows(pid: int, secret: bytes) -> tuple[bool, bool]:
 
 
 def assert_secrets_stay_where_they_are_used(session: Any, secret: bytes) -> None:
-    """In the worker of its account, and in the paper exchange, which has to know it; in no environment; in no core."""
-    rows = child_rows(session.status())
-    found = {name: knows(row["pid"], secret) for name, row in rows.items()}
+    """In the worker of its account, and in the paper exchange, which has to know it; in no environment; in no core.
+
+    Also not in the process that all are forked from, nor in what is forked after the secret has come through there.
+    """
+    session.wait_replaced("worker-bob", session.kill("worker-bob"))
+    status = session.wait(lambda status: status["health"] == "healthy", "bob")
+    pids = {name: row["pid"] for name, row in child_rows(status).items()}
+    below = psutil.Process(status["supervisor"]["pid"]).children()
+    [pids["forks"]] = [process.pid for process in below if process.name() == "gb:forks"]
+    found = {name: knows(pid, secret) for name, pid in pids.items()}
     here, nowhere = (False, True), (False, False)
-    assert found == {"worker-alice": here, "paper": here, "writer": nowhere, "worker-bob": nowhere}
-    for row in rows.values():
-        [limit] = [line for line in Path(f"/proc/{row['pid']}/limits").read_text().splitlines() if "core file" in line]
+    assert found == {
+        "worker-alice": here,
+        "paper": here,
+        "writer": nowhere,
+        "worker-bob": nowhere,
+        "forks": nowhere,
+    }
+    for pid in pids.values():
+        [limit] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "core file" in line]
         assert limit.split()[4:6] == ["0", "0"]
 
 

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 
 from gridbot.records.record_types import AlertRecord
-from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import Exited, Ready, Start
 from supervisor.process.child_alerts import Alerts, failed_children
@@ -18,6 +17,7 @@ from supervisor.process.commit_relay import CommitRelay
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.integration.worker_bench import records
+from tests.supervisor.conftest import unheard_child
 
 
 class Bench:
@@ -30,7 +30,7 @@ class Bench:
         self.journal.open({})
         self.alerts = Alerts(self.journal, lambda: self.now_s, lambda: int(self.now_s * 1e6))
         spec = ChildSpec("worker-a", ChildKind.WORKER, "x:y", account="a")
-        self.worker = Child(spec, data_dir / "crash.log", lambda *_: None, lambda *_: None)
+        self.worker = unheard_child(spec)
         self.worker.advance(self.now_s, [Start(), Ready()], jitter=0.0)
 
     def dies(self, level: str = "ERROR", text: str = "killed by SIGKILL") -> bool:

@@ -143,6 +143,7 @@ def test_children_follow_a_killed_supervisor(rig):
         rig.paper(), rig.writer(), rig.worker("a"), rig.worker("deaf", "deaf"), rig.worker("stuck", "hanging")
     )
     assert len(rig.seen) == 5
+    rig.fork_server()
     supervisor.kill()
     supervisor.wait()
     rig.nothing_left()
@@ -151,6 +152,26 @@ def test_children_follow_a_killed_supervisor(rig):
     assert (rig.data_dir / "control.sock").exists()
     rig.start(rig.writer(), rig.worker("a"))
     assert rig.status()["health"] == "healthy"
+
+
+def test_a_killed_fork_server_costs_nobody_anything(rig):
+    rig.start(rig.writer(), rig.worker("a"), rig.worker("b", policy={"first_at_once": True}))
+    before = {name: rig.process_of(name)["pid"] for name in ("a", "b", "writer")}
+    first = rig.fork_server()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: "the process that forks the others killed by SIGKILL" in rig.log(), "the news")
+    kill(rig.process_of("b"))
+    wait_for(lambda: rig.process_of("b")["restarts"] == 1, "b's return")
+    wait_for(lambda: rig.process_of("b")["state"] == "RUNNING", "b")
+    assert "SIGKILL (kill -9" in rig.process_of("b")["last_exit"]
+    assert {name: rig.process_of(name)["pid"] for name in ("a", "writer")} == {n: before[n] for n in ("a", "writer")}
+    assert rig.fork_server() != first
+    told = [alert["text"] for alert in rig.status()["alerts"] if alert["child"] == "supervisor"]
+    assert len(told) == 1
+    with rig.client() as client:
+        client.stop()
+        assert client.wait_closed(20)
+    rig.nothing_left()
 
 
 def test_a_second_supervisor_is_refused(rig):

@@ -11,6 +11,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.launcher import Launcher
 from supervisor.children.policy_types import Exited, ProcessState, Ready
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
@@ -37,7 +38,9 @@ class Bench:
         self.launch = LaunchArguments(["a", "b"])
         events = FleetEvents(lambda *_: None, lambda *_: None, lambda *_: True, lambda: "keep", fail)
         clock = lambda: self.now  # noqa: E731
-        self.fleet = Fleet(specs, tmp_path / "crash.log", self.launch, events, clock=clock, jitter=lambda: 0.0)
+        self.fleet = Fleet(
+            specs, Launcher(tmp_path / "crash.log"), self.launch, events, clock=clock, jitter=lambda: 0.0
+        )
         self.starting = StartOrder(self.fleet, self.launch)
         self.stopping = StopOrder(self.fleet, SupervisorJournal(tmp_path, "r"), "cancel")
 

@@ -6,14 +6,12 @@ import json
 import os
 import signal
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
-from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.control.control_client import Unanswered
 from supervisor.process.child_alerts import Alerts
@@ -21,11 +19,11 @@ from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
 from tests.store.kit import rows
 from tests.store.session import write_all
-from tests.supervisor.conftest import wait_for
+from tests.supervisor.conftest import unheard_child, wait_for
 
 
 def child(name, kind):
-    return Child(ChildSpec(name, kind, "nowhere:nothing"), Path("crash.log"), lambda *_: None, lambda *_: None)
+    return unheard_child(ChildSpec(name, kind, "nowhere:nothing"))
 
 
 def kept(data_dir, kind=object):

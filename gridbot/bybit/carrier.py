@@ -1,0 +1,87 @@
+"""What carries requests and brings answers, beneath pybit: pybit builds an `Outgoing` and reads an `Answer`.
+
+The real one is `HttpPool`; the simulator has one of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from gridbot.doors.bounded_json import JsonMistake, read_json
+
+__all__ = ["Answer", "Broken", "Carrier", "CarrierError", "NoAnswer", "NotSent", "Outgoing", "Unusable"]
+
+
+class Outgoing(NamedTuple):
+    """A request as it will leave; `target` is path and query. One for an order does not wait for others."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    is_order: bool = False
+
+
+class Answer(NamedTuple):
+    """What came back. `headers`: those that somebody reads, their names in lower case. The names are pybit's."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(errors="replace")
+
+    def json(self) -> Any:
+        """Raises json.JSONDecodeError."""
+        try:
+            return read_json(self.content)
+        except JsonMistake as mistake:
+            raise json.JSONDecodeError(str(mistake), "", 0) from None
+
+
+class CarrierError(Exception):
+    """There is no answer; the text says why, in words that hold nothing of the request.
+
+    `has_left`: a byte of the request may have reached the exchange.
+    """
+
+    has_left = True
+
+
+class NotSent(CarrierError):
+    """No byte of the request has left."""
+
+    has_left = False
+
+
+class NoAnswer(CarrierError):
+    """Not in time."""
+
+
+class Broken(CarrierError):
+    """The connection ended before the answer was whole."""
+
+
+class Unusable(CarrierError):
+    """What came is no HTTP, or more than anybody waits for."""
+
+
+class Carrier(Protocol):
+    """Call on one loop."""
+
+    def carry(self, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
+        """Send a request. It has left when this returns, or waits for the first connection that is free or made.
+
+        `timeout_s` for the connection and for each wait for bytes. The future fails with a CarrierError and nothing
+        else; to cancel it does not recall the request.
+        """
+        ...
+
+    def close(self) -> None:
+        """Send no more; what is under way may end within two seconds."""
+        ...

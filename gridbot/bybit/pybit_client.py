@@ -1,0 +1,123 @@
+"""pybit's HTTP client as the protocol: which path, what payload, the signature, what an answer means. It sends nothing.
+
+What is done about pybit 5.17 (docs/platform.md 1):
+
+* Its methods send with `requests`, in their caller's thread, and try again in ways that block for seconds and lose the
+  retCode. Here they end where they would send, and give what would leave (`Outgoing`). Reading an `Answer` is pybit's
+  again. Its set of codes to try again for is emptied after construction (an empty argument means the default set).
+* It adds a log handler per instance when the root logger has none. These are removed again.
+* It stamps requests with the local clock. `_prepare_headers` adds the measured offset, or 10002 could not be cured.
+* Its exceptions carry request bodies and what the exchange echoed. They end here, as `ExchangeError` without a chain.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from pybit.unified_trading import HTTP
+
+from gridbot.bybit.carrier import Answer, Outgoing
+from gridbot.bybit.clocks import ExchangeClock
+from gridbot.bybit.endpoints import Credentials
+from gridbot.bybit.error_mapping import classify
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+
+__all__ = ["METHODS", "ORDER_ENDPOINTS", "PybitClient"]
+
+# Endpoint (the path after /v5/, also the key of `limits`) -> pybit's method.
+METHODS = {
+    "market/time": "get_server_time",
+    "market/instruments-info": "get_instruments_info",
+    "market/risk-limit": "get_risk_limit",
+    "market/tickers": "get_tickers",
+    "account/fee-rate": "get_fee_rates",
+    "account/wallet-balance": "get_wallet_balance",
+    "account/info": "get_account_info",
+    "account/transaction-log": "get_transaction_log",
+    "position/list": "get_positions",
+    "position/set-leverage": "set_leverage",
+    "position/switch-mode": "switch_position_mode",
+    "order/create": "place_order",
+    "order/create-batch": "place_batch_order",
+    "order/cancel": "cancel_order",
+    "order/cancel-batch": "cancel_batch_order",
+    "order/realtime": "get_open_orders",
+    "order/history": "get_order_history",
+    "execution/list": "get_executions",
+    "user/query-api": "get_api_key_information",
+    "system/status": "get_system_status",
+    "announcements/index": "get_announcement",
+}
+
+
+ORDER_ENDPOINTS = frozenset({"order/create", "order/create-batch", "order/cancel", "order/cancel-batch"})
+
+
+class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
+    """Its methods return an `Outgoing`."""
+
+    clock: ExchangeClock
+
+    def _submit_request(
+        self, method: str = "", path: str = "", query: dict[str, Any] | None = None, auth: bool = False
+    ) -> Outgoing:
+        payload = self.prepare_payload(method, self._clean_query(query))
+        headers = self._prepare_headers(payload, self.recv_window) if auth else {}
+        if method == "GET":
+            return Outgoing(method, f"{path}?{payload}" if payload else path, headers, None)
+        return Outgoing(method, path, headers, payload.encode())
+
+    def _prepare_headers(
+        self, payload: str, recv_window: int, content_type: str = "application/json"
+    ) -> dict[str, str]:
+        timestamp = self.clock.now_ms()
+        return {
+            "Content-Type": content_type,
+            "X-BAPI-API-KEY": self.api_key,
+            "X-BAPI-SIGN": self._auth(payload=payload, recv_window=recv_window, timestamp=timestamp),
+            "X-BAPI-SIGN-TYPE": "2",
+            "X-BAPI-TIMESTAMP": str(timestamp),
+            "X-BAPI-RECV-WINDOW": str(recv_window),
+        }
+
+
+_making = threading.Lock()
+
+
+class PybitClient:
+    """Builds the requests of an account and reads their answers. Does no I/O; the time is `clock`'s."""
+
+    def __init__(self, credentials: Credentials, clock: ExchangeClock, *, recv_window: int) -> None:
+        self._secrets = (credentials.api_secret, credentials.api_key)
+        with _making:  # several in threads would take each other's handlers for those before
+            pybit_log = logging.getLogger("pybit._http_manager")
+            handlers = list(pybit_log.handlers)
+            self._http = _Http(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
+            pybit_log.handlers[:] = handlers
+        self._http.clock = clock
+        self._http.endpoint = ""
+        self._http.retry_codes = set()
+
+    def build(self, endpoint: str, params: dict[str, Any]) -> Outgoing | ExchangeError:
+        """The request as it will leave, signed as of now."""
+        try:
+            outgoing: Outgoing = getattr(self._http, METHODS[endpoint])(**params)
+        except Exception as exc:  # noqa: BLE001 - the border to pybit, which also raises KeyError and ValueError
+            return classify(exc, secrets=self._secrets)
+        return outgoing._replace(is_order=True) if endpoint in ORDER_ENDPOINTS else outgoing
+
+    def read(self, answer: Answer) -> dict[str, Any] | ExchangeError:
+        """The envelope of an answer with retCode 0.
+
+        Errors are returned, not raised: a raised one would carry pybit's exception, with its request, as context.
+        """
+        try:
+            self._http._check_status_code(answer, "", "", "")
+            payload = self._http._handle_response(answer, "", "", "", 0, 0)
+        except Exception as exc:  # noqa: BLE001 - the border to pybit, which also raises KeyError and ValueError
+            return classify(exc, secrets=self._secrets)
+        if not isinstance(payload, dict) or "retCode" not in payload:
+            return make_error("expected an object with retCode, got something else", ErrorKind.AMBIGUOUS)
+        return payload

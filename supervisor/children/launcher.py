@@ -1,0 +1,239 @@
+"""Starts children by the fork server (`fork_server`), and that itself: when it ends, another one takes its place.
+
+Owns the fork server and what has been asked of it. A launch is settled when its child was born, or when its pipe says
+that it never will be: the descriptors of a child end with whoever had them. At most a few are under way at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from gridbot.process_guard import adopt_orphans, memory_is_closed
+from supervisor.children.bootstrap import Boot
+from supervisor.children.exit_text import exit_text
+from supervisor.children.fork_server import COMMAND, MOST_AT_ONCE, send_descriptors
+from supervisor.children.parcel import pack
+
+__all__ = ["Launch", "Launcher"]
+
+UNDER_WAY: Final = 8
+"""Most children that are asked for and not born yet; others wait here."""
+FROZEN_S: Final = 30.0
+"""A fork server that has let a launch wait for so long is ended; importing everything takes a second."""
+SHORTEST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 60.0
+"""Between two starts of fork servers that nobody waits for, while they end before they have forked anything."""
+
+
+@dataclass(eq=False, slots=True)
+class Launch:
+    """One child that was asked for. `asked_at`: monotonic seconds, None while it waits for its turn."""
+
+    value: Any
+    ends: Sequence[Connection[Any, Any]]
+    asked_at: float | None = None
+    problem: OSError | None = None
+    """Why it could not even be asked for."""
+    open: bool = field(default=True)
+
+    def close(self) -> None:
+        """Close the child's ends here: with a copy open we would never see its end of file."""
+        if self.open:
+            self.open = False
+            for end in self.ends:
+                end.close()
+
+
+class Launcher:
+    """One per supervisor. `on_lost(text)` hears when a fork server has ended that was not asked to."""
+
+    def __init__(
+        self,
+        crash_log: Path,
+        preload: Sequence[str] = (),
+        on_lost: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.crash_log = crash_log
+        self._preload = preload
+        self._on_lost = on_lost
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._watch: int | None = None
+        self._killed_for = ""
+        self._waiting: deque[Launch] = deque()
+        self._asked: list[Launch] = []
+        self._started_at: float | None = None
+        self._pause = SHORTEST_PAUSE_S
+        self._closed = False
+
+    @property
+    def pids(self) -> set[int]:
+        return {self._server.pid} if self._server is not None else set()
+
+    @property
+    def expects(self) -> bool:
+        """Whether a child may exist whose pid is not known yet."""
+        return bool(self._asked)
+
+    def start(self) -> None:
+        """Start a fork server if there is none. Raises OSError."""
+        if self._server is not None or self._closed:
+            return
+        adopt_orphans()
+        self._started_at = time.monotonic()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                self._server = subprocess.Popen(
+                    [sys.executable, "-c", COMMAND, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    cwd="/",  # all our paths are absolute, and ours may be deleted
+                    # glibc would give each thread of a child a heap of its own, none of which shrinks
+                    env={"MALLOC_ARENA_MAX": "1", **os.environ},
+                    process_group=0,  # Ctrl-C in the terminal is for the supervisor
+                )
+                self._watch = os.pidfd_open(self._server.pid)
+                ours.setblocking(False)
+                ours.send(json.dumps(self._hello()).encode())
+            except BaseException:
+                ours.close()
+                self._end_of_server()
+                raise
+        self._control = ours
+        asyncio.get_running_loop().add_reader(self._watch, self._lost)
+
+    def launch(self, boot: Boot, args: tuple[Any, ...], ends: Sequence[Connection[Any, Any]]) -> Launch:
+        """Ask for a child. Takes `ends`, the child's, over; raises OSError when there can be no fork server."""
+        launch = Launch((tuple(ends), boot, args), ends)
+        try:
+            self.start()
+        except BaseException:
+            launch.close()
+            raise
+        self._waiting.append(launch)
+        self._ask()
+        return launch
+
+    def settled(self, launch: Launch, *, born: bool) -> None:
+        """Its child was born, or never will be."""
+        launch.close()
+        if launch in self._asked:
+            self._asked.remove(launch)
+        if born:
+            self._pause = SHORTEST_PAUSE_S
+        self._ask()
+
+    def give_up(self, launch: Launch) -> None:
+        """Its child is not wanted any more: what waits is dropped; a fork server that does not fork it is ended."""
+        if launch in self._waiting:
+            self._waiting.remove(launch)
+            launch.close()
+        elif launch in self._asked:
+            self._kill("it did not fork a child that was given up")
+
+    def look(self) -> None:
+        """Once in a while: keep a fork server ready, and end one that answers no more."""
+        now = time.monotonic()
+        if any(launch.asked_at is not None and now - launch.asked_at > FROZEN_S for launch in self._asked):
+            self._kill(f"it forked nothing for {FROZEN_S:g} s")
+        elif self._server is None and self._started_at is not None and now - self._started_at >= self._pause:
+            self._pause = min(LONGEST_PAUSE_S, 2 * self._pause)
+            self.start()
+            self._ask()
+
+    def close(self) -> None:
+        """End the fork server; no child notices. A child that it was about to fork ends by itself."""
+        self._closed = True
+        while self._waiting:
+            self._waiting.popleft().close()
+        if self._control is not None:
+            self._control.close()
+        self._end_of_server()
+
+    def _hello(self) -> dict[str, Any]:
+        path = [os.path.abspath(place) for place in sys.path]
+        return {
+            "path": path,
+            "preload": list(self._preload),
+            "supervisor": os.getpid(),
+            "crash_log": str(self.crash_log),
+            "closed": memory_is_closed(),
+        }
+
+    def _ask(self) -> None:
+        """Pass on what waits, as far as the fork server has room."""
+        while self._waiting and len(self._asked) < UNDER_WAY and self._control is not None:
+            launch = self._waiting[0]
+            try:
+                self._send(launch, self._control)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # it has ended, which is about to be told
+            except OSError as error:
+                launch.problem = error
+            else:
+                launch.asked_at = time.monotonic()
+                self._asked.append(launch)
+            self._waiting.popleft()
+            launch.close()
+
+    def _send(self, launch: Launch, control: socket.socket) -> None:
+        data, descriptors = pack(launch.value)
+        parcel = os.memfd_create("parcel", os.MFD_CLOEXEC)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(parcel, view) :]
+            send_descriptors(control, [parcel, *descriptors])
+        except OSError:
+            if len(descriptors) >= MOST_AT_ONCE:
+                self._kill("it was told half of what a child is given")
+            raise
+        finally:
+            os.close(parcel)
+        launch.value = None
+
+    def _kill(self, why: str) -> None:
+        if self._server is not None and not self._killed_for:
+            self._killed_for = why
+            self._server.send_signal(signal.SIGKILL)
+
+    def _lost(self) -> None:
+        code = self._end_of_server()
+        killed_for, self._killed_for = self._killed_for, ""
+        if code is None or self._closed:
+            return
+        self._on_lost(f"the process that forks the others {exit_text(code, killed_for)}; they go on without it")
+        if self._waiting:
+            with contextlib.suppress(OSError):  # tried again by `look`
+                self.start()
+                self._ask()
+
+    def _end_of_server(self) -> int | None:
+        """Forget it; killed if it still runs. Its exit code, if it was started at all."""
+        if self._watch is not None:
+            asyncio.get_running_loop().remove_reader(self._watch)
+            os.close(self._watch)
+            self._watch = None
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        server, self._server = self._server, None
+        if server is None:
+            return None
+        server.kill()
+        return server.wait()
