@@ -14,12 +14,15 @@ import duckdb
 import pytest
 
 from benchmarks.parts.earlier_version import Left
+from benchmarks.parts.fleet_figures import loop_lags, orders_of_accounts, recoveries, trading_after
 from benchmarks.parts.upgrade_checks import records_lost, rows_lost
 from benchmarks.store import arguments
 from gridbot.core.events import ExecutionEvent
+from gridbot.records.record_types import HealthRecord, ReconcileRecord
 from gridbot.store.database import Database
 from gridbot.store.reading import database_path
 from tests.core.ledger_events import execution
+from tests.store.session import START_MS, Session, write_all
 from tests.store.test_migrations import old_database
 
 ROOT = Path(__file__).parents[1]
@@ -116,3 +119,20 @@ def test_what_an_upgrade_loses_is_found(tmp_path: Path) -> None:
 def recorded(number: int) -> ExecutionEvent:
     """One of `old_database`."""
     return replace(execution(number, price=str(100 + number), qty="0.5", fee="0.01"), exec_id=f"e-{number}")
+
+
+def test_the_figures_of_a_fleet_are_those_of_its_records(tmp_path: Path) -> None:
+    session, killed = Session(tmp_path, "a"), START_MS / 1000 + 2.25
+    start: dict[str, Any] = {"ok": True, "took_ms": 1}
+    sample: dict[str, Any] = {"health": "healthy", "freshness": "active", "rss": 1, "reconnects": 0, "open_orders": 0}
+    for lag_ms in (7, 9):
+        session.add(HealthRecord(state="trading", loop_lag_us=lag_ms * 1000, unstored=0, queue_dropped=0, **sample))
+    session.add(ReconcileRecord(reason="periodic", **start))
+    session.add(ReconcileRecord(reason="start", **start))
+    session.order("link-1", "open")
+    session.recorder.flush()
+    write_all(tmp_path)
+    assert loop_lags(tmp_path, killed) == {"p50": 9.0, "p99": 9.0, "max": 9.0}
+    assert recoveries(tmp_path, [("a", killed), ("a", killed + 10), ("b", killed)]) == [1.75]
+    assert trading_after(tmp_path, killed) == {"p50": 2.75, "p99": 2.75, "max": 2.75}
+    assert orders_of_accounts(tmp_path, killed + 10) == {"least": 1, "most": 1, "all": 1}

@@ -25,10 +25,11 @@ class FleetError(Exception):
     """The fleet did not do what it should; the text has the end of its console."""
 
 
-def configuration(accounts: int, scenario: str) -> str:
+def configuration(accounts: int, scenario: str, *, limited: bool = False, rate: float = 10.0) -> str:
     """`accounts` paper accounts with two strategies each, on a synthetic market of this scenario (docs/paper.md).
 
-    All workers share one address, which the exchange would ban for ten minutes: its limit is off.
+    All workers share one address: `limited` says whether the exchange counts its requests and bans it for ten minutes.
+    `rate` is how often a second each symbol has a ticker, at most.
     """
     names = [f"a{number:02d}" for number in range(accounts)]
     pairs = (("BTCUSDT", "ETHUSDT"), ("SOLUSDT", "LTCUSDT"))
@@ -48,9 +49,11 @@ def configuration(accounts: int, scenario: str) -> str:
         "environment": "paper",
         "accounts": [{"name": name, "balance": 10000} for name in names],
         "strategies": strategies,
+        "storage": {"health_interval": 1},
         "paper": {
             "state_file": "paper.json",
-            "limits": {"ip_requests": 0, "ws_connections": 0},
+            "limits": {"ws_connections": 0, **({} if limited else {"ip_requests": 0})},
+            "ticker_interval_ms": 1000 / rate,
             "market": {
                 "source": "synthetic",
                 "scenario": scenario,

@@ -6,7 +6,7 @@ the order book must never take "cut off" for "gone" (incidents L49, L50).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from gridbot.budget.address_budget import AddressBudget, Done
@@ -77,6 +77,11 @@ class Calls:
         return self._transport.limits
 
     @property
+    def by_http(self) -> bool:
+        """Every request is one, of which the address may send so many."""
+        return True
+
+    @property
     def clock_offset_ms(self) -> int:
         """Added to our clock in every signed request; measured with `server_time_ms` and after each 10002."""
         return self._transport.clock.offset_ms
@@ -95,9 +100,10 @@ class Calls:
 
         It waits for nobody: whoever sends orders has asked `AddressBudget.may_leave`.
         """
-        return self._while_banned() or self._start(endpoint, params)
+        return self.silence() or self._start(endpoint, params)
 
-    def _while_banned(self) -> ExchangeError | None:
+    def silence(self) -> ExchangeError | None:
+        """Why nothing may be sent now; None when anything may."""
         left_s = self._banned_until_s - monotonic_s()
         if left_s <= 0:
             return None
@@ -125,16 +131,16 @@ class Calls:
 
     async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
         budget = self._budget
-        if budget is None or self._while_banned() is not None:
+        if budget is None or self.silence() is not None:
             return await self.answer(self.begin(endpoint, **params))
         over = await budget.turn()
-        banned = self._while_banned()
+        banned = self.silence()
         if banned is not None:
             budget.unsent(over)
             raise banned
         return await self.answer(self._start(endpoint, params, over))
 
-    async def answer(self, begun: Reply | ExchangeError) -> dict[str, Any]:
+    async def answer(self, begun: Awaitable[dict[str, Any]] | ExchangeError) -> dict[str, Any]:
         """The envelope of the answer to a request that was begun. Raises ExchangeError."""
         if isinstance(begun, ExchangeError):
             raise begun

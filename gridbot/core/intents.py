@@ -9,6 +9,8 @@ from gridbot.core.vocabulary import Direction, Side
 
 __all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitIntent"]
 
+_LONG = Direction.LONG
+
 
 @dataclass(frozen=True, slots=True)
 class LimitOrder:
@@ -39,7 +41,7 @@ class LimitOrders:
         self.version = version
 
     def __getitem__(self, direction: Direction) -> list[LimitOrder]:
-        return self.long if direction == Direction.LONG else self.short
+        return self.long if direction == _LONG else self.short
 
     def __repr__(self) -> str:
         return f"LimitOrders(long={self.long!r}, short={self.short!r}, version={self.version})"

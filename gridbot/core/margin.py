@@ -43,6 +43,7 @@ __all__ = [
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+_LONG = Direction.LONG
 
 HEDGE_FACTOR = Decimal("5.657")
 """Fitted factor in the smaller leg's buffer (docs/bybit_streams.md 6.4): close to 4 * sqrt(2), without a derivation."""
@@ -183,7 +184,7 @@ def _two_fees(direction: Direction, value: Decimal, initial: Decimal, taker_fee:
 
 def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> Decimal:
     """A leg's value at the price where its initial margin is gone."""
-    return WIDE.subtract(value, initial) if direction is Direction.LONG else WIDE.add(value, initial)
+    return WIDE.subtract(value, initial) if direction is _LONG else WIDE.add(value, initial)
 
 
 def pair_margins(

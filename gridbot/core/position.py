@@ -11,9 +11,8 @@ from gridbot.core.risk_rules import (
     Multipliers,
     RiskConfig,
     RiskInputs,
+    assessed,
     imbalance_multiplier,
-    is_low_balance,
-    risk_multipliers,
 )
 from gridbot.core.vocabulary import Direction, Side
 
@@ -106,8 +105,7 @@ class Position:
         """Evaluate both tables and store the result on both legs; orders placed from now on use it."""
         long, short = self._pair()
         if long.known and short.known:
-            result = risk_multipliers(long.leg, short.leg, inputs, self.risk)
-            low = is_low_balance(long.leg, short.leg, inputs, self.risk)
+            result, low = assessed(long.leg, short.leg, inputs, self.risk)
         else:
             result, low = Multipliers(), False
         for position in (long, short):

@@ -1,14 +1,14 @@
 """The rules that make the orders of a pair of positions bigger or smaller (docs/risk.md 5).
 
 The rules are two tables. Each is read from the top and the first rule that holds wins; the long table comes first, so
-that a short rule may overrule what a long rule did to the other leg (rule 2 works across). Ratios are exact fractions.
+that a short rule may overrule what a long rule did to the other leg (rule 2 works across). All of it is exact: ratios
+are compared by multiplication. With each row of a position the tables are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
+from decimal import Context, Decimal
 
 from gridbot.core.exact import WIDE, require_decimal
 from gridbot.core.vocabulary import Direction, Side
@@ -18,6 +18,7 @@ __all__ = [
     "Multipliers",
     "RiskConfig",
     "RiskInputs",
+    "assessed",
     "imbalance_multiplier",
     "is_low_balance",
     "risk_multipliers",
@@ -29,10 +30,16 @@ ONE = Decimal(1)
 _GROW = Decimal(2)
 _GROW_CLOSE = Decimal("1.5")
 _SHRINK = Decimal("0.5")
-_EQUAL_FROM, _EQUAL_TO = Fraction(94, 100), Fraction(105, 100)
-_IMBALANCE_FROM, _IMBALANCE_TO = Fraction(11, 10), 10
-_NO_SHORT_MARGIN = Fraction(1, 10_000)
+_EQUAL_FROM, _EQUAL_TO = Decimal("0.94"), Decimal("1.05")
+_FAR_ABOVE, _FAR_BELOW = Decimal("1.05"), Decimal("0.95")
+_FIFTH, _HALF, _TWICE, _FIVE_TIMES = Decimal("0.2"), Decimal("0.5"), Decimal(2), Decimal(5)
+_IMBALANCE_FROM, _IMBALANCE_TO = Decimal("1.1"), Decimal(10)
+_NO_SHORT_MARGIN = Decimal("0.0001")
 """Used for the short margin when there is none, so that the ratio has a denominator."""
+
+_EXACT = Context(prec=400)
+"""No product of the few figures of a leg has so many digits: nothing is rounded."""
+_times, _plus = _EXACT.multiply, _EXACT.add
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,34 +121,51 @@ class Multipliers:
         return ",".join(name for name in (self.long_rule, self.short_rule) if name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Facts:
-    """The quantities used in the tables (docs/risk.md 5.2), exact."""
+    """The quantities used in the tables (docs/risk.md 5.2), in USDT. A ratio is compared without being divided."""
 
     long: LegState
     short: LegState
-    last: Fraction
-    position_ratio: Fraction
-    total_margin: Fraction
+    last: Decimal
+    wallet: Decimal
+    long_value: Decimal
+    short_value: Decimal
     low_balance: bool
     risk: RiskConfig
 
+    def ratio_below(self, limit: Decimal) -> bool:
+        """Whether long margin / short margin is below `limit`."""
+        return self.long_value < _times(limit, self._short_for_ratio)
+
+    def ratio_above(self, limit: Decimal) -> bool:
+        """Whether long margin / short margin is above `limit`."""
+        return self.long_value > _times(limit, self._short_for_ratio)
+
+    @property
+    def _short_for_ratio(self) -> Decimal:
+        return self.short_value or _times(self.wallet, _NO_SHORT_MARGIN)
+
     @property
     def equal_and_small(self) -> bool:
-        equal = _EQUAL_FROM < self.position_ratio < _EQUAL_TO
-        return equal and self.total_margin < Fraction(self.risk.min_total_margin)
+        if not (self.ratio_above(_EQUAL_FROM) and self.ratio_below(_EQUAL_TO)):
+            return False
+        return _plus(self.long_value, self.short_value) < _times(self.risk.min_total_margin, self.wallet)
 
-    def liq_ratio(self, leg: LegState) -> Fraction:
-        return Fraction(leg.liq_price) / self.last if leg.liq_price is not None else Fraction(0)
+    def liq_at(self, ratio: Decimal) -> Decimal:
+        """The liquidation price that is this ratio of the last price."""
+        return _times(ratio, self.last)
 
     @property
     def long_loses(self) -> bool:
-        return self.long.entry_price is not None and self.last < Fraction(self.long.entry_price)
+        return self.long.entry_price is not None and self.last < self.long.entry_price
 
     @property
     def short_loses(self) -> bool:
-        return self.short.entry_price is not None and self.last > Fraction(self.short.entry_price)
+        return self.short.entry_price is not None and self.last > self.short.entry_price
 
+
+_ALL_ONE = Multipliers()
 
 _Orders = tuple[Direction, Side]
 _LONG_OPEN: _Orders = (Direction.LONG, Side.BUY)
@@ -159,9 +183,19 @@ def risk_multipliers(long: LegState, short: LegState, inputs: RiskInputs, risk: 
     A leg without an entry price has no rule. Under low balance (available below `low_balance_fraction` of the total
     position value) a rule that would shrink closes still holds, but their factor stays 1 (incident L10).
     """
+    return assessed(long, short, inputs, risk)[0]
+
+
+def is_low_balance(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> bool:
+    """Whether closes must not be shrunk; False while the wallet or the price is unknown."""
+    return assessed(long, short, inputs, risk)[1]
+
+
+def assessed(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> tuple[Multipliers, bool]:
+    """Both of these: `risk_multipliers` and `is_low_balance`."""
     facts = _facts(long, short, inputs, risk)
     if facts is None:
-        return Multipliers()
+        return _ALL_ONE, False
     factors = {_LONG_OPEN: ONE, _LONG_CLOSE: ONE, _SHORT_OPEN: ONE, _SHORT_CLOSE: ONE}
     names = ["", ""]
     for index, rule in enumerate((_long_rule(facts), _short_rule(facts))):
@@ -169,7 +203,7 @@ def risk_multipliers(long: LegState, short: LegState, inputs: RiskInputs, risk: 
             names[index], orders, factor = rule
             if factor >= 1 or not facts.low_balance:
                 factors[orders] = factor
-    return Multipliers(
+    multipliers = Multipliers(
         long_buy=factors[_LONG_OPEN],
         long_sell=factors[_LONG_CLOSE],
         short_buy=factors[_SHORT_CLOSE],
@@ -177,23 +211,24 @@ def risk_multipliers(long: LegState, short: LegState, inputs: RiskInputs, risk: 
         long_rule=names[0],
         short_rule=names[1],
     )
+    return multipliers, facts.low_balance
 
 
 def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> _Facts | None:
     last, wallet = inputs.last_price, inputs.wallet_balance
     if last is None or last <= 0 or wallet is None or wallet <= 0:
         return None
-    long_value, short_value = Fraction(long.value), Fraction(short.value)
-    long_margin, short_margin = long_value / Fraction(wallet), short_value / Fraction(wallet)
+    long_value, short_value = long.value, short.value
     available = inputs.available_balance
-    total_value = long_value + short_value
     return _Facts(
         long=long,
         short=short,
-        last=Fraction(last),
-        position_ratio=long_margin / (short_margin or _NO_SHORT_MARGIN),
-        total_margin=long_margin + short_margin,
-        low_balance=available is not None and Fraction(available) < Fraction(risk.low_balance_fraction) * total_value,
+        last=last,
+        wallet=wallet,
+        long_value=long_value,
+        short_value=short_value,
+        low_balance=available is not None
+        and available < _times(risk.low_balance_fraction, _plus(long_value, short_value)),
         risk=risk,
     )
 
@@ -201,18 +236,18 @@ def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig
 def _long_rule(facts: _Facts) -> _Rule | None:
     if not facts.long.has_entry:
         return None
-    liq_ratio, least = facts.liq_ratio(facts.long), Fraction(facts.risk.min_liq_ratio)
-    if liq_ratio > least * 105 / 100:
+    liq_price, least = facts.long.liq_price or ZERO, facts.risk.min_liq_ratio
+    if liq_price > facts.liq_at(_times(least, _FAR_ABOVE)):
         return "long_1", _LONG_CLOSE, _GROW_CLOSE
-    if liq_ratio > least:
+    if liq_price > facts.liq_at(least):
         return "long_2", _SHORT_CLOSE, _SHRINK
     if facts.equal_and_small:
         if facts.risk.increase_same_position_on_low_margin:
             return "long_3", _LONG_OPEN, _GROW
         return "long_3", _LONG_CLOSE, _SHRINK
-    if facts.position_ratio < Fraction(1, 2) and facts.long_loses:
+    if facts.ratio_below(_HALF) and facts.long_loses:
         return "long_4", _LONG_OPEN, _GROW
-    if facts.position_ratio < Fraction(1, 5):
+    if facts.ratio_below(_FIFTH):
         return "long_5", _LONG_OPEN, _GROW
     return None
 
@@ -220,31 +255,26 @@ def _long_rule(facts: _Facts) -> _Rule | None:
 def _short_rule(facts: _Facts) -> _Rule | None:
     if not facts.short.has_entry:
         return None
-    liq_ratio, most = facts.liq_ratio(facts.short), Fraction(facts.risk.max_liq_ratio)
-    if 0 < liq_ratio < most * 95 / 100:
+    liq_price, most = facts.short.liq_price or ZERO, facts.risk.max_liq_ratio
+    if 0 < liq_price < facts.liq_at(_times(most, _FAR_BELOW)):
         return "short_1", _SHORT_CLOSE, _GROW_CLOSE
-    if 0 < liq_ratio < most:
+    if 0 < liq_price < facts.liq_at(most):
         return "short_2", _LONG_CLOSE, _SHRINK
     if facts.equal_and_small:
         if facts.risk.increase_same_position_on_low_margin:
             return "short_3", _SHORT_OPEN, _GROW
         return "short_3", _SHORT_CLOSE, _SHRINK
-    if facts.position_ratio > 2 and facts.short_loses:
+    if facts.ratio_above(_TWICE) and facts.short_loses:
         return "short_4", _SHORT_OPEN, _GROW
-    if facts.position_ratio > 5:
+    if facts.ratio_above(_FIVE_TIMES):
         return "short_5", _SHORT_OPEN, _GROW
     return None
 
 
-def is_low_balance(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> bool:
-    """Whether closes must not be shrunk; False while the wallet or the price is unknown."""
-    facts = _facts(long, short, inputs, risk)
-    return facts is not None and facts.low_balance
-
-
 def imbalance_multiplier(long: LegState, short: LegState, risk: RiskConfig) -> Decimal:
     """`early_imbalance_multiplier` while 1.1 < long size / short size < 10 and no leg has a liquidation price; or 1."""
-    if long.liq_price or short.liq_price or short.size <= 0:
+    factor = risk.early_imbalance_multiplier
+    if factor is ONE or long.liq_price or short.liq_price or short.size <= 0:
         return ONE
-    ratio = Fraction(long.size) / Fraction(short.size)
-    return risk.early_imbalance_multiplier if _IMBALANCE_FROM < ratio < _IMBALANCE_TO else ONE
+    is_imbalanced = _times(_IMBALANCE_FROM, short.size) < long.size < _times(_IMBALANCE_TO, short.size)
+    return factor if is_imbalanced else ONE

@@ -1,6 +1,10 @@
 """Basic terms: sides, directions, and what an order does to a position.
 
 They are `StrEnum`s: they can be compared with text and sent as text. The values of `Side` are the exchange's own.
+
+Asking an enum for a member by its name (`Side.BUY`) costs as much as ten other steps of the interpreter. So what is
+done for each price or order has the members that it compares with as constants of its module, and what follows from a
+member is an attribute of it.
 """
 
 from __future__ import annotations
@@ -30,24 +34,21 @@ class Direction(StrEnum):
     LONG = "long"
     SHORT = "short"
 
-    @property
-    def position_idx(self) -> int:
-        """Bybit's positionIdx: 1 for long, 2 for short."""
-        return 1 if self is Direction.LONG else 2
+    position_idx: int
+    """Bybit's positionIdx: 1 for long, 2 for short."""
+    open_side: Side
+    """Side that makes this leg bigger (the other side closes it)."""
+    close_side: Side
+    """Side that makes this leg smaller; always sent reduce-only."""
+
+    def __init__(self, value: str) -> None:
+        is_long = value == "long"
+        self.position_idx = 1 if is_long else 2
+        self.open_side, self.close_side = (Side.BUY, Side.SELL) if is_long else (Side.SELL, Side.BUY)
 
     @property
     def opposite(self) -> Direction:
         return Direction.SHORT if self is Direction.LONG else Direction.LONG
-
-    @property
-    def open_side(self) -> Side:
-        """Side that makes this leg bigger (the other side closes it)."""
-        return Side.BUY if self is Direction.LONG else Side.SELL
-
-    @property
-    def close_side(self) -> Side:
-        """Side that makes this leg smaller; always sent reduce-only."""
-        return Side.SELL if self is Direction.LONG else Side.BUY
 
     @classmethod
     def from_position_idx(cls, idx: int) -> Direction:
@@ -61,5 +62,8 @@ class Direction(StrEnum):
     @classmethod
     def of_order(cls, side: Side, *, reduce_only: bool) -> Direction:
         """The leg an order changes, from its side and whether it closes (incident L41)."""
-        opens_long = side is Side.BUY
-        return cls.LONG if opens_long != reduce_only else cls.SHORT
+        opens_long = side is _BUY
+        return _LONG if opens_long != reduce_only else _SHORT
+
+
+_BUY, _LONG, _SHORT = Side.BUY, Direction.LONG, Direction.SHORT

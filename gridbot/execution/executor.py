@@ -3,7 +3,7 @@
 `execution/send_queue.py` decides what leaves and when; what happens goes there as an event. Here requests are sent, and
 answers passed on. No order is changed: that its request leaves is an event of its owner (`orders/life.py`).
 
-Every order is journalled before its request leaves (`before_send` writes all that was recorded so far). The answer goes
+Every order is journalled before its request leaves (`before_send` writes what was recorded so far). The answer goes
 to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of what the owner does about a failure.
 
 What breaks on our side, and whom it costs what (`on_fault` hears of each):
@@ -31,7 +31,7 @@ from gridbot.exchange.bans import Ban
 from gridbot.exchange.requests import ORDERS_AT_ONCE
 from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
-from gridbot.execution.send_lane import Entry, OrderOwner, RequestKind
+from gridbot.execution.send_lane import PLACE, Entry, OrderOwner, RequestKind
 from gridbot.execution.send_queue import (
     Answered,
     Banned,
@@ -195,7 +195,7 @@ class Executor:
 
     def _least(self) -> Purpose | None:
         """The least urgent kind of request that the address has room for; None without any."""
-        if self._address is None:
+        if self._address is None or not self._gateway.by_http:
             return Purpose.OPEN
         return next((purpose for purpose in BY_URGENCY if self._address.may_leave(purpose)), None)
 
@@ -228,9 +228,9 @@ class Executor:
 
         When this returns, a task is under way that gives the slot back.
         """
-        entries, broken = self._record(send) if send.kind is RequestKind.PLACE else (send.entries, [])
+        entries, broken = self._record(send) if send.kind is PLACE else (send.entries, [])
         answer: Awaitable[list[OrderResult]] | None = None
-        self.creates_sent += len(entries) if send.kind is RequestKind.PLACE else 0
+        self.creates_sent += len(entries) if send.kind is PLACE else 0
         try:
             self._before_send()
             if self.trace.on:
@@ -269,7 +269,7 @@ class Executor:
         if send.endpoint == send.kind.batch:
             return self._calls.execute_batch(send.kind, [order for order, _ in entries])
         [(order, _)] = entries
-        place = send.kind is RequestKind.PLACE
+        place = send.kind is PLACE
         return self._calls.execute_place(order) if place else self._calls.execute_cancel(order)
 
     async def _take_in(
@@ -290,7 +290,7 @@ class Executor:
     def _tell(self, kind: RequestKind, results: Iterable[tuple[Entry, OrderResult]]) -> None:
         for (order, owner), result in results:
             try:
-                (owner.placed if kind is RequestKind.PLACE else owner.cancelled)(order, result)
+                (owner.placed if kind is PLACE else owner.cancelled)(order, result)
             except Exception as error:  # noqa: BLE001 - reported
                 self._on_fault(f"{order.symbol}: taking in an answer about an order", error, order.symbol)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
-from gridbot.execution.send_lane import RequestKind
+from gridbot.execution.send_lane import PLACE, RequestKind
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult, result_of_cancel, result_of_place
 from gridbot.ports import OrderGateway
@@ -53,7 +53,7 @@ class GatewayCalls:
 
         The request has left when this returns; the results are in the order of `orders`.
         """
-        if kind is RequestKind.PLACE:
+        if kind is PLACE:
             requests = [_request(order) for order in orders]
             return self._several(lambda: self._gateway.place_orders(requests), len(orders), result_of_place)
         [symbol] = {order.symbol for order in orders}
@@ -62,7 +62,7 @@ class GatewayCalls:
 
     def broken(self, kind: RequestKind, error: BaseException) -> OrderResult:
         """The result of a request that may have left before something broke on our side."""
-        return (result_of_place if kind is RequestKind.PLACE else result_of_cancel)(_ambiguous(error))
+        return (result_of_place if kind is PLACE else result_of_cancel)(_ambiguous(error))
 
     # ------------------------------------------------------------------ inside
 

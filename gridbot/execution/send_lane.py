@@ -15,7 +15,7 @@ from gridbot.budget.request_permits import Purpose
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.outcomes import OrderResult
 
-__all__ = ["Entry", "Lane", "OrderOwner", "RequestKind"]
+__all__ = ["CANCEL", "PLACE", "Entry", "Lane", "OrderOwner", "RequestKind"]
 
 ZERO = Decimal(0)
 
@@ -51,6 +51,9 @@ class RequestKind(Enum):
     def endpoints(self) -> tuple[str, str]:
         """Both endpoints."""
         return self.single, self.batch
+
+
+PLACE, CANCEL = RequestKind.PLACE, RequestKind.CANCEL
 
 
 class Lane:
@@ -133,4 +136,4 @@ class Lane:
 
     def _symbol(self) -> str | None:
         """The symbol of the next request; None when a request may have several."""
-        return self.heap[0][3].symbol if self.kind is RequestKind.CANCEL else None
+        return self.heap[0][3].symbol if self.kind is CANCEL else None

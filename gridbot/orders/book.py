@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from gridbot.core import Direction, Instrument, LimitOrders, OrderUpdateEvent
-from gridbot.orders.book_views import EngineView, Exposure
+from gridbot.orders.book_views import BookViews
 from gridbot.orders.order import (
     CONTRADICTED,
     LEGAL,
@@ -30,23 +30,22 @@ from gridbot.orders.order_index import OrderIndex
 
 __all__ = ["OrderBook"]
 
-ZERO = Decimal(0)
+_LONG, _SHORT, _PENDING_CANCEL = Direction.LONG, Direction.SHORT, OrderState.PENDING_CANCEL
 
 
 class OrderBook:
-    """Made of an index (who is there, at which level), the engine's view of it, and its sums."""
+    """Made of an index (who is there, at which level), and of what others see of it: the engine's view, the sums."""
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.index = OrderIndex()
         self.strangers: OrderedDict[str, OrderUpdateEvent] = OrderedDict()
         """Orders that are not ours, rest and were reported, by the exchange's id; the last ones."""
-        self._view = EngineView(self.index)
-        self._exposure = Exposure(self.index)
+        self._views = BookViews(self.index)
 
     def __len__(self) -> int:
         """Orders that may still execute."""
-        return self._exposure.count()
+        return self._views.count()
 
     def __iter__(self) -> Iterator[TrackedOrder]:
         """Every order that is not settled, oldest first."""
@@ -56,11 +55,16 @@ class OrderBook:
 
     @property
     def limit_orders(self) -> LimitOrders:
-        """The orders as the engine sees them; its version grows with every change.
+        """The orders as the engine sees them; its version grows when one of them comes, goes, or is another.
 
         Orders that are being withdrawn are left out, but their levels stay taken: see `has_live`.
         """
-        return self._view.current()
+        return self._views.resting()
+
+    @property
+    def version(self) -> int:
+        """Grows with every change that somebody outside may see, also of orders that the engine does not."""
+        return self.index.version
 
     def get(self, key: str) -> TrackedOrder | None:
         """The order with this wire id or exchange id, live or recently finished."""
@@ -72,12 +76,14 @@ class OrderBook:
 
     def resting_close_qty(self, direction: Direction) -> Decimal:
         """Base coin that live reduce-only orders of this leg may still close."""
-        return self._exposure.of(direction, closing=True)
+        return self._views.exposure(direction, closing=True)
 
     def opening_notional(self, direction: Direction | None = None) -> Decimal:
         """USDT that live opening orders (of one leg, or both) may still add, at their own prices."""
-        legs = Direction if direction is None else (direction,)
-        return sum((self._exposure.of(leg, closing=False) for leg in legs), ZERO)
+        exposure = self._views.exposure
+        if direction is not None:
+            return exposure(direction, closing=False)
+        return exposure(_LONG, closing=False) + exposure(_SHORT, closing=False)
 
     def unsettled(self) -> list[TrackedOrder]:
         """Orders that are over on the exchange while executions of theirs are missing here."""
@@ -88,7 +94,6 @@ class OrderBook:
     def add(self, order: TrackedOrder) -> Transition:
         """Add a new or an adopted order, in any state."""
         self.index.add(order)
-        self._exposure.added(order)
         return Transition(order, order.state, order.state, exchange_ts=order.exchange_ts)
 
     def acknowledge(self, key: str, order_id: str) -> None:
@@ -107,8 +112,8 @@ class OrderBook:
         if after not in LEGAL[before]:
             raise IllegalTransition(f"{order.key}: {before} -> {after} is not a legal transition ({reason})")
         order.state = after
-        order.cancelling = after is OrderState.PENDING_CANCEL
-        self.index.version += 1
+        order.cancelling = after is _PENDING_CANCEL
+        self.index.touch(order)
         if order.is_settled:
             self.index.retire(order)
         return Transition(order, before, after, reason, exchange_ts, ret_code)
@@ -116,7 +121,7 @@ class OrderBook:
     def withdraw(self, order: TrackedOrder, reason: str) -> None:
         """Nobody wants this order any more (an empty reason: somebody does again); the engine no longer sees it."""
         order.withdrawn = reason
-        self.index.version += 1
+        self.index.touch(order)
 
     def lose_reply(self, key: str, reason: str, ret_code: int | None = None) -> Transition | None:
         """A reply was lost: whether the order exists is unknown until it has been looked up."""
@@ -148,7 +153,7 @@ class OrderBook:
         after = state_of(event.status, order.cum_exec_qty)
         if not is_open:
             order.ended_ts = event.exchange_ts
-        elif order.state is OrderState.PENDING_CANCEL:
+        elif order.state is _PENDING_CANCEL:
             return None  # while our cancel is under way only a final state counts
         if after is order.state:
             return None
@@ -165,7 +170,7 @@ class OrderBook:
         if after is not before and after not in CONTRADICTED[before]:
             raise IllegalTransition(f"{order.key}: {before} cannot become {after} again ({reason})")
         order.state = after
-        self.index.version += 1
+        self.index.touch(order)
         if order.is_settled:
             self.index.retire(order)
         return Transition(order, before, after, reason, event.exchange_ts)
@@ -186,14 +191,14 @@ class OrderBook:
         order.cum_exec_qty = max(order.cum_exec_qty, (order_qty or order.qty) - leaves_qty)
         if order_qty and exchange_ts >= order.exchange_ts:
             order.qty = order_qty
-        self.index.version += 1
+        self.index.touch(order)
         if order.state.is_final:
             return _executed_after_its_end(self.index, order, exchange_ts)
         order.on_wire = True
         order.exchange_ts = max(order.exchange_ts, exchange_ts)
         if order.cum_exec_qty >= order.qty:
             return self.move(order, OrderState.FILLED, "", exchange_ts=exchange_ts)
-        if order.state is OrderState.PENDING_CANCEL:
+        if order.state is _PENDING_CANCEL:
             return None
         return self.move(order, OrderState.PARTIALLY_FILLED, "", exchange_ts=exchange_ts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from gridbot.core import OrderUpdateEvent
 from gridbot.exchange.failures import ExchangeError
@@ -53,8 +54,7 @@ class Wish(StrEnum):
 # ---------------------------------------------------------------------- records and words
 
 
-@dataclass(frozen=True, slots=True)
-class NotePlace:
+class NotePlace(NamedTuple):
     """Record that an order was decided and let through."""
 
     order: TrackedOrder
@@ -70,8 +70,7 @@ class NoteCancel:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeepRaw:
+class KeepRaw(NamedTuple):
     """Record the exchange's raw message, where those are kept."""
 
     update: OrderUpdateEvent
@@ -99,8 +98,7 @@ class TellOperator:
 # ---------------------------------------------------------------------- requests and questions
 
 
-@dataclass(frozen=True, slots=True)
-class SendCreate:
+class SendCreate(NamedTuple):
     """Queue the create request; of several opens, or closes, the smaller `distance` goes first."""
 
     order: TrackedOrder

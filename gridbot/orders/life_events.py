@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.exchange.failures import ExchangeError
@@ -50,8 +51,7 @@ class LookUp(Enum):
 # ---------------------------------------------------------------------- our own side
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(NamedTuple):
     """The gate has admitted a new order."""
 
     order: TrackedOrder
@@ -73,8 +73,7 @@ class Stopped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """The create request is about to leave. `sent_ms` is our clock (UTC)."""
 
     order: TrackedOrder
@@ -129,8 +128,7 @@ class GivenUp:
 # ---------------------------------------------------------------------- the exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """The create request was answered, or denied by us."""
 
     order: TrackedOrder
@@ -145,8 +143,7 @@ class CancelAnswered:
     result: OrderResult
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """News of an order in the book, by stream, look-up or listing."""
 
     order: TrackedOrder
@@ -185,8 +182,7 @@ class LookedUp:
     found: LookUp
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(NamedTuple):
     """A new execution; repeats have been removed."""
 
     key: str

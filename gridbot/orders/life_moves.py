@@ -21,13 +21,14 @@ __all__ = [
     "want_again",
 ]
 
+_RESTING = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
 TAKEN = "another order of ours is at its level"
 OFF_TICK = "its price is no level under today's tick size"
 
 
 def known_to_rest(order: TrackedOrder) -> bool:
     """Whether the exchange's last word is that it rests, and we have not asked to cancel it."""
-    return order.state is OrderState.OPEN or order.state is OrderState.PARTIALLY_FILLED
+    return order.state in _RESTING
 
 
 def recorded(order: TrackedOrder, transition: Transition | None) -> list[Effect]:

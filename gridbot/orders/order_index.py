@@ -26,6 +26,8 @@ class OrderIndex:
         self.levels: dict[tuple[Direction, int], int] = {}
         """How many live orders each level has; levels without one are not in it."""
         self.version = 0
+        self.touched: list[TrackedOrder] = []
+        """The orders that have changed since `BookViews` looked last, which empties it; some more than once."""
         self._key_of_order_id: dict[str, str] = {}
 
     @property
@@ -37,6 +39,11 @@ class OrderIndex:
         """The order with this wire id or exchange id, live or recently finished."""
         key = self._key_of_order_id.get(key, key)
         return self.live.get(key) or self.finished.get(key)
+
+    def touch(self, order: TrackedOrder) -> None:
+        """Something of an order has changed that others may see. Call it at the latest before anybody looks."""
+        self.version += 1
+        self.touched.append(order)
 
     def is_crowded(self, order: TrackedOrder) -> bool:
         """Whether another order that we want rests at the level of a live one, or may rest there."""
@@ -72,13 +79,13 @@ class OrderIndex:
             self._leave(order)
             order.price, order.ticks = event.price, instrument.ticks(event.price)
             self._take(order)
-            self.version += 1
+            self.touch(order)
         if event.qty > 0 and event.qty != order.qty:
             order.qty = event.qty
-            self.version += 1
+            self.touch(order)
         if event.cum_exec_qty > order.cum_exec_qty:
             order.cum_exec_qty = event.cum_exec_qty
-            self.version += 1
+            self.touch(order)
 
     def retire(self, order: TrackedOrder) -> None:
         """An order is settled: its level is free."""
@@ -86,7 +93,7 @@ class OrderIndex:
             return
         self._leave(order)
         self.finished[order.key] = order
-        self.version += 1
+        self.touch(order)
         while len(self.finished) > FINISHED_KEPT:
             _, forgotten = self.finished.popitem(last=False)
             self._key_of_order_id.pop(forgotten.order_id, None)
@@ -99,7 +106,7 @@ class OrderIndex:
     def _enter(self, order: TrackedOrder) -> None:
         self.live[order.key] = order
         self._take(order)
-        self.version += 1
+        self.touch(order)
 
     def _take(self, order: TrackedOrder) -> None:
         level = order.direction, order.ticks

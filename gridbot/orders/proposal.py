@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from gridbot.core import Direction, Side
 from gridbot.orders.order import TrackedOrder
@@ -14,8 +14,7 @@ __all__ = ["Proposal", "proposal_of", "wire_order"]
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """`price` in USDT, `qty` in base coin. `level_distance` is a ratio to the last price: opens go nearest first."""
 
     side: Side

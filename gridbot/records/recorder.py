@@ -1,8 +1,9 @@
 """Numbers an account's records, writes them to the journal, and passes the same bytes to the store's writer.
 
 `record()` only encodes into memory. `write()` appends everything to the journal with one system call. It is called at
-the end of a turn of the loop in which something arrived by stream, and before any request that must not be sent
-unrecorded. What else is recorded (answers, listings, timers) goes with the next of these, at the latest with the
+the end of a turn of the loop in which something arrived by stream. `write_ahead()`, before any request that must not be
+sent unrecorded, leaves out what was put off by `record_later()`: that follows when the request has left. What else is
+recorded (answers, listings, timers) goes with the next of these, at the latest with the
 second's tick: until then a death loses it, and the next start asks the exchange again. `flush()` also offers what has
 been written to the queue; it is called beside the hot path, because that is a system call which no order need wait for.
 The queue may be full or absent, and may lose what it has: the writer notices the missing numbers and reads the
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import queue as queues
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -109,6 +110,8 @@ class Recorder:
         self.found_seq = journal.last_seq
         """Number of the last record of earlier lives that the journal still has."""
         self._acked_seq = 0
+        self._later: list[tuple[int, Callable[[], Record]]] = []
+        """What was put off: when (wall us), and what makes the record."""
         self._buffer: list[bytes] = []
         self._buffer_bytes = 0
         self._buffer_first = self._next_seq
@@ -128,12 +131,18 @@ class Recorder:
 
     def record(self, record: Record | StateRecord) -> int:
         """Number the record and keep it for the next `write`. 0 when it was dropped (see `stats.records_refused`)."""
+        return self._record(record, self._clock.wall_us())
+
+    def record_later(self, make: Callable[[], Record]) -> None:
+        """Record what `make` returns with the next `write`, dated now: no request waits for it. It must not raise."""
+        self._later.append((self._clock.wall_us(), make))
+
+    def _record(self, record: Record | StateRecord, local_ts: int) -> int:
         held = self._buffer_bytes + self.journal.backlog_bytes
         if held > self._memory_limit // 2 and self._gives_up(record, held):
             self._refused += 1
             return 0
         seq = self._next_seq
-        local_ts = self._clock.wall_us()
         try:
             frame = codec.encode(self.account, self.run_id, seq, local_ts, record)
         except CodecError:
@@ -155,7 +164,18 @@ class Recorder:
         return held > self._memory_limit * (2 if isinstance(record, _LAST_TO_GO) else 1)
 
     def write(self) -> bool:
-        """Write what was recorded since the last call; True while something waits for `flush` to offer it."""
+        """Write what was recorded since the last call, and what was put off before.
+
+        True while something waits for `flush` to offer it.
+        """
+        if self._later:
+            later, self._later = self._later, []
+            for local_ts, make in later:
+                self._record(make(), local_ts)
+        return self.write_ahead()
+
+    def write_ahead(self) -> bool:
+        """Write what was recorded since the last call, but for what was put off. On the hot path."""
         if not self._buffer:
             if self.journal.backlog_bytes:
                 self.journal.append(b"", self.journal.last_seq)

@@ -10,6 +10,7 @@ from gridbot.core.price_limits import PREMIUM_WINDOW_MS, RollingMean, price_limi
 __all__ = ["BandWatch"]
 
 SAMPLE_S = 1.0
+_BUY = Side.BUY
 
 
 class BandWatch:
@@ -38,8 +39,8 @@ class BandWatch:
         if ticker is None or ticker.mark_price is None or x is None or y is None:
             return False
         mark = ticker.mark_price
-        if price <= mark if side is Side.BUY else price >= mark:
+        if price <= mark if side is _BUY else price >= mark:
             return False  # the usual case
         index, premium = ticker.index_price or mark, self._premium.value
         highest, lowest = price_limits(mark, index, premium, x=x, y=y, tick=self._tick)
-        return price > highest if side is Side.BUY else price < lowest
+        return price > highest if side is _BUY else price < lowest

@@ -40,6 +40,7 @@ from gridbot.risk.symbol_state import Allows
 __all__ = ["CHECKS", "STALE_PRICE_S", "AccountView", "Check", "admit"]
 
 STALE_PRICE_S = 30.0
+_ALL, _NOTHING, _CLOSE = Allows.ALL, Allows.NOTHING, Producer.CLOSE
 _MAX_MARGIN = {direction: f"max_margin.{direction}" for direction in Direction}
 
 
@@ -67,7 +68,7 @@ def admit(
 
     The same arguments always give the same answer; nothing is changed.
     """
-    if producer is Producer.CLOSE and not proposal.reduce_only:
+    if producer is _CLOSE and not proposal.reduce_only:
         raise ValueError(f"expected a close to be reduce-only, got {proposal}")
     changes: Changes = []
     for test in (_CLOSING if proposal.reduce_only else _OPENING)[producer]:
@@ -110,9 +111,9 @@ def _symbol(
 ) -> Refusal | None:
     """What the exchange lets one do with the symbol, and with a leg whose risk it has cut."""
     allows = view.symbol_watch.state.allows
-    if allows is Allows.NOTHING:
+    if allows is _NOTHING:
         return Refusal.NOT_TRADING
-    if proposal.reduce_only or (allows is Allows.ALL and not view.legs[proposal.direction].reduce_only):
+    if proposal.reduce_only or (allows is _ALL and not view.legs[proposal.direction].reduce_only):
         return None
     return Refusal.REDUCE_ONLY
 

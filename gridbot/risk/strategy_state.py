@@ -22,6 +22,7 @@ from gridbot.risk.symbol_watch import SymbolWatch
 __all__ = ["Leg", "StrategyRiskState"]
 
 ZERO = Decimal(0)
+_LONG, _SHORT = Direction.LONG, Direction.SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class StrategyRiskState:
     def notional(self) -> Decimal:
         """USDT of both legs at the last price, and of resting opens."""
         price = self.last_price or ZERO
-        size = self.legs[Direction.LONG].size + self.legs[Direction.SHORT].size
+        size = self.legs[_LONG].size + self.legs[_SHORT].size
         return size * price + self.book.opening_notional()
 
     # ------------------------------------------------------------------ market and positions

@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.order_gateway import BybitOrderGateway
+from gridbot.bybit.order_ways import OrderWays
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
+from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction
 from gridbot.exchange.bans import Ban
+from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
@@ -34,6 +38,7 @@ from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore, file_name
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
@@ -59,9 +64,8 @@ class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
     `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
-    `begin_anew` asks for another start of this worker, with the reason. `hand` gives a document that stops orders to
-    the supervisor. `outside` makes what reaches the exchange and the disk; without it, the real ones. `fleet` is what
-    the account shares with others; nothing without it.
+    `begin_anew` asks for another start, with the reason. `hand` gives a document that stops orders to the supervisor.
+    `outside` makes what reaches the exchange and the disk; without it, the real ones. `fleet` is what is shared.
     """
 
     def __init__(
@@ -108,6 +112,8 @@ class Assembly:
         self._ledger = self.checkpoint.load()
         self._generation_file = StateFile(self._files, "generation.json")
         self._generations = _generations(self._generation_file, clock)
+        self._proof = EntryProof(StateFile(self._files, "order_entry.json"), self._config.environment)
+        self._socket: TradeSocket | None = None
         self._holds = HoldsFile(StopFile(self._states, "holds.json"))
         self._ban = BanFile(StopFile(self._states, "ban.json"), clock)
         names = [strategy.strat_id for strategy in self._strategies]
@@ -115,7 +121,7 @@ class Assembly:
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
-        self._endpoints = endpoints_for(self._config.environment, spec.paper_url)
+        self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
 
     @property
     def context(self) -> WorkerContext:
@@ -173,6 +179,7 @@ class Assembly:
             queries=self.rest,
             recorder=self.recorder,
             open_streams=self._streams,
+            order_socket=self._socket,
             losses=losses,
             checkpoint=self.checkpoint,
             files=FileWatch(self.recorder, self._files, self.checkpoint, self.alerts),
@@ -257,10 +264,11 @@ class Assembly:
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
         faults = Faults(self.alerts, requests)
+        self.gateway = self._make_gateway(requests)
         executor = Executor(
-            self.rest.orders,
+            self.gateway,
             self._clock,
-            before_send=self.recorder.write,
+            before_send=self.recorder.write_ahead,
             on_fault=faults.report,
             address=self._fleet.budget,
         )
@@ -291,6 +299,34 @@ class Assembly:
             keeps_raw=self._spec.settings.storage.raw_messages,
             data_dir=self._spec.data_dir,
             address=self._fleet.budget,
+        )
+
+    def _make_gateway(self, requests: RefreshRequests) -> BybitOrderGateway:
+        """Orders by HTTP, and by a trade socket where one is wanted."""
+        self._socket = None
+        if not by_socket(self._config.order_entry, self._config.environment, self._proof.acknowledged):
+            return self.rest.orders
+
+        def on_back(unresolved: int) -> None:
+            requests.reconcile(f"the trade socket was lost with {unresolved} requests under way")
+
+        self._socket = self._outside.trade_socket(
+            self._endpoints.ws_trade,
+            self._credentials,
+            name=self._run_id,
+            limits=self.rest.limits,
+            refusal=self.rest.refusal,
+            on_back=on_back,
+            clock_offset_ms=lambda: self.rest.clock_offset_ms,
+            timeout=self._spec.settings.rest_fetch_timeout,
+        )
+        return BybitOrderGateway(
+            OrderWays(
+                self.rest,
+                self._socket,
+                measure_clock=self.rest.server_time_ms,
+                acknowledged=self._proof.add,
+            )
         )
 
     def _make_losses(self, context: WorkerContext) -> LossGuard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,7 @@ class RecordSink(Protocol):
     """Where records go (a `Recorder`)."""
 
     def record(self, record: Record) -> int: ...
+    def record_later(self, make: Callable[[], Record]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

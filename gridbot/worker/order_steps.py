@@ -121,19 +121,16 @@ class OrderSteps:
             self._context.passage.moved(transition)
 
     def _note_place(self, effect: life_effects.NotePlace) -> None:
-        state, order = self._risk_state, effect.order
-        verdict = "sent" if self._wire is None else "shadow"
-        self._context.recorder.record(
-            builders.of_proposal(
-                state.strat_id,
-                state.symbol,
-                effect.proposal,
-                verdict=verdict,
-                link_id=order.link_id,
-                ticker=state.ticker,
+        """What was wanted is recorded when the request has left: the order's own record, which has all that names it,
+        is written before (`_note_transition`)."""
+        state, proposal, link_id = self._risk_state, effect.proposal, effect.order.link_id
+        verdict, ticker = "sent" if self._wire is None else "shadow", state.ticker
+        self._context.recorder.record_later(
+            lambda: builders.of_proposal(
+                state.strat_id, state.symbol, proposal, verdict=verdict, link_id=link_id, ticker=ticker
             )
         )
-        self._context.trace.admitted(order.link_id)
+        self._context.trace.admitted(link_id)
 
     def _send_create(self, effect: life_effects.SendCreate) -> None:
         if self._wire is None:

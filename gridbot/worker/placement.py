@@ -19,6 +19,7 @@ from gridbot.worker.position_sizer import PositionSizer
 __all__ = ["Placement"]
 
 ZERO = Decimal(0)
+_NOT_COVERED = Refusal.NOT_COVERED
 
 
 class Placement:
@@ -42,8 +43,9 @@ class Placement:
         self._gate = gate
         self._refused: dict[tuple[Direction, int], Refusal] = {}
         self._settled: Sequence[Intent] = ()
-        """Intents of which none can be sent until the epoch changes. The engine repeats the same object."""
-        self._settled_epoch = 0
+        """Intents of which none can be sent until a leg, the wallet or the book changes. The engine repeats the same
+        object."""
+        self._settled_at = (0, 0)
 
     @property
     def refusals(self) -> Counter[Refusal]:
@@ -58,7 +60,8 @@ class Placement:
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
         risk_state = self._risk_state
-        if not intents or (intents is self._settled and risk_state.epoch == self._settled_epoch):
+        now = risk_state.epoch, risk_state.book.version
+        if not intents or (intents is self._settled and now == self._settled_at):
             return
         places = []
         refused: dict[tuple[Direction, int], Refusal] = {}
@@ -68,7 +71,7 @@ class Placement:
                     self._orders.cancel(intent.key, intent.reason)
                 elif intent.reduce_only and not risk_state.legs[intent.direction].size:
                     # True of half the levels of a flat leg.
-                    refused[intent.direction, intent.ticks] = Refusal.NOT_COVERED
+                    refused[intent.direction, intent.ticks] = _NOT_COVERED
                 else:
                     places.append(self._proposal(intent))
             now_s = self._context.clock.monotonic_s()
@@ -82,10 +85,9 @@ class Placement:
                     refused[proposal.direction, proposal.ticks] = refusal
                     if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
                         self._record_refusal(proposal, refusal)
-            epoch = risk_state.epoch
         self._refused = refused
         if len(refused) == len(intents) and PRICE_BLIND.issuperset(refused.values()):
-            self._settled, self._settled_epoch = intents, epoch
+            self._settled, self._settled_at = intents, now
 
     def _proposal(self, intent: PlaceLimitIntent) -> Proposal:
         price = self._instrument.price(intent.ticks)

@@ -26,6 +26,7 @@ from gridbot.core.risk_rules import RiskInputs
 __all__ = ["PositionSizer"]
 
 REMEMBERED = 2_000
+_LONG, _BUY, _SELL = Direction.LONG, Side.BUY, Side.SELL
 
 
 class PositionSizer:
@@ -55,11 +56,11 @@ class PositionSizer:
     def multipliers(self, direction: Direction) -> tuple[Decimal, Decimal]:
         """The factors on (Buy, Sell) orders of one leg."""
         position = self.position(direction)
-        return position.multiplier(Side.BUY), position.multiplier(Side.SELL)
+        return position.multiplier(_BUY), position.multiplier(_SELL)
 
     def position(self, direction: Direction) -> Position:
         """A leg as the risk rules see it."""
-        return self.long if direction is Direction.LONG else self.short
+        return self.long if direction is _LONG else self.short
 
     def set_wallet(self, wallet: WalletEvent) -> None:
         """Balances in USDT; a figure that the exchange left out is unknown, not zero."""

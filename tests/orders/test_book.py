@@ -188,10 +188,12 @@ def test_a_cancel_is_under_way_only_while_that_is_the_orders_state(book: OrderBo
 def test_a_withdrawn_order_keeps_its_level_and_the_engine_no_longer_sees_it(book: OrderBook) -> None:
     order = make_order()
     book.add(order)
+    changes = book.version
     version = book.limit_orders.version
     book.withdraw(order, "outside_grid")
     assert (book.limit_orders.long, book.has_live(Direction.LONG, 1000)) == ([], True)
     assert book.limit_orders.version > version
+    assert book.version > changes
     book.withdraw(order, "")
     assert [shown.key for shown in book.limit_orders.long] == [order.key]
 

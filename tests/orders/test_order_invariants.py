@@ -40,7 +40,7 @@ def _second_at_the_level(bench: LifeBench) -> None:
 
 def _off_tick(bench: LifeBench) -> None:
     bench.order.price += D("0.04")
-    bench.book.index.version += 1
+    bench.book.index.touch(bench.order)
 
 
 def _level_lost(bench: LifeBench) -> None:
@@ -72,18 +72,18 @@ def _unseen_fill(bench: LifeBench) -> None:
 
 def _unseen_fill_of_a_close(bench: LifeBench) -> None:
     bench.order.reduce_only = True
-    bench.book.index.version += 1
+    bench.book.index.touch(bench.order)
     bench.book.resting_close_qty(Direction.LONG)
     bench.order.state, bench.order.cum_exec_qty = OrderState.PARTIALLY_FILLED, D("0.001")
 
 
 def _executed_without_a_word(bench: LifeBench) -> None:
-    bench.book.index.version += 1
+    bench.book.index.touch(bench.order)
     bench.order.cum_exec_qty = D("0.001")
 
 
 def _executed_too_much(bench: LifeBench) -> None:
-    bench.book.index.version += 1
+    bench.book.index.touch(bench.order)
     bench.order.state, bench.order.cum_exec_qty = OrderState.PENDING_CANCEL, D("0.011")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core import Side
@@ -29,7 +28,7 @@ def test_another_try_proposes_the_same_order_again() -> None:
 
 def test_closes_go_first_then_the_nearest() -> None:
     far, near, close, nearer_close = (
-        replace(proposal_of(make_order(side=side)), level_distance=Decimal(distance))
+        proposal_of(make_order(side=side))._replace(level_distance=Decimal(distance))
         for side, distance in ((Side.BUY, 10), (Side.BUY, 1), (Side.SELL, 20), (Side.SELL, 15))
     )
     assert wire_order([far, near, close, nearer_close]) == [nearer_close, close, near, far]

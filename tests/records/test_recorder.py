@@ -48,6 +48,26 @@ def test_nothing_is_written_before_the_flush_and_everything_after(tmp_path: Path
     recorder.close()
 
 
+def test_what_was_put_off_follows_the_request_and_is_dated_when_it_was_put_off(tmp_path: Path) -> None:
+    times = iter(range(100, 200))
+    queue = ListQueue()
+    recorder = make_recorder(tmp_path, queue=queue, clock_us=times.__next__)
+    recorder.record_later(lambda: ticker(1))
+    recorder.record(execution(2))
+    recorder.write_ahead()
+    assert [record for _, record in recorder.replay()] == [execution(2)]
+    recorder.record(execution(3))
+    assert recorder.write()
+    dated = [(header.seq, header.local_ts, record) for header, record in recorder.replay()]
+    assert [(seq, record) for seq, _, record in dated] == [(1, execution(2)), (2, execution(3)), (3, ticker(1))]
+    assert dated[2][1] < dated[0][1] < dated[1][1]
+    recorder.record_later(lambda: ticker(4))
+    recorder.close()
+    assert journaled(recorder) == [1, 2, 3, 4]
+    ((first, last, *_),) = queue.batches
+    assert (first, last) == (1, 4)
+
+
 def test_what_was_written_before_the_flush_goes_to_the_queue_as_one_batch(tmp_path: Path) -> None:
     queue = ListQueue()
     recorder = make_recorder(tmp_path, queue=queue)

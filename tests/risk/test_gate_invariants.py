@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -89,13 +88,13 @@ def test_a_close_that_is_too_large_is_found(
 
 def test_a_close_of_nothing_is_found_and_what_was_executed_no_longer_rests() -> None:
     view = with_closes("1", "0.5")
-    nothing = replace(CLOSE, qty=D(0))
+    nothing = CLOSE._replace(qty=D(0))
     assert close_is_covered(view, nothing, ADMITTED, Producer.CLOSE) == [
         "a close of 0 long was admitted, 0.5 can be closed"
     ]
     order = next(order for order in view.book if order.reduce_only)
     view.book.apply_update(update(order, OrderStatus.PARTIALLY_FILLED, "0.4"))
-    assert close_is_covered(view, replace(CLOSE, qty=D("0.9")), ADMITTED, Producer.STRATEGY) == []
+    assert close_is_covered(view, CLOSE._replace(qty=D("0.9")), ADMITTED, Producer.STRATEGY) == []
 
 
 def known(available: str | None = "10", *, known_s: float | None = NOW, promised: str = "4") -> GateState:

@@ -4,6 +4,7 @@ surroundings (clock, exchange, recorder, operator) are held by the test.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -61,6 +62,9 @@ class Notes:
             raise self.failures.pop(0)
         self.records.append(record)
         return len(self.records)
+
+    def record_later(self, make: Callable[[], Record]) -> None:
+        self.record(make())
 
     def of(self, kind: type[R]) -> list[R]:
         return [record for record in self.records if isinstance(record, kind)]

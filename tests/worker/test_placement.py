@@ -140,6 +140,23 @@ async def test_an_answer_that_nothing_but_a_leg_can_change_is_not_looked_at_agai
     assert [order.ticks for order in bench.orders] == [501_000], "there is something to close now"
 
 
+async def test_a_level_that_the_engine_holds_for_free_is_tried_again_when_its_old_order_is_gone() -> None:
+    """An order that is being withdrawn is none for the engine, so its end is no news for it: the same object again."""
+    bench = trading()
+    bench.runner.placement.act([place(499_000)])
+    await settle()
+    [old] = bench.orders
+    bench.runner.on_order_update(bench.update(old, OrderStatus.NEW))
+    bench.runner.orders.cancel(old.key, "outside_grid")
+    intents, version = (place(499_000),), bench.runner.book.limit_orders.version
+    bench.runner.placement.act(intents)
+    assert bench.runner.placement.refusals == {Refusal.LEVEL_TAKEN: 1}
+    bench.runner.on_order_update(bench.update(old, OrderStatus.CANCELLED, exchange_ts=3))
+    assert bench.runner.book.limit_orders.version == version
+    bench.runner.placement.act(intents)
+    assert [order.ticks for order in bench.orders if order is not old] == [499_000]
+
+
 async def test_two_strategies_of_an_account_spend_one_wallet() -> None:
     """incident L56: each compared its orders with the same balance, and together they spent more than there was."""
     bench = trading()

@@ -1,0 +1,215 @@
+"""What a fleet costs and how soon it trades: real processes on the paper exchange, with the limit of an address on.
+
+bin/bench fleet                                   50 accounts, two strategies each, ten minutes
+bin/bench fleet --accounts 10 --minutes 2
+bin/bench fleet --accounts 200                    what gives first
+
+Two fleets run one after the other. A quiet one of five accounts loses a worker again and again (`--kills`), each time
+when the last one is back. The large one trades in a lively market; at the end of its time some of its workers are
+killed together. Times of the workers come from their own records, so nothing is asked while it is measured:
+
+    trading     from the start of the command to the first order of each account
+    recovery    from kill -9 to the first comparison with the exchange of the next life: what is missing is placed then
+    decision    from the ticker (its own time, in ms) to the record of the order that it caused; the request follows
+
+PSS is what a process has in memory, shared pages divided by those who share them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
+
+from benchmarks.parts.fleet import Fleet, FleetError, configuration, running
+from benchmarks.parts.fleet_figures import (
+    decisions,
+    loop_lags,
+    orders_of_accounts,
+    pss_mb,
+    recoveries,
+    refusals,
+    spread,
+    trading_after,
+)
+from benchmarks.parts.own_supervisor import Status, child_rows
+
+START_S = 300.0
+BACK_S = 180.0
+QUIET_ACCOUNTS = 5
+QUIET_S = 30.0
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bin/bench fleet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--accounts", type=int, default=50, help="paper accounts of the large fleet (default 50)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="that it trades (default 10)")
+    parser.add_argument("--rate", type=float, default=10.0, help="tickers a second and symbol (default 10)")
+    parser.add_argument("--kills", type=int, default=20, help="workers killed in each fleet (default 20)")
+    parser.add_argument(
+        "--scenario", default="lively", help="market of the large fleet (default lively; docs/paper.md)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    options = parser.parse_args(given)
+    if options.accounts < 1 or options.minutes <= 0 or options.rate <= 0 or options.kills < 0:
+        parser.error("expected at least one account, and minutes, rate and kills that are not negative")
+    return options
+
+
+def main() -> int:
+    options = arguments()
+    result: dict[str, Any] = {"benchmark": "fleet", "accounts": options.accounts, "load": [os.getloadavg()[0]]}
+    try:
+        with tempfile.TemporaryDirectory(prefix="gridbot-fleet-") as folder:
+            result["quiet"] = quiet_fleet(Path(folder), options)
+        with tempfile.TemporaryDirectory(prefix="gridbot-fleet-") as folder:
+            result["busy"] = busy_fleet(Path(folder), options)
+    except FleetError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    result["load"].append(os.getloadavg()[0])
+    if options.json:
+        print(json.dumps(result))
+    else:
+        show(result)
+    return 0
+
+
+def quiet_fleet(home: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Five accounts in a calm market: what they use when nothing happens, and how soon a killed worker is back."""
+    result: dict[str, Any] = {}
+    with running(home, configuration(QUIET_ACCOUNTS, "calm", limited=True, rate=options.rate)) as fleet:
+        began = _began(fleet, QUIET_ACCOUNTS, result)
+        result["cpu_percent"] = cpu_over(fleet, QUIET_S)
+        kills = []
+        for number in range(options.kills):
+            name = f"a{number % QUIET_ACCOUNTS:02d}"
+            kills.append((name, time.time()))
+            pid = fleet.kill(f"worker-{name}")
+            fleet.until(partial(_is_back, name, pid), f"{name} again", BACK_S)
+    result["recovery_s"] = spread(recoveries(fleet.data_dir, kills))
+    result["trading_s"] = trading_after(fleet.data_dir, began)
+    return result
+
+
+def busy_fleet(home: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """All accounts in a lively market; then kill -9 of some workers at once."""
+    result: dict[str, Any] = {}
+    config = configuration(options.accounts, options.scenario, limited=True, rate=options.rate)
+    with running(home, config) as fleet:
+        began = _began(fleet, options.accounts, result)
+        time.sleep(min(30.0, options.minutes * 15))
+        result["cpu_percent"] = cpu_over(fleet, options.minutes * 60)
+        until = time.time()
+        result["pss_mb"] = pss_mb(_pids(fleet))
+        victims = [f"a{number:02d}" for number in range(min(options.kills, options.accounts))]
+        kills = []
+        for name in victims:
+            kills.append((name, time.time()))
+            fleet.kill(f"worker-{name}")
+        fleet.until(lambda status: not _unready(status), "all workers again", BACK_S)
+        result["health"] = _words(fleet.status())
+    result["recovery_s"] = spread(recoveries(fleet.data_dir, kills))
+    result["trading_s"] = trading_after(fleet.data_dir, began)
+    result["decision_ms"] = decisions(fleet.data_dir, until)
+    result["loop_lag_ms"] = loop_lags(fleet.data_dir, until)
+    result["orders_per_account"] = orders_of_accounts(fleet.data_dir, until)
+    result["refusals"] = refusals(fleet.data_dir, until)
+    return result
+
+
+def cpu_over(fleet: Fleet, seconds: float) -> dict[str, float]:
+    """Percent of one core that each kind of process uses over a time: a worker on average, the others each."""
+    processes = {name: psutil.Process(pid) for name, pid in _pids(fleet).items()}
+    before = {name: _cpu_s(process) for name, process in processes.items()}
+    began_s = time.monotonic()
+    time.sleep(seconds)
+    took_s = time.monotonic() - began_s
+    used = {name: 100 * (_cpu_s(process) - before[name]) / took_s for name, process in processes.items()}
+    workers = [percent for name, percent in used.items() if name.startswith("worker-")]
+    others = {name: round(percent, 1) for name, percent in used.items() if not name.startswith("worker-")}
+    return {"worker": round(sum(workers) / len(workers), 2), **others, "all": round(sum(used.values()), 1)}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Lines for people: each figure, and what was wanted."""
+    busy, quiet = result["busy"], result["quiet"]
+    loads = ", ".join(f"{load:.1f}" for load in result["load"])
+    print(f"{result['accounts']} accounts x 2 strategies on {os.cpu_count()} cores; load before and after: {loads}")
+    others = {name: mb for name, mb in busy["pss_mb"].items() if name != "worker"}
+    rows = {
+        "PSS of a worker, MB": (busy["pss_mb"]["worker"], "p50 16"),
+        "PSS of the others, MB": (others, ""),
+        "all trading after, s": (busy["trading_s"], "max 6"),
+        "recovery, quiet, s": (quiet["recovery_s"], "p50 0.7"),
+        "recovery, busy, s": (busy["recovery_s"], "p50 3"),
+        "loop lag, ms": (busy["loop_lag_ms"], "p99 25"),
+        "price to decision, ms": (busy["decision_ms"], ""),
+        "CPU quiet, % of a core": (quiet["cpu_percent"], ""),
+        "CPU busy, % of a core": (busy["cpu_percent"], ""),
+        "orders of an account": (busy["orders_per_account"], ""),
+        "refusals by code": (busy["refusals"], ""),
+        "health at the end": (busy["health"], ""),
+    }
+    for name, (figures, wanted) in rows.items():
+        told = "  ".join(f"{what} {figure}" for what, figure in figures.items()) or "none"
+        print(f"  {name:24}{told}{f'   (wanted: {wanted})' if wanted else ''}")
+
+
+def _began(fleet: Fleet, accounts: int, result: dict[str, Any]) -> float:
+    """Wait until everyone trades; when the command was given (seconds since 1970)."""
+    assert fleet.supervisor is not None
+    began = psutil.Process(fleet.supervisor.pid).create_time()
+    fleet.until(lambda status: len(status["accounts"]) == accounts and not _unready(status), "all to trade", START_S)
+    result["seen_trading_s"] = round(time.time() - began, 1)
+    return began
+
+
+def _unready(status: Status) -> list[str]:
+    """Accounts without a report of a life that trades."""
+    return [row["account"] for row in status["accounts"] if not _trades(row)]
+
+
+def _trades(row: Status) -> bool:
+    return row["process"]["state"] == "RUNNING" and any(each.get("open_orders") for each in row["strategies"])
+
+
+def _is_back(name: str, killed: int, status: Status) -> bool:
+    [row] = [row for row in status["accounts"] if row["account"] == name]
+    return _trades(row) and row["process"]["pid"] != killed
+
+
+def _pids(fleet: Fleet) -> dict[str, int]:
+    status = fleet.status()
+    if status is None or fleet.supervisor is None:
+        raise FleetError(f"expected a status to find the processes in, got none\n{fleet.tail()}")
+    pids = {name: int(row["pid"]) for name, row in child_rows(status).items() if row["pid"]}
+    return {"supervisor": fleet.supervisor.pid, **pids}
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _words(status: Status | None) -> dict[str, int]:
+    """How many accounts are healthy, degraded and so on."""
+    words = [str(row["health"]) for row in status["accounts"]] if status is not None else []
+    return {word: words.count(word) for word in sorted(set(words))}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
