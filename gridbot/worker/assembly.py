@@ -52,7 +52,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.startup import FACTS_AGE_S, PreparedSymbol, prepare_account, refused_by_disk
+from gridbot.worker.startup import CLOCK_AGE_S, PreparedSymbol, prepare_account, refused_by_disk
 from gridbot.worker.strategy_runner import Keeping, StrategyRunner
 
 __all__ = ["Assembly"]
@@ -157,10 +157,10 @@ class Assembly:
             budget=self._fleet.budget,
             facts=self._fleet.facts,
         )
-        prepared = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
+        now_ms, age_s = self._clock.wall_ms(), self._fleet.age_s
+        prepared = await prepare_account(self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s)
         if self._ledger.last_exec_ts == 0:
-            now_ms = await self.rest.server_time_ms(max_age_s=FACTS_AGE_S)
-            self._ledger.begin(now_ms)  # this ledger does not count earlier executions
+            self._ledger.begin(await self.rest.server_time_ms(max_age_s=CLOCK_AGE_S))  # earlier executions do not count
             try:
                 self.checkpoint.save_now(self._ledger)  # a death before the first fill must not begin it again, later
             except OSError as error:

@@ -35,8 +35,14 @@ class FleetLink:
         self.facts = FactShare(clock, scope, send)
         self._on_ban: Callable[[Ban], object] = lambda ban: None
         self._clock = clock
+        self._began_s = clock.monotonic_s()
         self._send = send
         self._ban: Ban | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since this process began. At its start it believes no fact that was read before."""
+        return self._clock.monotonic_s() - self._began_s
 
     def hear_bans(self, on_ban: Callable[[Ban], object]) -> None:
         """Have a function called with each ban that another account was told of."""

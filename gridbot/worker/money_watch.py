@@ -20,14 +20,13 @@ from gridbot.orders.money_check import Findings, described, findings, limit_of
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.startup import CLOCK_AGE_S
 
 __all__ = ["MoneyWatch"]
 
 log = logging.getLogger(__name__)
 
 BY_LOG = "the exchange's transaction log"
-CLOCK_AGE_S = 60.0
-"""How old the exchange's time may be that another account has measured."""
 BY_OPERATOR = "the exchange's transaction log, by ledger check --repair"
 
 

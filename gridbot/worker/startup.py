@@ -24,6 +24,7 @@ from gridbot.ports import ExchangeQueries
 from gridbot.risk.symbol_state import ISOLATED_MARGIN, SHARED_MARGIN, Allows, SymbolWord, symbol_state
 
 __all__ = [
+    "CLOCK_AGE_S",
     "RETRY_WAITS_S",
     "Prepared",
     "PreparedSymbol",
@@ -42,8 +43,8 @@ RETRY_WAITS_S = (2.0, 5.0, 10.0)
 MAX_CLOCK_AHEAD_MS = 500
 MAX_CLOCK_BEHIND_MS = 3_000
 KEY_EXPIRES_SOON_DAYS = 7
-FACTS_AGE_S = 60.0
-"""How old the exchange's time and an instrument may be that another account has read, at a start."""
+CLOCK_AGE_S = 60.0
+"""How old the exchange's time may be that another account has measured."""
 ONE = Decimal(1)
 OF_SYMBOL = frozenset({ErrorKind.HALT, ErrorKind.PARAM, ErrorKind.RESYNC})
 HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
@@ -111,20 +112,26 @@ def is_hopeless(error: ExchangeError) -> bool:
 
 
 async def prepare_account(
-    queries: ExchangeQueries, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
+    queries: ExchangeQueries,
+    account: AccountConfig,
+    strategies: Sequence[StrategyConfig],
+    now_ms: int,
+    *,
+    facts_age_s: float = 0.0,
 ) -> Prepared:
     """Check clock, key, account and each symbol, set hedge mode and the configured leverage.
 
+    An instrument may be one that another account has read `facts_age_s` ago.
     What is wrong with one symbol refuses its strategy alone.
     """
-    ahead = now_ms - await queries.server_time_ms(max_age_s=FACTS_AGE_S)
+    ahead = now_ms - await queries.server_time_ms(max_age_s=CLOCK_AGE_S)
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
     user_id = await _check_key(queries, account)
     await _check_account(queries)
     symbols, refused = {}, []
     for strategy in strategies:
-        found = await prepare_symbol(queries, strategy, now_ms, facts_age_s=FACTS_AGE_S)
+        found = await prepare_symbol(queries, strategy, now_ms, facts_age_s=facts_age_s)
         if isinstance(found, RefusedStrategy):
             refused.append(found)
         else:
