@@ -37,6 +37,7 @@ PURE_ROOMS = (
     *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),
     *("gridbot.execution.send_lane", "gridbot.execution.queue_invariants"),
     *("gridbot.worker.schedule", "gridbot.worker.schedule_invariants", "gridbot.worker.standstill"),
+    *("gridbot.budget.request_permits", "supervisor.leases.request_leases", "supervisor.leases.fact_board"),
     "gridbot.fault_words",
     "gridbot.incidents",
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),
