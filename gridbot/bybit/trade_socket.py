@@ -264,7 +264,6 @@ class TradeSocket:
         while True:
             self._changed.clear()
             now_s = monotonic_s()
-            wait_s = self._settings.limits.check_s
             try:
                 if self._connection is None and now_s >= self._retry_s:
                     self._connect()
