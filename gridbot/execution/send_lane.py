@@ -25,6 +25,9 @@ class OrderOwner(Protocol):
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         """The create request of the order leaves at `sent_ms`; what this records is journalled before it does."""
 
+    def sent(self, order: TrackedOrder) -> None:
+        """The create request of the order has left, or has failed to: what need not be done before."""
+
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         """The create request was answered."""
 

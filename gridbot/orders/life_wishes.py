@@ -83,7 +83,7 @@ def sending(book: OrderBook, event: Sending, now_s: float) -> list[Effect]:
     order.on_wire = order.in_flight = True
     order.attempt += 1
     order.sent_ms = event.sent_ms
-    return [Transition(order, order.state, order.state)]
+    return [Transition(order, order.state, order.state, is_sending=True)]
 
 
 def retry_due(book: OrderBook, event: RetryDue, now_s: float) -> list[Effect]:

@@ -187,8 +187,9 @@ def _value(
         if wallet <= 0:
             return Refusal.MAX_MARGIN
         leg = view.legs[proposal.direction]
-        entry = leg.entry_price or view.last_price or proposal.price
-        value = leg.size * entry + view.book.opening_notional(proposal.direction) + added
+        value = view.book.opening_notional(proposal.direction) + added
+        if leg.size:
+            value += leg.size * (leg.entry_price or view.last_price or proposal.price)
         name = _MAX_MARGIN[proposal.direction]
         if _exceeds(state, changes, view.strat_id, name, value / wallet, caps.max_margin):
             return Refusal.MAX_MARGIN
