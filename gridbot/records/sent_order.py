@@ -1,8 +1,8 @@
 """The record of an order whose create request leaves, written before there is a record. Pure.
 
 This one stands between a price and its request, so it is made from a text per strategy and leg in which all but five
-figures is written already. Making and encoding an `OrderRecord` takes several times as long. Byte for byte it is what the
-codec makes of that record (`tests/records/test_sent_order.py`).
+figures is written already. Making and encoding an `OrderRecord` takes several times as long. Byte for byte it is what
+the codec makes of that record (`tests/records/test_sent_order.py`).
 """
 
 from __future__ import annotations

@@ -383,7 +383,7 @@ async def test_an_order_that_is_sent_is_open_by_our_records_in_the_same_turn() -
     assert order.link_id not in bench.context.recorded.by_key
     bench.runner.orders.pump()
     assert bench.context.recorded.by_key[order.link_id] == bench.notes.of(OrderRecord)[-1]
-    bench.notes.record_sent = lambda data: 0  # type: ignore[method-assign]
+    bench.notes.record_sent = lambda order_data: 0  # type: ignore[method-assign]
     bench.runner.orders.submit(proposal(498_000))
     bench.runner.orders.pump()
     assert len(bench.gateway.sent) == 2
