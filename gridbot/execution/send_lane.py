@@ -105,11 +105,17 @@ class Lane:
 
     def together(self) -> int:
         """How many of those that wait may leave in one request: for creates all, for cancels those of one symbol."""
+        if len(self.heap) == 1:
+            return 1  # the usual case
         symbol = self._symbol()
         return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
 
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders that may leave together."""
+        if len(self.heap) == 1 and count:
+            [entry] = self.heap
+            self.clear()
+            return [entry[3:]]  # the usual case
         symbol = self._symbol()
         taken: list[Entry] = []
         left: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []

@@ -53,7 +53,7 @@ ZERO = Decimal(0)
 
 def submitted(book: OrderBook, event: Submitted, now_s: float) -> list[Effect]:
     """A new order: its first step is recorded when it is sent."""
-    book.add(event.order)
+    book.index.add(event.order)
     return [NotePlace(event.order, event.proposal), SendCreate(event.order, event.proposal.level_distance)]
 
 
