@@ -56,6 +56,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "session_loss_limit": 0.0,
     "auth": 0.0,
     "ip_ban": 0.0,
+    "order_entry": 0.0,
     "no_order_number": 0.0,
     "room": 0.0,
     "terms": 0.0,

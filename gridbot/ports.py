@@ -5,6 +5,7 @@ by files in memory.
     Ids               randomness for names that must be unique
     OrderGateway      create and cancel orders
     ExchangeQueries   listings, facts and settings of the account
+    OrderSocket       the trade socket's life, where there is one
     Streams           pushed prices of the market and events of the account
     Files             small documents that survive a restart
 
@@ -24,6 +25,7 @@ from gridbot.core.instrument import Instrument
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import Listing
 from gridbot.exchange.notices import Notices
+from gridbot.exchange.order_entry import EntryHealth
 from gridbot.exchange.requests import (
     AccountInfo,
     ApiKeyInfo,
@@ -36,7 +38,7 @@ from gridbot.exchange.requests import (
 )
 from gridbot.exchange.stream_news import Drained, StreamHealth
 
-__all__ = ["Clock", "ExchangeQueries", "Files", "Ids", "OpenStreams", "OrderGateway", "Streams", "Timer"]
+__all__ = ["Clock", "ExchangeQueries", "Files", "Ids", "OpenStreams", "OrderGateway", "OrderSocket", "Streams", "Timer"]
 
 
 class Timer(Protocol):
@@ -83,6 +85,19 @@ class OrderGateway(Protocol):
     def place_orders(self, orders: Sequence[OrderRequest]) -> Awaitable[list[OrderAck | ExchangeError]]: ...
     def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]: ...
     def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> Awaitable[list[OrderAck | ExchangeError]]: ...
+
+
+class OrderSocket(Protocol):
+    """The trade socket, by which the `OrderGateway` sends while it is up. It reconnects by itself."""
+
+    def start(self) -> None:
+        """Connect, in the background."""
+
+    async def stop(self) -> None:
+        """Close it; what is under way is unresolved."""
+
+    def health(self) -> EntryHealth:
+        """By which way orders leave now."""
 
 
 class ExchangeQueries(Protocol):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from benchmarks.parts.latency_exchange import exchange_process
+from benchmarks.parts.latency_flame import Flame
 from benchmarks.parts.latency_loops import bare_process
 from benchmarks.parts.latency_subjects import CREATED, TOTAL_TIMEOUT_S, WRITTEN, BenchmarkError, Subject, Trace
+from benchmarks.parts.latency_tls import Authority
 from benchmarks.parts.latency_worker import worker_process
 from gridbot.records.record_queue import QueueReceiver, record_queue
 from supervisor.store.writer import WriterSpec
@@ -64,6 +67,9 @@ class Crew:
         life_end.close()
         self._writer = writer, health, life  # the pipe is kept open: the writer reports into it
 
+    def pid(self, name: str) -> int:
+        return self._members[name][0].pid or 0
+
     def tell(self, name: str) -> None:
         self._members[name][1].send("go on")
 
@@ -91,28 +97,46 @@ def _receive(name: str, control: Connection) -> dict[str, Any]:
     return message
 
 
-def measure(orders: int, subjects: Sequence[Subject], data_dir: Path) -> dict[str, list[Trace]]:
-    """Stamps of `orders` orders of each subject, both sides joined, in the order of the orders."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Stamps of each order of each subject, both sides joined, in the order of the orders; CPU of a quiet ticker."""
+
+    traces: dict[str, list[Trace]]
+    quiet_us: dict[str, float | None]
+
+
+def measure(
+    orders: int, quiet: int, subjects: Sequence[Subject], data_dir: Path, flame: Flame | None = None
+) -> Measured:
+    """`orders` orders of each subject, then `quiet` tickers that change nothing for each worker."""
     with Crew() as crew:
+        authority = Authority.make(data_dir) if any(subject.tls for subject in subjects) else None
         signals = {subject.name: crew.pipe() for subject in subjects}
-        crew.start("exchange", exchange_process, orders, {name: ends[0] for name, ends in signals.items()})
-        url = crew.hear("exchange", "url")
-        queues = {subject.name: record_queue() for subject in subjects if subject.levels}
+        ends = {name: ends[0] for name, ends in signals.items()}
+        crew.start("exchange", exchange_process, orders, quiet, list(subjects), authority, ends)
+        urls = crew.hear("exchange", "urls")
+        queues = {subject.name: record_queue() for subject in subjects if subject.is_worker}
         if queues:
             crew.start_writer(data_dir, {name: receiver for name, (_, receiver) in queues.items()})
         for subject in subjects:
-            signal = signals[subject.name][1]
-            if subject.levels:
-                crew.start(subject.name, worker_process, subject, url, data_dir, queues[subject.name][0], signal)
+            name, signal = subject.name, signals[subject.name][1]
+            ca = authority.certificate if authority is not None and subject.tls else None
+            if subject.is_worker:
+                profile = None if flame is None else flame.profile
+                args = (subject, urls[name], ca, data_dir, queues[name][0], profile, signal)
+                crew.start(name, worker_process, *args)
             else:
-                crew.start(subject.name, bare_process, subject, url, signal)
+                crew.start(name, bare_process, subject, urls[name], ca, signal)
+        watching = None if flame is None else flame.watch(crew.pid(subjects[0].name))
         taken = crew.hear("exchange", "taken")
+        if flame is not None:
+            flame.end(watching)
         joined = {}
         for subject in subjects:
             crew.tell(subject.name)
             traces = crew.hear(subject.name, "traces")
             joined[subject.name] = [
                 {WRITTEN: written, **traces[link_id], CREATED: created}
-                for link_id, written, created in taken[subject.name]
+                for link_id, written, created in taken["orders"][subject.name]
             ]
-        return joined
+        return Measured(joined, taken["quiet_us"])

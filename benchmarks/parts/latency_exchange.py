@@ -12,20 +12,26 @@ from typing import Any
 
 from benchmarks.parts.latency_subjects import (
     BLOCK,
+    SHIPPED,
     START_TIMEOUT_S,
     STEP,
     STEP_TIMEOUT_S,
-    SUBJECTS,
     BenchmarkError,
     Subject,
     deadline,
     run_child,
 )
+from benchmarks.parts.latency_tls import Authority, server_context
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperSpec
 from gridbot.paper.settings import PaperConfig
+
+QUIET_PAUSE_S = 0.1
+QUIET_IDLE_S = 1.0
+QUIET_MOVE = Decimal("0.1")
+"""USDT, and less than a hundredth of a step: no level is concerned."""
 
 
 @dataclass(slots=True)
@@ -35,14 +41,16 @@ class Lane:
     subject: Subject
     account: Account
     signals: Connection
+    pid: int = 0
+    """Of the subject, once it has been ready."""
     is_ready: asyncio.Event = field(default_factory=asyncio.Event)
     taken: list[tuple[str, int, int]] = field(default_factory=list)
     """(orderLinkId, ticker frame written, create request received)."""
 
     def listen(self) -> None:
-        """A byte over the pipe says: whatever you did, I have seen it, and nothing of mine is under way."""
+        """A process id over the pipe says: whatever you did, I have seen it, and nothing of mine is under way."""
         try:
-            self.signals.recv_bytes()
+            self.pid = int(self.signals.recv_bytes())
         except (EOFError, OSError):
             asyncio.get_running_loop().remove_reader(self.signals.fileno())
             return
@@ -87,8 +95,31 @@ class Driver:
                 for _ in range(min(BLOCK, orders - start)):
                     await anext(turns[lane.subject.name])
 
+    async def quiet(self, lane: Lane, frames: int) -> float | None:
+        """CPU time of the whole process for a ticker that changes nothing, in us; None where that cannot be read.
+
+        One at a time, so that none is overtaken; what the process needs while nothing happens is taken off.
+        """
+        symbol = lane.subject.symbol
+        price = self.server.exchange.markets[symbol].last
+        await asyncio.sleep(QUIET_PAUSE_S)
+        try:
+            idle_ns, began_s = _cpu_ns(lane.pid), time.monotonic()
+            await asyncio.sleep(QUIET_IDLE_S)
+            idle_ns = (_cpu_ns(lane.pid) - idle_ns) / (time.monotonic() - began_s)
+            before_ns, began_s = _cpu_ns(lane.pid), time.monotonic()
+            for number in range(frames):
+                self.server.market.set_price(symbol, price + QUIET_MOVE * (number % 2 == 0))
+                next_s = time.monotonic() + QUIET_PAUSE_S / 300
+                while time.monotonic() < next_s:  # a timer would come a millisecond late, and find cold caches
+                    await asyncio.sleep(0)
+            took_ns = _cpu_ns(lane.pid) - before_ns - idle_ns * (time.monotonic() - began_s)
+        except OSError:
+            return None
+        return round(took_ns / frames / 1000, 1)
+
     def _turns(self, lane: Lane) -> Any:
-        return self._worker_turns(lane) if lane.subject.levels else self._bare_turns(lane)
+        return self._worker_turns(lane) if lane.subject.is_worker else self._bare_turns(lane)
 
     async def _bare_turns(self, lane: Lane) -> Any:
         """Each price makes the loop place an order, which is withdrawn at once."""
@@ -130,13 +161,26 @@ class Driver:
         self.server.channels.push(self.server.exchange.outbox.take())
 
 
+def _cpu_ns(pid: int) -> float:
+    """CPU time of another process, all its threads (Linux). Raises OSError elsewhere."""
+    return time.clock_gettime_ns(~pid << 3 | 2)
+
+
 def _near(level: Decimal, sign: int) -> Decimal:
     """A price a quarter of a step beside a level: near enough that the level is not eligible, and does not fill."""
     return (level * (1 + sign * STEP / 400)).quantize(Decimal("0.1"))
 
 
-def exchange_process(orders: int, signals: dict[str, Connection], control: Connection) -> None:
+def exchange_process(
+    orders: int,
+    quiet: int,
+    subjects: Sequence[Subject],
+    authority: Authority | None,
+    signals: dict[str, Connection],
+    control: Connection,
+) -> None:
     """Entry: serve, measure, hand over the stamps, and serve on until told to end."""
+    made = {"tick_size": "0.1", "qty_step": "0.001", "max_order_qty": "100"}
     config = PaperConfig.model_validate(
         {
             "ticker_interval_ms": 0,
@@ -145,25 +189,40 @@ def exchange_process(orders: int, signals: dict[str, Connection], control: Conne
             "market": {
                 "source": "manual",
                 "mark_halflife_s": 0,
-                "symbols": {s.symbol: {"price": str(s.price)} for s in SUBJECTS},
+                "instruments": {s.symbol: {"price": str(s.price), **made} for s in subjects if s.symbol not in SHIPPED},
+                "symbols": {s.symbol: {"price": str(s.price)} for s in subjects},
             },
         }
     )
-    spec = PaperSpec(config=config, accounts=[s.account for s in SUBJECTS])
-    run_child(_exchange(spec, orders, signals, control), control)
+    spec = PaperSpec(config=config, accounts=[s.account for s in subjects])
+    run_child(_exchange(spec, orders, quiet, subjects, authority, signals, control), control)
 
 
-async def _exchange(spec: PaperSpec, orders: int, signals: dict[str, Connection], control: Connection) -> None:
+async def _exchange(
+    spec: PaperSpec,
+    orders: int,
+    quiet: int,
+    subjects: Sequence[Subject],
+    authority: Authority | None,
+    signals: dict[str, Connection],
+    control: Connection,
+) -> None:
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     driver = Driver(spec)
     async with driver.server:
-        control.send({"url": driver.server.url})
+        plain = driver.server.url
+        secure = ""
+        if authority is not None:
+            secure = f"https://{driver.server.host}:{await driver.server.listen(tls=server_context(authority))}"
+        control.send({"urls": {s.name: secure if s.tls else plain for s in subjects}})
         accounts = driver.server.exchange.accounts
-        lanes = [Lane(s, accounts[s.name], signals[s.name]) for s in SUBJECTS if s.name in signals]
+        lanes = [Lane(s, accounts[s.name], signals[s.name]) for s in subjects]
         for lane in lanes:
             loop.add_reader(lane.signals.fileno(), lane.listen)
         await driver.run(lanes, orders)
-        control.send({"taken": {lane.subject.name: lane.taken for lane in lanes}})
+        cpu = {lane.subject.name: await driver.quiet(lane, quiet) for lane in lanes if quiet and lane.subject.is_worker}
+        taken = {lane.subject.name: lane.taken for lane in lanes}
+        control.send({"taken": {"orders": taken, "quiet_us": cpu}})
         loop.add_reader(control.fileno(), over.set)
         await over.wait()

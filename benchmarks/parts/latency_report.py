@@ -42,29 +42,63 @@ def _figures(values: Sequence[int], whole: float | None = None) -> dict[str, flo
     return figures if whole is None else figures | {"share": round(p50 / whole, 3)}
 
 
-def report(results: dict[str, dict[str, Any]]) -> Iterator[Table]:
+TARGETS = (
+    ("p50 / bare pybit", "worker-fast", "pybit", "p50", 0.33),
+    ("p99 / bare pybit", "worker-fast", "pybit", "p99", 0.5),
+    ("p50 / raw floor", "worker-fast", "floor", "p50", 2.2),
+    ("p50 / raw floor, plain install", "worker", "floor", "p50", 2.6),
+    ("50 resting orders / 4, p50", "worker-50", "worker", "p50", 1.15),
+)
+"""(what, lane, beside, percentile, at most)."""
+QUIET_TARGET_US = 12.0
+
+
+def targets(results: dict[str, dict[str, Any]], quiet_us: dict[str, float | None]) -> list[dict[str, Any]]:
+    """What is wanted and what this run got; None for lanes that were not measured."""
+    rows: list[dict[str, Any]] = []
+    for what, lane, beside, key, wanted in TARGETS:
+        got = None
+        if lane in results and beside in results:
+            got = round(results[lane]["total_us"][key] / results[beside]["total_us"][key], 3)
+        rows.append({"what": what, "lane": f"{lane} / {beside}", "wanted": wanted, "got": got})
+    for lane in ("worker", "worker-fast"):
+        what = "CPU of a quiet ticker, \u00b5s"
+        rows.append({"what": what, "lane": lane, "wanted": QUIET_TARGET_US, "got": quiet_us.get(lane)})
+    return rows
+
+
+def report(document: dict[str, Any]) -> Iterator[Table]:
     """What people read."""
-    names = list(results)
-    table = Table(title="ticker frame written -> create request received, µs: p50 / p99 (share of p50)")
-    table.add_column("stage")
-    for name in names:
-        table.add_column(f"{name} ({results[name]['orders']})", justify="right")
-    for stage in dict.fromkeys(stage for stage, _ in PARTS.values()):
-        table.add_row(stage, *(_cell(results[name]["stages_us"].get(stage)) for name in names))
-        for mark, (owner, label) in PARTS.items():
-            if owner == stage:
-                cells = (_cell(results[name]["parts_us"].get(str(mark))) for name in names)
-                table.add_row(f"  {label}", *cells, style="dim")
-    table.add_section()
-    table.add_row("whole way", *(_cell(results[name]["total_us"]) for name in names), style="bold")
+    results, quiet_us = document["results"], document["quiet_us"]
+    stages = list(dict.fromkeys(stage for stage, _ in PARTS.values()))
+    table = Table(title="ticker frame written -> create request received, µs: p50 / p99")
+    for name in ("lane", *stages, "whole way", "quiet, CPU"):
+        table.add_column(name, justify="left" if name == "lane" else "right")
+    for name, result in results.items():
+        cells = [_cell(result["stages_us"].get(stage)) for stage in stages]
+        quiet = "-" if quiet_us.get(name) is None else f"{quiet_us[name]:.1f}"
+        table.add_row(name, *cells, f"[bold]{_cell(result['total_us'])}[/bold]", quiet)
     yield table
+    parts = Table(title="the parts of a worker's stages, p50 in µs (share of the whole way)")
+    for name in ("lane", *(label for _, label in PARTS.values())):
+        parts.add_column(name, justify="left" if name == "lane" else "right")
+    for name, result in results.items():
+        parts.add_row(name, *(_share(result["parts_us"].get(str(mark))) for mark in PARTS))
+    yield parts
+    wanted = Table(title="wanted (at most), and what this run got")
+    for name in ("what", "lane", "wanted", "got"):
+        wanted.add_column(name, justify="right" if name in ("wanted", "got") else "left")
+    for row in document["targets"]:
+        wanted.add_row(row["what"], row["lane"], f"{row['wanted']:g}", "-" if row["got"] is None else f"{row['got']:g}")
+    yield wanted
 
 
 def _cell(figures: dict[str, float] | None) -> str:
-    if figures is None:
-        return "-"
-    share = f" ({figures['share']:4.0%})" if "share" in figures else ""
-    return f"{figures['p50']:.0f} / {figures['p99']:.0f}{share}"
+    return "-" if figures is None else f"{figures['p50']:.0f} / {figures['p99']:.0f}"
+
+
+def _share(figures: dict[str, float] | None) -> str:
+    return "-" if figures is None else f"{figures['p50']:.0f} ({figures['share']:.0%})"
 
 
 def ratios(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import cProfile
+import pstats
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parts.latency_subjects import STEP, Subject, run_child
+from benchmarks.parts.latency_subjects import STEP, Subject, hide_packages, own_pid, run_child
+from benchmarks.parts.latency_tls import trust
 from gridbot import logging_setup
 from gridbot.bybit.streams import StreamSet
+from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.orders.order import OrderState
 from gridbot.system_ports import SystemClock, SystemIds
@@ -20,24 +24,39 @@ from gridbot.worker.spec import WorkerSpec
 
 
 def worker_process(
-    subject: Subject, url: str, data_dir: Path, records: Any, signals: Connection, control: Connection
+    subject: Subject,
+    url: str,
+    authority: Path | None,
+    data_dir: Path,
+    records: Any,
+    profile: Path | None,
+    signals: Connection,
+    control: Connection,
 ) -> None:
-    """Entry: a worker as the supervisor would start it, with its stages switched on."""
+    """Entry: a worker as the supervisor would start it, with its stages switched on.
+
+    With `profile` it runs under cProfile, from its first measured price on, and leaves what that found in the file.
+    """
+    hide_packages(subject)
+    if authority is not None:
+        trust(authority)
     settings = worker_settings(subject, data_dir)
     logging_setup.setup_logging(
         f"worker-{subject.name}", settings.logging, data_dir, console=False, account=subject.name
     )
     spec = WorkerSpec(subject.name, settings, data_dir, "0123456789abcdef", url, console=False)
-    run_child(_worker(spec, subject, records, signals, control), control)
+    run_child(_worker(spec, subject, records, profile, signals, control), control, subject)
     logging_setup.stop_logging()
 
 
 def worker_settings(subject: Subject, data_dir: Path) -> GridbotConfig:
     account = subject.account
+    keys = {"name": account.name, "api_key": account.api_key, "api_secret": account.api_secret}
+    entry = {"order_entry": subject.order_entry} if "order_entry" in AccountConfig.model_fields else {}
     return GridbotConfig.model_validate(
         {
             "environment": "paper",
-            "accounts": [{"name": account.name, "api_key": account.api_key, "api_secret": account.api_secret}],
+            "accounts": [keys | entry],
             "strategies": [
                 {
                     "strat_id": subject.name,
@@ -71,9 +90,12 @@ class Watched(Assembly):
         return super()._streams(symbols, wake)
 
 
-async def _worker(spec: WorkerSpec, subject: Subject, records: Any, signals: Connection, control: Connection) -> None:
+async def _worker(
+    spec: WorkerSpec, subject: Subject, records: Any, profile: Path | None, signals: Connection, control: Connection
+) -> None:
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
+    watching = cProfile.Profile()
     told: tuple[int, int] | None = None
 
     def look() -> None:
@@ -89,14 +111,20 @@ async def _worker(spec: WorkerSpec, subject: Subject, records: Any, signals: Con
         if not assembly.context.executor.idle:
             loop.call_later(0.0005, look)
             return
+        if told is None and profile is not None:
+            watching.enable()
         told = state
         assembly.context.trace.on = True
-        signals.send_bytes(b"!")
+        signals.send_bytes(own_pid())
 
     assembly = Watched(spec, records, look)
     await assembly.start()
     loop.add_reader(control.fileno(), over.set)
     await over.wait()
+    if profile is not None:
+        watching.disable()
+        with profile.open("w", encoding="utf-8") as text:
+            pstats.Stats(watching, stream=text).sort_stats("tottime").print_stats(60)
     with contextlib.suppress(EOFError, OSError):
         control.recv()
         control.send({"traces": assembly.context.trace.traces})

@@ -3,6 +3,7 @@
 REST
     rest.py               `BybitRest`: queries and settings of the account      (`ports.ExchangeQueries`)
     order_gateway.py      `BybitOrderGateway`: create and cancel orders         (`ports.OrderGateway`)
+    order_ways.py         by which way a request for orders leaves: HTTP or the trade socket
     calls.py              one request, all pages of a listing, silence during a ban
     session.py            requests on the loop: how many at a time, what is learned from their answers
     pybit_client.py       pybit's HTTP client, which builds requests and reads answers
@@ -21,6 +22,10 @@ Streams
     socket_line.py        one WebSocket connection on the loop: what it promises, whatever library makes it
     mailbox.py            from pybit's threads to the loop
     private_frames.py     messages of the private topics as events
+
+Order entry over WebSocket
+    trade_socket.py       `TradeSocket`: one connection after another           (`ports.OrderSocket`)
+    trade_line.py         what becomes of the requests on one; trade_frames.py: requests and answers
 
 Shared
     endpoints.py          hosts of each environment, and the keys

@@ -6,7 +6,7 @@ the order book must never take "cut off" for "gone" (incidents L49, L50).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from gridbot.bybit.clocks import monotonic_s
@@ -78,17 +78,21 @@ class Calls:
 
     def begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
         """Start a request now and give its pending answer; the error instead while the address is banned."""
+        return self.silence() or self._transport.call(endpoint, **params)
+
+    def silence(self) -> ExchangeError | None:
+        """Why nothing may be sent now; None when anything may."""
         left_s = self._banned_until_s - monotonic_s()
-        if left_s > 0:
-            error = make_error(
-                f"not sent: {BANNED} for {left_s:.0f} s more",
-                ErrorKind.IP_BAN,
-                ret_code=self._banned_with[0],
-                http_status=self._banned_with[1],
-            )
-            error.silence_s = left_s
-            return error
-        return self._transport.call(endpoint, **params)
+        if left_s <= 0:
+            return None
+        error = make_error(
+            f"not sent: {BANNED} for {left_s:.0f} s more",
+            ErrorKind.IP_BAN,
+            ret_code=self._banned_with[0],
+            http_status=self._banned_with[1],
+        )
+        error.silence_s = left_s
+        return error
 
     def refusal(self, ret_code: int, text: str) -> ExchangeError:
         """The error for a code inside an answer, such as that of one order of a batch."""
@@ -97,7 +101,7 @@ class Calls:
     async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
         return await self.answer(self.begin(endpoint, **params))
 
-    async def answer(self, begun: Reply | ExchangeError) -> dict[str, Any]:
+    async def answer(self, begun: Awaitable[dict[str, Any]] | ExchangeError) -> dict[str, Any]:
         """The envelope of the answer to a request that was begun. Raises ExchangeError."""
         if isinstance(begun, ExchangeError):
             raise begun

@@ -6,8 +6,10 @@ addresses; everything else gets `Endpoints`.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from gridbot.exchange.environment import Environment
 
@@ -16,6 +18,8 @@ __all__ = ["Credentials", "Endpoints", "endpoints_for"]
 PUBLIC_PATH = "/v5/public/linear"
 PRIVATE_PATH = "/v5/private"
 TRADE_PATH = "/v5/trade"
+PROOF_OF = b"GET/public"
+"""What a paper account signs to have its public streams known for its own (`paper/api/auth.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,18 @@ _LIVE = {
 }
 
 
-def endpoints_for(environment: Environment, paper_url: str | None = None) -> Endpoints:
+def endpoints_for(
+    environment: Environment, paper_url: str | None = None, credentials: Credentials | None = None
+) -> Endpoints:
     """Return the addresses of `environment`.
 
     `paper_url` is the base address of a running paper exchange, like `http://127.0.0.1:8123`; it is needed for
     `PAPER` and refused for every other environment, so that a live account can never be pointed elsewhere by accident.
     Raises ValueError when it is missing, superfluous or no http(s) address.
+
+    With `credentials` the public stream of a paper exchange has them named in its address: strangers of this machine
+    cannot use up its limit of new connections then. The proof is made from the secret, for this alone, and opens
+    nothing else. Other environments never have it.
     """
     if environment is not Environment.PAPER:
         if paper_url is not None:
@@ -77,7 +87,12 @@ def endpoints_for(environment: Environment, paper_url: str | None = None) -> End
     ws_base = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
     return Endpoints(
         rest=base,
-        ws_public=ws_base + PUBLIC_PATH,
+        ws_public=ws_base + PUBLIC_PATH + (_named(credentials) if credentials is not None else ""),
         ws_private=ws_base + PRIVATE_PATH,
         ws_trade=ws_base + TRADE_PATH,
     )
+
+
+def _named(credentials: Credentials) -> str:
+    proof = hmac.new(credentials.api_secret.encode(), PROOF_OF, hashlib.sha256).hexdigest()
+    return f"?key={quote(credentials.api_key, safe='')}&proof={proof}"

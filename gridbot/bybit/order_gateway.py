@@ -1,4 +1,4 @@
-"""Creates and cancels orders over REST (`ports.OrderGateway`).
+"""Creates and cancels orders (`ports.OrderGateway`), by HTTP alone (`Calls`) or by both ways (`OrderWays`).
 
 Every method starts its request before it returns; the answer is awaited separately. Awaiting raises ExchangeError and
 nothing else.
@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from gridbot.bybit.calls import LINEAR, Calls
-from gridbot.bybit.raw_fields import LONGEST_ID, whole_or_none, words_of
-from gridbot.bybit.session import Reply
+from gridbot.bybit.calls import LINEAR
+from gridbot.bybit.order_ways import Begun, OrderCalls
+from gridbot.bybit.raw_fields import LONGEST_ID, unseen_text, whole_or_none
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
 
@@ -26,7 +26,7 @@ _Answers = list[OrderAck | ExchangeError]
 class BybitOrderGateway:
     """The account's orders, for linear contracts. An acknowledgement only says that a request was accepted."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: OrderCalls) -> None:
         self._calls = calls
 
     @property
@@ -63,7 +63,7 @@ class BybitOrderGateway:
 
     # ------------------------------------------------------------------ inside
 
-    async def _acknowledged(self, begun: Reply | ExchangeError, order_id: str, order_link_id: str) -> OrderAck:
+    async def _acknowledged(self, begun: Begun, order_id: str, order_link_id: str) -> OrderAck:
         return _ack((await self._calls.answer(begun)).get("result"), order_id, order_link_id)
 
     def _batch(self, endpoint: str, items: list[dict[str, Any]], ids: list[tuple[str, str]]) -> Awaitable[_Answers]:
@@ -72,9 +72,7 @@ class BybitOrderGateway:
         begun = self._calls.begin(endpoint, category=LINEAR, request=items) if items else None
         return self._batch_items(endpoint, begun, ids)
 
-    async def _batch_items(
-        self, endpoint: str, begun: Reply | ExchangeError | None, ids: list[tuple[str, str]]
-    ) -> _Answers:
+    async def _batch_items(self, endpoint: str, begun: Begun | None, ids: list[tuple[str, str]]) -> _Answers:
         if begun is None:
             return []
         envelope = await self._calls.answer(begun)
@@ -92,7 +90,7 @@ class BybitOrderGateway:
         if number is None or not isinstance(code, dict):
             return make_error("expected a code for each order of a batch, got none", ErrorKind.AMBIGUOUS)
         if number != 0:
-            return self._calls.refusal(number, words_of(code, "msg"))
+            return self._calls.refusal(number, unseen_text(code, "msg"))
         try:
             return _ack(row, order_id, link_id)
         except ExchangeError as error:

@@ -37,6 +37,7 @@ __all__ = [
     "time_of",
     "time_or_none",
     "time_or_zero",
+    "unseen_text",
     "whole_or_none",
     "words_of",
 ]
@@ -91,6 +92,12 @@ def words_of(row: Row, field: str) -> str:
     """A text for people, on one line and cut; "" when there is none."""
     value = row.get(field)
     return one_line(value) if type(value) is str else ""
+
+
+def unseen_text(row: Row, field: str) -> str:
+    """A text as it came, for `error_mapping.scrub`: cut before, it could hold a part of a secret. "" without one."""
+    value = row.get(field)
+    return value if type(value) is str else ""
 
 
 def need_decimal(row: Row, field: str) -> Decimal:

@@ -16,6 +16,7 @@ from gridbot.config.errors import expected
 from gridbot.config.fields import Amount, Cap, Model, Name, Positive, Symbol
 from gridbot.core.limits import Limit
 from gridbot.exchange.environment import Environment
+from gridbot.exchange.order_entry import OrderEntry
 from gridbot.strategies.registry import DEFAULT_KIND, KINDS, AnyKind
 
 __all__ = [
@@ -100,6 +101,12 @@ class AccountConfig(Model):
     balance: Annotated[Decimal, Field(ge=0)] | None = Field(
         None, description="USDT at the start on paper; default paper.default_balance."
     )
+    order_entry: OrderEntry = Field(
+        OrderEntry.AUTO,
+        description="How orders are sent: http, websocket, or auto: websocket on paper and testnet, http on demo. On "
+        "mainnet auto is http until 100 creates over WebSocket were acknowledged while this account (its name, in this "
+        "data directory) had `environment: testnet`. While the trade socket is down, orders go by HTTP in any case.",
+    )
     caps: AccountCaps = Field(default_factory=AccountCaps, description="Limits of the account.")
 
     @model_validator(mode="before")
@@ -120,6 +127,9 @@ class AccountConfig(Model):
         if (problem := missing_keys(self.name, self.environment, values)) is not None:
             key, what, do = problem
             raise expected(what, do, key=key, got="nothing")
+        if self.environment is Environment.DEMO and self.order_entry is OrderEntry.WEBSOCKET:
+            what = "http or auto for environment demo"
+            raise expected(what, "Bybit's demo takes no orders over WebSocket", key="order_entry", got="websocket")
         return self
 
 

@@ -7,13 +7,13 @@ have no `complete_to`, and ids without a time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from gridbot.core.account_legs import AccountLegs, LegKey
 from gridbot.core.execution_ledger import Ledger, Totals
 from gridbot.core.leg_history import Holding, LegHistory
 from gridbot.core.leg_history_text import history_of, text_of
+from gridbot.core.strict_numbers import saved_decimal, whole_of
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["VERSION", "document_of", "ledger_of"]
@@ -42,19 +42,19 @@ def ledger_of(document: Mapping[str, Any]) -> Ledger:
     version = document["version"]
     if version not in range(1, VERSION + 1):
         raise ValueError(f"expected a ledger of version 1 to {VERSION}, got {version}")
-    last_exec_ts = int(document["last_exec_ts"])
-    complete_to = int(document.get("complete_to", last_exec_ts))
+    last_exec_ts = whole_of(document["last_exec_ts"])
+    complete_to = whole_of(document.get("complete_to", last_exec_ts))
     histories = _histories_of_sums(document["legs"]) if version == 1 else _histories_of(document["legs"])
     ledger = Ledger(
         totals={name: _totals_of(saved) for name, saved in document["totals"].items()},
         last_exec_ts=last_exec_ts,
         complete_to=complete_to,
-        checked_to=int(document.get("checked_to", complete_to)),
+        checked_to=whole_of(document.get("checked_to", complete_to)),
         legs=AccountLegs.of(histories),
     )
     for seen in document["seen"]:
         exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
-        ledger.counted.add(exec_id, int(exchange_ts))
+        ledger.counted.add(exec_id, whole_of(exchange_ts))
     return ledger
 
 
@@ -65,8 +65,8 @@ def _text_of_totals(totals: Totals) -> list[Any]:
 
 def _totals_of(saved: list[Any]) -> Totals:
     fills, realised, fees, funding, *others = saved
-    coins = {str(coin): Decimal(amount) for each in others for coin, amount in each.items()}
-    return Totals(int(fills), Decimal(realised), Decimal(fees), Decimal(funding), coins)
+    coins = {str(coin): saved_decimal(amount) for each in others for coin, amount in each.items()}
+    return Totals(whole_of(fills), saved_decimal(realised), saved_decimal(fees), saved_decimal(funding), coins)
 
 
 def _histories_of(saved: Iterable[Any]) -> dict[LegKey, LegHistory]:
@@ -82,7 +82,7 @@ def _histories_of_sums(saved: Iterable[Any]) -> dict[LegKey, LegHistory]:
     histories: dict[LegKey, LegHistory] = {}
     for name, direction, size, entry, *symbols in saved:
         if name or symbols:
-            held = Holding().opened(Decimal(size), Decimal(entry)) if Decimal(size) else Holding()
+            held = Holding().opened(saved_decimal(size), saved_decimal(entry)) if saved_decimal(size) else Holding()
             history = LegHistory(Direction(direction), before=held, folded=True, now=held)
             histories[name, "".join(symbols), history.direction] = history
     return histories

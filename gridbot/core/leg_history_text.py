@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from gridbot.core.events import ExecType
 from gridbot.core.leg_history import Holding, LegHistory, Mark, Stated, Step
+from gridbot.core.strict_numbers import saved_decimal, whole_of
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["history_of", "text_of"]
@@ -30,11 +30,11 @@ def history_of(saved: list[Any], direction: Direction) -> LegHistory:
     (size, cost, folded, *mark), steps, rows = saved
     history = LegHistory(
         direction,
-        before=Holding(Decimal(size), Decimal(cost)),
+        before=Holding(saved_decimal(size), saved_decimal(cost)),
         folded=bool(folded),
-        folded_to=Mark(*map(int, mark)),
+        folded_to=Mark(*map(whole_of, mark)),
         steps=[_step_of(step) for step in steps],
-        rows=[Stated(int(ts), int(seq), Holding(Decimal(size), Decimal(cost))) for ts, seq, size, cost in rows],
+        rows=[_stated(*row) for row in rows],
     )
     history.now = history.held_now()
     return history
@@ -51,16 +51,20 @@ def _step_of(saved: list[Any]) -> Step:
     exec_id, ts, seq, symbol, price, qty, closed, fee, realised, exec_type, is_maker, shadow, figure = saved
     return Step(
         exec_id=exec_id,
-        exchange_ts=int(ts),
-        seq=int(seq),
+        exchange_ts=whole_of(ts),
+        seq=whole_of(seq),
         symbol=symbol,
-        price=Decimal(price),
-        qty=Decimal(qty),
-        closed=Decimal(closed),
-        fee=Decimal(fee),
+        price=saved_decimal(price),
+        qty=saved_decimal(qty),
+        closed=saved_decimal(closed),
+        fee=saved_decimal(fee),
         exec_type=ExecType(exec_type),
         is_maker=bool(is_maker),
         shadow=bool(shadow),
-        figure=None if figure is None else Decimal(figure),
-        realised=Decimal(realised),
+        figure=None if figure is None else saved_decimal(figure),
+        realised=saved_decimal(realised),
     )
+
+
+def _stated(exchange_ts: object, seq: object, size: object, cost: object) -> Stated:
+    return Stated(whole_of(exchange_ts), whole_of(seq), Holding(saved_decimal(size), saved_decimal(cost)))

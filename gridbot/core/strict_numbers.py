@@ -13,17 +13,24 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
 __all__ = [
     "HIGHEST",
     "LATEST_MS",
+    "amount_of",
     "amount_or_none",
     "count_or_none",
+    "decimal_of",
     "decimal_or_none",
+    "saved_decimal",
+    "time_of",
     "time_or_none",
+    "whole_of",
     "whole_or_none",
 ]
 
+T = TypeVar("T")
 HIGHEST = Decimal(10) ** 18
 """No price, size or amount of money reaches it."""
 SMALLEST_POWER = -30
@@ -84,6 +91,41 @@ def time_or_none(value: object) -> int | None:
     """A time in ms UTC, 0 to `LATEST_MS`, from text or int; None for everything else."""
     found = whole_or_none(value)
     return found if found is not None and 0 <= found <= LATEST_MS else None
+
+
+def decimal_of(value: object) -> Decimal:
+    """`decimal_or_none`, for files: ValueError for what is no number."""
+    return _found(decimal_or_none(value), "a number", value)
+
+
+def amount_of(value: object) -> Decimal:
+    """`amount_or_none`, for files: ValueError for what is no number, or below zero."""
+    return _found(amount_or_none(value), "a number, not below zero", value)
+
+
+def whole_of(value: object) -> int:
+    """`whole_or_none`, for files: ValueError for what is no whole number."""
+    return _found(whole_or_none(value), "a whole number", value)
+
+
+def time_of(value: object) -> int:
+    """`time_or_none`, for files: ValueError for what is no time in ms UTC."""
+    return _found(time_or_none(value), "a time in ms", value)
+
+
+def saved_decimal(value: object) -> Decimal:
+    """A number that this program worked out and saved as text: of any length, but finite. ValueError for others."""
+    try:
+        number = Decimal(value) if isinstance(value, str) else None
+    except InvalidOperation:
+        number = None
+    return _found(number if number is not None and number.is_finite() else None, "a finite number as text", value)
+
+
+def _found(number: T | None, wanted: str, value: object) -> T:
+    if number is None:
+        raise ValueError(f"expected {wanted}, got {value!r:.80}")
+    return number
 
 
 def _decimal(value: object) -> Decimal | None:

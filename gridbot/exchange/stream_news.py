@@ -33,9 +33,13 @@ StreamKind = Literal["public", "private"]
 
 
 class ConnectionState(StrEnum):
-    """The state of one connection. LOST is final: a new connection is made."""
+    """The state of one connection. LOST is final: a new connection is made.
+
+    SIGNING_IN is the trade socket's: its requests need no subscription.
+    """
 
     CONNECTING = "connecting"
+    SIGNING_IN = "signing in"
     SUBSCRIBING = "subscribing"
     READY = "ready"
     LOST = "lost"

@@ -11,6 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
+from gridbot.core.strict_numbers import saved_decimal
 from gridbot.records.columns import ColumnKind, columns_of
 from gridbot.records.record_types import OrderRecord
 
@@ -50,7 +51,7 @@ class OpenOrders:
         """Begin with what a document has. Raises KeyError, TypeError, ValueError or ArithmeticError else."""
         for row in rows:
             values: dict[str, Any] = {
-                column.name: Decimal(row[column.name]) if column.kind is ColumnKind.DECIMAL else row[column.name]
+                column.name: saved_decimal(row[column.name]) if column.kind is ColumnKind.DECIMAL else row[column.name]
                 for column in _COLUMNS
             }
             self.take(OrderRecord(**values))

@@ -22,6 +22,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from gridbot.core.limits import Limit
+from gridbot.core.strict_numbers import saved_decimal
 
 __all__ = [
     "Begun",
@@ -76,7 +77,7 @@ class LossState:
         if not baseline.is_finite() or not isinstance(latched, str):
             raise ValueError(f"expected a finite baseline and the latch's reason as text, got {dict(document)!r}")
         fees = document.get("fees")
-        known = None if fees is None else {str(coin): Decimal(fee) for coin, fee in dict(fees).items()}
+        known = None if fees is None else {str(coin): saved_decimal(fee) for coin, fee in dict(fees).items()}
         return cls(baseline, latched, int(document.get("since_ms", 0)), known)
 
 

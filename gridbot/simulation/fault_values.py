@@ -41,6 +41,8 @@ class FaultKind(StrEnum):
     RISK_CUT = "risk_cut"
     ENDED_AT_ONCE = "ended_at_once"
     MAINTENANCE = "maintenance"
+    REPEATED_ANSWERS = "repeated_answers"
+    LATE_ANSWERS = "late_answers"
     # ---
     DROP = "drop"
     DEATH = "death"

@@ -75,12 +75,12 @@ class Network:
 
     # ------------------------------------------------------------------ requests
 
-    def request(self, path: str) -> RequestFate:
-        """What becomes of a request to a path."""
+    def request(self, path: str, *, by_socket: bool = False) -> RequestFate:
+        """What becomes of a request to a path; one over the trade socket knows no faults of HTTP alone."""
         if path in NOTICES:
             return RequestFate(_latency(self._draw_notices), _latency(self._draw_notices))
         there_s, back_s = self.latency(), self.latency()
-        for fault in self.on(*REQUEST_KINDS):
+        for fault in self.on(*(SOCKET_KINDS if by_socket else REQUEST_KINDS)):
             what = fault.what
             endpoint = str(what.get("endpoint", ""))
             if (endpoint and not path.startswith(endpoint)) or not self.chance(fault):
@@ -102,6 +102,17 @@ class Network:
                     share = self._own[fault.number].random()
                     there_s, back_s = there_s + late_s * share, back_s + late_s * (1 - share)
         return RequestFate(there_s, back_s)
+
+    def answer(self, back_s: float) -> list[float]:
+        """Each copy of an answer over the trade socket that arrives: seconds on the way."""
+        copies = [back_s]
+        for fault in self.on(FaultKind.REPEATED_ANSWERS, FaultKind.LATE_ANSWERS):
+            if not self.chance(fault):
+                continue
+            self.strike(fault)
+            late_s = float(fault.what["late_s"])
+            copies = [*copies, back_s + late_s] if fault.kind is FaultKind.REPEATED_ANSWERS else [back_s + late_s]
+        return copies
 
     # ------------------------------------------------------------------ streams
 
@@ -148,6 +159,15 @@ REQUEST_KINDS = (
     FaultKind.LATE_REFUSALS,
     FaultKind.NO_CREATES,
     FaultKind.BAN,
+)
+
+
+SOCKET_KINDS = (
+    FaultKind.LOST_REQUESTS,
+    FaultKind.LOST_REPLIES,
+    FaultKind.REFUSALS,
+    FaultKind.LATE_REFUSALS,
+    FaultKind.NO_CREATES,
 )
 
 

@@ -166,6 +166,39 @@ def _maintenance(rng: random.Random, length_s: float) -> list[Drawn]:
     return [(FaultKind.MAINTENANCE, at_s, for_s, {"after_s": rng.uniform(5.0, 20.0)})]
 
 
+def _trade_socket(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The trade socket alone is away, dark or cut, and its answers are lost, late or doubled. Nothing of it matters to
+    an account whose orders go by HTTP but the lost answers."""
+    drawn: list[Drawn] = []
+    for _ in range(rng.randint(2, 5)):
+        at_s = rng.uniform(0.02, 0.9) * length_s
+        for_s = min(length_s - at_s, rng.uniform(2.0, 60.0))
+        chance = rng.choice((0.2, 0.5, 1.0))
+        create: What = {"endpoint": "/v5/order/c", "chance": chance}
+        kind, what = rng.choice(_OF_THE_SOCKET)
+        extra: What = create if kind in (FaultKind.LOST_REPLIES, FaultKind.LOST_REQUESTS) else {"chance": chance}
+        drawn.append((kind, at_s, 0.0 if kind is FaultKind.DROP else for_s, {**extra, **what}))
+        # Something that is under way just then.
+        move = round(rng.choice((-1, 1)) * rng.uniform(0.002, 0.006), 4)
+        after_s = -rng.uniform(0.003, 0.03) if kind in (FaultKind.DROP, FaultKind.STREAMS_DOWN) else rng.random()
+        drawn.append((FaultKind.GAP, min(length_s - 0.001, at_s + after_s), 0.0, {"move": move}))
+    return drawn
+
+
+_OF_THE_SOCKET: tuple[tuple[FaultKind, What], ...] = (
+    (FaultKind.STREAMS_DOWN, {"channel": "trade"}),
+    (FaultKind.DARK, {"channel": "trade"}),
+    (FaultKind.DROP, {"channel": "trade"}),
+    (FaultKind.DROP, {"channel": "trade"}),
+    (FaultKind.LOST_REPLIES, {"how": "silent"}),
+    (FaultKind.LOST_REPLIES, {"how": "broken"}),
+    (FaultKind.LOST_REQUESTS, {"how": "broken"}),
+    (FaultKind.REPEATED_ANSWERS, {"late_s": 0.01}),
+    (FaultKind.REPEATED_ANSWERS, {"late_s": 12.0}),
+    (FaultKind.LATE_ANSWERS, {"late_s": 3.0}),
+    (FaultKind.LATE_ANSWERS, {"late_s": 12.0}),
+)
+
 _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = {
     "band": (0.15, _band),
     "old listing": (0.15, _old_listing),
@@ -180,5 +213,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "adl": (0.1, _adl),
     "ended": (0.06, _ended),
     "maintenance": (0.06, _maintenance),
+    "trade socket": (0.4, _trade_socket),
 }
 """How many runs have it."""

@@ -9,10 +9,10 @@ import orjson
 
 from gridbot.bybit.carrier import Answer, Broken, CarrierError, NoAnswer, NotSent, Outgoing
 from gridbot.simulation.network import Network, RequestFate
-from gridbot.simulation.venue import Venue
+from gridbot.simulation.venue import CREATES, Venue
 from gridbot.simulation.virtual_loop import VirtualLoop
 
-__all__ = ["RestLink"]
+__all__ = ["RestLink", "refusal_text"]
 
 TEXTS = {10000: "Server Timeout", 10006: "Too many visits! Exceeded the API Rate Limit.", 10018: "access too frequent"}
 TEXTS |= {
@@ -88,7 +88,8 @@ class RestLink:
             answer = Answer(reply.status, headers, reply.body)
             if fate.code:
                 answer = _refusal(fate, self._venue.now_ms())
-        self._venue.note_answer(trip.path, outgoing.body or b"{}", answer.content)
+        if trip.path in CREATES:
+            self._venue.note_answer(trip.path, orjson.loads(outgoing.body or b"{}"), orjson.loads(answer.content))
         outcome: Answer | CarrierError = answer
         back_s = fate.back_s
         if fate.after:
@@ -117,8 +118,13 @@ def _failure(how: str) -> CarrierError:
     return NoAnswer("no answer in time") if how == "silent" else Broken("the connection broke during a request")
 
 
+def refusal_text(code: int) -> str:
+    """What the exchange says with a code that a fault makes it answer."""
+    return TEXTS.get(code, "System error. Please try again later.")
+
+
 def _refusal(fate: RequestFate, now_ms: int) -> Answer:
     headers = {"x-bapi-limit": "10", "x-bapi-limit-status": "0", "x-bapi-limit-reset-timestamp": str(now_ms + 1000)}
-    text = TEXTS.get(fate.code, "System error. Please try again later.")
+    text = refusal_text(fate.code)
     body = orjson.dumps({"retCode": fate.code, "retMsg": text, "result": {}, "retExtInfo": {}, "time": now_ms})
     return Answer(fate.http_status, headers if fate.code == 10006 else {}, body)

@@ -34,6 +34,7 @@ from gridbot.orders.reconcile_words import Adjust, AskExecutions
 from gridbot.simulation import reverts_of_bounds as unbounded
 from gridbot.simulation import reverts_of_catching_up as behind
 from gridbot.simulation import reverts_of_contracts as contracts
+from gridbot.simulation import reverts_of_ways as ways
 from gridbot.simulation import reverts_of_words as words
 from gridbot.simulation.together import together
 from gridbot.state.holds_file import HoldsFile
@@ -337,6 +338,18 @@ REVERTS: dict[str, Revert] = {
         ("nothing-in-vain", "level-is-calm"),
         25,
         contracts.overlook_cuts,
+    ),
+    "one-way": Revert(
+        "What a lost trade socket leaves unresolved is not sent by HTTP.",
+        ("unresolved-stays",),
+        2,
+        ways.send_again_by_http,
+    ),
+    "lost-socket": Revert(
+        "What was under way on a lost trade socket may have had its effect.",
+        ("unresolved-stays",),
+        3,
+        ways.believe_a_lost_socket,
     ),
     "bound-orders": Revert(
         "Finished orders are forgotten, the oldest first.", ("bounded",), 1, unbounded.keep_all_orders

@@ -21,6 +21,7 @@ from gridbot.simulation.tape import taped
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.verdict import Verdict
 from gridbot.simulation.virtual_loop import Stuck
+from gridbot.simulation.way_checks import one_way
 from gridbot.simulation.worker_life import ended
 from gridbot.worker import strategy_runner
 
@@ -160,6 +161,7 @@ def run_plan(plan: Plan, *, trace: Trace | None = None, until: Collection[str] =
             forbid(run.stage.clock) as used,
             taped(run.verdict.agreement.tapes),
             checked(run.verdict.find),
+            one_way(run.verdict.find),
         ):
             # Answers that nobody waits for any more, when a worker dies or stops.
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited")

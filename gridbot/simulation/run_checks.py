@@ -10,6 +10,7 @@ money                   what is recorded equals the exchange's own figures
 grid                    the grid is that of a fresh engine told the same
 halted-sends-nothing    what is paused, halted or latched sends only what reduces
 foreign-untouched       orders that are not ours are left alone
+unresolved-stays        what is unresolved leaves again only after it was looked up, by whichever way
 bounded                 tasks end at stop, nothing is swallowed, nothing forbidden is used
 standstill-is-told      when nothing can be sent for a minute though levels want orders, health says so
 level-is-calm           one level gets few orders in a minute, whatever becomes of them

@@ -65,7 +65,7 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         strategies[0] = {**strategies[0], "caps": {"max_open_orders": round(levels * capped.choice((0.7, 1.0, 1.2)))}}
     document: dict[str, Any] = {
         "environment": "paper",
-        "accounts": [{"name": ACCOUNT}],
+        "accounts": [{"name": ACCOUNT, "order_entry": order_entry(plan)}],
         "strategies": strategies,
         "order_sync_interval": rng.choice((15, 30, 61)),
         "position_check_interval": rng.choice((20, 63)),
@@ -77,6 +77,11 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
     if rng.random() < LIMITED_CHANCE or is_latched(plan.seed):
         document["accounts"][0]["caps"] = {"session_loss_limit": rng.choice((1, 3, 10))}
     return with_paper_secrets(GridbotConfig.model_validate(document), SEED)
+
+
+def order_entry(plan: Plan) -> str:
+    """How orders are sent."""
+    return random.Random(f"entry:{plan.seed}").choice(("http", "http", "auto", "auto", "websocket"))
 
 
 def account_of(config: GridbotConfig) -> PaperAccount:

@@ -6,7 +6,7 @@ import contextvars
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import orjson
 import websocket
@@ -18,9 +18,21 @@ from gridbot.simulation.network import Network
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import LIFE, Handle, VirtualLoop
 
-__all__ = ["SocketLink", "Wires"]
+__all__ = ["Link", "SocketLink", "Wires"]
 
 PING_TIMEOUT_S = 10.0
+
+
+class Link(Protocol):
+    """A connection of a run, as far as its wires need it."""
+
+    @property
+    def kind(self) -> ChannelKind: ...
+    @property
+    def context(self) -> contextvars.Context: ...
+    def send(self, frame: bytes) -> None: ...
+    def end(self) -> None: ...
+    def end_by_peer(self) -> None: ...
 
 
 class Wires:
@@ -28,7 +40,7 @@ class Wires:
 
     def __init__(self, loop: VirtualLoop, network: Network, venue: Venue) -> None:
         self.loop, self.network, self.venue = loop, network, venue
-        self.links: list[_Line] = []
+        self.links: list[Link] = []
         self.numbers = itertools.count(1)
         self.under_way = 0
 

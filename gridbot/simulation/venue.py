@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import orjson
 
@@ -27,7 +28,7 @@ from gridbot.paper.streams.connections import Hub
 from gridbot.paper.streams.publisher import Publisher
 from gridbot.simulation.odd_answers import REALTIME, OddAnswers
 
-__all__ = ["Venue"]
+__all__ = ["CREATES", "Venue"]
 
 CREATES = ("/v5/order/create", "/v5/order/create-batch")
 CANCELS = ("/v5/order/cancel", "/v5/order/cancel-batch", "/v5/order/cancel-all", "/v5/order/amend")
@@ -79,26 +80,25 @@ class Venue:
             return error_reply(ApiError(10018, "access too frequent", http_status=403), now_ms)
         path = outgoing.target.partition("?")[0]
         if path in CREATES or path in CANCELS:
-            self._note(path, outgoing.body or b"{}", sent_s)
+            self.note_asked(path, orjson.loads(outgoing.body or b"{}"), sent_s)
         reply = self.api.handle(
             outgoing.method, outgoing.target, outgoing.headers, outgoing.body or b"", now_ms, "192.0.2.1"
         )
         self.deliver()
         return self.odd.altered(outgoing.target, reply)
 
-    def _note(self, path: str, body: bytes, sent_s: float) -> None:
-        document = orjson.loads(body)
+    def note_asked(self, path: str, document: dict[str, Any], sent_s: float) -> None:
+        """A request that creates or ends orders is here, by whichever way."""
         for row in document.get("request", [document]):
             for watch in self.watchers:
                 watch(path, row, sent_s)
             if path in CREATES:
                 self.created.setdefault(str(row.get("orderLinkId", "")), row)
 
-    def note_answer(self, path: str, asked: bytes, body: bytes) -> None:
+    def note_answer(self, path: str, request: dict[str, Any], document: dict[str, Any]) -> None:
         """An answer leaves, also one that a fault has put in the place of ours."""
         if path not in CREATES:
             return
-        document, request = orjson.loads(body), orjson.loads(asked)
         wanted = request.get("request", [request])
         rows = (document.get("retExtInfo") or {}).get("list") if document["retCode"] == 0 else None
         codes = [row["code"] for row in rows] if rows else [document["retCode"]] * len(wanted)

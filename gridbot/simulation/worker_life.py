@@ -13,13 +13,16 @@ from typing import Any, cast
 from gridbot.background import awaited
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.session import RestTransport
+from gridbot.bybit.socket_line import LineListener, LineSettings
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
+from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.records.journal import JournalBusy
 from gridbot.simulation.memory_files import Disk, MemoryFiles
 from gridbot.simulation.network import Network
 from gridbot.simulation.rest_link import RestLink
 from gridbot.simulation.socket_link import SocketLink, Wires
+from gridbot.simulation.trade_link import TradeLink
 from gridbot.simulation.virtual_loop import LIFE, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock, SimulatedIds, SimulatedProcess
 from gridbot.worker.orchestrator import Orchestrator
@@ -57,7 +60,11 @@ class Life:
         self.context = contextvars.copy_context()
         self.context.run(LIFE.set, self)
         outside = Outside(
-            rest=self._make_rest, streams=self._make_streams, files=self._make_files, journal_disk=world.disk.journal()
+            rest=self._make_rest,
+            streams=self._make_streams,
+            trade_socket=self._make_trade_socket,
+            files=self._make_files,
+            journal_disk=world.disk.journal(),
         )
         seed = f"ids:{number}:{world.spec.run_id}"
         self.session = WorkerSession(
@@ -140,6 +147,15 @@ class Life:
         settings = StreamSettings(public_trades=settings.public_trades, jitter=world.network.jitter)
         dial = functools.partial(SocketLink, world.wires)
         return StreamSet(*args, settings=settings, dial=cast(Any, dial), **options)
+
+    def _make_trade_socket(self, url: str, *args: Any, **options: Any) -> TradeSocket:
+        world = self._world
+        settings = StreamSettings(jitter=world.network.jitter)
+
+        def dial(_: str, listener: LineListener, line_settings: LineSettings) -> TradeLink:
+            return TradeLink(world.wires, listener, line_settings)
+
+        return TradeSocket(url, *args, settings=settings, dial=dial, **options)
 
     def _make_files(self, directory: Path) -> MemoryFiles:
         return MemoryFiles(self._world.disk, directory)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from gridbot.exchange.order_entry import HTTP_ONLY, EntryHealth
 from gridbot.incidents import Name, Standing
 from gridbot.records.recorder import Recorder
 from gridbot.risk.obstacles import ObstacleWatch, obstacles_of
@@ -21,7 +22,7 @@ class AccountRecords:
     """Called once a second and after an operator's command.
 
     `runners` are all strategies by symbol, `refused` those that could not start; `notices` has what the exchange
-    announces.
+    announces, `order_entry` tells by which way orders leave.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class AccountRecords:
         runners: Mapping[str, StrategyRunner],
         refused: RefusedStrategies = NOBODY,
         notices: NoticeWatch | None = None,
+        order_entry: Callable[[], EntryHealth] = lambda: HTTP_ONLY,
     ) -> None:
         self._recorder = recorder
         self._context = context
         self._runners = runners
         self._refused = refused
         self._notices = notices
+        self._order_entry = order_entry
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
         self.standstill = Standstill()
@@ -59,6 +62,7 @@ class AccountRecords:
             has_numbers=context.generations.available(1),
             now_s=now_s,
             refused=self._refused,
+            order_entry=self._order_entry(),
         )
         announced = {} if self._notices is None else self._notices.standing()
         context.alert.look(found | announced | self._failing(found, now_s) | self._standstill(found, now_s))

@@ -9,11 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.order_gateway import BybitOrderGateway
+from gridbot.bybit.order_ways import OrderWays
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
+from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction
+from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
@@ -33,6 +37,7 @@ from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore, file_name
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.loss_guard import LossGuard
@@ -103,6 +108,8 @@ class Assembly:
         self._ledger = self.checkpoint.load()
         self._generation_file = StateFile(self._files, "generation.json")
         self._generations = _generations(self._generation_file, clock)
+        self._proof = EntryProof(StateFile(self._files, "order_entry.json"), self._config.environment)
+        self._socket: TradeSocket | None = None
         self._holds = HoldsFile(StopFile(self._states, "holds.json"))
         self._ban = BanFile(StopFile(self._states, "ban.json"), clock)
         names = [strategy.strat_id for strategy in self._strategies]
@@ -110,7 +117,7 @@ class Assembly:
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
-        self._endpoints = endpoints_for(self._config.environment, spec.paper_url)
+        self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
 
     @property
     def context(self) -> WorkerContext:
@@ -152,6 +159,7 @@ class Assembly:
             queries=self.rest,
             recorder=self.recorder,
             open_streams=self._streams,
+            order_socket=self._socket,
             losses=losses,
             checkpoint=self.checkpoint,
             files=FileWatch(self.recorder, self._files, self.checkpoint, self.alerts),
@@ -236,9 +244,8 @@ class Assembly:
     def _make_context(self) -> WorkerContext:
         requests = RefreshRequests()
         faults = Faults(self.alerts, requests)
-        executor = Executor(
-            self.rest.orders, self._clock, before_send=self.recorder.write_ahead, on_fault=faults.report
-        )
+        self.gateway = self._make_gateway(requests)
+        executor = Executor(self.gateway, self._clock, before_send=self.recorder.write_ahead, on_fault=faults.report)
         gate = Gate(
             self._clock.wall_ms,
             account_max_notional=self._config.caps.max_notional,
@@ -265,6 +272,34 @@ class Assembly:
             recorded=self.checkpoint.orders,
             keeps_raw=self._spec.settings.storage.raw_messages,
             data_dir=self._spec.data_dir,
+        )
+
+    def _make_gateway(self, requests: RefreshRequests) -> BybitOrderGateway:
+        """Orders by HTTP, and by a trade socket where one is wanted."""
+        self._socket = None
+        if not by_socket(self._config.order_entry, self._config.environment, self._proof.acknowledged):
+            return self.rest.orders
+
+        def on_back(unresolved: int) -> None:
+            requests.reconcile(f"the trade socket was lost with {unresolved} requests under way")
+
+        self._socket = self._outside.trade_socket(
+            self._endpoints.ws_trade,
+            self._credentials,
+            name=self._run_id,
+            limits=self.rest.limits,
+            refusal=self.rest.refusal,
+            on_back=on_back,
+            clock_offset_ms=lambda: self.rest.clock_offset_ms,
+            timeout=self._spec.settings.rest_fetch_timeout,
+        )
+        return BybitOrderGateway(
+            OrderWays(
+                self.rest,
+                self._socket,
+                measure_clock=self.rest.server_time_ms,
+                acknowledged=self._proof.add,
+            )
         )
 
     def _make_losses(self, context: WorkerContext) -> LossGuard:

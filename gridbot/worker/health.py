@@ -83,6 +83,20 @@ def _streams(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     }
 
 
+def _entry(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    """By which way orders leave, and the trade socket: its state is null where none is wanted."""
+    entry = orchestrator.order_entry
+    return {
+        "order_entry": {
+            "way": entry.way.value,
+            "socket": None if entry.state is None else entry.state.value,
+            "down_s": round(entry.down_s, 1),
+            "reconnects": entry.reconnects,
+            "error": entry.error,
+        }
+    }
+
+
 def _clock(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     return {
         "loop_lag_ms": round(orchestrator.clockwork.loop_lag_s * 1000, 1),
@@ -128,6 +142,7 @@ def _limits(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
 
 _PARTS: Mapping[str, Callable[[Orchestrator, float], dict[str, Any]]] = {
     "the streams": _streams,
+    "the order entry": _entry,
     "the clock": _clock,
     "the journal": _journal,
     "the money": _money,
@@ -140,6 +155,7 @@ _FIGURES: Mapping[str, Any] = {
     "last_tick_age_s": None,
     "private_age_s": None,
     "reconnects": None,
+    "order_entry": None,
     "last_reconcile_age_s": None,
     "journal_seq": None,
     "acked_seq": None,
@@ -194,6 +210,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     reasons.extend(orchestrator.files.reasons)
     reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())
+    if problem := orchestrator.order_entry.problem:
+        reasons.append(problem)
     lag_s = orchestrator.clockwork.loop_lag_s
     if lag_s > LAG_DEGRADED_S:
         reasons.append(f"the loop is {lag_s:.1f} s late")

@@ -13,6 +13,7 @@ from typing import Any
 from gridbot.core import Direction, ExecType
 from gridbot.core.account_legs import Correction
 from gridbot.core.execution_ledger import OVERLAP_MS
+from gridbot.core.strict_numbers import decimal_of, time_of
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.listing import Unreadable
 from gridbot.orders.money_check import Findings, described, findings, limit_of
@@ -107,7 +108,7 @@ class MoneyWatch:
                 ledger.restore_correction(correction)
                 self._context.recorder.record(builders.of_correction(correction))
             else:  # what is recorded by now counts, whatever the database had
-                realised, fee = Decimal(figure["realised"]), Decimal(figure["fee"])
+                realised, fee = decimal_of(figure["realised"]), decimal_of(figure["fee"])
                 ledger.correct(correction.exec_id, realised, fee, BY_OPERATOR)
             total += correction.net
         self._context.record_corrections()
@@ -126,11 +127,11 @@ def _correction(figure: Mapping[str, Any]) -> Correction:
             exec_type=ExecType(figure["exec_type"]),
             is_maker=bool(figure["is_maker"]),
             shadow=False,
-            exchange_ts=int(figure["exchange_ts"]),
-            realised=Decimal(figure["realised"]) - Decimal(figure["recorded_realised"]),
-            fee=Decimal(figure["fee"]) - Decimal(figure["recorded_fee"]),
+            exchange_ts=time_of(figure["exchange_ts"]),
+            realised=decimal_of(figure["realised"]) - decimal_of(figure["recorded_realised"]),
+            fee=decimal_of(figure["fee"]) - decimal_of(figure["recorded_fee"]),
             final=True,
             reason=BY_OPERATOR,
         )
-    except (KeyError, TypeError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"expected the exchange's figures of an execution, got {figure!r:.200} ({error!r})") from None

@@ -23,7 +23,8 @@ from zlib import crc32
 from gridbot import background
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.ports import ExchangeQueries, OpenStreams, Timer
+from gridbot.exchange.order_entry import HTTP_ONLY, EntryHealth
+from gridbot.ports import ExchangeQueries, OpenStreams, OrderSocket, Timer
 from gridbot.records.recorder import Recorder
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.worker.account_records import AccountRecords
@@ -73,6 +74,8 @@ class Parts:
     begin_anew: Callable[[str], None]
     """Asks for another start of this worker, with the reason."""
     refused: RefusedStrategies = NOBODY
+    order_socket: OrderSocket | None = None
+    """None where orders go by HTTP alone."""
     user_id: str = ""
     """The exchange's number of the account; "" where it does not tell."""
 
@@ -94,8 +97,11 @@ class Orchestrator:
         """All strategies that trade by symbol; `live` has those with orders on the exchange."""
         self.live = {runner.symbol: runner for runner in runners if not runner.is_shadow}
         self.streams = parts.open_streams(list(self.runners), self._wake)
+        self._order_socket = parts.order_socket
         self.notices = _notice_watch(parts, self.runners)
-        self.records = AccountRecords(parts.recorder, context, self.runners, parts.refused, self.notices)
+        self.records = AccountRecords(
+            parts.recorder, context, self.runners, parts.refused, self.notices, lambda: self.order_entry
+        )
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,
@@ -128,6 +134,11 @@ class Orchestrator:
         self._routing = False
         self._offer_timer: Timer | None = None
 
+    @property
+    def order_entry(self) -> EntryHealth:
+        """By which way orders leave now."""
+        return HTTP_ONLY if self._order_socket is None else self._order_socket.health()
+
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
@@ -138,6 +149,8 @@ class Orchestrator:
         """
         for refused in self.refused:
             self.context.alert("warning" if refused.waits else "error", refused.key, str(refused), refused.strat_id)
+        if self._order_socket is not None:
+            self._order_socket.start()
         await self.streams.start()
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
@@ -182,6 +195,8 @@ class Orchestrator:
         self._drain()
         await self.streams.stop()
         self.context.executor.close()
+        if self._order_socket is not None:
+            await self._order_socket.stop()
         if self._offer_timer is not None:
             self._offer_timer.cancel()
         for runner in self.runners.values():

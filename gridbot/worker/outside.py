@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gridbot.bybit.rest import BybitRest
 from gridbot.bybit.streams import StreamSet
+from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.ports import Files
 from gridbot.segment_file import SegmentDisk
 from gridbot.state.state_files import StateFiles
@@ -29,5 +30,6 @@ class Outside:
 
     rest: Callable[..., BybitRest] = BybitRest
     streams: Callable[..., StreamSet] = StreamSet
+    trade_socket: Callable[..., TradeSocket] = TradeSocket
     files: Callable[[Path], ClosableFiles] = StateFiles
     journal_disk: SegmentDisk | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gridbot.exchange.bans import Ban
+from gridbot.exchange.order_entry import HTTP_ONLY, INCIDENT_S, EntryHealth
 from gridbot.incidents import Name, Standing
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import STALE_PRICE_S
@@ -32,6 +33,7 @@ def standing(
     has_numbers: bool,
     now_s: float,
     refused: RefusedStrategies = NOBODY,
+    order_entry: EntryHealth = HTTP_ONLY,
 ) -> dict[Name, Standing]:
     """Everything that stands at `now_s` (monotonic).
 
@@ -43,6 +45,8 @@ def standing(
         found |= _of_gate(gate, now_s)
     if ban is not None and ban.is_on(now_s):
         found[Name("ip_ban")] = Standing("warning", str(ban))
+    if order_entry.problem and order_entry.down_s >= INCIDENT_S:
+        found[Name("order_entry")] = Standing("warning", order_entry.problem)
     if not has_numbers:
         text = "no number for a new order can be reserved: the disk does not take generation.json; make room there"
         found[Name("no_order_number")] = Standing("error", text)

@@ -18,17 +18,18 @@ __all__ = ["ChildLogs", "Plan", "plan_of"]
 
 
 PRELOADED = (
+    "supervisor.children.entry_points:prepare",
     "gridbot.worker.entry",
     "gridbot.paper.server.paper_process",
 )
-"""What the children run, but for DuckDB, which only the writer needs."""
+"""What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
 
-    `preload` are the modules that the fork server imports, `snapshot` is the configuration without secrets,
+    `preload` is what the fork server imports or calls, `snapshot` is the configuration without secrets,
     `lag_alert` the seconds the database may be behind,
     `health_interval` the seconds between two kept reports on the fleet (0: none), `warnings` what an operator has to be
     told at the start.

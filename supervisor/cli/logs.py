@@ -15,7 +15,7 @@ import click
 from gridbot.config.paths import data_directory
 from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.bounded_json import read_json
-from gridbot.doors.plain_text import one_line, printable
+from gridbot.doors.plain_text import one_line
 from gridbot.log_lines import LONGEST_SHOWN
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
@@ -23,6 +23,8 @@ from supervisor.exit_codes import CommandError, ExitCode
 __all__ = ["human", "last_lines", "logs", "show_log"]
 
 POLL_S = 0.2
+LONGEST_HEAD = 200
+"""Characters of time, level, process and strategy of a line."""
 
 
 @click.command(epilog=example("logs alice -f --level WARNING"))
@@ -77,7 +79,7 @@ def human(line: str, least: int = 0) -> str | None:
         who = "/".join(str(entry[key]) for key in ("account", "strategy") if entry.get(key))
         text = f"{moment[:10]} {moment[11:23]} {level:<7} {entry['process']:<12} {who}{': ' if who else ''}"
         lost = sum(whole_or_none(entry.get(key)) or 0 for key in ("lines_lost_before", "lines_dropped_before"))
-        text = printable(text) + one_line(str(entry["message"]), LONGEST_SHOWN)
+        text = one_line(text, LONGEST_HEAD) + one_line(str(entry["message"]), LONGEST_SHOWN)
         return text + (f" ({lost} lines before this one are lost)" if lost else "")
     except (ValueError, KeyError, TypeError):
         return one_line(line.rstrip("\n"), LONGEST_SHOWN) or None

@@ -237,6 +237,7 @@ _ACCOUNT_FIGURES = (
     "acked_seq",
     "queue_dropped",
     "reconnects",
+    "order_entry",
     "wallet",
     "equity",
     "other_coins",

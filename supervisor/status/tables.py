@@ -171,7 +171,7 @@ def _table(*columns: tuple[str, str], gap: int = 2) -> Table:
 
 
 def _accounts(rows: Sequence[Json]) -> Table:
-    names = ("ACCOUNT", "PROCESS", "HEALTH", "DATA")
+    names = ("ACCOUNT", "PROCESS", "HEALTH", "DATA", "ORDERS BY")
     figures = ("UPTIME", "RESTARTS", "RSS", "TICK AGE", "EQUITY")
     table = _table(*((name, "left") for name in names), *((name, "right") for name in figures))
     for row in rows:
@@ -181,6 +181,7 @@ def _accounts(rows: Sequence[Json]) -> Table:
             word(process["state"]),
             word(row["health"]),
             word(row["freshness"]),
+            entry(row["order_entry"]),
             duration(process["uptime_s"]),
             str(process["restarts"]),
             size(process["rss"]),
@@ -255,6 +256,14 @@ def _paper_note(row: Json) -> str:
 def word(value: str | None) -> Text:
     """A state in its colour; "-" when it is not known."""
     return Text(value or "-", style=_COLOURS.get(value or "", ""))
+
+
+def entry(value: Json | None) -> Text:
+    """The way by which orders leave; with the trade socket's state while it is wanted and not used."""
+    if value is None:
+        return Text("-")
+    waits = value["way"] == "http" and value["socket"] is not None
+    return Text(f"{value['way']} ({value['socket']})" if waits else value["way"], style="yellow" if waits else "")
 
 
 def leg(value: Json | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -33,6 +34,19 @@ def test_paper_lives_at_the_address_it_is_given():
     assert paper.ws_public == "ws://127.0.0.1:8123/v5/public/linear"
     assert paper.ws_private == "ws://127.0.0.1:8123/v5/private"
     assert paper.ws_trade == "ws://127.0.0.1:8123/v5/trade"
+
+
+def test_public_streams_of_a_paper_account_name_it_without_its_secret():
+    """So that what strangers of this machine open does not count for it; a live account says nothing of the kind."""
+    keys = Credentials("paper-älice", "secret of alice")
+    paper = endpoints_for(Environment.PAPER, "http://127.0.0.1:8123", keys)
+    assert re.fullmatch(
+        r"ws://127\.0\.0\.1:8123/v5/public/linear\?key=paper-%C3%A4lice&proof=[0-9a-f]{64}", paper.ws_public
+    )
+    assert "secret" not in str(paper)
+    assert paper.ws_public != endpoints_for(Environment.PAPER, "http://127.0.0.1:8123", Credentials("a", "b")).ws_public
+    for environment in (Environment.MAINNET, Environment.TESTNET, Environment.DEMO):
+        assert endpoints_for(environment, None, keys) == endpoints_for(environment)
 
 
 @pytest.mark.parametrize("url", [None, "", "127.0.0.1:80", "ftp://127.0.0.1"])

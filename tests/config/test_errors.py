@@ -147,6 +147,14 @@ def test_nothing_is_sent_to_mainnet_by_default(refusal):
     assert problem.startswith("4: accounts[0].environment: expected `allow_mainnet: true`")
 
 
+def test_demo_takes_no_orders_over_websocket(refusal):
+    text = f"accounts: [{{name: x, environment: demo, order_entry: websocket, {KEYS}}}]\n"
+    (problem,) = refusal(text)
+    assert "accounts[0].order_entry: expected http or auto for environment demo, got websocket" in problem
+    (other,) = refusal(text.replace("websocket", "fax"))
+    assert all(word in other for word in ("http", "websocket", "auto"))
+
+
 def test_contradictory_environments(refusal):
     (problem,) = refusal(f"accounts:\n  - {{name: x, {KEYS}, testnet: true, environment: demo}}")
     assert problem.startswith("2: accounts[0].environment: expected `testnet` and `environment` to agree")

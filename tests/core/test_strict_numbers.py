@@ -80,3 +80,28 @@ def test_what_is_read_is_what_is_written(text: str) -> None:
     assert number is None or (number == Decimal(text) and -HIGHEST < number < HIGHEST and "_" not in text)
     whole = numbers.whole_or_none(text)
     assert whole is None or (whole == int(text) and text.isascii() and "_" not in text)
+
+
+def test_what_files_have_is_read_or_a_mistake_of_its_own() -> None:
+    assert numbers.decimal_of("-1.5") == Decimal("-1.5")
+    assert numbers.amount_of(0.25) == Decimal("0.25")
+    assert numbers.whole_of("-7") == -7
+    assert numbers.time_of("1795948428054") == 1795948428054
+    for read, wrong in (
+        (numbers.decimal_of, "1e999999"),
+        (numbers.amount_of, "-1"),
+        (numbers.whole_of, 2**63),
+        (numbers.time_of, LATEST_MS + 1),
+    ):
+        with pytest.raises(
+            ValueError, match=r"^expected a (number|whole number|time).*, got .{1,90}$"
+        ):
+            read(wrong)
+
+
+def test_what_was_saved_may_be_long_but_is_finite() -> None:
+    long = "1" * 40 + "." + "3" * 60
+    assert numbers.saved_decimal(long) == Decimal(long)
+    for wrong in ("NaN", "-Infinity", "x", 1, None, ["1"]):
+        with pytest.raises(ValueError, match="expected a finite number as text"):
+            numbers.saved_decimal(wrong)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.fuzz import exchange_doors, own_doors, paper_doors
+from tests.fuzz import exchange_doors, file_doors, own_doors, paper_doors, socket_doors, trade_doors
 from tests.fuzz.mutations import bytes_of, changed, hurt, nasty
 
 __all__ = ["DOORS", "Door"]
@@ -51,11 +51,23 @@ DOORS = (
     Door("market rows", exchange_doors.market_row, exchange_doors.market, ("read", "problem"), 200),
     Door("ticker stream", exchange_doors.stream_bytes, exchange_doors.ticker, ("merged", "refused", "no object"), 200),
     Door("REST answers", _answer, exchange_doors.answered, ANSWERS, 150),
+    Door("trade socket", trade_doors.answer, trade_doors.told, trade_doors.OUTCOMES, 150),
     Door("HTTP answers", exchange_doors.http_bytes, exchange_doors.http, HTTP, 300),
     Door("paper requests", paper_doors.request, paper_doors.requested, ("accepted", "refused"), 50),
     Door("paper heads", lambda rng: hurt(rng, paper_doors.HEAD), paper_doors.head, ("head", "none"), 600),
     Door("paper control", partial(_any_of, paper_doors.COMMANDS), paper_doors.commanded, ("done", "refused"), 80),
     Door("control socket", partial(_any_of, own_doors.SOCKET), own_doors.asked, ("request", "refused", "mistake"), 150),
     Door("journal", own_doors.frames, own_doors.journal, ("records", "refused", "damage"), 100),
+    Door("paper sockets", socket_doors.word, socket_doors.said, ("done", "refused"), 60),
+    Door("trade sockets", socket_doors.trade_message, socket_doors.asked, ("done", "refused"), 40),
+    Door("paper paths", socket_doors.path_request, socket_doors.dispatched, ("accepted", "refused"), 60),
+    Door("live market", socket_doors.live_frame, socket_doors.followed, ("moved", "still"), 60),
+    Door("journal files", file_doors.segments, file_doors.read_back, ("records", "damage"), 20),
+    Door("documents", file_doors.stored, file_doors.read_document, ("read", "refused", "set aside"), 100),
+    Door("ledger", file_doors.ledger_document, file_doors.ledger, ("read", "refused"), 60),
+    Door("paper state", file_doors.paper_state, file_doors.paper_opened, ("read", "refused"), 4),
+    Door("replay files", file_doors.trade_file, file_doors.replayed, ("trades", "refused"), 40),
+    Door("catalogue", file_doors.catalogue, file_doors.listings, ("listings", "refused"), 60),
+    Door("log files", file_doors.log_line, file_doors.logs, ("line", "below"), 100),
     Door("configuration", own_doors.file, own_doors.configured, ("read", "refused"), 3),
 )

@@ -14,7 +14,10 @@ from tests.house.source import MODULES, tree
 FACING_OUTSIDE = (
     *("gridbot.bybit", "gridbot.commands", "gridbot.config", "gridbot.doors", "gridbot.paper.api"),
     *("gridbot.paper.calls", "gridbot.paper.params", "gridbot.paper.server", "gridbot.paper.streams"),
-    *("gridbot.paper.feed.live", "gridbot.paper.feed.market_feed", "gridbot.paper.ledger.strange_executions"),
+    *("gridbot.paper.feed.catalogue", "gridbot.paper.feed.file_layouts", "gridbot.paper.feed.klines"),
+    *("gridbot.paper.feed.live", "gridbot.paper.feed.market_feed", "gridbot.paper.feed.replay"),
+    *("gridbot.paper.ledger.strange_executions", "gridbot.worker.money_watch"),
+    *("gridbot.core.ledger_document", "gridbot.core.leg_history_text", "gridbot.records.open_orders"),
     *("supervisor.control", "supervisor.cli.check", "supervisor.cli.logs"),
 )
 READERS = frozenset({"Decimal", "int", "float"})
@@ -31,6 +34,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.paper.server.exchange_clock": (1, "a setting that was read strictly"),
     "gridbot.paper.streams.channels": (1, "a number that was read strictly"),
     "gridbot.paper.streams.connection_faults": (1, "a word of ours"),
+    "gridbot.paper.feed.file_layouts": (1, "a number that was read strictly"),
     "gridbot.paper.feed.market_feed": (6, "what the control endpoint has read strictly, and texts of tests and feeds"),
     "gridbot.paper.ledger.strange_executions": (6, "what the control endpoint has read strictly"),
     "supervisor.control.operations": (1, "a number that was read strictly"),

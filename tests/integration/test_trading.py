@@ -150,8 +150,8 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.rest
-                really, lost = rest.orders.place_order, []
+                orders = bench.assembly.gateway
+                really, lost = orders.place_order, []
 
                 async def forgetful(order: OrderRequest) -> OrderAck:
                     ack = await really(order)
@@ -160,7 +160,7 @@ def test_a_lost_reply_leaves_one_order(tmp_path: Path) -> None:
                     lost.append(order.order_link_id)
                     raise ExchangeError("timed out", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
 
-                rest.orders.place_order = forgetful  # type: ignore[method-assign]
+                orders.place_order = forgetful  # type: ignore[method-assign]
                 victim = next(o for o in bench.runner().book if o.side is Side.BUY)
                 bench.runner().orders.cancel(victim.key, "test")
                 bench.assembly.context.executor.pump()
@@ -181,8 +181,8 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rest = bench.assembly.rest
-                really, tried = rest.orders.place_order, []
+                orders = bench.assembly.gateway
+                really, tried = orders.place_order, []
 
                 async def refuse_once(order: OrderRequest) -> OrderAck:
                     tried.append(order.order_link_id)
@@ -190,7 +190,7 @@ def test_a_request_that_never_arrived_goes_again_under_the_same_id(tmp_path: Pat
                         raise ExchangeError("connection reset", kind=ErrorKind.AMBIGUOUS, outcome=Outcome.UNKNOWN)
                     return await really(order)
 
-                rest.orders.place_order = refuse_once  # type: ignore[method-assign]
+                orders.place_order = refuse_once  # type: ignore[method-assign]
                 victim = next(o for o in bench.runner().book if o.side is Side.BUY)
                 bench.runner().orders.cancel(victim.key, "test")
                 bench.assembly.context.executor.pump()

@@ -106,8 +106,11 @@ def assert_secrets_stay_where_they_are_used(session: Any, secret: bytes) -> None
     found = {name: knows(pid, secret) for name, pid in pids.items()}
     here, nowhere = (False, True), (False, False)
     assert found == {
-        "worker-alice": here, "paper": here,
-        "writer": nowhere, "worker-bob": nowhere, "forks": nowhere,
+        "worker-alice": here,
+        "paper": here,
+        "writer": nowhere,
+        "worker-bob": nowhere,
+        "forks": nowhere,
     }
     for pid in pids.values():
         [limit] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "core file" in line]

@@ -179,7 +179,12 @@ def test_what_is_folded_is_corrected_as_the_database_has_it_and_never_twice() ->
 
 def test_figures_that_are_none_change_nothing() -> None:
     bench = Bench()
-    for wrong in ({**figure("e2", "8"), "fee": "x"}, {"exec_id": "e2"}, {**figure("e2", "8"), "direction": "up"}):
+    strange: list[dict[str, Any]] = [
+        {name: value} for name in ("fee", "realised") for value in ("x", "NaN", "1e30", "1_0", None, [])
+    ]
+    strange += [{"exchange_ts": value} for value in (2**63 - 1, "-1", 1.5)]
+    wrongs = [{**figure("e2", "8"), **each} for each in strange]
+    for wrong in (*wrongs, {"exec_id": "e2"}, {**figure("e2", "8"), "direction": "up"}):
         with pytest.raises(ValueError, match=r"up|expected the exchange's figures"):
             bench.watch.repair(5, [figure("old", "8"), wrong])
     assert bench.corrections == []

@@ -9,7 +9,9 @@ import pytest
 from gridbot.core import Direction, OrderStatus, Side
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.exchange.order_entry import EntryHealth, OrderEntry
 from gridbot.exchange.requests import OrderAck
+from gridbot.exchange.stream_news import ConnectionState
 from gridbot.incidents import Name, Standing
 from gridbot.orders.outcomes import OrderOutcome, OrderResult
 from gridbot.records.record_types import AlertRecord
@@ -125,6 +127,22 @@ def test_a_strategy_that_could_not_start_stands_for_as_long_as_the_worker() -> N
     refused.pause("eth", Who.LIQUIDATION, "the exchange reduced our long")
     text = "ETHUSDT: the exchange reduced our long; the strategy is paused"
     assert found() == halt | {Name("reduced.ETHUSDT", "eth"): Standing("error", text)}
+
+
+@pytest.mark.parametrize(("down_s", "is_told"), [(0.0, False), (59.0, False), (60.0, True), (600.0, True)])
+def test_a_trade_socket_that_stays_down_stands(down_s: float, is_told: bool) -> None:
+    entry = EntryHealth(OrderEntry.HTTP, ConnectionState.LOST, down_s, 2, "no pong in time")
+    found = standing(
+        [],
+        [],
+        passage=Bench().account.context.passage,
+        ban=None,
+        has_numbers=True,
+        now_s=1.0,
+        order_entry=entry,
+    )
+    told = {Name("order_entry"): Standing("warning", "the trade socket is down (no pong in time); orders go by HTTP")}
+    assert found == (told if is_told else {})
 
 
 async def test_a_price_that_is_too_old_stands() -> None:

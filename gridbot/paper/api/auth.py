@@ -11,10 +11,12 @@ from gridbot.core.strict_numbers import time_or_none
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api_error import ApiError
 
-__all__ = ["authenticate", "check_ws_auth", "sign"]
+__all__ = ["authenticate", "check_ws_auth", "is_named", "sign"]
 
 DEFAULT_RECV_WINDOW = 5000
 AHEAD_MS = 1000
+PROOF_OF = b"GET/public"
+"""What is signed to have a public stream known for an account's own (`bybit/endpoints.py`)."""
 
 
 @lru_cache(maxsize=1024)
@@ -91,3 +93,9 @@ def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int, re
     if account.ips and remote not in account.ips:
         return None
     return account if is_signed(account, signature, f"GET/realtime{expires}".encode()) else None
+
+
+def is_named(accounts: Mapping[str, Account], query: Mapping[str, str]) -> bool:
+    """Whether the address of a public stream names an account of this exchange, and proves it. Others need not."""
+    account, proof = accounts.get(query.get("key", "")), query.get("proof", "")
+    return account is not None and not account.rsa_public_key and is_signed(account, proof, PROOF_OF)

@@ -72,7 +72,7 @@ class FaultConfig(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: FaultKind = Field(description="What goes wrong.")
-    endpoint: str = Field("", description="Path such as /v5/order/create, or a trade socket's op; empty: every one.")
+    endpoint: str = Field("", description="Path such as /v5/order/create, by either way; or a trade socket's op.")
     topic: str = Field("", description="Stream topic such as order or tickers.BTCUSDT, its first word is enough.")
     account: str = Field("", description="Name of the account; empty: every one.")
     times: int = Field(1, ge=0, description="How often; 0 is without end.")

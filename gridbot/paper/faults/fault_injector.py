@@ -28,8 +28,10 @@ class Faults:
         """Add a rule whose times count from now."""
         self.plan.add(fault, self.elapsed_s())
 
-    def on_request(self, endpoint: str, account: str) -> FaultConfig | None:
-        fault = self.plan.on_request(endpoint, account, self.elapsed_s()) if self.plan else None
+    def on_request(self, endpoint: str, account: str, *, operation: str = "") -> FaultConfig | None:
+        """The fault that applies to a request (`FaultPlan.on_request`)."""
+        plan = self.plan
+        fault = plan.on_request(endpoint, account, self.elapsed_s(), operation=operation) if plan else None
         if fault is not None:
             log.warning("fault %s strikes %s of %s", fault.kind.value, endpoint, account or "nobody")
         return fault

@@ -83,11 +83,16 @@ class FaultPlan:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def on_request(self, endpoint: str, account: str, at_s: float) -> FaultConfig | None:
-        """The first fault that applies to a request."""
+    def on_request(self, endpoint: str, account: str, at_s: float, *, operation: str = "") -> FaultConfig | None:
+        """The first fault that applies to a request; `operation` is its name where it came over a trade socket.
+
+        Such a request does not count for its address, so no ban comes of it.
+        """
+        kinds = REQUEST_FAULTS - {FaultKind.IP_BAN} if operation else REQUEST_FAULTS
+        names = ("", endpoint, operation or endpoint)
         for rule in self._rules:
             config = rule.config
-            meant = config.kind in REQUEST_FAULTS and config.endpoint in ("", endpoint) and _of(config, account)
+            meant = config.kind in kinds and config.endpoint in names and _of(config, account)
             if meant and rule.strikes(at_s):
                 return config
         return None

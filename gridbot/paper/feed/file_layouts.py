@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+from gridbot.core.strict_numbers import LATEST_MS, amount_of, decimal_or_none, whole_or_none
 from gridbot.core.vocabulary import Side
+from gridbot.doors.plain_text import shown
 
 __all__ = [
     "PRICES",
@@ -25,6 +27,7 @@ __all__ = [
     "Trade",
     "layout_of",
     "parse_trade",
+    "price_of",
     "seconds_of",
     "without_column_names",
 ]
@@ -32,7 +35,7 @@ __all__ = [
 PRICES = ("open", "high", "low", "close")
 TIME_COLUMNS = ("start", "startTime", "date", "timestamp", "open_time", "time")
 METATRADER_ZONE = timezone(timedelta(hours=3))  # without daylight saving; 1239 of 1261 minutes match trades so
-METATRADER_TIME = re.compile(r"\d{4}\.\d\d\.\d\d( \d\d:\d\d)?")
+METATRADER_TIME = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}( [0-9]{2}:[0-9]{2})?")
 TRADES_WANTED = "timestamp, side, size, price"
 TRADE_NAMES = (("timestamp", "side", "price", "size"), ("timestamp", "side", "price", "volume"))
 MILLISECONDS_FROM = 1e11  # as seconds that is the year 5138
@@ -87,27 +90,44 @@ def layout_of(columns: Sequence[str]) -> Layout:
 
 
 def parse_trade(layout: Layout, row: Sequence[object]) -> Trade:
-    """Raise ValueError or InvalidOperation when the row is no trade of a linear contract."""
+    """Raise ValueError or IndexError when the row is no trade of a linear contract."""
     at, side, price, size = (str(row[cell]) for cell in layout.cells)
     if layout.symbol_cell is not None and str(row[layout.symbol_cell]).endswith("USD"):
         raise ValueError(
             f"expected sizes in base coin, got {row[layout.symbol_cell]}, an inverse contract with sizes in USD; "
             "take the file of its USDT contract"
         )
-    return Trade(seconds_of(at), Side(side.capitalize()), Decimal(price), Decimal(size))
+    if side.capitalize() not in ("Buy", "Sell"):
+        raise ValueError(f"expected Buy or Sell, got {shown(side)}")
+    return Trade(seconds_of(at), Side(side.capitalize()), price_of(price), amount_of(size))
+
+
+def price_of(value: object) -> Decimal:
+    """A price of a file; ValueError when it is none, or nothing."""
+    price = amount_of(value)
+    if not price:
+        raise ValueError("expected a price above zero, got 0")
+    return price
 
 
 def seconds_of(value: object) -> float:
-    """UTC seconds of a date, an ISO text, a MetaTrader text, or a number in s, ms, us or ns."""
+    """UTC seconds of a date, an ISO text, a MetaTrader text, or a number in s, ms, us or ns. ValueError for others."""
     if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        return _possible((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
     text = str(value)
     if METATRADER_TIME.fullmatch(text):
-        return datetime.strptime(text, "%Y.%m.%d %H:%M").replace(tzinfo=METATRADER_ZONE).timestamp()
-    try:
-        number = float(text)
-    except ValueError:
+        return seconds_of(datetime.strptime(text, "%Y.%m.%d %H:%M").replace(tzinfo=METATRADER_ZONE))
+    whole = whole_or_none(text)  # nanoseconds are more than any other number of ours
+    number = decimal_or_none(text) if whole is None else whole
+    if number is None:
         return seconds_of(datetime.fromisoformat(text))
-    while number > MILLISECONDS_FROM:
-        number /= 1000
-    return number
+    seconds = float(number)
+    while seconds > MILLISECONDS_FROM:
+        seconds /= 1000
+    return _possible(seconds)
+
+
+def _possible(seconds: float) -> float:
+    if not 0 <= seconds <= LATEST_MS / 1000:
+        raise ValueError(f"expected a time of the years 1970 to 2286, got {seconds:.0f} s")
+    return seconds

@@ -14,8 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from gridbot.core.strict_numbers import amount_of
 from gridbot.core.vocabulary import Side
-from gridbot.paper.feed.file_layouts import PRICES, TIME_COLUMNS, seconds_of
+from gridbot.paper.feed.file_layouts import PRICES, TIME_COLUMNS, price_of, seconds_of
 from gridbot.paper.market.synthetic import MarketTrade
 
 __all__ = ["BAR_S", "STEPS", "Bar", "kline_trades", "parse_bar", "read_table"]
@@ -42,8 +43,8 @@ def parse_bar(header: Sequence[str], row: Sequence[object]) -> Bar:
     if "day" in fields:
         fields["time"] = f"{fields['day']} {fields['clock']}"
     start = next(fields[name] for name in TIME_COLUMNS if name in fields)
-    first, high, low, last = (Decimal(str(fields[name])) for name in PRICES)
-    volume = Decimal(str(fields.get("volume", 0)))
+    first, high, low, last = (price_of(str(fields[name])) for name in PRICES)
+    volume = amount_of(str(fields.get("volume", 0)))
     if not 0 < low <= min(first, last) <= max(first, last) <= high:
         raise ValueError("expected 0 < low <= open, close <= high")
     return Bar(seconds_of(start), first, high, low, last, volume)
@@ -96,5 +97,10 @@ def _read_feather(path: Path) -> tuple[list[str], Iterator[Sequence[object]]]:
 
 
 def _fetched(cursor: Any) -> Iterator[Sequence[object]]:
-    while rows := cursor.fetchmany(1000):
-        yield from rows
+    import duckdb
+
+    try:
+        while rows := cursor.fetchmany(1000):
+            yield from rows
+    except duckdb.Error as error:  # a file that is damaged further down
+        raise OSError(str(error)) from error

@@ -7,12 +7,14 @@ import gzip
 import heapq
 import itertools
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from gridbot.doors.plain_text import shown
 from gridbot.paper.feed.file_layouts import Layout, Trade, layout_of, parse_trade, without_column_names
 from gridbot.paper.feed.klines import BAR_S, Bar, kline_trades, parse_bar, read_table
 from gridbot.paper.market.synthetic import MarketTrade
@@ -44,7 +46,7 @@ def read_file(path: Path, symbol: str) -> Iterator[tuple[float, MarketTrade]]:
             yield from _bars(path, symbol, layout, rows)
         else:
             yield from _trades(path, symbol, layout, rows)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise ReplayError(f"{path}: cannot be read: {error}") from error
 
 
@@ -74,8 +76,8 @@ def _trades(path: Path, symbol: str, layout: Layout, rows: Numbered) -> Iterator
         for line, row in rows:
             try:
                 trade = parse_trade(layout, row)
-            except (ValueError, IndexError, InvalidOperation) as error:
-                raise ReplayError(f"{path} line {line}: not a trade: {row} ({error})") from error
+            except (ValueError, IndexError) as error:
+                raise ReplayError(f"{path} line {line}: not a trade: {shown(str(row), 300)} ({error})") from error
             yield trade.at_s, trade
 
     for at_s, trade in _oldest_first(path, parsed()):
@@ -87,8 +89,8 @@ def _bars(path: Path, symbol: str, layout: Layout, rows: Numbered) -> Iterator[t
         for line, row in rows:
             try:
                 bar = parse_bar(layout.columns, row)
-            except (ValueError, IndexError, InvalidOperation) as error:
-                raise ReplayError(f"{path} line {line}: not a kline: {row} ({error})") from error
+            except (ValueError, IndexError) as error:
+                raise ReplayError(f"{path} line {line}: not a kline: {shown(str(row), 300)} ({error})") from error
             yield bar.start_s, bar
 
     bars = _oldest_first(path, parsed())

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import ssl
 import time
 from pathlib import Path
 from types import TracebackType
@@ -86,7 +87,7 @@ class PaperServer:
         self.ended = asyncio.Event()
         self.port = 0
         self._web: web.Server | None = None
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def _opened(self, state_file: Path | None) -> Outgoing:
@@ -124,7 +125,6 @@ class PaperServer:
         return self
 
     async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
         if isinstance(self._outgoing, Commits):
             self._outgoing.commit()
             interval_s = self.spec.config.state_interval_s
@@ -133,17 +133,25 @@ class PaperServer:
         if self.spec.config.market.source is SourceKind.LIVE:
             await self._open_live()
         self._web = web.Server(self.front.handle, access_log=None, keepalive_timeout=IDLE_S)
-        aiohttp_server = self._web
-        self._listener = await loop.create_server(
-            lambda: FastHttp(self.front.answer, aiohttp_server, self.callers, self._outgoing, self.front.refusal),
-            *(self.host, wanted),
-        )
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self.port = await self.listen(wanted)
         clock = ExchangeClock(
             self.exchange, self.hub, self.publisher, self.faults, self.now_ms, self._outgoing, self.callers
         )
         self._tasks += [asyncio.create_task(self._run_market()), asyncio.create_task(self._run_publisher())]
         self._tasks.append(asyncio.create_task(clock.run()))
+
+    async def listen(self, port: int = 0, tls: ssl.SSLContext | None = None) -> int:
+        """Answer on a port (0: a free one), or on one more, with TLS where that is given; which one it became."""
+        front, web_server = self.front, self._web
+        assert web_server is not None
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: FastHttp(front.answer, web_server, self.callers, self._outgoing, front.refusal),
+            *(self.host, port),
+            ssl=tls,
+        )
+        self._listeners.append(listener)
+        taken: int = listener.sockets[0].getsockname()[1]
+        return taken
 
     async def _open_live(self) -> None:
         """Wait for real prices before trading opens."""
@@ -166,8 +174,8 @@ class PaperServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self.callers.close()
         for connection in list(self.hub.connections):
             with contextlib.suppress(ConnectionError, asyncio.TimeoutError):

@@ -22,6 +22,7 @@ from pathlib import Path
 import orjson
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
+from gridbot.doors.plain_text import shown
 from gridbot.frames import frame, split
 from gridbot.lock_file import Locked, keep_lock, take_lock
 from gridbot.paper.engine.exchange import Exchange
@@ -279,4 +280,4 @@ def _read_whole(content: bytes, kept: KeptState) -> tuple[int, int]:
 def _unknown_version(least: str, found: object) -> ValueError:
     newer = isinstance(found, int) and found > VERSION
     hint = "; a newer gridbot wrote it: start that one again" if newer else ""
-    return ValueError(f"expected {least} to {VERSION}, got {found!r}{hint}")
+    return ValueError(f"expected {least} to {VERSION}, got {shown(found)}{hint}")

@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 
 from gridbot.core.strict_numbers import count_or_none
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from gridbot.paper.api.auth import check_ws_auth
+from gridbot.paper.api.auth import check_ws_auth, is_named
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.api.request_limits import KeyedLimit
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
@@ -33,8 +33,11 @@ CHANNELS = dict.fromkeys(CATEGORIES, ChannelKind.PUBLIC) | {
     "/v5/private": ChannelKind.PRIVATE,
     "/v5/trade": ChannelKind.TRADE,
 }
+CREATE = '"order.create"'
 MAX_ARGS_CHARS = 21_000
 LONGEST_TOPIC = 300
+LONGEST_ECHO = 100
+"""Characters of a name or an id that come back in an answer."""
 CONNECTION_WINDOW_S = 300.0
 PRIVATE_TOPICS = frozenset(
     name + suffix for name in ("order", "execution", "position", "wallet") for suffix in ("", ".linear")
@@ -73,7 +76,8 @@ class Channels:
         """Serve one connection until it ends."""
         if self._faults.plan.refuses(kind.value, self._faults.elapsed_s()):
             return web.Response(status=503)
-        if self._connections.is_used_up(f"{kind.value} {request.remote}", self._now_ms() / 1000):
+        named = kind is ChannelKind.PUBLIC and is_named(self._exchange.by_key, request.query)
+        if self._connections.is_used_up(_budget(kind, request.remote, named=named), self._now_ms() / 1000):
             return web.Response(status=403, text="too many connections")
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
         await socket.prepare(request)
@@ -81,6 +85,7 @@ class Channels:
         if transport is None:
             return socket
         connection = Connection(socket, kind, f"paper-{next(self._numbers)}", self._stamp, transport)
+        connection.named = named
         connection.category = CATEGORIES.get(request.path, "")
         connection.max_idle_s = _max_active_s(request.query.get("max_active_time", ""))
         self._hub.add(connection)
@@ -142,6 +147,9 @@ class Channels:
                 connection.send(out.data, delay_s=self._push_delay_s)
 
     def receive(self, connection: Connection, text: str) -> None:
+        """Answer a request; one to create an order is stamped first, as over HTTP."""
+        if self._stamp is not None and connection.kind is ChannelKind.TRADE and CREATE in text:
+            self._stamp("create", "")
         try:
             request = read_json(text)
         except JsonMistake:
@@ -164,12 +172,13 @@ class Channels:
         elif op in ("subscribe", "unsubscribe"):
             self._subscribe(connection, request, str(op))
         else:
-            self._answer(connection, self._ack(connection, request, f"error:unknown op {op}", str(op)))
+            self._answer(connection, self._ack(connection, request, f"error:unknown op {_echo(op)}", _echo(op)))
 
     def _order_entry(self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None) -> None:
         answer = self._trade_channel.answer(connection, request, fault)
         if answer is None:
             self._outgoing.changed()
+            connection.transport.abort()
             return
         self._outgoing.hold(
             lambda: self._answer(connection, answer),
@@ -182,7 +191,7 @@ class Channels:
     def _ack(self, connection: Connection, request: dict[str, Any], problem: str, op: str) -> dict[str, Any]:
         frame = {"success": not problem, "ret_msg": problem, "conn_id": connection.conn_id, "op": op}
         if "req_id" in request or connection.kind is ChannelKind.PUBLIC:
-            frame["req_id"] = str(request.get("req_id", ""))
+            frame["req_id"] = _echo(request.get("req_id", ""))
         return frame
 
     def _pong(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
@@ -192,13 +201,13 @@ class Channels:
         if connection.kind is ChannelKind.PUBLIC:
             frame = {"success": True, "ret_msg": "pong", "conn_id": connection.conn_id, "op": "ping"}
             if connection.category != "spot":
-                frame["req_id"] = str(request.get("req_id", ""))
+                frame["req_id"] = _echo(request.get("req_id", ""))
             return frame
         if connection.kind is ChannelKind.TRADE:
             return {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [stamp], "connId": connection.conn_id}
         frame = {"op": "pong", "args": [stamp], "conn_id": connection.conn_id}
         if "req_id" in request:
-            frame["req_id"] = str(request["req_id"])
+            frame["req_id"] = _echo(request["req_id"])
         return frame
 
     def _auth(self, connection: Connection, request: dict[str, Any]) -> None:
@@ -219,7 +228,8 @@ class Channels:
 
     def _count(self, connection: Connection) -> None:
         """It has signed in, or listens: only those count for their address, not what strangers open in vain."""
-        self._connections.allows(f"{connection.kind.value} {connection.remote}", self._now_ms() / 1000)
+        budget = _budget(connection.kind, connection.remote, named=connection.named)
+        self._connections.allows(budget, self._now_ms() / 1000)
 
     def _subscribe(self, connection: Connection, request: dict[str, Any], op: str) -> None:
         args = request.get("args")
@@ -261,6 +271,16 @@ class Channels:
         if connection.kind is ChannelKind.PRIVATE:
             return topic in PRIVATE_TOPICS
         return topic == STATUS_TOPIC or (connection.category == "linear" and self._publisher.topic_exists(topic))
+
+
+def _budget(kind: ChannelKind, remote: str | None, *, named: bool) -> str:
+    """Whose new connections count together: of public ones those of our accounts, and those of anybody else."""
+    return f"{kind.value} {remote}{' of ours' if named else ''}"
+
+
+def _echo(value: object) -> str:
+    """What comes back of a text of the client's; the rest of a value is not even made into one."""
+    return value[:LONGEST_ECHO] if isinstance(value, str) else str(value)[:LONGEST_ECHO]
 
 
 def _max_active_s(text: str) -> float:

@@ -26,7 +26,7 @@ TIMER_SLACK_S = 0.0005
 
 Stamp = Callable[[str, str], None]
 """Called with ("ticker", symbol) when a ticker frame is given to the socket, and ("create", account) when a
-create-order request has been read. Take the time in it."""
+create-order request has been read, over HTTP or a trade socket. Take the time in it."""
 
 
 class ChannelKind(StrEnum):
@@ -56,6 +56,8 @@ class Connection:
         self.conn_id = conn_id
         self.category = "linear"
         self.account: Account | None = None
+        self.named = False
+        """A public one whose address names an account of this exchange."""
         self.topics: set[str] = set()
         self.muted = False
         self.max_idle_s = 600.0
@@ -85,6 +87,11 @@ class Connection:
     def is_stranger(self) -> bool:
         """True while it has neither signed in nor subscribed."""
         return self.account is None and not self.topics
+
+    @property
+    def gives_way(self) -> bool:
+        """True when nobody of our accounts is known to be behind it."""
+        return self.account is None and not self.named
 
     def is_idle(self) -> bool:
         """True when nothing was read or written for `max_idle_s`, or it has been a stranger for two minutes."""
@@ -176,13 +183,15 @@ class Hub:
         return all(connection.is_drained() for connection in self.connections)
 
     def add(self, connection: Connection) -> None:
-        """Note a new connection; of too many that have neither signed in nor subscribed the oldest is cut."""
+        """Note a new connection; of too many strangers the oldest is cut, first those that listen to nothing."""
         self.connections[connection] = None
         if len(self.connections) > MOST_STRANGERS:
-            strangers = [each for each in self.connections if each.is_stranger]
+            strangers = [each for each in self.connections if each.gives_way]
             if len(strangers) > MOST_STRANGERS:
-                strangers[0].transport.abort()
-                self.remove(strangers[0])
+                others = strangers[:-1]
+                oldest = next((each for each in others if each.is_stranger), others[0])
+                oldest.transport.abort()
+                self.remove(oldest)
 
     def shed(self) -> None:
         """Cut those with the most unread, when all of them together do not read too much."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbot.paper.api.auth import check_time
 from gridbot.paper.api.dispatch import ROUTES, Api
-from gridbot.paper.api.request_limits import KeyedLimit
+from gridbot.paper.api.request_limits import KeyedLimit, Quota
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.faults.fault_config import FaultConfig, FaultKind
 from gridbot.paper.faults.fault_injector import Faults
@@ -26,6 +26,8 @@ TEXTS = {10006: "Too many visits. Exceeded the API Rate Limit"}
 """Texts that differ from those of HTTP (docs/bybit.md 4.4)."""
 KEEP_IDS = 10_000
 MAX_ID_CHARS = 36
+LONGEST_ECHO = 100
+"""Characters of an operation or an id that come back in an answer."""
 AUTH_ARGS = 3
 CATEGORIES = frozenset({"linear", "inverse", "spot", "option"})
 
@@ -43,23 +45,24 @@ class TradeChannel:
 
     def fault_of(self, connection: Connection, request: dict[str, Any]) -> FaultConfig | None:
         """The fault that applies to a request; call it once for each request."""
-        account = connection.account
-        return self._faults.on_request(str(request.get("op", "")), account.name if account is not None else "")
+        account, op = connection.account, str(request.get("op", ""))
+        name = account.name if account is not None else ""
+        return self._faults.on_request(OPERATIONS.get(op, op), name, operation=op or "none")
 
     def answer(
         self, connection: Connection, request: dict[str, Any], fault: FaultConfig | None
     ) -> dict[str, Any] | None:
-        """Reply to a request; None when a fault loses it."""
-        op, now_ms = str(request.get("op", "")), self._now_ms()
+        """Reply to a request; None when a fault loses it, and the connection is to be cut, as over HTTP."""
+        op, now_ms = str(request.get("op", ""))[:LONGEST_ECHO], self._now_ms()
         if fault is not None and fault.kind is FaultKind.LOST_REQUEST:
             return None
         reply = _reply(connection, request, op, now_ms)
         try:
             if fault is not None and fault.kind is FaultKind.ERROR:
-                raise _error_of(fault)
+                raise _error_of(fault, now_ms)
             result, extra, headers = self._execute(connection, request, op, now_ms)
             if fault is not None and fault.kind is FaultKind.ERROR_AFTER:
-                raise _error_of(fault)
+                raise _error_of(fault, now_ms)
             reply |= {"retCode": 0, "retMsg": "OK", "data": result, "retExtInfo": extra}
             reply["header"] |= headers
         except ApiError as error:
@@ -84,12 +87,14 @@ class TradeChannel:
             code, text = (0, "OK") if accepted else (10004, "Invalid sign")
         reply: dict[str, Any] = {"retCode": code, "retMsg": text, "op": "auth", "connId": connection.conn_id}
         if request.get("reqId"):
-            reply["reqId"] = str(request["reqId"])
+            reply["reqId"] = str(request["reqId"])[:LONGEST_ECHO]
         return reply
 
     def refusal(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to a request whose changes cannot be kept."""
-        return _reply(connection, request, str(request.get("op", "")), self._now_ms()) | _refused(not_written())
+        return _reply(connection, request, str(request.get("op", ""))[:LONGEST_ECHO], self._now_ms()) | _refused(
+            not_written()
+        )
 
     def _execute(
         self, connection: Connection, request: dict[str, Any], op: str, now_ms: int
@@ -142,9 +147,12 @@ def _reply(connection: Connection, request: dict[str, Any], op: str, now_ms: int
     reply: dict[str, Any] = {"op": op, "connId": connection.conn_id, "header": {}}
     reply["header"] = {"Timenow": str(now_ms), "Traceid": f"{now_ms:032x}"}
     if request.get("reqId"):
-        reply["reqId"] = str(request["reqId"])
+        reply["reqId"] = str(request["reqId"])[:LONGEST_ECHO]
     return reply
 
 
-def _error_of(fault: FaultConfig) -> ApiError:
-    return ApiError(fault.code, fault.message or "System error. Please try again later.")
+def _error_of(fault: FaultConfig, now_ms: int) -> ApiError:
+    error = ApiError(fault.code, fault.message or "System error. Please try again later.")
+    if fault.code == 10006:
+        error.headers = Quota(0, 10, 0, now_ms + 1000).headers()
+    return error

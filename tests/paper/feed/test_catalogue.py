@@ -11,6 +11,7 @@ import requests
 
 from gridbot.config.errors import ConfigError
 from gridbot.config.loading import load_config
+from gridbot.paper.feed.catalogue import CatalogueError, read
 from gridbot.paper.feed.market_setup import SetupError
 from tests.paper.support import Venue, limit_order, manual_config, venue_of
 
@@ -85,6 +86,30 @@ def test_a_file_without_the_instrument_is_named(tmp_path: Path, content: str) ->
     path.write_text(content)
     with pytest.raises(SetupError, match=r"saved\.json: expected answers|no instrument is known for ABCUSDT"):
         venue_of(listing_from(str(path))).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("part", "instead"),
+    [
+        ('"tickSize":"0.002"', '"tickSize":"1e999999"'),
+        ('"tickSize":"0.002"', '"tickSize":"٠.١"'),
+        ('"tickSize":"0.002"', '"tickSize":null'),
+        ('"symbol":"ABCUSDT"', f'"symbol":"{"A" * 1000}"'),
+        ('"list":[', '"list":' + "[" * 3000),
+        ('"list":[', '"list":[1,'),
+    ],
+)
+def test_numbers_and_shapes_that_are_none_are_an_error_of_the_file(
+    upstream: Venue, tmp_path: Path, part: str, instead: str
+) -> None:
+    path = tmp_path / "saved.json"
+    saved(upstream, path, *QUESTIONS)
+    content = path.read_text()
+    assert part in content
+    path.write_text(content.replace(part, instead, 1))
+    with pytest.raises(CatalogueError, match="expected answers of market/instruments-info") as refused:
+        read(path)
+    assert len(str(refused.value)) < 1_000
 
 
 def test_an_instrument_without_tiers_is_refused(upstream: Venue, tmp_path: Path) -> None:

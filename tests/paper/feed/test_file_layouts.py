@@ -130,3 +130,43 @@ def test_what_is_told_by_columns_alone() -> None:
     assert parse_trade(spot, ["1", "1704067200000", "2", "3", "sell", "0"]).size == D(3)
     with pytest.raises(ValueError, match="missing \\['size'\\], got timestamp, side, price"):
         layout_of(["timestamp", "side", "price"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(dumped(at, "60000") for at in ("inf", "nan", "-1", "1e30", "9" * 5000, "9999-12-31", "٢٠٢٦.01.01 00:00", "")),
+        *(dumped("1800000000", price) for price in ("0", "-1", "1e30", "1_0", "NaN", "", "x" * 100_000)),
+        dumped("1800000000", "60000", side="x" * 100_000),
+    ],
+)
+def test_a_line_that_is_no_trade_is_named_and_not_shown_whole(tmp_path: Path, line: str) -> None:
+    """An infinite time was an endless loop."""
+    path = file_of(tmp_path, DUMP, dumped("1800000000", "60000"), line)
+    with pytest.raises(ReplayError, match="line 3: not a trade") as refused:
+        list(read_file(path, "BTCUSDT"))
+    assert len(str(refused.value)) < 1_000
+
+
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b"x" * 1000)[:-9] + b"\x00" * 9, b"\x1f\x8b\x08\x00rubbish", b"no gzip"]
+)
+def test_a_damaged_archive_is_an_error_of_the_replay(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(ReplayError, match="cannot be read"):
+        list(read_file(path, "BTCUSDT"))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"timestamp," + b"x" * 200_000 + b"\n"])
+def test_a_file_that_is_no_text_is_an_error_of_the_replay(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(ReplayError, match="cannot be read"):
+        list(read_file(path, "BTCUSDT"))
+
+
+def test_nanoseconds_and_milliseconds_are_told_apart(tmp_path: Path) -> None:
+    lines = [dumped(f"18{'0' * zeros}", "60000") for zeros in (8, 11, 14, 17)]
+    path = file_of(tmp_path, DUMP, *lines)
+    assert [at_s for at_s, _ in read_file(path, "BTCUSDT")] == [1.8e9] * 4

@@ -13,9 +13,11 @@ import aiohttp
 import pytest
 import requests
 
+from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.exchange.environment import Environment
 from gridbot.paper.streams import connections
 from gridbot.paper.streams.connections import Hub
-from tests.paper.support import Venue, eventually, manual_config, venue_of
+from tests.paper.support import ALICE, Venue, eventually, manual_config, venue_of
 
 STATUS = b"HTTP/1.1 200"
 UPGRADE = (
@@ -131,6 +133,41 @@ def test_sockets_that_do_not_sign_in_give_way_and_do_not_count(monkeypatch: pyte
                 assert first.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
                 await strangers[-1].send_json({"op": "subscribe", "args": ["tickers.BTCUSDT"]})
                 assert (await strangers[-1].receive_json(timeout=5))["success"] is True
+
+        asyncio.run(run())
+
+
+def test_five_hundred_strangers_do_not_keep_the_accounts_streams_out() -> None:
+    """They listen, so they count: for themselves. An account that comes back, as a worker does, gets in at once."""
+    with venue_of(manual_config()) as venue:
+        ours = endpoints_for(Environment.PAPER, venue.url, Credentials(ALICE.api_key, ALICE.api_secret)).ws_public
+        forged = endpoints_for(Environment.PAPER, venue.url, Credentials(ALICE.api_key, "a guess")).ws_public
+        anybody = f"{venue.ws_url}/v5/public/linear"
+        hub: Hub = venue.server.hub
+
+        async def listening(session: aiohttp.ClientSession, url: str) -> aiohttp.ClientWebSocketResponse:
+            socket = await session.ws_connect(url)
+            await socket.send_json({"op": "subscribe", "args": ["tickers.BTCUSDT"]})
+            assert (await socket.receive_json(timeout=10))["success"] is True
+            return socket
+
+        async def run() -> None:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+                first = await listening(session, ours)
+                crowd: list[Any] = []
+                for _ in range(10):
+                    crowd += await asyncio.gather(*(listening(session, anybody) for _ in range(50)))
+                for url in (anybody, forged):
+                    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                        await listening(session, url)
+                    assert refused.value.status == 403
+                await first.close()
+                again = await listening(session, ours)
+                more = [await session.ws_connect(f"{venue.ws_url}/v5/private") for _ in range(3)]
+                eventually(lambda: len(hub.connections) <= 501)
+                assert [each.named for each in hub.connections].count(True) == 1, "strangers give way, ours does not"
+                assert not again.closed
+                assert not more[-1].closed
 
         asyncio.run(run())
 

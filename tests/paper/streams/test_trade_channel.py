@@ -140,3 +140,64 @@ def test_too_many_requests_and_connections_of_an_address_are_refused() -> None:
             talk(venue.ws_url + "/v5/trade", [other], 1)
         assert talk(venue.ws_url + "/v5/private", [other], 1)
         socket.exit()
+
+
+def spoil(venue: Venue, kind: str, **fields: Any) -> None:
+    venue.call(venue.server.faults.add, FaultConfig.model_validate({"kind": kind, **fields}))
+
+
+@pytest.mark.parametrize("endpoint", ["", "/v5/order/create", "order.create"])
+def test_a_fault_of_an_endpoint_strikes_it_by_either_way(venue: Venue, endpoint: str) -> None:
+    spoil(venue, "error", endpoint=endpoint, code=10006)
+    socket = venue.trading_socket()
+    order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1)
+    refused = ask(socket.place_order, **order)
+    assert refused["retCode"] == 10006
+    assert int(refused["header"]["X-Bapi-Limit-Reset-Timestamp"]) > time.time() * 1000
+    assert refused["header"]["X-Bapi-Limit-Status"] == "0"
+    assert ask(socket.place_order, **order)["retCode"] == 0
+    socket.exit()
+
+
+def test_a_fault_of_an_operation_is_none_of_http(venue: Venue) -> None:
+    spoil(venue, "error", endpoint="order.create")
+    assert venue.http().place_order(**limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1))["retCode"] == 0
+
+
+def test_orders_over_it_do_not_count_for_their_address() -> None:
+    with venue_of(manual_config(limits={"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 3})) as venue:
+        spoil(venue, "ip_ban", for_s=60)
+        socket = venue.trading_socket()
+        for _ in range(10):
+            assert ask(socket.cancel_order, category="linear", symbol="BTCUSDT", orderLinkId="no")["retCode"] == 110001
+        socket.exit()
+
+
+@pytest.mark.parametrize(("kind", "made"), [("lost_reply", 1), ("lost_request", 0)])
+def test_a_lost_answer_ends_the_connection_as_over_http(venue: Venue, kind: str, made: int) -> None:
+    spoil(venue, kind, endpoint="/v5/order/create")
+    stamp = {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))}
+    order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1)
+    with pytest.raises((TypeError, aiohttp.ClientError, ConnectionError)):  # what comes is the end, and no text
+        talk(venue.ws_url + "/v5/trade", [signed_in(), {"op": "order.create", "header": stamp, "args": [order]}], 2)
+    assert len(venue.http().get_open_orders(category="linear", symbol="BTCUSDT")["result"]["list"]) == made
+
+
+def test_a_create_is_stamped_when_it_is_received_by_either_way(venue: Venue) -> None:
+    stamps: list[tuple[str, int]] = []
+    account = venue.server.exchange.accounts["alice"]
+
+    def stamp(what: str, key: str) -> None:
+        stamps.append((what, len(account.open)))
+
+    venue.server.stamp = stamp
+    socket = venue.trading_socket()
+    for number, place in enumerate((socket.place_order, None)):
+        order = limit_order("BTCUSDT", "Buy", "0.010", "59900.00", 1, orderLinkId=f"s{number}")
+        if place is None:
+            venue.http().place_order(**order)
+        else:
+            ask(place, **order)
+    ask(socket.cancel_order, category="linear", symbol="BTCUSDT", orderLinkId="s0")
+    assert [each for each in stamps if each[0] == "create"] == [("create", 0), ("create", 1)]
+    socket.exit()

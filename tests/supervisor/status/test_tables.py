@@ -50,6 +50,7 @@ def account(name, health="healthy", state="RUNNING", strategies=()):
         "reasons": [],
         "last_tick_age_s": 0.12 if health else None,
         "equity": "10000.5" if health else None,
+        "order_entry": {"way": "websocket", "socket": "ready", "down_s": 0.0} if health else None,
         "strategies": list(strategies),
     }
 
@@ -121,8 +122,21 @@ def test_lines_say_what_they_should(status):
         next(line.split() for line in lines if line.startswith(start))
         for start in ("alice ", "bob ", "alice-bitcoin", "bob-sol", "writer", "paper")
     )
-    assert alice == ["alice", "RUNNING", "healthy", "active", "3m12s", "2", "61", "MB", "0.1", "s", "10,000.50"]
-    assert bob[:5] == ["bob", "BACKOFF", "-", "offline", "-"]
+    assert alice == [
+        "alice",
+        "RUNNING",
+        "healthy",
+        "active",
+        "websocket",
+        "3m12s",
+        "2",
+        "61",
+        "MB",
+        "0.1",
+        "s",
+        "10,000.50",
+    ]
+    assert bob[:6] == ["bob", "BACKOFF", "-", "offline", "-", "-"]
     assert " ".join(grid) == (
         "alice-bitcoin-grid BTCUSDT shadow halted 61234.50 0.012 @ 60999.12 0 18/20 1234 -12,345.68 2.10"
     )
@@ -131,6 +145,21 @@ def test_lines_say_what_they_should(status):
     assert "http://127.0.0.1:40001, 60 orders, 999 trades, 4 connections, synthetic x1" in " ".join(paper)
     assert "! alice-bitcoin-grid: price left the grid" in lines
     assert "! worker-bob is BACKOFF: killed by SIGKILL; next start in 3 s" in lines
+
+
+@pytest.mark.parametrize(
+    ("way", "socket", "shown"),
+    [
+        ("http", None, "http"),
+        ("http", "lost", "http (lost)"),
+        ("http", "signing in", "http (signing in)"),
+        ("websocket", "ready", "websocket"),
+    ],
+)
+def test_it_says_by_which_way_orders_leave(status, way, socket, shown):
+    status["accounts"][0]["order_entry"] = {"way": way, "socket": socket, "down_s": 0.0}
+    alice = next(line for line in text_of(status).splitlines() if line.startswith("alice "))
+    assert f" {shown} " in alice
 
 
 def test_a_request_that_is_tried_again_is_shown_with_its_last_error(status):

@@ -1,0 +1,331 @@
+"""Orders over the trade socket against the real paper exchange: answers, faults, and which way each request goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.order_gateway import BybitOrderGateway
+from gridbot.bybit.order_ways import OrderWays
+from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.stream_settings import StreamSettings
+from gridbot.bybit.trade_socket import TradeSocket
+from gridbot.exchange.environment import Environment
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.order_entry import OrderEntry
+from gridbot.exchange.requests import CancelRef, OrderAck
+from gridbot.exchange.stream_news import ConnectionState
+from gridbot.paper.accounts.exchange_order import Order
+from gridbot.paper.faults.fault_config import FaultConfig
+from gridbot.paper.server.paper_server import PaperServer
+from gridbot.paper.server.paper_spec import PaperSpec
+from gridbot.paper.settings import PaperConfig
+from gridbot.paper.streams.connection_faults import drop_connections
+from tests.bybit.support import QUICK, eventually, run
+from tests.bybit.test_over_paper import ALICE, SYMBOL, order
+
+
+@dataclass
+class Scene:
+    server: PaperServer
+    rest: BybitRest
+    socket: TradeSocket
+    orders: BybitOrderGateway
+    back: list[int] = field(default_factory=list)
+    acknowledged: list[int] = field(default_factory=list)
+
+    def fault(self, kind: str, **how: Any) -> None:
+        """The next time, and once, unless `how` says otherwise."""
+        self.server.faults.add(FaultConfig.model_validate({"kind": kind, **how}))
+
+    async def drop(self, mode: str) -> None:
+        config = {"kind": "drop_connections", "channel": "trade", "mode": mode}
+        await drop_connections(self.server.hub, FaultConfig.model_validate(config))
+
+    async def up(self) -> None:
+        await eventually(lambda: self.socket.is_ready)
+
+    @property
+    def by_http(self) -> int:
+        """Create requests that came by HTTP."""
+        return int(self.server.http_creates)  # type: ignore[attr-defined]
+
+    @property
+    def links(self) -> list[str]:
+        """Link ids of the orders that rest."""
+        account = self.server.exchange.accounts["alice"]
+        resting: list[Order] = list(account.open.values())
+        return [each.link_id for each in resting]
+
+
+@asynccontextmanager
+async def trading(
+    *, secret: str = ALICE.api_secret, timeout: float = 5.0, wait: bool = True, **limits: int
+) -> AsyncIterator[Scene]:
+    config = PaperConfig.model_validate(
+        {
+            "position_mode": "hedge",
+            "ticker_interval_ms": 0,
+            "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0, **limits},
+            "market": {"source": "manual", "mark_halflife_s": 0, "symbols": {SYMBOL: {"price": 60000}}},
+        }
+    )
+    async with PaperServer(PaperSpec(config=config, accounts=(ALICE,))) as server:
+        endpoints = endpoints_for(Environment.PAPER, server.url)
+        rest = BybitRest(endpoints, Credentials(ALICE.api_key, ALICE.api_secret))
+        back: list[int] = []
+        acknowledged: list[int] = []
+        socket = TradeSocket(
+            endpoints.ws_trade,
+            Credentials(ALICE.api_key, secret),
+            name="test",
+            limits=rest.limits,
+            refusal=rest.refusal,
+            on_back=back.append,
+            clock_offset_ms=lambda: rest.clock_offset_ms,
+            timeout=timeout,
+            settings=StreamSettings(limits=QUICK),
+        )
+        ways = OrderWays(rest, socket, measure_clock=rest.server_time_ms, acknowledged=acknowledged.append)
+        _count_http(server)
+        try:
+            socket.start()
+            scene = Scene(server, rest, socket, BybitOrderGateway(ways), back, acknowledged)
+            if wait:
+                await scene.up()
+            yield scene
+        finally:
+            await socket.stop()
+            rest.close()
+
+
+def _count_http(server: PaperServer) -> None:
+    """Count the creates that reach the exchange by HTTP."""
+    server.http_creates = 0  # type: ignore[attr-defined]
+    handle = server.api.handle
+
+    def counted(verb: str, target: str, *rest: Any, **more: Any) -> Any:
+        server.http_creates += target.startswith("/v5/order/create")  # type: ignore[attr-defined]
+        return handle(verb, target, *rest, **more)
+
+    server.api.handle = counted  # type: ignore[method-assign]
+
+
+async def failed(answer: Any) -> ExchangeError:
+    with pytest.raises(ExchangeError) as caught:
+        await answer
+    return caught.value
+
+
+def test_orders_and_batches_are_answered_as_over_http_item_by_item() -> None:
+    async def scene() -> None:
+        async with trading(orders_per_second=20) as it:
+            ack = await it.orders.place_order(order("g1"))
+            assert ack.order_link_id == "g1"
+            assert it.rest.limits["order/create"].limit == 20
+            good, twin = await it.orders.place_orders([order("g2"), order("g1", "58000")])
+            assert isinstance(good, OrderAck)
+            assert isinstance(twin, ExchangeError)
+            assert twin.kind is ErrorKind.DUPLICATE
+            assert it.rest.limits["order/create-batch"].remaining == 18
+            gone, stranger = await it.orders.cancel_orders(SYMBOL, [CancelRef(order_link_id=n) for n in ("g1", "no")])
+            assert isinstance(gone, OrderAck)
+            assert isinstance(stranger, ExchangeError)
+            assert stranger.kind is ErrorKind.NOT_FOUND
+            await it.orders.cancel_order(SYMBOL, order_link_id="g2")
+            assert (it.links, it.by_http, it.acknowledged) == ([], 0, [1, 1])
+
+    run(scene())
+
+
+def test_a_refusal_is_by_the_same_table_and_its_quota_counts() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            refused = await failed(it.orders.place_order(order("g1", "61000", reduce_only=True)))
+            assert (refused.kind, refused.ret_code) == (ErrorKind.RESYNC, 110017)
+            it.fault("error", endpoint="/v5/order/create", code=10006)
+            slow = await failed(it.orders.place_order(order("g2")))
+            assert slow.kind is ErrorKind.RATE_LIMIT
+            assert it.rest.limits["order/create"].remaining == 0
+            assert (it.by_http, it.links, it.acknowledged) == (0, [], [])
+
+    run(scene())
+
+
+def test_answers_of_many_requests_at_once_find_their_requests() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            it.fault("delay", endpoint="order.create", delay_ms=50)
+            pending = [it.orders.place_order(order(f"g{n}")) for n in range(8)]
+            acks = await asyncio.gather(*pending)
+            assert [ack.order_link_id for ack in acks] == [f"g{n}" for n in range(8)]
+            assert it.links[-1] == "g0"  # which others have overtaken
+
+    run(scene())
+
+
+@pytest.mark.parametrize(("kind", "made"), [("lost_reply", True), ("lost_request", False)])
+def test_what_a_lost_socket_leaves_is_unresolved_and_goes_nowhere_else(kind: str, made: bool) -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            it.fault(kind, endpoint="/v5/order/create")
+            lost = await failed(it.orders.place_order(order("g1")))
+            assert lost.kind is ErrorKind.AMBIGUOUS
+            found = await it.rest.find_order(SYMBOL, order_link_id="g1")
+            assert (found is not None) is made
+            await it.up()
+            assert (it.back, it.by_http) == ([1], 0)
+            assert it.socket.health().reconnects == 1
+
+    run(scene())
+
+
+@pytest.mark.parametrize("mode", ["1000", "1001", "reset"])
+def test_while_it_is_down_orders_go_by_http_and_it_comes_back(mode: str) -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            it.fault("refuse_connections", channel="trade", for_s=0.3, times=0)
+            await it.drop(mode)
+            await eventually(lambda: not it.socket.is_ready)
+            assert (await it.orders.place_order(order("g1"))).order_link_id == "g1"
+            assert it.by_http == 1
+            health = it.socket.health()
+            assert (health.way, health.state) != (OrderEntry.WEBSOCKET, ConnectionState.READY)
+            await it.up()
+            await it.orders.place_order(order("g2"))
+            assert (it.by_http, it.links, it.back) == (1, ["g1", "g2"], [])
+            assert it.socket.health().way is OrderEntry.WEBSOCKET
+
+    run(scene())
+
+
+def test_a_silent_socket_is_unresolved_after_its_time_and_given_up() -> None:
+    async def scene() -> None:
+        async with trading(timeout=0.2) as it:
+            await it.drop("silent")
+            first, second = it.orders.place_order(order("g1")), it.orders.place_order(order("g2"))
+            kinds = [(await failed(each)).kind for each in (first, second)]
+            assert kinds == [ErrorKind.AMBIGUOUS] * 2
+            await it.up()
+            assert it.back == [2]
+            await it.orders.place_order(order("g3"))
+            assert (it.links, it.by_http) == (["g3"], 0)
+
+    run(scene())
+
+
+def test_a_late_answer_changes_nothing_and_the_connection_stays() -> None:
+    async def scene() -> None:
+        async with trading(timeout=0.2) as it:
+            it.fault("delay", endpoint="order.create", delay_ms=500)
+            late = it.orders.place_order(order("g1"))
+            waits = asyncio.ensure_future(failed(late))
+            while not waits.done():
+                with pytest.raises(ExchangeError):  # a sign of life
+                    await it.orders.cancel_order(SYMBOL, order_link_id="no")
+                await asyncio.sleep(0.01)
+            assert waits.result().kind is ErrorKind.AMBIGUOUS
+            await eventually(lambda: it.links == ["g1"])
+            await it.orders.cancel_order(SYMBOL, order_link_id="g1")
+            assert (it.socket.health().reconnects, it.acknowledged, it.back) == (0, [], [])
+
+    run(scene())
+
+
+def test_a_wrong_clock_is_measured_before_the_next_try() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            it.fault("clock_skew", skew_ms=-60_000, for_s=60, times=0)
+            wrong = await failed(it.orders.place_order(order("g1")))
+            assert (wrong.ret_code, wrong.kind) == (10002, ErrorKind.RETRY)
+            assert it.rest.clock_offset_ms == pytest.approx(-60_000, abs=2_000)
+            await it.orders.place_order(order("g1"))
+            assert (it.links, it.by_http) == (["g1"], 0)
+
+    run(scene())
+
+
+def test_a_service_that_restarts_is_left_and_found_again() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            it.fault("error", endpoint="/v5/order/create", code=10019)
+            refused = await failed(it.orders.place_order(order("g1")))
+            assert refused.kind is ErrorKind.RETRY
+            assert not it.socket.is_ready
+            await it.orders.place_order(order("g2"))
+            await it.up()
+            assert (it.links, it.by_http, it.back) == (["g2"], 1, [])
+
+    run(scene())
+
+
+def test_a_refused_sign_in_leaves_orders_to_http_and_says_why() -> None:
+    async def scene() -> None:
+        async with trading(secret="another", wait=False) as it:
+            await eventually(lambda: "Invalid sign" in it.socket.health().error)
+            await it.orders.place_order(order("g1"))
+            assert it.by_http == 1
+            assert "another" not in it.socket.health().error
+
+    run(scene())
+
+
+def test_during_a_ban_nothing_is_sent_by_either_way() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            it.fault("ip_ban", endpoint="/v5/market/time", for_s=0.1)
+            await failed(it.rest.server_time_ms())
+            banned = await failed(it.orders.place_order(order("g1")))
+            assert banned.kind is ErrorKind.IP_BAN
+            assert (it.links, it.by_http) == ([], 0)
+
+    run(scene())
+
+
+def test_what_is_under_way_at_the_end_is_unresolved() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            await it.drop("silent")
+            waits = asyncio.ensure_future(failed(it.orders.place_order(order("g1"))))
+            await asyncio.sleep(0)
+            await it.socket.stop()
+            assert (await waits).kind is ErrorKind.AMBIGUOUS
+            assert it.socket.is_idle
+            assert not it.socket.is_ready
+
+    run(scene())
+
+
+def test_it_is_told_nothing_of_requests_that_are_not_its_own() -> None:
+    """A frame with an id that was never used, and others that nobody can read, change nothing."""
+
+    async def scene() -> None:
+        async with trading() as it:
+            (mine,) = (c for c in it.server.hub.connections if c.kind.value == "trade")
+            for frame in (b'{"reqId":"never","retCode":0,"op":"order.create","data":{}}', b"[]", b"{", b"\xff"):
+                mine.send(frame)
+            await it.orders.place_order(order("g1"))
+            assert (it.links, it.by_http, it.socket.health().reconnects) == (["g1"], 0, 0)
+
+    run(scene())
+
+
+def test_an_unusable_answer_of_the_clock_does_not_hide_the_refusal() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+
+            async def fails() -> None:
+                raise make_error("no answer", ErrorKind.AMBIGUOUS)
+
+            ways = OrderWays(it.rest, it.socket, measure_clock=fails, acknowledged=it.acknowledged.append)
+            it.fault("error", endpoint="/v5/order/create", code=10002)
+            wrong = await failed(BybitOrderGateway(ways).place_order(order("g1")))
+            assert wrong.ret_code == 10002
+
+    run(scene())
