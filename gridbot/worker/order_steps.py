@@ -68,7 +68,7 @@ class OrderSteps:
         """The create request has left, or has failed to: what its record did not wait for."""
         sent, self._sent = self._sent, []
         for transition in sent:
-            self._context.recorded.take(builders.of_transition(transition, shadow=False))
+            self._context.order_sent(transition)
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         """The create request was answered, or denied by us."""
