@@ -70,6 +70,7 @@ class _Line:
         self.conn_id = f"sim-{next(wires.numbers)}"
         self.category = "linear"
         self.account: Account | None = None
+        self.named = True
         self.topics: set[str] = set()
         self.muted = False
         self.remote = "192.0.2.1"

@@ -40,6 +40,7 @@ class TradeLink:
     def __init__(self, wires: Wires, listener: LineListener, settings: LineSettings) -> None:
         self.conn_id = f"sim-{next(wires.numbers)}"
         self.account: Account | None = None
+        self.named = False
         self.topics: set[str] = set()
         self.context = contextvars.copy_context()
         self.is_open = False

@@ -105,7 +105,7 @@ class Assembly:
             self._states,
             lambda text: self.alerts("error", "ledger_file", text),
         )
-        self._ledger = self.checkpoint.load()
+        self._ledger = self.checkpoint.load(clock.wall_ms())
         self._generation_file = StateFile(self._files, "generation.json")
         self._generations = _generations(self._generation_file, clock)
         self._proof = EntryProof(StateFile(self._files, "order_entry.json"), self._config.environment)
