@@ -51,5 +51,10 @@ class RateBudget:
         elif error.kind is ErrorKind.IP_BAN:
             self.ban = Ban(now_s + error.silence_s, error)
 
+    def banned(self, ban: Ban) -> None:
+        """Another account of our address was told of a ban."""
+        if self.ban is None or ban.until_s > self.ban.until_s:
+            self.ban = ban
+
     def _ban_left_s(self, now_s: float) -> float:
         return 0.0 if self.ban is None else self.ban.until_s - now_s

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
+from gridbot.budget.request_permits import Purpose
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.outcomes import OrderResult
 
@@ -104,6 +105,13 @@ class Lane:
         """How many of those that wait may leave in one request: for creates all, for cancels those of one symbol."""
         symbol = self._symbol()
         return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
+
+    @property
+    def purpose(self) -> Purpose:
+        """What the next request is for: that of its most urgent order."""
+        if self.kind is RequestKind.CANCEL:
+            return Purpose.CANCEL
+        return Purpose.CLOSE if self.heap[0][3].reduce_only else Purpose.OPEN
 
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders that may leave together."""

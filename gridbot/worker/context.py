@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from gridbot.budget.address_budget import AddressBudget
 from gridbot.command_line import pasteable
 from gridbot.core.execution_ledger import Ledger
 from gridbot.execution.executor import Executor
@@ -65,6 +66,8 @@ class WorkerContext:
     """Which readings of the exchange fail."""
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
+    address: AddressBudget | None = None
+    """What all accounts of our address share; None where nobody counts."""
     data_dir: Path | None = None
     """For hints; None leaves it out of them."""
 
