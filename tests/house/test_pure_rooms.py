@@ -33,6 +33,7 @@ PURE_ROOMS = (
         "gridbot.records.builders",
         "gridbot.records.codec",
         "gridbot.records.open_orders",
+        "gridbot.records.sent_order",
     ),
     *("gridbot.records.durability", "gridbot.execution.rate_budget", "gridbot.execution.send_queue"),
     *("gridbot.execution.send_lane", "gridbot.execution.queue_invariants"),
