@@ -198,8 +198,8 @@ def _pids(fleet: Fleet) -> dict[str, int]:
         raise FleetError(f"expected a status to find the processes in, got none\n{fleet.tail()}")
     pids = {name: int(row["pid"]) for name, row in child_rows(status).items() if row["pid"]}
     below = psutil.Process(fleet.supervisor.pid).children()
-    forks = {"fork server": process.pid for process in below if process.name() == "gb:forks"}
-    return {"supervisor": fleet.supervisor.pid, **forks, **pids}
+    pids |= {"fork server": process.pid for process in below if process.name() == "gb:forks"}  # noqa: B035 - one
+    return {"supervisor": fleet.supervisor.pid, **pids}
 
 
 def _cpu_s(process: psutil.Process) -> float:

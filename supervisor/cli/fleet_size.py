@@ -2,7 +2,8 @@
 
 The figures are those of paper fleets with 0.1 % grids in a lively market (`bin/bench fleet`), rounded up. Memory that
 several processes share is divided among them: after minutes a worker has 26 MB at twenty accounts, and writer, paper
-exchange, supervisor and fork server 162 MB together; a worker takes 0.3 to 1 % of a core when nothing fills, and 4 to 5 ms for each fill.
+exchange, supervisor and fork server 162 MB together. A worker takes 0.3 to 1 % of a core when nothing fills, and 4 to
+5 ms for each fill.
 """
 
 from __future__ import annotations
