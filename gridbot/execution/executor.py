@@ -239,6 +239,8 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - reported
             self._on_fault("sending a request for orders", error)
             broken += [(entry, self._calls.broken(send.kind, error)) for entry in entries]
+        if send.kind is PLACE:
+            self._tell_sent(entries)
         task = background.awaited(self._take_in(send, entries, answer, broken), name="a request for orders")
         self._tasks[task] = None
         task.add_done_callback(self._landed)
@@ -263,6 +265,13 @@ class Executor:
                 self._on_fault(f"{order.symbol}: recording an order before it leaves", error, order.symbol)
                 broken.append((entry, self._calls.broken(send.kind, error)))
         return leaving, broken
+
+    def _tell_sent(self, entries: Iterable[Entry]) -> None:
+        for order, owner in entries:
+            try:
+                owner.sent(order)
+            except Exception as error:  # noqa: BLE001 - reported
+                self._on_fault(f"{order.symbol}: what follows a request", error, order.symbol)
 
     def _execute(self, send: Send, entries: list[Entry]) -> Awaitable[list[OrderResult]]:
         """Start the request now, not in a task: it leaves a turn of the loop earlier, and in order."""

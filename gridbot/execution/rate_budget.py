@@ -33,7 +33,9 @@ class RateBudget:
 
     def take(self, endpoint: str, wanted: int, now_s: float) -> int:
         """Take up to `wanted` orders for a request that leaves now; returns how many it may hold, or 0."""
-        return 0 if self._ban_left_s(now_s) > 0 else self._limits[endpoint].take(wanted, now_s)
+        if self.ban is not None and self.ban.until_s > now_s:
+            return 0
+        return self._limits[endpoint].take(wanted, now_s)
 
     def wait_s(self, endpoint: str, now_s: float) -> float:
         """Seconds until the endpoint may take at least one more order."""
