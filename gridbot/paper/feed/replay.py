@@ -77,7 +77,9 @@ def _trades(path: Path, symbol: str, layout: Layout, rows: Numbered) -> Iterator
             try:
                 trade = parse_trade(layout, row)
             except (ValueError, IndexError) as error:
-                raise ReplayError(f"{path} line {line}: not a trade: {shown(str(row), 300)} ({one_line(str(error))})") from error
+                raise ReplayError(
+                    f"{path} line {line}: not a trade: {shown(str(row), 300)} ({one_line(str(error))})"
+                ) from error
             yield trade.at_s, trade
 
     for at_s, trade in _oldest_first(path, parsed()):
@@ -90,7 +92,9 @@ def _bars(path: Path, symbol: str, layout: Layout, rows: Numbered) -> Iterator[t
             try:
                 bar = parse_bar(layout.columns, row)
             except (ValueError, IndexError) as error:
-                raise ReplayError(f"{path} line {line}: not a kline: {shown(str(row), 300)} ({one_line(str(error))})") from error
+                raise ReplayError(
+                    f"{path} line {line}: not a kline: {shown(str(row), 300)} ({one_line(str(error))})"
+                ) from error
             yield bar.start_s, bar
 
     bars = _oldest_first(path, parsed())
