@@ -27,6 +27,7 @@ MOST_FRAMING: Final = 1 << 18
 FIELD: Final = 32
 """What a header field or the start of an answer counts for beside its own bytes."""
 
+LONG_HEAD: Final = f"expected a head of at most {MOST_HEAD} bytes, got more"
 READ: Final = {
     name.encode(): name
     for name in (
@@ -85,7 +86,7 @@ class AnswerReader:
                 raise Unusable(self._fault or "it is not HTTP") from None
         # httptools tells of a field when it is whole, and has no limit to its length.
         if not self.is_complete and self._size - self._length > (MOST_FRAMING if self._is_body else MOST_HEAD):
-            raise Unusable(f"expected a head of at most {MOST_HEAD} bytes, got more")
+            raise Unusable(LONG_HEAD)
         return self.is_complete
 
     def finish(self) -> bool:
@@ -106,7 +107,8 @@ class AnswerReader:
     @property
     def keep_alive_s(self) -> int | None:
         """How long the other side keeps an idle connection, if it has said so; seconds."""
-        for part in self._headers.get("keep-alive", "").split(","):
+        told = self._headers.get("keep-alive")
+        for part in told.split(",") if told else ():
             name, _, value = part.strip().partition("=")
             if name.lower() == "timeout":
                 return whole_or_none(value)
@@ -117,10 +119,14 @@ class AnswerReader:
     def on_message_begin(self) -> None:
         if self.is_complete:
             raise _TooMuch  # a second answer, to one request
-        self._count_head(0)
+        self._head += FIELD
+        if self._head > MOST_HEAD:
+            self._stop(LONG_HEAD)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value))
+        self._head += FIELD + len(name) + len(value)
+        if self._head > MOST_HEAD:
+            self._stop(LONG_HEAD)
         known = READ.get(name.lower())
         if known is not None:
             self._headers[known] = value.decode("latin-1")
@@ -153,11 +159,6 @@ class AnswerReader:
             self.ends_connection = True
 
     # ------------------------------------------------------------------ inside
-
-    def _count_head(self, size: int) -> None:
-        self._head += FIELD + size
-        if self._head > MOST_HEAD:
-            self._stop(f"expected a head of at most {MOST_HEAD} bytes, got more")
 
     def _stop(self, fault: str) -> None:
         self._fault = fault

@@ -5,14 +5,13 @@ The real one is `HttpPool`; the simulator has one of its own.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
 
-__all__ = ["Answer", "Broken", "Carrier", "CarrierError", "NoAnswer", "NotSent", "Outgoing", "Unusable"]
+__all__ = ["Answer", "Broken", "Carrier", "CarrierError", "NoAnswer", "NotSent", "Outgoing", "Tell", "Unusable"]
 
 
 class Outgoing(NamedTuple):
@@ -71,14 +70,18 @@ class Unusable(CarrierError):
     """What came is no HTTP, or more than anybody waits for."""
 
 
+Tell = Callable[[Answer | CarrierError], None]
+
+
 class Carrier(Protocol):
     """Call on one loop."""
 
-    def carry(self, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
+    def carry(self, outgoing: Outgoing, timeout_s: float, tell: Tell) -> None:
         """Send a request. It has left when this returns, or waits for the first connection that is free or made.
 
-        `timeout_s` for the connection and for each wait for bytes. The future fails with a CarrierError and nothing
-        else; to cancel it does not recall the request.
+        `timeout_s` for the connection and for each wait for bytes. `tell` is called once, on the loop, with what became
+        of it; perhaps before this returns. (A future would cost a turn of the loop.) Raises ValueError for what is no
+        request.
         """
         ...
 

@@ -98,8 +98,6 @@ def classify(exc: BaseException, *, secrets: Iterable[str] = ()) -> ExchangeErro
         return _from_failed_request(exc, secrets)
     if isinstance(exc, CarrierError):
         return _from_carrier(exc)
-    if isinstance(exc, PermissionError):
-        return make_error("expected an API key and secret for this request, got none", ErrorKind.AUTH)
     if isinstance(exc, json.JSONDecodeError):
         return make_error("expected JSON, got something else", ErrorKind.AMBIGUOUS)
     return make_error(f"{name} during a request", ErrorKind.AMBIGUOUS)

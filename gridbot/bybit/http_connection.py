@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from gridbot.bybit.answer_reader import AnswerReader
-from gridbot.bybit.carrier import Answer, Broken, CarrierError, NoAnswer, Unusable
+from gridbot.bybit.carrier import Answer, Broken, CarrierError, NoAnswer, Tell, Unusable
 
 __all__ = ["IDLE_S", "HttpConnection", "Owner", "Trip"]
 
@@ -24,23 +24,17 @@ WHOLE_ANSWER = 3
 
 
 class Trip:
-    """A request on its way, and its answer. `deadline_s`: when it is given up while it waits for a connection."""
+    """A request on its way, and whom to tell. `deadline_s`: when it is given up while it waits for a connection."""
 
-    __slots__ = ("answer", "data", "deadline_s", "is_order", "is_second_try", "timeout_s")
+    __slots__ = ("data", "deadline_s", "is_order", "is_second_try", "tell", "timeout_s")
 
-    def __init__(self, data: bytes, *, is_order: bool, timeout_s: float, answer: asyncio.Future[Answer]) -> None:
+    def __init__(self, data: bytes, *, is_order: bool, timeout_s: float, tell: Tell) -> None:
         self.data = data
         self.is_order = is_order
         self.timeout_s = timeout_s
-        self.answer = answer
+        self.tell = tell
         self.deadline_s = 0.0
         self.is_second_try = False
-
-    def fail(self, error: CarrierError) -> None:
-        """There will be no answer; nothing when nobody waits for one any more."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
-            self.answer.exception()  # at the end of a process nobody may be left to ask for it
 
 
 class Owner(Protocol):
@@ -176,14 +170,13 @@ class HttpConnection(asyncio.Protocol):
             told_s = reader.keep_alive_s
             self.idle_until_s = self._now_s() + (IDLE_S if told_s is None else min(IDLE_S, told_s - EARLIER_S))
             self._owner.on_free(self)
-        if not trip.answer.done():
-            trip.answer.set_result(answer)
+        trip.tell(answer)
 
     def _end(self, error: CarrierError) -> None:
         trip, self.trip = self.trip, None
         self.cut()
         if trip is not None:
-            trip.fail(error)
+            trip.tell(error)
 
     def _forget(self) -> None:
         if not self._is_told:

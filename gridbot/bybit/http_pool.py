@@ -20,7 +20,7 @@ from typing import Final
 from urllib.parse import quote
 
 from gridbot import background
-from gridbot.bybit.carrier import Answer, NotSent, Outgoing
+from gridbot.bybit.carrier import NotSent, Outgoing, Tell
 from gridbot.bybit.dialling import Dialler
 from gridbot.bybit.http_connection import HttpConnection, Trip
 from gridbot.version import __version__
@@ -64,15 +64,13 @@ class HttpPool:
         self._closed = False
         self._loop: asyncio.AbstractEventLoop
 
-    def carry(self, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
-        """See `Carrier`. Raises ValueError for a request that is none."""
+    def carry(self, outgoing: Outgoing, timeout_s: float, tell: Tell) -> None:
+        """See `Carrier`."""
         loop = self._loop = asyncio.get_running_loop()
-        trip = Trip(
-            self._bytes_of(outgoing), is_order=outgoing.is_order, timeout_s=timeout_s, answer=loop.create_future()
-        )
+        trip = Trip(self._bytes_of(outgoing), is_order=outgoing.is_order, timeout_s=timeout_s, tell=tell)
         if self._closed:
-            trip.fail(NotSent("closed"))
-            return trip.answer
+            tell(NotSent("closed"))
+            return
         now_s = self._asked_s = loop.time()
         connection = self._take(is_order=trip.is_order)
         if connection is not None:
@@ -83,14 +81,13 @@ class HttpPool:
             self._reserve = SPARE
         self._arm(now_s + timeout_s)
         self._keep_warm(now_s)
-        return trip.answer
 
     def close(self) -> None:
         """See `Carrier`."""
         self._closed = True
         for waiting in (self._orders, self._queries):
             while waiting:
-                waiting.popleft().fail(NotSent("closed"))
+                waiting.popleft().tell(NotSent("closed"))
         if not self._open and not self._dials:
             self._disarm()
         elif not self._loop.is_closed():
@@ -158,7 +155,7 @@ class HttpPool:
             return
         connection.cut()
         if trip.is_second_try or self._closed:
-            trip.fail(NotSent("the connection was closed"))
+            trip.tell(NotSent("the connection was closed"))
         else:
             trip.is_second_try = True
             self._wait(trip)
@@ -184,7 +181,7 @@ class HttpPool:
         except (OSError, RuntimeError, UnicodeError) as error:
             self._dial_later()
             if waiting := self._orders or self._queries:
-                waiting.popleft().fail(NotSent(_why(error)))
+                waiting.popleft().tell(NotSent(_why(error)))
             return
         self._open[connection] = None
         if waiting := self._orders or self._queries:
@@ -214,7 +211,7 @@ class HttpPool:
             self._arm(self._dial_again_s)
             return
         of_queries = sum(1 for each in self._open if each.trip is not None and not each.trip.is_order)
-        coming = len(self._dials) - len(self._orders) - len(self._queries)
+        coming = len(self._dials) - len(self._queries)
         for _ in range(self._reserve - (len(self._open) - of_queries + coming)):
             self._dial()
 
@@ -245,7 +242,7 @@ class HttpPool:
                 connection.leave()
         for waiting in (self._orders, self._queries):
             while waiting and waiting[0].deadline_s <= now_s:
-                waiting.popleft().fail(NotSent("none in time"))
+                waiting.popleft().tell(NotSent("none in time"))
         self._keep_warm(now_s)
         # No later than a request that is sent next may wait: so a request needs no timer of its own.
         times = [now_s + self._timeout_s, *self._deadlines()]

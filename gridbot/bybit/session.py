@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any
 
 from gridbot import background
-from gridbot.bybit.carrier import Answer, Carrier
+from gridbot.bybit.carrier import Answer, Carrier, CarrierError
 from gridbot.bybit.clocks import DEAD_BAND_MS, ExchangeClock, wall_ms
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import classify
@@ -40,11 +41,22 @@ class Reply:
     def __init__(self, answer: asyncio.Future[_Outcome]) -> None:
         self._answer = answer
 
+    def when_over(self, over: Callable[[bool], None]) -> None:
+        """Have `over` called on the loop when the request is over, with whether the exchange has answered it."""
+        self._answer.add_done_callback(lambda answer: over(_is_answered(answer)))
+
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
         answer = yield from self._answer.__await__()
         if isinstance(answer, ExchangeError):
             raise answer
         return answer
+
+
+def _is_answered(answer: asyncio.Future[_Outcome]) -> bool:
+    found = None if answer.cancelled() else answer.result()
+    return found is not None and not (
+        isinstance(found, ExchangeError) and found.ret_code is None and found.http_status is None
+    )
 
 
 class _Call:
@@ -87,6 +99,7 @@ class RestTransport:
         self._free = pool_size
         self._waiting: deque[_Call] = deque()
         """Queries."""
+        self._is_sending = False
         self._closed = False
 
     def call(self, endpoint: str, **params: Any) -> Reply:
@@ -113,11 +126,17 @@ class RestTransport:
     # ------------------------------------------------------------------ inside
 
     def _send_waiting(self) -> None:
-        while self._waiting and self._free:
-            call = self._waiting.popleft()
-            if not call.reply.done():  # else nobody waits for it any more
-                self._free -= 1
-                self._send(call)
+        if self._is_sending:  # what cannot be sent ends at once, and comes here again
+            return
+        self._is_sending = True
+        try:
+            while self._waiting and self._free:
+                call = self._waiting.popleft()
+                if not call.reply.done():  # else nobody waits for it any more
+                    self._free -= 1
+                    self._send(call)
+        finally:
+            self._is_sending = False
 
     def _send(self, call: _Call) -> None:
         call.sent_ms = wall_ms()
@@ -126,15 +145,13 @@ class RestTransport:
             self._finish(call, outgoing)
             return
         try:
-            answer = self._carrier.carry(outgoing, self._timeout_s)
+            self._carrier.carry(outgoing, self._timeout_s, partial(self._arrived, call))
         except ValueError as error:
             self._finish(call, classify(error))
-            return
-        answer.add_done_callback(lambda done: self._arrived(call, done))
 
-    def _arrived(self, call: _Call, done: asyncio.Future[Answer]) -> None:
+    def _arrived(self, call: _Call, answer: Answer | CarrierError) -> None:
         try:
-            outcome = self._outcome(call, done)
+            outcome = self._outcome(call, answer)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave anybody waiting
             background.report("reading an answer of the exchange", error)
             outcome = classify(error)
@@ -145,11 +162,9 @@ class RestTransport:
         else:
             self._finish(call, outcome)
 
-    def _outcome(self, call: _Call, done: asyncio.Future[Answer]) -> _Outcome:
-        failed = done.exception()
-        if failed is not None:
-            return classify(failed)
-        answer = done.result()
+    def _outcome(self, call: _Call, answer: Answer | CarrierError) -> _Outcome:
+        if isinstance(answer, CarrierError):
+            return classify(answer)
         self._note_limit(call.endpoint, answer.headers)
         outcome = self._pybit.read(answer)
         if call.endpoint == "market/time" and isinstance(outcome, dict):

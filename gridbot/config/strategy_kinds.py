@@ -13,7 +13,7 @@ from gridbot.config.errors import expected
 from gridbot.strategies.base import StrategyKeys
 from gridbot.strategies.registry import DEFAULT_KIND, KINDS
 
-__all__ = ["StrategySection", "strategy_config", "strategy_model"]
+__all__ = ["StrategySection", "make_all_models", "strategy_config", "strategy_model"]
 
 
 class _OfAKind(StrategyConfig):
@@ -26,6 +26,12 @@ def strategy_model(kind: str) -> type[StrategyConfig]:
     """The class of the sections of a kind. Raises KeyError."""
     own: type[StrategyKeys] = KINDS[kind].keys
     return _model(kind, own)
+
+
+def make_all_models() -> None:
+    """Make the class of each kind now, which takes a moment, and not when the first section of it comes."""
+    for kind in KINDS:
+        strategy_model(kind)
 
 
 def strategy_config(data: Any) -> Any:

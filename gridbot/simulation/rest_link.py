@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 
 import orjson
 
-from gridbot.bybit.carrier import Answer, Broken, CarrierError, NoAnswer, NotSent, Outgoing
+from gridbot.bybit.carrier import Answer, Broken, CarrierError, NoAnswer, NotSent, Outgoing, Tell
 from gridbot.simulation.network import Network, RequestFate
 from gridbot.simulation.venue import CREATES, Venue
 from gridbot.simulation.virtual_loop import VirtualLoop
@@ -56,21 +55,18 @@ class RestLink:
         """Whether every request has been answered."""
         return not self._under_way
 
-    def carry(self, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
+    def carry(self, outgoing: Outgoing, timeout_s: float, tell: Tell) -> None:
         """See `gridbot.bybit.carrier.Carrier`."""
-        answer = self._loop.create_future()
         if self._closed:
-            answer.set_exception(NotSent("closed"))
-            return answer
+            tell(NotSent("closed"))
+            return
         self._under_way += 1
-        answer.add_done_callback(self._over)  # in the same turn as whoever waits for it
         trip = _Trip(outgoing, self._network.request(outgoing.target.partition("?")[0]), self._loop.now_s, timeout_s)
         before, later = trip.fate.before, self._loop.call_later
         if before:
-            later(trip.breaks_s(before), self._arrived, answer, _failure(before), context=self._context)
+            later(trip.breaks_s(before), self._arrived, tell, _failure(before), context=self._context)
         else:
-            later(trip.fate.there_s, self._at_the_exchange, trip, answer, context=self._outside)
-        return answer
+            later(trip.fate.there_s, self._at_the_exchange, trip, tell, context=self._outside)
 
     def close(self) -> None:
         """Take no more requests."""
@@ -78,7 +74,7 @@ class RestLink:
 
     # ------------------------------------------------------------------ inside
 
-    def _at_the_exchange(self, trip: _Trip, waiting: asyncio.Future[Answer]) -> None:
+    def _at_the_exchange(self, trip: _Trip, tell: Tell) -> None:
         outgoing, fate = trip.outgoing, trip.fate
         if fate.code and not fate.code_after:
             answer = _refusal(fate, self._venue.now_ms())
@@ -97,19 +93,11 @@ class RestLink:
         left_s = trip.sent_s + trip.timeout_s - self._loop.now_s
         if back_s > left_s:
             outcome, back_s = _failure("silent"), max(0.0, left_s)
-        self._loop.call_later(back_s, self._arrived, waiting, outcome, context=self._context)
+        self._loop.call_later(back_s, self._arrived, tell, outcome, context=self._context)
 
-    def _over(self, _: asyncio.Future[Answer]) -> None:
+    def _arrived(self, tell: Tell, outcome: Answer | CarrierError) -> None:
         self._under_way -= 1
-
-    def _arrived(self, waiting: asyncio.Future[Answer], outcome: Answer | CarrierError) -> None:
-        if waiting.done():
-            return
-        if isinstance(outcome, CarrierError):
-            waiting.set_exception(outcome)
-            waiting.exception()  # a death in this turn leaves nobody to ask for it
-        else:
-            waiting.set_result(outcome)
+        tell(outcome)
 
 
 def _failure(how: str) -> CarrierError:

@@ -32,6 +32,7 @@ class TradeLink:
     """A `Line` for the worker, and for the exchange a `Connection`."""
 
     kind = CHANNEL
+    has_more = True
     category = "linear"
     remote = "192.0.2.1"
     max_idle_s = 1e9
@@ -40,6 +41,7 @@ class TradeLink:
     def __init__(self, wires: Wires, listener: LineListener, settings: LineSettings) -> None:
         self.conn_id = f"sim-{next(wires.numbers)}"
         self.account: Account | None = None
+        self.named = False
         self.topics: set[str] = set()
         self.context = contextvars.copy_context()
         self.is_open = False

@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from gridbot.records.record_queue import QueueReceiver, QueueSender
     from supervisor.store.writer import WriterSpec
 
-__all__ = ["paper", "paper_spec", "worker", "writer", "writer_spec"]
+__all__ = ["paper", "paper_spec", "prepare", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
+
+
+def prepare() -> None:
+    """In the fork server: make once what each child would make for itself when it is given its configuration."""
+    from gridbot.config.strategy_kinds import make_all_models
+
+    make_all_models()
 
 
 def worker(
@@ -50,6 +57,7 @@ def worker(
         paper_url=paper_url,
         console=logs.console,
         held=held,
+        shares=True,
     )
     run_worker(spec, queue, conn)
 

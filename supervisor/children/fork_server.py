@@ -15,7 +15,8 @@ and shares what neither of the two writes to. It is asked by messages with descr
 - **No secrets.** What a child is started with is in a file in memory (`memfd`) that only the child reads; this process
   passes its descriptor on. The environment was cleaned before it began. Nothing of a child ever comes back here.
 - **No descriptors**: a child has its standard streams and what was meant for it. The rest is closed before it runs.
-- Its memory is not scanned for garbage and not moved to the children: `gc.freeze` before the first fork.
+- **Its memory stays shared**: `gc.freeze` keeps it from the children's garbage collector, and they put nothing into its
+  holes (`memory_holes`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from typing import Any, Final, NoReturn
 from gridbot.private_files import PRIVATE_UMASK
 from gridbot.process_guard import ask_to_stop_with_parent, close_memory, leave_no_core
 from gridbot.shortage import is_shortage
-from supervisor.children.bootstrap import child_main, name_process, write_crash
+from supervisor.children.bootstrap import child_main, name_process, resolve, write_crash
+from supervisor.children.memory_holes import fill_holes
 from supervisor.children.parcel import unpack
 from supervisor.children.pipe import frame
 from supervisor.exit_codes import ExitCode
@@ -70,19 +72,20 @@ def send_descriptors(control: socket.socket, descriptors: Sequence[int]) -> None
 def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
     """Fork a child for each request until the supervisor is gone. Ends the process in each child.
 
-    `hello`: `supervisor`, its pid; `preload`, modules to import; `crash_log`; `closed`, whether memory is to be closed.
+    `hello`: `supervisor`, its pid; `preload`, modules to import and functions to call; `crash_log`; `closed`, whether
+    memory is to be closed.
     """
     _settle(closed=bool(hello["closed"]))
     try:
-        for module in hello["preload"]:
-            importlib.import_module(module)
+        for wanted in hello["preload"]:
+            _preload(wanted)
         threads = len(os.listdir("/proc/self/task"))
         if threads != 1:
             raise RuntimeError(f"expected one thread before the first fork, got {threads}")
     except BaseException as error:  # noqa: BLE001 - the outermost frame of a process
         write_crash(hello["crash_log"], "fork server", error)
         os._exit(ExitCode.UNEXPECTED)
-    gc.collect()
+    filling = fill_holes()
     gc.freeze()
     while descriptors := _next_request(control):
         if _fork(descriptors[1], int(hello["supervisor"])):
@@ -90,6 +93,15 @@ def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
             _be_child(descriptors, str(hello["crash_log"]))
         for descriptor in descriptors:
             os.close(descriptor)
+    del filling
+
+
+def _preload(wanted: str) -> None:
+    """Import "package.module", or call "package.module:function" for what is made once and kept."""
+    if ":" in wanted:
+        resolve(wanted)()
+    else:
+        importlib.import_module(wanted)
 
 
 def _settle(*, closed: bool) -> None:

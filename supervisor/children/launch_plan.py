@@ -18,20 +18,22 @@ __all__ = ["ChildLogs", "Plan", "plan_of"]
 
 
 PRELOADED = (
+    "supervisor.children.entry_points:prepare",
     "gridbot.worker.entry",
     "gridbot.paper.server.paper_process",
 )
-"""What the children run, but for DuckDB, which only the writer needs."""
+"""What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
 
-    `preload` are the modules that the fork server imports, `snapshot` is the configuration without secrets,
+    `preload` is what the fork server imports or calls, `snapshot` is the configuration without secrets,
     `lag_alert` the seconds the database may be behind,
     `health_interval` the seconds between two kept reports on the fleet (0: none), `warnings` what an operator has to be
-    told at the start.
+    told at the start. `bybit_requests` and `paper_requests` are the HTTP requests that all workers together may send
+    there in five seconds (0: nobody counts).
     """
 
     data_dir: Path
@@ -45,6 +47,8 @@ class Plan:
     lag_alert: float = 60.0
     health_interval: float = 10.0
     warnings: Sequence[str] = ()
+    bybit_requests: int = 0
+    paper_requests: int = 0
     preload: Sequence[str] = ()
 
     @property
@@ -123,6 +127,8 @@ def plan_of(
         lag_alert=config.storage.lag_alert,
         health_interval=config.storage.health_interval,
         warnings=warnings,
+        bybit_requests=config.supervisor.share_of(config.supervisor.requests_per_5s),
+        paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         preload=PRELOADED,
     )
 

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridbot.bybit.carrier import Answer, Outgoing
+from gridbot.bybit.carrier import Answer, Carrier, CarrierError, Outgoing
 from gridbot.bybit.http_pool import HttpPool
 
-__all__ = ["GET", "ORDER", "Peer", "RawServer", "answer", "raw"]
+__all__ = ["GET", "ORDER", "Peer", "RawServer", "answer", "carried", "raw"]
 
 GET = Outgoing("GET", "/v5/market/time", {}, None)
 ORDER = Outgoing("POST", "/v5/order/create", {"X-BAPI-SIGN": "s"}, b'{"qty":"1"}', is_order=True)
@@ -55,6 +55,26 @@ class Peer:
         self.writer.transport.abort()
 
 
+def carried(carrier: Carrier, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
+    """What became of a request; cancelling it changes nothing."""
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    told: list[object] = []
+
+    def tell(outcome: Answer | CarrierError) -> None:
+        told.append(outcome)
+        assert len(told) == 1, "told twice"
+        if future.done():
+            return
+        if isinstance(outcome, CarrierError):
+            future.set_exception(outcome)
+            future.exception()
+        else:
+            future.set_result(outcome)
+
+    carrier.carry(outgoing, timeout_s, tell)
+    return future
+
+
 Script = Callable[[Peer], Awaitable[None]]
 
 
@@ -78,7 +98,10 @@ class RawServer:
         return [request for peer in self.peers for request in peer.heard]
 
     async def ask(self, outgoing: Outgoing = GET, *, timeout_s: float = 5.0) -> Answer:
-        return await self.pool.carry(outgoing, timeout_s)
+        return await self.begin(outgoing, timeout_s)
+
+    def begin(self, outgoing: Outgoing = GET, timeout_s: float = 5.0) -> asyncio.Future[Answer]:
+        return carried(self.pool, outgoing, timeout_s)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(len(self.peers), reader, writer)

@@ -1,4 +1,4 @@
-"""Every class of error, through the exceptions that pybit and requests really raise."""
+"""Every class of error, through what pybit and the carrier really make of answers and of their absence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import traceback
 import pytest
 from aiohttp import web
 
+from gridbot.bybit.carrier import Broken, CarrierError, NoAnswer, NotSent, Unusable
 from gridbot.bybit.error_mapping import classify, from_ret_code, scrub
 from gridbot.bybit.ret_codes import RET_CODES
 from gridbot.exchange.failures import (
@@ -201,8 +202,20 @@ def test_nobody_there_means_nothing_was_created():
     assert (error.kind, error.outcome) == (ErrorKind.RETRY, Outcome.NOT_CREATED)
 
 
-def test_missing_keys_are_an_auth_error():
-    assert classify(PermissionError("Authenticated endpoints require keys.")).kind is ErrorKind.AUTH
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (NotSent("ConnectionRefusedError"), ErrorKind.RETRY, "no connection to the exchange (ConnectionRefusedError)"),
+        (NoAnswer("no answer in time"), ErrorKind.AMBIGUOUS, "no answer in time"),
+        (Broken("the connection broke"), ErrorKind.AMBIGUOUS, "no answer: the connection broke"),
+        (Unusable("it is not HTTP"), ErrorKind.AMBIGUOUS, "the answer could not be used: it is not HTTP"),
+    ],
+)
+def test_only_what_never_left_may_be_sent_again(error: CarrierError, kind: ErrorKind, text: str):
+    assert error.has_left is (kind is ErrorKind.AMBIGUOUS)
+    found = classify(error)
+    assert (found.kind, found.message) == (kind, text)
+    assert found.outcome is (Outcome.UNKNOWN if error.has_left else Outcome.NOT_CREATED)
 
 
 def test_a_slip_of_pybits_is_no_auth_error():

@@ -17,7 +17,7 @@ from gridbot.bybit import http_connection, http_pool
 from gridbot.bybit.carrier import Answer, Broken, CarrierError, NoAnswer, NotSent, Outgoing, Unusable
 from gridbot.bybit.http_connection import HttpConnection
 from gridbot.bybit.http_pool import SPARE, WARM, HttpPool
-from tests.bybit.raw_server import GET, ORDER, Peer, answer, polite, raw
+from tests.bybit.raw_server import GET, ORDER, Peer, answer, carried, polite, raw
 from tests.bybit.support import eventually, run
 
 
@@ -46,7 +46,7 @@ def test_head_and_body_leave_in_one_write_before_carry_returns() -> None:
             assert transport is not None
             sock = transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            asked = exchange.pool.carry(ORDER, 5.0)
+            asked = exchange.begin(ORDER, 5.0)
             assert transport.get_write_buffer_size() == 0, "it has left"
             await asked
             port = exchange.url.rpartition(":")[2]
@@ -182,7 +182,7 @@ def test_a_reset_in_the_middle_of_an_answer_without_a_length_is_no_end() -> None
             await asyncio.sleep(3600)
 
         async with raw(script) as exchange:
-            asked = exchange.pool.carry(GET, 5.0)
+            asked = exchange.begin(GET, 5.0)
             await begun.wait()
             sock = exchange.peers[0].writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
@@ -335,7 +335,7 @@ def test_nobody_there_means_that_nothing_left() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         pool = HttpPool(f"http://127.0.0.1:{port}", timeout_s=5, most=2)
-        error = await failure(pool.carry(ORDER, 5))
+        error = await failure(carried(pool, ORDER, 5))
         assert (type(error), str(error)) == (NotSent, "ConnectionRefusedError")
         pool.close()
 
@@ -346,7 +346,7 @@ def test_a_handshake_that_does_not_end_is_given_up() -> None:
     async def scene() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and never says a word
             pool = HttpPool(f"https://127.0.0.1:{server.getsockname()[1]}", timeout_s=0.1, most=2)
-            error = await failure(pool.carry(ORDER, 5))
+            error = await failure(carried(pool, ORDER, 5))
             assert (type(error), str(error)) == (NotSent, "none in time")
             pool.close()
 
@@ -359,7 +359,7 @@ def test_a_request_that_gets_no_connection_in_time_is_given_up() -> None:
             await asyncio.sleep(3600)
 
         async with raw(silent, most=1) as exchange:
-            first = exchange.pool.carry(GET, 5.0)
+            first = exchange.begin(GET, 5.0)
             await eventually(lambda: exchange.pool._open)
             error = await failure(exchange.ask(ORDER, timeout_s=0.1))
             assert (type(error), str(error)) == (NotSent, "none in time")
@@ -385,8 +385,8 @@ def test_a_name_is_looked_up_beside_the_loop_and_one_that_has_no_address_is_told
                 return [(0, 0, 0, "", (host, port)) for host, port in (("127.1.2.3", 1), ("127.0.0.1", 0), nowhere)]
 
             monkeypatch.setattr(socket, "getaddrinfo", found)
-            assert str(await failure(pool.carry(GET, 5))) == "gaierror"
-            answers = [pool.carry(GET, 5) for _ in range(3)]
+            assert str(await failure(carried(pool, GET, 5))) == "gaierror"
+            answers = [carried(pool, GET, 5) for _ in range(3)]
             assert [(await each).status_code for each in answers] == [200] * 3
             assert asked == ["bybit-name"] * 2, "one look-up for all, that holds for a while"
             assert b"Host: exchange.invalid:" in exchange.requests[0]
@@ -411,12 +411,12 @@ def test_orders_find_a_connection_whatever_queries_there_are() -> None:
         async with raw(script) as exchange:
             await exchange.ask(ORDER)
             await eventually(lambda: len(exchange.pool._idle) >= SPARE)
-            queries = [exchange.pool.carry(GET, 5.0) for _ in range(4)]
+            queries = [exchange.begin(GET, 5.0) for _ in range(4)]
             await eventually(lambda: sum(len(peer.heard) for peer in exchange.peers) == 5)
             assert len(exchange.pool._idle) >= SPARE
             for _ in range(3):
                 before = len(exchange.peers)
-                orders = [exchange.pool.carry(ORDER, 5.0) for _ in range(SPARE)]
+                orders = [exchange.begin(ORDER, 5.0) for _ in range(SPARE)]
                 assert all(each.trip is not None for each in exchange.pool._open), "they have left"
                 await asyncio.gather(*orders)
                 assert len(exchange.peers) == before
@@ -520,7 +520,7 @@ def test_who_no_longer_waits_takes_nobody_elses_answer() -> None:
 
         async with raw(script) as exchange:
             for number in range(50):
-                given_up = exchange.pool.carry(GET._replace(target=f"/{number}/a"), 5.0)
+                given_up = exchange.begin(GET._replace(target=f"/{number}/a"), 5.0)
                 if number % 2:
                     await asyncio.sleep(0)
                 given_up.cancel()
@@ -543,9 +543,9 @@ def test_close_fails_who_waits_lets_the_rest_end_and_leaves_nothing(monkeypatch:
             await peer.say(answer())
 
         async with raw(script, most=2) as exchange:
-            ends, hangs = exchange.pool.carry(GET, 30.0), exchange.pool.carry(GET, 30.0)
+            ends, hangs = exchange.begin(GET, 30.0), exchange.begin(GET, 30.0)
             await eventually(lambda: len(exchange.requests) == 2)
-            waits = exchange.pool.carry(ORDER, 30.0)
+            waits = exchange.begin(ORDER, 30.0)
             exchange.pool.close()
             assert str(await failure(waits)) == "closed"
             assert str(await failure(exchange.ask())) == "closed"
@@ -562,7 +562,7 @@ def test_close_ends_dials_that_are_under_way() -> None:
     async def scene() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             pool = HttpPool(f"https://127.0.0.1:{server.getsockname()[1]}", timeout_s=30, most=2)
-            asked = pool.carry(ORDER, 30)
+            asked = carried(pool, ORDER, 30)
             await asyncio.sleep(0.05)
             pool.close()
             assert str(await failure(asked)) == "closed"

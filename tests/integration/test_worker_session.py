@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.bybit.carrier import Answer, Outgoing
+from gridbot.bybit.carrier import Outgoing, Tell
 from gridbot.bybit.http_pool import HttpPool
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.models import GridbotConfig
@@ -203,12 +203,12 @@ def test_a_stop_in_the_middle_of_the_start_is_an_orderly_end(
         with exchange(config) as paper:
             async with living(config, paper) as life:
 
-                def counted(pool: HttpPool, outgoing: Outgoing, timeout_s: float) -> asyncio.Future[Answer]:
+                def counted(pool: HttpPool, outgoing: Outgoing, timeout_s: float, tell: Tell) -> None:
                     nonlocal requests
                     requests += 1
                     if requests == request_number:
                         loop.call_soon(life.session.stop)
-                    return carry(pool, outgoing, timeout_s)
+                    carry(pool, outgoing, timeout_s, tell)
 
                 monkeypatch.setattr(HttpPool, "carry", counted)
                 assert await asyncio.wait_for(life.task, WAIT_S) == EXIT_OK

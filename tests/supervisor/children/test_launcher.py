@@ -371,6 +371,7 @@ def test_an_end_that_somebody_else_was_told_is_not_made_up(tmp_path: Path, monke
         child = place.launch("a", "ends", 5)
         await place.until(lambda: child.pid, "the birth")
         assert child.pid is not None
+        await place.until(lambda: psutil.Process(child.pid).ppid() == os.getpid(), "its go-between to end")
         child.send({"type": "end"})
         os.waitpid(child.pid, 0)
         await place.until(lambda: place.exits, "its end")

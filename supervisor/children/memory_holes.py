@@ -1,0 +1,62 @@
+"""Fills the holes of a process's memory before it is forked, so that children put what they make on pages of their own.
+
+Importing leaves free places between objects that stay. A child would put its first objects there, and each page with
+one is copied as a whole: a worker's first 0.2 MB of small objects took 1.6 MB. What fills the holes is never read
+again, so it is shared by all (some 2 MB), and new objects come close together.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Final
+
+__all__ = ["fill_holes"]
+
+_POOL: Final = 16 * 1024
+"""Bytes that CPython takes for objects of one size, at an address that is a multiple of it (`Objects/obmalloc.c`)."""
+_HEAD: Final = 48
+"""Bytes before the first object in it."""
+_LARGEST_OF_POOLS: Final = 512
+_LARGEST: Final = 64 * 1024
+_MOST: Final = 50_000
+"""Objects of one size; a memory that is laid out in another way than we know costs no more than that."""
+_HEAD_OF_BYTES: Final = bytes.__basicsize__
+
+
+def fill_holes() -> list[object]:
+    """Take all free places. Whoever calls keeps what is returned, for ever."""
+    gc.collect()
+    kept: list[object] = []
+    for size in range(_HEAD_OF_BYTES // 16 * 16 + 16, _LARGEST_OF_POOLS + 1, 16):
+        _fill_pools(size, kept)
+    _fill_heap(kept)
+    return kept
+
+
+def _fill_pools(size: int, kept: list[object]) -> None:
+    """Objects of one size, until some follow each other from the beginning of a pool: that one was empty."""
+    row, last = 0, 0
+    for _ in range(_MOST):
+        each = bytes(size - _HEAD_OF_BYTES)
+        kept.append(each)
+        if row and id(each) == last + size:
+            row += 1
+        else:
+            row = id(each) % _POOL == _HEAD
+        last = id(each)
+        if row == 4:
+            return
+
+
+def _fill_heap(kept: list[object]) -> None:
+    """Larger ones, which the C library keeps: of each size until one comes after all that there was."""
+    last = bytes(_LARGEST)
+    kept.append(last)
+    size = _LARGEST
+    while size > _LARGEST_OF_POOLS:
+        for _ in range(_MOST):
+            each = bytes(size - _HEAD_OF_BYTES)
+            kept.append(each)
+            if id(each) > id(last):
+                break
+        size = min(size - 16, size * 9 // 10 // 16 * 16)

@@ -1,0 +1,42 @@
+"""What a child makes does not land on pages of its fork server: a real process with holes in its memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, os, sys
+made = [bytes(size) for size in (15, 31, 95, 300, 700, 3000) for _ in range(4000)]
+stay = made[::2]
+del made
+if sys.argv[1] == "filled":
+    from supervisor.children.memory_holes import fill_holes
+    kept = fill_holes()
+old = {page for each in stay for page in range(id(each) >> 12, (id(each) + len(each) >> 12) + 1)}
+new = {size: [bytes(size) for _ in range(200)] for size in (15, 31, 95, 300, 700, 3000)}
+print(json.dumps({size: sum(id(each) >> 12 in old for each in some) for size, some in new.items()}))
+"""
+
+
+def among_old_ones(how: str) -> dict[str, int]:
+    """How many of 200 new objects of each size are on a page with an old one."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
+def test_new_objects_are_apart_from_old_ones() -> None:
+    assert all(count > 150 for count in among_old_ones("with holes").values()), "else this test shows nothing"
+    assert all(count <= 4 for count in among_old_ones("filled").values())
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_memory_that_is_laid_out_in_another_way_costs_little(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from supervisor.children import memory_holes
+
+    monkeypatch.setattr(memory_holes, "_MOST", most)
+    assert len(memory_holes.fill_holes()) < 200
