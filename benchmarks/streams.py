@@ -2,14 +2,14 @@
 
     .venv/bin/python benchmarks/streams.py [--messages 20000] [--rounds 5] [--rate 1000]
 
-A child process sends `tickers` deltas over a loopback WebSocket. Three clients take turns in this process:
+A child process sends `tickers` deltas over a loopback WebSocket. Clients take turns in this process:
 
     pybit       `WebSocket.ticker_stream` unchanged, each message by `call_soon_threadsafe` to the loop, parsed there
-    coalesced   the same pybit, but its callback fills our mailbox: what the hand-over alone is worth
-    gridbot     `StreamSet`
+    aiohttp     `StreamSet` on the plain installation's sockets
+    picows      `StreamSet` on those of gridbot[fast], when that is installed
 
 Each gets `--messages` at once (flood) and `--rate` a second (paced). Printed is the CPU time of this process per
-message (all threads: reader and loop), the median of the rounds with its range, how many messages became events of
+message (all threads), the median of the rounds with its range, how many messages became events of
 their own (the rest was overtaken by a newer one before the loop looked), and the ratio to pybit.
 """
 
@@ -33,9 +33,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from aiohttp import WSMsgType, web
 from pybit.unified_trading import WebSocket
 
+from gridbot.bybit.aiohttp_line import AiohttpLine
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.mailbox import Mailbox, Ticker
+from gridbot.bybit.line_choice import has_picows
 from gridbot.bybit.parse_market import parse_ticker
+from gridbot.bybit.socket_line import Dial
 from gridbot.bybit.streams import StreamSet
 from gridbot.core.events import TickerEvent
 from gridbot.exchange.environment import Environment
@@ -184,31 +186,16 @@ class Plain:
         await asyncio.to_thread(self._socket.exit)
 
 
-class Coalesced(Plain):
-    """pybit as it comes, up to its callback."""
-
-    name = "coalesced"
-
-    def _callback(self) -> Callable[[dict[str, Any]], None]:
-        def on_wake() -> None:
-            for ticker in box.open()[0]:
-                self._sink.take(parse_ticker(ticker.fields, ticker.sent_ms, ticker.received_ns))
-
-        box = Mailbox(self._loop, on_wake)
-
-        def callback(message: dict[str, Any]) -> None:
-            box.put_ticker(SYMBOL, Ticker(dict(message["data"]), message["ts"], time.monotonic_ns()))
-
-        return callback
-
-
 class Ours:
-    name = "gridbot"
+    name = "aiohttp"
+    dial: Dial = AiohttpLine
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:
         self._sink = sink
         endpoints = endpoints_for(Environment.PAPER, url.replace("ws://", "http://"))
-        self._streams = StreamSet(endpoints, Credentials("k", "s"), [SYMBOL], loop=loop, on_wake=self._wake)
+        self._streams = StreamSet(
+            endpoints, Credentials("k", "s"), [SYMBOL], loop=loop, on_wake=self._wake, dial=type(self).dial
+        )
 
     async def start(self) -> None:
         await self._streams.start()
@@ -219,6 +206,15 @@ class Ours:
 
     async def stop(self) -> None:
         await self._streams.stop()
+
+
+def ours() -> list[Any]:
+    """One client for each library there is."""
+    if not has_picows():
+        return [Ours]
+    from gridbot.bybit.picows_line import PicowsLine
+
+    return [Ours, type("Fast", (Ours,), {"name": "picows", "dial": PicowsLine})]
 
 
 async def measure(
@@ -250,7 +246,7 @@ def main() -> None:
     server = context.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
     url = f"ws://127.0.0.1:{orders.recv()}"
-    clients: list[Any] = [Plain, Coalesced, Ours]
+    clients: list[Any] = [Plain, *ours()]
     print(f"{options.rounds} rounds, one message is {len(frame(1))} bytes, CPU of the client process per message")
     for title, n, rate in (
         ("flood", options.messages, 0),

@@ -138,7 +138,7 @@ class _Enqueue(logging.handlers.QueueHandler):
         self._dropped = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        # Not only by the loggers' levels: libraries set those themselves, websocket-client at each connection.
+        # Not only by the loggers' levels: some libraries set those themselves.
         if record.levelno < _TAMED.get(record.name.partition(".")[0], logging.NOTSET):
             return False
         return bool(super().filter(record))

@@ -81,6 +81,10 @@ class OrderGateway(Protocol):
     def limits(self) -> dict[str, RateLimit]:
         """The exchange's newest quota by endpoint, such as `order/create`."""
 
+    @property
+    def by_http(self) -> bool:
+        """Whether the next request goes by HTTP: of those an address may send so many, for all its accounts."""
+
     def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]: ...
     def place_orders(self, orders: Sequence[OrderRequest]) -> Awaitable[list[OrderAck | ExchangeError]]: ...
     def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]: ...
@@ -107,13 +111,13 @@ class ExchangeQueries(Protocol):
     order raises UnreadableRows. Times are UTC milliseconds.
     """
 
-    async def server_time_ms(self) -> int:
-        """The exchange's clock. Also measures its offset from ours."""
+    async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
+        """The exchange's clock. Also measures its offset from ours, or takes one that another account measured then."""
 
-    async def instrument(self, symbol: str) -> Instrument:
-        """Trading rules and risk tiers of a symbol."""
+    async def instrument(self, symbol: str, *, max_age_s: float = 0.0) -> Instrument:
+        """Trading rules and risk tiers of a symbol, as they are now or as another account has read them then."""
 
-    async def notices(self) -> Notices:
+    async def notices(self, *, max_age_s: float = 0.0) -> Notices:
         """Maintenance and announcements of the exchange."""
 
     async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:

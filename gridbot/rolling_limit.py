@@ -26,10 +26,12 @@ class RollingLimit:
             if now_s < self._blocked_until_s:
                 return 0
             self._blocked_until_s = None
-        granted = min(wanted, self.left(now_s))
-        if granted:
-            self._taken.append((now_s, granted))
-            self._used += granted
+        self._forget_old(now_s)
+        granted = min(wanted, self.rate - self._used)
+        if granted <= 0:
+            return 0
+        self._taken.append((now_s, granted))
+        self._used += granted
         return granted
 
     def left(self, now_s: float) -> int:

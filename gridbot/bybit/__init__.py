@@ -16,16 +16,22 @@ Streams
     streams.py            `StreamSet`: both streams of an account               (`ports.Streams`)
     stream_settings.py    how they are run
     stream_connection.py  one stream across its connections
-    connection_life.py    what is known of one connection
+    connection_life.py    one connection: sign-in, topics, and what is known of it; stream_talk.py: the words
     watchdog.py           when a connection is dead, and when to reconnect
-    stream_socket.py      pybit's WebSocket: one connection; frame_reader.py: how it reads
-    socket_line.py        one WebSocket connection on the loop: what it promises, whatever library makes it
-    mailbox.py            from pybit's threads to the loop
+    ticker_merger.py      snapshots and deltas as tickers
+    mailbox.py            what has come, until the worker looks
     private_frames.py     messages of the private topics as events
 
 Order entry over WebSocket
     trade_socket.py       `TradeSocket`: one connection after another           (`ports.OrderSocket`)
     trade_line.py         what becomes of the requests on one; trade_frames.py: requests and answers
+
+WebSockets
+    socket_line.py        one connection on the loop: what it promises, whatever library makes it
+    line_choice.py        which one does
+    line_base.py          what they have in common: life, pings, words for errors
+    aiohttp_line.py, picows_line.py     the libraries
+    line_route.py         the way there: proxy, address, socket
 
 Shared
     endpoints.py          hosts of each environment, and the keys
@@ -33,6 +39,6 @@ Shared
     error_mapping.py      exceptions and codes as `ExchangeError`; ret_codes.py: the table of codes
     parse_account.py, parse_market.py   JSON rows as values; raw_fields.py: reading their fields
 
-Only pybit_client.py and stream_socket.py import pybit. Import from the modules; this one stays empty so that
+Only pybit_client.py and stream_talk.py import pybit. Import from the modules; this one stays empty so that
 `endpoints` can be imported without pybit.
 """

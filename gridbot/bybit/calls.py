@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
+from gridbot.budget.address_budget import AddressBudget, Done
+from gridbot.budget.fact_share import FactShare
+from gridbot.budget.request_permits import Purpose
 from gridbot.bybit.clocks import monotonic_s
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.raw_fields import parse_rows, time_or_zero
-from gridbot.bybit.session import Reply, RestTransport
-from gridbot.exchange.bans import BANNED
+from gridbot.bybit.session import TIME_EXPIRED, Reply, RestTransport
+from gridbot.exchange.bans import BANNED, Ban
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import RateLimit
@@ -34,7 +37,9 @@ class Calls:
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
     same kind. A single request in that time would restart the ten minutes for every account on this address.
-    `on_ban` is told of a ban and its seconds; `banned_for_s` are left of one that an earlier process was told of.
+    `on_ban` is told of a ban, with its end; `banned_for_s` are left of one that an earlier process was told of.
+    `budget` is what all accounts of this address share: queries wait there for their turn, and every request counts.
+    `facts` are those of the market that other accounts may have read.
     `transport` makes what carries the requests.
     """
 
@@ -48,7 +53,9 @@ class Calls:
         recv_window: int = 5000,
         ban_silence_s: float = 600.0,
         banned_for_s: float = 0.0,
-        on_ban: Callable[[float], None] = lambda seconds: None,
+        on_ban: Callable[[Ban], None] = lambda ban: None,
+        budget: AddressBudget | None = None,
+        facts: FactShare | None = None,
         transport: Callable[..., RestTransport] = RestTransport,
     ) -> None:
         self._transport = transport(
@@ -61,11 +68,18 @@ class Calls:
         self._banned_with: tuple[int | None, int | None] = (None, None)
         """Code and HTTP status of the newest ban."""
         self._on_ban = on_ban
+        self._budget = budget
+        self._facts = facts
 
     @property
     def limits(self) -> dict[str, RateLimit]:
         """Newest rate-limit headers by endpoint, such as `order/create`."""
         return self._transport.limits
+
+    @property
+    def by_http(self) -> bool:
+        """Every request is one, of which the address may send so many."""
+        return True
 
     @property
     def clock_offset_ms(self) -> int:
@@ -76,9 +90,17 @@ class Calls:
         """Take no more calls. Requests under way run to their end in their threads; `close` does not wait for them."""
         self._transport.close()
 
+    def banned(self, ban: Ban) -> None:
+        """Another account of this address was told of a ban: send nothing before its end."""
+        self._banned_until_s = max(self._banned_until_s, ban.until_s)
+        self._banned_with = (ban.error.ret_code, ban.error.http_status)
+
     def begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
-        """Start a request now and give its pending answer; the error instead while the address is banned."""
-        return self.silence() or self._transport.call(endpoint, **params)
+        """Start a request now and give its pending answer; the error instead while the address is banned.
+
+        It waits for nobody: whoever sends orders has asked `AddressBudget.may_leave`.
+        """
+        return self.silence() or self._start(endpoint, params)
 
     def silence(self) -> ExchangeError | None:
         """Why nothing may be sent now; None when anything may."""
@@ -94,12 +116,29 @@ class Calls:
         error.silence_s = left_s
         return error
 
+    def _start(self, endpoint: str, params: dict[str, Any], over: Done | None = None) -> Reply:
+        """`over` is what its turn gave to a query."""
+        if self._budget is not None and over is None:
+            over = self._budget.sent(_purpose(endpoint, params))
+        reply = self._transport.call(endpoint, **params)
+        if over is not None:
+            reply.when_over(over)
+        return reply
+
     def refusal(self, ret_code: int, text: str) -> ExchangeError:
         """The error for a code inside an answer, such as that of one order of a batch."""
         return from_ret_code(ret_code, text, secrets=self._secrets)
 
     async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
-        return await self.answer(self.begin(endpoint, **params))
+        budget = self._budget
+        if budget is None or self.silence() is not None:
+            return await self.answer(self.begin(endpoint, **params))
+        over = await budget.turn()
+        banned = self.silence()
+        if banned is not None:
+            budget.unsent(over)
+            raise banned
+        return await self.answer(self._start(endpoint, params, over))
 
     async def answer(self, begun: Awaitable[dict[str, Any]] | ExchangeError) -> dict[str, Any]:
         """The envelope of the answer to a request that was begun. Raises ExchangeError."""
@@ -112,7 +151,9 @@ class Calls:
                 error.silence_s = self._ban_silence_s
                 self._banned_until_s = monotonic_s() + self._ban_silence_s
                 self._banned_with = (error.ret_code, error.http_status)
-                self._on_ban(self._ban_silence_s)
+                self._on_ban(Ban(self._banned_until_s, error))
+            if error.ret_code == TIME_EXPIRED and self._budget is not None:
+                self._budget.extra()  # the transport has asked for the exchange's time
             raise
 
     async def _listing(
@@ -159,6 +200,14 @@ class Calls:
                 raise
             return False
         return True
+
+
+def _purpose(endpoint: str, params: Mapping[str, Any]) -> Purpose:
+    """What a request about orders is for; of several the first is the most urgent one."""
+    if endpoint in ("order/cancel", "order/cancel-batch"):
+        return Purpose.CANCEL
+    first = params["request"][0] if "request" in params else params
+    return Purpose.CLOSE if first.get("reduceOnly") else Purpose.OPEN
 
 
 def result_of(envelope: Mapping[str, Any], endpoint: str) -> dict[str, Any]:

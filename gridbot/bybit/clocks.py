@@ -36,5 +36,9 @@ class ExchangeClock:
         """Take a reading of the server's clock, made between two readings of ours; ignored after a slow round trip."""
         if not 0 <= received_ms - sent_ms <= MAX_ROUND_TRIP_MS:
             return
-        self.measured_ms = server_ms - (sent_ms + received_ms) // 2
+        self.adopt(server_ms - (sent_ms + received_ms) // 2)
+
+    def adopt(self, measured_ms: int) -> None:
+        """Take an offset that was measured, here or by another process of this machine."""
+        self.measured_ms = measured_ms
         self.offset_ms = self.measured_ms if abs(self.measured_ms) > DEAD_BAND_MS else 0

@@ -1,31 +1,53 @@
-"""What is known of one connection: written by pybit's threads, read by the loop."""
+"""One connection of a stream, from its opening to its end: the listener of one `Line`, and what is known of it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from gridbot.bybit.clocks import monotonic_s
-from gridbot.bybit.stream_socket import Topics
-from gridbot.exchange.failures import ExchangeError
+from gridbot.bybit.clocks import monotonic_s, wall_ms
+from gridbot.bybit.endpoints import Credentials
+from gridbot.bybit.private_frames import UNREADABLE
+from gridbot.bybit.raw_fields import FieldError
+from gridbot.bybit.socket_line import Line
+from gridbot.bybit.stream_talk import PING, Topics, reason, sign_in, subscription
+from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.plain_text import shown
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.stream_news import ConnectionState
 
-__all__ = ["Life"]
+__all__ = ["Deliver", "Life", "Manners"]
+
+log = logging.getLogger(__name__)
+
+Deliver = Callable[[str, dict[str, Any], int, bool], None]
+"""Takes a message of a topic: topic, frame, when it came (monotonic ns), and whether the next one is at hand already.
+
+Raises FieldError for what cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a connection of a stream is opened. Without credentials nothing is signed in.
+
+    A sign-in holds for `expire_s` of the exchange's clock, which is ours and `clock_offset_ms`.
+    """
+
+    name: str
+    requests: Topics
+    credentials: Credentials | None
+    expire_s: int
+    clock_offset_ms: Callable[[], int]
 
 
 class Life:
-    """The listener of one socket. Plain attributes: each has one writer, and reading an old value is harmless.
-
-    Once `is_over`, a thread that has not noticed may still call it; its frames are ignored.
+    """Topics are asked for once the connection is up, on a private stream once the sign-in is confirmed: so a refused
+    sign-in is noticed, and nothing races with its answer. Once `is_over`, whatever still comes is ignored.
     """
 
-    def __init__(
-        self,
-        requests: Topics,
-        deliver: Callable[[str, dict[str, Any], int], None],
-        changed: Callable[[], None],
-        now_s: float,
-    ) -> None:
+    def __init__(self, manners: Manners, deliver: Deliver, changed: Callable[[], None], now_s: float) -> None:
         self.state = ConnectionState.CONNECTING
         self.state_s = now_s
         self.alive_s = now_s
@@ -33,37 +55,115 @@ class Life:
         self.messages = 0
         self.error: ExchangeError | None = None
         self.is_over = False
-        self._unconfirmed = dict.fromkeys(requests)
+        self.line: Line | None = None
+        self._manners = manners
+        self._unconfirmed = dict.fromkeys(manners.requests)
+        self._unreadable = 0
         self._deliver = deliver
         self._changed = changed
 
-    # Called by the socket, in its thread (`SocketListener`).
+    # ------------------------------------------------------------------ what the line tells (`LineListener`)
 
     def on_open(self) -> None:
-        self.on_alive()
-        self._become(ConnectionState.SUBSCRIBING)
-
-    def on_frame(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
+        """The connection is up."""
         if self.is_over:
             return
-        self.alive_s = self.message_s = received_ns / 1e9
-        self.messages += 1
-        self._deliver(topic, frame, received_ns)
-
-    def on_alive(self) -> None:
         self.alive_s = monotonic_s()
+        self._become(ConnectionState.SUBSCRIBING)
+        manners = self._manners
+        if manners.credentials is None:
+            self._subscribe()
+            return
+        expires_ms = wall_ms() + manners.clock_offset_ms() + manners.expire_s * 1000
+        self._send(sign_in(manners.credentials.api_key, manners.credentials.api_secret, expires_ms))
 
-    def on_confirmed(self, request_id: str) -> None:
-        if request_id not in self._unconfirmed:
-            request_id = next(iter(self._unconfirmed), "")
-        self._unconfirmed.pop(request_id, None)
-        if not self._unconfirmed:
-            self._become(ConnectionState.READY)
+    def on_message(self, data: bytes, received_ns: int) -> None:
+        """A message of a topic, or an answer to what was sent."""
+        if self.is_over:
+            return
+        line = self.line
+        has_more = line is None or line.has_more
+        try:
+            frame = read_json(data)
+            if type(frame) is not dict:
+                raise FieldError(f"expected an object, got {shown(frame)}")
+            topic = frame.get("topic")
+            if type(topic) is not str:
+                self._on_answer(frame)
+                return
+            self._count(received_ns)
+            self._deliver(topic, frame, received_ns, has_more)
+        except (JsonMistake, FieldError) as mistake:
+            self._note_unreadable(mistake, received_ns, has_more)
 
-    def on_lost(self, error: ExchangeError) -> None:
+    def on_pong(self) -> None:
+        """The other side answers; it gets Bybit's own ping too, which keeps a connection from being idle."""
+        if self.is_over:
+            return
+        self.alive_s = monotonic_s()
+        self._send(PING)
+
+    def on_end(self, error: ExchangeError) -> None:
+        """The connection is over."""
+        if self.is_over:
+            return
         if self.error is None:  # the first error is the cause, those that follow are its consequences
             self.error = error
         self._become(ConnectionState.LOST)
+
+    # ------------------------------------------------------------------ inside
+
+    def _count(self, received_ns: int) -> None:
+        self.alive_s = self.message_s = received_ns / 1e9
+        self.messages += 1
+
+    def _note_unreadable(self, why: Exception, received_ns: int, has_more: bool) -> None:
+        """Tell of it, less often when there are many. On the private stream something was missed."""
+        self._unreadable += 1
+        if self._unreadable & (self._unreadable - 1) == 0:
+            name = self._manners.name
+            log.warning("%s stream: a frame cannot be read (%d so far): %s", name, self._unreadable, why)
+        self._count(received_ns)
+        self._deliver(UNREADABLE, {}, received_ns, has_more)
+
+    def _on_answer(self, frame: dict[str, Any]) -> None:
+        """Answers to what we sent: pong, auth, subscribe."""
+        self.alive_s = monotonic_s()
+        operation = frame.get("op")
+        if operation == "auth":
+            if frame.get("success") is True:
+                self._subscribe()
+            else:
+                self._refused("sign-in", frame, ErrorKind.AUTH)
+        elif operation == "subscribe":
+            if frame.get("success") is not True:
+                self._refused("subscription", frame, ErrorKind.PARAM)
+            else:
+                self._confirm(frame.get("req_id"))
+
+    def _subscribe(self) -> None:
+        for request_id, topics in self._manners.requests.items():
+            self._send(subscription(request_id, topics))
+
+    def _confirm(self, request_id: object) -> None:
+        # Bybit's private streams may leave the id out; then answers come in the order of the requests.
+        confirmed = request_id if isinstance(request_id, str) else ""
+        if confirmed not in self._unconfirmed:
+            confirmed = next(iter(self._unconfirmed), "")
+        self._unconfirmed.pop(confirmed, None)
+        if not self._unconfirmed and self.state is ConnectionState.SUBSCRIBING:
+            self._become(ConnectionState.READY)
+
+    def _refused(self, what: str, frame: dict[str, Any], kind: ErrorKind) -> None:
+        credentials = self._manners.credentials
+        secrets = (credentials.api_secret, credentials.api_key) if credentials else ()
+        self.on_end(make_error(f"{what} refused: {reason(frame, secrets)}", kind))
+        if self.line is not None:
+            self.line.abandon()
+
+    def _send(self, text: str) -> None:
+        if self.line is not None:
+            self.line.send(text)
 
     def _become(self, state: ConnectionState) -> None:
         if self.state is ConnectionState.LOST:

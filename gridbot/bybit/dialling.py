@@ -1,4 +1,4 @@
-"""How a connection to the exchange is made: its name, its address, TLS.
+"""How a connection to the exchange is made: its name, its address, TLS. (The way of a WebSocket: `line_route`.)
 
 asyncio would look names up in its pool of threads, which the end of a process waits for. So each look-up has a daemon
 thread for itself; answers hold for a minute, and longer when there is no new one. An address needs no look-up.
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import certifi
 
-__all__ = ["Dialler", "tls_context"]
+__all__ = ["Dialler", "look_up", "tls_context"]
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -90,7 +90,7 @@ class Dialler:
         if self._addresses and (not self._needs_look_up or loop.time() - self._looked_up_s < NAMES_HOLD_S):
             return self._addresses
         if self._look_up is None or self._look_up.done():
-            self._look_up = _looked_up(self._host, self._port)
+            self._look_up = look_up(self._host, self._port)
         try:
             found = await asyncio.shield(self._look_up)
         except OSError:
@@ -101,7 +101,7 @@ class Dialler:
         return self._addresses
 
 
-def _looked_up(host: str, port: int) -> asyncio.Future[list[str]]:
+def look_up(host: str, port: int) -> asyncio.Future[list[str]]:
     """The addresses of a name, in the system's order. Raises OSError when awaited."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[str]] = loop.create_future()

@@ -1,28 +1,27 @@
-"""Where pybit's threads leave frames and the loop finds them.
+"""Where the connections leave what has come, and the worker finds it. All on one loop.
 
 Private frames queue up in order and are never dropped. Tickers coalesce: only the newest state of a symbol is kept.
-The market's trades are for the records only: they do not wake the loop, and the oldest are dropped when the queue is
-full. However many frames arrive, the loop is woken once until it looks. A thread appends first and then tests the flag;
-the loop clears the flag before it takes anything out. So no frame is missed between the two.
+The market's trades are for the records only: they wake nobody, and the oldest are dropped when the queue is full.
+
+However much comes, the worker is woken once until it looks. While more is at hand it is woken in the next turn of the
+loop, so that it sees the newest price and not each on the way there; what comes alone, or last, wakes it at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gridbot.bybit.event_times import Horizon
-from gridbot.bybit.parse_market import TICKER_FIELDS
-from gridbot.bybit.raw_fields import FieldError
-from gridbot.doors.plain_text import shown
+from gridbot import background
+from gridbot.core.events import TickerEvent
 
 MAX_TRADES = 20_000
 """Most rows of the market's trades to keep: a few seconds of all symbols in a busy market."""
 
-__all__ = ["Mailbox", "PrivateFrame", "Ticker", "TickerMerger"]
+__all__ = ["Mailbox", "PrivateFrame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,77 +34,27 @@ class PrivateFrame:
     received_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ticker:
-    """Merged fields of a symbol after a frame; never changed afterwards."""
-
-    fields: dict[str, Any]
-    sent_ms: int
-    received_ns: int
-
-
-class TickerMerger:
-    """Snapshots and deltas of one connection to whole tickers (incident L28). Used by one thread.
-
-    A field that a delta leaves out is unchanged. A new connection starts with a new merger, without any old state.
-    Deltas before the first snapshot, and messages older than what is known, are counted in `ignored`.
-    """
-
-    def __init__(self, horizon: Horizon) -> None:
-        self.ignored = 0
-        self._horizon = horizon
-        self._known: dict[str, Ticker] = {}
-
-    def merge(self, symbol: str, frame: Mapping[str, Any], received_ns: int) -> Ticker | None:
-        """The symbol's ticker after `frame`; None when the frame is ignored.
-
-        FieldError for a frame that cannot be read; what is known stays as it was.
-        """
-        data, sent_ms = frame.get("data"), self._horizon.frame_time(frame.get("ts"))
-        if type(data) is not dict:
-            raise FieldError(f"expected an object in the ticker of {symbol}, got {shown(data)}")
-        known = self._known.get(symbol)
-        if known is not None and sent_ms < known.sent_ms:
-            self.ignored += 1
-            return None
-        if frame.get("type") == "snapshot":
-            fields = _told(data)
-            fields["symbol"] = symbol
-        elif known is None:
-            self.ignored += 1
-            return None
-        else:
-            fields = known.fields | _told(data)
-        ticker = self._known[symbol] = Ticker(fields, sent_ms, received_ns)
-        return ticker
-
-
-def _told(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that a frame tells: null takes nothing back."""
-    get = data.get
-    return {name: value for name in TICKER_FIELDS if (value := get(name)) is not None}
-
-
 class Mailbox:
-    """`put_*` from any thread, `open` and `take_trades` on the loop. `on_wake` runs on the loop."""
+    """Call on `loop`. `on_wake` looks by `open` and `take_trades`; what it raises is reported."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_wake: Callable[[], None]) -> None:
         self._loop = loop
         self._on_wake = on_wake
-        self._woken = False
-        self._private: deque[PrivateFrame] = deque()
-        self._tickers: dict[str, Ticker] = {}
+        self._is_woken = False
+        self._later: asyncio.Handle | None = None
+        self._private: list[PrivateFrame] = []
+        self._tickers: dict[str, TickerEvent] = {}
         self._trades: deque[Any] = deque(maxlen=MAX_TRADES)
 
-    def put_private(self, frame: PrivateFrame) -> None:
+    def put_private(self, frame: PrivateFrame, has_more: bool = True) -> None:
         """Queue a message of a private topic."""
         self._private.append(frame)
-        self.wake()
+        self.wake(has_more)
 
-    def put_ticker(self, symbol: str, ticker: Ticker) -> None:
+    def put_ticker(self, ticker: TickerEvent, has_more: bool = True) -> None:
         """Replace a symbol's ticker."""
-        self._tickers[symbol] = ticker
-        self.wake()
+        self._tickers[ticker.symbol] = ticker
+        self.wake(has_more)
 
     def put_trades(self, rows: Iterable[Any]) -> None:
         """Queue the rows of a `publicTrade` message."""
@@ -113,29 +62,36 @@ class Mailbox:
 
     def take_trades(self) -> list[Any]:
         """The rows that came since the last call, oldest first."""
-        taken = []
-        while self._trades:
-            taken.append(self._trades.popleft())
+        taken = list(self._trades)
+        self._trades.clear()
         return taken
 
-    def wake(self) -> None:
-        """Have `on_wake` called on the loop, once until the next `open`."""
-        if self._woken:
-            return
-        self._woken = True
-        try:
-            self._loop.call_soon_threadsafe(self._on_wake)
-        except RuntimeError:  # the loop is closed
-            return
+    def wake(self, has_more: bool = True) -> None:
+        """Have `on_wake` called, once until the next `open`: now, or in the next turn of the loop when more comes."""
+        if has_more:
+            if not self._is_woken:
+                self._is_woken = True
+                self._later = self._loop.call_soon(self._wake_now)
+        elif not self._is_woken or self._later is not None:
+            self._is_woken = True
+            self._wake_now()
 
-    def open(self) -> tuple[list[Ticker], list[PrivateFrame]]:
+    def open(self) -> tuple[list[TickerEvent], list[PrivateFrame]]:
         """Take out everything: newest ticker per symbol, and private frames in the order they came."""
-        self._woken = False
-        private: list[PrivateFrame] = []
-        while self._private:
-            private.append(self._private.popleft())
-        tickers: list[Ticker] = []
-        while self._tickers:
-            # popitem is one step under the interpreter's lock; a thread may put the same symbol right after it.
-            tickers.append(self._tickers.popitem()[1])
+        self._is_woken = False
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        private, self._private = self._private, []
+        tickers = list(self._tickers.values())
+        self._tickers.clear()
         return tickers, private
+
+    def _wake_now(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        try:
+            self._on_wake()
+        except Exception as error:  # noqa: BLE001 - reported; the connection that brought it goes on
+            background.report("what was woken by the streams", error)

@@ -34,6 +34,11 @@ class BybitOrderGateway:
         """Newest rate-limit headers by endpoint, such as `order/create`."""
         return self._calls.limits
 
+    @property
+    def by_http(self) -> bool:
+        """Whether the next request goes by HTTP."""
+        return self._calls.by_http
+
     def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]:
         """Create one limit order."""
         begun = self._calls.begin("order/create", category=LINEAR, **_order_params(order))

@@ -30,6 +30,8 @@ class OrderCalls(Protocol):
 
     @property
     def limits(self) -> dict[str, RateLimit]: ...
+    @property
+    def by_http(self) -> bool: ...
     def begin(self, endpoint: str, **params: Any) -> Begun: ...
     async def answer(self, begun: Begun) -> dict[str, Any]: ...
     def refusal(self, ret_code: int, text: str) -> ExchangeError: ...
@@ -67,6 +69,11 @@ class OrderWays:
     def limits(self) -> dict[str, RateLimit]:
         """The newest quotas, by endpoint."""
         return self._calls.limits
+
+    @property
+    def by_http(self) -> bool:
+        """Whether the next one goes by HTTP."""
+        return not self._socket.is_ready
 
     def begin(self, endpoint: str, **params: Any) -> Begun:
         """Start a request now."""

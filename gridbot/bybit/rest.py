@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_of, texts, whole
+from gridbot.bybit.clocks import wall_ms
 from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.pace import Pace
@@ -61,16 +62,40 @@ class BybitRest(Calls):
 
     # ------------------------------------------------------------------ market
 
-    async def server_time_ms(self) -> int:
-        """The exchange's clock, UTC ms. Measures `clock_offset_ms` on the way."""
+    async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
+        """The exchange's clock, UTC ms. Measures `clock_offset_ms` on the way.
+
+        That offset may also be one that another account has measured `max_age_s` ago.
+        """
+        told = await self._facts.get("clock", max_age_s, self._measure_clock) if self._facts else None
+        if told is None:
+            return (await self._measure_clock())[1]
+        (measured_ms, server_ms), is_ours = told
+        if is_ours:
+            return server_ms
+        self._transport.clock.adopt(measured_ms)
+        return wall_ms() + measured_ms
+
+    async def _measure_clock(self) -> tuple[int, int]:
+        """The offset of the exchange's clock as measured (ms), and its time (UTC ms)."""
         envelope = await self._call("market/time")
         server_ms = server_ms_of(envelope)
         if server_ms is None:
             raise make_error("expected the server's time, got none", ErrorKind.AMBIGUOUS)
-        return server_ms
+        measured_ms = self._transport.clock.measured_ms
+        return (server_ms - wall_ms() if measured_ms is None else measured_ms), server_ms
 
-    async def instrument(self, symbol: str) -> Instrument:
-        """Trading rules and risk tiers of a symbol, whatever its status: by itself the listing has only `Trading`."""
+    async def instrument(self, symbol: str, *, max_age_s: float = 0.0) -> Instrument:
+        """Trading rules and risk tiers of a symbol, whatever its status: by itself the listing has only `Trading`.
+
+        They may be those that another account has read `max_age_s` ago, or reads now.
+        """
+        if self._facts is None:
+            return await self._read_instrument(symbol)
+        found, _ = await self._facts.get(f"instrument/{symbol}", max_age_s, lambda: self._read_instrument(symbol))
+        return found
+
+    async def _read_instrument(self, symbol: str) -> Instrument:
         row = await _instrument_row(self, symbol)
         for status in OTHER_STATUSES:
             if row is None:
@@ -88,11 +113,17 @@ class BybitRest(Calls):
             unreadable = Unreadable(symbol, f"unreadable instrument: {error}")
             raise UnreadableRows(str(unreadable), unreadable) from None
 
-    async def notices(self) -> Notices:
+    async def notices(self, *, max_age_s: float = 0.0) -> Notices:
         """Maintenance of the exchange, and its newest announcements. A row that cannot be read is left out, and told.
 
-        The demo environment may lack them.
+        They may be those that another account has read `max_age_s` ago. The demo environment may lack them.
         """
+        if self._facts is None:
+            return await self._read_notices()
+        found, _ = await self._facts.get("notices", max_age_s, self._read_notices)
+        return found
+
+    async def _read_notices(self) -> Notices:
         rows = rows_of(await self._call("system/status"), "system/status")
         maintenance, problems = parse_rows(parse_maintenance, rows)
         envelope = await self._call("announcements/index", locale=LOCALE, limit=ANNOUNCEMENTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any
 
@@ -41,11 +41,22 @@ class Reply:
     def __init__(self, answer: asyncio.Future[_Outcome]) -> None:
         self._answer = answer
 
+    def when_over(self, over: Callable[[bool], None]) -> None:
+        """Have `over` called on the loop when the request is over, with whether the exchange has answered it."""
+        self._answer.add_done_callback(lambda answer: over(_is_answered(answer)))
+
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
         answer = yield from self._answer.__await__()
         if isinstance(answer, ExchangeError):
             raise answer
         return answer
+
+
+def _is_answered(answer: asyncio.Future[_Outcome]) -> bool:
+    found = None if answer.cancelled() else answer.result()
+    return found is not None and not (
+        isinstance(found, ExchangeError) and found.ret_code is None and found.http_status is None
+    )
 
 
 class _Call:

@@ -4,7 +4,8 @@
     `picows_line.PicowsLine`      with the extra `fast`
     `simulation.socket_link`      under virtual time
 
-`line_choice.dial` takes the best there is. Whoever uses a line gives it a `LineListener`; nothing here knows Bybit.
+`line_choice.dial_line` takes the best there is. Whoever uses a line gives it a `LineListener`; nothing here knows
+Bybit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class LineListener(Protocol):
         """The connection is up: `send` works from here on."""
 
     def on_message(self, data: bytes, received_ns: int) -> None:
-        """A text message, whole, neither decoded nor checked. `received_ns` is monotonic."""
+        """A message, whole, neither decoded nor checked, whatever its frames said it is. `received_ns` is monotonic."""
 
     def on_pong(self) -> None:
         """The other side answered one of our pings."""
@@ -43,6 +44,10 @@ class Line(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether what is sent now can arrive: connected, and neither ended nor left."""
+
+    @property
+    def has_more(self) -> bool:
+        """While a listener hears a message: whether the next one may be at hand already, to be told in this turn."""
 
     @property
     def is_over(self) -> bool:

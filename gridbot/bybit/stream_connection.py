@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gridbot.bybit.clocks import monotonic_s, wall_ms
-from gridbot.bybit.connection_life import Life
+from gridbot.bybit.connection_life import Deliver, Life, Manners
 from gridbot.bybit.event_times import Horizon
-from gridbot.bybit.mailbox import Mailbox, PrivateFrame, TickerMerger
+from gridbot.bybit.mailbox import Mailbox, PrivateFrame
 from gridbot.bybit.raw_fields import FieldError
+from gridbot.bybit.socket_line import Line
 from gridbot.bybit.stream_settings import StreamSettings
-from gridbot.bybit.stream_socket import BybitSocket, Topics
+from gridbot.bybit.ticker_merger import TickerMerger
 from gridbot.bybit.watchdog import ConnectionView, backoff_s, why_dead
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.stream_news import ConnectionHealth, ConnectionState, Gap, StreamKind
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class StreamConnection:
-    """Makes the sockets of one stream, one after another, with a new `Life` for each. Runs on the loop.
+    """Makes the lines of one stream, one after another, with a new `Life` for each. Runs on the loop.
 
     `step` does what is due and returns the seconds after which it must be called again at the latest.
     """
@@ -31,8 +32,8 @@ class StreamConnection:
     def __init__(
         self,
         kind: StreamKind,
-        requests: Topics,
-        make_socket: Callable[[Life], BybitSocket],
+        manners: Manners,
+        dial: Callable[[Life], Line],
         mailbox: Mailbox,
         changed: Callable[[], None],
         settings: StreamSettings,
@@ -44,17 +45,18 @@ class StreamConnection:
         self.reconnects = 0
         self.ticker_s: dict[str, float] = {}
         self.ignored_frames = 0
-        self._requests = requests
-        self._make_socket = make_socket
+        self._manners = manners
+        self._topics = sum(len(topics) for topics in manners.requests.values())
+        self._dial = dial
         self._mailbox = mailbox
         self._changed = changed
         self._limits = settings.limits
         self._jitter = settings.jitter
         self._life: Life | None = None
-        self.socket: BybitSocket | None = None
         self._failures = 0
         self._quiet_rebuilds = 0
         self._retry_s = 0.0
+        self._away = (0.0, 0.0)
         self._down_since_ms: int | None = None
         self._down_since_s: float | None = None
         self.error: ExchangeError | None = None
@@ -69,8 +71,8 @@ class StreamConnection:
     def connect(self) -> None:
         """Start a new connection; returns at once."""
         deliver = self._deliver_public(TickerMerger(self._horizon)) if self.kind == "public" else self._deliver_private
-        self._life = Life(self._requests, deliver, self._changed, monotonic_s())
-        self.socket = self._make_socket(self._life)
+        self._life = life = Life(self._manners, deliver, self._changed, monotonic_s())
+        life.line = self._dial(life)
 
     def step(self, now_s: float) -> float:
         """Give up a dead connection, reconnect when that is due, report the gap of one that is back."""
@@ -89,21 +91,26 @@ class StreamConnection:
                 self._is_back()
             if now_s - life.state_s > self._limits.settled_s:
                 self._failures = 0
-            if life.messages > sum(len(topics) for topics in self._requests.values()):  # more than snapshots
+            if life.messages > self._topics:  # more than snapshots
                 self._quiet_rebuilds = 0
         return self._limits.check_s
+
+    def excuse(self, from_s: float, to_s: float) -> None:
+        """Between these times nobody of us listened: no silence of then is the exchange's."""
+        self._away = (from_s, to_s)
 
     def failure(self) -> ExchangeError:
         """Why the connection is lost."""
         error = self._life.error if self._life is not None else self.error
         return error or make_error(f"the {self.kind} stream is not connected", ErrorKind.RETRY)
 
-    def close(self) -> BybitSocket | None:
-        """Stop listening; the socket that is left to be closed, if there is one."""
-        if self._life is not None:
-            self._life.is_over = True
-        self._life, left, self.socket = None, self.socket, None
-        return left
+    def close(self) -> Line | None:
+        """Stop listening; the line that is left to be closed, if there is one."""
+        life, self._life = self._life, None
+        if life is None:
+            return None
+        life.is_over = True
+        return life.line
 
     def health(self, now_s: float) -> ConnectionHealth:
         """`now_s` is monotonic."""
@@ -124,21 +131,26 @@ class StreamConnection:
     def _view(self, life: Life, now_s: float) -> ConnectionView:
         return ConnectionView(
             state=life.state,
-            is_connected=self.socket is not None and self.socket.is_connected(),
-            state_age_s=now_s - life.state_s,
-            alive_age_s=now_s - life.alive_s,
-            message_age_s=now_s - max(life.message_s or 0.0, life.state_s),
+            is_connected=life.line is not None and life.line.is_open,
+            state_age_s=self._age(life.state_s, now_s),
+            alive_age_s=self._age(life.alive_s, now_s),
+            message_age_s=self._age(max(life.message_s or 0.0, life.state_s), now_s),
             watch_silence=self.kind == "public",
             quiet_rebuilds=self._quiet_rebuilds,
         )
+
+    def _age(self, at_s: float, now_s: float) -> float:
+        """Seconds since then in which we listened."""
+        from_s, to_s = self._away
+        return now_s - at_s - max(0.0, min(to_s, now_s) - max(from_s, at_s))
 
     def _lose(self, life: Life, reason: str, now_s: float) -> None:
         heard_s = life.alive_s if self.kind == "private" else life.message_s or life.state_s
         was_silent = life.state is ConnectionState.READY and self._view(life, now_s).is_connected
         self.error = life.error
-        socket = self.close()
-        if socket is not None:
-            socket.abandon()
+        line = self.close()
+        if line is not None:
+            line.abandon()
         self._failures += 1
         self._quiet_rebuilds = self._quiet_rebuilds + 1 if was_silent else 0
         self._retry_s = now_s + backoff_s(self._failures, self._jitter(), self._limits)
@@ -158,26 +170,25 @@ class StreamConnection:
         self._mailbox.wake()
         log.info("%s stream is back", self.kind)
 
-    # In pybit's threads.
-
-    def _deliver_private(self, topic: str, frame: dict[str, Any], received_ns: int) -> None:
+    def _deliver_private(self, topic: str, frame: dict[str, Any], received_ns: int, has_more: bool) -> None:
         try:
             sent_ms = self._horizon.frame_time(frame.get("creationTime"))
         except FieldError:
             sent_ms = wall_ms()  # only wallets have no time of their own, and this one came just now
-        self._mailbox.put_private(PrivateFrame(topic, frame.get("data"), sent_ms, received_ns))
+        self._mailbox.put_private(PrivateFrame(topic, frame.get("data"), sent_ms, received_ns), has_more)
 
-    def _deliver_public(self, merger: TickerMerger) -> Callable[[str, dict[str, Any], int], None]:
-        def deliver(topic: str, frame: dict[str, Any], received_ns: int) -> None:
-            name, _, symbol = topic.partition(".")
-            if name == "publicTrade" and isinstance(rows := frame.get("data"), list):
+    def _deliver_public(self, merger: TickerMerger) -> Deliver:
+        tickers, put = "tickers.", self._mailbox.put_ticker
+
+        def deliver(topic: str, frame: dict[str, Any], received_ns: int, has_more: bool) -> None:
+            if topic.startswith(tickers):
+                ticker = merger.merge(topic[8:], frame, received_ns)
+                if ticker is None:
+                    self.ignored_frames = merger.ignored
+                    return
+                self.ticker_s[ticker.symbol] = received_ns / 1e9
+                put(ticker, has_more)
+            elif topic.startswith("publicTrade.") and isinstance(rows := frame.get("data"), list):
                 self._mailbox.put_trades(rows)
-            if name != "tickers":
-                return
-            ticker = merger.merge(symbol, frame, received_ns)
-            self.ignored_frames = merger.ignored
-            if ticker is not None:
-                self.ticker_s[symbol] = received_ns / 1e9
-                self._mailbox.put_ticker(symbol, ticker)
 
         return deliver

@@ -1,6 +1,6 @@
 """The account's two streams: public tickers, private order, execution, position and wallet.
 
-pybit's threads put frames into the `Mailbox`; `drain`, on the loop, turns them into events. A watchdog on the loop
+Everything happens on the loop. What comes lies in the `Mailbox` until `drain` takes it. A watchdog
 gives up a dead connection and makes a new one after a back-off; once that is up, a `Gap` states how long the stream was
 not received. Bybit replays nothing: after a `Gap`, what happened meanwhile is read by REST (docs/bybit_streams.md 5.5).
 """
@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from gridbot import background
 from gridbot.bybit.clocks import monotonic_s, wall_ms
-from gridbot.bybit.connection_life import Life
+from gridbot.bybit.connection_life import Life, Manners
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.event_times import Horizon
-from gridbot.bybit.mailbox import Mailbox, Ticker
-from gridbot.bybit.parse_market import parse_public_trade, parse_ticker
+from gridbot.bybit.line_choice import dial_line
+from gridbot.bybit.mailbox import Mailbox
+from gridbot.bybit.parse_market import parse_public_trade
 from gridbot.bybit.private_frames import PRIVATE_TOPICS, read_private
 from gridbot.bybit.raw_fields import RowProblem, parse_rows
+from gridbot.bybit.socket_line import Dial, Line, LineSettings
 from gridbot.bybit.stream_connection import StreamConnection
 from gridbot.bybit.stream_settings import StreamSettings
-from gridbot.bybit.stream_socket import BybitSocket, Topics
-from gridbot.core.events import TickerEvent
-from gridbot.doors.plain_text import one_line
+from gridbot.bybit.stream_talk import Topics
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.exchange.requests import PublicTrade
 from gridbot.exchange.stream_news import ConnectionState, Drained, Gap, PrivateEvent, StreamHealth
 
 __all__ = ["StreamSet"]
@@ -34,14 +35,18 @@ log = logging.getLogger(__name__)
 
 STOP_S = 1.5
 TICKER_LATE_S = 30.0
+STALL_S = 0.5
+"""A timer that is so late says that our own loop stood still."""
+READ_S = 1.0
+"""Time for what lies in the sockets after that."""
 
 
 class StreamSet:
     """The streams of an account for some symbols (`ports.Streams`).
 
     `on_wake` is called on `loop` when there is something to `drain`, once until it is drained; trades alone do not
-    count. `clock_offset_ms` is added to our clock when signing in (give it `rest.clock_offset_ms`). `dial` makes a
-    connection, as `BybitSocket` does.
+    count. `clock_offset_ms` is added to our clock when signing in (give it `rest.clock_offset_ms`). `dial` makes the
+    connections.
     """
 
     def __init__(
@@ -54,10 +59,9 @@ class StreamSet:
         on_wake: Callable[[], None],
         clock_offset_ms: Callable[[], int] = lambda: 0,
         settings: StreamSettings | None = None,
-        dial: Callable[..., BybitSocket] = BybitSocket,
+        dial: Dial = dial_line,
     ) -> None:
         self._symbols = tuple(dict.fromkeys(symbols))
-        self._loop = loop
         settings = settings or StreamSettings()
         self._limits = settings.limits
         self._mailbox = Mailbox(loop, on_wake)
@@ -68,23 +72,27 @@ class StreamSet:
         public_topics: Topics = {name: [f"{name}.{symbol}" for symbol in self._symbols] for name in public}
         private_topics: Topics = {topic: [topic] for topic in PRIVATE_TOPICS}
 
-        def public_socket(life: Life) -> BybitSocket:
-            return dial(endpoints.ws_public, life, public_topics, settings=settings)
+        of_lines = LineSettings(
+            ping_interval_s=settings.ping_interval_s,
+            ping_timeout_s=settings.ping_timeout_s,
+            connect_s=settings.limits.connect_s,
+        )
 
-        def private_socket(life: Life) -> BybitSocket:
-            return dial(
-                endpoints.ws_private,
-                life,
-                private_topics,
-                credentials,
-                settings=settings,
-                clock_offset_ms=clock_offset_ms,
-            )
+        def dial_public(life: Life) -> Line:
+            return dial(endpoints.ws_public, life, of_lines)
 
+        def dial_private(life: Life) -> Line:
+            return dial(endpoints.ws_private, life, of_lines)
+
+        sign_in = (settings.private_auth_expire_s, clock_offset_ms)
         self._horizon = Horizon(lambda: wall_ms() + clock_offset_ms())
-        shared = (self._mailbox, self._wake_watchdog, settings, self._horizon)
-        self._public = StreamConnection("public", public_topics, public_socket, *shared)
-        self._private = StreamConnection("private", private_topics, private_socket, *shared)
+        shared = (self._mailbox, self._changed.set, settings, self._horizon)
+        self._public = StreamConnection(
+            "public", Manners("public", public_topics, None, *sign_in), dial_public, *shared
+        )
+        self._private = StreamConnection(
+            "private", Manners("private", private_topics, credentials, *sign_in), dial_private, *shared
+        )
         self._connections = (self._public, self._private) if self._symbols else (self._private,)
 
     # ------------------------------------------------------------------ life
@@ -105,17 +113,19 @@ class StreamSet:
         self._watch = background.start(self._keep_alive(), name="the watchdog of the streams")
 
     async def stop(self) -> None:
-        """Close both; returns within two seconds even when a socket hangs (its daemon thread is left behind)."""
+        """Close both; returns within two seconds even when the other side hangs: then they are cut."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
-        sockets = [socket for connection in self._connections if (socket := connection.close()) is not None]
-        for socket in sockets:
-            socket.leave()
+        lines = [line for connection in self._connections if (line := connection.close()) is not None]
+        for line in lines:
+            line.leave()
         deadline_s = monotonic_s() + STOP_S
-        while any(socket.is_running for socket in sockets) and monotonic_s() < deadline_s:
+        while any(not line.is_over for line in lines) and monotonic_s() < deadline_s:
             await asyncio.sleep(0.005)
+        for line in lines:
+            line.abandon()
 
     # ------------------------------------------------------------------ what came
 
@@ -135,10 +145,14 @@ class StreamSet:
                 self._note_missed(frame.topic, problems)
         gaps, self._missed = self._missed, []
         for connection in self._connections:
-            gaps += connection.gaps
-            connection.gaps.clear()
-        trades, _ = parse_rows(parse_public_trade, self._mailbox.take_trades(), id_field="i")
-        return Drained(list(_read_tickers(tickers)), private, gaps, self._horizon.bounded(trades))
+            if connection.gaps:
+                gaps += connection.gaps
+                connection.gaps.clear()
+        trades: list[PublicTrade] = []
+        if rows := self._mailbox.take_trades():
+            read, _ = parse_rows(parse_public_trade, rows, id_field="i")
+            trades = self._horizon.bounded(read)
+        return Drained(tickers, private, gaps, trades)
 
     @property
     def health(self) -> StreamHealth:
@@ -175,13 +189,6 @@ class StreamSet:
 
     # ------------------------------------------------------------------ inside
 
-    def _wake_watchdog(self) -> None:
-        """From any thread: have the watchdog check now."""
-        try:
-            self._loop.call_soon_threadsafe(self._changed.set)
-        except RuntimeError:  # the loop is closed
-            return
-
     async def _until_ready(self) -> None:
         deadline_s = monotonic_s() + self._limits.connect_s
         while True:
@@ -209,21 +216,29 @@ class StreamSet:
                     wait_s = min(wait_s, connection.step(monotonic_s()))
                 except Exception as error:  # noqa: BLE001 - reported; the watchdog must go on
                     background.report(f"the watchdog of the {connection.kind} stream", error)
+            await self._change_within(wait_s)
+
+    async def _change_within(self, wait_s: float) -> None:
+        """Wait until something has changed, at most so long.
+
+        When we were away (stopped, or busy) the time is not the exchange's, and what has come meanwhile is read first.
+        """
+        while True:
+            due_s = monotonic_s() + max(0.0, wait_s)
             try:
                 async with asyncio.timeout(max(0.0, wait_s)):
                     await self._changed.wait()
             except TimeoutError:
-                continue
+                pass
+            now_s = monotonic_s()
+            if now_s - due_s < STALL_S:
+                return
+            for connection in self._connections:
+                connection.excuse(due_s, now_s)
+            wait_s = min(self._limits.check_s, READ_S)
+            self._changed.clear()
 
     def _note_missed(self, topic: str, problems: Sequence[RowProblem]) -> None:
         log.error("%s message: %d rows unreadable, asking by REST instead: %s", topic, len(problems), problems[0])
         now_ms = wall_ms()
         self._missed.append(Gap("private", now_ms, now_ms))
-
-
-def _read_tickers(tickers: Sequence[Ticker]) -> Iterator[TickerEvent]:
-    for ticker in tickers:
-        try:
-            yield parse_ticker(ticker.fields, ticker.sent_ms, ticker.received_ns)
-        except ValueError as error:
-            log.warning("ticker of %s left out: %s", one_line(str(ticker.fields.get("symbol"))), error)

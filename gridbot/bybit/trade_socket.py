@@ -13,16 +13,14 @@ import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-import orjson
-from pybit._http_manager import generate_signature
-
 from gridbot import background
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.endpoints import Credentials
-from gridbot.bybit.plain_line import dial as dial_plain
+from gridbot.bybit.line_choice import dial_line
 from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.socket_line import Dial, Line, LineSettings
 from gridbot.bybit.stream_settings import StreamSettings
+from gridbot.bybit.stream_talk import sign_in
 from gridbot.bybit.trade_frames import OPERATIONS, PING, SignInAnswer, TradeAnswer, order_frame, read_frame
 from gridbot.bybit.trade_line import (
     Answered,
@@ -79,7 +77,7 @@ class TradeSocket:
         timeout: float = 10.0,
         recv_window: int = 5000,
         settings: StreamSettings | None = None,
-        dial: Dial = dial_plain,
+        dial: Dial = dial_line,
     ) -> None:
         self._url = url
         self._credentials = credentials
@@ -208,7 +206,8 @@ class TradeSocket:
             self._settle(effect.request_id, effect.outcome)
         elif isinstance(effect, SignIn):
             expires_ms = wall_ms() + self._clock_offset_ms() + self._settings.private_auth_expire_s * 1000
-            connection.line.send(_sign_in(self._credentials, expires_ms))
+            key = self._credentials
+            connection.line.send(sign_in(key.api_key, key.api_secret, expires_ms))
         else:
             self._lose(connection, effect)
 
@@ -265,7 +264,6 @@ class TradeSocket:
         while True:
             self._changed.clear()
             now_s = monotonic_s()
-            wait_s = self._settings.limits.check_s
             try:
                 if self._connection is None and now_s >= self._retry_s:
                     self._connect()
@@ -312,8 +310,3 @@ class _Connection:
 
     def on_end(self, error: ExchangeError) -> None:
         self._socket.ended(self, error)
-
-
-def _sign_in(credentials: Credentials, expires_ms: int) -> str:
-    signature = generate_signature(False, credentials.api_secret, f"GET/realtime{expires_ms}")
-    return orjson.dumps({"op": "auth", "args": [credentials.api_key, expires_ms, signature]}).decode()

@@ -48,6 +48,20 @@ class SupervisorConfig(Model):
     stop_timeout: Seconds = Field(20.0, description="Seconds an orderly stop may take before children are killed.")
     on_stop: OnStop = Field(OnStop.KEEP, description="Resting orders at stop: keep, cancel, or flatten positions too.")
     restart: RestartConfig = Field(default_factory=RestartConfig, description="Restarts of children.")
+    requests_per_5s: int = Field(
+        600, ge=0, description="HTTP requests per 5 s that Bybit allows this machine's address; 0 counts none."
+    )
+    requests_for_others: float = Field(
+        0.1, ge=0, lt=1, description="Part of them that the workers leave to other programs on this address."
+    )
+
+    def share_of(self, requests: int) -> int:
+        """How many of the requests that an exchange allows this address are for the workers; 0 stays 0."""
+        return max(1, requests - self.share_of_others(requests)) if requests else 0
+
+    def share_of_others(self, requests: int) -> int:
+        """How many of them are for others, such as our own `ledger check`."""
+        return round(requests * self.requests_for_others)
 
 
 class LoggingConfig(Model):

@@ -18,7 +18,7 @@ class CountedIds:
     """The newest `IDS_KEPT`, and those that may be paged again or are to be compared, however many come meanwhile."""
 
     _times: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _forgotten_to: int = field(default=-1, compare=False)
+    forgotten_to: int = field(default=-1, compare=False)
     """Exchange time (ms) up to which an execution without a known id was counted, and its id forgotten since."""
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
@@ -27,7 +27,7 @@ class CountedIds:
 
     def has(self, exec_id: str, exchange_ts: int | None = None) -> bool:
         """Whether it was counted. With its exchange time (ms), also of one whose id is forgotten."""
-        return exec_id in self._times or (exchange_ts is not None and exchange_ts <= self._forgotten_to)
+        return exec_id in self._times or (exchange_ts is not None and exchange_ts <= self.forgotten_to)
 
     def add(self, exec_id: str, exchange_ts: int, *, final_to: int = 0) -> None:
         """Keep an id; what was made before `final_to` (ms) is neither paged nor compared again."""
@@ -36,7 +36,7 @@ class CountedIds:
         while len(times) > IDS_KEPT:
             oldest, made_ts = next(iter(times.items()))
             if made_ts < final_to:
-                self._forgotten_to = max(self._forgotten_to, made_ts)
+                self.forgotten_to = max(self.forgotten_to, made_ts)
             elif len(times) <= IDS_MOST:
                 break
             del times[oldest]

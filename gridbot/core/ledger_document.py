@@ -34,6 +34,7 @@ def document_of(ledger: Ledger) -> dict[str, Any]:
             for (name, symbol, direction), history in ledger.legs.histories.items()
         ],
         "seen": [[exec_id, exchange_ts] for exec_id, exchange_ts in ledger.counted],
+        "forgotten_to": ledger.counted.forgotten_to,
     }
 
 
@@ -52,6 +53,7 @@ def ledger_of(document: Mapping[str, Any]) -> Ledger:
         checked_to=whole_of(document.get("checked_to", complete_to)),
         legs=AccountLegs.of(histories),
     )
+    ledger.counted.forgotten_to = whole_of(document.get("forgotten_to", -1))
     for seen in document["seen"]:
         exec_id, exchange_ts = (seen, 0) if isinstance(seen, str) else seen
         ledger.counted.add(exec_id, whole_of(exchange_ts))

@@ -10,6 +10,8 @@ from gridbot.core.strict_numbers import amount_or_none
 
 __all__ = ["Limit"]
 
+ZERO = Decimal(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -29,7 +31,9 @@ class Limit:
 
     def resolve(self, wallet: Decimal) -> Decimal:
         """USDT at this wallet balance (USDT); a multiple of a negative balance is 0."""
-        return max(self.value * wallet, Decimal(0)) if self.of_wallet else self.value
+        if not self.of_wallet:
+            return self.value
+        return self.value * wallet if wallet > 0 else ZERO
 
     def __str__(self) -> str:
         return f"x{self.value}" if self.of_wallet else str(self.value)

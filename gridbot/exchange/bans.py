@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.remedies import remedy_for
 
-__all__ = ["BANNED", "Ban"]
+__all__ = ["BANNED", "Ban", "ban_of"]
 
 BANNED: Final = "the exchange bans this address"
 """What every text about a ban has, so that who looks for one finds it."""
@@ -27,3 +27,12 @@ class Ban(NamedTuple):
         code, status = self.error.ret_code, self.error.http_status
         said = f" (retCode {code})" if code is not None else f" (HTTP {status})" if status is not None else ""
         return f"{BANNED}{said}, nothing is sent until that is over; {remedy_for(self.error)}"
+
+
+def ban_of(until_s: float, now_s: float, ret_code: int | None, http_status: int | None) -> Ban:
+    """A ban that others were told of, with the code and the HTTP status that they were told."""
+    error = make_error(
+        f"{BANNED}, as another account was told", ErrorKind.IP_BAN, ret_code=ret_code, http_status=http_status
+    )
+    error.silence_s = max(0.0, until_s - now_s)
+    return Ban(until_s, error)

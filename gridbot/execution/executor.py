@@ -25,6 +25,8 @@ from contextlib import AbstractContextManager
 from decimal import Decimal
 
 from gridbot import background
+from gridbot.budget.address_budget import AddressBudget
+from gridbot.budget.request_permits import Purpose
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.requests import ORDERS_AT_ONCE
 from gridbot.execution.gateway_calls import GatewayCalls, OnFault
@@ -32,14 +34,15 @@ from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.execution.send_lane import PLACE, Entry, OrderOwner, RequestKind
 from gridbot.execution.send_queue import (
     Answered,
+    Banned,
     CancelQueued,
     Closed,
     CreateQueued,
+    NoRoom,
     Send,
     SendQueue,
     SlotBack,
     Time,
-    Wait,
     step,
 )
 from gridbot.orders.order import TrackedOrder
@@ -51,7 +54,9 @@ __all__ = ["Executor"]
 DRAIN_POLL_S = 0.01
 TIMER_MIN_S = 0.001
 ZERO = Decimal(0)
-CLOSED, SLOT_BACK, TIME = Closed(), SlotBack(), Time()
+CLOSED, SLOT_BACK = Closed(), SlotBack()
+TIMES = {least: Time(least) for least in (*Purpose, None)}
+BY_URGENCY = (Purpose.OPEN, Purpose.CLOSE, Purpose.CANCEL)
 
 
 class _Batch(AbstractContextManager[None]):
@@ -78,7 +83,8 @@ class Executor:
     of the exchange made necessary waits for no clock. A batch (`with executor.batch:`) is pumped at its end, without
     a timer for what it queues.
 
-    `max_in_flight` requests may be unanswered at a time.
+    `max_in_flight` requests may be unanswered at a time. `address` is what all accounts of our address share; when it
+    has no room, what waits leaves as soon as it has.
     """
 
     def __init__(
@@ -89,6 +95,7 @@ class Executor:
         before_send: Callable[[], object],
         on_fault: OnFault,
         max_in_flight: int = ORDERS_AT_ONCE,
+        address: AddressBudget | None = None,
     ) -> None:
         self.trace = LatencyTrace(clock.monotonic_ns)
         self.queue = SendQueue(max_in_flight)
@@ -101,6 +108,10 @@ class Executor:
         self._before_send = before_send
         self._on_fault = on_fault
         self._tasks: dict[asyncio.Task[None], None] = {}
+        self._address = address
+        self._waits_for_room = False
+        if address is not None:
+            address.tell_room(self.pump)
         self._timer: Timer | None = None
         self._asks_next_turn = False
         self._closed = False
@@ -143,17 +154,25 @@ class Executor:
         """Send what may be sent now; runs again by itself when the budget allows more."""
         self._stop_timer()
         now_s = self._clock.monotonic_s()
-        while effects := step(self.queue, TIME, now_s):
+        while effects := step(self.queue, TIMES[self._least()], now_s):
             [effect] = effects
-            if isinstance(effect, Wait):
+            if not isinstance(effect, Send):
                 self._stop_timer()
-                self._timer = self._clock.call_later(max(effect.seconds, TIMER_MIN_S), self.pump)
+                if effect.seconds is not None:
+                    self._timer = self._clock.call_later(max(effect.seconds, TIMER_MIN_S), self.pump)
+                self._wait_for_room(effect.waiting if isinstance(effect, NoRoom) else {})
                 return
             try:
                 self._launch(effect)
             except BaseException:
                 step(self.queue, SLOT_BACK, now_s)  # no task has begun that would give it back
                 raise
+        self._wait_for_room({})
+
+    def banned(self, ban: Ban) -> None:
+        """Another account was told that our address is banned: nothing leaves before its end."""
+        step(self.queue, Banned(ban), self._clock.monotonic_s())
+        self.pump()
 
     async def drain(self, timeout_s: float) -> bool:
         """Send what waits and wait for the answers; False when that takes longer than `timeout_s`."""
@@ -168,10 +187,22 @@ class Executor:
         self._closed = True
         self._stop_timer()
         step(self.queue, CLOSED, self._clock.monotonic_s())
+        self._wait_for_room({})
         for task in self._tasks:
             task.cancel()
 
     # ------------------------------------------------------------------ inside
+
+    def _least(self) -> Purpose | None:
+        """The least urgent kind of request that the address has room for; None without any."""
+        if self._address is None or not self._gateway.by_http:
+            return Purpose.OPEN
+        return next((purpose for purpose in BY_URGENCY if self._address.may_leave(purpose)), None)
+
+    def _wait_for_room(self, waiting: dict[Purpose, int]) -> None:
+        if self._address is not None and (waiting or self._waits_for_room):
+            self._waits_for_room = bool(waiting)
+            self._address.orders_wait(waiting)
 
     def _end_batch(self, broken: bool) -> None:
         """What a broken batch has queued leaves in the next turn, unless its fault has it dropped before."""
@@ -208,6 +239,8 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - reported
             self._on_fault("sending a request for orders", error)
             broken += [(entry, self._calls.broken(send.kind, error)) for entry in entries]
+        if send.kind is PLACE:
+            self._tell_sent(entries)
         task = background.awaited(self._take_in(send, entries, answer, broken), name="a request for orders")
         self._tasks[task] = None
         task.add_done_callback(self._landed)
@@ -232,6 +265,13 @@ class Executor:
                 self._on_fault(f"{order.symbol}: recording an order before it leaves", error, order.symbol)
                 broken.append((entry, self._calls.broken(send.kind, error)))
         return leaving, broken
+
+    def _tell_sent(self, entries: Iterable[Entry]) -> None:
+        for order, owner in entries:
+            try:
+                owner.sent(order)
+            except Exception as error:  # noqa: BLE001 - reported
+                self._on_fault(f"{order.symbol}: what follows a request", error, order.symbol)
 
     def _execute(self, send: Send, entries: list[Entry]) -> Awaitable[list[OrderResult]]:
         """Start the request now, not in a task: it leaves a turn of the loop earlier, and in order."""

@@ -33,7 +33,9 @@ class RateBudget:
 
     def take(self, endpoint: str, wanted: int, now_s: float) -> int:
         """Take up to `wanted` orders for a request that leaves now; returns how many it may hold, or 0."""
-        return 0 if self._ban_left_s(now_s) > 0 else self._limits[endpoint].take(wanted, now_s)
+        if self.ban is not None and self.ban.until_s > now_s:
+            return 0
+        return self._limits[endpoint].take(wanted, now_s)
 
     def wait_s(self, endpoint: str, now_s: float) -> float:
         """Seconds until the endpoint may take at least one more order."""
@@ -50,6 +52,11 @@ class RateBudget:
             self._limits[endpoint].block(now_s + PAUSE_S)
         elif error.kind is ErrorKind.IP_BAN:
             self.ban = Ban(now_s + error.silence_s, error)
+
+    def banned(self, ban: Ban) -> None:
+        """Another account of our address was told of a ban."""
+        if self.ban is None or ban.until_s > self.ban.until_s:
+            self.ban = ban
 
     def _ban_left_s(self, now_s: float) -> float:
         return 0.0 if self.ban is None else self.ban.until_s - now_s

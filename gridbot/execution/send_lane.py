@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Protocol
 
+from gridbot.budget.request_permits import Purpose
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.outcomes import OrderResult
 
@@ -24,6 +25,9 @@ class OrderOwner(Protocol):
 
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         """The create request of the order leaves at `sent_ms`; what this records is journalled before it does."""
+
+    def sent(self, order: TrackedOrder) -> None:
+        """The create request of the order has left, or has failed to: what need not be done before."""
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         """The create request was answered."""
@@ -102,11 +106,24 @@ class Lane:
 
     def together(self) -> int:
         """How many of those that wait may leave in one request: for creates all, for cancels those of one symbol."""
+        if len(self.heap) == 1:
+            return 1  # the usual case
         symbol = self._symbol()
         return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
 
+    @property
+    def purpose(self) -> Purpose:
+        """What the next request is for: that of its most urgent order."""
+        if self.kind is RequestKind.CANCEL:
+            return Purpose.CANCEL
+        return Purpose.CLOSE if self.heap[0][3].reduce_only else Purpose.OPEN
+
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders that may leave together."""
+        if len(self.heap) == 1 and count:
+            [entry] = self.heap
+            self.clear()
+            return [entry[3:]]  # the usual case
         symbol = self._symbol()
         taken: list[Entry] = []
         left: list[tuple[int, Decimal, int, TrackedOrder, OrderOwner]] = []

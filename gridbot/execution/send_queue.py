@@ -5,13 +5,15 @@
     CreateQueued, CancelQueued ──► its lane ──┐
                                               ├──Time──► Send, with a slot and a part of the budget; ask again
     SlotBack ─────────────────► slots free ───┤          Wait, nothing before so many seconds; ask again then
-    Answered ─────────────────► budget ───────┘          nothing
+    Answered, Banned ─────────► budget ───────┤          NoRoom, until other accounts leave room
+                                              └          nothing
     Closed ───────────────────► empty lanes
 
     event           what it changes                              effects, at most one
     CreateQueued    the order waits to be created                -
     CancelQueued    the order waits to be cancelled              -
     Answered        quota, pause (10006) and ban (403)           -
+    Banned          the ban that another account was told of     -
     SlotBack        one more request may leave                   -
     Closed          nothing waits any more                       -
     Time            what leaves is taken out, charged to the     see below
@@ -21,6 +23,7 @@
     every slot is taken                                          -, a slot comes back
     cancels wait and their budget has room                       Send cancels of one symbol: that of the oldest
     creates wait and their budget has room                       Send creates: closes, then opens; the nearest first
+    one of these may not leave, for the address is shared        NoRoom, with what waits for it
     something waits                                              Wait for the first budget that has room again
     nothing waits                                                -
 
@@ -37,6 +40,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from gridbot.budget.request_permits import Purpose
+from gridbot.exchange.bans import Ban
 from gridbot.exchange.requests import RateLimit
 from gridbot.execution.rate_budget import RateBudget
 from gridbot.execution.send_lane import Entry, Lane, OrderOwner, RequestKind
@@ -46,11 +51,13 @@ from gridbot.orders.outcomes import OrderResult
 __all__ = [
     "BATCH_MAX",
     "Answered",
+    "Banned",
     "CancelQueued",
     "Closed",
     "CreateQueued",
     "Effect",
     "Event",
+    "NoRoom",
     "Send",
     "SendQueue",
     "SlotBack",
@@ -105,6 +112,13 @@ class Answered(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Banned:
+    """Another account was told that our address is banned."""
+
+    ban: Ban
+
+
+@dataclass(frozen=True, slots=True)
 class SlotBack:
     """A request is over, whatever became of it."""
 
@@ -116,10 +130,12 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """It is now: what may leave?"""
+    """It is now: what may leave? For what is less urgent than `least` the address has no room."""
+
+    least: Purpose | None = Purpose.OPEN
 
 
-Event = CreateQueued | CancelQueued | Answered | SlotBack | Closed | Time
+Event = CreateQueued | CancelQueued | Answered | Banned | SlotBack | Closed | Time
 
 
 # ---------------------------------------------------------------------- effects
@@ -139,7 +155,17 @@ class Wait(NamedTuple):
     seconds: float
 
 
-Effect = Send | Wait
+class NoRoom(NamedTuple):
+    """The budget of the account has room, that of the address has none: so many requests wait for it, by purpose.
+
+    `seconds` is when to ask again in any case (`Wait`).
+    """
+
+    waiting: dict[Purpose, int]
+    seconds: float | None
+
+
+Effect = Send | Wait | NoRoom
 
 
 # ---------------------------------------------------------------------- the step
@@ -171,6 +197,11 @@ def _answered(queue: SendQueue, event: Answered, now_s: float) -> list[Effect]:
     return []
 
 
+def _banned(queue: SendQueue, event: Banned, now_s: float) -> list[Effect]:
+    queue.budget.banned(event.ban)
+    return []
+
+
 def _slot_back(queue: SendQueue, event: SlotBack, now_s: float) -> list[Effect]:
     queue.free += 1
     return []
@@ -186,26 +217,34 @@ def _time(queue: SendQueue, event: Time, now_s: float) -> list[Effect]:
     if queue.free <= 0:
         return []
     wait: Wait | None = None
+    no_room: dict[Purpose, int] = {}
     for lane in queue.lanes:
-        effect = _next_of(lane, queue.budget, now_s) if lane.heap else None
+        effect = _next_of(lane, queue.budget, event.least, now_s) if lane.heap else None
         if isinstance(effect, Send):
             queue.free -= 1
             return [effect]
-        if effect is not None:
+        if isinstance(effect, Purpose):
+            no_room[effect] = min(queue.free, -(-lane.together() // BATCH_MAX))
+        elif effect is not None:
             wait = effect if wait is None else min(wait, effect)
+    if no_room:
+        return [NoRoom(no_room, None if wait is None else wait.seconds)]
     return [] if wait is None else [wait]
 
 
-def _next_of(lane: Lane, budget: RateBudget, now_s: float) -> Effect | None:
+def _next_of(lane: Lane, budget: RateBudget, least: Purpose | None, now_s: float) -> Send | Wait | Purpose | None:
+    """A purpose: that of its next request, which may not leave though the account's budget has room."""
     lane.drop_stale()
     if not lane.heap:
         return None
     waiting = lane.together()
     endpoint = lane.kind.batch if waiting > 1 else lane.kind.single
-    granted = budget.take(endpoint, min(BATCH_MAX, waiting), now_s)
-    if granted == 0:
-        return Wait(budget.wait_s(endpoint, now_s))
-    return Send(lane.kind, endpoint, lane.take(granted))
+    wait_s = budget.wait_s(endpoint, now_s)
+    if wait_s > 0:
+        return Wait(wait_s)
+    if least is None or lane.purpose > least:
+        return lane.purpose
+    return Send(lane.kind, endpoint, lane.take(budget.take(endpoint, min(BATCH_MAX, waiting), now_s)))
 
 
 # `Any`: each handler takes the event that it is listed under.
@@ -213,6 +252,7 @@ _HANDLERS: dict[type[Event], Callable[[SendQueue, Any, float], list[Effect]]] = 
     CreateQueued: _create_queued,
     CancelQueued: _cancel_queued,
     Answered: _answered,
+    Banned: _banned,
     SlotBack: _slot_back,
     Closed: _closed,
     Time: _time,

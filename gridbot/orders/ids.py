@@ -21,6 +21,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gridbot.core import Direction, Side
 
@@ -105,14 +106,15 @@ def _tag(text: str) -> str:
 
 
 def _base36(number: int) -> str:
-    """Two digits at a time: this is on the hot path."""
+    """On the hot path: two digits at a time, and what precedes them is known, as numbers follow each other."""
     if number < 0:
         raise ValueError(f"expected a number of at least 0 in an orderLinkId, got {number}")
-    text = ""
-    while number >= 1296:
-        number, pair = divmod(number, 1296)
-        text = _PAIRS[pair] + text
-    return (_PAIRS[number] if number >= 36 else _DIGITS[number]) + text
+    if number >= 1296:
+        return _before(number // 1296) + _PAIRS[number % 1296]
+    return _PAIRS[number] if number >= 36 else _DIGITS[number]
+
+
+_before = lru_cache(maxsize=1024)(_base36)
 
 
 class Generations:

@@ -53,7 +53,7 @@ ZERO = Decimal(0)
 
 def submitted(book: OrderBook, event: Submitted, now_s: float) -> list[Effect]:
     """A new order: its first step is recorded when it is sent."""
-    book.add(event.order)
+    book.index.add(event.order)
     return [NotePlace(event.order, event.proposal), SendCreate(event.order, event.proposal.level_distance)]
 
 
@@ -83,7 +83,7 @@ def sending(book: OrderBook, event: Sending, now_s: float) -> list[Effect]:
     order.on_wire = order.in_flight = True
     order.attempt += 1
     order.sent_ms = event.sent_ms
-    return [Transition(order, order.state, order.state)]
+    return [Transition(order, order.state, order.state, is_sending=True)]
 
 
 def retry_due(book: OrderBook, event: RetryDue, now_s: float) -> list[Effect]:

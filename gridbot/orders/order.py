@@ -157,6 +157,8 @@ class Transition(NamedTuple):
     exchange_ts: int = 0
     ret_code: int | None = None
     """The exchange's code, when its answer to a request caused the change."""
+    is_sending: bool = False
+    """Nothing has changed but that its create request leaves."""
 
 
 def state_of(status: OrderStatus, cum_exec_qty: Decimal) -> OrderState:

@@ -60,7 +60,7 @@ class OrderIndex:
         key = order.key
         if key in self.live or key in self.finished:
             raise IllegalTransition(f"{key}: expected an id that was never used, got one the book knows")
-        self._enter(order)
+        self._enter(key, order)
         if order.order_id:
             self._key_of_order_id[order.order_id] = key
 
@@ -101,10 +101,10 @@ class OrderIndex:
     def bring_back(self, order: TrackedOrder) -> None:
         """A settled order is not over after all, or not settled; nothing when it is live."""
         if self.finished.pop(order.key, None) is not None:
-            self._enter(order)
+            self._enter(order.key, order)
 
-    def _enter(self, order: TrackedOrder) -> None:
-        self.live[order.key] = order
+    def _enter(self, key: str, order: TrackedOrder) -> None:
+        self.live[key] = order
         self._take(order)
         self.touch(order)
 

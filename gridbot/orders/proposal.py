@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -45,6 +44,8 @@ def proposal_of(order: TrackedOrder) -> Proposal:
     )
 
 
-def wire_order(proposals: Iterable[Proposal]) -> list[Proposal]:
+def wire_order(proposals: list[Proposal]) -> list[Proposal]:
     """Closes before opens, nearest price first. (Cancels go before all of them.)"""
+    if len(proposals) < 2:
+        return proposals
     return sorted(proposals, key=lambda p: (not p.reduce_only, p.level_distance))

@@ -27,6 +27,8 @@ __all__ = [
     "decode",
     "decode_body",
     "encode",
+    "encode_data",
+    "head_of",
     "parse",
     "peek",
     "seq_of",
@@ -61,6 +63,16 @@ def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record | 
     if len(body) > MAX_BODY:
         raise CodecError(f"{type(record).__name__} is {len(body)} bytes long, at most {MAX_BODY} fit a frame")
     return frame(body)
+
+
+def head_of(kind: str, account: str, run_id: str) -> bytes:
+    """How the body of each frame of a kind begins, up to its number."""
+    return orjson.dumps({"kind": kind, "account": account, "run_id": run_id})[:-1] + b',"seq":'
+
+
+def encode_data(head: bytes, seq: int, local_ts: int, data: bytes) -> bytes:
+    """The frame of a record of which `data` is the JSON already: what `encode` makes of it."""
+    return frame(b'%b%d,"local_ts":%d,"data":%b}' % (head, seq, local_ts, data))
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

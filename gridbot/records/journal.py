@@ -134,9 +134,10 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
             self._backlog.append((frames, last_seq, urgent))
             self._backlog_bytes += len(frames)
             self._last_seq = last_seq
+        syncer = self._syncer
         try:
-            if self._syncer and self._syncer.wants_anew():
-                self._begin_anew(self._syncer)
+            if syncer is not None and syncer.wants_anew():
+                self._begin_anew(syncer)
             while self._backlog:
                 self._write_first()
         except OSError as exc:

@@ -35,6 +35,7 @@ from gridbot.records.record_types import (
     GridRecord,
     Header,
     HealthRecord,
+    OrderRecord,
     PublicTradeRecord,
     RawMessageRecord,
     Record,
@@ -110,6 +111,7 @@ class Recorder:
         self.found_seq = journal.last_seq
         """Number of the last record of earlier lives that the journal still has."""
         self._acked_seq = 0
+        self._order_head = codec.head_of(OrderRecord.TABLE, account, run_id)
         self._later: list[tuple[int, Callable[[], Record]]] = []
         """What was put off: when (wall us), and what makes the record."""
         self._buffer: list[bytes] = []
@@ -133,6 +135,15 @@ class Recorder:
         """Number the record and keep it for the next `write`. 0 when it was dropped (see `stats.records_refused`)."""
         return self._record(record, self._clock.wall_us())
 
+    def record_sent(self, order_data: bytes) -> int:
+        """Number and keep the record of an order that is being sent (`sent_order`), like `record`. On the hot path."""
+        if self._buffer_bytes + self.journal.backlog_bytes > self._memory_limit:
+            self._refused += 1
+            return 0
+        seq = self._next_seq
+        self._keep(codec.encode_data(self._order_head, seq, self._clock.wall_us(), order_data))
+        return seq
+
     def record_later(self, make: Callable[[], Record]) -> None:
         """Record what `make` returns with the next `write`, dated now: no request waits for it. It must not raise."""
         self._later.append((self._clock.wall_us(), make))
@@ -151,12 +162,15 @@ class Recorder:
             except CodecError:
                 self._refused += 1
                 return 0
-        self._next_seq = seq + 1
-        self._buffer.append(frame)
-        self._buffer_bytes += len(frame)
+        self._keep(frame)
         if type(record) in _URGENT:
             self._urgent = True
         return seq
+
+    def _keep(self, frame: bytes) -> None:
+        self._next_seq += 1
+        self._buffer.append(frame)
+        self._buffer_bytes += len(frame)
 
     def _gives_up(self, record: Record | StateRecord, held: int) -> bool:
         if isinstance(record, _FIRST_TO_GO):

@@ -39,9 +39,8 @@ class Funds(NamedTuple):
     @property
     def wallet_balance(self) -> Decimal:
         """USDT in the wallet; 0 when unknown (which sizes nothing)."""
-        if self.wallet is None or self.wallet.wallet_balance is None:
-            return ZERO
-        return self.wallet.wallet_balance
+        balance = None if self.wallet is None else self.wallet.wallet_balance
+        return ZERO if balance is None else balance
 
     @property
     def available(self) -> Decimal | None:

@@ -40,6 +40,7 @@ from gridbot.risk.symbol_state import Allows
 __all__ = ["CHECKS", "STALE_PRICE_S", "AccountView", "Check", "admit"]
 
 STALE_PRICE_S = 30.0
+ZERO = Decimal(0)
 _ALL, _NOTHING, _CLOSE = Allows.ALL, Allows.NOTHING, Producer.CLOSE
 _MAX_MARGIN = {direction: f"max_margin.{direction}" for direction in Direction}
 
@@ -134,6 +135,8 @@ def _band(
 def _breaker(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
+    if not state.breaker.circuits:
+        return None  # the usual case
     key = (view.strat_id, proposal.direction, proposal.side, proposal.ticks)
     if not state.breaker.is_open(key, now_s):
         return None
@@ -143,18 +146,18 @@ def _breaker(
 def _size(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
-    return _covered(view, proposal, resting_beside=view.book.resting_close_qty(proposal.direction))
+    return _covered(view, proposal)
 
 
 def _size_again(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
     """A retry's order is among the resting closes itself."""
-    resting = view.book.resting_close_qty(proposal.direction)
-    return _covered(view, proposal, resting_beside=resting - proposal.qty)
+    return _covered(view, proposal, own=proposal.qty)
 
 
-def _covered(view: StrategyRiskState, proposal: Proposal, *, resting_beside: Decimal) -> Refusal | None:
+def _covered(view: StrategyRiskState, proposal: Proposal, *, own: Decimal = ZERO) -> Refusal | None:
+    """`own` is what of the resting closes is the order itself."""
     if proposal.qty <= 0:
         return Refusal.NOT_COVERED if proposal.reduce_only else Refusal.TOO_SMALL
     if not proposal.reduce_only:
@@ -162,7 +165,8 @@ def _covered(view: StrategyRiskState, proposal: Proposal, *, resting_beside: Dec
     leg = view.legs[proposal.direction]
     if leg.unsure:
         return Refusal.POSITION_UNSURE
-    return None if leg.size >= proposal.qty + resting_beside else Refusal.NOT_COVERED
+    beside = view.book.resting_close_qty(proposal.direction) - own
+    return None if leg.size >= proposal.qty + beside else Refusal.NOT_COVERED
 
 
 def _counts(
@@ -187,8 +191,9 @@ def _value(
         if wallet <= 0:
             return Refusal.MAX_MARGIN
         leg = view.legs[proposal.direction]
-        entry = leg.entry_price or view.last_price or proposal.price
-        value = leg.size * entry + view.book.opening_notional(proposal.direction) + added
+        value = view.book.opening_notional(proposal.direction) + added
+        if leg.size:
+            value += leg.size * (leg.entry_price or view.last_price or proposal.price)
         name = _MAX_MARGIN[proposal.direction]
         if _exceeds(state, changes, view.strat_id, name, value / wallet, caps.max_margin):
             return Refusal.MAX_MARGIN

@@ -1,4 +1,4 @@
-"""Streams without threads: pybit's socket object at one end, the paper exchange's channels at the other."""
+"""Streams without a network: the worker's `Line` at one end, the paper exchange's channels at the other."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import contextvars
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import orjson
-import websocket
 
-from gridbot.bybit.stream_socket import BybitSocket, SocketListener, Topics
+from gridbot import background
+from gridbot.bybit.clocks import monotonic_ns
+from gridbot.bybit.endpoints import PRIVATE_PATH
+from gridbot.bybit.line_base import in_words
+from gridbot.bybit.socket_line import LineListener, LineSettings
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.streams.connections import ChannelKind
 from gridbot.simulation.network import Network
@@ -19,8 +24,6 @@ from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import LIFE, Handle, VirtualLoop
 
 __all__ = ["Link", "SocketLink", "Wires"]
-
-PING_TIMEOUT_S = 10.0
 
 
 class Link(Protocol):
@@ -63,7 +66,7 @@ class Wires:
 
 
 class _Line:
-    """One connection: what the exchange holds of it (a `Connection`), and the way to the socket object."""
+    """One connection: what the exchange holds of it (a `Connection`), and the way to the worker's end of it."""
 
     def __init__(self, wires: Wires, kind: ChannelKind, socket: SocketLink) -> None:
         self.kind = kind
@@ -111,19 +114,17 @@ class _Line:
         """Never cut for idleness."""
         return False
 
-    # ------------------------------------------------------------------ what the socket calls
+    # ------------------------------------------------------------------ what the worker's end calls
 
     def connect(self) -> None:
-        """Dial; the socket hears of the result."""
+        """Dial; the worker's end hears of the result."""
         self._wires.links.append(self)
         self._later(self._wires.network.latency() * 3, self._connected)
 
     def send_up(self, text: str) -> None:
         """Send a text to the exchange."""
         wires = self._wires
-        if not self.is_open:
-            raise websocket.WebSocketConnectionClosedException("closed")
-        if wires.network.is_dark(self.kind.value):
+        if not self.is_open or wires.network.is_dark(self.kind.value):
             return
         due_s = max(wires.loop.now_s + wires.network.latency(), self._last_s.get("up", 0.0))
         self._last_s["up"] = due_s
@@ -145,7 +146,7 @@ class _Line:
         """The other side or the network ends the connection."""
         self.end()
         self._wires.loop.call_later(
-            self._wires.network.latency(), self._socket.fail, ConnectionResetError("reset"), context=self.context
+            self._wires.network.latency(), self._socket.fail, in_words(ConnectionResetError()), context=self.context
         )
 
     # ------------------------------------------------------------------ inside
@@ -160,24 +161,24 @@ class _Line:
             return  # never opened: the worker gives up by its own clock
         if network.refuses(self.kind.value):
             self.end()
-            self._socket.fail(ConnectionRefusedError("refused"))
+            self._socket.fail(in_words(ConnectionRefusedError()))
             return
         self.is_open = True
         self._wires.network.trouble_s = self._wires.loop.now_s
         self._wires.venue.hub.add(self)  # type: ignore[arg-type]
-        self._later(self._socket.ping_interval, self._ping)
+        self._later(self._socket.settings.ping_interval_s, self._ping)
         self._socket.opened()
 
     def _ping(self) -> None:
         if self._wires.network.is_dark(self.kind.value):
-            self._later(PING_TIMEOUT_S, self._no_pong)
+            self._later(self._socket.settings.ping_timeout_s, self._no_pong)
             return
-        self._later(self._socket.ping_interval, self._ping)
+        self._later(self._socket.settings.ping_interval_s, self._ping)
         self._socket.ponged()
 
     def _no_pong(self) -> None:
         self.end()
-        self._socket.fail(websocket.WebSocketTimeoutException("ping/pong timed out"))
+        self._socket.fail(make_error("no pong in time", ErrorKind.RETRY))
 
     def _at_the_exchange(self, text: str) -> None:
         if self.is_open:
@@ -198,85 +199,65 @@ def _topic_of(frame: bytes) -> str:
     return frame[start + 9 : frame.index(b'"', start + 9)].decode() if start >= 0 else ""
 
 
-class _Sock:
-    """What pybit asks of a connected socket."""
+class SocketLink:
+    """A `Line` on a simulated connection. Wires come first; the rest is as `Dial` has it."""
 
-    connected = True
-    sock = None
+    has_more = True
+    """What comes at one moment is looked at together."""
+    is_over = True
+    """There is nothing to wait for."""
 
+    def __init__(self, wires: Wires, url: str, listener: LineListener, settings: LineSettings) -> None:
+        self.settings = settings
+        self._listener = listener
+        self._is_muted = False
+        kind = ChannelKind.PRIVATE if urlsplit(url).path == PRIVATE_PATH else ChannelKind.PUBLIC
+        self._line = _Line(wires, kind, self)
+        self._line.connect()
 
-class _App:
-    """The part of websocket-client's app that `BybitSocket` uses."""
+    # ------------------------------------------------------------------ for the worker (`Line`)
 
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-        self.keep_running = True
-        self.sock: _Sock | None = None
+    @property
+    def is_open(self) -> bool:
+        """Connected, and neither ended nor left."""
+        return self._line.is_open and not self._is_muted
 
     def send(self, text: str) -> None:
+        """To the exchange."""
         self._line.send_up(text)
 
-
-class _NoThread:
-    """The reader that there is not."""
-
-    def is_alive(self) -> bool:
-        return False
-
-
-class SocketLink(BybitSocket):
-    """A `BybitSocket` on a simulated line."""
-
-    def __init__(
-        self, wires: Wires, url: str, listener: SocketListener, requests: Topics, *args: Any, **options: Any
-    ) -> None:
-        self._wires = wires
-        super().__init__(url, listener, requests, *args, **options)
+    def leave(self) -> None:
+        """The same as to cut: a goodbye changes nothing here."""
+        self.abandon()
 
     def abandon(self) -> None:
         """Close without another call to the listener."""
-        self._abandoned = self.exited = True
-        self.ws.sock = None
+        self._is_muted = True
         self._line.end()
 
-    def leave(self) -> None:
-        """The same: a goodbye changes nothing here."""
-        self.abandon()
-
-    # ------------------------------------------------------------------ what the line calls
+    # ------------------------------------------------------------------ what the connection calls
 
     def opened(self) -> None:
         """The connection is up."""
-        self.ws.sock = cast(Any, _Sock())
-        self._guarded(self._on_open)
+        self._tell(self._listener.on_open)
 
     def received(self, frame: bytes) -> None:
         """A frame has come."""
-        if not self._abandoned:
-            self._on_message(frame)
+        self._tell(lambda: self._listener.on_message(frame, monotonic_ns()))
 
     def ponged(self) -> None:
         """The other side answered a ping."""
-        if not self._abandoned:
-            self._guarded(self._on_pong)
+        self._tell(self._listener.on_pong)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: ExchangeError) -> None:
         """The connection is over."""
-        self.ws.sock = None
-        self._on_error(error)
+        self._tell(lambda: self._listener.on_end(error))
+        self._is_muted = True
 
-    # ------------------------------------------------------------------ what pybit calls
-
-    def _connect(self, url: str) -> None:
-        self.endpoint = self._url
-        kind = ChannelKind.PRIVATE if self.api_key else ChannelKind.PUBLIC
-        self._line = _Line(self._wires, kind, self)
-        self.ws = cast(Any, _App(self._line))
-        self.wst = cast(Any, _NoThread())
-        self._line.connect()
-
-    def _send_initial_ping(self) -> None:
-        """Pings are the line's."""
-
-    def _stop_custom_ping_timer(self) -> None:
-        """There is no timer."""
+    def _tell(self, call: Callable[[], None]) -> None:
+        if self._is_muted:
+            return
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - reported, as a real line does
+            background.report("a listener of a socket", error)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from gridbot.simulation.lone_sharing import LoneSharing
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.network import Network
 from gridbot.simulation.run_checks import Finding
@@ -85,7 +86,10 @@ class Stage:
         self.life: Life | None = None
         self.result = Result(plan)
         disk = Disk(self.loop, self.network)
-        spec = WorkerSpec(ACCOUNT, config, directory, f"{plan.seed:08x}run", "http://192.0.2.9:80", console=False)
+        spec = WorkerSpec(
+            ACCOUNT, config, directory, f"{plan.seed:08x}run", "http://192.0.2.9:80", console=False, shares=True
+        )
+        self.sharing = LoneSharing(config.supervisor.share_of(paper.limits.ip_requests))
         self.world = World(self.loop, self.clock, self.network, self.wires, disk, spec)
         self._lives = 0
         self.away_until_s = 0.0
@@ -117,6 +121,7 @@ class Stage:
             self.held.clear()
         life.torn = int(fault.what["torn"])
         life.die()
+        self.sharing.life_is_over(self.clock.monotonic_s())
         self.judge.life_is_over(life)
         for name in self.world.disk.spoil(str(fault.what.get("spoils", "")), str(fault.what.get("how", ""))):
             self.trace.note(f"{name} is {fault.what['how']}")
@@ -144,6 +149,7 @@ class Stage:
             self.trace.note(f"life {life.number} ends by {failure!r}")
             self.judge.find("bounded", f"the worker ended by {type(failure).__name__}: {failure}")
         self.judge.life_is_over(life)
+        self.sharing.life_is_over(self.clock.monotonic_s())
         self.life = None
         self.result.counts["ends"] += 1
         self.loop.call_later(1.0, self._look_for_tasks, life, context=self.context)
@@ -173,4 +179,6 @@ class Stage:
             self.trace.note(f"life {life.number} asks for another start: {message['reason']}")
             self.result.counts["restarts asked for"] += 1
             self.loop.call_soon(life.session.on_message, {"type": "stop"}, context=life.context)
+        if (answer := self.sharing.answer(message, self.clock.monotonic_s())) is not None:
+            self.loop.call_soon(life.session.on_message, answer, context=life.context)
         self.judge.told(life, message)

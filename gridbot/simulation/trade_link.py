@@ -32,6 +32,7 @@ class TradeLink:
     """A `Line` for the worker, and for the exchange a `Connection`."""
 
     kind = CHANNEL
+    has_more = True
     category = "linear"
     remote = "192.0.2.1"
     max_idle_s = 1e9

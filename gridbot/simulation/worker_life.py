@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from gridbot.background import awaited
 from gridbot.bybit.rest import BybitRest
@@ -146,7 +146,7 @@ class Life:
         world = self._world
         settings = StreamSettings(public_trades=settings.public_trades, jitter=world.network.jitter)
         dial = functools.partial(SocketLink, world.wires)
-        return StreamSet(*args, settings=settings, dial=cast(Any, dial), **options)
+        return StreamSet(*args, settings=settings, dial=dial, **options)
 
     def _make_trade_socket(self, url: str, *args: Any, **options: Any) -> TradeSocket:
         world = self._world

@@ -18,11 +18,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
+from gridbot.core.events import ExecutionEvent, PositionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.ledger_document import document_of, ledger_of
+from gridbot.core.ledger_times import AHEAD_MS, brought_back
 from gridbot.records import builders
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord, OrderRecord, Record
@@ -34,6 +37,8 @@ from gridbot.state.state_log import StateLog, record_number
 __all__ = ["VERSION", "Checkpoint"]
 
 log = logging.getLogger(__name__)
+
+Told = TypeVar("Told", ExecutionEvent, PositionEvent)
 
 VERSION = 1
 """Of the file around the ledger, which has a version of its own."""
@@ -57,9 +62,12 @@ class Checkpoint:
         self._waiting: dict[str, Any] | None = None
         """A checkpoint up to which the journal is not known to be safe yet."""
 
-    def load(self) -> Ledger:
-        """The ledger as of the last record in the journal; the state log gets the records that the next start needs."""
-        ledger, seq, read_from, problem = self._read()
+    def load(self, now_ms: int) -> Ledger:
+        """The ledger as of the last record in the journal; the state log gets the records that the next start needs.
+
+        `now_ms` is our clock (UTC): what is later is brought back (`core/ledger_times.py`).
+        """
+        ledger, seq, read_from, problem = self._read(now_ms)
         is_alone, is_whole = ledger is None, self._recorder.oldest_seq <= 1
         ledger = ledger or Ledger()
         folded, began_ms = 0, 0
@@ -75,7 +83,7 @@ class Checkpoint:
             self._states.recall(header.seq, record)
             if header.seq > seq:
                 folded += isinstance(record, ExecutionRecord)
-                _restore(ledger, record, knows_before=is_whole or not is_alone)
+                _restore(ledger, record, header.local_ts // 1000, knows_before=is_whole or not is_alone)
                 if isinstance(record, OrderRecord):
                     self.orders.take(record)
         if is_alone and began_ms:
@@ -138,7 +146,7 @@ class Checkpoint:
         orders = self.orders.to_rows()
         return {"version": VERSION, "seq": self._recorder.last_seq, "ledger": document_of(ledger), "orders": orders}
 
-    def _read(self) -> tuple[Ledger | None, int, int, str]:
+    def _read(self, now_ms: int) -> tuple[Ledger | None, int, int, str]:
         """The saved ledger, the record it is of, the one after which the journal is to be read, and what is wrong.
 
         None when the ledger is to be made from the journal alone.
@@ -147,7 +155,8 @@ class Checkpoint:
         if document is None:
             return None, 0, 0, ""
         try:
-            ledger, seq = ledger_of(document["ledger"]), record_number(document["seq"])
+            told, done = brought_back(document["ledger"], now_ms)
+            ledger, seq = ledger_of(told), record_number(document["seq"])
             read_from = record_number(_read_from(document))
             self.orders.restore(document.get("orders", ()))
             self._knows_orders = "orders" in document  # an earlier version has none
@@ -155,6 +164,8 @@ class Checkpoint:
             log.warning("%s holds no valid ledger (%s); rebuilding it from the journal alone", self._file, error)
             self._file.on_disk = None  # it names no record behind which segments may go
             return None, 0, 0, ""
+        if done:
+            self._on_problem(f"{self._file}: {done}")
         begins_at = self._recorder.oldest_seq
         if begins_at <= seq + 1:
             return ledger, seq, read_from, ""
@@ -181,8 +192,8 @@ def _begin(ledger: Ledger, began_ms: int, *, is_whole: bool) -> None:
     ledger.reached(complete_to=first_ms + OVERLAP_MS, checked_to=first_ms + OVERLAP_MS)
 
 
-def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool) -> None:
-    """Apply a record that the checkpoint does not have.
+def _restore(ledger: Ledger, record: Record | StateRecord, made_ms: int, *, knows_before: bool) -> None:
+    """Apply a record that the checkpoint does not have, made at `made_ms` (our clock): it tells nothing later.
 
     `knows_before`: a checkpoint or the journal's beginning tells what was held before. If neither does, or a record is
     of version a1c99c4, which does not tell the exchange's order, the figures stay as they are.
@@ -191,7 +202,7 @@ def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool
         case ExecutionRecord():
             ledger.restore(
                 record.strategy,
-                builders.execution_of(record),
+                _no_later(builders.execution_of(record), made_ms),
                 record.realised_pnl,
                 shadow=record.shadow,
                 is_final=not knows_before or record.exchange_seq is None,
@@ -199,4 +210,8 @@ def _restore(ledger: Ledger, record: Record | StateRecord, *, knows_before: bool
         case CorrectionRecord():
             ledger.restore_correction(builders.correction_of(record))
         case AdjustmentRecord():
-            ledger.restore_row(record.strategy, builders.position_of(record))
+            ledger.restore_row(record.strategy, _no_later(builders.position_of(record), made_ms))
+
+
+def _no_later(event: Told, made_ms: int) -> Told:
+    return event if event.exchange_ts <= made_ms + AHEAD_MS else replace(event, exchange_ts=made_ms)

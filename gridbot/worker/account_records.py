@@ -65,7 +65,10 @@ class AccountRecords:
             order_entry=self._order_entry(),
         )
         announced = {} if self._notices is None else self._notices.standing()
-        context.alert.look(found | announced | self._failing(found, now_s) | self._standstill(found, now_s))
+        stands = found | announced | self._failing(found, now_s) | self._standstill(found, now_s)
+        if context.address is not None and context.address.is_leased:
+            stands.pop(Name("ip_ban"), None)  # of all accounts, so it is an incident of the supervisor
+        context.alert.look(stands)
         for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
 

@@ -17,6 +17,7 @@ from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core import Direction
+from gridbot.exchange.bans import Ban
 from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
@@ -40,6 +41,7 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
+from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
@@ -50,7 +52,7 @@ from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
-from gridbot.worker.startup import PreparedSymbol, prepare_account, refused_by_disk
+from gridbot.worker.startup import CLOCK_AGE_S, PreparedSymbol, prepare_account, refused_by_disk
 from gridbot.worker.strategy_runner import Keeping, StrategyRunner
 
 __all__ = ["Assembly"]
@@ -62,9 +64,8 @@ class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
     `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
-    `begin_anew` asks for another start of this worker, with the reason. `hand` gives a document that stops orders to
-    the supervisor. `outside` makes what reaches the exchange and
-    the disk; without it, the real ones.
+    `begin_anew` asks for another start, with the reason. `hand` gives a document that stops orders to the supervisor.
+    `outside` makes what reaches the exchange and the disk; without it, the real ones. `fleet` is what is shared.
     """
 
     def __init__(
@@ -78,12 +79,15 @@ class Assembly:
         outside: Outside | None = None,
         begin_anew: Callable[[str], None] = log.warning,
         hand: Callable[[str, dict[str, Any]], None] = lambda name, document: None,
+        fleet: FleetLink | None = None,
     ) -> None:
         settings = spec.settings
         self._spec = spec
         self._outside = outside or Outside()
         self._begin_anew = begin_anew
         self._clock = clock
+        self._fleet = fleet or FleetLink(clock)
+        self._fleet.hear_bans(self._others_banned)
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
@@ -105,7 +109,7 @@ class Assembly:
             self._states,
             lambda text: self.alerts("error", "ledger_file", text),
         )
-        self._ledger = self.checkpoint.load()
+        self._ledger = self.checkpoint.load(clock.wall_ms())
         self._generation_file = StateFile(self._files, "generation.json")
         self._generations = _generations(self._generation_file, clock)
         self._proof = EntryProof(StateFile(self._files, "order_entry.json"), self._config.environment)
@@ -123,6 +127,19 @@ class Assembly:
     def context(self) -> WorkerContext:
         return self.orchestrator.context
 
+    def _banned(self, ban: Ban) -> None:
+        """The exchange has told us that our address is banned."""
+        self._ban.begin(ban.until_s - self._clock.monotonic_s())
+        self._fleet.banned(ban)
+
+    def _others_banned(self, ban: Ban) -> None:
+        """It has told another account; we are as silent as that one."""
+        self._ban.begin(ban.until_s - self._clock.monotonic_s())
+        if hasattr(self, "rest"):
+            self.rest.banned(ban)
+        if self.ready:
+            self.context.executor.banned(ban)
+
     # ------------------------------------------------------------------ start and stop
 
     async def start(self) -> None:
@@ -135,12 +152,15 @@ class Assembly:
             self._endpoints,
             self._credentials,
             timeout=settings.rest_fetch_timeout,
-            banned_for_s=self._ban.left_s(),
-            on_ban=self._ban.begin,
+            banned_for_s=max(self._ban.left_s(), self._fleet.ban_left_s()),
+            on_ban=self._banned,
+            budget=self._fleet.budget,
+            facts=self._fleet.facts,
         )
-        prepared = await prepare_account(self.rest, self._config, self._strategies, self._clock.wall_ms())
+        now_ms, age_s = self._clock.wall_ms(), self._fleet.age_s
+        prepared = await prepare_account(self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s)
         if self._ledger.last_exec_ts == 0:
-            self._ledger.begin(await self.rest.server_time_ms())  # this ledger does not count earlier executions
+            self._ledger.begin(await self.rest.server_time_ms(max_age_s=CLOCK_AGE_S))  # earlier executions do not count
             try:
                 self.checkpoint.save_now(self._ledger)  # a death before the first fill must not begin it again, later
             except OSError as error:
@@ -245,7 +265,13 @@ class Assembly:
         requests = RefreshRequests()
         faults = Faults(self.alerts, requests)
         self.gateway = self._make_gateway(requests)
-        executor = Executor(self.gateway, self._clock, before_send=self.recorder.write_ahead, on_fault=faults.report)
+        executor = Executor(
+            self.gateway,
+            self._clock,
+            before_send=self.recorder.write_ahead,
+            on_fault=faults.report,
+            address=self._fleet.budget,
+        )
         gate = Gate(
             self._clock.wall_ms,
             account_max_notional=self._config.caps.max_notional,
@@ -272,6 +298,7 @@ class Assembly:
             recorded=self.checkpoint.orders,
             keeps_raw=self._spec.settings.storage.raw_messages,
             data_dir=self._spec.data_dir,
+            address=self._fleet.budget,
         )
 
     def _make_gateway(self, requests: RefreshRequests) -> BybitOrderGateway:

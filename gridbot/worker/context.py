@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from gridbot.budget.address_budget import AddressBudget
 from gridbot.command_line import pasteable
 from gridbot.core.execution_ledger import Ledger
 from gridbot.execution.executor import Executor
 from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.orders.ids import Generations
+from gridbot.orders.order import Transition
 from gridbot.orders.retry import RetryQueue
 from gridbot.ports import Clock
 from gridbot.records import builders
@@ -35,6 +37,7 @@ class RecordSink(Protocol):
     """Where records go (a `Recorder`)."""
 
     def record(self, record: Record) -> int: ...
+    def record_sent(self, order_data: bytes) -> int: ...
     def record_later(self, make: Callable[[], Record]) -> None: ...
 
 
@@ -65,6 +68,8 @@ class WorkerContext:
     """Which readings of the exchange fail."""
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
+    address: AddressBudget | None = None
+    """What all accounts of our address share; None where nobody counts."""
     data_dir: Path | None = None
     """For hints; None leaves it out of them."""
 
@@ -78,9 +83,13 @@ class WorkerContext:
         return pasteable(command, data_dir=self.data_dir)
 
     def record_order(self, record: OrderRecord) -> None:
-        """Record what has become of an order. All records of orders go through here."""
+        """Record what has become of an order. All records of orders go through here, but for that of `order_sent`."""
         if self.recorder.record(record):
             self.recorded.take(record)
+
+    def order_sent(self, transition: Transition) -> None:
+        """The request of an order has left, whose record was written before (`RecordSink.record_sent`)."""
+        self.recorded.take(builders.of_transition(transition, shadow=False))
 
     def record_corrections(self) -> None:
         """Record what the ledger has found to be wrong with earlier records; call it after each change of the ledger.

@@ -207,6 +207,8 @@ def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
 def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     context = orchestrator.context
     reasons = [why.told(now_s) for why in of_account(context.gate, context.executor.ban, now_s).values()]
+    if context.address is not None and (late := context.address.why_late()):
+        reasons.append(late)
     reasons.extend(orchestrator.files.reasons)
     reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())

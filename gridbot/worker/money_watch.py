@@ -20,6 +20,7 @@ from gridbot.orders.money_check import Findings, described, findings, limit_of
 from gridbot.ports import ExchangeQueries
 from gridbot.records import builders
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.startup import CLOCK_AGE_S
 
 __all__ = ["MoneyWatch"]
 
@@ -46,7 +47,7 @@ class MoneyWatch:
         context = self._context
         since_ms = max(0, context.ledger.checked_to - OVERLAP_MS)
         try:
-            now_ms = await self._queries.server_time_ms()
+            now_ms = await self._queries.server_time_ms(max_age_s=CLOCK_AGE_S)
             rows = await self._queries.transactions(since_ms, max(now_ms, since_ms))
         except ExchangeError:
             context.requests.check_money()

@@ -21,6 +21,8 @@ from gridbot.worker.context import WorkerContext
 __all__ = ["NoticeWatch"]
 
 SOON_MS = 10 * 60 * 1000
+SHARED_S = 45.0
+"""How old they may be that another account has read: less than the time between two readings."""
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,7 @@ class NoticeWatch:
     async def read(self) -> None:
         """Read all that is announced. Raises ExchangeError; an exchange that has no announcements is none."""
         try:
-            found = await self._queries.notices()
+            found = await self._queries.notices(max_age_s=SHARED_S)
         except ExchangeError as error:
             if error.kind is not ErrorKind.PARAM:
                 raise

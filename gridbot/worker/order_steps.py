@@ -16,6 +16,7 @@ from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.orders.proposal import proposal_of
 from gridbot.records import builders
+from gridbot.records.sent_order import SentOrders
 from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Producer
 from gridbot.risk.strategy_state import StrategyRiskState
@@ -42,6 +43,9 @@ class OrderSteps:
         self._log = log
         self._now_s = context.clock.monotonic_s
         self._repeats = Repeats(self._now_s)
+        self._sent_orders = SentOrders(risk_state.strat_id, risk_state.symbol)
+        self._sent: list[Transition] = []
+        """Recorded, and not yet among the orders that are open by our records: their requests are just leaving."""
         self._carriers = self._words() | self._requests() | self._counts()
 
     def take(self, event: life_events.Event) -> None:
@@ -59,6 +63,12 @@ class OrderSteps:
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         """The create request leaves at `sent_ms`: what this records is journalled before it does."""
         self.take(life_events.Sending(order, sent_ms))
+
+    def sent(self, order: TrackedOrder) -> None:
+        """The create request has left, or has failed to: what its record did not wait for."""
+        sent, self._sent = self._sent, []
+        for transition in sent:
+            self._context.order_sent(transition)
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         """The create request was answered, or denied by us."""
@@ -116,6 +126,12 @@ class OrderSteps:
 
     def _note_transition(self, transition: Transition) -> None:
         is_shadow = self._wire is not None
+        if not is_shadow and transition.is_sending:
+            data = self._sent_orders.data(transition.order)
+            if data is not None:
+                if self._context.recorder.record_sent(data):
+                    self._sent.append(transition)
+                return
         self._context.record_order(builders.of_transition(transition, shadow=is_shadow, ret_code=transition.ret_code))
         if not is_shadow:
             self._context.passage.moved(transition)

@@ -23,5 +23,7 @@ class WorkerSpec:
     """Of the supervisor's session; each worker process derives its own from it."""
     paper_url: str | None = None
     console: bool = True
+    shares: bool = False
+    """Whether the supervisor shares requests and facts of the market among its workers (`fleet_link`)."""
     held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What stops orders, by the name of its document, as an earlier process of this session said it last."""

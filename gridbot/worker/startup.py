@@ -24,6 +24,7 @@ from gridbot.ports import ExchangeQueries
 from gridbot.risk.symbol_state import ISOLATED_MARGIN, SHARED_MARGIN, Allows, SymbolWord, symbol_state
 
 __all__ = [
+    "CLOCK_AGE_S",
     "RETRY_WAITS_S",
     "Prepared",
     "PreparedSymbol",
@@ -42,6 +43,8 @@ RETRY_WAITS_S = (2.0, 5.0, 10.0)
 MAX_CLOCK_AHEAD_MS = 500
 MAX_CLOCK_BEHIND_MS = 3_000
 KEY_EXPIRES_SOON_DAYS = 7
+CLOCK_AGE_S = 60.0
+"""How old the exchange's time may be that another account has measured."""
 ONE = Decimal(1)
 OF_SYMBOL = frozenset({ErrorKind.HALT, ErrorKind.PARAM, ErrorKind.RESYNC})
 HOPELESS = frozenset({ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.PARAM})
@@ -109,20 +112,26 @@ def is_hopeless(error: ExchangeError) -> bool:
 
 
 async def prepare_account(
-    queries: ExchangeQueries, account: AccountConfig, strategies: Sequence[StrategyConfig], now_ms: int
+    queries: ExchangeQueries,
+    account: AccountConfig,
+    strategies: Sequence[StrategyConfig],
+    now_ms: int,
+    *,
+    facts_age_s: float = 0.0,
 ) -> Prepared:
     """Check clock, key, account and each symbol, set hedge mode and the configured leverage.
 
+    An instrument may be one that another account has read `facts_age_s` ago.
     What is wrong with one symbol refuses its strategy alone.
     """
-    ahead = now_ms - await queries.server_time_ms()
+    ahead = now_ms - await queries.server_time_ms(max_age_s=CLOCK_AGE_S)
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
     user_id = await _check_key(queries, account)
     await _check_account(queries)
     symbols, refused = {}, []
     for strategy in strategies:
-        found = await prepare_symbol(queries, strategy, now_ms)
+        found = await prepare_symbol(queries, strategy, now_ms, facts_age_s=facts_age_s)
         if isinstance(found, RefusedStrategy):
             refused.append(found)
         else:
@@ -131,11 +140,14 @@ async def prepare_account(
 
 
 async def prepare_symbol(
-    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int
+    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, *, facts_age_s: float = 0.0
 ) -> PreparedSymbol | RefusedStrategy:
-    """Check a symbol, and set it up; or why its strategy may not trade. ExchangeError when nobody can say."""
+    """Check a symbol, and set it up; or why its strategy may not trade. ExchangeError when nobody can say.
+
+    Its instrument may be one that another account has read `facts_age_s` ago.
+    """
     try:
-        return await _prepared(queries, strategy, now_ms)
+        return await _prepared(queries, strategy, now_ms, facts_age_s)
     except _DoesNotTradeYet as yet:
         return RefusedStrategy(strategy.strat_id, strategy.symbol, str(yet), strategy.shadow_mode, True)
     except (StartRefused, ExchangeError) as error:
@@ -191,9 +203,11 @@ async def _check_account(queries: ExchangeQueries) -> None:
         raise StartRefused(f"expected cross margin, the account is in {mode}; switch it to cross on Bybit")
 
 
-async def _prepared(queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int) -> PreparedSymbol:
+async def _prepared(
+    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, facts_age_s: float
+) -> PreparedSymbol:
     symbol = strategy.symbol
-    instrument = await queries.instrument(symbol)
+    instrument = await queries.instrument(symbol, max_age_s=facts_age_s)
     state = symbol_state(instrument, now_ms)
     if state.word is SymbolWord.WAITING:
         raise _DoesNotTradeYet(state.text)

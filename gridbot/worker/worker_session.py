@@ -26,6 +26,7 @@ from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.commands import Commands, answer_to, record_of, too_late
+from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
@@ -76,6 +77,8 @@ class WorkerSession:
             send,
             sample_interval_s=spec.settings.storage.health_interval,
         )
+        scope = str(spec.settings.account(spec.account).environment)
+        self._fleet = FleetLink(clock, scope, send if spec.shares else None)
         self._shutdown = asyncio.Event()
         self._stop_mode = spec.settings.supervisor.on_stop
         self._orphaned = False
@@ -91,6 +94,7 @@ class WorkerSession:
         Raises StartRefused, JournalBusy, and whatever unexpected ends the trading, also an OSError.
         """
         report = background.start(self._reporting.run(), name="the reports to the supervisor")
+        self._fleet.budget.open()
         try:
             assembly = self._assembly = self._assemble()
         except BaseException:
@@ -107,6 +111,7 @@ class WorkerSession:
             raise
         finally:
             report.cancel()
+            self._fleet.budget.close()
             self._commands = None
             unsaved = await assembly.close(reason)
             self._assembly = None  # its records are complete; from here on only the supervisor records alerts
@@ -128,6 +133,7 @@ class WorkerSession:
                 outside=self._outside,
                 begin_anew=self._begin_anew,
                 hand=self._hand,
+                fleet=self._fleet,
             )
         except OSError as error:
             raise refused_by_disk(self._spec.data_dir, error) from error
@@ -173,7 +179,7 @@ class WorkerSession:
             log.error("%s failed", part, exc_info=error)
 
     def on_message(self, message: Message) -> None:
-        """A message of the supervisor: `stop`, `ack` or `command`."""
+        """A message of the supervisor: `stop`, `ack`, `command`, or one to the `FleetLink`."""
         match message.get("type"):
             case "stop":
                 asked = OnStop(message.get("mode") or self._stop_mode)
@@ -183,6 +189,8 @@ class WorkerSession:
                 self._assembly.recorder.ack(int(message["seq"]))
             case "command":
                 self._on_command(message)
+            case "lease" | "fact" | "read_fact":
+                self._fleet.on_message(message)
 
     def _on_command(self, message: Message) -> None:
         """Carry out a command, and record it, its result and what it changed.

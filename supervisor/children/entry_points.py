@@ -57,6 +57,7 @@ def worker(
         paper_url=paper_url,
         console=logs.console,
         held=held,
+        shares=True,
     )
     run_worker(spec, queue, conn)
 

@@ -32,7 +32,8 @@ class Plan:
     `preload` is what the fork server imports or calls, `snapshot` is the configuration without secrets,
     `lag_alert` the seconds the database may be behind,
     `health_interval` the seconds between two kept reports on the fleet (0: none), `warnings` what an operator has to be
-    told at the start.
+    told at the start. `bybit_requests` and `paper_requests` are the HTTP requests that all workers together may send
+    there in five seconds (0: nobody counts).
     """
 
     data_dir: Path
@@ -46,6 +47,8 @@ class Plan:
     lag_alert: float = 60.0
     health_interval: float = 10.0
     warnings: Sequence[str] = ()
+    bybit_requests: int = 0
+    paper_requests: int = 0
     preload: Sequence[str] = ()
 
     @property
@@ -124,6 +127,8 @@ def plan_of(
         lag_alert=config.storage.lag_alert,
         health_interval=config.storage.health_interval,
         warnings=warnings,
+        bybit_requests=config.supervisor.share_of(config.supervisor.requests_per_5s),
+        paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         preload=PRELOADED,
     )
 

@@ -11,6 +11,7 @@ from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.pipe import Message
 from supervisor.children.policy_types import Ready, Report, Restart
+from supervisor.leases.sharing import Sharing
 from supervisor.process.child_alerts import Alerts
 from supervisor.process.commit_relay import CommitRelay
 
@@ -32,6 +33,7 @@ class ChildMessages:
         launch: LaunchArguments,
         alerts: Alerts,
         commits: CommitRelay,
+        sharing: Sharing,
         on_answer: Callable[[Message], None],
         on_ready: Callable[[], None],
         on_fault: Callable[[str, BaseException], None],
@@ -40,6 +42,7 @@ class ChildMessages:
         self._launch = launch
         self._alerts = alerts
         self._commits = commits
+        self._sharing = sharing
         self._on_answer = on_answer
         self._after_ready = on_ready
         self._on_fault = on_fault
@@ -67,6 +70,8 @@ class ChildMessages:
                 self._fleet.advance(child, Restart(str(message.get("reason"))))
             case "held":
                 self._launch.held(child.spec.account, message)
+            case "requests" | "banned" | "fact_wanted" | "fact_read":
+                self._sharing.take(child.spec.account, message)
             case "answer":
                 self._on_answer(message)
             case "bye" | "refused":

@@ -28,11 +28,13 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from gridbot import background
 from gridbot.shortage import is_shortage
 from supervisor.children.child import Child
+from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
@@ -42,6 +44,7 @@ from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
@@ -115,12 +118,21 @@ class Supervisor:
             clock=clock,
             data_dir=plan.data_dir,
         )
+        self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
+        self._sharing = Sharing(
+            {name: PAPER if child.spec.needs_paper else BYBIT for name, child in self._workers.items()},
+            {BYBIT: plan.bybit_requests, PAPER: plan.paper_requests},
+            self._send_to,
+            clock=clock,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
+        )
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
             self._fleet,
             self._launch,
             self._alerts,
             commits,
+            self._sharing,
             self._operations.on_answer,
             lambda: self._tend(),
             self._faults.report,
@@ -137,6 +149,9 @@ class Supervisor:
             raise CommandError(
                 f"{error}: another gridbot-supervisor, whose lock file was removed", ExitCode.REFUSED
             ) from error
+        kept = self._journal.document("address.json")
+        if kept is not None:
+            self._sharing.open(kept)
         for text in self.plan.warnings:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
@@ -155,7 +170,13 @@ class Supervisor:
             finally:
                 self._fleet.kill_now()
                 await control.close()
-                for part in (self._launcher.close, self._journal.close, self._launch.close, self._lock.release):
+                for part in (
+                    self._launcher.close,
+                    self._sharing.close,
+                    self._journal.close,
+                    self._launch.close,
+                    self._lock.release,
+                ):
                     self._faults.attempt("the end", part)
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
@@ -206,6 +227,7 @@ class Supervisor:
         now = self._clock()
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
+        own = replace(own, requests=self._sharing.rows(), reasons=self._sharing.reasons())
         return status_of(now, own, self._fleet, self.plan, self._launch)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -234,7 +256,8 @@ class Supervisor:
         done = [
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
-            self._faults.attempt("looking for incidents", lambda: self._alerts.look(failed_children(self._fleet))),
+            self._faults.attempt("sharing requests", self._sharing.look),
+            self._faults.attempt("looking for incidents", self._look),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
             self._faults.attempt("looking after the process that forks", self._launcher.look),
             self._faults.attempt("reaping what we adopted", self._reap),
@@ -250,6 +273,12 @@ class Supervisor:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
             self._fleet.advance_all(Stalled())
+
+    def _look(self) -> None:
+        self._alerts.look(failed_children(self._fleet) | self._sharing.standing())
+
+    def _send_to(self, account: str, message: dict[str, Any]) -> None:
+        self._workers[account].send(message)
 
     def _sample(self, now: float, gone: float) -> None:
         self._journal.sample(now, max(0.0, gone - self._pause), self.plan.health_interval, self.status)
@@ -271,6 +300,8 @@ class Supervisor:
         self._faults.attempt("looking after the children", self._tend)
 
     def _note_end(self, child: Child, code: int) -> None:
+        if child.spec.kind is ChildKind.WORKER:
+            self._sharing.gone(child.spec.account)
         self._operations.on_exit(child)
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
             log.info("%s has ended in order, and with it this session", child.spec.name)

@@ -81,7 +81,10 @@ class ChildFacts:
 
 @dataclass(frozen=True, slots=True)
 class SupervisorFacts:
-    """The supervisor itself; `state` is starting, running or stopping."""
+    """The supervisor itself; `state` is starting, running or stopping.
+
+    `requests` is what the accounts share of each exchange, `reasons` what is wrong with that.
+    """
 
     pid: int
     version: str
@@ -94,6 +97,8 @@ class SupervisorFacts:
     time: str
     alerts: Sequence[Json] = field(default=())
     incidents: Sequence[Json] = field(default=())
+    requests: Sequence[Json] = field(default=())
+    reasons: Sequence[str] = field(default=())
 
 
 def build_status(
@@ -106,7 +111,7 @@ def build_status(
     paper_url: str | None,
 ) -> Json:
     """The whole model. `now` is the clock of the children's states."""
-    reasons: list[str] = []
+    reasons: list[str] = list(supervisor.reasons)
     rows = [_account(now, facts, reasons) for facts in accounts]
     status: Json = {
         "format": FORMAT,
@@ -123,6 +128,7 @@ def build_status(
             "config": supervisor.config,
             "run_id": supervisor.run_id,
         },
+        "requests": list(supervisor.requests),
         "accounts": rows,
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),

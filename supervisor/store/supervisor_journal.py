@@ -103,6 +103,10 @@ class SupervisorJournal:
         self._files.restore()
         return self._recorder.keep()
 
+    def document(self, name: str) -> StateFile | None:
+        """A small document of ours that survives a restart; None while the disk refuses us."""
+        return None if self._files is None else StateFile(self._files, name)
+
     def alert(self, level: str, child: str, text: str, phase: str, began_us: int, count: int) -> None:
         """An incident of a child begins, gets worse or ends."""
         began_at = UtcUs(began_us)

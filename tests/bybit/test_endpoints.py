@@ -74,7 +74,8 @@ def test_words_errors_and_parsing_come_without_pybit():
         "import gridbot.bybit.endpoints, gridbot.exchange.requests\n"
         "import gridbot.bybit.error_mapping, gridbot.bybit.parse_account\n"
         "import gridbot.bybit.watchdog, gridbot.bybit.mailbox\n"
-        "assert 'pybit' not in sys.modules and 'websocket' not in sys.modules\n"
+        "import gridbot.bybit.line_choice, gridbot.bybit.ticker_merger\n"
+        "assert not {'pybit', 'websocket', 'aiohttp', 'picows'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.exchange.requests import ORDERS_AT_ONCE, RateLimit
 from tests.bybit.rest_session import REALTIME, D, Session, listing, order, pages
@@ -261,7 +262,7 @@ def test_many_clients_add_no_log_handlers():
 @pytest.mark.parametrize("answer", [lambda _: web.Response(status=403), envelope(code=10018, msg="ip rate limit")])
 def test_a_banned_address_stays_silent(answer: Any):
     async def scene() -> None:
-        begun: list[float] = []
+        begun: list[Ban] = []
         async with Session(on_ban=begun.append) as (exchange, rest):
             exchange.on[REALTIME] = answer
             for _ in range(3):
@@ -271,7 +272,7 @@ def test_a_banned_address_stays_silent(answer: Any):
             assert len(exchange.asked) == 1
             assert "not sent" in str(caught.value)
             assert 0 < caught.value.silence_s < 600, "its end, not another ten minutes"
-        assert begun == [600.0]
+        assert [round(ban.until_s - time.monotonic(), -1) for ban in begun] == [600], "told once, with its end"
 
     run(scene())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from typing import Any
 
@@ -34,6 +33,8 @@ from tests.bybit.support import (
     ticker_frame,
     wallet_row,
 )
+
+pytestmark = pytest.mark.usefixtures("each_line")
 
 
 def test_private_rows_become_events_in_the_order_they_came():
@@ -106,13 +107,12 @@ BAD_TICKERS = [
 
 
 @pytest.mark.parametrize("path", [PUBLIC, PRIVATE])
-def test_nonsense_does_not_end_a_stream_or_freeze_a_symbol_and_is_told_of(
-    path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_nonsense_does_not_end_a_stream_or_freeze_a_symbol_and_is_told_of(path: str, caplog: pytest.LogCaptureFixture):
     faults: list[str] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: faults.append(str(args.exc_value)))
 
     async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: faults.append(str(context)))
         async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
             for text in [*NONSENSE, *BAD_TICKERS, '{"topic":"\udcff"}']:
                 await exchange.socket(path).send_frame(text.encode(errors="surrogateescape"), 1)  # type: ignore[arg-type]
@@ -207,8 +207,6 @@ def wire(frame: dict[str, Any]) -> bytes:
 
 
 def test_frames_of_one_packet_are_all_read_although_nothing_follows():
-    """We read ahead of websocket-client; what is in its buffer already must not wait for the next packet."""
-
     async def scene() -> None:
         async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
             frames = [private_frame("order", order_row(f"o{number}")) for number in range(50)]

@@ -22,6 +22,8 @@ from tests.bybit.support import (
     run,
 )
 
+pytestmark = pytest.mark.usefixtures("each_line")
+
 
 def test_start_returns_with_every_topic_confirmed():
     async def scene() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.frame_reader import SocketApp
+from gridbot.bybit.line_base import LineBase
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from tests.bybit.stream_helpers import first_gap, limits, prices, send_price
@@ -28,6 +28,8 @@ from tests.bybit.support import (
     run,
     ticker_frame,
 )
+
+pytestmark = pytest.mark.usefixtures("each_line")
 
 
 async def cut(exchange: FakeExchange, path: str) -> None:
@@ -74,18 +76,18 @@ def test_a_lost_connection_comes_back_and_the_gap_is_told(path: str, end: Any):
 
 
 def test_a_connection_that_goes_before_it_can_subscribe_has_ended_like_any_other(
-    monkeypatch: pytest.MonkeyPatch,
+    each_line: type[LineBase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The failed send was a frame that could not be used: a fault of ours in pybit's thread."""
-    real, told = SocketApp.send, []
+    """The failed send was taken for a fault of ours."""
+    real, told = each_line._write_text, []
 
-    def send(app: SocketApp, data: str, *args: Any) -> None:
-        told.append("execution" in data and json.loads(data)["op"] == "subscribe")
+    def write(line: LineBase, text: str) -> None:
+        told.append("execution" in text and json.loads(text)["op"] == "subscribe")
         if told[-1] and sum(told) == 2:
             raise BrokenPipeError(32, "Broken pipe")
-        real(app, data, *args)
+        real(line, text)
 
-    monkeypatch.setattr(SocketApp, "send", send)
+    monkeypatch.setattr(each_line, "_write_text", write)
 
     async def scene() -> None:
         async with FakeExchange() as exchange, Ears(exchange.endpoints) as ears:
@@ -175,7 +177,7 @@ def test_a_socket_that_no_longer_answers_pings_is_given_up():
 
 
 def test_without_pongs_the_watchdog_itself_gives_a_silent_private_socket_up():
-    """Where websocket-client's own timeout does not fire, the age of the last sign of life does."""
+    """Where the line's own timeout does not fire, the age of the last sign of life does."""
 
     async def scene() -> None:
         async with FakeExchange() as exchange, Ears(exchange.endpoints, limits=limits(pong_s=0.2)) as ears:
@@ -184,7 +186,7 @@ def test_without_pongs_the_watchdog_itself_gives_a_silent_private_socket_up():
     run(scene())
 
 
-def test_stop_ends_every_thread_and_says_goodbye():
+def test_stop_leaves_nothing_and_says_goodbye():
     async def scene() -> None:
         async with FakeExchange() as exchange:
             before = threading.active_count()
@@ -218,7 +220,12 @@ def test_stop_in_the_middle_of_an_outage():
 def test_the_set_does_not_show_its_secrets():
     async def scene() -> str:
         async with FakeExchange() as exchange, Ears(exchange.endpoints, credentials=Credentials(KEY, SECRET)) as ears:
-            return repr(ears.streams) + repr(ears.streams.health) + repr(ears.streams._private.socket)
+            return (
+                repr(ears.streams)
+                + repr(ears.streams.health)
+                + repr(vars(ears.streams._private))
+                + repr(vars(ears.streams._private._life))
+            )
 
     text = run(scene())
     assert KEY not in text

@@ -27,6 +27,8 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError
 from tests.bybit.raw_server import GET, ORDER, Peer, answer, carried, raw
 from tests.bybit.support import KEY, SECRET, Ears, eventually, run
 
+pytestmark = pytest.mark.usefixtures("each_line")
+
 
 def false_certificate(directory: Path) -> Path:
     """Key and certificate for 127.0.0.1, signed by nobody but itself, in one file."""

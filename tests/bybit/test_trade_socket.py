@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from gridbot.paper.settings import PaperConfig
 from gridbot.paper.streams.connection_faults import drop_connections
 from tests.bybit.support import QUICK, eventually, run
 from tests.bybit.test_over_paper import ALICE, SYMBOL, order
+from tests.paper.support import manual_config, venue_of
 
 
 @dataclass
@@ -329,3 +331,32 @@ def test_an_unusable_answer_of_the_clock_does_not_hide_the_refusal() -> None:
             assert wrong.ret_code == 10002
 
     run(scene())
+
+
+def test_after_a_stall_of_ours_answers_are_read_before_anything_counts_as_late() -> None:
+    with venue_of(manual_config()) as venue:
+        endpoints = endpoints_for(Environment.PAPER, venue.url)
+        rest = BybitRest(endpoints, Credentials(ALICE.api_key, ALICE.api_secret))
+
+        async def scene() -> None:
+            socket = TradeSocket(
+                endpoints.ws_trade,
+                Credentials(ALICE.api_key, ALICE.api_secret),
+                name="test",
+                limits=rest.limits,
+                refusal=rest.refusal,
+                on_back=lambda unresolved: None,
+                timeout=0.2,
+                settings=StreamSettings(limits=QUICK),
+            )
+            socket.start()
+            await eventually(lambda: socket.is_ready)
+            pending = socket.send("order/cancel", {"category": "linear", "symbol": SYMBOL, "orderLinkId": "no"})
+            time.sleep(0.5)  # the loop stands still, and the exchange does not
+            refused = await pending
+            assert isinstance(refused, ExchangeError)
+            assert refused.kind is ErrorKind.NOT_FOUND
+            await socket.stop()
+            rest.close()
+
+        run(scene())

@@ -16,6 +16,7 @@ ALLOWED = {
     "decimal",
     "enum",
     "fractions",
+    "functools",
     "hashlib",
     "itertools",
     "re",

@@ -93,9 +93,7 @@ def test_what_files_have_is_read_or_a_mistake_of_its_own() -> None:
         (numbers.whole_of, 2**63),
         (numbers.time_of, LATEST_MS + 1),
     ):
-        with pytest.raises(
-            ValueError, match=r"^expected a (number|whole number|time).*, got .{1,90}$"
-        ):
+        with pytest.raises(ValueError, match=r"^expected a (number|whole number|time).*, got .{1,90}$"):
             read(wrong)
 
 

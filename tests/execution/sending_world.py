@@ -80,7 +80,7 @@ class SendingWorld:
         self.wires: list[Wire] = []
         self.wrong: list[str] = []
         self.unanswered: dict[str, int] = {}
-        self.owner_breaks = {"sending": 0, "answer": 0}
+        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0}
         self.journal_breaks = 0
 
     # ------------------------------------------------------------------ what is wanted
@@ -155,7 +155,7 @@ class SendingWorld:
     def finish(self) -> None:
         """From now on nothing breaks, and every request is answered, until nothing is left to send."""
         self.exchange.breaks = self.journal_breaks = 0
-        self.owner_breaks = {"sending": 0, "answer": 0}
+        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0}
         self.pump()
         for _ in range(300):
             if self.executor.idle:
@@ -223,6 +223,9 @@ class SendingWorld:
 
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         self._breaks("sending")
+
+    def sent(self, order: TrackedOrder) -> None:
+        self._breaks("sent")
 
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         self._answered(order, RequestKind.PLACE)

@@ -170,6 +170,9 @@ class Owner:
         self.sent_ms[order.link_id] = sent_ms
         self.log.append(f"sending {order.link_id}")
 
+    def sent(self, order: TrackedOrder) -> None:
+        self.log.append(f"sent {order.link_id}")
+
     def placed(self, order: TrackedOrder, result: OrderResult) -> None:
         self._take(f"placed {order.link_id}", order, result)
 

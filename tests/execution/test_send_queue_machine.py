@@ -137,7 +137,7 @@ class Sending(RuleBasedStateMachine):
     def the_quota_changes(self, endpoint: str, limit: int) -> None:
         self.world.exchange.limits[endpoint] = RateLimit(limit=limit, remaining=0, reset_ms=0)
 
-    @rule(what=st.sampled_from(["transport", "journal", "sending", "answer"]))
+    @rule(what=st.sampled_from(["transport", "journal", "sending", "sent", "answer"]))
     def something_of_ours_will_break(self, what: str) -> None:
         if what == "transport":
             self.world.exchange.breaks += 1

@@ -15,12 +15,13 @@ from gridbot.bybit.answer_reader import MOST_BODY, AnswerReader
 from gridbot.bybit.calls import listed, result_of, rows_of
 from gridbot.bybit.carrier import Answer, Unusable
 from gridbot.bybit.event_times import SKEW_MS, Horizon
-from gridbot.bybit.mailbox import PrivateFrame, TickerMerger
+from gridbot.bybit.mailbox import PrivateFrame
 from gridbot.bybit.parse_account import parse_order, parse_transaction
 from gridbot.bybit.parse_market import parse_instrument, parse_public_trade, parse_ticker
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
 from gridbot.bybit.private_frames import read_private
 from gridbot.bybit.raw_fields import LONGEST_ID, FieldError, parse_rows
+from gridbot.bybit.ticker_merger import TickerMerger
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.exchange.failures import ExchangeError
 from tests.bybit.support import execution_row, order_row, position_row, ticker_frame, wallet_row
@@ -137,7 +138,7 @@ def ticker(message: bytes) -> str:
     finally:  # nothing is frozen by it
         after = merger.merge(SYMBOL, ticker_frame(SYMBOL, NOW_MS + SKEW_MS, kind="snapshot", lastPrice="7"), 2)
         assert after is not None
-        assert after.fields["lastPrice"] == "7"
+        assert after.last_price == 7
     return "merged"
 
 

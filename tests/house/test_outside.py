@@ -30,6 +30,7 @@ WORKER_ROOMS = {
         *(
             "atomic_file",
             "background",
+            "budget",
             "bybit",
             "commands",
             "config",

@@ -37,6 +37,8 @@ GRIDBOT = {
     "exchange": "core",
     "ports": "core exchange",
     "system_ports": "ports",
+    # What all accounts of an address share.
+    "budget": "ports",
     "strategies": "core doors",
     "orders": "core exchange",
     # What is kept.
@@ -46,19 +48,19 @@ GRIDBOT = {
     "gridbot": "store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
-    "execution": "exchange ports orders rolling_limit background",
-    "bybit": "core exchange background doors rolling_limit version",
+    "execution": "exchange ports orders rolling_limit background budget",
+    "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
     "log_lines": "doors",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies risk records config atomic_file background version private_files",
     # One account, put together.
-    "worker": "commands core exchange ports strategies orders records risk execution bybit config logging_setup state"
-    " process_guard system_ports background command_line fault_words incidents segment_file shortage",
+    "worker": "commands core exchange ports budget strategies orders records risk execution bybit config logging_setup"
+    " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
-    "simulation": "background incidents core ports strategies orders records risk execution bybit exchange config state"
-    " worker"
+    "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
+    " config state worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
     " paper.streams process_guard segment_file",
 }
@@ -74,12 +76,13 @@ SUPERVISOR = {
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
+    "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
-    " gridbot.shortage children control status store exit_codes utc_time polling",
+    " gridbot.shortage children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"

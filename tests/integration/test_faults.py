@@ -60,6 +60,9 @@ FAULTS: list[dict[str, Any]] = [
     {"kind": "double_filled", "probability": 0.1},
 ]
 USUAL = 3
+CHANNELS = ("", "public", "private", "trade")
+WAYS = ("auto", "http", "websocket")
+"""How orders are sent, by the seed."""
 SEEDS = range(1, 1 + int(os.environ.get("GRIDBOT_CAMPAIGNS", USUAL)))
 LONG_EVERY, LONG_S = 10, 65.0
 SILENCE_S = 1.5
@@ -113,12 +116,12 @@ def open_venue(config: GridbotConfig, seed: int) -> Iterator[Venue]:
 async def drops(venue: Venue, rng: random.Random) -> float:
     for _ in range(2):
         mode = rng.choice(("1000", "1001", "reset"))
-        venue.inject("drop_connections", mode=mode, channel=rng.choice(("", "public", "private")))
+        venue.inject("drop_connections", mode=mode, channel=rng.choice(CHANNELS))
     return 0.5
 
 
 async def refusals(venue: Venue, rng: random.Random) -> float:
-    channel = rng.choice(("", "public", "private"))
+    channel = rng.choice(CHANNELS)
     venue.inject("refuse_connections", channel=channel, for_s=1.5)
     venue.inject("drop_connections", mode="reset", channel=channel)
     return 2.0
@@ -160,7 +163,7 @@ async def outage(venue: Venue, rng: random.Random, seconds: float = 3.0) -> floa
 
 async def dark(venue: Venue, rng: random.Random) -> float:
     """Streams that stay open and are dead, for the watchdog: only in more campaigns than usual."""
-    venue.inject("drop_connections", mode="silent", channel=rng.choice(("", "public", "private")))
+    venue.inject("drop_connections", mode="silent", channel=rng.choice(CHANNELS))
     return 2.0
 
 
@@ -248,7 +251,7 @@ def check_invariants(paper: PaperThread, bench: WorkerBench) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_the_exchange_does_nothing_is_doubled_lost_or_forgotten(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    config = settings(tmp_path)
+    config = settings(tmp_path, accounts=[{"name": "alice", "order_entry": WAYS[seed % len(WAYS)]}])
     first, *rest = troubles_of(seed, rng)
 
     async def run() -> None:

@@ -89,7 +89,7 @@ def test_what_is_being_sent_may_be_on_the_exchange() -> None:
     bench = LifeBench().reach("queued")
     order = bench.order
     assert wishes.sending(bench.book, life_events.Sending(order, 1234), NOW_S) == [
-        Transition(order, OrderState.PENDING, OrderState.PENDING)
+        Transition(order, OrderState.PENDING, OrderState.PENDING, is_sending=True)
     ]
     assert (order.on_wire, order.in_flight, order.attempt, order.sent_ms) == (True, True, 1, 1234)
     wishes.sending(bench.book, life_events.Sending(order, 5678), NOW_S)

@@ -31,4 +31,5 @@ def test_closes_go_first_then_the_nearest() -> None:
         proposal_of(make_order(side=side))._replace(level_distance=Decimal(distance))
         for side, distance in ((Side.BUY, 10), (Side.BUY, 1), (Side.SELL, 20), (Side.SELL, 15))
     )
+    assert (wire_order([]), wire_order([far])) == ([], [far])
     assert wire_order([far, near, close, nearer_close]) == [nearer_close, close, near, far]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from gridbot.core.execution_ledger import Ledger
+from gridbot.core.strict_numbers import LATEST_MS
 from gridbot.records import builders
 from gridbot.records.recorder import Recorder
 from gridbot.state.documents import StateFile
@@ -22,7 +23,7 @@ NUMBERS = itertools.count(1)
 class Life:
     """One life of a worker, as far as its ledger goes."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, now_ms: int = LATEST_MS) -> None:
         self.recorder: Recorder = make_recorder(data_dir, segment_bytes=2000)
         self.recorder.run_id = f"life-{next(NUMBERS)}"
         self.files = StateFiles(data_dir / "state" / "alice")
@@ -33,7 +34,7 @@ class Life:
             StateLog(self.files, self.recorder),
             self.problems.append,
         )
-        self.ledger: Ledger = self.checkpoint.load()
+        self.ledger: Ledger = self.checkpoint.load(now_ms)
 
     def trade(self, first: int, last: int) -> None:
         for number in range(first, last + 1):

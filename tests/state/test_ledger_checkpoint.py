@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import pytest
 from gridbot.core import Direction
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.ledger_document import document_of
-from gridbot.records.record_types import ExecutionRecord
+from gridbot.records.record_types import ExecutionRecord, UtcMs
 from gridbot.segment_file import segment_path
 from tests.state.checkpoint_life import Life, assert_counted
-from tests.store.kit import ticker
+from tests.store.kit import execution, ticker
 
 
 @pytest.mark.parametrize("saves", ["never", "in between", "at the end"])
@@ -235,4 +236,43 @@ def test_a_checkpoint_of_before_the_watermark_still_opens(tmp_path: Path) -> Non
     assert_counted(again.ledger, 6)
     assert again.ledger.complete_to == old["last_exec_ts"]
     assert again.ledger.leg("btc", Direction.LONG) == (Decimal("0.021"), Decimal("104233.10"))
+    again.end()
+
+
+FAR = 9_000_000_000_000
+
+
+def test_a_checkpoint_of_the_far_future_does_not_blind_the_account(tmp_path: Path) -> None:
+    """An older version believed an execution of the year 2255, and paged from there on: nothing was missed any more."""
+    life = Life(tmp_path)
+    life.trade(1, 4)
+    made_ms = life.ledger.last_exec_ts
+    life.ledger.reached(complete_to=FAR, checked_to=FAR)
+    life.ledger.last_exec_ts = FAR
+    life.checkpoint.save_now(life.ledger)
+    life.end()
+    again = Life(tmp_path, now_ms=made_ms + 3_600_000)
+    assert_counted(again.ledger, 4)
+    assert again.ledger.complete_to <= made_ms + OVERLAP_MS
+    assert again.ledger.checked_to <= made_ms + OVERLAP_MS
+    [problem] = again.problems
+    assert "ledger.json: it has a time in the future (2255-" in problem
+    again.checkpoint.save_now(again.ledger)
+    again.end()
+    once = Life(tmp_path, now_ms=made_ms + 3_600_000)
+    assert once.problems == []
+    once.end()
+
+
+def test_records_of_the_far_future_do_not_either(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.trade(1, 2)
+    record = replace(execution(3), exchange_ts=UtcMs(FAR))
+    life.recorder.record(record)
+    life.recorder.flush()
+    life.end()
+    again = Life(tmp_path)
+    assert_counted(again.ledger, 3)
+    assert again.ledger.last_exec_ts < 10 * 365 * 86_400_000 + execution(1).exchange_ts
+    assert again.problems == []
     again.end()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.core.strict_numbers import LATEST_MS
 from gridbot.records.record_types import Record
 from gridbot.records.recorder import Recorder
 from gridbot.records.state_record import StateRecord
@@ -42,7 +43,7 @@ class Life:
             self.files, self.recorder, hand=lambda name, doc: self.told.append((name, doc)), handed=handed or {}
         )
         self.checkpoint = Checkpoint(StateFile(self.files, "ledger.json"), self.recorder, self.log, pytest.fail)
-        self.ledger = self.checkpoint.load()
+        self.ledger = self.checkpoint.load(LATEST_MS)
         assert self.files.flush()
         self._release = release
 

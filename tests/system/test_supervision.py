@@ -40,6 +40,7 @@ def test_a_detached_session_from_start_to_stop(gridbot):
     assert shown is not None, session.run("status").stdout
     assert "\x1b" not in shown.stdout
     assert {line.split(" ")[0] for line in shown.stdout.splitlines()} >= {"alice", "bob", "alice-btc", "writer"}
+    assert {account["order_entry"]["way"] for account in session.status()["accounts"]} == {"websocket"}
     assert session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > 0
     assert "nothing is left running" in session.stop()
     assert session.run("status").returncode == 3

@@ -30,7 +30,8 @@ from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
-from gridbot.records.record_types import Record
+from gridbot.records import codec
+from gridbot.records.record_types import OrderRecord, Record
 from gridbot.risk.gate import Gate
 from gridbot.strategies.grid import Grid, GridEngine
 from gridbot.worker.context import WorkerContext
@@ -62,6 +63,12 @@ class Notes:
             raise self.failures.pop(0)
         self.records.append(record)
         return len(self.records)
+
+    def record_sent(self, order_data: bytes) -> int:
+        frame = codec.encode_data(codec.head_of(OrderRecord.TABLE, "alice", "run"), 1, 1, order_data)
+        record = codec.decode(frame)[1]
+        assert isinstance(record, OrderRecord)
+        return self.record(record)
 
     def record_later(self, make: Callable[[], Record]) -> None:
         self.record(make())

@@ -45,7 +45,7 @@ class FakeQueries:
         if failures:
             raise failures.pop(0)
 
-    async def notices(self) -> Notices:
+    async def notices(self, *, max_age_s: float = 0.0) -> Notices:
         self._note("notices")
         return Notices()
 
@@ -78,7 +78,7 @@ class FakeQueries:
         self._note("transaction log")
         return Listing()
 
-    async def server_time_ms(self) -> int:
+    async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         self._note("clock")
         return 0
 

@@ -28,7 +28,7 @@ class Log:
         self.error: ExchangeError | None = None
         self.unreadable: list[Unreadable] = []
 
-    async def server_time_ms(self) -> int:
+    async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         return 1_000_000
 
     async def transactions(self, start_ms: int, end_ms: int) -> Listing[Transaction]:

@@ -30,7 +30,7 @@ class Bench:
             user_id="9900007",
         )
 
-    async def notices(self) -> Notices:
+    async def notices(self, *, max_age_s: float = 0.0) -> Notices:
         if self.failure is not None:
             raise self.failure
         return self.found

@@ -374,3 +374,17 @@ async def test_an_adopted_order_is_recorded_as_such() -> None:
     assert other.notes.of(OrderRecord)[-1].reason == "adopted (reconcile)"
     assert other.alarm.keys == [], "every restart adopts: that is no news"
     await settle()
+
+
+async def test_an_order_that_is_sent_is_open_by_our_records_in_the_same_turn() -> None:
+    bench = trading()
+    bench.runner.orders.submit(proposal())
+    [order] = bench.orders
+    assert order.link_id not in bench.context.recorded.by_key
+    bench.runner.orders.pump()
+    assert bench.context.recorded.by_key[order.link_id] == bench.notes.of(OrderRecord)[-1]
+    bench.notes.record_sent = lambda order_data: 0  # type: ignore[method-assign]
+    bench.runner.orders.submit(proposal(498_000))
+    bench.runner.orders.pump()
+    assert len(bench.gateway.sent) == 2
+    assert list(bench.context.recorded.by_key) == [order.link_id], "it found no room, so it is recorded again later"

@@ -39,7 +39,7 @@ class Exchange:
     clock_ms: int = 1_000_000
     done: list[str] = field(default_factory=list)
 
-    async def server_time_ms(self) -> int:
+    async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         return self.clock_ms
 
     async def api_key_info(self) -> ApiKeyInfo:
@@ -50,7 +50,7 @@ class Exchange:
     async def account_info(self) -> AccountInfo:
         return AccountInfo(self.margin_mode)
 
-    async def instrument(self, symbol: str) -> Instrument:
+    async def instrument(self, symbol: str, *, max_age_s: float = 0.0) -> Instrument:
         if symbol in self.bad:
             raise self.bad[symbol]
         return replace(self.instrument_row, symbol=symbol)

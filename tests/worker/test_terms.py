@@ -42,7 +42,7 @@ class Exchange:
         if what in self.failures:
             raise self.failures[what]
 
-    async def instrument(self, symbol: str) -> Instrument:
+    async def instrument(self, symbol: str, *, max_age_s: float = 0.0) -> Instrument:
         self._ask("instrument")
         return self.found
 

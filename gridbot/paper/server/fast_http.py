@@ -5,7 +5,7 @@ is not a plain API request (WebSocket upgrade, control, chunked body, faults to 
 with its connection, which stays there.
 
     connected ── plain request: answered, header and body in one write ──> connected
-        ├─────── its answers are not read, or wait for the disk: reads no further ──> connected
+        ├─────── its answers are not read or wait for the disk, or it waits for its turn: reads no further ──> connected
         └─────── anything else: `set_protocol(aiohttp's)`, bytes handed on ──> aiohttp
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ from gridbot.core.strict_numbers import count_or_none
 from gridbot.paper.api.callers import Caller
 from gridbot.paper.api.dispatch import Reply
 from gridbot.paper.server.open_callers import OpenCallers
+from gridbot.paper.server.stranger_turns import StrangerTurns
 from gridbot.paper.streams.outgoing import Outgoing
 
 __all__ = ["Answer", "FastHttp", "parse_head"]
@@ -63,6 +65,7 @@ class FastHttp(asyncio.Protocol):
         callers: OpenCallers,
         outgoing: Outgoing,
         refusal: Callable[[], Reply],
+        turns: StrangerTurns,
     ) -> None:
         """When `outgoing` keeps what they tell, answers leave once it is kept, and become `refusal` if it cannot be."""
         self._answer = answer
@@ -71,6 +74,7 @@ class FastHttp(asyncio.Protocol):
         self._refusal = refusal
         self._aiohttp_server = aiohttp_server
         self._callers = callers
+        self._turns = turns
         self._buffer = b""
         self._head: tuple[str, str, dict[str, str]] | None = None  # parsed, while its body is still coming
         self._transport: asyncio.Transport | None = None
@@ -78,6 +82,7 @@ class FastHttp(asyncio.Protocol):
         self._held = 0
         self._is_full = False  # the client does not read
         self._stopped = False
+        self._waits = False  # for its turn
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -96,10 +101,18 @@ class FastHttp(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
+        if self._waits:
+            return
+        began_s, known, served = monotonic(), self._caller.known, 0
         while self._buffer:
             if self._is_full or self._held >= MAX_HELD:
                 self._stop()
-                return
+                break
+            if not self._turns.may_go_on(self._caller, served):
+                self._waits = True
+                self._stop()
+                self._turns.wait(self._in_turn)
+                break
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 if len(self._buffer) > MAX_HEAD:
@@ -119,9 +132,16 @@ class FastHttp(asyncio.Protocol):
             if reply is None:
                 self._hand_over()
                 return
+            served += 1
             self._buffer = self._buffer[total:]
             self._send(reply)
         self._caller.unfinished = bool(self._buffer)
+        if not known:
+            self._turns.spent(monotonic() - began_s)
+
+    def _in_turn(self) -> None:
+        self._waits = False
+        self._go_on()
 
     def _send(self, reply: Reply) -> None:
         settled = self._outgoing.settled() if self._keeps else True
@@ -148,7 +168,13 @@ class FastHttp(asyncio.Protocol):
         self._transport.pause_reading()
 
     def _go_on(self) -> None:
-        if self._stopped and not self._is_full and self._transport is not None and not self._transport.is_closing():
+        if (
+            self._stopped
+            and not self._waits
+            and not self._is_full
+            and self._transport is not None
+            and not self._transport.is_closing()
+        ):
             self._stopped = False
             self._transport.resume_reading()
             self.data_received(b"")

@@ -29,6 +29,7 @@ from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.open_callers import IDLE_S, OpenCallers
 from gridbot.paper.server.paper_control import Control
 from gridbot.paper.server.paper_spec import PaperSpec
+from gridbot.paper.server.stranger_turns import StrangerTurns
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.storage.commits import Commits
 from gridbot.paper.storage.exchange_file import ExchangeFile, StateFileError
@@ -80,6 +81,7 @@ class PaperServer:
         self.control_token = spec.control_token or secrets.token_urlsafe(24)
         control = Control(self.faults, self.market, self.control_token) if config.control else None
         self.callers = OpenCallers(time.monotonic)
+        self._turns = StrangerTurns(time.monotonic)
         site = Site(self.host)
         self.front = HttpFront(
             self.api, self.channels, self.faults, control, self.now_ms, outgoing, stamp, site, self.callers
@@ -145,7 +147,7 @@ class PaperServer:
         front, web_server = self.front, self._web
         assert web_server is not None
         listener = await asyncio.get_running_loop().create_server(
-            lambda: FastHttp(front.answer, web_server, self.callers, self._outgoing, front.refusal),
+            lambda: FastHttp(front.answer, web_server, self.callers, self._outgoing, front.refusal, self._turns),
             *(self.host, port),
             ssl=tls,
         )

@@ -181,8 +181,8 @@ class Channels:
             connection.transport.abort()
             return
         self._outgoing.hold(
-            lambda: self._answer(connection, answer),
-            lambda: self._answer(connection, self._trade_channel.refusal(connection, request)),
+            lambda: connection.send(orjson.dumps(answer)),  # at once, as over HTTP
+            lambda: connection.send(orjson.dumps(self._trade_channel.refusal(connection, request))),
         )
 
     def _answer(self, connection: Connection, frame: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ __all__ = ["WAIT", "Grid", "GridConfig", "ImpossibleLadder", "Level", "ladder", 
 
 WAIT: None = None
 """Side of a level at which nothing is placed."""
+_BUY, _SELL = Side.BUY, Side.SELL
 
 SMALLEST_COUNT = 4
 
@@ -232,9 +233,9 @@ def _assign_sides(
         if abs(ticks * fill_bottom - fill_top) * 400 * scale < step * ticks * fill_bottom:
             side = WAIT
         elif last_top < ticks * last_bottom:
-            side = Side.SELL
+            side = _SELL
         elif last_top > ticks * last_bottom:
-            side = Side.BUY
+            side = _BUY
         result.append(Level(ticks, side))
     return result
 
@@ -246,8 +247,8 @@ def _shift(config: GridConfig, levels: list[Level]) -> tuple[Level, ...]:
     that level or at zero, the ladder stays: it is still valid, and once the price leaves it, the rebuild raises a clear
     error.
     """
-    buys = sum(1 for level in levels if level.side is Side.BUY)
-    sells = sum(1 for level in levels if level.side is Side.SELL)
+    sides = [level.side for level in levels]
+    buys, sells = sides.count(_BUY), sides.count(_SELL)
     limit, limit_scale = config.rebalance_threshold.as_integer_ratio()
     step, scale = config.grid_step.as_integer_ratio()
     whole = 100 * scale

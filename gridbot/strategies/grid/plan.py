@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from gridbot.core.intents import PlaceLimitIntent
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.ladder import WAIT, Grid, Level
 
 __all__ = ["Plan"]
+
+_BUY = Side.BUY
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,11 @@ class Plan:
 
     @classmethod
     def of(cls, grid: Grid) -> Plan:
-        centre = _centre(grid.levels)
-        indexes = sorted(range(len(grid.levels)), key=lambda index: (abs(index - centre), index))
         walk = []
-        for index in indexes:
+        for index in _outwards(len(grid.levels), _centre(grid.levels)):
             ticks, side = grid.levels[index]
             if side is not WAIT:
-                walk.append((index, ticks, side, side is Side.BUY))
+                walk.append((index, ticks, side, side is _BUY))
         return cls(
             grid=grid,
             walk=tuple(walk),
@@ -53,7 +54,13 @@ class Plan:
         )
 
 
+@lru_cache(maxsize=256)
+def _outwards(count: int, centre: int) -> tuple[int, ...]:
+    """The indexes of so many levels, from the centre outwards; the same for most grids of a strategy."""
+    return tuple(sorted(range(count), key=lambda index: (abs(index - centre), index)))
+
+
 def _centre(levels: tuple[Level, ...]) -> int:
     """Index of the integer middle of the WAIT band, or of the ladder if nothing waits."""
-    waiting = [index for index, level in enumerate(levels) if level.side is WAIT]
+    waiting = [index for index, (_, side) in enumerate(levels) if side is WAIT]
     return (waiting[0] + waiting[-1]) // 2 if waiting else len(levels) // 2

@@ -110,7 +110,7 @@ def test_only_what_each_reading_shows_counts() -> None:
 class Rest:
     """Lists no order and no leg, and one row that cannot be read."""
 
-    async def server_time_ms(self) -> int:
+    async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         return 0
 
     async def open_orders(self, **_: Any) -> Listing[OrderUpdateEvent]:

@@ -1,0 +1,8 @@
+"""What this process may ask the exchange over HTTP: its part of what the exchange allows one address.
+
+    request_permits.py   which request may leave now, and what is given back     (pure)
+    address_budget.py    the same for those who ask: turns, timers, messages to the supervisor
+    fact_share.py        facts of the market that another account has just read
+
+The supervisor's side, which lends the permits, is `supervisor/leases`.
+"""

@@ -1,0 +1,234 @@
+"""The requests of this process, beside those of all others on its address: who asks waits here for a turn.
+
+    a query     `await turn()`: when it returns, the query leaves, and counts
+    an order    `may_leave` says whether one may. Who says that one waits (`orders_wait`) hears when it may leave;
+                `sent` counts it when it leaves
+
+Each is over when what `turn` or `sent` returned is called.
+
+`RequestPermits` decides. Without a supervisor (`lend` was never called, and `is_leased` is false) nothing waits.
+Nothing here fails: whoever waits is told when its turn has come, and `why_late` says what takes so long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gridbot.budget.request_permits import IDLE_S, Purpose, RequestPermits
+from gridbot.ports import Clock, Timer
+
+__all__ = ["LONG_WAIT_S", "AddressBudget", "Done", "unlimited"]
+
+Message = dict[str, Any]
+Done = Callable[[bool], None]
+"""Called when a request is over, with whether it was answered."""
+
+LONG_WAIT_S: Final = 5.0
+"""Who has waited for so long is a reason against health."""
+AGAIN_S: Final = 0.5
+"""What is wanted is said again each half second: a message may be lost."""
+APART_S: Final = 0.01
+"""Between two messages to the supervisor."""
+ORDERS: Final = (Purpose.CANCEL, Purpose.CLOSE, Purpose.OPEN)
+
+
+class AddressBudget:
+    """One per process. `send` passes a message to the supervisor and never blocks; None when there is nobody to ask."""
+
+    def __init__(self, clock: Clock, send: Callable[[Message], None] | None = None) -> None:
+        self.permits = RequestPermits()
+        self.is_leased = send is not None
+        self._on_room: Callable[[], object] = lambda: None
+        self._clock = clock
+        self._send = send
+        self._limited = send is not None
+        self._turns: deque[asyncio.Future[Done]] = deque()
+        """Queries that wait, in their order."""
+        self._said: tuple[Any, ...] = ()
+        self._said_s = float("-inf")
+        self._timer: Timer | None = None
+        self._looking = False
+        self._closed = False
+
+    def open(self) -> None:
+        """Ask for a share; call it on the loop, once."""
+        if self._limited:
+            self._look()
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # ------------------------------------------------------------------ those who ask
+
+    def tell_room(self, on_room: Callable[[], object]) -> None:
+        """Have a function called when an order that waits may leave."""
+        self._on_room = on_room
+
+    def may_leave(self, purpose: Purpose) -> bool:
+        """Whether a request of an order may leave now."""
+        return not self._limited or self.permits.may(purpose, self._clock.monotonic_s())
+
+    def orders_wait(self, waiting: Mapping[Purpose, int]) -> None:
+        """So many requests of orders wait for a permit now, by purpose; none of the others."""
+        if not self._limited:
+            return
+        now_s = self._clock.monotonic_s()
+        for purpose in ORDERS:
+            self.permits.waits(purpose, waiting.get(purpose, 0), now_s)
+        if waiting:
+            self._look()
+
+    async def turn(self) -> Done:
+        """Wait until a query may leave; it is counted as sent. Call the result when it is over."""
+        if not self._limited:
+            return _nothing
+        if not self._turns and self.permits.may(Purpose.QUERY, self._clock.monotonic_s()):
+            return self.sent(Purpose.QUERY)
+        turn: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
+        self._look()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                with contextlib.suppress(ValueError):
+                    self._turns.remove(turn)
+            elif turn.result() is not _nothing:
+                self.permits.not_sent()  # its turn had come, and nobody is there to use it
+            self._look()
+            raise
+
+    def sent(self, purpose: Purpose) -> Done:
+        """A request leaves now. Call the result when it is over."""
+        if not self._limited:
+            return _nothing
+        self.permits.take(purpose, self._clock.monotonic_s())
+        self._say_soon()
+        return self._done
+
+    def unsent(self, over: Done) -> None:
+        """A request that had its turn has not left after all; `over` is what its turn gave."""
+        if over is not _nothing:
+            self.permits.not_sent()
+
+    def extra(self) -> None:
+        """A request that asked nobody has been sent and answered."""
+        if self._limited:
+            self.permits.extra(self._clock.monotonic_s())
+
+    def why_late(self) -> str:
+        """What takes so long, in words; "" while nobody waits for long."""
+        waited_s = self.permits.waited_s(self._clock.monotonic_s()) if self._limited else 0.0
+        if waited_s < LONG_WAIT_S:
+            return ""
+        return f"requests have been waiting for {waited_s:.0f} s: all accounts together may send no more of them now"
+
+    # ------------------------------------------------------------------ the supervisor
+
+    def lease(self, message: Message) -> None:
+        """Its word on our permits: `lent` in all (None: nothing is limited), `keep`, `floor` and `ahead`."""
+        lent = message["lent"]
+        self._limited = lent is not None
+        if lent is not None:
+            now_s = self._clock.monotonic_s()
+            self.permits.leased(int(lent), message["keep"], int(message["floor"]), int(message["ahead"]), now_s)
+        self._look()
+
+    # ------------------------------------------------------------------ inside
+
+    def _done(self, answered: bool) -> None:
+        self.permits.done(self._clock.monotonic_s(), answered=answered)
+        if self.permits.somebody_waits or self.permits.keep is not None:
+            self._look()
+
+    def _look(self) -> None:
+        """Give turns, give back what is not needed, say what is wanted, and look again in time."""
+        if self._closed or self._looking:
+            return
+        self._looking = True
+        try:
+            self._give_turns()
+        finally:
+            self._looking = False
+        now_s = self._clock.monotonic_s()
+        if self._limited:
+            self.permits.give_back(now_s)
+            self._say(now_s)
+        self._look_again(now_s)
+
+    def _give_turns(self) -> None:
+        if not self._limited:
+            while self._turns:
+                _wake(self._turns.popleft())
+            self._on_room()
+            return
+        while True:
+            now_s = self._clock.monotonic_s()
+            self.permits.waits(Purpose.QUERY, len(self._turns), now_s)
+            first = self.permits.next_purpose(now_s)
+            if first is None or not self.permits.may(first, now_s):
+                return
+            if first is not Purpose.QUERY:
+                self._on_room()
+                if self.permits.next_purpose(now_s) is first and self.permits.may(first, now_s):
+                    return  # what could leave does not; no query waits for it for ever, thanks to its patience
+                continue
+            turn = self._turns.popleft()
+            if not turn.done():
+                self.permits.take(Purpose.QUERY, now_s)
+                turn.set_result(self._done)
+
+    def _say_soon(self) -> None:
+        """After a request: what is at hand may have become too little."""
+        now_s = self._clock.monotonic_s()
+        if self.permits.left(now_s) < self.permits.ahead:
+            self._say(now_s)
+            self._look_again(now_s)
+
+    def _say(self, now_s: float) -> None:
+        permits = self.permits
+        wants = permits.wants(now_s)
+        news = (permits.returned, wants)
+        if self._send is None or (news == self._said and not (any(wants[:-1]) and now_s - self._said_s >= AGAIN_S)):
+            return
+        if now_s - self._said_s < APART_S:
+            return  # `_look_again` comes back to it
+        self._said, self._said_s = news, now_s
+        self._send({"type": "requests", "seen": permits.lent, "back": permits.returned, "wants": wants})
+
+    def _look_again(self, now_s: float) -> None:
+        permits = self.permits
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._limited:
+            return
+        wait_s = IDLE_S
+        waits = any(permits.wants(now_s)[:-1])
+        rested_s = permits.next_s(now_s)
+        if waits or permits.keep is not None:
+            wait_s = AGAIN_S if rested_s is None else min(AGAIN_S, rested_s)
+        if (permits.returned, permits.wants(now_s)) != self._said:
+            wait_s = min(wait_s, APART_S)
+        self._timer = self._clock.call_later(max(wait_s, 0.001), self._look)
+
+
+def unlimited(clock: Clock) -> AddressBudget:
+    """Where nobody counts."""
+    return AddressBudget(clock)
+
+
+def _nothing(answered: bool) -> None:
+    """Nothing is counted."""
+
+
+def _wake(turn: asyncio.Future[Done]) -> None:
+    if not turn.done():
+        turn.set_result(_nothing)

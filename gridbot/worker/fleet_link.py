@@ -1,0 +1,79 @@
+"""What this worker shares with the others of its supervisor: requests, a ban of their address, facts of the market.
+
+The messages, beside those of `WorkerSession`:
+
+    to the supervisor      requests, banned, fact_wanted, fact_read
+    from it                lease (with the ban, if there is one), fact, read_fact
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from gridbot.budget.address_budget import AddressBudget
+from gridbot.budget.fact_share import FactShare
+from gridbot.exchange.bans import Ban, ban_of
+from gridbot.ports import Clock
+
+__all__ = ["FleetLink"]
+
+log = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+
+SAME_S: Final = 1.0
+"""Two ends of a ban that are closer are those of one ban."""
+
+
+class FleetLink:
+    """One per process. `scope` says where the account trades; without `send` the worker shares nothing."""
+
+    def __init__(self, clock: Clock, scope: str = "", send: Callable[[Message], None] | None = None) -> None:
+        self.budget = AddressBudget(clock, send)
+        self.facts = FactShare(clock, scope, send)
+        self._on_ban: Callable[[Ban], object] = lambda ban: None
+        self._clock = clock
+        self._began_s = clock.monotonic_s()
+        self._send = send
+        self._ban: Ban | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since this process began. At its start it believes no fact that was read before."""
+        return self._clock.monotonic_s() - self._began_s
+
+    def hear_bans(self, on_ban: Callable[[Ban], object]) -> None:
+        """Have a function called with each ban that another account was told of."""
+        self._on_ban = on_ban
+
+    def banned(self, ban: Ban) -> None:
+        """The exchange has told this account that the address is banned: so are the others."""
+        self._ban = ban
+        if self._send is not None:
+            code, status = ban.error.ret_code, ban.error.http_status
+            self._send({"type": "banned", "until_s": ban.until_s, "ret_code": code, "http_status": status})
+
+    def ban_left_s(self) -> float:
+        """Seconds that are left of the newest ban that this process has heard of."""
+        return 0.0 if self._ban is None else max(0.0, self._ban.until_s - self._clock.monotonic_s())
+
+    def on_message(self, message: Message) -> None:
+        """A `lease`, `fact` or `read_fact` of the supervisor."""
+        if message["type"] != "lease":
+            self.facts.on_message(message)
+            return
+        if message.get("ban"):
+            self._hear(message["ban"])
+        self.budget.lease(message)
+
+    def _hear(self, told: Message) -> None:
+        until_s = float(told["until_s"])
+        known_s = self._ban.until_s if self._ban is not None else self._clock.monotonic_s()
+        if until_s <= known_s + SAME_S:
+            return
+        now_s = self._clock.monotonic_s()
+        self._ban = ban = ban_of(until_s, now_s, told["ret_code"], told["http_status"])
+        log.warning("the exchange bans this address for %.0f s more, as another account was told", until_s - now_s)
+        self._on_ban(ban)

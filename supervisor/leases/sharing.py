@@ -1,0 +1,226 @@
+"""What the workers share, for their messages: requests, a ban of the address, facts of the market.
+
+One `Leases` for Bybit, whose limit counts all its hosts together, and one for the paper exchange, which has its own.
+
+    message of a worker    what it leads to
+    requests               `Leases`: who is lent how much             lease
+    banned                 every worker is silent until its end       lease, and an incident for all of them
+    fact_wanted, fact_read `FactBoard`: who reads it, who is told     fact, read_fact
+
+How many permits are lent, and a ban, are kept in `address.json`: who comes after us must not lend them again too soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from gridbot.budget.request_permits import REST_S
+from gridbot.exchange.bans import Ban, ban_of
+from gridbot.incidents import Name, Standing
+from gridbot.state.documents import StateFile
+from supervisor.leases import fact_board
+from supervisor.leases.fact_board import Asked, FactBoard, Left, Read, ReadIt
+from supervisor.leases.request_leases import Banned, Gone, Lease, Leases, Said, Tick, step
+
+__all__ = ["BYBIT", "PAPER", "Sharing"]
+
+Message = dict[str, Any]
+
+BYBIT: Final = "Bybit"
+PAPER: Final = "the paper exchange"
+FILE_S: Final = 2.0
+"""Between two writings of `address.json` while permits are lent."""
+ORPHANS_S: Final = 3.0
+"""How long a worker may go on, and its last request may be on the way, when we are gone."""
+BAN_MOST_S: Final = 600.0
+VERSION: Final = 1
+
+
+class Sharing:
+    """One per supervisor. `members` are the accounts and the exchange of each; `limits` the permits of each exchange.
+
+    An exchange with the limit 0 counts nothing. `send` passes a message to the worker of an account.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, str],
+        limits: Mapping[str, int],
+        send: Callable[[str, Message], object],
+        *,
+        clock: Callable[[], float],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._exchange_of = dict(members)
+        self._send = send
+        self._clock = clock
+        self._wall_ms = wall_ms
+        self._board = FactBoard()
+        self._bans: dict[str, Ban] = {}
+        self._file: StateFile | None = None
+        self._kept_s = float("-inf")
+        now_s = clock()
+        self._leases = {
+            exchange: Leases(limits[exchange], [one for one, its in members.items() if its == exchange], now_s)
+            for exchange in dict.fromkeys(members.values())
+            if limits[exchange]
+        }
+
+    def open(self, file: StateFile) -> None:
+        """Take in what an earlier supervisor has left in `file`, and keep there what a later one has to know."""
+        self._file = file
+        try:
+            found = file.load() or {}
+        except OSError:
+            found = {}
+        if found.get("version") != VERSION:
+            return
+        for exchange, leases in self._leases.items():
+            left = found.get(exchange)
+            if isinstance(left, dict):
+                leases.inherit(_whole(left.get("used")), self._at_s(left.get("until_ms"), ORPHANS_S + FILE_S + REST_S))
+                self._inherit_ban(exchange, leases, left)
+
+    def close(self) -> None:
+        """All workers have ended."""
+        self._keep(self._clock(), REST_S)
+
+    # ------------------------------------------------------------------ what happens
+
+    def take(self, account: str, message: Message) -> None:
+        """A worker's message; raises KeyError, TypeError or ValueError for one that none of ours sends."""
+        now_s, kind = self._clock(), message["type"]
+        leases = self._leases.get(self._exchange_of[account])
+        if kind == "requests" and leases is None:
+            self._send(account, {"type": "lease", "lent": None})
+        elif kind == "requests" and leases is not None:
+            wants = tuple(map(int, message["wants"]))
+            said = Said(account, int(message["seen"]), int(message["back"]), wants)
+            self._tell(leases, step(leases, said, now_s))
+        elif kind == "banned":
+            self._banned(account, message, now_s)
+        elif kind == "fact_wanted":
+            self._post(fact_board.step(self._board, Asked(account, message["key"], message["since_s"]), now_s))
+        elif kind == "fact_read":
+            self._post(fact_board.step(self._board, Read(account, message["key"], message["value"]), now_s))
+
+    def gone(self, account: str) -> None:
+        """The process of an account has ended."""
+        leases = self._leases.get(self._exchange_of.get(account, ""))
+        now_s = self._clock()
+        if leases is not None:
+            self._tell(leases, step(leases, Gone(account), now_s))
+        self._post(fact_board.step(self._board, Left(account), now_s))
+
+    def look(self) -> None:
+        """Time has passed; a few times a second."""
+        now_s = self._clock()
+        for leases in self._leases.values():
+            self._tell(leases, step(leases, Tick(), now_s))
+        self._post(fact_board.step(self._board, fact_board.Tick(), now_s))
+        if now_s - self._kept_s >= FILE_S:
+            self._keep(now_s, FILE_S + ORPHANS_S + REST_S)
+
+    # ------------------------------------------------------------------ what is shown
+
+    def standing(self) -> dict[Name, Standing]:
+        """A ban is one incident, for all accounts."""
+        return {
+            Name("ip_ban", "supervisor", exchange): Standing("warning", text) for exchange, text in self._on().items()
+        }
+
+    def reasons(self) -> list[str]:
+        """What keeps the fleet from being healthy."""
+        now_s = self._clock()
+        return [
+            f"for {self._bans[exchange].until_s - now_s:.0f} s more: {text}" for exchange, text in self._on().items()
+        ]
+
+    def rows(self) -> list[Message]:
+        """The requests of each exchange, for `status --json`: permits, and how many of them workers have."""
+        now_s = self._clock()
+        return [
+            {
+                "exchange": exchange,
+                "limit": leases.limit,
+                "lent": sum(one.held for one in leases.members.values()),
+                "free": leases.pool,
+                "banned_s": round(max(0.0, leases.banned_until_s - now_s), 1),
+            }
+            for exchange, leases in self._leases.items()
+        ]
+
+    # ------------------------------------------------------------------ inside
+
+    def _on(self) -> dict[str, str]:
+        now_s = self._clock()
+        return {exchange: f"{exchange}: {ban}" for exchange, ban in self._bans.items() if ban.is_on(now_s)}
+
+    def _banned(self, account: str, message: Message, now_s: float) -> None:
+        exchange = self._exchange_of[account]
+        until_s = min(float(message["until_s"]), now_s + BAN_MOST_S)
+        known = self._bans.get(exchange)
+        if known is None or until_s > known.until_s:
+            self._bans[exchange] = ban_of(until_s, now_s, message["ret_code"], message["http_status"])
+        leases = self._leases.get(exchange)
+        if leases is not None:
+            self._tell(leases, step(leases, Banned(until_s), now_s))
+            self._keep(now_s, FILE_S + ORPHANS_S + REST_S)
+            return
+        for name in (name for name, its in self._exchange_of.items() if its == exchange and name != account):
+            self._send(name, {"type": "lease", "lent": None, "ban": self._ban_message(exchange, now_s)})
+
+    def _tell(self, leases: Leases, effects: Iterable[Lease]) -> None:
+        now_s = self._clock()
+        for name, lent, keep in ((each.name, each.lent, each.keep) for each in effects):
+            ban = self._ban_message(self._exchange_of[name], now_s)
+            word: Message = {"lent": lent, "keep": keep, "floor": leases.floor, "ahead": leases.ahead, "ban": ban}
+            self._send(name, {"type": "lease", **word})
+
+    def _ban_message(self, exchange: str, now_s: float) -> Message | None:
+        ban = self._bans.get(exchange)
+        if ban is None or not ban.is_on(now_s):
+            return None
+        return {"until_s": ban.until_s, "ret_code": ban.error.ret_code, "http_status": ban.error.http_status}
+
+    def _post(self, effects: Iterable[fact_board.Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, ReadIt):
+                self._send(effect.name, {"type": "read_fact", "key": effect.key})
+            else:
+                self._send(effect.name, {"type": "fact", "key": effect.key, "value": effect.value})
+
+    # ------------------------------------------------------------------ the file
+
+    def _keep(self, now_s: float, for_s: float) -> None:
+        """Write how many permits may be in use for `for_s` seconds from now, and the ban."""
+        self._kept_s = now_s
+        if self._file is None:
+            return
+        wall_ms = self._wall_ms()
+        document: Message = {"version": VERSION}
+        for exchange, leases in self._leases.items():
+            ban = self._ban_message(exchange, now_s)
+            document[exchange] = {"used": leases.limit - leases.pool, "until_ms": wall_ms + round(for_s * 1000)}
+            if ban is not None:
+                until_ms = wall_ms + round((ban.pop("until_s") - now_s) * 1000)
+                document[exchange]["ban"] = {**ban, "until_ms": until_ms}
+        self._file.save(document)
+
+    def _inherit_ban(self, exchange: str, leases: Leases, left: Message) -> None:
+        ban = left.get("ban")
+        until_s = self._at_s(ban.get("until_ms"), BAN_MOST_S) if isinstance(ban, dict) else 0.0
+        if isinstance(ban, dict) and until_s > self._clock():
+            code, status = _whole(ban.get("ret_code")) or None, _whole(ban.get("http_status")) or None
+            self._bans[exchange] = ban_of(until_s, self._clock(), code, status)
+            leases.banned_until_s = until_s
+
+    def _at_s(self, until_ms: object, most_s: float) -> float:
+        """That time on the monotonic clock, at most so far from now, whatever the clock says."""
+        left_s = (_whole(until_ms) - self._wall_ms()) / 1000
+        return self._clock() + min(left_s, most_s)
+
+
+def _whole(value: object) -> int:
+    return value if type(value) is int else 0
