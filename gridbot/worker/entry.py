@@ -7,13 +7,16 @@ in `supervisor_pipe`. What the process does is in `worker_session`.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import os
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from gridbot import background, logging_setup
+from gridbot.bybit.line_choice import prepare_lines
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.shortage import is_shortage
@@ -24,7 +27,7 @@ from gridbot.worker.startup import StartRefused
 from gridbot.worker.supervisor_pipe import SupervisorPipe
 from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_REFUSED, WorkerSession
 
-__all__ = ["run_worker"]
+__all__ = ["prepare", "run_worker"]
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,8 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
     )
     exit_with_parent(os.getppid(), exit_code=EXIT_UNEXPECTED)  # also when the loop is stuck
     try:
-        code = asyncio.run(_run(spec, records, conn))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            code = runner.run(_run(spec, records, conn))
     except Exception as error:
         log.exception("the worker ends because of something unexpected")
         exit_within(LEAVE_S, exit_code=EXIT_NO_ROOM if is_shortage(error) else EXIT_UNEXPECTED)
@@ -55,6 +59,21 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
     logging_setup.stop_logging()
     exit_within(LEAVE_S, exit_code=code)
     raise SystemExit(code)
+
+
+def prepare() -> None:
+    """In the fork server: make and import once what each worker would for itself before it connects."""
+    prepare_lines()
+    _loop_factory()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed (the extra `fast`); None for asyncio's own."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> int:

@@ -19,7 +19,7 @@ __all__ = ["ChildLogs", "Plan", "plan_of"]
 
 PRELOADED = (
     "supervisor.children.entry_points:prepare",
-    "gridbot.worker.entry",
+    "gridbot.worker.entry:prepare",
     "gridbot.paper.server.paper_process",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""

@@ -99,6 +99,7 @@ class FakeGateway:
     """
 
     clock: ManualClock
+    by_http: bool = True
     log: list[object] = field(default_factory=list)
     answers: dict[str, ExchangeError] = field(default_factory=dict)
     failures: list[ExchangeError | None] = field(default_factory=list)
