@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,16 @@ from typing import Any
 import duckdb
 import pytest
 
+from benchmarks.parts.all_figures import SIZES, read_answer
 from benchmarks.parts.earlier_version import Left
-from benchmarks.parts.fleet_figures import loop_lags, orders_of_accounts, recoveries, trading_after
+from benchmarks.parts.fleet_figures import (
+    loop_lags,
+    orders_of_accounts,
+    recoveries,
+    requests_of_accounts,
+    trading_after,
+)
+from benchmarks.parts.latency_report import targets
 from benchmarks.parts.upgrade_checks import records_lost, rows_lost
 from benchmarks.store import arguments
 from gridbot.core.events import ExecutionEvent
@@ -53,6 +63,141 @@ def test_latency_measures_each_stage_of_each_order() -> None:
     for figures in (worker["total_us"], *worker["stages_us"].values()):
         assert 0 < figures["min"] <= figures["p50"] <= figures["p99"]
     assert document["ratios"].keys() == {"worker/classes"}
+
+
+def test_the_path_has_each_part_of_an_order_and_each_row() -> None:
+    command = [sys.executable, "benchmarks/path.py", "--rounds", "5", "--levels", "4", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["us"]["4"]
+    assert figures.keys() > {"decide", "size, gate, record", "journal", "price -> request", "answer"}
+    assert figures.keys() > {"price that changes nothing", "position row", "wallet row", "execution and order row"}
+    assert all(0 < each["p10"] <= each["p50"] <= each["p99"] for each in figures.values())
+
+
+def test_latency_measures_over_tls_and_without_the_fast_packages() -> None:
+    """An authority that is made for the run is what the client verifies against."""
+    command = [sys.executable, "benchmarks/latency.py", "--orders", "4", "--warmup", "1", "--quiet", "0", "--json"]
+    lanes = ["floor-plain", "floor-tls"]
+    done = subprocess.run(
+        [*command, "--only", *lanes], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert [*document["results"], *document["skipped"]] == lanes
+    assert all(row["orders"] == 4 for row in document["results"].values())
+    assert [row["got"] for row in document["targets"]] == [None] * len(document["targets"])
+
+
+def test_a_lane_without_packages_of_its_own_finds_none() -> None:
+    code = (
+        "import importlib.util\nfrom benchmarks.parts.latency_subjects import SUBJECTS, hide_packages\n"
+        "hide_packages(next(s for s in SUBJECTS if s.name == 'worker'))\n"
+        "print(importlib.util.find_spec('picows'), importlib.util.find_spec('uvloop'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "None None\n", done.stderr
+
+
+def test_targets_say_what_is_wanted_beside_what_the_run_got() -> None:
+    results = {
+        "pybit": {"total_us": {"p10": 400.0, "p50": 800.0, "p99": 2000.0}},
+        "floor": {"total_us": {"p10": 50.0, "p50": 100.0, "p99": 500.0}},
+        "worker-fast": {"total_us": {"p10": 100.0, "p50": 200.0, "p99": 1500.0}},
+    }
+    rows = {row["what"]: row for row in targets(results, {"worker-fast": 9.5})}
+    assert rows["p50 / bare pybit"] == {
+        "what": "p50 / bare pybit", "lane": "worker-fast / pybit", "wanted": 0.33, "got": 0.25, "at_p10": 0.25
+    }  # fmt: skip
+    assert rows["p99 / bare pybit"]["got"] == 0.75
+    assert rows["50 resting orders / 4, p50"]["got"] is None
+
+
+def test_all_benchmarks_are_in_one_file_and_two_files_are_compared(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    command = [sys.executable, "benchmarks/all.py", "--only", "engine", "--json", str(old)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(old.read_text())
+    assert document["machine"]["cpus"]
+    assert document["results"]["engine"]["load"]
+    document["results"]["engine"]["result"]["full_decision_us"]["median"] *= 2
+    document["results"]["engine"]["load"] = [99.0, 99.0]
+    document["results"]["fuzz"] = {"exit": 1, "load": [99.0]}
+    new.write_text(json.dumps(document))
+    command = [sys.executable, "benchmarks/compare.py", str(old), str(new)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    [row] = [line for line in done.stdout.splitlines() if line.startswith("| engine: decision")]
+    assert row.endswith("| +100 % |")
+    assert "warning: the load was" in done.stdout
+    assert "warning: in the new file fuzz failed" in done.stdout
+
+
+def test_a_file_of_something_else_is_not_compared(tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("[1]")
+    done = subprocess.run(
+        [sys.executable, "benchmarks/compare.py", str(other), str(other)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "expected a file of `bin/bench all --json`" in done.stderr
+
+
+def test_lines_of_json_are_read_by_what_they_are_about() -> None:
+    """Figures of a store, of the paper exchange, and a benchmark that prints text."""
+    rows = [{"what": "p99", "value": 1}, {"what": "p99", "value": 2}]
+    store = json.dumps({"delay": rows}) + "\n" + json.dumps({"lag": rows[:1]})
+    assert read_answer(store) == {"delay": {"p99": rows[0], "p99 (2)": rows[1]}, "lag": {"p99": rows[0]}}
+    paper = '{"benchmark": "history", "mb": 3}\n{"benchmark": "fan-out", "us": 4}\n'
+    assert read_answer(paper) == {"history": {"mb": 3}, "fan-out": {"us": 4}}
+    assert read_answer("3 ms\nfast") == {"lines": ["3 ms", "fast"]}
+
+
+def test_every_benchmark_is_part_of_all() -> None:
+    scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert scripts - SIZES.keys() == {"all", "compare"}
+    assert SIZES.keys() <= scripts
+
+
+def test_requests_are_counted_between_two_moments(tmp_path: Path) -> None:
+    rows = [{"at": 5.0, "counts": {"paper-a00": 7}}, {"at": 6.5, "counts": {"paper-a00": 10, "paper-a01": 8, "": 3}}]
+    (tmp_path / "requests-1").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = requests_of_accounts(tmp_path, ["a00", "a01"], 6.0, 7.0)
+    assert found == {"least": 8, "most": 10, "all": 18, "ratio": 1.25}
+    assert requests_of_accounts(tmp_path, ["a00", "a01"], 5.0, 6.0) == {"least": 0, "most": 7, "all": 7}
+
+
+def test_the_exchange_counts_for_the_fleet_s_benchmark(tmp_path: Path) -> None:
+    """The probe, in a process of its own, under a request that is signed by nobody."""
+    code = (
+        "import os, time\nfrom pathlib import Path\nfrom types import SimpleNamespace\n"
+        "from gridbot.paper.api.dispatch import Api\n"
+        "api = Api(SimpleNamespace(by_key={}))\n"
+        "for key in ('paper-a00', 'paper-a00', 'paper-a01'):\n"
+        "    api.handle('GET', '/v5/order/realtime', {'X-BAPI-API-KEY': key}, b'', 1)\n"
+        "while not (found := list(Path(os.environ['FLEET_PROBE']).glob('requests-*'))):\n"
+        "    time.sleep(0.05)\n"
+    )
+    path = os.pathsep.join((str(ROOT / "benchmarks" / "parts" / "fleet_probe"), str(ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path, "FLEET_PROBE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = requests_of_accounts(tmp_path, ["a00", "a01"], 0.0, time.time() + 1)
+    assert found == {"least": 1, "most": 2, "all": 3, "ratio": 2.0}
 
 
 def test_latency_refuses_to_measure_nothing() -> None:

@@ -15,7 +15,7 @@ import orjson
 from benchmarks.parts.own_supervisor import ROOT, OwnSupervisor, Status, child_rows
 from supervisor.control.control_client import ControlClient, ControlError
 
-__all__ = ["Fleet", "FleetError", "configuration", "running"]
+__all__ = ["Fleet", "FleetError", "account_names", "configuration", "running"]
 
 POLL_S = 0.5
 SYMBOLS = {"BTCUSDT": 60000, "ETHUSDT": 2500, "SOLUSDT": 150, "LTCUSDT": 85}
@@ -25,15 +25,23 @@ class FleetError(Exception):
     """The fleet did not do what it should; the text has the end of its console."""
 
 
-def configuration(accounts: int, scenario: str, *, limited: bool = False, rate: float = 10.0) -> str:
-    """`accounts` paper accounts with two strategies each, on a synthetic market of this scenario (docs/paper.md).
+def account_names(accounts: int) -> list[str]:
+    return [f"a{number:02d}" for number in range(accounts)]
+
+
+def configuration(
+    accounts: int, scenario: str, *, limited: bool = False, rate: float = 10.0, strategies: int = 2
+) -> str:
+    """`accounts` paper accounts with so many strategies each (at most four), on a synthetic market.
+
+    `scenario` is its behaviour (docs/paper.md).
 
     All workers share one address: `limited` says whether the exchange counts its requests and bans it for ten minutes.
     `rate` is how often a second each symbol has a ticker, at most.
     """
-    names = [f"a{number:02d}" for number in range(accounts)]
-    pairs = (("BTCUSDT", "ETHUSDT"), ("SOLUSDT", "LTCUSDT"))
-    strategies = [
+    names = account_names(accounts)
+    order = tuple(SYMBOLS)
+    rows = [
         {
             "strat_id": f"{name}-{symbol[:3].lower()}",
             "account": name,
@@ -43,12 +51,12 @@ def configuration(accounts: int, scenario: str, *, limited: bool = False, rate: 
             "amount": "x0.011",
         }
         for number, name in enumerate(names)
-        for symbol in pairs[number % 2]
+        for symbol in (order[(number % 2 * 2 + each) % len(order)] for each in range(strategies))
     ]
     document = {
         "environment": "paper",
         "accounts": [{"name": name, "balance": 10000} for name in names],
-        "strategies": strategies,
+        "strategies": rows,
         "storage": {"health_interval": 1},
         "paper": {
             "state_file": "paper.json",
@@ -121,9 +129,10 @@ class Fleet(OwnSupervisor):
 
 
 @contextlib.contextmanager
-def running(home: Path, config: str) -> Iterator[Fleet]:
-    """A fleet that is stopped at the end, whatever happened."""
-    fleet = Fleet(home, config)
+def running(home: Path, config: str, root: Path = ROOT, probe: Path | None = None) -> Iterator[Fleet]:
+    """A fleet of the code at `root` that is stopped at the end, whatever happened. `probe`: see `fleet_probe`."""
+    fleet = Fleet(home, config, root)
+    fleet.probe = probe
     fleet.launch()
     try:
         yield fleet

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ __all__ = [
     "pss_mb",
     "recoveries",
     "refusals",
+    "requests_of_accounts",
     "spread",
     "trading_after",
 ]
@@ -93,6 +96,22 @@ def orders_of_accounts(data_dir: Path, until: float) -> dict[str, float]:
     )
     counts = [int(row[0]) for row in ask(data_dir, sql, PATIENT).rows]
     return {"least": counts[0], "most": counts[-1], "all": sum(counts)} if counts else {}
+
+
+def requests_of_accounts(probe: Path, accounts: Sequence[str], since: float, until: float) -> dict[str, float]:
+    """HTTP requests of the accounts within a time (seconds since 1970), as `fleet_probe` counted them in the exchange.
+
+    `ratio` is the most of an account by the least of one.
+    """
+    counts: Counter[str] = Counter()
+    for file in probe.glob("requests-*"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if since <= row["at"] <= until:
+                counts.update(row["counts"])
+    each = sorted(counts[f"paper-{account}"] for account in accounts)
+    figures: dict[str, float] = {"least": each[0], "most": each[-1], "all": sum(each)}
+    return {**figures, "ratio": round(each[-1] / each[0], 2)} if each[0] else figures
 
 
 def refusals(data_dir: Path, until: float) -> dict[str, int]:

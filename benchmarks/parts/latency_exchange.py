@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from gridbot.paper.settings import PaperConfig
 
 QUIET_PAUSE_S = 0.1
 QUIET_IDLE_S = 1.0
+QUIET_BATCH = 50
+QUIET_GAP_S = 0.0003
 QUIET_MOVE = Decimal("0.1")
 """USDT, and less than a hundredth of a step: no level is concerned."""
 
@@ -98,7 +101,8 @@ class Driver:
     async def quiet(self, lane: Lane, frames: int) -> float | None:
         """CPU time of the whole process for a ticker that changes nothing, in us; None where that cannot be read.
 
-        One at a time, so that none is overtaken; what the process needs while nothing happens is taken off.
+        One at a time, so that none is overtaken; the median of batches. What the process needs while nothing happens
+        is taken off.
         """
         symbol = lane.subject.symbol
         price = self.server.exchange.markets[symbol].last
@@ -107,16 +111,19 @@ class Driver:
             idle_ns, began_s = _cpu_ns(lane.pid), time.monotonic()
             await asyncio.sleep(QUIET_IDLE_S)
             idle_ns = (_cpu_ns(lane.pid) - idle_ns) / (time.monotonic() - began_s)
-            before_ns, began_s = _cpu_ns(lane.pid), time.monotonic()
-            for number in range(frames):
-                self.server.market.set_price(symbol, price + QUIET_MOVE * (number % 2 == 0))
-                next_s = time.monotonic() + QUIET_PAUSE_S / 300
-                while time.monotonic() < next_s:  # a timer would come a millisecond late, and find cold caches
-                    await asyncio.sleep(0)
-            took_ns = _cpu_ns(lane.pid) - before_ns - idle_ns * (time.monotonic() - began_s)
+            batches = []
+            for _ in range(max(1, frames // QUIET_BATCH)):
+                before_ns, began_s = _cpu_ns(lane.pid), time.monotonic()
+                for number in range(QUIET_BATCH):
+                    self.server.market.set_price(symbol, price + QUIET_MOVE * (number % 2 == 0))
+                    next_s = time.monotonic() + QUIET_GAP_S
+                    while time.monotonic() < next_s:  # a timer would come a millisecond late, and find cold caches
+                        await asyncio.sleep(0)
+                took_ns = _cpu_ns(lane.pid) - before_ns - idle_ns * (time.monotonic() - began_s)
+                batches.append(took_ns / QUIET_BATCH / 1000)
         except OSError:
             return None
-        return round(took_ns / frames / 1000, 1)
+        return round(statistics.median(batches), 1)
 
     def _turns(self, lane: Lane) -> Any:
         return self._worker_turns(lane) if lane.subject.is_worker else self._bare_turns(lane)

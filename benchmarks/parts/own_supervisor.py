@@ -11,6 +11,7 @@ from typing import Any
 __all__ = ["OwnSupervisor", "Status", "child_rows"]
 
 ROOT = Path(__file__).resolve().parents[2]
+PROBE = Path(__file__).resolve().parent / "fleet_probe"
 Status = dict[str, Any]
 
 
@@ -25,6 +26,8 @@ class OwnSupervisor:
         self.data_dir = data_dir
         self.config = config
         self.console = console
+        self.probe: Path | None = None
+        """Where its processes leave what `fleet_probe` counts; None: nothing is counted."""
         self.supervisor: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> subprocess.Popen[bytes]:
@@ -58,7 +61,15 @@ class OwnSupervisor:
         """That of this process without its own settings of gridbot; the locks of API keys are beside the data."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
         state_home = str(self.data_dir.parent / "state-home")
-        places = {"PYTHONPATH": str(self.root), "GRIDBOT_DATA_DIR": str(self.data_dir), "XDG_STATE_HOME": state_home}
+        path = [str(self.root)]
+        if self.probe is not None:
+            path.insert(0, str(PROBE))
+            own["FLEET_PROBE"] = str(self.probe)
+        places = {
+            "PYTHONPATH": os.pathsep.join(path),
+            "GRIDBOT_DATA_DIR": str(self.data_dir),
+            "XDG_STATE_HOME": state_home,
+        }
         return {**own, **places}
 
     @staticmethod
