@@ -67,6 +67,7 @@ class StampingGateway:
 
     def __init__(self) -> None:
         self.limits: dict[str, RateLimit] = {}
+        self.by_http = True
         self.left_ns = 0
         self._ids = itertools.count(1)
 

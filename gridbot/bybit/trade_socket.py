@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 
 Outcome = dict[str, Any] | ExchangeError
 MAX_ANSWER_BYTES = 1 << 20
+STALL_S, READ_FIRST_S = 1.0, 0.1
+"""After our own loop stood still for so long, what lies in the socket is read for a moment before anything is late."""
 UNRESOLVED = "the trade socket was closed before the answer"
 
 
@@ -260,9 +262,11 @@ class TradeSocket:
         self._changed.set()
 
     async def _keep_alive(self) -> None:
-        ping_s = monotonic_s()
+        ping_s = due_s = monotonic_s()
         while True:
             self._changed.clear()
+            if monotonic_s() - due_s > STALL_S:
+                await asyncio.sleep(READ_FIRST_S)
             now_s = monotonic_s()
             try:
                 if self._connection is None and now_s >= self._retry_s:
@@ -276,6 +280,7 @@ class TradeSocket:
                 background.report("the watchdog of the trade socket", error)
             connection = self._connection
             wait_s = max(0.0, self._retry_s - now_s) if connection is None else connection.life.due_s(now_s)
+            due_s = now_s + wait_s
             try:
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()

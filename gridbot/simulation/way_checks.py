@@ -66,13 +66,11 @@ class SentOnce:
 def one_way(find: Find) -> Iterator[None]:
     """Watch all requests meanwhile; `find` is told the invariant and what is wrong."""
     sent = SentOnce(find)
-    begin, answer, send = Calls.begin, Calls.answer, TradeSocket.send
+    start, answer, send = Calls._start, Calls.answer, TradeSocket.send
     begun: dict[int, tuple[Any, str, Mapping[str, Any]]] = {}
 
-    def checked_begin(calls: Calls, endpoint: str, **params: Any) -> Any:
-        reply = begin(calls, endpoint, **params)
-        if isinstance(reply, ExchangeError):
-            return reply  # nothing has left
+    def checked_start(calls: Calls, endpoint: str, params: dict[str, Any], *more: Any) -> Any:
+        reply = start(calls, endpoint, params, *more)
         if endpoint in CREATES:
             sent.left(_links(params), "HTTP")
         if endpoint in CREATES or (endpoint in LOOK_UPS and params.get("orderLinkId")):
@@ -102,7 +100,7 @@ def one_way(find: Find) -> Iterator[None]:
         return pending
 
     with (
-        patch.object(Calls, "begin", checked_begin),
+        patch.object(Calls, "_start", checked_start),
         patch.object(Calls, "answer", checked_answer),
         patch.object(TradeSocket, "send", checked_send),
     ):

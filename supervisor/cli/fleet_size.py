@@ -1,8 +1,9 @@
 """What a fleet will want of memory and CPU, beside what this machine, or the container around us, has.
 
-The figures are those of `bin/bench memory` and of paper fleets with 0.1 % grids in a lively market, rounded up: after
-minutes a worker has 47 MB for itself, and the writer, the paper exchange and the supervisor 208 MB together at twenty
-accounts; a worker takes 0.3 to 1 % of a core when nothing fills, and 4 to 5 ms for each fill.
+The figures are those of paper fleets with 0.1 % grids in a lively market (`bin/bench fleet`), rounded up. Memory that
+several processes share is divided among them: after minutes a worker has 26 MB at twenty accounts, and writer, paper
+exchange, supervisor and fork server 162 MB together. A worker takes 0.3 to 1 % of a core when nothing fills, and 4 to
+5 ms for each fill.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from gridbot.config.models import GridbotConfig
 
 __all__ = ["Machine", "fleet_cautions", "this_machine"]
 
-WORKER_MB: Final = 50
+WORKER_MB: Final = 30
 OTHERS_MB: Final = 200
 WORKER_CORE: Final = 0.03
 """Of a core, for an account that fills five orders a second; a tenth of that when nothing moves."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.bybit import trade_socket
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.order_gateway import BybitOrderGateway
 from gridbot.bybit.order_ways import OrderWays
@@ -333,7 +334,10 @@ def test_an_unusable_answer_of_the_clock_does_not_hide_the_refusal() -> None:
     run(scene())
 
 
-def test_after_a_stall_of_ours_answers_are_read_before_anything_counts_as_late() -> None:
+def test_after_a_stall_of_ours_answers_are_read_before_anything_counts_as_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trade_socket, "STALL_S", 0.05)
     with venue_of(manual_config()) as venue:
         endpoints = endpoints_for(Environment.PAPER, venue.url)
         rest = BybitRest(endpoints, Credentials(ALICE.api_key, ALICE.api_secret))

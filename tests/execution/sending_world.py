@@ -30,6 +30,7 @@ class Exchange:
 
     def __init__(self, on_request: Callable[[str, list[str]], None]) -> None:
         self.limits: dict[str, RateLimit] = {}
+        self.by_http = True
         self.open: list[tuple[str, list[str], asyncio.Future[Any]]] = []
         self.breaks = 0
         self._on_request = on_request

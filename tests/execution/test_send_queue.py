@@ -134,6 +134,7 @@ def test_orders_leave_closes_first_then_by_distance_then_by_age(wishes: list[tup
         if isinstance(effect, Wait):
             now_s += effect.seconds
         else:
+            assert isinstance(effect, Send)
             assert len(effect.entries) <= BATCH_MAX
             left += [int(link) for link in links_of(effect)]
     wanted = [number for number, (_, _, state) in enumerate(wishes) if state is OrderState.PENDING]

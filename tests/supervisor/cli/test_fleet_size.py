@@ -28,9 +28,9 @@ def fleet(count: int) -> GridbotConfig:
         (20, 2 * GB, 2, []),
         (
             20,
-            int(1.4 * GB),
+            int(0.9 * GB),
             2,
-            ["memory: 20 accounts want about 1.2 GB (50 MB each and 200 MB for the rest), and"],
+            ["memory: 20 accounts want about 0.8 GB (30 MB each and 200 MB for the rest), and"],
         ),
         (50, 8 * GB, 2, []),
         (
