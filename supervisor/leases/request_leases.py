@@ -248,7 +248,7 @@ def _round(state: Leases, now_s: float) -> _Round:
         for name, one in state.members.items()
         if (now_s - one.wanted_s < BUSY_S if one.is_there else starting and one.wanted_s == float("-inf"))
     }
-    idle = sum(one.held for name, one in state.members.items() if name not in busy)
+    idle = sum(min(one.held, state.floor) for name, one in state.members.items() if name not in busy)
     fair = max(1, state.floor, (state.limit - idle) // max(1, len(busy)))
     reserved = sum(max(0, fair - state.members[name].held) for name in busy)
     return _Round(fair, frozenset(busy), reserved)
@@ -267,7 +267,7 @@ def _serve(state: Leases, now: _Round, unmet: dict[str, list[int]], told: set[st
         purpose, _, name = heapq.heappop(heap)
         member = state.members[name]
         below = name in now.busy and member.held < now.fair
-        if not below and not _may_exceed(state, now, purpose):
+        if not _may_have(state, now, purpose, member.held, below=below):
             continue
         now.reserved -= below
         _give(state, member, 1, name, told)
@@ -276,12 +276,13 @@ def _serve(state: Leases, now: _Round, unmet: dict[str, list[int]], told: set[st
             heapq.heappush(heap, (purpose, member.held, name))
 
 
-def _may_exceed(state: Leases, now: _Round, purpose: int) -> bool:
-    """Whether there is one more for an account that has its fair part."""
+def _may_have(state: Leases, now: _Round, purpose: int, held: int, *, below: bool) -> bool:
+    """Whether there is one more for an account that has `held`; `below` its fair part, or what does not divide."""
     if purpose <= Purpose.CLOSE:
         return True
-    spare = state.pool - now.reserved
-    return spare > (state.limit // AHEAD_FROM if purpose == Purpose.AHEAD else 0)
+    if purpose == Purpose.AHEAD and state.pool <= state.limit // AHEAD_FROM:
+        return False
+    return below or (held <= now.fair and state.pool > now.reserved)
 
 
 def _give(state: Leases, member: Member, count: int, name: str, told: set[str]) -> None:

@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
+from gridbot.budget.address_budget import AddressBudget
+from gridbot.budget.request_permits import Purpose
 from gridbot.core import Direction, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
@@ -105,6 +108,8 @@ class FakeGateway:
     failures: list[ExchangeError | None] = field(default_factory=list)
     limits: dict[str, RateLimit] = field(default_factory=dict)
     is_silent: bool = False
+    address: AddressBudget | None = None
+    """Counts each request, as `Calls` does."""
 
     @property
     def requests(self) -> list[Request]:
@@ -156,6 +161,8 @@ class FakeGateway:
 
     def _note(self, endpoint: str, links: list[str]) -> None:
         self.log.append(Request(endpoint, links, self.clock.now_s))
+        if self.address is not None and self.by_http:
+            self.address.sent(Purpose.OPEN)
 
 
 class Owner:
@@ -190,9 +197,12 @@ class Owner:
 class Bench:
     """An executor between the owner and the exchange above; everything is noted in one `log`, in its order."""
 
-    def __init__(self, *, max_in_flight: int = 4) -> None:
+    def __init__(self, *, max_in_flight: int = 4, shared: bool = False) -> None:
         self.clock = ManualClock()
-        self.gateway = FakeGateway(self.clock)
+        self.said: list[dict[str, Any]] = []
+        """To a supervisor, by an executor whose address is `shared`."""
+        self.address = AddressBudget(self.clock, self.said.append) if shared else None
+        self.gateway = FakeGateway(self.clock, address=self.address)
         self.log = self.gateway.log
         self.owner = Owner(self.log)
         self.faults: list[tuple[str, BaseException, str]] = []
@@ -202,6 +212,7 @@ class Bench:
             before_send=lambda: self.log.append("journalled"),
             on_fault=lambda part, error, symbol="": self.faults.append((part, error, symbol)),
             max_in_flight=max_in_flight,
+            address=self.address,
         )
 
     def place(self, *links: str, close: bool = False, distance: int = 0, symbol: str = "BTCUSDT") -> list[TrackedOrder]:

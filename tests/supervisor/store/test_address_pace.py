@@ -1,4 +1,4 @@
-"""The checks of all accounts share half of what the exchange allows their address."""
+"""The checks of all accounts share what the workers leave to others of what the exchange allows their address."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ async def passed(*paces: Pace) -> int:
     return done
 
 
-def test_accounts_share_half_of_their_address() -> None:
-    settings = config(10)
+def test_accounts_share_what_the_workers_leave_to_others() -> None:
+    settings = config(50)
+    assert settings.supervisor.share_of(50) == 45
     paces, (alice, bob) = Paces(settings), settings.accounts
     assert asyncio.run(passed(*[paces.of(alice), paces.of(bob)] * 5)) == 5
     assert asyncio.run(passed(paces.of(bob))) == 0, "also in the next part of the check"

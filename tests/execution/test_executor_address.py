@@ -1,0 +1,77 @@
+"""Executor: orders on an address that many accounts share."""
+
+from __future__ import annotations
+
+from gridbot.exchange.bans import ban_of
+from tests.execution.support import START_S, Bench, names
+
+
+def lend(bench: Bench, lent: int) -> None:
+    assert bench.address is not None
+    bench.address.lease({"type": "lease", "lent": lent, "keep": None, "floor": 0, "ahead": 0})
+
+
+def wanted(bench: Bench) -> tuple[int, ...]:
+    return tuple(bench.said[-1]["wants"])
+
+
+async def test_orders_wait_for_room_the_most_urgent_first_and_leave_as_soon_as_there_is_some() -> None:
+    bench = Bench(shared=True)
+    bench.place("open", distance=1)
+    bench.place("close", close=True)
+    bench.cancel("cancel")
+    await bench.pump()
+    await bench.clock.advance(0.1)
+    assert bench.gateway.sent == []
+    assert wanted(bench) == (1, 1, 0, 0, 0), "both creates go in one request, which is as urgent as its close"
+    lend(bench, 1)
+    await bench.clock.advance(0.1)
+    assert bench.gateway.sent == [("order/cancel", ["cancel"])]
+    lend(bench, 2)
+    await bench.clock.advance(0.1)
+    assert bench.gateway.sent[1:] == [("order/create-batch", ["close", "open"])]
+    assert wanted(bench) == (0, 0, 0, 0, 0)
+    assert bench.executor.idle
+    assert bench.faults == []
+
+
+async def test_waiting_for_room_costs_nothing_of_the_accounts_own_quota() -> None:
+    bench = Bench(shared=True)
+    bench.place(*names("o", 10))
+    await bench.pump()
+    lend(bench, 1)
+    await bench.clock.advance(0.01)
+    assert [len(links) for _, links in bench.gateway.sent] == [10]
+
+
+async def test_what_is_withdrawn_while_it_waits_wants_no_room() -> None:
+    bench = Bench(shared=True)
+    bench.place("a")
+    await bench.pump()
+    bench.executor.close()
+    await bench.clock.advance(1)
+    lend(bench, 5)
+    await bench.clock.advance(1)
+    assert bench.gateway.sent == []
+    assert wanted(bench) == (0, 0, 0, 0, 0)
+
+
+async def test_orders_over_the_socket_need_no_room() -> None:
+    bench = Bench(shared=True)
+    bench.gateway.by_http = False
+    bench.place("a")
+    await bench.pump()
+    assert bench.gateway.sent == [("order/create", ["a"])]
+
+
+async def test_a_ban_that_another_account_was_told_of_silences_this_one() -> None:
+    bench = Bench()
+    bench.executor.banned(ban_of(START_S + 600, START_S, None, 403))
+    bench.executor.banned(ban_of(START_S + 60, START_S, None, 403))
+    bench.place("a")
+    await bench.clock.advance(599)
+    assert bench.gateway.sent == []
+    assert bench.executor.ban is not None
+    assert bench.executor.ban.until_s == START_S + 600, "the later end counts"
+    await bench.clock.advance(2)
+    assert bench.gateway.sent == [("order/create", ["a"])]
