@@ -61,7 +61,7 @@ def main() -> int:
     for name in chosen:
         row = document["results"][name] = run(name, SIZES[name])
         options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")  # what is there stays
-        print(f"{name:10}{'done' if not row['exit'] else 'FAILED'} in {row['took_s']:.0f} s", flush=True)
+        print(f"{name:14}{'done' if not row['exit'] else 'FAILED'} in {row['took_s']:.0f} s", flush=True)
     return 1 if any(row["exit"] for row in document["results"].values()) else 0
 
 

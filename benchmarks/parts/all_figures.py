@@ -16,6 +16,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "path": ("--json", "--rounds", "1000"),
     "store": ("--json", "--quick"),
     "paper": ("--quick",),
+    "quiet_ticker": ("--tickers", "1000", "--rounds", "3"),
     "streams": ("--messages", "5000", "--rounds", "3"),
     "floods": ("--json", "--seconds", "5"),
     "memory": ("--json", "--minutes", "5"),

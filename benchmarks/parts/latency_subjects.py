@@ -17,7 +17,7 @@ from gridbot.execution.latency_trace import Stage
 from gridbot.paper.server.paper_spec import PaperAccount
 
 BLOCK = 50
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 STEP_TIMEOUT_S = 10.0
 TOTAL_TIMEOUT_S = 900.0
 STEP = Decimal("0.2")
