@@ -63,7 +63,8 @@ async def rows(bench: PathBench, rounds: int, costs: Costs) -> None:
     """Prices that change nothing, and the rows that the private stream brings with a fill."""
     for number in range(rounds):
         price = CENTRE + Decimal(number % 7) / 10
-        costs.mark("quiet price", bench.take(tickers=[bench.ticker(price)]))
+        costs.mark("price after news", bench.take(tickers=[bench.ticker(price)]))
+        costs.mark("price that changes nothing", bench.take(tickers=[bench.ticker(price)]))
         costs.mark("wallet row", bench.take(bench.wallet(Decimal(10_000_000) + number)))
         size = Decimal(100 + number % 50) / 100
         costs.mark("position row, as before", bench.take(bench.position(Direction.SHORT, Decimal(1))))

@@ -65,6 +65,16 @@ def test_latency_measures_each_stage_of_each_order() -> None:
     assert document["ratios"].keys() == {"worker/classes"}
 
 
+def test_the_path_has_each_part_of_an_order_and_each_row() -> None:
+    command = [sys.executable, "benchmarks/path.py", "--rounds", "5", "--levels", "4", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["us"]["4"]
+    assert figures.keys() > {"decide", "size, gate, record", "journal", "price -> request", "answer"}
+    assert figures.keys() > {"price that changes nothing", "position row", "wallet row", "execution and order row"}
+    assert all(0 < each["p10"] <= each["p50"] <= each["p99"] for each in figures.values())
+
+
 def test_latency_measures_over_tls_and_without_the_fast_packages() -> None:
     """An authority that is made for the run is what the client verifies against."""
     command = [sys.executable, "benchmarks/latency.py", "--orders", "4", "--warmup", "1", "--quiet", "0", "--json"]

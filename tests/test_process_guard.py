@@ -99,3 +99,68 @@ def test_a_hanging_end_is_cut_off() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
     assert done.returncode == 5
+
+
+HOLDER = """
+import ctypes, os, sys, time
+from gridbot.process_guard import close_memory, leave_no_core, memory_is_closed
+secret = os.environ["A_SECRET"]
+if os.geteuid() == 0:
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as a process that was this user's from the beginning
+if sys.argv[1] == "closed":
+    close_memory()
+leave_no_core()
+print(os.getpid(), memory_is_closed(), flush=True)
+time.sleep(60)
+"""
+READER = """
+import os, re, sys
+pid = sys.argv[1]
+if os.geteuid() == 0:
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+def told(read):
+    try:
+        return "secret" if b"s3cret" in read() else "nothing"
+    except OSError as error:
+        return type(error).__name__
+def memory():
+    found = b""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            if "[heap]" in line or "[stack]" in line:
+                first, last = (int(part, 16) for part in line.split()[0].split("-"))
+                mem.seek(first)
+                found += mem.read(last - first)
+    return found
+def environment():
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        return file.read()
+limits = open(f"/proc/{pid}/limits").read()
+no_core = re.search(r"Max core file size +0 +0 ", limits) is not None
+print(told(environment), told(memory), "Name" in open(f"/proc/{pid}/status").read(), no_core)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is closed on Linux only")
+@pytest.mark.parametrize(
+    ("how", "seen"), [("open", "secret secret True True"), ("closed", "PermissionError PermissionError True True")]
+)
+def test_memory_that_is_closed_is_read_by_no_other_process_of_its_user(how: str, seen: str) -> None:
+    """Of the same user, which is why both become another one when this runs as root: root may read everything."""
+    environment = {**os.environ, "A_SECRET": "s3cret"}
+    command = [sys.executable, "-c", HOLDER, how]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        try:
+            pid, is_closed = holder.stdout.readline().split()
+            assert is_closed == str(how == "closed")
+            reader = subprocess.run(
+                [sys.executable, "-c", READER, pid], capture_output=True, text=True, check=False, timeout=30
+            )
+            assert reader.stderr == ""
+            assert reader.stdout.strip() == seen
+        finally:
+            holder.kill()

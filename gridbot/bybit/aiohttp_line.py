@@ -115,6 +115,8 @@ class AiohttpLine(LineBase):
 
     async def _let_go(self) -> None:
         session, self._session = self._session, None
+        if self._socket is not None:
+            self._socket._response.close()  # else its connection complains to the loop when it is collected
         if session is not None:
             with contextlib.suppress(aiohttp.ClientError, OSError):
                 await session.close()

@@ -14,6 +14,10 @@ from gridbot.doors.plain_text import shown
 
 __all__ = ["TickerMerger"]
 
+MOST_PRICES = 2_000
+LONGEST_PRICE = 18
+"""Characters of a text that is kept."""
+
 
 class _Known:
     """What is known of a symbol; numbers as read, so that a delta reads only what it tells."""
@@ -42,6 +46,8 @@ class TickerMerger:
         self.ignored = 0
         self._horizon = horizon
         self._known: dict[str, _Known] = {}
+        self._prices: dict[str, Decimal | None] = {}
+        """Texts of prices that were read: they come again and again, and from field to field."""
 
     def merge(self, symbol: str, frame: Mapping[str, Any], received_ns: int) -> TickerEvent | None:
         """The symbol's ticker after `frame`; None when the frame is ignored.
@@ -62,17 +68,17 @@ class TickerMerger:
             self.ignored += 1
             return None
         known.sent_ms = sent_ms
-        get = data.get
+        get, prices = data.get, self._prices
         if (told := get("lastPrice")) is not None:
-            known.last = amount_or_none(told) or None
+            known.last = prices[told] if type(told) is str and told in prices else self._price(told)
         if (told := get("markPrice")) is not None:
-            known.mark = amount_or_none(told) or None
+            known.mark = prices[told] if type(told) is str and told in prices else self._price(told)
         if (told := get("indexPrice")) is not None:
-            known.index = amount_or_none(told) or None
+            known.index = prices[told] if type(told) is str and told in prices else self._price(told)
         if (told := get("bid1Price")) is not None:
-            known.bid = amount_or_none(told) or None
+            known.bid = prices[told] if type(told) is str and told in prices else self._price(told)
         if (told := get("ask1Price")) is not None:
-            known.ask = amount_or_none(told) or None
+            known.ask = prices[told] if type(told) is str and told in prices else self._price(told)
         if (told := get("fundingRate")) is not None:
             known.funding_rate = decimal_or_none(told)
         if (told := get("nextFundingTime")) is not None:
@@ -91,3 +97,11 @@ class TickerMerger:
             known.funding_ms,
             received_ns,
         )
+
+    def _price(self, told: object) -> Decimal | None:
+        price = amount_or_none(told) or None
+        if type(told) is str and len(told) <= LONGEST_PRICE:
+            if len(self._prices) >= MOST_PRICES:
+                self._prices.clear()
+            self._prices[told] = price
+        return price

@@ -78,6 +78,10 @@ def path_fault(text: str) -> tuple[str, str] | None:
     return None
 
 
+LONGEST_FILE = 1 << 20
+"""Bytes of a configuration file: five thousand strategies. YAML takes three seconds for so much."""
+
+
 def is_address(text: str) -> bool:
     """Whether it names something in the network and no file."""
     return text.startswith(("http://", "https://"))
@@ -88,7 +92,11 @@ def text_of(file: Path) -> str:
     from gridbot.config.errors import ConfigError, Problem
 
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            content = opened.read(LONGEST_FILE + 1)
+        if len(content) <= LONGEST_FILE:
+            return content.decode("utf-8").replace("\r\n", "\n")
+        problem = Problem((), f"at most {LONGEST_FILE:,} bytes", "more", "name the configuration file with -c")
     except UnicodeDecodeError:
         problem = Problem((), "text in UTF-8", "other bytes", "save the file as UTF-8")
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -25,6 +26,12 @@ async def failure(asked: Any) -> CarrierError:
     with pytest.raises(CarrierError) as caught:
         await asked
     return caught.value
+
+
+def shut(of_a_loop: Any, how: int) -> None:
+    """Shut down a socket behind the back of its loop."""
+    with socket.socket(fileno=os.dup(of_a_loop.fileno())) as twin:
+        twin.shutdown(how)
 
 
 # ---------------------------------------------------------------------- a request
@@ -292,7 +299,7 @@ def test_a_connection_that_the_server_has_closed_is_noticed_before_it_is_used() 
             for number in range(1, 4):
                 await exchange.ask()
                 peer = exchange.peers[-1]
-                peer.writer.get_extra_info("socket")._sock.shutdown(socket.SHUT_RDWR)
+                shut(peer.writer.get_extra_info("socket"), socket.SHUT_RDWR)
                 # Without a turn of the loop in between: it cannot know yet.
                 assert (await exchange.ask()).content == b"{}"
                 assert len(exchange.requests) == 2 * number
@@ -310,7 +317,7 @@ def test_a_request_of_which_nothing_left_goes_out_once_more_on_a_new_connection(
             (connection,) = exchange.pool._idle
             transport = connection._transport
             assert transport is not None
-            transport.get_extra_info("socket")._sock.shutdown(socket.SHUT_WR)  # our own way out is closed
+            shut(transport.get_extra_info("socket"), socket.SHUT_WR)  # our own way out is closed
             monkeypatch.setattr(HttpConnection, "is_usable", True)
             assert (await exchange.ask(ORDER)).content == b"{}"
             assert sorted(len(peer.heard) for peer in exchange.peers if peer.heard) == [1, 1]

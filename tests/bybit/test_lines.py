@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from gridbot import background
+from gridbot.bybit.aiohttp_line import AiohttpLine
 from gridbot.bybit.line_base import LineBase
 from gridbot.exchange.failures import ErrorKind
 from tests.bybit.raw_peer import BINARY, CLOSE, MORE, PING, PONG, QUICK, TEXT, Call, Hearer, RawPeer, dial, frame
@@ -50,6 +51,9 @@ def scene_of(each_line: Make, script: Callable[[Call], object], check: Callable[
             await check(hearer)  # type: ignore[misc]
             hearer.line.abandon()
             await over(hearer)
+            if isinstance(hearer.line, AiohttpLine) and hearer.opens:
+                assert hearer.line._socket is not None
+                assert hearer.line._socket._response.connection is None, "it would complain when it is collected"
 
     run(scene())
 

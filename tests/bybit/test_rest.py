@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from typing import Any
 
@@ -175,6 +176,18 @@ def test_calls_run_side_by_side_and_the_loop_goes_on():
 
             exchange.on[REALTIME] = meet
             assert await asyncio.gather(*(rest.open_orders() for _ in range(4))) == [[]] * 4
+
+    run(scene())
+
+
+def test_requests_take_no_threads():
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on[REALTIME] = listing()
+            exchange.on["/v5/order/create"] = envelope({"orderId": "o1", "orderLinkId": "g1"})
+            before = set(threading.enumerate())
+            await asyncio.gather(*(rest.open_orders() for _ in range(6)), rest.orders.place_order(order()))
+            assert set(threading.enumerate()) <= before
 
     run(scene())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from gridbot.bybit.event_times import Horizon
@@ -117,3 +119,13 @@ def test_without_a_last_price_there_is_no_ticker_until_there_is_one_again(price:
         merged(merger, 3, indexPrice="13")
     ticker = merged(merger, 4, lastPrice="11")
     assert (ticker.last_price, ticker.mark_price, ticker.index_price) == (11, 12, 13)
+
+
+def test_what_is_remembered_of_prices_is_bounded_and_changes_no_reading():
+    merger = merger_with(lastPrice="1")
+    for number in range(1, 5_000):
+        ticker = merged(merger, number, lastPrice=f"{number}.50", markPrice="x" * number, bid1Price=f"{number}.50")
+        assert (ticker.last_price, ticker.mark_price) == (Decimal(number) + Decimal("0.5"), None)
+        assert ticker.bid1_price == ticker.last_price
+    assert len(merger._prices) <= 2_000
+    assert max(map(len, merger._prices)) <= 18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +14,11 @@ import pytest
 
 from gridbot.bybit import trade_socket
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.line_choice import dial_line
 from gridbot.bybit.order_gateway import BybitOrderGateway
 from gridbot.bybit.order_ways import OrderWays
 from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.socket_line import Dial
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.exchange.environment import Environment
@@ -69,7 +72,7 @@ class Scene:
 
 @asynccontextmanager
 async def trading(
-    *, secret: str = ALICE.api_secret, timeout: float = 5.0, wait: bool = True, **limits: int
+    *, secret: str = ALICE.api_secret, timeout: float = 5.0, wait: bool = True, dial: Dial = dial_line, **limits: int
 ) -> AsyncIterator[Scene]:
     config = PaperConfig.model_validate(
         {
@@ -94,6 +97,7 @@ async def trading(
             clock_offset_ms=lambda: rest.clock_offset_ms,
             timeout=timeout,
             settings=StreamSettings(limits=QUICK),
+            dial=dial,
         )
         ways = OrderWays(rest, socket, measure_clock=rest.server_time_ms, acknowledged=acknowledged.append)
         _count_http(server)
@@ -143,6 +147,25 @@ def test_orders_and_batches_are_answered_as_over_http_item_by_item() -> None:
             assert stranger.kind is ErrorKind.NOT_FOUND
             await it.orders.cancel_order(SYMBOL, order_link_id="g2")
             assert (it.links, it.by_http, it.acknowledged) == ([], 0, [1, 1])
+
+    run(scene())
+
+
+@pytest.mark.parametrize("library", ["aiohttp", "picows"])
+def test_either_library_carries_orders_and_a_loss_is_unresolved(library: str) -> None:
+    pytest.importorskip(library)
+    lines = importlib.import_module(f"gridbot.bybit.{library}_line")
+    dial: Dial = lines.AiohttpLine if library == "aiohttp" else lines.PicowsLine
+
+    async def scene() -> None:
+        async with trading(dial=dial) as it:
+            acks = await asyncio.gather(*(it.orders.place_order(order(f"g{n}")) for n in range(4)))
+            assert [ack.order_link_id for ack in acks] == ["g0", "g1", "g2", "g3"]
+            it.fault("lost_reply", endpoint="/v5/order/create")
+            assert (await failed(it.orders.place_order(order("g4")))).kind is ErrorKind.AMBIGUOUS
+            await it.up()
+            await it.orders.place_order(order("g5"))
+            assert (it.links, it.by_http, it.back) == ([f"g{n}" for n in range(6)], 0, [1])
 
     run(scene())
 

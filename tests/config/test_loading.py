@@ -170,6 +170,13 @@ def test_aliases_that_multiply_are_refused_at_once(write, text):
         _load(write(text))
 
 
+def test_a_file_beyond_all_reason_is_refused_before_it_is_parsed(write):
+    """Thirty megabytes of one text, or four of anchors, took minutes."""
+    for text in ("a: " + "x" * 30_000_000, "\n".join(f"k{n}: &n{n} v" for n in range(200_000))):
+        with pytest.raises(ConfigError, match="expected at most 1,048,576 bytes, got more"):
+            _load(write(text))
+
+
 def test_a_fleet_of_merges_is_no_bomb(write):
     accounts = "\n".join(f"  - {{name: a{n}}}" for n in range(500))
     merged = "\n".join(f"  - {{<<: *base, strat_id: s{n}, account: a{n}}}" for n in range(1, 500))

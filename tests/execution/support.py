@@ -108,7 +108,6 @@ class FakeGateway:
     failures: list[ExchangeError | None] = field(default_factory=list)
     limits: dict[str, RateLimit] = field(default_factory=dict)
     is_silent: bool = False
-    by_http: bool = True
     address: AddressBudget | None = None
     """Counts each request, as `Calls` does."""
 

@@ -213,5 +213,6 @@ def followed(text: str) -> str:
     finally:
         log.disabled = False
     assert 0 < market.last <= market.instrument.max_price
-    assert 0 < market.mark < 10**18
+    assert 0 < market.mark <= market.instrument.max_price
+    assert 0 < market.index <= market.instrument.max_price
     return "moved" if market.seq != before else "still"

@@ -18,6 +18,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Full
 
+from gridbot.process_guard import memory_is_closed
+
 BEAT_S = 0.05
 
 
@@ -212,6 +214,7 @@ def looks(account, url, queue, held, conn):
             "uuid": uuid.uuid4().hex,
             "secret": secrets.token_hex(),
             "collects": gc.isenabled(),
+            "closed": memory_is_closed(),
             "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
         }
     )

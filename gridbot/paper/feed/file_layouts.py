@@ -85,7 +85,7 @@ def layout_of(columns: Sequence[str]) -> Layout:
     missing = [name for name in TRADE_NAMES[0] if name not in names]
     raise ValueError(
         f"expected the columns {TRADES_WANTED} of a Bybit trade dump, or a time column and open, high, low, close, "
-        f"volume; missing {missing}, got {', '.join(names) or 'an empty file'}"
+        f"volume; missing {missing}, got {shown(', '.join(names), 300) if names else 'an empty file'}"
     )
 
 
@@ -94,8 +94,8 @@ def parse_trade(layout: Layout, row: Sequence[object]) -> Trade:
     at, side, price, size = (str(row[cell]) for cell in layout.cells)
     if layout.symbol_cell is not None and str(row[layout.symbol_cell]).endswith("USD"):
         raise ValueError(
-            f"expected sizes in base coin, got {row[layout.symbol_cell]}, an inverse contract with sizes in USD; "
-            "take the file of its USDT contract"
+            f"expected sizes in base coin, got {shown(row[layout.symbol_cell])}, an inverse contract with sizes in "
+            "USD; take the file of its USDT contract"
         )
     if side.capitalize() not in ("Buy", "Sell"):
         raise ValueError(f"expected Buy or Sell, got {shown(side)}")

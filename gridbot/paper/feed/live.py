@@ -13,7 +13,7 @@ import orjson
 
 from gridbot.core.strict_numbers import amount_or_none
 from gridbot.core.vocabulary import Side
-from gridbot.doors.bounded_json import read_json
+from gridbot.doors.bounded_json import LONGEST, read_json
 from gridbot.doors.plain_text import one_line
 from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.market.synthetic import MarketTrade
@@ -50,7 +50,7 @@ class LiveSource:
             backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
 
     async def _follow(self) -> None:
-        async with aiohttp.ClientSession() as session, session.ws_connect(self._url, max_msg_size=0) as socket:
+        async with aiohttp.ClientSession() as session, session.ws_connect(self._url, max_msg_size=LONGEST) as socket:
             await socket.send_str(orjson.dumps({"op": "subscribe", "args": self._topics}).decode())
             ping = asyncio.create_task(self._ping(socket))
             try:
@@ -76,13 +76,14 @@ class LiveSource:
             if topic.startswith("publicTrade."):
                 for row in frame["data"]:
                     if row["s"] not in self._waiting:
-                        trade = MarketTrade(row["s"], Side(row["S"]), _above_zero(row["p"]), _above_zero(row["v"]))
+                        price = self._market.possible(row["s"], _above_zero(row["p"]))
+                        trade = MarketTrade(row["s"], Side(row["S"]), price, _above_zero(row["v"]))
                         self._market.feed(trade)
                 self._market.flush_trades(topic.partition(".")[2])
             elif topic.startswith("tickers."):
                 symbol = frame["data"]["symbol"]
                 if "lastPrice" in frame["data"]:
-                    self._open(symbol, _above_zero(frame["data"]["lastPrice"]))
+                    self._open(symbol, self._market.possible(symbol, _above_zero(frame["data"]["lastPrice"])))
                 if symbol not in self._waiting:
                     self._market.follow(symbol, frame["data"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -33,7 +33,7 @@ class MarketFeed:
 
         ValueError for a price that no order could have; nothing is changed then.
         """
-        price, size = self._possible(symbol, price), Decimal(size)
+        price, size = self.possible(symbol, price), Decimal(size)
         if not size >= 0:
             raise ValueError("expected no negative size")
         self.feed(MarketTrade(symbol, Side(side), price, size))
@@ -42,12 +42,13 @@ class MarketFeed:
     def set_mark(self, symbol: str, price: Decimal | str | None) -> None:
         """Pin the mark price apart from the last price; None lets it go again."""
         market = self._exchange.markets[symbol]
-        market.pinned_mark = None if price is None else self._possible(symbol, price)
+        market.pinned_mark = None if price is None else self.possible(symbol, price)
         market.revalue(self._now_ms())
         self._publisher.changed(symbol, None)
         self._settle()
 
-    def _possible(self, symbol: str, price: Decimal | str) -> Decimal:
+    def possible(self, symbol: str, price: Decimal | str) -> Decimal:
+        """A price that an order of the symbol could have; ValueError for any other one."""
         price, highest = Decimal(price), self._exchange.markets[symbol].instrument.max_price
         if not 0 < price <= highest:
             raise ValueError(f"expected a price above 0 and up to {highest}, got {price}")
@@ -140,8 +141,9 @@ class MarketFeed:
         market = self._exchange.markets[symbol]
         mark, index = amount_or_none(ticker.get("markPrice")), amount_or_none(ticker.get("indexPrice"))
         rate, next_ms = decimal_or_none(ticker.get("fundingRate")), time_or_none(ticker.get("nextFundingTime"))
-        market.pinned_mark = mark or market.pinned_mark
-        market.pinned_index = index or market.pinned_index
+        highest = market.instrument.max_price
+        market.pinned_mark = mark if mark and mark <= highest else market.pinned_mark
+        market.pinned_index = index if index and index <= highest else market.pinned_index
         if rate is not None:
             market.funding_rate = rate
         if next_ms is not None and next_ms > self._now_ms():

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from gridbot.doors.plain_text import shown
+from gridbot.doors.plain_text import one_line, shown
 from gridbot.paper.feed.file_layouts import Layout, Trade, layout_of, parse_trade, without_column_names
 from gridbot.paper.feed.klines import BAR_S, Bar, kline_trades, parse_bar, read_table
 from gridbot.paper.market.synthetic import MarketTrade
@@ -77,7 +77,9 @@ def _trades(path: Path, symbol: str, layout: Layout, rows: Numbered) -> Iterator
             try:
                 trade = parse_trade(layout, row)
             except (ValueError, IndexError) as error:
-                raise ReplayError(f"{path} line {line}: not a trade: {shown(str(row), 300)} ({error})") from error
+                raise ReplayError(
+                    f"{path} line {line}: not a trade: {shown(str(row), 300)} ({one_line(str(error))})"
+                ) from error
             yield trade.at_s, trade
 
     for at_s, trade in _oldest_first(path, parsed()):
@@ -90,7 +92,9 @@ def _bars(path: Path, symbol: str, layout: Layout, rows: Numbered) -> Iterator[t
             try:
                 bar = parse_bar(layout.columns, row)
             except (ValueError, IndexError) as error:
-                raise ReplayError(f"{path} line {line}: not a kline: {shown(str(row), 300)} ({error})") from error
+                raise ReplayError(
+                    f"{path} line {line}: not a kline: {shown(str(row), 300)} ({one_line(str(error))})"
+                ) from error
             yield bar.start_s, bar
 
     bars = _oldest_first(path, parsed())

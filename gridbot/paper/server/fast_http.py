@@ -45,9 +45,10 @@ def parse_head(head: bytes) -> tuple[str, str, dict[str, str]] | None:
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not colon:
+        name = name.upper()
+        if not colon or name in headers or name != name.strip():  # twice, or a line that goes on
             return None
-        headers[name.upper()] = value.strip()
+        headers[name] = value.strip()
     if "UPGRADE" in headers or "TRANSFER-ENCODING" in headers or "EXPECT" in headers:
         return None
     if headers.get("CONNECTION", "keep-alive").lower() != "keep-alive":

@@ -110,6 +110,9 @@ class HttpFront:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         caller = self._callers.of(request.transport)
+        if any(len(request.headers.getall(name, ())) > 1 for name in ("Host", "Origin")):
+            twice = ApiError(10005, "expected Host and Origin once", http_status=403)
+            return _response(error_reply(twice, self._now_ms()))
         if (foreign := self._foreign(request.headers)) is not None:
             return _response(foreign)
         target = request.raw_path

@@ -136,6 +136,7 @@ def test_a_fresh_child_has_one_thread_its_own_descriptors_and_randomness_of_its_
             assert message["stdin"] == "/dev/null"
             assert message["collects"]
             assert message["core"] == 0
+            assert not message["closed"]
         for what in ("random", "uuid", "secret"):
             assert len({message[what] for message in place.messages}) == 2, what
         forks = psutil.Process(place.server)
@@ -143,6 +144,23 @@ def test_a_fresh_child_has_one_thread_its_own_descriptors_and_randomness_of_its_
         names = [os.readlink(f"/proc/{forks.pid}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{forks.pid}/fd")]
         assert names.count("socket") - (os.readlink("/proc/self/fd/1").split(":")[0] == "socket") <= 2
         assert not any("memfd" in name for name in names)
+        queue.close()
+        other.close()
+
+    run(tmp_path, work)
+
+
+def test_memory_is_closed_from_the_first_moment_where_the_supervisor_s_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with real keys closed its own once it ran; its fork server must not be a way in before that."""
+    monkeypatch.setattr(launcher_module, "memory_is_closed", lambda: True)
+
+    async def work(place: Place) -> None:
+        queue, other = socket.socketpair()
+        place.launch("a", "looks", extra=(None, queue, {}))
+        await place.until(lambda: place.messages, "a report")
+        assert place.messages[0]["closed"]
         queue.close()
         other.close()
 
