@@ -33,7 +33,7 @@ LINEAR = "linear"
 
 
 class Calls:
-    """Call from one asyncio loop; pybit runs in `pool_size` threads of its own. `timeout` in s, `recv_window` in ms.
+    """Call from one asyncio loop. At most `pool_size` queries are under way. `timeout` in s, `recv_window` in ms.
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
     same kind. A single request in that time would restart the ten minutes for every account on this address.
@@ -87,7 +87,7 @@ class Calls:
         return self._transport.clock.offset_ms
 
     def close(self) -> None:
-        """Take no more calls. Requests under way run to their end in their threads; `close` does not wait for them."""
+        """Take no more calls. Requests under way have two seconds to end; `close` does not wait for them."""
         self._transport.close()
 
     def banned(self, ban: Ban) -> None:
