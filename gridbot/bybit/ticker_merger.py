@@ -14,7 +14,7 @@ from gridbot.doors.plain_text import shown
 
 __all__ = ["TickerMerger"]
 
-MOST_PRICES = 2_000
+MOST_PRICES = 256
 LONGEST_PRICE = 18
 """Characters of a text that is kept."""
 

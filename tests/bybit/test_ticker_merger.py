@@ -127,5 +127,5 @@ def test_what_is_remembered_of_prices_is_bounded_and_changes_no_reading():
         ticker = merged(merger, number, lastPrice=f"{number}.50", markPrice="x" * number, bid1Price=f"{number}.50")
         assert (ticker.last_price, ticker.mark_price) == (Decimal(number) + Decimal("0.5"), None)
         assert ticker.bid1_price == ticker.last_price
-    assert len(merger._prices) <= 2_000
+    assert len(merger._prices) <= 256
     assert max(map(len, merger._prices)) <= 18
