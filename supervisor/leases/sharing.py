@@ -83,8 +83,9 @@ class Sharing:
                 self._inherit_ban(exchange, leases, left)
 
     def close(self) -> None:
-        """All workers have ended."""
-        self._keep(self._clock(), REST_S)
+        """All workers have ended. Raises OSError when the disk does not take it: the next one lends too soon then."""
+        if self._file is not None:
+            self._file.save_now(self._document(self._clock(), REST_S))
 
     # ------------------------------------------------------------------ what happens
 
@@ -196,8 +197,10 @@ class Sharing:
     def _keep(self, now_s: float, for_s: float) -> None:
         """Write how many permits may be in use for `for_s` seconds from now, and the ban."""
         self._kept_s = now_s
-        if self._file is None:
-            return
+        if self._file is not None:
+            self._file.save(self._document(now_s, for_s))
+
+    def _document(self, now_s: float, for_s: float) -> Message:
         wall_ms = self._wall_ms()
         document: Message = {"version": VERSION}
         for exchange, leases in self._leases.items():
@@ -206,7 +209,7 @@ class Sharing:
             if ban is not None:
                 until_ms = wall_ms + round((ban.pop("until_s") - now_s) * 1000)
                 document[exchange]["ban"] = {**ban, "until_ms": until_ms}
-        self._file.save(document)
+        return document
 
     def _inherit_ban(self, exchange: str, leases: Leases, left: Message) -> None:
         ban = left.get("ban")

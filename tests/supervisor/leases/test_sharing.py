@@ -159,6 +159,15 @@ async def test_the_next_supervisor_lends_nothing_that_may_be_in_use_and_knows_th
     assert after.rows()[0]["free"] == 100
 
 
+def test_what_is_kept_at_the_end_is_on_the_disk_when_that_returns(files: StateFiles) -> None:
+    fleet = Fleet()
+    kept(fleet, files)
+    fleet.open()
+    fleet.sharing.close()
+    assert StateFile(StateFiles(file_directory(files)), "address.json").load() is not None
+    assert [path.name for path in file_directory(files).iterdir()] == ["address.json"]
+
+
 @pytest.mark.parametrize(
     "document",
     [
