@@ -23,7 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from benchmarks.parts.path_bench import CENTRE, SYMBOL, PathBench
 from gridbot.bybit.aiohttp_line import AiohttpLine

@@ -114,9 +114,10 @@ class AddressBudget:
         return self._done
 
     def unsent(self, over: Done) -> None:
-        """A request that had its turn has not left after all; `over` is what its turn gave."""
+        """A request that had its turn, or was counted, has not left after all; `over` is what it was given."""
         if over is not _nothing:
             self.permits.not_sent()
+            self._is_over()
 
     def extra(self) -> None:
         """A request that asked nobody has been sent and answered."""
@@ -145,6 +146,9 @@ class AddressBudget:
 
     def _done(self, answered: bool) -> None:
         self.permits.done(self._clock.monotonic_s(), answered=answered)
+        self._is_over()
+
+    def _is_over(self) -> None:
         if self.permits.somebody_waits or self.permits.keep is not None:
             self._look()
 

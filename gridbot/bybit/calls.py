@@ -7,6 +7,7 @@ the order book must never take "cut off" for "gone" (incidents L49, L50).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from gridbot.budget.address_budget import AddressBudget, Done
@@ -33,7 +34,7 @@ LINEAR = "linear"
 
 
 class Calls:
-    """Call from one asyncio loop. At most `pool_size` queries are under way. `timeout` in s, `recv_window` in ms.
+    """Call from one asyncio loop. At most `pool_size` queries are under way; `timeout` in s, `recv_window` in ms.
 
     After an IP_BAN nothing is sent for `ban_silence_s` seconds, as Bybit demands: every call fails at once, with the
     same kind. A single request in that time would restart the ten minutes for every account on this address.
@@ -87,7 +88,7 @@ class Calls:
         return self._transport.clock.offset_ms
 
     def close(self) -> None:
-        """Take no more calls. Requests under way have two seconds to end; `close` does not wait for them."""
+        """Take no more calls. Requests under way end within two seconds; `close` does not wait for them."""
         self._transport.close()
 
     def banned(self, ban: Ban) -> None:
@@ -118,11 +119,11 @@ class Calls:
 
     def _start(self, endpoint: str, params: dict[str, Any], over: Done | None = None) -> Reply:
         """`over` is what its turn gave to a query."""
-        if self._budget is not None and over is None:
-            over = self._budget.sent(_purpose(endpoint, params))
+        budget = self._budget
         reply = self._transport.call(endpoint, **params)
-        if over is not None:
-            reply.when_over(over)
+        if budget is not None:
+            over = over or budget.sent(_purpose(endpoint, params))
+            reply.when_over(over, partial(budget.unsent, over))
         return reply
 
     def refusal(self, ret_code: int, text: str) -> ExchangeError:

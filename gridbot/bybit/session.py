@@ -29,6 +29,23 @@ TIME_EXPIRED = 10002
 _Outcome = dict[str, Any] | ExchangeError
 
 
+class _Call:
+    """A request that was asked for. `is_asked`: by somebody, and not by the transport itself, for the clock."""
+
+    __slots__ = ("endpoint", "has_left", "is_asked", "params", "reply", "sent_ms")
+
+    def __init__(
+        self, endpoint: str, params: dict[str, Any], reply: asyncio.Future[_Outcome], *, is_asked: bool = True
+    ) -> None:
+        self.endpoint = endpoint
+        self.params = params
+        self.reply = reply
+        self.is_asked = is_asked
+        self.sent_ms = 0
+        self.has_left = False
+        """A byte of it may have reached the exchange, or may yet."""
+
+
 class Reply:
     """The pending answer to a request that was started. Await it, once, for the envelope.
 
@@ -36,17 +53,21 @@ class Reply:
     same; only a query that still waits for its turn is dropped.
     """
 
-    __slots__ = ("_answer",)
+    __slots__ = ("_call",)
 
-    def __init__(self, answer: asyncio.Future[_Outcome]) -> None:
-        self._answer = answer
+    def __init__(self, call: _Call) -> None:
+        self._call = call
 
-    def when_over(self, over: Callable[[bool], None]) -> None:
-        """Have `over` called on the loop when the request is over, with whether the exchange has answered it."""
-        self._answer.add_done_callback(lambda answer: over(_is_answered(answer)))
+    def when_over(self, over: Callable[[bool], None], unsent: Callable[[], None]) -> None:
+        """Have `over` called on the loop when the request is over, with whether the exchange has answered it.
+
+        `unsent` is called instead when not one byte of it has left.
+        """
+        call = self._call
+        call.reply.add_done_callback(lambda answer: over(_is_answered(answer)) if call.has_left else unsent())
 
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
-        answer = yield from self._answer.__await__()
+        answer = yield from self._call.reply.__await__()
         if isinstance(answer, ExchangeError):
             raise answer
         return answer
@@ -57,21 +78,6 @@ def _is_answered(answer: asyncio.Future[_Outcome]) -> bool:
     return found is not None and not (
         isinstance(found, ExchangeError) and found.ret_code is None and found.http_status is None
     )
-
-
-class _Call:
-    """A request that was asked for. `is_asked`: by somebody, and not by the transport itself, for the clock."""
-
-    __slots__ = ("endpoint", "is_asked", "params", "reply", "sent_ms")
-
-    def __init__(
-        self, endpoint: str, params: dict[str, Any], reply: asyncio.Future[_Outcome], *, is_asked: bool = True
-    ) -> None:
-        self.endpoint = endpoint
-        self.params = params
-        self.reply = reply
-        self.is_asked = is_asked
-        self.sent_ms = 0
 
 
 class RestTransport:
@@ -112,7 +118,7 @@ class RestTransport:
         else:
             self._waiting.append(call)
             self._send_waiting()
-        return Reply(call.reply)
+        return Reply(call)
 
     def close(self) -> None:
         """Take no more requests and fail those that wait; what is under way ends within two seconds."""
@@ -144,9 +150,11 @@ class RestTransport:
         if isinstance(outgoing, ExchangeError):
             self._finish(call, outgoing)
             return
+        call.has_left = True
         try:
             self._carrier.carry(outgoing, self._timeout_s, partial(self._arrived, call))
         except ValueError as error:
+            call.has_left = False
             self._finish(call, classify(error))
 
     def _arrived(self, call: _Call, answer: Answer | CarrierError) -> None:
@@ -164,6 +172,7 @@ class RestTransport:
 
     def _outcome(self, call: _Call, answer: Answer | CarrierError) -> _Outcome:
         if isinstance(answer, CarrierError):
+            call.has_left = answer.has_left
             return classify(answer)
         self._note_limit(call.endpoint, answer.headers)
         outcome = self._pybit.read(answer)

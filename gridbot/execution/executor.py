@@ -183,7 +183,7 @@ class Executor:
         return self.idle
 
     def close(self) -> None:
-        """Drop what waits. Requests under way are not recalled; their answers are dropped."""
+        """Drop what waits. The answers to requests under way are dropped."""
         self._closed = True
         self._stop_timer()
         step(self.queue, CLOSED, self._clock.monotonic_s())

@@ -194,6 +194,13 @@ def test_a_request_that_has_not_left_after_its_turn_costs_nothing() -> None:
         desk.budget.unsent(await desk.budget.turn())
         desk.budget.unsent(await desk.budget.turn())
         assert desk.budget.permits.left(desk.clock.now_s) == 1
+        over = desk.budget.sent(Purpose.OPEN)
+        tasks = turns(desk.budget, 1)
+        await settle()
+        assert given(tasks) == 0
+        desk.budget.unsent(over)
+        await settle()
+        assert given(tasks) == 1, "whoever waits has its turn at once"
         desk.budget.close()
 
     asyncio.run(scene())

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
-from gridbot.bybit.carrier import Answer, NotSent, Outgoing, Tell
+from gridbot.budget.address_budget import AddressBudget
+from gridbot.budget.request_permits import REST_S, UNSURE_REST_S, Purpose
+from gridbot.bybit.calls import Calls
+from gridbot.bybit.carrier import Answer, NoAnswer, NotSent, Outgoing, Tell
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.session import RestTransport
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from tests.bybit.support import CREDENTIALS, run
+from tests.execution.support import ManualClock
 
 OK = Answer(200, {"x-bapi-limit": "10", "x-bapi-limit-status": "7"}, b'{"retCode":0,"result":{}}')
 REAL = endpoints_for(Environment.MAINNET)
@@ -193,5 +198,52 @@ def test_after_close_nothing_leaves() -> None:
                 await task
             assert caught.value.kind is ErrorKind.RETRY
         assert len(held.sent) == 1
+
+    run(scene())
+
+
+@pytest.mark.parametrize("endpoint", ["order/cancel", "market/tickers"])
+@pytest.mark.parametrize(
+    ("became", "rests_s"), [(NotSent("refused"), 0.0), (NoAnswer("no answer in time"), UNSURE_REST_S), (OK, REST_S)]
+)
+def test_only_what_may_have_left_uses_up_a_permit_of_the_address(endpoint: str, became: Any, rests_s: float) -> None:
+    """Else an exchange that cannot be reached leaves nothing for the cancels that follow when it is back."""
+
+    async def scene() -> None:
+        held, clock = Held(), ManualClock()
+        budget = AddressBudget(clock, lambda message: None)
+        budget.open()
+        budget.lease({"type": "lease", "lent": 1, "keep": None, "floor": 1, "ahead": 0})
+        calls = Calls(REAL, CREDENTIALS, budget=budget, transport=partial(RestTransport, carrier=held))
+        if endpoint == "order/cancel":
+            begun = asyncio.ensure_future(calls.answer(calls.begin(endpoint, symbol="A", orderId="o")))
+        else:
+            begun = asyncio.ensure_future(calls._call(endpoint, symbol="A"))
+        await asyncio.sleep(0)
+        assert not budget.may_leave(Purpose.CANCEL), "it is under way"
+        held.answer(0, became)
+        await asyncio.gather(begun, return_exceptions=True)
+        assert budget.permits.next_s(clock.now_s) == (pytest.approx(rests_s) if rests_s else None)
+        assert budget.may_leave(Purpose.CANCEL) == (rests_s == 0)
+        budget.close()
+
+    run(scene())
+
+
+def test_a_query_that_was_dropped_before_it_left_uses_up_no_permit() -> None:
+    async def scene() -> None:
+        held = Held()
+        rest = transport(held, pool_size=1)
+        said: list[str] = []
+        for number in range(2):
+            reply = rest.call("market/tickers", symbol=str(number))
+            reply.when_over(lambda answered: said.append(f"over {answered}"), lambda: said.append("unsent"))
+            waits = asyncio.ensure_future(asyncio.wait_for(reply, 5))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            waits.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert said == ["over False", "unsent"]
 
     run(scene())

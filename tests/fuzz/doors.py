@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.fuzz import exchange_doors, file_doors, own_doors, paper_doors, socket_doors, trade_doors
+from tests.fuzz import exchange_doors, file_doors, own_doors, paper_doors, socket_doors, stream_doors, trade_doors
 from tests.fuzz.mutations import bytes_of, changed, hurt, nasty
 
 __all__ = ["DOORS", "Door"]
@@ -49,6 +49,7 @@ DOORS = (
     Door("log lines", _anything, own_doors.logged, ("line",), 60),
     Door("private streams", exchange_doors.private_frame, exchange_doors.private, STREAMED, 150),
     Door("market rows", exchange_doors.market_row, exchange_doors.market, ("read", "problem"), 200),
+    Door("stream answers", stream_doors.conversation, stream_doors.told, ("heard", "refused", "unreadable"), 100),
     Door("ticker stream", exchange_doors.stream_bytes, exchange_doors.ticker, ("merged", "refused", "no object"), 200),
     Door("REST answers", _answer, exchange_doors.answered, ANSWERS, 150),
     Door("trade socket", trade_doors.answer, trade_doors.told, trade_doors.OUTCOMES, 150),

@@ -70,7 +70,7 @@ class Venue(PaperThread):
 
 
 class PatientTrading(WebSocketTrading):  # type: ignore[misc]
-    """pybit notes who waits for an answer after it has sent, and drops one that is faster (docs/platform.md 2.1 no. 9)."""
+    """pybit notes who waits for an answer after it has sent, and drops one that is faster (docs/platform.md 2.1)."""
 
     def __init__(self, **options: Any) -> None:
         self._sending = threading.Lock()
