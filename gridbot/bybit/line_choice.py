@@ -7,12 +7,17 @@ import importlib.util
 from gridbot.bybit.dialling import tls_context
 from gridbot.bybit.socket_line import Dial, Line, LineListener, LineSettings
 
-__all__ = ["dial_line", "has_picows", "prepare_lines"]
+__all__ = ["dial_line", "has_picows", "name_of_lines", "prepare_lines"]
 
 
 def has_picows() -> bool:
     """Whether the extra `fast` is installed."""
     return importlib.util.find_spec("picows") is not None
+
+
+def name_of_lines() -> str:
+    """The library of this process's WebSockets."""
+    return "picows" if has_picows() else "aiohttp"
 
 
 def dial_line(url: str, listener: LineListener, settings: LineSettings) -> Line:

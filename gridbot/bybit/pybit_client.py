@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import threading
 from typing import Any
 
 import orjson
@@ -97,19 +96,15 @@ class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
         }
 
 
-_making = threading.Lock()
-
-
 class PybitClient:
     """Builds the requests of an account and reads their answers. Does no I/O; the time is `clock`'s."""
 
     def __init__(self, credentials: Credentials, clock: ExchangeClock, *, recv_window: int) -> None:
         self._secrets = (credentials.api_secret, credentials.api_key)
-        with _making:  # several in threads would take each other's handlers for those before
-            pybit_log = logging.getLogger("pybit._http_manager")
-            handlers = list(pybit_log.handlers)
-            self._http = _Http(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
-            pybit_log.handlers[:] = handlers
+        pybit_log = logging.getLogger("pybit._http_manager")
+        handlers = list(pybit_log.handlers)
+        self._http = _Http(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
+        pybit_log.handlers[:] = handlers
         self._http.clock = clock
         self._http.keyed = hmac.new(credentials.api_secret.encode(), digestmod="sha256")
         self._http.endpoint = ""

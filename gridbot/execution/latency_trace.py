@@ -3,8 +3,8 @@
 Off except in a measurement (`benchmarks/latency.py`); when off, a mark costs one test. A ticker begins a decision;
 each order that results from it copies the decision's stamps, under its orderLinkId, and adds its own::
 
-    received   the frame arrived, in the thread of its connection
-    event      it is a `TickerEvent`, on the loop
+    received   the library of its connection has told the frame
+    event      it is a `TickerEvent`
     decided    the engine has answered
     admitted   sized, let through by the gate, recorded
     journalled its records are in the journal; what follows is the request

@@ -8,9 +8,9 @@ complete listing shows which they are. What became of them is asked for beside e
                       │
                       └── listed again, or in a book again: nothing has ended
 
-One question at a time, at most one each `PACE_S`: orders have their own threads and limits, and these take one thread
-of the queries. When the exchange knows nothing of an order, it is asked once more after `LATE_S`, when no request of an
-earlier life can still be on its way and its history is not late any more; then it ended, and nobody can tell how.
+One question at a time, at most one each `PACE_S`: orders have their own connections and limits, and these take one
+place of the queries. When the exchange knows nothing of an order, it is asked once more after `LATE_S`, when no request
+of an earlier life can still be on its way and its history is not late any more; then it ended, and nobody can tell how.
 
 Records may also lack the end (or the beginning) of an order that a book has, when they found no room: `Restate`.
 """

@@ -28,7 +28,7 @@ _HEAD: Final = struct.Struct("!4Q")
 
 
 class QueueSender:
-    """The worker's end. It can be given to a process that is spawned."""
+    """The worker's end. It can be given to a process that is started."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -49,7 +49,7 @@ class QueueSender:
 
 
 class QueueReceiver:
-    """The writer's end. It can be given to a process that is spawned."""
+    """The writer's end. It can be given to a process that is started."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from gridbot import background, logging_setup
-from gridbot.bybit.line_choice import prepare_lines
+from gridbot.bybit.line_choice import name_of_lines, prepare_lines
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.shortage import is_shortage
@@ -78,6 +78,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> int:
     loop = asyncio.get_running_loop()
+    kind = type(loop).__module__.split(".")[0]
+    log.info("this worker reads WebSockets with %s, and its loop is %s's", name_of_lines(), kind)
     pipe = SupervisorPipe(conn)
     session = WorkerSession(spec, records, pipe.send, clock=SystemClock(), ids=SystemIds(), process=OwnProcess())
     loop.add_signal_handler(signal.SIGTERM, session.stop)

@@ -1,4 +1,4 @@
-"""Entry functions of the children: each turns the arguments of a spawned process into what its part expects.
+"""Entry functions of the children: each turns the arguments of a launch into what its part expects.
 
 Imported in the child; each imports its own part only, so that the supervisor and the other children stay light.
 """

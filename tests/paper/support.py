@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -54,7 +55,7 @@ class Venue(PaperThread):
         return self._socket(WebSocket, {"channel_type": channel} | options, account)
 
     def trading_socket(self, account: PaperAccount = ALICE) -> Any:
-        return self._socket(WebSocketTrading, {}, account)
+        return self._socket(PatientTrading, {}, account)
 
     def _socket(self, kind: type, options: dict[str, Any], account: PaperAccount | None) -> Any:
         base = self.ws_url
@@ -66,6 +67,22 @@ class Venue(PaperThread):
         if account is not None:
             options |= {"api_key": account.api_key, "api_secret": account.api_secret, "private_auth_expire": 10}
         return Loopback(testnet=True, **options)
+
+
+class PatientTrading(WebSocketTrading):  # type: ignore[misc]
+    """pybit notes who waits for an answer after it has sent, and drops one that is faster (docs/platform.md 2.1)."""
+
+    def __init__(self, **options: Any) -> None:
+        self._sending = threading.Lock()
+        super().__init__(**options)
+
+    def _send_order_operation(self, *args: Any, **options: Any) -> None:
+        with self._sending:
+            super()._send_order_operation(*args, **options)
+
+    def _handle_incoming_message(self, message: dict[str, Any]) -> None:
+        with self._sending:
+            super()._handle_incoming_message(message)
 
 
 def manual_config(**changes: Any) -> PaperConfig:

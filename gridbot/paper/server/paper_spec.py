@@ -1,4 +1,4 @@
-"""Arguments of a paper exchange process: plain values that can be pickled for a spawned child."""
+"""Arguments of a paper exchange process: plain values that can be pickled for a child."""
 
 from __future__ import annotations
 

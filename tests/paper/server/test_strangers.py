@@ -56,7 +56,10 @@ def test_a_web_page_is_refused_on_every_way_in(venue: Venue, target: str, more: 
     assert status(ours, "Sec-Fetch-Site: cross-site") == 403
     for first, second in ((ours, "Host: evil.example"), ("Host: evil.example", ours)):
         assert status(first, second) in (400, 403), "which one counts is nobody's to choose"
-    for first, second in (("http://localhost:1", "https://evil.example"), ("https://evil.example", "http://localhost:1")):
+    for first, second in (
+        ("http://localhost:1", "https://evil.example"),
+        ("https://evil.example", "http://localhost:1"),
+    ):
         assert status("Host: localhost:1", f"Origin: {first}", f"Origin: {second}") in (400, 403)
 
 

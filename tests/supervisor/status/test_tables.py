@@ -72,6 +72,7 @@ def status():
             "connections": 4,
             "market": "synthetic x1",
         },
+        "requests": [{"exchange": "Bybit", "limit": 540, "lent": 20, "free": 490, "banned_s": 0.0}],
         "incidents": [],
     }
 
@@ -108,6 +109,12 @@ def test_each_part_of_a_table_that_is_too_wide_has_the_names_of_its_rows(status,
         "alice-bitcoin-grid -12,345.68       2.10",
         "bob-sol                     -          -",
     ]
+
+
+def test_what_the_accounts_share_of_an_exchange_is_one_line(status):
+    assert "HTTP requests in 5 s to Bybit: 490 of 540 free, 20 lent to workers" in text_of(status).splitlines()
+    status["requests"] = []  # nothing is counted
+    assert "requests" not in text_of(status)
 
 
 def test_without_columns_a_pipe_has_120(status, monkeypatch):
