@@ -3,7 +3,7 @@
 Rooms from the top down; each imports only rooms below it, and only those named (tests/paper/test_pure.py compares this
 table with the code):
 
-    server    -> api, api_error, engine, faults, feed, ledger, settings, storage, streams
+    server    -> api, api_error, engine, faults, feed, ledger, params, settings, storage, streams
     storage   -> accounts, engine, market, streams
     feed      -> engine, market, settings, streams
     streams   -> accounts, api, api_error, engine, faults, market, rows

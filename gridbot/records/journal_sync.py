@@ -57,6 +57,8 @@ class JournalSync:
         self._abandoned: list[int] = []
         self._doubtful = doubtful
         """A sync has failed, and what it was of has not been written again."""
+        self._is_begun_anew = False
+        """The new segment is there, and nothing of what goes into it is written yet: a sync of it proves nothing."""
         self._is_noted = doubtful
         """Whether the files say so; only for the thread."""
         self._attempt = 0
@@ -70,6 +72,8 @@ class JournalSync:
         """Records up to `seq` were written to the open file `fd`."""
         with self._wake:
             self._fd, self._seq = fd, seq
+            if self._is_begun_anew:
+                self._is_begun_anew = self._doubtful = False
             if self._dirty_since is None:
                 self._dirty_since = time.monotonic()
             if urgent and not self._urgent:
@@ -93,7 +97,7 @@ class JournalSync:
             self._attempt += 1
             self._abandoned += [fd, *(each for each, _ in self._retired if each != NO_FILE)]
             self._retired = [(NO_FILE, directory)]  # there is a new name in it
-            self._fd, self._doubtful = NO_FILE, False
+            self._fd, self._is_begun_anew = NO_FILE, True
             self._anew_at_s = time.monotonic() + self._wait_s
             self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
 
@@ -144,7 +148,7 @@ class JournalSync:
         if failure is not None:
             if not self._doubtful:
                 self.error = failure
-            self._doubtful = True
+            self._doubtful, self._is_begun_anew = True, False
         elif not self._doubtful:
             self.synced_seq, self.error, self._wait_s = seq, None, 1.0
         return not self._doubtful

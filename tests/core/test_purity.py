@@ -13,6 +13,7 @@ ALLOWED = {
     "collections",
     "collections.abc",
     "dataclasses",
+    "datetime",  # to write a time; that nobody reads the clock with it is seen to by tests/house/test_pure_rooms.py
     "decimal",
     "enum",
     "fractions",

@@ -30,7 +30,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.paper.api.callers": (1, "only asks, beside isascii"),
     "gridbot.paper.api.request_limits": (1, "our own clock"),
     "gridbot.paper.calls.precheck_call": (1, "a number worked out here"),
-    "gridbot.paper.server.control_values": (1, "a number that was read strictly"),
+    "gridbot.paper.params.control_values": (1, "a number that was read strictly"),
     "gridbot.paper.server.exchange_clock": (1, "a setting that was read strictly"),
     "gridbot.paper.streams.channels": (1, "a number that was read strictly"),
     "gridbot.paper.streams.connection_faults": (1, "a word of ours"),

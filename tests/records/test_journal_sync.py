@@ -277,3 +277,26 @@ def test_a_segment_that_is_full_of_what_was_written_again_goes_on(
         until(lambda: journal.synced_seq == 12, "the sync of both")
     assert seqs(tmp_path) == list(range(1, 13))
     assert segment_numbers(tmp_path) == [1, 11, 12]
+
+
+def test_a_segment_that_is_begun_anew_claims_nothing_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two the thread synced the directory alone, and took that for a sync of everything."""
+    disk, named = Disk(monkeypatch), threading.Event()
+    monkeypatch.setattr(journal_sync, "sync_directory", lambda _: named.set())
+    sync = JournalSync(tmp_path, 0, 0.01)
+    files = [os.open(tmp_path / name, os.O_CREAT | os.O_WRONLY) for name in ("old", "new")]
+    disk.refuses = True
+    sync.wrote(files[0], 1, urgent=True)
+    until(lambda: sync.error is not None, "the refusal")
+    disk.refuses = False
+    sync.begin_anew(files[0], tmp_path)
+    sync.retire(journal_sync.NO_FILE, tmp_path)
+    assert named.wait(30)
+    until(lambda: not sync._retired, "the sync of the directory")
+    with sync._wake:
+        assert (sync.synced_seq, (tmp_path / "unsynced").exists()) == (0, True)
+    sync.wrote(files[1], 1, urgent=True)
+    until(lambda: sync.synced_seq == 1, "the sync of what was written again")
+    sync.stop()

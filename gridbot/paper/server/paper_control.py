@@ -32,7 +32,7 @@ from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.ledger.strange_executions import COMMANDS
-from gridbot.paper.server.control_values import checked
+from gridbot.paper.params.control_values import checked
 
 __all__ = ["CONTROL_PATH", "Control"]
 
