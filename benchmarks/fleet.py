@@ -76,6 +76,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(given)
     if options.accounts < 1 or options.minutes <= 0 or options.rate <= 0 or options.kills < 0:
         parser.error("expected at least one account, and minutes, rate and kills that are not negative")
+    if not (options.code / "supervisor" / "cli").is_dir():
+        parser.error(f"--code: expected a checkout of gridbot, got {options.code}; give the directory of its README.md")
     return options
 
 

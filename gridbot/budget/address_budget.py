@@ -6,7 +6,7 @@
 
 Each is over when what `turn` or `sent` returned is called.
 
-`RequestPermits` decides. Without a supervisor (`lend` was never called, and `is_leased` is false) nothing waits.
+`RequestPermits` decides. Without a supervisor (`is_leased` is false) nothing waits.
 Nothing here fails: whoever waits is told when its turn has come, and `why_late` says what takes so long.
 """
 
@@ -21,7 +21,7 @@ from typing import Any, Final
 from gridbot.budget.request_permits import IDLE_S, Purpose, RequestPermits
 from gridbot.ports import Clock, Timer
 
-__all__ = ["LONG_WAIT_S", "AddressBudget", "Done", "unlimited"]
+__all__ = ["LONG_WAIT_S", "AddressBudget", "Done"]
 
 Message = dict[str, Any]
 Done = Callable[[bool], None]
@@ -222,11 +222,6 @@ class AddressBudget:
         if (permits.returned, permits.wants(now_s)) != self._said:
             wait_s = min(wait_s, APART_S)
         self._timer = self._clock.call_later(max(wait_s, 0.001), self._look)
-
-
-def unlimited(clock: Clock) -> AddressBudget:
-    """Where nobody counts."""
-    return AddressBudget(clock)
 
 
 def _nothing(answered: bool) -> None:

@@ -128,7 +128,7 @@ class HttpPool:
     def _bytes_of(self, outgoing: Outgoing) -> bytes:
         target, body, given = outgoing.target, outgoing.body, outgoing.headers
         if _PLAIN.fullmatch(target) is None:
-            target = quote(target, safe=_KEPT)  # as urllib3 does; what was signed is the text before
+            target = quote(target, safe=_KEPT)  # what was signed is the text before
         headers = "".join([f"{name}: {value}\r\n" for name, value in given.items()])
         if headers.count("\n") != len(given) or headers.count("\r") != len(given):
             raise ValueError("expected headers of one line each")

@@ -8,14 +8,12 @@ import socket
 import urllib.request
 from urllib.parse import urlsplit
 
-from gridbot.bybit.dialling import look_up
+from gridbot.bybit.dialling import TRY_S, look_up
 
 __all__ = ["addresses", "connected_socket", "is_tls", "make_socket", "proxy_for"]
 
 RECEIVE_BYTES = 1 << 18
 """Of the kernel's buffer. All that lies in it may come in one turn of the loop: a flood is bounded here."""
-TRY_S = 2.5
-"""For each address but the last."""
 
 
 def is_tls(url: str) -> bool:

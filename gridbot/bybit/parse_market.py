@@ -23,17 +23,7 @@ from gridbot.core.events import TickerEvent
 from gridbot.core.instrument import Instrument, RiskTier
 from gridbot.exchange.requests import PublicTrade
 
-__all__ = ["TICKER_FIELDS", "parse_instrument", "parse_public_trade", "parse_ticker", "parse_tiers"]
-
-TICKER_FIELDS = (
-    "lastPrice",
-    "markPrice",
-    "indexPrice",
-    "bid1Price",
-    "ask1Price",
-    "fundingRate",
-    "nextFundingTime",
-)
+__all__ = ["parse_instrument", "parse_public_trade", "parse_ticker", "parse_tiers"]
 
 
 def parse_ticker(row: Row, exchange_ts: int = 0, received_ns: int = 0) -> TickerEvent:

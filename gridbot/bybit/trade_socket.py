@@ -133,11 +133,6 @@ class TradeSocket:
         connection = self._connection
         return connection is not None and connection.life.takes_orders and connection.line.is_open
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether every request is settled."""
-        return not self._pending
-
     def send(self, endpoint: str, params: Mapping[str, Any]) -> asyncio.Future[Outcome]:
         """Send a request now: its answer, an envelope with retCode 0, or the error. Only while it `is_ready`."""
         connection = self._connection

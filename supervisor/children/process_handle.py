@@ -56,10 +56,6 @@ class ProcessHandle:
         for number in early:
             self.signal(number)
 
-    def never_born(self) -> None:
-        """Its pipe has ended before it said a pid."""
-        self._settle(born=False)
-
     def signal(self, number: signal.Signals) -> None:
         """Send a signal now, or when it is born. What was launched and is to be killed may never be born at all."""
         if self.pid is None:

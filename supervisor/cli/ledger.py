@@ -154,7 +154,7 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         click.echo(f"error: {error}", err=True)
         sys.exit(error.code)
     _require_known(accounts, [account.name for account in settings.accounts])
-    paces = Paces(settings)
+    paces = Paces(settings, data_dir)
 
     def check() -> list[AccountCheck]:
         return check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir), paces)
@@ -234,7 +234,7 @@ def _views(
             settings,
             accounts,
             data_dir,
-            lambda account: connect(account, address() if account.environment is Environment.PAPER else None),
+            lambda account: connect(account, address() if account.environment is Environment.PAPER else None, paces),
             PATIENT,
             paces,
         )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -20,7 +21,6 @@ from typing import Final
 import orjson
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.pace import Pace
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
@@ -232,7 +232,7 @@ async def _listings(
         async with slots:
             try:
                 address = str(url) if on_paper and url else None
-                return await _listed(account, address, periods[account.name], paces.of(account))
+                return await _listed(account, address, periods[account.name], paces)
             except (ExchangeError, ValueError) as error:
                 return str(error)
 
@@ -240,20 +240,22 @@ async def _listings(
     return {account.name: answer for account, answer in zip(accounts, answers, strict=True)}
 
 
-def connect(account: AccountConfig, paper_url: str | None) -> BybitRest:
-    """A client for queries of an account. Raises ValueError when a paper account has no url."""
-    return BybitRest(
+def connect(account: AccountConfig, paper_url: str | None, paces: Paces) -> BybitRest:
+    """A client for queries of an account, silent during a ban. Raises ValueError when a paper account has no url."""
+    rest = BybitRest(
         endpoints_for(account.environment, paper_url),
         Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
         pool_size=PARTS,
+        banned_for_s=paces.banned_for_s(account),
+        on_ban=partial(paces.banned, account),
     )
+    paces.hear_bans(account, rest.banned)
+    return rest
 
 
-async def _listed(
-    account: AccountConfig, paper_url: str | None, period: _Period, of_address: Pace
-) -> Listing[Transaction]:
+async def _listed(account: AccountConfig, paper_url: str | None, period: _Period, paces: Paces) -> Listing[Transaction]:
     """The account's transaction log after the start of its period up to now."""
-    rest = connect(account, paper_url)
+    rest, of_address = connect(account, paper_url, paces), paces.of(account)
     try:
         await of_address.turn()
         now_ms = await rest.server_time_ms()

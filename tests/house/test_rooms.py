@@ -69,7 +69,7 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     "store": "gridbot.private_files"
-    " gridbot.core gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
+    " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
     " gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"

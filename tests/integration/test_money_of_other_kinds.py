@@ -144,7 +144,7 @@ def test_taxes_count_and_a_fee_in_mnt_is_no_usdt(tmp_path: Path) -> None:
             await asyncio.to_thread(write_all, tmp_path)
             config = settings(tmp_path)
             [check] = await asyncio.to_thread(
-                check_with_exchange, config, tmp_path, (), lambda: paper.url, Paces(config)
+                check_with_exchange, config, tmp_path, (), lambda: paper.url, Paces(config, tmp_path)
             )
             assert check.comparison is not None
             assert (check.comparison.lines, check.comparison.unexplained) == ([], 0)
@@ -155,7 +155,7 @@ def test_taxes_count_and_a_fee_in_mnt_is_no_usdt(tmp_path: Path) -> None:
                     "gridbot.bybit.transaction_log.parse_transaction", parsed_but_for(executions(tmp_path)[0].exec_id)
                 )
                 [check] = await asyncio.to_thread(
-                    check_with_exchange, config, tmp_path, (), lambda: paper.url, Paces(config)
+                    check_with_exchange, config, tmp_path, (), lambda: paper.url, Paces(config, tmp_path)
                 )
             assert check.comparison is not None
             assert check.comparison.agree == len(executions(tmp_path)), "all others are compared"

@@ -11,6 +11,7 @@ import pytest
 
 from gridbot.config.models import GridbotConfig
 from gridbot.core import Side
+from gridbot.exchange import order_entry
 from gridbot.exchange.order_entry import OrderEntry
 from gridbot.orders.order import OrderState
 from gridbot.paper.faults.fault_config import FaultConfig
@@ -78,7 +79,11 @@ def test_a_create_on_a_lost_socket_is_looked_up_and_there_once(tmp_path: Path, k
     asyncio.run(run())
 
 
-def test_while_the_socket_is_away_orders_go_by_http_and_status_says_so(tmp_path: Path) -> None:
+def test_while_the_socket_is_away_orders_go_by_http_and_status_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_entry, "PATIENCE_S", 0.5)
+
     async def run() -> None:
         config = config_of(tmp_path, "websocket")
         with exchange(config) as paper:

@@ -161,8 +161,9 @@ def test_a_row_that_the_journal_never_had_ends_by_the_repair_of_the_ledger_check
             def compare() -> dict[str, ViewCheck]:
                 write_all(tmp_path)
                 [account] = config.accounts
+                paces = Paces(config, tmp_path)
                 return check_views(
-                    config, [account], tmp_path, lambda of: connect_to(of, paper.url), PATIENT, Paces(config)
+                    config, [account], tmp_path, lambda of: connect_to(of, paper.url, paces), PATIENT, paces
                 )
 
             found = await asyncio.to_thread(compare)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
+import pytest
+
+from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.pace import Pace
 from gridbot.config.models import GridbotConfig
+from gridbot.exchange.bans import ban_of
+from gridbot.exchange.failures import ExchangeError
 from supervisor.store.address_pace import Paces
+from supervisor.store.exchange_ledger import connect
 
+NOWHERE = Path("/nonexistent")
 DOCUMENT = {
     "environment": "paper",
     "accounts": [{"name": "alice"}, {"name": "bob"}],
@@ -38,11 +47,45 @@ async def passed(*paces: Pace) -> int:
 def test_accounts_share_what_the_workers_leave_to_others() -> None:
     settings = config(50)
     assert settings.supervisor.share_of(50) == 45
-    paces, (alice, bob) = Paces(settings), settings.accounts
+    paces, (alice, bob) = Paces(settings, NOWHERE), settings.accounts
     assert asyncio.run(passed(*[paces.of(alice), paces.of(bob)] * 5)) == 5
     assert asyncio.run(passed(paces.of(bob))) == 0, "also in the next part of the check"
 
 
 def test_without_a_limit_nothing_waits() -> None:
     settings = config(0)
-    assert asyncio.run(passed(*[Paces(settings).of(settings.accounts[0])] * 2000)) == 2000
+    assert asyncio.run(passed(*[Paces(settings, NOWHERE).of(settings.accounts[0])] * 2000)) == 2000
+
+
+@pytest.mark.parametrize(
+    ("until_ms", "left_s"),
+    [
+        (wall_ms() + 300_000, 300),
+        (wall_ms() - 1, 0),
+        (99999999999999, ExchangeError.silence_s),
+        ("soon", 0),
+    ],
+    ids=["on", "over", "of a clock that was ahead", "damaged"],
+)
+def test_no_check_asks_anything_while_a_worker_knows_of_a_ban(tmp_path: Path, until_ms: object, left_s: float) -> None:
+    """One request of another program begins the ten minutes again, for all workers."""
+    file = tmp_path / "state" / "bob" / "ban.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"version": 1, "until_ms": until_ms}))
+    settings = config(50)
+    alice = settings.accounts[0]
+    paces = Paces(settings, tmp_path)
+    assert paces.banned_for_s(alice) == pytest.approx(left_s, abs=60), "it is the address that is banned"
+    rest = connect(alice, "http://127.0.0.1:9", paces)
+    assert (rest.silence() is not None) == bool(left_s)
+
+
+def test_when_one_check_is_told_of_a_ban_all_others_end() -> None:
+    settings = config(50)
+    paces = Paces(settings, NOWHERE)
+    alice, bob = settings.accounts
+    before = connect(bob, "http://127.0.0.1:9", paces)
+    assert before.silence() is None
+    paces.banned(alice, ban_of(monotonic_s() + 100, monotonic_s(), None, 403))
+    for rest in (before, connect(bob, "http://127.0.0.1:9", paces)):
+        assert "the exchange bans this address" in str(rest.silence())

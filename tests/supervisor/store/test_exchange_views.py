@@ -130,7 +130,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, connect: Any) -> ViewCheck:
     monkeypatch.setattr(exchange_views, "_read_views", lambda *_: {"alice": Views({OURS: RECORDED, "x": other}, legs)})
     config = configuration(0)
     account = config.account("alice")
-    return check_views(config, [account], Path(), connect, Limits(), Paces(config))["alice"]
+    return check_views(config, [account], Path(), connect, Limits(), Paces(config, Path()))["alice"]
 
 
 def test_nothing_is_said_of_a_symbol_with_a_row_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
