@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -568,7 +569,7 @@ def test_close_ends_dials_that_are_under_way() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             pool = HttpPool(f"https://127.0.0.1:{server.getsockname()[1]}", timeout_s=30, most=2)
             asked = carried(pool, ORDER, 30)
-            await asyncio.sleep(0.05)
+            await eventually(lambda: select.select([server], [], [], 0)[0])
             pool.close()
             assert str(await failure(asked)) == "closed"
             await eventually(lambda: not any(task.get_name() == "bybit-dial" for task in asyncio.all_tasks()))

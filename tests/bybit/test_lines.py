@@ -15,6 +15,7 @@ import pytest
 from gridbot import background
 from gridbot.bybit.aiohttp_line import AiohttpLine
 from gridbot.bybit.line_base import LineBase, TurnBudget
+from gridbot.bybit.line_choice import name_of_lines
 from gridbot.bybit.line_route import RECEIVE_BYTES
 from gridbot.exchange.failures import ErrorKind
 from tests.bybit.raw_peer import BINARY, CLOSE, MORE, PING, PONG, QUICK, TEXT, Call, Hearer, RawPeer, dial, frame
@@ -626,3 +627,7 @@ def test_it_may_be_left_at_any_moment_of_connecting(each_line: Make, how: str, t
             await eventually(lambda: all(call.reader.at_eof() for call in peer.calls))
 
     run(scene())
+
+
+def test_what_the_log_calls_it_is_the_library_that_makes_it(each_line: Make) -> None:
+    assert f"gridbot.bybit.{name_of_lines()}_line" == each_line.__module__

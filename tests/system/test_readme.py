@@ -49,6 +49,8 @@ def test_the_commands_of_the_readme_work_in_their_order(gridbot: Any, root: Path
     assert {"alice", "bob", "alice-btc", "bob-ltc-shadow", "writer", "paper"} <= set(shown["status"].split())
     assert {"Buy", "Sell", "BTCUSDT", "SOLUSDT"} <= set(shown["sql"].split())
     assert shown["ledger"].count(": explained") == 2
+    assert "HTTP requests in 5 s to the paper exchange: " in shown["status"]
+    assert "this worker reads WebSockets with " in (session.data_dir / "logs" / "worker-alice.jsonl").read_text()
     assert "nothing is left running" in shown["stop"]
     assert "alice-btc" in shown["check"]
     session.assert_nothing_left()
