@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -73,7 +73,7 @@ def check_command(
     place = data_directory(data_dir, config)
     try:
         if exchange:
-            code = _with_exchange(place, config, accounts, repair, rows)
+            code = _alone_with_exchange(place, config, accounts, repair, rows)
         else:
             code = _from_records(place, accounts, rows)
             if code == ExitCode.DIFFERS:
@@ -139,6 +139,16 @@ def _only_errors() -> Iterator[None]:
         log.setLevel(level)
 
 
+def _alone_with_exchange(data_dir: Path, *how: Any) -> ExitCode:
+    """Raise SqlFailed; exits with 4 without a configuration."""
+    from supervisor.store.address_pace import only_check
+
+    if not database_path(data_dir).exists():  # before a mistyped directory is made for the secrets
+        raise SqlFailed(f"there is no database in {data_dir} yet; start the bot first", ExitCode.NOT_RUNNING)
+    with only_check(data_dir):
+        return _with_exchange(data_dir, *how)
+
+
 @_only_errors()
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...], repair: bool, rows: int) -> ExitCode:
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
@@ -146,8 +156,6 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
     from supervisor.store.exchange_ledger import check_with_exchange
     from supervisor.store.exchange_repair import repair_records
 
-    if not database_path(data_dir).exists():  # before a mistyped directory is made for the secrets
-        raise SqlFailed(f"there is no database in {data_dir} yet; start the bot first", ExitCode.NOT_RUNNING)
     try:
         settings, _ = load_with_secrets(Path(_running_config(data_dir, config) or find_config(config)), str(data_dir))
     except CommandError as error:

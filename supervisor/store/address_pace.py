@@ -8,8 +8,10 @@ for the workers, too. So no check asks while a worker knows of a ban, and when o
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +23,40 @@ from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
+from gridbot.lock_file import Locked, take_lock
 from gridbot.rolling_limit import RollingLimit
+from supervisor.exit_codes import ExitCode
+from supervisor.store.query import SqlFailed
 
-__all__ = ["Paces"]
+__all__ = ["Paces", "only_check"]
 
 ADDRESS_WINDOW_S: Final = 5.2
 """Bybit's five seconds, and what requests may differ in their way there."""
+
+LOCK: Final = "ledger_check.lock"
+
+
+@contextmanager
+def only_check(data_dir: Path) -> Iterator[None]:
+    """Two checks at a time would ask twice of what is left to others. SqlFailed while another one runs here.
+
+    A directory that takes no file keeps nobody from checking.
+    """
+    try:
+        lock = take_lock(data_dir / LOCK)
+    except Locked as other:
+        raise SqlFailed(
+            f"process {other} compares with the exchange now; two at a time would ask for more than is left to them of "
+            "what the exchange allows this address: wait for its end",
+            ExitCode.REFUSED,
+        ) from None
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 class Paces:

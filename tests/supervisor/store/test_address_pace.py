@@ -13,8 +13,9 @@ from gridbot.bybit.pace import Pace
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.bans import ban_of
 from gridbot.exchange.failures import ExchangeError
-from supervisor.store.address_pace import Paces
+from supervisor.store.address_pace import Paces, only_check
 from supervisor.store.exchange_ledger import connect
+from supervisor.store.query import SqlFailed
 
 NOWHERE = Path("/nonexistent")
 DOCUMENT = {
@@ -89,3 +90,10 @@ def test_when_one_check_is_told_of_a_ban_all_others_end() -> None:
     paces.banned(alice, ban_of(monotonic_s() + 100, monotonic_s(), None, 403))
     for rest in (before, connect(bob, "http://127.0.0.1:9", paces)):
         assert "the exchange bans this address" in str(rest.silence())
+
+
+def test_of_two_checks_at_a_time_the_second_is_refused_and_a_full_disk_keeps_nobody_from_one(tmp_path: Path) -> None:
+    with only_check(tmp_path), pytest.raises(SqlFailed, match="wait for its end"), only_check(tmp_path):
+        pass
+    with only_check(tmp_path), only_check(tmp_path / "not there"):
+        pass
