@@ -37,6 +37,10 @@ class LoneSharing:
                 return {"type": "read_fact", "key": message["key"]}
         return None
 
+    def is_banned(self, now_s: float) -> bool:
+        """Whether the supervisor has an incident that the exchange bans the address."""
+        return self._ban is not None and bool(self._ban["until_s"] > now_s)
+
     def life_is_over(self, now_s: float) -> None:
         """Its permits rest."""
         self._resting.append((now_s + UNSURE_REST_S, self._held))
@@ -53,5 +57,5 @@ class LoneSharing:
         self._free -= more
         self._held += more
         self._lent += more
-        ban = self._ban if self._ban is not None and self._ban["until_s"] > now_s else None
+        ban = self._ban if self.is_banned(now_s) else None
         return {"type": "lease", "lent": self._lent, "keep": None, "floor": FLOOR, "ahead": AHEAD, "ban": ban}

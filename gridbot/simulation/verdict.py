@@ -100,7 +100,7 @@ class Verdict:
                 is_trading, reasons = message.get("state") == "trading", message.get("reasons", ())
                 self._maintained.reported(reasons, stage.loop.now_s, is_trading=is_trading)
                 self._said = [str(incident["text"]) for incident in message.get("incidents", ())]
-                if self._said:
+                if self._said or stage.sharing.is_banned(stage.clock.monotonic_s()):
                     self._alert_s = stage.loop.now_s
                 self._watch_standstill(life)
 

@@ -87,7 +87,6 @@ class Assembly:
         self._begin_anew = begin_anew
         self._clock = clock
         self._fleet = fleet or FleetLink(clock)
-        self._fleet.hear_bans(self._others_banned)
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
@@ -122,6 +121,7 @@ class Assembly:
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
+        self._fleet.hear_bans(self._others_banned)  # last: it is told nothing when the disk has refused the rest
 
     @property
     def context(self) -> WorkerContext:

@@ -38,6 +38,17 @@ def test_what_a_dead_worker_is_refused_is_not_the_next_one_s_minute() -> None:
     assert run_plan(Plan(111, 112.5, True, faults)).findings == []
 
 
+def test_a_start_that_the_disk_refused_is_told_of_a_ban_no_more() -> None:
+    """What had been begun heard of it, and had no place to keep it: the next start failed, too (seed 30178)."""
+    death: dict[str, str | float | int] = {"steps": 3, "away_s": 1.0, "torn": 0, "spoils": "", "how": "torn"}
+    faults = (
+        Fault(1, FaultKind.BAN, 10.0, 30.0, {}),
+        Fault(2, FaultKind.FULL_DISK, 19.5, 20.0, {"room": 0}),
+        Fault(3, FaultKind.DEATH, 20.0, 0.0, death),
+    )
+    assert run_plan(Plan(5, 60.0, False, faults)).findings == []
+
+
 @pytest.mark.parametrize(("is_full", "supervisor_dies"), [(True, True), (True, False), (False, True)])
 def test_a_pause_that_no_disk_could_take_before_the_death_is_known_to_the_supervisor_alone(
     is_full: bool, supervisor_dies: bool, monkeypatch: pytest.MonkeyPatch
