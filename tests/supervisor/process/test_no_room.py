@@ -108,11 +108,11 @@ def test_a_full_dev_shm_keeps_nobody_from_starting_or_ending(rig, tmp_path):
     if tried.returncode:
         pytest.skip(f"not allowed here: {' '.join(within)}: {tried.stderr.strip()}")
     supervisor = rig.start(rig.writer(), rig.worker("a"), within=within)
-    assert rig.status()["health"] == "healthy", rig.status()["reasons"]
+    wait_for(lambda: rig.status()["health"] == "healthy", "health")
     os.kill(rig.process_of("a")["pid"], signal.SIGKILL)
     wait_for(lambda: rig.process_of("a")["restarts"] == 1, "another process")
     wait_for(lambda: rig.process_of("a")["state"] == "RUNNING", "a")
-    assert rig.status()["health"] == "healthy"
+    wait_for(lambda: rig.status()["health"] == "healthy", "health")
     with rig.client() as client:
         client.stop(force=True)
     assert supervisor.wait(20) == 130
