@@ -17,6 +17,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "store": ("--json", "--quick"),
     "paper": ("--quick",),
     "quiet_ticker": ("--tickers", "1000", "--rounds", "3"),
+    "round_trips": ("--json", "--blocks", "10"),
     "streams": ("--messages", "5000", "--rounds", "3"),
     "floods": ("--json", "--seconds", "5"),
     "memory": ("--json", "--minutes", "5"),
@@ -54,6 +55,8 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "path: price to request, 50 orders, µs": ("path", "us", "50", "price -> request", "p50"),
     "store: worker to committed, records/s": ("store", "throughput", "worker to committed", "value"),
     "paper: create-order, CPU, µs": ("paper", "create-order in process, four private topics", "cpu_us_per_order"),
+    "round trip, plain: wall, µs": ("round_trips", "lanes", "plain HttpPool", "wall_p50"),
+    "round trip, TLS: wall, µs": ("round_trips", "lanes", "TLS HttpPool", "wall_p50"),
     "memory: a worker of the demo, MB": ("memory", "processes", "worker-alice", "mb", "2"),
 }
 """What people compare, by name: the path of a figure among the results of the file."""

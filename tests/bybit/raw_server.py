@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from gridbot.bybit.carrier import Answer, Carrier, CarrierError, Outgoing
 from gridbot.bybit.http_pool import HttpPool
 
-__all__ = ["GET", "ORDER", "Peer", "RawServer", "answer", "carried", "raw"]
+__all__ = ["GET", "ORDER", "Peer", "RawServer", "answer", "carried", "failure", "polite", "raw"]
 
 GET = Outgoing("GET", "/v5/market/time", {}, None)
 ORDER = Outgoing("POST", "/v5/order/create", {"X-BAPI-SIGN": "s"}, b'{"qty":"1"}', is_order=True)
@@ -131,3 +133,10 @@ async def raw(
         server.close()
         for peer in exchange.peers:
             peer.cut()
+
+
+async def failure(asked: Any) -> CarrierError:
+    """Why a request has no answer."""
+    with pytest.raises(CarrierError) as caught:
+        await asked
+    return caught.value

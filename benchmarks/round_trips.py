@@ -1,6 +1,6 @@
 """What one request and its answer cost: our connections beside urllib3 (what they replaced) and bare asyncio.
 
-    python -m benchmarks.parts.round_trips [--blocks N] [--loop uvloop] [--json]
+    bin/bench round_trips [--blocks N] [--loop uvloop] [--json]
 
 Each lane sends the same small POST to a server in another process and waits for its answer, over plain TCP and over
 TLS, in blocks that alternate. `wall` is the time of a round trip, `cpu` that of the sending process alone: µs, median
@@ -29,17 +29,16 @@ import certifi
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from gridbot.bybit.carrier import Answer, Outgoing
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
+
+from benchmarks.parts.latency_tls import Authority, server_context, trust
+from gridbot.bybit.carrier import Answer, CarrierError, Outgoing
 from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.http_pool import HttpPool
 from gridbot.bybit.pybit_client import PybitClient
 from gridbot.bybit.session import RestTransport
 from gridbot.exchange.environment import Environment
-from tests.bybit.raw_server import carried
-from tests.bybit.test_tls import false_certificate
-
-__all__ = ["BODY", "ORDER", "serve"]
 
 TRIPS = 200
 """Of a block."""
@@ -96,13 +95,12 @@ class _Server(asyncio.Protocol):
             self.transport.write(SAID)
 
 
-def serve(certificate: str, told: Connection) -> None:
+def serve(authority: Authority, told: Connection) -> None:
     """Entry of the server's process: tells its two ports, plain and TLS."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        context = server_context(authority)
         servers = [await loop.create_server(_Server, "127.0.0.1", 0, ssl=each) for each in (None, context)]
         told.send([server.sockets[0].getsockname()[1] for server in servers])
         await loop.run_in_executor(None, told.recv)
@@ -192,11 +190,17 @@ async def _lanes(port: int, *, is_tls: bool) -> dict[str, Trip]:
 
     return {
         "bare asyncio": lambda: raw.ask(data),
-        "HttpPool": lambda: carried(pool, fixed, 10.0),
+        "HttpPool": lambda: _carried(pool, fixed),
         "urllib3": urllib3_lane,
         "signed, gridbot": lambda: rest.call("order/create", **ORDER),
         "signed, urllib3": signed_urllib3,
     }
+
+
+def _carried(pool: HttpPool, outgoing: Outgoing) -> asyncio.Future[Answer | CarrierError]:
+    future: asyncio.Future[Answer | CarrierError] = asyncio.get_running_loop().create_future()
+    pool.carry(outgoing, 10.0, future.set_result)
+    return future
 
 
 async def _measure(ports: list[int], blocks: int) -> dict[str, dict[str, list[float]]]:
@@ -225,9 +229,9 @@ def main() -> int:
     options = parser.parse_args()
     here, there = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory() as directory:
-        certificate = str(false_certificate(Path(directory)))
-        certifi.where = lambda: certificate
-        server = multiprocessing.get_context("spawn").Process(target=serve, args=(certificate, there), daemon=True)
+        authority = Authority.make(Path(directory))
+        trust(authority.certificate)
+        server = multiprocessing.get_context("spawn").Process(target=serve, args=(authority, there), daemon=True)
         server.start()
         ports = here.recv()
         if options.loop == "uvloop":
