@@ -9,6 +9,7 @@ to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of
 What breaks on our side, and whom it costs what (`on_fault` hears of each):
 
     what raises                          the order, or orders, concerned      the others
+    an owner, asked again after a wait   leaves, unless the halt drops it     leave
     an owner, before its order leaves    does not leave; unresolved           leave
     the journal                          do not leave; unresolved             -
     sending, or an unusable answer       unresolved                           -
@@ -115,6 +116,8 @@ class Executor:
         self._timer: Timer | None = None
         self._asks_next_turn = False
         self._closed = False
+        self._left_behind = False
+        """Creates wait that an earlier pump could not send."""
         self.batch = _Batch(self._end_batch)
         """Orders that are queued together, on the hot path; not to be nested."""
 
@@ -153,6 +156,8 @@ class Executor:
     def pump(self) -> None:
         """Send what may be sent now; runs again by itself when the budget allows more."""
         self._stop_timer()
+        if self._left_behind:
+            self._ask_those_that_waited()
         now_s = self._clock.monotonic_s()
         while effects := step(self.queue, TIMES[self._least()], now_s):
             [effect] = effects
@@ -161,6 +166,7 @@ class Executor:
                 if effect.seconds is not None:
                     self._timer = self._clock.call_later(max(effect.seconds, TIMER_MIN_S), self.pump)
                 self._wait_for_room(effect.waiting if isinstance(effect, NoRoom) else {})
+                self._left_behind = bool(self.queue.creates.heap)
                 return
             try:
                 self._launch(effect)
@@ -168,6 +174,7 @@ class Executor:
                 step(self.queue, SLOT_BACK, now_s)  # no task has begun that would give it back
                 raise
         self._wait_for_room({})
+        self._left_behind = bool(self.queue.creates.heap)
 
     def banned(self, ban: Ban) -> None:
         """Another account was told that our address is banned: nothing leaves before its end."""
@@ -198,6 +205,14 @@ class Executor:
         if self._address is None or not self._gateway.by_http:
             return Purpose.OPEN
         return next((purpose for purpose in BY_URGENCY if self._address.may_leave(purpose)), None)
+
+    def _ask_those_that_waited(self) -> None:
+        """Whoever waited for budget, permits or the end of a ban may have missed its price: its owner withdraws it."""
+        for *_, order, owner in list(self.queue.creates.heap):
+            try:
+                owner.waited(order)
+            except Exception as error:  # noqa: BLE001 - reported
+                self._on_fault(f"{order.symbol}: looking again at an order that waited", error, order.symbol)
 
     def _wait_for_room(self, waiting: dict[Purpose, int]) -> None:
         if self._address is not None and (waiting or self._waits_for_room):

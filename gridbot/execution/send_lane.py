@@ -23,6 +23,9 @@ ZERO = Decimal(0)
 class OrderOwner(Protocol):
     """Where an order belongs (its strategy's order manager)."""
 
+    def waited(self, order: TrackedOrder) -> None:
+        """The create request of the order could not leave at once, and may leave now: is it still wanted?"""
+
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         """The create request of the order leaves at `sent_ms`; what this records is journalled before it does."""
 

@@ -81,7 +81,9 @@ class SendingWorld:
         self.wires: list[Wire] = []
         self.wrong: list[str] = []
         self.unanswered: dict[str, int] = {}
-        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0}
+        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0, "waited": 0}
+        self.passed: set[str] = set()
+        """Orders whose price is passed: they are withdrawn when they may leave after a wait."""
         self.journal_breaks = 0
 
     # ------------------------------------------------------------------ what is wanted
@@ -156,7 +158,7 @@ class SendingWorld:
     def finish(self) -> None:
         """From now on nothing breaks, and every request is answered, until nothing is left to send."""
         self.exchange.breaks = self.journal_breaks = 0
-        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0}
+        self.owner_breaks = dict.fromkeys(self.owner_breaks, 0)
         self.pump()
         for _ in range(300):
             if self.executor.idle:
@@ -221,6 +223,12 @@ class SendingWorld:
             self.owner_breaks[where] -= 1
             event(f"breaks: owner, {where}")
             raise ValueError("the owner is broken")
+
+    def waited(self, order: TrackedOrder) -> None:
+        self._breaks("waited")
+        if order.link_id in self.passed and order.state is OrderState.PENDING:
+            event("passed while it waited")
+            self.drop(RequestKind.PLACE, order.link_id)
 
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         self._breaks("sending")
