@@ -57,6 +57,7 @@ TIMER_MIN_S = 0.001
 ZERO = Decimal(0)
 CLOSED, SLOT_BACK = Closed(), SlotBack()
 TIMES = {least: Time(least) for least in (*Purpose, None)}
+BY_SOCKET, BLIND = Time(by_http=False), Time(by_http=False, sees_all=False)
 BY_URGENCY = (Purpose.OPEN, Purpose.CLOSE, Purpose.CANCEL)
 
 
@@ -85,7 +86,8 @@ class Executor:
     a timer for what it queues.
 
     `max_in_flight` requests may be unanswered at a time. `address` is what all accounts of our address share; when it
-    has no room, what waits leaves as soon as it has.
+    has no room, what waits leaves as soon as it has. `sees_all` is what `tell_sight` gave it: during a ban of our
+    address orders go on over the trade socket, those that open only while no news of the account can have been missed.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Executor:
         self._waits_for_room = False
         if address is not None:
             address.tell_room(self.pump)
+        self._sees_all: Callable[[], bool] = lambda: True
         self._timer: Timer | None = None
         self._asks_next_turn = False
         self._closed = False
@@ -141,6 +144,10 @@ class Executor:
         """The last ban of our address; it may be over."""
         return self.queue.budget.ban
 
+    def tell_sight(self, sees_all: Callable[[], bool]) -> None:
+        """Have a function asked, during a ban, whether the private stream has told all that has happened."""
+        self._sees_all = sees_all
+
     # ------------------------------------------------------------------ the queue
 
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
@@ -159,7 +166,7 @@ class Executor:
         if self._left_behind:
             self._ask_those_that_waited()
         now_s = self._clock.monotonic_s()
-        while effects := step(self.queue, TIMES[self._least()], now_s):
+        while effects := step(self.queue, self._time(now_s), now_s):
             [effect] = effects
             if not isinstance(effect, Send):
                 self._stop_timer()
@@ -177,7 +184,7 @@ class Executor:
         self._left_behind = bool(self.queue.creates.heap)
 
     def banned(self, ban: Ban) -> None:
-        """Another account was told that our address is banned: nothing leaves before its end."""
+        """Our address is banned, as a query or another account was told: nothing leaves by HTTP before its end."""
         step(self.queue, Banned(ban), self._clock.monotonic_s())
         self.pump()
 
@@ -200,9 +207,15 @@ class Executor:
 
     # ------------------------------------------------------------------ inside
 
+    def _time(self, now_s: float) -> Time:
+        if self._gateway.by_http:
+            return TIMES[self._least()]
+        ban = self.ban
+        return BLIND if ban is not None and ban.is_on(now_s) and not self._sees_all() else BY_SOCKET
+
     def _least(self) -> Purpose | None:
         """The least urgent kind of request that the address has room for; None without any."""
-        if self._address is None or not self._gateway.by_http:
+        if self._address is None:
             return Purpose.OPEN
         return next((purpose for purpose in BY_URGENCY if self._address.may_leave(purpose)), None)
 

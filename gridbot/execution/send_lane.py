@@ -114,6 +114,12 @@ class Lane:
         symbol = self._symbol()
         return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
 
+    def together_without_opens(self) -> int:
+        """The same of cancels and closes alone; the closes are the most urgent creates, so `take` takes them first."""
+        if self.kind is CANCEL:
+            return self.together()
+        return sum(entry[3].reduce_only for entry in self.heap)
+
     @property
     def purpose(self) -> Purpose:
         """What the next request is for: that of its most urgent order."""

@@ -85,6 +85,8 @@ class SendingWorld:
         self.passed: set[str] = set()
         """Orders whose price is passed: they are withdrawn when they may leave after a wait."""
         self.journal_breaks = 0
+        self.sees_all = True
+        self.executor.tell_sight(lambda: self.sees_all)
 
     # ------------------------------------------------------------------ what is wanted
 
@@ -183,8 +185,10 @@ class SendingWorld:
             urgencies=tuple(self.urgency[link] for link in links),
             behind=tuple(self.urgency[link] for link in lane) if kind is RequestKind.PLACE else (),
             quota=budget._limits[endpoint].rate,
-            cancels_could_go=bool(cancels) and budget.wait_s(cancel_endpoint, now_s) <= 0,
+            cancels_could_go=bool(cancels) and self._room(cancel_endpoint),
             banned_until_s=budget.ban.until_s if budget.ban is not None else None,
+            by_http=self.exchange.by_http,
+            sees_all=self.sees_all,
         )
         self.wires = [w for w in self.wires if now_s - w.at_s < 5] + [wire]
         event(f"request {endpoint}")
@@ -195,6 +199,10 @@ class SendingWorld:
         self.wishes[kind] -= set(links)
         for link in links:
             self.unanswered[link] = self.unanswered.get(link, 0) + 1
+
+    def _room(self, endpoint: str) -> bool:
+        budget, by_http = self.executor.queue.budget, self.exchange.by_http
+        return budget.wait_s(endpoint, self.clock.now_s, by_http=by_http) <= 0
 
     def waiting(self, kind: RequestKind) -> list[str]:
         """The orders of a lane that still need their request, the most urgent first."""

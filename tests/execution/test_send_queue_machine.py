@@ -152,6 +152,10 @@ class Sending(RuleBasedStateMachine):
         else:
             self.world.owner_breaks[what] += 1
 
+    @rule(by_http=st.booleans(), sees_all=st.booleans())
+    def the_way_and_what_it_sees_change(self, by_http: bool, sees_all: bool) -> None:
+        self.world.exchange.by_http, self.world.sees_all = by_http, sees_all
+
     @rule(seconds=st.sampled_from([0.0, 0.1, PAUSE_S, 1.049, 1.05, 1.06, 5.0, 600.0, 601.0]))
     def time_passes(self, seconds: float) -> None:
         self.world.run(lambda: self.world.clock.advance(seconds))
