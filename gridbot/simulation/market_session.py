@@ -1,10 +1,11 @@
 """The real worker on the paper exchange under virtual time, while the market of recorded days goes by.
 
-What a backtest is measured against (docs/backtest.md 3): nothing goes wrong, every way takes the same time, and nothing is
-left to chance, so that the same input gives the same records. Each account has an exchange of its own.
+What a backtest is measured against (docs/backtest.md 3): nothing goes wrong, every way takes the same time, and nothing
+is left to chance, so that the same input gives the same records. Each account has an exchange of its own.
 
-The worker is ready exactly at the beginning: how long its start takes is found out before, in a rehearsal. A symbol opens
-with its first trade. At one moment come marks, then fundings, then trades, each of several symbols as the strategies stand.
+The worker is ready exactly at the beginning: how long its start takes is found out before, in a rehearsal. A symbol
+opens with its first trade. At one moment come marks, then fundings, then trades, each of several symbols as the
+strategies stand.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ def play(
     latencies: Latencies,
     directory: Path,
 ) -> Path:
-    """Play every account of a configuration from one time to another (ms UTC); the path of the database with the records.
+    """Play every account of a configuration from one time to another (ms UTC); the path of the database.
 
-    `directory` has to be empty: journals and database come there. Matching and fees are those of the section `paper`.
-    Raises SessionFailed, and ValueError for a market that has nothing of a symbol.
+    `directory` has to be empty: journals, and the database with all records, come there. Matching and fees are those of
+    the section `paper`. Raises SessionFailed, and ValueError for a market that has nothing of a symbol.
     """
     wanted = _in_memory(config)
     accounts = [account.name for account in wanted.accounts if wanted.strategies_of(account.name)]

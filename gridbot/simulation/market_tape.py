@@ -45,7 +45,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SymbolTape:
-    """A symbol's days within a time, which `from_ms` <= time < `to_ms` means. Raise ValueError when they cannot be used."""
+    """A symbol's days within a time, which means `from_ms` <= time < `to_ms`."""
 
     symbol: str
     place: int
@@ -73,9 +73,7 @@ class SymbolTape:
     @property
     def fundings(self) -> list[tuple[int, Decimal]]:
         """(ms UTC, rate) of those that happen."""
-        return [
-            (at_ms, rate) for day in self.days for at_ms, rate in day.fundings if self.from_ms < at_ms < self.to_ms
-        ]
+        return [(at_ms, rate) for day in self.days for at_ms, rate in day.fundings if self.from_ms < at_ms < self.to_ms]
 
     def events(self) -> Iterator[Event]:
         """All of it, by time; at one time marks, then fundings, then trades."""

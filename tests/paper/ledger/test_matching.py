@@ -49,7 +49,9 @@ def test_what_stood_before_a_cancelled_order_stands_before_the_next() -> None:
     assert book.trade(Side.SELL, 100, D(6)) == [Fill("second", 100, D(1))]
 
 
-MODELS = {  # what each model makes of a trade at the price of an order of 2 with 10 before it
+MODELS: dict[
+    MatchingModel, dict[int, list[Decimal]]
+] = {  # what each model makes of a trade at the price of an order of 2 with 10 before it
     MatchingModel.QUEUE: {1: [], 10: [], 11: [D(1)], 12: [D(2)], 99: [D(2)]},
     MatchingModel.TOUCH: {1: [D(2)], 10: [D(2)], 11: [D(2)], 12: [D(2)], 99: [D(2)]},
     MatchingModel.THROUGH: {1: [], 10: [], 11: [], 12: [], 99: []},
