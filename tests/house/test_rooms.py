@@ -62,9 +62,9 @@ GRIDBOT = {
     " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
-    " config state worker"
-    " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
-    " paper.streams process_guard segment_file",
+    " config market state store worker"
+    " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.market paper.server"
+    " paper.settings paper.streams process_guard segment_file",
 }
 SUPERVISOR = {
     "utc_time": "",
