@@ -54,6 +54,8 @@ GRIDBOT = {
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
+    # Market data of the past.
+    "market": "core doors atomic_file private_files",
     "log_lines": "doors",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies risk records config atomic_file background version private_files",
