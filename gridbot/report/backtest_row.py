@@ -15,7 +15,7 @@ __all__ = ["Backtest", "backtest_from"]
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """`options` and `market` are JSON objects as the run wrote them; `from_ms` and `to_ms` None when it says nothing."""
+    """`options` and `market` are JSON objects as the run wrote them; times are None where it says none."""
 
     name: str
     from_ms: int | None

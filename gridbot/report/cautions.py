@@ -49,7 +49,9 @@ class Caution:
     text: str
 
 
-def cautions(asked: Asked, facts: Facts, account_money: AccountMoney | None, backtest: Backtest | None) -> list[Caution]:
+def cautions(
+    asked: Asked, facts: Facts, account_money: AccountMoney | None, backtest: Backtest | None
+) -> list[Caution]:
     """The gravest first."""
     found = [
         *_forced(facts),
@@ -129,7 +131,7 @@ def _halts(facts: Facts) -> Iterator[Caution]:
     for halt in facts.halts:
         whose = halt.strategy or "whole account"
         until = "still set at the end" if halt.still else f"last change {moment(halt.last_ms)} UTC"
-        reason = f" {halt.reason}" if halt.reason else ""
+        reason = f" Reason: {halt.reason}." if halt.reason else ""
         yield Caution(
             GRAVE if halt.kind == "session_loss" else NOTE if halt.kind == "breaker" else WARN,
             f"{whose}: {HALTS.get(halt.kind, halt.kind)}",
@@ -187,7 +189,9 @@ def _data(facts: Facts) -> Iterator[Caution]:
     traded = {row.symbol for row in facts.money if row.fills}
     for symbol in sorted(traded - {ends.symbol for ends in facts.price_ends}):
         yield Caution(
-            NOTE, f"No prices of {symbol} are recorded", "Prices may have been removed because of their age (keep_tickers)."
+            NOTE,
+            f"No prices of {symbol} are recorded",
+            "Prices may have been removed because of their age (keep_tickers).",
         )
 
 

@@ -17,7 +17,16 @@ from gridbot.report.facts import Fill, LadderRow, PricePoint, WalletPoint
 from gridbot.report.positions_over_time import ExposurePoint, Held
 from gridbot.report.report_span import DAY_MS, Asked
 
-__all__ = ["Scale", "equity_chart", "exposure_chart", "fall_chart", "ladder_of", "position_charts", "price_chart", "thinned"]
+__all__ = [
+    "Scale",
+    "equity_chart",
+    "exposure_chart",
+    "fall_chart",
+    "ladder_of",
+    "position_charts",
+    "price_chart",
+    "thinned",
+]
 
 Point = TypeVar("Point")
 FURTHEST: Final = 2.0
@@ -51,7 +60,9 @@ def number(value: Decimal | float | None) -> float | int | None:
     return int(found) if found == int(found) and abs(found) < 1e15 else found
 
 
-def thinned(points: Sequence[Point], at: Callable[[Point], int], value: Callable[[Point], Any], most: int) -> list[Point]:
+def thinned(
+    points: Sequence[Point], at: Callable[[Point], int], value: Callable[[Point], Any], most: int
+) -> list[Point]:
     """At most about `most` points in the order of time: of each part of time the first, last, lowest and highest."""
     if len(points) <= most:
         return list(points)
@@ -91,9 +102,9 @@ def equity_chart(
         "equity",
         "USDT",
         [scale.at(ms) for ms in times],
-        ("equity", "equity", _newest(times, [(point.at_ms, point.equity) for point in wallet])),
-        ("holding the coins", "holding", _newest(times, held)),
         ("doing nothing", "nothing", [capital for _ in times]),
+        ("holding the coins", "holding", _newest(times, held)),
+        ("equity", "equity", _newest(times, [(point.at_ms, point.equity) for point in wallet])),
     )
 
 

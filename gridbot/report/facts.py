@@ -6,7 +6,7 @@ long or short. Fees and funding are positive when paid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar, get_args, get_type_hints
@@ -187,7 +187,7 @@ class PricePoint:
 
 @dataclass(frozen=True, slots=True)
 class PriceEnds:
-    """First and last price of a symbol in the span, and how many there are."""
+    """First and last price of a symbol in the span, and how many rows there are and how many with a mark price."""
 
     symbol: str
     rows: int
@@ -196,6 +196,8 @@ class PriceEnds:
     last_ms: int
     first_price: Decimal
     last_price: Decimal
+    first_mark: Decimal | None = None
+    last_mark: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,20 +377,24 @@ class Facts:
 
     def has_something(self) -> bool:
         """Whether anything at all happened in the span: a run, money, a price, a position."""
-        happened = (self.money, self.wallet_curve, self.price_ends, self.leg_curves, self.runs, self.refusals, self.halts)
+        happened = (
+            self.money,
+            self.wallet_curve,
+            self.price_ends,
+            self.leg_curves,
+            self.runs,
+            self.refusals,
+            self.halts,
+        )
         return any(happened)
 
 
 def facts_from(answers: Mapping[str, Table]) -> Facts:
     """The answers to `questions`, as rows with names. Raise TypeError when a question and its class differ."""
     kinds = get_type_hints(Facts)
-    return Facts(**{field.name: _rows(*get_args(kinds[field.name]), answers[field.name]) for field in fields(Facts)})
+    return Facts(**{field.name: _rows(get_args(kinds[field.name])[0], answers[field.name]) for field in fields(Facts)})
 
 
 def _rows(kind: type[Row], table: Table) -> list[Row]:
     names = list(table.columns)
-    return [kind(**dict(zip(names, row, strict=True))) for row in _of(table)]
-
-
-def _of(table: Table) -> Iterable[tuple[Any, ...]]:
-    return table.rows
+    return [kind(**dict(zip(names, row, strict=True))) for row in table.rows]

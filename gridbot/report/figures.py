@@ -1,8 +1,8 @@
-"""All figures of a report, from its facts. Pure: what the page shows as text is worked out here and below, not there."""
+"""All figures of a report, from its facts. Pure: whatever the page shows was worked out before it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from gridbot.report.backtest_row import Backtest
 from gridbot.report.cautions import Caution, cautions
 from gridbot.report.facts import Facts, LegPoint, Run
 from gridbot.report.holding import Holding, holding, holding_curve
-from gridbot.report.money_split import AccountMoney, Part, account_money, parts
+from gridbot.report.money_split import AccountMoney, Part, Totals, account_money, parts
 from gridbot.report.positions_over_time import ExposurePoint, exposure, held, mean_exposure, most_exposed
 from gridbot.report.profit_places import LevelBand, TimeSlot, by_hour, by_level, by_weekday
 from gridbot.report.report_span import Asked
@@ -68,10 +68,15 @@ class Figures:
     charts: list[dict[str, Any]]
 
     @property
+    def together(self) -> Totals:
+        """The live strategies that were asked for, added up."""
+        return Totals.of(self.parts)
+
+    @property
     def total(self) -> Decimal | None:
         """What the headline says: the change of equity; of one strategy what it changed of it. USDT."""
         if self.asked.strategy is not None:
-            return sum((part.total for part in self.parts), Decimal(0))
+            return self.together.total
         return None if self.money is None else self.money.change
 
     @property
@@ -138,7 +143,7 @@ def _level_tables(facts: Facts, chosen: Sequence[Part]) -> list[LevelTable]:
     return tables
 
 
-def _charts(  # noqa: PLR0913
+def _charts(
     asked: Asked,
     facts: Facts,
     scale: chart_series.Scale,
@@ -146,8 +151,8 @@ def _charts(  # noqa: PLR0913
     what_was_held: Holding | None,
     exposed: Sequence[ExposurePoint],
     capital: Decimal,
-) -> list[Mapping[str, Any]]:
-    made = []
+) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
     if facts.wallet_curve:
         curve = holding_curve(what_was_held, facts.price_curves) if what_was_held else []
         made += [

@@ -8,14 +8,14 @@ rest is what closing at another price than the average entry moved between reali
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from gridbot.report.facts import Balance, Facts, Leg, Money, Pairs
 
-__all__ = ["CENT", "AccountMoney", "Part", "account_money", "parts"]
+__all__ = ["CENT", "AccountMoney", "Part", "Totals", "account_money", "parts"]
 
 ZERO: Final = Decimal(0)
 CENT: Final = Decimal("0.01")
@@ -106,6 +106,30 @@ class AccountMoney:
         return abs(self.unexplained) < CENT
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Several strategies added up."""
+
+    fills: int
+    pairs: int
+    volume: Decimal
+    grid_profit: Decimal
+    inventory: Decimal
+    realised: Decimal
+    fees: Decimal
+    funding: Decimal
+    unrealised_change: Decimal
+    total: Decimal
+
+    @classmethod
+    def of(cls, rows: Sequence[Part]) -> Totals:
+        """The sums of their shares."""
+        sums: dict[str, Any] = {name: sum(getattr(row, name) for row in rows) for name in ("fills", "pairs")}
+        others = [field.name for field in fields(cls) if field.name not in sums]
+        sums |= {name: sum((getattr(row, name) for row in rows), ZERO) for name in others}
+        return cls(**sums)
+
+
 def _unrealised(balance: Balance) -> Decimal:
     if balance.wallet_balance is None:
         return balance.unrealised_pnl or ZERO
@@ -153,6 +177,8 @@ def _part(facts: Facts, shadow: bool, strategy: str, symbol: str) -> Part:
         for row in (facts.shadow_pairs if shadow else facts.pairs)
         if (row.strategy, row.symbol) == (strategy, symbol) and row.hour_ms is None
     ]
+    marks = [(ends.first_mark, ends.last_mark) for ends in facts.price_ends if ends.symbol == symbol]
+    first, last = marks[0] if marks else (None, None)
     return Part(
         strategy,
         symbol,
@@ -165,10 +191,16 @@ def _part(facts: Facts, shadow: bool, strategy: str, symbol: str) -> Part:
         realised=sum((row.realised for row in money), ZERO),
         fees=sum((row.fees for row in money), ZERO),
         funding=sum((row.funding for row in money), ZERO),
-        unrealised_before=_open_result(leg for leg in legs if leg.place == BEFORE),
-        unrealised_after=_open_result(leg for leg in legs if leg.place != BEFORE),
+        unrealised_before=sum((_open_result(leg, first) for leg in legs if leg.place == BEFORE), ZERO),
+        unrealised_after=sum((_open_result(leg, last) for leg in legs if leg.place != BEFORE), ZERO),
     )
 
 
-def _open_result(legs: Iterable[Leg]) -> Decimal:
-    return sum((leg.unrealised_pnl or ZERO for leg in legs if leg.size), ZERO)
+def _open_result(leg: Leg, mark: Decimal | None) -> Decimal:
+    """What a leg would bring at the mark price; without one what its newest row says."""
+    if not leg.size:
+        return ZERO
+    if mark is None or leg.entry_price is None:
+        return leg.unrealised_pnl or ZERO
+    gain = mark - leg.entry_price if leg.direction == "long" else leg.entry_price - mark
+    return gain * leg.size

@@ -8,7 +8,7 @@ from typing import Final
 
 from gridbot.report.report_span import DAY_MS, HOUR_MS, MINUTE_MS
 
-__all__ = ["amount", "count", "day", "duration", "money", "moment", "percent", "price", "signed", "times", "tone"]
+__all__ = ["amount", "count", "day", "duration", "moment", "money", "percent", "price", "signed", "times", "tone"]
 
 MINUS: Final = "−"
 NOTHING: Final = "–"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from gridbot.report.facts import Leg, LegPoint, WalletPoint
@@ -29,7 +30,7 @@ def held(points: Iterable[LegPoint], before: Iterable[Leg] = ()) -> list[Held]:
     """The legs of one strategy over time. `before`: what it held when the span began."""
     sizes = {"long": ZERO, "short": ZERO} | {leg.direction: leg.size for leg in before}
     distances: dict[str, float | None] = {}
-    rows = []
+    rows: list[Held] = []
     for point in sorted(points, key=lambda point: (point.at_ms, point.seq)):
         sizes[point.direction] = point.size
         distances[point.direction] = point.distance
@@ -69,13 +70,9 @@ class ExposurePoint:
         return None if margin is None or self.equity <= 0 else margin / self.equity
 
 
-def exposure(
-    points: Iterable[LegPoint], before: Iterable[Leg], wallet: Sequence[WalletPoint]
-) -> list[ExposurePoint]:
+def exposure(points: Iterable[LegPoint], before: Iterable[Leg], wallet: Sequence[WalletPoint]) -> list[ExposurePoint]:
     """At each balance that is drawn: what the live legs were worth at their newest mark price, or entry without one."""
-    values = {
-        (leg.symbol, leg.direction): _value(leg) for leg in before if not leg.shadow and leg.size
-    }
+    values = {(leg.symbol, leg.direction): _value(leg) for leg in before if not leg.shadow and leg.size}
     waiting = sorted((point for point in points if not point.shadow), key=lambda point: point.seq, reverse=True)
     rows = []
     for row in sorted(wallet, key=lambda row: row.seq):
@@ -101,7 +98,7 @@ def most_exposed(rows: Sequence[ExposurePoint]) -> ExposurePoint | None:
 def mean_exposure(rows: Sequence[ExposurePoint]) -> Decimal | None:
     """The mean over time of exposure to equity; None without a span."""
     total, weight = ZERO, 0
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         if row.ratio is not None:
             total += row.ratio * (following.at_ms - row.at_ms)
             weight += following.at_ms - row.at_ms

@@ -38,7 +38,7 @@ class LevelBand:
 
 
 def by_level(pairs: Iterable[Pairs], most: int = 40) -> list[LevelBand]:
-    """One strategy's leg, from the highest level down; neighbours are taken together when there are more than `most`."""
+    """One strategy's leg, from the highest level down; neighbours together when there are over `most`."""
     rows = sorted((row for row in pairs if row.level is not None), key=lambda row: row.level or ZERO, reverse=True)
     levels = [(level, list(group)) for level, group in groupby(rows, key=lambda row: row.level or ZERO)]
     together = max(1, -(-len(levels) // most))
@@ -92,7 +92,7 @@ def _weekday_of(ms: int) -> int:
     return datetime.fromtimestamp(ms / 1000, UTC).weekday()
 
 
-def _slots(  # noqa: PLR0913
+def _slots(
     names: Sequence[str],
     slot_of: object,
     pairs: Sequence[Pairs],

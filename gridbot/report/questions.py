@@ -1,4 +1,4 @@
-"""The SQL of a report. Pure: texts; who asks them opens the records (`gridbot.store.reading`, `supervisor.store.query`).
+"""The SQL of a report, as texts: who asks them opens the records (`supervisor.store.query`). Pure.
 
 The file is held only while DuckDB works, and a year of prices has 30 million rows: curves are thinned there, to the
 rows of each bucket of time at which something was first, last, lowest or highest. A drawn curve has every extreme.
@@ -225,7 +225,8 @@ class _Statements:
         return f"""
             SELECT symbol, count(*) AS rows, count(mark_price) AS marks, epoch_ms(min({_AT})) AS first_ms,
                 epoch_ms(max({_AT})) AS last_ms, arg_min(last_price, seq) AS first_price,
-                arg_max(last_price, seq) AS last_price
+                arg_max(last_price, seq) AS last_price,
+                arg_min(mark_price, seq) AS first_mark, arg_max(mark_price, seq) AS last_mark
             FROM tickers WHERE {self.within()} GROUP BY symbol ORDER BY symbol"""
 
     def price_gaps(self) -> str:

@@ -1,4 +1,4 @@
-"""The settings of a span: those of its newest run, as a table in plain words, and which of them changed within it. Pure.
+"""The settings of a span: those of its newest run, in plain words, and which of them changed within it. Pure.
 
 The records hold an account's configuration without its secrets. What is called like a secret is left out here again.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
@@ -131,7 +132,7 @@ def _word(value: Any) -> str:
 def _changes(configs: Sequence[Mapping[str, Any]], strategy: str | None) -> list[str]:
     """Names of the settings of the account and its strategies that are not the same in all runs."""
     found: dict[str, None] = {}
-    for before, after in zip(configs, configs[1:], strict=False):
+    for before, after in pairwise(configs):
         old, new = _all_of(before, strategy), _all_of(after, strategy)
         found |= {name: None for name in [*old, *new] if old.get(name, ...) != new.get(name, ...)}
     return list(found)

@@ -67,7 +67,7 @@ class Time(click.ParamType[int]):
     "--timeout", "timeout_s", type=Seconds(), default=120.0, show_default=True, help="Seconds the questions may take."
 )
 @memory_option()
-def report(  # noqa: PLR0913
+def report(
     account: str | None,
     from_ms: int | None,
     to_ms: int | None,
@@ -127,7 +127,7 @@ def _backtest_file(place: Path, name: str) -> Path:
     raise click.UsageError(f"--run: expected {there}, got {one_line(name)!r}{did_you_mean(name, known)}")
 
 
-def _figures(  # noqa: PLR0913
+def _figures(
     records: Records, account: str | None, from_ms: int | None, to_ms: int | None, strategy: str | None, run: str | None
 ) -> Figures:
     [accounts, has_backtests] = records.ask([asking.ACCOUNTS, asking.HAS_BACKTESTS])
@@ -136,7 +136,11 @@ def _figures(  # noqa: PLR0913
     first, last = known[name]
     try:
         asked = Asked(
-            name, first if from_ms is None else from_ms, last + 1 if to_ms is None else to_ms, strategy=strategy, run=run
+            name,
+            first if from_ms is None else from_ms,
+            last + 1 if to_ms is None else to_ms,
+            strategy=strategy,
+            run=run,
         )
     except SpanMistake as mistake:
         if from_ms is not None and to_ms is not None:
@@ -184,7 +188,8 @@ def _nothing_text(text: str) -> CommandError:
 
 
 def _write(figures: Figures, place: Path, out: str | None) -> None:
-    from gridbot.report.report_page import render, summary
+    from gridbot.report.headline import summary
+    from gridbot.report.report_page import render
 
     page = render(figures, int(time.time() * 1000))
     if out == STANDARD_OUTPUT:
