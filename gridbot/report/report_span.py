@@ -13,7 +13,7 @@ MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?)?Z?", re.ASCII).fullmatch
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z?)?", re.ASCII).fullmatch
 
 
 class SpanMistake(ValueError):
@@ -40,15 +40,17 @@ class Asked:
         return self.to_ms - self.from_ms
 
 
-def time_ms(text: str) -> int:
-    """A time as it is typed, UTC: 2026-11-01 (its midnight), 2026-11-01 12:30 or 2026-11-01T12:30:00Z; ms.
+def time_ms(text: str, *, end: bool = False) -> int:
+    """A time as it is typed, UTC: 2026-11-01, 2026-11-01 12:30 or 2026-11-01T12:30:00Z; ms.
 
-    Raise SpanMistake.
+    A day is its first moment; as the `end` of a span it counts whole. Raise SpanMistake.
     """
     word = text.strip()
     if _TIME(word):
         try:
-            return int(datetime.fromisoformat(word.removesuffix("Z")).replace(tzinfo=UTC).timestamp() * 1000)
+            found = int(datetime.fromisoformat(word.removesuffix("Z")).replace(tzinfo=UTC).timestamp() * 1000)
         except ValueError:
             pass
+        else:
+            return found + DAY_MS if end and len(word) == len("2026-11-01") else found
     raise SpanMistake(f"expected a date or time in UTC such as 2026-11-01 or 2026-11-01T12:30, got {word[:40]!r}")

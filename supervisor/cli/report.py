@@ -43,19 +43,22 @@ class Time(click.ParamType[int]):
 
     name = "time"
 
+    def __init__(self, *, end: bool = False) -> None:
+        self._end = end
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         try:
-            return time_ms(str(value))
+            return time_ms(str(value), end=self._end)
         except SpanMistake as mistake:
             self.fail(str(mistake), param, ctx)
 
 
-@click.command("report", epilog=example("report --account alice --from 2026-11-01 --to 2026-12-01"))
+@click.command("report", epilog=example("report --account alice --from 2026-11-01 --to 2026-11-30"))
 @click.option("--account", help="Account of the report [default: the only one].")
 @click.option("--from", "from_ms", type=Time(), help="Begin, UTC: 2026-11-01 or 2026-11-01T12:30 [default: all].")
-@click.option("--to", "to_ms", type=Time(), help="End, UTC; a date means its midnight [default: up to now].")
+@click.option("--to", "to_ms", type=Time(end=True), help="End, UTC; a day counts whole [default: up to now].")
 @click.option("--strategy", help="Only this strategy.")
 @click.option("--run", "run_name", help="A backtest, by its name, instead of what was traded.")
 @click.option("--out", help="File to write, - for standard output [default: a file in DATA-DIR/reports].")
