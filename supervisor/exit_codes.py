@@ -47,7 +47,10 @@ MEANINGS: Final = {
         "another supervisor has the data directory, this user may not use it, or a check of the machine failed",
     ),
     ExitCode.DIFFERS: ("differs", "`ledger check`: records and exchange differ, or a cent or more is unexplained"),
-    ExitCode.NOTHING: ("nothing to compare", "`ledger check`: no balance is recorded of any account asked for"),
+    ExitCode.NOTHING: (
+        "nothing to compare",
+        "`ledger check`: no balance is recorded of any account asked for; `report`: nothing is recorded in the span",
+    ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
     ExitCode.FORCED: ("interrupted", "Ctrl-C, or a second signal ended it by force"),
     ExitCode.OUTPUT_GONE: ("output gone", "standard output is closed or full, or its reader has gone; nothing is said"),

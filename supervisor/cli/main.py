@@ -25,6 +25,7 @@ COMMANDS = {
     "logs": ("logs:logs", "Show the log of a process."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
     "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
+    "report": ("report:report", "Write a report of an account as one HTML file."),
     "restart": ("restart:restart", RESTART.summary),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),
     "start": ("start:start", "Start the supervisor and all its processes."),

@@ -46,6 +46,8 @@ GRIDBOT = {
     " private_files segment_file",
     "store": "core records atomic_file command_line frames version private_files",
     "gridbot": "store version",
+    # What a person reads of an account: figures and a page, from the database alone.
+    "report": "doors store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background budget",
@@ -88,11 +90,12 @@ SUPERVISOR = {
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
     " gridbot.shortage children leases control status store exit_codes utc_time polling",
-    "cli": "gridbot.private_files gridbot.process_guard gridbot.atomic_file gridbot.backtest gridbot.command_line"
-    " gridbot.commands gridbot.config gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines"
-    " gridbot.logging_setup gridbot.market gridbot.paper.feed gridbot.paper.server gridbot.paper.settings"
-    " gridbot.records gridbot.shortage gridbot.store gridbot.version children control process status store"
-    " exit_codes utc_time polling",
+    "cli": "gridbot.private_files gridbot.process_guard"
+    " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.config gridbot.core"
+    " gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
+    " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
+    " gridbot.store gridbot.version children"
+    " control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }
