@@ -90,7 +90,9 @@ class DirectCalls:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
-        loop.at(loop.now_us + self._options.request.us(self._draw), self._arrive, endpoint, params, future, of_exchange=True)
+        loop.at(
+            loop.now_us + self._options.request.us(self._draw), self._arrive, endpoint, params, future, of_exchange=True
+        )
         return _Pending(future)
 
     async def read(self, reading: Callable[[], T]) -> T:

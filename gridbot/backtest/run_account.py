@@ -204,7 +204,7 @@ class RunAccount:
         self._ready_s = 0.0
         self._early: list[PrivateEvent] = []
         self._alive = -1
-        self._seen_seq = 0
+        self._seen_news = 0
         self._slot: Any = None
         self._slot_us = 0
         venue.hear = self._hear
@@ -356,7 +356,7 @@ class RunAccount:
     def _has_something_to_do(self) -> bool:
         context = self.context
         return (
-            self.records.last_seq != self._seen_seq
+            self.records.news != self._seen_news
             or len(context.retry) > 0
             or context.requests.wishes != Wishes()
             or bool(self._jobs.failed)
@@ -367,7 +367,7 @@ class RunAccount:
         self._slot = None
         self._guard()
         if (self._loop.now_us - self._ready_us) % SECOND_US == 0:
-            self._seen_seq = self.records.last_seq
+            self._seen_news = self.records.news
             self._clockwork.tick(self._clock.monotonic_s())
 
     def _guard(self) -> None:

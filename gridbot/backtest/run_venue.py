@@ -172,9 +172,7 @@ class RunVenue:
         """Both legs of a symbol as position/list has them now."""
         state = self.exchange.state
         figures = self.exchange.totals(self.account)
-        return [
-            leg_event(self.account, leg, state.valuation, figures) for leg in state.legs(self.account, symbol)
-        ]
+        return [leg_event(self.account, leg, state.valuation, figures) for leg in state.legs(self.account, symbol)]
 
     def wallet(self) -> WalletEvent:
         """The wallet as wallet-balance has it now."""
