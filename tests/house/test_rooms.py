@@ -52,6 +52,8 @@ GRIDBOT = {
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
+    # Market data of the past.
+    "market": "core doors atomic_file private_files",
     "log_lines": "doors",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies risk records config atomic_file background version private_files",
@@ -60,9 +62,9 @@ GRIDBOT = {
     " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
-    " config state worker"
-    " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.server paper.settings"
-    " paper.streams process_guard segment_file",
+    " config market state store worker"
+    " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.market paper.server"
+    " paper.settings paper.streams process_guard segment_file",
 }
 SUPERVISOR = {
     "utc_time": "",
