@@ -24,6 +24,8 @@ class Columns:
         self._path = path
         self._meaning = meaning
         self.text = ""
+        self.cut = False
+        """The last line is being written, and was left out."""
 
     def lines(self) -> Iterator[tuple[int, Mapping[str, Any] | None, bool]]:
         """(number, columns or None for an empty or foreign line, whether the line is whole)."""
@@ -37,6 +39,7 @@ class Columns:
                 columns = apart(text) if text.strip() else None
             except WrongLine as error:
                 if not ended:
+                    self.cut = True
                     return
                 raise LogMistake(f"{self._path} line {number}: {one_line(str(error))}") from error
             yield number, columns, ended
@@ -85,6 +88,7 @@ class Columns:
                     continue
                 if len(row) != len(names):
                     if not ended:
+                        self.cut = True
                         return
                     wanted = f"{len(names)} columns ({one_line(', '.join(names))})"
                     raise LogMistake(f"{self._path} line {rows.line_num}: expected {wanted}, got {len(row)}")

@@ -65,5 +65,6 @@ def read_log(path: Path, meaning: LogMap, reading: Reading) -> Iterator[LogRow]:
             reading.without_direction += row.direction is None and row.what != "cancel"
             reading.words[row.what] = reading.words.get(row.what, 0) + 1
             yield row
+    reading.cut = columns_of.cut
     if last is not None:
         reading.last_ms = row_of.time_of(last) or reading.last_ms

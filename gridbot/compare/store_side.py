@@ -78,17 +78,23 @@ class StoreSide:
             GROUP BY symbol, direction, side, price HAVING arg_max(what, seq) = 'place'""")
         if "fill" in kinds:
             parts.append(f"""
-            SELECT 'fill', symbol, direction, side, {_PRICE}, max(exchange_ts) AS moment, sum(qty), '', {_ORDER} AS id,
-                sum(fee), sum(realised_pnl)
+            SELECT 'fill' AS what, symbol, direction, side, {_PRICE} AS price, max(exchange_ts) AS moment,
+                sum(qty) AS qty, '' AS reason, {_ORDER} AS id, sum(fee) AS fee, sum(realised_pnl) AS realised_pnl
             FROM corrected_executions WHERE {self._whose} AND exec_type = 'Trade'
             GROUP BY symbol, direction, side, {_ORDER} HAVING {_within("max(exchange_ts)", since, until)}""")
         return " UNION ALL ".join(parts)
 
     def refusals(self, since: datetime, until: datetime) -> str:
-        """What the gate refused it, the first of each series."""
+        """What the gate refused it, the first of each series: rows of the same columns, as `refused`."""
         return f"""
-            SELECT symbol, direction, side, price, {_AT} AS moment, reason FROM intents
+            SELECT 'refused', symbol, direction, side, price, {_AT}, qty, reason, '', NULL, NULL FROM intents
             WHERE {self._whose} AND verdict = 'refused' AND {_within(_AT, since, until)}"""
+
+    def lost(self) -> str:
+        """How many records of its account are lost."""
+        return f"""
+            SELECT CAST(coalesce(sum(to_seq - from_seq + 1), 0) AS BIGINT) FROM ingest_gaps
+            WHERE account = {quote(self.account)}"""
 
     def money(self, since: datetime, until: datetime) -> str:
         """One row: orders filled, volume, fees, realised before fees, funding paid, net, USDT."""

@@ -23,6 +23,7 @@ from gridbot.compare.tolerances import EXACT_WORDS, Reach, Tolerance, tolerance_
 from gridbot.config.errors import ConfigError
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
+from gridbot.store.file_errors import first_line
 from supervisor.cli.options import Seconds, UtcTime, example, memory_option, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store.query import Limits, Query, SqlFailed
@@ -184,31 +185,36 @@ def show(report: CompareReport, asked: Asked) -> None:
 # ---------------------------------------------------------------------- two strategies
 
 
-def _of_stores(queries: Sequence[Query], wanted: Sequence[str], directory: Path, asked: Asked) -> CompareReport:
-    from supervisor.store.compared_sides import facts_of, money_of, side_of, source_of
+def _of_stores(queries: Sequence[Query], names: Sequence[str], directory: Path, asked: Asked) -> CompareReport:
+    from supervisor.store.compared_sides import facts_of, take
 
-    options = ("the first ACCOUNT/STRATEGY", "the second ACCOUNT/STRATEGY")
-    sides = [side_of(name, query, option) for name, query, option in zip(wanted, queries, options, strict=True)]
-    if sides[0] == sides[1] and queries[0].data_dir == queries[1].data_dir:
-        raise click.UsageError(f"expected two strategies, got {sides[0]} twice")
-    facts = [facts_of(query, side) for query, side in zip(queries, sides, strict=True)]
+    where = [query.data_dir for query in queries]
+    if names[0] == names[1] and where[0] == where[1]:
+        raise click.UsageError(f"expected two strategies, got {names[0]} twice")
+    if where[0] == where[1]:
+        groups = [(queries[0], list(names))]
+    else:
+        groups = [(query, [name]) for query, name in zip(queries, names, strict=True)]
+    found = [facts_of(query, of) for query, of in groups]
+    facts = [fact for of in found for fact in of]
     since, until = _span(asked, [fact.first for fact in facts], [fact.alive for fact in facts])
-    sources, money = [], []
-    for query, side, name in zip(queries, sides, ("here", "there"), strict=True):
-        (directory / name).mkdir(mode=0o700)
-        sources.append(source_of(query, side, since, until, asked.kinds, directory / name))
-        money.append(money_of(query, side, since, until))
+    (here, ours), (there, theirs) = (
+        taken
+        for number, (query, _) in enumerate(groups)
+        for taken in take(
+            query, [fact.side for fact in found[number]], since, until, asked.kinds, directory / f"{number}.parquet"
+        )
+    )
     ticks = {symbol: tick for fact in facts for symbol, tick in fact.ticks.items() if tick is not None}
-    found = Sides(
-        (str(sides[0]), str(sides[1])), since, until, (sources[0], sources[1]), (money[0], money[1]), ticks,
-        [note for fact, side in zip(facts, sides, strict=True) for note in _notes(fact, side.account)],
-    )  # fmt: skip
-    return report_of(found, directory, asked)
+    notes = [note for fact in facts for note in _notes(fact)]
+    return report_of(
+        Sides((names[0], names[1]), since, until, (here, there), (ours, theirs), ticks, notes), directory, asked
+    )
 
 
-def _notes(fact: Facts, account: str) -> Iterator[str]:
+def _notes(fact: Facts) -> Iterator[str]:
     if fact.lost:
-        yield f"{fact.lost} records of {account} are lost (ingest_gaps): orders may be among them"
+        yield f"{fact.lost} records of {fact.side.account} are lost (ingest_gaps): orders may be among them"
 
 
 def _span(
@@ -231,10 +237,9 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - times of the records are 
 def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path, asked: Asked) -> CompareReport:
     from gridbot.compare.comparison import Money, Source, working
     from gridbot.compare.log_side import COUNT_UNKNOWN, SPAN, load_log, log_money, log_rows
-    from supervisor.store.compared_sides import facts_of, money_of, side_of, source_of
+    from supervisor.store.compared_sides import facts_of, take
 
-    side = side_of(here, query, "ACCOUNT/STRATEGY")
-    facts = facts_of(query, side)
+    [facts] = facts_of(query, [here])
     kinds = tuple(kind for kind in asked.kinds if kind in meaning.actions)
     with _result_file(asked.into) as into, working(directory, asked.limits.memory, into) as con:
         reading = load_log(con, directory, log, meaning)
@@ -243,21 +248,19 @@ def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path
         since, until = _span(asked, [facts.first, _moment(first_ms)], [facts.alive, _moment(last_ms)])
         span = (_ms(since), _ms(until))
         symbols = list(facts.ticks)
-        sources = (
-            source_of(query, side, since, until, kinds, directory),
-            Source(log_rows(symbols, *span, kinds)),
-        )
+        [(ours, our_money)] = take(query, [facts.side], since, until, kinds, directory / "rows.parquet")
         [sums] = con.execute(log_money(symbols, *span)).fetchall()
         [(unknown,)] = con.execute(COUNT_UNKNOWN).fetchall()
         others = con.execute("SELECT DISTINCT symbol FROM log_rows WHERE symbol IS NOT NULL").fetchall()
         notes = [
-            *_notes(facts, side.account),
+            *_notes(facts),
             *_log_notes(log, reading, unknown, sorted({symbol for (symbol,) in others} - set(symbols))),
             *(f"the map says nothing of a {kind}" for kind in asked.kinds if kind not in kinds),
         ]
         ticks = {symbol: tick for symbol, tick in facts.ticks.items() if tick is not None}
-        money = (money_of(query, side, since, until), Money(*sums))
-        return _finish(con, Sides((str(side), log.name), since, until, sources, money, ticks, notes), directory, asked)
+        sources = (ours, Source(log_rows(symbols, *span, kinds)))
+        sides = Sides((here, log.name), since, until, sources, (our_money, Money(*sums)), ticks, notes)
+        return _finish(con, sides, directory, asked)
 
 
 def _log_notes(log: Path, reading: Reading, unknown: int, others: Sequence[str]) -> Iterator[str]:
@@ -326,6 +329,8 @@ def _result_file(into: Path | None) -> Iterator[Path | None]:
     if into is None:
         yield None
         return
+    import duckdb
+
     target = into.resolve()
     new = temporary_beside(target)
     try:
@@ -335,6 +340,8 @@ def _result_file(into: Path | None) -> Iterator[Path | None]:
     except OSError as error:
         code = ExitCode.REFUSED if isinstance(error, PermissionError) else ExitCode.UNEXPECTED
         raise CommandError(f"{into} cannot be written: {error.strerror or error}", code) from error
+    except duckdb.IOException as error:
+        raise CommandError(f"{into} cannot be written: {first_line(error)}", ExitCode.UNEXPECTED) from error
     finally:
         with contextlib.suppress(OSError):
             new.unlink()

@@ -1,6 +1,7 @@
-"""Reads a strategy of the records as a side of a comparison: what is known of it, and its rows into a file.
+"""Reads strategies of the records as sides of a comparison: what is known of them, their rows into a file, their money.
 
-As `sql` does, also while the bot runs: the database is held while a statement runs, and never while rows are paired.
+As `sql` does, also while the bot runs: the database is opened three times, held while a statement runs, and never while
+rows are paired.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from gridbot.compare.store_side import KNOWN, StoreSide
 from gridbot.orders.ids import parse
 from gridbot.store.schema import quote
 from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.store.query import Query
+from supervisor.store.query import Query, ask_all
 
-__all__ = ["Facts", "facts_of", "money_of", "side_of", "source_of"]
+__all__ = ["Facts", "facts_of", "take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Facts:
     """When it did something first and last, the last sign of life of its account, its symbols (with the tick size where
     it is known), and how many records of the account are lost. Times are UTC; None: it never did anything."""
 
+    side: StoreSide
     first: datetime | None
     last: datetime | None
     alive: datetime | None
@@ -34,43 +36,51 @@ class Facts:
     lost: int
 
 
-def side_of(name: str, query: Query, option: str) -> StoreSide:
-    """The strategy that is meant by ACCOUNT/STRATEGY. Raise CommandError (usage) for one that the records do not know,
-    SqlFailed when they cannot be read."""
-    known = [f"{account}/{strategy}" for account, strategy in query.ask(KNOWN).rows]
-    account, _, strategy = name.partition("/")
+def facts_of(query: Query, names: Sequence[str]) -> list[Facts]:
+    """Of strategies that are named ACCOUNT/STRATEGY. Raise CommandError for one that the records do not know, SqlFailed
+    when they cannot be read."""
+    sides = [StoreSide(account, strategy) for account, _, strategy in (name.partition("/") for name in names)]
+    asked = [each for side in sides for each in (side.span(), side.named_levels(), side.lost())]
+    known, *answers = (answer.rows for answer in ask_all(query.data_dir, [KNOWN, *asked], query.limits))
+    _require([f"{account}/{strategy}" for account, strategy in known], names, query.data_dir)
+    found = []
+    for number, side in enumerate(sides):
+        [(first, last, alive)], levels, [(lost,)] = answers[3 * number : 3 * number + 3]
+        ticks = {symbol: _tick(price, link_id) for symbol, price, link_id in levels}
+        found.append(Facts(side, first, last, alive, ticks, int(lost)))
+    return found
+
+
+def take(
+    query: Query, sides: Sequence[StoreSide], since: datetime, until: datetime, kinds: Sequence[str], file: Path
+) -> list[tuple[Source, Money]]:
+    """Copy their rows into the Parquet file `file`: how they are read from there, and the sums of each.
+
+    Raise SqlFailed.
+    """
+    span = (since, until)
+    parts = [
+        f"SELECT {number} AS of, * FROM ({side.rows(*span, tuple(kinds))} UNION ALL {side.refusals(*span)})"
+        for number, side in enumerate(sides)
+    ]
+    query.write_parquet(" UNION ALL ".join(parts), file)
+    answers = ask_all(query.data_dir, [side.money(*span) for side in sides], query.limits)
+    found = []
+    for number, answer in enumerate(answers):
+        read = f"SELECT * EXCLUDE (of, moment), epoch_ms(moment) AS at_ms FROM read_parquet({quote(str(file))})"
+        rows, refusals = (f"{read} WHERE of = {number} AND what {sign} 'refused'" for sign in ("<>", "="))
+        [sums] = answer.rows
+        found.append((Source(rows, refusals), Money(*sums)))
+    return found
+
+
+def _require(known: Sequence[str], names: Sequence[str], data_dir: Path) -> None:
     if not known:
-        raise CommandError(f"nothing is recorded in {query.data_dir} yet: nothing to compare", ExitCode.NOTHING)
-    if name not in known:
-        listed = one_of(known[:12]) if len(known) <= 12 else f"one of {len(known)} as ACCOUNT/STRATEGY"
-        raise CommandError(f"{option}: expected {listed}, got {name!r:.80}{did_you_mean(name, known)}", ExitCode.USAGE)
-    return StoreSide(account, strategy)
-
-
-def facts_of(query: Query, side: StoreSide) -> Facts:
-    """Raise SqlFailed."""
-    [(first, last, alive)] = query.ask(side.span()).rows
-    ticks = {symbol: _tick(price, link_id) for symbol, price, link_id in query.ask(side.named_levels()).rows}
-    lost = f"SELECT coalesce(sum(to_seq - from_seq + 1), 0) FROM ingest_gaps WHERE account = {quote(side.account)}"
-    [(missing,)] = query.ask(lost).rows
-    return Facts(first, last, alive, ticks, int(missing))
-
-
-def source_of(
-    query: Query, side: StoreSide, since: datetime, until: datetime, kinds: Sequence[str], directory: Path
-) -> Source:
-    """Copy its rows into files in `directory`, and say how they are read from there. Raise SqlFailed."""
-    rows, refusals = (directory / f"{name}.parquet" for name in ("rows", "refusals"))
-    query.write_parquet(side.rows(since, until, tuple(kinds)), rows)
-    query.write_parquet(side.refusals(since, until), refusals)
-    read = "SELECT * EXCLUDE (moment), epoch_ms(moment) AS at_ms FROM read_parquet({})"
-    return Source(read.format(quote(str(rows))), read.format(quote(str(refusals))))
-
-
-def money_of(query: Query, side: StoreSide, since: datetime, until: datetime) -> Money:
-    """Raise SqlFailed."""
-    [row] = query.ask(side.money(since, until)).rows
-    return Money(*row)
+        raise CommandError(f"nothing is recorded in {data_dir} yet: nothing to compare", ExitCode.NOTHING)
+    for name in names:
+        if name not in known:
+            listed = one_of(known) if len(known) <= 12 else f"one of {len(known)} as ACCOUNT/STRATEGY"
+            raise CommandError(f"expected {listed}, got {name!r:.80}{did_you_mean(name, known)}", ExitCode.USAGE)
 
 
 def _tick(price: Decimal | None, link_id: str | None) -> Decimal | None:

@@ -1,7 +1,7 @@
 """An hour of a live strategy and of its shadow, composed by hand, in a database made by the real writer.
 
-The shadow is what docs/backtest.md 5 compares: its fill at 59940 comes 12 s late, its close at 60000 is never filled, one of
-its orders is refused, one is larger; all else is the same. `conf/maps/original-console.log` tells of the same hour.
+docs/backtest.md 5 compares the two: the shadow's fill at 59940 comes 12 s late, its close at 60000.1 is never filled,
+one of its orders is refused, one is larger; all else is the same. `conf/maps/original-console.log` tells of that hour.
 """
 
 from __future__ import annotations
@@ -37,7 +37,14 @@ class Strategy:
         self._number = 0
 
     def want(
-        self, moment: str, action: str, leg: str, price: str, qty: str | None = "0.002", reason: str = "", verdict: str = ""
+        self,
+        moment: str,
+        action: str,
+        leg: str,
+        price: str,
+        qty: str | None = "0.002",
+        reason: str = "",
+        verdict: str = "",
     ) -> str:
         direction, side = leg.split()
         self._number += 1
@@ -96,7 +103,7 @@ def compose(data_dir: Path) -> None:
         first = one.want("0:0.2", "place", "long Buy", "59940")
         one.want("0:0.2", "place", "short Sell", "60060.1")
         one.want("0:0.2", "place", "long Buy", "59880")
-        last = one.want("0:0.2", "place", "short Sell", "60120.2")
+        one.want("0:0.2", "place", "short Sell", "60120.2")
         one.fill(f"7:{30 + late}", "long Buy", "59940", first, part="0.0015")
         one.fill(f"7:{30 + late}.4", "long Buy", "59940", first, part="0.0005")
         close = one.want(f"7:{31 + late}", "place", "long Sell", "60000.1")
@@ -106,7 +113,6 @@ def compose(data_dir: Path) -> None:
         one.want("20:0", "place", "long Buy", "59820.1", **refused)
         one.want("21:0", "place", "short Sell", "60180.3", "0.003" if is_shadow else "0.002")
         one.want("22:0", "cancel", "short Sell", "60120.2", None, reason="outside_grid")
-        assert last
     recorder.record(TickerRecord(symbol="BTCUSDT", last_price=Decimal("60010"), exchange_ts=UtcMs(ms("59:59"))))
     recorder.close()
     writer = Writer(WriterSpec(data_dir, ("alice",)), {})
