@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from gridbot.compare.log_map import LogMap
-from gridbot.core.strict_numbers import LATEST_MS, amount_or_none, decimal_or_none
+from gridbot.core.strict_numbers import LATEST_MS, amount_or_none, decimal_or_none, whole_or_none
 from gridbot.doors.plain_text import shown
 
 __all__ = ["LogRow", "Rows", "WrongLine"]
@@ -198,7 +198,8 @@ class Rows:
             per_second = PER_SECOND[form]
 
             def number(text: str) -> int:
-                found = decimal_or_none(text)
+                whole = whole_or_none(text)  # nanoseconds are more than any other number of ours
+                found = decimal_or_none(text) if whole is None else Decimal(whole)
                 if found is None:
                     raise WrongLine(f"expected a time in {form}, got {shown(text)}")
                 return int(found * 1000 / per_second)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside
-from gridbot.compare.log_file import LogMistake
-from gridbot.compare.store_side import DECISIONS, FILLS
-from gridbot.compare.tolerances import EXACT_WORDS, Reach, Tolerance, tolerance_of
-from gridbot.config.errors import ConfigError
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
-from gridbot.store.file_errors import first_line
-from supervisor.cli.options import Seconds, UtcTime, example, memory_option, place_options
+from supervisor.cli.compare_options import Asked, comparison_options, plain, result_file
+from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.store.query import Limits, Query, SqlFailed
+from supervisor.store.query import Query
 
 if TYPE_CHECKING:
     from gridbot.compare.comparison import Money, Source
@@ -35,30 +29,10 @@ if TYPE_CHECKING:
     from supervisor.cli.compare_report import CompareReport
     from supervisor.store.compared_sides import Facts
 
-__all__ = ["Asked", "Sides", "compare", "report_of", "show"]
+__all__ = ["Sides", "compare", "report_of", "show"]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 CODES: Final = {"same": ExitCode.OK, "differs": ExitCode.DIFFERS, "nothing": ExitCode.NOTHING}
-KINDS: Final = {"all": (*DECISIONS, *FILLS), "decisions": DECISIONS, "fills": FILLS}
 MILLISECOND: Final = timedelta(milliseconds=1)
-PERCENT: Final = 10_000
-"""A percent in parts in a million."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How to compare, and what to do with what is found."""
-
-    since: datetime | None
-    until: datetime | None
-    kinds: tuple[str, ...]
-    tolerance: Tolerance
-    reach: Reach
-    into: Path | None
-    limits: Limits
-    as_json: bool
-    brief: bool
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,64 +48,12 @@ class Sides:
     notes: Sequence[str]
 
 
-def _tolerance(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> Tolerance:
-    try:
-        return tolerance_of(values)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param=parameter) from None
-
-
-def _reach(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> Reach:
-    try:
-        found = tolerance_of(values, Tolerance(price=Decimal("0.05"), time=Decimal(60)))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param=parameter) from None
-    return Reach(int(found.time * 1000), min(int(found.price * PERCENT), 100 * PERCENT - 1))
-
-
-def comparison_options(command: Command) -> Command:
-    """The options of every comparison, as `Asked`."""
-
-    @functools.wraps(command)
-    def with_asked(**given: Any) -> Any:
-        names = ("since", "until", "tolerance", "reach", "into", "as_json", "brief", "rows")
-        found = {name: given.pop(name) for name in names}
-        limits = Limits(given.pop("wait_s"), given.pop("timeout_s"), given.pop("memory"))
-        asked = Asked(**found, kinds=KINDS[given.pop("only")], limits=limits)
-        return command(**given, asked=asked)
-
-    text = "Seconds to wait for the file."
-    options = (
-        click.option("--from", "since", type=UtcTime(), help="Begin, UTC [default: as soon as both have begun]."),
-        click.option("--to", "until", type=UtcTime(), help="End, UTC [default: as long as both are recorded]."),
-        click.option("--only", type=click.Choice(tuple(KINDS)), default="all", help="Leave out fills, or all else."),
-        click.option("--tolerance", multiple=True, metavar="NAME=NUMBER,...", callback=_tolerance,
-                     help=f"What is still the same: {EXACT_WORDS} [default: {Tolerance()}]."),
-        click.option("--reach", multiple=True, metavar="NAME=NUMBER,...", callback=_reach,
-                     help="How far apart a pair may be, in time (seconds) and price (percent) "
-                     "[default: time=60,price=0.05]."),
-        click.option("--into", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.duckdb",
-                     help="Keep every row in this database, for SQL."),
-        click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object."),
-        click.option("--brief", is_flag=True, help="One line, for alerts; nothing when all is the same."),
-        click.option("--rows", type=click.IntRange(min=0, max=5), default=5, show_default=True,
-                     help="Differences that are told, of the first and of the worst."),
-        click.option("--wait", "wait_s", type=Seconds(least=0), default=5.0, show_default=True, help=text),
-        click.option("--timeout", "timeout_s", type=Seconds(), default=600.0, show_default=True,
-                     help="Seconds each step may take."),
-        memory_option(),
-    )  # fmt: skip
-    for option in reversed(options):
-        with_asked = option(with_asked)
-    return with_asked  # type: ignore[return-value]
-
-
 @click.group("compare")
 def compare() -> None:
     """What two sides wanted and did: the same, only on one side, or at another price, size or time."""
 
 
-@compare.command("shadow", epilog=example("compare shadow alice/alice-btc alice/alice-btc-shadow --tolerance time=2"))
+@compare.command("shadow", epilog=example("compare shadow alice/btc bob/shadow --tolerance time=2"))
 @click.argument("here", metavar="ACCOUNT/STRATEGY")
 @click.argument("there", metavar="ACCOUNT/STRATEGY")
 @click.option("--other", "other_dir", help="Where the second is recorded: a data directory, or a .duckdb file.")
@@ -146,15 +68,20 @@ def shadow_command(
     """
     queries = [Query(data_directory(data_dir, config), asked.limits)]
     queries.append(Query(Path(other_dir), asked.limits) if other_dir is not None else queries[0])
-    with _plain(), tempfile.TemporaryDirectory(prefix="gridbot-compare-") as temporary:
+    with plain(), tempfile.TemporaryDirectory(prefix="gridbot-compare-") as temporary:
         show(_of_stores(queries, (here, there), Path(temporary), asked), asked)
 
 
-@compare.command("log", epilog=example("compare log alice/alice-btc old.log --map conf/maps/original-console.yaml"))
+@compare.command("log", epilog=example("compare log alice/btc old.log --map map.yaml"))
 @click.argument("here", metavar="ACCOUNT/STRATEGY")
-@click.argument("log", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--map", "map_file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="What the lines of the log mean; conf/maps has some.")  # fmt: skip
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option(
+    "--map",
+    "map_file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="What the lines of the log mean; conf/maps has some.",
+)
 @place_options("Data directory of the bot, or a .duckdb file.")
 @comparison_options
 def log_command(here: str, log: Path, map_file: Path, config: str | None, data_dir: str | None, asked: Asked) -> None:
@@ -166,8 +93,10 @@ def log_command(here: str, log: Path, map_file: Path, config: str | None, data_d
     from gridbot.compare.log_map import load_map
 
     query = Query(data_directory(data_dir, config), asked.limits)
-    with _plain(), tempfile.TemporaryDirectory(prefix="gridbot-compare-") as temporary:
-        show(_of_log(query, here, log, load_map(map_file), Path(temporary), asked), asked)
+    with plain(), tempfile.TemporaryDirectory(prefix="gridbot-compare-") as temporary:
+        with _readable(map_file):
+            meaning = load_map(map_file)
+        show(_of_log(query, here, log, meaning, Path(temporary), asked), asked)
 
 
 def show(report: CompareReport, asked: Asked) -> None:
@@ -241,8 +170,9 @@ def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path
 
     [facts] = facts_of(query, [here])
     kinds = tuple(kind for kind in asked.kinds if kind in meaning.actions)
-    with _result_file(asked.into) as into, working(directory, asked.limits.memory, into) as con:
-        reading = load_log(con, directory, log, meaning)
+    with result_file(asked.into) as into, working(directory, asked.limits.memory, into) as con:
+        with _readable(log):
+            reading = load_log(con, directory, log, meaning)
         [(first_ms, last_ms)] = con.execute(SPAN).fetchall()
         last_ms = max(filter(None, (last_ms, reading.last_ms)), default=None)
         since, until = _span(asked, [facts.first, _moment(first_ms)], [facts.alive, _moment(last_ms)])
@@ -261,6 +191,17 @@ def _of_log(query: Query, here: str, log: Path, meaning: LogMap, directory: Path
         sources = (ours, Source(log_rows(symbols, *span, kinds)))
         sides = Sides((here, log.name), since, until, sources, (our_money, Money(*sums)), ticks, notes)
         return _finish(con, sides, directory, asked)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """A file that the user has named and that cannot be read is a mistake of the command line."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or Path(error.filename) != path:
+            raise
+        raise CommandError(f"expected a file to read, got {path}: {error.strerror}", ExitCode.USAGE) from None
 
 
 def _log_notes(log: Path, reading: Reading, unknown: int, others: Sequence[str]) -> Iterator[str]:
@@ -294,7 +235,7 @@ def report_of(sides: Sides, directory: Path, asked: Asked) -> CompareReport:
     """Pair the rows of two sides; what is to be kept is in the file `asked.into` then."""
     from gridbot.compare.comparison import working
 
-    with _result_file(asked.into) as into, working(directory, asked.limits.memory, into) as con:
+    with result_file(asked.into) as into, working(directory, asked.limits.memory, into) as con:
         return _finish(con, sides, directory, asked)
 
 
@@ -321,47 +262,3 @@ def _finish(con: Any, sides: Sides, directory: Path, asked: Asked) -> CompareRep
     span = (sides.since, sides.until)
     keep_result(con, sides.names, span, asked.tolerance, outcome, sides.money, verdict=verdict, notes=notes)
     return CompareReport(sides.names, span, asked.tolerance, outcome, sides.money, verdict, notes)
-
-
-@contextlib.contextmanager
-def _result_file(into: Path | None) -> Iterator[Path | None]:
-    """A new file that gets the name `into` when all is in it. Raise CommandError when it cannot be written."""
-    if into is None:
-        yield None
-        return
-    import duckdb
-
-    target = into.resolve()
-    new = temporary_beside(target)
-    try:
-        remove_abandoned(target)
-        yield new
-        put_in_place(new, target)
-    except OSError as error:
-        code = ExitCode.REFUSED if isinstance(error, PermissionError) else ExitCode.UNEXPECTED
-        raise CommandError(f"{into} cannot be written: {error.strerror or error}", code) from error
-    except duckdb.IOException as error:
-        raise CommandError(f"{into} cannot be written: {first_line(error)}", ExitCode.UNEXPECTED) from error
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink()
-
-
-@contextlib.contextmanager
-def _plain() -> Iterator[None]:
-    """What may be expected to fail, in a sentence."""
-    import duckdb
-
-    from supervisor.store.interruptible import Late
-
-    try:
-        yield
-    except SqlFailed as error:
-        raise CommandError(str(error), error.exit_code) from None
-    except (LogMistake, ConfigError) as error:
-        raise CommandError(str(error), ExitCode.CONFIG) from None
-    except Late:
-        raise CommandError("not done in time; give it longer with --timeout", ExitCode.TIMEOUT) from None
-    except (MemoryError, duckdb.OutOfMemoryException):
-        text = "the comparison needs more memory or disk; compare a shorter time, or raise --memory"
-        raise CommandError(text, ExitCode.UNEXPECTED) from None
