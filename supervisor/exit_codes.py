@@ -56,7 +56,8 @@ MEANINGS: Final = {
     ),
     ExitCode.NOTHING: (
         "nothing to compare",
-        "`compare`: no rows on either side; `ledger check`: no balance is recorded of any account asked for",
+        "`compare`: no rows on either side; `ledger check`: no balance is recorded of any account asked for; `report`: "
+        "nothing is recorded in the span",
     ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
     ExitCode.FORCED: ("interrupted", "Ctrl-C, or a second signal ended it by force"),

@@ -76,7 +76,8 @@ def comparison_options(command: Command) -> Command:
     text = "Seconds to wait for the file."
     options = (
         click.option("--from", "since", type=UtcTime(), help="Begin, UTC [default: as soon as both have begun]."),
-        click.option("--to", "until", type=UtcTime(), help="End, UTC [default: as long as both are recorded]."),
+        click.option("--to", "until", type=UtcTime(end=True),
+                     help="End, UTC; a day counts whole [default: as long as both are recorded]."),
         click.option("--only", type=click.Choice(tuple(KINDS)), default="all", help="Leave out fills, or all else."),
         click.option("--tolerance", multiple=True, metavar="NAME=NUMBER,...", callback=_tolerance,
                      help=f"What is still the same: {EXACT_WORDS} [default: {Tolerance()}]."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -31,6 +31,7 @@ __all__ = [
 
 LONGEST_S: Final = 1e8
 """Three years."""
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MEMORY: Final = re.compile(r"[0-9]+(\.[0-9]+)? *[KMGT]i?B", re.IGNORECASE)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -68,15 +69,20 @@ class Seconds(click.FloatRange):
 
 
 class UtcTime(click.ParamType[datetime]):
-    """A date (its midnight) or a time; UTC when it names no zone."""
+    """A day or a time; UTC when it names no zone. A day is its first moment; as the `end` of a span it counts whole."""
 
     name = "time"
+
+    def __init__(self, *, end: bool = False) -> None:
+        self._end = end
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
         try:
             moment = datetime.fromisoformat(str(value))
+            if self._end and _DAY.fullmatch(str(value)):
+                moment += timedelta(days=1)
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"expected a time such as 2026-11-01 or 2026-11-01T12:30, got {value!r:.60}", param, ctx)

@@ -46,6 +46,7 @@ PURE_ROOMS = (
     *("gridbot.store.rollups", "gridbot.store.views"),
     *("gridbot.compare.row_pairs", "gridbot.compare.near_pairs", "gridbot.compare.tolerances"),
     "gridbot.compare.difference_words",
+    "gridbot.report",
     *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
     *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
     *("gridbot.simulation.run_checks", "gridbot.simulation.run_faults", "gridbot.simulation.shrink"),
@@ -54,7 +55,8 @@ PURE_ROOMS = (
     *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
     *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),
 )
-SHELLS: frozenset[str] = frozenset()
+SHELLS = frozenset({"gridbot.report.page_assets", "gridbot.report.report_page"})
+"""The files of the page, and what puts them into it."""
 IMPURE = OUTSIDE | frozenset(
     """
     asyncio aiohttp duckdb gzip http logging pybit queue requests shelve socketserver sqlite3 urllib.request websocket

@@ -46,6 +46,8 @@ GRIDBOT = {
     " private_files segment_file",
     "store": "core records atomic_file command_line frames version private_files",
     "gridbot": "store version",
+    # What a person reads of an account: figures and a page, from the database alone.
+    "report": "doors store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background budget",
@@ -62,6 +64,9 @@ GRIDBOT = {
     # One account, put together.
     "worker": "commands core exchange ports budget strategies orders records risk execution bybit config logging_setup"
     " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
+    # A worker's parts and the paper exchange on market data of the past.
+    "backtest": "background bybit command_line config core exchange execution market orders paper.accounts paper.api"
+    " paper.api_error paper.engine paper.market paper.settings private_files records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"
@@ -88,9 +93,10 @@ SUPERVISOR = {
     " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
     " gridbot.shortage children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
-    " gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.compare gridbot.config gridbot.core"
-    " gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
-    " gridbot.paper.settings gridbot.records gridbot.shortage gridbot.store gridbot.version children"
+    " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.compare gridbot.config"
+    " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
+    " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
+    " gridbot.store gridbot.version children"
     " control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",

@@ -112,10 +112,10 @@ def test_a_span_begins_with_what_rests_and_ends_before_its_end(run: Run) -> None
     sides = ("shadow", f"alice/{LIVE}", f"alice/{SHADOW}", "--from", "2026-11-02T10:05", "--to", "2026-11-02T10:07")
     result = run(*sides, "--json")
     assert (result.exit_code, counts(json.loads(result.stdout))) == (ExitCode.OK, {"place": {"same": 4}})
-    before = run("shadow", f"alice/{LIVE}", f"alice/{SHADOW}", "--to", "2026-11-02T09:00")
+    before = run("shadow", f"alice/{LIVE}", f"alice/{SHADOW}", "--to", "2026-11-01")
     assert before.exit_code == ExitCode.NOTHING
     assert before.stdout.splitlines()[-1] == f"nothing to compare: alice/{LIVE} and alice/{SHADOW}"
-    fills = found(run, "shadow", f"alice/{LIVE}", f"alice/{SHADOW}", "--only", "fills")
+    fills = found(run, "shadow", f"alice/{LIVE}", f"alice/{SHADOW}", "--only", "fills", "--to", "2026-11-02")
     assert list(fills["counts"]) == ["fill"]
 
 
