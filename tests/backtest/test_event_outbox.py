@@ -56,7 +56,7 @@ def test_each_is_what_its_row_says(monkeypatch):
 
 
 def test_what_is_listed_is_what_its_row_says(monkeypatch):
-    seen: ClassVar[Counter[str]] = Counter()
+    seen: Counter[str] = Counter()
 
     def legs(venue: RunVenue, symbol: str) -> list[PositionEvent]:
         found, exchange = read_legs(venue, symbol), venue.exchange
