@@ -2,11 +2,11 @@
 
     bin/bench backtest [--ticks N] [--every N] [--trades FILE] [--symbols N] [--days N] [--json]
 
-Trades: the 6-minute file FILE (Bybit's dump; default the one of ../shared/data where it is), tiled to N ticks: forwards,
-then backwards, and so on, so that no price jumps. Without a file a composed walk. One strategy, 2 x 25 levels, at several
-steps, so that there is a fill each so many ticks; each row is a process of its own. `every tick` is the same run on its
-first part, and with the flag. `candles`: symbols x days of composed minute candles, four ticks each, in one account.
-CPU seconds without the preparation of the tape; `peak_mb` is of the whole process (files of the market are mapped).
+Trades: the 6-minute file FILE (Bybit's dump; default the one of ../shared/data where it is), tiled to N ticks:
+forwards, then backwards, and so on, so that no price jumps. Without a file a composed walk. One strategy, 2 x 25
+levels, at several steps, so that there is a fill each so many ticks; `every tick` is the same run on the tape's first
+part, with the flag. `candles`: symbols x days of composed minute candles, four ticks each, all in one account. Each row
+is a process of its own, on days that are kept in files: `peak_mb` is all of it. CPU seconds include the database.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +49,24 @@ def main() -> int:
     parser.add_argument("--symbols", type=int, default=4, help="of the row candles")
     parser.add_argument("--days", type=int, default=3, help="of the row candles")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--row", help=argparse.SUPPRESS)
+    parser.add_argument("--prepare", help=argparse.SUPPRESS)
+    parser.add_argument("--row", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.row:
-        print(json.dumps(_row(options)))
+    if options.prepare:
+        _prepare(options, Path(options.prepare))
         return 0
-    source = options.trades.name if options.trades.is_file() else ""
+    if options.row:
+        print(json.dumps(_row(options.row[0], Path(options.row[1]))))
+        return 0
     rows = {}
-    for name in (*(f"step {step} %" for step in STEPS), "candles"):
-        done = subprocess.run(
-            [sys.executable, __file__, *sys.argv[1:], "--row", name], stdout=subprocess.PIPE, check=True
-        )
-        rows[name] = json.loads(done.stdout)
+    with tempfile.TemporaryDirectory(prefix="gridbot-bench-") as temporary:
+        _in_child("--prepare", temporary)
+        for name in (*(f"step {step} %" for step in STEPS), "candles"):
+            rows[name] = json.loads(_in_child("--row", name, temporary))
+            if name != "candles":
+                every = json.loads(_in_child("--row", f"{name} every", temporary))
+                rows[name]["every_tick_per_s"] = every["ticks_per_s"]
+    source = options.trades.name if options.trades.is_file() else ""
     tape = f"{source}, tiled to {options.ticks:,} ticks" if source else "a composed walk"
     document = {"tape": tape, "load": os.getloadavg()[0], "rows": rows}
     if options.json:
@@ -69,28 +76,32 @@ def main() -> int:
     return 0
 
 
-def _row(options: argparse.Namespace) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="gridbot-bench-") as temporary:
-        market = Market(Path(temporary) / "market")
-        if options.row == "candles":
-            symbols = _candles(market, options.symbols, options.days)
-            config = _config(temporary, symbols, 0.5)
-            return _ran(config, market, options.days, Path(temporary))
-        columns = _tiled(options.trades, options.ticks) if options.trades.is_file() else _walked(options.ticks)
-        days = _put(market, *columns)
-        config = _config(temporary, ["BTCUSDT"], float(options.row.split()[1]))
-        figures = _ran(config, market, days, Path(temporary))
-        part = Market(Path(temporary) / "part")
-        _put(part, *(column[: options.every] for column in columns))
-        every = _ran(config, part, 1, Path(temporary), every_tick=True)
-        return figures | {"every_tick_per_s": every["ticks_per_s"]}
+def _in_child(*words: str) -> str:
+    command = [sys.executable, __file__, *sys.argv[1:], *words]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
-def _ran(config: GridbotConfig, market: Market, days: int, directory: Path, **flags: Any) -> dict[str, Any]:
-    last = FIRST + timedelta(days=days - 1)
+def _prepare(options: argparse.Namespace, directory: Path) -> None:
+    columns = _tiled(options.trades, options.ticks) if options.trades.is_file() else _walked(options.ticks)
+    _put(Market(directory / "tape"), *columns)
+    _put(Market(directory / "part"), *(column[: options.every] for column in columns))
+    _candles(Market(directory / "candles"), options.symbols, options.days)
+
+
+def _row(name: str, directory: Path) -> dict[str, Any]:
+    if name == "candles":
+        market = Market(directory / "candles")
+        return _ran(_config(directory, market.symbols(), 0.5), market, directory)
+    config = _config(directory, ["BTCUSDT"], float(name.split()[1]))
+    if name.endswith("every"):
+        return _ran(config, Market(directory / "part"), directory, every_tick=True)
+    return _ran(config, Market(directory / "tape"), directory)
+
+
+def _ran(config: GridbotConfig, market: Market, directory: Path, **flags: Any) -> dict[str, Any]:
     end = _last_moment(market, config.strategies[0].symbol)
     cpu = time.process_time()
-    result = run(config, market, from_=FIRST, to=end or last, options=Options(**flags), into=directory / "run.duckdb")
+    result = run(config, market, from_=FIRST, to=end, options=Options(**flags), into=directory / "run.duckdb")
     cpu = time.process_time() - cpu
     summary = result.summary
     result.close()
@@ -114,7 +125,7 @@ def _last_moment(market: Market, symbol: str) -> str:
     return str(np.datetime64(last_ms, "ms"))
 
 
-def _config(directory: str, symbols: list[str], step: float) -> GridbotConfig:
+def _config(directory: Path, symbols: list[str], step: float) -> GridbotConfig:
     strategies = [
         {
             "strat_id": symbol.lower(),
@@ -163,20 +174,16 @@ def _walked(count: int) -> tuple[Any, Any, Any, Any]:
     return at, prices, draw.integers(1, 300, count), np.where(draw.random(count) < 0.5, 1, -1).astype(np.int8)
 
 
-def _put(market: Market, at: Any, prices: Any, sizes: Any, sides: Any) -> int:
-    """Each day of it; how many there are."""
+def _put(market: Market, at: Any, prices: Any, sizes: Any, sides: Any) -> None:
     numbers = (at - day_start_ms(FIRST)) // DAY_MS
     for number in range(int(numbers[-1]) + 1):
         mine = numbers == number
         instrument = LISTINGS["BTCUSDT"].instrument
         market.put(ticks_of(instrument, at[mine], prices[mine], sizes[mine], sides[mine]))
-    return int(numbers[-1]) + 1
 
 
-def _candles(market: Market, count: int, days: int) -> list[str]:
+def _candles(market: Market, count: int, days: int) -> None:
     """Minute candles of composed prices under composed names: open, the nearer extreme, the other, close."""
-    from dataclasses import replace
-
     draw, base = np.random.default_rng(SEED), LISTINGS["BTCUSDT"].instrument
     symbols = [f"COIN{number}USDT" for number in range(count)]
     for symbol in symbols:
@@ -187,7 +194,6 @@ def _candles(market: Market, count: int, days: int) -> list[str]:
             price = int(walk[-1])
             at = np.repeat(minutes, 4) + np.tile([0, 15_000, 30_000, 45_000], 1440)
             market.put(ticks_of(replace(base, symbol=symbol), at, walk, kind="candles"))
-    return symbols
 
 
 def _print(document: dict[str, Any]) -> None:
