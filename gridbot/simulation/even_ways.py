@@ -1,27 +1,26 @@
 """A loop, a clock and a network without chance: every way takes the same time, and times are whole microseconds.
 
-At one moment the market moves first, then what arrives at the exchange or leaves it, then the worker; within each of
-these, what was asked for first.
+At one moment comes what was asked for first; only the market moves after everything else.
 """
 
 from __future__ import annotations
 
 import contextvars
-import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gridbot.simulation.network import Network, RequestFate
 from gridbot.simulation.run_faults import Plan
-from gridbot.simulation.virtual_loop import LIFE, Handle, VirtualLoop
+from gridbot.simulation.virtual_loop import Handle, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock
 
 __all__ = ["EvenClock", "EvenLoop", "EvenNetwork", "Latencies"]
 
 START_US = 1_000_000_000
 """What the loop shows when it begins: no time of a worker's may be zero."""
-MARKET, EXCHANGE, WORKER = 0, 1 << 60, 2 << 60
+LAST_S = 0.5e-6
+"""Behind what is due at a moment, and before the next one."""
 TICKERS = "tickers."
 
 
@@ -50,16 +49,17 @@ class EvenLoop(VirtualLoop):
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> Handle:
         """Call at a time, rounded to the microsecond."""
-        handle = self._handle(callback, args, context)
-        rank = EXCHANGE if handle.context.get(LIFE) is None else WORKER
-        heapq.heappush(self._timers, (round(when * 1e6) / 1e6, rank + next(self._numbers), handle))
-        return handle
+        return super().call_at(round(when * 1e6) / 1e6, callback, *args, context=context)
 
     def call_market(self, passed_us: int, callback: Callable[[], object]) -> None:
-        """Call when so many microseconds have passed, before all else of that moment."""
-        handle = self._handle(callback, (), contextvars.Context())
+        """Call when so many microseconds have passed, after all else of that moment."""
         when_s = (START_US + passed_us) / 1e6
-        heapq.heappush(self._timers, (max(when_s, self.now_s), MARKET + next(self._numbers), handle))
+
+        def at_last() -> None:
+            self.now_s = when_s  # nobody was told of the moment in between
+            callback()
+
+        super().call_at(when_s + LAST_S, at_last, context=contextvars.Context())
 
 
 class EvenClock(SimulatedClock):

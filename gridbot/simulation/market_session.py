@@ -3,9 +3,9 @@
 What a backtest is measured against (docs/backtest.md 3): nothing goes wrong, every way takes the same time, and nothing
 is left to chance, so that the same input gives the same records. Each account has an exchange of its own.
 
-The worker is ready exactly at the beginning: how long its start takes is found out before, in a rehearsal. A symbol
-opens with its first trade. At one moment come marks, then fundings, then trades, each of several symbols as the
-strategies stand.
+A session begins with the first trade. When the worker is ready is given: how long its start takes is found out before,
+in a rehearsal. At one moment come marks, then fundings, then trades, each of several symbols as the strategies stand,
+and all of it after what else is due then.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import contextlib
 import decimal
 import logging
 import warnings
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import SecretStr
@@ -32,7 +33,7 @@ from gridbot.records.durability import Durability
 from gridbot.simulation.even_ways import EvenClock, EvenLoop, EvenNetwork, Latencies
 from gridbot.simulation.forbidden import forbid
 from gridbot.simulation.lone_sharing import LoneSharing
-from gridbot.simulation.market_tape import FUNDING, MARK, Event, MarketDays, MarketTape, SymbolTape
+from gridbot.simulation.market_tape import FUNDING, MARK, TRADE, Event, MarketDays, MarketTape, SymbolTape
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.own_directory import own_directory
 from gridbot.simulation.session_records import into_database
@@ -62,9 +63,11 @@ def play(
     to_ms: int,
     latencies: Latencies,
     directory: Path,
+    ready_us: Mapping[str, int] = MappingProxyType({}),
 ) -> Path:
     """Play every account of a configuration from one time to another (ms UTC); the path of the database.
 
+    `ready_us`: how long (microseconds) after the first trade the worker of an account is ready; else it is at once.
     `directory` has to be empty: journals, and the database with all records, come there. Matching and fees are those of
     the section `paper`. Raises SessionFailed, and ValueError for a market that has nothing of a symbol.
     """
@@ -73,13 +76,13 @@ def play(
     for account in accounts:
         tape = MarketTape(market, [each.symbol for each in wanted.strategies_of(account)], from_ms, to_ms)
         with own_directory() as aside:
-            start_us = _Session(wanted, account, tape, latencies, aside, 0).rehearse()
-        _Session(wanted, account, tape, latencies, directory, start_us).run()
+            takes_us = _Session(wanted, account, tape, latencies, aside, 0).rehearse()
+        _Session(wanted, account, tape, latencies, directory, ready_us.get(account, 0) - takes_us).run()
     return into_database(directory, accounts)
 
 
 class _Session:
-    """One account; its worker starts `start_us` (microseconds) before the beginning of the tape."""
+    """One account; its worker starts `starts_us` (microseconds) after the beginning of the tape, or before it."""
 
     def __init__(
         self,
@@ -88,12 +91,14 @@ class _Session:
         tape: MarketTape,
         latencies: Latencies,
         directory: Path,
-        start_us: int,
+        starts_us: int,
     ) -> None:
         self._tape = tape
-        self._start_us = start_us
+        self._starts_us = starts_us
+        self._before_us = max(0, -starts_us)
+        """How long the session goes on before its tape begins."""
         self._loop = loop = EvenLoop()  # type: ignore[abstract]  # what it lacks would reach outside
-        self._clock = clock = EvenClock(loop, tape.from_ms * 1000 - start_us)
+        self._clock = clock = EvenClock(loop, tape.begins_ms * 1000 - self._before_us)
         opens_us = {symbol: self._passed_us(each.first.at_ms) for symbol, each in tape.symbols.items()}
         network = EvenNetwork(loop, latencies, opens_us)
         markets = {each.symbol: _opened(each, config.paper, clock.true_ms()) for each in tape.symbols.values()}
@@ -122,6 +127,8 @@ class _Session:
     async def _start(self) -> Life:
         for symbol in self._tape.symbols:
             self._announce_funding(symbol)
+        if self._starts_us > 0:
+            await asyncio.sleep(self._starts_us / 1e6)
         life = Life(self._world, 1, self._on_message, {})
         await asyncio.wait((life.task, self._ready), timeout=START_MOST_S, return_when=asyncio.FIRST_COMPLETED)
         if not self._ready.done():
@@ -129,8 +136,8 @@ class _Session:
         return life
 
     async def _trade(self) -> None:
-        life = await self._start()
         self._next_moment()
+        life = await self._start()
         end_us = self._passed_us(self._tape.to_ms)
         while self._loop.passed_us < end_us and not life.task.done():
             await asyncio.sleep(min(1.0, (end_us - self._loop.passed_us) / 1e6))
@@ -156,21 +163,22 @@ class _Session:
 
     def _happen(self, events: Sequence[Event]) -> None:
         for event in events:
-            if event.kind == MARK:
-                self._venue.market.set_mark(event.symbol, event.value)
-            elif event.kind == FUNDING:
-                self._venue.turn()
-                self._announce_funding(event.symbol)
-            else:
+            if event.kind == TRADE:
                 self._venue.market.trade(event.symbol, event.value, event.size, event.side)
+                continue
+            if event.kind == MARK:  # the stream tells of it with the next trade
+                self._venue.exchange.markets[event.symbol].pinned_mark = event.value
+            self._venue.turn()
+            if event.kind == FUNDING:
+                self._announce_funding(event.symbol)
         self._next_moment()
 
     def _announce_funding(self, symbol: str) -> None:
-        at_ms, rate = next(self._fundings[symbol], (NEVER_MS, decimal.Decimal(0)))
-        self._venue.market.follow(symbol, {"fundingRate": str(rate), "nextFundingTime": str(at_ms)})
+        market = self._venue.exchange.markets[symbol]
+        market.next_funding_ms, market.funding_rate = next(self._fundings[symbol], (NEVER_MS, decimal.Decimal(0)))
 
     def _passed_us(self, at_ms: int) -> int:
-        return (at_ms - self._tape.from_ms) * 1000 + self._start_us
+        return (at_ms - self._tape.begins_ms) * 1000 + self._before_us
 
     # ------------------------------------------------------------------ around it
 
@@ -210,10 +218,8 @@ def _in_memory(config: GridbotConfig) -> GridbotConfig:
 
 
 def _exchange(config: PaperConfig) -> PaperConfig:
-    """The section `paper` without delays of its own."""
-    return config.model_copy(
-        update={"ticker_interval_ms": 0, "ack_delay_ms": 0, "subscribe_delay_ms": 0, "query_lag_ms": 0}
-    )
+    """The section `paper` without delays of its own, but for that of pushes."""
+    return config.model_copy(update={"ticker_interval_ms": 0, "subscribe_delay_ms": 0, "query_lag_ms": 0})
 
 
 def _account_of(config: GridbotConfig, name: str) -> PaperAccount:

@@ -36,7 +36,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["APART_S", "FAILED_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Second", "Wishes", "next_due_s", "step"]
+__all__ = [
+    "APART_S",
+    "FAILED_S",
+    "Due",
+    "Intervals",
+    "Job",
+    "JobKind",
+    "ScheduleState",
+    "Second",
+    "Wishes",
+    "next_due_s",
+    "step",
+]
 
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
@@ -272,7 +284,11 @@ def next_due_s(state: ScheduleState, intervals: Intervals, *, is_maintained: boo
         "notices_check": WATCHED_S if is_maintained else NOTICES_S,
     }
     return min(
-        (state.last_s[period] + every_s if period in state.last_s else 0.0 for period, every_s in periods.items() if every_s),
+        (
+            state.last_s[period] + every_s if period in state.last_s else 0.0
+            for period, every_s in periods.items()
+            if every_s
+        ),
         default=0.0,
     )
 
