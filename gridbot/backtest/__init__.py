@@ -6,7 +6,7 @@
     run_loop.py      simulated time
     symbol_feed.py   the ticks of a symbol; run_market.py: the exchange's market made of them
     run_records.py, run_file.py, result.py   what comes of it
-    options.py, overrides.py   what is assumed, what is tried
+    run_options.py, overrides.py   what is assumed, what is tried
 
 Needs `gridbot[backtest]`. Nothing that trades imports it.
 """
@@ -14,7 +14,7 @@ Needs `gridbot[backtest]`. Nothing that trades imports it.
 from __future__ import annotations
 
 from gridbot.backtest.backtest_run import CannotRun, DaysInMemory, run
-from gridbot.backtest.options import Latency, Options
 from gridbot.backtest.result import Result
+from gridbot.backtest.run_options import Latency, Options
 
 __all__ = ["CannotRun", "DaysInMemory", "Latency", "Options", "Result", "run"]

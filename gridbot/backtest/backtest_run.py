@@ -5,7 +5,6 @@ Accounts share nothing, so they are run one after the other, each on an exchange
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gridbot.backtest.drive import Drive
-from gridbot.backtest.options import Options
+from gridbot.backtest.account_job import AccountJob, Counts
 from gridbot.backtest.overrides import with_overrides
 from gridbot.backtest.result import Result
-from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_file import RunFile, file_of, utc_of
-from gridbot.backtest.run_loop import RunClock, RunLoop
-from gridbot.backtest.run_records import RunRecords
-from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import SymbolFeed
+from gridbot.command_line import pasteable
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
@@ -92,6 +88,19 @@ class _Sums:
         if len(self.warnings) < MOST_WARNINGS:
             self.warnings[text] = None
 
+    def told(self, account: str, now_us: int, strategy: str, text: str) -> None:
+        self.warn(f"{utc_of(now_us):%Y-%m-%d %H:%M} {strategy or account}: {text}")
+
+    def before(self) -> tuple[int, int, int]:
+        return self.ticks, self.looks, self.fills
+
+    def progress(self, job: AccountJob, before: tuple[int, int, int], on_progress: OnProgress, counts: Counts) -> None:
+        """The account that runs is that far; those before it had come to `before`."""
+        ticks, looks, fills = before
+        self.ticks, self.looks, self.fills = ticks + counts.ticks, looks + counts.looks, fills + counts.fills
+        self.reached_us = counts.now_us
+        on_progress(Progress(job.account, counts.now_us, job.from_us, job.to_us, self.ticks, self.fills))
+
 
 def run(
     config: GridbotConfig | str | Path,
@@ -118,7 +127,9 @@ def run(
     options = options or Options()
     begin, end = _moment(from_, "from"), _moment(to, "to", ends=True)
     if begin >= end:
-        raise CannotRun(f"expected --from before --to, got {utc_of(begin):%Y-%m-%d %H:%M} and {utc_of(end):%Y-%m-%d %H:%M}")
+        raise CannotRun(
+            f"expected --from before --to, got {utc_of(begin):%Y-%m-%d %H:%M} and {utc_of(end):%Y-%m-%d %H:%M}"
+        )
     chosen = _chosen(loaded, account, strategy)
     accounts = list(dict.fromkeys(each.account for each in chosen))
     loaded = with_overrides(loaded, overrides, accounts, [each.strat_id for each in chosen])
@@ -136,7 +147,10 @@ def run(
         "name": name,
         "from_ts": utc_of(begin),
         "accounts": accounts,
-        "config": {each: account_snapshot(loaded, each) | {"strategies": _strategies(loaded, each, wanted)} for each in accounts},
+        "config": {
+            each: account_snapshot(loaded, each) | {"strategies": _strategies(loaded, each, wanted)}
+            for each in accounts
+        },
         "options": options.as_json() | {"matching": paper.matching.value, "overrides": _plain(overrides)},
         "market": {symbol: about for each in feeds.values() for symbol, (_, about) in each.items()},
         "made_at": made_at,
@@ -162,7 +176,8 @@ def run(
         for each in accounts:
             strategies = [s for s in loaded.strategies_of(each) if s.strat_id in wanted]
             of_account = {symbol: feed for symbol, (feed, _) in feeds[each].items()}
-            _run_account(loaded, each, strategies, of_account, paper, options, (begin, end), file, sums, on_progress)
+            job = AccountJob(loaded, each, strategies, of_account, paper, options, begin, end)
+            job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), on_progress))
         finished = True
     except KeyboardInterrupt:
         sums.warn(f"broken off at {utc_of(sums.reached_us):%Y-%m-%d %H:%M} UTC: what is here ends there")
@@ -170,55 +185,6 @@ def run(
         summary = describe()
         file.close()
     return Result(file.path, summary)
-
-
-def _run_account(
-    config: GridbotConfig,
-    name: str,
-    strategies: Sequence[StrategyConfig],
-    feeds: Mapping[str, SymbolFeed],
-    paper: PaperConfig,
-    options: Options,
-    span: tuple[int, int],
-    file: RunFile,
-    sums: _Sums,
-    on_progress: OnProgress,
-) -> None:
-    begin, end = span
-    first_us = min(feed.open(feed.first.day).times[feed.first.index] * 1000 for feed in feeds.values())
-    loop = RunLoop(max(begin, first_us))
-    records = RunRecords(name, "backtest", RunClock(loop), file.put, options.sample_s)
-    before = (sums.ticks, sums.looks, sums.fills)
-
-    def tell(level: str, key: str, text: str, strategy: str) -> None:
-        if level != "info":
-            sums.warn(f"{utc_of(loop.now_us):%Y-%m-%d %H:%M} {strategy or name}: {text}")
-
-    def progress(now_us: int) -> None:
-        sums.ticks, sums.looks, sums.fills = before[0] + drive.ticks, before[1] + drive.looks, before[2] + records.fills
-        sums.reached_us = now_us
-        records.flush()
-        on_progress(Progress(name, now_us, begin, end, sums.ticks, sums.fills))
-
-    with loop.running():
-        venue = RunVenue(paper, config.account(name), feeds, options, loop)
-        worker = RunAccount(config, config.account(name), strategies, venue, loop, records, tell)
-        drive = Drive(loop, venue, worker, feeds, options, progress)
-        starting = loop.create_task(worker.start())
-        frozen = gc.get_threshold()
-        gc.set_threshold(50_000, 50, 50)
-        try:
-            drive.run(end)
-        finally:
-            gc.set_threshold(*frozen)
-            progress(min(loop.now_us, end))
-            records.hand_on()
-    if starting.done():
-        starting.result()
-    if venue.liquidations:
-        sums.warn(f"{name}: liquidated {venue.liquidations} times")
-    for failure in loop.failures:
-        raise RuntimeError(f"the backtest of {name} failed: {failure}")
 
 
 def _chosen(config: GridbotConfig, account: str | None, strategy: str | None) -> list[StrategyConfig]:
@@ -245,7 +211,7 @@ def _feeds(
         first, last = utc_of(begin).date(), utc_of(end - 1).date()
         there = [day for day in market.days(symbol) if first <= day <= last]
         missing = (last - first).days + 1 - len(there)
-        how = f"gridbot-supervisor data fetch {symbol} --from {first} --to {last}, or data import FILE"
+        how = f"run {pasteable(f'data fetch {symbol} --from {first} --to {last}')}, or import a file with `data import`"
         if not there:
             raise CannotRun(f"expected market data of {symbol} from {first} to {last}, there is none: {how}")
         feed = SymbolFeed(symbol, [partial(market.day, symbol, day) for day in there], begin // 1000, end // 1000)

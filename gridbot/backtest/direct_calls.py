@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable, Generator
 from typing import Any
 
-from gridbot.backtest.options import Options
 from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_options import Options
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import RateLimit
@@ -121,9 +121,10 @@ class DirectCalls:
         path = f"/v5/{endpoint}"
         route = ROUTES[path]
         limit: RateLimit | None = None
+        extra: dict[str, Any] = {}
         try:
             if route.public is not None:
-                result, extra = route.public(self._api.exchange, params, now_ms), {}
+                result = route.public(self._api.exchange, params, now_ms)
             else:
                 result, extra, quota = self._api.call(route, path, self._account, params, now_ms)
                 limit = _limit_of(quota)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gridbot.backtest.options import Options
 from gridbot.backtest.quiet_stops import QuietStops
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_options import Options
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import FAR, Cursor, Place, SymbolFeed
 
@@ -126,9 +126,9 @@ class Drive:
         """The trades before `place` met nobody; the exchange has the last of them."""
         cursor = line.trades
         if (cursor.day, cursor.index) != place:
-            ms = line.feed.open(place.day).times[place.index]
+            ms = line.feed.open(place.day).times[place.at]
             count = cursor.go_before(ms)
-            index = place.index
+            index = place.at
             if cursor.day == place.day and cursor.index < index:  # more of the same millisecond
                 count += cursor.go_behind(Place(place.day, index - 1))
             if count and cursor.seen is not None:
@@ -137,7 +137,7 @@ class Drive:
     def _tick(self, line: _Line) -> None:
         place = line.tick_stop
         assert place is not None
-        ms = line.feed.open(place.day).times[place.index]
+        ms = line.feed.open(place.day).times[place.at]
         if self._sees_all:
             for other in self._lines:
                 self._hear(other, ms + (other.number < line.number))
@@ -169,7 +169,7 @@ class Drive:
 
     def _tell(self, line: _Line, place: Place) -> None:
         """A price that the worker has had for a while."""
-        arrived_us = line.feed.open(place.day).times[place.index] * 1000 + self._ticker_us
+        arrived_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
         now_us, self._loop.now_us = self._loop.now_us, arrived_us
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, arrived_us))
         self._loop.now_us = now_us
@@ -200,14 +200,14 @@ class Drive:
             return
         line.trade_range = wanted
         line.trade_stop = place = _earlier(cursor.next_outside(low, high), _at(cursor, moment_ms))
-        line.due_us = FAR if place is None else line.feed.open(place.day).times[place.index] * 1000
+        line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
 
     def _look_at_tickers(self, line: _Line) -> None:
         if not self._worker.is_ready:
             return
         cursor, seen_ms = line.tickers, 0
         if (seen := cursor.seen) is not None:
-            seen_ms = line.feed.open(seen.day).times[seen.index]
+            seen_ms = line.feed.open(seen.day).times[seen.at]
         low, high = self._stops.of_worker(line.symbol)
         moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
         wanted = low, high, moment_ms
@@ -218,7 +218,7 @@ class Drive:
         place = _earlier(self._next_seen(line, low, high), None if place is None else cursor.last_of_moment(place))
         line.tick_stop, line.tick_due_us = place, FAR
         if place is not None:
-            line.tick_due_us = line.feed.open(place.day).times[place.index] * 1000 + self._ticker_us
+            line.tick_due_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
 
     @staticmethod
     def _next_seen(line: _Line, low: int, high: int) -> Place | None:
@@ -227,7 +227,7 @@ class Drive:
         place = cursor.next_outside(low, high)
         while place is not None:
             last = cursor.last_of_moment(place)
-            price = line.feed.open(last.day).prices[last.index]
+            price = line.feed.open(last.day).prices[last.at]
             if not low <= price <= high:
                 return last
             place = cursor.next_outside(low, high, after=last)

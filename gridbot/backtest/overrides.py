@@ -1,4 +1,4 @@
-"""Settings that a backtest tries in place of the file's: `grid_step=0.3`, `account.balance=500`. Checked as the file is.
+"""Settings that a backtest tries in place of the file's: `grid_step=0.3`, `account.balance=500`. Checked likewise.
 
 A key without a section is one of each strategy's section that is run; `account.`, `paper.` and `settings.` (the top of
 the file) name the others, and dots go further down: `caps.max_notional=x5`.
@@ -21,7 +21,10 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def with_overrides(
-    config: GridbotConfig, overrides: Sequence[str] | Mapping[str, Any], accounts: Sequence[str], strategies: Sequence[str]
+    config: GridbotConfig,
+    overrides: Sequence[str] | Mapping[str, Any],
+    accounts: Sequence[str],
+    strategies: Sequence[str],
 ) -> GridbotConfig:
     """The configuration with `overrides` (`KEY=VALUE`) in these accounts and strategies. Raises ConfigError."""
     pairs = list(overrides.items()) if isinstance(overrides, Mapping) else [_pair(text) for text in overrides]

@@ -139,6 +139,10 @@ class _Readings:
         """Clock, terms, announcements and the exchange's log cannot differ here."""
 
 
+def _told(times: int) -> None:
+    """An alert tells how often it came."""
+
+
 class RunAccount:
     """Made with what exists before the first request; `start` is a coroutine for the loop, then `is_ready`."""
 
@@ -208,7 +212,7 @@ class RunAccount:
             clock.wall_ms,
             account_max_notional=account.caps.max_notional,
             auth_cooldown_s=self._settings.auth_cooldown_minutes * 60,
-            warn=lambda key, text: alerts("warning", f"cap.{key}", text) and None,
+            warn=lambda key, text: _told(alerts("warning", f"cap.{key}", text)),
         )
         return WorkerContext(
             name=account.name,
@@ -234,9 +238,7 @@ class RunAccount:
         wire = None
         if config.shadow_mode:
             account = context.shadows.account
-            wire = context.shadows.wire(
-                ShadowVenue(symbol.instrument, account, run_id="backtest", terms=symbol.shadow)
-            )
+            wire = context.shadows.wire(ShadowVenue(symbol.instrument, account, run_id="backtest", terms=symbol.shadow))
         runner = StrategyRunner(config, symbol.instrument, engine, context, wire=wire)
         runner.risk_state.band = _Band(symbol.instrument)
         runner.saving.save()
@@ -249,11 +251,9 @@ class RunAccount:
         for each in refused:
             context.alert("error", each.key, str(each), each.strat_id)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=0)
-        self.reconciler = Reconciler(
-            self._rest, self.live, context, on_wallet=self._router.on_wallet, refused=refused
-        )
+        self.reconciler = Reconciler(self._rest, self.live, context, on_wallet=self._router.on_wallet, refused=refused)
         caps = self._account.caps
-        limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, "`resume`")
+        limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, "the end of the run")
         live = [runner.strat_id for runner in self.live.values()]
         self.losses = LossGuard(limit, cast(StopFile, _NoFile()), context, live)
         self._jobs = Jobs(context.faults, context.jobs, context.clock, lambda: None)

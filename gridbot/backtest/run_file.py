@@ -97,4 +97,4 @@ def summaries(data_dir: Path) -> list[dict[str, Any]]:
                 found += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except (ReadingError, duckdb.Error) as error:
             found.append({"name": path.stem, "error": str(error).split("\n", 1)[0]})
-    return sorted(found, key=lambda row: (row.get("made_at") or datetime.min, row["name"]), reverse=True)
+    return sorted(found, key=lambda row: (str(row.get("made_at", "")), row["name"]), reverse=True)

@@ -1,8 +1,8 @@
 """The time of a backtest: one heap of what is due, and the clock that it moves. Pure but for asyncio's `Task`.
 
-The worker's own executor, jobs and reconciler wait by asyncio's futures and tasks. Here these are steps in the heap like
-everything else: no selector, no socket, no thread, no real time. What is due at one moment runs in the order in which
-it was asked for.
+The worker's own executor, jobs and reconciler wait by asyncio's futures and tasks. Here these are steps in the heap
+like everything else: no selector, no socket, no thread, no real time. What is due at one moment runs in the order in
+which it was asked for.
 """
 
 from __future__ import annotations

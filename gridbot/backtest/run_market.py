@@ -26,7 +26,7 @@ class RunMarket(SymbolMarket):
     def __init__(self, feed: SymbolFeed, listing: Listing, level_notional: Decimal, now_ms: int) -> None:
         self._feed, self._marked_ms = feed, now_ms
         opened = feed.open(feed.first.day)
-        first = listing.instrument.price(opened.prices[feed.first.index])
+        first = listing.instrument.price(opened.prices[feed.first.at])
         super().__init__(listing, first, level_notional, now_ms)
         self.fundings_due = feed.fundings
         self._prices: dict[int, Decimal] = {}
@@ -66,7 +66,7 @@ class RunMarket(SymbolMarket):
     def jump(self, place: Place, count: int) -> None:
         """`count` trades have passed that met no order, the last of them at `place`."""
         opened = self._feed.open(place.day)
-        index = place.index
+        index = place.at
         self.seq += count
         side = Side.BUY if opened.sides[index] > 0 else Side.SELL
         self._to(side, opened.prices[index], opened.times[index])
@@ -99,7 +99,7 @@ class RunMarket(SymbolMarket):
     def ticker(self, place: Place, received_us: int) -> TickerEvent:
         """What the public stream tells of a tick."""
         opened = self._feed.open(place.day)
-        index = place.index
+        index = place.at
         ticks, at_ms = opened.prices[index], opened.times[index]
         last = self.price_of(ticks)
         mark = self._feed.marks.at(at_ms) or last
@@ -124,10 +124,6 @@ def listing_of_day(feed: SymbolFeed, known: Listing | None) -> Listing:
     instrument = feed.instrument
     if known is not None and not instrument.tiers:
         instrument = replace(instrument, tiers=known.instrument.tiers)
-    ratios = {
-        "price_limit_x": instrument.price_limit_x or (known.price_limit_x if known else Decimal("0.05")),
-        "price_limit_y": instrument.price_limit_y or (known.price_limit_y if known else Decimal("0.1")),
-    }
     return Listing(
         instrument=instrument,
         symbol_id=known.symbol_id if known else 1,
@@ -135,5 +131,6 @@ def listing_of_day(feed: SymbolFeed, known: Listing | None) -> Listing:
         default_price=Decimal(0),
         max_market_qty=instrument.max_order_qty,
         launch_ms=0,
-        **ratios,
+        price_limit_x=instrument.price_limit_x or (known.price_limit_x if known else Decimal("0.05")),
+        price_limit_y=instrument.price_limit_y or (known.price_limit_y if known else Decimal("0.1")),
     )

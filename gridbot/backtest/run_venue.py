@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Final
 
 from gridbot.backtest.direct_calls import DirectCalls
-from gridbot.backtest.options import Options
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_market import RunMarket, listing_of_day
+from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import Place, SymbolFeed
 from gridbot.bybit.mailbox import PrivateFrame
 from gridbot.bybit.private_frames import read_private
@@ -79,7 +79,7 @@ class RunVenue:
     def trade(self, symbol: str, feed: SymbolFeed, place: Place) -> bool:
         """A trade of the market happens now. True when something of the account has changed."""
         opened = feed.open(place.day)
-        index, now_ms = place.index, self._loop.now_us // 1000
+        index, now_ms = place.at, self._loop.now_us // 1000
         market = self.markets[symbol]
         side = Side.BUY if opened.sides[index] > 0 else Side.SELL
         size = opened.sizes[index]

@@ -6,9 +6,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbot.core.exact import WIDE
 from gridbot.core.instrument import Instrument
@@ -26,10 +27,10 @@ class DayRefusedHere(ValueError):
 
 
 class Place(NamedTuple):
-    """A tick: number of the day, index in it."""
+    """A tick: number of the day, place in it."""
 
     day: int
-    index: int
+    at: int
 
 
 @dataclass(slots=True)
@@ -92,9 +93,14 @@ class SymbolFeed:
                 f"{rules.qty_step} to {day.instrument.tick_size} and {day.instrument.qty_step}: "
                 "run the days before and those from then on apart"
             )
-        times = memoryview(day.times_ms)
+        times, prices, sizes, sides = view(day.times_ms), view(day.prices), view(day.sizes), view(day.sides)
         size = bisect_left(times, self._to_ms)
-        return OpenDay(day, times, memoryview(day.prices), memoryview(day.sizes), memoryview(day.sides), size)
+        return OpenDay(day, times, prices, sizes, sides, size)
+
+
+def view(column: NDArray[Any]) -> memoryview:
+    """A column as what gives Python's own numbers, in a third of the time."""
+    return memoryview(column)  # type: ignore[arg-type]  # numpy's arrays are buffers
 
 
 class Marks:
@@ -102,7 +108,7 @@ class Marks:
 
     def __init__(self, times: Whole, marks: Whole, unit: Decimal) -> None:
         self._all_times, self._all = times, marks
-        self._times, self._marks = memoryview(times), memoryview(marks)
+        self._times, self._marks = view(times), view(marks)
         self._unit = unit
         self._at, self._price = -1, Decimal(0)
 
@@ -133,7 +139,8 @@ def _marks(loads: Sequence[Callable[[], Day]]) -> Marks:
     unit = min(day.mark_unit for day in days)
     scales = [day.mark_unit / unit for day in days]
     if any(scale % 1 for scale in scales):
-        raise DayRefusedHere(f"{days[0].symbol}: mark prices in units that are no multiples of each other; import again")
+        what = "mark prices in units that are no multiples of each other; import them again"
+        raise DayRefusedHere(f"{days[0].symbol}: {what}")
     marks = [day.marks * int(scale) for day, scale in zip(days, scales, strict=True)]
     return Marks(np.concatenate([day.marks_ms for day in days]), np.concatenate(marks), unit)
 
@@ -171,8 +178,8 @@ class Cursor:
         count = 0
         while (opened := self.at) is not None:
             if self.day == place.day:
-                count += place.index + 1 - self.index
-                self.index = place.index + 1
+                count += place.at + 1 - self.index
+                self.index = place.at + 1
                 self.seen = place
                 if self.index >= opened.size:
                     self._next_day()
@@ -212,7 +219,7 @@ class Cursor:
         feed = self._feed
         number, index, opened = self.day, self.index, self.at
         if after is not None:
-            number, index, opened = after.day, after.index + 1, feed.open(after.day)
+            number, index, opened = after.day, after.at + 1, feed.open(after.day)
         while opened is not None:
             found = opened.day.pyramid.next_outside(index, low, high)
             if found < opened.size:
@@ -225,7 +232,7 @@ class Cursor:
     def last_of_moment(self, place: Place) -> Place:
         """The last tick with the time of `place`: of what comes at one moment only the newest is seen."""
         opened = self._feed.open(place.day)
-        times, index = opened.times, place.index
+        times, index = opened.times, place.at
         moment, after = times[index], index + 1
         if after >= opened.size or times[after] != moment:
             return place

@@ -283,14 +283,8 @@ def next_due_s(state: ScheduleState, intervals: Intervals, *, is_maintained: boo
         "money_check": MONEY_S,
         "notices_check": WATCHED_S if is_maintained else NOTICES_S,
     }
-    return min(
-        (
-            state.last_s[period] + every_s if period in state.last_s else 0.0
-            for period, every_s in periods.items()
-            if every_s
-        ),
-        default=0.0,
-    )
+    last_s = state.last_s
+    return min(last_s[name] + every_s if name in last_s else 0.0 for name, every_s in periods.items() if every_s)
 
 
 def _is_due(last_s: float | None, every_s: float, now_s: float) -> bool:

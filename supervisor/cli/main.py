@@ -17,6 +17,7 @@ from supervisor.exit_codes import MEANINGS, ExitCode
 __all__ = ["cli", "main"]
 
 COMMANDS = {
+    "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),

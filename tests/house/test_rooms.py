@@ -60,6 +60,9 @@ GRIDBOT = {
     # One account, put together.
     "worker": "commands core exchange ports budget strategies orders records risk execution bybit config logging_setup"
     " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
+    # A worker's parts and the paper exchange on market data of the past.
+    "backtest": "background bybit command_line config core exchange execution market orders paper.accounts paper.api"
+    " paper.api_error paper.engine paper.market paper.settings private_files records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"
@@ -86,8 +89,8 @@ SUPERVISOR = {
     " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
     " gridbot.shortage children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
-    " gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
-    " gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
+    " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market gridbot.paper.feed gridbot.paper.server"
     " gridbot.paper.settings gridbot.records gridbot.shortage gridbot.store gridbot.version children"
     " control process status store exit_codes utc_time polling",
     "__main__": "cli",
