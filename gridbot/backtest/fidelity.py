@@ -1,4 +1,5 @@
-"""Whether two databases say the same: row by row in the order of the records, column by column.
+"""Whether two databases say the same: row by row in the order of the records, column by column. Of strategies that
+record at one moment, none is before the others.
 
 What is compared is what an account did and what came of it: `COMPARED`, without `LEFT_OUT`. So a backtest is held
 against a session of the real worker (docs/backtest.md 3).
@@ -6,6 +7,7 @@ against a session of the real worker (docs/backtest.md 3).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +51,8 @@ LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
 
 LINK_ID: Final = "order_link_id"
 """Only what stands before its dash: the rest is a number of the clock's, so that it never repeats."""
+_COMMAND: Final = re.compile(r"`[^`]*`")
+"""What an operator can paste names the directory of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,9 @@ def differences(
 
 def _rows(con: duckdb.DuckDBPyConnection, table: str, from_: datetime, until: datetime) -> list[dict[str, Any]]:
     which = COMPARED.get(table) or "true"
+    order = "account, local_ts, strategy, seq" if "strategy" in _columns(con, table) else "account, seq"
     cursor = con.execute(
-        f"SELECT * FROM {table} WHERE {which} AND local_ts >= ? AND local_ts < ? ORDER BY account, seq", [from_, until]
+        f"SELECT * FROM {table} WHERE {which} AND local_ts >= ? AND local_ts < ? ORDER BY {order}", [from_, until]
     )
     left_out = {*LEFT_OUT[""], *LEFT_OUT.get(table, ())}
     names = [column[0] for column in cursor.description or ()]
@@ -104,8 +109,14 @@ def _rows(con: duckdb.DuckDBPyConnection, table: str, from_: datetime, until: da
     ]
 
 
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    return [column[0] for column in con.execute(f"SELECT * FROM {table} LIMIT 0").description or ()]
+
+
 def _shown(name: str, value: Any) -> Any:
-    return str(value).partition("-")[0] if name == LINK_ID else value
+    if name == LINK_ID:
+        return str(value).partition("-")[0]
+    return _COMMAND.sub("`...`", value) if isinstance(value, str) else value
 
 
 def _words(row: Mapping[str, Any] | None) -> str:

@@ -284,6 +284,7 @@ class RunAccount:
         if self.is_ready:
             self._stream_alive()
             self._router.route(Drained([], list(events), [], []))
+            self.records.write()
         else:
             self._early.extend(events)
 
@@ -291,6 +292,7 @@ class RunAccount:
         """A price has come."""
         self._stream_alive()
         self._router.route(Drained([ticker], [], [], []))
+        self.records.write()
 
     def _stream_alive(self) -> None:
         """What each second says of the stream, up to the last one that has passed."""
@@ -329,10 +331,10 @@ class RunAccount:
 
     def _on_slot(self) -> None:
         self._slot = None
-        self._guard()
-        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:
+        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
             self._seen_seq = self.records.last_seq
             self._clockwork.tick(self._clock.monotonic_s())
+        self._guard()
 
     def _guard(self) -> None:
         faults, latched = self.context.faults, self.losses.check()
