@@ -20,8 +20,9 @@ from gridbot.config.models import GridbotConfig
 from gridbot.paper.settings import PaperConfig
 from gridbot.store.commit import Rows
 
-__all__ = ["AccountJob", "Counts", "Tell"]
+__all__ = ["RUN_ID", "AccountJob", "Counts", "Tell"]
 
+RUN_ID: Final = "backtest"
 COLLECT_FROM: Final = 50_000
 """New objects until Python looks for circles: hardly any are made here, and looking costs a tenth of the time."""
 Tell = Callable[[int, str, str], None]
@@ -58,7 +59,7 @@ class AccountJob:
         """
         first_us = min(feed.open(feed.first.day).times[feed.first.at] * 1000 for feed in self.feeds.values())
         loop = RunLoop(max(self.from_us, first_us))  # type: ignore[abstract]  # what it lacks would reach outside
-        records = RunRecords(self.account, "backtest", RunClock(loop), put, self.options.sample_s)
+        records = RunRecords(self.account, RUN_ID, RunClock(loop), put, self.options.sample_s)
         account = self.config.account(self.account)
 
         def told(level: str, key: str, text: str, strategy: str) -> None:
@@ -82,6 +83,7 @@ class AccountJob:
             finally:
                 gc.set_threshold(*thresholds)
                 records.hand_on()
+                loop.end_tasks()
         if starting.done():
             starting.result()
         if venue.liquidations:

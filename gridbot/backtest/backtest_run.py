@@ -177,7 +177,10 @@ def run(
             strategies = [s for s in loaded.strategies_of(each) if s.strat_id in wanted]
             of_account = {symbol: feed for symbol, (feed, _) in feeds[each].items()}
             job = AccountJob(loaded, each, strategies, of_account, paper, options, begin, end)
-            job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), on_progress))
+            try:
+                job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), on_progress))
+            finally:
+                file.put_samples(job, sums.reached_us)
         finished = True
     except KeyboardInterrupt:
         sums.warn(f"broken off at {utc_of(sums.reached_us):%Y-%m-%d %H:%M} UTC: what is here ends there")

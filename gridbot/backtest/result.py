@@ -35,7 +35,7 @@ class Result:
 
     def arrow(self, name: str) -> Any:
         """The same as a table of pyarrow."""
-        return self.connection.execute(f'SELECT * FROM "{name}"').to_arrow_table()
+        return self.relation(name).to_arrow_table()
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a query."""

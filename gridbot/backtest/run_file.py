@@ -11,8 +11,10 @@ from typing import Any, Final
 import duckdb
 import orjson
 
+from gridbot.backtest.account_job import RUN_ID, AccountJob
+from gridbot.backtest.price_samples import put_prices
 from gridbot.private_files import make_directory
-from gridbot.store.commit import Rows, commit
+from gridbot.store.commit import Rows, commit, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.reading import ReadingError, connect
 
@@ -66,6 +68,25 @@ class RunFile:
         """Keep records."""
         with self._database.open() as con:
             commit(con, rows)
+
+    def put_samples(self, job: AccountJob, reached_us: int) -> None:
+        """Keep the prices that an account has seen until then."""
+        sample_ms, late_us = round(job.options.sample_s * 1000), round(job.options.ticker_ms * 1000)
+        with self._database.open() as con:
+            seq = stored_offsets(con).get(job.account, 0)
+            for feed in job.feeds.values():
+                seq = put_prices(
+                    con,
+                    feed,
+                    account=job.account,
+                    run_id=RUN_ID,
+                    seq=seq,
+                    late_us=late_us,
+                    sample_ms=sample_ms,
+                    from_ms=job.from_us // 1000,
+                    to_ms=reached_us // 1000,
+                )
+            con.execute("UPDATE ingest_offsets SET seq = ? WHERE account = ?", [seq, job.account])
 
     def describe(self, row: Mapping[str, Any]) -> None:
         """Say what the run is, in place of what was said before."""

@@ -83,6 +83,12 @@ class RunLoop(asyncio.AbstractEventLoop):
                 except Exception as error:  # noqa: BLE001 - told, as asyncio tells it
                     self.call_exception_handler({"message": f"a callback failed ({due.call!r})", "exception": error})
 
+    def end_tasks(self) -> None:
+        """Cancel what still waits: whatever is under way at the end of a run stays unanswered."""
+        for task in asyncio.all_tasks(self):
+            task.cancel()
+        self.turn(self.now_us)
+
     # ------------------------------------------------------------------ what asyncio calls
 
     def time(self) -> float:
