@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from gridbot.backtest.run_loop import RunLoop
-from gridbot.backtest.run_options import Options
+from gridbot.backtest.run_options import Latency, Options
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import RateLimit
@@ -64,7 +64,8 @@ class _Pending:
 
 
 class DirectCalls:
-    """One per account. `deliver` sends on what the exchange has to say; `before` is called when a request arrives."""
+    """One per account. `deliver` sends on what the exchange has to say. `takes_time` is False while the account starts:
+    a worker has done so before the time that is looked at."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class DirectCalls:
         deliver: Callable[[], None],
     ) -> None:
         self.clock = _SameClock(loop)
+        self.takes_time = False
         self.limits: dict[str, RateLimit] = {}
         self._api = api
         self._account = account
@@ -88,7 +90,7 @@ class DirectCalls:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
-        loop.at(loop.now_us + self._options.request.us(self._draw), self._arrive, endpoint, params, future)
+        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future)
         return _Pending(future)
 
     def close(self) -> None:
@@ -100,8 +102,10 @@ class DirectCalls:
         loop = self._loop
         answer, limit = self._answer(endpoint, params, loop.now_us // 1000)
         self._deliver()
-        due_us = loop.now_us + self._options.answer.us(self._draw)
-        loop.at(due_us, self._come_back, endpoint, answer, limit, future)
+        loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future)
+
+    def _after(self, latency: Latency) -> int:
+        return self._loop.now_us + (latency.us(self._draw) if self.takes_time else 0)
 
     def _come_back(
         self,

@@ -7,7 +7,6 @@ against a session of the real worker (docs/backtest.md 3).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,14 +44,13 @@ LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
         "exchange_seq": "counts what each exchange did in the symbol",
     },
     "corrections": {"exec_id": "made by the exchange of each run"},
+    "latches": {"reason": "says how to end it, which a backtest cannot"},
     "adjustments": {"exchange_seq": "counts what each exchange did in the symbol"},
 }
 """Columns by table ("": of all) that say nothing of what happened, with the reason."""
 
 LINK_ID: Final = "order_link_id"
 """Only what stands before its dash: the rest is a number of the clock's, so that it never repeats."""
-_COMMAND: Final = re.compile(r"`[^`]*`")
-"""What an operator can paste names the directory of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +112,7 @@ def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 
 
 def _shown(name: str, value: Any) -> Any:
-    if name == LINK_ID:
-        return str(value).partition("-")[0]
-    return _COMMAND.sub("`...`", value) if isinstance(value, str) else value
+    return str(value).partition("-")[0] if name == LINK_ID else value
 
 
 def _words(row: Mapping[str, Any] | None) -> str:

@@ -196,7 +196,7 @@ class RunAccount:
         self._guard()
         for runner in self.runners.values():
             runner.ready()
-        self.is_ready = True
+        self.is_ready = self._venue.calls.takes_time = True
         self._ready_us, self._ready_s = self._loop.now_us, self._clock.monotonic_s()
         early, self._early = self._early, []
         self._hear(early)

@@ -3,9 +3,9 @@
 What a backtest is measured against (docs/backtest.md 3): nothing goes wrong, every way takes the same time, and nothing
 is left to chance, so that the same input gives the same records. Each account has an exchange of its own.
 
-A session begins with the first trade. When the worker is ready is given: how long its start takes is found out before,
-in a rehearsal. At one moment come marks, then fundings, then trades, each of several symbols as the strategies stand,
-and all of it after what else is due then.
+A session begins with the first trade, and with a worker that is ready: how long its start takes is found out before, in
+a rehearsal. At one moment come marks, then fundings, then trades, each of several symbols as the strategies stand, and
+all of it after what else is due then.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import contextlib
 import decimal
 import logging
 import warnings
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import SecretStr
@@ -63,11 +62,8 @@ def play(
     to_ms: int,
     latencies: Latencies,
     directory: Path,
-    ready_us: Mapping[str, int] = MappingProxyType({}),
 ) -> Path:
     """Play every account of a configuration from one time to another (ms UTC); the path of the database.
-
-    `ready_us`: how long (microseconds) after the first trade the worker of an account is ready; else it is at once.
     `directory` has to be empty: journals, and the database with all records, come there. Matching and fees are those of
     the section `paper`. Raises SessionFailed, and ValueError for a market that has nothing of a symbol.
     """
@@ -76,13 +72,13 @@ def play(
     for account in accounts:
         tape = MarketTape(market, [each.symbol for each in wanted.strategies_of(account)], from_ms, to_ms)
         with own_directory() as aside:
-            takes_us = _Session(wanted, account, tape, latencies, aside, 0).rehearse()
-        _Session(wanted, account, tape, latencies, directory, ready_us.get(account, 0) - takes_us).run()
+            start_us = _Session(wanted, account, tape, latencies, aside, 0).rehearse()
+        _Session(wanted, account, tape, latencies, directory, start_us).run()
     return into_database(directory, accounts)
 
 
 class _Session:
-    """One account; its worker starts `starts_us` (microseconds) after the beginning of the tape, or before it."""
+    """One account; its worker starts `start_us` (microseconds) before the beginning of the tape."""
 
     def __init__(
         self,
@@ -91,14 +87,12 @@ class _Session:
         tape: MarketTape,
         latencies: Latencies,
         directory: Path,
-        starts_us: int,
+        start_us: int,
     ) -> None:
         self._tape = tape
-        self._starts_us = starts_us
-        self._before_us = max(0, -starts_us)
-        """How long the session goes on before its tape begins."""
+        self._start_us = start_us
         self._loop = loop = EvenLoop()  # type: ignore[abstract]  # what it lacks would reach outside
-        self._clock = clock = EvenClock(loop, tape.begins_ms * 1000 - self._before_us)
+        self._clock = clock = EvenClock(loop, tape.begins_ms * 1000 - self._start_us)
         opens_us = {symbol: self._passed_us(each.first.at_ms) for symbol, each in tape.symbols.items()}
         network = EvenNetwork(loop, latencies, opens_us)
         markets = {each.symbol: _opened(each, config.paper, clock.true_ms()) for each in tape.symbols.values()}
@@ -127,8 +121,6 @@ class _Session:
     async def _start(self) -> Life:
         for symbol in self._tape.symbols:
             self._announce_funding(symbol)
-        if self._starts_us > 0:
-            await asyncio.sleep(self._starts_us / 1e6)
         life = Life(self._world, 1, self._on_message, {})
         await asyncio.wait((life.task, self._ready), timeout=START_MOST_S, return_when=asyncio.FIRST_COMPLETED)
         if not self._ready.done():
@@ -136,8 +128,8 @@ class _Session:
         return life
 
     async def _trade(self) -> None:
-        self._next_moment()
         life = await self._start()
+        self._next_moment()
         end_us = self._passed_us(self._tape.to_ms)
         while self._loop.passed_us < end_us and not life.task.done():
             await asyncio.sleep(min(1.0, (end_us - self._loop.passed_us) / 1e6))
@@ -178,7 +170,7 @@ class _Session:
         market.next_funding_ms, market.funding_rate = next(self._fundings[symbol], (NEVER_MS, decimal.Decimal(0)))
 
     def _passed_us(self, at_ms: int) -> int:
-        return (at_ms - self._tape.begins_ms) * 1000 + self._before_us
+        return (at_ms - self._tape.begins_ms) * 1000 + self._start_us
 
     # ------------------------------------------------------------------ around it
 
