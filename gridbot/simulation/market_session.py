@@ -90,9 +90,8 @@ class _Session:
         start_us: int,
     ) -> None:
         self._tape = tape
-        self._start_us = start_us
-        self._loop = loop = EvenLoop()  # type: ignore[abstract]  # what it lacks would reach outside
-        self._clock = clock = EvenClock(loop, tape.begins_ms * 1000 - self._start_us)
+        self._loop = loop = EvenLoop(start_us)  # type: ignore[abstract]  # what it lacks would reach outside
+        self._clock = clock = EvenClock(loop, tape.begins_ms * 1000)
         opens_us = {symbol: self._passed_us(each.first.at_ms) for symbol, each in tape.symbols.items()}
         network = EvenNetwork(loop, latencies, opens_us)
         markets = {each.symbol: _opened(each, config.paper, clock.true_ms()) for each in tape.symbols.values()}
@@ -104,7 +103,7 @@ class _Session:
         self._fundings = {symbol: iter(each.fundings) for symbol, each in tape.symbols.items()}
         self._moments = tape.moments()
         self._ready: asyncio.Future[int] = asyncio.Future(loop=loop)
-        """Microseconds of the loop when the worker was ready."""
+        """Microseconds since the beginning, when the worker is ready."""
         self._faults: list[str] = []
 
     def rehearse(self) -> int:
@@ -170,7 +169,7 @@ class _Session:
         market.next_funding_ms, market.funding_rate = next(self._fundings[symbol], (NEVER_MS, decimal.Decimal(0)))
 
     def _passed_us(self, at_ms: int) -> int:
-        return (at_ms - self._tape.begins_ms) * 1000 + self._start_us
+        return (at_ms - self._tape.begins_ms) * 1000
 
     # ------------------------------------------------------------------ around it
 
