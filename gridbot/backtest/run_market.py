@@ -8,7 +8,6 @@ nobody asks for them here. The premium of the price band is taken for 0, so the 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -18,7 +17,7 @@ from gridbot.core.vocabulary import Side
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 
-__all__ = ["RunMarket", "listing_of_day"]
+__all__ = ["RunMarket"]
 
 ZERO: Final = Decimal(0)
 NEVER_MS: Final = 4_102_444_800_000
@@ -122,20 +121,3 @@ class RunMarket(SymbolMarket):
             due_ms or NEVER_MS,
             received_us * 1000,
         )
-
-
-def listing_of_day(feed: SymbolFeed, known: Listing | None) -> Listing:
-    """The instrument of the first day as the exchange lists it, with the shipped tiers where the day has none."""
-    instrument = feed.instrument
-    if known is not None and not instrument.tiers:
-        instrument = replace(instrument, tiers=known.instrument.tiers)
-    return Listing(
-        instrument=instrument,
-        symbol_id=known.symbol_id if known else 1,
-        base_coin=instrument.symbol.removesuffix("USDT"),
-        default_price=Decimal(0),
-        max_market_qty=instrument.max_order_qty,
-        launch_ms=0,
-        price_limit_x=instrument.price_limit_x or (known.price_limit_x if known else Decimal("0.05")),
-        price_limit_y=instrument.price_limit_y or (known.price_limit_y if known else Decimal("0.1")),
-    )

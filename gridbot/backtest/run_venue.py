@@ -12,7 +12,7 @@ from typing import Final
 
 from gridbot.backtest.direct_calls import DirectCalls
 from gridbot.backtest.run_loop import RunLoop
-from gridbot.backtest.run_market import RunMarket, listing_of_day
+from gridbot.backtest.run_market import RunMarket
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import Place, SymbolFeed
 from gridbot.bybit.mailbox import PrivateFrame
@@ -23,7 +23,7 @@ from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.engine.exchange import Exchange
-from gridbot.paper.market.instruments import LISTINGS
+from gridbot.paper.market.instruments import listing_under
 from gridbot.paper.settings import PaperConfig
 
 __all__ = ["RunVenue"]
@@ -72,7 +72,9 @@ class RunVenue:
     def _market(paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:
         entry = paper.market.symbols.get(feed.symbol)
         level = (entry.level_notional if entry else None) or paper.market.level_notional
-        return RunMarket(feed, listing_of_day(feed, LISTINGS.get(feed.symbol)), level, now_ms)
+        first = feed.open(feed.first.day).prices[feed.first.at]
+        listing = listing_under(feed.instrument, feed.instrument.price(first))
+        return RunMarket(feed, listing, level, now_ms)
 
     # ------------------------------------------------------------------ the market moves
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
@@ -47,6 +48,10 @@ def day_of(prices: Sequence[float], *, every_ms: int = 1000, symbol: str = "BTCU
     return ticks_of(instrument, times, ticks, **others)
 
 
+def _same(day: Day) -> Day:
+    return day
+
+
 class Ran:
     """What a run recorded, by table, with everything that an operator would have been told."""
 
@@ -54,7 +59,7 @@ class Ran:
         self, config: GridbotConfig, days: Sequence[Day], options: Options | None = None, minutes: float = 10
     ) -> None:
         begin, end = START_MS, START_MS + round(minutes * 60_000)
-        feeds = {day.symbol: SymbolFeed(day.symbol, [lambda day=day: day], begin, end) for day in days}
+        feeds = {day.symbol: SymbolFeed(day.symbol, [partial(_same, day)], begin, end) for day in days}
         options = options or Options()
         paper = (
             config.paper if options.matching is None else config.paper.model_copy(update={"matching": options.matching})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,12 @@ def test_a_fall_fills_the_buy_below_and_a_rise_sells_it_again():
 
 
 def test_an_order_travels_before_it_rests_and_its_fill_before_it_is_known():
-    ways = {"request": Latency(7, 7), "answer": Latency(11, 11), "push": Latency(13, 13), "ticker_ms": 5}
+    ways: dict[str, Any] = {
+        "request": Latency(7, 7),
+        "answer": Latency(11, 11),
+        "push": Latency(13, 13),
+        "ticker_ms": 5,
+    }
     ran = Ran(config_of(paper={"ack_delay_ms": 0}), [day_of(FALL, every_ms=10_000)], Options(**ways), minutes=3)
     intent = ran.rows("intents", verdict="sent")[0]
     order = [row for row in ran.rows("orders") if row["order_link_id"] == intent["order_link_id"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,7 +70,7 @@ def test_the_records_are_those_of_a_run_that_looks_at_each_tick(seed):
     symbols = SYMBOLS[: draw.choice((1, 1, 2, 3))]
     config, days = wild_config(draw, symbols), [wild_day(draw, symbol) for symbol in symbols]
     way = Latency.parse(draw.choice(("0", "5", "1-60")))
-    assumed = {
+    assumed: dict[str, Any] = {
         **dict.fromkeys(("request", "answer", "push"), way),
         "ticker_ms": draw.choice((0, 3, 10.5)),
         "matching": draw.choice(list(MatchingModel)),

@@ -63,17 +63,21 @@ def assert_no_doubles(orders: list[OrderUpdateEvent]) -> None:
     assert len(levels) == len(set(levels))
 
 
-def assert_recorded_once(session: Any, truth: dict[str, list[ExecutionEvent]]) -> None:
-    """Each execution that the exchange listed for an account is in the database, once and right; no other one is."""
-    rows = session.sql("SELECT account, exec_id, price, qty, fee, direction FROM executions WHERE NOT shadow")
+def assert_recorded_once(session: Any, truth: dict[str, list[ExecutionEvent]], past: str = "") -> None:
+    """Each execution that the exchange listed for an account is in the database, once and right; no other one is.
+
+    `past` is said of a run whose records are wrong.
+    """
+    rows = session.sql("SELECT * FROM executions WHERE NOT shadow")
     kept = {(row["account"], row["exec_id"]): row for row in rows}
-    assert len(rows) == len(kept), "nothing twice"
+    assert len(rows) == len(kept), f"nothing twice; {past}"
     listed = {(account, execution.exec_id) for account, executions in truth.items() for execution in executions}
-    assert kept.keys() - listed == set(), "nothing invented"
+    invented = [json.dumps(row, default=str) for key, row in kept.items() if key not in listed]
+    assert not invented, "\n".join(("the exchange has not listed", *invented, past))
     for account, executions in truth.items():
         for execution in executions:
             row = kept.get((account, execution.exec_id))
-            assert row is not None, f"{account}: {execution.exec_id} of {execution.exchange_ts} is missing"
+            assert row is not None, f"{account}: {execution} is missing; {past}"
             assert Decimal(str(row["price"])) == execution.price
             assert Decimal(str(row["qty"])) == execution.qty
             assert Decimal(str(row["fee"])) == execution.fee

@@ -14,7 +14,6 @@ orders outside them, `settlement` money and positions, `outbox` the pushes):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.margin import LegMargin
@@ -170,7 +169,7 @@ class Exchange:
     def restore(self, account: Account, order: Order) -> None:
         """Take an open order of an earlier run back: to wait, or into the book at the end of its queue."""
         reserved, order.reserved = order.reserved, ZERO
-        account.reserve(order, replace(self.state.valuation.order_margin(account, order), initial=reserved))
+        account.reserve(order, self.state.valuation.order_margin(account, order)._replace(initial=reserved))
         account.add_open(order)
         if order.is_waiting:
             self._waiting.add(account, order)

@@ -71,12 +71,13 @@ class Outbox:
 
     def order_changed(self, account: Account, order: Order) -> None:
         account.changes.order(order)
-        changes = self._of(account)
-        if "order" in account.listening:
-            changes.orders.append(self._order_row(order))
         symbol, idx = order.request.symbol, order.request.position_idx
+        if account.listening:
+            changes = self._of(account)
+            if "order" in account.listening:
+                changes.orders.append(self._order_row(order))
+            changes.note_leg(symbol, idx)
         account.order_seqs[(symbol, idx)] = self._valuation.markets[symbol].next_seq()
-        changes.note_leg(symbol, idx)
 
     def executed(self, account: Account, execution: Execution, order: Order | None) -> None:
         """Note an execution and the order it belongs to (None: a funding)."""
