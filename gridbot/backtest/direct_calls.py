@@ -90,7 +90,7 @@ class DirectCalls:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
-        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future)
+        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, of_exchange=True)
         return _Pending(future)
 
     def close(self) -> None:

@@ -178,6 +178,11 @@ class RunAccount:
         """Whether a decision for one symbol may look at the price of another: a cap over all strategies."""
         return self._account.caps.max_notional is not None
 
+    @property
+    def something_waits(self) -> bool:
+        """Whether orders wait to be sent: with each price it is asked again whether they may leave, and still should."""
+        return self.is_ready and any(lane.heap for lane in self.context.executor.queue.lanes)
+
     # ------------------------------------------------------------------ start
 
     async def start(self) -> None:

@@ -66,7 +66,7 @@ class RunVenue:
         for symbol, feed in feeds.items():
             for due_ms, rate in feed.fundings:
                 if due_ms >= now_ms:
-                    loop.at(due_ms * 1000, self._fund, symbol, rate)
+                    loop.at(due_ms * 1000, self._fund, symbol, rate, of_exchange=True)
 
     @staticmethod
     def _market(paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:
