@@ -46,12 +46,16 @@ GRIDBOT = {
     " private_files segment_file",
     "store": "core records atomic_file command_line frames version private_files",
     "gridbot": "store version",
+    # What a person reads of an account: figures and a page, from the database alone.
+    "report": "doors store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background budget",
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
+    # Two strategies, or a strategy and a log, side by side.
+    "compare": "core doors store config private_files",
     # Market data of the past.
     "market": "core doors atomic_file private_files",
     "log_lines": "doors",
@@ -76,7 +80,7 @@ SUPERVISOR = {
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
-    " gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
+    " gridbot.commands gridbot.compare gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
@@ -88,11 +92,12 @@ SUPERVISOR = {
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
     " gridbot.shortage children leases control status store exit_codes utc_time polling",
-    "cli": "gridbot.private_files gridbot.process_guard gridbot.atomic_file gridbot.backtest gridbot.command_line"
-    " gridbot.commands gridbot.config gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines"
-    " gridbot.logging_setup gridbot.market gridbot.paper.feed gridbot.paper.server gridbot.paper.settings"
-    " gridbot.records gridbot.shortage gridbot.store gridbot.version children control process status store"
-    " exit_codes utc_time polling",
+    "cli": "gridbot.private_files gridbot.process_guard"
+    " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.compare gridbot.config"
+    " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
+    " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
+    " gridbot.store gridbot.version children"
+    " control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }
