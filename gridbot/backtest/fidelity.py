@@ -81,7 +81,7 @@ def differences(
     until: datetime,
     tables: Sequence[str] = tuple(COMPARED),
 ) -> list[Difference]:
-    """The first difference of each table, of the rows that were recorded from `from_` up to `until` (UTC, not itself)."""
+    """The first difference of each table, of the rows recorded from `from_` up to `until` (UTC, not itself)."""
     found: list[Difference] = []
     for table in tables:
         rows = (_rows(each, table, from_, until) for each in (one, other))

@@ -180,7 +180,7 @@ class RunAccount:
 
     @property
     def something_waits(self) -> bool:
-        """Whether orders wait to be sent: with each price it is asked again whether they may leave, and still should."""
+        """Whether orders wait to be sent: each price asks again whether they may leave, and still should."""
         return self.is_ready and any(lane.heap for lane in self.context.executor.queue.lanes)
 
     # ------------------------------------------------------------------ start

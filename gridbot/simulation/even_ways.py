@@ -35,8 +35,10 @@ class Latencies:
 
 
 class EvenLoop(VirtualLoop):
-    """`call_market` is for what moves the market; a moment is a whole microsecond. It starts `before_us` of these before
-    the beginning."""
+    """`call_market` is for what moves the market; a moment is a whole microsecond.
+
+    It starts `before_us` (microseconds) before the beginning.
+    """
 
     def __init__(self, before_us: int) -> None:
         super().__init__((BEGIN_US - before_us) / 1e6)
@@ -79,7 +81,7 @@ class EvenClock(SimulatedClock):
 
 
 class EvenNetwork(Network):
-    """Nothing goes wrong. A symbol's tickers wait until it opens: `opens_us` has when (microseconds since the beginning)."""
+    """Nothing goes wrong. A symbol's tickers wait until it opens: `opens_us` (microseconds since the beginning)."""
 
     def __init__(self, loop: EvenLoop, latencies: Latencies, opens_us: Mapping[str, int]) -> None:
         super().__init__(Plan(0, 0.0, False, ()), loop)
