@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_options import Latency, Options
@@ -22,6 +22,8 @@ from gridbot.paper.api.request_limits import Quota
 from gridbot.paper.api_error import ApiError
 
 __all__ = ["DirectCalls"]
+
+T = TypeVar("T")
 
 
 class _SameClock:
@@ -92,6 +94,20 @@ class DirectCalls:
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
         loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, of_exchange=True)
         return _Pending(future)
+
+    async def read(self, reading: Callable[[], T]) -> T:
+        """What `reading` gives when the question arrives, once the answer is back; it changes nothing."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._loop.at(self._after(self._options.request), self._read, reading, future, of_exchange=True)
+        return await future
+
+    def _read(self, reading: Callable[[], T], future: asyncio.Future[T]) -> None:
+        self._loop.at(self._after(self._options.answer), self._told, reading(), future)
+
+    @staticmethod
+    def _told(answer: T, future: asyncio.Future[T]) -> None:
+        if not future.done():
+            future.set_result(answer)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -63,7 +63,7 @@ class PositionSizer:
         return self.long if direction is _LONG else self.short
 
     def set_wallet(self, wallet: WalletEvent) -> bool:
-        """Balances in USDT; a figure that the exchange left out is unknown, not zero. True if the balance is another."""
+        """Balances in USDT; a figure that the exchange left out is unknown, not zero. True: it is another balance."""
         is_other = wallet.wallet_balance != self._wallet
         if is_other:
             self._known.clear()
