@@ -66,15 +66,19 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class WalletPoint:
-    """A row of the wallet that is drawn; `drawdown` is the fall from the highest equity of the span so far."""
+    """A row of the wallet that is drawn; `drawdown` is the fall from the highest equity of the span so far.
+
+    `notional` is the value of all legs, long and short added, at their newest mark prices; `exposed` and `bound` are it
+    and the maintenance margin as fractions of the equity, by which rows were chosen.
+    """
 
     at_ms: int
     seq: int
     equity: Decimal
     drawdown: Decimal
-    wallet_balance: Decimal | None
-    unrealised_pnl: Decimal | None
-    available_balance: Decimal | None
+    notional: Decimal
+    exposed: float | None
+    bound: float | None
     total_initial_margin: Decimal | None
     total_maintenance_margin: Decimal | None
 

@@ -133,15 +133,23 @@ class _Statements:
             UNION ALL (SELECT 'last', {columns} {usdt} AND {_AT} < {self.end} ORDER BY seq DESC LIMIT 1)"""
 
     def wallet_curve(self) -> str:
+        """Balances, with what all live legs are worth then: the sum of each leg's changes of value up to that row."""
+        value = "coalesce(CAST(TRY(size * coalesce(mark_price, entry_price, 0)) AS DECIMAL(38, 12)), 0)"
         rows = f"""
-            SELECT seq, epoch_ms({_AT}) AS at_ms, equity, max(equity) OVER (ORDER BY seq) - equity AS drawdown,
-                wallet_balance, unrealised_pnl, available_balance, total_initial_margin, total_maintenance_margin
-            FROM wallets WHERE {self.within()} AND coin = 'USDT' AND equity IS NOT NULL"""
-        columns = (
-            "equity, drawdown, wallet_balance, unrealised_pnl, available_balance, total_initial_margin, "
-            "total_maintenance_margin"
-        )
-        return self.thinned(rows, columns, ("equity", "drawdown", "total_initial_margin"))
+            SELECT wallets.seq AS seq, epoch_ms({_AT}) AS at_ms, equity,
+                max(equity) OVER (ORDER BY wallets.seq) - equity AS drawdown, coalesce(notional, 0) AS notional,
+                CASE WHEN equity > 0 THEN coalesce(notional, 0) / equity END AS exposed,
+                CASE WHEN equity > 0 THEN total_maintenance_margin / equity END AS bound,
+                total_initial_margin, total_maintenance_margin
+            FROM (SELECT * FROM wallets WHERE {self.within()} AND coin = 'USDT' AND equity IS NOT NULL) AS wallets
+            ASOF LEFT JOIN (
+                SELECT seq, sum(change) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS notional FROM (
+                    SELECT seq, {value} - lag({value}, 1, 0)
+                        OVER (PARTITION BY symbol, direction ORDER BY seq) AS change
+                    FROM position_events WHERE {self.account} AND NOT shadow AND local_ts < {self.end})) AS legs
+            ON legs.seq <= wallets.seq"""
+        columns = "equity, drawdown, notional, exposed, bound, total_initial_margin, total_maintenance_margin"
+        return self.thinned(rows, columns, ("equity", "drawdown", "exposed", "bound"))
 
     def hours_of_equity(self) -> str:
         return f"""
@@ -192,22 +200,25 @@ class _Statements:
     # -- positions and prices ----------------------------------------------------------------------------------------
 
     def legs(self) -> str:
-        """Each leg as it was when the span began (`place` before), and when it ended."""
+        """Each leg as it was when the span began (`place` before), and when it ended.
+
+        By our clock: the exchange's time of a leg that is read again is that of its last change, not of its mark.
+        """
         columns = """strategy, symbol, direction, shadow, size, entry_price, mark_price, liq_price, unrealised_pnl"""
         newest = "QUALIFY row_number() OVER (PARTITION BY symbol, direction, shadow ORDER BY seq DESC) = 1"
         found = f"FROM position_events WHERE {self.account}"
         return f"""
-            SELECT * FROM (SELECT 'before' AS place, {columns} {found} AND {_AT} < {self.start} {newest})
+            SELECT * FROM (SELECT 'before' AS place, {columns} {found} AND local_ts < {self.start} {newest})
             UNION ALL
-            SELECT * FROM (SELECT 'last', {columns} {found} AND {_AT} < {self.end} {newest})
+            SELECT * FROM (SELECT 'last', {columns} {found} AND local_ts < {self.end} {newest})
             ORDER BY ALL"""
 
     def leg_curves(self) -> str:
         rows = f"""
-            SELECT seq, epoch_ms({_AT}) AS at_ms, strategy, symbol, direction, shadow, size, entry_price, mark_price,
+            SELECT seq, epoch_ms(local_ts) AS at_ms, strategy, symbol, direction, shadow, size, entry_price, mark_price,
                 liq_price, CASE WHEN size > 0 AND mark_price > 0 AND liq_price > 0
                     THEN abs(mark_price - liq_price) / mark_price END AS distance
-            FROM position_events WHERE {self.within()}{self.own}"""
+            FROM position_events WHERE {self.within("local_ts")}{self.own}"""
         return self.thinned(
             rows,
             "size, entry_price, mark_price, liq_price, distance",
@@ -222,11 +233,13 @@ class _Statements:
         return self.thinned(rows, "last_price, mark_price", ("last_price",), "symbol")
 
     def price_ends(self) -> str:
+        """First and last prices; the mark prices are those of the first and the last balance, as near as they are."""
+        until = f"(SELECT max({_AT}) FROM wallets WHERE {self.within()} AND coin = 'USDT' AND equity IS NOT NULL)"
         return f"""
             SELECT symbol, count(*) AS rows, count(mark_price) AS marks, epoch_ms(min({_AT})) AS first_ms,
                 epoch_ms(max({_AT})) AS last_ms, arg_min(last_price, seq) AS first_price,
                 arg_max(last_price, seq) AS last_price,
-                arg_min(mark_price, seq) AS first_mark, arg_max(mark_price, seq) AS last_mark
+                arg_min(mark_price, seq) AS first_mark, arg_max(mark_price, seq) FILTER ({_AT} <= {until}) AS last_mark
             FROM tickers WHERE {self.within()} GROUP BY symbol ORDER BY symbol"""
 
     def price_gaps(self) -> str:
