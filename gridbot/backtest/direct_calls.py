@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_options import Options
@@ -22,6 +22,8 @@ from gridbot.paper.api.request_limits import Quota
 from gridbot.paper.api_error import ApiError
 
 __all__ = ["DirectCalls"]
+
+T = TypeVar("T")
 
 
 class _SameClock:
@@ -88,8 +90,26 @@ class DirectCalls:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
-        loop.at(loop.now_us + self._options.request.us(self._draw), self._arrive, endpoint, params, future)
+        loop.at(
+            loop.now_us + self._options.request.us(self._draw), self._arrive, endpoint, params, future, of_exchange=True
+        )
         return _Pending(future)
+
+    async def read(self, reading: Callable[[], T]) -> T:
+        """What `reading` gives when the question arrives, once the answer is back; it changes nothing."""
+        loop = self._loop
+        future: asyncio.Future[T] = loop.create_future()
+        loop.at(loop.now_us + self._options.request.us(self._draw), self._read, reading, future, of_exchange=True)
+        return await future
+
+    def _read(self, reading: Callable[[], T], future: asyncio.Future[T]) -> None:
+        loop = self._loop
+        loop.at(loop.now_us + self._options.answer.us(self._draw), self._told, reading(), future)
+
+    @staticmethod
+    def _told(answer: T, future: asyncio.Future[T]) -> None:
+        if not future.done():
+            future.set_result(answer)
 
     def close(self) -> None:
         """Nothing is open."""

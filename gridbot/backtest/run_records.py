@@ -16,6 +16,7 @@ from gridbot.store.commit import Rows
 
 __all__ = ["RunRecords"]
 
+SAMPLED: Final = ("position_events", "wallets")
 AT_ONCE: Final = 20_000
 """Records in one transaction of the results; about 10 MB."""
 
@@ -46,6 +47,8 @@ class RunRecords:
         self._tables: dict[str, list[bytes]] = {}
         self._waiting = 0
         self.last_seq = 0
+        self.news = 0
+        """Grows with each record but those of readings: with whatever may be a reason to look again."""
         self.fills = 0
 
     def record(self, record: Record) -> int:
@@ -54,8 +57,10 @@ class RunRecords:
         table = record.TABLE
         if table == "executions":
             self.fills += 1
-        elif (table == "position_events" or table == "wallets") and not self._is_due(record, now_us):
+        elif table in SAMPLED and not self._is_due(record, now_us):
             return 0
+        if table not in SAMPLED or record.source != "rest":  # type: ignore[union-attr]  # those have one
+            self.news += 1
         self.last_seq += 1
         body = codec.body_of(self._account, self._run_id, self.last_seq, now_us, record)
         self._keep(table, body)
@@ -64,6 +69,7 @@ class RunRecords:
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""
         self.last_seq += 1
+        self.news += 1
         self._keep(
             OrderRecord.TABLE,
             codec.body_of_data(self._order_head, self.last_seq, self._clock.wall_us(), order_data),

@@ -20,6 +20,7 @@ COMMANDS = {
     "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
+    "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),

@@ -44,6 +44,8 @@ PURE_ROOMS = (
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),
     *("gridbot.bybit.ret_codes", "gridbot.bybit.watchdog", "gridbot.bybit.trade_frames", "gridbot.bybit.trade_line"),
     *("gridbot.store.rollups", "gridbot.store.views"),
+    *("gridbot.compare.row_pairs", "gridbot.compare.near_pairs", "gridbot.compare.tolerances"),
+    "gridbot.compare.difference_words",
     "gridbot.report",
     *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
     *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
