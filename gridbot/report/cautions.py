@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Final
 
 from gridbot.report.backtest_row import Backtest
-from gridbot.report.facts import Facts, Gap
+from gridbot.report.facts import Facts
 from gridbot.report.money_split import AccountMoney
 from gridbot.report.page_text import amount, count, duration, moment, often, signed
+from gridbot.report.position_facts import Gap
 from gridbot.report.report_span import DAY_MS, MINUTE_MS, Asked
 
 __all__ = ["Caution", "cautions"]

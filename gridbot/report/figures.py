@@ -10,9 +10,11 @@ from typing import Any
 from gridbot.report import chart_series
 from gridbot.report.backtest_row import Backtest
 from gridbot.report.cautions import Caution, cautions
-from gridbot.report.facts import Facts, LegPoint, Run
+from gridbot.report.event_facts import Run
+from gridbot.report.facts import Facts
 from gridbot.report.holding import Holding, holding, holding_curve
 from gridbot.report.money_split import AccountMoney, Part, Totals, account_money, parts
+from gridbot.report.position_facts import LegPoint
 from gridbot.report.positions_over_time import ExposurePoint, exposure, held, mean_exposure, most_exposed
 from gridbot.report.profit_places import LevelBand, TimeSlot, by_hour, by_level, by_weekday
 from gridbot.report.report_span import Asked

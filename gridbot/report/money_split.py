@@ -13,7 +13,9 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from gridbot.report.facts import Balance, Facts, Leg, Money, Pairs
+from gridbot.report.facts import Facts
+from gridbot.report.money_facts import Balance, Money, Pairs
+from gridbot.report.position_facts import Leg
 
 __all__ = ["CENT", "AccountMoney", "Part", "Totals", "account_money", "parts"]
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from gridbot.report.facts import Leg, LegPoint, WalletPoint
+from gridbot.report.money_facts import WalletPoint
+from gridbot.report.position_facts import Leg, LegPoint
 
 __all__ = ["ExposurePoint", "Held", "exposure", "held", "mean_exposure", "most_exposed"]
 

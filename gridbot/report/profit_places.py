@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
-from gridbot.report.facts import HourOfMoney, Pairs
+from gridbot.report.money_facts import HourOfMoney, Pairs
 from gridbot.report.report_span import HOUR_MS
 from gridbot.report.worst_moments import HourChange
 
