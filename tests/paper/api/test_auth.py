@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 from Crypto.PublicKey import RSA
 from pybit.exceptions import InvalidRequestError
 
@@ -63,3 +65,20 @@ def test_a_stream_signed_with_an_rsa_key(venue: Venue) -> None:
     signing(venue, KEY).place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59000.00", 1, orderLinkId="signed"))
     inbox.wait(lambda row: row["orderLinkId"] == "signed", "order")
     stream.exit()
+
+
+def test_what_comes_back_of_a_request_that_is_signed_wrongly_is_short_and_harmless(venue: Venue) -> None:
+    """The whole body came back, a megabyte of it, with whatever moves a cursor."""
+    stamp = str(int(time.time() * 1000))
+    headers = {"X-BAPI-API-KEY": BOUND.api_key, "X-BAPI-TIMESTAMP": stamp, "X-BAPI-SIGN": "0" * 64}
+    bodies = (b"\xc2\x9b31m\x1b[2J\n" * 10, b"x" * 900_000, b"\xff\xed\xa0\x80")
+    for body in bodies:
+        answer = requests.post(f"{venue.url}/v5/order/create", data=body, headers=headers, timeout=5)
+        assert answer.json()["retCode"] == 10004
+        text = answer.json()["retMsg"]
+        assert text.startswith(f"error sign! origin_string[{stamp}{BOUND.api_key}")
+        assert text.isprintable()
+        assert len(text) < 1500
+    empty = {**headers, "X-BAPI-SIGN": "", "X-BAPI-API-KEY": "k" * 10_000}
+    answer = requests.get(f"{venue.url}/v5/position/list", headers=empty, timeout=5)
+    assert (answer.json()["retCode"], len(answer.json()["retMsg"]) < 400) == (10001, True)
