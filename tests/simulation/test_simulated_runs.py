@@ -1,6 +1,7 @@
 """Seeds of two minutes: a worker's lives, an exchange and a network that misbehave, and what must hold all the same.
 
-GRIDBOT_SEEDS=1000 runs more, `bin/test --long` 400. `bin/bench simulate --seed N --shrink` explains one (docs/simulator.md).
+GRIDBOT_SEEDS=1000 runs more, `bin/test --long` 400. `bin/bench simulate --seed N --shrink` explains one
+(docs/simulator.md).
 """
 
 from __future__ import annotations
