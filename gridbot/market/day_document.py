@@ -39,14 +39,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class DayDocument:
-    """A day without its columns; units as in `Day`. `kind` is None while it has no ticks.
+    """A day without its columns; units as in `Day`. `kind` is None while it has no ticks; so may `instrument` be.
 
     `sources` and `notes` are for people, by part.
     """
 
     symbol: str
     date: date
-    instrument: Instrument
+    instrument: Instrument | None = None
     kind: Kind | None = None
     mark_unit: Decimal = Decimal("0.01")
     fundings: tuple[tuple[int, Decimal], ...] = ()
@@ -71,7 +71,7 @@ def document_bytes(day: DayDocument) -> bytes:
         "symbol": day.symbol,
         "date": day.date.isoformat(),
         "kind": day.kind,
-        "instrument": row_of(day.instrument),
+        "instrument": None if day.instrument is None else row_of(day.instrument),
         "mark_unit": str(day.mark_unit),
         "fundings": [[at, str(rate)] for at, rate in day.fundings],
         "gaps": [list(gap) for gap in day.gaps],
@@ -98,7 +98,7 @@ def document_of(data: bytes) -> DayDocument:
             symbol=_text(document["symbol"]),
             date=date.fromisoformat(document["date"]),
             kind=kind,
-            instrument=instrument_of(document["instrument"]),
+            instrument=_instrument(document["instrument"], kind),
             mark_unit=amount_of(document["mark_unit"]),
             fundings=tuple((time_of(at), decimal_of(rate)) for at, rate in document["fundings"]),
             gaps=tuple((time_of(begin), time_of(end)) for begin, end in document["gaps"]),
@@ -111,6 +111,12 @@ def document_of(data: bytes) -> DayDocument:
         )
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"expected a day as `data import` writes it, got {shown(document)} ({error})") from error
+
+
+def _instrument(row: Any, kind: Kind | None) -> Instrument | None:
+    if row is None and kind is None:
+        return None
+    return instrument_of(row)
 
 
 def row_of(instrument: Instrument) -> dict[str, Any]:
