@@ -58,7 +58,7 @@ def put_day(directory: Path, day: Day) -> DayDocument:
         symbol=day.symbol,
         date=day.date,
         instrument=day.instrument,
-        kind=day.kind,
+        form=day.kind,
         mark_unit=day.mark_unit,
         fundings=day.fundings,
         gaps=day.gaps,

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbot.core.instrument import Instrument
-from gridbot.market.day import Kind, day_start_ms, sides_by_price
+from gridbot.market.day import day_start_ms, sides_by_price
 from gridbot.market.day_build import Conflict, gaps_of, in_order, without_doubles
-from gridbot.market.day_document import DayDocument
+from gridbot.market.day_document import FORMS, DayDocument
 from gridbot.market.day_files import MarketError, read_document, replace_columns
 from gridbot.market.day_spool import DayKey, DaySpool, Records
 from gridbot.market.market_root import Market
@@ -24,8 +24,6 @@ from gridbot.market.rule_book import DERIVED
 
 __all__ = ["DayResult", "DayWriting", "Words"]
 
-ORDER: Final = ("trades", "candles", "tickers")
-"""Where a day has several kinds, the first of these counts."""
 NOTES: Final = {
     "candles": "candles: the way inside each is a rule, not what happened",
     "tickers": "recorded tickers: prices between samples are missing, and so are all sizes",
@@ -43,11 +41,11 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DayResult:
-    """What became of a day. Counts are what it has now; `kind` is None while it has no ticks."""
+    """What became of a day. Counts are what it has now; `form` is None while it has no ticks."""
 
     symbol: str
     date: date
-    kind: Kind | None
+    form: str | None
     ticks: int = 0
     doubles: int = 0
     marks: int = 0
@@ -113,7 +111,7 @@ class DayWriting:
             directory = self._market.directory(symbol, day)
             before = read_document(directory) or DayDocument(symbol, day)
             columns: dict[str, NDArray[Any]] = {}
-            coming = [kind for kind in ORDER if len(kinds.get(kind, ()))]
+            coming = [kind for kind in FORMS if len(kinds.get(kind, ()))]
             kept: tuple[str, ...] = ()
             if before.kind == "trades" and coming and coming[0] != "trades" and not self._replace:
                 kept, coming = (f"{' and '.join(coming)} {KEPT}",), []
@@ -130,7 +128,7 @@ class DayWriting:
         return DayResult(
             symbol,
             day,
-            written.kind,
+            written.form,
             ticks=_rows(written, "prices"),
             doubles=doubles,
             marks=_rows(written, "marks"),
@@ -167,7 +165,7 @@ class DayWriting:
         instrument, source = rules
         now = replace(
             before,
-            kind="trades" if kind == "trades" else "candles",
+            form=kind,
             instrument=instrument,
             gaps=gaps_of(columns["times_ms"], day_start_ms(before.date), quiet_ms),
         )

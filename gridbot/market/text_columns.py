@@ -32,7 +32,8 @@ METATRADER_ZONE: Final = timezone(timedelta(hours=3))
 """Bybit's files for MetaTrader have no daylight saving."""
 METATRADER: Final = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2}) ([0-9]{2}):([0-9]{2})")
 DIGITS: Final = r"^([0-9]{1,18}|[1-8][0-9]{18})$"
-SECONDS: Final = r"^[0-9]{1,10}(\.[0-9]{0,9})?$"
+SECONDS: Final = r"^([0-9]{1,9}|[1-8][0-9]{9})(\.[0-9]{0,9})?$"
+"""As ns they have 63 bits."""
 NANO: Final = 10**9
 UNITS_A_MS: Final = ((10**17, 10**6), (10**14, 10**3), (10**11, 1))
 """(least number, how many of its unit are a ms): of ns, us and ms; below are seconds."""
@@ -71,7 +72,8 @@ class Distinct:
             np.int64,
             len(encoded.dictionary),
         )
-        return values[encoded.indices.to_numpy(zero_copy_only=False)]
+        found: Whole = values[encoded.indices.to_numpy(zero_copy_only=False)]
+        return found
 
     def why(self, text: str) -> str:
         """What is wrong with a text that gave `BAD`."""
