@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ NOTES: Final = {
     "tickers": "recorded tickers: prices between samples are missing, and so are all sizes",
 }
 KEPT: Final = "not taken: there are trades of this day; --replace takes them all the same"
+Rules: TypeAlias = Callable[[str], tuple[Instrument, str] | None]
 SIDELESS: Final = frozenset({"candles", "tickers"})
 
 
@@ -97,9 +98,7 @@ class DayWriting:
         for day in days:
             self._fundings.pop(day, None)
 
-    def write(
-        self, symbol: str, day: date, files: Sequence[Words], rules: tuple[Instrument, str] | None
-    ) -> DayResult | None:
+    def write(self, symbol: str, day: date, files: Sequence[Words], rules: Rules) -> DayResult | None:
         """Write a day; None when nothing waits of it. What cannot be written is said in the result."""
         fundings = self._fundings.pop((symbol, day), {})
         kinds = {
@@ -144,12 +143,11 @@ class DayWriting:
         kinds: dict[str, Records],
         columns: dict[str, NDArray[Any]],
         files: Sequence[Words],
-        rules: tuple[Instrument, str] | None,
+        rules: Rules,
     ) -> tuple[DayDocument, int]:
         if not coming:
             return before, 0
         kind, others = coming[0], coming[1:]
-        assert rules is not None  # nothing is read of a symbol without them
         rows, doubles, notes = _settled(kinds[kind], files)
         span_ms = self._spans.get(DayKey(before.symbol, before.date, kind), 0)
         prices = np.ascontiguousarray(rows["price"])
@@ -162,7 +160,9 @@ class DayWriting:
             notes.append(NOTES[kind])
         if others:
             notes.append(f"{' and '.join(others)} of the same day were left out: {kind} say more")
-        instrument, source = rules
+        found = rules(before.symbol)
+        assert found is not None  # nothing is read of a symbol without them
+        instrument, source = found
         now = replace(
             before,
             form=kind,

@@ -148,7 +148,7 @@ class _Import:
             Words(result.path, (f"{result.path.name}: {result.skipped} wrong rows left out",) if result.skipped else ())
             for result in self._results
         ]
-        found = [self._writing.write(symbol, day, words, self._rules.find(symbol)) for symbol, day in sorted(days)]
+        found = [self._writing.write(symbol, day, words, self._rules.find) for symbol, day in sorted(days)]
         return [result for result in found if result is not None]
 
     def _read(self, files: list[tuple[int, InputFile]]) -> set[tuple[str, date]]:

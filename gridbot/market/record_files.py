@@ -45,7 +45,7 @@ def read_records(path: Path) -> Iterator[Rows]:
                 )
             for kind, (table, query) in TABLES.items():
                 if table in there:
-                    yield from _rows(database.execute(query), kind)
+                    yield from _rows(database.sql(query), kind)
     except (duckdb.Error, ReadingError) as error:
         raise MarketError(f"{path}: cannot be read: {one_line(str(error))}") from error
 
