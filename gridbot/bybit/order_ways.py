@@ -3,6 +3,8 @@
 A request goes over the socket while that is ready, and by HTTP otherwise: an order that does not leave can lose money,
 so this is so with `order_entry: websocket` as well. The choice is made before a byte of it leaves, and never again:
 what was given to the socket is settled by its answer or is *unresolved*, and is not sent by the other way.
+
+A ban of our address (403) is about HTTP: over the socket orders go on, unless the exchange has said it there, too.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, Protocol
 from gridbot.bybit.calls import Calls
 from gridbot.bybit.raw_fields import whole_or_none
 from gridbot.bybit.session import TIME_EXPIRED
-from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.requests import RateLimit
 
 __all__ = ["Begun", "OrderCalls", "OrderWays", "Way"]
@@ -46,7 +48,7 @@ class Way(Protocol):
 
 
 class OrderWays:
-    """`OrderCalls` by both ways. During a ban of our address neither is used.
+    """`OrderCalls` by both ways.
 
     `measure_clock` is awaited after a request was refused for its time. `acknowledged` hears how many creates an answer
     over the socket has acknowledged.
@@ -64,6 +66,8 @@ class OrderWays:
         self._socket = socket
         self._measure_clock = measure_clock
         self._acknowledged = acknowledged
+        self._refused = False
+        """The newest ban was told over the socket."""
 
     @property
     def limits(self) -> dict[str, RateLimit]:
@@ -73,14 +77,13 @@ class OrderWays:
     @property
     def by_http(self) -> bool:
         """Whether the next one goes by HTTP."""
-        return not self._socket.is_ready
+        return not self._socket.is_ready or self._is_banned
 
     def begin(self, endpoint: str, **params: Any) -> Begun:
         """Start a request now."""
-        if not self._socket.is_ready:
+        if self.by_http:
             return self._calls.begin(endpoint, **params)
-        silence = self._calls.silence()
-        return silence or self._answered(endpoint, self._socket.send(endpoint, params))
+        return self._answered(endpoint, self._socket.send(endpoint, params))
 
     async def answer(self, begun: Begun) -> dict[str, Any]:
         """The envelope of its answer. Raises ExchangeError."""
@@ -90,9 +93,17 @@ class OrderWays:
         """The error for a code inside an answer."""
         return self._calls.refusal(ret_code, text)
 
+    @property
+    def _is_banned(self) -> bool:
+        """Whether a ban is on that was told over the socket: then neither way is used."""
+        if self._refused:
+            self._refused = self._calls.silence() is not None
+        return self._refused
+
     async def _answered(self, endpoint: str, pending: asyncio.Future[dict[str, Any] | ExchangeError]) -> dict[str, Any]:
         outcome = await pending
         if isinstance(outcome, ExchangeError):
+            self._refused = self._refused or outcome.kind is ErrorKind.IP_BAN
             if outcome.ret_code == TIME_EXPIRED:
                 await self._measure()
             raise outcome

@@ -236,7 +236,8 @@ def _ended(line: TradeLine, event: Ended, now_s: float) -> list[Effect]:
 
 
 def _time(line: TradeLine, event: Time, now_s: float) -> list[Effect]:
-    late = [name for name, waiting in line.under_way.items() if now_s - waiting.sent_s >= line.answer_s]
+    # The same sum as in `due_s`: rounded otherwise, an answer is due and not late, and who waits for it never ends.
+    late = [name for name, waiting in line.under_way.items() if waiting.sent_s + line.answer_s <= now_s]
     silent = False
     effects: list[Effect] = []
     for name in late:

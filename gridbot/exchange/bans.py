@@ -14,7 +14,7 @@ BANNED: Final = "the exchange bans this address"
 
 
 class Ban(NamedTuple):
-    """Nothing may be sent until `until_s`; `error` is how the exchange said so."""
+    """No HTTP request may be sent until `until_s`; `error` is how the exchange said so."""
 
     until_s: float
     error: ExchangeError
@@ -26,7 +26,7 @@ class Ban(NamedTuple):
         """Why, without how long: that is `until_s`, and another figure each second would be another reason."""
         code, status = self.error.ret_code, self.error.http_status
         said = f" (retCode {code})" if code is not None else f" (HTTP {status})" if status is not None else ""
-        return f"{BANNED}{said}, nothing is sent until that is over; {remedy_for(self.error)}"
+        return f"{BANNED}{said}, no HTTP request is sent until that is over; {remedy_for(self.error)}"
 
 
 def ban_of(until_s: float, now_s: float, ret_code: int | None, http_status: int | None) -> Ban:

@@ -9,6 +9,7 @@ to the order's owner as an `OrderResult`; `orders/outcomes.py` has the tables of
 What breaks on our side, and whom it costs what (`on_fault` hears of each):
 
     what raises                          the order, or orders, concerned      the others
+    an owner, asked again after a wait   leaves, unless the halt drops it     leave
     an owner, before its order leaves    does not leave; unresolved           leave
     the journal                          do not leave; unresolved             -
     sending, or an unusable answer       unresolved                           -
@@ -56,6 +57,7 @@ TIMER_MIN_S = 0.001
 ZERO = Decimal(0)
 CLOSED, SLOT_BACK = Closed(), SlotBack()
 TIMES = {least: Time(least) for least in (*Purpose, None)}
+BY_SOCKET, BLIND = Time(by_http=False), Time(by_http=False, sees_all=False)
 BY_URGENCY = (Purpose.OPEN, Purpose.CLOSE, Purpose.CANCEL)
 
 
@@ -84,7 +86,8 @@ class Executor:
     a timer for what it queues.
 
     `max_in_flight` requests may be unanswered at a time. `address` is what all accounts of our address share; when it
-    has no room, what waits leaves as soon as it has.
+    has no room, what waits leaves as soon as it has. `sees_all` is what `tell_sight` gave it: during a ban of our
+    address orders go on over the trade socket, those that open only while no news of the account can have been missed.
     """
 
     def __init__(
@@ -112,9 +115,12 @@ class Executor:
         self._waits_for_room = False
         if address is not None:
             address.tell_room(self.pump)
+        self._sees_all: Callable[[], bool] = lambda: True
         self._timer: Timer | None = None
         self._asks_next_turn = False
         self._closed = False
+        self._left_behind = False
+        """Creates wait that an earlier pump could not send."""
         self.batch = _Batch(self._end_batch)
         """Orders that are queued together, on the hot path; not to be nested."""
 
@@ -138,6 +144,10 @@ class Executor:
         """The last ban of our address; it may be over."""
         return self.queue.budget.ban
 
+    def tell_sight(self, sees_all: Callable[[], bool]) -> None:
+        """Have a function asked, during a ban, whether the private stream has told all that has happened."""
+        self._sees_all = sees_all
+
     # ------------------------------------------------------------------ the queue
 
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
@@ -153,14 +163,17 @@ class Executor:
     def pump(self) -> None:
         """Send what may be sent now; runs again by itself when the budget allows more."""
         self._stop_timer()
+        if self._left_behind:
+            self._ask_those_that_waited()
         now_s = self._clock.monotonic_s()
-        while effects := step(self.queue, TIMES[self._least()], now_s):
+        while effects := step(self.queue, self._time(now_s), now_s):
             [effect] = effects
             if not isinstance(effect, Send):
                 self._stop_timer()
                 if effect.seconds is not None:
                     self._timer = self._clock.call_later(max(effect.seconds, TIMER_MIN_S), self.pump)
                 self._wait_for_room(effect.waiting if isinstance(effect, NoRoom) else {})
+                self._left_behind = bool(self.queue.creates.heap)
                 return
             try:
                 self._launch(effect)
@@ -168,9 +181,10 @@ class Executor:
                 step(self.queue, SLOT_BACK, now_s)  # no task has begun that would give it back
                 raise
         self._wait_for_room({})
+        self._left_behind = bool(self.queue.creates.heap)
 
     def banned(self, ban: Ban) -> None:
-        """Another account was told that our address is banned: nothing leaves before its end."""
+        """Our address is banned, as a query or another account was told: nothing leaves by HTTP before its end."""
         step(self.queue, Banned(ban), self._clock.monotonic_s())
         self.pump()
 
@@ -193,11 +207,25 @@ class Executor:
 
     # ------------------------------------------------------------------ inside
 
+    def _time(self, now_s: float) -> Time:
+        if self._gateway.by_http:
+            return TIMES[self._least()]
+        ban = self.ban
+        return BLIND if ban is not None and ban.is_on(now_s) and not self._sees_all() else BY_SOCKET
+
     def _least(self) -> Purpose | None:
         """The least urgent kind of request that the address has room for; None without any."""
-        if self._address is None or not self._gateway.by_http:
+        if self._address is None:
             return Purpose.OPEN
         return next((purpose for purpose in BY_URGENCY if self._address.may_leave(purpose)), None)
+
+    def _ask_those_that_waited(self) -> None:
+        """Whoever waited for budget, permits or the end of a ban may have missed its price: its owner withdraws it."""
+        for *_, order, owner in list(self.queue.creates.heap):
+            try:
+                owner.waited(order)
+            except Exception as error:  # noqa: BLE001 - reported
+                self._on_fault(f"{order.symbol}: looking again at an order that waited", error, order.symbol)
 
     def _wait_for_room(self, waiting: dict[Purpose, int]) -> None:
         if self._address is not None and (waiting or self._waits_for_room):

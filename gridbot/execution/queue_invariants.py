@@ -20,9 +20,9 @@ __all__ = [
     "cancels_before_creates",
     "lanes_bounded",
     "nothing_forgotten",
-    "nothing_while_banned",
     "one_batch",
     "one_request_per_wish",
+    "silent_while_banned",
     "slots_add_up",
     "urgent_first",
     "within_quota",
@@ -38,7 +38,7 @@ class Wire:
 
     `urgencies` are those of its orders, `behind` those of the orders of its lane that still waited.
     `cancels_could_go`: a cancel waited, and its budget had room. `banned_until_s`: the end of the last ban of our
-    address.
+    address. `by_http`: not over the trade socket. `sees_all`: no news of the account can have been missed.
     """
 
     at_s: float
@@ -50,6 +50,8 @@ class Wire:
     quota: int
     cancels_could_go: bool = False
     banned_until_s: float | None = None
+    by_http: bool = True
+    sees_all: bool = True
 
 
 def broken_rules(wires: Sequence[Wire]) -> list[str]:
@@ -59,7 +61,7 @@ def broken_rules(wires: Sequence[Wire]) -> list[str]:
         cancels_before_creates(newest),
         urgent_first(newest),
         within_quota(wires),
-        nothing_while_banned(newest),
+        silent_while_banned(newest),
         one_batch(newest),
     )
     return [text for text in found if text]
@@ -87,10 +89,14 @@ def within_quota(wires: Sequence[Wire]) -> str:
     )
 
 
-def nothing_while_banned(wire: Wire) -> str:
-    """After a 403 the address is silent until the ban is over."""
-    banned = wire.banned_until_s is not None and wire.at_s < wire.banned_until_s
-    return f"{wire.links} left during a ban" if banned else ""
+def silent_while_banned(wire: Wire) -> str:
+    """After a 403 HTTP is silent until the ban is over, and an account that may have missed news opens nothing."""
+    if wire.banned_until_s is None or wire.at_s >= wire.banned_until_s:
+        return ""
+    if wire.by_http:
+        return f"{wire.links} left during a ban"
+    opens = wire.kind is RequestKind.PLACE and any(rank for rank, _ in wire.urgencies)
+    return f"{wire.links} opens during a ban, and news may be missing" if opens and not wire.sees_all else ""
 
 
 def one_batch(wire: Wire) -> str:

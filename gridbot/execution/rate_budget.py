@@ -1,4 +1,4 @@
-"""How many orders an account may send now: a limit per endpoint, and none while its address is banned. Pure.
+"""How many orders an account may send now: a limit per endpoint, and none by HTTP while its address is banned. Pure.
 
 Times are seconds on the monotonic clock. The limits are Bybit's (docs/bybit.md 1.5): they count orders, not requests,
 over a rolling second, for each endpoint separately. The quota stated in an answer replaces the one we start with.
@@ -31,15 +31,16 @@ class RateBudget:
         """The last ban of our address; it may be over."""
         self._limits = {endpoint: RollingLimit(ORDERS_PER_S, WINDOW_S) for endpoint in endpoints}
 
-    def take(self, endpoint: str, wanted: int, now_s: float) -> int:
+    def take(self, endpoint: str, wanted: int, now_s: float, *, by_http: bool = True) -> int:
         """Take up to `wanted` orders for a request that leaves now; returns how many it may hold, or 0."""
-        if self.ban is not None and self.ban.until_s > now_s:
+        if by_http and self.ban_left_s(now_s) > 0:
             return 0
         return self._limits[endpoint].take(wanted, now_s)
 
-    def wait_s(self, endpoint: str, now_s: float) -> float:
+    def wait_s(self, endpoint: str, now_s: float, *, by_http: bool = True) -> float:
         """Seconds until the endpoint may take at least one more order."""
-        return max(self._ban_left_s(now_s), self._limits[endpoint].wait_s(now_s))
+        wait_s = self._limits[endpoint].wait_s(now_s)
+        return max(self.ban_left_s(now_s), wait_s) if by_http else wait_s
 
     def learn(self, endpoint: str, limit: RateLimit | None) -> None:
         """Use the quota stated in the exchange's last answer, if there was one."""
@@ -58,5 +59,6 @@ class RateBudget:
         if self.ban is None or ban.until_s > self.ban.until_s:
             self.ban = ban
 
-    def _ban_left_s(self, now_s: float) -> float:
+    def ban_left_s(self, now_s: float) -> float:
+        """Seconds until HTTP requests may be sent again; not above zero when they may."""
         return 0.0 if self.ban is None else self.ban.until_s - now_s

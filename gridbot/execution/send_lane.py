@@ -23,6 +23,9 @@ ZERO = Decimal(0)
 class OrderOwner(Protocol):
     """Where an order belongs (its strategy's order manager)."""
 
+    def waited(self, order: TrackedOrder) -> None:
+        """The create request of the order could not leave at once, and may leave now: is it still wanted?"""
+
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         """The create request of the order leaves at `sent_ms`; what this records is journalled before it does."""
 
@@ -110,6 +113,12 @@ class Lane:
             return 1  # the usual case
         symbol = self._symbol()
         return len(self.heap) if symbol is None else sum(entry[3].symbol == symbol for entry in self.heap)
+
+    def together_without_opens(self) -> int:
+        """The same of cancels and closes alone; the closes are the most urgent creates, so `take` takes them first."""
+        if self.kind is CANCEL:
+            return self.together()
+        return sum(entry[3].reduce_only for entry in self.heap)
 
     @property
     def purpose(self) -> Purpose:

@@ -27,6 +27,9 @@
     something waits                                              Wait for the first budget that has room again
     nothing waits                                                -
 
+During a ban of our address nothing leaves by HTTP. Over the trade socket all goes on, as that does not count; but while
+we may have missed news of the account, which only HTTP can make good, nothing that opens leaves.
+
 There are two lanes, one of cancels and one of creates, the more urgent first (incident L39). Each has two endpoints
 with a quota of their own: single requests, which are faster, and batches. So creates may go while cancels wait for
 theirs. One request is chosen at a time, so that what happens while it leaves counts for the next.
@@ -130,9 +133,15 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """It is now: what may leave? For what is less urgent than `least` the address has no room."""
+    """It is now: what may leave, by the way that is open?
+
+    For what is less urgent than `least` the address has no room (by HTTP). `sees_all`: no news of the account can have
+    been missed.
+    """
 
     least: Purpose | None = Purpose.OPEN
+    by_http: bool = True
+    sees_all: bool = True
 
 
 Event = CreateQueued | CancelQueued | Answered | Banned | SlotBack | Closed | Time
@@ -219,7 +228,7 @@ def _time(queue: SendQueue, event: Time, now_s: float) -> list[Effect]:
     wait: Wait | None = None
     no_room: dict[Purpose, int] = {}
     for lane in queue.lanes:
-        effect = _next_of(lane, queue.budget, event.least, now_s) if lane.heap else None
+        effect = _next_of(lane, queue.budget, event, now_s) if lane.heap else None
         if isinstance(effect, Send):
             queue.free -= 1
             return [effect]
@@ -232,19 +241,25 @@ def _time(queue: SendQueue, event: Time, now_s: float) -> list[Effect]:
     return [] if wait is None else [wait]
 
 
-def _next_of(lane: Lane, budget: RateBudget, least: Purpose | None, now_s: float) -> Send | Wait | Purpose | None:
+def _next_of(lane: Lane, budget: RateBudget, time: Time, now_s: float) -> Send | Wait | Purpose | None:
     """A purpose: that of its next request, which may not leave though the account's budget has room."""
     lane.drop_stale()
     if not lane.heap:
         return None
+    least, by_http, sees_all = time.least, time.by_http, time.sees_all
     waiting = lane.together()
+    if not (by_http or sees_all) and (banned_s := budget.ban_left_s(now_s)) > 0:
+        waiting = lane.together_without_opens()
+        if not waiting:
+            return Wait(banned_s)
     endpoint = lane.kind.batch if waiting > 1 else lane.kind.single
-    wait_s = budget.wait_s(endpoint, now_s)
+    wait_s = budget.wait_s(endpoint, now_s, by_http=by_http)
     if wait_s > 0:
         return Wait(wait_s)
-    if least is None or lane.purpose > least:
+    if by_http and (least is None or lane.purpose > least):
         return lane.purpose
-    return Send(lane.kind, endpoint, lane.take(budget.take(endpoint, min(BATCH_MAX, waiting), now_s)))
+    count = budget.take(endpoint, min(BATCH_MAX, waiting), now_s, by_http=by_http)
+    return Send(lane.kind, endpoint, lane.take(count))
 
 
 # `Any`: each handler takes the event that it is listed under.

@@ -87,7 +87,7 @@ def _entries(path: Path, number: int, value: Any, known: Known) -> Iterator[tupl
         try:  # as other programs keep them
             value = read_json(value["data"])
         except JsonMistake as error:
-            raise MarketError(f"{path} line {number}: expected a frame in `data`: {error}") from error
+            raise MarketError(f"{path} line {number}: expected a frame in its data, got none: {error}") from error
     if not isinstance(value, dict):
         raise MarketError(f"{path} value {number}: expected an answer or a frame of Bybit, got {shown(value)}")
     try:

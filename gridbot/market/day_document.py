@@ -130,7 +130,7 @@ def document_of(data: bytes) -> DayDocument:
             },
         )
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise ValueError(f"expected a day as `data import` writes it, got {shown(document)} ({error})") from error
+        raise ValueError(f"expected a day as an import writes it, got {shown(document)} ({error})") from error
 
 
 def _instrument(row: Any, form: str | None) -> Instrument | None:

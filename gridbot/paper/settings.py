@@ -49,11 +49,10 @@ class AtEnd(StrEnum):
 
 
 class MatchingModel(StrEnum):
-    """When a resting order fills.
+    """What a trade at the price of a resting order means; one through its price fills it whole in any case.
 
-    `queue`: trades go through its price (whole fill), or the volume traded at its price exceeds what stood before it
-    (partial fills). `touch`: whole, at the first trade at its price (optimistic). `through`: only when trades go
-    through its price (pessimistic).
+    `queue`: volume beyond what stood before it fills it, in parts. `touch`: it fills whole (optimistic). `through`:
+    nothing (pessimistic). Exactly in docs/paper.md.
     """
 
     QUEUE = "queue"

@@ -185,6 +185,19 @@ def _trade_socket(rng: random.Random, length_s: float) -> list[Drawn]:
     return drawn
 
 
+def _banned(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The address is banned from a reconcile on, to the end of a short run; the market moves, and the worker or its
+    private stream may fall out meanwhile."""
+    at_s = rng.uniform(0.1, 0.5) * length_s
+    drawn: list[Drawn] = [(FaultKind.BAN, at_s, 1.0, {}), (FaultKind.RECONCILE, at_s + 0.1, 0.0, {})]
+    for _ in range(rng.randint(2, 6)):
+        move = round(rng.choice((-1, 1)) * rng.uniform(0.002, 0.006), 4)
+        drawn.append((FaultKind.GAP, rng.uniform(at_s + 1.0, length_s - 0.001), 0.0, {"move": move}))
+    if rng.random() < 0.5:
+        drawn.append((FaultKind.DROP, rng.uniform(at_s + 1.0, length_s - 0.001), 0.0, {"channel": "private"}))
+    return drawn
+
+
 _OF_THE_SOCKET: tuple[tuple[FaultKind, What], ...] = (
     (FaultKind.STREAMS_DOWN, {"channel": "trade"}),
     (FaultKind.DARK, {"channel": "trade"}),
@@ -214,5 +227,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "ended": (0.06, _ended),
     "maintenance": (0.06, _maintenance),
     "trade socket": (0.4, _trade_socket),
+    "banned": (0.04, _banned),
 }
 """How many runs have it."""

@@ -351,6 +351,12 @@ REVERTS: dict[str, Revert] = {
         3,
         ways.believe_a_lost_socket,
     ),
+    "socket-in-a-ban": Revert(
+        "During a ban of the address orders go on over the trade socket.",
+        ("ban-is-kept",),
+        342,
+        ways.silence_the_socket,
+    ),
     "bound-orders": Revert(
         "Finished orders are forgotten, the oldest first.", ("bounded",), 1, unbounded.keep_all_orders
     ),

@@ -12,16 +12,14 @@ from gridbot.bybit.order_ways import Begun, OrderWays
 from gridbot.bybit.trade_line import TradeLine
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
-__all__ = ["believe_a_lost_socket", "send_again_by_http"]
+__all__ = ["believe_a_lost_socket", "send_again_by_http", "silence_the_socket"]
 
 
 def send_again_by_http() -> AbstractContextManager[Any]:
     """What a lost socket leaves unresolved goes by HTTP at once."""
 
     def begin(ways: OrderWays, endpoint: str, **params: Any) -> Begun:
-        if not ways._socket.is_ready:
-            return ways._calls.begin(endpoint, **params)
-        return ways._calls.silence() or both(ways, endpoint, params)
+        return ways._calls.begin(endpoint, **params) if ways.by_http else both(ways, endpoint, params)
 
     async def both(ways: OrderWays, endpoint: str, params: Mapping[str, Any]) -> dict[str, Any]:
         outcome = await ways._socket.send(endpoint, dict(params))
@@ -32,6 +30,15 @@ def send_again_by_http() -> AbstractContextManager[Any]:
         return outcome
 
     return patch.object(OrderWays, "begin", begin)
+
+
+def silence_the_socket() -> AbstractContextManager[Any]:
+    """A ban of the address holds back what would go over the socket, too."""
+
+    def by_http(ways: OrderWays) -> bool:
+        return not ways._socket.is_ready or ways._calls.silence() is not None
+
+    return patch.object(OrderWays, "by_http", property(by_http))
 
 
 def believe_a_lost_socket() -> AbstractContextManager[Any]:

@@ -11,6 +11,7 @@ grid                    the grid is that of a fresh engine told the same
 halted-sends-nothing    what is paused, halted or latched sends only what reduces
 foreign-untouched       orders that are not ours are left alone
 unresolved-stays        what is unresolved leaves again only after it was looked up, by whichever way
+ban-is-kept             during a ban nothing leaves by HTTP, and over the trade socket orders go on
 bounded                 tasks end at stop, nothing is swallowed, nothing forbidden is used
 standstill-is-told      when nothing can be sent for a minute though levels want orders, health says so
 level-is-calm           one level gets few orders in a minute, whatever becomes of them

@@ -6,6 +6,7 @@ told-once                          an incident is told when it begins, gets wors
                                    a cap, which comes and goes with each order, once a minute at most
 fills-are-asked-for                the executions that a finished order lacks are asked for by its id, soon
 account-is-followed                rows that nobody can read and symbols that are gone keep nobody from comparing
+ban-is-kept                        over the trade socket orders go on during a ban of the address
 maintenance-is-told                while the exchange says that it is maintained, so does health, and not for long after
 nothing-in-vain                    what the exchange does not take on a symbol or a leg is asked for once, not on and on
 """
@@ -20,12 +21,14 @@ from typing import NamedTuple
 from gridbot.bybit.ret_codes import RET_CODES
 from gridbot.exchange.bans import BANNED
 from gridbot.exchange.failures import ErrorKind
+from gridbot.exchange.order_entry import OrderEntry
 from gridbot.simulation.fault_values import FaultKind
 from gridbot.simulation.network import Network
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.symbol_states import FREE
 
 __all__ = [
+    "BanWatch",
     "FollowWatch",
     "IncidentWatch",
     "LaneWatch",
@@ -51,6 +54,8 @@ LEVELS_KEPT = 500
 """A simulated day has a thousand."""
 FOLLOWED_S = 80.0
 """Longer than the longest interval between two comparisons, and one of them."""
+GOES_ON_S = 5.0
+"""Longer than a pause of an endpoint (10006), after which what waits leaves with the next look."""
 ASKED_S = 8.0
 """Until executions that are missing are here, on a good line: the first two questions come within 3 s."""
 ASKED_MOST_S = 30.0
@@ -246,6 +251,35 @@ class MaintenanceWatch:
     def forget(self) -> None:
         """The worker is gone."""
         self._since_s = None
+
+
+class BanWatch:
+    """Since when something waits that may leave over the trade socket, though the address is banned."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._since_s: float | None = None
+
+    def look(self, orchestrator: Orchestrator | None, now_s: float) -> None:
+        """Once a second. What opens may wait while the private stream has missed news."""
+        if orchestrator is None or not _held_back(orchestrator):
+            self._since_s = None
+            return
+        self._since_s = now_s if self._since_s is None else self._since_s
+        if now_s - self._since_s > GOES_ON_S:
+            self._find("ban-is-kept", f"orders wait for {GOES_ON_S:.0f} s of a ban though the trade socket is up")
+
+
+def _held_back(orchestrator: Orchestrator) -> bool:
+    executor, queue = orchestrator.context.executor, orchestrator.context.executor.queue
+    ban = executor.ban
+    if ban is None or not ban.is_on(orchestrator.context.clock.monotonic_s()) or not queue.free:
+        return False
+    if orchestrator.order_entry.way is not OrderEntry.WEBSOCKET:
+        return False
+    sees_all = orchestrator.streams.private_alive and not orchestrator.reconciler.misses_news
+    creates = queue.creates.wanted if sees_all else queue.creates.together_without_opens()
+    return bool(queue.cancels.wanted or creates)
 
 
 class FollowWatch:

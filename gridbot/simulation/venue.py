@@ -20,6 +20,7 @@ from gridbot.paper.faults.fault_injector import Faults
 from gridbot.paper.faults.fault_plan import FaultPlan
 from gridbot.paper.feed.market_feed import MarketFeed
 from gridbot.paper.feed.market_setup import known_listings, open_markets
+from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.server.paper_spec import PaperAccount
 from gridbot.paper.settings import PaperConfig
 from gridbot.paper.streams import outgoing as streams_outgoing
@@ -45,11 +46,19 @@ class _NoFaults(Faults):
 
 
 class Venue:
-    """One per run, for one account."""
+    """One per run, for one account. `markets` are those of the configuration unless they are given."""
 
-    def __init__(self, config: PaperConfig, account: PaperAccount, now_ms: Callable[[], int], run_id: str) -> None:
+    def __init__(
+        self,
+        config: PaperConfig,
+        account: PaperAccount,
+        now_ms: Callable[[], int],
+        run_id: str,
+        markets: Mapping[str, SymbolMarket] | None = None,
+    ) -> None:
         self.now_ms = now_ms
-        markets = open_markets(config.market, known_listings(config.market), None, now_ms())
+        if markets is None:
+            markets = open_markets(config.market, known_listings(config.market), None, now_ms())
         self.exchange = Exchange(config, markets, run_id, now_ms())
         self.account: Account = self.exchange.state.add_account(
             account.name, account.api_key, account.api_secret, account.balance or config.default_balance
@@ -111,6 +120,12 @@ class Venue:
         self.publisher.liquidated(self.exchange.liquidator.take())
         if self.exchange.outbox:
             self.channels.push(self.exchange.outbox.take())
+
+    def turn(self) -> None:
+        """Do and tell what is due now without a trade, such as a funding."""
+        self.exchange.on_time(self.now_ms())
+        self.deliver()
+        self.publisher.flush()
 
     def stand_still(self) -> None:
         """From now on listings of open orders say what is true at this moment, until `odd.listed` is None again."""

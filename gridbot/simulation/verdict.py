@@ -60,6 +60,7 @@ class Verdict:
         self._lanes, self._levels = watches.LaneWatch(), watches.LevelWatch(self.find)
         self._incidents, self._unsettled = watches.IncidentWatch(self.find), watches.UnsettledWatch(self.find)
         self._followed = watches.FollowWatch(self.find, stage.network)
+        self._bans = watches.BanWatch(self.find)
         self._vain = watches.VainWatch(self.find, stage.network)
         self._maintained = watches.MaintenanceWatch(self.find, stage.network)
         self.agreement = Agreement(stage, self.find, lambda: self._incidents.is_open("money"))
@@ -216,6 +217,7 @@ class Verdict:
         if life is not None and stage.loop.is_stalled(life):
             stage.network.trouble_s = stage.loop.now_s
             return
+        self._bans.look(orchestrator, stage.loop.now_s)
         if stage.venue.odd.strange or stage.venue.odd.unlisted:
             self._followed.look(orchestrator, stage.loop.now_s, is_away=stage.loop.now_s < stage.away_until_s)
         if orchestrator is None or life is None:

@@ -1,7 +1,9 @@
-"""One order, one way: what is unresolved is not sent again, by HTTP or over a socket, before it was looked up.
+"""One order, one way: what is unresolved is not sent again, by HTTP or over a socket, before it was looked up. And a
+ban of our address silences HTTP.
 
 unresolved-stays   a create leaves a second time only when its last try is known to have had no effect: it was refused
                    with such a code, never left, or a look-up by its id was answered afterwards
+ban-is-kept        by HTTP nothing leaves while the address is banned
 
 Looked at where requests leave the worker, by either way; what their answers say is known when the worker has them.
 """
@@ -70,6 +72,8 @@ def one_way(find: Find) -> Iterator[None]:
     begun: dict[int, tuple[Any, str, Mapping[str, Any]]] = {}
 
     def checked_start(calls: Calls, endpoint: str, params: dict[str, Any], *more: Any) -> Any:
+        if calls.silence() is not None:
+            find("ban-is-kept", f"{endpoint} leaves by HTTP during a ban")
         reply = start(calls, endpoint, params, *more)
         if endpoint in CREATES:
             sent.left(_links(params), "HTTP")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
@@ -121,21 +122,19 @@ class Assembly:
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
-        self._fleet.hear_bans(self._others_banned)  # last: it is told nothing when the disk has refused the rest
+        # Last: it is told nothing when the disk has refused the rest.
+        self._fleet.hear_bans(partial(self._banned, others=True))
 
     @property
     def context(self) -> WorkerContext:
         return self.orchestrator.context
 
-    def _banned(self, ban: Ban) -> None:
-        """The exchange has told us that our address is banned."""
+    def _banned(self, ban: Ban, *, others: bool = False) -> None:
+        """The exchange bans our address, as it has told us or another account: nothing leaves by HTTP."""
         self._ban.begin(ban.until_s - self._clock.monotonic_s())
-        self._fleet.banned(ban)
-
-    def _others_banned(self, ban: Ban) -> None:
-        """It has told another account; we are as silent as that one."""
-        self._ban.begin(ban.until_s - self._clock.monotonic_s())
-        if hasattr(self, "rest"):
+        if not others:
+            self._fleet.banned(ban)
+        elif hasattr(self, "rest"):
             self.rest.banned(ban)
         if self.ready:
             self.context.executor.banned(ban)

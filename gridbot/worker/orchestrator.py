@@ -129,6 +129,7 @@ class Orchestrator:
             states=self._states,
             private_alive=lambda: self.streams.private_alive,
         )
+        context.executor.tell_sight(lambda: self.streams.private_alive and not self.reconciler.misses_news)
         self._checkpoint = parts.checkpoint
         self._tasks: list[asyncio.Task[None]] = []
         self._routing = False

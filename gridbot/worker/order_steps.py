@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from gridbot.core import Side
 from gridbot.exchange.remedies import with_remedy
 from gridbot.orders import life_effects, life_events
 from gridbot.orders.life import step
@@ -27,6 +28,7 @@ from gridbot.worker.shadow_wire import ShadowWire
 __all__ = ["OrderSteps"]
 
 LogTo = logging.LoggerAdapter[logging.Logger]
+PRICE_PASSED = "price_passed"
 LEVELS = {"debug": logging.DEBUG, "warning": logging.WARNING}
 
 
@@ -59,6 +61,18 @@ class OrderSteps:
             self._log.log(LEVELS[line.level], line.text + tail)
 
     # ------------------------------------------------------------------ the executor's answers
+
+    def waited(self, order: TrackedOrder) -> None:
+        """The create request may leave now, later than it was wanted.
+
+        The price may have passed it: the exchange would cancel it at once, which costs a request and counts as a
+        refusal of its level. It is withdrawn; the strategy wants it again as soon as it can rest.
+        """
+        last = self._risk_state.last_price
+        if last is None or not order.post_only or order.on_wire:
+            return
+        if order.price >= last if order.side is Side.BUY else order.price <= last:
+            self.take(life_events.Withdrawn(order.key, PRICE_PASSED))
 
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         """The create request leaves at `sent_ms`: what this records is journalled before it does."""

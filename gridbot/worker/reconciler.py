@@ -140,9 +140,12 @@ class Reconciler:
         """Why executions that the exchange made may not be counted yet; "" when nothing says so."""
         if self._state.failure:
             return f"comparing with the exchange failed, it is tried again each 10 s: {self._state.failure}"
-        if self._context.requests.has_gap or self._state.has_gap:
-            return "what the private stream missed is not read yet"
-        return ""
+        return "what the private stream missed is not read yet" if self.misses_news else ""
+
+    @property
+    def misses_news(self) -> bool:
+        """Whether the private stream was away, and what happened meanwhile is not read yet."""
+        return self._context.requests.has_gap or self._state.has_gap
 
     async def stop(self) -> None:
         """Ask nothing more, and tell those who wait."""

@@ -58,7 +58,7 @@ def document_table(documents: Sequence[DayDocument]) -> str:
                 *(len(day.fundings), len(day.gaps)),
                 "-" if day.instrument is None else day.instrument.tick_size,
                 "-" if day.instrument is None else day.instrument.qty_step,
-                one_line(", ".join(dict.fromkeys(word for part, words in day.sources.items() if part != "instrument" for word in words)), 80),
+                one_line(_sources(day), 80),
             )
             for day in documents
         ],
@@ -80,6 +80,10 @@ def symbol_table(documents: Sequence[DayDocument]) -> str:
             )
         )
     return _table(head, rows)
+
+
+def _sources(day: DayDocument) -> str:
+    return ", ".join(dict.fromkeys(word for part in day.sources if part != "instrument" for word in day.sources[part]))
 
 
 def _count(day: DayDocument, column: str) -> int:

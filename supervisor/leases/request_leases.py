@@ -17,10 +17,10 @@ safe). Each is in the `pool`, lent to a worker, or rests because whoever had it 
     Tick     permits have rested                                      permits are dealt
 
 Permits are dealt one by one. First everybody gets its `floor`; then the more urgent purpose is served, and of equal
-ones the account that has the fewest. Nobody goes beyond its fair part while an account that is busy (or about to start)
-has less than that, but cancels and closes may. When the pool is empty and somebody below its part wants more, those who
-have more are asked to `keep` less: those without use for it first. Nobody is asked for its floor. What a frozen worker
-does not give back is nobody else's until it has died.
+ones the account that has the fewest. Nobody goes beyond its fair part (of what does not rest) while an account that is
+busy (or about to start) has less than that, but cancels and closes may. When the pool is empty and somebody below its
+part wants more, those who have more are asked to `keep` less: those without use for it first. Nobody is asked for its
+floor. What a frozen worker does not give back is nobody else's until it has died.
 """
 
 from __future__ import annotations
@@ -249,7 +249,8 @@ def _round(state: Leases, now_s: float) -> _Round:
         if (now_s - one.wanted_s < BUSY_S if one.is_there else starting and one.wanted_s == float("-inf"))
     }
     idle = sum(min(one.held, state.floor) for name, one in state.members.items() if name not in busy)
-    fair = max(1, state.floor, (state.limit - idle) // max(1, len(busy)))
+    resting = sum(count for _, count in state.resting)
+    fair = max(1, state.floor, (state.limit - resting - idle) // max(1, len(busy)))
     reserved = sum(max(0, fair - state.members[name].held) for name in busy)
     return _Round(fair, frozenset(busy), reserved)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -180,6 +180,18 @@ def test_a_lost_answer_is_unresolved_after_its_time_and_the_connection_stays_whi
     assert kinds(step(line, Time(), 11.0)) == [ErrorKind.AMBIGUOUS]
     assert step(line, Answered(answer("a")), 11.1) == []  # late: the look-up has the word
     assert kinds(step(line, Answered(answer("b")), 11.2)) == [None]
+
+
+@given(st.floats(0.0, 1e6), st.sampled_from([0.2, 5.0, 9.9, 10.0]))
+def test_at_the_moment_for_which_it_asks_an_answer_is_late(sent_s: float, answer_s: float) -> None:
+    """Rounded otherwise than the wait, it was due and not late: the watchdog looked again and again (seed 779)."""
+    line = TradeLine(LIMITS, answer_s, from_ret_code, sent_s)
+    for event in (Opened(), SignedIn(0, "OK"), Sent("a", OP)):
+        step(line, event, sent_s)
+    now_s = sent_s + answer_s - 0.001
+    while (due_s := line.due_s(now_s)) > 0:
+        now_s += due_s
+    assert ErrorKind.AMBIGUOUS in kinds(step(line, Time(), now_s))
 
 
 def test_a_connection_that_is_silent_since_a_request_left_is_given_up() -> None:

@@ -302,14 +302,36 @@ def test_a_refused_sign_in_leaves_orders_to_http_and_says_why() -> None:
     run(scene())
 
 
-def test_during_a_ban_nothing_is_sent_by_either_way() -> None:
+def test_a_ban_is_about_http_and_orders_go_on_over_the_socket() -> None:
+    """A 403 once silenced the socket, too, so for ten minutes not even a cancel left."""
+
     async def scene() -> None:
         async with trading() as it:
             it.fault("ip_ban", endpoint="/v5/market/time", for_s=0.1)
             await failed(it.rest.server_time_ms())
-            banned = await failed(it.orders.place_order(order("g1")))
+            assert not it.orders.by_http
+            await it.orders.place_order(order("g1"))
+            await it.orders.cancel_order(SYMBOL, order_link_id="g1")
+            await it.orders.place_order(order("g2"))
+            await it.socket.stop()
+            banned = await failed(it.orders.place_order(order("g3")))
             assert banned.kind is ErrorKind.IP_BAN
-            assert (it.links, it.by_http) == ([], 0)
+            assert (it.links, it.by_http) == (["g2"], 0)
+
+    run(scene())
+
+
+def test_a_ban_that_is_told_over_the_socket_ends_both_ways() -> None:
+    async def scene() -> None:
+        async with trading() as it:
+            it.fault("error", endpoint="/v5/order/create", code=10018)
+            for name in ("g1", "g2"):
+                assert (await failed(it.orders.place_order(order(name)))).kind is ErrorKind.IP_BAN
+            assert it.orders.by_http, "whoever asks waits, as for HTTP"
+            it.rest._banned_until_s = 0.0  # ten minutes have passed
+            assert not it.orders.by_http
+            await it.orders.place_order(order("g3"))
+            assert (it.links, it.by_http) == (["g3"], 0)
 
     run(scene())
 

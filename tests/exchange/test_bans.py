@@ -17,7 +17,7 @@ def test_a_ban_is_told_once_and_without_a_figure_that_does_not_count_down(codes:
     error = make_error("not sent: the exchange bans this address for 412 s more", ErrorKind.IP_BAN)
     error.ret_code, error.http_status = codes.get("ret_code"), codes.get("http_status")
     assert str(Ban(600.0, error)) == (
-        f"the exchange bans this address{said}, nothing is sent until that is over; {remedy_for(error)}"
+        f"the exchange bans this address{said}, no HTTP request is sent until that is over; {remedy_for(error)}"
     )
 
 

@@ -81,8 +81,12 @@ class SendingWorld:
         self.wires: list[Wire] = []
         self.wrong: list[str] = []
         self.unanswered: dict[str, int] = {}
-        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0}
+        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0, "waited": 0}
+        self.passed: set[str] = set()
+        """Orders whose price is passed: they are withdrawn when they may leave after a wait."""
         self.journal_breaks = 0
+        self.sees_all = True
+        self.executor.tell_sight(lambda: self.sees_all)
 
     # ------------------------------------------------------------------ what is wanted
 
@@ -156,7 +160,7 @@ class SendingWorld:
     def finish(self) -> None:
         """From now on nothing breaks, and every request is answered, until nothing is left to send."""
         self.exchange.breaks = self.journal_breaks = 0
-        self.owner_breaks = {"sending": 0, "sent": 0, "answer": 0}
+        self.owner_breaks = dict.fromkeys(self.owner_breaks, 0)
         self.pump()
         for _ in range(300):
             if self.executor.idle:
@@ -181,8 +185,10 @@ class SendingWorld:
             urgencies=tuple(self.urgency[link] for link in links),
             behind=tuple(self.urgency[link] for link in lane) if kind is RequestKind.PLACE else (),
             quota=budget._limits[endpoint].rate,
-            cancels_could_go=bool(cancels) and budget.wait_s(cancel_endpoint, now_s) <= 0,
+            cancels_could_go=bool(cancels) and self._room(cancel_endpoint),
             banned_until_s=budget.ban.until_s if budget.ban is not None else None,
+            by_http=self.exchange.by_http,
+            sees_all=self.sees_all,
         )
         self.wires = [w for w in self.wires if now_s - w.at_s < 5] + [wire]
         event(f"request {endpoint}")
@@ -193,6 +199,10 @@ class SendingWorld:
         self.wishes[kind] -= set(links)
         for link in links:
             self.unanswered[link] = self.unanswered.get(link, 0) + 1
+
+    def _room(self, endpoint: str) -> bool:
+        budget, by_http = self.executor.queue.budget, self.exchange.by_http
+        return budget.wait_s(endpoint, self.clock.now_s, by_http=by_http) <= 0
 
     def waiting(self, kind: RequestKind) -> list[str]:
         """The orders of a lane that still need their request, the most urgent first."""
@@ -221,6 +231,12 @@ class SendingWorld:
             self.owner_breaks[where] -= 1
             event(f"breaks: owner, {where}")
             raise ValueError("the owner is broken")
+
+    def waited(self, order: TrackedOrder) -> None:
+        self._breaks("waited")
+        if order.link_id in self.passed and order.state is OrderState.PENDING:
+            event("passed while it waited")
+            self.drop(RequestKind.PLACE, order.link_id)
 
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         self._breaks("sending")

@@ -166,13 +166,25 @@ class FakeGateway:
 
 
 class Owner:
-    """Notes what it is told, and when each order left; `breaks_on` are link ids whose answers it cannot handle."""
+    """Notes what it is told, and when each order left; `breaks_on` are link ids whose answers it cannot handle.
+
+    `waited_for` are those it was asked about after a wait; of these it does not want those in `passed` any more.
+    """
 
     def __init__(self, log: list[object]) -> None:
         self.log = log
         self.results: dict[str, OrderResult] = {}
         self.sent_ms: dict[str, int] = {}
         self.breaks_on: set[str] = set()
+        self.waited_for: list[str] = []
+        self.passed: set[str] = set()
+
+    def waited(self, order: TrackedOrder) -> None:
+        self.waited_for.append(order.link_id)
+        if order.link_id in self.breaks_on:
+            raise ValueError("the owner is broken")
+        if order.link_id in self.passed:
+            order.state = OrderState.CANCELLED
 
     def sending(self, order: TrackedOrder, sent_ms: int) -> None:
         self.sent_ms[order.link_id] = sent_ms

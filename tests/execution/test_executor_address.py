@@ -75,3 +75,32 @@ async def test_a_ban_that_another_account_was_told_of_silences_this_one() -> Non
     assert bench.executor.ban.until_s == START_S + 600, "the later end counts"
     await bench.clock.advance(2)
     assert bench.gateway.sent == [("order/create", ["a"])]
+
+
+async def test_who_has_waited_is_asked_before_it_leaves_and_what_its_price_has_passed_does_not() -> None:
+    """Such orders left, were cancelled at once, and cost the address requests; three of them barred their level."""
+    bench = Bench(shared=True)
+    bench.place("a", "b")
+    await bench.pump()
+    assert bench.owner.waited_for == [], "nobody had to wait yet"
+    bench.owner.passed = {"a"}
+    lend(bench, 1)
+    await bench.clock.advance(0.1)
+    assert bench.gateway.sent == [("order/create", ["b"])]
+    bench.owner.waited_for.clear()
+    lend(bench, 2)
+    bench.place("c")
+    await bench.pump()
+    assert bench.gateway.sent[1:] == [("order/create", ["c"])]
+    assert bench.owner.waited_for == [], "it has not waited"
+
+
+async def test_an_owner_that_breaks_when_it_is_asked_again_keeps_nobody_from_leaving() -> None:
+    bench = Bench(shared=True)
+    bench.place("a", "b")
+    await bench.pump()
+    bench.owner.breaks_on, bench.owner.passed = {"a"}, {"b"}
+    lend(bench, 1)
+    await bench.clock.advance(0.1)
+    assert bench.gateway.sent == [("order/create", ["a"])]
+    assert next(part for part, *_ in bench.faults) == "BTCUSDT: looking again at an order that waited"

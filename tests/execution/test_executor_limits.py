@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gridbot.exchange.bans import ban_of
 from gridbot.exchange.failures import ErrorKind
 from gridbot.exchange.requests import RateLimit
 from tests.execution.support import START_S, Bench, failure, names
@@ -118,6 +119,51 @@ async def test_while_the_address_is_banned_nothing_leaves() -> None:
     assert bench.gateway.sent == [("order/create", ["a"])]
     await bench.clock.advance(0.2)
     assert bench.gateway.sent[1:] == [("order/cancel", ["old"]), ("order/create", ["b"])]
+
+
+async def test_over_the_socket_all_goes_on_during_a_ban() -> None:
+    bench = Bench()
+    bench.gateway.by_http = False
+    bench.executor.banned(ban_of(START_S + 600, START_S, None, 403))
+    bench.place("a")
+    bench.cancel("old")
+    await bench.pump()
+    assert bench.gateway.sent == [("order/cancel", ["old"]), ("order/create", ["a"])]
+
+
+async def test_nothing_opens_during_a_ban_while_news_may_be_missing() -> None:
+    """What happened while the private stream was away can be read after the ban only; closes and cancels are safe."""
+    bench = Bench()
+    bench.gateway.by_http = False
+    sees_all = False
+    bench.executor.tell_sight(lambda: sees_all)
+    bench.place("before")
+    await bench.pump()
+    bench.executor.banned(ban_of(START_S + 600, START_S, None, 403))
+    bench.place("open", "far", distance=1)
+    bench.place("close", close=True)
+    bench.cancel("old")
+    await bench.pump()
+    assert bench.gateway.sent == [
+        ("order/create", ["before"]),
+        ("order/cancel", ["old"]),
+        ("order/create", ["close"]),
+    ]
+    sees_all = True
+    await bench.pump()
+    assert bench.gateway.sent[3:] == [("order/create-batch", ["open", "far"])]
+
+
+async def test_what_would_open_leaves_when_the_ban_is_over() -> None:
+    bench = Bench()
+    bench.gateway.by_http = False
+    bench.executor.tell_sight(lambda: False)
+    bench.executor.banned(ban_of(START_S + 600, START_S, None, 403))
+    bench.place("open")
+    await bench.clock.advance(599)
+    assert bench.gateway.sent == []
+    await bench.clock.advance(2)
+    assert bench.gateway.sent == [("order/create", ["open"])]
 
 
 @pytest.mark.parametrize("kind", sorted(set(ErrorKind) - {ErrorKind.RATE_LIMIT, ErrorKind.IP_BAN}))

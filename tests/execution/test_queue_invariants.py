@@ -33,6 +33,7 @@ def wire(**more: Any) -> Wire:
         ([wire(behind=((1, Decimal(1)),))], "left before"),
         ([wire(quota=1), wire(quota=1, at_s=1.9)], "2 orders to order/create"),
         ([wire(banned_until_s=2.0)], "during a ban"),
+        ([wire(banned_until_s=2.0, by_http=False, sees_all=False)], "news may be missing"),
         ([wire(links=("a", "b"))], "in one request"),
         ([wire(endpoint="order/create-batch", links=("a", "a"))], "in one request"),
         ([wire(endpoint="order/create-batch", links=tuple("abcdefghijk"), quota=99)], "in one request"),
@@ -46,6 +47,11 @@ def test_each_rule_finds_its_offender(wires: list[Wire], word: str) -> None:
 def test_what_is_allowed_is_no_offence() -> None:
     cancel = wire(kind=RequestKind.CANCEL, endpoint="order/cancel", cancels_could_go=True, banned_until_s=1.0)
     assert invariants.broken_rules([wire(at_s=-0.05, quota=1), cancel, wire(quota=1)]) == []
+    banned = {"banned_until_s": 2.0, "by_http": False}
+    close, blind = ((0, Decimal(1)),), {**banned, "sees_all": False}
+    assert not invariants.silent_while_banned(wire(**banned))
+    assert not invariants.silent_while_banned(wire(**blind, urgencies=close))
+    assert not invariants.silent_while_banned(wire(**blind, kind=RequestKind.CANCEL))
     assert not invariants.one_request_per_wish(cancel, {"a"})
     assert not invariants.slots_add_up(1, 2, 3)
     assert not invariants.nothing_forgotten(0, 0, 0)

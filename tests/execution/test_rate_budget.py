@@ -41,7 +41,7 @@ def test_too_many_pauses_its_endpoint() -> None:
     assert tested.take("order/create", 1, 10.0 + PAUSE_S) == 1
 
 
-def test_a_ban_silences_every_endpoint() -> None:
+def test_a_ban_silences_every_endpoint_of_http() -> None:
     tested = budget()
     assert tested.ban is None
     tested.failed("order/create", failure(ErrorKind.IP_BAN), 10.0)
@@ -50,6 +50,8 @@ def test_a_ban_silences_every_endpoint() -> None:
     for endpoint in ("order/create", "order/cancel"):
         assert tested.take(endpoint, 1, 10.0) == 0
         assert tested.wait_s(endpoint, 10.0) == 600.0
+        assert tested.wait_s(endpoint, 10.0, by_http=False) == 0.0
+        assert tested.take(endpoint, 1, 10.0, by_http=False) == 1
         assert tested.take(endpoint, 1, 10.0 + 600.0) == 1
 
 

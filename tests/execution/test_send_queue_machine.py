@@ -100,6 +100,12 @@ class Sending(RuleBasedStateMachine):
                 self.world.drop(kind, link)
 
     @rule(data=st.data())
+    @precondition(lambda self: self.world.wishes[RequestKind.PLACE])
+    def the_price_passes_what_waits(self, data: st.DataObject) -> None:
+        waiting = sorted(self.world.wishes[RequestKind.PLACE])
+        self.world.passed.update(data.draw(st.lists(st.sampled_from(waiting), max_size=4)))
+
+    @rule(data=st.data())
     @precondition(lambda self: self.world.within(OrderState.PENDING))
     def try_again(self, data: st.DataObject) -> None:
         """The retry queue queues an order anew, also one that waits already."""
@@ -137,7 +143,7 @@ class Sending(RuleBasedStateMachine):
     def the_quota_changes(self, endpoint: str, limit: int) -> None:
         self.world.exchange.limits[endpoint] = RateLimit(limit=limit, remaining=0, reset_ms=0)
 
-    @rule(what=st.sampled_from(["transport", "journal", "sending", "sent", "answer"]))
+    @rule(what=st.sampled_from(["transport", "journal", "sending", "sent", "answer", "waited"]))
     def something_of_ours_will_break(self, what: str) -> None:
         if what == "transport":
             self.world.exchange.breaks += 1
@@ -145,6 +151,10 @@ class Sending(RuleBasedStateMachine):
             self.world.journal_breaks += 1
         else:
             self.world.owner_breaks[what] += 1
+
+    @rule(by_http=st.booleans(), sees_all=st.booleans())
+    def the_way_and_what_it_sees_change(self, by_http: bool, sees_all: bool) -> None:
+        self.world.exchange.by_http, self.world.sees_all = by_http, sees_all
 
     @rule(seconds=st.sampled_from([0.0, 0.1, PAUSE_S, 1.049, 1.05, 1.06, 5.0, 600.0, 601.0]))
     def time_passes(self, seconds: float) -> None:

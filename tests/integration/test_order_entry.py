@@ -12,6 +12,7 @@ import pytest
 from gridbot.config.models import GridbotConfig
 from gridbot.core import Side
 from gridbot.exchange import order_entry
+from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.order_entry import OrderEntry
 from gridbot.orders.order import OrderState
 from gridbot.paper.faults.fault_config import FaultConfig
@@ -110,6 +111,28 @@ def test_while_the_socket_is_away_orders_go_by_http_and_status_says_so(
                 await by_socket(bench)
                 assert health(bench)["order_entry"]["reconnects"] == 1
                 assert not any("trade socket" in reason for reason in health(bench)["reasons"])
+
+    asyncio.run(run())
+
+
+def test_during_a_ban_orders_go_on_by_the_socket_and_what_needs_http_waits(tmp_path: Path) -> None:
+    async def run() -> None:
+        config = config_of(tmp_path, "websocket")
+        with exchange(config) as paper:
+            async with trading(config, paper) as bench:
+                await bench.quiet()
+                await by_socket(bench)
+                spoil(paper, "ip_ban", endpoint="/v5/position/list", for_s=600)
+                asked = bench.assembly.orchestrator.reconciler.positions("BTCUSDT")
+                with pytest.raises(ExchangeError):
+                    await asked
+                before = ever(paper)
+                price = await replace_one(bench, paper)
+                await bench.until(lambda: len(resting(paper)) == 10, "ten orders")
+                await bench.quiet()
+                assert ever(paper) == before + 1
+                assert price in {order.price for order in resting(paper)}
+                assert any("no HTTP request is sent until that is over" in each for each in health(bench)["reasons"])
 
     asyncio.run(run())
 

@@ -226,7 +226,7 @@ class TestDamage:
             ({"gaps": [[1, -1]]}, "expected a time in ms"),
             ({"fundings": [[1, "1_0"]]}, "expected a number"),
             ({"columns": {"prices": {"file": "../x", "rows": 1, "sha256": ""}}}, "expected the name of a file beside"),
-            ({"instrument": {}}, "expected a day as `data import` writes it"),
+            ({"instrument": {}}, "expected a day as an import writes it"),
             ({"symbol": 5}, "expected text, got 5"),
             ({"symbol": "ETHUSDT"}, "expected the day that its place says, got 'ETHUSDT' on 2026-09-01"),
         ],

@@ -241,7 +241,7 @@ def test_latch_cooldown_ban_caps_and_missing_numbers_stand() -> None:
     ]
     texts = {name.key: what.text for name, what in found.items()}
     assert "API key is invalid. (retCode 10003, auth); the exchange does not know the API key" in texts["auth"]
-    assert "(retCode 10018), nothing is sent until that is over; it waits by itself" in texts["ip_ban"]
+    assert "(retCode 10018), no HTTP request is sent until that is over; it waits by itself" in texts["ip_ban"]
     later_s = account.clock.now_s + 1e5
     again = standing(
         [gate],

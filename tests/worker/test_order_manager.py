@@ -97,6 +97,39 @@ async def test_a_level_whose_post_only_orders_are_taken_back_is_left_alone_for_a
     assert len(bench.gate.breaker.open_until(bench.clock.now_s)) == 1
 
 
+@pytest.mark.parametrize(("side", "ticks", "rests"), [(Side.BUY, 499_000, 499_001), (Side.SELL, 501_000, 500_999)])
+async def test_what_waited_until_the_price_had_passed_it_is_not_sent_and_costs_its_level_nothing(
+    side: Side, ticks: int, rests: int
+) -> None:
+    """Orders that waited for the address's room left all the same: cancelled at once, and a refusal of their level."""
+    bench = trading()
+    bench.runner.orders.submit(proposal(ticks, side))
+    [order] = bench.orders
+    [(*_, owner)] = bench.context.executor.queue.creates.heap
+    bench.runner.set_price(ticker(str(BTC.price(rests))))
+    owner.waited(order)
+    assert order.state is OrderState.PENDING, "it can still rest"
+    bench.runner.set_price(ticker(str(order.price)))
+    owner.waited(order)
+    assert (order.state, order.withdrawn) == (OrderState.CANCELLED, "price_passed")
+    bench.runner.orders.pump()
+    await settle()
+    assert bench.gateway.sent == []
+    assert not bench.runner.book.has_live(order.direction, ticks), "its level is free for the strategy"
+    assert bench.gate.breaker.circuits == {}
+    assert [(each.action, each.reason) for each in bench.notes.of(IntentRecord)][-1] == ("cancel", "price_passed")
+
+
+async def test_an_operators_close_may_take_so_it_leaves_whatever_the_price() -> None:
+    bench = trading()
+    bench.runner.orders.submit(proposal()._replace(post_only=False))
+    [order] = bench.orders
+    bench.runner.set_price(ticker("100"))
+    [(*_, owner)] = bench.context.executor.queue.creates.heap
+    owner.waited(order)
+    assert order.state is OrderState.PENDING
+
+
 async def test_a_lost_reply_keeps_the_level_and_asks_for_a_look_up() -> None:
     bench = trading()
     order = submit(bench, error=LOST)

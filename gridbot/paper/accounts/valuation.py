@@ -152,13 +152,12 @@ class Valuation:
         """What the unfilled rest of an order locks, and adds to maintenance; 0 for what closes or waits."""
         if order.closing or order.is_waiting:
             return NO_MARGIN
-        opening = order.unfilled
+        opening, symbol, direction = order.unfilled, order.symbol, order.direction
         if order.request.position_idx == 0:
-            leg = account.leg(order.symbol, 0)
+            leg = account.leg(symbol, 0)
             if order.side is leg.direction.close_side:
                 opening = max(ZERO, opening - leg.size)
-        direction, tiers = order.direction, self.markets[order.symbol].instrument.tiers
-        leverage = self.leverage(account, order.symbol, direction)
+        leverage, tiers = self.leverage(account, symbol, direction), self.markets[symbol].instrument.tiers
         margin = order_margin(direction, opening * order.price, leverage, tiers, self.fee(account))
         return LegMargin(rounded(margin.initial), rounded(margin.maintenance))
 

@@ -6,7 +6,7 @@ Tick sizes, steps and tiers are those a grid meets in practice; maxima are round
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridbot.core.instrument import Instrument, RiskTier
@@ -20,6 +20,7 @@ __all__ = [
     "Listing",
     "Phase",
     "listing_of",
+    "listing_under",
     "listings",
 ]
 
@@ -182,6 +183,23 @@ def listing_of(symbol: str, config: InstrumentConfig, symbol_id: int) -> Listing
         default_price=config.price,
         max_market_qty=config.max_order_qty,
         launch_ms=1_577_836_800_000,
+    )
+
+
+def listing_under(instrument: Instrument, price: Decimal) -> Listing:
+    """A listing under given rules; what they leave open is as of the shipped contract, or usual."""
+    shipped = LISTINGS.get(instrument.symbol)
+    tiers = instrument.tiers or (shipped.instrument.tiers if shipped else _tiers(Decimal(200_000), Decimal("0.01")))
+    band_x, band_y = (shipped.price_limit_x, shipped.price_limit_y) if shipped else (Decimal("0.05"), Decimal("0.1"))
+    return Listing(
+        instrument=replace(instrument, tiers=tiers),
+        symbol_id=shipped.symbol_id if shipped else 5000,
+        base_coin=instrument.symbol.removesuffix("USDT"),
+        default_price=price,
+        max_market_qty=instrument.max_order_qty,
+        launch_ms=1_577_836_800_000,
+        price_limit_x=band_x if instrument.price_limit_x is None else instrument.price_limit_x,
+        price_limit_y=band_y if instrument.price_limit_y is None else instrument.price_limit_y,
     )
 
 

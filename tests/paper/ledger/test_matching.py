@@ -49,15 +49,38 @@ def test_what_stood_before_a_cancelled_order_stands_before_the_next() -> None:
     assert book.trade(Side.SELL, 100, D(6)) == [Fill("second", 100, D(1))]
 
 
-@pytest.mark.parametrize(
-    ("model", "at_price", "through"),
-    [(MatchingModel.TOUCH, D(2), None), (MatchingModel.THROUGH, None, D(2)), (MatchingModel.QUEUE, None, D(2))],
-)
-def test_models(model: MatchingModel, at_price: Decimal | None, through: Decimal | None) -> None:
+MODELS: dict[
+    MatchingModel, dict[int, list[Decimal]]
+] = {  # what each model makes of a trade at the price of an order of 2 with 10 before it
+    MatchingModel.QUEUE: {1: [], 10: [], 11: [D(1)], 12: [D(2)], 99: [D(2)]},
+    MatchingModel.TOUCH: {1: [D(2)], 10: [D(2)], 11: [D(2)], 12: [D(2)], 99: [D(2)]},
+    MatchingModel.THROUGH: {1: [], 10: [], 11: [], 12: [], 99: []},
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("side", Side)
+def test_what_a_model_makes_of_a_trade_at_the_price(model: MatchingModel, side: Side) -> None:
+    for size, expected in MODELS[model].items():
+        book = RestingBook(model)
+        book.add("order", side, 100, D(2), D(10))
+        assert book.trade(side, 100, D(99)) == []
+        assert book.trade(side.opposite, 100, D(0)) == []
+        assert [fill.qty for fill in book.trade(side.opposite, 100, D(size))] == expected
+
+
+@pytest.mark.parametrize("model", MatchingModel)
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("taker", Side)
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_trade_through_the_price_fills_whole_in_each_model(
+    model: MatchingModel, side: Side, taker: Side, size: int
+) -> None:
     book = RestingBook(model)
-    book.add("bid", Side.BUY, 100, D(2), D(10))
-    assert [fill.qty for fill in book.trade(Side.SELL, 100, D(1))] == ([at_price] if at_price else [])
-    assert [fill.qty for fill in book.trade(Side.SELL, 99, D(1))] == ([through] if through else [])
+    book.add("order", side, 100, D(2), D(10))
+    short, through = (101, 99) if side is Side.BUY else (99, 101)
+    assert book.trade(taker, short, D(size)) == []
+    assert book.trade(taker, through, D(size)) == [Fill("order", 100, D(2))]
 
 
 def test_a_price_without_volume_fills_only_what_it_passes() -> None:

@@ -186,6 +186,21 @@ def test_what_the_dead_had_rests_and_the_next_process_begins_anew() -> None:
     assert lease == Lease("a00", FLOOR, None)
 
 
+def test_who_starts_again_has_its_part_at_once_though_what_it_had_before_rests() -> None:
+    """Its part was that of all permits, so nobody had more: whoever had died started when they were good again."""
+    office = Office(30, 3, LATER)
+    for name in names(3):
+        office.says(name, query=10)
+    assert office.held() == dict.fromkeys(names(3), 10)
+    step(office.leases, Gone("a02"), LATER)
+    office.back.clear()
+    office.says("a02", seen=0, query=10)
+    assert office.keeps() == {"a00": 6, "a01": 8}, "of the twenty that do not rest each has six"
+    office.says("a00", back=4, query=10)
+    office.says("a01", back=2, query=10)
+    assert office.held() == {"a00": 6, "a01": 8, "a02": 6}
+
+
 def test_what_an_earlier_supervisor_had_lent_rests() -> None:
     leases = Leases(20, ["a"], T)
     leases.inherit(15, T + 8)
