@@ -270,7 +270,7 @@ def _moment(value: date | datetime | str, name: str, *, ends: bool = False) -> i
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
     else:
         moment = datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1 if ends else 0)
-    return round(moment.timestamp()) * 1_000_000
+    return round(moment.timestamp() * 1_000_000)
 
 
 def _strategies(config: GridbotConfig, account: str, wanted: set[str]) -> list[dict[str, Any]]:
