@@ -92,8 +92,8 @@ class ArchiveServer:
         starts = range(-(-begin // MINUTE_MS) * MINUTE_MS, end + 1, MINUTE_MS)
         assert len(starts) <= int(query["limit"])
         more = ["0.004", "240"] if what == "kline" else []
-        rows = [[str(at), "60000.1", "60000.3", "60000", "60000.2", *more] for at in reversed(starts)]
-        return {"symbol": "BTCUSDT", "category": "linear", "list": rows}
+        bars = [[str(at), "60000.1", "60000.3", "60000", "60000.2", *more] for at in reversed(starts)]
+        return {"symbol": "BTCUSDT", "category": "linear", "list": bars}
 
 
 INSTRUMENT_ROW = {
