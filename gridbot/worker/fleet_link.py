@@ -44,8 +44,8 @@ class FleetLink:
     def facts_age_s(self) -> float:
         """How old a fact may be at a start: read `EARLIER_S` before this process began, or later.
 
-        So a fleet reads once what all its accounts need. Whatever made a worker start anew, such as another tick, it has
-        read for all: no older fact is told after that.
+        So a fleet reads once what all its accounts need. Whatever made a worker start anew, such as another tick, it
+        has read for all: no older fact is told after that.
         """
         return self._clock.monotonic_s() - self._began_s + EARLIER_S
 
