@@ -36,7 +36,10 @@ MEANINGS: Final = {
     ExitCode.UNEXPECTED: ("unexpected", "an unexpected error; the text says what"),
     ExitCode.USAGE: ("usage", "a mistake in the command line or in the SQL statement"),
     ExitCode.NOT_RUNNING: ("not running", "no supervisor works in this data directory, or it has no database yet"),
-    ExitCode.CONFIG: ("configuration", "the configuration was refused"),
+    ExitCode.CONFIG: (
+        "configuration",
+        "the configuration was refused; `compare log`: the map, or a line that it does not fit",
+    ),
     ExitCode.TIMEOUT: ("timeout", "it did not happen in the time allowed"),
     ExitCode.DEGRADED: (
         "degraded",
@@ -46,8 +49,16 @@ MEANINGS: Final = {
         "refused",
         "another supervisor has the data directory, this user may not use it, or a check of the machine failed",
     ),
-    ExitCode.DIFFERS: ("differs", "`ledger check`: records and exchange differ, or a cent or more is unexplained"),
-    ExitCode.NOTHING: ("nothing to compare", "`ledger check`: no balance is recorded of any account asked for"),
+    ExitCode.DIFFERS: (
+        "differs",
+        "`compare`: more than the tolerance differs; `ledger check`: records and exchange differ, or a cent or more is "
+        "unexplained",
+    ),
+    ExitCode.NOTHING: (
+        "nothing to compare",
+        "`compare`: no rows on either side; `ledger check`: no balance is recorded of any account asked for; `report`: "
+        "nothing is recorded in the span",
+    ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
     ExitCode.FORCED: ("interrupted", "Ctrl-C, or a second signal ended it by force"),
     ExitCode.OUTPUT_GONE: ("output gone", "standard output is closed or full, or its reader has gone; nothing is said"),

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
+from typing import NamedTuple
 
 from gridbot.core.exact import WIDE
 from gridbot.core.instrument import RiskTier
@@ -62,8 +63,7 @@ class MarginBalance:
     maintenance: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class LegMargin:
+class LegMargin(NamedTuple):
     """Initial and maintenance margin of one leg, in USDT."""
 
     initial: Decimal

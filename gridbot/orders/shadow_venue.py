@@ -85,6 +85,12 @@ class ShadowVenue:
         reached.sort(key=lambda order: -order.ticks if order.side is Side.BUY else order.ticks)
         return [*fundings, *(self._fill(order, ticker.exchange_ts) for order in reached)]
 
+    def nearest(self) -> tuple[int | None, int | None]:
+        """Highest Buy and lowest Sell that rest, in whole ticks: a price between them fills nothing. None for none."""
+        buys = [order.ticks for order in self._pair.resting.values() if order.side is Side.BUY]
+        sells = [order.ticks for order in self._pair.resting.values() if order.side is Side.SELL]
+        return max(buys, default=None), min(sells, default=None)
+
     def positions(self, now_ms: int) -> list[PositionEvent]:
         """Both legs, flat ones included."""
         return self._pair.positions(self._account.margin_balance(), now_ms)

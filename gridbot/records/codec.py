@@ -24,6 +24,8 @@ from gridbot.records.state_record import StateRecord
 __all__ = [
     "KIND_KEY",
     "CodecError",
+    "body_of",
+    "body_of_data",
     "decode",
     "decode_body",
     "encode",
@@ -46,6 +48,11 @@ class CodecError(ValueError):
 
 def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record | StateRecord) -> bytes:
     """The frame of a record. Raise CodecError when a value fits no column or the record is too long."""
+    return frame(body_of(account, run_id, seq, local_ts, record))
+
+
+def body_of(account: str, run_id: str, seq: int, local_ts: int, record: Record | StateRecord) -> bytes:
+    """The body of the frame of a record. Raise CodecError when a value fits no column or the record is too long."""
     try:
         body = orjson.dumps(
             {
@@ -62,7 +69,7 @@ def encode(account: str, run_id: str, seq: int, local_ts: int, record: Record | 
         raise CodecError(f"{type(record).__name__} cannot be written: {exc.__cause__ or exc}") from exc
     if len(body) > MAX_BODY:
         raise CodecError(f"{type(record).__name__} is {len(body)} bytes long, at most {MAX_BODY} fit a frame")
-    return frame(body)
+    return body
 
 
 def head_of(kind: str, account: str, run_id: str) -> bytes:
@@ -72,7 +79,12 @@ def head_of(kind: str, account: str, run_id: str) -> bytes:
 
 def encode_data(head: bytes, seq: int, local_ts: int, data: bytes) -> bytes:
     """The frame of a record of which `data` is the JSON already: what `encode` makes of it."""
-    return frame(b'%b%d,"local_ts":%d,"data":%b}' % (head, seq, local_ts, data))
+    return frame(body_of_data(head, seq, local_ts, data))
+
+
+def body_of_data(head: bytes, seq: int, local_ts: int, data: bytes) -> bytes:
+    """The body of that frame."""
+    return b'%b%d,"local_ts":%d,"data":%b}' % (head, seq, local_ts, data)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

@@ -102,6 +102,18 @@ class Database:
             keep_copy(self.path, version)
         with self.open() as con:
             ensure_schema(con)
+        if self.wal.exists():
+            self._begin_log_anew()
+
+    def _begin_log_anew(self) -> None:
+        """Get rid of a write-ahead log that ends within its first commit, as a killed process leaves it.
+
+        DuckDB reads nothing from it, so that there is nothing to be written into the file, and the log stays until
+        something else is. The rows come again from the journals.
+        """
+        with self.open() as con:
+            con.execute("CREATE OR REPLACE TABLE log_begins_anew (n INTEGER)")
+            con.execute("DROP TABLE log_begins_anew")
 
     def _make(self) -> None:
         """Make a new file under another name, then rename it, so that a half-made database never has the name."""

@@ -97,6 +97,11 @@ class Strategy(Protocol):
         """
         ...
 
+    @property
+    def known_interval(self) -> tuple[Decimal, Decimal, Sequence[Intent]] | None:
+        """As `quiet_interval`, with the answer that each ticker inside gets, the same object each time."""
+        ...
+
     def on_event(self, event: Event, limit_orders: LimitOrders, /) -> Sequence[Intent]:
         """Decide. Tickers and executions always come, other events as the kind's `wants` says.
 

@@ -24,7 +24,7 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
-from gridbot.worker.schedule import Intervals, ScheduleState, Second, step
+from gridbot.worker.schedule import Intervals, ScheduleState, Second, next_due_s, step
 from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.symbol_states import SymbolStates
 
@@ -101,6 +101,10 @@ class Clockwork:
         ):
             with contained(name):
                 part()
+
+    def next_due_s(self) -> float:
+        """When the schedule alone next has a job (monotonic); what others wish for comes sooner."""
+        return next_due_s(self._schedule, self._intervals, is_maintained=self._readings.notices.is_maintained)
 
     def _retry(self, now_s: float) -> None:
         for item in self._context.retry.due(now_s):

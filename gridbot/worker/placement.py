@@ -57,12 +57,17 @@ class Placement:
         """Why each level, by leg and ticks, has no order, as of the last decision."""
         return self._refused
 
+    def is_settled(self, intents: Sequence[Intent]) -> bool:
+        """Whether `act` would do nothing about these, until a leg, the wallet or the book changes."""
+        now = self._risk_state.epoch, self._risk_state.book.version
+        return not intents or (intents is self._settled and now == self._settled_at)
+
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
+        if self.is_settled(intents):
+            return
         risk_state = self._risk_state
         now = risk_state.epoch, risk_state.book.version
-        if not intents or (intents is self._settled and now == self._settled_at):
-            return
         places = []
         refused: dict[tuple[Direction, int], Refusal] = {}
         with self._orders.batch:

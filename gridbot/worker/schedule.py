@@ -36,7 +36,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["APART_S", "FAILED_S", "Due", "Intervals", "Job", "JobKind", "ScheduleState", "Second", "Wishes", "step"]
+__all__ = [
+    "APART_S",
+    "FAILED_S",
+    "Due",
+    "Intervals",
+    "Job",
+    "JobKind",
+    "ScheduleState",
+    "Second",
+    "Wishes",
+    "next_due_s",
+    "step",
+]
 
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
@@ -253,6 +265,26 @@ def step(
     ]
     last_s.update((job.name, now_s) for job in jobs)
     return ScheduleState(owed.without(jobs), last_s), jobs
+
+
+def next_due_s(state: ScheduleState, intervals: Intervals, *, is_maintained: bool = False) -> float:
+    """When the clock alone next makes `step` do something; what is not begun yet, or owed, is due at once (0).
+
+    For whoever jumps over seconds: without wishes, failures and watched symbols, no `step` before that has an effect.
+    """
+    if state.owed != Wishes():
+        return 0.0
+    periods = {
+        "order_sync": intervals.order_sync_s,
+        "position_check": intervals.position_check_s,
+        "wallet_check": intervals.wallet_s,
+        "clock_check": CLOCK_S,
+        "terms_check": TERMS_S,
+        "money_check": MONEY_S,
+        "notices_check": WATCHED_S if is_maintained else NOTICES_S,
+    }
+    last_s = state.last_s
+    return min(last_s[name] + every_s if name in last_s else 0.0 for name, every_s in periods.items() if every_s)
 
 
 def _is_due(last_s: float | None, every_s: float, now_s: float) -> bool:

@@ -91,6 +91,10 @@ class ShadowWire:
         for event in self._venue.on_ticker(ticker):
             self._tell(event)
 
+    def nearest(self) -> tuple[int | None, int | None]:
+        """Highest Buy and lowest Sell that rest, in whole ticks; None for none."""
+        return self._venue.nearest()
+
     def positions(self) -> list[PositionEvent]:
         """Both legs, flat ones included."""
         return self._venue.positions(self._clock.wall_ms())

@@ -167,6 +167,22 @@ class StrategyRunner:
         if intents:
             self.placement.act(intents)
 
+    @property
+    def quiet_interval(self) -> tuple[Decimal, Decimal] | None:
+        """Prices from low to high (USDT, both included) at which a ticker changes nothing but the price; None: unknown.
+
+        It holds until anything but such a ticker happens to the strategy, its account or its orders. A shadow
+        strategy's orders are filled by prices (`shadow_orders`), which this does not look at.
+        """
+        known = self.engine.known_interval
+        if known is None or not self.placement.is_settled(known[2]):
+            return None
+        return known[:2]
+
+    def shadow_orders(self) -> tuple[int | None, int | None]:
+        """Highest Buy and lowest Sell (whole ticks) that rest on a shadow strategy's own venue; None for none."""
+        return (None, None) if self._wire is None else self._wire.nearest()
+
     # ------------------------------------------------------------------ what the exchange reports
 
     def on_execution(self, execution: ExecutionEvent, *, source: str = "stream") -> None:
@@ -229,8 +245,8 @@ class StrategyRunner:
 
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The wallet has changed, so sizes and multipliers may have changed too."""
-        self.sizer.set_wallet(wallet)
-        self.risk_state.money_changed()
+        if self.sizer.set_wallet(wallet):
+            self.risk_state.money_changed()
         if WalletEvent in self._wants:
             self._note(wallet)
 

@@ -17,13 +17,16 @@ from supervisor.exit_codes import MEANINGS, ExitCode
 __all__ = ["cli", "main"]
 
 COMMANDS = {
+    "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
+    "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
     "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
+    "report": ("report:report", "Write a report of an account as one HTML file."),
     "restart": ("restart:restart", RESTART.summary),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),
     "start": ("start:start", "Start the supervisor and all its processes."),

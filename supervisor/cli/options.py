@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Seconds",
+    "UtcTime",
     "example",
     "fair_memory",
     "load_or_refuse",
@@ -29,6 +31,7 @@ __all__ = [
 
 LONGEST_S: Final = 1e8
 """Three years."""
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MEMORY: Final = re.compile(r"[0-9]+(\.[0-9]+)? *[KMGT]i?B", re.IGNORECASE)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -63,6 +66,26 @@ class Seconds(click.FloatRange):
         if math.isnan(seconds):
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
         return seconds
+
+
+class UtcTime(click.ParamType[datetime]):
+    """A day or a time; UTC when it names no zone. A day is its first moment; as the `end` of a span it counts whole."""
+
+    name = "time"
+
+    def __init__(self, *, end: bool = False) -> None:
+        self._end = end
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+            if self._end and _DAY.fullmatch(str(value)):
+                moment += timedelta(days=1)
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"expected a time such as 2026-11-01 or 2026-11-01T12:30, got {value!r:.60}", param, ctx)
 
 
 class MemorySize(click.ParamType[str]):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,33 @@ def test_listings_longer_than_a_page_come_whole():
             assert {e.order_link_id for e in executions} == wanted
             pushed = [event.exec_id for event in it.ears.heard.private if isinstance(event, ExecutionEvent)]
             assert [execution.exec_id for execution in executions] == pushed, "the order in which they happened"
+
+    run(scene())
+
+
+def test_a_listing_that_grows_while_it_is_paged_has_all_that_was_there_when_it_began():
+    async def scene() -> None:
+        async with paper() as it:
+            for first in range(0, 250, 10):
+                batch = [order(f"g{n}", str(50000 + n), "0.001") for n in range(first, first + 10)]
+                assert all(isinstance(result, OrderAck) for result in await it.rest.orders.place_orders(batch))
+            await it.trade("50020")
+            ask, made, pages = it.rest._call, it.server.exchange.accounts["alice"].executions, 0
+            before = {execution.exec_id for execution in made}
+
+            async def call(endpoint: str, **params: Any) -> Any:
+                nonlocal pages
+                answer = await ask(endpoint, **params)
+                pages += 1
+                await it.trade(f"{50020 - 5 * pages}")
+                return answer
+
+            it.rest._call = call  # type: ignore[method-assign]
+            a_minute_ago = it.rest._transport.clock.now_ms() - 60_000
+            listed = [execution.exec_id for execution in await it.rest.executions(a_minute_ago)]
+            assert (pages, len(listed)) == (3, len(set(listed)))
+            assert before <= set(listed) <= {execution.exec_id for execution in made}
+            assert 200 < len(before) < len(made)
 
     run(scene())
 

@@ -12,7 +12,7 @@ import ast
 from tests.house.source import MODULES, tree
 
 FACING_OUTSIDE = (
-    *("gridbot.bybit", "gridbot.commands", "gridbot.config", "gridbot.doors", "gridbot.paper.api"),
+    *("gridbot.bybit", "gridbot.commands", "gridbot.compare", "gridbot.config", "gridbot.doors", "gridbot.paper.api"),
     *("gridbot.paper.calls", "gridbot.paper.params", "gridbot.paper.server", "gridbot.paper.streams"),
     *("gridbot.paper.feed.catalogue", "gridbot.paper.feed.file_layouts", "gridbot.paper.feed.klines"),
     *("gridbot.paper.feed.live", "gridbot.paper.feed.market_feed", "gridbot.paper.feed.replay"),
@@ -26,6 +26,9 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.bybit.ret_codes": (2, "our own table of codes"),
     "gridbot.bybit.stream_connection": (1, "our own clock"),
     "gridbot.commands.arguments": (1, "a text that its pattern has checked"),
+    "gridbot.compare.comparison": (3, "numbers of our own database"),
+    "gridbot.compare.difference_words": (1, "a number of our own database"),
+    "gridbot.compare.log_values": (5, "numbers that were read strictly, and bounds"),
     "gridbot.config.fields": (3, "texts that their pattern has checked; a duration"),
     "gridbot.paper.api.callers": (1, "only asks, beside isascii"),
     "gridbot.paper.api.request_limits": (1, "our own clock"),

@@ -44,6 +44,9 @@ PURE_ROOMS = (
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),
     *("gridbot.bybit.ret_codes", "gridbot.bybit.watchdog", "gridbot.bybit.trade_frames", "gridbot.bybit.trade_line"),
     *("gridbot.store.rollups", "gridbot.store.views"),
+    *("gridbot.compare.row_pairs", "gridbot.compare.near_pairs", "gridbot.compare.tolerances"),
+    "gridbot.compare.difference_words",
+    "gridbot.report",
     *("gridbot.paper.accounts", "gridbot.paper.api", "gridbot.paper.calls", "gridbot.paper.engine"),
     *("gridbot.paper.ledger", "gridbot.paper.market", "gridbot.paper.params", "gridbot.paper.rows"),
     *("gridbot.simulation.run_checks", "gridbot.simulation.run_faults", "gridbot.simulation.shrink"),
@@ -52,7 +55,8 @@ PURE_ROOMS = (
     *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
     *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),
 )
-SHELLS: frozenset[str] = frozenset()
+SHELLS = frozenset({"gridbot.report.page_assets", "gridbot.report.report_page"})
+"""The files of the page, and what puts them into it."""
 IMPURE = OUTSIDE | frozenset(
     """
     asyncio aiohttp duckdb gzip http logging pybit queue requests shelve socketserver sqlite3 urllib.request websocket

@@ -46,12 +46,16 @@ GRIDBOT = {
     " private_files segment_file",
     "store": "core records atomic_file command_line frames version private_files",
     "gridbot": "store version",
+    # What a person reads of an account: figures and a page, from the database alone.
+    "report": "doors store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     "execution": "exchange ports orders rolling_limit background budget",
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
+    # Two strategies, or a strategy and a log, side by side.
+    "compare": "core doors store config private_files",
     # Market data of the past.
     "market": "core doors atomic_file private_files",
     "log_lines": "doors",
@@ -60,6 +64,10 @@ GRIDBOT = {
     # One account, put together.
     "worker": "commands core exchange ports budget strategies orders records risk execution bybit config logging_setup"
     " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
+    # A worker's parts and the paper exchange on market data of the past.
+    "backtest": "background bybit command_line config core exchange execution market orders paper.accounts paper.api"
+    " paper.api_error paper.engine paper.market paper.rows paper.settings private_files records risk state store"
+    " version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"
@@ -73,7 +81,7 @@ SUPERVISOR = {
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
-    " gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
+    " gridbot.commands gridbot.compare gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
@@ -86,9 +94,10 @@ SUPERVISOR = {
     " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
     " gridbot.shortage children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
-    " gridbot.atomic_file gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
-    " gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.paper.feed gridbot.paper.server"
-    " gridbot.paper.settings gridbot.records gridbot.shortage gridbot.store gridbot.version children"
+    " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.compare gridbot.config"
+    " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
+    " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
+    " gridbot.store gridbot.version children"
     " control process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",

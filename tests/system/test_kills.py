@@ -9,11 +9,17 @@ import json
 import os
 import random
 import time
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from gridbot.core import ExecutionEvent
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.feed.market_setup import known_listings, open_markets
+from gridbot.paper.settings import PaperConfig
+from gridbot.paper.storage.exchange_file import ExchangeFile
 from tests.system.test_sessions import ask_exchange, assert_no_doubles, assert_recorded_once, filled
 
 pytestmark = pytest.mark.system
@@ -67,10 +73,25 @@ def all_orders(session: Any) -> int:
     return sum(len(ask_exchange(session, account)[1]) for account in ACCOUNTS)
 
 
+def made_by_exchange(session: Any) -> dict[str, set[str]]:
+    """The ids of all executions of each account by the exchange's own files, once it has ended."""
+    state_file = session.data_dir / "paper.json"
+    config = PaperConfig.model_validate({**FLEET["paper"], "state_file": state_file})
+    exchange = Exchange(config, open_markets(config.market, known_listings(config.market), None, 0), "0" * 12, 0)
+    for account in ACCOUNTS:
+        exchange.state.add_account(account, account, "", Decimal(0))
+    file = ExchangeFile(state_file)
+    file.open(exchange)
+    file.close()
+    return {name: {each.exec_id for each in account.executions} for name, account in exchange.accounts.items()}
+
+
 def test_kills_all_over_a_fleet_lose_and_double_nothing(gridbot: Any) -> None:
     rng = random.Random(SEED)
     session = gridbot.start(json.dumps(FLEET))
+    past: list[str] = []
     for victim in victims(rng):
+        past.append(f"{datetime.now(UTC):%H:%M:%S.%f} {victim}")
         kill(session, victim, rng)
         if rng.random() < 0.6:
             before = filled(session.wait(lambda status: status["health"] == "healthy", f"health after {victim}"))
@@ -86,7 +107,11 @@ def test_kills_all_over_a_fleet_lose_and_double_nothing(gridbot: Any) -> None:
     session.wait(lambda _: session.run(*checked).stdout.count(": explained") == len(ACCOUNTS), "the money")
     truth: dict[str, list[ExecutionEvent]] = {account: ask_exchange(session, account)[0] for account in ACCOUNTS}
     assert all(truth.values())
+    past.append(f"{datetime.now(UTC):%H:%M:%S.%f} the exchange was asked")
     session.stop()
-    assert_recorded_once(session, truth)
+    made = made_by_exchange(session)
+    assert_recorded_once(session, truth, made, f"killed at (UTC): {', '.join(past)}")
+    for account, executions in truth.items():
+        assert {execution.exec_id for execution in executions} <= made[account], f"{account}: listed, and not kept"
     [gaps] = session.sql("SELECT count(*) AS n FROM ingest_gaps")
     assert gaps["n"] == 0

@@ -63,17 +63,25 @@ def assert_no_doubles(orders: list[OrderUpdateEvent]) -> None:
     assert len(levels) == len(set(levels))
 
 
-def assert_recorded_once(session: Any, truth: dict[str, list[ExecutionEvent]]) -> None:
-    """Each execution that the exchange listed for an account is in the database, once and right; no other one is."""
-    rows = session.sql("SELECT account, exec_id, price, qty, fee, direction FROM executions WHERE NOT shadow")
+def assert_recorded_once(
+    session: Any, truth: dict[str, list[ExecutionEvent]], made: dict[str, set[str]], past: str = ""
+) -> None:
+    """Each execution that the exchange listed for an account is in the database, once and right, and none is that it
+    has not made.
+
+    `made` are the ids of all that it made until its end: a funding may come after it was asked. `past` is said of a run
+    whose records are wrong.
+    """
+    rows = session.sql("SELECT * FROM executions WHERE NOT shadow")
     kept = {(row["account"], row["exec_id"]): row for row in rows}
-    assert len(rows) == len(kept), "nothing twice"
-    listed = {(account, execution.exec_id) for account, executions in truth.items() for execution in executions}
-    assert kept.keys() - listed == set(), "nothing invented"
+    assert len(rows) == len(kept), f"nothing twice; {past}"
+    known = {(account, exec_id) for account, ids in made.items() for exec_id in ids}
+    invented = [json.dumps(row, default=str) for key, row in kept.items() if key not in known]
+    assert not invented, "\n".join(("the exchange has not made", *invented, past))
     for account, executions in truth.items():
         for execution in executions:
             row = kept.get((account, execution.exec_id))
-            assert row is not None, f"{account}: {execution.exec_id} of {execution.exchange_ts} is missing"
+            assert row is not None, f"{account}: {execution} is missing; {past}"
             assert Decimal(str(row["price"])) == execution.price
             assert Decimal(str(row["qty"])) == execution.qty
             assert Decimal(str(row["fee"])) == execution.fee

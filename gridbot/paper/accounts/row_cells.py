@@ -26,6 +26,7 @@ __all__ = ["CLOSED_PNL", "EXECUTIONS", "LEGS", "ORDERS", "TRANSFERS", "CellForma
 
 T = TypeVar("T")
 Read = Callable[[Any], Any]
+BUY, SELL, NEW = Side.BUY.value, Side.SELL.value, OrderStatus.NEW.value
 
 
 def _decimal_or_none(cell: str | None) -> Decimal | None:
@@ -131,11 +132,16 @@ class OrderCells(CellFormat[Order]):
     """The same cells in half the time, and fewer of an order that has just been placed: its answer waits for them."""
 
     def placed(self, account: str, order: Order) -> list[Any] | None:
-        """An account's plain limit order as it was accepted, in one flat list; None when there is more to tell."""
+        """An account's plain limit order as it was accepted, in one flat list; None when there is more to tell.
+
+        Texts, not the members of an enumeration: asking one for its value takes as long as all the numbers. And no
+        unpacked parts, with which it takes twice as long.
+        """
         request = order.request
         qty, price = request.qty, request.price
         if (
             price is None
+            or order.status is not OrderStatus.NEW
             or order.price is not price
             or order.qty is not qty
             or order.updated_ms != order.created_ms
@@ -143,11 +149,11 @@ class OrderCells(CellFormat[Order]):
             or _REQUESTS.rest(request) != _REQUESTS.defaults
         ):
             return None
-        return [
-            *(account, order.number, order.order_id, request.symbol, request.side, str(qty), str(price)),
-            *(request.position_idx, request.time_in_force, request.order_link_id, request.reduce_only),
-            *(order.closing, str(order.last_price), order.created_ms, order.status, str(order.reserved)),
-        ]
+        side, idx, link_id = BUY if request.side is Side.BUY else SELL, request.position_idx, request.order_link_id
+        cells = [account, order.number, order.order_id, request.symbol, side, str(qty), str(price), idx]
+        cells += [request.time_in_force, link_id, request.reduce_only, order.closing, str(order.last_price)]
+        cells += [order.created_ms, NEW, str(order.reserved)]
+        return cells
 
     def placed_row(self, cells: Sequence[Any]) -> tuple[str, Order]:
         """Account and order of the cells of `placed`. Raises as `row`."""

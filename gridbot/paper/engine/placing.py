@@ -50,16 +50,17 @@ class Placing:
         admission = self._admission
         admission.check_capacity(account, request.symbol)
         request, closing = admission.fit_to_position(account, request)
-        if not self._state.markets[request.symbol].listing.is_collecting:  # an auction has limits of its own
+        collects = self._state.markets[request.symbol].listing.is_collecting
+        if not collects:  # an auction has limits of its own
             request = admission.fit_to_band(account, request)
         if request.close_all:  # the closing orders that rest have covered the leg: they make room
             leg = account.leg(request.symbol, request.position_idx)
             self._settlement.uncover(account, leg, leg.size - request.qty, now_ms)
         first, *others = admission.split(request)
-        placed = self._accept(account, first, now_ms, closing=closing)
+        placed = self._accept(account, first, now_ms, closing=closing, collects=collects)
         for request in others:
             if admission.closable(account, request) >= request.qty:
-                self._accept(account, request, now_ms, closing=closing)
+                self._accept(account, request, now_ms, closing=closing, collects=collects)
         self._outbox.flush()
         return placed
 
@@ -79,17 +80,17 @@ class Placing:
             check_attached(request, request.attached, self._state.markets[request.symbol])
             check_attached_count(self._waiting, account, request, request.attached)
 
-    def _accept(self, account: Account, request: NewOrder, now_ms: int, *, closing: bool) -> Order:
+    def _accept(self, account: Account, request: NewOrder, now_ms: int, *, closing: bool, collects: bool) -> Order:
         order = self._state.new_order(request, now_ms, closing=closing)
         valuation = self._state.valuation
         margin = valuation.order_margin(account, order)
         if margin.initial > 0:
-            available = valuation.totals(account).available
+            available = valuation.available(account)
             if margin.initial > available:
                 raise insufficient_balance(available)
             account.reserve(order, margin)
         account.add_open(order)
-        if self._state.markets[request.symbol].listing.is_collecting:
+        if collects:
             self._outbox.order_changed(account, order)
         else:
             self._taking.enter(account, order, now_ms)

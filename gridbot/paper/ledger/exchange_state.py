@@ -95,18 +95,8 @@ class ExchangeState:
     def new_order(self, request: NewOrder, now_ms: int, *, closing: bool) -> Order:
         """An order with the next number; `closing` says that it may only close."""
         market, ids = self.markets[request.symbol], self.ids
-        number = ids.take()
-        return Order(
-            number=number,
-            order_id=ids.text(number),
-            request=request,
-            qty=request.qty,
-            price=working_price(request, market),
-            closing=closing,
-            last_price=market.last,
-            created_ms=now_ms,
-            updated_ms=now_ms,
-        )
+        number, price = ids.take(), working_price(request, market)
+        return Order(number, ids.text(number), request, request.qty, price, closing, market.last, now_ms, now_ms)
 
 
 def working_price(request: NewOrder, market: SymbolMarket) -> Decimal:

@@ -74,6 +74,11 @@ class RestingBook:
     def __contains__(self, order_id: str) -> bool:
         return order_id in self._orders
 
+    def nearest(self) -> tuple[int | None, int | None]:
+        """The highest bid and the lowest ask in whole ticks; None where none rests."""
+        bids, asks = self._bids.prices, self._asks.prices
+        return bids[-1] if bids else None, asks[0] if asks else None
+
     def add(self, order_id: str, side: Side, ticks: int, leaves: Decimal, market_volume: Decimal) -> None:
         """Append an order to the queue of its price; `market_volume` is what others show there now."""
         if order_id in self._orders or leaves <= 0:

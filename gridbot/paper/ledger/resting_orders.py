@@ -34,6 +34,10 @@ class RestingOrders:
         volume = self._markets[symbol].depth.shown_volume(side, ticks)
         self._books[symbol].add(order.order_id, side, ticks, order.unfilled, volume)
 
+    def nearest(self, symbol: str) -> tuple[int | None, int | None]:
+        """Highest bid and lowest ask of a symbol's resting orders, in whole ticks; None where none rests."""
+        return self._books[symbol].nearest()
+
     def rebuild(self, symbol: str) -> None:
         """The size of a tick has changed: the book in new ticks, the oldest orders first.
 

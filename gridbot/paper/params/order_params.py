@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,13 @@ TIME_IN_FORCE = frozenset({"GTC", "IOC", "FOK", "PostOnly", "RPI"})
 SIDES = {side.value: side for side in Side}
 ORDER_TYPES = frozenset({"Limit", "Market"})
 SMP_TYPES = frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"})
+SPECIAL = frozenset(
+    {
+        *("closeOnTrigger", "triggerPrice", "takeProfit", "stopLoss", "slippageToleranceType", "smpType"),
+        *("bboSideType", "rpiTakerAccess"),
+    }
+)
+"""Parameters of orders that are more than a price and a quantity."""
 BBO_SIDES = frozenset({"Queue", "Counterparty"})
 SLIPPAGE = {
     "TickSize": (Decimal(1), Decimal(10_000), Decimal(1)),
@@ -91,15 +99,11 @@ def new_order(params: Mapping[str, Any], listing: Listing, stops: TpslMode = Tps
     if price is not None and not closing and price * qty < listing.instrument.min_notional:
         minimum = listing.instrument.min_notional
         raise ApiError(110094, f"Order does not meet minimum order value {minimum}USDT")
-    return NewOrder(
-        symbol=listing.symbol,
-        side=side,
-        qty=qty,
-        price=price,
-        position_idx=position_idx,
-        time_in_force=time_in_force,
-        order_link_id=_link_id(params),
-        reduce_only=reduce_only,
+    order = NewOrder(listing.symbol, side, qty, price, position_idx, time_in_force, _link_id(params), reduce_only)
+    if SPECIAL.isdisjoint(params):
+        return order
+    return replace(
+        order,
         close_on_trigger=close_on_trigger,
         smp_type=choice(params, "smpType", SMP_TYPES, "None") if "smpType" in params else "None",
         close_all=close_all,

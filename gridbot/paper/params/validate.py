@@ -39,7 +39,7 @@ def text(params: Mapping[str, Any], name: str, *, required: bool = False) -> str
         if required:
             raise ApiError(10001, f"params error: {name} is required")
         return ""
-    found = "" if isinstance(value, dict | list) else str(value)
+    found = value if type(value) is str else "" if isinstance(value, dict | list) else str(value)
     if not 0 < len(found) <= LONGEST_TEXT or not found.isprintable():
         raise ApiError(10001, f"params error: {name} invalid")
     return found

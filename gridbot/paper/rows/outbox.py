@@ -71,18 +71,19 @@ class Outbox:
 
     def order_changed(self, account: Account, order: Order) -> None:
         account.changes.order(order)
-        changes = self._of(account)
-        if "order" in account.listening:
-            changes.orders.append(self._order_row(order))
         symbol, idx = order.request.symbol, order.request.position_idx
+        if account.listening:
+            changes = self._of(account)
+            if "order" in account.listening:
+                changes.orders.append(self._order_row(order))
+            changes.note_leg(symbol, idx)
         account.order_seqs[(symbol, idx)] = self._valuation.markets[symbol].next_seq()
-        changes.note_leg(symbol, idx)
 
     def executed(self, account: Account, execution: Execution, order: Order | None) -> None:
         """Note an execution and the order it belongs to (None: a funding)."""
         changes = self._of(account)
         if "execution" in account.listening:
-            changes.executions.append(execution_row(execution, stream=True))
+            changes.executions.append(self._execution_row(execution))
         if order is not None and "order" in account.listening:
             changes.orders.append(self._order_row(order))
 
@@ -121,7 +122,7 @@ class Outbox:
                 rows = [self._leg_row(account, leg, figures) for leg in _legs(account, changes.pairs)]
                 self._pushes.append(Push(name, "position", rows))
             if "wallet" in listening:
-                self._pushes.append(Push(name, "wallet", [wallet_row(account, figures)]))
+                self._pushes.append(Push(name, "wallet", [self._wallet_row(account, figures)]))
 
     def _of(self, account: Account) -> _Changes:
         changes = self._changed.get(account.name)
@@ -146,6 +147,12 @@ class Outbox:
         if leg.size:
             row["liqPrice"] = liquidation_text(account, leg, valuation, figures)
         return row
+
+    def _execution_row(self, execution: Execution) -> Row:
+        return execution_row(execution, stream=True)
+
+    def _wallet_row(self, account: Account, figures: Totals) -> Row:
+        return wallet_row(account, figures)
 
     def _order_row(self, order: Order) -> Row:
         return order_row(order, self._valuation.markets[order.symbol].listing.no_qty, OrderView.STREAM)

@@ -39,7 +39,7 @@ class Commits(Outgoing):
 
     def changed(self) -> None:
         """Publish at once if nothing changed, otherwise when it is written."""
-        if self._next is not None:
+        if self._next is not None or self.stands_still:
             return
         if self._file.notes:
             self._next = asyncio.get_running_loop().call_soon(self.commit)
@@ -125,11 +125,13 @@ class Commits(Outgoing):
         return f"{text}; both are made again within seconds, nothing is lost" if removed else ""
 
     def close(self) -> None:
-        """Write what is left if the disk takes it, and give up the file."""
+        """Write what is left if the disk takes it, and give up the file. From now on the exchange stands still: the
+        next one may have the file already."""
         self.commit()
         if self._next is not None:
             self._next.cancel()
         self._file.close()
+        self.stands_still = True
 
     async def keep_short(self, interval_s: float) -> None:
         """Look each `interval_s` seconds whether the journal is long, and fold it into the state file."""

@@ -67,6 +67,7 @@ class ExchangeFile:
         self._aside = SetAside()
         self._lock_fd = -1
         self._ends = threading.Event()
+        self._folding = threading.Lock()
         self._is_whole = True
 
     # -- the start and the end
@@ -154,8 +155,13 @@ class ExchangeFile:
             self._journal_bytes += done
 
     def close(self) -> None:
-        """Give up the lock. What was answered is in the journal; there is nothing left to write."""
+        """Give up the lock. What was answered is in the journal; there is nothing left to write.
+
+        A fold under way ends first: it would take segments away from the next exchange.
+        """
         self._ends.set()
+        with self._folding:
+            pass
         if self._segment is not None:
             self._segment.close()
             self._segment = None
@@ -234,6 +240,12 @@ class ExchangeFile:
 
     def write_whole(self, whole: WholeState, through: int, *, pause_s: float = PAUSE_S) -> None:
         """Replace the state file and remove the segments behind it. For another thread. Raises OSError, FoldStopped."""
+        with self._folding:
+            if self._ends.is_set():
+                raise FoldStopped
+            self._write_whole(whole, through, pause_s)
+
+    def _write_whole(self, whole: WholeState, through: int, pause_s: float) -> None:
         make_directory(self.path.parent)
         temporary = temporary_beside(self.path)
         try:

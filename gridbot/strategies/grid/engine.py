@@ -93,6 +93,14 @@ class GridEngine:
             return None
         return (self._known_low, self._known_high) if self._known_low <= self._known_high else None
 
+    @property
+    def known_interval(self) -> tuple[Decimal, Decimal, Sequence[Intent]] | None:
+        """As `quiet_interval`, with the answer that is given inside, the same object each time; it may hold intents."""
+        known = self._known_orders
+        if known is None or known.version != self._known_version or self._known_low > self._known_high:
+            return None
+        return self._known_low, self._known_high, self._known_answer
+
     def state(self) -> GridState:
         """Everything that has to survive a restart. Save it at start and whenever `state_version` has changed."""
         return to_state(self._setup, self._memory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 from pybit.exceptions import InvalidRequestError
 
+from gridbot.atomic_file import put_in_place
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.api.dispatch import ROUTES
 from gridbot.paper.settings import PositionMode
 from gridbot.paper.storage import exchange_file
-from gridbot.paper.storage.exchange_file import ExchangeFile
+from gridbot.paper.storage.exchange_file import ExchangeFile, FoldStopped
 from gridbot.segment_file import SegmentDisk, segment_numbers
 from tests.paper.engine.test_money import new_exchange
 from tests.paper.storage.test_state_file import LINEAR, records
@@ -134,6 +136,52 @@ def test_a_disk_that_refuses_the_state_file_is_reported_once_and_tried_again(
 
 def refuse(temporary: Path, path: Path) -> None:
     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
+def test_a_fold_under_way_ends_before_the_next_exchange_may_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one went on with the newest segment; the fold of the one before removed that."""
+    exchange, file = new_exchange(PositionMode.HEDGE), ExchangeFile(tmp_path / "state.json")
+    file.open(exchange)
+    exchange.place(exchange.accounts["a"], NewOrder("LTCUSDT", Side.BUY, Decimal(1), Decimal("80.00"), 1), 1)
+    assert file.write_changes()
+    replaces, closed = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def slowly(temporary: Path, path: Path) -> None:
+        replaces.set()
+        file._ends.wait()
+        closed.wait(0.3)  # in vain
+        put_in_place(temporary, path)
+        order.append("folded")
+
+    monkeypatch.setattr(exchange_file, "put_in_place", slowly)
+    fold = threading.Thread(target=file.write_whole, args=file.begin_fold(exchange), kwargs={"pause_s": 0.0})
+    fold.start()
+    replaces.wait()
+    file.close()
+    order.append("closed")
+    closed.set()
+    fold.join()
+    assert order == ["folded", "closed"]
+    with pytest.raises(FoldStopped):
+        file.write_whole(*file.begin_fold(exchange))
+
+
+def test_an_exchange_that_has_given_up_its_file_changes_nothing_more(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    with venue_of(manual_config(state_file=path)) as venue:
+        http = venue.http()
+        http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59900.00", 1))
+        outgoing: Any = venue.server._outgoing
+        venue.call(outgoing.close)
+        before = dump_state(venue.server.exchange), records(path)
+        with pytest.raises(InvalidRequestError, match="cannot write its journal"):
+            http.place_order(**limit_order("BTCUSDT", "Buy", "0.001", "59900.00", 1))
+        venue.call(lambda: venue.server.market.trade("BTCUSDT", Decimal(59000), Decimal(9), Side.SELL))
+        assert (dump_state(venue.server.exchange), records(path)) == before
+    assert records(path) == before[1]
 
 
 def test_a_state_file_that_somebody_removes_is_made_again(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_numbers_of_options_have_bounds() -> None:
     options = [(name, option) for name, command in all_commands().items() for option in command.params]
     numbers = [(name, option) for name, option in options if isinstance(option.type, click.types.FloatParamType)]
     assert [name for name, option in numbers if not isinstance(option.type, Seconds)] == []
-    assert len(numbers) == 4
+    assert len(numbers) == 10
     whole = [option for _, option in options if isinstance(option.type, click.types.IntParamType)]
     assert [option.name for option in whole if not isinstance(option.type, click.IntRange)] == []
     for name, option in numbers:
@@ -167,7 +167,7 @@ def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
 @pytest.mark.parametrize(
     ("line", "begun", "expected"),
     [
-        ("", "re", ["rebuild", "reconcile", "restart", "resume"]),
+        ("", "re", ["rebuild", "reconcile", "report", "restart", "resume"]),
         ("pause", "", ["alice", "bob"]),
         ("status", "b", ["bob"]),
         ("pause alice --strategy", "", ["alice-btc", "alice-eth"]),

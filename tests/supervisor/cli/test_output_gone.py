@@ -31,6 +31,7 @@ LINES = {
     "pause": "pause alice",
     "rebuild": "rebuild",
     "reconcile": "reconcile alice",
+    "report": "report --account alice --out -",
     "restart": "restart alice",
     "resume": "resume alice",
     "sql": "sql 'FROM range(100000)'",

@@ -54,6 +54,26 @@ def test_a_damaged_write_ahead_log_is_set_aside_and_its_rows_come_again(tmp_path
     assert sequences(tmp_path)["alice"] == list(range(1, 61))
 
 
+@pytest.mark.parametrize("part", [0.0, 0.01, 0.5, 0.99])
+def test_a_log_that_ends_within_its_first_commit_stops_nobody(tmp_path: Path, part: float) -> None:
+    """kill -9 while DuckDB writes it: DuckDB reads nothing from such a log, and does not remove it by itself."""
+    recorder = make_recorder(tmp_path)
+    record_executions(recorder, range(1, 31))
+    with writing(tmp_path) as writer:
+        writer.wait_committed("alice", 30)
+    _leave_a_log(tmp_path)
+    wal = database_path(tmp_path).with_name("gridbot.duckdb.wal")
+    os.truncate(wal, max(1, int(part * wal.stat().st_size)))
+    record_executions(recorder, range(31, 61))
+    with writing(tmp_path) as writer:
+        health = writer.wait_committed("alice", 60)
+        assert (health["quarantined"], health["error"]) == ([], None)
+    recorder.close()
+    assert not wal.exists()
+    assert sequences(tmp_path)["alice"] == list(range(1, 61))
+    assert rows(tmp_path, "SELECT * FROM duckdb_tables() WHERE table_name LIKE 'log_%'") == []
+
+
 def _leave_a_log(data_dir: Path) -> None:
     """Commit rows 31..40 with their offset and die before the checkpoint, as a killed writer may."""
     code = f"""

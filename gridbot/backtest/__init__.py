@@ -1,0 +1,20 @@
+"""Backtests: the very modules that trade, on market data of the past, without processes, sockets and real time.
+
+    backtest_run.py  `run`: from configuration and market to results
+    drive.py         the order of events; quiet_stops.py: where nothing can happen
+    run_account.py   one account's parts of the worker; run_venue.py: its exchange; direct_calls.py: the way between
+    run_loop.py      simulated time
+    symbol_feed.py   the ticks of a symbol; run_market.py: the exchange's market made of them
+    run_records.py, run_file.py, result.py   what comes of it
+    run_options.py, overrides.py   what is assumed, what is tried
+
+Needs `gridbot[backtest]`. Nothing that trades imports it.
+"""
+
+from __future__ import annotations
+
+from gridbot.backtest.backtest_run import CannotRun, DaysInMemory, run
+from gridbot.backtest.result import Result
+from gridbot.backtest.run_options import Latency, Options
+
+__all__ = ["CannotRun", "DaysInMemory", "Latency", "Options", "Result", "run"]

@@ -1,0 +1,92 @@
+"""One account's backtest, from its parts to its records. Accounts share nothing."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gridbot import background
+from gridbot.backtest.drive import Drive
+from gridbot.backtest.run_account import RunAccount
+from gridbot.backtest.run_loop import RunClock, RunLoop
+from gridbot.backtest.run_options import Options
+from gridbot.backtest.run_records import RunRecords
+from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.symbol_feed import SymbolFeed
+from gridbot.config.account_models import StrategyConfig
+from gridbot.config.models import GridbotConfig
+from gridbot.paper.settings import PaperConfig
+from gridbot.store.commit import Rows
+
+__all__ = ["RUN_ID", "AccountJob", "Counts", "Tell"]
+
+RUN_ID: Final = "backtest"
+COLLECT_FROM: Final = 50_000
+"""New objects until Python looks for circles: hardly any are made here, and looking costs a tenth of the time."""
+Tell = Callable[[int, str, str], None]
+"""Gets the time (µs UTC), the strategy ("" for the account) and the text of what an operator would be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far a run is: simulated time (µs UTC), trades of the market, moments that were looked at, executions."""
+
+    now_us: int
+    ticks: int
+    looks: int
+    fills: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountJob:
+    """What is run: some strategies of an account, on the ticks of their symbols, over a span (µs UTC)."""
+
+    config: GridbotConfig
+    account: str
+    strategies: Sequence[StrategyConfig]
+    feeds: Mapping[str, SymbolFeed]
+    paper: PaperConfig
+    options: Options
+    from_us: int
+    to_us: int
+
+    def run(self, put: Callable[[Rows], None], tell: Tell, on_progress: Callable[[Counts], None]) -> None:
+        """Run it; `put` gets the records. What `on_progress` raises ends it, with all records put that there are.
+
+        Raise StartRefused when the account cannot start, RuntimeError for a fault of ours.
+        """
+        first_us = min(feed.open(feed.first.day).times[feed.first.at] * 1000 for feed in self.feeds.values())
+        loop = RunLoop(max(self.from_us, first_us))  # type: ignore[abstract]  # what it lacks would reach outside
+        records = RunRecords(self.account, RUN_ID, RunClock(loop), put, self.options.sample_s)
+        account = self.config.account(self.account)
+
+        def told(level: str, key: str, text: str, strategy: str) -> None:
+            if level != "info":
+                tell(loop.now_us, strategy, text)
+
+        def progress(now_us: int) -> None:
+            records.flush()
+            on_progress(Counts(now_us, drive.ticks, drive.looks, records.fills))
+
+        thresholds = gc.get_threshold()
+        with loop.running():
+            venue = RunVenue(self.paper, account, self.feeds, self.options, loop)
+            worker = RunAccount(self.config, account, self.strategies, venue, loop, records, told)
+            drive = Drive(loop, venue, worker, self.feeds, self.options, progress)
+            starting = background.awaited(worker.start(), name="the start of the account")
+            gc.set_threshold(COLLECT_FROM, 50, 50)
+            try:
+                drive.run(self.to_us)
+                progress(self.to_us)
+            finally:
+                gc.set_threshold(*thresholds)
+                records.hand_on()
+                loop.end_tasks()
+        if starting.done():
+            starting.result()
+        if venue.liquidations:
+            tell(loop.now_us, "", f"liquidated {venue.liquidations} times")
+        for failure in loop.failures:
+            raise RuntimeError(f"the backtest of {self.account} failed: {failure}")

@@ -1,0 +1,280 @@
+"""A backtest from configuration and market data to its results: `gridbot.backtest.run`.
+
+Accounts share nothing, so they are run one after the other, each on an exchange of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from gridbot.backtest.account_job import AccountJob, Counts
+from gridbot.backtest.overrides import with_overrides
+from gridbot.backtest.result import Result
+from gridbot.backtest.run_file import RunFile, file_of, utc_of
+from gridbot.backtest.run_options import Options
+from gridbot.backtest.symbol_feed import SymbolFeed
+from gridbot.command_line import pasteable
+from gridbot.config.account_models import StrategyConfig
+from gridbot.config.loading import load_config
+from gridbot.config.models import GridbotConfig
+from gridbot.config.snapshots import account_snapshot
+from gridbot.market.day import Day
+from gridbot.paper.settings import PaperConfig
+from gridbot.version import __version__
+
+__all__ = ["CannotRun", "DaysInMemory", "MarketDays", "Progress", "run"]
+
+MOST_WARNINGS: Final = 100
+
+
+class CannotRun(Exception):
+    """The backtest cannot be made; the text says what was expected, what is there, and what to do."""
+
+
+class MarketDays(Protocol):
+    """Where the days of the market come from: `gridbot.market.Market`, or `DaysInMemory`."""
+
+    def days(self, symbol: str) -> Sequence[date]: ...
+    def day(self, symbol: str, day: date) -> Day: ...
+
+
+class DaysInMemory:
+    """Days that were made by `ticks_of`."""
+
+    def __init__(self, days: Iterable[Day]) -> None:
+        self._days = {(day.symbol, day.date): day for day in days}
+
+    def days(self, symbol: str) -> list[date]:
+        """The days of a symbol, oldest first."""
+        return sorted(day for name, day in self._days if name == symbol)
+
+    def day(self, symbol: str, day: date) -> Day:
+        """One of them."""
+        return self._days[symbol, day]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: the account, the simulated time (µs UTC) in its span, and what has happened so far."""
+
+    account: str
+    now_us: int
+    from_us: int
+    to_us: int
+    ticks: int
+    fills: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Of all accounts of a run."""
+
+    ticks: int = 0
+    looks: int = 0
+    fills: int = 0
+    reached_us: int = 0
+    warnings: dict[str, None] = field(default_factory=dict)
+
+    def warn(self, text: str) -> None:
+        if len(self.warnings) < MOST_WARNINGS:
+            self.warnings[text] = None
+
+    def told(self, account: str, now_us: int, strategy: str, text: str) -> None:
+        self.warn(f"{utc_of(now_us):%Y-%m-%d %H:%M} {strategy or account}: {text}")
+
+    def before(self) -> tuple[int, int, int]:
+        return self.ticks, self.looks, self.fills
+
+    def progress(self, job: AccountJob, before: tuple[int, int, int], on_progress: OnProgress, counts: Counts) -> None:
+        """The account that runs is that far; those before it had come to `before`."""
+        ticks, looks, fills = before
+        self.ticks, self.looks, self.fills = ticks + counts.ticks, looks + counts.looks, fills + counts.fills
+        self.reached_us = counts.now_us
+        on_progress(Progress(job.account, counts.now_us, job.from_us, job.to_us, self.ticks, self.fills))
+
+
+def run(
+    config: GridbotConfig | str | Path,
+    market: MarketDays,
+    *,
+    from_: date | datetime | str,
+    to: date | datetime | str,
+    account: str | None = None,
+    strategy: str | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    options: Options | None = None,
+    name: str = "",
+    into: Path | None = None,
+    on_progress: OnProgress = lambda progress: None,
+) -> Result:
+    """Trade the strategies of a configuration on the market of the past, from `from_` up to `to` (UTC).
+
+    A date as `to` counts to its end. `account` and `strategy` choose, `overrides` change settings
+    (`gridbot.backtest.overrides`). The results go into a DuckDB file: `into`, or `backtests/NAME.duckdb` in the data
+    directory. Ctrl-C leaves in it what there is, says so in `summary["finished"]`, and returns.
+    Raise CannotRun, ConfigError, and MarketError for days that cannot be read.
+    """
+    loaded = config if isinstance(config, GridbotConfig) else load_config(config)
+    options = options or Options()
+    begin, end = _moment(from_, "from"), _moment(to, "to", ends=True)
+    if begin >= end:
+        raise CannotRun(
+            f"expected --from before --to, got {utc_of(begin):%Y-%m-%d %H:%M} and {utc_of(end):%Y-%m-%d %H:%M}"
+        )
+    chosen = _chosen(loaded, account, strategy)
+    accounts = list(dict.fromkeys(each.account for each in chosen))
+    loaded = with_overrides(loaded, overrides, accounts, [each.strat_id for each in chosen])
+    wanted = {each.strat_id for each in chosen}
+    sums = _Sums(reached_us=begin)
+    feeds = {
+        name: _feeds([s for s in loaded.strategies_of(name) if s.strat_id in wanted], market, begin, end, sums)
+        for name in accounts
+    }
+    made_at = datetime.now(UTC).replace(tzinfo=None)
+    name = name or (into.stem if into else f"{made_at:%Y%m%d-%H%M%S}")
+    file = RunFile(into or file_of(loaded.storage.data_dir, name))
+    paper = _paper(loaded.paper, options)
+    row: dict[str, Any] = {
+        "name": name,
+        "from_ts": utc_of(begin),
+        "accounts": accounts,
+        "config": {
+            each: account_snapshot(loaded, each) | {"strategies": _strategies(loaded, each, wanted)}
+            for each in accounts
+        },
+        "options": options.as_json() | {"matching": paper.matching.value, "overrides": _plain(overrides)},
+        "market": {symbol: about for each in feeds.values() for symbol, (_, about) in each.items()},
+        "made_at": made_at,
+        "version": __version__,
+    }
+    started_s, finished = time.perf_counter(), False
+
+    def describe() -> dict[str, Any]:
+        told = row | {
+            "to_ts": utc_of(end if finished else sums.reached_us),
+            "ticks": sums.ticks,
+            "looks": sums.looks,
+            "fills": sums.fills,
+            "wall_s": time.perf_counter() - started_s,
+            "finished": finished,
+            "warnings": list(sums.warnings),
+        }
+        file.describe(told)
+        return told
+
+    describe()
+    try:
+        for each in accounts:
+            strategies = [s for s in loaded.strategies_of(each) if s.strat_id in wanted]
+            of_account = {symbol: feed for symbol, (feed, _) in feeds[each].items()}
+            job = AccountJob(loaded, each, strategies, of_account, paper, options, begin, end)
+            try:
+                job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), on_progress))
+            finally:
+                file.put_samples(job, sums.reached_us)
+        finished = True
+    except KeyboardInterrupt:
+        sums.warn(f"broken off at {utc_of(sums.reached_us):%Y-%m-%d %H:%M} UTC: what is here ends there")
+    finally:
+        summary = describe()
+        file.close()
+    return Result(file.path, summary)
+
+
+def _chosen(config: GridbotConfig, account: str | None, strategy: str | None) -> list[StrategyConfig]:
+    accounts = [each.name for each in config.accounts]
+    if account is not None and account not in accounts:
+        raise CannotRun(f"expected an account of the configuration ({', '.join(accounts)}), got {account!r}")
+    found = [each for each in config.strategies if account in (None, each.account)]
+    names = [each.strat_id for each in found]
+    if strategy is not None and strategy not in names:
+        of = f" of {account}" if account else ""
+        raise CannotRun(f"expected a strategy{of} ({', '.join(names)}), got {strategy!r}")
+    found = [each for each in found if strategy in (None, each.strat_id)]
+    if not found:
+        raise CannotRun(f"expected strategies to run, {account or 'the configuration'} has none")
+    return found
+
+
+def _feeds(
+    strategies: Sequence[StrategyConfig], market: MarketDays, begin: int, end: int, sums: _Sums
+) -> dict[str, tuple[SymbolFeed, dict[str, Any]]]:
+    """For each symbol its days in the span, and what is to be known of them."""
+    found: dict[str, tuple[SymbolFeed, dict[str, Any]]] = {}
+    for symbol in dict.fromkeys(each.symbol for each in strategies):
+        first, last = utc_of(begin).date(), utc_of(end - 1).date()
+        there = [day for day in market.days(symbol) if first <= day <= last]
+        missing = (last - first).days + 1 - len(there)
+        how = f"run {pasteable(f'data fetch {symbol} --from {first} --to {last}')}, or import a file with `data import`"
+        if not there:
+            raise CannotRun(f"expected market data of {symbol} from {first} to {last}, there is none: {how}")
+        feed = SymbolFeed(symbol, [partial(market.day, symbol, day) for day in there], begin // 1000, end // 1000)
+        if feed.is_empty:
+            raise CannotRun(f"expected trades of {symbol} in the span, its days have none there: {how}")
+        about = _about(symbol, [market.day(symbol, day) for day in there], sums)
+        if missing:
+            sums.warn(f"{symbol}: {missing} of {(last - first).days + 1} days are missing and were jumped over")
+        found[symbol] = feed, about
+    return found
+
+
+def _about(symbol: str, days: Sequence[Day], sums: _Sums) -> dict[str, Any]:
+    gaps = [gap for day in days for gap in day.gaps]
+    kinds = sorted({day.kind for day in days})
+    has_marks, has_fundings = any(len(day.marks) for day in days), any(day.fundings for day in days)
+    if gaps:
+        hours = sum(to_ms - from_ms for from_ms, to_ms in gaps) / 3_600_000
+        sums.warn(f"{symbol}: {len(gaps)} gaps in the data, {hours:.1f} h together")
+    if "candles" in kinds:
+        sums.warn(f"{symbol}: made of candles: what happened within a minute, and volumes at a price, are guessed")
+    if not has_marks:
+        sums.warn(f"{symbol}: no mark prices, so the last price is taken for it, in margins and liquidation too")
+    if not has_fundings:
+        sums.warn(f"{symbol}: no fundings in the data: none was paid")
+    return {
+        "kinds": kinds,
+        "sources": sorted({source for day in days for source in day.sources}),
+        "days": [day.date.isoformat() for day in days],
+        "gaps": gaps,
+        "marks": has_marks,
+        "fundings": has_fundings,
+    }
+
+
+def _paper(paper: PaperConfig, options: Options) -> PaperConfig:
+    """The exchange of the run: no faults, nothing saved, positions as a worker wants them."""
+    changes: dict[str, Any] = {"faults": (), "state_file": None, "query_lag_ms": 0, "fault_seed": options.seed}
+    if options.matching is not None:
+        changes["matching"] = options.matching
+    return paper.model_copy(update=changes)
+
+
+def _moment(value: date | datetime | str, name: str, *, ends: bool = False) -> int:
+    """µs UTC; a day as an end is its end."""
+    try:
+        if isinstance(value, str):
+            value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+    except ValueError:
+        raise CannotRun(f"expected --{name} as 2026-01-31 or 2026-01-31T12:00, got {value!r}") from None
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+    else:
+        moment = datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1 if ends else 0)
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _strategies(config: GridbotConfig, account: str, wanted: set[str]) -> list[dict[str, Any]]:
+    return [s.model_dump(mode="json") for s in config.strategies_of(account) if s.strat_id in wanted]
+
+
+def _plain(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in overrides.items()] if isinstance(overrides, Mapping) else list(overrides)

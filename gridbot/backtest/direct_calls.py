@@ -1,0 +1,157 @@
+"""Requests of the account to the exchange beside it: what `RestTransport` is to a real one, without bytes.
+
+A request reaches the endpoint's own function after the way there, and its answer whoever waits for it after the way
+back. Quotas of orders are counted as they are over the trade socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_options import Latency, Options
+from gridbot.bybit.error_mapping import from_ret_code
+from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.requests import RateLimit
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.api.dispatch import ROUTES, Api
+from gridbot.paper.api.request_limits import Quota
+from gridbot.paper.api_error import ApiError
+
+__all__ = ["DirectCalls"]
+
+T = TypeVar("T")
+
+
+class _SameClock:
+    """The exchange's clock, which is ours."""
+
+    offset_ms = 0
+    measured_ms = 0
+
+    def __init__(self, loop: RunLoop) -> None:
+        self._loop = loop
+
+    def now_ms(self) -> int:
+        """UTC milliseconds."""
+        return self._loop.now_us // 1000
+
+    def learn(self, server_ms: int, sent_ms: int, received_ms: int) -> None:
+        """It is known."""
+
+    def adopt(self, measured_ms: int) -> None:
+        """It is known."""
+
+
+class _Pending:
+    """The pending answer to a request. Await it, once, for the envelope; that raises ExchangeError and nothing else."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[dict[str, Any] | ExchangeError]) -> None:
+        self._future = future
+
+    def when_over(self, over: Callable[[bool], None], unsent: Callable[[], None]) -> None:
+        """Have `over` called with True when it is answered."""
+        self._future.add_done_callback(lambda _: over(True))
+
+    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
+        answer = yield from self._future.__await__()
+        if isinstance(answer, ExchangeError):
+            raise answer
+        return answer
+
+
+class DirectCalls:
+    """One per account. `deliver` sends on what the exchange has to say. `takes_time` is False while the account starts:
+    a worker has done so before the time that is looked at."""
+
+    def __init__(
+        self,
+        api: Api,
+        account: Account,
+        loop: RunLoop,
+        options: Options,
+        draw: random.Random,
+        deliver: Callable[[], None],
+    ) -> None:
+        self.clock = _SameClock(loop)
+        self.takes_time = False
+        self.limits: dict[str, RateLimit] = {}
+        self._api = api
+        self._account = account
+        self._loop = loop
+        self._options = options
+        self._draw = draw
+        self._deliver = deliver
+
+    def call(self, endpoint: str, **params: Any) -> _Pending:
+        """Start a request now."""
+        loop = self._loop
+        future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
+        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, of_exchange=True)
+        return _Pending(future)
+
+    async def read(self, reading: Callable[[], T]) -> T:
+        """What `reading` gives when the question arrives, once the answer is back; it changes nothing."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._loop.at(self._after(self._options.request), self._read, reading, future, of_exchange=True)
+        return await future
+
+    def _read(self, reading: Callable[[], T], future: asyncio.Future[T]) -> None:
+        self._loop.at(self._after(self._options.answer), self._told, reading(), future)
+
+    @staticmethod
+    def _told(answer: T, future: asyncio.Future[T]) -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _arrive(
+        self, endpoint: str, params: dict[str, Any], future: asyncio.Future[dict[str, Any] | ExchangeError]
+    ) -> None:
+        loop = self._loop
+        answer, limit = self._answer(endpoint, params, loop.now_us // 1000)
+        self._deliver()
+        loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future)
+
+    def _after(self, latency: Latency) -> int:
+        return self._loop.now_us + (latency.us(self._draw) if self.takes_time else 0)
+
+    def _come_back(
+        self,
+        endpoint: str,
+        answer: dict[str, Any] | ExchangeError,
+        limit: RateLimit | None,
+        future: asyncio.Future[dict[str, Any] | ExchangeError],
+    ) -> None:
+        if limit is not None:
+            self.limits[endpoint] = limit
+        if not future.done():
+            future.set_result(answer)
+
+    def _answer(
+        self, endpoint: str, params: dict[str, Any], now_ms: int
+    ) -> tuple[dict[str, Any] | ExchangeError, RateLimit | None]:
+        path = f"/v5/{endpoint}"
+        route = ROUTES[path]
+        limit: RateLimit | None = None
+        extra: dict[str, Any] = {}
+        try:
+            if route.public is not None:
+                result = route.public(self._api.exchange, params, now_ms)
+            else:
+                result, extra, quota = self._api.call(route, path, self._account, params, now_ms)
+                limit = _limit_of(quota)
+        except ApiError as error:
+            return from_ret_code(error.code, error.message), limit
+        return {"retCode": 0, "retMsg": route.text, "result": result, "retExtInfo": extra, "time": now_ms}, limit
+
+
+def _limit_of(quota: Quota) -> RateLimit:
+    return RateLimit(quota.limit, quota.remaining, quota.reset_ms)

@@ -1,0 +1,252 @@
+"""The order of events of one account's backtest: what is under way, prices that reach the worker, trades of the market.
+
+At one moment: first all that is due in the loop (requests and answers that arrive, pushes, timers, fundings), in the
+order in which it was asked for; then the prices that reach the worker; then the trades. A price reaches the worker
+`ticker_ms` after its trade; of several trades of a symbol in one millisecond it sees the last one.
+
+Whenever something is due, exchange and worker have the newest price from before. So nothing depends on how many prices
+in between were looked at, and those at which nothing can happen are jumped over (`quiet_stops`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gridbot.backtest.quiet_stops import QuietStops
+from gridbot.backtest.run_account import RunAccount
+from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_options import Options
+from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.symbol_feed import FAR, Cursor, Place, SymbolFeed
+
+__all__ = ["Drive"]
+
+LOOKS_BETWEEN: Final = 512
+"""Looks between two calls of `on_progress`."""
+
+
+class _Line:
+    """One symbol: how far the exchange and the worker are, and where each has to look next."""
+
+    __slots__ = (
+        *("due_us", "feed", "number", "symbol", "tick_due_us", "tick_range", "tick_stop", "tickers"),
+        *("trade_range", "trade_stop", "trades"),
+    )
+
+    def __init__(self, number: int, symbol: str, feed: SymbolFeed) -> None:
+        self.number = number
+        self.symbol = symbol
+        self.feed = feed
+        self.trade_range = self.tick_range = (1, 0, 0)
+        self.trades = Cursor(feed)
+        self.tickers = Cursor(feed)
+        self.trade_stop: Place | None = None
+        self.due_us = FAR
+        self.tick_stop: Place | None = None
+        self.tick_due_us = FAR
+
+
+class Drive:
+    """`run` goes on to the end; `on_progress` gets the time (µs UTC) now and then, and ends the run by an exception."""
+
+    def __init__(
+        self,
+        loop: RunLoop,
+        venue: RunVenue,
+        worker: RunAccount,
+        feeds: Mapping[str, SymbolFeed],
+        options: Options,
+        on_progress: Callable[[int], None],
+    ) -> None:
+        self._loop, self._venue, self._worker = loop, venue, worker
+        self._lines = [_Line(number, *each) for number, each in enumerate(feeds.items())]
+        self._ticker_us = round(options.ticker_ms * 1000)
+        self._stops = QuietStops(venue, worker, every_tick=options.every_tick)
+        self._on_progress = on_progress
+        loop.before_exchange, loop.before_worker = self._before_exchange, self._before_worker
+        self._was_ready = False
+        self._sees_all = worker.looks_across
+        self.looks = 0
+        """Prices that somebody looked at, and moments at which something was due."""
+
+    @property
+    def ticks(self) -> int:
+        """Trades that have happened."""
+        return sum(line.trades.passed for line in self._lines)
+
+    def run(self, until_us: int) -> None:
+        """Go on to a time (µs UTC)."""
+        loop, lines = self._loop, self._lines
+        for line in lines:
+            self._look_at_trades(line)
+            self._look_at_tickers(line)
+        while True:
+            due_us = loop.next_us()
+            heap_us = FAR if due_us is None else due_us
+            tick = trade = lines[0]
+            for line in lines:
+                if line.tick_due_us < tick.tick_due_us:
+                    tick = line
+                if line.due_us < trade.due_us:
+                    trade = line
+            now_us = min(heap_us, tick.tick_due_us, trade.due_us)
+            if now_us >= until_us:
+                break
+            self.looks += 1
+            if self.looks % LOOKS_BETWEEN == 0:
+                self._on_progress(now_us)
+            if heap_us == now_us:
+                self._after(*loop.turn(now_us))
+            elif tick.tick_due_us == now_us:
+                loop.now_us = now_us
+                self._tick(tick)
+                self._after(False, True)
+            else:
+                loop.now_us = now_us
+                for line in lines if self._trade(trade) else (trade,):
+                    self._look_at_trades(line)
+        loop.now_us = until_us
+        self._before_exchange()
+        self._before_worker()
+
+    # ------------------------------------------------------------------ one step
+
+    def _trade(self, line: _Line) -> bool:
+        place = line.trade_stop
+        assert place is not None
+        ms = self._loop.now_us // 1000
+        for other in self._lines:
+            if other is not line:  # of one moment the first line goes first
+                self._move(other, ms + (other.number < line.number))
+        self._jump(line, place)
+        line.trades.go_behind(place)
+        return self._venue.trade(line.symbol, line.feed, place)
+
+    def _jump(self, line: _Line, place: Place) -> None:
+        """The trades before `place` met nobody; the exchange has the last of them."""
+        cursor = line.trades
+        if (cursor.day, cursor.index) != place:
+            ms = line.feed.open(place.day).times[place.at]
+            count = cursor.go_before(ms)
+            index = place.at
+            if cursor.day == place.day and cursor.index < index:  # more of the same millisecond
+                count += cursor.go_behind(Place(place.day, index - 1))
+            if count and cursor.seen is not None:
+                self._venue.markets[line.symbol].jump(cursor.seen, count)
+
+    def _tick(self, line: _Line) -> None:
+        place = line.tick_stop
+        assert place is not None
+        ms = line.feed.open(place.day).times[place.at]
+        if self._sees_all:
+            for other in self._lines:
+                self._hear(other, ms + (other.number < line.number))
+        else:
+            self._hear(line, ms)
+        line.tickers.go_behind(place)
+        self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
+
+    def _before_exchange(self) -> None:
+        """Give the exchange the newest prices of before now. None of them can change anything."""
+        ms = -(-self._loop.now_us // 1000)
+        for line in self._lines:
+            self._move(line, ms)
+
+    def _before_worker(self) -> None:
+        """Likewise the worker."""
+        ms = -(-(self._loop.now_us - self._ticker_us) // 1000)
+        for line in self._lines:
+            self._hear(line, ms)
+
+    def _move(self, line: _Line, ms: int) -> None:
+        """The trades before `ms` (UTC) met nobody."""
+        cursor = line.trades
+        count = cursor.go_before(ms)
+        if count and cursor.seen is not None:
+            self._venue.markets[line.symbol].jump(cursor.seen, count)
+
+    def _hear(self, line: _Line, ms: int) -> None:
+        """The ticks before `ms` (UTC) change nothing but the price."""
+        cursor = line.tickers
+        if cursor.go_before(ms) and cursor.seen is not None and self._worker.is_ready:
+            self._tell(line, cursor.seen)
+
+    def _tell(self, line: _Line, place: Place) -> None:
+        """A price that the worker has had for a while."""
+        arrived_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
+        now_us, self._loop.now_us = self._loop.now_us, arrived_us
+        self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, arrived_us))
+        self._loop.now_us = now_us
+
+    def _after(self, exchange: bool, worker: bool) -> None:
+        """Something has happened to one of them, or both: where it has to look next may be elsewhere."""
+        if worker:
+            if self._worker.is_ready and not self._was_ready:
+                self._begin()
+            self._worker.plan()
+            for line in self._lines:
+                self._look_at_tickers(line)
+        if exchange:
+            for line in self._lines:
+                self._look_at_trades(line)
+
+    def _begin(self) -> None:
+        """The worker is ready: it has the newest prices."""
+        self._was_ready = True
+        for line in self._lines:
+            if (seen := line.tickers.seen) is not None:
+                self._worker.on_ticker(self._venue.markets[line.symbol].ticker(seen, self._loop.now_us))
+
+    # ------------------------------------------------------------------ where to look next
+
+    def _look_at_trades(self, line: _Line) -> None:
+        low, high = self._stops.of_exchange(line.symbol)
+        moment_ms = self._stops.moment_of_exchange(line.symbol)
+        wanted, cursor = (low, high, moment_ms), line.trades
+        if wanted == line.trade_range and (line.trade_stop is None or line.trade_stop >= (cursor.day, cursor.index)):
+            return
+        line.trade_range = wanted
+        line.trade_stop = place = _earlier(cursor.next_outside(low, high), _at(cursor, moment_ms))
+        line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
+
+    def _look_at_tickers(self, line: _Line) -> None:
+        if not self._worker.is_ready:
+            return
+        cursor, seen_ms = line.tickers, 0
+        if (seen := cursor.seen) is not None:
+            seen_ms = line.feed.open(seen.day).times[seen.at]
+        low, high = self._stops.of_worker(line.symbol)
+        moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
+        wanted = low, high, moment_ms
+        if wanted == line.tick_range and (line.tick_stop is None or line.tick_stop >= (cursor.day, cursor.index)):
+            return
+        line.tick_range = wanted
+        place = _at(cursor, moment_ms)
+        place = _earlier(self._next_seen(line, low, high), None if place is None else cursor.last_of_moment(place))
+        line.tick_stop, line.tick_due_us = place, FAR
+        if place is not None:
+            line.tick_due_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
+
+    @staticmethod
+    def _next_seen(line: _Line, low: int, high: int) -> Place | None:
+        """The next tick outside that is the last of its millisecond."""
+        cursor = line.tickers
+        place = cursor.next_outside(low, high)
+        while place is not None:
+            last = cursor.last_of_moment(place)
+            price = line.feed.open(last.day).prices[last.at]
+            if not low <= price <= high:
+                return last
+            place = cursor.next_outside(low, high, after=last)
+        return None
+
+
+def _at(cursor: Cursor, moment_ms: int) -> Place | None:
+    return None if moment_ms == FAR else cursor.at_or_after(moment_ms)
+
+
+def _earlier(one: Place | None, other: Place | None) -> Place | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other)

@@ -1,0 +1,63 @@
+"""Settings that a backtest tries in place of the file's: `grid_step=0.3`, `account.balance=500`. Checked likewise.
+
+A key without a section is one of each strategy's section that is run; `account.`, `paper.` and `settings.` (the top of
+the file) name the others, and dots go further down: `caps.max_notional=x5`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gridbot.config.errors import ConfigError, Problem
+from gridbot.config.models import GridbotConfig
+from gridbot.config.validation_problems import problems_of
+
+__all__ = ["with_overrides"]
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def with_overrides(
+    config: GridbotConfig,
+    overrides: Sequence[str] | Mapping[str, Any],
+    accounts: Sequence[str],
+    strategies: Sequence[str],
+) -> GridbotConfig:
+    """The configuration with `overrides` (`KEY=VALUE`) in these accounts and strategies. Raises ConfigError."""
+    pairs = list(overrides.items()) if isinstance(overrides, Mapping) else [_pair(text) for text in overrides]
+    for key, value in pairs:
+        section, _, rest = key.partition(".")
+        if section == "account" and rest:
+            changed = tuple(_with(a, rest, value, key) if a.name in accounts else a for a in config.accounts)
+            config = config.model_copy(update={"accounts": changed})
+        elif section == "paper" and rest:
+            config = config.model_copy(update={"paper": _with(config.paper, rest, value, key)})
+        elif section == "settings" and rest:
+            config = _with(config, rest, value, key)
+        else:
+            found = tuple(_with(s, key, value, key) if s.strat_id in strategies else s for s in config.strategies)
+            config = config.model_copy(update={"strategies": found})
+    return config
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key.strip() or not equals:
+        raise ConfigError("--set", [Problem((), "KEY=VALUE, such as grid_step=0.3", f"`{text}`", "correct it")])
+    return key.strip(), value.strip()
+
+
+def _with(model: ModelT, key: str, value: Any, whole: str) -> ModelT:
+    """The model with another value at a key, and whatever its validators say of that."""
+    name, _, rest = key.partition(".")
+    inner = getattr(model, name, None)
+    if rest and isinstance(inner, BaseModel):
+        value = _with(inner, rest, value, whole)
+    given = {field: getattr(model, field) for field in model.model_fields_set}
+    try:
+        return type(model).model_validate({**given, name: value})
+    except ValidationError as error:
+        raise ConfigError(f"--set {whole}={value}", problems_of(error, type(model), {})) from None

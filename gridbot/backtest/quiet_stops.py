@@ -1,0 +1,109 @@
+"""Between which prices nothing can happen: at the exchange, and at the worker. Prices are whole ticks.
+
+    exchange   no resting order is reached, and the account cannot be due for liquidation
+    worker     each of its strategies gives the answer that it gave, which asks for nothing that can be sent
+
+Outside, and wherever this cannot be told, each tick is looked at. A pair of prices holds until something happens.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR
+from typing import Final
+
+from gridbot.backtest.run_account import RunAccount
+from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.symbol_feed import FAR
+from gridbot.paper.settings import MatchingModel
+
+__all__ = ["QuietStops"]
+
+NOTHING: Final = (1, 0)
+"""No price lies in it: each tick is looked at."""
+ALL: Final = (0, 1 << 60)
+
+
+class QuietStops:
+    """With `every_tick` each tick is looked at."""
+
+    def __init__(self, venue: RunVenue, worker: RunAccount, *, every_tick: bool) -> None:
+        self._venue = venue
+        self._worker = worker
+        self._every_tick = every_tick
+        self._at_level = venue.exchange.config.matching is not MatchingModel.THROUGH
+
+    # ------------------------------------------------------------------ the exchange
+
+    def of_exchange(self, symbol: str) -> tuple[int, int]:
+        """Prices (lowest, highest) at which a trade fills nothing and liquidates nobody."""
+        if self._every_tick:
+            return NOTHING
+        bid, ask = self._venue.exchange.resting.nearest(symbol)
+        low, high = self._of_margin(symbol)
+        touched = 1 if self._at_level else 0
+        if bid is not None:
+            low = max(low, bid + touched)
+        if ask is not None:
+            high = min(high, ask - touched)
+        return low, high
+
+    def _of_margin(self, symbol: str) -> tuple[int, int]:
+        """Prices at which the account is certainly not due for liquidation, if each symbol stays within its own."""
+        market = self._venue.markets[symbol]
+        if market.has_marks:
+            return ALL
+        bounds = self._venue.margin_bounds(symbol)
+        if bounds is None:
+            return ALL
+        tick = market.instrument.tick_size
+        low = (bounds[0] / tick).to_integral_value(ROUND_CEILING)
+        high = (bounds[1] / tick).to_integral_value(ROUND_FLOOR)
+        return max(0, int(low)), int(high)
+
+    def moment_of_exchange(self, symbol: str) -> int:
+        """From when on (ms UTC) a trade has to be looked at, whatever its price: a mark price may liquidate."""
+        venue = self._venue
+        if self._every_tick or not venue.markets[symbol].has_marks:
+            return FAR
+        bounds = venue.margin_bounds(symbol)
+        if bounds is None:
+            return FAR
+        return venue.markets[symbol].marks_leave(*bounds)
+
+    # ------------------------------------------------------------------ the worker
+
+    def of_worker(self, symbol: str) -> tuple[int, int]:
+        """Prices (lowest, highest) at which a ticker changes nothing but the price."""
+        if self._every_tick:
+            return NOTHING
+        runner = self._worker.runners.get(symbol)
+        if self._worker.something_waits:
+            return NOTHING
+        if runner is None or runner.risk_state.halted:
+            return ALL
+        quiet = runner.quiet_interval
+        if quiet is None:
+            return NOTHING
+        tick = runner.instrument.tick_size
+        low = int((quiet[0] / tick).to_integral_value(ROUND_CEILING))
+        high = int((quiet[1] / tick).to_integral_value(ROUND_FLOOR))
+        if runner.is_shadow:
+            return self._of_shadow(symbol, low, high)
+        return low, high
+
+    def _of_shadow(self, symbol: str, low: int, high: int) -> tuple[int, int]:
+        """The same, while no order of a shadow strategy is reached."""
+        bid, ask = self._worker.runners[symbol].shadow_orders()
+        if bid is not None:
+            low = max(low, bid + 1)
+        if ask is not None:
+            high = min(high, ask - 1)
+        return low, high
+
+    def moment_of_worker(self, symbol: str, seen_ms: int) -> int:
+        """From when on (ms UTC) a tick has to be seen, whatever its price: shadow legs settle a funding by it."""
+        runner = self._worker.runners.get(symbol)
+        if self._every_tick or runner is None or not runner.is_shadow:
+            return FAR
+        due_ms = self._venue.markets[symbol].funding_after(seen_ms)[1]
+        return FAR if due_ms is None else due_ms

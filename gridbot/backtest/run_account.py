@@ -1,0 +1,385 @@
+"""One account at work in a backtest: the worker's own parts, put together without process, files and sockets.
+
+What `Assembly` and `Orchestrator` do for a worker is done here: strategies with placement, gate, caps and funds, the
+executor with its budget, the reconciler, the guard over the losses, the work of each second. Nothing is lost on the way
+here, so of what a worker reads again and again only what may change a decision is read: positions and wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, cast
+
+from gridbot import background
+from gridbot.backtest.run_loop import RunClock, RunLoop
+from gridbot.backtest.run_records import RunRecords
+from gridbot.backtest.run_venue import RunVenue
+from gridbot.bybit.endpoints import Credentials, Endpoints
+from gridbot.bybit.rest import BybitRest
+from gridbot.config.account_models import AccountConfig, StrategyConfig
+from gridbot.config.models import GridbotConfig
+from gridbot.core import PositionEvent, TickerEvent, WalletEvent
+from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.listing import Listing
+from gridbot.exchange.stream_news import Drained, PrivateEvent
+from gridbot.execution.executor import Executor
+from gridbot.orders.ids import Generations, account_tag
+from gridbot.orders.retry import RetryQueue
+from gridbot.orders.shadow_venue import ShadowVenue
+from gridbot.risk.band_watch import BandWatch
+from gridbot.risk.gate import Gate
+from gridbot.risk.loss_limit import LossLimit
+from gridbot.state.documents import StopFile
+from gridbot.worker.account_records import AccountRecords
+from gridbot.worker.clockwork import TICK_S, Clockwork
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.faults import Faults
+from gridbot.worker.file_watch import FileWatch
+from gridbot.worker.jobs import Jobs
+from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.operator_alerts import Alerts, Tell
+from gridbot.worker.orchestrator import GUARD_S
+from gridbot.worker.passage_watch import PassageWatch
+from gridbot.worker.readings import Readings
+from gridbot.worker.reconciler import Reconciler
+from gridbot.worker.refresh_requests import RefreshRequests
+from gridbot.worker.refused_strategies import RefusedStrategies
+from gridbot.worker.router import Router
+from gridbot.worker.schedule import Intervals, Job, JobKind, Wishes
+from gridbot.worker.shadow_wire import Shadows
+from gridbot.worker.startup import Prepared, PreparedSymbol, prepare_account
+from gridbot.worker.strategy_runner import StrategyRunner
+from gridbot.worker.symbol_states import SymbolStates
+
+__all__ = ["RunAccount"]
+
+GUARD_US: Final = round(GUARD_S * 1e6)
+SECOND_US: Final = round(TICK_S * 1e6)
+NOWHERE: Final = Endpoints(rest="", ws_public="", ws_private="", ws_trade="")
+
+
+class _NoFile:
+    """What stops orders ends with the run."""
+
+    def load_as(self, read: object) -> None:
+        """There is none."""
+
+    def save(self, document: object) -> None:
+        """Kept nowhere."""
+
+
+class _NoFiles:
+    """Nothing to watch."""
+
+    def look(self) -> None:
+        """There are no files."""
+
+
+class _NoNotices:
+    """The exchange announces nothing."""
+
+    is_maintained = False
+
+    def look(self) -> None:
+        """Nothing is announced."""
+
+
+class _Band(BandWatch):
+    """The worker's price band, with the same premium as the exchange's here: none (`run_market`)."""
+
+    def note(self, ticker: TickerEvent, now_s: float) -> None:
+        """A price has come."""
+        self._ticker = ticker
+
+
+class _Queries(BybitRest):
+    """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
+
+    venue: RunVenue
+    at_hand: dict[str, Listing[PositionEvent]]
+    """Positions that have been read for a reading that begins now."""
+
+    async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
+        if symbol is None:
+            return await super().positions()
+        found = self.at_hand.pop(symbol, None)
+        return found or Listing(await self.venue.calls.read(lambda: self.venue.legs(symbol)))
+
+    async def wallet(self) -> WalletEvent:
+        return await self.venue.calls.read(self.venue.wallet)
+
+
+class _Readings:
+    """What a job of the schedule reads (`worker/readings.py`): what may change a decision."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        runners: Mapping[str, StrategyRunner],
+        context: WorkerContext,
+        queries: _Queries,
+        on_wallet: Callable[[WalletEvent, str], None],
+    ) -> None:
+        self.notices = _NoNotices()
+        self._queries = queries
+        self._on_wallet = on_wallet
+        self._reconciler = reconciler
+        self._runners = runners
+        self._context = context
+
+    def again(self) -> str:
+        """Why another comparison with the exchange is needed."""
+        return self._reconciler.again()
+
+    def of(self, job: Job) -> Coroutine[None, None, None]:
+        """The work of a job, not begun yet."""
+        match job.kind:
+            case JobKind.RECONCILE if job.subject != "periodic":
+                return self._reconciler.reconcile(job.subject)
+            case JobKind.RECONCILE:
+                return self._pass()
+            case JobKind.POSITIONS:
+                return self._positions(job.subject)
+            case JobKind.WALLET:
+                return self._reconciler.wallet()
+        return self._nothing()
+
+    async def _pass(self) -> None:
+        """What the periodic comparison reads besides what cannot differ here: executions and listings."""
+        for symbol, runner in self._runners.items():
+            if runner.shadow is not None:
+                runner.shadow.read_legs()
+            else:
+                await self._positions(symbol)
+        await self._reconciler.wallet()
+        complete_ms = self._context.clock.wall_ms() - 60_000
+        self._context.ledger.reached(complete_to=complete_ms, checked_to=complete_ms)
+
+    async def _positions(self, symbol: str) -> None:
+        """If nothing was under way when they were read, our executions add up to them, and nobody has to compare."""
+        runner, venue = self._runners[symbol], self._queries.venue
+        if runner.shadow is not None:
+            runner.shadow.read_legs()
+            return
+        is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)))
+        if is_still and not self._reconciler.open_questions:
+            with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
+                for leg in legs:
+                    runner.on_position_update(leg, source="rest")
+        else:
+            self._queries.at_hand[symbol] = Listing(legs)
+            await self._reconciler.positions(symbol)
+
+    async def _nothing(self) -> None:
+        """Clock, terms, announcements and the exchange's log cannot differ here."""
+
+
+def _told(times: int) -> None:
+    """An alert tells how often it came."""
+
+
+class RunAccount:
+    """Made with what exists before the first request; `start` is a coroutine for the loop, then `is_ready`."""
+
+    def __init__(
+        self,
+        settings: GridbotConfig,
+        account: AccountConfig,
+        strategies: Sequence[StrategyConfig],
+        venue: RunVenue,
+        loop: RunLoop,
+        records: RunRecords,
+        tell: Tell,
+    ) -> None:
+        self._settings, self._account, self._strategies = settings, account, strategies
+        self._venue, self._loop, self.records = venue, loop, records
+        self._clock = RunClock(loop)
+        self._tell = tell
+        transport = cast(Any, lambda *args, **options: venue.calls)
+        self._rest = _Queries(NOWHERE, Credentials("backtest", ""), transport=transport)
+        self._rest.venue, self._rest.at_hand = venue, {}
+        self.is_ready = False
+        self.runners: dict[str, StrategyRunner] = {}
+        self._ready_us = 0
+        self._ready_s = 0.0
+        self._early: list[PrivateEvent] = []
+        self._alive = -1
+        self._seen_news = 0
+        self._slot: Any = None
+        self._slot_us = 0
+        venue.hear = self._hear
+
+    @property
+    def looks_across(self) -> bool:
+        """Whether a decision for one symbol may look at the price of another: a cap over all strategies."""
+        return self._account.caps.max_notional is not None
+
+    @property
+    def something_waits(self) -> bool:
+        """Whether orders wait to be sent: each price asks again whether they may leave, and still should."""
+        return self.is_ready and any(lane.heap for lane in self.context.executor.queue.lanes)
+
+    # ------------------------------------------------------------------ start
+
+    async def start(self) -> None:
+        """As `Assembly.start` and `Orchestrator.start`. Raises StartRefused."""
+        prepared = await prepare_account(self._rest, self._account, self._strategies, self._clock.wall_ms())
+        context = self.context = self._make_context()
+        context.ledger.begin(self._clock.wall_ms())
+        self.runners = {
+            each.symbol: self._runner(each, prepared.symbols[each.symbol], context)
+            for each in self._strategies
+            if each.symbol in prepared.symbols
+        }
+        self._put_together(prepared)
+        self.losses.load()
+        await self.reconciler.run("start")
+        self._guard()
+        for runner in self.runners.values():
+            runner.ready()
+        self.is_ready = self._venue.calls.takes_time = True
+        self._ready_us, self._ready_s = self._loop.now_us, self._clock.monotonic_s()
+        early, self._early = self._early, []
+        self._hear(early)
+        background.awaited(self._serve_look_ups(), name="look-ups")
+
+    def _make_context(self) -> WorkerContext:
+        account, clock = self._account, self._clock
+        requests = RefreshRequests()
+        alerts = Alerts(self.records, self._tell, clock)
+        faults = Faults(alerts, requests)
+        executor = Executor(self._rest.orders, clock, before_send=lambda: None, on_fault=faults.report)
+        gate = Gate(
+            clock.wall_ms,
+            account_max_notional=account.caps.max_notional,
+            auth_cooldown_s=self._settings.auth_cooldown_minutes * 60,
+            warn=lambda key, text: _told(alerts("warning", f"cap.{key}", text)),
+        )
+        return WorkerContext(
+            name=account.name,
+            account_tag=account_tag(account.environment, account.name),
+            run_id="backtest",
+            clock=clock,
+            gate=gate,
+            executor=executor,
+            ledger=Ledger(),
+            generations=Generations(clock.wall_ms(), lambda upto, safe: safe()),
+            retry=RetryQueue(),
+            recorder=self.records,
+            requests=requests,
+            alert=alerts,
+            faults=faults,
+            shadows=Shadows(clock, gate.shadow()),
+            trace=executor.trace,
+            passage=PassageWatch(clock, requests),
+        )
+
+    def _runner(self, config: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
+        engine = config.decided_by.make(config, symbol.instrument, config.strat_id, None)
+        wire = None
+        if config.shadow_mode:
+            account = context.shadows.account
+            wire = context.shadows.wire(ShadowVenue(symbol.instrument, account, run_id="backtest", terms=symbol.shadow))
+        runner = StrategyRunner(config, symbol.instrument, engine, context, wire=wire)
+        runner.risk_state.band = _Band(symbol.instrument)
+        runner.saving.save()
+        return runner
+
+    def _put_together(self, prepared: Prepared) -> None:
+        context, settings = self.context, self._settings
+        self.live = {symbol: runner for symbol, runner in self.runners.items() if not runner.is_shadow}
+        refused = RefusedStrategies(prepared.refused)
+        for each in refused:
+            context.alert("error", each.key, str(each), each.strat_id)
+        self._router = Router(context, self.runners, self.live, ticker_interval_s=0)
+        self.reconciler = Reconciler(self._rest, self.live, context, on_wallet=self._router.on_wallet, refused=refused)
+        caps = self._account.caps
+        limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, "the end of the run")
+        live = [runner.strat_id for runner in self.live.values()]
+        self.losses = LossGuard(limit, cast(StopFile, _NoFile()), context, live)
+        self._jobs = Jobs(context.faults, context.jobs, context.clock, lambda: None)
+        intervals = Intervals(
+            order_sync_s=settings.order_sync_interval,
+            position_check_s=settings.position_check_interval,
+            wallet_s=settings.wallet_cache_interval,
+        )
+        self._clockwork = Clockwork(
+            context,
+            list(self.runners.values()),
+            cast(Readings, _Readings(self.reconciler, self.runners, context, self._rest, self._router.on_wallet)),
+            intervals=intervals,
+            jobs=self._jobs,
+            records=AccountRecords(cast(Any, self.records), context, self.runners, refused),
+            files=cast(FileWatch, _NoFiles()),
+            states=SymbolStates(context, self.runners, refused),
+            private_alive=lambda: True,
+        )
+
+    async def _serve_look_ups(self) -> None:
+        while True:
+            self.reconciler.look_up(await self.context.requests.next_look_up())
+
+    # ------------------------------------------------------------------ what arrives
+
+    def _hear(self, events: Sequence[PrivateEvent]) -> None:
+        if self.is_ready:
+            self._stream_alive()
+            self._router.route(Drained([], list(events), [], []))
+            self.records.write()
+        else:
+            self._early.extend(events)
+
+    def on_ticker(self, ticker: TickerEvent) -> None:
+        """A price has come."""
+        self._stream_alive()
+        self._router.route(Drained([ticker], [], [], []))
+        self.records.write()
+
+    def _stream_alive(self) -> None:
+        """What each second says of the stream, up to the last one that has passed."""
+        second = (self._loop.now_us - self._ready_us) // SECOND_US
+        if second != self._alive:
+            self._alive = second
+            self.context.gate.stream_alive(self._clock.monotonic_s())
+
+    # ------------------------------------------------------------------ the work of each second
+
+    def plan(self) -> None:
+        """Have the next second, and half a second, that has something to do come. Call it after anything happened."""
+        if not self.is_ready:
+            return
+        after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
+        if not self._has_something_to_do():
+            due_us = self._ready_us + round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
+            after = max(after, -(-(due_us - self._ready_us) // SECOND_US) * (SECOND_US // GUARD_US))
+        want_us = self._ready_us + after * GUARD_US
+        if self._slot is not None:
+            if self._slot_us <= want_us:
+                return
+            self._slot.cancel()
+        self._slot_us = want_us
+        self._slot = self._loop.at(want_us, self._on_slot)
+
+    def _has_something_to_do(self) -> bool:
+        context = self.context
+        return (
+            self.records.news != self._seen_news
+            or len(context.retry) > 0
+            or context.requests.wishes != Wishes()
+            or bool(self._jobs.failed)
+            or bool(self.reconciler.open_questions)
+        )
+
+    def _on_slot(self) -> None:
+        self._slot = None
+        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
+            self._seen_news = self.records.news
+            self._clockwork.tick(self._clock.monotonic_s())
+        self._guard()
+
+    def _guard(self) -> None:
+        faults, latched = self.context.faults, self.losses.check()
+        if latched:
+            for symbol, runner in self.live.items():
+                with faults.contained(f"{symbol}: withdrawing all orders", symbol):
+                    runner.orders.cancel_all("session_loss_limit")

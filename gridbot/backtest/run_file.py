@@ -1,0 +1,121 @@
+"""The results of a backtest: one DuckDB file with the tables and views of all records, and the table `backtests`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import orjson
+
+from gridbot.backtest.account_job import RUN_ID, AccountJob
+from gridbot.backtest.price_samples import put_prices
+from gridbot.private_files import make_directory
+from gridbot.store.commit import Rows, commit, stored_offsets
+from gridbot.store.database import Database
+from gridbot.store.reading import ReadingError, connect
+
+__all__ = ["DIRECTORY", "RunFile", "file_of", "summaries"]
+
+DIRECTORY: Final = "backtests"
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+COLUMNS: Final = {
+    "name": ("VARCHAR NOT NULL", "What the run is called; its file has the same name."),
+    "from_ts": ("TIMESTAMP NOT NULL", "Begin of the span, UTC."),
+    "to_ts": ("TIMESTAMP NOT NULL", "Its end, or how far a run came that was broken off, UTC."),
+    "accounts": ("VARCHAR[] NOT NULL", "The accounts that were run."),
+    "config": ("JSON NOT NULL", "The configuration by account, secrets removed, with what --set changed."),
+    "options": ("JSON NOT NULL", "Matching, latencies, seed, overrides."),
+    "market": ("JSON NOT NULL", "By symbol: kinds, sources, days, gaps, whether there were mark prices and fundings."),
+    "ticks": ("BIGINT NOT NULL", "Trades of the market that happened."),
+    "looks": ("BIGINT NOT NULL", "Moments that were looked at; the rest was jumped over."),
+    "fills": ("BIGINT NOT NULL", "Executions of all accounts."),
+    "wall_s": ("DOUBLE NOT NULL", "How long the run took, seconds."),
+    "finished": ("BOOLEAN NOT NULL", "False when it was broken off."),
+    "warnings": ("JSON NOT NULL", "What to know before believing it, a list of sentences."),
+    "made_at": ("TIMESTAMP NOT NULL", "When it was run, UTC."),
+    "version": ("VARCHAR NOT NULL", "Version of gridbot."),
+}
+
+
+def file_of(data_dir: Path, name: str) -> Path:
+    """Where the results of a run are. ValueError for what is no name."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"expected a name of letters, digits, dots, _ and -, got {name!r}")
+    return data_dir / DIRECTORY / f"{name}.duckdb"
+
+
+class RunFile:
+    """`path` is replaced. Open only while something is put into it, so others may read meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        make_directory(path.parent)
+        path.unlink(missing_ok=True)
+        self._database = Database(path)
+        self._database.prepare()
+        with self._database.open() as con:
+            columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
+            con.execute(f"CREATE TABLE backtests ({columns})")
+            con.execute("COMMENT ON TABLE backtests IS 'What this file is: one row.'")
+            for name, (_, doc) in COLUMNS.items():
+                con.execute(f"COMMENT ON COLUMN backtests.{name} IS '{doc}'")
+
+    def put(self, rows: Rows) -> None:
+        """Keep records."""
+        with self._database.open() as con:
+            commit(con, rows)
+
+    def put_samples(self, job: AccountJob, reached_us: int) -> None:
+        """Keep the prices that an account has seen until then."""
+        sample_ms, late_us = round(job.options.sample_s * 1000), round(job.options.ticker_ms * 1000)
+        with self._database.open() as con:
+            seq = stored_offsets(con).get(job.account, 0)
+            for feed in job.feeds.values():
+                seq = put_prices(
+                    con,
+                    feed,
+                    account=job.account,
+                    run_id=RUN_ID,
+                    seq=seq,
+                    late_us=late_us,
+                    sample_ms=sample_ms,
+                    from_ms=job.from_us // 1000,
+                    to_ms=reached_us // 1000,
+                )
+            con.execute("UPDATE ingest_offsets SET seq = ? WHERE account = ?", [seq, job.account])
+
+    def describe(self, row: Mapping[str, Any]) -> None:
+        """Say what the run is, in place of what was said before."""
+        values = [orjson.dumps(value).decode() if isinstance(value, dict | list) and name != "accounts" else value
+                  for name, value in row.items()]  # fmt: skip
+        with self._database.open() as con:
+            con.execute("DELETE FROM backtests")
+            marks = ", ".join("?" for _ in row)
+            con.execute(f"INSERT INTO backtests ({', '.join(row)}) VALUES ({marks})", values)
+
+    def close(self) -> None:
+        """Give the engine's memory back."""
+        self._database.close()
+
+
+def utc_of(us: int) -> datetime:
+    """Naive UTC, as the database has it."""
+    return datetime.fromtimestamp(us / 1e6, UTC).replace(tzinfo=None)
+
+
+def summaries(data_dir: Path) -> list[dict[str, Any]]:
+    """The row `backtests` of each run, the newest first. A file that cannot be read has an `error` instead."""
+    found: list[dict[str, Any]] = []
+    for path in sorted((data_dir / DIRECTORY).glob("*.duckdb")):
+        try:
+            with connect(path, timeout_s=1.0) as con:
+                cursor = con.execute("SELECT * FROM backtests")
+                names = [column[0] for column in cursor.description or ()]
+                found += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except (ReadingError, duckdb.Error) as error:
+            found.append({"name": path.stem, "error": str(error).split("\n", 1)[0]})
+    return sorted(found, key=lambda row: (str(row.get("made_at", "")), row["name"]), reverse=True)

@@ -1,0 +1,176 @@
+"""The time of a backtest: one heap of what is due, and the clock that it moves. Pure but for asyncio's `Task`.
+
+The worker's own executor, jobs and reconciler wait by asyncio's futures and tasks. Here these are steps in the heap
+like everything else: no selector, no socket, no thread, no real time. What is due at one moment runs in the order in
+which it was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final
+
+__all__ = ["RunClock", "RunLoop"]
+
+START_S: Final = 1000.0
+"""What the monotonic clock shows when a run begins."""
+
+
+class _Due:
+    """A call that is due, unless it is cancelled."""
+
+    __slots__ = ("args", "call", "is_cancelled", "of_exchange")
+
+    def __init__(self, call: Callable[..., object], args: tuple[Any, ...], of_exchange: bool = False) -> None:
+        self.call = call
+        self.args = args
+        self.of_exchange = of_exchange
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+
+class RunLoop(asyncio.AbstractEventLoop):
+    """Times are µs UTC. `failures` are exceptions that nobody awaited, in words."""
+
+    def __init__(self, start_us: int) -> None:
+        self.now_us = self.start_us = start_us
+        self.failures: list[str] = []
+        self.before_exchange: Callable[[], object] = lambda: None
+        self.before_worker: Callable[[], object] = lambda: None
+        self._heap: list[tuple[int, int, _Due]] = []
+        self._count = 0
+
+    # ------------------------------------------------------------------ for the run
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Be the running loop meanwhile, also within another one (a notebook has one)."""
+        before = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(before)
+
+    def at(self, when_us: int, call: Callable[..., object], *args: Any, of_exchange: bool = False) -> _Due:
+        """Call at a time; one that is over means now. What is not `of_exchange` is the worker's."""
+        due = _Due(call, args, of_exchange)
+        self._count += 1
+        heapq.heappush(self._heap, (when_us if when_us > self.now_us else self.now_us, self._count, due))
+        return due
+
+    def next_us(self) -> int | None:
+        """When the next call is due; None when nothing is."""
+        heap = self._heap
+        while heap and heap[0][2].is_cancelled:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def turn(self, until_us: int) -> tuple[bool, bool]:
+        """Go on to `until_us`, when the next call is due, and run all that is due then, also what it asks for.
+
+        `before_exchange` and `before_worker` are called before the first call of theirs. Whether either had one.
+        """
+        self.now_us = until_us
+        heap, pop = self._heap, heapq.heappop
+        exchange = worker = False
+        while heap and heap[0][0] <= until_us:
+            due = pop(heap)[2]
+            if not due.is_cancelled:
+                try:
+                    if due.of_exchange:
+                        if not exchange:
+                            exchange = True
+                            self.before_exchange()
+                    elif not worker:
+                        worker = True
+                        self.before_worker()
+                    due.call(*due.args)
+                except Exception as error:  # noqa: BLE001 - told, as asyncio tells it
+                    self.call_exception_handler({"message": f"a callback failed ({due.call!r})", "exception": error})
+        return exchange, worker
+
+    def end_tasks(self) -> None:
+        """Cancel what still waits: whatever is under way at the end of a run stays unanswered."""
+        for task in asyncio.all_tasks(self):
+            task.cancel()
+        self.turn(self.now_us)
+
+    # ------------------------------------------------------------------ what asyncio calls
+
+    def time(self) -> float:
+        """Seconds; only grows."""
+        return START_S + (self.now_us - self.start_us) / 1e6
+
+    def get_debug(self) -> bool:
+        """No debug mode."""
+        return False
+
+    def is_running(self) -> bool:
+        """Always."""
+        return True
+
+    def is_closed(self) -> bool:
+        """Never."""
+        return False
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: object = None
+    ) -> asyncio.Task[Any]:
+        """A task, whose first step is due now."""
+        return asyncio.Task(coro, loop=self, name=name)
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: object = None) -> _Due:  # type: ignore[override]
+        """Call now, after what is due now already."""
+        return self.at(self.now_us, callback, *args)
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: object = None
+    ) -> _Due:
+        """Call after `delay` seconds."""
+        return self.at(self.now_us + round(delay * 1e6), callback, *args)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: object = None) -> _Due:  # type: ignore[override]
+        """Call at a time of `time`."""
+        return self.at(self.start_us + round((when - START_S) * 1e6), callback, *args)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep an exception that would otherwise only be logged."""
+        self.failures.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+
+class RunClock:
+    """The loop's time as a worker's clock (`ports.Clock`)."""
+
+    def __init__(self, loop: RunLoop) -> None:
+        self._loop = loop
+        self.monotonic_s = loop.time
+
+    def monotonic_ns(self) -> int:
+        return (self._loop.now_us - self._loop.start_us) * 1000
+
+    def wall_ms(self) -> int:
+        return self._loop.now_us // 1000
+
+    def wall_us(self) -> int:
+        return self._loop.now_us
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> _Due:
+        return self._loop.call_later(delay_s, callback)

@@ -1,0 +1,123 @@
+"""The market of one symbol as its columns have it: what `SymbolMarket` works out from trades is read instead.
+
+Orders meet the last price and the modelled book; margin, liquidation and funding go by the mark price of the data, or
+by the last price where the data has none. Candles, figures of the day and the list of recent trades are not kept:
+nobody asks for them here. The premium of the price band is taken for 0, so the band is never wider than the exchange's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from decimal import Decimal
+from typing import Final
+
+from gridbot.backtest.symbol_feed import Place, SymbolFeed
+from gridbot.core.events import TickerEvent
+from gridbot.core.vocabulary import Side
+from gridbot.paper.market.instruments import Listing
+from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
+
+__all__ = ["RunMarket"]
+
+ZERO: Final = Decimal(0)
+NEVER_MS: Final = 4_102_444_800_000
+"""When the next funding is, where the data has none (the year 2100): shadow strategies pay one when it has passed."""
+
+
+class RunMarket(SymbolMarket):
+    """A `SymbolMarket` that can be moved to any later tick."""
+
+    def __init__(self, feed: SymbolFeed, listing: Listing, level_notional: Decimal, now_ms: int) -> None:
+        self._feed, self._marked_ms = feed, now_ms
+        opened = feed.open(feed.first.day)
+        first = listing.instrument.price(opened.prices[feed.first.at])
+        super().__init__(listing, first, level_notional, now_ms)
+        self.fundings_due = feed.fundings
+        self._prices: dict[int, Decimal] = {}
+        self.mark = self.mark_before = self.index = self._mark_at(now_ms)
+        self.set_funding(now_ms)
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether the data has mark prices; without them the last price is taken for it."""
+        return bool(self._feed.marks)
+
+    def marks_leave(self, low: Decimal, high: Decimal) -> int:
+        """When (ms UTC) the mark price, after it was looked at last, first leaves an interval (USDT)."""
+        return self._feed.marks.next_outside(self._marked_ms, low, high)
+
+    def set_funding(self, now_ms: int) -> None:
+        """What the next funding is, after `now_ms`."""
+        rate, due_ms = self.funding_after(now_ms)
+        self.funding_rate = Decimal(0) if rate is None else rate
+        if due_ms is not None:
+            self.next_funding_ms = due_ms
+
+    def funding_after(self, now_ms: int) -> tuple[Decimal | None, int | None]:
+        """Rate and time (ms UTC) of the first funding after `now_ms`; (None, None) where the data has none."""
+        at = bisect_right(self.fundings_due, now_ms, key=lambda each: each[0])
+        if at >= len(self.fundings_due):
+            return None, None
+        due_ms, rate = self.fundings_due[at]
+        return rate, due_ms
+
+    def apply(self, side: Side, ticks: int, size: Decimal, now_ms: int) -> PublicTrade | None:
+        """A trade happened."""
+        self.seq += 1
+        self._to(side, ticks, now_ms)
+        return None
+
+    def jump(self, place: Place, count: int) -> None:
+        """`count` trades have passed that met no order, the last of them at `place`."""
+        opened = self._feed.open(place.day)
+        index = place.at
+        self.seq += count
+        side = Side.BUY if opened.sides[index] > 0 else Side.SELL
+        self._to(side, opened.prices[index], opened.times[index])
+
+    def _to(self, side: Side, ticks: int, now_ms: int) -> None:
+        self.depth.follow(side, ticks)
+        if ticks != self.last_ticks:
+            self.last_ticks = ticks
+            self.last = self.price_of(ticks)
+        self.updated_ms = now_ms
+        self.revalue(now_ms)
+
+    def revalue(self, now_ms: int) -> None:
+        """Bring the mark price up to the present time."""
+        self.mark_before, self._marked_ms = self.mark, now_ms
+        self.mark = self.index = self._mark_at(now_ms)
+
+    def price_of(self, ticks: int) -> Decimal:
+        """A number of ticks as a price; the same few come again and again."""
+        price = self._prices.get(ticks)
+        if price is None:
+            if len(self._prices) > 20_000:
+                self._prices.clear()
+            price = self._prices[ticks] = self.instrument.price(ticks)
+        return price
+
+    def _mark_at(self, now_ms: int) -> Decimal:
+        return self._feed.marks.at(now_ms) or self.last
+
+    def ticker(self, place: Place, received_us: int) -> TickerEvent:
+        """What the public stream tells of a tick."""
+        opened = self._feed.open(place.day)
+        index = place.at
+        ticks, at_ms = opened.prices[index], opened.times[index]
+        last = self.price_of(ticks)
+        mark = self._feed.marks.at(at_ms) or last
+        bids, asks = (ticks - 1, ticks) if opened.sides[index] > 0 else (ticks, ticks + 1)
+        rate, due_ms = self.funding_after(at_ms)
+        return TickerEvent(
+            self.listing.symbol,
+            last,
+            at_ms,
+            mark,
+            mark,
+            self.price_of(bids),
+            self.price_of(asks),
+            rate or ZERO,
+            due_ms or NEVER_MS,
+            received_us * 1000,
+        )

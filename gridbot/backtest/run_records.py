@@ -1,0 +1,121 @@
+"""Where the records of a backtest go: they are numbered as a worker's are, kept in memory, and handed on in bulk.
+
+Readings that show what was known already (positions and wallet by REST) are sampled: at most one in `sample_s` of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gridbot.backtest.run_loop import RunClock
+from gridbot.records import codec
+from gridbot.records.record_types import OrderRecord, PositionRecord, Record, WalletRecord
+from gridbot.store.commit import Rows
+
+__all__ = ["RunRecords"]
+
+SAMPLED: Final = ("position_events", "wallets")
+AT_ONCE: Final = 20_000
+"""Records in one transaction of the results; about 10 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stats:
+    """A journal that is always well."""
+
+    journal_error: str | None = None
+    records_refused: int = 0
+
+
+class RunRecords:
+    """One per account: the worker's recorder. `put` takes rows as they go into one transaction."""
+
+    stats: Final = _Stats()
+
+    def __init__(
+        self, account: str, run_id: str, clock: RunClock, put: Callable[[Rows], None], sample_s: float
+    ) -> None:
+        self._account = account
+        self._run_id = run_id
+        self._clock = clock
+        self._put = put
+        self._sample_us = round(sample_s * 1e6)
+        self._sampled: dict[tuple[str, str, str], int] = {}
+        self._order_head = codec.head_of(OrderRecord.TABLE, account, run_id)
+        self._tables: dict[str, list[bytes]] = {}
+        self._later: list[tuple[int, Callable[[], Record]]] = []
+        self._waiting = 0
+        self.last_seq = 0
+        self.news = 0
+        """Grows with each record but those of readings: with whatever may be a reason to look again."""
+        self.fills = 0
+
+    def record(self, record: Record) -> int:
+        """Number a record and keep it. 0 for a sample that came too soon."""
+        return self._record(record, self._clock.wall_us())
+
+    def _record(self, record: Record, now_us: int) -> int:
+        table = record.TABLE
+        if table == "executions":
+            self.fills += 1
+        elif table in SAMPLED and not self._is_due(record, now_us):
+            return 0
+        if table not in SAMPLED or record.source != "rest":  # type: ignore[union-attr]  # those have one
+            self.news += 1
+        self.last_seq += 1
+        body = codec.body_of(self._account, self._run_id, self.last_seq, now_us, record)
+        self._keep(table, body)
+        return self.last_seq
+
+    def record_sent(self, order_data: bytes) -> int:
+        """The record of an order that is being sent."""
+        self.last_seq += 1
+        self.news += 1
+        self._keep(
+            OrderRecord.TABLE,
+            codec.body_of_data(self._order_head, self.last_seq, self._clock.wall_us(), order_data),
+        )
+        return self.last_seq
+
+    def record_later(self, make: Callable[[], Record]) -> None:
+        """Record what `make` returns with the next `write`, dated now, as a worker's recorder does."""
+        self._later.append((self._clock.wall_us(), make))
+
+    def write(self) -> None:
+        """Record what was put off."""
+        if self._later:
+            later, self._later = self._later, []
+            for at_us, make in later:
+                self._record(make(), at_us)
+
+    def flush(self) -> None:
+        """Record what was put off, and hand on what is much."""
+        self.write()
+        if self._waiting >= AT_ONCE:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Hand on everything."""
+        self.write()
+        if self._waiting:
+            tables, self._tables, self._waiting = self._tables, {}, 0
+            self._put(Rows(tables=tables, offsets={self._account: self.last_seq}))
+
+    def _keep(self, table: str, body: bytes) -> None:
+        bodies = self._tables.get(table)
+        if bodies is None:
+            bodies = self._tables[table] = []
+        bodies.append(body)
+        self._waiting += 1
+
+    def _is_due(self, record: Record, now_us: int) -> bool:
+        """Of what was read without a change at most one in a while; whatever a stream told is recorded."""
+        assert isinstance(record, PositionRecord | WalletRecord)
+        key = ("wallet", "", "") if isinstance(record, WalletRecord) else ("leg", record.symbol, record.direction)
+        last_us = self._sampled.get(key)
+        if record.source == "rest" and last_us is not None and now_us - last_us < self._sample_us:
+            return False
+        self._sampled[key] = now_us
+        return True

@@ -1,0 +1,179 @@
+"""The exchange of one account in a backtest: the paper exchange's engine, and what it pushes to the worker.
+
+The markets are those of the data (`run_market`); orders, fills, margin, liquidation and funding are the engine's own.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+from gridbot.backtest.direct_calls import DirectCalls
+from gridbot.backtest.event_outbox import EventOutbox, leg_event, wallet_event
+from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_market import RunMarket
+from gridbot.backtest.run_options import Options
+from gridbot.backtest.symbol_feed import Place, SymbolFeed
+from gridbot.config.account_models import AccountConfig
+from gridbot.core.events import PositionEvent, WalletEvent
+from gridbot.core.vocabulary import Side
+from gridbot.exchange.stream_news import PrivateEvent
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.api.dispatch import Api
+from gridbot.paper.engine.exchange import Exchange
+from gridbot.paper.market.instruments import listing_under
+from gridbot.paper.settings import PaperConfig
+
+__all__ = ["RunVenue"]
+
+TOPICS = ("order", "execution", "position", "wallet")
+ZERO: Final = Decimal(0)
+PART_USED: Final = Decimal("0.5")
+"""Of the room to a liquidation. No maintenance rate is above 1, so twice the value is the most that can be needed."""
+
+
+class RunVenue:
+    """One per account. `hear` gets the private events of a frame when it arrives."""
+
+    def __init__(
+        self,
+        paper: PaperConfig,
+        account: AccountConfig,
+        feeds: Mapping[str, SymbolFeed],
+        options: Options,
+        loop: RunLoop,
+    ) -> None:
+        self._loop = loop
+        self._options = options
+        self._draw = random.Random(f"pushes:{options.seed}")
+        self._arrived_us: dict[str, int] = {}
+        self.under_way = 0
+        """Frames that have not reached the worker yet."""
+        self._push_us = round(paper.ack_delay_ms * 1000)
+        self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
+        now_ms = loop.now_us // 1000
+        self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
+        make_outbox = partial(EventOutbox, now_ms=lambda: loop.now_us // 1000)
+        self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
+        balance = paper.default_balance if account.balance is None else account.balance
+        self.account = self.exchange.state.add_account(account.name, "backtest", "", balance)
+        self.account.listening = set(TOPICS)
+        self.calls = DirectCalls(
+            Api(self.exchange), self.account, loop, options, random.Random(f"requests:{options.seed}"), self.deliver
+        )
+        self.liquidations = 0
+        self._bounds_of: list[object] = []
+        self._bounds: dict[str, tuple[Decimal, Decimal]] = {}
+        for symbol, feed in feeds.items():
+            for due_ms, rate in feed.fundings:
+                if due_ms >= now_ms:
+                    loop.at(due_ms * 1000, self._fund, symbol, rate, of_exchange=True)
+
+    @staticmethod
+    def _market(paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:
+        entry = paper.market.symbols.get(feed.symbol)
+        level = (entry.level_notional if entry else None) or paper.market.level_notional
+        first = feed.open(feed.first.day).prices[feed.first.at]
+        listing = listing_under(feed.instrument, feed.instrument.price(first))
+        return RunMarket(feed, listing, level, now_ms)
+
+    # ------------------------------------------------------------------ the market moves
+
+    def trade(self, symbol: str, feed: SymbolFeed, place: Place) -> bool:
+        """A trade of the market happens now. True when something of the account has changed."""
+        opened = feed.open(place.day)
+        index, now_ms = place.at, self._loop.now_us // 1000
+        market = self.markets[symbol]
+        side = Side.BUY if opened.sides[index] > 0 else Side.SELL
+        size = opened.sizes[index]
+        qty = market.instrument.qty_step * size if size else ZERO
+        self.exchange.trade(symbol, side, opened.prices[index], qty, now_ms)
+        moved = self._check_margin(market, now_ms)
+        if self.exchange.outbox:
+            self.deliver()
+            return True
+        return moved
+
+    def _check_margin(self, market: RunMarket, now_ms: int) -> bool:
+        """Liquidate the account if it is due. True when the marks at which it is not are others now."""
+        if not self.is_exposed:
+            return False
+        if not self._options.every_tick:
+            bounds = self.margin_bounds(market.listing.symbol)
+            if bounds is None or bounds[0] <= market.mark <= bounds[1]:
+                return False
+        self.exchange.liquidator.liquidate_if_due(self.account, now_ms)
+        self.liquidations += len(self.exchange.liquidator.take())
+        self._bounds_of = []
+        return True
+
+    def margin_bounds(self, symbol: str) -> tuple[Decimal, Decimal] | None:
+        """Marks (lowest, highest, USDT) of a symbol at which the account is certainly not due for liquidation.
+
+        As long as each symbol that it holds stays within its own. None for a symbol that it does not hold.
+        """
+        account = self.account
+        legs = [leg for leg in account.legs.values() if leg.size]
+        made_of = [account.wallet, account.order_maintenance, *((leg.symbol, leg.size, leg.cost) for leg in legs)]
+        if self._bounds_of != made_of:
+            self._bounds_of, self._bounds = made_of, self._new_bounds(legs)
+        return self._bounds.get(symbol)
+
+    def _new_bounds(self, legs: Sequence[Leg]) -> dict[str, tuple[Decimal, Decimal]]:
+        """Were each mark to move by this part, no more would be lost, and no more maintenance needed, than there is."""
+        if not legs:
+            return {}
+        now_ms = self._loop.now_us // 1000
+        for symbol in {leg.symbol for leg in legs}:
+            self.markets[symbol].revalue(now_ms)
+        figures = self.exchange.totals(self.account)
+        spare = figures.equity - figures.maintenance
+        marks = {leg.symbol: self.markets[leg.symbol].mark for leg in legs}
+        value = sum((leg.size * marks[leg.symbol] for leg in legs), ZERO)
+        room = max(ZERO, spare / value * PART_USED)
+        return {symbol: (mark * (1 - room), mark * (1 + room)) for symbol, mark in marks.items()}
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether the account holds anything."""
+        return any(leg.size for leg in self.account.legs.values())
+
+    def _fund(self, symbol: str, rate: Decimal) -> None:
+        now_ms = self._loop.now_us // 1000
+        market = self.markets[symbol]
+        market.revalue(now_ms)
+        market.fundings.append((now_ms, rate))
+        self.exchange.settle_funding(symbol, rate, now_ms)
+        market.set_funding(now_ms)
+        self.deliver()
+
+    # ------------------------------------------------------------------ what it has to say
+
+    def deliver(self) -> None:
+        """Send what the private streams have to say; each topic keeps its order."""
+        loop = self._loop
+        now_us = loop.now_us
+        for push in self.exchange.outbox.take():
+            due_us = now_us + self._push_us + self._options.push.us(self._draw)
+            due_us = self._arrived_us[push.topic] = max(due_us, self._arrived_us.get(push.topic, 0))
+            self.under_way += 1
+            loop.at(due_us, self._arrive, push.rows)
+
+    def _arrive(self, events: Sequence[Any]) -> None:
+        self.under_way -= 1
+        self.hear(events)
+
+    # ------------------------------------------------------------------ what is read of it
+
+    def legs(self, symbol: str) -> list[PositionEvent]:
+        """Both legs of a symbol as position/list has them now."""
+        state = self.exchange.state
+        figures = self.exchange.totals(self.account)
+        return [leg_event(self.account, leg, state.valuation, figures) for leg in state.legs(self.account, symbol)]
+
+    def wallet(self) -> WalletEvent:
+        """The wallet as wallet-balance has it now."""
+        return wallet_event(self.exchange.totals(self.account), self._loop.now_us // 1000, is_whole=True)

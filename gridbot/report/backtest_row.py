@@ -1,0 +1,78 @@
+"""What a backtest's file says of its run: the one row of its table `backtests`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.report.facts import Table
+
+__all__ = ["Backtest", "backtest_from"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """`config` (by account), `options` and `market` are JSON objects as the run wrote them. Times are ms UTC."""
+
+    name: str
+    from_ms: int | None
+    to_ms: int | None
+    finished: bool
+    config: Mapping[str, Any]
+    options: Mapping[str, Any]
+    market: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+    @property
+    def matching(self) -> str:
+        """When a resting order fills: queue, touch or through; empty when the row does not say."""
+        found = self.options.get("matching", "")
+        return found if isinstance(found, str) else ""
+
+    def config_of(self, account: str) -> str:
+        """Configuration of an account as JSON, secrets removed; empty when the row has none."""
+        found = self.config.get(account)
+        return orjson.dumps(found).decode() if isinstance(found, dict) else ""
+
+
+def backtest_from(table: Table) -> Backtest | None:
+    """The row of the table; None when it has none."""
+    if not table.rows:
+        return None
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    warnings = _json(row.get("warnings"))
+    return Backtest(
+        name=str(row.get("name", "")),
+        from_ms=_ms(row.get("from_ts")),
+        to_ms=_ms(row.get("to_ts")),
+        finished=row.get("finished") is True,
+        config=_object(row.get("config")),
+        options=_object(row.get("options")),
+        market=_object(row.get("market")),
+        warnings=tuple(str(word) for word in warnings) if isinstance(warnings, list) else (),
+    )
+
+
+def _json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return read_json(value)
+    except JsonMistake:
+        return None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    found = _json(value)
+    return found if isinstance(found, dict) else {}
+
+
+def _ms(value: Any) -> int | None:
+    if isinstance(value, datetime):
+        return int(value.replace(tzinfo=UTC).timestamp() * 1000)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

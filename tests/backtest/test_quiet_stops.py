@@ -1,0 +1,90 @@
+"""Jumping over what changes nothing leaves the same records as looking at each tick, byte by byte."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridbot.backtest.run_options import Latency, Options
+from gridbot.config.models import GridbotConfig
+from gridbot.market.day import Day, ticks_of
+from gridbot.paper.market.instruments import LISTINGS
+from gridbot.paper.settings import MatchingModel
+from tests.backtest.backtest_examples import START_MS, Ran, config_of, day_of
+from tests.examples import examples
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+
+
+def wild_day(draw: random.Random, symbol: str) -> Day:
+    """Prices that stand, wander, jump and trend; several trades in one millisecond, and long silences."""
+    instrument = LISTINGS[symbol].instrument
+    ticks = first = int(LISTINGS[symbol].default_price / instrument.tick_size)
+    step_ms, drift = draw.choice((0, 1, 30, 300, 3000)), draw.choice((0, 0, -2e-5, 1e-4))
+    count, time = draw.choice((40, 150)), START_MS + draw.randrange(3000)
+    times, prices, sizes = [], [], []
+    for _ in range(count):
+        time += draw.randrange(2 * step_ms + 1)
+        ticks = max(10, round(ticks + drift * first + draw.gauss(0, first * draw.choice((0, 1e-5, 4e-4, 2e-3)))))
+        times.append(time)
+        prices.append(ticks)
+        sizes.append(draw.choice((0, 1, 50, 2000, 10**6)))
+    marks = [(time, price + draw.randrange(-5, 6)) for time, price in list(zip(times, prices, strict=True))[::7]]
+    fundings = [(draw.choice(times), Decimal("0.0003")), (draw.choice(times), Decimal("-0.0002"))]
+    return ticks_of(
+        instrument,
+        times,
+        prices,
+        sizes,
+        marks=marks if draw.random() < 0.4 else (),
+        fundings=sorted(fundings) if draw.random() < 0.5 else (),
+    )
+
+
+def wild_config(draw: random.Random, symbols: tuple[str, ...]) -> GridbotConfig:
+    strategies = [
+        {
+            "strat_id": symbol[:3].lower(),
+            "symbol": symbol,
+            "grid_count": draw.choice((4, 10, 30)),
+            "grid_step": draw.choice((0.05, 0.1, 0.3)),
+            "amount": draw.choice(("x0.01", "100", "x0.3")),
+            "shadow_mode": draw.random() < 0.25,
+            "leverage": draw.choice((None, 5, 25)),
+            "max_margin": draw.choice((8, 2)),
+        }
+        for symbol in symbols
+    ]
+    caps = {"max_notional": draw.choice(("off", "x3")), "session_loss_limit": draw.choice(("off", "x0.25", 3))}
+    return config_of(*strategies, balance=draw.choice((200, 2000, 10_000)), caps=caps)
+
+
+@settings(max_examples=examples(12), deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_records_are_those_of_a_run_that_looks_at_each_tick(seed):
+    draw = random.Random(seed)
+    symbols = SYMBOLS[: draw.choice((1, 1, 2, 3))]
+    config, days = wild_config(draw, symbols), [wild_day(draw, symbol) for symbol in symbols]
+    way = Latency.parse(draw.choice(("0", "5", "1-60")))
+    assumed: dict[str, Any] = {
+        **dict.fromkeys(("request", "answer", "push"), way),
+        "ticker_ms": draw.choice((0, 3, 10.5)),
+        "matching": draw.choice(list(MatchingModel)),
+        "seed": seed,
+    }
+    every, jumping = (Ran(config, days, Options(every_tick=every, **assumed), 6) for every in (True, False))
+    assert every.bodies == jumping.bodies
+    assert every.told == jumping.told
+    assert every.counts.ticks == jumping.counts.ticks
+
+
+def test_a_price_that_trembles_between_the_orders_is_not_looked_at():
+    quiet = [50_000 + (number % 7) * 10 for number in range(3000)]
+    ran = Ran(config_of(), [day_of(quiet, every_ms=100)])
+    every = Ran(config_of(), [day_of(quiet, every_ms=100)], Options(every_tick=True))
+    assert ran.counts.looks < 300 < 5000 < every.counts.looks
+    assert ran.bodies == every.bodies

@@ -1,0 +1,114 @@
+"""`gridbot-supervisor backtest`: from a file and market data to results, and what it says when something is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gridbot.backtest import Options, run
+from gridbot.backtest.backtest_run import Progress
+from gridbot.market.market_root import Market
+from supervisor.cli.backtest import NEEDS_EXTRA, _needs, backtest
+from supervisor.exit_codes import CommandError, ExitCode
+from tests.backtest.backtest_examples import day_of
+
+CONFIG = """
+environment: paper
+accounts: [{name: alice, balance: 10000}]
+strategies:
+  - {strat_id: btc, account: alice, symbol: BTCUSDT, grid_count: 4, grid_step: 1.0, amount: q0.01}
+storage: {data_dir: DATA}
+"""
+SPAN = ("--from", "2026-01-05", "--to", "2026-01-05T00:10")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A configuration, and a day on which the Buy at 49,500 is filled."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "g.yaml").write_text(CONFIG.replace("DATA", str(tmp_path / "data")))
+    Market(tmp_path / "data" / "market").put(day_of([50_000] * 5 + [49_400] * 50))
+    return tmp_path
+
+
+def called(place: Path, *words: str) -> Result:
+    return CliRunner().invoke(backtest, [*words, "-c", str(place / "conf" / "g.yaml")])
+
+
+def refused(place: Path, *words: str) -> tuple[str, int]:
+    result = called(place, *SPAN, *words)
+    if isinstance(result.exception, CommandError):
+        return result.exception.text, result.exception.code
+    return result.output, result.exit_code
+
+
+def test_a_run_says_what_came_of_it_and_is_listed(place):
+    result = called(place, *SPAN, "--name", "first")
+    assert result.exit_code == 0, result.output
+    assert "alice btc: 1 fills, realised 0.00, fees 0.10, funding 0.00" in result.output
+    assert "warning: BTCUSDT: no mark prices" in result.output
+    assert str(place / "data" / "backtests" / "first.duckdb") in result.output
+    listed = CliRunner().invoke(backtest, ["list", "-c", str(place / "conf" / "g.yaml")])
+    assert "first  2026-01-05 00:00 to 2026-01-05 00:10  alice  1 fills" in listed.output
+
+
+def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
+    assert "alice btc: 1 fills" in called(place, *SPAN, "--set", "grid_step=0.9").output
+    text, code = refused(place, "--set", "grid_stp=0.3")
+    assert (code, "did you mean `grid_step`?" in text) == (ExitCode.CONFIG, True)
+    text, code = refused(place, "--set", "caps.max_open_orders=none")
+    assert (code, "--set caps.max_open_orders=none" in text) == (ExitCode.CONFIG, True)
+    assert refused(place, "--set", "grid_step")[1] == ExitCode.CONFIG
+
+
+def test_what_is_missing_is_named_with_what_would_help(place):
+    text, code = refused(place, "--market", str(place))
+    assert code == ExitCode.REFUSED
+    assert "market data of BTCUSDT from 2026-01-05 to 2026-01-05" in text
+    assert "data fetch BTCUSDT --from 2026-01-05 --to 2026-01-05" in text
+    text, code = refused(place, "--account", "bob")
+    assert (code, "(alice), got 'bob'" in text) == (ExitCode.REFUSED, True)
+    text, code = refused(place, "--strategy", "eth")
+    assert (code, "(btc), got 'eth'" in text) == (ExitCode.REFUSED, True)
+    assert "5-40, got 'soon'" in refused(place, "--latency", "soon")[0]
+    assert called(place, "--to", "2026-01-05").exit_code == ExitCode.USAGE
+    assert refused(place, "--from", "2026-01-06")[1] == ExitCode.REFUSED
+
+
+def test_what_was_broken_off_is_kept_and_says_so(place):
+    """As Ctrl-C in the middle."""
+
+    def interrupt(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    result = run(
+        place / "conf" / "g.yaml",
+        Market(place / "data" / "market"),
+        from_="2026-01-05",
+        to="2026-01-05T00:10",
+        options=Options(every_tick=True),
+        name="half",
+        on_progress=interrupt,
+    )
+    assert not result.summary["finished"]
+    assert "broken off" in result.summary["warnings"][-1]
+    assert result.sql("SELECT finished FROM backtests") == [(False,)]
+    result.close()
+
+
+def test_the_results_are_relations_and_tables_of_arrow(place):
+    path, market = place / "conf" / "g.yaml", Market(place / "data" / "market")
+    result = run(path, market, from_="2026-01-05", to="2026-01-05T00:10", into=place / "mine.duckdb")
+    assert result.relation("executions").aggregate("count(*)").fetchall() == [(1,)]
+    assert result.relation("fills").limit(1).fetchall()
+    assert result.arrow("executions").num_rows == 1
+    assert result.summary["ticks"] == 55
+    result.close()
+
+
+def test_without_its_extra_it_says_what_to_install():
+    assert NEEDS_EXTRA in str(_needs(ImportError("no module", name="numpy.core")))
+    elsewhere = ImportError("no module", name="elsewhere")
+    assert _needs(elsewhere) is elsewhere
