@@ -57,7 +57,7 @@ class FactShare:
         return await self._read_for_all(name, read, send) if told is not None else (await read(), True)
 
     def on_message(self, message: Message) -> None:
-        """Of the supervisor: `fact` (here it is), `read_fact` (read it, and tell) or `fact_coming` (another one does)."""
+        """Of the supervisor: `fact` (here it is), `read_fact` (read it, tell) or `fact_coming` (another one reads)."""
         name = str(message["key"])
         answer = self._asked.get(name)
         if message["type"] == "fact_coming":
