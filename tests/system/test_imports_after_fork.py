@@ -1,5 +1,5 @@
-"""No worker imports anything after its fork: what the fork server has imported is shared, what a child imports is its own
-memory, and time of its start. Real processes; jobs that are due each minute are due each few seconds here."""
+"""No worker imports anything after its fork: what the fork server has imported is shared, what a child imports is its
+own memory, and time of its start. Real processes; jobs that are due each minute are due each few seconds here."""
 
 from __future__ import annotations
 
