@@ -8,7 +8,7 @@ Each cause is decided by evidence of the side that lacks the fill, or has it lat
 | `cap` | the gate had refused the order there for a cap |
 | `halt` | the gate had refused it because trading was held, or a hold was set, or no worker ran |
 | `refusal` | the gate had refused it for anything else, or the exchange had |
-| `latency` | it placed the order there only afterwards, or had withdrawn it just before |
+| `latency` | its order came there within 5 s after the fill, or had been withdrawn within 5 s before it |
 | `unexplained` | nothing of that: the ladders went different ways, say |
 """
 
@@ -24,6 +24,8 @@ from gridbot.risk.refusals import Refusal
 __all__ = ["CAUSES", "Event", "Hold", "Missing", "cause_of", "missing_in"]
 
 CAUSES: Final = ("queue", "latency", "cap", "halt", "refusal", "unexplained")
+LATE_MS: Final = 5_000
+"""How long a decision, its request and the exchange's answer may take; what is later was another decision."""
 _CAPS: Final = frozenset(
     {
         Refusal.MAX_OPEN_ORDERS,
@@ -83,11 +85,8 @@ def missing_in(outcome: str, here_ms: int | None, there_ms: int | None) -> Missi
     return Missing("there", here_ms) if here_ms < there_ms else Missing("here", there_ms)
 
 
-def cause_of(missing: Missing, events: Sequence[Event], holds: Sequence[Hold], reach_ms: int) -> tuple[str, str]:
-    """(cause, in words) by the events at the level and the holds of the side that lacks the fill.
-
-    `events` are sorted by time. `reach_ms`: how far before or after the fill a decision may lie to be its cause.
-    """
+def cause_of(missing: Missing, events: Sequence[Event], holds: Sequence[Hold]) -> tuple[str, str]:
+    """(cause, in words) by the events at the level, sorted by time, and the holds of the side that lacks the fill."""
     place = bisect_right(events, missing.at_ms, key=lambda event: event.at_ms)
     last = events[place - 1] if place else None
     if last is not None and last.what == "place":
@@ -98,11 +97,12 @@ def cause_of(missing: Missing, events: Sequence[Event], holds: Sequence[Hold], r
     if held is not None:
         return "halt", held.why
     later = next((event for event in events[place:] if event.what == "place"), None)
-    if later is not None and later.at_ms - missing.at_ms <= reach_ms:
-        return "latency", f"its order came {_seconds(later.at_ms - missing.at_ms)} later"
-    if last is not None and last.what == "cancel" and missing.at_ms - last.at_ms <= reach_ms:
+    if last is not None and last.what == "cancel" and missing.at_ms - last.at_ms <= LATE_MS:
         return "latency", f"its order was withdrawn {_seconds(missing.at_ms - last.at_ms)} before"
-    return "unexplained", "it wanted no order there"
+    if later is None:
+        return "unexplained", "it wanted no order there"
+    late_ms = later.at_ms - missing.at_ms
+    return "latency" if late_ms <= LATE_MS else "unexplained", f"its order came {_seconds(late_ms)} later"
 
 
 def _refused(event: Event) -> tuple[str, str]:

@@ -5,7 +5,7 @@ import pytest
 from gridbot.compare.causes import CAUSES, Event, Hold, Missing, cause_of, missing_in
 
 AT = 1_000_000
-REACH = 60_000
+LATE = 5_000
 
 
 @pytest.mark.parametrize(
@@ -21,16 +21,17 @@ REACH = 60_000
         ([Event(AT - 5, "cancel")], [Hold(AT, AT + 1, "no worker ran")], "halt", "no worker ran"),
         ([], [Hold(0, AT, "paused")], "unexplained", "it wanted no order there"),
         ([Event(AT + 2500, "place")], [], "latency", "its order came 2.5 s later"),
-        ([Event(AT + REACH + 1, "place")], [], "unexplained", "it wanted no order there"),
+        ([Event(AT + LATE, "place")], [], "latency", "its order came 5 s later"),
+        ([Event(AT + LATE + 1, "place")], [], "unexplained", "its order came 5.001 s later"),
         ([Event(AT - 700, "cancel")], [], "latency", "its order was withdrawn 0.7 s before"),
-        ([Event(AT - REACH - 1, "cancel")], [], "unexplained", "it wanted no order there"),
+        ([Event(AT - LATE - 1, "cancel")], [], "unexplained", "it wanted no order there"),
         ([Event(AT - 9, "fill"), Event(AT + 9, "fill"), Event(AT + 10, "place")], [], "latency",
          "its order came 0.01 s later"),
         ([], [], "unexplained", "it wanted no order there"),
     ],
 )  # fmt: skip
 def test_the_evidence_decides(events: list[Event], holds: list[Hold], cause: str, words: str) -> None:
-    assert cause_of(Missing("here", AT), events, holds, REACH) == (cause, words)
+    assert cause_of(Missing("here", AT), events, holds) == (cause, words)
     assert cause in CAUSES
 
 
