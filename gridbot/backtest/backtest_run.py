@@ -218,7 +218,8 @@ def _feeds(
         first, last = utc_of(begin).date(), utc_of(end - 1).date()
         there = [day for day in market.days(symbol) if first <= day <= last]
         missing = (last - first).days + 1 - len(there)
-        how = f"run {pasteable(f'data fetch {symbol} --from {first} --to {last}')}, or import a file with `data import`"
+        fetch = pasteable(f"data fetch {symbol} --from {first} --to {last}")
+        how = f"run {fetch}, or {pasteable('data import FILE')}"
         if not there:
             raise CannotRun(f"expected market data of {symbol} from {first} to {last}, there is none: {how}")
         feed = SymbolFeed(symbol, [partial(market.day, symbol, day) for day in there], begin // 1000, end // 1000)
@@ -273,7 +274,7 @@ def _moment(value: date | datetime | str, name: str, *, ends: bool = False) -> i
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
     else:
         moment = datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1 if ends else 0)
-    return round(moment.timestamp()) * 1_000_000
+    return round(moment.timestamp() * 1_000_000)
 
 
 def _strategies(config: GridbotConfig, account: str, wanted: set[str]) -> list[dict[str, Any]]:

@@ -64,6 +64,7 @@ class Drive:
         self._ticker_us = round(options.ticker_ms * 1000)
         self._stops = QuietStops(venue, worker, every_tick=options.every_tick)
         self._on_progress = on_progress
+        loop.before_exchange, loop.before_worker = self._before_exchange, self._before_worker
         self._was_ready = False
         self._sees_all = worker.looks_across
         self.looks = 0
@@ -78,7 +79,8 @@ class Drive:
         """Go on to a time (µs UTC)."""
         loop, lines = self._loop, self._lines
         for line in lines:
-            self._look_ahead(line)
+            self._look_at_trades(line)
+            self._look_at_tickers(line)
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
@@ -95,19 +97,18 @@ class Drive:
             if self.looks % LOOKS_BETWEEN == 0:
                 self._on_progress(now_us)
             if heap_us == now_us:
-                self._catch_up(now_us)
-                loop.turn(now_us)
-                self._after(None)
+                self._after(*loop.turn(now_us))
             elif tick.tick_due_us == now_us:
                 loop.now_us = now_us
                 self._tick(tick)
-                self._after(tick)
+                self._after(False, True)
             else:
                 loop.now_us = now_us
                 for line in lines if self._trade(trade) else (trade,):
                     self._look_at_trades(line)
-        self._catch_up(until_us)
         loop.now_us = until_us
+        self._before_exchange()
+        self._before_worker()
 
     # ------------------------------------------------------------------ one step
 
@@ -146,13 +147,17 @@ class Drive:
         line.tickers.go_behind(place)
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
 
-    def _catch_up(self, now_us: int) -> None:
-        """Give exchange and worker the newest prices of before `now_us`. None of them can change anything."""
-        ms = -(-now_us // 1000)
-        tick_ms = -(-(now_us - self._ticker_us) // 1000)
+    def _before_exchange(self) -> None:
+        """Give the exchange the newest prices of before now. None of them can change anything."""
+        ms = -(-self._loop.now_us // 1000)
         for line in self._lines:
             self._move(line, ms)
-            self._hear(line, tick_ms)
+
+    def _before_worker(self) -> None:
+        """Likewise the worker."""
+        ms = -(-(self._loop.now_us - self._ticker_us) // 1000)
+        for line in self._lines:
+            self._hear(line, ms)
 
     def _move(self, line: _Line, ms: int) -> None:
         """The trades before `ms` (UTC) met nobody."""
@@ -174,23 +179,26 @@ class Drive:
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, arrived_us))
         self._loop.now_us = now_us
 
-    def _after(self, line: _Line | None) -> None:
-        """Something has happened: where to look next may be elsewhere."""
-        worker = self._worker
-        if worker.is_ready and not self._was_ready:
-            self._was_ready = True
-            for each in self._lines:
-                if (seen := each.tickers.seen) is not None:
-                    worker.on_ticker(self._venue.markets[each.symbol].ticker(seen, self._loop.now_us))
-        worker.plan()
-        for each in self._lines:
-            self._look_ahead(each)
+    def _after(self, exchange: bool, worker: bool) -> None:
+        """Something has happened to one of them, or both: where it has to look next may be elsewhere."""
+        if worker:
+            if self._worker.is_ready and not self._was_ready:
+                self._begin()
+            self._worker.plan()
+            for line in self._lines:
+                self._look_at_tickers(line)
+        if exchange:
+            for line in self._lines:
+                self._look_at_trades(line)
+
+    def _begin(self) -> None:
+        """The worker is ready: it has the newest prices."""
+        self._was_ready = True
+        for line in self._lines:
+            if (seen := line.tickers.seen) is not None:
+                self._worker.on_ticker(self._venue.markets[line.symbol].ticker(seen, self._loop.now_us))
 
     # ------------------------------------------------------------------ where to look next
-
-    def _look_ahead(self, line: _Line) -> None:
-        self._look_at_trades(line)
-        self._look_at_tickers(line)
 
     def _look_at_trades(self, line: _Line) -> None:
         low, high = self._stops.of_exchange(line.symbol)

@@ -7,7 +7,7 @@ here, so of what a worker reads again and again only what may change a decision 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, cast
 
 from gridbot import background
@@ -18,8 +18,9 @@ from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.core import TickerEvent
+from gridbot.core import PositionEvent, TickerEvent, WalletEvent
 from gridbot.core.execution_ledger import Ledger
+from gridbot.exchange.listing import Listing
 from gridbot.exchange.stream_news import Drained, PrivateEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
@@ -91,11 +92,37 @@ class _Band(BandWatch):
         self._ticker = ticker
 
 
+class _Queries(BybitRest):
+    """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
+
+    venue: RunVenue
+    at_hand: dict[str, Listing[PositionEvent]]
+    """Positions that have been read for a reading that begins now."""
+
+    async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
+        if symbol is None:
+            return await super().positions()
+        found = self.at_hand.pop(symbol, None)
+        return found or Listing(await self.venue.calls.read(lambda: self.venue.legs(symbol)))
+
+    async def wallet(self) -> WalletEvent:
+        return await self.venue.calls.read(self.venue.wallet)
+
+
 class _Readings:
     """What a job of the schedule reads (`worker/readings.py`): what may change a decision."""
 
-    def __init__(self, reconciler: Reconciler, runners: Mapping[str, StrategyRunner], context: WorkerContext) -> None:
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        runners: Mapping[str, StrategyRunner],
+        context: WorkerContext,
+        queries: _Queries,
+        on_wallet: Callable[[WalletEvent, str], None],
+    ) -> None:
         self.notices = _NoNotices()
+        self._queries = queries
+        self._on_wallet = on_wallet
         self._reconciler = reconciler
         self._runners = runners
         self._context = context
@@ -129,10 +156,18 @@ class _Readings:
         self._context.ledger.reached(complete_to=complete_ms, checked_to=complete_ms)
 
     async def _positions(self, symbol: str) -> None:
-        runner = self._runners[symbol]
+        """If nothing was under way when they were read, our executions add up to them, and nobody has to compare."""
+        runner, venue = self._runners[symbol], self._queries.venue
         if runner.shadow is not None:
             runner.shadow.read_legs()
+            return
+        is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)))
+        if is_still and not self._reconciler.open_questions:
+            with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
+                for leg in legs:
+                    runner.on_position_update(leg, source="rest")
         else:
+            self._queries.at_hand[symbol] = Listing(legs)
             await self._reconciler.positions(symbol)
 
     async def _nothing(self) -> None:
@@ -163,14 +198,15 @@ class RunAccount:
         self._tell = tell
         self._states = states
         transport = cast(Any, lambda *args, **options: venue.calls)
-        self._rest = BybitRest(NOWHERE, Credentials("backtest", ""), transport=transport)
+        self._rest = _Queries(NOWHERE, Credentials("backtest", ""), transport=transport)
+        self._rest.venue, self._rest.at_hand = venue, {}
         self.is_ready = False
         self.runners: dict[str, StrategyRunner] = {}
         self._ready_us = 0
         self._ready_s = 0.0
         self._early: list[PrivateEvent] = []
         self._alive = -1
-        self._seen_seq = 0
+        self._seen_news = 0
         self._slot: Any = None
         self._slot_us = 0
         venue.hear = self._hear
@@ -179,6 +215,11 @@ class RunAccount:
     def looks_across(self) -> bool:
         """Whether a decision for one symbol may look at the price of another: a cap over all strategies."""
         return self._account.caps.max_notional is not None
+
+    @property
+    def something_waits(self) -> bool:
+        """Whether orders wait to be sent: each price asks again whether they may leave, and still should."""
+        return self.is_ready and any(lane.heap for lane in self.context.executor.queue.lanes)
 
     # ------------------------------------------------------------------ start
 
@@ -198,7 +239,7 @@ class RunAccount:
         self._guard()
         for runner in self.runners.values():
             runner.ready()
-        self.is_ready = True
+        self.is_ready = self._venue.calls.takes_time = True
         self._ready_us, self._ready_s = self._loop.now_us, self._clock.monotonic_s()
         early, self._early = self._early, []
         self._hear(early)
@@ -267,7 +308,7 @@ class RunAccount:
         self._clockwork = Clockwork(
             context,
             list(self.runners.values()),
-            cast(Readings, _Readings(self.reconciler, self.runners, context)),
+            cast(Readings, _Readings(self.reconciler, self.runners, context, self._rest, self._router.on_wallet)),
             intervals=intervals,
             jobs=self._jobs,
             records=AccountRecords(cast(Any, self.records), context, self.runners, refused),
@@ -286,6 +327,7 @@ class RunAccount:
         if self.is_ready:
             self._stream_alive()
             self._router.route(Drained([], list(events), [], []))
+            self.records.write()
         else:
             self._early.extend(events)
 
@@ -293,6 +335,7 @@ class RunAccount:
         """A price has come."""
         self._stream_alive()
         self._router.route(Drained([ticker], [], [], []))
+        self.records.write()
 
     def _stream_alive(self) -> None:
         """What each second says of the stream, up to the last one that has passed."""
@@ -322,7 +365,7 @@ class RunAccount:
     def _has_something_to_do(self) -> bool:
         context = self.context
         return (
-            self.records.last_seq != self._seen_seq
+            self.records.news != self._seen_news
             or len(context.retry) > 0
             or context.requests.wishes != Wishes()
             or bool(self._jobs.failed)
@@ -331,10 +374,10 @@ class RunAccount:
 
     def _on_slot(self) -> None:
         self._slot = None
-        self._guard()
-        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:
-            self._seen_seq = self.records.last_seq
+        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
+            self._seen_news = self.records.news
             self._clockwork.tick(self._clock.monotonic_s())
+        self._guard()
 
     def _guard(self) -> None:
         faults, latched = self.context.faults, self.losses.check()

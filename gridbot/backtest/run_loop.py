@@ -22,11 +22,12 @@ START_S: Final = 1000.0
 class _Due:
     """A call that is due, unless it is cancelled."""
 
-    __slots__ = ("args", "call", "is_cancelled")
+    __slots__ = ("args", "call", "is_cancelled", "of_exchange")
 
-    def __init__(self, call: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def __init__(self, call: Callable[..., object], args: tuple[Any, ...], of_exchange: bool = False) -> None:
         self.call = call
         self.args = args
+        self.of_exchange = of_exchange
         self.is_cancelled = False
 
     def cancel(self) -> None:
@@ -42,6 +43,8 @@ class RunLoop(asyncio.AbstractEventLoop):
     def __init__(self, start_us: int) -> None:
         self.now_us = self.start_us = start_us
         self.failures: list[str] = []
+        self.before_exchange: Callable[[], object] = lambda: None
+        self.before_worker: Callable[[], object] = lambda: None
         self._heap: list[tuple[int, int, _Due]] = []
         self._count = 0
 
@@ -57,9 +60,9 @@ class RunLoop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(before)
 
-    def at(self, when_us: int, call: Callable[..., object], *args: Any) -> _Due:
-        """Call at a time; one that is over means now."""
-        due = _Due(call, args)
+    def at(self, when_us: int, call: Callable[..., object], *args: Any, of_exchange: bool = False) -> _Due:
+        """Call at a time; one that is over means now. What is not `of_exchange` is the worker's."""
+        due = _Due(call, args, of_exchange)
         self._count += 1
         heapq.heappush(self._heap, (when_us if when_us > self.now_us else self.now_us, self._count, due))
         return due
@@ -71,17 +74,29 @@ class RunLoop(asyncio.AbstractEventLoop):
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
-    def turn(self, until_us: int) -> None:
-        """Go on to `until_us`, when the next call is due, and run all that is due then, also what it asks for."""
+    def turn(self, until_us: int) -> tuple[bool, bool]:
+        """Go on to `until_us`, when the next call is due, and run all that is due then, also what it asks for.
+
+        `before_exchange` and `before_worker` are called before the first call of theirs. Whether either had one.
+        """
         self.now_us = until_us
         heap, pop = self._heap, heapq.heappop
+        exchange = worker = False
         while heap and heap[0][0] <= until_us:
             due = pop(heap)[2]
             if not due.is_cancelled:
                 try:
+                    if due.of_exchange:
+                        if not exchange:
+                            exchange = True
+                            self.before_exchange()
+                    elif not worker:
+                        worker = True
+                        self.before_worker()
                     due.call(*due.args)
                 except Exception as error:  # noqa: BLE001 - told, as asyncio tells it
                     self.call_exception_handler({"message": f"a callback failed ({due.call!r})", "exception": error})
+        return exchange, worker
 
     def end_tasks(self) -> None:
         """Cancel what still waits: whatever is under way at the end of a run stays unanswered."""

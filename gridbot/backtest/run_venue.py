@@ -8,17 +8,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.direct_calls import DirectCalls
+from gridbot.backtest.event_outbox import EventOutbox, leg_event, wallet_event
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_market import RunMarket
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import Place, SymbolFeed
-from gridbot.bybit.mailbox import PrivateFrame
-from gridbot.bybit.private_frames import read_private
 from gridbot.config.account_models import AccountConfig
+from gridbot.core.events import PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.paper.accounts.leg import Leg
@@ -51,11 +52,14 @@ class RunVenue:
         self._options = options
         self._draw = random.Random(f"pushes:{options.seed}")
         self._arrived_us: dict[str, int] = {}
+        self.under_way = 0
+        """Frames that have not reached the worker yet."""
         self._push_us = round(paper.ack_delay_ms * 1000)
         self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
         now_ms = loop.now_us // 1000
         self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
-        self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms)
+        make_outbox = partial(EventOutbox, now_ms=lambda: loop.now_us // 1000)
+        self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
         balance = paper.default_balance if account.balance is None else account.balance
         balance = balance if beginning.wallet is None else beginning.wallet
         self.account = self.exchange.state.add_account(account.name, "backtest", "", balance)
@@ -70,7 +74,7 @@ class RunVenue:
         for symbol, feed in feeds.items():
             for due_ms, rate in feed.fundings:
                 if due_ms >= now_ms:
-                    loop.at(due_ms * 1000, self._fund, symbol, rate)
+                    loop.at(due_ms * 1000, self._fund, symbol, rate, of_exchange=True)
 
     def _hold(self, beginning: Beginning, now_ms: int) -> None:
         """Have the legs that the account begins with, as if they had been there before."""
@@ -168,10 +172,21 @@ class RunVenue:
         for push in self.exchange.outbox.take():
             due_us = now_us + self._push_us + self._options.push.us(self._draw)
             due_us = self._arrived_us[push.topic] = max(due_us, self._arrived_us.get(push.topic, 0))
-            received_ns = (due_us - loop.start_us) * 1000
-            events, problems = read_private(PrivateFrame(push.topic, push.rows, now_us // 1000, received_ns))
-            assert not problems, f"a row of our own exchange cannot be read: {problems[0]}"
-            loop.at(due_us, self._arrive, events)
+            self.under_way += 1
+            loop.at(due_us, self._arrive, push.rows)
 
-    def _arrive(self, events: Sequence[PrivateEvent]) -> None:
+    def _arrive(self, events: Sequence[Any]) -> None:
+        self.under_way -= 1
         self.hear(events)
+
+    # ------------------------------------------------------------------ what is read of it
+
+    def legs(self, symbol: str) -> list[PositionEvent]:
+        """Both legs of a symbol as position/list has them now."""
+        state = self.exchange.state
+        figures = self.exchange.totals(self.account)
+        return [leg_event(self.account, leg, state.valuation, figures) for leg in state.legs(self.account, symbol)]
+
+    def wallet(self) -> WalletEvent:
+        """The wallet as wallet-balance has it now."""
+        return wallet_event(self.exchange.totals(self.account), self._loop.now_us // 1000, is_whole=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.report.facts import Table
 
@@ -15,12 +17,13 @@ __all__ = ["Backtest", "backtest_from"]
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """`options` and `market` are JSON objects as the run wrote them; times are None where it says none."""
+    """`config` (by account), `options` and `market` are JSON objects as the run wrote them. Times are ms UTC."""
 
     name: str
     from_ms: int | None
     to_ms: int | None
     finished: bool
+    config: Mapping[str, Any]
     options: Mapping[str, Any]
     market: Mapping[str, Any]
     warnings: tuple[str, ...]
@@ -30,6 +33,11 @@ class Backtest:
         """When a resting order fills: queue, touch or through; empty when the row does not say."""
         found = self.options.get("matching", "")
         return found if isinstance(found, str) else ""
+
+    def config_of(self, account: str) -> str:
+        """Configuration of an account as JSON, secrets removed; empty when the row has none."""
+        found = self.config.get(account)
+        return orjson.dumps(found).decode() if isinstance(found, dict) else ""
 
 
 def backtest_from(table: Table) -> Backtest | None:
@@ -43,6 +51,7 @@ def backtest_from(table: Table) -> Backtest | None:
         from_ms=_ms(row.get("from_ts")),
         to_ms=_ms(row.get("to_ts")),
         finished=row.get("finished") is True,
+        config=_object(row.get("config")),
         options=_object(row.get("options")),
         market=_object(row.get("market")),
         warnings=tuple(str(word) for word in warnings) if isinstance(warnings, list) else (),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from gridbot.report.backtest_row import Backtest
-from gridbot.report.facts import Facts, Gap
+from gridbot.report.facts import Facts
 from gridbot.report.money_split import AccountMoney
-from gridbot.report.page_text import amount, count, duration, moment, signed
+from gridbot.report.page_text import amount, count, duration, moment, often, signed
+from gridbot.report.position_facts import Gap
 from gridbot.report.report_span import DAY_MS, MINUTE_MS, Asked
 
 __all__ = ["Caution", "cautions"]
@@ -27,7 +29,6 @@ CAPS: Final = {
     "max_open_orders": "the cap on resting orders",
     "max_orders_per_minute": "the cap on orders a minute",
     "insufficient_balance": "the end of the free balance",
-    "session_loss_limit": "the loss limit",
 }
 HALTS: Final = {
     "session_loss": "the loss limit stopped trading",
@@ -47,6 +48,10 @@ class Caution:
     weight: str
     title: str
     text: str
+
+
+_TIMED: Final = re.compile(r"\d{4}-\d\d-\d\d ", re.ASCII).match
+"""A warning of a backtest that begins with a time is what an operator would have been told then."""
 
 
 def cautions(
@@ -129,13 +134,13 @@ def _caps(facts: Facts) -> Iterator[Caution]:
 
 def _halts(facts: Facts) -> Iterator[Caution]:
     for halt in facts.halts:
-        whose = halt.strategy or "whole account"
+        whose = halt.strategy or "Whole account"
         until = "still set at the end" if halt.still else f"last change {moment(halt.last_ms)} UTC"
-        reason = f" Reason: {halt.reason}." if halt.reason else ""
+        reason = f" Reason: {halt.reason}" if halt.reason else ""
         yield Caution(
             GRAVE if halt.kind == "session_loss" else NOTE if halt.kind == "breaker" else WARN,
             f"{whose}: {HALTS.get(halt.kind, halt.kind)}",
-            f"{count(halt.times)} times since {moment(halt.first_ms)} UTC, {until}.{reason}",
+            f"{often(halt.times)} since {moment(halt.first_ms)} UTC, {until}.{reason}",
         )
 
 
@@ -143,7 +148,7 @@ def _running(asked: Asked, facts: Facts) -> Iterator[Caution]:
     crashes = [run for run in facts.runs if run.state == "crashed"]
     if crashes:
         last = crashes[-1].ended_ms
-        yield Caution(WARN, f"The bot crashed {count(len(crashes))} times", f"The last time at {moment(last)} UTC.")
+        yield Caution(WARN, f"The bot crashed {often(len(crashes))}", f"The last time at {moment(last)} UTC.")
     pauses = []
     covered = asked.from_ms
     for run in facts.runs:
@@ -157,8 +162,8 @@ def _running(asked: Asked, facts: Facts) -> Iterator[Caution]:
         yield Caution(
             WARN,
             f"The bot did not run for {duration(sum(length for length, _ in pauses))} of the span",
-            f"{count(len(pauses))} times; the longest {duration(longest)} from {moment(since)} UTC. Resting orders may "
-            "have filled meanwhile; those fills are in the figures.",
+            f"{often(len(pauses)).capitalize()}; the longest {duration(longest)} from {moment(since)} UTC. "
+            "Resting orders may have filled meanwhile; those fills are in the figures.",
         )
 
 
@@ -200,14 +205,17 @@ def _believed(facts: Facts) -> Iterator[Caution]:
         first = facts.adjustments[0]
         yield Caution(
             WARN,
-            f"The exchange's position was believed {count(len(facts.adjustments))} times instead of our own count",
+            f"The exchange's position was believed {often(len(facts.adjustments))} instead of our own count",
             f"First {moment(first.at_ms)} UTC, {first.symbol} {first.direction}: {amount(first.size_before)} became "
             f"{amount(first.size)}. {first.reason}",
         )
 
 
 def _alerts(facts: Facts) -> Iterator[Caution]:
+    limited = any(halt.kind == "session_loss" for halt in facts.halts)
     for alert in facts.alerts:
+        if limited and alert.key == "session_loss_limit":
+            continue  # said above
         whose = f"{alert.strategy}: " if alert.strategy else ""
         yield Caution(
             GRAVE if alert.level == "CRITICAL" else WARN,
@@ -257,5 +265,13 @@ def _backtest(backtest: Backtest) -> Iterator[Caution]:
         "The past, with orders that moved no market. Settings that were chosen by looking at these same days look "
         "better here than they will be: judge them by days that were not used for choosing.",
     )
+    alerts = [word for word in backtest.warnings if _TIMED(word)]
     for word in backtest.warnings:
-        yield Caution(WARN, "The backtest says", word)
+        if word not in alerts:
+            yield Caution(WARN, "Of the backtest's market", word)
+    if alerts:
+        yield Caution(
+            WARN,
+            f"An operator would have been told {often(len(alerts))} that something is wrong",
+            f"First {alerts[0]}. All are listed below the settings.",
+        )

@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from gridbot.report.facts import Fill, LadderRow, PricePoint, WalletPoint
+from gridbot.report.money_facts import WalletPoint
+from gridbot.report.position_facts import Fill, LadderRow, PricePoint
 from gridbot.report.positions_over_time import ExposurePoint, Held
 from gridbot.report.report_span import DAY_MS, Asked
 

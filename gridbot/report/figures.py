@@ -10,9 +10,11 @@ from typing import Any
 from gridbot.report import chart_series
 from gridbot.report.backtest_row import Backtest
 from gridbot.report.cautions import Caution, cautions
-from gridbot.report.facts import Facts, LegPoint, Run
+from gridbot.report.event_facts import Run
+from gridbot.report.facts import Facts
 from gridbot.report.holding import Holding, holding, holding_curve
 from gridbot.report.money_split import AccountMoney, Part, Totals, account_money, parts
+from gridbot.report.position_facts import LegPoint
 from gridbot.report.positions_over_time import ExposurePoint, exposure, held, mean_exposure, most_exposed
 from gridbot.report.profit_places import LevelBand, TimeSlot, by_hour, by_level, by_weekday
 from gridbot.report.report_span import Asked
@@ -94,7 +96,7 @@ def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None) -
     symbols = {part.symbol for part in live if part.fills} or {part.symbol for part in live}
     capital = money.before.equity if money else Decimal(0)
     what_was_held = holding(capital, facts.price_ends, symbols)
-    exposed = exposure(facts.leg_curves, [leg for leg in facts.legs if leg.place == "before"], facts.wallet_curve)
+    exposed = exposure(facts.wallet_curve)
     changes = hour_changes(facts.hours_of_equity)
     names = {part.strategy for part in live}
     live_pairs = [row for row in facts.pairs if row.strategy in names]
@@ -116,7 +118,7 @@ def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None) -
         levels=_level_tables(facts, chosen),
         hours=by_hour(live_pairs, money_hours, changes, names),
         weekdays=by_weekday(live_pairs, money_hours, changes, names),
-        settings=settings_shown(facts.runs, asked.strategy),
+        settings=settings_shown(_configs(asked, facts, backtest), asked.strategy),
         cautions=cautions(asked, facts, money, backtest),
         refusals=facts.refusals,
         runs=facts.runs,
@@ -124,6 +126,13 @@ def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None) -
         scale=scale,
         charts=_charts(asked, facts, scale, chosen, what_was_held, exposed, capital),
     )
+
+
+def _configs(asked: Asked, facts: Facts, backtest: Backtest | None) -> list[str]:
+    """Configurations of the span as JSON, the oldest first."""
+    if backtest is not None and (config := backtest.config_of(asked.account)):
+        return [config]
+    return [run.config for run in facts.runs if run.config]
 
 
 def _most_margin(rows: Sequence[ExposurePoint]) -> ExposurePoint | None:
@@ -175,5 +184,5 @@ def _charts(
             )
         )
         coin = part.symbol.removesuffix("USDT")
-        made += chart_series.position_charts(scale, str(number), held(points, legs), coin)
+        made += chart_series.position_charts(scale, str(number), held(points, legs, asked.to_ms), coin)
     return made

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gridbot.report.facts import PriceEnds, PricePoint
+from gridbot.report.position_facts import PriceEnds, PricePoint
 
 __all__ = ["Holding", "holding", "holding_curve"]
 

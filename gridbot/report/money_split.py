@@ -9,11 +9,13 @@ rest is what closing at another price than the average entry moved between reali
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from gridbot.report.facts import Balance, Facts, Leg, Money, Pairs
+from gridbot.report.facts import Facts
+from gridbot.report.money_facts import Balance, Money, Pairs
+from gridbot.report.position_facts import Leg
 
 __all__ = ["CENT", "AccountMoney", "Part", "Totals", "account_money", "parts"]
 
@@ -163,7 +165,13 @@ def parts(facts: Facts) -> list[Part]:
     """The share of each strategy that traded or held something, live ones first."""
     keys = {(row.shadow, row.strategy, row.symbol) for row in facts.money}
     keys |= {(leg.shadow, leg.strategy, leg.symbol) for leg in facts.legs if leg.size}
-    return [_part(facts, *key) for key in sorted(keys)]
+    found = [_part(facts, *key) for key in sorted(keys)]
+    live = [row for row in found if not row.shadow]
+    money = account_money(facts)
+    if len(live) == 1 and money is not None:  # what is open is all its own: no mark price has to be guessed
+        alone = replace(live[0], unrealised_before=_unrealised(money.before), unrealised_after=_unrealised(money.after))
+        return [alone if row is live[0] else row for row in found]
+    return found
 
 
 def _part(facts: Facts, shadow: bool, strategy: str, symbol: str) -> Part:

@@ -8,10 +8,24 @@ from typing import Final
 
 from gridbot.report.report_span import DAY_MS, HOUR_MS, MINUTE_MS
 
-__all__ = ["amount", "count", "day", "duration", "moment", "money", "percent", "price", "signed", "times", "tone"]
+__all__ = [
+    "amount",
+    "count",
+    "day",
+    "duration",
+    "moment",
+    "money",
+    "often",
+    "percent",
+    "price",
+    "signed",
+    "times",
+    "tone",
+]
 
 MINUS: Final = "−"
 NOTHING: Final = "–"
+_NINE: Final = Context(prec=9)
 _WIDE: Final = Context(prec=60)
 """Figures of any size are rounded, never refused: 38 digits and more before the point."""
 
@@ -48,10 +62,10 @@ def times(ratio: Decimal | None, places: int = 2) -> str:
 
 
 def price(value: Decimal | None) -> str:
-    """A price or a size with the digits it has, at least two after the point when it has any."""
+    """A price or a size with the digits it has, nine at most before they are only of the arithmetic."""
     if value is None:
         return NOTHING
-    digits = value.normalize(_WIDE)
+    digits = _NINE.create_decimal(value).normalize(_WIDE)
     exponent = digits.as_tuple().exponent
     places = max(0, -exponent) if isinstance(exponent, int) else 0
     return money(value, places)
@@ -63,6 +77,11 @@ amount = price
 def count(value: int) -> str:
     """12,345."""
     return f"{value:,}"
+
+
+def often(number: int) -> str:
+    """once, 2 times."""
+    return "once" if number == 1 else f"{count(number)} times"
 
 
 def moment(ms: int | None, *, seconds: bool = False) -> str:

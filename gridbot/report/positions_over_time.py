@@ -8,7 +8,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from gridbot.report.facts import Leg, LegPoint, WalletPoint
+from gridbot.report.money_facts import WalletPoint
+from gridbot.report.position_facts import Leg, LegPoint
 
 __all__ = ["ExposurePoint", "Held", "exposure", "held", "mean_exposure", "most_exposed"]
 
@@ -26,8 +27,8 @@ class Held:
     short_distance: float | None
 
 
-def held(points: Iterable[LegPoint], before: Iterable[Leg] = ()) -> list[Held]:
-    """The legs of one strategy over time. `before`: what it held when the span began."""
+def held(points: Iterable[LegPoint], before: Iterable[Leg] = (), until_ms: int | None = None) -> list[Held]:
+    """The legs of one strategy over time. `before`: what it held when the span began; `until_ms`: when it ended."""
     sizes = {"long": ZERO, "short": ZERO} | {leg.direction: leg.size for leg in before}
     distances: dict[str, float | None] = {}
     rows: list[Held] = []
@@ -38,6 +39,8 @@ def held(points: Iterable[LegPoint], before: Iterable[Leg] = ()) -> list[Held]:
         if rows and rows[-1].at_ms == row.at_ms:
             rows.pop()
         rows.append(row)
+    if rows and until_ms is not None and rows[-1].at_ms < until_ms:
+        rows.append(Held(until_ms, sizes["long"], sizes["short"], None, None))
     return rows
 
 
@@ -70,24 +73,12 @@ class ExposurePoint:
         return None if margin is None or self.equity <= 0 else margin / self.equity
 
 
-def exposure(points: Iterable[LegPoint], before: Iterable[Leg], wallet: Sequence[WalletPoint]) -> list[ExposurePoint]:
-    """At each balance that is drawn: what the live legs were worth at their newest mark price, or entry without one."""
-    values = {(leg.symbol, leg.direction): _value(leg) for leg in before if not leg.shadow and leg.size}
-    waiting = sorted((point for point in points if not point.shadow), key=lambda point: point.seq, reverse=True)
-    rows = []
-    for row in sorted(wallet, key=lambda row: row.seq):
-        while waiting and waiting[-1].seq <= row.seq:
-            point = waiting.pop()
-            values[point.symbol, point.direction] = _value(point)
-        notional = sum(values.values(), ZERO)
-        rows.append(
-            ExposurePoint(row.at_ms, notional, row.equity, row.total_initial_margin, row.total_maintenance_margin)
-        )
-    return rows
-
-
-def _value(leg: Leg | LegPoint) -> Decimal:
-    return leg.size * (leg.mark_price or leg.entry_price or ZERO)
+def exposure(wallet: Sequence[WalletPoint]) -> list[ExposurePoint]:
+    """At each balance that is drawn, in order."""
+    return [
+        ExposurePoint(row.at_ms, row.notional, row.equity, row.total_initial_margin, row.total_maintenance_margin)
+        for row in sorted(wallet, key=lambda row: row.seq)
+    ]
 
 
 def most_exposed(rows: Sequence[ExposurePoint]) -> ExposurePoint | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
-from gridbot.report.facts import HourOfMoney, Pairs
+from gridbot.report.money_facts import HourOfMoney, Pairs
 from gridbot.report.report_span import HOUR_MS
 from gridbot.report.worst_moments import HourChange
 
@@ -37,7 +37,7 @@ class LevelBand:
         return self.profit - self.fees
 
 
-def by_level(pairs: Iterable[Pairs], most: int = 40) -> list[LevelBand]:
+def by_level(pairs: Iterable[Pairs], most: int = 24) -> list[LevelBand]:
     """One strategy's leg, from the highest level down; neighbours together when there are over `most`."""
     rows = sorted((row for row in pairs if row.level is not None), key=lambda row: row.level or ZERO, reverse=True)
     levels = [(level, list(group)) for level, group in groupby(rows, key=lambda row: row.level or ZERO)]
@@ -68,6 +68,8 @@ class TimeSlot:
     pairs: int
     net: Decimal
     equity_change: Decimal
+    seen: bool
+    """Whether any fill or balance fell into it."""
 
 
 def by_hour(
@@ -94,13 +96,12 @@ def _weekday_of(ms: int) -> int:
 
 def _slots(
     names: Sequence[str],
-    slot_of: object,
+    slot_of: Callable[[int], int],
     pairs: Sequence[Pairs],
     money: Sequence[HourOfMoney],
     equity: Sequence[HourChange],
     strategies: Collection[str],
 ) -> list[TimeSlot]:
-    assert callable(slot_of)
     fills: dict[int, int] = defaultdict(int)
     closed: dict[int, int] = defaultdict(int)
     net: dict[int, Decimal] = defaultdict(Decimal)
@@ -114,4 +115,5 @@ def _slots(
             fills[slot_of(hour.hour_ms)] += hour.fills
     for change in equity:
         changes[slot_of(change.hour_ms)] += change.change
-    return [TimeSlot(name, fills[at], closed[at], net[at], changes[at]) for at, name in enumerate(names)]
+    seen = {*fills, *changes}
+    return [TimeSlot(name, fills[at], closed[at], net[at], changes[at], at in seen) for at, name in enumerate(names)]

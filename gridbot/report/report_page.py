@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from gridbot.report import page_assets, page_text
 from gridbot.report.figures import Figures, LevelTable
 from gridbot.report.headline import cards, heading, kind_of_money
 from gridbot.report.money_split import CENT, Part
+from gridbot.report.profit_places import TimeSlot
+from gridbot.report.report_span import DAY_MS
 from gridbot.version import __version__
 
-__all__ = ["Bar", "SplitLine", "bar", "render", "split_lines", "widest"]
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = ["Bar", "SplitLine", "bars", "render", "split_lines"]
+
+ZERO: Final = Decimal(0)
 
 
 def render(figures: Figures, made_ms: int) -> str:
     """The whole page. `made_ms`: when it was made, ms UTC. Raise ModuleNotFoundError without jinja2."""
-    from jinja2 import Environment, StrictUndefined  # not earlier: it comes with the extra gridbot[backtest]
-    from markupsafe import Markup
+    from markupsafe import Markup  # not earlier: it comes with jinja2
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {name: getattr(page_text, name) for name in page_text.__all__}
-    environment.globals |= {"bar": bar, "widest": widest}
     strategies = [*figures.parts, *figures.shadows]
     lines = split_lines(figures)
-    return environment.from_string(page_assets.template()).render(
+    return _template().render(
         figures=figures,
         asked=figures.asked,
         together=figures.together,
@@ -37,6 +42,10 @@ def render(figures: Figures, made_ms: int) -> str:
         strategies=strategies,
         tables_of={number: _tables(figures, part) for number, part in enumerate(strategies)},
         drawn={chart["id"] for chart in figures.charts if chart["x"] and chart["series"]},
+        when=[
+            ("hour", _slots(figures.hours, whole=figures.asked.length_ms >= DAY_MS)),
+            ("weekday", _slots(figures.weekdays, whole=figures.asked.length_ms >= 7 * DAY_MS)),
+        ],
         made=page_text.moment(made_ms),
         version=__version__,
         policy=Markup(page_assets.policy()),
@@ -46,6 +55,21 @@ def render(figures: Figures, made_ms: int) -> str:
         uplot=page_assets.UPLOT_VERSION,
         data=Markup(page_assets.safe_json(_drawing(figures))),
     )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined  # not earlier: it comes with the extra gridbot[backtest]
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals |= {name: getattr(page_text, name) for name in page_text.__all__}
+    environment.globals |= {"bars": bars}
+    return environment.from_string(page_assets.template())
+
+
+def _slots(slots: list[TimeSlot], *, whole: bool) -> list[TimeSlot]:
+    """All of them, or of a shorter span those that something fell into."""
+    return [slot for slot in slots if whole or slot.seen]
 
 
 def _drawing(figures: Figures) -> dict[str, Any]:
@@ -108,21 +132,22 @@ def _places(lines: list[SplitLine]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A horizontal bar between −100 and 100."""
+    """A horizontal bar on a line of 100; `zero` is where it has its zero."""
 
     x: float
     width: float
+    zero: float
     tone: str
 
 
-def widest(values: list[Decimal]) -> Decimal:
-    """The largest amount, which the bars of a table are measured by."""
-    return max((abs(value) for value in values), default=Decimal(0))
+def bars(values: Sequence[Decimal]) -> Callable[[Decimal], Bar]:
+    """What draws an amount of a table with these amounts: they share one line from the lowest to the highest."""
+    low, high = min((ZERO, *values)), max((ZERO, *values))
+    room = high - low or Decimal(1)
+    zero = round(float(-100 * low / room), 1)
 
+    def bar(value: Decimal) -> Bar:
+        width = round(float(100 * abs(value) / room), 1)
+        return Bar(zero - width if value < 0 else zero, width, zero, "down" if value < 0 else "up")
 
-def bar(value: Decimal, largest: Decimal) -> Bar:
-    """The bar of an amount in a table whose largest is `largest`."""
-    if not largest:
-        return Bar(0, 0, "")
-    width = round(float(100 * abs(value) / largest), 1)
-    return Bar(-width if value < 0 else 0, width, "down" if value < 0 else "up")
+    return bar

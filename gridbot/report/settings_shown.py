@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Any, Final
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from gridbot.report.facts import Run
 
 __all__ = ["Settings", "StrategySettings", "settings_shown"]
 
@@ -55,16 +54,16 @@ class StrategySettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of the newest run; `changed` names what was another in an earlier run of the span."""
+    """Of the newest configuration; `changed` names what was another in an earlier run of the span."""
 
     account: list[tuple[str, str]]
     strategies: list[StrategySettings]
     changed: list[str]
 
 
-def settings_shown(runs: Sequence[Run], strategy: str | None = None) -> Settings:
-    """Those of the whole account, or of one strategy. Empty when no run of the span has a configuration."""
-    configs = [found for run in runs if (found := _config(run.config)) is not None]
+def settings_shown(texts: Sequence[str], strategy: str | None = None) -> Settings:
+    """Those of the whole account, or of one strategy. `texts`: a span's configurations as JSON, the oldest first."""
+    configs = [found for text in texts if (found := _config(text)) is not None]
     if not configs:
         return Settings([], [], [])
     newest = configs[-1]
@@ -78,9 +77,9 @@ def settings_shown(runs: Sequence[Run], strategy: str | None = None) -> Settings
     return Settings(list(_rows(_account(newest))), strategies, _changes(configs, strategy))
 
 
-def _config(text: str | None) -> dict[str, Any] | None:
+def _config(text: str) -> dict[str, Any] | None:
     try:
-        found = read_json(text or "")
+        found = read_json(text)
     except JsonMistake:
         return None
     return found if isinstance(found, dict) else None

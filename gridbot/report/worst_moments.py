@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gridbot.report.facts import HourOfEquity, LegPoint, WalletPoint
+from gridbot.report.money_facts import HourOfEquity, WalletPoint
+from gridbot.report.position_facts import LegPoint
 
 __all__ = ["Fall", "HourChange", "deepest_falls", "hour_changes", "losing_hours", "nearest_to_liquidation"]
 

@@ -63,7 +63,7 @@ class StrategyRiskState:
     band: BandWatch = field(init=False)
     symbol_watch: SymbolWatch = field(init=False)
     epoch: int = 0
-    """Grows whenever a leg or the wallet changes: an order that was refused because of them may pass now."""
+    """Grows whenever a leg, a size or the wallet changes: an order that was refused because of them may pass now."""
 
     def __post_init__(self) -> None:
         self.band = BandWatch(self.book.instrument)
@@ -98,15 +98,16 @@ class StrategyRiskState:
 
     def set_leg(self, direction: Direction, leg: Leg) -> None:
         """A leg as the exchange has it now."""
-        self.legs[direction] = leg
-        self.epoch += 1
+        if leg != self.legs[direction]:
+            self.legs[direction] = leg
+            self.epoch += 1
 
     def doubt_leg(self, direction: Direction) -> None:
         """The exchange contradicts the size we have: nothing is closed until it has been read again."""
         self.legs[direction] = replace(self.legs[direction], unsure=True)
 
     def money_changed(self) -> None:
-        """The wallet changed: sizes and caps may have, too."""
+        """The wallet, or a factor on sizes, changed: sizes and caps may have, too."""
         self.epoch += 1
 
     def listed(self, instrument: Instrument) -> None:

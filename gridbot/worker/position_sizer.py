@@ -62,19 +62,23 @@ class PositionSizer:
         """A leg as the risk rules see it."""
         return self.long if direction is _LONG else self.short
 
-    def set_wallet(self, wallet: WalletEvent) -> None:
-        """Balances in USDT; a figure that the exchange left out is unknown, not zero."""
-        if wallet.wallet_balance != self._wallet:
+    def set_wallet(self, wallet: WalletEvent) -> bool:
+        """Balances in USDT; a figure that the exchange left out is unknown, not zero. True: it is another balance."""
+        is_other = wallet.wallet_balance != self._wallet
+        if is_other:
             self._known.clear()
         self._wallet, self._available = wallet.wallet_balance, wallet.available_balance
+        return is_other
 
-    def assess(self, position: PositionEvent, last_price: Decimal | None) -> None:
-        """Update a leg and evaluate the risk rules for orders placed from now on."""
+    def assess(self, position: PositionEvent, last_price: Decimal | None) -> bool:
+        """Update a leg and evaluate the risk rules for orders placed from now on. True if sizes may be others."""
         leg = self.position(position.direction)
         before = (leg.multipliers, leg.imbalance_multiplier)
         leg.update(position, RiskInputs(last_price, self._wallet, self._available))
-        if (leg.multipliers, leg.imbalance_multiplier) != before:
+        are_others = (leg.multipliers, leg.imbalance_multiplier) != before
+        if are_others:
             self._known.clear()
+        return are_others
 
     def quantity(self, direction: Direction, side: Side, price: Decimal, *, resting_close: Decimal) -> Decimal:
         """Quantity to send at `price` (USDT); for a close, no more than the position covers besides `resting_close`."""

@@ -90,7 +90,8 @@ class StrategyPositions:
     def _assess(self, position: PositionEvent) -> None:
         """Recompute the risk multipliers from what is known now; unknown is not zero (incident L25)."""
         before = self._sizer.rule
-        self._sizer.assess(position, self._risk_state.last_price)
+        if self._sizer.assess(position, self._risk_state.last_price):
+            self._risk_state.money_changed()
         if self._sizer.rule != before:
             change = f"[risk] rule {before or 'none'} -> {self._sizer.rule or 'none'}"
             tail = self._repeats.tail(change)  # a balanced grid goes to and fro at each fill

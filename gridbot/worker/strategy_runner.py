@@ -245,8 +245,8 @@ class StrategyRunner:
 
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The wallet has changed, so sizes and multipliers may have changed too."""
-        self.sizer.set_wallet(wallet)
-        self.risk_state.money_changed()
+        if self.sizer.set_wallet(wallet):
+            self.risk_state.money_changed()
         if WalletEvent in self._wants:
             self._note(wallet)
 

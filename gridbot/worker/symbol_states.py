@@ -86,6 +86,8 @@ class SymbolStates:
         if state.symbol_watch.state.allows is Allows.NOTHING:
             runner.orders.drop_unsent("not_trading")
             return
+        if all(map(state.may_open, Direction)):
+            return  # the usual case
         opens = [
             order
             for order in runner.book

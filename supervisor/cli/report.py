@@ -98,7 +98,7 @@ def report(
     try:
         figures = _figures(records, account, from_ms, to_ms, strategy, run_name)
     except SqlFailed as exc:
-        raise CommandError(str(exc), exc.exit_code) from None
+        raise _refusal(exc) from None
     _write(figures, place, out)
 
 
@@ -112,6 +112,13 @@ class Records:
     def ask(self, statements: Sequence[str]) -> list[Answer]:
         """The answers, all of the same state of the records. Raise SqlFailed."""
         return ask_all(self.source, statements, self._limits)
+
+
+def _refusal(exc: SqlFailed) -> CommandError:
+    if "Out of Range" in str(exc):
+        text = f"an amount in these records is larger than any market's (10^14 USDT): no sums can be made. {exc}"
+        return CommandError(text, ExitCode.UNEXPECTED)
+    return CommandError(str(exc), exc.exit_code)
 
 
 def _require_jinja() -> None:

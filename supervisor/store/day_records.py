@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gridbot.compare.causes import Hold
 from gridbot.store.schema import quote
 from supervisor.store.query import Query, ask_all
 
 __all__ = ["DayRecords", "Ladder", "day_records", "write_market"]
+
+
+SIGNS: Final = ("health_samples", "tickers", "intents", "executions", "wallets", "position_events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,8 @@ def write_market(
 
 
 def _alive(whose: str, end: datetime) -> str:
-    parts = (f"SELECT max(local_ts) AS at_ts FROM {table} WHERE {whose} AND local_ts < {_at(end)}"
-             for table in ("health_samples", "tickers", "intents", "executions"))  # fmt: skip
+    """The last sign of life before `end`."""
+    parts = (f"SELECT max(local_ts) AS at_ts FROM {table} WHERE {whose} AND local_ts < {_at(end)}" for table in SIGNS)
     return f"SELECT max(at_ts) FROM ({' UNION ALL '.join(parts)})"
 
 

@@ -57,7 +57,7 @@ GRIDBOT = {
     # Two strategies, or a strategy and a log, side by side.
     "compare": "core doors store risk config private_files",
     # Market data of the past.
-    "market": "core doors atomic_file private_files",
+    "market": "core doors store bybit atomic_file lock_file private_files paper.market",
     "log_lines": "doors",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies risk records config atomic_file background version private_files",
@@ -66,7 +66,8 @@ GRIDBOT = {
     " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
     # A worker's parts and the paper exchange on market data of the past.
     "backtest": "background bybit command_line config core exchange execution market orders paper.accounts paper.api"
-    " paper.api_error paper.engine paper.market paper.settings private_files records risk state store version worker",
+    " paper.api_error paper.engine paper.market paper.rows paper.settings private_files records risk state store"
+    " version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"

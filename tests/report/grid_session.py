@@ -10,6 +10,7 @@ left: 1 long, entry 99.333333333333, mark 101: unrealised 1.666666666667
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from gridbot.report.report_span import Asked
 from supervisor.store.query import ask_all
 from tests.store.session import START_MS, Session, write_all
 
-__all__ = ["CONFIG", "END_MS", "START_MS", "D", "GridSession", "facts_of", "trade", "write_all"]
+__all__ = ["CONFIG", "END_MS", "START_MS", "D", "GridSession", "facts_of", "store", "trade", "write_all"]
 
 D = Decimal
 END_MS = START_MS + 3_600_000
@@ -109,6 +110,15 @@ def trade(session: GridSession) -> None:
     session.leg("1", "99.333333333333", "101")
     session.price("101", "101")
     session.balance("1002.147833333334", "1.666666666667")
+
+
+def store(data_dir: Path, *cases: Callable[[GridSession], None]) -> None:
+    """One database with an account for each case, named like it: making a database is what takes time."""
+    for case in cases:
+        session = GridSession(data_dir, case.__name__)
+        case(session)
+        session.close()
+    write_all(data_dir)
 
 
 def facts_of(data_dir: Path, from_ms: int = START_MS, to_ms: int = END_MS, **asked: Any) -> tuple[Asked, Facts]:

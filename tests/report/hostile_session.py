@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 from gridbot.records.record_types import AlertRecord, LatchRecord
-from tests.report.grid_session import GridSession, trade, write_all
+from tests.report.grid_session import GridSession, trade
 
 SCRIPT = "<script>window.owned = 1</script>"
 IMAGE = "<img src=x onerror=window.owned=1>"
@@ -22,8 +21,7 @@ CONFIG = (
 )
 
 
-def hostile_session(data_dir: Path) -> None:
-    session = GridSession(data_dir, "alice")
+def hostile(session: GridSession) -> None:
     trade(session)
     session.run_id = session.recorder.run_id = f"run-{IMAGE}"
     session.start(CONFIG, config_hash="other")
@@ -35,5 +33,3 @@ def hostile_session(data_dir: Path) -> None:
     session.add(AlertRecord(level="ERROR", key=f"key{IMAGE}", text=f"the exchange said {END}"))
     session.add(LatchRecord(strategy=STRATEGY, kind="halted", is_set=True, reason=IMAGE))
     session.fill("Sell", "99", "1", exec_type="BustTrade", symbol=f"BTC{QUOTE}", strategy=STRATEGY)
-    session.close()
-    write_all(data_dir)

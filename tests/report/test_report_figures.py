@@ -10,19 +10,68 @@ import pytest
 
 from gridbot.report.figures import Figures, figures_from
 from gridbot.report.report_page import split_lines
-from tests.report.grid_session import START_MS, GridSession, facts_of, trade, write_all
+from tests.report.grid_session import START_MS, GridSession, facts_of, store, trade
 
 D = Decimal
 
 
-@pytest.fixture(scope="module")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> Figures:
-    directory = tmp_path_factory.mktemp("session")
-    session = GridSession(directory, "alice")
+def deposit(session: GridSession) -> None:
     trade(session)
-    session.close()
-    write_all(directory)
-    return figures_from(*facts_of(directory))
+    session.balance("1502.157833333334", "1.666666666667")
+
+
+def filled_after(session: GridSession) -> None:
+    trade(session)
+    session.fill("Sell", "103", "1", realised_pnl=D("3.666666666667"))
+
+
+def several(session: GridSession) -> None:
+    session.start()
+    session.balance("100")
+    for symbol, strategy, is_shadow in (("BTCUSDT", "a", False), ("ETHUSDT", "b", False), ("LTCUSDT", "s", True)):
+        session.price("10", "10", symbol=symbol)
+        own: dict[str, Any] = {"strategy": strategy, "symbol": symbol, "shadow": is_shadow}
+        session.fill("Buy", "10", "1", fee=D("0.01"), **own)
+        session.fill("Sell", "12", "1", fee=D("0.02"), realised_pnl=D(2), **own)
+        session.price("11", "11", symbol=symbol)
+    session.balance("103.94")
+
+
+def several_open(session: GridSession) -> None:
+    session.start()
+    session.balance("100")
+    for symbol, strategy in (("BTCUSDT", "a"), ("ETHUSDT", "b")):
+        session.price("10", "10", symbol=symbol)
+        session.fill("Sell", "10", "3", direction="short", strategy=strategy, symbol=symbol, fee=D(0))
+        session.leg("3", "10", "10", "short", strategy=strategy, symbol=symbol, unrealised_pnl=D(0))
+        session.price("12", "12", symbol=symbol)
+    session.balance("100", "-12")
+    session.price("99", "99")
+
+
+def long_session(session: GridSession) -> None:
+    session.start()
+    session.balance("1000")
+    for number in range(3000):
+        session.price("200" if number == 1234 else "50" if number == 2345 else str(100 + number % 7))
+    for number in range(3000):
+        session.balance("900" if number == 777 else str(1000 + number % 5))
+
+
+def alice(session: GridSession) -> None:
+    trade(session)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("sessions")
+    store(directory, alice, deposit, filled_after, several, several_open, long_session)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def figures(records: Path) -> Figures:
+    return figures_from(*facts_of(records))
 
 
 def test_the_money_adds_up_to_the_change_of_equity(figures: Figures) -> None:
@@ -88,13 +137,8 @@ def test_nearest_to_liquidation_and_exposure(figures: Figures) -> None:
     assert figures.most_margin.maintenance_ratio == D("1.5") / D("995.9404")
 
 
-def test_a_deposit_is_said_to_be_unexplained(tmp_path: Path) -> None:
-    session = GridSession(tmp_path, "alice")
-    trade(session)
-    session.balance("1502.157833333334", "1.666666666667")
-    session.close()
-    write_all(tmp_path)
-    figures = figures_from(*facts_of(tmp_path))
+def test_a_deposit_is_said_to_be_unexplained(records: Path) -> None:
+    figures = figures_from(*facts_of(records, account="deposit"))
     assert figures.money is not None
     assert (figures.money.unexplained, figures.money.adds_up) == (D("500.01"), False)
     assert figures.cautions[0].title == "+500.01 USDT of the change of equity is not explained"
@@ -102,51 +146,31 @@ def test_a_deposit_is_said_to_be_unexplained(tmp_path: Path) -> None:
     assert sum(line.amount for line in lines if line.kind != "sum") == total.amount
 
 
-def test_fills_after_the_last_balance_are_told_apart(tmp_path: Path) -> None:
-    session = GridSession(tmp_path, "alice")
-    trade(session)
-    session.fill("Sell", "103", "1", realised_pnl=D("3.666666666667"))
-    session.close()
-    write_all(tmp_path)
-    figures = figures_from(*facts_of(tmp_path))
+def test_fills_after_the_last_balance_are_told_apart(records: Path) -> None:
+    figures = figures_from(*facts_of(records, account="filled_after"))
     assert figures.money is not None
     assert figures.money.outside == D("3.646066666667")
     assert (figures.money.unexplained, figures.money.adds_up) == (0, True)
 
 
-def test_a_span_within_a_session_begins_with_the_newest_balance_before_it(tmp_path: Path) -> None:
+def test_a_span_within_a_session_begins_with_the_newest_balance_before_it(records: Path) -> None:
     """From the seventh second on: after both buys' balance (999.9404 and -4 open)."""
-    session = GridSession(tmp_path, "alice")
-    trade(session)
-    session.close()
-    write_all(tmp_path)
-    _, facts = facts_of(tmp_path)
+    _, facts = facts_of(records, account="alice")
     second = facts.wallet_curve[1].at_ms
-    figures = figures_from(*facts_of(tmp_path, from_ms=second + 1))
+    figures = figures_from(*facts_of(records, account="alice", from_ms=second + 1))
     money = figures.money
     assert money is not None
     assert money.before.equity == D("995.9404")
     assert money.realised == D("2.333333333334")
     assert money.change == D("7.874100000001")
     assert (money.fees, money.funding, money.unexplained) == (D("0.0759"), D("0.05"), 0)
-    assert figures.parts[0].unrealised_before == D("5.000000000001"), "3 coins of entry 99.333333333333 at mark 101"
+    assert figures.parts[0].unrealised_before == D(-4), "all that is open is its own"
+    assert figures.total == figures.parts[0].total == D("7.874100000001")
 
 
-def test_strategies_shadows_and_the_share_of_one(tmp_path: Path) -> None:
+def test_strategies_shadows_and_the_share_of_one(records: Path) -> None:
     """bob trades two symbols, and a shadow strategy a third: the shadow is in no figure of the account."""
-    session = GridSession(tmp_path, "bob")
-    session.start()
-    session.balance("100")
-    for symbol, strategy, is_shadow in (("BTCUSDT", "a", False), ("ETHUSDT", "b", False), ("LTCUSDT", "s", True)):
-        session.price("10", "10", symbol=symbol)
-        own: dict[str, Any] = {"strategy": strategy, "symbol": symbol, "shadow": is_shadow}
-        session.fill("Buy", "10", "1", fee=D("0.01"), **own)
-        session.fill("Sell", "12", "1", fee=D("0.02"), realised_pnl=D(2), **own)
-        session.price("11", "11", symbol=symbol)
-    session.balance("103.94")
-    session.close()
-    write_all(tmp_path)
-    figures = figures_from(*facts_of(tmp_path, account="bob"))
+    figures = figures_from(*facts_of(records, account="several"))
     assert [(part.strategy, part.total) for part in figures.parts] == [("a", D("1.97")), ("b", D("1.97"))]
     assert [(part.strategy, part.grid_profit, part.total) for part in figures.shadows] == [("s", D(2), D("1.97"))]
     assert figures.money is not None
@@ -154,23 +178,24 @@ def test_strategies_shadows_and_the_share_of_one(tmp_path: Path) -> None:
     assert figures.held is not None
     assert [end.symbol for end in figures.held.symbols] == ["BTCUSDT", "ETHUSDT"]
     assert figures.held.change == D(10)
-    one = figures_from(*facts_of(tmp_path, account="bob", strategy="b"))
+    one = figures_from(*facts_of(records, account="several", strategy="b"))
     assert ([part.strategy for part in one.parts], one.total) == (["b"], D("1.97"))
-    shadow = figures_from(*facts_of(tmp_path, account="bob", strategy="s"))
+    shadow = figures_from(*facts_of(records, account="several", strategy="s"))
     assert (shadow.parts, [part.strategy for part in shadow.shadows]) == ([], ["s"])
 
 
-def test_a_long_session_is_thinned_but_keeps_its_extremes(tmp_path: Path) -> None:
-    session = GridSession(tmp_path, "alice")
-    session.start()
-    session.balance("1000")
-    for number in range(3000):
-        session.price("200" if number == 1234 else "50" if number == 2345 else str(100 + number % 7))
-    for number in range(3000):
-        session.balance("900" if number == 777 else str(1000 + number % 5))
-    session.close()
-    write_all(tmp_path)
-    asked, facts = facts_of(tmp_path, to_ms=START_MS + 7_000_000)
+def test_open_positions_of_several_strategies_are_counted_at_one_mark_price(records: Path) -> None:
+    """The newest one that a balance of the span can know: 12, not 99."""
+    figures = figures_from(*facts_of(records, account="several_open"))
+    assert [part.unrealised_after for part in figures.parts] == [D(-6), D(-6)]
+    assert figures.money is not None
+    assert (figures.together.total, figures.money.change) == (D(-12), D(-12))
+    assert figures.most_exposed is not None
+    assert figures.most_exposed.notional == D(60)
+
+
+def test_a_long_session_is_thinned_but_keeps_its_extremes(records: Path) -> None:
+    asked, facts = facts_of(records, account="long_session", to_ms=START_MS + 7_000_000)
     assert len(facts.price_curves) < 1300
     prices = [point.last_price for point in facts.price_curves]
     assert (max(prices), min(prices)) == (D(200), D(50))

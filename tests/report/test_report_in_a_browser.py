@@ -9,8 +9,8 @@ import pytest
 from gridbot.report.figures import figures_from
 from gridbot.report.report_page import render
 from tests.report.browser import Browser
-from tests.report.grid_session import GridSession, facts_of, trade, write_all
-from tests.report.hostile_session import hostile_session
+from tests.report.grid_session import GridSession, facts_of, store, trade
+from tests.report.hostile_session import hostile
 
 MADE_MS = 1_700_000_000_000
 PHONE = 375
@@ -26,25 +26,23 @@ BACK = "getComputedStyle(document.body).backgroundColor"
 WIDTH = "document.documentElement.scrollWidth"
 
 
+def session(session: GridSession) -> None:
+    trade(session)
+
+
+def empty(session: GridSession) -> None:
+    session.start()
+    session.balance("1000")
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files of three reports: a session, one of attacks, one of a single balance."""
-    found = {}
-    for name in ("session", "hostile", "empty"):
-        directory = tmp_path_factory.mktemp(name)
-        if name == "hostile":
-            hostile_session(directory)
-        else:
-            session = GridSession(directory, "alice")
-            if name == "session":
-                trade(session)
-            else:
-                session.start()
-                session.balance("1000")
-            session.close()
-            write_all(directory)
-        found[name] = directory / "page.html"
-        found[name].write_text(render(figures_from(*facts_of(directory)), MADE_MS), encoding="utf-8")
+    directory = tmp_path_factory.mktemp("pages")
+    store(directory, session, hostile, empty)
+    found = {name: directory / f"{name}.html" for name in ("session", "hostile", "empty")}
+    for name, path in found.items():
+        path.write_text(render(figures_from(*facts_of(directory, account=name)), MADE_MS), encoding="utf-8")
     return found
 
 

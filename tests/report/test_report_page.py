@@ -13,27 +13,32 @@ import pytest
 from gridbot.report import page_assets
 from gridbot.report.figures import figures_from
 from gridbot.report.report_page import render
-from tests.report.grid_session import GridSession, facts_of, trade, write_all
-from tests.report.hostile_session import HOSTILE, SECRET, hostile_session
+from tests.report import hostile_session
+from tests.report.grid_session import GridSession, facts_of, store, trade
+from tests.report.hostile_session import HOSTILE, SECRET
 
 MADE_MS = 1_700_000_000_000
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    directory = tmp_path_factory.mktemp("session")
-    session = GridSession(directory, "alice")
+def plain(session: GridSession) -> None:
     trade(session)
-    session.close()
-    write_all(directory)
-    return render(figures_from(*facts_of(directory)), MADE_MS)
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
-    directory = tmp_path_factory.mktemp("hostile")
-    hostile_session(directory)
-    return render(figures_from(*facts_of(directory)), MADE_MS)
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("pages")
+    store(directory, plain, hostile_session.hostile)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def page(records: Path) -> str:
+    return render(figures_from(*facts_of(records, account="plain")), MADE_MS)
+
+
+@pytest.fixture(scope="module")
+def hostile(records: Path) -> str:
+    return render(figures_from(*facts_of(records, account="hostile")), MADE_MS)
 
 
 def test_the_headline_and_the_split_are_on_the_page(page: str) -> None:

@@ -76,7 +76,7 @@ def test_what_was_refused_for_a_leg_or_for_money_is_worth_another_look_when_that
     state.set_price(ticker("99"), NOW)
     assert state.epoch == before, "prices are no reason"
     changes: list[Callable[[], None]] = [
-        lambda: state.set_leg(Direction.LONG, Leg()),
+        lambda: state.set_leg(Direction.LONG, Leg(D(1))),
         state.money_changed,
         state.resume,
     ]
@@ -84,6 +84,8 @@ def test_what_was_refused_for_a_leg_or_for_money_is_worth_another_look_when_that
         before = state.epoch
         change()
         assert state.epoch == before + 1
+    state.set_leg(Direction.LONG, Leg(D(1)))
+    assert state.epoch == before + 1, "it is as it was"
 
 
 def test_the_first_reason_of_a_halt_stays_until_resume_which_ends_a_pause_as_well() -> None:

@@ -79,8 +79,7 @@ class Totals(NamedTuple):
 
     @property
     def available(self) -> Decimal:
-        """In isolated margin a leg's profit and loss belong to the leg."""
-        return (self.wallet if self.isolated else self.equity) - self.initial
+        return _available(self.wallet, self.holdings, self.order_initial, self.isolated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +165,10 @@ class Valuation:
         holdings, orders = self._holdings(account), account.order_margin
         return Totals(account.wallet, holdings, orders, account.order_maintenance, account.isolated, {})
 
+    def available(self, account: Account) -> Decimal:
+        """The same as of its totals, which each order that is placed asks for."""
+        return _available(account.wallet, self._holdings(account), account.order_margin, account.isolated)
+
     def _holdings(self, account: Account) -> Holdings:
         legs = [leg for leg in account.legs.values() if leg.size]
         if not legs:
@@ -217,6 +220,13 @@ class Valuation:
         one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
         states[symbol] = one, other
         return pair_margins(one, other, market.mark, market.instrument.tiers, self.fee(account))
+
+
+def _available(wallet: Decimal, holdings: Holdings, order_initial: Decimal, isolated: bool) -> Decimal:
+    """What may still be locked (USDT). In isolated margin a leg's profit and loss belong to the leg."""
+    if holdings is NOTHING_HELD:
+        return wallet - order_initial
+    return (wallet if isolated else wallet + holdings.unrealised) - (holdings.initial + order_initial)
 
 
 def _towards_entry(price: Decimal | None, direction: Direction, market: SymbolMarket) -> Decimal | None:

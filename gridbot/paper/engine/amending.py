@@ -82,7 +82,7 @@ class Amending:
         order.qty, order.price = qty, price
         margin = valuation.order_margin(account, order)
         more = margin.initial - order.reserved
-        if more > 0 and more > (available := valuation.totals(account).available):
+        if more > 0 and more > (available := valuation.available(account)):
             order.qty, order.price = old_qty, old_price
             raise insufficient_balance(available)
         account.reserve(order, margin)

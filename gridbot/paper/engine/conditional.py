@@ -121,7 +121,7 @@ class ConditionalOrders:
         order.status = OrderStatus.NEW
         valuation = self._state.valuation
         margin = valuation.order_margin(account, order)
-        if margin.initial > 0 and margin.initial > valuation.totals(account).available:
+        if margin.initial > 0 and margin.initial > valuation.available(account):
             self._settlement.end(account, order, now_ms, status=OrderStatus.REJECTED, reason="EC_Others")
             return
         account.reserve(order, margin)

@@ -13,7 +13,7 @@ orders outside them, `settlement` money and positions, `outbox` the pushes):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from gridbot.core.margin import LegMargin
@@ -22,7 +22,7 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.stop_kinds import TradingStop
-from gridbot.paper.accounts.valuation import Totals
+from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.amending import Amending
 from gridbot.paper.engine.call_auction import CallAuction
@@ -62,13 +62,20 @@ class Exchange:
     maintenance and contracts.
     """
 
-    def __init__(self, config: PaperConfig, markets: Mapping[str, SymbolMarket], run_id: str, now_ms: int) -> None:
+    def __init__(
+        self,
+        config: PaperConfig,
+        markets: Mapping[str, SymbolMarket],
+        run_id: str,
+        now_ms: int,
+        make_outbox: Callable[[Valuation, int], Outbox] = Outbox,
+    ) -> None:
         state = ExchangeState(config, markets, run_id, now_ms)
         self.state = state
         self.config, self.markets, self.started_ms = config, state.markets, now_ms
         self.accounts, self.by_key = state.accounts, state.by_key
         self.announced = Announced(state.listings)
-        outbox = self.outbox = Outbox(state.valuation, config.fault_seed)
+        outbox = self.outbox = make_outbox(state.valuation, config.fault_seed)
         resting = self.resting = RestingOrders(state.markets, config.matching)
         waiting = self._waiting = WaitingOrders()
         settlement = self._settlement = Settlement(state, resting, waiting, outbox)

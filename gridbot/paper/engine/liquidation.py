@@ -120,7 +120,7 @@ class Liquidator:
     def _replenish(self, account: Account, leg: Leg, now_ms: int) -> bool:
         """Add to the margin of a leg from the available balance; False when there is nothing to add."""
         valuation = self._state.valuation
-        amount = rounded(replenishment(valuation.state(account, leg), leg.extra, valuation.totals(account).available))
+        amount = rounded(replenishment(valuation.state(account, leg), leg.extra, valuation.available(account)))
         if amount <= 0:
             return False
         leg.extra += amount

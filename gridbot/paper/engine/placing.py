@@ -85,7 +85,7 @@ class Placing:
         valuation = self._state.valuation
         margin = valuation.order_margin(account, order)
         if margin.initial > 0:
-            available = valuation.totals(account).available
+            available = valuation.available(account)
             if margin.initial > available:
                 raise insufficient_balance(available)
             account.reserve(order, margin)

@@ -117,7 +117,7 @@ class Settlement:
         account.pay(funding=-payment)
         leg.pay_funding(payment, now_ms, market.next_seq())
         if account.isolated and payment > 0:  # what the available balance lacks comes out of the leg's margin
-            lacking = -self._state.valuation.totals(account).available
+            lacking = -self._state.valuation.available(account)
             leg.extra -= max(ZERO, min(payment, lacking))
         execution = Execution(
             number=number,

@@ -83,7 +83,7 @@ class Outbox:
         """Note an execution and the order it belongs to (None: a funding)."""
         changes = self._of(account)
         if "execution" in account.listening:
-            changes.executions.append(execution_row(execution, stream=True))
+            changes.executions.append(self._execution_row(execution))
         if order is not None and "order" in account.listening:
             changes.orders.append(self._order_row(order))
 
@@ -122,7 +122,7 @@ class Outbox:
                 rows = [self._leg_row(account, leg, figures) for leg in _legs(account, changes.pairs)]
                 self._pushes.append(Push(name, "position", rows))
             if "wallet" in listening:
-                self._pushes.append(Push(name, "wallet", [wallet_row(account, figures)]))
+                self._pushes.append(Push(name, "wallet", [self._wallet_row(account, figures)]))
 
     def _of(self, account: Account) -> _Changes:
         changes = self._changed.get(account.name)
@@ -147,6 +147,12 @@ class Outbox:
         if leg.size:
             row["liqPrice"] = liquidation_text(account, leg, valuation, figures)
         return row
+
+    def _execution_row(self, execution: Execution) -> Row:
+        return execution_row(execution, stream=True)
+
+    def _wallet_row(self, account: Account, figures: Totals) -> Row:
+        return wallet_row(account, figures)
 
     def _order_row(self, order: Order) -> Row:
         return order_row(order, self._valuation.markets[order.symbol].listing.no_qty, OrderView.STREAM)

@@ -40,7 +40,7 @@ class PositionSettings:
         self._set(account, symbol, buy, sell)
         lowered = buy < before[0] or sell < before[1]
         refusal = None
-        if lowered and state.valuation.totals(account).available < 0:
+        if lowered and state.valuation.available(account) < 0:
             refusal = ApiError(110007, "ab not enough for new leverage")
         elif account.isolated and self._would_liquidate(account, symbol):
             refusal = _liquidates()
@@ -142,7 +142,7 @@ class PositionSettings:
             raise ApiError(110033, "Margin cannot be set without open position")
         if not amount:
             raise ApiError(110027, "Margin is not modified")
-        if amount > self._state.valuation.totals(account).available:
+        if amount > self._state.valuation.available(account):
             raise ApiError(110014, "Insufficient available balance to add additional margin.")
         if -amount > max(ZERO, leg.extra):
             raise ApiError(110078, "Added margin more than max can reduce margin")

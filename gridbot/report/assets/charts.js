@@ -25,6 +25,10 @@
     long: { color: "good", width: 1.5, stepped: true },
     short: { color: "bad", width: 1.5, stepped: true },
   };
+  // Every chart shows the whole span until its reader drags over a part of it.
+  const whole = [data.from_ms / 1e3, data.to_ms / 1e3];
+  const zoomed = (u, low, high) => low != null && high > low && (low !== u.data[0][0] || high !== u.data[0].at(-1));
+  const newest = (u) => u.setLegend({ idx: u.data[0].length - 1 }, false);
   const stepped = uPlot.paths.stepped({ align: 1 });
 
   const ladder = (rows, t, end) => (u) => {
@@ -100,7 +104,7 @@
     const t = (at) => (data.from_ms + at * data.step_ms) / 1e3;
     const box = place.querySelector(".plot");
     const axis = { stroke: color("muted"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line") } };
-    const hooks = { drawAxes: [], draw: [] };
+    const hooks = { drawAxes: [], draw: [], ready: [newest] };
     if (chart.ladders && chart.ladders.length) hooks.drawAxes.push(ladder(chart.ladders, t, data.to_ms / 1e3));
     if (chart.fills) hooks.draw.push(marks(chart.fills, t));
     const options = {
@@ -110,8 +114,7 @@
       fmtDate: (tpl) => uPlot.fmtDate(tpl),
       cursor: { sync: { key: "report" }, drag: { x: true, y: false } },
       legend: { live: true },
-      scales: { x: { range: [data.from_ms / 1e3, data.to_ms / 1e3].every(Number.isFinite) ? undefined : null },
-                y: { range: fit(chart) } },
+      scales: { x: { range: (u, low, high) => (zoomed(u, low, high) ? [low, high] : whole) }, y: { range: fit(chart) } },
       axes: [
         { ...axis, space: 70, values: [
           [86400 * 28, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
@@ -136,7 +139,6 @@
       ],
       hooks,
     };
-    delete options.scales.x.range;
     const plot = new uPlot(options, [chart.x.map(t), ...chart.series.map((one) => one.y)], box);
     drawn.push({ plot, box });
   };

@@ -185,3 +185,14 @@ def test_tiers_are_chosen_by_value_and_continuous() -> None:
             assert lower.limit < upper.limit
         assert tier_for(tiers, tiers[0].limit) is tiers[0]
         assert tier_for(tiers, tiers[-1].limit * 10) is tiers[-1]
+
+
+@pytest.mark.parametrize(("isolated", "left"), [(False, "899.98425"), (True, "899.87625")])
+def test_what_is_available_is_the_same_alone_as_among_all_figures(isolated: bool, left: str) -> None:
+    valuation, account = valuation_at("2501.20"), account_with(long=("0.10", "2500"))
+    account.isolated, account.order_margin = isolated, D("75")
+    assert valuation.available(account) == valuation.totals(account).available
+    assert valuation.available(account) == D(left)
+    flat = account_with()
+    flat.order_margin = D("75")
+    assert valuation.available(flat) == valuation.totals(flat).available == 925

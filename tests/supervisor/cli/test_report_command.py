@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gridbot.backtest import DaysInMemory, Options
+from gridbot.backtest import run as run_backtest
+from gridbot.paper.settings import MatchingModel
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError, ExitCode
+from tests.backtest.backtest_examples import config_of, day_of
 from tests.report.grid_session import GridSession, trade, write_all
 from tests.store.session import make_session
 
@@ -101,6 +105,29 @@ def test_without_a_database(tmp_path: Path) -> None:
     error = refusal(tmp_path / "mistyped")
     assert error.code == ExitCode.NOT_RUNNING
     assert not (tmp_path / "mistyped").exists()
+
+
+def test_a_backtest(tmp_path: Path) -> None:
+    """The real engine on a price that falls and rises: the page has its settings, and what is optimistic in it."""
+    prices = [60_000 + 900 * (abs(second % 240 - 120) / 120 - 0.5) for second in range(600)]
+    run_backtest(
+        config_of({"grid_step": 0.2, "grid_count": 10}),
+        DaysInMemory([day_of(prices)]),
+        from_="2026-01-05",
+        to="2026-01-05T00:10",
+        options=Options(matching=MatchingModel.TOUCH),
+        into=tmp_path / "backtests" / "saw.duckdb",
+    )
+    result = run(tmp_path, "--run", "saw")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("saw: alice, backtest, 2026-01-05 00:00 to 2026-01-05 00:")
+    [written] = (tmp_path / "reports").iterdir()
+    page = written.read_text(encoding="utf-8")
+    for text in ("Optimistic matching: touch", "The parts add up to the change of equity", "distance of levels, %"):
+        assert text in page, text
+    wrong = run(tmp_path, "--run", "sow")
+    assert wrong.exit_code == ExitCode.USAGE
+    assert "--run: expected saw, got 'sow'; did you mean saw?" in wrong.output
 
 
 def test_without_jinja2_it_says_what_to_install(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

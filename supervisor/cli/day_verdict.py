@@ -20,7 +20,8 @@ from gridbot.compare.causes import CAUSES, Event, Hold, cause_of, missing_in
 from gridbot.compare.pair_tables import SIDES
 from gridbot.compare.store_side import DECISIONS, FILLS, AccountSide
 from gridbot.config.paths import data_directory, find_config
-from supervisor.cli.backtest import MATCHING, NEEDS_EXTRA
+from supervisor.cli.backtest import MATCHING
+from supervisor.cli.backtest_extra import need_backtest_extra
 from supervisor.cli.compare import CODES, show
 from supervisor.cli.compare_options import Asked, plain, result_file, verdict_options
 from supervisor.cli.options import Seconds, UtcTime, example, load_or_refuse, place_options
@@ -73,12 +74,9 @@ def verdict(
         raise click.UsageError(f"--account: expected {one_of(names)}, got {account!r}{did_you_mean(account, names)}")
     begin = (day or datetime.now(UTC) - timedelta(days=1)).date()
     place = data_directory(data_dir, config)
-    try:
-        from supervisor.cli.verdict_backtest import Assumed
-    except ImportError as error:
-        if error.name and error.name.partition(".")[0] in ("numpy", "pyarrow"):
-            raise click.UsageError(NEEDS_EXTRA) from None
-        raise
+    need_backtest_extra()
+    from supervisor.cli.verdict_backtest import Assumed
+
     assumed = Assumed(matching, None if latency_s is None else latency_s * 1000)
     root = Path(market) if market else settings.storage.data_dir / "market"
     query = Query(place, asked.limits)
