@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["verdict"]
 
 ZERO: Final = Decimal(0)
+DUST: Final = Decimal("0.000001")
+"""USDT. Average entries are rounded, where a leg begins with one."""
 
 
 @click.command("verdict", epilog=example("verdict --account alice --day 2026-11-02 --brief"))
@@ -255,7 +257,7 @@ def _sums(
     apart = (there.net or ZERO) - (here.net or ZERO)
     rest = apart - sum((each.net for each in found), ZERO) - same - funding
     for name, net in (("fills that are the same", same), ("funding", funding), ("other bookings", rest)):
-        if net:
+        if abs(net) >= DUST:
             found.append(CauseSum(name, None, net))
     return found
 
