@@ -24,7 +24,7 @@ from gridbot.store.commit import Rows
 __all__ = ["RUN_ID", "AccountJob", "Counts", "Tell"]
 
 RUN_ID: Final = "backtest"
-COLLECT_FROM: Final = 50_000
+COLLECT_FROM: Final = 20_000
 """New objects until Python looks for circles: hardly any are made here, and looking costs a tenth of the time."""
 Tell = Callable[[int, str, str], None]
 """Gets the time (µs UTC), the strategy ("" for the account) and the text of what an operator would be told."""

@@ -209,6 +209,8 @@ class RunAccount:
         self._seen_news = 0
         self._slot: Any = None
         self._slot_us = 0
+        self._due_slot = 0
+        """The half second, counted from when it was ready, at which the schedule next has a job."""
         venue.hear = self._hear
 
     @property
@@ -352,8 +354,7 @@ class RunAccount:
             return
         after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
         if not self._has_something_to_do():
-            due_us = self._ready_us + round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
-            after = max(after, -(-(due_us - self._ready_us) // SECOND_US) * (SECOND_US // GUARD_US))
+            after = max(after, self._due_slot)
         want_us = self._ready_us + after * GUARD_US
         if self._slot is not None:
             if self._slot_us <= want_us:
@@ -377,6 +378,8 @@ class RunAccount:
         if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
             self._seen_news = self.records.news
             self._clockwork.tick(self._clock.monotonic_s())
+            due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
+            self._due_slot = -(-due_us // SECOND_US) * (SECOND_US // GUARD_US)
         self._guard()
 
     def _guard(self) -> None:
