@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from gridbot.report import page_text
 from gridbot.report.chart_series import ladder_of, thinned
+from gridbot.report.money_facts import WalletPoint
 from gridbot.report.page_assets import safe_json
 from gridbot.report.position_facts import LadderRow
+from gridbot.report.positions_over_time import exposure, mean_exposure
 from gridbot.report.report_page import Bar, bars
 from gridbot.report.report_span import DAY_MS, Asked, SpanMistake, time_ms
 
@@ -93,3 +95,12 @@ def test_json_in_a_page_ends_no_element() -> None:
     text = safe_json(words)
     assert "<" not in text
     assert json.loads(text) == words
+
+
+def test_a_clock_that_was_set_back_draws_no_line_backwards() -> None:
+    def point(at_ms: int, seq: int) -> WalletPoint:
+        return WalletPoint(at_ms, seq, D(10), D(0), D(5), 0.5, None, None, None)
+
+    rows = exposure([point(3000, 1), point(1000, 2), point(2000, 3)])
+    assert [row.at_ms for row in rows] == [1000, 2000, 3000]
+    assert mean_exposure(rows) == D("0.5")
