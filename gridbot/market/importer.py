@@ -87,8 +87,11 @@ def import_files(
 
     Raise MarketError when nothing can be imported at all: no such file, no rules, another import under way.
     """
-    with locked(market.root), DaySpool(market.root / SPOOL) as spool:
-        return _Import(market, input_files(paths), rules, options or ImportOptions(), on_rows, spool).run()
+    try:
+        with locked(market.root), DaySpool(market.root / SPOOL) as spool:
+            return _Import(market, input_files(paths), rules, options or ImportOptions(), on_rows, spool).run()
+    except OSError as error:
+        raise MarketError(f"{market.root}: cannot be written: {error}") from error
 
 
 @contextmanager

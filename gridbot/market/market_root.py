@@ -52,6 +52,7 @@ class Market:
 
     def documents(self, symbol: str) -> list[DayDocument]:
         """What `day.json` says of each day, oldest first, also of those without ticks. Raise MarketError."""
+        _require_symbol(symbol)
         found: list[DayDocument] = []
         for name in _names(self.root / symbol, DATE):
             directory = self.root / symbol / name
@@ -67,9 +68,13 @@ class Market:
 
     def directory(self, symbol: str, day: date) -> Path:
         """Where a day is kept. Raise MarketError for what is no symbol."""
-        if not SYMBOL.fullmatch(symbol):
-            raise MarketError(f"expected a symbol such as BTCUSDT, got {shown(symbol)}")
+        _require_symbol(symbol)
         return self.root / symbol / day.isoformat()
+
+
+def _require_symbol(symbol: str) -> None:
+    if not SYMBOL.fullmatch(symbol):
+        raise MarketError(f"expected a symbol such as BTCUSDT, got {shown(symbol)}")
 
 
 def _names(directory: Path, pattern: re.Pattern[str]) -> list[str]:

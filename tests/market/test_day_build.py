@@ -115,4 +115,13 @@ def test_many_rows_wait_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         spool.add("BTCUSDT", "trades", records(*[(number, 1) for number in range(50)]))
         spool.drop({first})
         assert spool.waiting() == []
+        spool.add("BTCUSDT", "trades", records(*[(number, 1) for number in range(50)]))
+        # A process that is killed here leaves this behind, which must not become a part of the next import.
+        left = {path.name: path.read_bytes() for path in (tmp_path / "spool").iterdir()}
     assert not (tmp_path / "spool").exists()
+    (tmp_path / "spool").mkdir()
+    for name, data in left.items():
+        (tmp_path / "spool" / name).write_bytes(data)
+    with DaySpool(tmp_path / "spool") as spool:
+        spool.add("BTCUSDT", "trades", records(*[(number, 2) for number in range(50)]))
+        assert prices(spool.take(first)) == [2] * 50

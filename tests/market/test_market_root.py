@@ -80,6 +80,8 @@ def test_a_day_that_is_not_there_says_which_are(market: Market) -> None:
 def test_what_is_no_symbol_names_no_directory(market: Market, symbol: str) -> None:
     with pytest.raises(MarketError, match="expected a symbol such as BTCUSDT"):
         market.day(symbol, DAY)
+    with pytest.raises(MarketError, match="expected a symbol such as BTCUSDT"):
+        market.days(symbol)
 
 
 def test_a_day_is_replaced_whole_and_the_one_in_use_goes_on(market: Market) -> None:
