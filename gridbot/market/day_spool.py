@@ -8,32 +8,19 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridbot.market.day import DAY_MS
+from gridbot.market.day_rows import ROW, DayKey, Records
 from gridbot.private_files import make_directory, open_private
 
-__all__ = ["ROW", "DayKey", "DaySpool", "Records"]
+__all__ = ["DaySpool"]
 
-ROW: Final = np.dtype(
-    [("at", "<i8"), ("price", "<i8"), ("size", "<i8"), ("side", "i1"), ("id", "<u8"), ("file", "<i4"), ("row", "<i8")]
-)
-"""`at` ms UTC, `price` ticks (marks: their own unit), `size` steps, `id` 0 where there is none; whence it came."""
 MOST_BYTES: Final = 1 << 26
-Records: TypeAlias = NDArray[np.void]
-
-
-class DayKey(NamedTuple):
-    """A symbol's day, and a kind of rows."""
-
-    symbol: str
-    date: date
-    kind: str
 
 
 class DaySpool:

@@ -16,8 +16,10 @@ from gridbot.core.instrument import Instrument
 from gridbot.market.day import day_start_ms, sides_by_price
 from gridbot.market.day_build import Conflict, gaps_of, in_order, without_doubles
 from gridbot.market.day_document import FORMS, DayDocument
-from gridbot.market.day_files import MarketError, read_document, replace_columns
-from gridbot.market.day_spool import DayKey, DaySpool, Records
+from gridbot.market.day_files import read_document, replace_columns
+from gridbot.market.day_rows import DayKey, Records
+from gridbot.market.day_spool import DaySpool
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.row_reading import MARK_GRAIN, Funding, Read
 from gridbot.market.rule_book import DERIVED

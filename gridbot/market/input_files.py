@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.market.answer_files import ANSWER_SUFFIXES, read_answers
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.market.record_files import RECORD_SUFFIXES, read_records
-from gridbot.market.table_files import TABLE_SUFFIXES, Rows, read_table
+from gridbot.market.table_files import TABLE_SUFFIXES, read_table
+from gridbot.market.text_columns import Rows
 
 __all__ = ["InputFile", "input_files", "rows_of"]
 

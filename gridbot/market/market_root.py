@@ -10,11 +10,12 @@ from typing import Final
 from gridbot.doors.plain_text import shown
 from gridbot.market.day import Day
 from gridbot.market.day_document import DayDocument
-from gridbot.market.day_files import MarketError, open_day, put_day, read_document
+from gridbot.market.day_files import open_day, put_day, read_document
+from gridbot.market.day_rows import SYMBOL
+from gridbot.market.market_error import MarketError
 
 __all__ = ["Market"]
 
-SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,39}")
 DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 

@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from gridbot.market.archive import Fetched, Wanted, fetch
-from gridbot.market.day_files import MarketError
 from gridbot.market.download import Download, DownloadPace, FetchFailed
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from tests.market.archive_server import ArchiveServer, archive_server, dump
 from tests.market.market_examples import DAY, START_MS

@@ -14,7 +14,8 @@ from gridbot.market import day_spool
 from gridbot.market.candle_ticks import candle_ticks, span_of
 from gridbot.market.day import DAY_MS
 from gridbot.market.day_build import Conflict, gaps_of, in_order, without_doubles
-from gridbot.market.day_spool import ROW, DaySpool, Records
+from gridbot.market.day_rows import ROW, Records
+from gridbot.market.day_spool import DaySpool
 
 
 def records(*rows: tuple[int, int], file: int = 0, ids: list[int] | None = None) -> Records:

@@ -18,9 +18,9 @@ import pytest
 from gridbot.core.instrument import Instrument
 from gridbot.market.day import day_start_ms
 from gridbot.market.day_document import DayDocument
-from gridbot.market.day_files import MarketError
 from gridbot.market.importer import ImportOptions, ImportResult, import_files, locked
 from gridbot.market.input_files import input_files
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.parquet_days import write_parquet
 from gridbot.market.rule_book import DERIVED, Finest, RuleBook, read_instruments

@@ -13,7 +13,8 @@ import pytest
 
 from gridbot.market.day import Day, DayRefused, day_start_ms, ticks_of
 from gridbot.market.day_document import document_bytes, document_of
-from gridbot.market.day_files import DOCUMENT, MarketError, check_files, read_document, replace_columns
+from gridbot.market.day_files import DOCUMENT, check_files, read_document, replace_columns
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import FACTOR
 from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
