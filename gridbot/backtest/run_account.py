@@ -337,6 +337,18 @@ class RunAccount:
         self._router.route(Drained([ticker], [], [], []))
         self.records.write()
 
+    def on_quiet_ticker(self, ticker: TickerEvent) -> None:
+        """A price has come a while ago at which nothing else has happened (`StrategyRunner.quiet_interval`)."""
+        runner = self.runners.get(ticker.symbol)
+        if runner is None:
+            return
+        runner.set_price(ticker)
+        if not runner.risk_state.halted:
+            if runner.is_shadow:
+                runner.on_ticker(ticker)
+            else:
+                runner.engine.on_event(ticker, runner.book.limit_orders)
+
     def _stream_alive(self) -> None:
         """What each second says of the stream, up to the last one that has passed."""
         second = (self._loop.now_us - self._ready_us) // SECOND_US
