@@ -13,7 +13,7 @@ from gridbot.report.facts import Facts
 from gridbot.report.money_split import AccountMoney
 from gridbot.report.page_text import amount, count, duration, moment, often, signed
 from gridbot.report.position_facts import Gap
-from gridbot.report.report_span import DAY_MS, MINUTE_MS, Asked
+from gridbot.report.report_span import DAY_MS, HOUR_MS, MINUTE_MS, Asked
 
 __all__ = ["Caution", "cautions"]
 
@@ -191,12 +191,20 @@ def _data(facts: Facts) -> Iterator[Caution]:
                 f"{count(ends.rows - ends.marks)} of {count(ends.rows)} prices have none: open results, margin and "
                 "liquidation are those of the last traded price there.",
             )
+    for ends in facts.price_ends:
+        earlier = [row.first_ms for row in facts.money if row.symbol == ends.symbol and row.first_ms is not None]
+        if earlier and ends.first_ms - min(earlier) > HOUR_MS:
+            yield Caution(
+                NOTE,
+                f"Prices of {ends.symbol} begin at {moment(ends.first_ms)} UTC",
+                "Older ones were removed because of their age (keep_tickers). Those of fills are used before.",
+            )
     traded = {row.symbol for row in facts.money if row.fills}
     for symbol in sorted(traded - {ends.symbol for ends in facts.price_ends}):
         yield Caution(
             NOTE,
             f"No prices of {symbol} are recorded",
-            "Prices may have been removed because of their age (keep_tickers).",
+            "They may have been removed because of their age (keep_tickers). Those of fills are used instead.",
         )
 
 

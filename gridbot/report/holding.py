@@ -5,13 +5,43 @@ No fee is taken off, no leverage is used. Pure, exact: Decimal, USDT.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gridbot.report.money_facts import Money
 from gridbot.report.position_facts import PriceEnds, PricePoint
 
-__all__ = ["Holding", "holding", "holding_curve"]
+__all__ = ["Ends", "Holding", "holding", "holding_curve", "price_ends"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The first and the last price of a symbol that the span knows."""
+
+    symbol: str
+    first_price: Decimal
+    last_price: Decimal
+
+
+def price_ends(prices: Sequence[PriceEnds], money: Sequence[Money]) -> list[Ends]:
+    """Of each symbol. Recorded prices are removed after a while, fills stay: the first may be that of a fill."""
+    known: dict[str, list[tuple[int, Decimal]]] = {}
+    for symbol, at_ms, price in _prices(prices, money):
+        known.setdefault(symbol, []).append((at_ms, price))
+    by_time = {symbol: sorted(found, key=lambda each: each[0]) for symbol, found in sorted(known.items())}
+    return [Ends(symbol, found[0][1], found[-1][1]) for symbol, found in by_time.items()]
+
+
+def _prices(prices: Sequence[PriceEnds], money: Sequence[Money]) -> Iterator[tuple[str, int, Decimal]]:
+    for ends in prices:
+        yield ends.symbol, ends.first_ms, ends.first_price
+        yield ends.symbol, ends.last_ms, ends.last_price
+    for row in money:
+        if row.first_ms is not None and row.first_price is not None:
+            yield row.symbol, row.first_ms, row.first_price
+        if row.last_ms is not None and row.last_price is not None:
+            yield row.symbol, row.last_ms, row.last_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +49,7 @@ class Holding:
     """Bought at the first price of each symbol, worth at the last one."""
 
     capital: Decimal
-    symbols: tuple[PriceEnds, ...]
+    symbols: tuple[Ends, ...]
 
     @property
     def ratio(self) -> Decimal:
@@ -33,7 +63,7 @@ class Holding:
         return self.capital * self.ratio
 
 
-def holding(capital: Decimal, ends: Sequence[PriceEnds], symbols: Collection[str]) -> Holding | None:
+def holding(capital: Decimal, ends: Sequence[Ends], symbols: Collection[str]) -> Holding | None:
     """None when one of the symbols has no price in the span, or there is nothing to buy with."""
     found = tuple(end for end in ends if end.symbol in symbols and end.first_price > 0)
     if not found or len(found) != len(set(symbols)) or capital <= 0:

@@ -156,7 +156,7 @@ class Assembly:
             budget=self._fleet.budget,
             facts=self._fleet.facts,
         )
-        now_ms, age_s = self._clock.wall_ms(), self._fleet.age_s
+        now_ms, age_s = self._clock.wall_ms(), self._fleet.facts_age_s
         prepared = await prepare_account(self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s)
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms(max_age_s=CLOCK_AGE_S))  # earlier executions do not count

@@ -18,6 +18,7 @@ from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
+    from gridbot.market.archive import Fetched
     from gridbot.market.importer import ImportResult
     from gridbot.market.market_root import Market
 
@@ -32,7 +33,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @click.group("data")
 def data() -> None:
-    """Market data of the past, for backtests: import it, list it, check it."""
+    """Market data of the past, for backtests: fetch or import it, list it, check it."""
 
 
 def market_option(command: Command) -> Command:
@@ -184,6 +185,70 @@ def _described(path: Path | None) -> _Described:
             return _Described(yaml.safe_load(file.read(LONGEST_MAP)) or {})
     except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
         raise click.UsageError(f"--map {path}: {one_line(str(error))}") from None
+
+
+@data.command("fetch", epilog=example("data fetch BTCUSDT --from 2026-09-01 --to 2026-09-07"))
+@click.argument("symbol")
+@click.option("--from", "first", type=DAY, required=True, help="The first day (UTC).")
+@click.option("--to", "last", type=DAY, required=True, help="The last day (UTC), itself included.")
+@click.option("--candles", is_flag=True, help="Minute candles where the archive has no trades of a day.")
+@click.option("--again", is_flag=True, help="Also days that are there.")
+@click.option("--derive", is_flag=True, help="Work tick size and quantity step out from the data.")
+@click.option("--skip-bad", is_flag=True, help="Leave wrong rows out, and name them, instead of refusing the file.")
+@click.option(
+    "--archive",
+    envvar="GRIDBOT_ARCHIVE_URL",
+    default="https://public.bybit.com",
+    show_default=True,
+    help="Where the daily files are.",
+)
+@click.option(
+    "--rest", envvar="GRIDBOT_REST_URL", default="https://api.bybit.com", show_default=True, help="Where REST is."
+)
+@market_option
+@place_options()
+def fetch_command(
+    symbol: str,
+    first: datetime,
+    last: datetime,
+    candles: bool,
+    again: bool,
+    derive: bool,
+    skip_bad: bool,
+    archive: str,
+    rest: str,
+    market: str | None,
+    config: str | None,
+    data_dir: str | None,
+) -> None:
+    """Fetch days of SYMBOL: trades of Bybit's archive; mark prices, fundings and the contract's rules of its REST.
+
+    Only public data is read, without keys. What breaks off is taken up where it was, by this command or the next one.
+    Exit code 7: a day is not there or was refused; the others are. 9: nothing came.
+    """
+    place = opened_market(market, config, data_dir)
+    import asyncio
+
+    from gridbot.market.archive import Wanted, fetch
+    from gridbot.market.download import Download
+    from supervisor.cli.data_progress import byte_progress
+
+    wanted = Wanted(symbol, first.date(), last.date(), candles, again, derive, skip_bad, archive, rest)
+
+    async def run() -> Fetched:
+        with byte_progress() as on_bytes:
+            async with Download(on_bytes=on_bytes) as download:
+                return await fetch(place, wanted, download)
+
+    with _plain_errors():
+        done = asyncio.run(run())
+    _tell_import(done.result)
+    if done.there:
+        click.echo(f"{len(done.there)} days were there already; --again fetches them all the same")
+    for day in done.missing:
+        click.echo(f"missing: the archive has no trades of {symbol} on {day}; --candles takes minute candles", err=True)
+    if done.missing or done.result.refused:
+        sys.exit(ExitCode.REFUSED if done.result.days else ExitCode.NOTHING)
 
 
 @data.command("list", epilog=example("data list"))
