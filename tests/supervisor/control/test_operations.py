@@ -138,8 +138,10 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
         ({"account": "alice", "name": "stop"}, "expected pause, resume, reconcile or correct, got 'stop'"),
         ({"account": "alice"}, "expected pause, resume, reconcile or correct, got None"),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
-        *(({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
-          for odd in ([1], [], "", 0, False)),
+        *(
+            ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
+            for odd in ([1], [], "", 0, False)
+        ),
         ({"account": "writer", "name": "pause"}, "no account 'writer' here, only alice"),
     ],
 )
