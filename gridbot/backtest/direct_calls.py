@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from gridbot.backtest.run_loop import RunLoop
-from gridbot.backtest.run_options import Options
+from gridbot.backtest.run_options import Latency, Options
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import RateLimit
@@ -66,7 +66,8 @@ class _Pending:
 
 
 class DirectCalls:
-    """One per account. `deliver` sends on what the exchange has to say; `before` is called when a request arrives."""
+    """One per account. `deliver` sends on what the exchange has to say. `takes_time` is False while the account starts:
+    a worker has done so before the time that is looked at."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class DirectCalls:
         deliver: Callable[[], None],
     ) -> None:
         self.clock = _SameClock(loop)
+        self.takes_time = False
         self.limits: dict[str, RateLimit] = {}
         self._api = api
         self._account = account
@@ -90,21 +92,17 @@ class DirectCalls:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
-        loop.at(
-            loop.now_us + self._options.request.us(self._draw), self._arrive, endpoint, params, future, of_exchange=True
-        )
+        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, of_exchange=True)
         return _Pending(future)
 
     async def read(self, reading: Callable[[], T]) -> T:
         """What `reading` gives when the question arrives, once the answer is back; it changes nothing."""
-        loop = self._loop
-        future: asyncio.Future[T] = loop.create_future()
-        loop.at(loop.now_us + self._options.request.us(self._draw), self._read, reading, future, of_exchange=True)
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._loop.at(self._after(self._options.request), self._read, reading, future, of_exchange=True)
         return await future
 
     def _read(self, reading: Callable[[], T], future: asyncio.Future[T]) -> None:
-        loop = self._loop
-        loop.at(loop.now_us + self._options.answer.us(self._draw), self._told, reading(), future)
+        self._loop.at(self._after(self._options.answer), self._told, reading(), future)
 
     @staticmethod
     def _told(answer: T, future: asyncio.Future[T]) -> None:
@@ -120,8 +118,10 @@ class DirectCalls:
         loop = self._loop
         answer, limit = self._answer(endpoint, params, loop.now_us // 1000)
         self._deliver()
-        due_us = loop.now_us + self._options.answer.us(self._draw)
-        loop.at(due_us, self._come_back, endpoint, answer, limit, future)
+        loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future)
+
+    def _after(self, latency: Latency) -> int:
+        return self._loop.now_us + (latency.us(self._draw) if self.takes_time else 0)
 
     def _come_back(
         self,

@@ -77,6 +77,8 @@ class QuietStops:
         if self._every_tick:
             return NOTHING
         runner = self._worker.runners.get(symbol)
+        if self._worker.something_waits:
+            return NOTHING
         if runner is None or runner.risk_state.halted:
             return ALL
         quiet = runner.quiet_interval

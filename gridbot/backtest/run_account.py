@@ -190,11 +190,13 @@ class RunAccount:
         loop: RunLoop,
         records: RunRecords,
         tell: Tell,
+        states: Mapping[str, Any],
     ) -> None:
         self._settings, self._account, self._strategies = settings, account, strategies
         self._venue, self._loop, self.records = venue, loop, records
         self._clock = RunClock(loop)
         self._tell = tell
+        self._states = states
         transport = cast(Any, lambda *args, **options: venue.calls)
         self._rest = _Queries(NOWHERE, Credentials("backtest", ""), transport=transport)
         self._rest.venue, self._rest.at_hand = venue, {}
@@ -207,12 +209,19 @@ class RunAccount:
         self._seen_news = 0
         self._slot: Any = None
         self._slot_us = 0
+        self._due_slot = 0
+        """The half second, counted from when it was ready, at which the schedule next has a job."""
         venue.hear = self._hear
 
     @property
     def looks_across(self) -> bool:
         """Whether a decision for one symbol may look at the price of another: a cap over all strategies."""
         return self._account.caps.max_notional is not None
+
+    @property
+    def something_waits(self) -> bool:
+        """Whether orders wait to be sent: each price asks again whether they may leave, and still should."""
+        return self.is_ready and any(lane.heap for lane in self.context.executor.queue.lanes)
 
     # ------------------------------------------------------------------ start
 
@@ -232,7 +241,7 @@ class RunAccount:
         self._guard()
         for runner in self.runners.values():
             runner.ready()
-        self.is_ready = True
+        self.is_ready = self._venue.calls.takes_time = True
         self._ready_us, self._ready_s = self._loop.now_us, self._clock.monotonic_s()
         early, self._early = self._early, []
         self._hear(early)
@@ -270,7 +279,7 @@ class RunAccount:
         )
 
     def _runner(self, config: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
-        engine = config.decided_by.make(config, symbol.instrument, config.strat_id, None)
+        engine = config.decided_by.make(config, symbol.instrument, config.strat_id, self._states.get(config.strat_id))
         wire = None
         if config.shadow_mode:
             account = context.shadows.account
@@ -320,6 +329,7 @@ class RunAccount:
         if self.is_ready:
             self._stream_alive()
             self._router.route(Drained([], list(events), [], []))
+            self.records.write()
         else:
             self._early.extend(events)
 
@@ -327,6 +337,7 @@ class RunAccount:
         """A price has come."""
         self._stream_alive()
         self._router.route(Drained([ticker], [], [], []))
+        self.records.write()
 
     def _stream_alive(self) -> None:
         """What each second says of the stream, up to the last one that has passed."""
@@ -343,8 +354,7 @@ class RunAccount:
             return
         after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
         if not self._has_something_to_do():
-            due_us = self._ready_us + round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
-            after = max(after, -(-(due_us - self._ready_us) // SECOND_US) * (SECOND_US // GUARD_US))
+            after = max(after, self._due_slot)
         want_us = self._ready_us + after * GUARD_US
         if self._slot is not None:
             if self._slot_us <= want_us:
@@ -365,10 +375,12 @@ class RunAccount:
 
     def _on_slot(self) -> None:
         self._slot = None
-        self._guard()
-        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:
+        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
             self._seen_news = self.records.news
             self._clockwork.tick(self._clock.monotonic_s())
+            due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
+            self._due_slot = -(-due_us // SECOND_US) * (SECOND_US // GUARD_US)
+        self._guard()
 
     def _guard(self) -> None:
         faults, latched = self.context.faults, self.losses.check()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from decimal import Decimal
+from typing import Final
 
 from gridbot.backtest.symbol_feed import Place, SymbolFeed
 from gridbot.core.events import TickerEvent
@@ -17,6 +18,10 @@ from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 
 __all__ = ["RunMarket"]
+
+ZERO: Final = Decimal(0)
+NEVER_MS: Final = 4_102_444_800_000
+"""When the next funding is, where the data has none (the year 2100): shadow strategies pay one when it has passed."""
 
 
 class RunMarket(SymbolMarket):
@@ -49,7 +54,7 @@ class RunMarket(SymbolMarket):
             self.next_funding_ms = due_ms
 
     def funding_after(self, now_ms: int) -> tuple[Decimal | None, int | None]:
-        """Rate and time (ms UTC) of the first funding after `now_ms`; None where the data has none."""
+        """Rate and time (ms UTC) of the first funding after `now_ms`; (None, None) where the data has none."""
         at = bisect_right(self.fundings_due, now_ms, key=lambda each: each[0])
         if at >= len(self.fundings_due):
             return None, None
@@ -112,7 +117,7 @@ class RunMarket(SymbolMarket):
             mark,
             self.price_of(bids),
             self.price_of(asks),
-            rate,
-            due_ms,
+            rate or ZERO,
+            due_ms or NEVER_MS,
             received_us * 1000,
         )

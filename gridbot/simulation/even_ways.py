@@ -1,27 +1,26 @@
 """A loop, a clock and a network without chance: every way takes the same time, and times are whole microseconds.
 
-At one moment the market moves first, then what arrives at the exchange or leaves it, then the worker; within each of
-these, what was asked for first.
+At one moment comes what was asked for first; only the market moves after everything else.
 """
 
 from __future__ import annotations
 
 import contextvars
-import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gridbot.simulation.network import Network, RequestFate
 from gridbot.simulation.run_faults import Plan
-from gridbot.simulation.virtual_loop import LIFE, Handle, VirtualLoop
+from gridbot.simulation.virtual_loop import Handle, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock
 
 __all__ = ["EvenClock", "EvenLoop", "EvenNetwork", "Latencies"]
 
-START_US = 1_000_000_000
-"""What the loop shows when it begins: no time of a worker's may be zero."""
-MARKET, EXCHANGE, WORKER = 0, 1 << 60, 2 << 60
+BEGIN_US = 1_000_000_000
+"""What the loop shows at the beginning of what it is for: as a backtest's, so that fractions are cut off alike."""
+LAST_S = 0.5e-6
+"""Behind what is due at a moment, and before the next one."""
 TICKERS = "tickers."
 
 
@@ -36,49 +35,53 @@ class Latencies:
 
 
 class EvenLoop(VirtualLoop):
-    """`call_market` is for what moves the market; a moment is a whole microsecond."""
+    """`call_market` is for what moves the market; a moment is a whole microsecond.
 
-    def __init__(self) -> None:
-        super().__init__(START_US / 1e6)
+    It starts `before_us` (microseconds) before the beginning.
+    """
+
+    def __init__(self, before_us: int) -> None:
+        super().__init__((BEGIN_US - before_us) / 1e6)
 
     @property
     def passed_us(self) -> int:
-        """Microseconds since it began."""
-        return round(self.now_s * 1e6) - START_US
+        """Microseconds since the beginning."""
+        return round(self.now_s * 1e6) - BEGIN_US
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> Handle:
         """Call at a time, rounded to the microsecond."""
-        handle = self._handle(callback, args, context)
-        rank = EXCHANGE if handle.context.get(LIFE) is None else WORKER
-        heapq.heappush(self._timers, (round(when * 1e6) / 1e6, rank + next(self._numbers), handle))
-        return handle
+        return super().call_at(round(when * 1e6) / 1e6, callback, *args, context=context)
 
     def call_market(self, passed_us: int, callback: Callable[[], object]) -> None:
-        """Call when so many microseconds have passed, before all else of that moment."""
-        handle = self._handle(callback, (), contextvars.Context())
-        when_s = (START_US + passed_us) / 1e6
-        heapq.heappush(self._timers, (max(when_s, self.now_s), MARKET + next(self._numbers), handle))
+        """Call when so many microseconds have passed since the beginning, after all else of that moment."""
+        when_s = (BEGIN_US + passed_us) / 1e6
+
+        def at_last() -> None:
+            self.now_s = when_s  # nobody was told of the moment in between
+            callback()
+
+        super().call_at(when_s + LAST_S, at_last, context=contextvars.Context())
 
 
 class EvenClock(SimulatedClock):
-    """The loop's time, from `epoch_us` (UTC) on, exact."""
+    """The loop's time, exact; `begin_us` (UTC) is its beginning."""
 
-    def __init__(self, loop: EvenLoop, epoch_us: int) -> None:
+    def __init__(self, loop: EvenLoop, begin_us: int) -> None:
         super().__init__(loop)
         self._even = loop
-        self._epoch_us = epoch_us
+        self._begin_us = begin_us
 
     def true_ms(self) -> int:
         return self.wall_us() // 1000
 
     def wall_us(self) -> int:
-        return self._epoch_us + self._even.passed_us
+        return self._begin_us + self._even.passed_us
 
 
 class EvenNetwork(Network):
-    """Nothing goes wrong. A symbol's tickers wait until it opens: `opens_us` has when (microseconds of the loop)."""
+    """Nothing goes wrong. A symbol's tickers wait until it opens: `opens_us` (microseconds since the beginning)."""
 
     def __init__(self, loop: EvenLoop, latencies: Latencies, opens_us: Mapping[str, int]) -> None:
         super().__init__(Plan(0, 0.0, False, ()), loop)
@@ -99,5 +102,5 @@ class EvenNetwork(Network):
     def frame(self, topic: str) -> list[tuple[float, bool]]:
         if not topic.startswith(TICKERS):
             return [(self._private_s, True)]
-        wait_us = self._opens_us.get(topic.removeprefix(TICKERS), 0) - self._even.passed_us
+        wait_us = self._opens_us[topic.removeprefix(TICKERS)] - self._even.passed_us
         return [(max(0, wait_us) / 1e6 + self._ticker_s, True)]

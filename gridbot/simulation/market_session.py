@@ -3,9 +3,9 @@
 What a backtest is measured against (docs/backtest.md 3): nothing goes wrong, every way takes the same time, and nothing
 is left to chance, so that the same input gives the same records. Each account has an exchange of its own.
 
-The worker is ready exactly at the beginning: how long its start takes is found out before, in a rehearsal. A symbol
-opens with its first trade. At one moment come marks, then fundings, then trades, each of several symbols as the
-strategies stand.
+A session begins with the first trade, and with a worker that is ready: how long its start takes is found out before, in
+a rehearsal. At one moment come marks, then fundings, then trades, each of several symbols as the strategies stand, and
+all of it after what else is due then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gridbot.records.durability import Durability
 from gridbot.simulation.even_ways import EvenClock, EvenLoop, EvenNetwork, Latencies
 from gridbot.simulation.forbidden import forbid
 from gridbot.simulation.lone_sharing import LoneSharing
-from gridbot.simulation.market_tape import FUNDING, MARK, Event, MarketDays, MarketTape, SymbolTape
+from gridbot.simulation.market_tape import FUNDING, MARK, TRADE, Event, MarketDays, MarketTape, SymbolTape
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.own_directory import own_directory
 from gridbot.simulation.session_records import into_database
@@ -64,7 +64,6 @@ def play(
     directory: Path,
 ) -> Path:
     """Play every account of a configuration from one time to another (ms UTC); the path of the database.
-
     `directory` has to be empty: journals, and the database with all records, come there. Matching and fees are those of
     the section `paper`. Raises SessionFailed, and ValueError for a market that has nothing of a symbol.
     """
@@ -91,9 +90,8 @@ class _Session:
         start_us: int,
     ) -> None:
         self._tape = tape
-        self._start_us = start_us
-        self._loop = loop = EvenLoop()  # type: ignore[abstract]  # what it lacks would reach outside
-        self._clock = clock = EvenClock(loop, tape.from_ms * 1000 - start_us)
+        self._loop = loop = EvenLoop(start_us)  # type: ignore[abstract]  # what it lacks would reach outside
+        self._clock = clock = EvenClock(loop, tape.begins_ms * 1000)
         opens_us = {symbol: self._passed_us(each.first.at_ms) for symbol, each in tape.symbols.items()}
         network = EvenNetwork(loop, latencies, opens_us)
         markets = {each.symbol: _opened(each, config.paper, clock.true_ms()) for each in tape.symbols.values()}
@@ -105,7 +103,7 @@ class _Session:
         self._fundings = {symbol: iter(each.fundings) for symbol, each in tape.symbols.items()}
         self._moments = tape.moments()
         self._ready: asyncio.Future[int] = asyncio.Future(loop=loop)
-        """Microseconds of the loop when the worker was ready."""
+        """Microseconds since the beginning, when the worker is ready."""
         self._faults: list[str] = []
 
     def rehearse(self) -> int:
@@ -156,21 +154,22 @@ class _Session:
 
     def _happen(self, events: Sequence[Event]) -> None:
         for event in events:
-            if event.kind == MARK:
-                self._venue.market.set_mark(event.symbol, event.value)
-            elif event.kind == FUNDING:
-                self._venue.turn()
-                self._announce_funding(event.symbol)
-            else:
+            if event.kind == TRADE:
                 self._venue.market.trade(event.symbol, event.value, event.size, event.side)
+                continue
+            if event.kind == MARK:  # the stream tells of it with the next trade
+                self._venue.exchange.markets[event.symbol].pinned_mark = event.value
+            self._venue.turn()
+            if event.kind == FUNDING:
+                self._announce_funding(event.symbol)
         self._next_moment()
 
     def _announce_funding(self, symbol: str) -> None:
-        at_ms, rate = next(self._fundings[symbol], (NEVER_MS, decimal.Decimal(0)))
-        self._venue.market.follow(symbol, {"fundingRate": str(rate), "nextFundingTime": str(at_ms)})
+        market = self._venue.exchange.markets[symbol]
+        market.next_funding_ms, market.funding_rate = next(self._fundings[symbol], (NEVER_MS, decimal.Decimal(0)))
 
     def _passed_us(self, at_ms: int) -> int:
-        return (at_ms - self._tape.from_ms) * 1000 + self._start_us
+        return (at_ms - self._tape.begins_ms) * 1000
 
     # ------------------------------------------------------------------ around it
 
@@ -210,10 +209,8 @@ def _in_memory(config: GridbotConfig) -> GridbotConfig:
 
 
 def _exchange(config: PaperConfig) -> PaperConfig:
-    """The section `paper` without delays of its own."""
-    return config.model_copy(
-        update={"ticker_interval_ms": 0, "ack_delay_ms": 0, "subscribe_delay_ms": 0, "query_lag_ms": 0}
-    )
+    """The section `paper` without delays of its own, but for that of pushes."""
+    return config.model_copy(update={"ticker_interval_ms": 0, "subscribe_delay_ms": 0, "query_lag_ms": 0})
 
 
 def _account_of(config: GridbotConfig, name: str) -> PaperAccount:

@@ -110,6 +110,11 @@ class MarketTape:
             for place, symbol in enumerate(dict.fromkeys(symbols))
         }
 
+    @property
+    def begins_ms(self) -> int:
+        """When the first trade of any symbol happens (ms UTC)."""
+        return min(tape.first.at_ms for tape in self.symbols.values())
+
     def moments(self) -> Iterator[tuple[int, list[Event]]]:
         """(ms UTC, what happens then), by time."""
         now: list[Event] = []

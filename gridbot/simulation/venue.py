@@ -122,10 +122,9 @@ class Venue:
             self.channels.push(self.exchange.outbox.take())
 
     def turn(self) -> None:
-        """Do and tell what is due now without a trade, such as a funding."""
+        """Do what is due now without a trade, such as a funding, and tell the account of it."""
         self.exchange.on_time(self.now_ms())
         self.deliver()
-        self.publisher.flush()
 
     def stand_still(self) -> None:
         """From now on listings of open orders say what is true at this moment, until `odd.listed` is None again."""

@@ -17,6 +17,8 @@ from tests.simulation.session_examples import BTC, ETH, START_MS, WAYS, DaysInMe
 
 D = Decimal
 HOUR_MS = 3_600_000
+HEARD_US = WAYS.private_us + 3000
+"""With the exchange's own delay."""
 
 
 def played(config: GridbotConfig, days: DaysInMemory, directory: Path, length_ms: int) -> duckdb.DuckDBPyConnection:
@@ -42,7 +44,7 @@ def test_each_way_takes_its_time(tmp_path: Path) -> None:
     rows = con.execute("SELECT DISTINCT state, local_ts, exchange_ts FROM orders ORDER BY local_ts").fetchall()
     decided = timedelta(milliseconds=500, microseconds=WAYS.ticker_us)  # the first trade is half a second in
     there = decided + timedelta(microseconds=WAYS.request_us)
-    heard = there + timedelta(microseconds=WAYS.private_us)
+    heard = there + timedelta(microseconds=HEARD_US)
     ms = timedelta(milliseconds=1)
     assert rows[:2] == [("pending", at() + decided, None), ("open", at() + heard, at() + (there // ms) * ms)]
 
@@ -55,7 +57,7 @@ def test_a_trade_fills_at_its_time_and_a_moment_is_one_look(tmp_path: Path) -> N
     ticks.trade(500, 0)
     con = played(configured(), DaysInMemory(ticks.day()), tmp_path, 3000)
     fills = con.execute("SELECT price, exchange_ts, local_ts FROM executions ORDER BY seq").fetchall()
-    when, heard = at(seconds=2), at(seconds=2) + timedelta(microseconds=WAYS.private_us)
+    when, heard = at(seconds=2), at(seconds=2) + timedelta(microseconds=HEARD_US)
     prices = [D("49950.0"), D("49900.0"), D("49850.1"), D("49800.2"), D("49750.4")]
     assert fills == [(price, when, heard) for price in prices]
     assert con.execute("SELECT DISTINCT anchor FROM grid_snapshots").fetchall() == [(D(50000),)]
@@ -84,9 +86,9 @@ def test_the_clock_ticks_with_the_beginning(tmp_path: Path) -> None:
     con = played(config, DaysInMemory(ticks.day()), tmp_path, 20_000)
     there_and_back = timedelta(microseconds=WAYS.request_us + WAYS.answer_us)
     read = con.execute("SELECT DISTINCT local_ts FROM reconciles WHERE reason = 'periodic'").fetchall()
-    assert read[0][0] > at(seconds=1)
+    assert read[0][0] > at(seconds=2)
     rest = con.execute("SELECT DISTINCT local_ts FROM wallets WHERE source = 'rest' ORDER BY 1").fetchall()
-    assert at(seconds=1) + there_and_back in {row[0] for row in rest}
+    assert at(seconds=2) + there_and_back in {row[0] for row in rest}
 
 
 def test_accounts_and_symbols_share_one_database_and_nothing_else(tmp_path: Path) -> None:
