@@ -23,7 +23,8 @@ TICKER = {"symbol": "BTCUSDT", "lastPrice": "50000", "markPrice": "50000", "inde
 ORDER = {"category": "linear", "symbol": "BTCUSDT", "orderId": "x", "orderLinkId": EVIL, "side": "Buy", "price": "1",
          "qty": "1", "orderStatus": "New", "positionIdx": 1, "updatedTime": "1"}  # fmt: skip
 EXECUTION = {"category": "linear", "symbol": "BTCUSDT", "orderId": "x", "orderLinkId": EVIL, "side": "Buy",
-             "execId": "far", "execPrice": "1", "execQty": "0.001", "execType": "Trade", "execTime": str(FAR)}  # fmt: skip
+             "execId": "far", "execPrice": "1", "execQty": "0.001", "execType": "Trade",
+             "execTime": str(FAR)}  # fmt: skip
 
 
 def ticker(ts: Any = None, **data: Any) -> dict[str, Any]:
@@ -44,7 +45,8 @@ FRAMES: dict[ChannelKind, list[Any]] = {
         {"success": False, "ret_msg": EVIL, "op": "subscribe", "req_id": [1]},
     ],
     ChannelKind.PRIVATE: [
-        *(rows("order", {**ORDER, **odd}) for odd in ({"price": None}, {"qty": "1e30"}, {"symbol": EVIL}, {"side": []})),
+        *(rows("order", {**ORDER, **odd}) for odd in ({"price": None}, {"qty": "1e30"}, {"symbol": EVIL})),
+        rows("order", {**ORDER, "side": []}),
         *(rows("order", {**ORDER, "updatedTime": at}) for at in (FAR, "soon", [])),
         *(rows("execution", {**EXECUTION, **odd}) for odd in ({"execPrice": None}, {"execTime": "soon"}, {"side": 7})),
         *(rows("position", odd) for odd in (None, {"symbol": "BTCUSDT", "size": "-1"}, {"size": [], "symbol": {}})),
