@@ -109,6 +109,10 @@ class _Queries(BybitRest):
         return await self.venue.calls.read(self.venue.wallet)
 
 
+def _nothing() -> None:
+    """What is read of no interest."""
+
+
 class _Readings:
     """What a job of the schedule reads (`worker/readings.py`): what may change a decision."""
 
@@ -145,7 +149,12 @@ class _Readings:
         return self._nothing()
 
     async def _pass(self) -> None:
-        """What the periodic comparison reads besides what cannot differ here: executions and listings."""
+        """What the periodic comparison reads besides executions and orders, of which the streams have told everything.
+
+        These take their time all the same, and legs and wallet are read when a worker would.
+        """
+        for _ in ("executions", "orders"):
+            await self._queries.venue.calls.read(_nothing)
         for symbol, runner in self._runners.items():
             if runner.shadow is not None:
                 runner.shadow.read_legs()
