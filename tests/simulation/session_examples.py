@@ -20,8 +20,8 @@ ETH: Instrument = LISTINGS["ETHUSDT"].instrument
 START_MS = 1_767_225_600_000
 """The first midnight of 2026."""
 WAYS = Latencies(request_us=20_125, answer_us=15_250, private_us=11_375, ticker_us=8_062)
-"""None a whole millisecond, so that trades, requests and answers never meet at one moment. With the exchange's own delay
-a push takes less than an answer: no reading is sooner to tell what the stream tells."""
+"""None a whole millisecond, so that trades, requests and answers never meet at one moment. With the exchange's own
+delay a push takes less than an answer: no reading is sooner to tell what the stream tells."""
 
 
 class DaysInMemory:
