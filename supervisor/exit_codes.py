@@ -47,17 +47,18 @@ MEANINGS: Final = {
     ),
     ExitCode.REFUSED: (
         "refused",
-        "another supervisor has the data directory, this user may not use it, or a check of the machine failed",
+        "another supervisor has the data directory, this user may not use it, or a check of the machine failed; "
+        "`data`: a file was refused",
     ),
     ExitCode.DIFFERS: (
         "differs",
-        "`compare`: more than the tolerance differs; `ledger check`: records and exchange differ, or a cent or more is "
-        "unexplained",
+        "`compare`, `verdict`: more than the tolerance differs; `ledger check`: records and exchange differ, or a cent "
+        "or more is unexplained; `data check`: something is wrong",
     ),
     ExitCode.NOTHING: (
         "nothing to compare",
-        "`compare`: no rows on either side; `ledger check`: no balance is recorded of any account asked for; `report`: "
-        "nothing is recorded in the span",
+        "`compare`, `verdict`: no rows on either side; `ledger check`: no balance is recorded of any account asked "
+        "for; `report`: nothing is recorded in the span; `data`: there is none",
     ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
     ExitCode.FORCED: ("interrupted", "Ctrl-C, or a second signal ended it by force"),

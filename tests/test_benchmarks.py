@@ -47,22 +47,25 @@ def test_a_script_with_parts_finds_them_where_nothing_is_installed(script: str) 
     assert not imports or "sys.path.insert(0, str(Path(__file__).resolve().parents[1]))" in before
 
 
-def test_latency_measures_each_stage_of_each_order() -> None:
-    command = [sys.executable, "benchmarks/latency.py", "--orders", "6", "--warmup", "2", "--quiet", "20", "--json"]
+def test_latency_measures_each_stage_of_each_order_also_over_tls_and_without_the_fast_packages() -> None:
+    """An authority that is made for the run is what the client verifies against."""
+    command = [sys.executable, "benchmarks/latency.py", "--orders", "5", "--warmup", "1", "--quiet", "10", "--json"]
+    lanes = ["classes", "worker", "floor-plain", "floor-tls"]
     done = subprocess.run(
-        [*command, "--only", "classes", "worker"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [*command, "--only", *lanes], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
-    assert document["results"].keys() == {"classes", "worker"}
+    assert {*document["results"], *document["skipped"]} == {*lanes}
+    assert document["results"].keys() >= {"classes", "worker"}
+    assert all(row["orders"] == 5 for row in document["results"].values())
     worker, bare = document["results"]["worker"], document["results"]["classes"]
-    assert worker["orders"] == bare["orders"] == 6
     assert worker["stages_us"].keys() == STAGES
     assert bare["stages_us"].keys() == {"frame -> event", "request"}
     assert set(worker["parts_us"]) == {"received", "event", "decided", "admitted", "journalled", "created"}
     for figures in (worker["total_us"], *worker["stages_us"].values()):
         assert 0 < figures["min"] <= figures["p50"] <= figures["p99"]
-    assert document["ratios"].keys() == {"worker/classes"}
+    assert "worker/classes" in document["ratios"]
 
 
 def test_the_path_has_each_part_of_an_order_and_each_row() -> None:
@@ -73,20 +76,6 @@ def test_the_path_has_each_part_of_an_order_and_each_row() -> None:
     assert figures.keys() > {"decide", "size, gate, record", "journal", "price -> request", "answer"}
     assert figures.keys() > {"price that changes nothing", "position row", "wallet row", "execution and order row"}
     assert all(0 < each["p10"] <= each["p50"] <= each["p99"] for each in figures.values())
-
-
-def test_latency_measures_over_tls_and_without_the_fast_packages() -> None:
-    """An authority that is made for the run is what the client verifies against."""
-    command = [sys.executable, "benchmarks/latency.py", "--orders", "4", "--warmup", "1", "--quiet", "0", "--json"]
-    lanes = ["floor-plain", "floor-tls"]
-    done = subprocess.run(
-        [*command, "--only", *lanes], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
-    assert [*document["results"], *document["skipped"]] == lanes
-    assert all(row["orders"] == 4 for row in document["results"].values())
-    assert [row["got"] for row in document["targets"]] == [None] * len(document["targets"])
 
 
 def test_a_lane_without_packages_of_its_own_finds_none() -> None:
@@ -218,8 +207,8 @@ def test_the_store_is_measured_whole_unless_told_otherwise() -> None:
 
 
 def test_the_store_s_figures_are_all_there() -> None:
-    """A thousandth of the real thing: whether it runs, not how fast."""
-    command = [sys.executable, "benchmarks/store.py", "--part", "1000", "--json"]
+    """A five-thousandth of the real thing: whether it runs, not how fast."""
+    command = [sys.executable, "benchmarks/store.py", "--part", "5000", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     parts: dict[str, Any] = {}

@@ -14,6 +14,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "fleet": ("--json", "--accounts", "10", "--minutes", "2", "--kills", "5"),
     "engine": ("--json", "--naive-events", "100"),
     "path": ("--json", "--rounds", "1000"),
+    "backtest": ("--json", "--ticks", "300000", "--every", "5000", "--symbols", "2", "--days", "1"),
     "comparison": ("--json", "--rows", "100000"),
     "store": ("--json", "--quick"),
     "paper": ("--quick",),

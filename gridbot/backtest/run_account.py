@@ -199,11 +199,13 @@ class RunAccount:
         loop: RunLoop,
         records: RunRecords,
         tell: Tell,
+        states: Mapping[str, Any],
     ) -> None:
         self._settings, self._account, self._strategies = settings, account, strategies
         self._venue, self._loop, self.records = venue, loop, records
         self._clock = RunClock(loop)
         self._tell = tell
+        self._states = states
         transport = cast(Any, lambda *args, **options: venue.calls)
         self._rest = _Queries(NOWHERE, Credentials("backtest", ""), transport=transport)
         self._rest.venue, self._rest.at_hand = venue, {}
@@ -216,6 +218,8 @@ class RunAccount:
         self._seen_news = 0
         self._slot: Any = None
         self._slot_us = 0
+        self._due_slot = 0
+        """The half second, counted from when it was ready, at which the schedule next has a job."""
         venue.hear = self._hear
 
     @property
@@ -284,7 +288,7 @@ class RunAccount:
         )
 
     def _runner(self, config: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
-        engine = config.decided_by.make(config, symbol.instrument, config.strat_id, None)
+        engine = config.decided_by.make(config, symbol.instrument, config.strat_id, self._states.get(config.strat_id))
         wire = None
         if config.shadow_mode:
             account = context.shadows.account
@@ -359,8 +363,7 @@ class RunAccount:
             return
         after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
         if not self._has_something_to_do():
-            due_us = self._ready_us + round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
-            after = max(after, -(-(due_us - self._ready_us) // SECOND_US) * (SECOND_US // GUARD_US))
+            after = max(after, self._due_slot)
         want_us = self._ready_us + after * GUARD_US
         if self._slot is not None:
             if self._slot_us <= want_us:
@@ -384,6 +387,8 @@ class RunAccount:
         if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
             self._seen_news = self.records.news
             self._clockwork.tick(self._clock.monotonic_s())
+            due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
+            self._due_slot = -(-due_us // SECOND_US) * (SECOND_US // GUARD_US)
         self._guard()
 
     def _guard(self) -> None:

@@ -7,20 +7,24 @@ replaced after parsing, so a variable in a comment is a comment and a value can 
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from gridbot.config.errors import Loc, Problem, looks_secret
+from gridbot.doors.plain_text import one_line
 
 __all__ = ["Document", "read_document"]
 
 REPEATS: Final = 200_000
 """Values that aliases and merges may add: nine lists of nine aliases each would be a thousand million otherwise."""
+LONGEST_SECRET: Final = 8192
+"""Bytes of a file that `NAME_FILE` names: an RSA key of 8192 bits has 6,500."""
 _VARIABLE = re.compile(r"\$\{([^}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -201,8 +205,19 @@ def _lookup(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     path = environ.get(f"{name}_FILE")
     if not path:
         return "", "no such variable"
+    return _of_file(path)
+
+
+def _of_file(path: str) -> tuple[str, str]:
+    """What a file has, without blanks around it, or "" and why. Never waits: a pipe may have no writer."""
     try:
-        return Path(path).read_text(encoding="utf-8").strip(), f"an empty file {path}"
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        return "", f"an unreadable file {path} ({reason})"
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return "", f"something else than a file at {one_line(path)}"
+            content = file.read(LONGEST_SECRET + 1)
+        if len(content) > LONGEST_SECRET:
+            return "", f"a file of more than {LONGEST_SECRET:,} bytes, {one_line(path)}"
+        return content.decode("utf-8").strip(), f"an empty file {one_line(path)}"
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        return "", f"an unreadable file {one_line(path)} ({why})"

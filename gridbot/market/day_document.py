@@ -19,9 +19,20 @@ from gridbot.doors.bounded_json import read_json
 from gridbot.doors.plain_text import shown
 from gridbot.market.day import Kind
 
-__all__ = ["FORMAT", "PARTS", "Column", "DayDocument", "document_bytes", "document_of", "instrument_of", "row_of"]
+__all__ = [
+    "FORMAT",
+    "FORMS",
+    "PARTS",
+    "Column",
+    "DayDocument",
+    "document_bytes",
+    "document_of",
+    "instrument_of",
+    "row_of",
+]
 
 FORMAT: Final = 1
+FORMS: Final = ("trades", "candles", "tickers")
 PARTS: Final = ("ticks", "marks", "fundings", "instrument")
 """What is imported apart from the rest, and replaced apart from it."""
 _TEXTS: Final = frozenset({"symbol", "status"})
@@ -39,21 +50,30 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class DayDocument:
-    """A day without its columns; units as in `Day`. `kind` is None while it has no ticks.
+    """A day without its columns; units as in `Day`. `kind` and `instrument` are None while it has no ticks.
+
+    `form` is what its ticks were made of: trades, candles, or recorded tickers, which are of the kind candles.
 
     `sources` and `notes` are for people, by part.
     """
 
     symbol: str
     date: date
-    instrument: Instrument
-    kind: Kind | None = None
+    instrument: Instrument | None = None
+    form: str | None = None
     mark_unit: Decimal = Decimal("0.01")
     fundings: tuple[tuple[int, Decimal], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, Column] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind | None:
+        """What `Day` says of it."""
+        if self.form is None:
+            return None
+        return "trades" if self.form == "trades" else "candles"
 
     def with_part(self, part: str, sources: tuple[str, ...], notes: tuple[str, ...]) -> DayDocument:
         """The same with other words about one part."""
@@ -70,8 +90,8 @@ def document_bytes(day: DayDocument) -> bytes:
         "format": FORMAT,
         "symbol": day.symbol,
         "date": day.date.isoformat(),
-        "kind": day.kind,
-        "instrument": row_of(day.instrument),
+        "form": day.form,
+        "instrument": None if day.instrument is None else row_of(day.instrument),
         "mark_unit": str(day.mark_unit),
         "fundings": [[at, str(rate)] for at, rate in day.fundings],
         "gaps": [list(gap) for gap in day.gaps],
@@ -91,14 +111,14 @@ def document_of(data: bytes) -> DayDocument:
     try:
         if document["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {shown(document['format'])}; import the day again")
-        kind = document["kind"]
-        if kind not in ("trades", "candles", None):
-            raise ValueError(f"expected kind trades or candles, got {shown(kind)}")
+        form = document["form"]
+        if form not in (*FORMS, None):
+            raise ValueError(f"expected a form of {', '.join(FORMS)}, got {shown(form)}")
         return DayDocument(
             symbol=_text(document["symbol"]),
             date=date.fromisoformat(document["date"]),
-            kind=kind,
-            instrument=instrument_of(document["instrument"]),
+            form=form,
+            instrument=_instrument(document["instrument"], form),
             mark_unit=amount_of(document["mark_unit"]),
             fundings=tuple((time_of(at), decimal_of(rate)) for at, rate in document["fundings"]),
             gaps=tuple((time_of(begin), time_of(end)) for begin, end in document["gaps"]),
@@ -110,7 +130,13 @@ def document_of(data: bytes) -> DayDocument:
             },
         )
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise ValueError(f"expected a day as `data import` writes it, got {shown(document)} ({error})") from error
+        raise ValueError(f"expected a day as an import writes it, got {shown(document)} ({error})") from error
+
+
+def _instrument(row: Any, form: str | None) -> Instrument | None:
+    if row is None and form is None:
+        return None
+    return instrument_of(row)
 
 
 def row_of(instrument: Instrument) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def put_day(directory: Path, day: Day) -> DayDocument:
         symbol=day.symbol,
         date=day.date,
         instrument=day.instrument,
-        kind=day.kind,
+        form=day.kind,
         mark_unit=day.mark_unit,
         fundings=day.fundings,
         gaps=day.gaps,
@@ -130,6 +130,7 @@ def _opened(directory: Path, document: DayDocument) -> Day:
     if len(set(sizes.values())) > 1 or len(columns["marks"]) != len(columns["marks_ms"]):
         raise MarketError(f"{directory / DOCUMENT}: expected columns of one length, got {sizes}; import the day again")
     assert document.kind is not None
+    assert document.instrument is not None  # document_of has seen to it
     return Day(
         symbol=document.symbol,
         date=document.date,

@@ -49,6 +49,11 @@ class Pyramid:
     def __len__(self) -> int:
         return len(self._prices)
 
+    @property
+    def levels(self) -> Sequence[tuple[memoryview, memoryview]]:
+        """Lowest and highest prices of each level, from the lowest level up."""
+        return self._levels
+
     def next_outside(self, start: int, low: int, high: int) -> int:
         """The first index from `start` on whose price is below `low` or above `high` (ticks); the length if none is.
 

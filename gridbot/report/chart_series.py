@@ -26,6 +26,7 @@ __all__ = [
     "ladder_of",
     "position_charts",
     "price_chart",
+    "prices_with_fills",
     "thinned",
 ]
 
@@ -140,22 +141,30 @@ def exposure_chart(scale: Scale, rows: Sequence[ExposurePoint]) -> dict[str, Any
     )
 
 
+def prices_with_fills(prices: Sequence[PricePoint], fills: Sequence[Fill]) -> list[PricePoint]:
+    """Prices by symbol and time. Before the first that is recorded, and where none is, those of fills."""
+    first: dict[str, int] = {}
+    for point in prices:
+        first[point.symbol] = min(point.at_ms, first.get(point.symbol, point.at_ms))
+    earlier = [
+        PricePoint(fill.symbol, fill.at_ms, 0, fill.price, None)
+        for fill in fills
+        if fill.at_ms < first.get(fill.symbol, fill.at_ms + 1)
+    ]
+    return sorted([*earlier, *prices], key=lambda point: (point.symbol, point.at_ms, point.seq))
+
+
 def price_chart(
     scale: Scale, chart_id: str, prices: Sequence[PricePoint], fills: Sequence[Fill], ladders: Sequence[LadderRow]
 ) -> dict[str, Any]:
-    """The price with fills and ladder. Without recorded prices the fills' prices are drawn."""
-    if prices:
-        chart = _chart(
-            chart_id,
-            "USDT",
-            [scale.at(point.at_ms) for point in prices],
-            ("last price", "price", [point.last_price for point in prices]),
-            ("mark price", "mark", [point.mark_price for point in prices]),
-        )
-    else:
-        known = sorted(fills, key=lambda fill: fill.at_ms)
-        x = [scale.at(fill.at_ms) for fill in known]
-        chart = _chart(chart_id, "USDT", x, ("price of fills", "price", [fill.price for fill in known]))
+    """The price with fills and ladder."""
+    chart = _chart(
+        chart_id,
+        "USDT",
+        [scale.at(point.at_ms) for point in prices],
+        ("last price", "price", [point.last_price for point in prices]),
+        ("mark price", "mark", [point.mark_price for point in prices]),
+    )
     marks: dict[str, list[Any]] = {}
     for fill in fills:
         opens = (fill.side == "Buy") == (fill.direction == "long")

@@ -12,7 +12,7 @@ from gridbot.report.backtest_row import Backtest
 from gridbot.report.cautions import Caution, cautions
 from gridbot.report.event_facts import Run
 from gridbot.report.facts import Facts
-from gridbot.report.holding import Holding, holding, holding_curve
+from gridbot.report.holding import Holding, holding, holding_curve, price_ends
 from gridbot.report.money_split import AccountMoney, Part, Totals, account_money, parts
 from gridbot.report.position_facts import LegPoint
 from gridbot.report.positions_over_time import ExposurePoint, exposure, held, mean_exposure, most_exposed
@@ -87,15 +87,15 @@ class Figures:
         return next((run.environment for run in reversed(self.runs) if run.environment), "")
 
 
-def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None) -> Figures:
-    """Everything that a page shows."""
+def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None, tried: int = 0) -> Figures:
+    """Everything that a page shows. `tried`: other backtests of the same days with other settings."""
     money = account_money(facts)
     chosen = [part for part in parts(facts) if asked.strategy in (None, part.strategy)]
     live = [part for part in chosen if not part.shadow]
     shadows = [part for part in chosen if part.shadow]
     symbols = {part.symbol for part in live if part.fills} or {part.symbol for part in live}
     capital = money.before.equity if money else Decimal(0)
-    what_was_held = holding(capital, facts.price_ends, symbols)
+    what_was_held = holding(capital, price_ends(facts.price_ends, facts.money), symbols)
     exposed = exposure(facts.wallet_curve)
     changes = hour_changes(facts.hours_of_equity)
     names = {part.strategy for part in live}
@@ -119,7 +119,7 @@ def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None) -
         hours=by_hour(live_pairs, money_hours, changes, names),
         weekdays=by_weekday(live_pairs, money_hours, changes, names),
         settings=settings_shown(_configs(asked, facts, backtest), asked.strategy),
-        cautions=cautions(asked, facts, money, backtest),
+        cautions=cautions(asked, facts, money, backtest, tried),
         refusals=facts.refusals,
         runs=facts.runs,
         backtest=backtest,
@@ -162,8 +162,9 @@ def _charts(
     capital: Decimal,
 ) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
+    prices = chart_series.prices_with_fills(facts.price_curves, facts.fills)
     if facts.wallet_curve:
-        curve = holding_curve(what_was_held, facts.price_curves) if what_was_held else []
+        curve = holding_curve(what_was_held, prices) if what_was_held else []
         made += [
             chart_series.equity_chart(scale, facts.wallet_curve, curve, capital),
             chart_series.fall_chart(scale, facts.wallet_curve),
@@ -178,7 +179,7 @@ def _charts(
             chart_series.price_chart(
                 scale,
                 f"price-{number}",
-                [point for point in facts.price_curves if point.symbol == part.symbol],
+                [point for point in prices if point.symbol == part.symbol],
                 [fill for fill in facts.fills if (fill.strategy, fill.symbol, fill.shadow) == key],
                 [row for row in facts.ladders if (row.strategy, row.symbol) == key[:2]],
             )

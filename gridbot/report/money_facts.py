@@ -50,7 +50,7 @@ class HourOfEquity:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """Sums of the executions of a leg."""
+    """Sums of the executions of a leg, and time and price of its first and last trade (None without one)."""
 
     strategy: str
     symbol: str
@@ -62,6 +62,10 @@ class Money:
     realised: Decimal
     fees: Decimal
     funding: Decimal
+    first_ms: int | None
+    last_ms: int | None
+    first_price: Decimal | None
+    last_price: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,11 @@ def hours_of_equity(span: Span) -> str:
 
 def money(span: Span) -> str:
     return f"""
-        SELECT strategy, symbol, direction, shadow, {_SUMS}
+        SELECT strategy, symbol, direction, shadow, {_SUMS},
+            epoch_ms(min(exchange_ts) FILTER (exec_type = 'Trade')) AS first_ms,
+            epoch_ms(max(exchange_ts) FILTER (exec_type = 'Trade')) AS last_ms,
+            arg_min(price, exchange_ts) FILTER (exec_type = 'Trade') AS first_price,
+            arg_max(price, exchange_ts) FILTER (exec_type = 'Trade') AS last_price
         FROM corrected_executions WHERE {span.within("exchange_ts")} GROUP BY ALL ORDER BY ALL"""
 
 

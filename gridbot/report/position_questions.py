@@ -60,12 +60,19 @@ def price_ends(span: Span) -> str:
 
 
 def price_gaps(span: Span) -> str:
+    """Times without prices, between minutes that have one: sorting each of a year's prices would take gigabytes."""
     return f"""
-        WITH steps AS (
-            SELECT symbol, epoch_ms({AT}) AS to_ms, lag(epoch_ms({AT})) OVER (PARTITION BY symbol ORDER BY seq)
-                AS from_ms
-            FROM tickers WHERE {span.within()}),
-        usual AS (SELECT symbol, median(to_ms - from_ms) AS step_ms FROM steps GROUP BY symbol),
+        WITH minutes AS (
+            SELECT symbol, epoch_ms(min({AT})) AS first_ms, epoch_ms(max({AT})) AS last_ms,
+                count(*) AS prices
+            FROM tickers WHERE {span.within()} GROUP BY symbol, epoch_ms({AT}) // 60000),
+        steps AS (
+            SELECT symbol, prices, first_ms AS to_ms,
+                lag(last_ms) OVER (PARTITION BY symbol ORDER BY first_ms) AS from_ms
+            FROM minutes),
+        usual AS (
+            SELECT symbol, CASE WHEN max(prices) > 1 THEN 60000 ELSE median(to_ms - from_ms) END AS step_ms
+            FROM steps GROUP BY symbol),
         gaps AS (
             SELECT * FROM steps JOIN usual USING (symbol)
             WHERE to_ms - from_ms > greatest({GAP_S * 1000}, 3 * step_ms))

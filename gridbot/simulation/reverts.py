@@ -205,7 +205,7 @@ def _ask_for_no_ends() -> AbstractContextManager[Any]:
 
 REVERTS: dict[str, Revert] = {
     "trades-only": Revert("Only known trades move a leg.", ("money",), 1, _book_all_as_trades),
-    "fees-by-coin": Revert("Taxes count, and a fee in MNT is no USDT.", ("money",), 7, _take_each_fee_for_usdt),
+    "fees-by-coin": Revert("Taxes count, and a fee in MNT is no USDT.", ("money",), 20, _take_each_fee_for_usdt),
     "pause-unknown": Revert(
         "What may have moved a leg in a way that nobody knows pauses its strategy.",
         ("halted-sends-nothing",),
@@ -213,7 +213,7 @@ REVERTS: dict[str, Revert] = {
         _pause_for_nothing,
     ),
     "unseen-ends": Revert(
-        "An order that ended while no worker followed it gets its last record.", ("records-rest",), 1, _ask_for_no_ends
+        "An order that ended while no worker followed it gets its last record.", ("records-rest",), 2, _ask_for_no_ends
     ),
     "count-once": Revert("An execution that was counted is not counted again.", ("executions-once",), 1, _count_always),
     "own-by-id": Revert(
@@ -238,7 +238,7 @@ REVERTS: dict[str, Revert] = {
         2,
         words.count_no_end_at_once,
     ),
-    "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 122, _keep_no_holds),
+    "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 141, _keep_no_holds),
     "keep-latch": Revert("The loss latch outlives the process.", ("halted-sends-nothing",), 41, behind.keep_no_latch),
     "grant-wishes": Revert(
         "A pass asked for during one is another one.", ("reconcile-rules",), 2, behind.drop_the_wish
@@ -246,13 +246,13 @@ REVERTS: dict[str, Revert] = {
     "ask-for-missing": Revert(
         "The executions that a finished order lacks are asked for by its id.",
         ("fills-are-asked-for",),
-        43,
+        53,
         behind.ask_for_no_missing,
     ),
     "newest-row": Revert(
         "A row of a leg that is older than the one we have is ignored, whoever brings it.",
         ("leg-is-newest",),
-        4,
+        16,
         behind.take_older_rows,
     ),
     "exchange-order": Revert(
@@ -261,7 +261,7 @@ REVERTS: dict[str, Revert] = {
     "look-up-lost-replies": Revert(
         "An order whose reply was lost is looked up, not given up.",
         ("no-unknown-order", "one-order-per-level"),
-        30,
+        35,
         _believe_a_lost_reply,
     ),
     "watermark": Revert(
@@ -282,7 +282,7 @@ REVERTS: dict[str, Revert] = {
         "What is withdrawn before it is sent again is never sent.", ("order-rules",), 35, _send_what_is_withdrawn
     ),
     "pump-at-once": Revert(
-        "What news made necessary leaves in the next turn.", ("queue-rules",), 1, _wait_for_the_second
+        "What news made necessary leaves in the next turn.", ("queue-rules",), 16, _wait_for_the_second
     ),
     "final-yet-listed": Revert(
         "A listing that shows an order which is over for us revives it.",
@@ -291,7 +291,7 @@ REVERTS: dict[str, Revert] = {
         _hold_for_over,
     ),
     "price-band": Revert(
-        "A level whose price the exchange would move waits.", ("level-is-calm",), 16, words.place_beyond_the_band
+        "A level whose price the exchange would move waits.", ("level-is-calm",), 17, words.place_beyond_the_band
     ),
     "read-terms": Revert(
         "What the exchange allows is read again when it is not what it was.", ("mode-is-ours",), 57, words.read_no_terms
@@ -367,7 +367,7 @@ REVERTS: dict[str, Revert] = {
         "Ids of executions that are final are forgotten.", ("bounded",), 1, unbounded.keep_all_executions
     ),
     "bound-refusals": Revert(
-        "Refusals that count for no breaker any more are forgotten.", ("bounded",), 21, unbounded.keep_all_refusals
+        "Refusals that count for no breaker any more are forgotten.", ("bounded",), 23, unbounded.keep_all_refusals
     ),
     "bound-attempts": Revert(
         "Attempts that are a minute old are forgotten.", ("bounded",), 16, unbounded.keep_all_attempts

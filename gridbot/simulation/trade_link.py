@@ -85,6 +85,14 @@ class TradeLink:
         """Send a frame later."""
         self._wires.loop.call_later(late_s, self._answer, frame, 0.0, context=_OUTSIDE)
 
+    def asked(self) -> None:
+        """A request has come: as many as the worker likes may be unanswered."""
+
+    def answer(self, frame: bytes | None) -> None:
+        """Send the answer to a request; None: it gets none."""
+        if frame is not None:
+            self._answer(frame, 0.0)
+
     def touch(self) -> None:
         """Something was read."""
 

@@ -24,13 +24,24 @@ from gridbot.worker.context import WorkerContext
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
-from gridbot.worker.schedule import Intervals, ScheduleState, Second, next_due_s, step
+from gridbot.worker.schedule import (
+    UNCHECKED_MOST,
+    Intervals,
+    ScheduleState,
+    Second,
+    Wishes,
+    next_due_s,
+    step,
+)
 from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.symbol_states import SymbolStates
 
 __all__ = ["TICK_S", "Clockwork"]
 
 TICK_S = 1.0
+NO_WISHES = Wishes()
+ROUNDING_S = 0.001
+"""What the sum and the difference of two times may differ by, and more."""
 
 
 class Clockwork:
@@ -121,18 +132,13 @@ class Clockwork:
         again = ""
         with self._context.faults.contained("looking for missing executions"):
             again = self._readings.again()
-        requests = self._context.requests
-        kept = self._context.ledger.legs.kept
+        requests, kept = self._context.requests, self._context.ledger.legs.kept
+        watched, failed = self._states.watched, self._jobs.failed
+        is_asked = again or watched or failed or requests.wishes != NO_WISHES or kept > UNCHECKED_MOST
+        if not is_asked and self.next_due_s() > now_s + ROUNDING_S:
+            return  # the usual case: it would be told so
         is_maintained = self._readings.notices.is_maintained
-        second = Second(
-            requests.wishes,
-            self._jobs.running,
-            again,
-            kept,
-            self._states.watched,
-            is_maintained,
-            self._jobs.failed,
-        )
+        second = Second(requests.wishes, self._jobs.running, again, kept, watched, is_maintained, failed)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:

@@ -129,7 +129,10 @@ class Reconciler:
 
     def again(self) -> str:
         """Why another pass is needed, whoever asked for the last one; "" for none. Call it each second."""
-        self._feed(words.Time())
+        state = self._state
+        is_unsettled = any(runner.book.unsettled() for runner in self._runners.values())
+        if is_unsettled or state.missing or state.next_due_s is not None:
+            self._feed(words.Time())  # else nothing is due, and there is nothing new to ask for
         now_s = self._context.clock.monotonic_s()
         if any(now_s - missing.since_s > FIRST_WAIT_S for missing in self._state.missing.values()):
             return "executions of a finished order are missing"

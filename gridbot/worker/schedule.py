@@ -39,6 +39,7 @@ from types import MappingProxyType
 __all__ = [
     "APART_S",
     "FAILED_S",
+    "UNCHECKED_MOST",
     "Due",
     "Intervals",
     "Job",

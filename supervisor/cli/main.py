@@ -21,6 +21,7 @@ COMMANDS = {
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
     "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
+    "data": ("data_commands:data", "Market data of the past, for backtests: fetch, import, list, check."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
@@ -33,6 +34,7 @@ COMMANDS = {
     "status": ("status_command:status", "Show processes, accounts and strategies."),
     "stop": ("stop:stop", STOP.summary),
     "vacuum": ("maintenance_commands:vacuum", "Give back the database's free space."),
+    "verdict": ("day_verdict:verdict", "Compare a day of an account with its backtest."),
 }
 """Each command: the module below `supervisor.cli` and the function in it, and the line that --help shows.
 

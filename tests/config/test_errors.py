@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,17 @@ def test_a_secret_file_that_cannot_be_read(refusal, tmp_path):
     (tmp_path / "empty").write_text("\n")
     (problem,) = refusal(text, KEY_FILE=str(tmp_path / "empty"))
     assert "got an empty file" in problem
+    (tmp_path / "long").write_text("s" * 9000)
+    (problem,) = refusal(text, KEY_FILE=str(tmp_path / "long"))
+    assert f"got a file of more than 8,192 bytes, {tmp_path}/long; " in problem
+    (tmp_path / "bytes").write_bytes(b"s3cret\xff")
+    (problem,) = refusal(text, KEY_FILE=str(tmp_path / "bytes"))
+    assert "(not text)" in problem
+    assert "s3cret" not in problem
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        (problem,) = refusal(text, KEY_FILE=str(place))
+        assert f" {place}" in problem, "neither waited for nor read without end"
 
 
 @pytest.mark.parametrize("reference", ["${}", "${A B}", "${open"])

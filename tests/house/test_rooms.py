@@ -55,9 +55,9 @@ GRIDBOT = {
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
     # Two strategies, or a strategy and a log, side by side.
-    "compare": "core doors store config private_files",
+    "compare": "core doors store risk config private_files",
     # Market data of the past.
-    "market": "core doors atomic_file private_files",
+    "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
     "log_lines": "doors",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies risk records config atomic_file background version private_files",

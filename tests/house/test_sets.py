@@ -13,7 +13,9 @@ import pytest
 from tests.house.source import MODULES, dotted, tree, walk
 
 SETS = frozenset({"set", "frozenset", "Set", "AbstractSet", "MutableSet", "WeakSet"})
-VALUES = frozenset({"str", "int", "bytes", "float", "bool", "Decimal", "Path", "None", "tuple", "frozenset", "Literal"})
+VALUES = frozenset(
+    {"str", "int", "bytes", "float", "bool", "Decimal", "Path", "None", "tuple", "frozenset", "Literal", "date"}
+)
 ENUMS = frozenset({"Enum", "StrEnum", "IntEnum", "NamedTuple"})
 ASKED_ONLY = frozenset({"WantedEvent"})
 """Sets of these are asked whether they have something, never gone through."""

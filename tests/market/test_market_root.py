@@ -124,7 +124,7 @@ def test_a_day_without_ticks_is_kept_but_no_day_to_trade_on(market: Market) -> N
     document = market.put(made_day([5, 6, 7]))
     directory = market.directory("BTCUSDT", DAY)
     none = {name: np.empty(0, np.int64) for name in ("times_ms", "prices", "sizes", "sides")}
-    replace_columns(directory, replace(document, kind=None), none)
+    replace_columns(directory, replace(document, form=None), none)
     assert market.days("BTCUSDT") == []
     assert [found.kind for found in market.documents("BTCUSDT")] == [None]
     with pytest.raises(MarketError, match="expected BTCUSDT on"):
@@ -222,11 +222,11 @@ class TestDamage:
         ("change", "words"),
         [
             ({"format": 2}, "expected format 1, got 2; import the day again"),
-            ({"kind": "guesses"}, "expected kind trades or candles, got 'guesses'"),
+            ({"form": "guesses"}, "expected a form of trades, candles, tickers, got 'guesses'"),
             ({"gaps": [[1, -1]]}, "expected a time in ms"),
             ({"fundings": [[1, "1_0"]]}, "expected a number"),
             ({"columns": {"prices": {"file": "../x", "rows": 1, "sha256": ""}}}, "expected the name of a file beside"),
-            ({"instrument": {}}, "expected a day as `data import` writes it"),
+            ({"instrument": {}}, "expected a day as an import writes it"),
             ({"symbol": 5}, "expected text, got 5"),
             ({"symbol": "ETHUSDT"}, "expected the day that its place says, got 'ETHUSDT' on 2026-09-01"),
         ],

@@ -128,6 +128,16 @@ def intents(session: GridSession) -> None:
     refuse(session, "not_ready", 1)
 
 
+def aged(session: GridSession) -> None:
+    session.start()
+    session.balance("1000")
+    session.fill("Buy", "50", "1", fee=D(0))
+    session.now_ms += DAY_MS
+    session.price("100", "100")
+    session.price("200", "200")
+    session.balance("1000", "150")
+
+
 def lost(session: GridSession) -> None:
     session.start()
     session.balance("1000")
@@ -137,7 +147,21 @@ def plain(session: GridSession) -> None:
     trade(session)
 
 
-CASES = (liquidated, caps, halts, crashed, touch, believed, no_marks, no_balance, one_fill, no_money, huge, intents)
+CASES = (
+    liquidated,
+    caps,
+    halts,
+    crashed,
+    touch,
+    believed,
+    no_marks,
+    no_balance,
+    one_fill,
+    no_money,
+    huge,
+    intents,
+    aged,
+)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +248,19 @@ def test_missing_marks_and_prices_that_are_gone(records: Path) -> None:
     figures = reported(records, no_marks)
     assert warned(figures, "Mark prices of BTCUSDT are missing").startswith("1 of 1 prices have none")
     assert warned(figures, "No prices of ETHUSDT are recorded")
-    assert figures.held is None, "what a coin without a price would have made nobody knows"
+    assert figures.held is not None
+    assert [(end.symbol, end.first_price) for end in figures.held.symbols] == [("BTCUSDT", D(100)), ("ETHUSDT", D(10))]
+
+
+def test_prices_that_were_removed_are_those_of_fills(records: Path) -> None:
+    """The capital was held from the first fill on, not from the first price that is still recorded."""
+    figures = reported(records, aged)
+    assert figures.held is not None
+    assert [(end.first_price, end.last_price) for end in figures.held.symbols] == [(D(50), D(200))]
+    assert figures.held.change == D(3000)
+    assert warned(figures, "Prices of BTCUSDT begin at 2023-11-15").startswith("Older ones were removed")
+    [chart] = [chart for chart in figures.charts if chart["id"] == "price-0"]
+    assert chart["series"][0]["y"] == [50, 100, 200]
 
 
 def test_no_balance_and_no_run(records: Path) -> None:

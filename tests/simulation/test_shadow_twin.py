@@ -22,6 +22,7 @@ from gridbot.simulation import scene, stage
 from gridbot.simulation.network import Network
 from gridbot.simulation.run import run_plan
 from gridbot.simulation.run_faults import Plan
+from tests.examples import examples
 
 LENGTH_S = 60.0
 END_S = LENGTH_S + 0.9  # then the run comes to rest, at prices that depend on the worker
@@ -71,7 +72,7 @@ def dated(rows: list[dict[str, Any]], kind: str) -> Iterator[tuple[float, dict[s
             yield at_s, row["data"]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(1, examples(1) + 1))
 @pytest.mark.parametrize(
     ("amount", "balance", "dense"),
     [("", 10_000, True), ("x0.02", 10_000, False), ("x0.3", 400, True)],

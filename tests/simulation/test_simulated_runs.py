@@ -1,6 +1,7 @@
 """Seeds of two minutes: a worker's lives, an exchange and a network that misbehave, and what must hold all the same.
 
-GRIDBOT_SEEDS=1000 runs more. `bin/bench simulate --seed N --shrink` explains one (docs/simulator.md).
+GRIDBOT_SEEDS=1000 runs more, `bin/test --long` 400. `bin/bench simulate --seed N --shrink` explains one
+(docs/simulator.md).
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from gridbot.simulation.run_faults import Fault, FaultKind, Plan, draw_plan
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock
+from tests.examples import examples
 
 ROOT = Path(__file__).parents[2]
-SEEDS = int(os.environ.get("GRIDBOT_SEEDS", "60"))
+SEEDS = int(os.environ.get("GRIDBOT_SEEDS", examples(40)))
 PART = 5
 
 # Invariants that the program of today breaks, each with a seed that shows it and the kind of issue 11 behind it. What

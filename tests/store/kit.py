@@ -28,7 +28,9 @@ from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 
-CONTEXT = multiprocessing.get_context("spawn")
+CONTEXT = multiprocessing.get_context("forkserver")
+"""As in the product, children are forked from one process that has imported everything, once for all tests."""
+CONTEXT.set_forkserver_preload(["tests.store.kit"])
 WAIT_S = 30.0
 
 

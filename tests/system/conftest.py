@@ -38,13 +38,19 @@ DEMO = (ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8")
 
 
 def wait_for(condition: Callable[[], Any], what: str, detail: Callable[[], str] = lambda: "") -> Any:
-    """The first truthy answer. The deadline is generous: it only ends tests that have failed."""
+    """The first truthy answer. The deadline is generous: it only ends tests that have failed.
+
+    Between two looks it rests for twice as long as a look took: what is looked at needs the cores, too.
+    """
     deadline = time.monotonic() + DEADLINE_S
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
+    while True:
+        looked_s = time.monotonic()
+        if answer := condition():
+            return answer
+        now_s = time.monotonic()
+        if now_s > deadline:
             pytest.fail(f"waited {DEADLINE_S:g} s in vain for {what}\n{detail()}")
-        time.sleep(0.05)
-    return answer
+        time.sleep(max(0.05, min(2 * (now_s - looked_s), 1.0)))
 
 
 def is_gone(process: psutil.Process) -> bool:

@@ -48,7 +48,11 @@ FLEET: dict[str, Any] = {
     "paper": {
         "state_file": "paper.json",
         "limits": {"queries_per_second": 0, "ip_requests": 0, "ws_connections": 0},
-        "market": {"seed": SEED, "symbols": {symbol: {"price": price} for symbol, price in SYMBOLS.items()}},
+        "market": {
+            "seed": SEED,
+            "funding_interval_minutes": 1,
+            "symbols": {symbol: {"price": price} for symbol, price in SYMBOLS.items()},
+        },
     },
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from gridbot.core.strict_numbers import time_or_none
+from gridbot.doors.plain_text import printable
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api_error import ApiError
 
@@ -15,6 +16,8 @@ __all__ = ["authenticate", "check_ws_auth", "is_named", "sign"]
 
 DEFAULT_RECV_WINDOW = 5000
 AHEAD_MS = 1000
+LONGEST_ECHO = 200
+"""Characters of what a client signed that come back in an answer."""
 PROOF_OF = b"GET/public"
 """What is signed to have a public stream known for an account's own (`bybit/endpoints.py`)."""
 
@@ -52,7 +55,7 @@ def authenticate(
     if not (key and timestamp and signature):
         raise ApiError(
             10001,
-            f"empty value: apiTimestamp[{timestamp}] apiKey[{key}] apiSignature[{signature}]: "
+            f"empty value: apiTimestamp[{_echo(timestamp)}] apiKey[{_echo(key)}] apiSignature[{_echo(signature)}]: "
             "openapi sign params error!",
         )
     account = accounts.get(key)
@@ -63,9 +66,14 @@ def authenticate(
     check_time(timestamp, window, now_ms)
     origin = f"{timestamp}{key}{window}".encode() + payload
     if not is_signed(account, signature, origin):
-        shown = origin.decode(errors="replace")
+        shown = _echo(origin[: 5 * LONGEST_ECHO].decode(errors="replace"))
         raise ApiError(10004, f"error sign! origin_string[{shown}]")
     return account
+
+
+def _echo(text: str) -> str:
+    """The beginning of a text of the client's, on one line; Bybit gives the whole."""
+    return printable(text[:LONGEST_ECHO]) + ("..." if len(text) > LONGEST_ECHO else "")
 
 
 def check_time(timestamp: str, window: str, now_ms: int) -> None:

@@ -29,8 +29,10 @@ __all__ = ["Answer", "FastHttp", "parse_head"]
 
 MAX_HEAD = 16_384
 MAX_BODY = 1 << 20
-MAX_HELD = 1000
+MAX_HELD = 100
 """Answers of one connection that wait for the disk."""
+IN_A_TURN = 64
+"""Requests of one connection that are answered in a turn of the loop; the others of a piece wait for the next."""
 
 Answer = Callable[[str, str, dict[str, str], bytes, Caller], Reply | None]
 """(verb, target, headers with upper-case names, body, who asks) to a reply; None: not by the fast path."""
@@ -108,6 +110,11 @@ class FastHttp(asyncio.Protocol):
         while self._buffer:
             if self._is_full or self._held >= MAX_HELD:
                 self._stop()
+                break
+            if served >= IN_A_TURN:
+                self._waits = True
+                self._stop()
+                asyncio.get_running_loop().call_soon(self._in_turn)
                 break
             if not self._turns.may_go_on(self._caller, served):
                 self._waits = True

@@ -91,6 +91,7 @@ class Channels:
         self._hub.add(connection)
         try:
             async for message in socket:
+                await connection.next_turn()
                 connection.touch()
                 if connection.muted:
                     continue
@@ -163,6 +164,7 @@ class Channels:
         elif op == "auth":
             self._auth(connection, request)
         elif connection.kind is ChannelKind.TRADE:
+            connection.asked()
             fault = self._trade_channel.fault_of(connection, request)
             if fault is not None and fault.kind is FaultKind.DELAY:
                 loop = asyncio.get_running_loop()
@@ -178,11 +180,12 @@ class Channels:
         answer = self._trade_channel.answer(connection, request, fault)
         if answer is None:
             self._outgoing.changed()
+            connection.answer(None)
             connection.transport.abort()
             return
         self._outgoing.hold(
-            lambda: connection.send(orjson.dumps(answer)),  # at once, as over HTTP
-            lambda: connection.send(orjson.dumps(self._trade_channel.refusal(connection, request))),
+            lambda: connection.answer(orjson.dumps(answer)),  # at once, as over HTTP
+            lambda: connection.answer(orjson.dumps(self._trade_channel.refusal(connection, request))),
         )
 
     def _answer(self, connection: Connection, frame: dict[str, Any]) -> None:

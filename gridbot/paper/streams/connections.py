@@ -20,6 +20,8 @@ DCP_TOPIC = "dcp.future"
 MAX_BACKLOG = 20_000
 MAX_UNSENT = 16 << 20
 MAX_UNSENT_OF_ALL = 128 << 20
+MAX_UNANSWERED = 100
+IN_A_TURN = 64
 STRANGER_S = 120.0
 MOST_STRANGERS = 500
 TIMER_SLACK_S = 0.0005
@@ -66,6 +68,8 @@ class Connection:
         self._queue: deque[tuple[float, bytes, str]] = deque()
         self._scheduled = False
         self._waiting = 0  # bytes in the queue
+        self._received = self._unanswered = 0
+        self._room: asyncio.Event | None = None
         self._touched = self._opened = self._loop.time()
 
     @property
@@ -129,6 +133,27 @@ class Connection:
         log.warning("%s connection %s reads too slowly and is cut", self.kind.value, self.conn_id)
         self.mute()
         self.transport.abort()
+
+    def asked(self) -> None:
+        """A request has come whose answer may have to wait, for the disk or as a fault wants it; see `answer`."""
+        self._unanswered += 1
+
+    def answer(self, frame: bytes | None) -> None:
+        """Send the answer to a request that was `asked`; None: it gets none."""
+        self._unanswered -= 1
+        if self._room is not None:
+            self._room.set()
+        if frame is not None:
+            self.send(frame)
+
+    async def next_turn(self) -> None:
+        """Before each message: who asks without end leaves others their turn, and has a bounded number unanswered."""
+        self._received += 1
+        if self._received % IN_A_TURN == 0:
+            await asyncio.sleep(0)
+        while self._unanswered >= MAX_UNANSWERED:
+            self._room = asyncio.Event()
+            await self._room.wait()
 
     def mute(self) -> None:
         """Stop sending, even pongs, and leave the connection open."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import decimal
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
-import ccxt
 import pytest
 
 from tests.paper.support import ALICE, Venue, manual_config, venue_of
 
 SYMBOL = "BTC/USDT:USDT"
+ccxt: Any = None
 
 
 @pytest.fixture(autouse=True)
 def _own_rounding() -> Iterator[None]:
-    """It sets how the whole process rounds, and leaves it so."""
+    """It sets how the whole process rounds, and leaves it so. Slow to import: not by those who only collect."""
+    global ccxt
     with decimal.localcontext():
+        ccxt = importlib.import_module("ccxt")
         yield
 
 

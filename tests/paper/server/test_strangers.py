@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ import requests
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.exchange.environment import Environment
+from gridbot.paper.api.auth import sign
+from gridbot.paper.server.fast_http import IN_A_TURN
 from gridbot.paper.streams import connections
 from gridbot.paper.streams.connections import Hub
 from tests.paper.support import ALICE, Venue, eventually, manual_config, venue_of
@@ -196,3 +199,38 @@ def test_what_nobody_reads_of_all_sockets_together_is_bounded(monkeypatch: pytes
             assert left == [60_000], "the one that held the most is cut"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_requests_in_one_piece_leave_the_others_their_turn_whoever_has_signed_them(venue: Venue, way: str) -> None:
+    """Of who has signed in, only the request limits stood against thousands at once, if there were any."""
+    count, callers = 3000, venue.server.callers
+    steps: list[int] = []
+    stamp, target = str(int(time.time() * 1000)), "category=linear&symbol=BTCUSDT"
+    signed = sign(ALICE.api_secret, f"{stamp}{ALICE.api_key}60000{target}".encode())
+    head = f"X-BAPI-API-KEY: {ALICE.api_key}\r\nX-BAPI-TIMESTAMP: {stamp}\r\nX-BAPI-RECV-WINDOW: 60000\r\n"
+    head += f"X-BAPI-SIGN: {signed}\r\nHost: localhost\r\n"
+    request = f"GET /v5/position/list?{target} HTTP/1.1\r\n{head}\r\n".encode()
+    first = request if way == "short" else request.replace(b"\r\nHost", b"\r\nExpect: 100-continue\r\nHost")
+
+    def watch(before: int = 0) -> None:
+        seen: Any = next(iter(callers._open.values()), None)
+        now = seen.caller.requests if seen is not None else 0
+        steps.append(now - before)
+        if now < count + 1:
+            asyncio.get_running_loop().call_soon(watch, now)
+
+    with socket.create_connection((venue.server.host, venue.server.port), timeout=20) as raw:
+        raw.sendall(first)
+        while b'"retCode":0' not in raw.recv(65536):
+            pass
+        venue.call(watch)
+        sending = threading.Thread(target=raw.sendall, args=(request * count,))
+        sending.start()
+        answered, tail = 0, b""
+        while answered < count:
+            tail += raw.recv(1 << 20)
+            answered += tail.count(STATUS)
+            tail = tail[-len(STATUS) + 1 :]
+        sending.join()
+    assert max(steps[1:]) <= 2 * IN_A_TURN

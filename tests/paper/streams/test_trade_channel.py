@@ -11,6 +11,7 @@ import pytest
 
 from gridbot.paper.api.auth import sign
 from gridbot.paper.faults.fault_config import FaultConfig
+from gridbot.paper.streams.connections import MAX_UNANSWERED, Connection
 from tests.paper.streams.test_streams import talk
 from tests.paper.support import ALICE, Inbox, Venue, eventually, limit_order, manual_config, venue_of
 
@@ -201,3 +202,22 @@ def test_a_create_is_stamped_when_it_is_received_by_either_way(venue: Venue) -> 
     ask(socket.cancel_order, category="linear", symbol="BTCUSDT", orderLinkId="s0")
     assert [each for each in stamps if each[0] == "create"] == [("create", 0), ("create", 1)]
     socket.exit()
+
+
+def test_who_asks_without_waiting_has_a_bounded_number_of_requests_unanswered(venue: Venue) -> None:
+    """Answers that are late, as a fault or the disk wants it, piled up without end; none is lost."""
+    spoil(venue, "delay", endpoint="order.cancel", delay_ms=50, times=0)
+    unanswered: list[int] = []
+    asked = Connection.asked
+
+    def counted(connection: Connection) -> None:
+        asked(connection)
+        unanswered.append(connection._unanswered)
+
+    target = {"category": "linear", "symbol": "BTCUSDT", "orderLinkId": "none"}
+    request = {"op": "order.cancel", "header": {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))}, "args": [target]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "asked", counted)
+        frames = talk(venue.ws_url + "/v5/trade", [signed_in(), *[request] * 350], 351)
+    assert [frame["retCode"] for frame in frames] == [0, *[110001] * 350]
+    assert max(unanswered) == MAX_UNANSWERED

@@ -1,0 +1,191 @@
+"""What is wrong with the days that there are: `gridbot-supervisor data check`. Reads files.
+
+A finding is something that a backtest would be wrong by; a note is something that it will say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbot.market.day import Day, DayRefused, check_day
+from gridbot.market.day_document import DayDocument
+from gridbot.market.day_files import MarketError, check_files, open_day
+from gridbot.market.market_root import Market
+from gridbot.market.pyramid import levels_of
+
+__all__ = ["CheckLimits", "Finding", "check_symbol"]
+
+NAMED: Final = 5
+Whole: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLimits:
+    """From where on something is absurd.
+
+    `jump`: a change of price from one tick to the next, or a mark price that far from the last, as a fraction.
+    `alike`: how much of a day may be ticks that say the same as the one in front of them, as a fraction.
+    """
+
+    jump: float = 0.05
+    alike: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a day. `is_note`: nothing is wrong, but a backtest will say it."""
+
+    symbol: str
+    date: date
+    text: str
+    is_note: bool = False
+
+
+def check_symbol(
+    market: Market, symbol: str, first: date | None, last: date | None, limits: CheckLimits | None = None
+) -> Iterator[Finding]:
+    """Look at each day of a symbol, from `first` to `last` inclusive. Raise MarketError where days cannot be listed."""
+    limits = limits or CheckLimits()
+    before: tuple[date, int] | None = None
+    for document in market.documents(symbol):
+        day = document.date
+        if (first is not None and day < first) or (last is not None and day > last):
+            continue
+        if before is not None and (missing := (day - before[0]).days - 1):
+            next_day = before[0] + timedelta(days=1)
+            yield Finding(symbol, next_day, f"expected a day after {before[0]}, {missing} are missing before {day}")
+        closed = before[1] if before is not None and day - before[0] == timedelta(days=1) else None
+        found = list(_check(market, document, closed, limits))
+        yield from (Finding(symbol, day, text) for text in found)
+        yield from (Finding(symbol, day, text, is_note=True) for text in _notes(document))
+        if document.kind is not None:
+            before = (day, _close(market, document) if not found else 0)
+
+
+def _check(market: Market, document: DayDocument, closed: int | None, limits: CheckLimits) -> Iterator[str]:
+    """What is wrong with one day. `closed`: the last price of the day before, 0 or None where it is not known."""
+    directory = market.directory(document.symbol, document.date)
+    damage = check_files(directory, document)
+    yield from damage
+    if damage:
+        return
+    try:
+        day = open_day(directory)
+        if day is None:
+            yield "expected ticks, got marks or fundings alone; import trades or candles"
+            return
+        check_day(day)
+    except (MarketError, DayRefused) as error:
+        yield str(error)
+        return
+    yield from _gaps(document)
+    yield from _jumps(day, closed, limits)
+    yield from _steps(day, document)
+    yield from _marks(day, limits)
+    if not _pyramid_fits(day):
+        yield "expected a pyramid over the prices, got one over others; import the day again"
+    if day.kind == "trades" and (share := _alike(day)) > limits.alike:
+        yield f"{share:.0%} of the trades say the same as the one in front of them: was a file imported twice?"
+
+
+def _notes(document: DayDocument) -> Iterator[str]:
+    for words in document.notes.values():
+        yield from words
+    if document.kind is not None:
+        if "marks" not in document.columns:
+            yield "no mark prices: the last price is taken for them"
+        if not document.fundings:
+            yield "no fundings: none is paid on this day"
+        if document.instrument is not None and not document.instrument.tiers:
+            yield "no risk-limit tiers: those of the lowest tier hold for any size"
+
+
+def _gaps(document: DayDocument) -> Iterator[str]:
+    for begin, end in document.gaps[:NAMED]:
+        yield f"nothing from {_clock(begin)} to {_clock(end)} UTC ({(end - begin) / 60_000:.0f} minutes)"
+    if len(document.gaps) > NAMED:
+        yield f"and {len(document.gaps) - NAMED} more gaps"
+
+
+def _jumps(day: Day, closed: int | None, limits: CheckLimits) -> Iterator[str]:
+    prices = day.prices if not closed else np.concatenate([[closed], day.prices])
+    shift = 1 if closed else 0
+    change = np.diff(prices) / prices[:-1]
+    far = np.flatnonzero(np.abs(change) > limits.jump)
+    for at in far[:NAMED]:
+        index = int(at) + 1 - shift
+        when = _clock(int(day.times_ms[index]))
+        before, after = (day.instrument.price(int(prices[place])) for place in (at, at + 1))
+        yield f"tick {index} at {when} UTC: a jump of {change[at]:+.1%}, from {before} to {after}"
+    if len(far) > NAMED:
+        yield f"and {len(far) - NAMED} more jumps of over {limits.jump:.0%}"
+
+
+def _steps(day: Day, document: DayDocument) -> Iterator[str]:
+    rules = day.instrument
+    common = int(np.gcd.reduce(day.prices))
+    if common > 1 and len(np.unique(day.prices[:100_000])) > NAMED:
+        yield (
+            f"all prices are multiples of {rules.price(common)}, but the tick size is {rules.tick_size}: "
+            "are the rules of that time?"
+        )
+    if document.form == "trades":
+        least = rules.min_order_qty / rules.qty_step
+        small = np.flatnonzero(day.sizes < float(least))
+        if len(small):
+            yield (
+                f"{len(small)} trades are smaller than the least order of {rules.min_order_qty}, "
+                f"the first is tick {small[0]} of {day.sizes[small[0]] * rules.qty_step}"
+            )
+
+
+def _marks(day: Day, limits: CheckLimits) -> Iterator[str]:
+    if not len(day.marks):
+        return
+    last = np.searchsorted(day.times_ms, day.marks_ms, "right") - 1
+    there = last >= 0
+    marks = day.marks[there] * float(day.mark_unit)
+    prices = day.prices[last[there]] * float(day.instrument.tick_size)
+    # What happened long ago says nothing about a mark price of now.
+    fresh = day.marks_ms[there] - day.times_ms[last[there]] < 600_000
+    far = np.flatnonzero(fresh & (np.abs(marks / prices - 1) > limits.jump))
+    if len(far):
+        when = _clock(int(day.marks_ms[there][far[0]]))
+        yield (
+            f"{len(far)} mark prices are over {limits.jump:.0%} away from the last price, "
+            f"the first at {when} UTC: {marks[far[0]]:g} beside {prices[far[0]]:g}"
+        )
+
+
+def _pyramid_fits(day: Day) -> bool:
+    wanted = levels_of(day.prices)
+    found = day.pyramid.levels
+    return len(wanted) == len(found) and all(
+        np.array_equal(np.asarray(mine), theirs)
+        for level, other in zip(found, wanted, strict=True)
+        for mine, theirs in zip(level, other, strict=True)
+    )
+
+
+def _alike(day: Day) -> float:
+    if len(day) < 2:
+        return 0.0
+    same: Any = np.ones(len(day) - 1, bool)
+    for column in (day.times_ms, day.prices, day.sizes, day.sides):
+        same &= column[1:] == column[:-1]
+    return float(np.count_nonzero(same) / len(same))
+
+
+def _close(market: Market, document: DayDocument) -> int:
+    day = market.day(document.symbol, document.date)
+    return int(day.prices[-1])
+
+
+def _clock(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S")

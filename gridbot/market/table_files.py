@@ -1,0 +1,194 @@
+"""Files of market data as batches of text columns, with the number of each row as an editor counts. Reads files.
+
+CSV (`.csv`, also `.gz` and `.zst`), Parquet and Feather. A batch has a few hundred thousand rows: a file of any length
+needs the memory of one batch.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from gridbot.doors.plain_text import one_line, shown
+from gridbot.market.day_files import MarketError
+from gridbot.market.text_columns import texts_of
+
+__all__ = ["TABLE_SUFFIXES", "Rows", "csv_rows", "opened", "read_table", "reading"]
+
+TABLE_SUFFIXES: Final = (".csv", ".parquet", ".feather")
+BLOCK: Final = 1 << 23
+LONGEST_LINE: Final = 1 << 20
+BATCH_ROWS: Final = 1 << 17
+MOST_COLUMNS: Final = 1000
+METATRADER: Final = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}( [0-9]{2}:[0-9]{2})?")
+PRICES: Final = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a file: columns by name, the number of each row, and rows that are none, with the reason.
+
+    `hints` is what the file says of itself beside its columns, such as the symbol of a REST answer.
+    """
+
+    columns: Mapping[str, pa.StringArray]
+    numbers: NDArray[np.int64]
+    broken: Sequence[tuple[int, str]] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, mask: NDArray[np.bool_]) -> Rows:
+        """Those rows that the mask has."""
+        chosen = pa.array(mask)
+        columns = {name: texts.filter(chosen) for name, texts in self.columns.items()}
+        return Rows(columns, self.numbers[mask], self.broken, self.hints)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a file is read is a MarketError that names it."""
+    try:
+        yield
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error, pa.ArrowException, ArithmeticError) as error:
+        raise MarketError(f"{path}: cannot be read: {one_line(str(error))}") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file's bytes, unpacked when its name ends with .gz or .zst; checksums are checked at the end. OSError."""
+    if path.suffix == ".gz":
+        with gzip.open(path, "rb") as packed:
+            yield packed  # type: ignore[misc]
+    elif path.suffix == ".zst":
+        with path.open("rb") as raw, pa.CompressedInputStream(raw, "zstd") as stream:
+            yield io.BufferedReader(stream, BLOCK)
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
+def read_table(path: Path) -> Iterator[Rows]:
+    """The rows of a table file. Raise MarketError."""
+    kinds = [suffix for suffix in path.suffixes if suffix in TABLE_SUFFIXES]
+    with reading(path):
+        if kinds[-1:] == [".parquet"]:
+            yield from _batches(pyarrow.parquet.ParquetFile(path).iter_batches(BATCH_ROWS))
+        elif kinds[-1:] == [".feather"]:
+            table = pyarrow.feather.read_table(path, memory_map=True)
+            yield from _batches(table.to_batches(max_chunksize=BATCH_ROWS))
+        else:
+            with opened(path) as file:
+                yield from csv_rows(file)
+
+
+def _batches(batches: Any) -> Iterator[Rows]:
+    first = 1
+    for batch in batches:
+        columns = {name: texts_of(batch.column(name)) for name in batch.schema.names if _can_be_text(batch, name)}
+        yield Rows(columns, np.arange(first, first + len(batch)))
+        first += len(batch)
+
+
+def _can_be_text(batch: Any, name: str) -> bool:
+    kind = batch.schema.field(name).type
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind))
+
+
+def csv_rows(file: IO[bytes]) -> Iterator[Rows]:
+    """The rows of a CSV file. Raise OSError, ArrowException and others that `reading` knows."""
+    first = _line(file)
+    names, line = _column_names(first)
+    rest = first if line == 1 else b""
+    while block := file.read(BLOCK):
+        block = rest + block
+        cut = block.rfind(b"\n") + 1
+        if not cut and len(block) > LONGEST_LINE:
+            raise OSError(f"line {line}: expected lines of at most {LONGEST_LINE} bytes, got none that ends")
+        if cut:
+            yield _parsed(block[:cut], names, line)
+            line += block.count(b"\n", 0, cut)
+        rest = block[cut:]
+    if rest:
+        yield _parsed(rest + b"\n", names, line)
+    elif line == 2 and not rest:
+        yield Rows({name: pa.array([], pa.string()) for name in names}, np.empty(0, np.int64))
+
+
+def _line(file: IO[bytes]) -> bytes:
+    first = file.readline(LONGEST_LINE)
+    if not first.strip():
+        raise OSError("expected a line with the names of the columns, got " + ("an empty one" if first else "nothing"))
+    return first.removeprefix(b"\xef\xbb\xbf")
+
+
+def _column_names(first: bytes) -> tuple[list[str], int]:
+    """Names of the columns, and the number of the first line with data: Bybit's files for MetaTrader have no names."""
+    (cells,) = csv.reader([first.decode("utf-8").rstrip("\r\n")])
+    if found := METATRADER.fullmatch(cells[0]):
+        return [*(("time",) if found.group(1) else ("day", "clock")), *PRICES], 1
+    if len(cells) > MOST_COLUMNS:
+        raise OSError(f"line 1: expected at most {MOST_COLUMNS} columns, got {len(cells)}")
+    if twice := {name for name in cells if cells.count(name) > 1}:
+        raise OSError(f"line 1: expected names of columns that differ, got {shown(min(twice))} twice")
+    return [name.strip() for name in cells], 2
+
+
+def _parsed(block: bytes, names: Sequence[str], first: int) -> Rows:
+    broken: list[tuple[int, str]] = []
+
+    def skip(row: Any) -> str:
+        broken.append(
+            (
+                first + row.number - 1,
+                f"expected {row.expected_columns} columns, got {row.actual_columns}: {shown(row.text, 200)}",
+            )
+        )
+        return "skip"
+
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.py_buffer(block),
+            read_options=pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
+            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        last = first + block.count(b"\n") - 1
+        raise OSError(f"lines {first} to {last}: {one_line(str(error))}") from error
+    numbers = np.arange(first, first + len(table) + len(broken))
+    columns = {name: texts_of(table.column(name)) for name in names}
+    rows = Rows(columns, np.delete(numbers, [at - first for at, _ in broken]), broken)
+    said = pa.array(np.zeros(len(table), bool))
+    empty = pa.array(np.ones(len(table), bool))
+    # Some dumps repeat the names of the columns in their middle; empty lines say nothing.
+    if len(table):
+        said = _all([pc.equal(columns[name], name) for name in names])
+        empty = _all([pc.equal(columns[name], "") for name in names])
+    return rows.take(~pc.or_(said, empty).to_numpy(zero_copy_only=False))
+
+
+def _all(masks: list[Any]) -> Any:
+    found = masks[0]
+    for mask in masks[1:]:
+        found = pc.and_(found, mask)
+    return found

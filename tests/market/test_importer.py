@@ -1,0 +1,451 @@
+"""Files to days: each layout, and that nothing bad goes in silently."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+from gridbot.core.instrument import Instrument
+from gridbot.market.day import day_start_ms
+from gridbot.market.day_document import DayDocument
+from gridbot.market.day_files import MarketError
+from gridbot.market.importer import ImportOptions, ImportResult, import_files, locked
+from gridbot.market.market_root import Market
+from gridbot.market.parquet_days import write_parquet
+from gridbot.market.rule_book import DERIVED, Finest, RuleBook, read_instruments
+from gridbot.store.schema import ensure_schema
+from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
+
+HEAD = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional\n"
+START = START_MS // 1000
+RULES = {"BTCUSDT": INSTRUMENT}
+
+
+def trade(second: float, price: str = "60000.10", size: str = "0.005", side: str = "Buy", **changes: str) -> str:
+    symbol, name = changes.get("symbol", "BTCUSDT"), changes.get("name", f"id-{second}-{price}-{size}")
+    return f"{START + second:.4f},{symbol},{side},{size},{price},PlusTick,{name},1e5,{size},300.5\n"
+
+
+class Place:
+    """A market, and files beside it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.market = home / "files", Market(home / "market")
+        self.home.mkdir()
+
+    def file(self, name: str, content: str | bytes) -> Path:
+        path = self.home / name
+        data = content if isinstance(content, bytes) else content.encode()
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return path
+
+    def take(
+        self, *paths: Path, rules: dict[str, Instrument] | None = RULES, derive: bool = False, **options: Any
+    ) -> ImportResult:
+        book = RuleBook(rules, "rules.json", derive=derive)
+        return import_files(self.market, paths or [self.home], book, ImportOptions(**options))
+
+    def ticks(self, day: date = DAY, symbol: str = "BTCUSDT") -> list[tuple[int, int, int, int]]:
+        """(ms of the day, price, size, side) of each tick."""
+        found = self.market.day(symbol, day)
+        columns = (found.times_ms - found.start_ms, found.prices, found.sizes, found.sides)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def document(self, day: date = DAY, symbol: str = "BTCUSDT") -> DayDocument:
+        return next(found for found in self.market.documents(symbol) if found.date == day)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+class TestTrades:
+    def test_a_dump_becomes_a_day(self, place: Place) -> None:
+        place.file("BTCUSDT2026-09-01.csv.gz", HEAD + trade(1.5, side="Sell") + trade(2.25, "60000.2", "1.000"))
+        done = place.take()
+        assert done.refused == []
+        assert place.ticks() == [(1500, 600001, 5, -1), (2250, 600002, 1000, 1)]
+        (day,) = done.days
+        assert (day.form, day.ticks, day.gaps, done.files[0].rows) == ("trades", 2, 1, 2)
+        found = place.market.day("BTCUSDT", DAY)
+        assert (found.kind, found.instrument) == ("trades", INSTRUMENT)
+        assert found.gaps == ((START_MS + 2250, START_MS + 86_400_000),)
+        assert found.sources == ("BTCUSDT2026-09-01.csv.gz", "rules of rules.json")
+
+    def test_newer_files_have_a_column_more(self, place: Place) -> None:
+        place.file("BTCUSDT2026-09-01.csv", HEAD.strip() + ",RPI\n" + trade(1).strip() + ",1\n")
+        assert place.take().refused == []
+
+    def test_spot_files_have_ms_small_letters_and_no_symbol(self, place: Place) -> None:
+        place.file(
+            "BTCUSDT_2026-09-01.csv.gz", f"id,timestamp,price,volume,side,rpi\n1,{START_MS + 7},60000.1,0.005,sell,0\n"
+        )
+        place.take()
+        assert place.ticks() == [(7, 600001, 5, -1)]
+
+    def test_a_day_may_come_in_pieces(self, place: Place) -> None:
+        """They overlap: a trade that both have counts once."""
+        place.file("BTCUSDT-morning.csv", HEAD + trade(1) + trade(2) + trade(86_400 + 5))
+        place.file("BTCUSDT-evening.csv", HEAD + trade(3) + trade(2))
+        done = place.take()
+        assert [(day.date, day.ticks, day.doubles) for day in done.days] == [(DAY, 3, 1), (date(2026, 9, 2), 1, 0)]
+        assert [at for at, *_ in place.ticks()] == [1000, 2000, 3000]
+        assert place.document().notes["ticks"] == ("1 rows were there twice, and left out",)
+
+    def test_a_day_that_comes_again_is_replaced_whole(self, place: Place) -> None:
+        path = place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1) + trade(2))
+        place.take(path)
+        place.file("BTCUSDT2026-09-01.csv", HEAD + trade(9))
+        place.take(path)
+        assert [at for at, *_ in place.ticks()] == [9000]
+
+    def test_two_meanings_of_one_id_are_refused(self, place: Place) -> None:
+        place.file("BTCUSDT-a.csv", HEAD + trade(1, name="x"))
+        second = place.file("BTCUSDT-b.csv", HEAD + trade(1, "60000.3", name="x"))
+        (text,) = place.take().refused
+        assert text.startswith(
+            f"{second} row 2: expected what {place.home / 'BTCUSDT-a.csv'} row 2 says with the same id"
+        )
+        assert place.market.symbols() == []
+
+    @pytest.mark.parametrize(
+        ("row", "words"),
+        [
+            (trade(2, "60000.15"), "price: expected a multiple of the tick size 0.10, got 60000.15"),
+            (trade(2, "0"), "price: expected a number above zero, got '0'"),
+            (trade(2, size="0.0005"), "size: expected a multiple of the quantity step 0.001, got 0.0005"),
+            (trade(2, size="nan"), "size: expected a number, not below zero, got 'nan'"),
+            (trade(2, side="Hold"), "side: expected Buy or Sell, got 'Hold'"),
+            (trade(2, symbol="ETHUSDT"), "expected rows of BTCUSDT, got 'ETHUSDT'; is it the right file?"),
+            (trade(86_400), "expected a time of 2026-09-01, as the file is named, got 1788307200000 ms"),
+            ("soon" + trade(2)[15:], "time: expected a time, got 'soon'"),
+            ("1,2\n", "expected 10 columns, got 2: '1,2'"),
+        ],
+    )
+    def test_a_wrong_row_refuses_its_file_and_is_named(self, place: Place, row: str, words: str) -> None:
+        path = place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1) + HEAD + row + trade(3))
+        place.file("BTCUSDT2026-09-02.csv", HEAD + trade(86_401))
+        done = place.take()
+        assert [text[: len(f"{path} line 4: {words}")] for text in done.refused] == [f"{path} line 4: {words}"]
+        assert place.market.days("BTCUSDT") == [date(2026, 9, 2)]
+        skipped = place.take(skip_bad=True)
+        assert skipped.refused == []
+        assert [at for at, *_ in place.ticks()] == [1000, 3000]
+        assert [len(file.named) for file in skipped.files] == [1, 0]
+        assert "BTCUSDT2026-09-01.csv: 1 wrong rows left out" in place.document().notes["ticks"]
+
+    def test_inverse_contracts_are_refused(self, place: Place) -> None:
+        place.file("BTCUSD2026-09-01.csv", HEAD + trade(2, symbol="BTCUSD"))
+        assert "an inverse contract; take its USDT contract" in place.take().refused[0]
+
+    def test_a_refused_file_leaves_the_day_as_it_was(self, place: Place) -> None:
+        place.take(place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1)))
+        place.take(place.file("BTCUSDT2026-09-01.csv", HEAD + trade(2) + "x\n"))
+        assert [at for at, *_ in place.ticks()] == [1000]
+
+    def test_a_refused_piece_takes_its_symbol_with_it(self, place: Place) -> None:
+        """It may have had rows of each of those days."""
+        place.file("BTCUSDT-a.csv", HEAD + trade(1))
+        place.file("BTCUSDT-b.csv", HEAD + "x\n")
+        place.file("ETHUSDT-a.csv", HEAD + trade(1, symbol="ETHUSDT"))
+        place.take(rules={"BTCUSDT": INSTRUMENT, "ETHUSDT": INSTRUMENT})
+        assert place.market.symbols() == ["ETHUSDT"]
+
+    def test_a_named_day_and_pieces_of_it_are_one(self, place: Place) -> None:
+        place.file("BTCUSDT2026-09-01.csv", HEAD + trade(2))
+        place.file("BTCUSDT-more.csv", HEAD + trade(1))
+        assert [day.ticks for day in place.take().days] == [2]
+
+    def test_nothing_is_left_beside_the_days(self, place: Place) -> None:
+        place.file("BTCUSDT2026-09-01.csv", HEAD + trade(2))
+        place.take()
+        assert {path.name for path in place.market.root.iterdir()} == {"BTCUSDT", "import.lock"}
+
+
+class TestCandles:
+    ROWS = f"start,open,high,low,close,volume\n{START_MS},60000,60010,59995,60001,0.009\n"
+
+    def test_a_candle_becomes_four_ticks(self, place: Place) -> None:
+        place.file("BTCUSDT-1m.csv", self.ROWS + f"{START_MS + 60_000},60001,60001,60001,60001,0\n")
+        (day,) = place.take().days
+        assert place.ticks()[:4] == [
+            (0, 600000, 2, 1),
+            (20_000, 599950, 2, -1),
+            (40_000, 600100, 2, 1),
+            (59_999, 600010, 3, -1),
+        ]
+        assert (day.form, day.ticks, day.gaps) == ("candles", 8, 1)
+        assert place.market.day("BTCUSDT", DAY).gaps == ((START_MS + 119_999, START_MS + 86_400_000),)
+
+    def test_feather_and_parquet_of_floats(self, place: Place) -> None:
+        columns = {"open": [60000.1], "high": [60000.3], "low": [60000.1], "close": [60000.2], "volume": [0.0123]}
+        table = pa.table({"date": pa.array([START_MS * 1_000_000], pa.timestamp("ns", "UTC")), **columns})
+        pyarrow.feather.write_feather(table, str(place.home / "BTCUSDT-1m-futures.feather"))
+        place.take()
+        assert [price for _, price, *_ in place.ticks()] == [600001, 600001, 600003, 600002]
+        before = place.ticks()
+        (place.home / "BTCUSDT-1m-futures.feather").unlink()
+        pyarrow.parquet.write_table(table, place.home / "BTCUSDT.parquet")
+        place.take()
+        assert place.ticks() == before
+
+    def test_metatrader_files_are_of_utc_plus_three(self, place: Place) -> None:
+        text = "2026.09.01 03:00,60000,60010,59995,60001,0.009\n"
+        place.file("BTCUSDT_1_2026-09-01_2026-09-30.csv.gz", text)
+        place.take()
+        first = place.ticks()
+        place.file("BTCUSDT_1_2026-09-01_2026-09-30.csv.gz", text.replace(" ", ","))
+        place.take()
+        assert first == place.ticks()
+        assert first[0] == (0, 600000, 2, 1)
+
+    def test_any_columns_by_a_map(self, place: Place) -> None:
+        path = place.file("mine.csv", self.ROWS.replace("start", "when").replace("open", "o"))
+        assert "--column" in place.take(path).refused[0]
+        place.take(path, symbol="BTCUSDT", columns={"time": "when", "open": "o"})
+        assert len(place.ticks()) == 4
+        for columns, words in (
+            ({"time": "there"}, "expected the column 'there' for time, got 'when, o, high"),
+            ({"colour": "when"}, "expected one of close, high, id,"),
+        ):
+            assert words in place.take(path, symbol="BTCUSDT", columns=columns).refused[0]
+
+    def test_a_candle_that_cannot_be_is_refused(self, place: Place) -> None:
+        place.file("BTCUSDT.csv", self.ROWS.replace("60010", "59999"))
+        (text,) = place.take().refused
+        assert text.endswith(
+            "line 2: expected low <= open, close <= high, got open 60000, high 59999, low 59995, close 60001"
+        )
+
+    def test_trades_are_not_replaced_by_candles_unasked(self, place: Place) -> None:
+        place.take(place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1)))
+        candles = place.file("BTCUSDT-1m.csv", self.ROWS)
+        (day,) = place.take(candles).days
+        assert day.notes[-1].startswith("candles not taken: there are trades of this day")
+        assert len(place.ticks()) == 1
+        place.take(candles, replace=True)
+        assert len(place.ticks()) == 4
+
+    def test_of_trades_and_candles_in_one_import_trades_count(self, place: Place) -> None:
+        place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1))
+        place.file("BTCUSDT-1m.csv", self.ROWS)
+        (day,) = place.take().days
+        assert (day.form, day.ticks) == ("trades", 1)
+        assert "candles of the same day were left out: trades say more" in day.notes
+
+    def test_index_prices_are_refused(self, place: Place) -> None:
+        place.file("BTCUSDT2026-09-01_premium_index.csv.gz", self.ROWS)
+        with pytest.raises(MarketError, match="expected traded or mark prices, got a file of index prices"):
+            place.take()
+
+
+class TestMarksAndFundings:
+    def answer(self, rows: list[Any], **more: str) -> str:
+        return json.dumps({"retCode": 0, "result": {"category": "linear", "list": rows, **more}})
+
+    def test_marks_and_fundings_join_the_day_that_is_there(self, place: Place) -> None:
+        place.take(place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1)))
+        mark = self.answer([[str(START_MS), "60000.55", "60001", "60000", "60000.5"]], symbol="BTCUSDT")
+        rate = {"symbol": "BTCUSDT", "fundingRate": "-0.000125", "fundingRateTimestamp": str(START_MS)}
+        (day,) = place.take(place.file("m.json", mark + "\n" + self.answer([rate]))).days
+        assert (day.form, day.ticks, day.marks, day.fundings) == ("trades", 1, 4, 1)
+        found = place.market.day("BTCUSDT", DAY)
+        assert [int(mark) * found.mark_unit for mark in found.marks] == [
+            Decimal(word) for word in ("60000.55", "60001", "60000", "60000.5")
+        ]
+        assert found.fundings == ((START_MS, Decimal("-0.000125")),)
+        assert found.mark_unit == Decimal("0.01")
+
+    def test_they_may_be_there_before_the_trades(self, place: Place) -> None:
+        place.file("BTCUSDT-funding.csv", f"fundingRateTimestamp,fundingRate\n{START_MS},0.0001\n")
+        place.take(rules={})
+        assert place.market.days("BTCUSDT") == []
+        place.take(place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1)))
+        assert place.market.day("BTCUSDT", DAY).fundings == ((START_MS, Decimal("0.0001")),)
+
+    def test_single_mark_prices(self, place: Place) -> None:
+        place.file("BTCUSDT-mark.csv", f"timestamp,mark_price\n{START_MS},60000.12\n{START_MS + 5},60000.1\n")
+        (day,) = place.take().days
+        assert day.marks == 2
+
+    def test_a_funding_that_cannot_be_is_refused(self, place: Place) -> None:
+        for rate in ("0.6", "x"):
+            place.file("BTCUSDT-funding.csv", f"timestamp,fundingRate\n{START_MS},{rate}\n")
+            assert "BTCUSDT-funding.csv line 2: rate: expected a" in place.take().refused[0]
+
+    def test_two_rates_of_one_time_are_refused(self, place: Place) -> None:
+        place.file("BTCUSDT-funding.csv", f"timestamp,fundingRate\n{START_MS},0.1\n{START_MS},0.2\n")
+        assert "expected one funding rate, got 0.1 and 0.2" in place.take().refused[0]
+
+
+class TestRecords:
+    def database(self, place: Place, *, trades: bool) -> Path:
+        path = place.home / "gridbot.duckdb"
+        with duckdb.connect(str(path)) as made:
+            ensure_schema(made)
+            at = "TIMESTAMP '2026-09-01 00:00:01.5'"
+            for account in ("alice", "bob"):
+                head = f"'{account}', 'run', 1, {at}, 'BTCUSDT'"
+                made.execute(
+                    "INSERT INTO tickers (account, run_id, seq, local_ts, symbol, last_price, mark_price, exchange_ts)"
+                    f" VALUES ({head}, 60000.1, 60000.125, {at})"
+                )
+                if trades:
+                    made.execute(
+                        "INSERT INTO public_trades (account, run_id, seq, local_ts, symbol, trade_id, side, price, qty,"
+                        f" exchange_ts) VALUES ({head}, 'x', 'Sell', 60000.2, 0.004, {at})"
+                    )
+        return path
+
+    def test_tickers_are_prices_without_sizes(self, place: Place) -> None:
+        (day,) = place.take(self.database(place, trades=False)).days
+        assert (day.form, day.ticks, day.marks, day.doubles) == ("tickers", 1, 1, 0)
+        assert place.ticks() == [(1500, 600001, 0, 1)]
+        assert place.market.day("BTCUSDT", DAY).kind == "candles"
+
+    def test_trades_of_two_accounts_count_once(self, place: Place) -> None:
+        (day,) = place.take(self.database(place, trades=True)).days
+        assert (day.form, day.ticks, day.marks, day.doubles) == ("trades", 1, 1, 1)
+        assert place.ticks() == [(1500, 600002, 4, -1)]
+
+    def test_another_database_is_refused(self, place: Place) -> None:
+        path = place.home / "x.duckdb"
+        duckdb.connect(str(path)).execute("CREATE TABLE other (a INTEGER)").close()
+        assert "expected the table tickers or public_trades, got other" in place.take(path).refused[0]
+
+    def test_frames_as_they_came_and_as_others_keep_them(self, place: Place) -> None:
+        trade_frame = {
+            "topic": "publicTrade.BTCUSDT",
+            "data": [{"T": START_MS + 3, "s": "BTCUSDT", "S": "Buy", "v": "0.004", "p": "60000.2", "i": "a"}],
+        }
+        ticker = {"topic": "tickers.BTCUSDT", "ts": START_MS + 4, "data": {"symbol": "BTCUSDT", "markPrice": "60000.3"}}
+        first = {**ticker, "ts": START_MS + 2, "data": {**ticker["data"], "lastPrice": "60000.1"}}  # type: ignore[dict-item]
+        spot = {**trade_frame, "data": [{**trade_frame["data"][0], "v": "0.0000001"}]}  # type: ignore[dict-item]
+        lines = [
+            {"t": "connect", "conn": "1", "addr": "wss://stream.bybit.com/v5/public/linear"},
+            {"t": "connect", "conn": "2", "addr": "wss://stream.bybit.com/v5/public/spot"},
+            {"conn": "1", "data": json.dumps(trade_frame)},
+            {"conn": "2", "data": json.dumps(spot)},
+            first,
+            ticker,
+            {"success": True, "op": "subscribe"},
+        ]
+        place.file("frames.jsonl.gz", "\n".join(map(json.dumps, lines)))
+        (day,) = place.take().days
+        assert (day.form, day.ticks, day.marks) == ("trades", 1, 2)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "words"),
+        [
+            ("x.json", "{", "x.json line 1: expected JSON"),
+            ("x.json", "[1]", "x.json value 1: expected an answer or a frame of Bybit"),
+            ("x.jsonl", '{}\n{"a', "x.jsonl line 2: expected JSON"),
+            ("x.jsonl", '{"topic":"publicTrade.X","data":[{"T":1}]}', "x.jsonl value 1: expected an answer or a frame"),
+        ],
+    )
+    def test_what_is_no_answer_is_refused(self, place: Place, name: str, text: str, words: str) -> None:
+        place.file(name, text)
+        assert words in place.take().refused[0]
+
+
+class TestRules:
+    def test_shipped_rules_hold_where_no_others_are_given(self, place: Place) -> None:
+        place.file("ETHUSDT2026-09-01.csv", HEAD + trade(1, "2500.01", "0.02", symbol="ETHUSDT"))
+        place.take(rules=None)
+        assert place.document(symbol="ETHUSDT").sources["instrument"] == ("rules as shipped with the paper exchange",)
+
+    def test_rules_are_worked_out_of_data_of_an_unknown_symbol(self, place: Place) -> None:
+        rows = "".join(trade(at, f"{3 + at * 0.0005:.4f}", str(1 + at), symbol="NEWUSDT") for at in range(1, 30))
+        place.file("NEWUSDT2026-09-01.csv", HEAD + rows)
+        place.take(rules=None)
+        day = place.market.day("NEWUSDT", DAY)
+        assert (day.instrument.tick_size, day.instrument.qty_step) == (Decimal("0.0005"), Decimal("0.02"))
+        assert DERIVED in day.notes
+
+    def test_a_file_without_the_symbol_is_said(self, place: Place) -> None:
+        place.file("ETHUSDT2026-09-01.csv", HEAD + trade(1, symbol="ETHUSDT"))
+        assert "expected rules of ETHUSDT, got none" in place.take().refused[0]
+
+    def test_instruments_of_a_file(self, place: Place) -> None:
+        row = {
+            "symbol": "BTCUSDT",
+            "contractType": "LinearPerpetual",
+            "status": "Trading",
+            "priceFilter": {"tickSize": "0.5"},
+            "lotSizeFilter": {"qtyStep": "0.001", "minOrderQty": "0.001", "maxOrderQty": "100"},
+        }
+        tier = {
+            "symbol": "BTCUSDT",
+            "riskLimitValue": "5",
+            "maintenanceMargin": "0.1",
+            "initialMargin": "0.2",
+            "maxLeverage": "9",
+        }
+        answers = [
+            {"result": {"list": [row, {**row, "contractType": "InversePerpetual", "symbol": "X"}]}},
+            {"result": {"list": [tier]}},
+        ]
+        found = read_instruments(place.file("i.json", "\n".join(map(json.dumps, answers))))
+        assert found.keys() == {"BTCUSDT"}
+        assert found["BTCUSDT"].tick_size == Decimal("0.5")
+        assert len(found["BTCUSDT"].tiers) == 1
+        for text, words in (("{", "expected JSON"), ("[]", "expected answers of market/instruments-info")):
+            with pytest.raises(MarketError, match=words):
+                read_instruments(place.file("i.json", text))
+        with pytest.raises(MarketError, match="cannot be read"):
+            read_instruments(place.home / "none.json")
+
+    @pytest.mark.parametrize(
+        ("texts", "step"),
+        [(["61800.30", "61800.4"], "0.1"), (["0.07", "0.12"], "0.0001"), (["1000", "3000"], "2"), (["0", "x"], None)],
+    )
+    def test_the_finest_step(self, texts: list[str], step: str | None) -> None:
+        finest = Finest()
+        finest.see(texts)
+        assert finest.step == (None if step is None else Decimal(step))
+
+
+def test_what_cannot_be_imported_is_said(place: Place) -> None:
+    for name, words in (("none.csv", "there is none"), ("notes.txt", "expected a file that ends with .csv")):
+        if name == "notes.txt":
+            place.file(name, "x")
+        with pytest.raises(MarketError, match=words):
+            place.take(place.home / name)
+    place.file("x.csv", HEAD + trade(1))
+    assert place.take().refused == []  # a directory's other files are passed over
+    assert "symbol" in place.take(place.file("y.csv", "timestamp,side,size,price\n1,Buy,1,1\n")).refused[0]
+
+
+def test_one_import_at_a_time(place: Place) -> None:
+    with locked(place.market.root), pytest.raises(MarketError, match=r"process \d+ imports into it"):
+        place.take()
+
+
+def test_what_was_exported_can_be_imported_again(place: Place, tmp_path: Path) -> None:
+    trades = made_day([600_000, 600_005, 599_999], fundings=((START_MS, Decimal("0.0001")),))
+    place.market.put(trades)
+    candles = f"start,symbol,open,high,low,close,volume\n{day_start_ms(date(2026, 9, 2))},BTCUSDT,5,9.5,4.9,8,0.009\n"
+    place.take(place.file("BTCUSDT-1m.csv", candles))
+    (tmp_path / "other").mkdir()
+    other = Place(tmp_path / "other")
+    for document in place.market.documents("BTCUSDT"):
+        write_parquet(place.market.day("BTCUSDT", document.date), document, other.home)
+    assert other.take().refused == []
+    for day in (DAY, date(2026, 9, 2)):
+        assert other.ticks(day) == place.ticks(day)
+        mine, theirs = place.market.day("BTCUSDT", day), other.market.day("BTCUSDT", day)
+        assert (mine.fundings, mine.kind) == (theirs.fundings, theirs.kind)
+        assert [int(mark) * mine.mark_unit for mark in mine.marks] == [
+            int(mark) * theirs.mark_unit for mark in theirs.marks
+        ]

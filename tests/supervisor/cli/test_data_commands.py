@@ -1,0 +1,142 @@
+"""`gridbot-supervisor data`: what is typed, what is printed, and the exit codes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from supervisor.cli import data_commands, data_progress
+from supervisor.cli.main import cli
+from supervisor.exit_codes import CommandError, ExitCode
+
+HEAD = "timestamp,symbol,side,size,price\n"
+GOOD = "1788220801.5,BTCUSDT,Buy,0.005,60000.1\n1788307199,BTCUSDT,Sell,0.001,60000.2\n"
+
+
+class Typed:
+    """Commands with one directory of market data."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __call__(self, *words: str, code: ExitCode = ExitCode.OK) -> str:
+        result = self.result(*words)
+        shown = result.output
+        if isinstance(result.exception, CommandError):
+            shown, result.exit_code = shown + result.exception.text, result.exception.code
+        elif result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert (result.exit_code, shown) == (code, shown)
+        return shown
+
+    def result(self, *words: str) -> Result:
+        return CliRunner().invoke(cli, ["data", *words, "--market", str(self.home / "market")])
+
+    def file(self, name: str, text: str) -> str:
+        (self.home / name).write_text(text)
+        return str(self.home / name)
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Typed:
+    return Typed(tmp_path)
+
+
+def test_import_list_check_and_export(typed: Typed) -> None:
+    path = typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD)
+    assert typed("import", path).splitlines() == [
+        "symbol   day         form    ticks  doubles  marks  fundings  gaps",
+        "BTCUSDT  2026-09-01  trades      2        0      0         0     1",
+        "1 files, 0 refused, 2 rows read, 1 days",
+    ]
+    assert "BTCUSDT  2026-09-01  2026-09-01     1       1        0      2      0" in typed("list")
+    assert "2026-09-01  trades      2      0         0     1  0.10  0.001  BTCUSDT2026-09-01.csv" in typed(
+        "list", "BTCUSDT"
+    )
+    checked = typed("check", code=ExitCode.DIFFERS)
+    assert "BTCUSDT 2026-09-01 wrong: nothing from 00:00:01 to 23:59:59 UTC (1440 minutes)\n" in checked
+    assert "BTCUSDT note on 1 days: no mark prices: the last price is taken for them\n" in checked
+    assert checked.endswith("1 days looked at, 1 things wrong\n")
+    assert typed("export", "BTCUSDT", "--out", str(typed.home / "px")).strip().endswith("BTCUSDT2026-09-01.parquet")
+
+
+def test_a_gap_is_as_long_as_it_is_said_to_be(typed: Typed) -> None:
+    path = typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD)
+    typed("import", path, "--gap", "1440")
+    assert typed("check").endswith("1 days looked at, 0 things wrong\n")
+
+
+def test_a_refused_file_is_named_and_ends_with_7(typed: Typed) -> None:
+    path = typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD + "1788220801,BTCUSDT,Buy,0,60000\n")
+    shown = typed("import", path, code=ExitCode.REFUSED)
+    assert f"refused: {path} line 4: size: expected a number above zero, got '0'\n" in shown
+    assert shown.endswith("1 files, 1 refused, 0 rows read, 0 days\n")
+    left_out = typed("import", path, "--skip-bad")
+    assert f"left out: {path} line 4: size: expected a number above zero, got '0'\n" in left_out
+
+
+def test_many_wrong_rows_are_counted(typed: Typed) -> None:
+    rows = "".join(f"1788220801,BTCUSDT,Buy,0.001,{60000 + at}.15\n" for at in range(30))
+    shown = typed("import", typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD + rows), "--skip-bad")
+    assert shown.count("left out: ") == 21
+    assert "left out: 10 more rows of " in shown
+
+
+def test_columns_by_option_and_by_file(typed: Typed) -> None:
+    path = typed.file("mine.csv", "when,o,high,low,close\n1788220800,60000,60000,60000,60000\n")
+    typed("import", path, "--symbol", "BTCUSDT", "--column", "time=when", "--column", "open=o")
+    described = typed.file("map.yaml", "as: candles\nsymbol: BTCUSDT\ncolumns: {time: when, open: o}\n")
+    assert "BTCUSDT  2026-09-01  candles" in typed("import", path, "--map", described)
+    for text in ("as: guesses", "colour: red", "columns: [1]", "as: [", "- 1", "columns: {time: 1}"):
+        typed("import", path, "--map", typed.file("map.yaml", text), code=ExitCode.USAGE)
+    assert "expected PART=NAME" in typed("import", path, "--column", "when", code=ExitCode.USAGE)
+
+
+def test_rules_of_a_file_or_of_the_data(typed: Typed) -> None:
+    path = typed.file("NEWUSDT2026-09-01.csv", HEAD + GOOD.replace("BTC", "NEW"))
+    assert "tick size and quantity step are worked out from the data" in typed("import", path)
+    none = typed.file("none.json", "{}")
+    assert "expected answers of market/instruments-info" in typed(
+        "import", path, "--instruments", none, code=ExitCode.REFUSED
+    )
+    typed("import", path, "--instruments", none, "--derive", code=ExitCode.USAGE)
+
+
+def test_where_there_is_nothing(typed: Typed) -> None:
+    (typed.home / "empty").mkdir()
+    for words in (
+        ("list",),
+        ("list", "BTCUSDT"),
+        ("check",),
+        ("import", str(typed.home / "empty")),
+        ("export", "BTCUSDT", "--out", "x"),
+    ):
+        typed(*words, code=ExitCode.NOTHING)
+    assert "there is none" in typed("import", "none.csv", code=ExitCode.REFUSED)
+
+
+def test_market_data_is_beside_the_records(tmp_path: Path) -> None:
+    (tmp_path / "BTCUSDT2026-09-01.csv").write_text(HEAD + GOOD)
+    words = ["data", "import", str(tmp_path / "BTCUSDT2026-09-01.csv"), "--data-dir", str(tmp_path / "data")]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    assert (tmp_path / "data" / "market" / "BTCUSDT" / "2026-09-01" / "day.json").exists()
+
+
+def test_without_the_extra_the_command_says_what_to_install(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert "pip install 'gridbot[backtest]'" in typed("list", code=ExitCode.USAGE)
+
+
+def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with data_progress.row_progress([]) as on_rows:
+        on_rows(Path("[a].csv"), 1_234_567)
+    assert "[a].csv" in capsys.readouterr().err
+
+
+def test_help_needs_no_numpy() -> None:
+    assert "numpy" not in vars(data_commands)
