@@ -34,12 +34,10 @@ Found = dict[str, list[dict[str, Any]]]
 
 def options_of(ways: Latencies, config: GridbotConfig) -> Options:
     """A backtest with the latencies of a session."""
-    fixed = {
-        "request": Latency(ways.request_us / 1000, ways.request_us / 1000),
-        "answer": Latency(ways.answer_us / 1000, ways.answer_us / 1000),
-        "push": Latency(ways.private_us / 1000, ways.private_us / 1000),
-    }
-    return Options(ticker_ms=ways.ticker_us / 1000, seed=config.paper.fault_seed, **fixed)
+    request, answer, push = (Latency(us / 1000, us / 1000) for us in (ways.request_us, ways.answer_us, ways.private_us))
+    return Options(
+        request=request, answer=answer, push=push, ticker_ms=ways.ticker_us / 1000, seed=config.paper.fault_seed
+    )
 
 
 def backtested(

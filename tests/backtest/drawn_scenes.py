@@ -34,7 +34,11 @@ def drawn_scene(seed: int) -> Drawn:
     days = tuple(_day(draw, symbol) for symbol in symbols)
     end_ms = max(int(day.times_ms[-1]) for day in days) + draw.choice((1, 1500))
     one_us, config = draw.randint(0, 60_000), _config(draw, symbols)
-    ways = draw.choice((WAYS, Latencies(one_us, one_us, one_us, one_us), _ways(draw)))
+    alike = Latencies(one_us, one_us, one_us, one_us)
+    ways = draw.choice((WAYS, alike, _ways(draw)))
+    if ways is alike:  # what a shadow hears at the moment of other news has no order
+        live = tuple(each.model_copy(update={"shadow_mode": False}) for each in config.strategies)
+        config = config.model_copy(update={"strategies": live})
     if ways.private_us + config.paper.ack_delay_ms * 1000 > ways.answer_us:  # listings would be sooner than the stream
         config = config.model_copy(update={"order_sync_interval": 0})
     return Drawn(config, days, ways, end_ms)

@@ -57,8 +57,8 @@ def test_it_is_so_with_whole_accounts_in_databases(tmp_path: Path) -> None:
     begin, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (START_MS, end_ms))
     result = run(config, days, from_=begin, to=end, options=options_of(WAYS, config), into=tmp_path / "b" / "b.duckdb")
     played_too = connect(play(config, days, START_MS, end_ms, WAYS, tmp_path / "session"))
-    times = {"from_": begin.replace(tzinfo=None), "until": end.replace(tzinfo=None)}
-    assert differences(result.connection, played_too, **times) == []
+    since, until = begin.replace(tzinfo=None), end.replace(tzinfo=None)
+    assert differences(result.connection, played_too, from_=since, until=until) == []
     query = "SELECT account, symbol, sum(fee), sum(realised_pnl), count(*) FROM executions GROUP BY ALL ORDER BY ALL"
     money = result.connection.execute(query).fetchall()
     assert [row[:2] for row in money] == [("alice", "BTCUSDT"), ("alice", "ETHUSDT"), ("bob", "BTCUSDT")]
