@@ -22,7 +22,7 @@ import aiohttp
 from gridbot.atomic_file import put_in_place
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import one_line, shown
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.private_files import make_directory, open_private
 from gridbot.version import __version__
 
