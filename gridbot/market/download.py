@@ -98,6 +98,8 @@ class Download:
             await self._turn()
             try:
                 return await work()
+            except aiohttp.InvalidURL:
+                raise FetchFailed(f"{url}: expected an address such as https://api.bybit.com") from None
             except (_Again, aiohttp.ClientError, TimeoutError) as error:
                 last = str(error) or type(error).__name__
             except OSError as error:

@@ -145,6 +145,8 @@ class FileRows:
     @staticmethod
     def _time_texts(rows: Rows, layout: Layout) -> pa.StringArray:
         texts = rows.columns[layout.columns["time"]]
+        if layout.columns["time"] == "exchange_ts" and "local_ts" in rows.columns:  # our records: it may be empty
+            texts = pc.if_else(pc.equal(texts, ""), rows.columns["local_ts"], texts)
         return (
             texts
             if layout.clock is None

@@ -187,6 +187,12 @@ async def test_what_is_no_answer_is_said(
     assert market.symbols() == []
 
 
+async def test_an_address_that_is_none_is_not_tried_again(market: Market) -> None:
+    async with Download() as download:
+        with pytest.raises(FetchFailed, match=r"expected an address such as https://api\.bybit\.com"):
+            await fetch(market, Wanted("BTCUSDT", DAY, DAY, rest="nonsense"), download)
+
+
 async def test_a_span_or_a_symbol_that_is_none(market: Market) -> None:
     async with archive_server() as server:
         with pytest.raises(FetchFailed, match="expected a span of 1 to 4000 days, got 2026-09-01 to 2026-08-31"):

@@ -320,6 +320,23 @@ class TestRecords:
         assert (day.form, day.ticks, day.marks, day.doubles) == ("trades", 1, 1, 1)
         assert place.ticks() == [(1500, 600002, 4, -1)]
 
+    def test_an_export_of_tickers(self, place: Place) -> None:
+        """The exchange does not tell the time of each."""
+        at = pa.array([None, START_MS + 7], pa.timestamp("ms"))
+        local = pa.array([START_MS + 5, START_MS + 9], pa.timestamp("ms"))
+        prices = {"last_price": [Decimal("60000.10"), Decimal("60000.20")], "symbol": ["BTCUSDT"] * 2}
+        pyarrow.parquet.write_table(
+            pa.table({"local_ts": local, "exchange_ts": at, **prices}), place.home / "x.parquet"
+        )
+        place.take()
+        assert [(when, price) for when, price, *_ in place.ticks()] == [(5, 600001), (7, 600002)]
+
+    def test_orders_and_fills_of_ours_are_not_taken_for_the_market(self, place: Place) -> None:
+        for name in ("strategy", "order_link_id", "orderId", "exec_id"):
+            path = place.file("x.csv", f"exchange_ts,symbol,side,price,qty,{name}\n{START},BTCUSDT,Buy,60000,1,x\n")
+            (text,) = place.take(path).refused
+            assert text == f"{path}: expected what traded on the market, got orders or fills of an account ({name})"
+
     def test_another_database_is_refused(self, place: Place) -> None:
         path = place.home / "x.duckdb"
         duckdb.connect(str(path)).execute("CREATE TABLE other (a INTEGER)").close()
