@@ -52,13 +52,13 @@ MEANINGS: Final = {
     ),
     ExitCode.DIFFERS: (
         "differs",
-        "`compare`: more than the tolerance differs; `ledger check`: records and exchange differ, or a cent or more is "
-        "unexplained; `data check`: something is wrong",
+        "`compare`, `verdict`: more than the tolerance differs; `ledger check`: records and exchange differ, or a cent "
+        "or more is unexplained; `data check`: something is wrong",
     ),
     ExitCode.NOTHING: (
         "nothing to compare",
-        "`compare`: no rows on either side; `ledger check`: no balance is recorded of any account asked for; `report`: "
-        "nothing is recorded in the span; `data`: there is none",
+        "`compare`, `verdict`: no rows on either side; `ledger check`: no balance is recorded of any account asked "
+        "for; `report`: nothing is recorded in the span; `data`: there is none",
     ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
     ExitCode.FORCED: ("interrupted", "Ctrl-C, or a second signal ended it by force"),

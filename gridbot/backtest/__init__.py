@@ -6,7 +6,7 @@
     run_loop.py      simulated time
     symbol_feed.py   the ticks of a symbol; run_market.py: the exchange's market made of them
     run_records.py, run_file.py, result.py   what comes of it
-    run_options.py, overrides.py   what is assumed, what is tried
+    run_options.py, overrides.py, beginning.py   what is assumed, what is tried, how accounts stand at first
 
 Needs `gridbot[backtest]`. Nothing that trades imports it.
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gridbot import background
+from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.drive import Drive
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_loop import RunClock, RunLoop
@@ -51,6 +52,7 @@ class AccountJob:
     options: Options
     from_us: int
     to_us: int
+    beginning: Beginning = NEW
 
     def run(self, put: Callable[[Rows], None], tell: Tell, on_progress: Callable[[Counts], None]) -> None:
         """Run it; `put` gets the records. What `on_progress` raises ends it, with all records put that there are.
@@ -72,8 +74,10 @@ class AccountJob:
 
         thresholds = gc.get_threshold()
         with loop.running():
-            venue = RunVenue(self.paper, account, self.feeds, self.options, loop)
-            worker = RunAccount(self.config, account, self.strategies, venue, loop, records, told)
+            venue = RunVenue(self.paper, account, self.feeds, self.options, loop, self.beginning)
+            worker = RunAccount(
+                self.config, account, self.strategies, venue, loop, records, told, self.beginning.states
+            )
             drive = Drive(loop, venue, worker, self.feeds, self.options, progress)
             starting = background.awaited(worker.start(), name="the start of the account")
             gc.set_threshold(COLLECT_FROM, 50, 50)

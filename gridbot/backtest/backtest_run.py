@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from gridbot.backtest.account_job import AccountJob, Counts
+from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.overrides import with_overrides
 from gridbot.backtest.result import Result
 from gridbot.backtest.run_file import RunFile, file_of, utc_of
@@ -112,6 +113,7 @@ def run(
     strategy: str | None = None,
     overrides: Sequence[str] | Mapping[str, Any] = (),
     options: Options | None = None,
+    beginnings: Mapping[str, Beginning] | None = None,
     name: str = "",
     into: Path | None = None,
     on_progress: OnProgress = lambda progress: None,
@@ -119,12 +121,14 @@ def run(
     """Trade the strategies of a configuration on the market of the past, from `from_` up to `to` (UTC).
 
     A date as `to` counts to its end. `account` and `strategy` choose, `overrides` change settings
-    (`gridbot.backtest.overrides`). The results go into a DuckDB file: `into`, or `backtests/NAME.duckdb` in the data
-    directory. Ctrl-C leaves in it what there is, says so in `summary["finished"]`, and returns.
+    (`gridbot.backtest.overrides`). `beginnings`: how accounts stand at first, by name; others are new.
+
+    The results go into a DuckDB file: `into`, or `backtests/NAME.duckdb` in the data directory. Ctrl-C leaves in it
+    what there is, says so in `summary["finished"]`, and returns.
     Raise CannotRun, ConfigError, and MarketError for days that cannot be read.
     """
     loaded = config if isinstance(config, GridbotConfig) else load_config(config)
-    options = options or Options()
+    options, starts = options or Options(), beginnings or {}
     begin, end = _moment(from_, "from"), _moment(to, "to", ends=True)
     if begin >= end:
         raise CannotRun(
@@ -176,7 +180,7 @@ def run(
         for each in accounts:
             strategies = [s for s in loaded.strategies_of(each) if s.strat_id in wanted]
             of_account = {symbol: feed for symbol, (feed, _) in feeds[each].items()}
-            job = AccountJob(loaded, each, strategies, of_account, paper, options, begin, end)
+            job = AccountJob(loaded, each, strategies, of_account, paper, options, begin, end, starts.get(each, NEW))
             try:
                 job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), on_progress))
             finally:

@@ -190,11 +190,13 @@ class RunAccount:
         loop: RunLoop,
         records: RunRecords,
         tell: Tell,
+        states: Mapping[str, Any],
     ) -> None:
         self._settings, self._account, self._strategies = settings, account, strategies
         self._venue, self._loop, self.records = venue, loop, records
         self._clock = RunClock(loop)
         self._tell = tell
+        self._states = states
         transport = cast(Any, lambda *args, **options: venue.calls)
         self._rest = _Queries(NOWHERE, Credentials("backtest", ""), transport=transport)
         self._rest.venue, self._rest.at_hand = venue, {}
@@ -277,7 +279,7 @@ class RunAccount:
         )
 
     def _runner(self, config: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
-        engine = config.decided_by.make(config, symbol.instrument, config.strat_id, None)
+        engine = config.decided_by.make(config, symbol.instrument, config.strat_id, self._states.get(config.strat_id))
         wire = None
         if config.shadow_mode:
             account = context.shadows.account

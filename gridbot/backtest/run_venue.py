@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.direct_calls import DirectCalls
 from gridbot.backtest.event_outbox import EventOutbox, leg_event, wallet_event
 from gridbot.backtest.run_loop import RunLoop
@@ -19,7 +20,7 @@ from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import Place, SymbolFeed
 from gridbot.config.account_models import AccountConfig
 from gridbot.core.events import PositionEvent, WalletEvent
-from gridbot.core.vocabulary import Side
+from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.api.dispatch import Api
@@ -45,6 +46,7 @@ class RunVenue:
         feeds: Mapping[str, SymbolFeed],
         options: Options,
         loop: RunLoop,
+        beginning: Beginning = NEW,
     ) -> None:
         self._loop = loop
         self._options = options
@@ -59,8 +61,10 @@ class RunVenue:
         make_outbox = partial(EventOutbox, now_ms=lambda: loop.now_us // 1000)
         self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
         balance = paper.default_balance if account.balance is None else account.balance
+        balance = balance if beginning.wallet is None else beginning.wallet
         self.account = self.exchange.state.add_account(account.name, "backtest", "", balance)
         self.account.listening = set(TOPICS)
+        self._hold(beginning, now_ms)
         self.calls = DirectCalls(
             Api(self.exchange), self.account, loop, options, random.Random(f"requests:{options.seed}"), self.deliver
         )
@@ -71,6 +75,15 @@ class RunVenue:
             for due_ms, rate in feed.fundings:
                 if due_ms >= now_ms:
                     loop.at(due_ms * 1000, self._fund, symbol, rate, of_exchange=True)
+
+    def _hold(self, beginning: Beginning, now_ms: int) -> None:
+        """Have the legs that the account begins with, as if they had been there before."""
+        for (symbol, direction), (size, entry) in beginning.legs.items():
+            if symbol in self.markets and size:
+                self.account.hedge[symbol] = True
+                leg = self.account.leg(symbol, 1 if direction is Direction.LONG else 2)
+                leg.size, leg.cost, leg.seq = size, size * entry, 0
+                leg.opened_ms = leg.updated_ms = now_ms
 
     @staticmethod
     def _market(paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:

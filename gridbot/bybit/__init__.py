@@ -31,7 +31,7 @@ WebSockets
     line_choice.py        which one does
     line_base.py          what they have in common: life, pings, words for errors
     aiohttp_line.py, picows_line.py     the libraries
-    line_route.py         the way there: proxy, address, socket
+    line_route.py         the way there: proxy, address, socket; line_room.py: how many may still be opened
 
 Shared
     endpoints.py          hosts of each environment, and the keys

@@ -52,6 +52,7 @@ class StreamConnection:
         self._changed = changed
         self._limits = settings.limits
         self._jitter = settings.jitter
+        self._room = settings.room
         self._life: Life | None = None
         self._failures = 0
         self._quiet_rebuilds = 0
@@ -72,6 +73,7 @@ class StreamConnection:
         """Start a new connection; returns at once."""
         deliver = self._deliver_public(TickerMerger(self._horizon)) if self.kind == "public" else self._deliver_private
         self._life = life = Life(self._manners, deliver, self._changed, monotonic_s())
+        self._room.opened(monotonic_s())
         life.line = self._dial(life)
 
     def step(self, now_s: float) -> float:
@@ -80,6 +82,9 @@ class StreamConnection:
         if life is None:
             if now_s < self._retry_s:
                 return self._retry_s - now_s
+            if wait_s := self._room.wait_s(self.kind, now_s):
+                self._retry_s = now_s + wait_s
+                return wait_s
             self.connect()
             return self._limits.check_s
         reason = why_dead(self._view(life, now_s), self._limits)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gridbot.bybit.line_room import LineRoom
 from gridbot.bybit.watchdog import Limits
 
 __all__ = ["StreamSettings"]
@@ -15,7 +16,8 @@ __all__ = ["StreamSettings"]
 class StreamSettings:
     """`private_auth_expire_s` is how long a sign-in stays valid. `public_trades`: subscribe to the market's trades too.
 
-    `limits` are the watchdog's. `jitter` gives a number from 0 to 1 that shortens a back-off.
+    `limits` are the watchdog's. `jitter` gives a number from 0 to 1 that shortens a back-off. `room` is what all
+    connections of the process share.
     """
 
     ping_interval_s: float = 20.0
@@ -24,3 +26,4 @@ class StreamSettings:
     public_trades: bool = False
     limits: Limits = field(default_factory=Limits)
     jitter: Callable[[], float] = random.random
+    room: LineRoom = field(default_factory=LineRoom)

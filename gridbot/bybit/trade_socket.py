@@ -110,7 +110,7 @@ class TradeSocket:
     def start(self) -> None:
         """Connect, and stay so, in the background."""
         self._down_since_s = monotonic_s()
-        self._connect()
+        self._connect_if_there_is_room(monotonic_s())
         self._watch = background.start(self._keep_alive(), name="the watchdog of the trade socket")
 
     async def stop(self) -> None:
@@ -213,9 +213,16 @@ class TradeSocket:
         if not answer.done():  # whoever wanted it may be gone
             answer.set_result(outcome)
 
+    def _connect_if_there_is_room(self, now_s: float) -> None:
+        wait_s = self._settings.room.wait_s("trade", now_s)
+        self._retry_s = now_s + wait_s
+        if not wait_s:
+            self._connect()
+
     def _connect(self) -> None:
         limits = self._settings.limits
         life = TradeLine(limits, self._timeout_s, self._refusal, monotonic_s())
+        self._settings.room.opened(monotonic_s())
         self._connection = connection = _Connection(self, life)
         connection.line = self._dial(
             self._url,
@@ -265,7 +272,7 @@ class TradeSocket:
             now_s = monotonic_s()
             try:
                 if self._connection is None and now_s >= self._retry_s:
-                    self._connect()
+                    self._connect_if_there_is_room(now_s)
                 if self._connection is not None:
                     self._happened(self._connection, Time())
                 if self.is_ready and self._connection is not None and now_s - ping_s >= self._settings.ping_interval_s:

@@ -29,6 +29,7 @@ def difference(row: Mapping[str, Any]) -> str:
         parts += [text for text in (reason, row["why"]) if text]
     else:
         parts = [f"{head} {row['symbol']} at {number(row['price'])}", *_apart(row)]
+        parts += [row["why"]] if row["why"] else []
     return one_line("; ".join(parts))
 
 

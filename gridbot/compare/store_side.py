@@ -14,7 +14,7 @@ from typing import Final
 
 from gridbot.store.schema import quote
 
-__all__ = ["DECISIONS", "FILLS", "KNOWN", "StoreSide"]
+__all__ = ["DECISIONS", "FILLS", "KNOWN", "AccountSide", "StoreSide"]
 
 DECISIONS: Final = ("place", "cancel")
 FILLS: Final = ("fill",)
@@ -90,6 +90,12 @@ class StoreSide:
             SELECT 'refused', symbol, direction, side, price, {_AT}, qty, reason, '', NULL, NULL FROM intents
             WHERE {self._whose} AND verdict = 'refused' AND {_within(_AT, since, until)}"""
 
+    def rejections(self, since: datetime, until: datetime) -> str:
+        """What the exchange refused it: rows of the same columns, as `rejected`."""
+        return f"""
+            SELECT 'rejected', symbol, direction, side, price, {_AT}, qty, reason, order_link_id, NULL, NULL FROM orders
+            WHERE {self._whose} AND state = 'rejected' AND {_within(_AT, since, until)}"""
+
     def lost(self) -> str:
         """How many records of its account are lost."""
         return f"""
@@ -116,6 +122,18 @@ class StoreSide:
                 SELECT symbol, price, order_link_id, seq FROM intents WHERE {self._whose}
                 UNION ALL SELECT symbol, NULL, '', seq FROM executions WHERE {self._whose})
             GROUP BY symbol"""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSide(StoreSide):
+    """Several strategies of an account together; `strategy` is what they are called."""
+
+    names: tuple[str, ...] = ()
+
+    @property
+    def _whose(self) -> str:
+        listed = ", ".join(map(quote, self.names)) or "''"
+        return f"account = {quote(self.account)} AND strategy IN ({listed})"
 
 
 def _within(time: str, since: datetime, until: datetime) -> str:

@@ -28,7 +28,7 @@ TABLES: Final = {
     ),
     "tickers": (
         "tickers",
-        "SELECT DISTINCT epoch_ms(coalesce(exchange_ts, ts)) AS timestamp, symbol, last_price, mark_price"
+        "SELECT DISTINCT epoch_ms(coalesce(exchange_ts, local_ts)) AS timestamp, symbol, last_price, mark_price"
         " FROM tickers ORDER BY 1, 2",
     ),
 }

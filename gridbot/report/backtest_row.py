@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ import orjson
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.report.facts import Table
 
-__all__ = ["Backtest", "backtest_from"]
+__all__ = ["Backtest", "backtest_from", "tried_beside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,17 @@ class Backtest:
         """Configuration of an account as JSON, secrets removed; empty when the row has none."""
         found = self.config.get(account)
         return orjson.dumps(found).decode() if isinstance(found, dict) else ""
+
+
+def tried_beside(run: Backtest, others: Iterable[Backtest]) -> int:
+    """How many other runs cover some of the same days with other settings: what a choice may have been made of."""
+    return sum(1 for other in others if other.name != run.name and _overlap(run, other) and other.config != run.config)
+
+
+def _overlap(one: Backtest, other: Backtest) -> bool:
+    if one.from_ms is None or one.to_ms is None or other.from_ms is None or other.to_ms is None:
+        return False
+    return one.from_ms < other.to_ms and other.from_ms < one.to_ms
 
 
 def backtest_from(table: Table) -> Backtest | None:

@@ -12,7 +12,7 @@ from gridbot.report.backtest_row import Backtest
 from gridbot.report.facts import Facts
 from gridbot.report.money_split import AccountMoney
 from gridbot.report.page_text import amount, count, duration, moment, often, signed
-from gridbot.report.position_facts import Gap
+from gridbot.report.position_facts import Gap, PriceEnds
 from gridbot.report.report_span import DAY_MS, HOUR_MS, MINUTE_MS, Asked
 
 __all__ = ["Caution", "cautions"]
@@ -55,9 +55,9 @@ _TIMED: Final = re.compile(r"\d{4}-\d\d-\d\d ", re.ASCII).match
 
 
 def cautions(
-    asked: Asked, facts: Facts, account_money: AccountMoney | None, backtest: Backtest | None
+    asked: Asked, facts: Facts, account_money: AccountMoney | None, backtest: Backtest | None, tried: int = 0
 ) -> list[Caution]:
-    """The gravest first."""
+    """The gravest first. `tried`: other backtests of the same days with other settings."""
     found = [
         *_forced(facts),
         *_money(account_money),
@@ -68,7 +68,7 @@ def cautions(
         *_data(facts),
         *_believed(facts),
         *_alerts(facts),
-        *_trust(asked, facts, backtest),
+        *_trust(asked, facts, backtest, tried),
     ]
     return sorted(found, key=lambda caution: (GRAVE, WARN, NOTE).index(caution.weight))
 
@@ -174,6 +174,11 @@ def _gap(gap: Gap) -> str:
     )
 
 
+def _begins_late(ends: PriceEnds, facts: Facts) -> bool:
+    fills = [row.first_ms for row in facts.money if row.symbol == ends.symbol and row.first_ms is not None]
+    return bool(fills) and ends.first_ms - min(fills) > HOUR_MS
+
+
 def _data(facts: Facts) -> Iterator[Caution]:
     for gap in facts.price_gaps:
         yield Caution(WARN, f"Prices of {gap.symbol} have gaps", f"{_gap(gap)} Curves are drawn straight across them.")
@@ -191,14 +196,13 @@ def _data(facts: Facts) -> Iterator[Caution]:
                 f"{count(ends.rows - ends.marks)} of {count(ends.rows)} prices have none: open results, margin and "
                 "liquidation are those of the last traded price there.",
             )
-    for ends in facts.price_ends:
-        earlier = [row.first_ms for row in facts.money if row.symbol == ends.symbol and row.first_ms is not None]
-        if earlier and ends.first_ms - min(earlier) > HOUR_MS:
-            yield Caution(
-                NOTE,
-                f"Prices of {ends.symbol} begin at {moment(ends.first_ms)} UTC",
-                "Older ones were removed because of their age (keep_tickers). Those of fills are used before.",
-            )
+    removed = [ends for ends in facts.price_ends if _begins_late(ends, facts)]
+    if removed:
+        yield Caution(
+            NOTE,
+            f"Prices of {', '.join(ends.symbol for ends in removed)} begin at {moment(removed[0].first_ms)} UTC",
+            "Older ones were removed because of their age (keep_tickers). Those of fills are used before.",
+        )
     traded = {row.symbol for row in facts.money if row.fills}
     for symbol in sorted(traded - {ends.symbol for ends in facts.price_ends}):
         yield Caution(
@@ -232,7 +236,7 @@ def _alerts(facts: Facts) -> Iterator[Caution]:
         )
 
 
-def _trust(asked: Asked, facts: Facts, backtest: Backtest | None) -> Iterator[Caution]:
+def _trust(asked: Asked, facts: Facts, backtest: Backtest | None, tried: int) -> Iterator[Caution]:
     if asked.length_ms < SHORT_DAYS * DAY_MS:
         yield Caution(
             WARN,
@@ -241,7 +245,7 @@ def _trust(asked: Asked, facts: Facts, backtest: Backtest | None) -> Iterator[Ca
         )
     environments = {run.environment for run in facts.runs}
     if backtest is not None:
-        yield from _backtest(backtest)
+        yield from _backtest(backtest, tried)
     elif "paper" in environments:
         matching = _paper_matching(facts)
         extra = " Its matching `touch` fills at the first trade at a price: optimistic." if matching == "touch" else ""
@@ -258,7 +262,7 @@ def _paper_matching(facts: Facts) -> str:
     return "touch" if any('"matching":"touch"' in (run.config or "") for run in facts.runs) else ""
 
 
-def _backtest(backtest: Backtest) -> Iterator[Caution]:
+def _backtest(backtest: Backtest, tried: int) -> Iterator[Caution]:
     if not backtest.finished:
         yield Caution(GRAVE, "The backtest was interrupted", "It ends before the end that was asked for.")
     if backtest.matching == "touch":
@@ -273,6 +277,13 @@ def _backtest(backtest: Backtest) -> Iterator[Caution]:
         "The past, with orders that moved no market. Settings that were chosen by looking at these same days look "
         "better here than they will be: judge them by days that were not used for choosing.",
     )
+    if tried:
+        runs = f"{count(tried)} other backtest{'' if tried == 1 else 's'}"
+        yield Caution(
+            WARN,
+            f"Chosen on the same days? {runs} with other settings cover some of them",
+            "The best of several looks better than it is: part of its lead is chance, which will not come again.",
+        )
     alerts = [word for word in backtest.warnings if _TIMED(word)]
     for word in backtest.warnings:
         if word not in alerts:

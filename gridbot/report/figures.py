@@ -87,8 +87,8 @@ class Figures:
         return next((run.environment for run in reversed(self.runs) if run.environment), "")
 
 
-def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None) -> Figures:
-    """Everything that a page shows."""
+def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None, tried: int = 0) -> Figures:
+    """Everything that a page shows. `tried`: other backtests of the same days with other settings."""
     money = account_money(facts)
     chosen = [part for part in parts(facts) if asked.strategy in (None, part.strategy)]
     live = [part for part in chosen if not part.shadow]
@@ -119,7 +119,7 @@ def figures_from(asked: Asked, facts: Facts, backtest: Backtest | None = None) -
         hours=by_hour(live_pairs, money_hours, changes, names),
         weekdays=by_weekday(live_pairs, money_hours, changes, names),
         settings=settings_shown(_configs(asked, facts, backtest), asked.strategy),
-        cautions=cautions(asked, facts, money, backtest),
+        cautions=cautions(asked, facts, money, backtest, tried),
         refusals=facts.refusals,
         runs=facts.runs,
         backtest=backtest,

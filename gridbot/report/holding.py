@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from gridbot.report.money_facts import Money
 from gridbot.report.position_facts import PriceEnds, PricePoint
+from gridbot.report.report_span import HOUR_MS
 
 __all__ = ["Ends", "Holding", "holding", "holding_curve", "price_ends"]
 
@@ -25,23 +26,41 @@ class Ends:
 
 
 def price_ends(prices: Sequence[PriceEnds], money: Sequence[Money]) -> list[Ends]:
-    """Of each symbol. Recorded prices are removed after a while, fills stay: the first may be that of a fill."""
-    known: dict[str, list[tuple[int, Decimal]]] = {}
-    for symbol, at_ms, price in _prices(prices, money):
-        known.setdefault(symbol, []).append((at_ms, price))
-    by_time = {symbol: sorted(found, key=lambda each: each[0]) for symbol, found in sorted(known.items())}
-    return [Ends(symbol, found[0][1], found[-1][1]) for symbol, found in by_time.items()]
+    """Of each symbol. Recorded prices are removed after a while, fills stay: they count where they reach further."""
+    recorded = {ends.symbol: ends for ends in prices}
+    found = []
+    for symbol in sorted({*recorded, *(row.symbol for row in money)}):
+        first = [(row.first_ms + HOUR_MS, row.first_price) for row in _traded(money, symbol)]
+        last = [(row.last_ms - HOUR_MS, row.last_price) for row in _traded(money, symbol)]
+        ends = recorded.get(symbol)
+        if ends is not None:
+            first.append((ends.first_ms, ends.first_price))
+            last.append((ends.last_ms, ends.last_price))
+        if first:
+            found.append(Ends(symbol, min(first, key=_time)[1], max(last, key=_time)[1]))
+    return found
 
 
-def _prices(prices: Sequence[PriceEnds], money: Sequence[Money]) -> Iterator[tuple[str, int, Decimal]]:
-    for ends in prices:
-        yield ends.symbol, ends.first_ms, ends.first_price
-        yield ends.symbol, ends.last_ms, ends.last_price
+@dataclass(frozen=True, slots=True)
+class _Trades:
+    """First and last trade of a leg."""
+
+    first_ms: int
+    first_price: Decimal
+    last_ms: int
+    last_price: Decimal
+
+
+def _traded(money: Sequence[Money], symbol: str) -> Iterator[_Trades]:
     for row in money:
-        if row.first_ms is not None and row.first_price is not None:
-            yield row.symbol, row.first_ms, row.first_price
-        if row.last_ms is not None and row.last_price is not None:
-            yield row.symbol, row.last_ms, row.last_price
+        if row.symbol != symbol or row.first_ms is None or row.last_ms is None:
+            continue
+        if row.first_price is not None and row.last_price is not None:
+            yield _Trades(row.first_ms, row.first_price, row.last_ms, row.last_price)
+
+
+def _time(found: tuple[int, Decimal]) -> int:
+    return found[0]
 
 
 @dataclass(frozen=True, slots=True)

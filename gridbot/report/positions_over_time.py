@@ -74,10 +74,10 @@ class ExposurePoint:
 
 
 def exposure(wallet: Sequence[WalletPoint]) -> list[ExposurePoint]:
-    """At each balance that is drawn, in order."""
+    """At each balance that is drawn, in the order of time: a clock that was set back makes another one of numbers."""
     return [
         ExposurePoint(row.at_ms, row.notional, row.equity, row.total_initial_margin, row.total_maintenance_margin)
-        for row in sorted(wallet, key=lambda row: row.seq)
+        for row in sorted(wallet, key=lambda row: (row.at_ms, row.seq))
     ]
 
 

@@ -144,13 +144,13 @@ class Life:
 
     def _make_streams(self, *args: Any, settings: StreamSettings, **options: Any) -> StreamSet:
         world = self._world
-        settings = StreamSettings(public_trades=settings.public_trades, jitter=world.network.jitter)
+        settings = replace(settings, jitter=world.network.jitter)
         dial = functools.partial(SocketLink, world.wires)
         return StreamSet(*args, settings=settings, dial=dial, **options)
 
-    def _make_trade_socket(self, url: str, *args: Any, **options: Any) -> TradeSocket:
+    def _make_trade_socket(self, url: str, *args: Any, settings: StreamSettings, **options: Any) -> TradeSocket:
         world = self._world
-        settings = StreamSettings(jitter=world.network.jitter)
+        settings = replace(settings, jitter=world.network.jitter)
 
         def dial(_: str, listener: LineListener, line_settings: LineSettings) -> TradeLink:
             return TradeLink(world.wires, listener, line_settings)

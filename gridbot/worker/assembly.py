@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.line_room import LineRoom, part_of
 from gridbot.bybit.order_gateway import BybitOrderGateway
 from gridbot.bybit.order_ways import OrderWays
 from gridbot.bybit.stream_settings import StreamSettings
@@ -91,6 +92,8 @@ class Assembly:
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
+        room = LineRoom(part_of(spec.neighbours))
+        self._lines = StreamSettings(public_trades=settings.storage.public_trades, room=room)
         self.ready = False
         """Whether there is an orchestrator."""
         self.recorder = self._make_recorder(records)
@@ -156,7 +159,7 @@ class Assembly:
             budget=self._fleet.budget,
             facts=self._fleet.facts,
         )
-        now_ms, age_s = self._clock.wall_ms(), self._fleet.age_s
+        now_ms, age_s = self._clock.wall_ms(), self._fleet.facts_age_s
         prepared = await prepare_account(self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s)
         if self._ledger.last_exec_ts == 0:
             self._ledger.begin(await self.rest.server_time_ms(max_age_s=CLOCK_AGE_S))  # earlier executions do not count
@@ -306,18 +309,16 @@ class Assembly:
         if not by_socket(self._config.order_entry, self._config.environment, self._proof.acknowledged):
             return self.rest.orders
 
-        def on_back(unresolved: int) -> None:
-            requests.reconcile(f"the trade socket was lost with {unresolved} requests under way")
-
         self._socket = self._outside.trade_socket(
             self._endpoints.ws_trade,
             self._credentials,
             name=self._run_id,
             limits=self.rest.limits,
             refusal=self.rest.refusal,
-            on_back=on_back,
+            on_back=lambda lost: requests.reconcile(f"the trade socket was lost with {lost} requests under way"),
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
             timeout=self._spec.settings.rest_fetch_timeout,
+            settings=self._lines,
         )
         return BybitOrderGateway(
             OrderWays(
@@ -379,7 +380,7 @@ class Assembly:
             symbols,
             loop=asyncio.get_running_loop(),
             on_wake=on_wake,
-            settings=StreamSettings(public_trades=self._spec.settings.storage.public_trades),
+            settings=self._lines,
             clock_offset_ms=lambda: self.rest.clock_offset_ms,
         )
 

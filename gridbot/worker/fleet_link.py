@@ -3,7 +3,7 @@
 The messages, beside those of `WorkerSession`:
 
     to the supervisor      requests, banned, fact_wanted, fact_read
-    from it                lease (with the ban, if there is one), fact, read_fact
+    from it                lease (with the ban, if there is one), fact, read_fact, fact_coming
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
+EARLIER_S: Final = 10.0
 SAME_S: Final = 1.0
 """Two ends of a ban that are closer are those of one ban."""
 
@@ -40,9 +41,13 @@ class FleetLink:
         self._ban: Ban | None = None
 
     @property
-    def age_s(self) -> float:
-        """Seconds since this process began. At its start it believes no fact that was read before."""
-        return self._clock.monotonic_s() - self._began_s
+    def facts_age_s(self) -> float:
+        """How old a fact may be at a start: read `EARLIER_S` before this process began, or later.
+
+        So a fleet reads once what all its accounts need. Whatever made a worker start anew, such as another tick, it
+        has read for all: no older fact is told after that.
+        """
+        return self._clock.monotonic_s() - self._began_s + EARLIER_S
 
     def hear_bans(self, on_ban: Callable[[Ban], object]) -> None:
         """Have a function called with each ban that another account was told of."""
@@ -60,7 +65,7 @@ class FleetLink:
         return 0.0 if self._ban is None else max(0.0, self._ban.until_s - self._clock.monotonic_s())
 
     def on_message(self, message: Message) -> None:
-        """A `lease`, `fact` or `read_fact` of the supervisor."""
+        """A `lease` of the supervisor, or a word about a fact."""
         if message["type"] != "lease":
             self.facts.on_message(message)
             return

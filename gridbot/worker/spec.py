@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.models import GridbotConfig
+from gridbot.exchange.environment import Environment
 
 __all__ = ["WorkerSpec"]
 
@@ -27,3 +28,9 @@ class WorkerSpec:
     """Whether the supervisor shares requests and facts of the market among its workers (`fleet_link`)."""
     held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What stops orders, by the name of its document, as an earlier process of this session said it last."""
+
+    @property
+    def neighbours(self) -> int:
+        """How many accounts of the file share its exchange and our address, itself included."""
+        on_paper = self.settings.account(self.account).environment is Environment.PAPER
+        return sum((account.environment is Environment.PAPER) is on_paper for account in self.settings.accounts)

@@ -24,7 +24,7 @@ from supervisor.children.fork_server import BORN, UNBORN, is_short
 from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import step
-from supervisor.children.policy_types import Action, ChildState, Event
+from supervisor.children.policy_types import Action, ChildState, Event, LaunchFailed
 from supervisor.children.process_handle import ProcessHandle
 
 __all__ = ["Child", "ChildEvents"]
@@ -36,12 +36,12 @@ KILL_WAIT_S: Final = 5.0
 class ChildEvents:
     """Callbacks, on the loop, after the child has stored what happened.
 
-    `unborn(child, reason, short)`: no process came of a launch; `short`, for want of room on the machine.
+    `unborn(child, why)`: no process came of a launch.
     """
 
     message: Callable[[Child, Message], None]
     exit: Callable[[Child, int], None]
-    unborn: Callable[[Child, str, bool], None]
+    unborn: Callable[[Child, LaunchFailed], None]
 
 
 class Child:
@@ -82,7 +82,7 @@ class Child:
         self._state, actions = step(now, self._state, events, policy=self.spec.policy, jitter=jitter)
         return actions
 
-    def spawn(self, extra: tuple[Any, ...]) -> None:
+    def launch(self, extra: tuple[Any, ...]) -> None:
         """Launch a process with the spec's arguments, `extra` and the pipe ends. After an OSError nothing is left."""
         self._said = _Said()
         loop = asyncio.get_running_loop()
@@ -133,7 +133,7 @@ class Child:
             case word if word == BORN and self._process is not None:
                 self._process.born(int(message["pid"]))
             case word if word == UNBORN:
-                self._never_born(str(message["reason"]), bool(message["short"]))
+                self._never_born(LaunchFailed(str(message["reason"]), short=bool(message["short"])))
             case _:
                 self._said.note(message)
                 self._events.message(self, message)
@@ -141,15 +141,18 @@ class Child:
     def _pipe_closed(self, text: str) -> None:
         """Without a reason it has closed its end; otherwise nothing that it says is read any more."""
         if self._process is not None and self._process.pid is None:
-            problem = self._process.problem or OSError(text or "the process that forks the others has ended")
-            self._never_born(str(problem), is_short(problem))
+            problem = self._process.problem
+            if problem is not None:
+                self._never_born(LaunchFailed(str(problem), short=is_short(problem)))
+            else:
+                self._never_born(LaunchFailed(text or "the process that forks the others has ended", server_died=True))
         elif text:
             end = f"its messages cannot be read any more, so it will be killed for its silence: {text}"
             self._events.message(self, {"type": "alert", "level": "error", "text": end})
 
-    def _never_born(self, reason: str, short: bool) -> None:
+    def _never_born(self, why: LaunchFailed) -> None:
         self._forget()
-        self._events.unborn(self, reason, short)
+        self._events.unborn(self, why)
 
     def _pipes(self) -> tuple[tuple[Connection[Any, Any], Connection[Any, Any]], tuple[Connection[Any, Any], ...]]:
         """Our (incoming, outgoing) ends and the child's ends."""

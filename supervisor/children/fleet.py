@@ -19,7 +19,7 @@ from supervisor.children.fork_server import is_short
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
-from supervisor.children.policy_types import Alert, Do, Event, ProcessState, SpawnFailed
+from supervisor.children.policy_types import Alert, Do, Event, LaunchFailed, ProcessState
 
 __all__ = ["Fleet", "FleetEvents"]
 
@@ -121,8 +121,8 @@ class Fleet:
 
     def _do(self, child: Child, action: Do) -> None:
         match action:
-            case Do.SPAWN:
-                self._spawn(child)
+            case Do.LAUNCH:
+                self._start(child)
             case Do.ASK_STOP:
                 message = {"type": "stop", "mode": self._events.stop_mode()}
                 if child.spec.kind is not ChildKind.WORKER or not child.send(message):
@@ -134,18 +134,18 @@ class Fleet:
             case Do.KILL:
                 child.signal(signal.SIGKILL)
 
-    def _spawn(self, child: Child) -> None:
+    def _start(self, child: Child) -> None:
         try:
-            child.spawn(self._launch.of(child.spec))
+            child.launch(self._launch.of(child.spec))
         except Exception as error:  # noqa: BLE001 - it has failed, and whoever is no OSError is a fault of ours
             if not isinstance(error, OSError):
-                self._events.fault(f"{child.spec.name}: spawning it", error)
+                self._events.fault(f"{child.spec.name}: launching it", error)
             with self._contained(f"{child.spec.name}: ending what was begun"):
                 child.kill_now()
-            self.advance(child, SpawnFailed(str(error), short=is_short(error)))
+            self.advance(child, LaunchFailed(str(error), short=is_short(error)))
 
-    def _unborn(self, child: Child, reason: str, short: bool) -> None:
-        self.advance(child, SpawnFailed(reason, short=short))
+    def _unborn(self, child: Child, why: LaunchFailed) -> None:
+        self.advance(child, why)
 
 
 def _log_change(child: Child) -> None:

@@ -11,7 +11,7 @@
                               FATAL <--------------+ too many, or exit code 4
                                 +--Start, Restart--> STARTING
 
-A failure: the process ended unasked or could not be spawned. Silence: no report for too long; the process is aborted
+A failure: the process ended unasked or could not be launched. Silence: no report for too long; the process is aborted
 (its stacks go to logs/crash.log), then killed, and its exit is a failure. Why it was killed goes into `killed_for`, so
 that nobody looks for another culprit.
 
@@ -23,7 +23,7 @@ Rules, with the numbers of `RestartPolicy`:
 * The sixth counted failure within ten minutes is FATAL, for that child only.
 * Exit code 4 (configuration) is FATAL at once: another try would fail the same way.
 * Exit code 7 (start refused) is retried for as long as it takes and never counted: the exchange may come back.
-* Exit code 10, or a spawn that failed for want of room (disk, memory, open files), is a wait, never counted, of 5 s at
+* Exit code 10, or a launch that failed for want of room (disk, memory, open files), is a wait, never counted, of 5 s at
   most: somebody will make room. One alert says that it waits.
 * An orderly restart (`Restart`) is neither a failure nor counted, and starts the next process without a wait.
 """
@@ -42,12 +42,12 @@ from supervisor.children.policy_types import (
     Do,
     Event,
     Exited,
+    LaunchFailed,
     ProcessState,
     Ready,
     Report,
     Restart,
     RestartPolicy,
-    SpawnFailed,
     Stalled,
     Start,
     Stop,
@@ -55,8 +55,10 @@ from supervisor.children.policy_types import (
 )
 from supervisor.exit_codes import ExitCode
 
-__all__ = ["NOT_IN_TIME", "step"]
+__all__ = ["NOT_IN_TIME", "UNBORN_MOST", "step"]
 
+UNBORN_MOST = 3
+"""Launches in a row that are tried again at once as the fork server has died: more may be the doing of its child."""
 NOT_IN_TIME = "it did not stop in time"
 """`killed_for` of a process that outlasted the deadline of its stop."""
 
@@ -79,8 +81,8 @@ def _enter(now: float, state: ChildState, target: ProcessState, reason: str) -> 
     )
 
 
-def _spawn(now: float, state: ChildState, reason: str, actions: list[Action]) -> ChildState:
-    actions.append(Do.SPAWN)
+def _launch(now: float, state: ChildState, reason: str, actions: list[Action]) -> ChildState:
+    actions.append(Do.LAUNCH)
     return replace(_enter(now, state, ProcessState.STARTING, reason), alive=True, last_report=now, killed_for="")
 
 
@@ -146,7 +148,7 @@ def _on_event(
     match event:
         case Start():
             if state.process in (ProcessState.STOPPED, ProcessState.FATAL):
-                return _spawn(now, replace(state, failures=0, recent=()), "", actions)
+                return _launch(now, replace(state, failures=0, recent=()), "", actions)
         case Wait(reason=reason):
             if state.process is ProcessState.STOPPED:
                 return replace(state, reason=reason)
@@ -156,14 +158,17 @@ def _on_event(
             return _on_restart(now, state, reason, policy, actions)
         case Ready():
             if state.process is ProcessState.STARTING and state.alive:
-                return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now, short=False)
+                return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now, short=False, unborn=0)
         case Report():
             return replace(state, last_report=now)
         case Stalled():
             return replace(state, listening_since=now)
         case Exited(code=code, text=text):
             return _on_exit(now, state, code, text, policy, jitter, actions)
-        case SpawnFailed(text=text, short=short):
+        case LaunchFailed(server_died=True) if state.process is ProcessState.STARTING and state.unborn < UNBORN_MOST:
+            actions.append(Do.LAUNCH)
+            return replace(state, since=now, last_report=now, unborn=state.unborn + 1)
+        case LaunchFailed(text=text, short=short):
             if state.process is ProcessState.STARTING:
                 why = ExitCode.NO_ROOM if short else None
                 return _failed(now, state, why, f"could not be started: {text}", policy, jitter, actions)
@@ -190,7 +195,7 @@ def _on_restart(now: float, state: ChildState, reason: str, policy: RestartPolic
     if state.process in (ProcessState.STARTING, ProcessState.RUNNING):
         return _stopping(now, state, After.RESTART, reason, policy, actions)
     if state.process in (ProcessState.STOPPED, ProcessState.FATAL, ProcessState.BACKOFF):
-        return _spawn(now, replace(state, failures=0, recent=()), reason, actions)
+        return _launch(now, replace(state, failures=0, recent=()), reason, actions)
     return state  # STOPPING: the first request decides what follows
 
 
@@ -207,7 +212,7 @@ def _on_exit(
         text = text if asked in text else f"{asked}; {text}"
         return _failed(now, state, None, text, policy, jitter, actions)
     if after is After.RESTART:
-        return _spawn(now, state, asked, actions)
+        return _launch(now, state, asked, actions)
     return _enter(now, state, ProcessState.STOPPED, text)
 
 
@@ -215,7 +220,7 @@ def _on_time(now: float, state: ChildState, policy: RestartPolicy, actions: list
     match state.process:
         case ProcessState.BACKOFF:
             if state.due is not None and now >= state.due:
-                return _spawn(now, replace(state, restarts=state.restarts + 1), state.reason, actions)
+                return _launch(now, replace(state, restarts=state.restarts + 1), state.reason, actions)
         case ProcessState.STARTING | ProcessState.RUNNING:
             starting = state.process is ProcessState.STARTING
             limit = policy.start_timeout if starting else policy.heartbeat_timeout

@@ -14,12 +14,12 @@ __all__ = [
     "Do",
     "Event",
     "Exited",
+    "LaunchFailed",
     "ProcessState",
     "Ready",
     "Report",
     "Restart",
     "RestartPolicy",
-    "SpawnFailed",
     "Stalled",
     "Start",
     "Stop",
@@ -90,7 +90,8 @@ class ChildState:
 
     `last_report`: when it last reported, or its process was started. `listening_since`: its silence counts from here at
     the earliest. `killed_for`: why the policy had its present or last process killed; "" while it did not.
-    `short`: its last process ended, or could not be started, for want of room on the machine.
+    `short`: its last process ended, or could not be started, for want of room on the machine. `unborn`: launches in a
+    row that the fork server did not survive.
     """
 
     process: ProcessState = ProcessState.STOPPED
@@ -100,6 +101,7 @@ class ChildState:
     listening_since: float = 0.0
     killed_for: str = ""
     short: bool = False
+    unborn: int = 0
     failures: int = 0
     recent: tuple[float, ...] = ()
     restarts: int = 0
@@ -160,20 +162,24 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
-class SpawnFailed:
-    """The operating system could not start a process. `short`: for want of room, which says nothing about the child."""
+class LaunchFailed:
+    """No process came of a launch. `short`: for want of room, which says nothing about the child.
+
+    `server_died`: the fork server has ended meanwhile, which says nothing about it either.
+    """
 
     text: str
     short: bool = False
+    server_died: bool = False
 
 
-Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Exited | SpawnFailed
+Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Exited | LaunchFailed
 
 
 class Do(StrEnum):
     """What the caller has to do. ASK_STOP is the message or signal with which the child ends in order."""
 
-    SPAWN = "spawn"
+    LAUNCH = "launch"
     ASK_STOP = "ask stop"
     TERMINATE = "SIGTERM"
     ABORT = "SIGABRT"

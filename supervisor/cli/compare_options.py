@@ -23,7 +23,7 @@ from supervisor.cli.options import Seconds, UtcTime, memory_option
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store.query import Limits, SqlFailed
 
-__all__ = ["Asked", "comparison_options", "plain", "result_file"]
+__all__ = ["Asked", "comparison_options", "plain", "result_file", "verdict_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 KINDS: Final = {"all": (*DECISIONS, *FILLS), "decisions": DECISIONS, "fills": FILLS}
@@ -47,11 +47,14 @@ class Asked:
     rows: int
 
 
-def _tolerance(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> Tolerance:
-    try:
-        return tolerance_of(values)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param=parameter) from None
+def _read_tolerance(default: Tolerance) -> Callable[..., Tolerance]:
+    def read(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> Tolerance:
+        try:
+            return tolerance_of(values, default)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param=parameter) from None
+
+    return read
 
 
 def _reach(_: click.Context, parameter: click.Parameter, values: Sequence[str]) -> Reach:
@@ -63,24 +66,42 @@ def _reach(_: click.Context, parameter: click.Parameter, values: Sequence[str]) 
 
 
 def comparison_options(command: Command) -> Command:
-    """The options of every comparison, as `Asked`."""
+    """The options of a comparison, as `Asked`."""
+    return _with_asked(command, (*_span_options(), *_shared_options(Tolerance())))
 
+
+def verdict_options(command: Command) -> Command:
+    """The same for a day's fills, as `Asked`."""
+    return _with_asked(command, _shared_options(Tolerance(size=Decimal(1), time=Decimal(60))))
+
+
+def _with_asked(command: Command, options: Sequence[Callable[[Any], Any]]) -> Command:
     @functools.wraps(command)
     def with_asked(**given: Any) -> Any:
-        names = ("since", "until", "tolerance", "reach", "into", "as_json", "brief", "rows")
+        names = ("tolerance", "reach", "into", "as_json", "brief", "rows")
         found = {name: given.pop(name) for name in names}
         limits = Limits(given.pop("wait_s"), given.pop("timeout_s"), given.pop("memory"))
-        asked = Asked(**found, kinds=KINDS[given.pop("only")], limits=limits)
-        return command(**given, asked=asked)
+        since, until, only = given.pop("since", None), given.pop("until", None), given.pop("only", "fills")
+        return command(**given, asked=Asked(since, until, KINDS[only], **found, limits=limits))
 
-    text = "Seconds to wait for the file."
-    options = (
+    for option in reversed(options):
+        with_asked = option(with_asked)
+    return with_asked  # type: ignore[return-value]
+
+
+def _span_options() -> tuple[Callable[[Any], Any], ...]:
+    return (
         click.option("--from", "since", type=UtcTime(), help="Begin, UTC [default: as soon as both have begun]."),
         click.option("--to", "until", type=UtcTime(end=True),
                      help="End, UTC; a day counts whole [default: as long as both are recorded]."),
         click.option("--only", type=click.Choice(tuple(KINDS)), default="all", help="Leave out fills, or all else."),
-        click.option("--tolerance", multiple=True, metavar="NAME=NUMBER,...", callback=_tolerance,
-                     help=f"What is still the same: {EXACT_WORDS} [default: {Tolerance()}]."),
+    )  # fmt: skip
+
+
+def _shared_options(tolerance: Tolerance) -> tuple[Callable[[Any], Any], ...]:
+    return (
+        click.option("--tolerance", multiple=True, metavar="NAME=NUMBER,...", callback=_read_tolerance(tolerance),
+                     help=f"What is still the same: {EXACT_WORDS} [default: {tolerance}]."),
         click.option("--reach", multiple=True, metavar="NAME=NUMBER,...", callback=_reach,
                      help="How far apart a pair may be, in time (seconds) and price (percent) "
                      "[default: time=60,price=0.05]."),
@@ -90,14 +111,12 @@ def comparison_options(command: Command) -> Command:
         click.option("--brief", is_flag=True, help="One line, for alerts; nothing when all is the same."),
         click.option("--rows", type=click.IntRange(min=0, max=5), default=5, show_default=True,
                      help="Differences that are told, of the first and of the worst."),
-        click.option("--wait", "wait_s", type=Seconds(least=0), default=5.0, show_default=True, help=text),
+        click.option("--wait", "wait_s", type=Seconds(least=0), default=5.0, show_default=True,
+                     help="Seconds to wait for the file."),
         click.option("--timeout", "timeout_s", type=Seconds(), default=600.0, show_default=True,
                      help="Seconds each step may take."),
         memory_option(),
     )  # fmt: skip
-    for option in reversed(options):
-        with_asked = option(with_asked)
-    return with_asked  # type: ignore[return-value]
 
 
 @contextlib.contextmanager

@@ -20,11 +20,20 @@ from gridbot.compare.tolerances import Tolerance
 from gridbot.doors.plain_text import json_line, one_line
 from supervisor.status.screen_width import screen_width
 
-__all__ = ["CompareReport"]
+__all__ = ["CauseSum", "CompareReport"]
 
 _TITLES: Final = {"place": "orders placed", "cancel": "orders cancelled", "fill": "orders filled"}
 _COLUMNS: Final = ("SAME", "ONLY HERE", "ONLY THERE", "PRICE", "SIZE", "TIME")
 _SUMS: Final = ("volume", "realised", "fees", "funding", "net")
+
+
+@dataclass(frozen=True, slots=True)
+class CauseSum:
+    """What one cause makes: fills (None: it is not counted in fills), and what `there` made more by it, USDT."""
+
+    cause: str
+    fills: int | None
+    net: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class CompareReport:
     money: tuple[Money, Money]
     verdict: str
     notes: Sequence[str] = ()
+    causes: Sequence[CauseSum] = ()
 
     def line(self) -> str:
         """All of it in one line, for alerts."""
@@ -50,7 +60,11 @@ class CompareReport:
         )
         net = self._net_apart()
         apart = f", net {there} {number(net)} USDT apart" if net is not None else ""
-        return f"{self.verdict}: {here} and {there}: {sizes} differ ({self._percent()} %){apart}"
+        because = "; ".join(
+            f"{each.cause} {each.fills} ({each.net:+.2f})" for each in self.causes if each.fills is not None
+        )
+        told = f"{self.verdict}: {here} and {there}: {sizes} differ ({self._percent()} %){apart}"
+        return f"{told}: {because}" if because else told
 
     def write(self, stream: IO[str], *, rows: int) -> None:
         """Tables, the first and the worst differences (`rows` of each), what to know, and the verdict."""
@@ -81,6 +95,7 @@ class CompareReport:
             "money": {side: asdict(sums) for side, sums in zip(SIDES, self.money, strict=True)},
             "first": [_with_text(row) for row in self.outcome.first],
             "worst": [_with_text(row) for row in self.outcome.worst],
+            "causes": [asdict(each) for each in self.causes],
             "notes": list(self.notes),
         }
         options = orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
@@ -96,6 +111,8 @@ class CompareReport:
         )
         if self.outcome.rows:
             console.print(Text(""), self._counts(), Text(""), self._sums(), sep="\n")
+        if self.causes:
+            console.print(Text(""), self._by_cause(), sep="\n")
         for title, found in (("first", self.outcome.first), ("worst", self.outcome.worst)):
             if found and rows:
                 console.print(Text(f"\n{title} differences:"))
@@ -127,6 +144,15 @@ class CompareReport:
         here, there = self.money
         apart = [_difference(getattr(here, name), getattr(there, name)) for name in _SUMS]
         table.add_row("there - here", f"{there.fills - here.fills:+}", *(_sum(each, "+") for each in apart))
+        return table
+
+    def _by_cause(self) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("CAUSE")
+        table.add_column("FILLS", justify="right")
+        table.add_column("NET THERE - HERE", justify="right")
+        for each in self.causes:
+            table.add_row(each.cause, "" if each.fills is None else str(each.fills), _sum(each.net, "+"))
         return table
 
     def _net_apart(self) -> Decimal | None:

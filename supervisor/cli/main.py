@@ -34,6 +34,7 @@ COMMANDS = {
     "status": ("status_command:status", "Show processes, accounts and strategies."),
     "stop": ("stop:stop", STOP.summary),
     "vacuum": ("maintenance_commands:vacuum", "Give back the database's free space."),
+    "verdict": ("day_verdict:verdict", "Compare a day of an account with its backtest."),
 }
 """Each command: the module below `supervisor.cli` and the function in it, and the line that --help shows.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from gridbot.commands.wording import did_you_mean, one_of
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
 from gridbot.report import questions as asking
-from gridbot.report.backtest_row import Backtest, backtest_from
+from gridbot.report.backtest_row import Backtest, backtest_from, tried_beside
 from gridbot.report.facts import facts_from
 from gridbot.report.figures import Figures, figures_from
 from gridbot.report.page_text import moment
@@ -34,6 +35,8 @@ __all__ = ["report"]
 
 BACKTESTS: Final = "backtests"
 REPORTS: Final = "reports"
+MOST_RUNS: Final = 50
+"""Other backtests that are looked at."""
 STANDARD_OUTPUT: Final = "-"
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII).fullmatch
 
@@ -168,10 +171,22 @@ def _figures(
     extra = [asking.BACKTEST_ROW] if has_backtests.rows else []
     answers = records.ask([*statements.values(), *extra])
     backtest: Backtest | None = backtest_from(answers[-1]) if extra else None
+    tried = 0 if backtest is None else tried_beside(backtest, _other_backtests(records.source))
     facts = facts_from(dict(zip(statements, answers, strict=False)))
     if not facts.has_something():
         raise _nothing(name, first, last)
-    return figures_from(asked, facts, backtest)
+    return figures_from(asked, facts, backtest, tried)
+
+
+def _other_backtests(path: Path) -> Iterator[Backtest]:
+    """What the newest runs beside a backtest's file say of themselves; one that cannot be read says nothing."""
+    beside = [found for found in path.parent.glob("*.duckdb") if found != path]
+    for found in sorted(beside, key=lambda each: each.stat().st_mtime, reverse=True)[:MOST_RUNS]:
+        with contextlib.suppress(SqlFailed):
+            [answer] = ask_all(found, [asking.BACKTEST_ROW], Limits(wait_s=0))
+            other = backtest_from(answer)
+            if other is not None:
+                yield other
 
 
 def _account(wanted: str | None, known: dict[str, tuple[int, int]], source: Path) -> str:

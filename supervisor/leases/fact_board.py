@@ -4,12 +4,19 @@
 
     Asked ──known, and read late enough──► Tell
       │
-      ├──somebody reads it, since then──► waits ──Read──► Tell
-      │                                     │
-      └──nobody does──► ReadIt              └──it failed, its reader died or took `READER_S`──► ReadIt, by the next
+      ├──somebody reads it──► Coming, waits ──Read──► Tell
+      │                         │
+      └──nobody does──► ReadIt  └──it failed, its reader died or took `READER_S`──► ReadIt, by the next
 
 What is asked for is a fact as it was at `since_s` or later (monotonic seconds, one clock for all processes of a
 machine): so nobody believes one longer than it wants to, and a reading that began before never answers a question.
+Whoever waits is told so, as its patience with a supervisor that says nothing is short: while the exchange is slow, or
+the reader waits for a permit, all would read it themselves.
+
+So each fact is read once for the fleet, by a worker and not by the supervisor, which has no connection to an exchange,
+no key, and nothing to parse: the reading passes the same code, budget and ban as every other. A reader that dies or
+freezes is replaced, symbols that only one account has are read by that one, a worker that starts later asks for what is
+as new as it needs, and what somebody reads again (other terms, each hour) is from then on what all others are told.
 The facts are public. What they are is no business of the supervisor, which passes them on as they came.
 """
 
@@ -18,7 +25,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["READER_S", "Asked", "Effect", "Event", "FactBoard", "Left", "Read", "ReadIt", "Tell", "Tick", "step"]
+__all__ = [
+    "READER_S",
+    "Asked",
+    "Coming",
+    "Effect",
+    "Event",
+    "FactBoard",
+    "Left",
+    "Read",
+    "ReadIt",
+    "Tell",
+    "Tick",
+    "step",
+]
 
 READER_S: Final = 15.0
 FACTS_MOST: Final = 2000
@@ -92,7 +112,15 @@ class ReadIt:
     key: str
 
 
-Effect = Tell | ReadIt
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Tell an account that another one reads what it has asked for."""
+
+    name: str
+    key: str
+
+
+Effect = Tell | ReadIt | Coming
 
 
 def step(board: FactBoard, event: Event, now_s: float) -> list[Effect]:
@@ -105,7 +133,7 @@ def step(board: FactBoard, event: Event, now_s: float) -> list[Effect]:
             if fact.value is not None and fact.read_s >= since_s:
                 return [Tell(name, key, fact.value)]
             fact.waiting[name] = since_s
-            return [] if fact.reader else _next_reader(key, fact, now_s)
+            return [Coming(name, key)] if fact.reader else _next_reader(key, fact, now_s)
         case Read(name, key, value):
             known = board.facts.get(key)
             return [] if known is None else _read(key, known, name, value, now_s)

@@ -5,7 +5,7 @@ One `Leases` for Bybit, whose limit counts all its hosts together, and one for t
     message of a worker    what it leads to
     requests               `Leases`: who is lent how much             lease
     banned                 every worker is silent until its end       lease, and an incident for all of them
-    fact_wanted, fact_read `FactBoard`: who reads it, who is told     fact, read_fact
+    fact_wanted, fact_read `FactBoard`: who reads it, who is told     fact, read_fact, fact_coming
 
 How many permits are lent, and a ban, are kept in `address.json`: who comes after us must not lend them again too soon.
 """
@@ -20,7 +20,7 @@ from gridbot.exchange.bans import Ban, ban_of
 from gridbot.incidents import Name, Standing
 from gridbot.state.documents import StateFile
 from supervisor.leases import fact_board
-from supervisor.leases.fact_board import Asked, FactBoard, Left, Read, ReadIt
+from supervisor.leases.fact_board import Asked, Coming, FactBoard, Left, Read, ReadIt, Tell
 from supervisor.leases.request_leases import Banned, Gone, Lease, Leases, Said, Tick, step
 
 __all__ = ["BYBIT", "PAPER", "Sharing"]
@@ -34,6 +34,7 @@ FILE_S: Final = 2.0
 ORPHANS_S: Final = 3.0
 """How long a worker may go on, and its last request may be on the way, when we are gone."""
 BAN_MOST_S: Final = 600.0
+FACT_WORDS: Final = {ReadIt: "read_fact", Tell: "fact", Coming: "fact_coming"}
 VERSION: Final = 1
 
 
@@ -187,10 +188,10 @@ class Sharing:
 
     def _post(self, effects: Iterable[fact_board.Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, ReadIt):
-                self._send(effect.name, {"type": "read_fact", "key": effect.key})
-            else:
-                self._send(effect.name, {"type": "fact", "key": effect.key, "value": effect.value})
+            word: Message = {"type": FACT_WORDS[type(effect)], "key": effect.key}
+            if isinstance(effect, Tell):
+                word["value"] = effect.value
+            self._send(effect.name, word)
 
     # ------------------------------------------------------------------ the file
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.budget.fact_share import PATIENCE_S, FactShare
+from gridbot.budget.fact_share import COMING_S, PATIENCE_S, FactShare
 from tests.execution.support import ManualClock, settle
 
 
@@ -85,6 +85,29 @@ def test_when_nobody_answers_it_is_read_here_and_a_late_wish_is_refused() -> Non
         assert reader.said[-1] == {"type": "fact_read", "key": "testnet/clock", "value": None}
         reader.told("fact", value="late")
         assert reader.reads == 1
+
+    asyncio.run(scene())
+
+
+def test_while_another_one_reads_it_nobody_else_does_however_slow_that_is() -> None:
+    """At a start that waited for permits every account lost its patience, and read all by itself."""
+
+    async def scene() -> None:
+        reader = Reader()
+        reader.told("fact_coming")  # nobody asked
+        task, other = reader.get(), reader.get("notices")
+        await settle()
+        reader.told("fact_coming")
+        await reader.clock.advance(PATIENCE_S)
+        assert (await other, task.done()) == (("ours", True), False)
+        await reader.clock.advance(COMING_S - PATIENCE_S - 1)
+        reader.told("fact", value="theirs")
+        assert await task == ("theirs", False)
+        task = reader.get()
+        await settle()
+        reader.told("fact_coming")
+        await reader.clock.advance(COMING_S)
+        assert await task == ("ours", True), "but not for ever"
 
     asyncio.run(scene())
 

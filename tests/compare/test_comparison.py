@@ -50,7 +50,7 @@ def run(directory: Path, here: list[Row], there: list[Row]) -> tuple[Outcome, Co
     return outcome, Counter(rows), sides
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_row_is_in_one_class_and_neither_order_nor_side_matters(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     here, there = drawn(draw, 150), drawn(draw, 130)

@@ -55,7 +55,7 @@ GRIDBOT = {
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
     # Two strategies, or a strategy and a log, side by side.
-    "compare": "core doors store config private_files",
+    "compare": "core doors store risk config private_files",
     # Market data of the past.
     "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
     "log_lines": "doors",

@@ -23,6 +23,7 @@ from gridbot.market.importer import ImportOptions, ImportResult, import_files, l
 from gridbot.market.market_root import Market
 from gridbot.market.parquet_days import write_parquet
 from gridbot.market.rule_book import DERIVED, Finest, RuleBook, read_instruments
+from gridbot.store.schema import ensure_schema
 from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
 
 HEAD = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional\n"
@@ -292,21 +293,19 @@ class TestRecords:
     def database(self, place: Place, *, trades: bool) -> Path:
         path = place.home / "gridbot.duckdb"
         with duckdb.connect(str(path)) as made:
-            made.execute(
-                "CREATE TABLE tickers (ts TIMESTAMP, account VARCHAR, symbol VARCHAR, last_price DECIMAL(38, 12),"
-                " mark_price DECIMAL(38, 12), exchange_ts TIMESTAMP)"
-            )
+            ensure_schema(made)
             at = "TIMESTAMP '2026-09-01 00:00:01.5'"
             for account in ("alice", "bob"):
-                made.execute(f"INSERT INTO tickers VALUES ({at}, '{account}', 'BTCUSDT', 60000.1, 60000.125, {at})")
-            if trades:
+                head = f"'{account}', 'run', 1, {at}, 'BTCUSDT'"
                 made.execute(
-                    "CREATE TABLE public_trades (ts TIMESTAMP, account VARCHAR, symbol VARCHAR, trade_id VARCHAR,"
-                    " side VARCHAR, price DECIMAL(38, 12), qty DECIMAL(38, 12), exchange_ts TIMESTAMP)"
+                    "INSERT INTO tickers (account, run_id, seq, local_ts, symbol, last_price, mark_price, exchange_ts)"
+                    f" VALUES ({head}, 60000.1, 60000.125, {at})"
                 )
-                for account in ("alice", "bob"):
-                    row = f"{at}, '{account}', 'BTCUSDT', 'x', 'Sell', 60000.2, 0.004, {at}"
-                    made.execute(f"INSERT INTO public_trades VALUES ({row})")
+                if trades:
+                    made.execute(
+                        "INSERT INTO public_trades (account, run_id, seq, local_ts, symbol, trade_id, side, price, qty,"
+                        f" exchange_ts) VALUES ({head}, 'x', 'Sell', 60000.2, 0.004, {at})"
+                    )
         return path
 
     def test_tickers_are_prices_without_sizes(self, place: Place) -> None:

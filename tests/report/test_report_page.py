@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_words_of_others_are_shown_and_not_run(hostile: str) -> None:
 def test_secrets_of_a_configuration_are_left_out(hostile: str, page: str) -> None:
     assert SECRET not in hostile
     assert "never" not in re.sub(r"<script.*", "", page, flags=re.DOTALL).split('id="settings"')[1].split("<dl>")[0]
+
+
+def test_an_install_has_the_files_of_the_page() -> None:
+    home = Path(page_assets.__file__).parent
+    settings = tomllib.loads((home.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["gridbot.report"]
+    installed = {path for pattern in patterns for path in home.glob(pattern)}
+    there = {path for path in home.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert installed == there
 
 
 def test_the_licence_of_what_is_copied_goes_with_it(page: str) -> None:

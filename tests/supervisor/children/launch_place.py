@@ -35,7 +35,7 @@ class Place:
         events = ChildEvents(
             lambda _, message: self.messages.append(message),
             lambda child, code: self.exits.append((child.spec.name, code, child.last_exit)),
-            lambda child, reason, short: self.unborn.append((child.spec.name, reason, short)),
+            lambda child, why: self.unborn.append((child.spec.name, why.text, why.short)),
         )
         spec = ChildSpec(name, ChildKind.WORKER, f"{PROGRAMS}:{entry}", (name, *args), account=name)
         child = Child(spec, self.launcher, events)
@@ -44,7 +44,7 @@ class Place:
 
     def launch(self, name: str, entry: str, *args: object, extra: tuple[Any, ...] = (None, None, {})) -> Child:
         child = self.child(name, entry, *args)
-        child.spawn(extra)
+        child.launch(extra)
         return child
 
     @property

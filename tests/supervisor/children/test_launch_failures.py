@@ -19,7 +19,7 @@ from supervisor.children import launcher as launcher_module
 from supervisor.children.exit_text import UNKNOWN_CODE, exit_text
 from supervisor.children.pipe import FrameReader
 from supervisor.children.policy import step
-from supervisor.children.policy_types import ChildState, ProcessState, RestartPolicy, SpawnFailed, Start, Stop
+from supervisor.children.policy_types import ChildState, LaunchFailed, ProcessState, RestartPolicy, Start, Stop
 from tests.supervisor.children.launch_place import Place, run
 
 
@@ -153,7 +153,7 @@ def test_who_is_stopped_while_it_cannot_be_born_is_stopped() -> None:
     state, _ = step(0.0, ChildState(), [Start()], policy=RestartPolicy())
     state, _ = step(1.0, state, [Stop()], policy=RestartPolicy())
     assert state.process is ProcessState.STOPPING
-    state, _ = step(2.0, state, [SpawnFailed("no room", short=True)], policy=RestartPolicy())
+    state, _ = step(2.0, state, [LaunchFailed("no room", short=True)], policy=RestartPolicy())
     assert (state.process, state.alive) == (ProcessState.STOPPED, False)
     assert state.reason == "could not be started: no room"
 
@@ -166,7 +166,7 @@ def test_the_child_finds_the_modules_that_we_find(tmp_path: Path, monkeypatch: p
         child = place.child("a", "ends")
         object.__setattr__(child.spec, "entry", "only_here:entry")
         object.__setattr__(child.spec, "args", ("a",))
-        child.spawn((None, None, {}))
+        child.launch((None, None, {}))
         await place.until(lambda: place.messages, "a word of it")
 
     run(tmp_path, work)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.children.policy import step
+from supervisor.children.policy import UNBORN_MOST, step
 from supervisor.children.policy_types import (
     Alert,
     ChildState,
     Do,
     Exited,
+    LaunchFailed,
     ProcessState,
     Ready,
     Report,
     Restart,
     RestartPolicy,
-    SpawnFailed,
     Stalled,
     Start,
     Stop,
@@ -68,7 +68,7 @@ def test_only_a_stopped_child_shows_why_it_waits():
 
 def test_start_and_ready():
     driver = Driver()
-    assert driver.give(Start()) == [Do.SPAWN]
+    assert driver.give(Start()) == [Do.LAUNCH]
     assert driver.is_in(P.STARTING)
     assert driver.give(Start()) == []
     assert driver.give(Ready()) == []
@@ -83,7 +83,7 @@ def test_waits_double_to_the_limit():
         assert driver.give(Exited(1)) == []
         waits.append(driver.wait())
         assert driver.give(after=waits[-1] - 0.001) == []
-        assert driver.give(after=0.002) == [Do.SPAWN]
+        assert driver.give(after=0.002) == [Do.LAUNCH]
     assert waits == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60])
     assert driver.state.restarts == 8
 
@@ -94,7 +94,7 @@ def test_jitter_only_shortens_by_at_most_a_quarter():
 
 def test_first_at_once():
     driver = Driver(RestartPolicy(first_at_once=True)).run()
-    assert driver.give(Exited(-9)) == [Do.SPAWN]
+    assert driver.give(Exited(-9)) == [Do.LAUNCH]
     assert driver.state.restarts == 1
     driver.give(Exited(-9))
     assert driver.wait() == 1.0
@@ -125,7 +125,7 @@ def test_sixth_failure_in_ten_minutes_is_fatal():
     assert [alert.level for alert in alerts] == ["CRITICAL"]
     assert "6 times" in driver.state.reason
     assert driver.give(after=10_000) == []
-    assert driver.give(Start()) == [Do.SPAWN]
+    assert driver.give(Start()) == [Do.LAUNCH]
     driver.give(Exited(1))
     assert driver.is_in(P.BACKOFF)
 
@@ -152,19 +152,43 @@ def test_a_refused_start_is_tried_for_ever():
     for _ in range(50):
         assert [alert.level for alert in driver.alerts(Exited(7))] == ["ERROR"]
         assert driver.is_in(P.BACKOFF)
-        assert driver.give(after=POLICY.backoff_max) == [Do.SPAWN]
+        assert driver.give(after=POLICY.backoff_max) == [Do.LAUNCH]
 
 
 def test_spawn_failure_counts():
     driver = Driver()
     driver.give(Start())
-    driver.give(SpawnFailed("no memory"))
+    driver.give(LaunchFailed("no memory"))
     assert driver.is_in(P.BACKOFF)
     assert "no memory" in driver.state.reason
     assert not driver.state.alive
 
 
-@pytest.mark.parametrize("event", [Exited(10, "the disk is full"), SpawnFailed("no space left", short=True)])
+def test_a_fork_server_that_died_with_a_launch_under_way_costs_the_child_nothing():
+    driver = Driver()
+    driver.give(Start())
+    died = LaunchFailed("the process that forks the others has ended", server_died=True)
+    for _ in range(UNBORN_MOST):
+        assert driver.give(died) == [Do.LAUNCH]
+        assert driver.is_in(P.STARTING)
+        assert (driver.state.failures, driver.state.recent, driver.state.restarts) == (0, (), 0)
+    driver.give(died)
+    assert driver.is_in(P.BACKOFF), "it may be the child that ends it"
+    assert driver.state.failures == 1
+    driver.give(after=POLICY.backoff_max)
+    driver.give(Ready())
+    assert driver.state.unborn == 0
+
+
+def test_a_stop_during_such_a_launch_is_the_end():
+    driver = Driver()
+    driver.give(Start())
+    driver.give(Stop())
+    assert driver.give(LaunchFailed("it has ended", server_died=True)) == []
+    assert driver.is_in(P.STOPPED)
+
+
+@pytest.mark.parametrize("event", [Exited(10, "the disk is full"), LaunchFailed("no space left", short=True)])
 def test_want_of_room_is_a_wait_with_one_alert(event):
     """After six quick failures on a full disk an account was FATAL for ever, although there was room again."""
     driver = Driver()
@@ -174,7 +198,7 @@ def test_want_of_room_is_a_wait_with_one_alert(event):
         told += driver.alerts(event)
         assert driver.is_in(P.BACKOFF)
         waits.append(driver.wait())
-        assert driver.give(after=waits[-1]) == [Do.SPAWN]
+        assert driver.give(after=waits[-1]) == [Do.LAUNCH]
     assert max(waits) == POLICY.room_wait == 5.0
     assert waits[:3] == [1.0, 2.0, 4.0]
     assert [alert.level for alert in told] == ["ERROR"]
@@ -287,7 +311,7 @@ def test_restart_in_order_is_not_counted():
     for _ in range(20):
         assert driver.give(Restart()) == [Do.ASK_STOP]
         assert driver.give(Restart()) == []
-        assert driver.give(Exited(0)) == [Do.SPAWN]
+        assert driver.give(Exited(0)) == [Do.LAUNCH]
         driver.give(Ready())
     assert driver.state.restarts == 0
 

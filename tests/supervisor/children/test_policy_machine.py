@@ -12,12 +12,12 @@ from supervisor.children.policy_types import (
     ChildState,
     Do,
     Exited,
+    LaunchFailed,
     ProcessState,
     Ready,
     Report,
     Restart,
     RestartPolicy,
-    SpawnFailed,
     Stalled,
     Start,
     Stop,
@@ -43,7 +43,7 @@ class Machine(RuleBasedStateMachine):
         before = self.state
         self.state, actions = step(self.now, before, events, policy=self.policy, jitter=jitter)
         for action in actions:
-            if action is Do.SPAWN:
+            if action is Do.LAUNCH:
                 assert not self.living, "two processes of one child"
                 assert self.wanted, "started although it was told to stop"
                 self.living = True
@@ -94,10 +94,10 @@ class Machine(RuleBasedStateMachine):
         self.feed(Exited(code, "ended"), jitter=jitter)
 
     @precondition(lambda self: self.living and self.state.process is P.STARTING)
-    @rule(short=st.booleans())
-    def never_was(self, short):
+    @rule(short=st.booleans(), server_died=st.booleans())
+    def never_was(self, short, server_died):
         self.living = False
-        self.feed(SpawnFailed("no", short))
+        self.feed(LaunchFailed("no", short, server_died))
         assert not (short and self.state.process is P.FATAL)
 
     @invariant()

@@ -110,24 +110,31 @@ def test_without_a_database(tmp_path: Path) -> None:
 def test_a_backtest(tmp_path: Path) -> None:
     """The real engine on a price that falls and rises: the page has its settings, and what is optimistic in it."""
     prices = [60_000 + 900 * (abs(second % 240 - 120) / 120 - 0.5) for second in range(600)]
-    run_backtest(
-        config_of({"grid_step": 0.2, "grid_count": 10}),
-        DaysInMemory([day_of(prices)]),
-        from_="2026-01-05",
-        to="2026-01-05T00:10",
-        options=Options(matching=MatchingModel.TOUCH),
-        into=tmp_path / "backtests" / "saw.duckdb",
-    )
+    for name, step, until in (("saw", 0.2, "00:10"), ("other", 0.3, "00:01"), ("same", 0.2, "00:01")):
+        run_backtest(
+            config_of({"grid_step": step, "grid_count": 10}),
+            DaysInMemory([day_of(prices)]),
+            from_="2026-01-05",
+            to=f"2026-01-05T{until}",
+            options=Options(matching=MatchingModel.TOUCH),
+            into=tmp_path / "backtests" / f"{name}.duckdb",
+        )
+    (tmp_path / "backtests" / "broken.duckdb").write_bytes(b"no database")
     result = run(tmp_path, "--run", "saw")
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("saw: alice, backtest, 2026-01-05 00:00 to 2026-01-05 00:")
     [written] = (tmp_path / "reports").iterdir()
     page = written.read_text(encoding="utf-8")
-    for text in ("Optimistic matching: touch", "The parts add up to the change of equity", "distance of levels, %"):
+    for text in (
+        "Optimistic matching: touch",
+        "The parts add up to the change of equity",
+        "distance of levels, %",
+        "1 other backtest with other settings",
+    ):
         assert text in page, text
     wrong = run(tmp_path, "--run", "sow")
     assert wrong.exit_code == ExitCode.USAGE
-    assert "--run: expected saw, got 'sow'; did you mean saw?" in wrong.output
+    assert "got 'sow'; did you mean saw?" in wrong.output
 
 
 def test_without_jinja2_it_says_what_to_install(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

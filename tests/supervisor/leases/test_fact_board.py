@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.leases.fact_board import READER_S, Asked, FactBoard, Left, Read, ReadIt, Tell, Tick, step
+from supervisor.leases.fact_board import READER_S, Asked, Coming, FactBoard, Left, Read, ReadIt, Tell, Tick, step
 
 T = 1000.0
 KEY = "testnet/instrument/BTCUSDT"
@@ -15,8 +15,8 @@ def asked(board: FactBoard, name: str, since_s: float, now_s: float) -> list[obj
 def test_the_first_that_asks_reads_it_for_all_that_ask_meanwhile() -> None:
     board = FactBoard()
     assert asked(board, "ada", T, T) == [ReadIt("ada", KEY)]
-    assert asked(board, "bob", T - 5, T + 1) == []
-    assert asked(board, "cyd", T, T + 1) == []
+    assert asked(board, "bob", T - 5, T + 1) == [Coming("bob", KEY)]
+    assert asked(board, "cyd", T, T + 1) == [Coming("cyd", KEY)]
     assert step(board, Read("ada", KEY, 7), T + 2) == [Tell("bob", KEY, 7), Tell("cyd", KEY, 7)]
     assert asked(board, "dan", T, T + 60) == [Tell("dan", KEY, 7)], "not older than it wants"
 
@@ -24,7 +24,9 @@ def test_the_first_that_asks_reads_it_for_all_that_ask_meanwhile() -> None:
 def test_a_reading_that_began_before_is_too_old() -> None:
     board = FactBoard()
     asked(board, "ada", T, T)
-    assert asked(board, "bob", T + 1, T + 1) == [], "it waits for the next reading, and does not begin a second one"
+    assert asked(board, "bob", T + 1, T + 1) == [Coming("bob", KEY)], (
+        "it waits for the next reading, and does not begin a second one"
+    )
     assert step(board, Read("ada", KEY, 7), T + 2) == [ReadIt("bob", KEY)]
     assert step(board, Read("bob", KEY, 8), T + 3) == []
     assert asked(board, "cyd", T + 2.5, T + 4) == [ReadIt("cyd", KEY)]

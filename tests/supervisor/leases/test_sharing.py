@@ -121,7 +121,7 @@ def test_a_fact_goes_to_who_waits_for_it() -> None:
     fleet.sharing.take("bob", {"type": "fact_wanted", "key": "k", "since_s": since_s})
     fleet.sharing.take("ada", {"type": "fact_read", "key": "k", "value": 7})
     kinds = [(name, message["type"], message.get("value")) for name, message in fleet.sent]
-    assert kinds == [("ada", "read_fact", None), ("bob", "fact", 7)]
+    assert kinds == [("ada", "read_fact", None), ("bob", "fact_coming", None), ("bob", "fact", 7)]
 
 
 # ---------------------------------------------------------------------- what is kept

@@ -1,4 +1,4 @@
-"""Start and stop order with children that are never really spawned."""
+"""Start and stop order with children that are never really launched."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def fail(part: str, error: BaseException) -> None:
 
 
 class Bench:
-    """A paper exchange, a writer and two workers; `spawned` has the names in the order of their starts."""
+    """A paper exchange, a writer and two workers; `launched` has the names in the order of their starts."""
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.spawned: list[tuple[str, tuple[Any, ...]]] = []
+        self.launched: list[tuple[str, tuple[Any, ...]]] = []
         self.now = 0.0
-        monkeypatch.setattr(Child, "spawn", lambda child, extra: self.spawned.append((child.spec.name, extra)))
+        monkeypatch.setattr(Child, "launch", lambda child, extra: self.launched.append((child.spec.name, extra)))
         specs = (
             ChildSpec("paper", ChildKind.PAPER, "x:y"),
             ChildSpec("writer", ChildKind.WRITER, "x:y"),
@@ -50,7 +50,7 @@ class Bench:
         return child
 
     def names(self) -> list[str]:
-        return [name for name, _ in self.spawned]
+        return [name for name, _ in self.launched]
 
     def ready(self, name: str) -> None:
         self.fleet.advance(self.child(name), Ready())
@@ -76,8 +76,8 @@ def test_workers_wait_for_the_writer_and_for_the_address_of_the_exchange(bench: 
     bench.ready("paper")
     bench.starting.start_due()
     assert bench.names()[3:] == ["worker-a"]
-    assert bench.spawned[3][1][0] == "http://x"
-    assert bench.spawned[2][1][0] is None
+    assert bench.launched[3][1][0] == "http://x"
+    assert bench.launched[2][1][0] is None
     assert not bench.starting.complete, "the workers have not reported yet"
 
 

@@ -26,15 +26,15 @@ def broken(*_: object, **__: object) -> Any:
 
 
 class Bench:
-    """A supervisor whose children are never really spawned; `ticks` runs its loop by hand."""
+    """A supervisor whose children are never really launched; `ticks` runs its loop by hand."""
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *specs: ChildSpec) -> None:
         self.now = 0.0
         self.loop = asyncio.new_event_loop()
         self.pauses: list[float] = []
-        self.spawned: list[str] = []
+        self.launched: list[str] = []
         monkeypatch.setattr(self.loop, "call_later", lambda pause, *call: self.pauses.append(pause))
-        monkeypatch.setattr(Child, "spawn", lambda child, extra: self.spawned.append(child.spec.name))
+        monkeypatch.setattr(Child, "launch", lambda child, extra: self.launched.append(child.spec.name))
         self.supervisor = Supervisor(Plan(tmp_path, specs), clock=lambda: self.now, jitter=lambda: 0.0)
 
     def ticks(self, count: int = 1, seconds: float = 0.2) -> None:
@@ -86,7 +86,7 @@ def test_a_part_of_a_tick_that_raises_is_one_alert_and_the_loop_goes_on(
     assert bench.pauses[-5:] == [1.0, 2.0, 4.0, 8.0, 16.0]
     bench.ticks()
     assert bench.pauses[-1] == 0.2
-    assert bench.spawned == ["worker-a", "worker-b"]
+    assert bench.launched == ["worker-a", "worker-b"]
 
 
 def test_a_clock_that_fails_does_not_end_the_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_child_that_cannot_be_spawned_has_failed_whatever_raised(
 ) -> None:
     """Only an OSError was expected: with anything else it counted as starting, without a process, and then for ever
     as stopping."""
-    monkeypatch.setattr(Child, "spawn", broken)
+    monkeypatch.setattr(Child, "launch", broken)
     bench.ticks()
     assert bench.states() == [ProcessState.BACKOFF, ProcessState.BACKOFF]
     assert len(bench.alerts) == 2

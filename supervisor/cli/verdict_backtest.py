@@ -1,0 +1,173 @@
+"""The backtest of a day that an account has traded: from how it stood, on the market that was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import numpy as np
+import orjson
+
+from gridbot.backtest.backtest_run import CannotRun, DaysInMemory, run
+from gridbot.backtest.beginning import Beginning
+from gridbot.backtest.run_options import Latency, Options
+from gridbot.config.offline_market import offline_instrument
+from gridbot.core.vocabulary import Direction
+from gridbot.market.day import Day, DayRefused, ticks_of
+from gridbot.market.day_files import MarketError
+from gridbot.market.market_root import Market
+from gridbot.paper.settings import MatchingModel
+from gridbot.store.schema import quote
+from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.store.day_records import DayRecords, write_market
+
+if TYPE_CHECKING:
+    from gridbot.config.account_models import StrategyConfig
+    from gridbot.config.models import GridbotConfig
+    from gridbot.core.instrument import Instrument
+    from supervisor.store.query import Query
+
+__all__ = ["Assumed", "DayMarket", "market_of", "run_day"]
+
+MARK_PART: Final = 100
+"""Mark prices are kept in hundredths of a tick."""
+LONGEST_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """`matching` None: the configuration's. `latency_ms` one way; None: half of what was recorded."""
+
+    matching: str | None
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayMarket:
+    """The day of each symbol, and what to know of it."""
+
+    days: Sequence[Day]
+    notes: Sequence[str]
+
+
+def market_of(
+    query: Query, config: GridbotConfig, strategies: Sequence[StrategyConfig], day: date, root: Path, directory: Path
+) -> DayMarket:
+    """What was imported of that day, else what was recorded. Raise CommandError, SqlFailed."""
+    market, found, notes = Market(root), [], []
+    try:
+        for strategy in strategies:
+            if day in market.days(strategy.symbol):
+                found.append(market.day(strategy.symbol, day))
+                if found[-1].kind == "candles":
+                    notes.append(
+                        f"the market of {strategy.symbol} is made of candles: times within a minute are guessed"
+                    )
+                continue
+            environment = str(config.account(strategy.account).environment)
+            instrument = offline_instrument(strategy, environment, config.paper)
+            if instrument is None:
+                what = f"expected {strategy.symbol} in {root}, or `tick_size` of {strategy.strat_id}"
+                raise CommandError(f"{what}: without its tick size what was recorded is no market", ExitCode.REFUSED)
+            recorded, note = _recorded(query, strategy, instrument, day, directory)
+            found += [] if recorded is None else [recorded]
+            notes.append(note)
+    except (MarketError, DayRefused) as error:
+        raise CommandError(str(error), ExitCode.REFUSED) from None
+    return DayMarket(found, notes)
+
+
+def _recorded(
+    query: Query, strategy: StrategyConfig, instrument: Instrument, day: date, directory: Path
+) -> tuple[Day | None, str]:
+    symbol, file = strategy.symbol, directory / f"{strategy.symbol}.parquet"
+    begin = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - times of the records name no zone
+    kind = write_market(query, strategy.account, symbol, instrument.tick_size, instrument.qty_step, begin, file)
+    with duckdb.connect() as con:
+        columns: Mapping[str, Any] = con.execute(
+            f"FROM read_parquet({quote(str(file))}) ORDER BY times_ms"
+        ).fetchnumpy()
+    times = columns["times_ms"]
+    if not len(times):
+        return None, f"no price of {symbol} was recorded that day"
+    prices = np.asarray(columns["prices"], np.int64)
+    if kind == "trades":
+        trades = ticks_of(instrument, times, prices, columns["sizes"], columns["sides"], sources=("public_trades",))
+        return trades, f"the market of {symbol} is {len(times)} public trades that were recorded"
+    known = ~np.ma.getmaskarray(columns["marks"])
+    marks = zip(times[known].tolist(), np.asarray(columns["marks"][known]).tolist(), strict=True)
+    seen = ticks_of(
+        instrument, times, prices, np.zeros(len(times), np.int64), marks=marks,
+        mark_unit=instrument.tick_size / MARK_PART, sources=("tickers",),
+    )  # fmt: skip
+    apart = (times[-1] - times[0]) / max(1, len(times) - 1) / 1000
+    return seen, f"the market of {symbol} is {len(times)} prices, {apart:.1f} s apart: fills between them are not seen"
+
+
+def run_day(
+    config: GridbotConfig,
+    account: str,
+    strategies: Sequence[StrategyConfig],
+    records: DayRecords,
+    market: DayMarket,
+    assumed: Assumed,
+    into: Path,
+) -> list[str]:
+    """Run it; what it warned of. Raise CommandError."""
+    tick_sizes = {day.symbol: day.instrument.tick_size for day in market.days}
+    beginning = Beginning(
+        records.wallet,
+        {(symbol, Direction(leg)): held for (symbol, leg), held in records.legs.items()},
+        dict(_states(strategies, records, tick_sizes)),
+    )
+    latency_ms = assumed.latency_ms if assumed.latency_ms is not None else (records.round_trip_ms or 20) / 2
+    latency = Latency(*[min(latency_ms, LONGEST_MS)] * 2)
+    matching = None if assumed.matching is None else MatchingModel(assumed.matching)
+    try:
+        result = run(
+            config.model_copy(update={"strategies": tuple(strategies)}),
+            DaysInMemory(market.days),
+            from_=records.since,
+            to=records.until,
+            account=account,
+            options=Options.with_latency(latency, matching=matching),
+            beginnings={account: beginning},
+            name="verdict",
+            into=into,
+        )
+    except CannotRun as error:
+        raise CommandError(str(error), ExitCode.NOTHING) from None
+    result.close()
+    if not result.summary["finished"]:
+        raise KeyboardInterrupt
+    return [str(text) for text in result.summary["warnings"]]
+
+
+def _states(
+    strategies: Sequence[StrategyConfig], records: DayRecords, tick_sizes: Mapping[str, Decimal]
+) -> Iterator[tuple[str, Any]]:
+    """What each strategy would have read of its own file then."""
+    for strategy in strategies:
+        ladder, tick = records.ladders.get(strategy.strat_id), tick_sizes.get(strategy.symbol)
+        if ladder is None or tick is None:
+            continue
+        levels = [[int(Decimal(price) / tick), side] for price, side in orjson.loads(ladder.levels)]
+        saved = strategy.model_dump(mode="json") | {
+            "tick_size": str(tick),
+            "levels": levels,
+            "last_fill": _text(ladder.last_fill),
+            "anchor": _text(ladder.anchor),
+            "version": ladder.version,
+            "exchange_ts": 0,
+            "pending": [],
+        }
+        yield strategy.strat_id, strategy.decided_by.read_state(saved)
+
+
+def _text(price: Decimal | None) -> str | None:
+    return None if price is None else f"{price.normalize():f}"

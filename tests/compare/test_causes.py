@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from gridbot.compare.causes import CAUSES, Event, Hold, Missing, cause_of, missing_in
+
+AT = 1_000_000
+LATE = 5_000
+
+
+@pytest.mark.parametrize(
+    ("events", "holds", "cause", "words"),
+    [
+        ([Event(AT - 5000, "place")], [], "queue", "its order rested 5 s and was not reached"),
+        ([Event(AT - 5000, "place")], [Hold(0, AT + 1, "paused")], "queue", "its order rested 5 s and was not reached"),
+        ([Event(AT - 600_000, "place")], [], "queue", "its order rested 10 min and was not reached"),
+        ([Event(AT - 5, "refused", "max_notional")], [], "cap", "the gate refused it: max_notional"),
+        ([Event(AT - 5, "refused", "paused")], [], "halt", "the gate refused it: paused"),
+        ([Event(AT - 5, "refused", "outside_price_band")], [], "refusal", "the gate refused it: outside_price_band"),
+        ([Event(AT - 5, "rejected", "max_notional")], [], "refusal", "the exchange refused it: max_notional"),
+        ([Event(AT - 5, "cancel")], [Hold(AT, AT + 1, "no worker ran")], "halt", "no worker ran"),
+        ([], [Hold(0, AT, "paused")], "unexplained", "it wanted no order there"),
+        ([Event(AT + 2500, "place")], [], "latency", "its order came 2.5 s later"),
+        ([Event(AT + LATE, "place")], [], "latency", "its order came 5 s later"),
+        ([Event(AT + LATE + 1, "place")], [], "unexplained", "its order came 5.001 s later"),
+        ([Event(AT - 700, "cancel")], [], "latency", "its order was withdrawn 0.7 s before"),
+        ([Event(AT - LATE - 1, "cancel")], [], "unexplained", "it wanted no order there"),
+        ([Event(AT - 9, "fill"), Event(AT + 9, "fill"), Event(AT + 10, "place")], [], "latency",
+         "its order came 0.01 s later"),
+        ([], [], "unexplained", "it wanted no order there"),
+    ],
+)  # fmt: skip
+def test_the_evidence_decides(events: list[Event], holds: list[Hold], cause: str, words: str) -> None:
+    assert cause_of(Missing("here", AT), events, holds) == (cause, words)
+    assert cause in CAUSES
+
+
+def test_which_side_lacks_what() -> None:
+    assert missing_in("only_here", 5, None) == Missing("there", 5)
+    assert missing_in("only_there", None, 7) == Missing("here", 7)
+    assert missing_in("time", 5, 7) == Missing("there", 5)
+    assert missing_in("time", 7, 5) == Missing("here", 5)
+    assert missing_in("size", 5, 5) is None
+    assert missing_in("price", 5, 7) is None

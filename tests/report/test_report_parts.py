@@ -1,0 +1,106 @@
+"""Single functions of the report: figures as text, bars, thinning, ladders, times, JSON in a page."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbot.report import page_text
+from gridbot.report.chart_series import ladder_of, thinned
+from gridbot.report.money_facts import WalletPoint
+from gridbot.report.page_assets import safe_json
+from gridbot.report.position_facts import LadderRow
+from gridbot.report.positions_over_time import exposure, mean_exposure
+from gridbot.report.report_page import Bar, bars
+from gridbot.report.report_span import DAY_MS, Asked, SpanMistake, time_ms
+
+D = Decimal
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (page_text.money(D("1234567.005")), "1,234,567.00"),
+        (page_text.money(D("-0.004")), "0.00"),
+        (page_text.money(None), "–"),
+        (page_text.signed(D("0.015")), "+0.02"),
+        (page_text.signed(D("-12")), "−12.00"),
+        (page_text.signed(D("-0.001")), "0.00"),
+        (page_text.signed(D("9" * 26 + ".5")), "+" + f"{D('9' * 26):,}" + ".50"),
+        (page_text.percent(D("0.12345"), sign=True), "+12.34 %"),
+        (page_text.percent(0.5), "50.00 %"),
+        (page_text.times(D("3.2")), "3.20×"),
+        (page_text.price(D("104233.100000000000")), "104,233.1"),
+        (page_text.price(D("51162.215046020000")), "51,162.215"),
+        (page_text.price(D("0.000012340000")), "0.00001234"),
+        (page_text.price(D("1E+3")), "1,000"),
+        (page_text.duration(0), "0 s"),
+        (page_text.duration(999), "under 1 s"),
+        (page_text.duration(3 * DAY_MS + 61_000), "3 d"),
+        (page_text.duration(12 * 60_000 + 5_000), "12 min 5 s"),
+        (page_text.moment(1_700_000_000_000, seconds=True), "2023-11-14 22:13:20"),
+        (page_text.tone(D("0.001")), ""),
+        (page_text.tone(D("-1")), "down"),
+        (page_text.often(1), "once"),
+    ],
+)
+def test_figures_as_text(made: str, text: str) -> None:
+    assert made == text
+
+
+def test_bars_share_one_line() -> None:
+    bar = bars([D(30), D(-10)])
+    assert (bar(D(30)), bar(D(-10))) == (Bar(25.0, 75.0, 25.0, "up"), Bar(0.0, 25.0, 25.0, "down"))
+    assert bars([D(5)])(D(5)) == Bar(0.0, 100.0, 0.0, "up")
+    assert bars([])(D(0)) == Bar(0.0, 0.0, 0.0, "up")
+
+
+points = st.lists(st.tuples(st.integers(0, 10**6), st.integers(-1000, 1000)), max_size=300).map(sorted)
+
+
+@given(points, st.integers(8, 100))
+def test_thinning_keeps_order_ends_and_extremes(given_points: list[tuple[int, int]], most: int) -> None:
+    kept = thinned(given_points, lambda point: point[0], lambda point: point[1], most)
+    assert kept == sorted(kept, key=lambda point: point[0])
+    assert len(kept) <= most + 4
+    if given_points:
+        assert (kept[0], kept[-1]) == (given_points[0], given_points[-1])
+        values = [value for _, value in given_points]
+        assert {min(values), max(values)} <= {value for _, value in kept}
+
+
+@pytest.mark.parametrize("levels", ["", "{", "[]", "[1]", '[["1"]]', '[["x", "Buy"]]', '{"a": 1}', "null"])
+def test_a_ladder_that_is_none_is_not_drawn(levels: str) -> None:
+    assert ladder_of(LadderRow("s", "BTCUSDT", 0, None, levels)) == ([], [])
+
+
+def test_times_are_read_as_utc_and_a_day_as_the_end_counts_whole() -> None:
+    assert time_ms("2023-11-14T22:13:20Z") == 1_700_000_000_000
+    assert time_ms("2023-11-14 22:13:20.5") == 1_700_000_000_500
+    assert time_ms("2023-11-14", end=True) - time_ms("2023-11-14") == DAY_MS
+    assert time_ms("2023-11-14T12:00", end=True) == time_ms("2023-11-14T12:00")
+    for wrong in ("", "now", "2023-02-30", "2023-11-14T25:00", "14.11.2023", "٢٠٢٣-11-14", "2023-11-14+02:00"):
+        with pytest.raises(SpanMistake, match="expected a date or time in UTC"):
+            time_ms(wrong)
+    with pytest.raises(SpanMistake):
+        Asked("a", 5, 5)
+
+
+def test_json_in_a_page_ends_no_element() -> None:
+    words = ["</script><script>", "<!--", "&lt;", "\u2028"]
+    text = safe_json(words)
+    assert "<" not in text
+    assert json.loads(text) == words
+
+
+def test_a_clock_that_was_set_back_draws_no_line_backwards() -> None:
+    def point(at_ms: int, seq: int) -> WalletPoint:
+        return WalletPoint(at_ms, seq, D(10), D(0), D(5), 0.5, None, None, None)
+
+    rows = exposure([point(3000, 1), point(1000, 2), point(2000, 3)])
+    assert [row.at_ms for row in rows] == [1000, 2000, 3000]
+    assert mean_exposure(rows) == D("0.5")

@@ -1,0 +1,150 @@
+"""How an account stood at the beginning of a day, and what held it back, by its records."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from gridbot.compare.causes import Hold
+from gridbot.records.record_types import (
+    GridRecord,
+    Json,
+    LatchRecord,
+    PositionRecord,
+    PublicTradeRecord,
+    RunRecord,
+    StreamGapRecord,
+    TickerRecord,
+    UtcMs,
+    UtcUs,
+    WalletRecord,
+)
+from supervisor.store.day_records import Ladder, day_records, write_market
+from supervisor.store.query import Limits, Query
+from supervisor.store.writer import Writer, WriterSpec
+from tests.store.kit import flush_all, make_recorder
+
+DAY = datetime(2026, 11, 2)  # noqa: DTZ001 - as the records have times
+
+
+def us(clock: str, *, day: datetime = DAY) -> int:
+    hours, minutes, seconds = map(int, clock.split(":"))
+    moment = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return int(moment.replace(tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def ladder(version: int) -> GridRecord:
+    levels, anchor = Json('[["60000", "Wait"]]'), Decimal(60000)
+    return GridRecord(strategy="btc", symbol="BTCUSDT", version=version, anchor=anchor, last_fill=None, levels=levels)
+
+
+def leg(size: str, **others: Any) -> PositionRecord:
+    return PositionRecord(
+        strategy="btc", symbol="BTCUSDT", direction="long", size=Decimal(size), entry_price=Decimal(60000), **others
+    )
+
+
+def run(event: str, about: str, settings: str) -> RunRecord:
+    return RunRecord(
+        event=event,
+        about_run_id=about,
+        environment="paper",
+        version="1",
+        config_hash=settings,
+        config=Json("{}"),
+        pid=1,
+    )
+
+
+def latch(kind: str, *, is_set: bool, strategy: str = "", until: int | None = None, level: str = "") -> LatchRecord:
+    ends = None if until is None else UtcUs(until)
+    return LatchRecord(strategy=strategy, kind=kind, level=level, is_set=is_set, reason="why", until=ends)
+
+
+@pytest.fixture(scope="module")
+def query(tmp_path_factory: pytest.TempPathFactory) -> Query:
+    data_dir = tmp_path_factory.mktemp("data")
+    now = [0]
+    recorder = make_recorder(data_dir, clock_us=lambda: now[0])
+    before = DAY - timedelta(days=1)
+    for moment, record in (
+        (us("20:0:0", day=before), run("start", "one", "old")),
+        (us("20:0:1", day=before), WalletRecord(coin="USDT", wallet_balance=Decimal(1000))),
+        (us("20:0:2", day=before), ladder(1)),
+        (us("21:0:0", day=before), leg("0.5")),
+        (us("23:0:0", day=before), latch("paused", is_set=True, strategy="btc")),
+        (us("1:0:0"), latch("paused", is_set=False, strategy="btc")),
+        (us("2:0:0"), ladder(2)),
+        (us("2:0:0"), leg("0.7")),
+        (us("2:0:0"), leg("9", shadow=True)),
+        (us("2:0:1"), WalletRecord(coin="USDT", wallet_balance=Decimal(900))),
+        (us("3:0:0"), latch("auth_cooldown", is_set=True, until=us("3:30:0"))),
+        (us("3:0:1"), latch("breaker", is_set=True, level="long Buy 1")),
+        (us("5:0:0"), run("end", "one", "old")),
+        (us("6:0:0"), run("start", "two", "new")),
+        (us("7:0:9"), StreamGapRecord(stream="public", started_at=UtcUs(us("7:0:0")), ended_at=UtcUs(us("7:0:9")))),
+        (us("8:0:0"), TickerRecord(symbol="BTCUSDT", last_price=Decimal("60000.1"), mark_price=Decimal("60000.055"),
+                                   exchange_ts=UtcMs(us("8:0:0") // 1000))),
+        (us("8:0:0"), PublicTradeRecord(symbol="ETHUSDT", trade_id="a", side="Sell", price=Decimal("2500.01"),
+                                        qty=Decimal("0.3"), exchange_ts=UtcMs(us("8:0:0") // 1000))),
+        (us("8:0:0"), PublicTradeRecord(symbol="ETHUSDT", trade_id="a", side="Sell", price=Decimal("2500.01"),
+                                        qty=Decimal("0.3"), exchange_ts=UtcMs(us("8:0:0") // 1000))),
+    ):  # fmt: skip
+        now[0] = moment
+        recorder.record(record)
+    recorder.close()
+    writer = Writer(WriterSpec(data_dir, ("alice",)), {})
+    flush_all(writer)
+    writer.close()
+    return Query(data_dir, Limits())
+
+
+def hold(since: str, until: str, why: str, *, day: datetime = DAY) -> Hold:
+    return Hold(us(since, day=day) // 1000, us(until) // 1000, why)
+
+
+def test_a_day_begins_as_the_account_stood_at_midnight(query: Query) -> None:
+    found = day_records(query, "alice", ["btc"], DAY)
+    assert found is not None
+    assert (found.since, found.until) == (DAY, DAY + timedelta(hours=8))
+    assert found.ladders == {"btc": Ladder('[["60000", "Wait"]]', Decimal(60000), None, 1)}
+    assert (found.wallet, found.legs) == (1000, {("BTCUSDT", "long"): (Decimal("0.5"), Decimal(60000))})
+    assert found.hashes == {"old", "new"}
+    assert found.round_trip_ms is None
+
+
+def test_what_held_it_back_has_its_times(query: Query) -> None:
+    found = day_records(query, "alice", ["btc"], DAY)
+    assert found is not None
+    assert found.holds["btc"] == [hold("23:0:0", "1:0:0", "paused: why", day=DAY - timedelta(days=1))]
+    assert found.holds[""] == [
+        hold("3:0:0", "3:30:0", "auth_cooldown: why"),
+        hold("5:0:0", "6:0:0", "no worker ran"),
+        hold("7:0:0", "7:0:9", "the public stream was not connected"),
+    ]
+
+
+def test_a_new_account_begins_with_its_first_ladder_and_one_that_did_nothing_does_not(query: Query) -> None:
+    first = day_records(query, "alice", ["btc"], DAY - timedelta(days=1))
+    assert first is not None
+    assert first.since == DAY - timedelta(hours=3, minutes=59, seconds=58)
+    assert first.ladders["btc"].version == 1
+    assert day_records(query, "alice", ["btc"], DAY - timedelta(days=2)) is None
+    assert day_records(query, "alice", ["btc"], DAY + timedelta(days=1)) is None
+    assert day_records(query, "alice", [], DAY) is None
+
+
+def test_the_market_is_trades_or_else_prices_in_whole_ticks(query: Query, tmp_path: Path) -> None:
+    trades, prices = tmp_path / "trades.parquet", tmp_path / "prices.parquet"
+    tick, step, at_ms = Decimal("0.01"), Decimal("0.1"), us("8:0:0") // 1000
+    assert write_market(query, "alice", "ETHUSDT", tick, step, DAY, trades) == "trades"
+    assert write_market(query, "alice", "BTCUSDT", Decimal("0.1"), step, DAY, prices) == "tickers"
+    with duckdb.connect() as con:
+        read = "FROM read_parquet(?)"
+        assert con.execute(read, [str(trades)]).fetchall() == [(at_ms, 250_001, 3, -1)]
+        assert con.execute(read, [str(prices)]).fetchall() == [(at_ms, 600_001, 60_000_055)]
