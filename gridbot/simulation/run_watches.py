@@ -313,7 +313,7 @@ class UnsettledWatch:
     def look(self, unsettled: Collection[str], now_s: float, trouble_s: float, *, is_banned: bool = False) -> None:
         """Once a second, while a worker runs. Waits double: one that began in the trouble ends later by as much.
 
-        A ban that the worker knows of (`is_banned`) is trouble, too: orders go on over the trade socket, questions wait.
+        A ban that the worker knows of (`is_banned`) is trouble, too: orders go on by socket, questions wait.
         """
         self._banned_s = now_s if is_banned else self._banned_s
         trouble_s = max(trouble_s, self._banned_s)
