@@ -6,9 +6,11 @@ bin/bench floods --seconds 60 --attack "listening sockets"
 Starts conf/demo.yaml with a data directory and a port of its own, lets it run for twenty seconds, then attacks it, one
 attack after the other, each from another process. Of each: the resident memory of supervisor, paper exchange and the
 larger worker before it, at most during it, and ten seconds after it; how long `status` took, in the middle and at
-worst; the oldest price that a worker reported; fills; how long it takes to restart a worker in the middle of it, until
-the whole fleet is healthy; and what was said against anybody's health meanwhile. Exit code 1 when a process ended that
-should not have, or the fleet did not become healthy again.
+worst; the oldest price that a worker reported; how long it takes from the exchange writing a frame to its having the
+order that the frame made a strategy place, in ms, in the middle and of the slowest tenth, without the wait that the
+limit of ten orders a second costs; fills; how long it takes to restart a worker in the middle of it, until the whole
+fleet is healthy; and what was said against anybody's health meanwhile. Exit code 1 when a process ended that should not
+have, or the fleet did not become healthy again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need 
 
 from benchmarks.parts.flood_attacks import ATTACKS
 from benchmarks.parts.own_supervisor import OwnSupervisor, child_rows
+from gridbot.store.reading import connect
 from supervisor.control.control_client import ControlClient, ControlError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +60,7 @@ class Seen:
     status_s: list[float] = field(default_factory=list)
     unanswered: int = 0
     tick_age_s: float = 0.0
+    to_request_ms: list[float] = field(default_factory=list)
     fills: int = 0
     back_s: float | None = None
     reasons: dict[str, None] = field(default_factory=dict)
@@ -120,6 +125,7 @@ def attacked(fleet: Fleet, attack: str, seconds: float) -> Seen:
         raise TimeoutError(f"expected a healthy fleet before {attack}; {fleet.own.console.read_text()[-2000:]}")
     pids, address = pids_of(status), urlsplit(status["paper"]["url"])
     seen = Seen(attack, fleet.memory(pids), fills=-fills_of(status))
+    attacked_at = datetime.now(UTC)
     command = [sys.executable, "-m", "benchmarks.parts.flood_attacks", attack, str(address.hostname)]
     command += [str(address.port), str(fleet.own.data_dir), str(seconds)]
     attacker = subprocess.Popen(command, cwd=ROOT, env=fleet.own.environment(), stderr=subprocess.DEVNULL)
@@ -137,7 +143,9 @@ def attacked(fleet: Fleet, attack: str, seconds: float) -> Seen:
     finally:
         attacker.kill()
         attacker.wait()
+    ended_at = datetime.now(UTC)
     time.sleep(AFTER_S)
+    seen.to_request_ms = to_request_ms(fleet.own.data_dir, attacked_at, ended_at)
     seen.after = fleet.memory(pids)
     last = fleet.until_healthy(START_S)
     if last is not None:
@@ -149,6 +157,25 @@ def attacked(fleet: Fleet, attack: str, seconds: float) -> Seen:
     else:
         seen.ended.append("not healthy again within a minute")
     return seen
+
+
+def to_request_ms(data_dir: Path, begin: datetime, end: datetime) -> list[float]:
+    """Of each order placed in this time: ms from its frame to the decision, and from its leaving to the exchange.
+
+    Between the two it waits for the limit of orders a second. The exchange's times are whole ms; all clocks are one.
+    """
+    question = """
+        SELECT epoch_us(i.local_ts) / 1e3 - epoch_ms(i.exchange_ts) + epoch_ms(there.exchange_ts)
+            - epoch_us(sent.local_ts) / 1e3
+        FROM intents AS i
+        JOIN orders AS sent ON (sent.account, sent.order_link_id) = (i.account, i.order_link_id)
+        JOIN orders AS there ON (there.account, there.order_link_id) = (i.account, i.order_link_id)
+        WHERE i.action = 'place' AND i.verdict = 'sent' AND i.local_ts BETWEEN ? AND ?
+            AND sent.state = 'pending' AND sent.attempt = 1 AND there.state = 'open' AND there.attempt = 1
+    """
+    with connect(data_dir, timeout_s=PATIENCE_S) as con:
+        rows = con.execute(question, [begin.replace(tzinfo=None), end.replace(tzinfo=None)]).fetchall()
+    return sorted(float(row[0]) for row in rows if row[0] is not None)
 
 
 def watch(fleet: Fleet, seen: Seen, pids: dict[str, int], for_s: float) -> None:
@@ -210,7 +237,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
 HEAD = (
     f"{'attack':<20} {'supervisor':>15} {'paper':>15} {'worker':>15} {'status':>11} {'lost':>4} {'tick s':>6} "
-    f"{'fills':>5} {'back s':>6}"
+    f"{'order ms':>11} {'fills':>5} {'back s':>6}"
 )
 
 
@@ -223,6 +250,8 @@ def line(seen: Seen) -> str:
     times = [1000 * each for each in seen.status_s] or [0.0]
     text = f"{seen.attack:<20} {memory('supervisor'):>15} {memory('paper'):>15} {memory('worker'):>15} "
     text += f"{statistics.median(times):>5.0f}/{max(times):<5.0f} {seen.unanswered:>4} {seen.tick_age_s:>6.1f} "
+    ms = seen.to_request_ms or [0.0]
+    text += f"{statistics.median(ms):>5.1f}/{ms[len(ms) * 9 // 10]:<5.1f} "
     text += f"{seen.fills:>5} {'never' if seen.back_s is None else f'{seen.back_s:.1f}':>6}"
     said = [f"    {reason}" for reason in seen.reasons] + [f"    ENDED: {name}" for name in seen.ended]
     return "\n".join([text, *said[:6]])

@@ -74,6 +74,25 @@ def _signals_as_they_were() -> Iterator[None]:
             signal.signal(each, handler)
 
 
+WAITING = ("tests/system/", "tests/test_benchmarks.py", "tests/integration/", "tests/supervisor/process/")
+"""Where tests take long because they wait for processes of their own; the longest elsewhere need the processor."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones come first, so that no worker of xdist is left with one when the others have nothing to do.
+
+    With `--dist worksteal` each worker begins with an equal part of the list: half of them begin with what waits, while
+    the others compute.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers < 2:
+        return
+    waiting = [item for item in items if item.nodeid.startswith(WAITING)]
+    others = [item for item in items if not item.nodeid.startswith(WAITING)]
+    between = max(0, len(items) // workers * (workers // 2) - len(waiting[::2]))
+    items[:] = waiting[::2] + others[:between] + waiting[1::2] + others[between:]
+
+
 def pytest_collection_finish() -> None:
     """What was collected is never garbage: thousands of tests, which each full collection would walk through (a
     simulated run ends with one)."""

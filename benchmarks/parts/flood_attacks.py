@@ -238,6 +238,7 @@ def control_requests(target: Target) -> None:
 
 
 ATTACKS: dict[str, Callable[[Target], None]] = {
+    "nothing": Target.rest,
     "unsigned requests": unsigned_requests,
     "foreign pages": foreign_pages,
     "unread answers": unread_answers,

@@ -14,7 +14,7 @@ from gridbot.commands.arguments import RestartArguments, StopArguments, read_arg
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
 from gridbot.core.strict_numbers import amount_or_none
-from gridbot.doors.plain_text import one_line, shown
+from gridbot.doors.plain_text import for_people, one_line, shown
 from gridbot.version import __version__
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -70,8 +70,9 @@ class Operations:
         op = str(request["op"])
         recorded_by_worker = op == WORKER and answer.get("delivered")
         if op in (*self.handlers, WORKER) and not recorded_by_worker:
-            name = str(request.get("name", "")) if op == WORKER else op
-            self._record(name, {k: v for k, v in request.items() if k != "op"}, answer)
+            name = one_line(str(request.get("name", ""))) if op == WORKER else op
+            args = {key: value for key, value in request.items() if key != "op"}
+            self._record(name, args if answer["ok"] else for_people(args), answer)
         return answer
 
     def on_answer(self, message: Json) -> None:
@@ -95,7 +96,8 @@ class Operations:
                 return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args))
             case other:
                 known = (*QUESTIONS, *self.handlers, WORKER)
-                return refused(f"unknown request {other!r}: expected {one_of(known)}{did_you_mean(other, known)}")
+                asked = one_line(other)
+                return refused(f"unknown request {asked!r}: expected {one_of(known)}{did_you_mean(asked, known)}")
 
     def _state(self) -> str:
         return str(self._status()["supervisor"]["state"])
@@ -109,7 +111,7 @@ class Operations:
         if child is None:
             known = [child.spec.account or child.spec.name for child in self._fleet]
             there = f"there are {', '.join(known)}{did_you_mean(args.child, known)}"
-            return refused(f"no process or account {args.child!r} here; {there}")
+            return refused(f"no process or account {one_line(args.child)!r} here; {there}")
         if self._state() == "stopping":
             return refused("the supervisor is stopping")
         self._fleet.advance(child, Restart("restart asked for by an operator"))
@@ -117,7 +119,8 @@ class Operations:
 
     async def _worker(self, request: Json) -> Json:
         command, account = find_command(request.get("name"), WORKER_COMMANDS), one_line(str(request.get("account", "")))
-        args = request.get("args") or {}
+        args = request.get("args")
+        args = {} if args is None else args
         read_arguments(command, args)
         worker = self._fleet.find(account)
         if worker is None or worker.spec.kind is not ChildKind.WORKER:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.plain_text import printable_lines
 
 __all__ = [
     "LONGEST_ANSWER",
@@ -50,6 +51,8 @@ LONGEST_PATH: Final = 100
 """Bytes the path of a socket may have; the kernel's limit is a little above."""
 LONGEST_LINE: Final = 256 << 10
 """Bytes of one request."""
+LONGEST_REFUSAL: Final = 4000
+"""Characters of a refusal."""
 LONGEST_ANSWER: Final = 64 << 20
 """Bytes of one answer: the status of 10,000 accounts has a quarter of that."""
 
@@ -92,8 +95,9 @@ def read_request(line: bytes) -> Json | str:
 
 
 def refused(text: str) -> Json:
-    """The answer that something cannot or will not be done."""
-    return {"ok": False, "error": text}
+    """The answer that something cannot or will not be done; of what was asked for not more than its beginning."""
+    cut = text if len(text) <= LONGEST_REFUSAL else f"{text[:LONGEST_REFUSAL]}..."
+    return {"ok": False, "error": printable_lines(cut)}
 
 
 def unanswered(text: str) -> Json:

@@ -42,14 +42,13 @@ def test_a_detached_session_from_start_to_stop(gridbot):
     assert {line.split(" ")[0] for line in shown.stdout.splitlines()} >= {"alice", "bob", "alice-btc", "writer"}
     assert {account["order_entry"]["way"] for account in session.status()["accounts"]} == {"websocket"}
     assert session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > 0
+    what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothing(session)
     assert "nothing is left running" in session.stop()
     assert session.run("status").returncode == 3
     assert session.sql("SELECT count(DISTINCT account) AS n FROM fills")[0]["n"] == 2
 
 
-def test_what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothing(gridbot):
-    session = gridbot.start()
-
+def what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothing(session):
     def states():
         return {row["state"] for row in session.account("alice")["strategies"]}
 
@@ -68,7 +67,6 @@ def test_what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothi
     status = session.wait(lambda status: status["health"] == "healthy", "health")
     assert status["accounts"][0]["process"]["pid"] in (pid, session.process("worker-alice")["pid"])
     assert states() == {"active"}
-    session.stop()
 
 
 def test_deaths_of_worker_and_writer_and_the_end_of_everything_with_the_supervisor(gridbot):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -98,7 +99,8 @@ class Channels:
                 if message.type is WSMsgType.TEXT:
                     self.receive(connection, message.data)
                 elif message.type is WSMsgType.PING:
-                    await socket.pong(message.data)
+                    with contextlib.suppress(ConnectionError):  # it is on its way out
+                        await socket.pong(message.data)
         finally:
             self._hub.remove(connection)
             self._trade_channel.forget(connection)

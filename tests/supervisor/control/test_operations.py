@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,13 +120,28 @@ def test_a_restart_by_account() -> None:
     assert [answer["ok"] for _, _, answer in rig.records] == [True, False, False, False]
 
 
+def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> None:
+    """A hundred thousand characters came back, and went into the records."""
+    rig = Rig()
+    long = "\x1b[2J\n" + "x" * 100_000
+    for refusal in (rig.refusal("restart", child=long), rig.refusal(long), rig.refusal("worker", account=long),
+                    rig.refusal("worker", account="alice", name=long),
+                    rig.refusal("worker", account=long, name="pause")):  # fmt: skip
+        assert len(refusal) < 1000
+        assert refusal.isprintable()
+    assert max(len(json.dumps(kept)) for kept in rig.records) < 2000
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
         ({"account": "alice", "name": "stop"}, "expected pause, resume, reconcile or correct, got 'stop'"),
         ({"account": "alice"}, "expected pause, resume, reconcile or correct, got None"),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
-        ({"account": "alice", "name": "pause", "args": [1]}, "expected the arguments of pause as an object"),
+        *(
+            ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
+            for odd in ([1], [], "", 0, False)
+        ),
         ({"account": "writer", "name": "pause"}, "no account 'writer' here, only alice"),
     ],
 )
