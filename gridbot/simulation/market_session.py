@@ -36,9 +36,9 @@ from gridbot.simulation.market_tape import FUNDING, MARK, TRADE, Event, MarketDa
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.own_directory import own_directory
 from gridbot.simulation.session_records import into_database
-from gridbot.simulation.socket_link import Wires
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import Stuck
+from gridbot.simulation.wires import Wires
 from gridbot.simulation.worker_life import Life, World, ended
 from gridbot.worker.spec import WorkerSpec
 
