@@ -25,6 +25,10 @@ class _NoNotices:
         """Nothing is announced."""
 
 
+def _nothing() -> None:
+    """What is of no interest is read."""
+
+
 class RunQueries(BybitRest):
     """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
 
@@ -78,7 +82,12 @@ class RunReadings:
         return self._nothing()
 
     async def _pass(self) -> None:
-        """What the periodic comparison reads besides what cannot differ here: executions and listings."""
+        """What the periodic comparison reads besides executions and orders, of which the streams have told everything.
+
+        These take their time all the same, and legs and wallet are read when a worker would.
+        """
+        for _ in ("executions", "orders"):
+            await self._queries.venue.calls.read(_nothing)
         for symbol, runner in self._runners.items():
             if runner.shadow is not None:
                 runner.shadow.read_legs()
