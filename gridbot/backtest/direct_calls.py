@@ -101,6 +101,14 @@ class DirectCalls:
         self._loop.at(self._after(self._options.request), self._read, reading, future, of_exchange=True)
         return await future
 
+    async def pass_time(self, questions: int) -> None:
+        """Take as long as so many readings, one after the other, of what is of no interest."""
+        if self.takes_time:
+            us = sum(self._options.request.us(self._draw) + self._options.answer.us(self._draw) for _ in range(questions))
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._loop.at(self._loop.now_us + us, self._told, None, future)
+            await future
+
     def _read(self, reading: Callable[[], T], future: asyncio.Future[T]) -> None:
         self._loop.at(self._after(self._options.answer), self._told, reading(), future)
 

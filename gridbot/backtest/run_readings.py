@@ -25,10 +25,6 @@ class _NoNotices:
         """Nothing is announced."""
 
 
-def _nothing() -> None:
-    """What is of no interest is read."""
-
-
 class RunQueries(BybitRest):
     """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
 
@@ -86,8 +82,7 @@ class RunReadings:
 
         These take their time all the same, and legs and wallet are read when a worker would.
         """
-        for _ in ("executions", "orders"):
-            await self._queries.venue.calls.read(_nothing)
+        await self._queries.venue.calls.pass_time(2)  # executions and orders
         for symbol, runner in self._runners.items():
             if runner.shadow is not None:
                 runner.shadow.read_legs()
