@@ -104,7 +104,8 @@ class DirectCalls:
     async def pass_time(self, questions: int) -> None:
         """Take as long as so many readings, one after the other, of what is of no interest."""
         if self.takes_time:
-            us = sum(self._options.request.us(self._draw) + self._options.answer.us(self._draw) for _ in range(questions))
+            ways = (self._options.request, self._options.answer) * questions
+            us = sum(way.us(self._draw) for way in ways)
             future: asyncio.Future[None] = self._loop.create_future()
             self._loop.at(self._loop.now_us + us, self._told, None, future)
             await future
