@@ -16,6 +16,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "path": ("--json", "--rounds", "1000"),
     "backtest": ("--json", "--ticks", "300000", "--every", "5000", "--symbols", "2", "--days", "1"),
     "comparison": ("--json", "--rows", "100000"),
+    "market_data": ("--json", "--trades", "300000", "--ticks", "3000000"),
     "store": ("--json", "--quick"),
     "paper": ("--quick",),
     "quiet_ticker": ("--tickers", "1000", "--rounds", "3"),

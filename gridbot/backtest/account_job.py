@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +30,17 @@ COLLECT_FROM: Final = 20_000
 """New objects until Python looks for circles: hardly any are made here, and looking costs a tenth of the time."""
 Tell = Callable[[int, str, str], None]
 """Gets the time (µs UTC), the strategy ("" for the account) and the text of what an operator would be told."""
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """What the worker's parts would log is of another time; what an operator would be told goes to `tell`."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,7 @@ class AccountJob:
             on_progress(Counts(now_us, drive.ticks, drive.looks, records.fills))
 
         thresholds = gc.get_threshold()
-        with loop.running():
+        with loop.running(), _without_log():
             venue = RunVenue(self.paper, account, self.feeds, self.options, loop, self.beginning)
             worker = RunAccount(
                 self.config, account, self.strategies, venue, loop, records, told, self.beginning.states

@@ -1,8 +1,8 @@
 """The order of events of one account's backtest: what is under way, prices that reach the worker, trades of the market.
 
 At one moment: first all that is due in the loop (requests and answers that arrive, pushes, timers, fundings), in the
-order in which it was asked for; then the prices that reach the worker; then the trades. A price reaches the worker
-`ticker_ms` after its trade; of several trades of a symbol in one millisecond it sees the last one.
+order in which it was asked for; then the prices that reach the worker; then mark prices, then trades. A price reaches
+the worker `ticker_ms` after its trade; of several trades of a symbol in one millisecond it sees the last one.
 
 Whenever something is due, exchange and worker have the newest price from before. So nothing depends on how many prices
 in between were looked at, and those at which nothing can happen are jumped over (`quiet_stops`).
@@ -30,7 +30,7 @@ class _Line:
     """One symbol: how far the exchange and the worker are, and where each has to look next."""
 
     __slots__ = (
-        *("due_us", "feed", "number", "symbol", "tick_due_us", "tick_range", "tick_stop", "tickers"),
+        *("due_us", "feed", "mark_due_us", "number", "symbol", "tick_due_us", "tick_range", "tick_stop", "tickers"),
         *("trade_range", "trade_stop", "trades"),
     )
 
@@ -38,7 +38,10 @@ class _Line:
         self.number = number
         self.symbol = symbol
         self.feed = feed
-        self.trade_range = self.tick_range = (1, 0, 0)
+        self.trade_range = (-1, -1)
+        self.tick_range = (-1, -1, 0)
+        """For which the next stop is known; none yet."""
+        self.mark_due_us = FAR
         self.trades = Cursor(feed)
         self.tickers = Cursor(feed)
         self.trade_stop: Place | None = None
@@ -84,13 +87,15 @@ class Drive:
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
-            tick = trade = lines[0]
+            tick = mark = trade = lines[0]
             for line in lines:
+                if line.mark_due_us < mark.mark_due_us:
+                    mark = line
                 if line.tick_due_us < tick.tick_due_us:
                     tick = line
                 if line.due_us < trade.due_us:
                     trade = line
-            now_us = min(heap_us, tick.tick_due_us, trade.due_us)
+            now_us = min(heap_us, tick.tick_due_us, mark.mark_due_us, trade.due_us)
             if now_us >= until_us:
                 break
             self.looks += 1
@@ -100,8 +105,11 @@ class Drive:
                 self._after(*loop.turn(now_us))
             elif tick.tick_due_us == now_us:
                 loop.now_us = now_us
-                self._tick(tick)
-                self._after(False, True)
+                self._after(False, True, self._tick(tick))
+            elif mark.mark_due_us == now_us:
+                loop.now_us = now_us
+                for line in lines if self._mark(mark) else (mark,):
+                    self._look_at_trades(line)
             else:
                 loop.now_us = now_us
                 for line in lines if self._trade(trade) else (trade,):
@@ -112,13 +120,19 @@ class Drive:
 
     # ------------------------------------------------------------------ one step
 
+    def _mark(self, line: _Line) -> bool:
+        ms = self._loop.now_us // 1000
+        for other in self._lines:  # of one moment the first line goes first
+            self._move(other, ms, ms - (other.number > line.number))
+        return self._venue.mark(line.symbol)
+
     def _trade(self, line: _Line) -> bool:
         place = line.trade_stop
         assert place is not None
         ms = self._loop.now_us // 1000
         for other in self._lines:
-            if other is not line:  # of one moment the first line goes first
-                self._move(other, ms + (other.number < line.number))
+            if other is not line:
+                self._move(other, ms + (other.number < line.number), ms)
         self._jump(line, place)
         line.trades.go_behind(place)
         return self._venue.trade(line.symbol, line.feed, place)
@@ -135,7 +149,8 @@ class Drive:
             if count and cursor.seen is not None:
                 self._venue.markets[line.symbol].jump(cursor.seen, count)
 
-    def _tick(self, line: _Line) -> None:
+    def _tick(self, line: _Line) -> tuple[int, int]:
+        """Returns what was seen then: time (ms UTC) and number of the line."""
         place = line.tick_stop
         assert place is not None
         ms = line.feed.open(place.day).times[place.at]
@@ -146,12 +161,13 @@ class Drive:
             self._hear(line, ms)
         line.tickers.go_behind(place)
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
+        return ms, line.number
 
     def _before_exchange(self) -> None:
         """Give the exchange the newest prices of before now. None of them can change anything."""
         ms = -(-self._loop.now_us // 1000)
         for line in self._lines:
-            self._move(line, ms)
+            self._move(line, ms, ms - 1)
 
     def _before_worker(self) -> None:
         """Likewise the worker."""
@@ -159,12 +175,14 @@ class Drive:
         for line in self._lines:
             self._hear(line, ms)
 
-    def _move(self, line: _Line, ms: int) -> None:
-        """The trades before `ms` (UTC) met nobody."""
-        cursor = line.trades
+    def _move(self, line: _Line, ms: int, marks_ms: int) -> None:
+        """The trades before `ms` (UTC) met nobody, and the mark prices up to `marks_ms` liquidated nobody."""
+        cursor, market = line.trades, self._venue.markets[line.symbol]
         count = cursor.go_before(ms)
         if count and cursor.seen is not None:
-            self._venue.markets[line.symbol].jump(cursor.seen, count)
+            market.jump(cursor.seen, count)
+        if market.has_marks:
+            market.revalue(marks_ms)
 
     def _hear(self, line: _Line, ms: int) -> None:
         """The ticks before `ms` (UTC) change nothing but the price."""
@@ -176,17 +194,20 @@ class Drive:
         """A price that the worker has had for a while."""
         arrived_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
         now_us, self._loop.now_us = self._loop.now_us, arrived_us
-        self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, arrived_us))
+        self._worker.on_quiet_ticker(self._venue.markets[line.symbol].ticker(place, arrived_us))
         self._loop.now_us = now_us
 
-    def _after(self, exchange: bool, worker: bool) -> None:
-        """Something has happened to one of them, or both: where it has to look next may be elsewhere."""
+    def _after(self, exchange: bool, worker: bool, seen: tuple[int, int] | None = None) -> None:
+        """Something has happened to one of them, or both: where it has to look next may be elsewhere.
+
+        `seen` is what `_tick` returned; without it every line is up to date.
+        """
         if worker:
             if self._worker.is_ready and not self._was_ready:
                 self._begin()
             self._worker.plan()
             for line in self._lines:
-                self._look_at_tickers(line)
+                self._look_at_tickers(line, seen)
         if exchange:
             for line in self._lines:
                 self._look_at_trades(line)
@@ -201,16 +222,16 @@ class Drive:
     # ------------------------------------------------------------------ where to look next
 
     def _look_at_trades(self, line: _Line) -> None:
-        low, high = self._stops.of_exchange(line.symbol)
-        moment_ms = self._stops.moment_of_exchange(line.symbol)
-        wanted, cursor = (low, high, moment_ms), line.trades
+        wanted, cursor = self._stops.of_exchange(line.symbol), line.trades
+        mark_ms = self._stops.next_mark(line.symbol)
+        line.mark_due_us = FAR if mark_ms == FAR else mark_ms * 1000
         if wanted == line.trade_range and (line.trade_stop is None or line.trade_stop >= (cursor.day, cursor.index)):
             return
         line.trade_range = wanted
-        line.trade_stop = place = _earlier(cursor.next_outside(low, high), _at(cursor, moment_ms))
+        line.trade_stop = place = cursor.next_outside(*wanted)
         line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
 
-    def _look_at_tickers(self, line: _Line) -> None:
+    def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None = None) -> None:
         if not self._worker.is_ready:
             return
         cursor, seen_ms = line.tickers, 0
@@ -221,6 +242,8 @@ class Drive:
         wanted = low, high, moment_ms
         if wanted == line.tick_range and (line.tick_stop is None or line.tick_stop >= (cursor.day, cursor.index)):
             return
+        if now is not None:  # until now it was quiet there
+            self._hear(line, now[0] + (line.number < now[1]))
         line.tick_range = wanted
         place = _at(cursor, moment_ms)
         place = _earlier(self._next_seen(line, low, high), None if place is None else cursor.last_of_moment(place))

@@ -8,7 +8,7 @@ Outside, and wherever this cannot be told, each tick is looked at. A pair of pri
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
 from gridbot.backtest.run_account import RunAccount
@@ -20,6 +20,7 @@ __all__ = ["QuietStops"]
 
 NOTHING: Final = (1, 0)
 """No price lies in it: each tick is looked at."""
+ONE: Final = Decimal(1)
 ALL: Final = (0, 1 << 60)
 
 
@@ -30,6 +31,8 @@ class QuietStops:
         self._venue = venue
         self._worker = worker
         self._every_tick = every_tick
+        self._marks: dict[str, tuple[tuple[Decimal, Decimal], int]] = {}
+        """By symbol, between which marks nothing happens, and when they are left."""
         self._at_level = venue.exchange.config.matching is not MatchingModel.THROUGH
 
     # ------------------------------------------------------------------ the exchange
@@ -60,15 +63,20 @@ class QuietStops:
         high = (bounds[1] / tick).to_integral_value(ROUND_FLOOR)
         return max(0, int(low)), int(high)
 
-    def moment_of_exchange(self, symbol: str) -> int:
-        """From when on (ms UTC) a trade has to be looked at, whatever its price: a mark price may liquidate."""
-        venue = self._venue
-        if self._every_tick or not venue.markets[symbol].has_marks:
+    def next_mark(self, symbol: str) -> int:
+        """When (ms UTC) the mark price of the data next has to be looked at: it may liquidate the account."""
+        market = self._venue.markets[symbol]
+        if not market.has_marks:
             return FAR
-        bounds = venue.margin_bounds(symbol)
+        if self._every_tick:
+            return market.marks_leave(NOTHING[0] * ONE, NOTHING[1] * ONE)
+        bounds = self._venue.margin_bounds(symbol)
         if bounds is None:
             return FAR
-        return venue.markets[symbol].marks_leave(*bounds)
+        known = self._marks.get(symbol)
+        if known is None or known[0] != bounds or known[1] <= market.marked_ms:
+            known = self._marks[symbol] = bounds, market.marks_leave(*bounds)
+        return known[1]
 
     # ------------------------------------------------------------------ the worker
 

@@ -7,20 +7,19 @@ here, so of what a worker reads again and again only what may change a decision 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from gridbot import background
 from gridbot.backtest.run_loop import RunClock, RunLoop
+from gridbot.backtest.run_readings import RunQueries, RunReadings
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.bybit.endpoints import Credentials, Endpoints
-from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.core import PositionEvent, TickerEvent, WalletEvent
+from gridbot.core import TickerEvent
 from gridbot.core.execution_ledger import Ledger
-from gridbot.exchange.listing import Listing
 from gridbot.exchange.stream_news import Drained, PrivateEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
@@ -45,7 +44,7 @@ from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.router import Router
-from gridbot.worker.schedule import Intervals, Job, JobKind, Wishes
+from gridbot.worker.schedule import Intervals, Wishes
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.startup import Prepared, PreparedSymbol, prepare_account
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -75,103 +74,12 @@ class _NoFiles:
         """There are no files."""
 
 
-class _NoNotices:
-    """The exchange announces nothing."""
-
-    is_maintained = False
-
-    def look(self) -> None:
-        """Nothing is announced."""
-
-
 class _Band(BandWatch):
     """The worker's price band, with the same premium as the exchange's here: none (`run_market`)."""
 
     def note(self, ticker: TickerEvent, now_s: float) -> None:
         """A price has come."""
         self._ticker = ticker
-
-
-class _Queries(BybitRest):
-    """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
-
-    venue: RunVenue
-    at_hand: dict[str, Listing[PositionEvent]]
-    """Positions that have been read for a reading that begins now."""
-
-    async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
-        if symbol is None:
-            return await super().positions()
-        found = self.at_hand.pop(symbol, None)
-        return found or Listing(await self.venue.calls.read(lambda: self.venue.legs(symbol)))
-
-    async def wallet(self) -> WalletEvent:
-        return await self.venue.calls.read(self.venue.wallet)
-
-
-class _Readings:
-    """What a job of the schedule reads (`worker/readings.py`): what may change a decision."""
-
-    def __init__(
-        self,
-        reconciler: Reconciler,
-        runners: Mapping[str, StrategyRunner],
-        context: WorkerContext,
-        queries: _Queries,
-        on_wallet: Callable[[WalletEvent, str], None],
-    ) -> None:
-        self.notices = _NoNotices()
-        self._queries = queries
-        self._on_wallet = on_wallet
-        self._reconciler = reconciler
-        self._runners = runners
-        self._context = context
-
-    def again(self) -> str:
-        """Why another comparison with the exchange is needed."""
-        return self._reconciler.again()
-
-    def of(self, job: Job) -> Coroutine[None, None, None]:
-        """The work of a job, not begun yet."""
-        match job.kind:
-            case JobKind.RECONCILE if job.subject != "periodic":
-                return self._reconciler.reconcile(job.subject)
-            case JobKind.RECONCILE:
-                return self._pass()
-            case JobKind.POSITIONS:
-                return self._positions(job.subject)
-            case JobKind.WALLET:
-                return self._reconciler.wallet()
-        return self._nothing()
-
-    async def _pass(self) -> None:
-        """What the periodic comparison reads besides what cannot differ here: executions and listings."""
-        for symbol, runner in self._runners.items():
-            if runner.shadow is not None:
-                runner.shadow.read_legs()
-            else:
-                await self._positions(symbol)
-        await self._reconciler.wallet()
-        complete_ms = self._context.clock.wall_ms() - 60_000
-        self._context.ledger.reached(complete_to=complete_ms, checked_to=complete_ms)
-
-    async def _positions(self, symbol: str) -> None:
-        """If nothing was under way when they were read, our executions add up to them, and nobody has to compare."""
-        runner, venue = self._runners[symbol], self._queries.venue
-        if runner.shadow is not None:
-            runner.shadow.read_legs()
-            return
-        is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)))
-        if is_still and not self._reconciler.open_questions:
-            with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
-                for leg in legs:
-                    runner.on_position_update(leg, source="rest")
-        else:
-            self._queries.at_hand[symbol] = Listing(legs)
-            await self._reconciler.positions(symbol)
-
-    async def _nothing(self) -> None:
-        """Clock, terms, announcements and the exchange's log cannot differ here."""
 
 
 def _told(times: int) -> None:
@@ -198,7 +106,7 @@ class RunAccount:
         self._tell = tell
         self._states = states
         transport = cast(Any, lambda *args, **options: venue.calls)
-        self._rest = _Queries(NOWHERE, Credentials("backtest", ""), transport=transport)
+        self._rest = RunQueries(NOWHERE, Credentials("backtest", ""), transport=transport)
         self._rest.venue, self._rest.at_hand = venue, {}
         self.is_ready = False
         self.runners: dict[str, StrategyRunner] = {}
@@ -310,7 +218,7 @@ class RunAccount:
         self._clockwork = Clockwork(
             context,
             list(self.runners.values()),
-            cast(Readings, _Readings(self.reconciler, self.runners, context, self._rest, self._router.on_wallet)),
+            cast(Readings, RunReadings(self.reconciler, self.runners, context, self._rest, self._router.on_wallet)),
             intervals=intervals,
             jobs=self._jobs,
             records=AccountRecords(cast(Any, self.records), context, self.runners, refused),
@@ -338,6 +246,18 @@ class RunAccount:
         self._stream_alive()
         self._router.route(Drained([ticker], [], [], []))
         self.records.write()
+
+    def on_quiet_ticker(self, ticker: TickerEvent) -> None:
+        """A price has come a while ago at which nothing else has happened (`StrategyRunner.quiet_interval`)."""
+        runner = self.runners.get(ticker.symbol)
+        if runner is None:
+            return
+        runner.set_price(ticker)
+        if not runner.risk_state.halted:
+            if runner.is_shadow:
+                runner.on_ticker(ticker)
+            else:
+                runner.engine.on_event(ticker, runner.book.limit_orders)
 
     def _stream_alive(self) -> None:
         """What each second says of the stream, up to the last one that has passed."""

@@ -28,7 +28,7 @@ class RunMarket(SymbolMarket):
     """A `SymbolMarket` that can be moved to any later tick."""
 
     def __init__(self, feed: SymbolFeed, listing: Listing, level_notional: Decimal, now_ms: int) -> None:
-        self._feed, self._marked_ms = feed, now_ms
+        self._feed, self.marked_ms = feed, now_ms
         opened = feed.open(feed.first.day)
         first = listing.instrument.price(opened.prices[feed.first.at])
         super().__init__(listing, first, level_notional, now_ms)
@@ -44,7 +44,7 @@ class RunMarket(SymbolMarket):
 
     def marks_leave(self, low: Decimal, high: Decimal) -> int:
         """When (ms UTC) the mark price, after it was looked at last, first leaves an interval (USDT)."""
-        return self._feed.marks.next_outside(self._marked_ms, low, high)
+        return self._feed.marks.next_outside(self.marked_ms, low, high)
 
     def set_funding(self, now_ms: int) -> None:
         """What the next funding is, after `now_ms`."""
@@ -85,7 +85,7 @@ class RunMarket(SymbolMarket):
 
     def revalue(self, now_ms: int) -> None:
         """Bring the mark price up to the present time."""
-        self.mark_before, self._marked_ms = self.mark, now_ms
+        self.mark_before, self.marked_ms = self.mark, now_ms
         self.mark = self.index = self._mark_at(now_ms)
 
     def price_of(self, ticks: int) -> Decimal:

@@ -110,6 +110,14 @@ class RunVenue:
             return True
         return moved
 
+    def mark(self, symbol: str) -> bool:
+        """The mark price of a symbol is another now, as its market has it. As `trade`."""
+        moved = self._check_margin(self.markets[symbol], self._loop.now_us // 1000)
+        if self.exchange.outbox:
+            self.deliver()
+            return True
+        return moved
+
     def _check_margin(self, market: RunMarket, now_ms: int) -> bool:
         """Liquidate the account if it is due. True when the marks at which it is not are others now."""
         if not self.is_exposed:
@@ -139,9 +147,6 @@ class RunVenue:
         """Were each mark to move by this part, no more would be lost, and no more maintenance needed, than there is."""
         if not legs:
             return {}
-        now_ms = self._loop.now_us // 1000
-        for symbol in {leg.symbol for leg in legs}:
-            self.markets[symbol].revalue(now_ms)
         figures = self.exchange.totals(self.account)
         spare = figures.equity - figures.maintenance
         marks = {leg.symbol: self.markets[leg.symbol].mark for leg in legs}

@@ -6,6 +6,7 @@ Reading
     market_root.py     `Market`: the days below one directory
     day_files.py       the files of a day: written whole, checked, mapped
     day_document.py    `day.json`: what a day is, in words and numbers
+    market_error.py    what goes wrong, for people
     day_check.py       what is wrong with days; parquet_days.py: days as Parquet
 
 Importing
@@ -14,8 +15,8 @@ Importing
     column_layout.py   which columns are what; text_columns.py: text as whole numbers
     row_reading.py     text columns to rows of days; candle_ticks.py: candles as ticks
     rule_book.py       which rules of the instrument hold
-    day_spool.py       rows by day, on the disk when there are many; day_build.py: order, duplicates, gaps
-    day_writing.py     what becomes of a day
+    day_rows.py        rows of days; day_spool.py: kept by day, on the disk when there are many
+    day_build.py       order, duplicates, gaps; day_writing.py: what becomes of a day
 
 Needs numpy and pyarrow (`pip install 'gridbot[backtest]'`). Nothing that trades imports it.
 """

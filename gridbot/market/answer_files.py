@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import shown
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.market.rule_book import documents
-from gridbot.market.table_files import Rows, opened, reading
+from gridbot.market.table_files import opened, reading
+from gridbot.market.text_columns import Rows
 
 __all__ = ["ANSWER_SUFFIXES", "read_answers"]
 

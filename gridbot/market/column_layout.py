@@ -47,6 +47,8 @@ PARTS_OF: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "tickers": (("time", "last"), ("mark", "symbol")),
 }
 """What each kind must have, and what it may have."""
+OURS: Final = ("strategy", "order_link_id", "orderLinkId", "order_id", "orderId", "exec_id")
+"""Columns of orders and fills, which have a side, a price and a size as well."""
 ORDER: Final = ("candles", "trades", "tickers", "fundings")
 PRICES: Final = ("open", "high", "low", "close")
 
@@ -72,6 +74,10 @@ def layout_of(names: Sequence[str], kind: str | None = None, given: Mapping[str,
 
     Raise LayoutRefused.
     """
+    if ours := [name for name in OURS if name in names]:
+        raise LayoutRefused(
+            f"expected what traded on the market, got orders or fills of an account ({', '.join(ours)})"
+        )
     described = given or {}
     for part, name in described.items():
         known = {"time", *NAMES} - {"day", "clock"}

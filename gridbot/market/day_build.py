@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbot.market.day import DAY_MS
-from gridbot.market.day_spool import Records
+from gridbot.market.day_rows import Records
 
 __all__ = ["STEP_BACK_MS", "Conflict", "Ordered", "gaps_of", "in_order", "without_doubles"]
 

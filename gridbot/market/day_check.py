@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from gridbot.market.day import Day, DayRefused, check_day
 from gridbot.market.day_document import DayDocument
-from gridbot.market.day_files import MarketError, check_files, open_day
+from gridbot.market.day_files import check_files, open_day
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import levels_of
 

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from gridbot.atomic_file import put_in_place, remove_abandoned, temporary_beside, write_atomic
 from gridbot.market.day import Day, check_day
 from gridbot.market.day_document import Column, DayDocument, document_bytes, document_of
+from gridbot.market.market_error import MarketError
 from gridbot.market.pyramid import FACTOR, Level, Pyramid, levels_of
 from gridbot.private_files import make_directory, open_private, private_open
 
-__all__ = ["DOCUMENT", "MarketError", "check_files", "open_day", "put_day", "read_document", "replace_columns"]
+__all__ = ["DOCUMENT", "check_files", "open_day", "put_day", "read_document", "replace_columns"]
 
 DOCUMENT: Final = "day.json"
 LONGEST_DOCUMENT: Final = 1 << 24
@@ -33,10 +34,6 @@ TYPES: Final = {"sides": np.dtype("i1")}
 WHOLE: Final = np.dtype("<i8")
 TICKS: Final = ("times_ms", "prices", "sizes", "sides")
 MARKS: Final = ("marks_ms", "marks")
-
-
-class MarketError(Exception):
-    """Market data cannot be read or written; the text names the file and says what to do."""
 
 
 def read_document(directory: Path) -> DayDocument | None:

@@ -8,32 +8,19 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridbot.market.day import DAY_MS
+from gridbot.market.day_rows import ROW, DayKey, Records
 from gridbot.private_files import make_directory, open_private
 
-__all__ = ["ROW", "DayKey", "DaySpool", "Records"]
+__all__ = ["DaySpool"]
 
-ROW: Final = np.dtype(
-    [("at", "<i8"), ("price", "<i8"), ("size", "<i8"), ("side", "i1"), ("id", "<u8"), ("file", "<i4"), ("row", "<i8")]
-)
-"""`at` ms UTC, `price` ticks (marks: their own unit), `size` steps, `id` 0 where there is none; whence it came."""
-MOST_BYTES: Final = 1 << 27
-Records: TypeAlias = NDArray[np.void]
-
-
-class DayKey(NamedTuple):
-    """A symbol's day, and a kind of rows."""
-
-    symbol: str
-    date: date
-    kind: str
+MOST_BYTES: Final = 1 << 26
 
 
 class DaySpool:
@@ -47,10 +34,17 @@ class DaySpool:
         self._bytes = 0
 
     def __enter__(self) -> DaySpool:
+        self._remove()  # a process that was killed may have left some
         return self
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
+            self._remove()
+
+    def _remove(self) -> None:
+        if self._directory.is_symlink():
+            self._directory.unlink()
+        elif self._directory.exists():
             shutil.rmtree(self._directory)
 
     def add(self, symbol: str, kind: str, rows: Records) -> None:
@@ -70,13 +64,15 @@ class DaySpool:
 
     def take(self, key: DayKey) -> Records:
         """The rows of a key, in the order in which they came, and no longer kept here."""
-        pieces = self._pieces.pop(key, [])
-        path = self._files.pop(key, None)
-        if path is not None:
+        if key in self._files:
+            self._to_disk()  # so that no row is in memory twice
+            path = self._files.pop(key)
             with path.open("rb") as file:
-                pieces.insert(0, np.fromfile(file, ROW))
+                rows = np.fromfile(file, ROW)
             path.unlink()
-        self._bytes -= sum(piece.nbytes for piece in pieces) if path is None else 0
+            return rows
+        pieces = self._pieces.pop(key, [])
+        self._bytes -= sum(piece.nbytes for piece in pieces)
         return np.concatenate(pieces) if pieces else np.empty(0, ROW)
 
     def drop(self, keys: set[DayKey]) -> None:

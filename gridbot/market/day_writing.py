@@ -16,8 +16,10 @@ from gridbot.core.instrument import Instrument
 from gridbot.market.day import day_start_ms, sides_by_price
 from gridbot.market.day_build import Conflict, gaps_of, in_order, without_doubles
 from gridbot.market.day_document import FORMS, DayDocument
-from gridbot.market.day_files import MarketError, read_document, replace_columns
-from gridbot.market.day_spool import DayKey, DaySpool, Records
+from gridbot.market.day_files import read_document, replace_columns
+from gridbot.market.day_rows import DayKey, Records
+from gridbot.market.day_spool import DaySpool
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.row_reading import MARK_GRAIN, Funding, Read
 from gridbot.market.rule_book import DERIVED
@@ -148,7 +150,7 @@ class DayWriting:
         if not coming:
             return before, 0
         kind, others = coming[0], coming[1:]
-        rows, doubles, notes = _settled(kinds[kind], files)
+        rows, doubles, notes = _settled(kinds[kind], files, kind)
         span_ms = self._spans.get(DayKey(before.symbol, before.date, kind), 0)
         prices = np.ascontiguousarray(rows["price"])
         columns["times_ms"] = np.ascontiguousarray(rows["at"])
@@ -178,7 +180,7 @@ def _with_marks(
 ) -> DayDocument:
     if rows is None or not len(rows):
         return before
-    settled, _, notes = _settled(rows, files)
+    settled, _, notes = _settled(rows, files, "marks")
     marks, unit = np.ascontiguousarray(settled["price"]), MARK_GRAIN
     divisor = int(np.gcd.reduce(marks))
     while divisor % 10 == 0:
@@ -188,14 +190,14 @@ def _with_marks(
     return replace(before, mark_unit=unit.normalize()).with_part("marks", _names(settled, files), tuple(notes))
 
 
-def _settled(rows: Records, files: Sequence[Words]) -> tuple[Records, int, list[str]]:
+def _settled(rows: Records, files: Sequence[Words], kind: str) -> tuple[Records, int, list[str]]:
     """Rows in order and each once, how many were there twice, and what is to be said. Raise MarketError."""
     ordered = in_order(rows)
     kept, doubles, conflict = without_doubles(ordered.rows)
     if conflict is not None:
         raise MarketError(_said(conflict, files))
     notes = [note for number in np.unique(kept["file"]) for note in files[int(number)].notes]
-    if ordered.out_of_order:
+    if ordered.out_of_order and kind in ("trades", "tickers"):  # four ticks of a candle are one row
         notes.append(f"{ordered.out_of_order} rows were more than a second out of order, and sorted")
     if doubles:
         notes.append(f"{doubles} rows were there twice, and left out")

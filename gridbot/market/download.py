@@ -22,7 +22,7 @@ import aiohttp
 from gridbot.atomic_file import put_in_place
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import one_line, shown
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.private_files import make_directory, open_private
 from gridbot.version import __version__
 
@@ -98,6 +98,8 @@ class Download:
             await self._turn()
             try:
                 return await work()
+            except aiohttp.InvalidURL:
+                raise FetchFailed(f"{url}: expected an address such as https://api.bybit.com") from None
             except (_Again, aiohttp.ClientError, TimeoutError) as error:
                 last = str(error) or type(error).__name__
             except OSError as error:

@@ -19,14 +19,14 @@ import numpy as np
 from gridbot.core.instrument import Instrument
 from gridbot.lock_file import Locked, release_lock, take_lock
 from gridbot.market.column_layout import Layout, LayoutRefused, layout_of
-from gridbot.market.day_files import MarketError
 from gridbot.market.day_spool import DaySpool
 from gridbot.market.day_writing import DayResult, DayWriting, Words
 from gridbot.market.input_files import InputFile, input_files, rows_of
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.row_reading import FileRows, Mistakes
 from gridbot.market.rule_book import Finest, RuleBook
-from gridbot.market.table_files import Rows
+from gridbot.market.text_columns import Rows
 from gridbot.private_files import make_directory
 
 __all__ = ["FileResult", "ImportOptions", "ImportResult", "import_files", "locked"]
@@ -87,8 +87,11 @@ def import_files(
 
     Raise MarketError when nothing can be imported at all: no such file, no rules, another import under way.
     """
-    with locked(market.root), DaySpool(market.root / SPOOL) as spool:
-        return _Import(market, input_files(paths), rules, options or ImportOptions(), on_rows, spool).run()
+    try:
+        with locked(market.root), DaySpool(market.root / SPOOL) as spool:
+            return _Import(market, input_files(paths), rules, options or ImportOptions(), on_rows, spool).run()
+    except OSError as error:
+        raise MarketError(f"{market.root}: cannot be written: {error}") from error
 
 
 @contextmanager

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.market.answer_files import ANSWER_SUFFIXES, read_answers
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.market.record_files import RECORD_SUFFIXES, read_records
-from gridbot.market.table_files import TABLE_SUFFIXES, Rows, read_table
+from gridbot.market.table_files import TABLE_SUFFIXES, read_table
+from gridbot.market.text_columns import Rows
 
 __all__ = ["InputFile", "input_files", "rows_of"]
 
 KNOWN: Final = (*TABLE_SUFFIXES, *ANSWER_SUFFIXES, *RECORD_SUFFIXES)
 PACKED: Final = (".gz", ".zst")
 NAME: Final = re.compile(
-    r"([A-Z0-9]{2,30}?(?:USDT|USDC|PERP|USD))(?![A-Z0-9])|([A-Z0-9]{2,30}?(?:USDT|USDC|USD))(?=[0-9]{4}-)"
+    r"([A-Z0-9]{2,30}?(?:USDT|USDC|PERP|USD))(?![A-Z0-9])|([A-Z0-9]{2,30}?(?:USDT|USDC|PERP|USD))(?=[0-9]{4}-)"
 )
 DATE: Final = re.compile(r"[-_]?([0-9]{4}-[0-9]{2}-[0-9]{2})(?![0-9_-]*[0-9]{4}-[0-9]{2}-[0-9]{2})")
 OTHER_PRICES: Final = ("premium_index", "spot_index", "index_price", "index-price", "indexprice", "premium-index")

@@ -10,11 +10,12 @@ from typing import Final
 from gridbot.doors.plain_text import shown
 from gridbot.market.day import Day
 from gridbot.market.day_document import DayDocument
-from gridbot.market.day_files import MarketError, open_day, put_day, read_document
+from gridbot.market.day_files import open_day, put_day, read_document
+from gridbot.market.day_rows import SYMBOL
+from gridbot.market.market_error import MarketError
 
 __all__ = ["Market"]
 
-SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,39}")
 DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -52,6 +53,7 @@ class Market:
 
     def documents(self, symbol: str) -> list[DayDocument]:
         """What `day.json` says of each day, oldest first, also of those without ticks. Raise MarketError."""
+        _require_symbol(symbol)
         found: list[DayDocument] = []
         for name in _names(self.root / symbol, DATE):
             directory = self.root / symbol / name
@@ -67,9 +69,13 @@ class Market:
 
     def directory(self, symbol: str, day: date) -> Path:
         """Where a day is kept. Raise MarketError for what is no symbol."""
-        if not SYMBOL.fullmatch(symbol):
-            raise MarketError(f"expected a symbol such as BTCUSDT, got {shown(symbol)}")
+        _require_symbol(symbol)
         return self.root / symbol / day.isoformat()
+
+
+def _require_symbol(symbol: str) -> None:
+    if not SYMBOL.fullmatch(symbol):
+        raise MarketError(f"expected a symbol such as BTCUSDT, got {shown(symbol)}")
 
 
 def _names(directory: Path, pattern: re.Pattern[str]) -> list[str]:

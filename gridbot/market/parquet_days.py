@@ -26,7 +26,7 @@ from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.market.candle_ticks import TICKS
 from gridbot.market.day import Day
 from gridbot.market.day_document import DayDocument
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.private_files import make_directory, open_private
 
 __all__ = ["write_parquet"]

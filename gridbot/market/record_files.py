@@ -10,9 +10,8 @@ import duckdb
 import numpy as np
 
 from gridbot.doors.plain_text import one_line
-from gridbot.market.day_files import MarketError
-from gridbot.market.table_files import Rows
-from gridbot.market.text_columns import texts_of
+from gridbot.market.market_error import MarketError
+from gridbot.market.text_columns import Rows, texts_of
 from gridbot.store.reading import ReadingError, connect
 
 __all__ = ["RECORD_SUFFIXES", "read_records"]

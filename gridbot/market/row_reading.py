@@ -20,11 +20,9 @@ from gridbot.doors.plain_text import one_line, shown
 from gridbot.market.candle_ticks import TICKS, candle_ticks, span_of
 from gridbot.market.column_layout import Layout
 from gridbot.market.day import DAY_MS, day_start_ms
-from gridbot.market.day_files import MarketError
-from gridbot.market.day_spool import ROW, Records
-from gridbot.market.market_root import SYMBOL
-from gridbot.market.table_files import Rows
-from gridbot.market.text_columns import Sides, Steps, Times, id_numbers, mixed, texts_of
+from gridbot.market.day_rows import ROW, SYMBOL, Records
+from gridbot.market.market_error import MarketError
+from gridbot.market.text_columns import Rows, Sides, Steps, Times, id_numbers, mixed, texts_of
 
 __all__ = ["MARK_GRAIN", "FileRows", "Funding", "Mistakes", "Read", "RowsRefused"]
 
@@ -147,6 +145,8 @@ class FileRows:
     @staticmethod
     def _time_texts(rows: Rows, layout: Layout) -> pa.StringArray:
         texts = rows.columns[layout.columns["time"]]
+        if layout.columns["time"] == "exchange_ts" and "local_ts" in rows.columns:  # our records: it may be empty
+            texts = pc.if_else(pc.equal(texts, ""), rows.columns["local_ts"], texts)
         return (
             texts
             if layout.clock is None

@@ -14,7 +14,7 @@ from gridbot.core.instrument import Instrument
 from gridbot.core.strict_numbers import amount_or_none
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import shown
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.paper.market.instruments import LISTINGS
 
 __all__ = ["DERIVED", "Finest", "RuleBook", "documents", "read_instruments"]

@@ -11,9 +11,8 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -23,13 +22,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
-from numpy.typing import NDArray
 
 from gridbot.doors.plain_text import one_line, shown
-from gridbot.market.day_files import MarketError
-from gridbot.market.text_columns import texts_of
+from gridbot.market.market_error import MarketError
+from gridbot.market.text_columns import Rows, texts_of
 
-__all__ = ["TABLE_SUFFIXES", "Rows", "csv_rows", "opened", "read_table", "reading"]
+__all__ = ["TABLE_SUFFIXES", "csv_rows", "opened", "read_table", "reading"]
 
 TABLE_SUFFIXES: Final = (".csv", ".parquet", ".feather")
 BLOCK: Final = 1 << 23
@@ -38,28 +36,6 @@ BATCH_ROWS: Final = 1 << 17
 MOST_COLUMNS: Final = 1000
 METATRADER: Final = re.compile(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}( [0-9]{2}:[0-9]{2})?")
 PRICES: Final = ("open", "high", "low", "close", "volume")
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Some rows of a file: columns by name, the number of each row, and rows that are none, with the reason.
-
-    `hints` is what the file says of itself beside its columns, such as the symbol of a REST answer.
-    """
-
-    columns: Mapping[str, pa.StringArray]
-    numbers: NDArray[np.int64]
-    broken: Sequence[tuple[int, str]] = ()
-    hints: Mapping[str, str] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def take(self, mask: NDArray[np.bool_]) -> Rows:
-        """Those rows that the mask has."""
-        chosen = pa.array(mask)
-        columns = {name: texts.filter(chosen) for name, texts in self.columns.items()}
-        return Rows(columns, self.numbers[mask], self.broken, self.hints)
 
 
 @contextmanager

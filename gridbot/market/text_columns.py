@@ -7,7 +7,8 @@ as decimals of Arrow. A text that is not what it should be gives a negative valu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeAlias
@@ -21,7 +22,7 @@ from gridbot.core.exact import WIDE
 from gridbot.core.strict_numbers import LATEST_MS, amount_of, decimal_of, whole_or_none
 from gridbot.doors.plain_text import shown
 
-__all__ = ["NO_ID", "Distinct", "Sides", "Steps", "Times", "id_numbers", "mixed", "texts_of", "time_ms"]
+__all__ = ["NO_ID", "Distinct", "Rows", "Sides", "Steps", "Times", "id_numbers", "mixed", "texts_of", "time_ms"]
 
 Whole: TypeAlias = NDArray[np.int64]
 BAD: Final = -1
@@ -37,6 +38,28 @@ SECONDS: Final = r"^([0-9]{1,9}|[1-8][0-9]{9})(\.[0-9]{0,9})?$"
 NANO: Final = 10**9
 UNITS_A_MS: Final = ((10**17, 10**6), (10**14, 10**3), (10**11, 1))
 """(least number, how many of its unit are a ms): of ns, us and ms; below are seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a file: columns by name, the number of each row, and rows that are none, with the reason.
+
+    `hints` is what the file says of itself beside its columns, such as the symbol of a REST answer.
+    """
+
+    columns: Mapping[str, pa.StringArray]
+    numbers: NDArray[np.int64]
+    broken: Sequence[tuple[int, str]] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, mask: NDArray[np.bool_]) -> Rows:
+        """Those rows that the mask has."""
+        chosen = pa.array(mask)
+        columns = {name: texts.filter(chosen) for name, texts in self.columns.items()}
+        return Rows(columns, self.numbers[mask], self.broken, self.hints)
 
 
 def texts_of(column: Any) -> pa.StringArray:

@@ -30,7 +30,7 @@ def halts(span: Span) -> str:
         SELECT strategy, kind, count(*) FILTER (is_set) AS times, epoch_ms(min(local_ts)) AS first_ms,
             epoch_ms(max(local_ts)) AS last_ms, arg_max(reason, seq) FILTER (is_set) AS reason,
             arg_max(is_set, seq) AS still
-        FROM latches WHERE {span.within("local_ts")} GROUP BY ALL HAVING count(*) FILTER (is_set) > 0
+        FROM latches WHERE {span.within("local_ts")}{span.own_or_whole} GROUP BY ALL HAVING count(*) FILTER (is_set) > 0
         ORDER BY first_ms, kind, strategy LIMIT {MOST_LISTED}"""
 
 
@@ -38,7 +38,7 @@ def alerts(span: Span) -> str:
     return f"""
         SELECT level, key, strategy, count(*) AS times, epoch_ms(min(local_ts)) AS first_ms,
             epoch_ms(max(local_ts)) AS last_ms, arg_max(text, seq) AS text
-        FROM alerts WHERE {span.within("local_ts")} AND level IN ('ERROR', 'CRITICAL') GROUP BY ALL
+        FROM alerts WHERE {span.within("local_ts")} AND level IN ('ERROR', 'CRITICAL'){span.own_or_whole} GROUP BY ALL
         ORDER BY level, first_ms LIMIT {MOST_LISTED}"""
 
 

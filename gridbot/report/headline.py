@@ -81,10 +81,11 @@ def _result(figures: Figures) -> Iterator[Card]:
     if balance is None:
         return
     fall = figures.falls[0] if figures.falls else None
+    name = "Deepest fall" if figures.asked.strategy is None else "Deepest fall, whole account"
     if fall is None:
-        yield Card("Deepest fall", "none", "the equity never fell")
+        yield Card(name, "none", "the equity never fell")
     else:
-        yield _usdt("Deepest fall", -fall.depth, f"{percent(fall.ratio)} of the equity before it")
+        yield _usdt(name, -fall.depth, f"{percent(fall.ratio)} of the equity before it")
 
 
 def _trading(figures: Figures) -> Iterator[Card]:

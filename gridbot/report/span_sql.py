@@ -38,6 +38,9 @@ class Span:
         self.start, self.end = _time(asked.from_ms), _time(asked.to_ms)
         self.from_ms, self.length_ms = asked.from_ms, asked.length_ms
         self.buckets = min(MOST_BUCKETS, max(FEWEST_BUCKETS, ALL_BUCKETS // max(1, strategies)))
+        named = "" if asked.strategy is None else f" AND strategy IN ('', {literal(asked.strategy)})"
+        self.own_or_whole = named
+        """The strategy's own rows, and those that are about the whole account."""
         self.own = "" if asked.strategy is None else f" AND strategy = {literal(asked.strategy)}"
 
     def bucket(self, buckets: int) -> int:

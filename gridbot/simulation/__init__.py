@@ -7,7 +7,7 @@ Imports run downwards; nothing in `gridbot` imports this room.
     life, supervision    a worker's lives: starts, deaths, the files they leave
     checks       the invariants, by name
     venue        the paper exchange behind the network
-    rest_link, socket_link    transports: requests without threads, and sockets without a network
+    rest_link, socket_link    transports: requests without threads, and sockets without a network (wires, trade_link)
     network      what happens to what is sent
     plan         what goes wrong and when, drawn from the seed
     memory_files, torn_disk    files that fail on command

@@ -17,7 +17,7 @@ from gridbot.simulation.virtual_time import SimulatedClock
 
 __all__ = ["EvenClock", "EvenLoop", "EvenNetwork", "Latencies"]
 
-BEGIN_US = 1_000_000_000
+BEGIN_S = 1000.0
 """What the loop shows at the beginning of what it is for: as a backtest's, so that fractions are cut off alike."""
 LAST_S = 0.5e-6
 """Behind what is due at a moment, and before the next one."""
@@ -41,22 +41,22 @@ class EvenLoop(VirtualLoop):
     """
 
     def __init__(self, before_us: int) -> None:
-        super().__init__((BEGIN_US - before_us) / 1e6)
+        super().__init__(BEGIN_S - before_us / 1e6)
 
     @property
     def passed_us(self) -> int:
         """Microseconds since the beginning."""
-        return round(self.now_s * 1e6) - BEGIN_US
+        return round((self.now_s - BEGIN_S) * 1e6)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> Handle:
         """Call at a time, rounded to the microsecond."""
-        return super().call_at(round(when * 1e6) / 1e6, callback, *args, context=context)
+        return super().call_at(BEGIN_S + round((when - BEGIN_S) * 1e6) / 1e6, callback, *args, context=context)
 
     def call_market(self, passed_us: int, callback: Callable[[], object]) -> None:
         """Call when so many microseconds have passed since the beginning, after all else of that moment."""
-        when_s = (BEGIN_US + passed_us) / 1e6
+        when_s = BEGIN_S + passed_us / 1e6
 
         def at_last() -> None:
             self.now_s = when_s  # nobody was told of the moment in between

@@ -36,13 +36,13 @@ from gridbot.simulation.market_tape import FUNDING, MARK, TRADE, Event, MarketDa
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.own_directory import own_directory
 from gridbot.simulation.session_records import into_database
-from gridbot.simulation.socket_link import Wires
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import Stuck
+from gridbot.simulation.wires import Wires
 from gridbot.simulation.worker_life import Life, World, ended
 from gridbot.worker.spec import WorkerSpec
 
-__all__ = ["SessionFailed", "play"]
+__all__ = ["SessionFailed", "play", "play_account"]
 
 SEED = b"the secrets of a session, which nobody but the session can reach"
 RUN_ID = "session0"
@@ -67,14 +67,27 @@ def play(
     `directory` has to be empty: journals, and the database with all records, come there. Matching and fees are those of
     the section `paper`. Raises SessionFailed, and ValueError for a market that has nothing of a symbol.
     """
-    wanted = _in_memory(config)
-    accounts = [account.name for account in wanted.accounts if wanted.strategies_of(account.name)]
+    accounts = [account.name for account in config.accounts if config.strategies_of(account.name)]
     for account in accounts:
-        tape = MarketTape(market, [each.symbol for each in wanted.strategies_of(account)], from_ms, to_ms)
-        with own_directory() as aside:
-            start_us = _Session(wanted, account, tape, latencies, aside, 0).rehearse()
-        _Session(wanted, account, tape, latencies, directory, start_us).run()
+        play_account(config, account, market, from_ms, to_ms, latencies, directory)
     return into_database(directory, accounts)
+
+
+def play_account(
+    config: GridbotConfig,
+    account: str,
+    market: MarketDays,
+    from_ms: int,
+    to_ms: int,
+    latencies: Latencies,
+    directory: Path,
+) -> None:
+    """As `play`, but for one account, whose records are left in its journal."""
+    config = _in_memory(config)
+    tape = MarketTape(market, [each.symbol for each in config.strategies_of(account)], from_ms, to_ms)
+    with own_directory() as aside:
+        start_us = _Session(config, account, tape, latencies, aside, 0).rehearse()
+    _Session(config, account, tape, latencies, directory, start_us).run()
 
 
 class _Session:
@@ -221,10 +234,9 @@ def _account_of(config: GridbotConfig, name: str) -> PaperAccount:
 
 def _opened(tape: SymbolTape, config: PaperConfig, now_ms: int) -> SymbolMarket:
     """A symbol's market at its first price, and at its mark where one is known."""
-    price = tape.first.value
-    market = SymbolMarket(
-        listing_under(tape.instrument, price), price, config.market.level_notional, now_ms, mark_halflife_s=0.0
-    )
+    price, entry = tape.first.value, config.market.symbols.get(tape.symbol)
+    level = (entry.level_notional if entry else None) or config.market.level_notional
+    market = SymbolMarket(listing_under(tape.instrument, price), price, level, now_ms, mark_halflife_s=0.0)
     market.pinned_mark = tape.mark_before
     market.revalue(now_ms)
     return market

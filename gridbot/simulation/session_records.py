@@ -11,7 +11,7 @@ from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource
 from gridbot.store.reading import database_path
 
-__all__ = ["into_database"]
+__all__ = ["into_database", "records_of"]
 
 RECORDS_AT_ONCE = 100_000
 BYTES_AT_ONCE = 64 * 1024 * 1024
@@ -33,6 +33,15 @@ def into_database(data_dir: Path, accounts: Sequence[str]) -> Path:
     finally:
         database.close()
     return database.path
+
+
+def records_of(data_dir: Path, account: str) -> dict[str, list[bytes]]:
+    """Bodies of an account's records by table, in order. Raises as `into_database`."""
+    source, found = AccountSource(account, journal_directory(data_dir, account)), dict[str, list[bytes]]()
+    while rows := _taken(source):
+        for table, bodies in rows.tables.items():
+            found.setdefault(table, []).extend(bodies)
+    return found
 
 
 def _taken(source: AccountSource) -> Rows:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextvars
-import itertools
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
 from urllib.parse import urlsplit
-
-import orjson
 
 from gridbot import background
 from gridbot.bybit.clocks import monotonic_ns
@@ -17,73 +13,19 @@ from gridbot.bybit.endpoints import PRIVATE_PATH
 from gridbot.bybit.line_base import in_words
 from gridbot.bybit.socket_line import LineListener, LineSettings
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.paper.accounts.account import Account
 from gridbot.paper.streams.connections import ChannelKind
-from gridbot.simulation.network import Network
-from gridbot.simulation.venue import Venue
-from gridbot.simulation.virtual_loop import LIFE, Handle, VirtualLoop
+from gridbot.simulation.wires import WireEnd, Wires
 
-__all__ = ["Link", "SocketLink", "Wires"]
+__all__ = ["SocketLink"]
 
 
-class Link(Protocol):
-    """A connection of a run, as far as its wires need it."""
-
-    @property
-    def kind(self) -> ChannelKind: ...
-    @property
-    def context(self) -> contextvars.Context: ...
-    def send(self, frame: bytes) -> None: ...
-    def end(self) -> None: ...
-    def end_by_peer(self) -> None: ...
-
-
-class Wires:
-    """All connections of a run. `cut` ends those of a channel, as the exchange or the network would."""
-
-    def __init__(self, loop: VirtualLoop, network: Network, venue: Venue) -> None:
-        self.loop, self.network, self.venue = loop, network, venue
-        self.links: list[Link] = []
-        self.numbers = itertools.count(1)
-        self.under_way = 0
-
-    def cut(self, channel: str) -> None:
-        """End the connections of a channel ("": of both)."""
-        for line in [line for line in self.links if channel in ("", line.kind.value)]:
-            line.end_by_peer()
-
-    def say(self, topic: str, row: Mapping[str, Any]) -> None:
-        """A row on the private stream, beside what the exchange says."""
-        frame = orjson.dumps({"id": "odd", "topic": topic, "creationTime": self.venue.now_ms(), "data": [row]})
-        for line in list(self.links):
-            if line.kind is ChannelKind.PRIVATE:
-                line.send(frame)
-
-    def forget(self, life: object) -> None:
-        """The process at our end is gone: the kernel closes its sockets."""
-        for line in [line for line in self.links if line.context.get(LIFE) is life]:
-            line.end()
-
-
-class _Line:
-    """One connection: what the exchange holds of it (a `Connection`), and the way to the worker's end of it."""
+class _Line(WireEnd):
+    """A stream's connection, and the way to the worker's end of it."""
 
     def __init__(self, wires: Wires, kind: ChannelKind, socket: SocketLink) -> None:
-        self.kind = kind
-        self.conn_id = f"sim-{next(wires.numbers)}"
-        self.category = "linear"
-        self.account: Account | None = None
-        self.named = True
-        self.topics: set[str] = set()
-        self.muted = False
-        self.remote = "192.0.2.1"
-        self.max_idle_s = 1e9
-        self.context = contextvars.copy_context()
-        self.is_open = False
-        self._wires = wires
+        super().__init__(wires, kind, socket.settings, named=True)
         self._socket = socket
         self._last_s: dict[str, float] = {}
-        self._timers: list[Handle] = []
 
     # ------------------------------------------------------------------ what the exchange calls
 
@@ -107,19 +49,7 @@ class _Line:
         """Send a frame later."""
         self._wires.loop.call_later(late_s, self.send, frame, context=_OUTSIDE)
 
-    def touch(self) -> None:
-        """Something was read."""
-
-    def is_idle(self) -> bool:
-        """Never cut for idleness."""
-        return False
-
     # ------------------------------------------------------------------ what the worker's end calls
-
-    def connect(self) -> None:
-        """Dial; the worker's end hears of the result."""
-        self._wires.links.append(self)
-        self._later(self._wires.network.latency() * 3, self._connected)
 
     def send_up(self, text: str) -> None:
         """Send a text to the exchange."""
@@ -132,15 +62,9 @@ class _Line:
 
     def end(self) -> None:
         """The connection is over; nobody is told."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
         if self.is_open:
-            self.is_open = False
             self._wires.network.trouble_s = self._wires.loop.now_s  # what is sent until the next one is open is lost
-            self._wires.venue.hub.remove(self)  # type: ignore[arg-type]
-        if self in self._wires.links:
-            self._wires.links.remove(self)
+        super().end()
 
     def end_by_peer(self) -> None:
         """The other side or the network ends the connection."""
@@ -151,29 +75,15 @@ class _Line:
 
     # ------------------------------------------------------------------ inside
 
-    def _later(self, delay_s: float, step: Callable[[], None]) -> None:
-        self._timers = [timer for timer in self._timers if not timer.cancelled()][-3:]
-        self._timers.append(self._wires.loop.call_later(delay_s, step, context=self.context))
+    def _refused(self) -> None:
+        self.end()
+        self._socket.fail(in_words(ConnectionRefusedError()))
 
-    def _connected(self) -> None:
-        network = self._wires.network
-        if network.is_dark(self.kind.value):
-            return  # never opened: the worker gives up by its own clock
-        if network.refuses(self.kind.value):
-            self.end()
-            self._socket.fail(in_words(ConnectionRefusedError()))
-            return
-        self.is_open = True
+    def _opened(self) -> None:
         self._wires.network.trouble_s = self._wires.loop.now_s
-        self._wires.venue.hub.add(self)  # type: ignore[arg-type]
-        self._later(self._socket.settings.ping_interval_s, self._ping)
         self._socket.opened()
 
-    def _ping(self) -> None:
-        if self._wires.network.is_dark(self.kind.value):
-            self._later(self._socket.settings.ping_timeout_s, self._no_pong)
-            return
-        self._later(self._socket.settings.ping_interval_s, self._ping)
+    def _ponged(self) -> None:
         self._socket.ponged()
 
     def _no_pong(self) -> None:
@@ -213,7 +123,7 @@ class SocketLink:
         self._is_muted = False
         kind = ChannelKind.PRIVATE if urlsplit(url).path == PRIVATE_PATH else ChannelKind.PUBLIC
         self._line = _Line(wires, kind, self)
-        self._line.connect()
+        self._line.dial()
 
     # ------------------------------------------------------------------ for the worker (`Line`)
 

@@ -16,11 +16,11 @@ from gridbot.simulation.network import Network
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Fault, Plan
 from gridbot.simulation.scene import ACCOUNT, PriceWalk, account_of, exchange_config, says_realised, worker_config
-from gridbot.simulation.socket_link import Wires
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock
+from gridbot.simulation.wires import Wires
 from gridbot.simulation.worker_life import Life, World
 from gridbot.worker.spec import WorkerSpec
 

@@ -7,7 +7,6 @@ The exchange's faults strike requests here as over HTTP, by the path that an ope
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -15,46 +14,30 @@ import orjson
 from gridbot.bybit.clocks import monotonic_ns
 from gridbot.bybit.socket_line import LineListener, LineSettings
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.paper.accounts.account import Account
 from gridbot.paper.streams.connections import ChannelKind
 from gridbot.paper.streams.trade_channel import OPERATIONS
 from gridbot.simulation.network import RequestFate
 from gridbot.simulation.rest_link import refusal_text
-from gridbot.simulation.socket_link import Wires
-from gridbot.simulation.virtual_loop import Handle
+from gridbot.simulation.wires import WireEnd, Wires
 
 __all__ = ["TradeLink"]
 
 CHANNEL = ChannelKind.TRADE
 
 
-class TradeLink:
+class TradeLink(WireEnd):
     """A `Line` for the worker, and for the exchange a `Connection`."""
 
-    kind = CHANNEL
     has_more = True
-    category = "linear"
-    remote = "192.0.2.1"
-    max_idle_s = 1e9
-    muted = False
 
     def __init__(self, wires: Wires, listener: LineListener, settings: LineSettings) -> None:
-        self.conn_id = f"sim-{next(wires.numbers)}"
-        self.account: Account | None = None
-        self.named = False
-        self.topics: set[str] = set()
-        self.context = contextvars.copy_context()
-        self.is_open = False
-        self._wires = wires
+        super().__init__(wires, CHANNEL, settings, named=False)
         self._listener: LineListener | None = listener
-        self._settings = settings
         self._up_s = 0.0
         self._loses_sent = False
         self._asked: tuple[str, dict[str, Any], RequestFate] | None = None
         """Path, arguments and fate of the request that the exchange answers now."""
-        self._timers: list[Handle] = []
-        wires.links.append(self)
-        self._later(wires.network.latency() * 3, self._connected)
+        self.dial()
 
     # ------------------------------------------------------------------ what the worker calls
 
@@ -93,25 +76,7 @@ class TradeLink:
         if frame is not None:
             self._answer(frame, 0.0)
 
-    def touch(self) -> None:
-        """Something was read."""
-
-    def is_idle(self) -> bool:
-        """Never cut for idleness."""
-        return False
-
     # ------------------------------------------------------------------ what the wires call
-
-    def end(self) -> None:
-        """The connection is over; nobody is told."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        if self.is_open:
-            self.is_open = False
-            self._wires.venue.hub.remove(self)  # type: ignore[arg-type]
-        if self in self._wires.links:
-            self._wires.links.remove(self)
 
     def end_by_peer(self) -> None:
         """The other side or the network ends it; what is on its way arrives, or does not."""
@@ -119,10 +84,6 @@ class TradeLink:
         self._tell_end("connection reset")
 
     # ------------------------------------------------------------------ inside
-
-    def _later(self, delay_s: float, step: Callable[[], None]) -> None:
-        self._timers = [timer for timer in self._timers if not timer.cancelled()][-3:]
-        self._timers.append(self._wires.loop.call_later(delay_s, step, context=self.context))
 
     def _tell_end(self, why: str) -> None:
         self.end()
@@ -134,24 +95,17 @@ class TradeLink:
         if listener is not None:
             listener.on_end(error)
 
-    def _connected(self) -> None:
-        network = self._wires.network
-        if network.is_dark(CHANNEL.value):
-            return  # never opened: the worker gives up by its own clock
-        if network.refuses(CHANNEL.value):
-            self._tell_end("nothing listens at the exchange's address")
-            return
-        self.is_open = True
-        self._wires.venue.hub.add(self)  # type: ignore[arg-type]
-        self._later(self._settings.ping_interval_s, self._ping)
+    def _refused(self) -> None:
+        self._tell_end("nothing listens at the exchange's address")
+
+    def _no_pong(self) -> None:
+        self._tell_end("no pong in time")
+
+    def _opened(self) -> None:
         if self._listener is not None:
             self._listener.on_open()
 
-    def _ping(self) -> None:
-        if self._wires.network.is_dark(CHANNEL.value):
-            self._later(self._settings.ping_timeout_s, lambda: self._tell_end("no pong in time"))
-            return
-        self._later(self._settings.ping_interval_s, self._ping)
+    def _ponged(self) -> None:
         if self._listener is not None:
             self._listener.on_pong()
 

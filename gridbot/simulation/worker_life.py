@@ -21,10 +21,11 @@ from gridbot.records.journal import JournalBusy
 from gridbot.simulation.memory_files import Disk, MemoryFiles
 from gridbot.simulation.network import Network
 from gridbot.simulation.rest_link import RestLink
-from gridbot.simulation.socket_link import SocketLink, Wires
+from gridbot.simulation.socket_link import SocketLink
 from gridbot.simulation.trade_link import TradeLink
 from gridbot.simulation.virtual_loop import LIFE, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock, SimulatedIds, SimulatedProcess
+from gridbot.simulation.wires import Wires
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
 from gridbot.worker.spec import WorkerSpec

@@ -86,7 +86,7 @@ def _run(given: dict[str, Any]) -> None:
         from gridbot.backtest.run_options import Latency, Options
         from gridbot.backtest.symbol_feed import DayRefusedHere
         from gridbot.config.errors import ConfigError
-        from gridbot.market.day_files import MarketError
+        from gridbot.market.market_error import MarketError
         from gridbot.market.market_root import Market
         from gridbot.paper.settings import MatchingModel
     except ImportError as error:

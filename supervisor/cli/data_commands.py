@@ -58,7 +58,7 @@ def _span_options(command: Command) -> Command:
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
     """What is wrong with files and data as a sentence and exit code 7."""
-    from gridbot.market.day_files import MarketError
+    from gridbot.market.market_error import MarketError
 
     try:
         yield

@@ -19,7 +19,7 @@ from gridbot.backtest.run_options import Latency, Options
 from gridbot.config.offline_market import offline_instrument
 from gridbot.core.vocabulary import Direction
 from gridbot.market.day import Day, DayRefused, ticks_of
-from gridbot.market.day_files import MarketError
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.paper.settings import MatchingModel
 from gridbot.store.schema import quote

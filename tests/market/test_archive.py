@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from gridbot.market.archive import Fetched, Wanted, fetch
-from gridbot.market.day_files import MarketError
 from gridbot.market.download import Download, DownloadPace, FetchFailed
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from tests.market.archive_server import ArchiveServer, archive_server, dump
 from tests.market.market_examples import DAY, START_MS
@@ -43,6 +43,7 @@ async def test_days_come_with_marks_fundings_and_rules(market: Market) -> None:
     assert (len(day), len(day.marks), day.marks_ms[0], day.mark_unit) == (2000, 5760, START_MS, Decimal("0.1"))
     assert [at for at, _ in day.fundings] == [START_MS + at * 28_800_000 for at in range(3)]
     assert day.tiers is not None
+    assert day.notes == ()
     assert [path.name for path in (market.root / ".fetch" / "BTCUSDT").iterdir()] == ["import.lock"]
 
 
@@ -184,6 +185,12 @@ async def test_what_is_no_answer_is_said(
             await fetched(market, server)
         assert len([path for path in server.paths if word in path]) == tries
     assert market.symbols() == []
+
+
+async def test_an_address_that_is_none_is_not_tried_again(market: Market) -> None:
+    async with Download() as download:
+        with pytest.raises(FetchFailed, match=r"expected an address such as https://api\.bybit\.com"):
+            await fetch(market, Wanted("BTCUSDT", DAY, DAY, rest="nonsense"), download)
 
 
 async def test_a_span_or_a_symbol_that_is_none(market: Market) -> None:

@@ -18,8 +18,9 @@ import pytest
 from gridbot.core.instrument import Instrument
 from gridbot.market.day import day_start_ms
 from gridbot.market.day_document import DayDocument
-from gridbot.market.day_files import MarketError
 from gridbot.market.importer import ImportOptions, ImportResult, import_files, locked
+from gridbot.market.input_files import input_files
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.parquet_days import write_parquet
 from gridbot.market.rule_book import DERIVED, Finest, RuleBook, read_instruments
@@ -319,6 +320,23 @@ class TestRecords:
         assert (day.form, day.ticks, day.marks, day.doubles) == ("trades", 1, 1, 1)
         assert place.ticks() == [(1500, 600002, 4, -1)]
 
+    def test_an_export_of_tickers(self, place: Place) -> None:
+        """The exchange does not tell the time of each."""
+        at = pa.array([None, START_MS + 7], pa.timestamp("ms"))
+        local = pa.array([START_MS + 5, START_MS + 9], pa.timestamp("ms"))
+        prices = {"last_price": [Decimal("60000.10"), Decimal("60000.20")], "symbol": ["BTCUSDT"] * 2}
+        pyarrow.parquet.write_table(
+            pa.table({"local_ts": local, "exchange_ts": at, **prices}), place.home / "x.parquet"
+        )
+        place.take()
+        assert [(when, price) for when, price, *_ in place.ticks()] == [(5, 600001), (7, 600002)]
+
+    def test_orders_and_fills_of_ours_are_not_taken_for_the_market(self, place: Place) -> None:
+        for name in ("strategy", "order_link_id", "orderId", "exec_id"):
+            path = place.file("x.csv", f"exchange_ts,symbol,side,price,qty,{name}\n{START},BTCUSDT,Buy,60000,1,x\n")
+            (text,) = place.take(path).refused
+            assert text == f"{path}: expected what traded on the market, got orders or fills of an account ({name})"
+
     def test_another_database_is_refused(self, place: Place) -> None:
         path = place.home / "x.duckdb"
         duckdb.connect(str(path)).execute("CREATE TABLE other (a INTEGER)").close()
@@ -425,6 +443,41 @@ def test_what_cannot_be_imported_is_said(place: Place) -> None:
     place.file("x.csv", HEAD + trade(1))
     assert place.take().refused == []  # a directory's other files are passed over
     assert "symbol" in place.take(place.file("y.csv", "timestamp,side,size,price\n1,Buy,1,1\n")).refused[0]
+
+
+def test_a_disk_that_takes_nothing_is_said(place: Place) -> None:
+    place.file("BTCUSDT2026-09-01.csv", HEAD + trade(1))
+    place.market.root.mkdir()
+    (place.market.root / ".import").write_text("no directory")
+    with pytest.raises(MarketError, match="cannot be written"):
+        place.take()
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "day"),
+    [
+        ("BTCUSDT2026-09-01.csv.gz", "BTCUSDT", DAY),
+        ("1000PEPEUSDT2026-09-01.csv", "1000PEPEUSDT", DAY),
+        ("BTCPERP2026-09-01.csv", "BTCPERP", DAY),
+        ("BTCUSDT_2026-09-01.csv.gz", "BTCUSDT", DAY),
+        ("BTCUSDT2026-09-01-marks.parquet", "BTCUSDT", DAY),
+        ("BTCUSDT_1_2026-09-01_2026-09-30.csv.gz", "BTCUSDT", None),
+        ("BTCUSDT-2026-09.csv.gz", "BTCUSDT", None),
+        ("BTCUSDT2026-13-01.csv", "BTCUSDT", None),
+        ("ETHUSDT-1m-futures.feather", "ETHUSDT", None),
+        ("mine.csv", None, None),
+    ],
+)
+def test_what_a_name_says(place: Place, name: str, symbol: str | None, day: date | None) -> None:
+    (found,) = input_files([place.file(name, "x")])
+    assert (found.symbol, found.day, found.is_marks) == (symbol, day, "mark" in name)
+
+
+def test_a_directory_is_gone_through_without_following_links(place: Place) -> None:
+    path = place.file("BTCUSDT2026-09-01.csv", "x")
+    (place.home / "again").symlink_to(place.home)
+    place.file(".hidden.csv", "x")
+    assert [found.path for found in input_files([place.home, path])] == [path]
 
 
 def test_one_import_at_a_time(place: Place) -> None:

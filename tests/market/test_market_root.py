@@ -13,7 +13,8 @@ import pytest
 
 from gridbot.market.day import Day, DayRefused, day_start_ms, ticks_of
 from gridbot.market.day_document import document_bytes, document_of
-from gridbot.market.day_files import DOCUMENT, MarketError, check_files, read_document, replace_columns
+from gridbot.market.day_files import DOCUMENT, check_files, read_document, replace_columns
+from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
 from gridbot.market.pyramid import FACTOR
 from tests.market.market_examples import DAY, INSTRUMENT, START_MS, made_day
@@ -80,6 +81,8 @@ def test_a_day_that_is_not_there_says_which_are(market: Market) -> None:
 def test_what_is_no_symbol_names_no_directory(market: Market, symbol: str) -> None:
     with pytest.raises(MarketError, match="expected a symbol such as BTCUSDT"):
         market.day(symbol, DAY)
+    with pytest.raises(MarketError, match="expected a symbol such as BTCUSDT"):
+        market.days(symbol)
 
 
 def test_a_day_is_replaced_whole_and_the_one_in_use_goes_on(market: Market) -> None:

@@ -12,8 +12,9 @@ import pyarrow.parquet
 import pytest
 
 from gridbot.market import table_files
-from gridbot.market.day_files import MarketError
-from gridbot.market.table_files import Rows, csv_rows, read_table
+from gridbot.market.market_error import MarketError
+from gridbot.market.table_files import csv_rows, read_table
+from gridbot.market.text_columns import Rows
 
 
 def rows(text: str) -> list[Rows]:

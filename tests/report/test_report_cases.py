@@ -208,6 +208,12 @@ def test_halts_and_latches(records: Path) -> None:
     assert not [caution for caution in figures.cautions if caution.title == "Alert: session loss limit"]
 
 
+def test_a_strategy_is_warned_of_its_own_halts_and_those_of_the_account(records: Path) -> None:
+    _, facts = facts_of(records, to_ms=DAYS_40, account="halts", strategy="another")
+    assert [halt.kind for halt in facts.halts] == ["session_loss"]
+    assert {alert.key for alert in facts.alerts} == {"session_loss_limit", "key_lost"}
+
+
 def test_a_crash_a_pause_of_the_bot_and_gaps_of_its_data(records: Path) -> None:
     figures = reported(records, crashed, to_ms=START_MS + 7_300_000)
     assert warned(figures, "The bot crashed once")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -226,3 +227,11 @@ def test_versions_are_counted_without_gaps() -> None:
 
 if __name__ == "__main__":
     sys.stdout.write(tables_now())
+
+
+def test_each_process_sees_the_same_tables() -> None:
+    """Otherwise each start of the writer would make all tables and views anew, and write that it did."""
+    program = "from gridbot.store.schema import fingerprint; print(fingerprint())"
+    ran = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(3)]
+    assert len(ran[0].strip()) == 16
+    assert set(ran) == {ran[0]}

@@ -1,0 +1,116 @@
+"""What a worker reads again and again, in a backtest: positions and wallet, since nothing else can differ there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+
+from gridbot.backtest.run_venue import RunVenue
+from gridbot.bybit.rest import BybitRest
+from gridbot.core import PositionEvent, WalletEvent
+from gridbot.exchange.listing import Listing
+from gridbot.worker.context import WorkerContext
+from gridbot.worker.reconciler import Reconciler
+from gridbot.worker.schedule import Job, JobKind
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["RunQueries", "RunReadings"]
+
+
+class _NoNotices:
+    """The exchange announces nothing."""
+
+    is_maintained = False
+
+    def look(self) -> None:
+        """Nothing is announced."""
+
+
+def _nothing() -> None:
+    """What is of no interest is read."""
+
+
+class RunQueries(BybitRest):
+    """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
+
+    venue: RunVenue
+    at_hand: dict[str, Listing[PositionEvent]]
+    """Positions that have been read for a reading that begins now."""
+
+    async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
+        if symbol is None:
+            return await super().positions()
+        found = self.at_hand.pop(symbol, None)
+        return found or Listing(await self.venue.calls.read(lambda: self.venue.legs(symbol)))
+
+    async def wallet(self) -> WalletEvent:
+        return await self.venue.calls.read(self.venue.wallet)
+
+
+class RunReadings:
+    """What a job of the schedule reads (`worker/readings.py`): what may change a decision."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        runners: Mapping[str, StrategyRunner],
+        context: WorkerContext,
+        queries: RunQueries,
+        on_wallet: Callable[[WalletEvent, str], None],
+    ) -> None:
+        self.notices = _NoNotices()
+        self._queries = queries
+        self._on_wallet = on_wallet
+        self._reconciler = reconciler
+        self._runners = runners
+        self._context = context
+
+    def again(self) -> str:
+        """Why another comparison with the exchange is needed."""
+        return self._reconciler.again()
+
+    def of(self, job: Job) -> Coroutine[None, None, None]:
+        """The work of a job, not begun yet."""
+        match job.kind:
+            case JobKind.RECONCILE if job.subject != "periodic":
+                return self._reconciler.reconcile(job.subject)
+            case JobKind.RECONCILE:
+                return self._pass()
+            case JobKind.POSITIONS:
+                return self._positions(job.subject)
+            case JobKind.WALLET:
+                return self._reconciler.wallet()
+        return self._nothing()
+
+    async def _pass(self) -> None:
+        """What the periodic comparison reads besides executions and orders, of which the streams have told everything.
+
+        These take their time all the same, and legs and wallet are read when a worker would.
+        """
+        for _ in ("executions", "orders"):
+            await self._queries.venue.calls.read(_nothing)
+        for symbol, runner in self._runners.items():
+            if runner.shadow is not None:
+                runner.shadow.read_legs()
+            else:
+                await self._positions(symbol)
+        await self._reconciler.wallet()
+        complete_ms = self._context.clock.wall_ms() - 60_000
+        self._context.ledger.reached(complete_to=complete_ms, checked_to=complete_ms)
+
+    async def _positions(self, symbol: str) -> None:
+        """If nothing was under way when they were read, our executions add up to them, and nobody has to compare."""
+        runner, venue = self._runners[symbol], self._queries.venue
+        if runner.shadow is not None:
+            runner.shadow.read_legs()
+            return
+        is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)))
+        if is_still and not self._reconciler.open_questions:
+            with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
+                for leg in legs:
+                    runner.on_position_update(leg, source="rest")
+        else:
+            self._queries.at_hand[symbol] = Listing(legs)
+            await self._reconciler.positions(symbol)
+
+    async def _nothing(self) -> None:
+        """Clock, terms, announcements and the exchange's log cannot differ here."""
