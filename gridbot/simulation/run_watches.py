@@ -308,9 +308,15 @@ class UnsettledWatch:
     def __init__(self, find: Find) -> None:
         self._find = find
         self._since_s: dict[str, float] = {}
+        self._banned_s = 0.0
 
-    def look(self, unsettled: Collection[str], now_s: float, trouble_s: float) -> None:
-        """Once a second, while a worker runs. Waits double: one that began in the trouble ends later by as much."""
+    def look(self, unsettled: Collection[str], now_s: float, trouble_s: float, *, is_banned: bool = False) -> None:
+        """Once a second, while a worker runs. Waits double: one that began in the trouble ends later by as much.
+
+        A ban that the worker knows of (`is_banned`) is trouble, too: orders go on by socket, questions wait.
+        """
+        self._banned_s = now_s if is_banned else self._banned_s
+        trouble_s = max(trouble_s, self._banned_s)
         self._since_s = {key: self._since_s.get(key, now_s) for key in unsettled}
         for key, since_s in self._since_s.items():
             before_s = max(0.0, trouble_s - since_s)

@@ -198,6 +198,29 @@ def test_pybit_is_known_in_one_place():
     assert found == {"gridbot.bybit"}
 
 
+def test_nothing_that_trades_needs_numpy():
+    """It is an extra: neither a worker, nor the paper exchange, nor the supervisor reaches a room that imports it."""
+    found = {
+        room(module)
+        for module in MODULES
+        for item in imports(module)
+        if item.name.partition(".")[0] == "numpy" and not item.for_types
+    }
+    assert "gridbot.market" in found
+    trading = {
+        "gridbot.worker",
+        "gridbot.paper.server",
+        "supervisor.children",
+        "supervisor.process",
+        "supervisor.store",
+    }
+    seen = reached = trading
+    while reached:
+        reached = {other for here in reached for other in arrows().get(here, frozenset())} - seen
+        seen = seen | reached
+    assert not seen & found
+
+
 def test_the_program_does_without_its_tests():
     names = {item.name.partition(".")[0] for module in MODULES for item in imports(module)}
     assert not names & {"tests", "benchmarks", "pytest", "hypothesis"}

@@ -207,3 +207,12 @@ def test_ids_of_two_strategies_of_an_account_never_meet() -> None:
         venue.place(order, 1)
         ids |= {order.order_id} | {fill.exec_id for fill in fills_at(venue, "99")}
     assert len(ids) == 4, "the ledger counts an id once, whoever's it is"
+
+
+def test_between_the_nearest_orders_no_price_fills_anything() -> None:
+    venue = venue_of()
+    assert venue.nearest() == (None, None)
+    for order in (make_order(1), make_order(2, ticks=990), make_order(3, ticks=1010, side=Side.SELL)):
+        venue.place(order, 1)
+    assert venue.nearest() == (1000, 1010)
+    assert venue.on_ticker(ticker("100.1")) == []

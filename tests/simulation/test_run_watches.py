@@ -197,6 +197,18 @@ def test_an_order_that_lacks_executions_is_found_once_its_next_question_was_due(
     assert found == ["fills-are-asked-for"]
 
 
+def test_during_a_ban_and_the_wait_after_it_nobody_asks_for_executions() -> None:
+    """Fills go on over the trade socket, and nothing can be asked (dense seed 13072)."""
+    found: list[str] = []
+    watch = UnsettledWatch(lambda name, text: found.append(name))
+    for at_s in (10.0, 300.0, 609.0):
+        watch.look(["a"], at_s, 8.0, is_banned=True)
+    watch.look(["a"], 609.0 + ASKED_S + ASKED_MOST_S, 8.0)
+    assert found == []
+    watch.look(["a"], 609.1 + ASKED_S + ASKED_MOST_S, 8.0)
+    assert found == ["fills-are-asked-for"]
+
+
 def test_what_is_refused_after_the_symbol_took_no_orders_is_another_minute() -> None:
     """Refused once, then waited for a minute as told, then three closes that found nothing left (dense seed 3447)."""
     lanes = LaneWatch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -23,6 +24,7 @@ from gridbot.worker.schedule import (
     JobKind,
     ScheduleState,
     Second,
+    next_due_s,
     step,
 )
 from tests.worker.account_bench import START_S
@@ -268,3 +270,18 @@ def test_the_margin_mode_is_read_with_terms_once_for_all_symbols_and_alone_when_
     second.requests.read_margin_mode()
     assert second.jobs(START_S + 3729) == set()
     assert second.jobs(START_S + 3730) == {mode}
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40))
+def test_whoever_jumps_to_the_next_due_second_starts_the_same_jobs_at_the_same_times(
+    order_s: int, positions_s: int, wallet_s: int
+) -> None:
+    intervals = Intervals(order_sync_s=order_s, position_check_s=positions_s, wallet_s=wallet_s)
+    each, jumping = Seconds(intervals, ("BTCUSDT",)), Seconds(intervals, ("BTCUSDT",))
+    started = [(now_s, job) for now_s in range(400) for job in each.all_jobs(now_s)]
+    found: list[tuple[int, Job]] = []
+    now_s = 0
+    while now_s < 400:
+        found += [(now_s, job) for job in jumping.all_jobs(now_s)]
+        now_s = max(now_s + 1, math.ceil(next_due_s(jumping.state, intervals)))
+    assert found == started

@@ -118,3 +118,13 @@ def test_fills_never_exceed_orders_nor_the_volume_at_their_price(
                 at_price += fill.qty
         assert at_price <= size
     assert len(book) == sum(1 for qty in left.values() if qty)
+
+
+def test_the_nearest_orders_are_those_that_a_price_reaches_first() -> None:
+    book = RestingBook()
+    assert book.nearest() == (None, None)
+    for name, side, ticks in (("a", Side.BUY, 90), ("b", Side.BUY, 95), ("c", Side.SELL, 110), ("d", Side.SELL, 105)):
+        book.add(name, side, ticks, Decimal(1), Decimal(0))
+    assert book.nearest() == (95, 105)
+    book.trade(Side.SELL, 94, Decimal(1))
+    assert book.nearest() == (90, 105)

@@ -34,6 +34,7 @@ def test_from_the_quiet_interval_no_order_is_looked_at():
     book.orders = orders = Untouchable(book.orders.long, book.orders.short)
     assert made.on_event(ticker("100"), orders) == ()
     assert made.quiet_interval == (d("98.0"), d("102.0")), "every level has its orders: nothing can change inside"
+    assert made.known_interval == (d("98.0"), d("102.0"), ())
     orders.closed = True
     for price in ("98", "99.123456", "102", "100"):
         assert made.on_event(ticker(price), orders) == ()

@@ -6,12 +6,15 @@ import io
 import shlex
 import shutil
 import sys
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from gridbot.market.archive import Fetched
 from supervisor.cli import detached_start, worker_command
 from supervisor.cli import main as cli_module
 from supervisor.cli.standard_streams import OutputGone
@@ -19,11 +22,26 @@ from supervisor.exit_codes import ExitCode
 from tests.store.session import make_session
 from tests.supervisor.cli.test_declared_commands import all_commands
 
-PAPER = "environment: paper\naccounts: [{name: alice}]\n"
+PAPER = """environment: paper
+accounts: [{name: alice}]
+strategies:
+- {strat_id: btc_grid, account: alice, symbol: BTCUSDT, tick_size: 0.1, amount: q0.01, grid_count: 10, grid_step: 0.5}
+"""
+TRADES = "BTCUSDT2026-09-01.csv"
+LOG = "time,event,market,side,position,price,usd,id\n1793613600.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
+MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
+    "backtest list": "backtest list",
     "backup": "backup {here}/copy.duckdb",
     "check": "check -c {here}/g.yaml",
+    "compare log": "compare log alice/btc_grid {here}/log.csv --map " + shlex.quote(str(MAP)),
+    "compare shadow": "compare shadow alice/btc_grid bob/ltc_shadow",
     "correct": "correct alice --as-of 1 --figures []",
+    "data check": "data check",
+    "data export": "data export BTCUSDT --out {here}/days",
+    "data fetch": "data fetch BTCUSDT --from 2026-09-01 --to 2026-09-01",
+    "data import": "data import {here}/data/BTCUSDT2026-09-01.csv",
+    "data list": "data list",
     "export": "export {here}/parquet --table executions",
     "ledger check": "ledger check",
     "logs": "logs writer",
@@ -39,6 +57,7 @@ LINES = {
     "status": "status --json",
     "stop": "stop",
     "vacuum": "vacuum",
+    "verdict": "verdict -c {here}/g.yaml --account alice --day 2026-01-01",
 }
 """Of each command a line that prints something."""
 
@@ -75,12 +94,19 @@ class Client:
         return {"health": "healthy", "accounts": []}
 
 
+async def nothing_new(*_: Any) -> Fetched:
+    return Fetched(there=[date(2026, 9, 1)])
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("records")
     make_session(directory)
     (directory / "logs").mkdir()
     (directory / "logs" / "writer.jsonl").write_text("a line\n")
+    (directory / TRADES).write_text("timestamp,symbol,side,size,price\n1788220801.5,BTCUSDT,Buy,0.005,60000.1\n")
+    words = ["data", "import", str(directory / TRADES), "--market", str(directory / "market")]
+    assert CliRunner().invoke(cli_module.cli, words).exit_code == 0
     return directory
 
 
@@ -96,12 +122,14 @@ def test_it_ends_without_a_word(
     data = tmp_path / "data"
     shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
+    (tmp_path / "log.csv").write_text(LOG)
     for module in ("ledger", "restart", "status_command"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr(worker_command, "PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))
     monkeypatch.setattr("supervisor.cli.detached_start.subprocess.Popen", lambda *_, **__: SimpleNamespace(pid=1))
+    monkeypatch.setattr("gridbot.market.archive.fetch", nothing_new)
     ready = {"accounts": [], "writer": None, "paper": None}
     monkeypatch.setattr(detached_start, "_started", lambda *_: ready)
     words = shlex.split(asked.format(line=LINES[name].format(here=tmp_path), name=name))
