@@ -7,7 +7,6 @@ started again for as long as it takes. At the top of the package because worker 
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,7 +17,7 @@ _NUMBERS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMF
 _NO_THREAD: Final = "can't start new thread"
 """All that Python says of it."""
 
-_NO_SPACE: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+_NO_SPACE: Final = ("No space left on device", "Disk quota exceeded")
 """DuckDB has no number for it."""
 
 
