@@ -225,15 +225,17 @@ def _feeds(
         feed = SymbolFeed(symbol, [partial(market.day, symbol, day) for day in there], begin // 1000, end // 1000)
         if feed.is_empty:
             raise CannotRun(f"expected trades of {symbol} in the span, its days have none there: {how}")
-        about = _about(symbol, [market.day(symbol, day) for day in there], sums)
+        about = _about(symbol, [market.day(symbol, day) for day in there], begin // 1000, end // 1000, sums)
         if missing:
             sums.warn(f"{symbol}: {missing} of {(last - first).days + 1} days are missing and were jumped over")
         found[symbol] = feed, about
     return found
 
 
-def _about(symbol: str, days: Sequence[Day], sums: _Sums) -> dict[str, Any]:
-    gaps = [gap for day in days for gap in day.gaps]
+def _about(symbol: str, days: Sequence[Day], begin_ms: int, end_ms: int, sums: _Sums) -> dict[str, Any]:
+    """Of the span; gaps of its first and last day that lie outside are none of it."""
+    cut = ((max(low, begin_ms), min(high, end_ms)) for day in days for low, high in day.gaps)
+    gaps = [(low, high) for low, high in cut if low < high]
     kinds = sorted({day.kind for day in days})
     has_marks, has_fundings = any(len(day.marks) for day in days), any(day.fundings for day in days)
     if gaps:
