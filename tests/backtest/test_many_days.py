@@ -40,7 +40,12 @@ def test_files_that_are_open_do_not_grow_with_the_days(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     result = run(
-        config_of(), market, from_=DAY, to=DAY + timedelta(days=DAYS - 1), into=tmp_path / "run.duckdb", on_progress=stop
+        config_of(),
+        market,
+        from_=DAY,
+        to=DAY + timedelta(days=DAYS - 1),
+        into=tmp_path / "run.duckdb",
+        on_progress=stop,
     )
     assert len(result.summary["market"]["BTCUSDT"]["days"]) == DAYS
     result.close()

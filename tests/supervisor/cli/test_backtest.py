@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from click.testing import CliRunner, Result
 from gridbot.backtest import Options, run
 from gridbot.backtest.backtest_run import Progress
 from gridbot.market.market_root import Market
-from supervisor.cli.backtest import NEEDS_EXTRA, _needs, backtest
+from supervisor.cli.backtest import backtest
 from supervisor.exit_codes import CommandError, ExitCode
 from tests.backtest.backtest_examples import day_of
 
@@ -108,7 +110,12 @@ def test_the_results_are_relations_and_tables_of_arrow(place):
     result.close()
 
 
-def test_without_its_extra_it_says_what_to_install():
-    assert NEEDS_EXTRA in str(_needs(ImportError("no module", name="numpy.core")))
-    elsewhere = ImportError("no module", name="elsewhere")
-    assert _needs(elsewhere) is elsewhere
+@pytest.mark.parametrize("command", [["list"], SPAN])
+def test_without_its_extra_it_says_what_to_install(
+    place: Path, command: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = CliRunner().invoke(backtest, [*command, "--config", str(place / "conf" / "g.yaml")], standalone_mode=False)
+    assert isinstance(result.exception, CommandError)
+    assert result.exception.code == ExitCode.USAGE
+    assert "pip install 'gridbot[backtest]'" in str(result.exception)
