@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["backtest"]
 
 MATCHING = ("queue", "touch", "through")
+MAX_SEED = 2**63 - 1
+"""What the results can keep of it."""
 
 
 @click.group(
@@ -37,7 +39,7 @@ MATCHING = ("queue", "touch", "through")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Try another setting; may be repeated.")
 @click.option("--matching", type=click.Choice(MATCHING), help="When an order fills [default: paper.matching].")
 @click.option("--latency", default="10", show_default=True, metavar="MS", help="Each way, such as 20 or 5-40.")
-@click.option("--seed", default=1, show_default=True, help="Of what is drawn.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=1, show_default=True, help="Of what is drawn.")
 @click.option("--market", metavar="DIR", help="Where market data is [default: market in the data directory].")
 @click.option("--name", default="", help="What the results are called [default: the time now].")
 @click.option("--every-tick", is_flag=True, help="Look at each price. Slow, and the same in the end.")
@@ -161,7 +163,7 @@ class _Bar:
 
 
 PROFITS = """
-    SELECT account, strategy, count(*) FILTER (exec_type = 'Trade'), sum(realised_pnl),
+    SELECT account, strategy, shadow, count(*) FILTER (exec_type = 'Trade'), sum(realised_pnl),
         sum(fee) FILTER (exec_type <> 'Funding'), sum(fee) FILTER (exec_type = 'Funding')
     FROM executions GROUP BY ALL ORDER BY ALL"""
 BALANCES = """
@@ -176,9 +178,10 @@ def _tell(result: Result) -> None:
         f"{summary['name']}: {summary['from_ts']:%Y-%m-%d %H:%M} to {summary['to_ts']:%Y-%m-%d %H:%M} UTC, "
         f"{summary['ticks']:,} trades in {summary['wall_s']:.1f} s ({rate:,.0f}/s), {summary['looks']:,} looks"
     )
-    for account, strategy, fills, realised, fees, funding in result.sql(PROFITS):
+    for account, strategy, shadow, fills, realised, fees, funding in result.sql(PROFITS):
         money = f"realised {_usdt(realised)}, fees {_usdt(fees)}, funding {_usdt(funding)}"
-        click.echo(f"  {account} {strategy}: {fills} fills, {money}")
+        of = f"{account} {strategy}" + (" (shadow, not in the wallet)" if shadow else "")
+        click.echo(f"  {of}: {fills} fills, {money}")
     for account, begin, end, equity in result.sql(BALANCES):
         click.echo(f"  {account}: wallet {_usdt(begin)} -> {_usdt(end)}, equity {_usdt(equity)}")
     _tell_warnings(summary["warnings"])

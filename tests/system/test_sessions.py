@@ -184,7 +184,7 @@ def end_contract(session: Any, strat_id: str, symbol: str) -> None:
         return max(Decimal(row[leg]["size"]) for leg in ("long", "short")) > Decimal("0.1")
 
     session.wait(holds_several_levels, "a leg that no single fill closes")
-    assert shows("active", f"{symbol} delists on ")(None), "days before its end it trades on, and says the date"
+    session.wait(shows("active", f"{symbol} delists on "), "the date: days before its end it trades on")
     control(session, "delist", symbol=symbol, in_s=0, settling_s=3600)
     session.wait(shows("settling", f"{symbol} is Settling: the exchange cancels what rests"), "the settlement")
     control(session, "delist", symbol=symbol, in_s=0)

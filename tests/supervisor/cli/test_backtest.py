@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.backtest import Options, run
-from gridbot.backtest.backtest_run import Progress
+from gridbot.backtest.backtest_run import DaysInMemory, Progress
 from gridbot.market.market_root import Market
 from supervisor.cli.backtest import backtest
 from supervisor.exit_codes import CommandError, ExitCode
@@ -119,3 +120,31 @@ def test_without_its_extra_it_says_what_to_install(
     assert isinstance(result.exception, CommandError)
     assert result.exception.code == ExitCode.USAGE
     assert "pip install 'gridbot[backtest]'" in str(result.exception)
+
+
+def test_what_a_shadow_made_is_not_taken_for_money_of_the_wallet(place):
+    lines = called(place, *SPAN, "--set", "shadow_mode=true").output.splitlines()
+    assert any(line.startswith("  alice btc (shadow, not in the wallet): 1 fills") for line in lines), lines
+
+
+def test_a_seed_that_the_results_cannot_keep_leaves_nothing_behind(place):
+    assert "--seed" in refused(place, "--seed", "9" * 30)[0]
+    assert not (place / "data" / "backtests").exists()
+
+
+def test_gaps_outside_the_span_are_not_of_it(place):
+    market = Market(place / "data" / "market")
+    day = market.day("BTCUSDT", market.days("BTCUSDT")[0])
+    begin_ms = int(day.times_ms[0])
+    gaps = ((begin_ms - 3_600_000, begin_ms), (begin_ms + 540_000, begin_ms + 7_200_000))
+    result = run(
+        place / "conf" / "g.yaml",
+        DaysInMemory([replace(day, gaps=gaps)]),
+        from_="2026-01-05",
+        to="2026-01-05T00:10",
+        into=place / "gaps.duckdb",
+    )
+    kept = result.summary["market"]["BTCUSDT"]["gaps"]
+    assert [(low - begin_ms, high - begin_ms) for low, high in kept] == [(540_000, 600_000 - begin_ms % 86_400_000)]
+    assert any("BTCUSDT: 1 gaps in the data, 0.0 h together" in text for text in result.summary["warnings"])
+    result.close()
