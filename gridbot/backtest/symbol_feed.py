@@ -133,16 +133,21 @@ class Marks:
 
 
 def _marks(loads: Sequence[Callable[[], Day]]) -> Marks:
-    days = [day for load in loads if len((day := load()).marks)]
-    if not days:
+    """Copied day by day: each day that stays mapped holds seven open files."""
+    found: list[tuple[Whole, Whole, Decimal]] = []
+    for load in loads:
+        day = load()
+        if len(day.marks):
+            found.append((np.array(day.marks_ms), np.array(day.marks), day.mark_unit))
+    if not found:
         return Marks(np.empty(0, np.int64), np.empty(0, np.int64), Decimal(1))
-    unit = min(day.mark_unit for day in days)
-    scales = [day.mark_unit / unit for day in days]
+    unit = min(of for *_, of in found)
+    scales = [of / unit for *_, of in found]
     if any(scale % 1 for scale in scales):
         what = "mark prices in units that are no multiples of each other; import them again"
-        raise DayRefusedHere(f"{days[0].symbol}: {what}")
-    marks = [day.marks * int(scale) for day, scale in zip(days, scales, strict=True)]
-    return Marks(np.concatenate([day.marks_ms for day in days]), np.concatenate(marks), unit)
+        raise DayRefusedHere(f"{day.symbol}: {what}")
+    marks = [prices * int(scale) for (_, prices, _), scale in zip(found, scales, strict=True)]
+    return Marks(np.concatenate([times for times, *_ in found]), np.concatenate(marks), unit)
 
 
 class Cursor:

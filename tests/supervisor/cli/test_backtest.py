@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from click.testing import CliRunner, Result
 from gridbot.backtest import Options, run
 from gridbot.backtest.backtest_run import DaysInMemory, Progress
 from gridbot.market.market_root import Market
-from supervisor.cli.backtest import NEEDS_EXTRA, _needs, backtest
+from supervisor.cli.backtest import backtest
 from supervisor.exit_codes import CommandError, ExitCode
 from tests.backtest.backtest_examples import day_of
 
@@ -109,10 +111,15 @@ def test_the_results_are_relations_and_tables_of_arrow(place):
     result.close()
 
 
-def test_without_its_extra_it_says_what_to_install():
-    assert NEEDS_EXTRA in str(_needs(ImportError("no module", name="numpy.core")))
-    elsewhere = ImportError("no module", name="elsewhere")
-    assert _needs(elsewhere) is elsewhere
+@pytest.mark.parametrize("command", [["list"], SPAN])
+def test_without_its_extra_it_says_what_to_install(
+    place: Path, command: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = CliRunner().invoke(backtest, [*command, "--config", str(place / "conf" / "g.yaml")], standalone_mode=False)
+    assert isinstance(result.exception, CommandError)
+    assert result.exception.code == ExitCode.USAGE
+    assert "pip install 'gridbot[backtest]'" in str(result.exception)
 
 
 def test_what_a_shadow_made_is_not_taken_for_money_of_the_wallet(place):
@@ -129,7 +136,7 @@ def test_gaps_outside_the_span_are_not_of_it(place):
     market = Market(place / "data" / "market")
     day = market.day("BTCUSDT", market.days("BTCUSDT")[0])
     begin_ms = int(day.times_ms[0])
-    gaps = [(begin_ms - 3_600_000, begin_ms), (begin_ms + 540_000, begin_ms + 7_200_000)]
+    gaps = ((begin_ms - 3_600_000, begin_ms), (begin_ms + 540_000, begin_ms + 7_200_000))
     result = run(
         place / "conf" / "g.yaml",
         DaysInMemory([replace(day, gaps=gaps)]),
