@@ -17,7 +17,7 @@ from gridbot.backtest.account_job import AccountJob, Counts
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.overrides import with_overrides
 from gridbot.backtest.result import Result
-from gridbot.backtest.run_file import DIRECTORY, RunFile, file_of, utc_of
+from gridbot.backtest.run_file import DIRECTORY, RunFile, file_of, new_name, utc_of
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.command_line import pasteable
@@ -144,7 +144,7 @@ def run(
         for name in accounts
     }
     made_at = datetime.now(UTC).replace(tzinfo=None)
-    name = name or (into.stem if into else f"{made_at:%Y%m%d-%H%M%S}")
+    name = name or (into.stem if into else new_name(loaded.storage.data_dir, made_at))
     file = RunFile(into or file_of(loaded.storage.data_dir, name), loaded.storage.data_dir / DIRECTORY)
     paper = _paper(loaded.paper, options)
     row: dict[str, Any] = {

@@ -41,7 +41,7 @@ MAX_SEED = 2**63 - 1
 @click.option("--latency", default="10", show_default=True, metavar="MS", help="Each way, such as 20 or 5-40.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=1, show_default=True, help="Of what is drawn.")
 @click.option("--market", metavar="DIR", help="Where market data is [default: market in the data directory].")
-@click.option("--name", default="", help="What the results are called [default: the time now].")
+@click.option("--name", default="", help="What the results are called [default: time and process id].")
 @click.option("--every-tick", is_flag=True, help="Look at each price. Slow, and the same in the end.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
