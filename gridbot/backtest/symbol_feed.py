@@ -109,7 +109,7 @@ class Marks:
     def __init__(self, times: Whole, marks: Whole, unit: Decimal) -> None:
         self._all_times, self._all = times, marks
         self._times, self._marks = view(times), view(marks)
-        self._unit = unit
+        self.unit = unit
         self._at, self._price = -1, Decimal(0)
 
     def __bool__(self) -> bool:
@@ -121,14 +121,22 @@ class Marks:
         if number < 0:
             return None
         if number != self._at:
-            self._at, self._price = number, WIDE.multiply(self._unit, Decimal(self._marks[number]))
+            self._at, self._price = number, WIDE.multiply(self.unit, Decimal(self._marks[number]))
         return self._price
+
+    def newest(self, times_ms: Whole) -> tuple[Whole, NDArray[np.bool_]]:
+        """The newest at each of some times, in `unit`; and where there is one."""
+        at = np.searchsorted(self._all_times, times_ms, side="right") - 1
+        there = at >= 0
+        found = np.zeros(len(times_ms), np.int64)
+        found[there] = self._all[at[there]]
+        return found, there
 
     def next_outside(self, after_ms: int, low: Decimal, high: Decimal) -> int:
         """When (ms UTC) one after `after_ms` is first below `low` or above `high`; far away if none is."""
         begin = bisect_right(self._times, after_ms)
         marks = self._all[begin:]
-        outside = (marks < int(low / self._unit)) | (marks > int(high / self._unit))
+        outside = (marks < int(low / self.unit)) | (marks > int(high / self.unit))
         return int(self._all_times[begin + int(outside.argmax())]) if outside.any() else FAR
 
 
