@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from gridbot.store.reading import ReadingError, connect
 from gridbot.store.schema import fingerprint
 from gridbot.version import __version__
 
-__all__ = ["DIRECTORY", "RunFile", "file_of", "summaries"]
+__all__ = ["DIRECTORY", "RunFile", "file_of", "new_name", "summaries"]
 
 DIRECTORY: Final = "backtests"
 EMPTY: Final = ".empty-"
@@ -51,6 +53,13 @@ def file_of(data_dir: Path, name: str) -> Path:
     if not NAME.fullmatch(name):
         raise ValueError(f"expected a name of letters, digits, dots, _ and -, got {name!r}")
     return data_dir / DIRECTORY / f"{name}.duckdb"
+
+
+def new_name(data_dir: Path, made_at: datetime) -> str:
+    """A name that no other run has, though many begin in one second, in this process or in others beside it."""
+    first = f"{made_at:%Y%m%d-%H%M%S}-{os.getpid()}"
+    names = itertools.chain([first], (f"{first}-{count}" for count in itertools.count(2)))
+    return next(name for name in names if not file_of(data_dir, name).exists())
 
 
 class RunFile:

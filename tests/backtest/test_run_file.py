@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import duckdb
 import pytest
 
 from gridbot.backtest import run_file
-from gridbot.backtest.run_file import RunFile
+from gridbot.backtest.run_file import RunFile, file_of, new_name
 
 EVERYTHING = """
     SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal
@@ -46,3 +48,12 @@ def test_the_log_of_a_killed_run_does_not_go_into_the_next(tmp_path: Path) -> No
     log.write_bytes(b"left over")
     assert made(path, tmp_path) == first
     assert not log.exists()
+
+
+def test_runs_of_one_second_do_not_take_each_others_place(tmp_path: Path) -> None:
+    """A sweep of settings starts many at once; the second removed the file of the first."""
+    now = datetime(2026, 1, 5, 10, 0, 0)  # noqa: DTZ001 - naive UTC, as the database has it
+    first = new_name(tmp_path, now)
+    assert first == f"20260105-100000-{os.getpid()}"
+    RunFile(file_of(tmp_path, first), tmp_path).close()
+    assert new_name(tmp_path, now) == f"{first}-2"
