@@ -17,6 +17,9 @@ _NUMBERS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMF
 _NO_THREAD: Final = "can't start new thread"
 """All that Python says of it."""
 
+_NO_SPACE: Final = ("No space left on device", "Disk quota exceeded")
+"""DuckDB has no number for it."""
+
 
 def is_shortage(error: BaseException) -> bool:
     """Whether this error, or the one it was raised from, is one of want of room."""
@@ -31,6 +34,8 @@ def is_of_system(error: BaseException) -> bool:
 def _is_one(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _NUMBERS
+    if type(error).__name__ == "IOException":  # of DuckDB, which this module need not import
+        return any(words in str(error) for words in _NO_SPACE)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == _NO_THREAD)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 
+import duckdb
 import pytest
 
 from gridbot.shortage import is_of_system, is_shortage
@@ -49,3 +50,11 @@ def test_what_is_no_error_of_the_system_and_a_circle() -> None:
     first.__cause__, second.__cause__ = second, first
     assert not is_shortage(first)
     assert not is_shortage(OSError("without a number"))
+
+
+def test_a_full_disk_is_one_too_when_the_database_tells_it() -> None:
+    """A backtest on a full disk was an unexpected error, with a traceback kept on the same disk."""
+    told = 'Could not write file "f.duckdb": No space left on device'
+    assert is_shortage(duckdb.IOException(told))
+    assert not is_shortage(duckdb.IOException('Could not open file "f.duckdb": No such file or directory'))
+    assert not is_shortage(ValueError(told))

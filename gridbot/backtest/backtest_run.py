@@ -17,7 +17,7 @@ from gridbot.backtest.account_job import AccountJob, Counts
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.overrides import with_overrides
 from gridbot.backtest.result import Result
-from gridbot.backtest.run_file import RunFile, file_of, utc_of
+from gridbot.backtest.run_file import DIRECTORY, RunFile, file_of, new_name, utc_of
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.command_line import pasteable
@@ -144,8 +144,8 @@ def run(
         for name in accounts
     }
     made_at = datetime.now(UTC).replace(tzinfo=None)
-    name = name or (into.stem if into else f"{made_at:%Y%m%d-%H%M%S}")
-    file = RunFile(into or file_of(loaded.storage.data_dir, name))
+    name = name or (into.stem if into else new_name(loaded.storage.data_dir, made_at))
+    file = RunFile(into or file_of(loaded.storage.data_dir, name), loaded.storage.data_dir / DIRECTORY)
     paper = _paper(loaded.paper, options)
     row: dict[str, Any] = {
         "name": name,
@@ -225,17 +225,30 @@ def _feeds(
         feed = SymbolFeed(symbol, [partial(market.day, symbol, day) for day in there], begin // 1000, end // 1000)
         if feed.is_empty:
             raise CannotRun(f"expected trades of {symbol} in the span, its days have none there: {how}")
-        about = _about(symbol, [market.day(symbol, day) for day in there], sums)
+        about = _about(symbol, (market.day(symbol, day) for day in there), begin // 1000, end // 1000, sums)
         if missing:
             sums.warn(f"{symbol}: {missing} of {(last - first).days + 1} days are missing and were jumped over")
         found[symbol] = feed, about
     return found
 
 
-def _about(symbol: str, days: Sequence[Day], sums: _Sums) -> dict[str, Any]:
-    gaps = [gap for day in days for gap in day.gaps]
-    kinds = sorted({day.kind for day in days})
-    has_marks, has_fundings = any(len(day.marks) for day in days), any(day.fundings for day in days)
+def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: _Sums) -> dict[str, Any]:
+    """Of the span; gaps of its first and last day that lie outside are none of it.
+
+    Each day is looked at and let go: a mapped one holds open files.
+    """
+    dates: list[str] = []
+    gaps: list[tuple[int, int]] = []
+    kinds: set[str] = set()
+    sources: set[str] = set()
+    has_marks = has_fundings = False
+    for day in days:
+        dates.append(day.date.isoformat())
+        cut = ((max(low, begin_ms), min(high, end_ms)) for low, high in day.gaps)
+        gaps += [(low, high) for low, high in cut if low < high]
+        kinds.add(day.kind)
+        sources.update(day.sources)
+        has_marks, has_fundings = has_marks or len(day.marks) > 0, has_fundings or bool(day.fundings)
     if gaps:
         hours = sum(to_ms - from_ms for from_ms, to_ms in gaps) / 3_600_000
         sums.warn(f"{symbol}: {len(gaps)} gaps in the data, {hours:.1f} h together")
@@ -246,9 +259,9 @@ def _about(symbol: str, days: Sequence[Day], sums: _Sums) -> dict[str, Any]:
     if not has_fundings:
         sums.warn(f"{symbol}: no fundings in the data: none was paid")
     return {
-        "kinds": kinds,
-        "sources": sorted({source for day in days for source in day.sources}),
-        "days": [day.date.isoformat() for day in days],
+        "kinds": sorted(kinds),
+        "sources": sorted(sources),
+        "days": dates,
         "gaps": gaps,
         "marks": has_marks,
         "fundings": has_fundings,

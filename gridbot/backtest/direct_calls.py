@@ -101,6 +101,15 @@ class DirectCalls:
         self._loop.at(self._after(self._options.request), self._read, reading, future, of_exchange=True)
         return await future
 
+    async def pass_time(self, questions: int) -> None:
+        """Take as long as so many readings, one after the other, of what is of no interest."""
+        if self.takes_time:
+            ways = (self._options.request, self._options.answer) * questions
+            us = sum(way.us(self._draw) for way in ways)
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._loop.at(self._loop.now_us + us, self._told, None, future)
+            await future
+
     def _read(self, reading: Callable[[], T], future: asyncio.Future[T]) -> None:
         self._loop.at(self._after(self._options.answer), self._told, reading(), future)
 

@@ -33,6 +33,8 @@ class QuietStops:
         self._every_tick = every_tick
         self._marks: dict[str, tuple[tuple[Decimal, Decimal], int]] = {}
         """By symbol, between which marks nothing happens, and when they are left."""
+        self._quiet: dict[str, tuple[tuple[Decimal, Decimal], tuple[int, int]]] = {}
+        """By symbol, the quiet interval in USDT, and in ticks."""
         self._at_level = venue.exchange.config.matching is not MatchingModel.THROUGH
 
     # ------------------------------------------------------------------ the exchange
@@ -92,12 +94,13 @@ class QuietStops:
         quiet = runner.quiet_interval
         if quiet is None:
             return NOTHING
-        tick = runner.instrument.tick_size
-        low = int((quiet[0] / tick).to_integral_value(ROUND_CEILING))
-        high = int((quiet[1] / tick).to_integral_value(ROUND_FLOOR))
-        if runner.is_shadow:
-            return self._of_shadow(symbol, low, high)
-        return low, high
+        known = self._quiet.get(symbol)
+        if known is None or known[0] != quiet:
+            tick = runner.instrument.tick_size
+            low = int((quiet[0] / tick).to_integral_value(ROUND_CEILING))
+            high = int((quiet[1] / tick).to_integral_value(ROUND_FLOOR))
+            known = self._quiet[symbol] = quiet, (low, high)
+        return self._of_shadow(symbol, *known[1]) if runner.is_shadow else known[1]
 
     def _of_shadow(self, symbol: str, low: int, high: int) -> tuple[int, int]:
         """The same, while no order of a shadow strategy is reached."""

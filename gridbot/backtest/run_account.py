@@ -218,7 +218,7 @@ class RunAccount:
         self._clockwork = Clockwork(
             context,
             list(self.runners.values()),
-            cast(Readings, RunReadings(self.reconciler, self.runners, context, self._rest, self._router.on_wallet)),
+            cast(Readings, self._readings()),
             intervals=intervals,
             jobs=self._jobs,
             records=AccountRecords(cast(Any, self.records), context, self.runners, refused),
@@ -226,6 +226,10 @@ class RunAccount:
             states=SymbolStates(context, self.runners, refused),
             private_alive=lambda: True,
         )
+
+    def _readings(self) -> RunReadings:
+        on_wallet = self._router.on_wallet
+        return RunReadings(self.reconciler, self.runners, self.context, self._rest, on_wallet, self.records)
 
     async def _serve_look_ups(self) -> None:
         while True:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,16 +14,20 @@ from typing import Any, Final
 import duckdb
 import orjson
 
+from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.backtest.account_job import RUN_ID, AccountJob
 from gridbot.backtest.price_samples import put_prices
-from gridbot.private_files import make_directory
+from gridbot.private_files import copy_private, make_directory
 from gridbot.store.commit import Rows, commit, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.reading import ReadingError, connect
+from gridbot.store.schema import fingerprint
+from gridbot.version import __version__
 
-__all__ = ["DIRECTORY", "RunFile", "file_of", "summaries"]
+__all__ = ["DIRECTORY", "RunFile", "file_of", "new_name", "summaries"]
 
 DIRECTORY: Final = "backtests"
+EMPTY: Final = ".empty-"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 COLUMNS: Final = {
     "name": ("VARCHAR NOT NULL", "What the run is called; its file has the same name."),
@@ -48,14 +55,37 @@ def file_of(data_dir: Path, name: str) -> Path:
     return data_dir / DIRECTORY / f"{name}.duckdb"
 
 
-class RunFile:
-    """`path` is replaced. Open only while something is put into it, so others may read meanwhile."""
+def new_name(data_dir: Path, made_at: datetime) -> str:
+    """A name that no other run has, though many begin in one second, in this process or in others beside it."""
+    first = f"{made_at:%Y%m%d-%H%M%S}-{os.getpid()}"
+    names = itertools.chain([first], (f"{first}-{count}" for count in itertools.count(2)))
+    return next(name for name in names if not file_of(data_dir, name).exists())
 
-    def __init__(self, path: Path) -> None:
+
+class RunFile:
+    """`path` is replaced. Open only while something is put into it, so others may read meanwhile.
+
+    `empties` is where a file without rows is kept: to make all tables anew takes as long as to trade a day.
+    """
+
+    def __init__(self, path: Path, empties: Path) -> None:
         self.path = path
         make_directory(path.parent)
         path.unlink(missing_ok=True)
         self._database = Database(path)
+        empty = empties / f"{EMPTY}{_schema_here()}"
+        if empty.is_file() and not self._database.wal.exists():
+            copy_private(empty, path)
+            return
+        self._make()
+        make_directory(empties)
+        for older in empties.glob(f"{EMPTY}*"):
+            older.unlink(missing_ok=True)
+        new = temporary_beside(empty)
+        copy_private(path, new)
+        put_in_place(new, empty)
+
+    def _make(self) -> None:
         self._database.prepare()
         with self._database.open() as con:
             columns = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
@@ -100,6 +130,12 @@ class RunFile:
     def close(self) -> None:
         """Give the engine's memory back."""
         self._database.close()
+
+
+def _schema_here() -> str:
+    """Another one whenever an empty file would be another."""
+    parts = (fingerprint(), COLUMNS, __version__, duckdb.__version__)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def utc_of(us: int) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 
+from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.bybit.rest import BybitRest
 from gridbot.core import PositionEvent, WalletEvent
@@ -23,10 +24,6 @@ class _NoNotices:
 
     def look(self) -> None:
         """Nothing is announced."""
-
-
-def _nothing() -> None:
-    """What is of no interest is read."""
 
 
 class RunQueries(BybitRest):
@@ -56,7 +53,9 @@ class RunReadings:
         context: WorkerContext,
         queries: RunQueries,
         on_wallet: Callable[[WalletEvent, str], None],
+        records: RunRecords,
     ) -> None:
+        self._records = records
         self.notices = _NoNotices()
         self._queries = queries
         self._on_wallet = on_wallet
@@ -86,8 +85,7 @@ class RunReadings:
 
         These take their time all the same, and legs and wallet are read when a worker would.
         """
-        for _ in ("executions", "orders"):
-            await self._queries.venue.calls.read(_nothing)
+        await self._queries.venue.calls.pass_time(2)  # executions and orders
         for symbol, runner in self._runners.items():
             if runner.shadow is not None:
                 runner.shadow.read_legs()
@@ -107,10 +105,16 @@ class RunReadings:
         if is_still and not self._reconciler.open_questions:
             with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
                 for leg in legs:
-                    runner.on_position_update(leg, source="rest")
+                    runner.on_position_update(leg, source=self._source(runner, leg))
         else:
             self._queries.at_hand[symbol] = Listing(legs)
             await self._reconciler.positions(symbol)
+
+    def _source(self, runner: StrategyRunner, leg: PositionEvent) -> str:
+        """What shows no more than is known, and is no sample, is taken in like the stream's: no record is made."""
+        known = runner.risk_state.legs[leg.direction]
+        is_known = (known.size, known.entry_price, known.unsure) == (leg.size, leg.entry_price, False)
+        return "stream" if is_known and not self._records.samples(leg.symbol, leg.direction) else "rest"
 
     async def _nothing(self) -> None:
         """Clock, terms, announcements and the exchange's log cannot differ here."""

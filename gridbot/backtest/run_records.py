@@ -69,6 +69,10 @@ class RunRecords:
         self._keep(table, body)
         return self.last_seq
 
+    def samples(self, symbol: str, direction: str) -> bool:
+        """Whether a reading of this leg would be recorded now although it shows what was known."""
+        return self._begins(("leg", symbol, direction), self._clock.wall_us())
+
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""
         self.last_seq += 1
@@ -114,8 +118,11 @@ class RunRecords:
         """Of what was read without a change at most one in a while; whatever a stream told is recorded."""
         assert isinstance(record, PositionRecord | WalletRecord)
         key = ("wallet", "", "") if isinstance(record, WalletRecord) else ("leg", record.symbol, record.direction)
-        last_us = self._sampled.get(key)
-        if record.source == "rest" and last_us is not None and now_us - last_us < self._sample_us:
+        if record.source == "rest" and not self._begins(key, now_us):
             return False
         self._sampled[key] = now_us
         return True
+
+    def _begins(self, key: tuple[str, str, str], now_us: int) -> bool:
+        last_us = self._sampled.get(key)
+        return last_us is None or now_us - last_us >= self._sample_us

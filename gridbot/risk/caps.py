@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from gridbot.core.limits import Limit
 
 __all__ = ["WARN_AT", "CapEased", "CapWarned", "Caps", "warning"]
 
 WARN_AT = Decimal("0.8")
+_SHOWN = Context(prec=10)
+"""A margin is a quotient: all its 28 digits say nothing to a reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +51,5 @@ def warning(
         return CapEased(key) if key in warned else None
     if key in warned:
         return None
-    return CapWarned(key, f"{key}: {Decimal(value).normalize():f} of {Decimal(limit).normalize():f} used")
+    used, most = Decimal(value).normalize(_SHOWN), Decimal(limit).normalize()
+    return CapWarned(key, f"{key}: {used:f} of {most:f} used")

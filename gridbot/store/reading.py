@@ -108,13 +108,16 @@ def connect(
                     f"brings the rows again from the journal). DuckDB says: {first_line(exc)}"
                 ) from exc
             if is_damage(exc):
-                raise DatabaseDamaged(
-                    f"{path} cannot be opened: {first_line(exc)}. {rebuild_line(path)} makes a new one from "
-                    "the journals"
-                ) from exc
+                raise DatabaseDamaged(f"{path} cannot be opened: {first_line(exc)}. {_made_again(path)}") from exc
             if isinstance(exc, duckdb.IOException):
                 raise ReadingError(f"{path} cannot be opened: {first_line(exc)}") from exc
             raise
+
+
+def _made_again(path: Path) -> str:
+    if path.name == DATABASE_NAME:
+        return f"{rebuild_line(path)} makes a new one from the journals"
+    return "Remove it, and run again what made it (a backtest, a comparison, a copy)"
 
 
 def lock(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

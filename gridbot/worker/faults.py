@@ -13,9 +13,8 @@ Each cause is told once: the same fault again is the same incident, until it has
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from gridbot.fault_words import cause_of, in_words, sentence
@@ -80,10 +79,24 @@ class Faults:
         if halt is not None and (halted or times == 1):
             self._requests.reconcile(f"{part} failed")
 
-    @contextlib.contextmanager
-    def contained(self, part: str, symbol: str = "") -> Iterator[None]:
+    def contained(self, part: str, symbol: str = "") -> _Contained:
         """What raises inside is reported, and the code behind it goes on."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - reported with its traceback
-            self.report(part, error, symbol)
+        return _Contained(self, part, symbol)
+
+
+class _Contained:
+    """A dozen of them a second: a generator would cost several times as much."""
+
+    __slots__ = ("_faults", "_part", "_symbol")
+
+    def __init__(self, faults: Faults, part: str, symbol: str) -> None:
+        self._faults, self._part, self._symbol = faults, part, symbol
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._faults.report(self._part, error, self._symbol)
+        return True

@@ -74,8 +74,8 @@ class Placement:
             for intent in intents:
                 if isinstance(intent, CancelIntent):
                     self._orders.cancel(intent.key, intent.reason)
-                elif intent.reduce_only and not risk_state.legs[intent.direction].size:
-                    # True of half the levels of a flat leg.
+                elif intent.reduce_only and not self._covers_a_close(intent.direction):
+                    # True of half the levels, of a flat leg and of one whose closes all rest.
                     refused[intent.direction, intent.ticks] = _NOT_COVERED
                 else:
                     places.append(self._proposal(intent))
@@ -93,6 +93,11 @@ class Placement:
         self._refused = refused
         if len(refused) == len(intents) and PRICE_BLIND.issuperset(refused.values()):
             self._settled, self._settled_at = intents, now
+
+    def _covers_a_close(self, direction: Direction) -> bool:
+        """Whether the position may be large enough for one more close, as small as the exchange takes it."""
+        size, resting = self._risk_state.legs[direction].size, self._risk_state.book.resting_close_qty(direction)
+        return size >= resting + self._instrument.min_order_qty if resting > ZERO else size > ZERO
 
     def _proposal(self, intent: PlaceLimitIntent) -> Proposal:
         price = self._instrument.price(intent.ticks)

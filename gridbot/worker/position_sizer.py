@@ -22,6 +22,7 @@ from gridbot.core import (
     quantity_for,
 )
 from gridbot.core.risk_rules import RiskInputs
+from gridbot.core.sizing import AmountKind
 
 __all__ = ["PositionSizer"]
 
@@ -65,7 +66,7 @@ class PositionSizer:
     def set_wallet(self, wallet: WalletEvent) -> bool:
         """Balances in USDT; a figure that the exchange left out is unknown, not zero. True: it is another balance."""
         is_other = wallet.wallet_balance != self._wallet
-        if is_other:
+        if is_other and self._amount.kind is AmountKind.WALLET_FRACTION:
             self._known.clear()
         self._wallet, self._available = wallet.wallet_balance, wallet.available_balance
         return is_other

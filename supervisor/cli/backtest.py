@@ -12,6 +12,7 @@ import click
 
 from gridbot.command_line import pasteable
 from gridbot.config.paths import data_directory, find_config
+from supervisor.cli.backtest_extra import need_backtest_extra
 from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest"]
 
-NEEDS_EXTRA = "a backtest needs numpy and pyarrow: pip install 'gridbot[backtest]'"
 MATCHING = ("queue", "touch", "through")
+MAX_SEED = 2**63 - 1
+"""What the results can keep of it."""
 
 
 @click.group(
@@ -37,9 +39,9 @@ MATCHING = ("queue", "touch", "through")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Try another setting; may be repeated.")
 @click.option("--matching", type=click.Choice(MATCHING), help="When an order fills [default: paper.matching].")
 @click.option("--latency", default="10", show_default=True, metavar="MS", help="Each way, such as 20 or 5-40.")
-@click.option("--seed", default=1, show_default=True, help="Of what is drawn.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=1, show_default=True, help="Of what is drawn.")
 @click.option("--market", metavar="DIR", help="Where market data is [default: market in the data directory].")
-@click.option("--name", default="", help="What the results are called [default: the time now].")
+@click.option("--name", default="", help="What the results are called [default: time and process id].")
 @click.option("--every-tick", is_flag=True, help="Look at each price. Slow, and the same in the end.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
@@ -58,10 +60,9 @@ def backtest(context: click.Context, /, **given: Any) -> None:
 @place_options()
 def list_runs(config: str | None, data_dir: str | None) -> None:
     """List the results, the newest first."""
-    try:
-        from gridbot.backtest.run_file import summaries
-    except ImportError as error:
-        raise _needs(error) from None
+    need_backtest_extra()
+    from gridbot.backtest.run_file import summaries
+
     rows = summaries(data_directory(data_dir, config))
     if not rows:
         click.echo("no backtest has been run here")
@@ -81,16 +82,15 @@ def _run(given: dict[str, Any]) -> None:
         if given[option] is None:
             raise click.UsageError(f"expected --{option.strip('_')} DATE, such as --{option.strip('_')} 2026-09-01")
     loaded = load_or_refuse(find_config(given["config"]), given["data_dir"])
-    try:
-        from gridbot.backtest.backtest_run import CannotRun, run
-        from gridbot.backtest.run_options import Latency, Options
-        from gridbot.backtest.symbol_feed import DayRefusedHere
-        from gridbot.config.errors import ConfigError
-        from gridbot.market.market_error import MarketError
-        from gridbot.market.market_root import Market
-        from gridbot.paper.settings import MatchingModel
-    except ImportError as error:
-        raise _needs(error) from None
+    need_backtest_extra()
+    from gridbot.backtest.backtest_run import CannotRun, run
+    from gridbot.backtest.run_options import Latency, Options
+    from gridbot.backtest.symbol_feed import DayRefusedHere
+    from gridbot.config.errors import ConfigError
+    from gridbot.market.market_error import MarketError
+    from gridbot.market.market_root import Market
+    from gridbot.paper.settings import MatchingModel
+
     matching = given["matching"]
     try:
         options = Options.with_latency(
@@ -130,12 +130,6 @@ def _run(given: dict[str, Any]) -> None:
         sys.exit(ExitCode.FORCED)
 
 
-def _needs(error: ImportError) -> Exception:
-    if error.name and error.name.partition(".")[0] in ("numpy", "pyarrow"):
-        return click.UsageError(NEEDS_EXTRA)
-    return error
-
-
 class _Bar:
     """A line with the simulated date and the rate, on a terminal."""
 
@@ -169,7 +163,7 @@ class _Bar:
 
 
 PROFITS = """
-    SELECT account, strategy, count(*) FILTER (exec_type = 'Trade'), sum(realised_pnl),
+    SELECT account, strategy, shadow, count(*) FILTER (exec_type = 'Trade'), sum(realised_pnl),
         sum(fee) FILTER (exec_type <> 'Funding'), sum(fee) FILTER (exec_type = 'Funding')
     FROM executions GROUP BY ALL ORDER BY ALL"""
 BALANCES = """
@@ -184,9 +178,10 @@ def _tell(result: Result) -> None:
         f"{summary['name']}: {summary['from_ts']:%Y-%m-%d %H:%M} to {summary['to_ts']:%Y-%m-%d %H:%M} UTC, "
         f"{summary['ticks']:,} trades in {summary['wall_s']:.1f} s ({rate:,.0f}/s), {summary['looks']:,} looks"
     )
-    for account, strategy, fills, realised, fees, funding in result.sql(PROFITS):
+    for account, strategy, shadow, fills, realised, fees, funding in result.sql(PROFITS):
         money = f"realised {_usdt(realised)}, fees {_usdt(fees)}, funding {_usdt(funding)}"
-        click.echo(f"  {account} {strategy}: {fills} fills, {money}")
+        of = f"{account} {strategy}" + (" (shadow, not in the wallet)" if shadow else "")
+        click.echo(f"  {of}: {fills} fills, {money}")
     for account, begin, end, equity in result.sql(BALANCES):
         click.echo(f"  {account}: wallet {_usdt(begin)} -> {_usdt(end)}, equity {_usdt(equity)}")
     _tell_warnings(summary["warnings"])

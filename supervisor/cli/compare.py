@@ -154,6 +154,12 @@ def _span(
     ended = [moment for moment in lasts if moment is not None]
     since = asked.since.replace(tzinfo=None) if asked.since else max(begun, default=_EPOCH)
     until = asked.until.replace(tzinfo=None) if asked.until else min(ended, default=_EPOCH) + MILLISECOND
+    if len(begun) == len(ended) == 2 and until < since and not asked.until:
+        raise CommandError(
+            f"nothing to compare: expected both to be recorded from {since:%Y-%m-%d %H:%M} UTC on, one ends at "
+            f"{min(ended):%Y-%m-%d %H:%M} UTC; choose another --from, or other records",
+            ExitCode.NOTHING,
+        )
     return since, max(since, until)
 
 

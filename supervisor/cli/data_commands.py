@@ -146,6 +146,9 @@ def _tell_import(done: ImportResult) -> None:
             click.echo(f"left out: {file.skipped - len(file.named)} more rows of {file.path}")
     for text in done.refused:
         click.echo(f"refused: {one_line(text, 1000)}", err=True)
+    if any(file.refused is not None for file in done.files):
+        text = "nothing of a refused file is in: get it again or correct it; --skip-bad leaves wrong rows out"
+        click.echo(text, err=True)
     days, rows = sum(day.refused is None for day in done.days), sum(file.rows for file in done.files)
     refused = sum(file.refused is not None for file in done.files)
     click.echo(f"{len(done.files)} files, {refused} refused, {rows} rows read, {days} days")

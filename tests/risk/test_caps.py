@@ -23,6 +23,7 @@ WARNED = frozenset({KEY})
         ("80", WARNED, None),
         ("79.99", WARNED, CapEased(KEY)),
         ("79.99", frozenset({"s2.max_notional"}), None),
+        ("80.06582844377342701532496533", NONE, CapWarned(KEY, "s1.max_notional: 80.06582844 of 100 used")),
         ("80", frozenset({"s2.max_notional"}), CapWarned(KEY, "s1.max_notional: 80 of 100 used")),
     ],
 )

@@ -81,6 +81,23 @@ async def test_the_everyday_refusals_are_counted_and_not_recorded() -> None:
     assert refusals(bench) == []
 
 
+async def test_a_close_that_nothing_is_left_for_waits_for_that_whatever_else_would_refuse_it() -> None:
+    """Like those of a flat leg: neither sized nor checked at each price."""
+    bench = trading()
+    bench.runner.on_position_update(position(Direction.LONG, "0.0105"), source="rest")
+    bench.runner.placement.act([place(501_000, Side.SELL)])
+    [order] = bench.orders
+    bench.runner.pause()
+    more = [place(502_000, Side.SELL), place(503_000, Side.SELL)]
+    bench.runner.placement.act(more)
+    assert bench.runner.placement.refusals == {Refusal.NOT_COVERED: 2}
+    assert bench.runner.placement.is_settled(more)
+    assert refusals(bench) == []
+    bench.runner.on_position_update(position(Direction.LONG, "0.03"), source="rest")
+    bench.runner.placement.act(more)
+    assert bench.runner.placement.refusals == {Refusal.PAUSED: 2}, order
+
+
 async def test_closes_go_before_opens_and_the_nearest_first() -> None:
     bench = trading()
     bench.runner.on_position_update(position(Direction.LONG, "1"), source="rest")

@@ -220,6 +220,16 @@ def test_columns_of_a_program_of_ones_own(run: Run, tmp_path: Path) -> None:
     assert "rows of other symbols were left out: ETH-PERP" in document["notes"]
 
 
+def test_what_never_ran_at_the_same_time_does_not_differ_by_all_that_rests(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "orders.csv"
+    log.write_text("time,event,market,side,position,price,usd,id\n1825149600,ORDER,BTC-PERP,B,L,59940.0,119.88,a1\n")
+    words = ("log", f"alice/{LIVE}", str(log), "--map", str(MAPS / "columns.yaml"))
+    for more in ((), ("--from", "2026-12-01")):
+        later = run(*words, *more)
+        assert later.exit_code == ExitCode.NOTHING
+        assert "one ends at 2026-11-02 1" in later.stderr
+
+
 def test_a_line_that_is_not_what_the_map_says_ends_the_reading_with_its_place(run: Run, tmp_path: Path) -> None:
     log = tmp_path / "orders.csv"
     log.write_text("time,event,market,side,position,price,usd,id\n1793613600,ORDER,BTC-PERP,B,L,1e99,1,a\n")

@@ -73,6 +73,7 @@ def test_a_refused_file_is_named_and_ends_with_7(typed: Typed) -> None:
     path = typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD + "1788220801,BTCUSDT,Buy,0,60000\n")
     shown = typed("import", path, code=ExitCode.REFUSED)
     assert f"refused: {path} line 4: size: expected a number above zero, got '0'\n" in shown
+    assert "nothing of a refused file is in: get it again or correct it; --skip-bad leaves wrong rows out\n" in shown
     assert shown.endswith("1 files, 1 refused, 0 rows read, 0 days\n")
     left_out = typed("import", path, "--skip-bad")
     assert f"left out: {path} line 4: size: expected a number above zero, got '0'\n" in left_out

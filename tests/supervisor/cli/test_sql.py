@@ -259,3 +259,13 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     result = run(tmp_path, "SELECT 1")
     assert result.exit_code == 1
     assert f"gridbot-supervisor rebuild --data-dir {tmp_path} makes" in result.stderr
+
+
+def test_another_file_that_is_damaged_is_not_made_again_from_journals(tmp_path):
+    """Only the bot's own database has them; results of a backtest are made by a backtest."""
+    path = tmp_path / "backtests" / "a.duckdb"
+    path.parent.mkdir()
+    path.write_bytes(b"half of a file")
+    with pytest.raises(DatabaseDamaged, match="run again what made it") as caught:
+        connect(path)
+    assert "journals" not in str(caught.value)
