@@ -225,19 +225,30 @@ def _feeds(
         feed = SymbolFeed(symbol, [partial(market.day, symbol, day) for day in there], begin // 1000, end // 1000)
         if feed.is_empty:
             raise CannotRun(f"expected trades of {symbol} in the span, its days have none there: {how}")
-        about = _about(symbol, [market.day(symbol, day) for day in there], begin // 1000, end // 1000, sums)
+        about = _about(symbol, (market.day(symbol, day) for day in there), begin // 1000, end // 1000, sums)
         if missing:
             sums.warn(f"{symbol}: {missing} of {(last - first).days + 1} days are missing and were jumped over")
         found[symbol] = feed, about
     return found
 
 
-def _about(symbol: str, days: Sequence[Day], begin_ms: int, end_ms: int, sums: _Sums) -> dict[str, Any]:
-    """Of the span; gaps of its first and last day that lie outside are none of it."""
-    cut = ((max(low, begin_ms), min(high, end_ms)) for day in days for low, high in day.gaps)
-    gaps = [(low, high) for low, high in cut if low < high]
-    kinds = sorted({day.kind for day in days})
-    has_marks, has_fundings = any(len(day.marks) for day in days), any(day.fundings for day in days)
+def _about(symbol: str, days: Iterable[Day], begin_ms: int, end_ms: int, sums: _Sums) -> dict[str, Any]:
+    """Of the span; gaps of its first and last day that lie outside are none of it.
+
+    Each day is looked at and let go: a mapped one holds open files.
+    """
+    dates: list[str] = []
+    gaps: list[tuple[int, int]] = []
+    kinds: set[str] = set()
+    sources: set[str] = set()
+    has_marks = has_fundings = False
+    for day in days:
+        dates.append(day.date.isoformat())
+        cut = ((max(low, begin_ms), min(high, end_ms)) for low, high in day.gaps)
+        gaps += [(low, high) for low, high in cut if low < high]
+        kinds.add(day.kind)
+        sources.update(day.sources)
+        has_marks, has_fundings = has_marks or len(day.marks) > 0, has_fundings or bool(day.fundings)
     if gaps:
         hours = sum(to_ms - from_ms for from_ms, to_ms in gaps) / 3_600_000
         sums.warn(f"{symbol}: {len(gaps)} gaps in the data, {hours:.1f} h together")
@@ -248,9 +259,9 @@ def _about(symbol: str, days: Sequence[Day], begin_ms: int, end_ms: int, sums: _
     if not has_fundings:
         sums.warn(f"{symbol}: no fundings in the data: none was paid")
     return {
-        "kinds": kinds,
-        "sources": sorted({source for day in days for source in day.sources}),
-        "days": [day.date.isoformat() for day in days],
+        "kinds": sorted(kinds),
+        "sources": sorted(sources),
+        "days": dates,
         "gaps": gaps,
         "marks": has_marks,
         "fundings": has_fundings,

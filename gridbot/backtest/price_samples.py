@@ -6,7 +6,6 @@ A worker records them one by one; here a month of thirty symbols would take long
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any, Final
 
 import duckdb
@@ -22,7 +21,7 @@ INSERT: Final = """
     SELECT $account AS account, $run_id AS run_id, $seq + row_number() OVER (ORDER BY ms) AS seq,
         make_timestamp(ms * 1000 + $late_us) AS local_ts, $symbol AS symbol,
         (ticks::DECIMAL(18, 0) * $tick::DECIMAL(18, 12))::DECIMAL(38, 12) AS last_price,
-        (mark::DECIMAL(18, 0) * $unit::DECIMAL(18, 12))::DECIMAL(38, 12) AS mark_price,
+        coalesce((mark::DECIMAL(18, 0) * $unit::DECIMAL(18, 12))::DECIMAL(38, 12), last_price) AS mark_price,
         mark_price AS index_price,
         ((ticks - above)::DECIMAL(18, 0) * $tick::DECIMAL(18, 12))::DECIMAL(38, 12) AS bid1_price,
         ((ticks + 1 - above)::DECIMAL(18, 0) * $tick::DECIMAL(18, 12))::DECIMAL(38, 12) AS ask1_price,
@@ -43,7 +42,8 @@ def put_prices(
     to_ms: int,
 ) -> int:
     """Put the prices from `from_ms` up to `to_ms` (UTC), numbered above `seq`; returns the last number given."""
-    for sampled, tick, unit in _samples(feed, sample_ms, from_ms, to_ms):
+    tick, unit = feed.instrument.tick_size, feed.marks.unit
+    for sampled in _samples(feed, sample_ms, from_ms, to_ms):
         values: dict[str, Any] = {"account": account, "run_id": run_id, "symbol": feed.symbol, "late_us": late_us}
         con.register("sampled", sampled)
         con.execute(INSERT, values | {"seq": seq, "tick": str(tick), "unit": str(unit)})
@@ -52,9 +52,8 @@ def put_prices(
     return seq
 
 
-def _samples(feed: SymbolFeed, sample_ms: int, from_ms: int, to_ms: int) -> Iterator[tuple[pa.Table, Decimal, Decimal]]:
-    """Day by day: the first tick of each period, with the mark price then, and the units of both."""
-    tick = feed.instrument.tick_size
+def _samples(feed: SymbolFeed, sample_ms: int, from_ms: int, to_ms: int) -> Iterator[pa.Table]:
+    """Day by day: the first tick of each period, with the mark price that the run had then, where there was one."""
     for number in range(feed.count):
         opened: OpenDay = feed.open(number)
         day = opened.day
@@ -64,7 +63,5 @@ def _samples(feed: SymbolFeed, sample_ms: int, from_ms: int, to_ms: int) -> Iter
             continue
         at = np.flatnonzero(np.diff(times // sample_ms, prepend=-1)) + first
         ms, ticks, above = day.times_ms[at], day.prices[at], (day.sides[at] > 0).astype(np.int64)
-        found = np.searchsorted(day.marks_ms, ms, side="right") - 1
-        has_marks = len(day.marks) > 0 and found[0] >= 0
-        marks, unit = (day.marks[found], day.mark_unit) if has_marks else (ticks, tick)
-        yield pa.table({"ms": ms, "ticks": ticks, "above": above, "mark": marks}), tick, unit
+        marks, there = feed.marks.newest(ms)
+        yield pa.table({"ms": ms, "ticks": ticks, "above": above, "mark": pa.array(marks, mask=~there)})

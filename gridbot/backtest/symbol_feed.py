@@ -109,7 +109,7 @@ class Marks:
     def __init__(self, times: Whole, marks: Whole, unit: Decimal) -> None:
         self._all_times, self._all = times, marks
         self._times, self._marks = view(times), view(marks)
-        self._unit = unit
+        self.unit = unit
         self._at, self._price = -1, Decimal(0)
 
     def __bool__(self) -> bool:
@@ -121,28 +121,41 @@ class Marks:
         if number < 0:
             return None
         if number != self._at:
-            self._at, self._price = number, WIDE.multiply(self._unit, Decimal(self._marks[number]))
+            self._at, self._price = number, WIDE.multiply(self.unit, Decimal(self._marks[number]))
         return self._price
+
+    def newest(self, times_ms: Whole) -> tuple[Whole, NDArray[np.bool_]]:
+        """The newest at each of some times, in `unit`; and where there is one."""
+        at = np.searchsorted(self._all_times, times_ms, side="right") - 1
+        there = at >= 0
+        found = np.zeros(len(times_ms), np.int64)
+        found[there] = self._all[at[there]]
+        return found, there
 
     def next_outside(self, after_ms: int, low: Decimal, high: Decimal) -> int:
         """When (ms UTC) one after `after_ms` is first below `low` or above `high`; far away if none is."""
         begin = bisect_right(self._times, after_ms)
         marks = self._all[begin:]
-        outside = (marks < int(low / self._unit)) | (marks > int(high / self._unit))
+        outside = (marks < int(low / self.unit)) | (marks > int(high / self.unit))
         return int(self._all_times[begin + int(outside.argmax())]) if outside.any() else FAR
 
 
 def _marks(loads: Sequence[Callable[[], Day]]) -> Marks:
-    days = [day for load in loads if len((day := load()).marks)]
-    if not days:
+    """Copied day by day: each day that stays mapped holds seven open files."""
+    found: list[tuple[Whole, Whole, Decimal]] = []
+    for load in loads:
+        day = load()
+        if len(day.marks):
+            found.append((np.array(day.marks_ms), np.array(day.marks), day.mark_unit))
+    if not found:
         return Marks(np.empty(0, np.int64), np.empty(0, np.int64), Decimal(1))
-    unit = min(day.mark_unit for day in days)
-    scales = [day.mark_unit / unit for day in days]
+    unit = min(of for *_, of in found)
+    scales = [of / unit for *_, of in found]
     if any(scale % 1 for scale in scales):
         what = "mark prices in units that are no multiples of each other; import them again"
-        raise DayRefusedHere(f"{days[0].symbol}: {what}")
-    marks = [day.marks * int(scale) for day, scale in zip(days, scales, strict=True)]
-    return Marks(np.concatenate([day.marks_ms for day in days]), np.concatenate(marks), unit)
+        raise DayRefusedHere(f"{day.symbol}: {what}")
+    marks = [prices * int(scale) for (_, prices, _), scale in zip(found, scales, strict=True)]
+    return Marks(np.concatenate([times for times, *_ in found]), np.concatenate(marks), unit)
 
 
 class Cursor:

@@ -12,6 +12,7 @@ import click
 
 from gridbot.command_line import pasteable
 from gridbot.config.paths import data_directory, find_config
+from supervisor.cli.backtest_extra import need_backtest_extra
 from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest"]
 
-NEEDS_EXTRA = "a backtest needs numpy and pyarrow: pip install 'gridbot[backtest]'"
 MATCHING = ("queue", "touch", "through")
 MAX_SEED = 2**63 - 1
 """What the results can keep of it."""
@@ -60,10 +60,9 @@ def backtest(context: click.Context, /, **given: Any) -> None:
 @place_options()
 def list_runs(config: str | None, data_dir: str | None) -> None:
     """List the results, the newest first."""
-    try:
-        from gridbot.backtest.run_file import summaries
-    except ImportError as error:
-        raise _needs(error) from None
+    need_backtest_extra()
+    from gridbot.backtest.run_file import summaries
+
     rows = summaries(data_directory(data_dir, config))
     if not rows:
         click.echo("no backtest has been run here")
@@ -83,16 +82,15 @@ def _run(given: dict[str, Any]) -> None:
         if given[option] is None:
             raise click.UsageError(f"expected --{option.strip('_')} DATE, such as --{option.strip('_')} 2026-09-01")
     loaded = load_or_refuse(find_config(given["config"]), given["data_dir"])
-    try:
-        from gridbot.backtest.backtest_run import CannotRun, run
-        from gridbot.backtest.run_options import Latency, Options
-        from gridbot.backtest.symbol_feed import DayRefusedHere
-        from gridbot.config.errors import ConfigError
-        from gridbot.market.market_error import MarketError
-        from gridbot.market.market_root import Market
-        from gridbot.paper.settings import MatchingModel
-    except ImportError as error:
-        raise _needs(error) from None
+    need_backtest_extra()
+    from gridbot.backtest.backtest_run import CannotRun, run
+    from gridbot.backtest.run_options import Latency, Options
+    from gridbot.backtest.symbol_feed import DayRefusedHere
+    from gridbot.config.errors import ConfigError
+    from gridbot.market.market_error import MarketError
+    from gridbot.market.market_root import Market
+    from gridbot.paper.settings import MatchingModel
+
     matching = given["matching"]
     try:
         options = Options.with_latency(
@@ -130,12 +128,6 @@ def _run(given: dict[str, Any]) -> None:
     result.close()
     if not result.summary["finished"]:
         sys.exit(ExitCode.FORCED)
-
-
-def _needs(error: ImportError) -> Exception:
-    if error.name and error.name.partition(".")[0] in ("numpy", "pyarrow"):
-        return click.UsageError(NEEDS_EXTRA)
-    return error
 
 
 class _Bar:

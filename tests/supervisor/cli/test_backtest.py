@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,9 @@ from gridbot.backtest import Options, run
 from gridbot.backtest.backtest_run import DaysInMemory, Progress
 from gridbot.backtest.drive import Drive
 from gridbot.market.market_root import Market
-from supervisor.cli.backtest import NEEDS_EXTRA, _needs, backtest
+from supervisor.cli.backtest import backtest
 from supervisor.exit_codes import CommandError, ExitCode
-from tests.backtest.backtest_examples import day_of
+from tests.backtest.backtest_examples import START_MS, day_of
 
 CONFIG = """
 environment: paper
@@ -129,10 +132,15 @@ def test_the_results_are_relations_and_tables_of_arrow(place):
     result.close()
 
 
-def test_without_its_extra_it_says_what_to_install():
-    assert NEEDS_EXTRA in str(_needs(ImportError("no module", name="numpy.core")))
-    elsewhere = ImportError("no module", name="elsewhere")
-    assert _needs(elsewhere) is elsewhere
+@pytest.mark.parametrize("command", [["list"], SPAN])
+def test_without_its_extra_it_says_what_to_install(
+    place: Path, command: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = CliRunner().invoke(backtest, [*command, "--config", str(place / "conf" / "g.yaml")], standalone_mode=False)
+    assert isinstance(result.exception, CommandError)
+    assert result.exception.code == ExitCode.USAGE
+    assert "pip install 'gridbot[backtest]'" in str(result.exception)
 
 
 def test_what_a_shadow_made_is_not_taken_for_money_of_the_wallet(place):
@@ -149,7 +157,7 @@ def test_gaps_outside_the_span_are_not_of_it(place):
     market = Market(place / "data" / "market")
     day = market.day("BTCUSDT", market.days("BTCUSDT")[0])
     begin_ms = int(day.times_ms[0])
-    gaps = [(begin_ms - 3_600_000, begin_ms), (begin_ms + 540_000, begin_ms + 7_200_000)]
+    gaps = ((begin_ms - 3_600_000, begin_ms), (begin_ms + 540_000, begin_ms + 7_200_000))
     result = run(
         place / "conf" / "g.yaml",
         DaysInMemory([replace(day, gaps=gaps)]),
@@ -161,3 +169,18 @@ def test_gaps_outside_the_span_are_not_of_it(place):
     assert [(low - begin_ms, high - begin_ms) for low, high in kept] == [(540_000, 600_000 - begin_ms % 86_400_000)]
     assert any("BTCUSDT: 1 gaps in the data, 0.0 h together" in text for text in result.summary["warnings"])
     result.close()
+
+
+def test_a_price_is_kept_with_the_mark_that_the_run_had_then(place):
+    day = day_of([50_000] * 50, every_ms=10_000, marks=[(START_MS + 90_000, 4_900_050)], mark_unit=Decimal("0.01"))
+    result = run(
+        place / "conf" / "g.yaml",
+        DaysInMemory([day]),
+        from_="2026-01-05",
+        to="2026-01-05T00:10",
+        into=place / "marks.duckdb",
+    )
+    rows = result.sql("SELECT epoch_ms(exchange_ts), last_price, mark_price FROM tickers ORDER BY seq")
+    result.close()
+    assert {mark == (last if at < START_MS + 90_000 else Decimal("49000.5")) for at, last, mark in rows} == {True}
+    assert {at >= START_MS + 90_000 for at, *_ in rows} == {True, False}, "some before the first mark, some after"
