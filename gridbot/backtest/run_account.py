@@ -54,6 +54,8 @@ __all__ = ["RunAccount"]
 
 GUARD_US: Final = round(GUARD_S * 1e6)
 SECOND_US: Final = round(TICK_S * 1e6)
+SLOTS: Final = SECOND_US // GUARD_US
+"""Looks at losses in a second."""
 NOWHERE: Final = Endpoints(rest="", ws_public="", ws_private="", ws_trade="")
 
 
@@ -279,6 +281,8 @@ class RunAccount:
         after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
         if not self._has_something_to_do():
             after = max(after, self._due_slot)
+        elif not self.losses.has_limit:
+            after = -(-after // SLOTS) * SLOTS  # between two seconds only losses are looked at
         want_us = self._ready_us + after * GUARD_US
         if self._slot is not None:
             if self._slot_us <= want_us:
@@ -303,7 +307,7 @@ class RunAccount:
             self._seen_news = self.records.news
             self._clockwork.tick(self._clock.monotonic_s())
             due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
-            self._due_slot = -(-due_us // SECOND_US) * (SECOND_US // GUARD_US)
+            self._due_slot = -(-due_us // SECOND_US) * SLOTS
         self._guard()
 
     def _guard(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gridbot.core.exact import WIDE
 from gridbot.core.instrument import Instrument
 from gridbot.market.day import Day, Whole
+from gridbot.market.pyramid import Pyramid
 
 __all__ = ["FAR", "Cursor", "DayRefusedHere", "Marks", "Place", "SymbolFeed"]
 
@@ -109,6 +110,7 @@ class Marks:
     def __init__(self, times: Whole, marks: Whole, unit: Decimal) -> None:
         self._all_times, self._all = times, marks
         self._times, self._marks = view(times), view(marks)
+        self._pyramid = Pyramid(marks)
         self.unit = unit
         self._at, self._price = -1, Decimal(0)
 
@@ -134,10 +136,9 @@ class Marks:
 
     def next_outside(self, after_ms: int, low: Decimal, high: Decimal) -> int:
         """When (ms UTC) one after `after_ms` is first below `low` or above `high`; far away if none is."""
-        begin = bisect_right(self._times, after_ms)
-        marks = self._all[begin:]
-        outside = (marks < int(low / self.unit)) | (marks > int(high / self.unit))
-        return int(self._all_times[begin + int(outside.argmax())]) if outside.any() else FAR
+        lowest = int((low / self.unit).to_integral_value(ROUND_CEILING))
+        at = self._pyramid.next_outside(bisect_right(self._times, after_ms), lowest, int(high / self.unit))
+        return self._times[at] if at < len(self._times) else FAR
 
 
 def _marks(loads: Sequence[Callable[[], Day]]) -> Marks:

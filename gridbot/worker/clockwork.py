@@ -68,6 +68,8 @@ class Clockwork:
         self._readings = readings
         self._intervals = intervals
         self._schedule = ScheduleState()
+        self._due: tuple[ScheduleState | None, bool, float] = (None, False, 0.0)
+        """When the schedule next has a job, and for which schedule that is known."""
         self._jobs = jobs
         self._records = records
         self._files = files
@@ -115,7 +117,12 @@ class Clockwork:
 
     def next_due_s(self) -> float:
         """When the schedule alone next has a job (monotonic); what others wish for comes sooner."""
-        return next_due_s(self._schedule, self._intervals, is_maintained=self._readings.notices.is_maintained)
+        is_maintained = self._readings.notices.is_maintained
+        schedule, known_for, due_s = self._due
+        if schedule is not self._schedule or known_for is not is_maintained:
+            due_s = next_due_s(self._schedule, self._intervals, is_maintained=is_maintained)
+            self._due = self._schedule, is_maintained, due_s
+        return due_s
 
     def _retry(self, now_s: float) -> None:
         for item in self._context.retry.due(now_s):

@@ -42,6 +42,11 @@ class LossGuard:
         self._state = LossState()
         self._leaves_out = False
 
+    @property
+    def has_limit(self) -> bool:
+        """Whether a loss can latch the account."""
+        return self._limit.limit is not None
+
     def load(self) -> None:
         """Continue where an earlier run stopped: latched stays latched. Before the first order. Never raises."""
         try:
@@ -61,6 +66,8 @@ class LossGuard:
 
     def check(self) -> bool:
         """Whether the account is latched now; alerts when that is new."""
+        if not (self.has_limit or self._state.latched) and self._state.fees is not None:
+            return False  # nothing can be too much
         funds = self._context.funds
         unrealised = (funds.wallet.unrealised_pnl if funds.wallet else None) or ZERO
         now_ms = self._context.clock.wall_ms()

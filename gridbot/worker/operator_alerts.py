@@ -46,7 +46,8 @@ class Alerts:
 
     def look(self, standing: Mapping[Name, Standing]) -> None:
         """Everything that stands now; once a second."""
-        self._step(Looked(standing))
+        if standing or self._incidents.open:
+            self._step(Looked(standing))
 
     def rows(self) -> list[dict[str, Any]]:
         """The open incidents, JSON-able."""

@@ -70,15 +70,21 @@ class Placement:
         now = risk_state.epoch, risk_state.book.version
         places = []
         refused: dict[tuple[Direction, int], Refusal] = {}
+        covers: dict[Direction, bool] = {}
         with self._orders.batch:
             for intent in intents:
                 if isinstance(intent, CancelIntent):
                     self._orders.cancel(intent.key, intent.reason)
-                elif intent.reduce_only and not self._covers_a_close(intent.direction):
-                    # True of half the levels, of a flat leg and of one whose closes all rest.
-                    refused[intent.direction, intent.ticks] = _NOT_COVERED
-                else:
-                    places.append(self._proposal(intent))
+                    covers.clear()  # a close that had not left is gone at once
+                    continue
+                if intent.reduce_only:
+                    covered = covers.get(intent.direction)
+                    if covered is None:
+                        covered = covers[intent.direction] = self._covers_a_close(intent.direction)
+                    if not covered:  # half the levels: of a flat leg, and of one whose closes all rest
+                        refused[intent.direction, intent.ticks] = _NOT_COVERED
+                        continue
+                places.append(self._proposal(intent))
             now_s = self._context.clock.monotonic_s()
             has_numbers = self._context.generations.available(len(places))
             for proposal in wire_order(places):

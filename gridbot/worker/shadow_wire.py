@@ -51,7 +51,8 @@ class Shadows:
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The exchange's wallet has come."""
         self.account.seen(wallet)
-        self.wallet_changed()
+        if self._hearers:  # else nobody asks what it would be
+            self.wallet_changed()
 
     def wallet_changed(self) -> None:
         """Tell every strategy how the wallet would be now."""

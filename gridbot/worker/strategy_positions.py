@@ -40,6 +40,8 @@ class StrategyPositions:
         self._log = log
         self._repeats = Repeats(now_s)
         self._is_shadow = is_shadow
+        self._rule = sizer.rule
+        """The one that was told last."""
         self._latest: dict[Direction, PositionEvent] = {}
 
     def update(self, position: PositionEvent, source: str) -> None:
@@ -89,11 +91,12 @@ class StrategyPositions:
 
     def _assess(self, position: PositionEvent) -> None:
         """Recompute the risk multipliers from what is known now; unknown is not zero (incident L25)."""
-        before = self._sizer.rule
-        if self._sizer.assess(position, self._risk_state.last_price):
-            self._risk_state.money_changed()
-        if self._sizer.rule != before:
-            change = f"[risk] rule {before or 'none'} -> {self._sizer.rule or 'none'}"
+        if not self._sizer.assess(position, self._risk_state.last_price):
+            return
+        self._risk_state.money_changed()
+        before, self._rule = self._rule, self._sizer.rule
+        if self._rule != before:
+            change = f"[risk] rule {before or 'none'} -> {self._rule or 'none'}"
             tail = self._repeats.tail(change)  # a balanced grid goes to and fro at each fill
             if tail is not None:
                 self._log.info("%s%s", change, tail)
