@@ -285,4 +285,7 @@ def test_what_a_symbol_becomes_is_told_though_the_incident_is_open() -> None:
         state.look(bench.account.clock.now_s)
         bench.alerts.look(bench.everything())
     words = [text for _, key, text, _ in bench.told if key.startswith("listing.")]
-    assert [word.partition(":")[0] for word in words] == ["BTCUSDT takes no orders now, they wait", "BTCUSDT is Settling"]
+    assert [word.partition(":")[0] for word in words] == [
+        "BTCUSDT takes no orders now, they wait",
+        "BTCUSDT is Settling",
+    ]
