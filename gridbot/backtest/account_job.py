@@ -97,6 +97,9 @@ class AccountJob:
             try:
                 drive.run(self.to_us)
                 progress(self.to_us)
+            except KeyboardInterrupt:
+                progress(max(self.from_us, loop.now_us))  # so that what is said of the records is true of them
+                raise
             finally:
                 gc.set_threshold(*thresholds)
                 records.hand_on()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gridbot.compare.log_file import LONGEST_LINE, LogMistake, log_lines_of
+from gridbot.compare.log_file import LogMistake, log_lines_of
 from gridbot.compare.log_map import LogMap
 from gridbot.compare.log_values import WrongLine
 from gridbot.doors.bounded_json import JsonMistake, read_json
@@ -74,7 +74,6 @@ class Columns:
                 self.text, ended = text, is_whole
                 yield f"{text}\n"
 
-        csv.field_size_limit(LONGEST_LINE)
         rows = csv.reader(texts(), delimiter=self._meaning.delimiter, strict=True)
         names = list(self._meaning.columns)
         try:

@@ -170,15 +170,16 @@ class IncidentWatch:
     def told(self, key: str, level: str, text: str, now_s: float) -> None:
         """An alert; with the level info it is one's end.
 
-        Faults of one key may have several causes; that nothing gets through is told once more when it has one more.
+        Faults of one key may have several causes; that nothing gets through is told once more when it has one more, and
+        what the exchange lets one do with a symbol when it is something else.
         """
         if level == "info":
             self._open.pop(key, None)
             return
-        causes = set(text.split("; ")[1:])
+        causes = {text} if key.startswith("listing.") else set(text.split("; ")[1:])
         known = self._causes.get(key, set()) if key in self._open else set()
         self._causes[key] = known | causes
-        is_news = key.startswith("fault") or (key.startswith("refused") and causes - known)
+        is_news = key.startswith("fault") or (key.startswith(("refused", "listing.")) and causes - known)
         if key in self._open and not is_news and LEVELS.index(level) <= LEVELS.index(self._open[key]):
             self._find("told-once", f"{key} was told again while it was open: {text}")
         else:

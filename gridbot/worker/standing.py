@@ -72,7 +72,7 @@ def _of_strategy(state: StrategyRiskState, passage: PassageWatch, now_s: float) 
     symbol = state.symbol_watch.state
     if symbol.text:
         level = "warning" if symbol.allows is Allows.ALL else "error"
-        found[Name(f"listing.{state.symbol}", state.strat_id)] = Standing(level, symbol.text)
+        found[Name(f"listing.{state.symbol}", state.strat_id)] = Standing(level, symbol.text, symbol.word)
     cut = [str(direction) for direction, leg in state.legs.items() if leg.reduce_only]
     if cut:
         text = f"{state.symbol}: the exchange lets the {' and the '.join(cut)} only be reduced: {CURE}"

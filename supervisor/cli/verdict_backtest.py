@@ -106,7 +106,10 @@ def _recorded(
         mark_unit=instrument.tick_size / MARK_PART, sources=("tickers",),
     )  # fmt: skip
     apart = (times[-1] - times[0]) / max(1, len(times) - 1) / 1000
-    return seen, f"the market of {symbol} is {len(times)} prices, {apart:.1f} s apart: fills between them are not seen"
+    return seen, (
+        f"the market of {symbol} is {len(times)} prices, {apart:.1f} s apart: fills between them are not seen; "
+        "storage.public_trades: true records each trade from then on"
+    )
 
 
 def run_day(

@@ -173,9 +173,10 @@ def end_contract(session: Any, strat_id: str, symbol: str) -> None:
     """The contract of a strategy that holds something settles, then it is delivered; the worker says so each time."""
 
     def shows(state: str, words: str) -> Callable[[Any], bool]:
-        def check(_: Any) -> bool:
+        def check(status: Any) -> bool:  # the state may be a moment ahead of its incident
             row = session.strategy(strat_id)
-            return bool(row["state"] == state and words in row["reason"])
+            told = any(words in incident["text"] for incident in status["incidents"])
+            return bool(row["state"] == state and words in row["reason"] and told)
 
         return check
 
@@ -199,7 +200,7 @@ def assert_end_recorded(session: Any, account: str, symbol: str) -> None:
     told = [row["text"] for row in alerts if row["key"] == f"listing.{symbol}"]
     for words in ("delists on", "is Settling"):
         assert any(text.startswith(f"{symbol} {words}") for text in told), told
-    assert any("the contract is over; the strategy is paused" in row["text"] for row in alerts)
+    assert any("the contract is over; the strategy is paused" in row["text"] for row in alerts), alerts
     delivered = session.sql(f"SELECT * FROM executions WHERE symbol = '{symbol}' AND exec_type = 'Delivery'")
     assert delivered
     assert all(row["closed_size"] == row["qty"] and row["order_id"] == "" for row in delivered)

@@ -38,19 +38,19 @@ class Bench:
         self.told: list[tuple[str, str, str, str]] = []
         self.alerts = Alerts(self.notes, lambda *what: self.told.append(what), self.account.clock)
 
-    def stands(self) -> dict[Name, tuple[str, str]]:
+    def everything(self) -> dict[Name, Standing]:
         account = self.account
-        return {
-            name: (what.level, what.text)
-            for name, what in standing(
-                [account.gate],
-                [account.runner.risk_state],
-                passage=account.context.passage,
-                ban=account.context.executor.ban,
-                has_numbers=True,
-                now_s=account.clock.now_s,
-            ).items()
-        }
+        return standing(
+            [account.gate],
+            [account.runner.risk_state],
+            passage=account.context.passage,
+            ban=account.context.executor.ban,
+            has_numbers=True,
+            now_s=account.clock.now_s,
+        )
+
+    def stands(self) -> dict[Name, tuple[str, str]]:
+        return {name: (what.level, what.text) for name, what in self.everything().items()}
 
 
 def test_a_beginning_and_an_end_are_recorded_and_told_and_a_repetition_is_neither() -> None:
@@ -271,3 +271,21 @@ def test_the_look_of_each_second_ends_what_no_longer_stands() -> None:
     assert [row["count"] for row in account.alarm.rows()] == [1]
     account.runner.resume()
     assert account.alarm.ended == ["btc may trade again: an operator has resumed it"]
+
+
+def test_what_a_symbol_becomes_is_told_though_the_incident_is_open() -> None:
+    """An order's refusal comes first; that the exchange settles what is held is news all the same."""
+    bench = Bench()
+    state = bench.account.runner.risk_state
+    text = "This contract is not live"
+    state.restricted(make_error(text, ErrorKind.SYMBOL, ret_code=110074), bench.account.clock.now_s)
+    bench.alerts.look(bench.everything())
+    state.listed(replace(state.book.instrument, status="Settling"))
+    for _ in range(2):
+        state.look(bench.account.clock.now_s)
+        bench.alerts.look(bench.everything())
+    words = [text for _, key, text, _ in bench.told if key.startswith("listing.")]
+    assert [word.partition(":")[0] for word in words] == [
+        "BTCUSDT takes no orders now, they wait",
+        "BTCUSDT is Settling",
+    ]

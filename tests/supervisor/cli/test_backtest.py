@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from gridbot.backtest import Options, run
 from gridbot.backtest.backtest_run import DaysInMemory, Progress
+from gridbot.backtest.drive import Drive
 from gridbot.market.market_root import Market
 from supervisor.cli.backtest import backtest
 from supervisor.exit_codes import CommandError, ExitCode
@@ -99,6 +100,25 @@ def test_what_was_broken_off_is_kept_and_says_so(place):
     assert not result.summary["finished"]
     assert "broken off" in result.summary["warnings"][-1]
     assert result.sql("SELECT finished FROM backtests") == [(False,)]
+    result.close()
+
+
+def test_what_is_said_of_a_run_that_was_broken_off_is_true_of_its_records(place, monkeypatch):
+    """Between two tellings of progress more had been recorded than was said: 153 fills, and 157 in the table."""
+    tick = Drive.run
+
+    def broken_off(drive: Drive, to_us: int) -> None:
+        tick(drive, to_us - 60_000_000)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Drive, "run", broken_off)
+    result = run(
+        place / "conf" / "g.yaml", Market(place / "data" / "market"), from_="2026-01-05", to="2026-01-05T00:10",
+        name="half",
+    )  # fmt: skip
+    assert result.sql("SELECT finished, fills FROM backtests") == [(False, 1)]
+    assert result.relation("executions").aggregate("count(*)").fetchall() == [(1,)]
+    assert result.summary["to_ts"] > result.summary["from_ts"]
     result.close()
 
 

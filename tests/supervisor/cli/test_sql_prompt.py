@@ -3,6 +3,8 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
+import select
 import subprocess
 import sys
 import termios
@@ -74,8 +76,16 @@ def test_on_a_terminal(data_dir: Path) -> None:
     )
     os.close(theirs)
     try:
-        os.write(ours, b"SELECT count(*) AS many FROM fills;\nSELECT nope;\n.format json\nSELECT 7 AS lucky;\n")
-        output = _read_until(ours, '"lucky": 7')
+        output = _read_until(ours, "sql> ")
+        for line, answer in (
+            ("SELECT count(*) AS many FROM fills;", "many"),
+            ("SELECT nope;", "error: Binder Error"),
+            (".format json", ""),
+            ("SELECT 7 AS lucky;", '"lucky": 7'),
+        ):
+            # Line by line: what is typed ahead while a terminal is set to other ways may lie there until the next key.
+            os.write(ours, f"{line}\n".encode())
+            output += _read_until(ours, f"{answer}.*sql> ")
         before = psutil.Process(process.pid).cpu_times().user
         os.write(ours, f"{AGGREGATE};\n".encode())
         deadline = time.monotonic() + 30
@@ -96,9 +106,11 @@ def test_on_a_terminal(data_dir: Path) -> None:
 
 
 def _read_until(fd: int, end: str) -> str:
-    """Everything until `end` was shown, or the other side has closed the terminal."""
+    """Everything until `end`, a pattern, was shown, or the other side has closed the terminal."""
     output, deadline = b"", time.monotonic() + 30
-    while end.encode() not in output and time.monotonic() < deadline:
+    while not re.search(end.encode(), output, re.DOTALL) and time.monotonic() < deadline:
+        if not select.select([fd], [], [], 0.5)[0]:
+            continue
         try:
             chunk = os.read(fd, 4096)
         except OSError:

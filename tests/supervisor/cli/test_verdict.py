@@ -134,7 +134,7 @@ def test_a_cap_that_held_the_account_back_is_told_in_one_line(traded: Path, tmp_
 def test_without_imported_data_the_recorded_prices_are_the_market(traded: Path, tmp_path: Path) -> None:
     result = judged(traded, "--market", str(tmp_path), "--json")
     [note] = [text for text in json.loads(result.stdout)["notes"] if text.startswith("the market of BTCUSDT is ")]
-    assert note.endswith("s apart: fills between them are not seen")
+    assert "s apart: fills between them are not seen; storage.public_trades: true" in note
 
 
 def test_days_and_accounts_that_are_not_there(traded: Path) -> None:

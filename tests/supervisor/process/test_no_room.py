@@ -196,7 +196,7 @@ def test_a_start_without_room_for_the_socket_makes_it_when_there_is_room(
     assert [text.partition(" failed")[0] for text in asyncio.run(run())][:1] == ["making the control socket"]
 
 
-def test_a_spawn_that_fails_for_want_of_room_waits_and_force_ends_it(
+def test_a_launch_that_fails_for_want_of_room_waits_and_force_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path, monkeypatch, *WORKERS)
@@ -204,7 +204,7 @@ def test_a_spawn_that_fails_for_want_of_room_waits_and_force_ends_it(
     def no_room(*_: object) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Child, "spawn", no_room)
+    monkeypatch.setattr(Child, "launch", no_room)
     for _ in range(30):
         bench.ticks(1, 6.0)
     assert bench.states() == [ProcessState.BACKOFF, ProcessState.BACKOFF]
