@@ -18,8 +18,8 @@ from gridbot.market.pyramid import Pyramid
 
 __all__ = ["FAR", "Cursor", "DayRefusedHere", "Marks", "Place", "SymbolFeed"]
 
-KEPT_OPEN: Final = 2
-"""Days: prices reach the worker later than the exchange, so around midnight both are looked at."""
+KEPT_OPEN: Final = 4
+"""Days: that of the exchange, that of the worker, and those where either looks next."""
 FAR: Final = 1 << 62
 
 
@@ -56,6 +56,8 @@ class SymbolFeed:
         self._loads = loads
         self._to_ms = to_ms
         self._open: dict[int, OpenDay] = {}
+        self._spans: dict[int, tuple[int, int]] = {}
+        """Lowest and highest price of each day that was open once."""
         self.instrument: Instrument = self.open(0).day.instrument
         self.marks = _marks(loads)
         self.fundings = sorted(funding for load in loads for funding in load().fundings)
@@ -81,9 +83,15 @@ class SymbolFeed:
         found = self._open.get(number)
         if found is None:
             found = self._open[number] = self._opened(number)
+            self._spans.setdefault(number, found.day.pyramid.span)
             while len(self._open) > KEPT_OPEN:
-                del self._open[min(self._open)]
+                del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
         return found
+
+    def stays(self, number: int, low: int, high: int) -> bool:
+        """Whether a day is known to have no price (ticks) below `low` or above `high`: it need not be opened again."""
+        span = self._spans.get(number)
+        return span is not None and low <= span[0] and span[1] <= high
 
     def _opened(self, number: int) -> OpenDay:
         day = self._loads[number]()
@@ -239,6 +247,8 @@ class Cursor:
             if found < opened.size:
                 return Place(number, found)
             number, index, opened = number + 1, 0, None
+            while number < feed.count and feed.stays(number, low, high):
+                number += 1
             if number < feed.count:
                 opened = feed.open(number)
         return None

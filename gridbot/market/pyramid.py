@@ -54,6 +54,12 @@ class Pyramid:
         """Lowest and highest prices of each level, from the lowest level up."""
         return self._levels
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The lowest and the highest price (ticks); (1, 0) of none."""
+        low, high = self._levels[-1] if self._levels else (self._prices, self._prices)
+        return (min(low), max(high)) if len(low) else (1, 0)
+
     def next_outside(self, start: int, low: int, high: int) -> int:
         """The first index from `start` on whose price is below `low` or above `high` (ticks); the length if none is.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbot.backtest.symbol_feed import FAR, Marks
+from gridbot.backtest.symbol_feed import FAR, Cursor, Marks, Place, SymbolFeed
+from gridbot.market.day import DAY_MS, Day, ticks_of
+from tests.backtest.backtest_examples import BTC, START_MS
 
 UNIT = Decimal("0.5")
 
@@ -30,3 +33,25 @@ def test_it_is_the_first_one_outside(prices: list[int], after: int, low: Decimal
     marks = Marks(np.arange(1, len(prices) + 1), np.array(prices), UNIT)
     outside = (at for at, price in enumerate(prices, 1) if at > after and not low <= price * UNIT <= high)
     assert marks.next_outside(after, low, high) == next(outside, FAR)
+
+
+def test_a_price_that_is_reached_days_later_is_not_searched_for_in_each_day_again() -> None:
+    """At each look all days up to it were opened anew, and so was the one it had come from."""
+    starts = [START_MS + number * DAY_MS for number in range(9)]
+    days = [ticks_of(BTC, [at, at + 1], [600_000 + 900 * (at == starts[8]), 600_001]) for at in starts]
+    opened: list[int] = []
+
+    def load(number: int) -> Day:
+        opened.append(number)
+        return days[number]
+
+    loads = [partial(load, number) for number in range(len(days))]
+    feed = SymbolFeed("BTCUSDT", loads, START_MS, START_MS + 9 * DAY_MS)
+    cursor = Cursor(feed)
+    assert cursor.next_outside(599_990, 600_010) == Place(8, 0)
+    opened.clear()
+    for low in range(100):
+        assert cursor.next_outside(599_000 + low, 600_100) == Place(8, 0)
+        assert feed.open(0).prices[0] == 600_000
+        assert feed.open(8).prices[0] == 600_900
+    assert opened == [0]
