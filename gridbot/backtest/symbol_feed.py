@@ -18,8 +18,8 @@ from gridbot.market.pyramid import Pyramid
 
 __all__ = ["FAR", "Cursor", "DayRefusedHere", "Marks", "Place", "SymbolFeed"]
 
-KEPT_OPEN: Final = 4
-"""Days: that of the exchange, that of the worker, and those where either looks next."""
+KEPT_OPEN: Final = 3
+"""Days: that of exchange and worker, and those where either looks next. Each holds seven open files."""
 FAR: Final = 1 << 62
 
 

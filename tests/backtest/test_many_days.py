@@ -49,4 +49,4 @@ def test_files_that_are_open_do_not_grow_with_the_days(tmp_path: Path) -> None:
     )
     assert len(result.summary["market"]["BTCUSDT"]["days"]) == DAYS
     result.close()
-    assert market.most - before <= 6 * OF_A_DAY, "two days of the feed, two that are looked at, and libraries"
+    assert market.most - before <= 6 * OF_A_DAY, "three days of the feed, two that are looked at, and libraries"
