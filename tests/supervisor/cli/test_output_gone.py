@@ -28,7 +28,7 @@ strategies:
 - {strat_id: btc_grid, account: alice, symbol: BTCUSDT, tick_size: 0.1, amount: q0.01, grid_count: 10, grid_step: 0.5}
 """
 TRADES = "BTCUSDT2026-09-01.csv"
-LOG = "time,event,market,side,position,price,usd,id\n1700000001.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
+LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
     "backtest list": "backtest list",
