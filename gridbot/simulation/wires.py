@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ class Wires:
             line.end()
 
 
-class WireEnd:
+class WireEnd(ABC):
     """One connection: what the exchange holds of it (a `Connection`), its beginning, its pings and its end."""
 
     category = "linear"
@@ -84,7 +85,7 @@ class WireEnd:
 
     # ------------------------------------------------------------------ what the exchange calls
 
-    def touch(self) -> None:
+    def touch(self) -> None:  # noqa: B027 - idleness is watched by no kind
         """Something was read."""
 
     def is_idle(self) -> bool:
@@ -93,25 +94,29 @@ class WireEnd:
 
     # ------------------------------------------------------------------ what each kind has its own way for
 
+    @abstractmethod
     def send(self, frame: bytes) -> None:
         """A frame of the exchange's to the worker."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_by_peer(self) -> None:
         """The other side or the network ends the connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _opened(self) -> None:
-        raise NotImplementedError
+        """The connection stands."""
 
+    @abstractmethod
     def _ponged(self) -> None:
-        raise NotImplementedError
+        """An answer to our ping came."""
 
+    @abstractmethod
     def _refused(self) -> None:
-        raise NotImplementedError
+        """The connection was not taken."""
 
+    @abstractmethod
     def _no_pong(self) -> None:
-        raise NotImplementedError
+        """No answer to our ping came in time."""
 
     # ------------------------------------------------------------------ inside
 
