@@ -94,6 +94,7 @@ class WorkerSession:
         Raises StartRefused, JournalBusy, and whatever unexpected ends the trading, also an OSError.
         """
         report = background.start(self._reporting.run(), name="the reports to the supervisor")
+        self._fleet.budget.starting()
         self._fleet.budget.open()
         try:
             assembly = self._assembly = self._assemble()
@@ -105,6 +106,7 @@ class WorkerSession:
             if not await self._start(assembly):
                 reason, code = (reason, EXIT_OK) if self._shutdown.is_set() else ("start refused", EXIT_REFUSED)
                 return code
+            self._fleet.budget.started()
             await self._trade(assembly)
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"

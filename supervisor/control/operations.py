@@ -27,7 +27,8 @@ __all__ = ["Operations"]
 
 COMMAND_WAIT_S = 5.0
 LONGEST_WAIT_S = 3600
-QUESTIONS = ("ping", "status")
+QUESTIONS = ("ping", "status", "permits")
+EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 
 
@@ -35,6 +36,12 @@ class StopCall(Protocol):
     """Begins the stop: with the orders' `mode` (None: as configured), or by `force`."""
 
     def __call__(self, mode: str | None, *, force: bool) -> None: ...
+
+
+class PermitsCall(Protocol):
+    """Hears what a guest of an exchange (of `EXCHANGES`) says. Raises KeyError, TypeError, ValueError."""
+
+    def __call__(self, exchange: str, message: Json) -> Json: ...
 
 
 class Operations:
@@ -53,8 +60,10 @@ class Operations:
         *,
         clock: Callable[[], float],
         data_dir: Path,
+        permits: PermitsCall,
     ) -> None:
         self._fleet = fleet
+        self._permits = permits
         self._status = status
         self._begin_stop = stop
         self._record = record
@@ -89,6 +98,8 @@ class Operations:
                 return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
                 return {"ok": True, "status": self._status()}
+            case "permits":
+                return self._lend(request)
             case "worker":
                 return await self._worker(request)
             case name if name in self.handlers:
@@ -98,6 +109,15 @@ class Operations:
                 known = (*QUESTIONS, *self.handlers, WORKER)
                 asked = one_line(other)
                 return refused(f"unknown request {asked!r}: expected {one_of(known)}{did_you_mean(asked, known)}")
+
+    def _lend(self, request: Json) -> Json:
+        exchange = request.get("exchange")
+        if exchange not in EXCHANGES:
+            return refused(f"expected {one_of(EXCHANGES)} in exchange, got {shown(exchange)}")
+        try:
+            return {"ok": True, **self._permits(exchange, request)}
+        except (KeyError, TypeError, ValueError) as error:
+            return refused(f"no permits: {error}")
 
     def _state(self) -> str:
         return str(self._status()["supervisor"]["state"])

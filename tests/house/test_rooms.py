@@ -80,8 +80,8 @@ SUPERVISOR = {
     "polling": "",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
-    " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
-    " gridbot.commands gridbot.compare gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
+    " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
+    " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
@@ -89,7 +89,7 @@ SUPERVISOR = {
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
-    " children",
+    " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
     " gridbot.shortage children leases control status store exit_codes utc_time polling",

@@ -60,7 +60,11 @@ class Rig:
             lambda *alert: self.alerts.append(alert),
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
+            permits=self.lend,
         )
+
+    def lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
+        return {"guest": f"of {exchange}", "lent": int(message["seen"])}
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         return asyncio.run(self.operations.handle({"op": op, **fields}))
@@ -90,7 +94,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    assert "expected ping, status, stop, restart or worker; did you mean status?" in rig.refusal("statis")
+    assert "expected ping, status, permits, stop, restart or worker; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
 
@@ -240,3 +244,12 @@ def test_a_command_that_cannot_be_delivered_is_recorded_here() -> None:
     rig.fleet[1].reached = False
     rig.refusal("worker", account="alice", name="reconcile")
     assert [name for name, _, _ in rig.records] == ["reconcile"]
+
+
+def test_a_guest_is_lent_permits_and_what_it_says_is_checked() -> None:
+    rig = Rig()
+    assert rig.ask("permits", exchange="paper", seen=3) == {"ok": True, "guest": "of paper", "lent": 3}
+    assert "expected one of bybit, paper in exchange, got 'moon'" in rig.refusal("permits", exchange="moon", seen=3)
+    assert rig.refusal("permits", exchange="bybit") == "no permits: 'seen'"
+    assert "no permits: invalid literal" in rig.refusal("permits", exchange="bybit", seen="many")
+    assert rig.records == [], "it is no command"
