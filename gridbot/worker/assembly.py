@@ -44,6 +44,7 @@ from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
+from gridbot.worker.line_file import remember
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
@@ -92,8 +93,8 @@ class Assembly:
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
-        room = LineRoom(part_of(spec.neighbours))
-        self._lines = StreamSettings(public_trades=settings.storage.public_trades, room=room)
+        self._room = LineRoom(part_of(spec.neighbours))
+        self._lines = StreamSettings(public_trades=settings.storage.public_trades, room=self._room)
         self.ready = False
         """Whether there is an orchestrator."""
         self.recorder = self._make_recorder(records)
@@ -102,6 +103,7 @@ class Assembly:
         # After the journal: its lock guarantees that no other process writes the account's state.
         self._files = self._outside.files(spec.data_dir / "state" / spec.account)
         refuse_newer(self._files, [file_name(each.decided_by.name, each.strat_id) for each in self._strategies])
+        remember(self._room, StateFile(self._files, "lines.json"), clock)
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         handed = {name: dict(document) for name, document in spec.held.items()}
@@ -150,6 +152,7 @@ class Assembly:
         Raises ExchangeError or StartRefused, also when the disk refuses what has to be safe before the first order.
         """
         settings = self._spec.settings
+        await self._wait_for_lines()
         self.rest = self._outside.rest(
             self._endpoints,
             self._credentials,
@@ -200,6 +203,19 @@ class Assembly:
         self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
         await self.orchestrator.start()
+
+    async def _wait_for_lines(self) -> None:
+        """Until this start may open WebSockets: quick restarts of many accounts would get the address banned."""
+        while own_s := self._room.start_wait_s(self._clock.monotonic_s()):
+            spare_s = await self._fleet.line_starts.wait_s()
+            if spare_s == 0:
+                return
+            wait_s = own_s if spare_s is None else min(own_s, spare_s)
+            text = (
+                f"expected room for two WebSockets, got none for {wait_s:.0f} s more: restarts have used up what all "
+            )
+            self.alerts("warning", "start", text + "accounts of this address may open in five minutes; it starts then")
+            await self._clock.sleep(wait_s)
 
     async def undo_start(self) -> None:
         """Close what a failed start had opened."""

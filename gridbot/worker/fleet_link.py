@@ -2,8 +2,8 @@
 
 The messages, beside those of `WorkerSession`:
 
-    to the supervisor      requests, banned, fact_wanted, fact_read
-    from it                lease (with the ban, if there is one), fact, read_fact, fact_coming
+    to the supervisor      requests, banned, fact_wanted, fact_read, line_start
+    from it                lease (with the ban, if there is one), fact, read_fact, fact_coming, line_start
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from gridbot.budget.address_budget import AddressBudget
 from gridbot.budget.fact_share import FactShare
+from gridbot.budget.line_starts import LineStarts
 from gridbot.exchange.bans import Ban, ban_of
 from gridbot.ports import Clock
 
@@ -34,6 +35,7 @@ class FleetLink:
     def __init__(self, clock: Clock, scope: str = "", send: Callable[[Message], None] | None = None) -> None:
         self.budget = AddressBudget(clock, send)
         self.facts = FactShare(clock, scope, send)
+        self.line_starts = LineStarts(clock, send)
         self._on_ban: Callable[[Ban], object] = lambda ban: None
         self._clock = clock
         self._began_s = clock.monotonic_s()
@@ -65,7 +67,10 @@ class FleetLink:
         return 0.0 if self._ban is None else max(0.0, self._ban.until_s - self._clock.monotonic_s())
 
     def on_message(self, message: Message) -> None:
-        """A `lease` of the supervisor, or a word about a fact."""
+        """A `lease` of the supervisor, or a word about a fact or a start."""
+        if message["type"] == "line_start":
+            self.line_starts.on_message(message)
+            return
         if message["type"] != "lease":
             self.facts.on_message(message)
             return

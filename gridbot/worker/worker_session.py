@@ -191,7 +191,7 @@ class WorkerSession:
                 self._assembly.recorder.ack(int(message["seq"]))
             case "command":
                 self._on_command(message)
-            case "lease" | "fact" | "read_fact" | "fact_coming":
+            case "lease" | "fact" | "read_fact" | "fact_coming" | "line_start":
                 self._fleet.on_message(message)
 
     def _on_command(self, message: Message) -> None:

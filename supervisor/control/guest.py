@@ -1,9 +1,10 @@
 """The part of the address's requests for a command that asks an exchange, beside the workers of a supervisor or alone.
 
-Bybit counts all HTTP requests of an address, and bans it for ten minutes when they are too many. So every command that
-asks an exchange does it as a guest: it gives the `budget` of one to its `BybitRest`, and all its queries wait for a turn::
+Bybit counts all HTTP requests of an address, and bans it for ten minutes when they are too many. So every command
+that asks an exchange does it as a guest: it gives the `budget` of one to its `BybitRest`, whose queries wait for a turn::
 
-    async with Guest(data_dir, "bybit", settings.supervisor.share_of_others(settings.supervisor.requests_per_5s)) as guest:
+    limits = settings.supervisor
+    async with Guest(data_dir, "bybit", limits.share_of_others(limits.requests_per_5s)) as guest:
         rest = BybitRest(endpoints, credentials, budget=guest.budget, on_ban=guest.banned)
 
 ::

@@ -6,6 +6,7 @@ One `Leases` for Bybit, whose limit counts all its hosts together, and one for t
     requests               `Leases`: who is lent how much             lease
     banned                 every worker is silent until its end       lease, and an incident for all of them
     fact_wanted, fact_read `FactBoard`: who reads it, who is told     fact, read_fact, fact_coming
+    line_start             `LineGrants`: a start beyond its part      line_start
 
 A command that asks an exchange beside the workers is a guest of its `Leases` (`ask`): over the control socket, so it is
 told what it may in the answers. A guest is gone when its connection is, or when it has said nothing for `SILENT_S`.
@@ -25,6 +26,7 @@ from gridbot.incidents import Name, Standing
 from gridbot.state.documents import StateFile
 from supervisor.leases import fact_board
 from supervisor.leases.fact_board import Asked, Coming, FactBoard, Left, Read, ReadIt, Tell
+from supervisor.leases.line_grants import LineGrants
 from supervisor.leases.request_leases import DEAD_REST_S, Banned, Came, Gone, Lease, Leases, Said, Tick, step
 
 __all__ = ["BYBIT", "PAPER", "Sharing"]
@@ -66,6 +68,7 @@ class Sharing:
         self._guests: dict[str, float] = {}
         """When each was heard last."""
         self._numbers = itertools.count(1)
+        self._grants = {exchange: LineGrants() for exchange in limits}
         self._send = send
         self._clock = clock
         self._wall_ms = wall_ms
@@ -94,6 +97,9 @@ class Sharing:
             found = {}
         if found.get("version") != VERSION:
             return
+        for exchange, grants in self._grants.items():
+            given_ms = (found.get("line_starts") or {}).get(exchange)
+            grants.inherit([self._at_s(each, 0.0) for each in given_ms or ()])
         for exchange, leases in self._leases.items():
             left = found.get(exchange)
             if isinstance(left, dict):
@@ -120,6 +126,10 @@ class Sharing:
             self._tell(leases, step(leases, said, now_s))
         elif kind == "banned":
             self._banned(account, message, now_s)
+        elif kind == "line_start":
+            wait_s = self._grants[self._exchange_of[account]].ask(now_s)
+            self._send(account, {"type": "line_start", "wait_s": wait_s})
+            self._keep(now_s, FILE_S + ORPHANS_S + REST_S)
         elif kind == "fact_wanted":
             self._post(fact_board.step(self._board, Asked(account, message["key"], message["since_s"]), now_s))
         elif kind == "fact_read":
@@ -274,6 +284,11 @@ class Sharing:
     def _document(self, now_s: float, for_s: float) -> Message:
         wall_ms = self._wall_ms()
         document: Message = {"version": VERSION}
+        ahead_s = wall_ms / 1000 - now_s
+        document["line_starts"] = {
+            exchange: [round((given_s + ahead_s) * 1000) for given_s in grants.given_s(now_s)]
+            for exchange, grants in self._grants.items()
+        }
         for exchange, leases in self._leases.items():
             ban = self._ban_message(exchange, now_s)
             used = {"used": leases.limit - leases.pool, "of_spare": leases.spare - leases.spare_left}

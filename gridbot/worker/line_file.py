@@ -1,0 +1,40 @@
+"""The WebSockets that an account has opened lately, across restarts: one document, `lines.json`, with their times.
+
+An address may open so many in five minutes (`bybit/line_room.py`). A process that knew nothing of those before it would
+open more than its part, and a fleet that is restarted again and again more than the exchange allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gridbot.bybit.line_room import WINDOW_S, LineRoom
+from gridbot.ports import Clock
+from gridbot.state.documents import StateFile
+
+__all__ = ["VERSION", "remember"]
+
+VERSION: Final = 1
+
+
+def remember(room: LineRoom, file: StateFile, clock: Clock) -> None:
+    """Have `room` know what earlier processes have opened, and keep what this one opens.
+
+    A file that says nothing, or cannot be read, counts as none. A time that is still to come (the clock was ahead) counts
+    as now.
+    """
+    now_ms, now_s = clock.wall_ms(), clock.monotonic_s()
+    try:
+        document = file.load() or {}
+    except OSError:
+        document = {}
+    times_ms = document.get("opened_ms")
+    ages_s = [(now_ms - each) / 1000 for each in times_ms if type(each) is int] if isinstance(times_ms, list) else []
+    room.earlier(now_s - max(0.0, age_s) for age_s in ages_s if age_s < WINDOW_S)
+
+    def keep(times_s: Sequence[float]) -> None:
+        ahead_s = clock.wall_ms() / 1000 - clock.monotonic_s()
+        file.save({"version": VERSION, "opened_ms": [round((each_s + ahead_s) * 1000) for each_s in times_s]})
+
+    room.keep = keep

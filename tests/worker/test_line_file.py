@@ -1,0 +1,60 @@
+"""How many WebSockets an account has opened lately is known to its next process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gridbot.bybit.line_room import WINDOW_S, LineRoom
+from gridbot.state.documents import StateFile
+from gridbot.state.state_files import StateFiles
+from gridbot.worker.line_file import remember
+from tests.execution.support import ManualClock
+
+
+def room_of(directory: Path, clock: ManualClock) -> tuple[LineRoom, StateFiles]:
+    """A process begins."""
+    files, room = StateFiles(directory), LineRoom(4)
+    remember(room, StateFile(files, "lines.json"), clock)
+    return room, files
+
+
+def test_the_next_process_has_what_is_left(tmp_path: Path) -> None:
+    clock = ManualClock()
+    room, files = room_of(tmp_path, clock)
+    for _ in range(3):
+        room.opened(clock.now_s)
+        clock.now_s += 10
+    files.close()
+    room, files = room_of(tmp_path, clock)
+    assert room.start_wait_s(clock.now_s) == pytest.approx(WINDOW_S - 30, abs=0.1), "three of four are used"
+    files.close()
+    clock.now_s += WINDOW_S - 30
+    room, files = room_of(tmp_path, clock)
+    assert room.start_wait_s(clock.now_s) == 0.0
+    files.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        (b"torn {", 4),
+        (b'{"version": 1}', 4),
+        (b'{"version": 1, "opened_ms": 5}', 4),
+        (b'{"version": 1, "opened_ms": ["soon", null, 9.5]}', 4),
+        (json.dumps({"version": 1, "opened_ms": [99999999999999]}).encode(), 3),
+    ],
+    ids=["torn", "nothing", "no list", "no times", "of a clock that was ahead"],
+)
+def test_a_file_that_says_nothing_counts_as_none(tmp_path: Path, content: bytes, left: int) -> None:
+    (tmp_path / "lines.json").write_bytes(content)
+    clock = ManualClock()
+    room, files = room_of(tmp_path, clock)
+    for _ in range(left - 2):
+        room.opened(clock.now_s)
+    assert room.start_wait_s(clock.now_s) == 0.0
+    room.opened(clock.now_s)
+    assert room.start_wait_s(clock.now_s) > 0.0
+    files.close()
