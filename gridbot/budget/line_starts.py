@@ -11,13 +11,16 @@ from typing import Any, Final
 
 from gridbot.ports import Clock
 
-__all__ = ["LINES_OF_START", "SPARE_STARTS", "LineStarts"]
+__all__ = ["ALL_LINES", "LINES_OF_START", "SPARE_STARTS", "LineStarts"]
 
 Message = dict[str, Any]
 
-SPARE_STARTS: Final = 24
-"""In five minutes: of the exchange's 500 connections the parts of all accounts leave 50."""
+ALL_LINES: Final = 450
+"""What all processes may open in five minutes: the exchange's 500 without a part for processes that start anew."""
 LINES_OF_START: Final = 2
+"""A worker cannot start with fewer: with more than 225 accounts an address is too small."""
+SPARE_STARTS: Final = 24
+"""In five minutes: what the parts of all accounts leave of the 500."""
 PATIENCE_S: Final = 3.0
 
 

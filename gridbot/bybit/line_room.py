@@ -15,16 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from gridbot.budget.line_starts import ALL_LINES, LINES_OF_START
 from gridbot.rolling_limit import RollingLimit
 
 __all__ = ["ALL_LINES", "LEAST", "WINDOW_S", "LineRoom", "part_of"]
 
 WINDOW_S: Final = 301.0
 """The exchange's five minutes, and what two clocks may differ over them."""
-ALL_LINES: Final = 450
-"""What all processes may open in that time: the exchange's 500 without a part for processes that start anew."""
-LEAST: Final = 2
-"""A worker cannot start with fewer: with more than 225 accounts an address is too small."""
+LEAST: Final = LINES_OF_START
 KEPT: Final = {"private": 0, "public": 1, "trade": 2}
 LOOK_AGAIN_S: Final = 1.0
 

@@ -211,10 +211,8 @@ class Assembly:
             if spare_s == 0:
                 return
             wait_s = own_s if spare_s is None else min(own_s, spare_s)
-            text = (
-                f"expected room for two WebSockets, got none for {wait_s:.0f} s more: restarts have used up what all "
-            )
-            self.alerts("warning", "start", text + "accounts of this address may open in five minutes; it starts then")
+            text = f"expected room for two WebSockets, got none for {wait_s:.0f} s more: restarts have used up what an "
+            self.alerts("warning", "start", text + "address may open in five minutes; this account starts then")
             await self._clock.sleep(wait_s)
 
     async def undo_start(self) -> None:

@@ -21,8 +21,8 @@ VERSION: Final = 1
 def remember(room: LineRoom, file: StateFile, clock: Clock) -> None:
     """Have `room` know what earlier processes have opened, and keep what this one opens.
 
-    A file that says nothing, or cannot be read, counts as none. A time that is still to come (the clock was ahead) counts
-    as now.
+    A file that says nothing, or cannot be read, counts as none. A time that is still to come (the clock was ahead)
+    counts as now.
     """
     now_ms, now_s = clock.wall_ms(), clock.monotonic_s()
     try:

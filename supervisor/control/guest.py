@@ -1,7 +1,7 @@
 """The part of the address's requests for a command that asks an exchange, beside the workers of a supervisor or alone.
 
 Bybit counts all HTTP requests of an address, and bans it for ten minutes when they are too many. So every command
-that asks an exchange does it as a guest: it gives the `budget` of one to its `BybitRest`, whose queries wait for a turn::
+that asks an exchange does it as a guest, with its `budget` in the `BybitRest`, whose queries then wait for their turn::
 
     limits = settings.supervisor
     async with Guest(data_dir, "bybit", limits.share_of_others(limits.requests_per_5s)) as guest:

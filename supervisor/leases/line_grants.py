@@ -1,4 +1,4 @@
-"""Starts that may open WebSockets beyond their accounts' own parts: so many in five minutes. Pure, monotonic seconds."""
+"""Starts that may open WebSockets beyond their accounts' parts: so many in five minutes. Pure, monotonic seconds."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Bybit counts the requests of an address, whatever the account, and bans it for ten minutes when they are too many. So
 the checks of all accounts share one guest of the supervisor (`supervisor.control.guest`), or what workers leave to
-other programs when none runs. During a ban nobody may ask anything: a single request begins its ten minutes again for the
-workers, too. So no check asks while a worker knows of a ban, and when one of them is told of one, all end.
+other programs when none runs. During a ban nobody may ask anything: a single request begins its ten minutes again for
+the workers, too. So no check asks while a worker knows of a ban, and when one of them is told of one, all end.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_what_earlier_processes_opened_counts_and_what_is_opened_is_kept() -> No
 
 @pytest.mark.parametrize("accounts", [20, 50, 225])
 def test_a_fleet_that_is_restarted_again_and_again_stays_below_the_limit_of_its_address(accounts: int) -> None:
-    """Each process lives for some seconds, and its successor opens its streams anew; the supervisor is restarted, too."""
+    """Each process lives for some seconds, and its successor opens its streams anew; so does the supervisor."""
     draw = random.Random(accounts)
     kept: dict[int, Sequence[float]] = dict.fromkeys(range(accounts), ())
     due_s = {account: draw.uniform(0.0, 5.0) for account in kept}
