@@ -33,12 +33,16 @@ def part_of(accounts: int) -> int:
 
 
 class LineRoom:
-    """One per process; `most` in five minutes. `keep` is called with the times of all that count, at each new one."""
+    """One per process; `most` in five minutes."""
 
     def __init__(self, most: int = ALL_LINES) -> None:
         self._limit = RollingLimit(most, WINDOW_S)
         self._opened: deque[float] = deque()
-        self.keep: Callable[[Sequence[float]], object] = lambda times_s: None
+        self._keep: Callable[[Sequence[float]], object] = lambda times_s: None
+
+    def keep_with(self, keep: Callable[[Sequence[float]], object]) -> None:
+        """Have a function called with the times of all that count, at each new one."""
+        self._keep = keep
 
     def earlier(self, times_s: Iterable[float]) -> None:
         """What earlier processes of this account have opened counts. Call it before anything is opened."""
@@ -48,7 +52,7 @@ class LineRoom:
     def opened(self, now_s: float) -> None:
         """One is being opened. What a start needs does not wait here, and counts as far as there is room."""
         if self._take(now_s):
-            self.keep(tuple(self._opened))
+            self._keep(tuple(self._opened))
 
     def start_wait_s(self, now_s: float) -> float:
         """Seconds until a start may open what it needs."""

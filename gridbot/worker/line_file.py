@@ -37,4 +37,4 @@ def remember(room: LineRoom, file: StateFile, clock: Clock) -> None:
         ahead_s = clock.wall_ms() / 1000 - clock.monotonic_s()
         file.save({"version": VERSION, "opened_ms": [round((each_s + ahead_s) * 1000) for each_s in times_s]})
 
-    room.keep = keep
+    room.keep_with(keep)

@@ -54,6 +54,8 @@ GUARD_S = 0.5
 CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
+FIRST_S, FIRST_WITHIN_S = 5, 10
+"""From the start of trading to the first readings after it: one by one, and not while a fleet starts."""
 """The exchange's announcements are read first within this time of a start, by each account at another moment."""
 
 
@@ -122,6 +124,7 @@ class Orchestrator:
                 position_check_s=settings.position_check_interval,
                 wallet_s=settings.wallet_cache_interval,
                 notices_after_s=crc32(context.name.encode()) % NOTICES_WITHIN_S,
+                first_s=FIRST_S + crc32(context.name.encode()) % FIRST_WITHIN_S,
             ),
             jobs=self._jobs,
             records=self.records,

@@ -138,12 +138,14 @@ class Intervals:
     """Seconds between periodic readings; 0 switches one off.
 
     `notices_after_s`: when the announcements are read first, so that the accounts of one address do it one by one.
+    `first_s`: when what the start has just read is read again first: other accounts may still start.
     """
 
     order_sync_s: float
     position_check_s: float
     wallet_s: float
     notices_after_s: float = 0.0
+    first_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,14 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
+    for period, every_s in (
+        ("order_sync", intervals.order_sync_s),
+        ("position_check", intervals.position_check_s),
+        ("wallet_check", intervals.wallet_s),
+        ("clock_check", CLOCK_S),
+        ("money_check", MONEY_S),
+    ):
+        last_s.setdefault(period, now_s - every_s + min(every_s, intervals.first_s))
     last_s.setdefault("notices_check", now_s - NOTICES_S + intervals.notices_after_s)
     again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)

@@ -71,15 +71,12 @@ def _address_cautions(config: GridbotConfig) -> Iterator[str]:
         if not lines or count * LINES_OF_START <= ALL_LINES:
             continue
         share, wanted = supervisor.share_of(requests), START_REQUESTS * count
-        start = (
-            f", and with {START_REQUESTS} requests each their start takes {WINDOW_S * wanted / share:.0f} s"
-            if share
-            else ""
-        )
+        start_s = WINDOW_S * wanted / share if share else 0
+        start = f", and with {START_REQUESTS} requests each their start takes {start_s:.0f} s" if share else ""
         yield (
-            f"address: {count} accounts open {LINES_OF_START} WebSockets each when they start, {count * LINES_OF_START} "
-            f"together, and {ALL_LINES} in five minutes are what one address can well open: enough for "
-            f"{ALL_LINES // LINES_OF_START} accounts{start}; divide the accounts among several addresses"
+            f"address: {count} accounts open {LINES_OF_START} WebSockets each when they start, "
+            f"{count * LINES_OF_START} together, and {ALL_LINES} in five minutes are what one address can well open: "
+            f"enough for {ALL_LINES // LINES_OF_START} accounts{start}; divide the accounts among several addresses"
         )
 
 

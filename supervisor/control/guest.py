@@ -187,7 +187,7 @@ class Guest:
         self._base = permits.returned
 
     def _hear(self, told: Json | None) -> None:
-        if not told or float(told["until_s"]) <= self._ban_until_s + SAME_S:
+        if not told or told["until_s"] <= self._ban_until_s + SAME_S:
             return
-        self._ban_until_s = float(told["until_s"])
+        self._ban_until_s = told["until_s"]
         self._on_ban(ban_of(self._ban_until_s, self._clock.monotonic_s(), told["ret_code"], told["http_status"]))

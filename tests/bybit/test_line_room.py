@@ -70,7 +70,7 @@ def test_a_fleet_that_reconnects_in_a_loop_stays_below_the_limit_of_its_address(
 
 def test_what_earlier_processes_opened_counts_and_what_is_opened_is_kept() -> None:
     room, kept = LineRoom(4), list[tuple[float, ...]]()
-    room.keep = lambda times_s: kept.append(tuple(times_s))
+    room.keep_with(lambda times_s: kept.append(tuple(times_s)))
     room.earlier([30.0, 10.0])
     assert room.start_wait_s(40.0) == 0.0, "two are left"
     room.opened(40.0)
@@ -100,7 +100,7 @@ def test_a_fleet_that_is_restarted_again_and_again_stays_below_the_limit_of_its_
         for account in [account for account, at_s in due_s.items() if at_s <= second]:
             room = LineRoom(part_of(accounts))
             room.earlier(kept[account])
-            room.keep = functools.partial(kept.__setitem__, account)
+            room.keep_with(functools.partial(kept.__setitem__, account))
             wait_s = room.start_wait_s(float(second)) and grants.ask(float(second))
             due_s[account] = second + (wait_s or draw.uniform(1.0, 40.0))
             if not wait_s:

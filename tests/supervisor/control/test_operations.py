@@ -249,7 +249,7 @@ def test_a_command_that_cannot_be_delivered_is_recorded_here() -> None:
 def test_a_guest_is_lent_permits_and_what_it_says_is_checked() -> None:
     rig = Rig()
     assert rig.ask("permits", exchange="paper", seen=3) == {"ok": True, "guest": "of paper", "lent": 3}
-    assert "expected one of bybit, paper in exchange, got 'moon'" in rig.refusal("permits", exchange="moon", seen=3)
+    assert "expected bybit or paper in exchange, got 'moon'" in rig.refusal("permits", exchange="moon", seen=3)
     assert rig.refusal("permits", exchange="bybit") == "no permits: 'seen'"
     assert "no permits: invalid literal" in rig.refusal("permits", exchange="bybit", seen="many")
     assert rig.records == [], "it is no command"
