@@ -2,8 +2,8 @@
 
 The store's writer holds the database file only while it writes, about 50 ms at a time, so a reader that finds it
 locked tries again for a moment. So does one that finds it unfinished, as a writer leaves it that is killed while it
-writes: the next one puts it in order. Close what you opened: while a reader has the file open the writer cannot write, the
-file lags behind (trading does not notice, nothing is lost).
+writes: the next one puts it in order. Close what you opened: while a reader has the file open the writer cannot write,
+the file lags behind (trading does not notice, nothing is lost).
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def connect(
     Only the records cannot be written: statements may read and write other files (COPY, read_csv) and load extensions,
     with the rights of this process. `locked` takes that away for good; use it for statements that others wrote.
 
-    Wait up to `timeout_s` seconds while the writer has the file, or has left it unfinished a moment ago. `config` is DuckDB's own configuration, such as
-    {"memory_limit": "1GB"}. The time zone is UTC, wherever this machine is: `now()` compares with the columns of the
-    records. Raise NoDatabase, DatabaseLocked, DatabaseDamaged or PermissionError.
+    Wait up to `timeout_s` seconds while the writer has the file, or has left it unfinished a moment ago. `config` is
+    DuckDB's own configuration, such as {"memory_limit": "1GB"}. The time zone is UTC, wherever this machine is: `now()`
+    compares with the columns of the records. Raise NoDatabase, DatabaseLocked, DatabaseDamaged or PermissionError.
     """
     path = database_path(data_dir)
     deadline = time.monotonic() + timeout_s

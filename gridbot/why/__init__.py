@@ -2,7 +2,7 @@
 
 ::
 
-    scene ──► explanation ──► what rests, and a row for each order that does not
+    asked_about ──► explanation ──► what rests, and a row for each order that does not
                   ├── level_words   the order has not been sent, or does not rest yet: why
                   │     ├── gate_words    what the gate answers to it now
                   │     └── order_words   where the order is on its way
@@ -10,6 +10,6 @@
                   ├── cap_rows      how far each cap is away
                   └── rule_words    the risk rules in force
 
-`scene` has everything that is looked at; nothing of it is changed. The gate is asked again by its own pure question
-(`risk/gate_checks.py`), so that an answer is about now, also when no price has come since.
+`asked_about` has everything that is looked at; nothing of it is changed. The gate is asked again by its own pure
+question (`risk/gate_checks.py`), so that an answer is about now, also when no price has come since.
 """

@@ -14,7 +14,7 @@ from gridbot.why.cap_rows import cap_rows, leg_rows
 from gridbot.why.hold_rows import hold_rows
 from gridbot.why.level_words import level_reason
 from gridbot.why.rule_words import rule_texts
-from gridbot.why.scene import Reason, Scene, Weight
+from gridbot.why.asked_about import Reason, Scene, Weight
 
 __all__ = ["MOST_ROWS", "explain"]
 

@@ -14,7 +14,7 @@ from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.risk.gate_state import LevelKey
 from gridbot.risk.holds import Hold
 from gridbot.risk.refusals import Refusal
-from gridbot.why.scene import Reason, Scene, Weight
+from gridbot.why.asked_about import Reason, Scene, Weight
 
 __all__ = ["gate_reason", "leg_value", "money"]
 
@@ -122,11 +122,15 @@ def _not_covered(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     leg, resting = scene.view.legs[proposal.direction], scene.view.book.resting_close_qty(proposal.direction)
     if not leg.size:
         return Reason(f"nothing to close: there is no {proposal.direction} position", NORMAL)
-    return Reason(f"nothing left to close: {resting:f} of the {proposal.direction} {leg.size:f} rest to be closed", NORMAL)
+    return Reason(
+        f"nothing left to close: {resting:f} of the {proposal.direction} {leg.size:f} rest to be closed", NORMAL
+    )
 
 
 def _unsure(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
-    text = f"the exchange contradicted the size of the {proposal.direction} (110017): closes wait until it is read again"
+    text = (
+        f"the exchange contradicted the size of the {proposal.direction} (110017): closes wait until it is read again"
+    )
     return Reason(text, PASSING)
 
 
@@ -148,7 +152,8 @@ def _per_minute(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
 def _max_notional(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     caps = scene.view.caps.max_notional
     limit = caps.resolve(scene.gate.funds.wallet_balance) if caps is not None else Decimal(0)
-    text = f"max_notional: {money(scene.view.notional())} of {money(limit)} are used, this order is {money(proposal.notional)}"
+    used = f"{money(scene.view.notional())} of {money(limit)} are used"
+    text = f"max_notional: {used}, this order is {money(proposal.notional)}"
     return Reason(text, HELD, lifted_by="caps.max_notional in the configuration")
 
 
@@ -156,7 +161,8 @@ def _account_max_notional(scene: Scene, proposal: Proposal, now_s: float) -> Rea
     cap = scene.others.max_notional
     limit = cap.resolve(scene.gate.funds.wallet_balance) if cap is not None else Decimal(0)
     used = sum((each.notional() for each in scene.others.strategies.values()), Decimal(0))
-    text = f"the account's max_notional: {money(used)} of {money(limit)} are used, this order is {money(proposal.notional)}"
+    text = f"the account's max_notional: {money(used)} of {money(limit)} are used"
+    text += f", this order is {money(proposal.notional)}"
     return Reason(text, HELD, lifted_by="max_notional of the account in the configuration")
 
 
@@ -182,7 +188,9 @@ def _funds(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
 
 
 def _no_number(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
-    return Reason("no number for an order can be reserved: the disk does not take generation.json", HELD, None, "make room")
+    return Reason(
+        "no number for an order can be reserved: the disk does not take generation.json", HELD, None, "make room"
+    )
 
 
 def leg_value(scene: Scene, direction: Direction) -> Decimal:

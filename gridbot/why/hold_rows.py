@@ -7,7 +7,7 @@ from typing import Any
 
 from gridbot.risk.holds import Held, Hold
 from gridbot.risk.symbol_state import Allows
-from gridbot.why.scene import Scene
+from gridbot.why.asked_about import Scene
 
 __all__ = ["held_row", "hold_rows"]
 

@@ -11,7 +11,7 @@ from gridbot.risk.refusals import Refusal
 from gridbot.strategies.base import Wish
 from gridbot.why.gate_words import gate_reason
 from gridbot.why.order_words import order_reason
-from gridbot.why.scene import Reason, Scene, Weight
+from gridbot.why.asked_about import Reason, Scene, Weight
 
 __all__ = ["level_reason"]
 
@@ -39,7 +39,7 @@ def _asked_again(scene: Scene, wish: Wish, now_s: float) -> Reason:
     level = wish.direction, wish.ticks
     said = scene.spoken.get(level)
     if said is not None:
-        times = "" if said.count == 1 else f"{said.count} times, "
+        times = "" if said.times == 1 else f"{said.times} times, "
         text = f"refused by the exchange {times}{now_s - said.at_s:.0f} s ago: {with_remedy(said.error)}"
         return Reason(f"{text}; it is asked again at the next price", Weight.HELD)
     last = scene.refused.get(level)

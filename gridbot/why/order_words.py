@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.strategies.base import Wish
-from gridbot.why.scene import Reason, Scene, Weight
+from gridbot.why.asked_about import Reason, Scene, Weight
 
 __all__ = ["order_reason"]
 

@@ -14,7 +14,7 @@ from gridbot.orders.proposal import Proposal
 from gridbot.strategies.base import Wish
 from gridbot.why.explanation import MOST_ROWS, explain
 from gridbot.why.hold_rows import held_row
-from gridbot.why.scene import Level, Scene, Sending, Spoken
+from gridbot.why.asked_about import Level, Scene, Sending, Spoken
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
@@ -69,7 +69,9 @@ class Explanations:
             "holds": [
                 held_row("strategy", word, text, lifted_by=again),
                 *(
-                    held_row("strategy", str(hold), held.reason, since_ms=held.since_ms, by=str(held.who), lifted_by=resume)
+                    held_row(
+                        "strategy", str(hold), held.reason, since_ms=held.since_ms, by=str(held.who), lifted_by=resume
+                    )
                     for hold, held in holds.items()
                 ),
             ],

@@ -11,7 +11,7 @@ from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock
 from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, covering, step
-from gridbot.why.scene import Spoken
+from gridbot.why.asked_about import Spoken
 from gridbot.worker.refresh_requests import RefreshRequests
 
 __all__ = ["PassageWatch", "covers_of"]
@@ -88,7 +88,7 @@ class PassageWatch:
     def _speaks(self, order: TrackedOrder, error: ExchangeError) -> None:
         level = order.strat_id, order.direction, order.ticks
         before = self.spoken.pop(level, None)
-        self.spoken[level] = Spoken(error, self._clock.monotonic_s(), 1 if before is None else before.count + 1)
+        self.spoken[level] = Spoken(error, self._clock.monotonic_s(), 1 if before is None else before.times + 1)
         if len(self.spoken) > SPOKEN_KEPT:
             self.spoken.popitem(last=False)
 

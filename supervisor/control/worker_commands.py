@@ -80,7 +80,9 @@ class WorkerCommands:
         except TimeoutError:
             age = self._clock() - worker.state.last_report
             late = f"the worker of {account} did not answer within {wait_s:g} s (its last report came {age:.0f} s ago)"
-            return unanswered(f"{late}; `{pasteable(f'restart {account}', data_dir=self._data_dir)}` ends one that hangs")
+            return unanswered(
+                f"{late}; `{pasteable(f'restart {account}', data_dir=self._data_dir)}` ends one that hangs"
+            )
         finally:
             self._waiting.pop(number, None)
         if not answer.get("ok", True):

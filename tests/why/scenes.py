@@ -11,7 +11,7 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.risk.caps import Caps
 from gridbot.strategies.base import Wish
-from gridbot.why.scene import Scene
+from gridbot.why.asked_about import Scene
 from tests.orders.helpers import INSTRUMENT, make_order
 from tests.risk.helpers import NOW, NOW_MS, Bench, proposal
 

@@ -50,7 +50,7 @@ class Spoken(NamedTuple):
 
     error: ExchangeError
     at_s: float
-    count: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
