@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from gridbot.core import Direction
-from gridbot.why.gate_words import leg_value
 from gridbot.why.asked_about import Scene
+from gridbot.why.gate_words import leg_value
 
 __all__ = ["cap_rows", "leg_rows"]
 

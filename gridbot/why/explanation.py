@@ -10,11 +10,11 @@ from typing import Any
 
 from gridbot.doors.plain_text import one_line
 from gridbot.strategies.base import Wish
+from gridbot.why.asked_about import Reason, Scene, Weight
 from gridbot.why.cap_rows import cap_rows, leg_rows
 from gridbot.why.hold_rows import hold_rows
 from gridbot.why.level_words import level_reason
 from gridbot.why.rule_words import rule_texts
-from gridbot.why.asked_about import Reason, Scene, Weight
 
 __all__ = ["MOST_ROWS", "explain"]
 

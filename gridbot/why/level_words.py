@@ -9,9 +9,9 @@ from gridbot.orders.order import TrackedOrder
 from gridbot.risk.gate_checks import admit
 from gridbot.risk.refusals import Refusal
 from gridbot.strategies.base import Wish
+from gridbot.why.asked_about import Reason, Scene, Weight
 from gridbot.why.gate_words import gate_reason
 from gridbot.why.order_words import order_reason
-from gridbot.why.asked_about import Reason, Scene, Weight
 
 __all__ = ["level_reason"]
 

@@ -12,9 +12,9 @@ from gridbot.core import Direction, PlaceLimitIntent
 from gridbot.execution.send_lane import PLACE
 from gridbot.orders.proposal import Proposal
 from gridbot.strategies.base import Wish
+from gridbot.why.asked_about import Level, Scene, Sending, Spoken
 from gridbot.why.explanation import MOST_ROWS, explain
 from gridbot.why.hold_rows import held_row
-from gridbot.why.asked_about import Level, Scene, Sending, Spoken
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy

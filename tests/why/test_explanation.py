@@ -11,9 +11,9 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.order import OrderState
 from gridbot.risk.strategy_state import Leg
 from gridbot.strategies.base import Wish
+from gridbot.why.asked_about import Sending
 from gridbot.why.explanation import explain
 from gridbot.why.rule_words import RULES, rule_texts
-from gridbot.why.asked_about import Sending
 from tests.risk.helpers import BAD_KEY
 from tests.why.scenes import BUY, LONG, NOW, NOW_MS, OPEN, SHORT, Bench, D, add, bench_with, scene
 

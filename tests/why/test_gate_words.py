@@ -15,8 +15,8 @@ from gridbot.risk.holds import Who
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import Leg
 from gridbot.why import gate_words
-from gridbot.why.level_words import level_reason
 from gridbot.why.asked_about import Reason, Spoken, Weight
+from gridbot.why.level_words import level_reason
 from tests.orders.helpers import INSTRUMENT
 from tests.risk.helpers import BAD_KEY, wallet
 from tests.why.scenes import CLOSE, LONG, NO_MONEY, NOW, OPEN, Bench, D, add, bench_with, scene

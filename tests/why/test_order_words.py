@@ -10,8 +10,8 @@ from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.order import OrderState
 from gridbot.orders.retry import RetryItem
-from gridbot.why.level_words import level_reason
 from gridbot.why.asked_about import Reason, Sending, Weight
+from gridbot.why.level_words import level_reason
 from tests.why.scenes import NOW, OPEN, SELL, Bench, add, scene
 
 S = OrderState
