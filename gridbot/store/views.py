@@ -313,8 +313,8 @@ VIEWS: Final = (
     ),
     View(
         "operator_commands",
-        "What operators asked for: who gave command, for what (ACCOUNT, ACCOUNT/STRATEGY, a process; empty: the "
-        "fleet), and what came of it. Also what was refused, and what its operator did not confirm.",
+        "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process; empty: the fleet), and "
+        "what came of it. Also what was refused, and what its operator did not confirm.",
         """
         SELECT local_ts, who, name,
             CASE WHEN account <> '_supervisor' THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
