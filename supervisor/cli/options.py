@@ -103,9 +103,7 @@ class PastTime(UtcTime):
             return now - timedelta(**{_SPANS[span[2]]: int(span[1])})
         if _CLOCK.fullmatch(text):
             try:
-                moment = datetime.combine(
-                    now.date(), time.fromisoformat(text.zfill(5 if text.count(":") == 1 else 8)), UTC
-                )
+                at = time.fromisoformat(text.zfill(5 if text.count(":") == 1 else 8))
             except ValueError:
                 self.fail(f"expected a time of the clock such as 03:12, got {text!r}", param, ctx)
             moment = datetime.combine(now.date(), at, UTC)

@@ -7,18 +7,17 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from gridbot.commands.targets import Addressed, TargetWords, members_of
+from gridbot.commands.targets import Addressed, members_of
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import for_people
 from supervisor.cli.options import PastTime, example, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.reading_targets import addressed, target_options, target_words
-from supervisor.control.control_client import Unanswered
+from supervisor.control.control_client import Refused, Unanswered
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["Explained", "ask_workers", "lines_of", "why"]
@@ -71,7 +70,9 @@ def why(
     place = data_directory(data_dir, config)
     written = target_words(targets, groups, everything)
     if at is not None:
-        raise SystemExit(_past(place, written, at, as_json=as_json))
+        from supervisor.cli.why_then import show_past  # not earlier: DuckDB takes time to load
+
+        raise SystemExit(show_past(place, written, at, as_json=as_json))
     with PatientClient(place) as client:
         status = client.status()
         chosen = None if written.are_none else addressed(written, members_of(status["accounts"]))
@@ -84,12 +85,6 @@ def why(
     raise SystemExit(explained.code)
 
 
-def _past(place: Path, written: TargetWords, at: datetime, *, as_json: bool) -> ExitCode:
-    from supervisor.cli.why_then import show_past
-
-    return show_past(place, written, at, as_json=as_json)
-
-
 def ask_workers(client: PatientClient, status: Mapping[str, Any], chosen: Sequence[Addressed] | None) -> Explained:
     """Ask the worker of each account once; `chosen` None: all of them."""
     explained = Explained()
@@ -99,7 +94,7 @@ def ask_workers(client: PatientClient, status: Mapping[str, Any], chosen: Sequen
             continue
         try:
             answer = client.why(row["account"], names[0] if len(names) == 1 else "")
-        except Unanswered as error:
+        except (Refused, Unanswered) as error:
             explained.silent.append((row, str(error)))
             continue
         explained.found += [each for each in answer["strategies"] if "" in names or each["strategy"] in names]
@@ -122,9 +117,7 @@ def print_lines(lines: Sequence[str], stream: Any) -> None:
     width = screen_width()
     for line in lines:
         further = " " * (len(line) - len(line.lstrip()) + 4)
-        parts = textwrap.wrap(
-            line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
-        )
+        parts = textwrap.wrap(line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
         for text in parts or [""]:
             click.echo(text, file=stream)
 
