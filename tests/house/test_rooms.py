@@ -68,9 +68,9 @@ GRIDBOT = {
     " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
     " shortage",
     # A worker's parts and the paper exchange on market data of the past.
-    "backtest": "atomic_file background bybit command_line config core exchange execution market orders paper.accounts"
-    " paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files records risk state"
-    " store version worker",
+    "backtest": "atomic_file background bybit command_line commands config core exchange execution lock_file market"
+    " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
+    " records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"
