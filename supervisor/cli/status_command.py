@@ -12,6 +12,7 @@ from gridbot.commands.targets import TargetWords, members_of
 from gridbot.config.paths import data_directory
 from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.plain_output import print_json, print_lines
 from supervisor.cli.reading_targets import addressed, target_options, target_words
 from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import ExitCode
@@ -41,29 +42,21 @@ def status(
     """
     place = data_directory(data_dir, config)
     written = target_words(targets, groups, everything)
-    if watch and not as_json and sys.stdout.isatty() and sys.stdin.isatty():
-        from supervisor.cli.watch_screen import watch_fleet
-
-        raise SystemExit(watch_fleet(place, written))
     try:
         with PatientClient(place) as client:
             code = _show(client, written, as_json)
             with contextlib.suppress(KeyboardInterrupt):
                 while watch:
                     time.sleep(WATCH_S)
+                    if sys.stdout.isatty():
+                        click.clear()
                     code = _show(client, written, as_json)
     except (ControlError, PermissionError) as error:
         if as_json:  # whoever reads it gets JSON, whatever there is to say
             running = False if isinstance(error, NotRunning) else None
-            _print_json({"running": running, "health": "unknown", "data_dir": str(place), "reasons": [str(error)]})
+            print_json({"running": running, "health": "unknown", "data_dir": str(place), "reasons": [str(error)]})
         raise
     raise SystemExit(code)
-
-
-def _print_json(document: object) -> None:
-    import json
-
-    click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None))
 
 
 def _show(client: PatientClient, written: TargetWords, as_json: bool) -> ExitCode:
@@ -75,7 +68,7 @@ def _show(client: PatientClient, written: TargetWords, as_json: bool) -> ExitCod
     strategies = [each for each in chosen or () if each.strategy]
     if not strategies:
         if as_json:
-            _print_json(shown)
+            print_json(shown)
         else:
             tables.render(shown, sys.stdout)
         return tables.exit_code(shown)
@@ -83,9 +76,9 @@ def _show(client: PatientClient, written: TargetWords, as_json: bool) -> ExitCod
 
     explained = why.ask_workers(client, everything, strategies)
     if as_json:
-        _print_json({**shown, "why": explained.document()})
+        print_json({**shown, "why": explained.document()})
     else:
         tables.render(shown, sys.stdout)
         click.echo()
-        why.print_lines(why.lines_of(explained, in_full=True), sys.stdout)
+        print_lines(why.lines_of(explained, in_full=True))
     return tables.exit_code(shown)

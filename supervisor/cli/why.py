@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +14,7 @@ from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import for_people
 from supervisor.cli.options import PastTime, example, place_options
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.plain_output import print_json, print_lines
 from supervisor.cli.reading_targets import addressed, target_options, target_words
 from supervisor.control.control_client import Refused, Unanswered
 from supervisor.exit_codes import ExitCode
@@ -81,7 +80,7 @@ def why(
         print_json(explained.document())
     else:
         in_full = chosen is not None and len(explained.found) <= 1
-        print_lines(lines_of(explained, in_full=in_full), sys.stdout)
+        print_lines(lines_of(explained, in_full=in_full))
     raise SystemExit(explained.code)
 
 
@@ -108,22 +107,3 @@ def lines_of(explained: Explained, *, in_full: bool) -> list[str]:
     blocks = [list(strategy_lines(for_people(found), in_full=in_full)) for found in explained.found]
     blocks += [list(silent_lines(for_people(row), error)) for row, error in explained.silent]
     return [line for number, block in enumerate(blocks) for line in (*([""] if number and in_full else ()), *block)]
-
-
-def print_lines(lines: Sequence[str], stream: Any) -> None:
-    """As wide as the screen; what goes on begins further in."""
-    from supervisor.status.screen_width import screen_width
-
-    width = screen_width()
-    for line in lines:
-        further = " " * (len(line) - len(line.lstrip()) + 4)
-        parts = textwrap.wrap(line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
-        for text in parts or [""]:
-            click.echo(text, file=stream)
-
-
-def print_json(document: object) -> None:
-    """Indented on a terminal, one line anywhere else."""
-    import json
-
-    click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None))

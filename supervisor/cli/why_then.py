@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from gridbot.commands.targets import Addressed, FleetMember, TargetWords
 from gridbot.doors.plain_text import for_people
 from supervisor.cli.answer_output import plain_document
+from supervisor.cli.plain_output import print_json, print_lines
 from supervisor.cli.reading_targets import addressed
-from supervisor.cli.why import print_json, print_lines
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.status.past_text import is_empty, past_lines
 from supervisor.store.moment import moment_of, questions
@@ -30,7 +29,7 @@ def show_past(place: Path, written: TargetWords, at: datetime, *, as_json: bool)
         print_json({"format": 1, "at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "strategies": plain_document(moments)})
     else:
         for number, moment in enumerate(moments):
-            print_lines([*([""] if number else ()), *past_lines(for_people(moment))], sys.stdout)
+            print_lines([*([""] if number else ()), *past_lines(for_people(moment))])
     return ExitCode.NOTHING if all(map(is_empty, moments)) else ExitCode.OK
 
 

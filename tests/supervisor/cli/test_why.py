@@ -116,7 +116,10 @@ def account(name: str, *strategies: str, state: str = "RUNNING") -> dict[str, An
 class Client:
     """A supervisor with two accounts, of which the worker of bob does not answer."""
 
-    answers: ClassVar[dict[str, Any]] = {"alice": [HELD, WELL], "bob": Unanswered("the worker of bob did not answer within 3 s")}
+    answers: ClassVar[dict[str, Any]] = {
+        "alice": [HELD, WELL],
+        "bob": Unanswered("the worker of bob did not answer within 3 s"),
+    }
 
     def __init__(self, *_: Any) -> None:
         pass
@@ -225,7 +228,8 @@ def test_the_past_has_what_held_and_was_refused_then_and_not_what_came_later(nig
         "  1 orders, on 4 levels (1 long Buy open); 2 fills in ten minutes",
         "  ! paused since 2023-11-14 22:13:29: paused by the operator; an operator had to resume it",
         "  ! 1 orders (long Buy, 99) refused by the gate: max_notional, first at 2023-11-14 22:13:26",
-        "  ! refused by the exchange (retCode 110007), 1 times in ten minutes, last at 2023-11-14 22:13:27: ab not enough",
+        "  ! refused by the exchange (retCode 110007), 1 times in ten minutes, last at 2023-11-14 22:13:27: ab not "
+        "enough",
         "  ! alert open since 2023-11-14 22:13:28: no order gets through",
         "  2023-11-14 22:13:21 a worker began",
         "  2023-11-14 22:13:30 command pause btc_grid: 1 paused",
