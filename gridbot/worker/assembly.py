@@ -44,7 +44,7 @@ from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
-from gridbot.worker.line_file import remember
+from gridbot.worker.line_file import remember, wait_for_room
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
@@ -152,7 +152,7 @@ class Assembly:
         Raises ExchangeError or StartRefused, also when the disk refuses what has to be safe before the first order.
         """
         settings = self._spec.settings
-        await self._wait_for_lines()
+        await wait_for_room(self._room, self._fleet.line_starts, self._clock, self.alerts)
         self.rest = self._outside.rest(
             self._endpoints,
             self._credentials,
@@ -203,17 +203,6 @@ class Assembly:
         self.orchestrator = Orchestrator(parts, runners)
         self.ready = True
         await self.orchestrator.start()
-
-    async def _wait_for_lines(self) -> None:
-        """Until this start may open WebSockets: quick restarts of many accounts would get the address banned."""
-        while own_s := self._room.start_wait_s(self._clock.monotonic_s()):
-            spare_s = await self._fleet.line_starts.wait_s()
-            if spare_s == 0:
-                return
-            wait_s = own_s if spare_s is None else min(own_s, spare_s)
-            text = f"expected room for two WebSockets, got none for {wait_s:.0f} s more: restarts have used up what an "
-            self.alerts("warning", "start", text + "address may open in five minutes; this account starts then")
-            await self._clock.sleep(wait_s)
 
     async def undo_start(self) -> None:
         """Close what a failed start had opened."""

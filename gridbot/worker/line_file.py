@@ -6,14 +6,15 @@ open more than its part, and a fleet that is restarted again and again more than
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from gridbot.budget.line_starts import LineStarts
 from gridbot.bybit.line_room import WINDOW_S, LineRoom
 from gridbot.ports import Clock
 from gridbot.state.documents import StateFile
 
-__all__ = ["VERSION", "remember"]
+__all__ = ["VERSION", "remember", "wait_for_room"]
 
 VERSION: Final = 1
 
@@ -38,3 +39,17 @@ def remember(room: LineRoom, file: StateFile, clock: Clock) -> None:
         file.save({"version": VERSION, "opened_ms": [round((each_s + ahead_s) * 1000) for each_s in times_s]})
 
     room.keep_with(keep)
+
+
+async def wait_for_room(
+    room: LineRoom, starts: LineStarts, clock: Clock, alert: Callable[[str, str, str], object]
+) -> None:
+    """Return when a start may open its WebSockets: of its own part, or as one of the few that are granted beyond it."""
+    while own_s := room.start_wait_s(clock.monotonic_s()):
+        granted_s = await starts.wait_s()
+        if granted_s == 0:
+            return
+        wait_s = own_s if granted_s is None else min(own_s, granted_s)
+        text = f"expected room for two WebSockets, got none for {wait_s:.0f} s more: restarts have used up what an "
+        alert("warning", "start", text + "address may open in five minutes; this account starts then")
+        await clock.sleep(wait_s)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gridbot.budget.line_starts import LineStarts
 from gridbot.bybit.line_room import WINDOW_S, LineRoom
 from gridbot.state.documents import StateFile
 from gridbot.state.state_files import StateFiles
-from gridbot.worker.line_file import remember
+from gridbot.worker.line_file import remember, wait_for_room
 from tests.execution.support import ManualClock
 
 
@@ -58,3 +59,20 @@ def test_a_file_that_says_nothing_counts_as_none(tmp_path: Path, content: bytes,
     room.opened(clock.now_s)
     assert room.start_wait_s(clock.now_s) > 0.0
     files.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "took_s", "alerts"),
+    [([], 0, 0), ([0.0], 0, 0), ([40.0, 0.0], 40, 1), ([WINDOW_S + 9], WINDOW_S - 1, 1), (None, WINDOW_S - 1, 1)],
+    ids=["own part", "granted", "granted later", "own part later", "nobody grants"],
+)
+async def test_a_start_waits_for_room(answers: list[float] | None, took_s: float, alerts: int) -> None:
+    clock, room, told = ManualClock(), LineRoom(4), list[tuple[str, str, str]]()
+    for _ in range(2 if answers == [] else 4):
+        room.opened(clock.now_s)
+    clock.now_s += 1
+    began_s = clock.now_s
+    starts = LineStarts(clock, None if answers is None else lambda _: starts.on_message({"wait_s": answers.pop(0)}))
+    await wait_for_room(room, starts, clock, lambda *alert: told.append(alert))
+    assert clock.now_s - began_s == pytest.approx(took_s, abs=0.1)
+    assert [(level, kind) for level, kind, _ in told] == [("warning", "start")] * alerts

@@ -46,7 +46,7 @@ class Office:
         self.refuses = False
         self.server = ControlServer(data_dir, self.answer, left=self.sharing.left)
 
-    async def answer(self, request: Json) -> Json:
+    async def answer(self, request: Json, who: str) -> Json:
         if self.refuses:
             return refused(f"unknown request {request['op']!r}")
         return {"ok": True, **self.sharing.ask(BYBIT, request)}
