@@ -239,7 +239,7 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
-    if not last_s:
+    if "order_sync" not in last_s:
         last_s.update(
             (name, now_s - every_s + min(every_s, intervals.first_s)) for name, every_s in _of_start(intervals)
         )
