@@ -122,6 +122,11 @@ class GridbotConfig(Model):
                 found.setdefault(group, []).append(account.name)
         return found
 
+    def neighbours(self, name: str) -> int:
+        """How many accounts share the exchange of that one, and our address, itself included."""
+        on_paper = self.account(name).environment is Environment.PAPER
+        return sum((account.environment is Environment.PAPER) is on_paper for account in self.accounts)
+
     def strategies_of(self, account: str) -> list[StrategyConfig]:
         """In the order of the file."""
         return [strategy for strategy in self.strategies if strategy.account == account]

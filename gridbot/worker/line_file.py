@@ -10,21 +10,29 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gridbot.budget.line_starts import LineStarts
-from gridbot.bybit.line_room import WINDOW_S, LineRoom
-from gridbot.ports import Clock
+from gridbot.bybit.line_room import WINDOW_S, LineRoom, part_of
+from gridbot.bybit.stream_settings import StreamSettings
+from gridbot.ports import Clock, Files
 from gridbot.state.documents import StateFile
+from gridbot.worker.spec import WorkerSpec
 
-__all__ = ["VERSION", "remember", "wait_for_room"]
+__all__ = ["VERSION", "room_of", "stream_settings", "wait_for_room"]
 
 VERSION: Final = 1
 
 
-def remember(room: LineRoom, file: StateFile, clock: Clock) -> None:
-    """Have `room` know what earlier processes have opened, and keep what this one opens.
+def stream_settings(spec: WorkerSpec, files: Files, clock: Clock) -> StreamSettings:
+    """How the account's streams are run."""
+    return StreamSettings(public_trades=spec.settings.storage.public_trades, room=room_of(spec, files, clock))
+
+
+def room_of(spec: WorkerSpec, files: Files, clock: Clock) -> LineRoom:
+    """The account's part of its address, less what earlier processes have opened; what this one opens is kept.
 
     A file that says nothing, or cannot be read, counts as none. A time that is still to come (the clock was ahead)
     counts as now.
     """
+    room, file = LineRoom(part_of(spec.neighbours)), StateFile(files, "lines.json")
     now_ms, now_s = clock.wall_ms(), clock.monotonic_s()
     try:
         document = file.load() or {}
@@ -39,6 +47,7 @@ def remember(room: LineRoom, file: StateFile, clock: Clock) -> None:
         file.save({"version": VERSION, "opened_ms": [round((each_s + ahead_s) * 1000) for each_s in times_s]})
 
     room.keep_with(keep)
+    return room
 
 
 async def wait_for_room(

@@ -57,6 +57,8 @@ SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
 FIRST_S, FIRST_WITHIN_S = 5, 10
 """From the start of trading to the first readings after it: one by one, and not while a fleet starts."""
+FEW = 8
+"""With so many accounts on an address all may start and read everything again at once."""
 """The exchange's announcements are read first within this time of a start, by each account at another moment."""
 
 
@@ -126,7 +128,7 @@ class Orchestrator:
                 position_check_s=settings.position_check_interval,
                 wallet_s=settings.wallet_cache_interval,
                 notices_after_s=crc32(context.name.encode()) % NOTICES_WITHIN_S,
-                first_s=FIRST_S + crc32(context.name.encode()) % FIRST_WITHIN_S,
+                first_s=_first_s(context.name, settings.neighbours(parts.config.name)),
             ),
             jobs=self._jobs,
             records=self.records,
@@ -271,6 +273,11 @@ class Orchestrator:
             failure = task.exception() if task.done() and not task.cancelled() else None
             if failure is not None:
                 raise failure
+
+
+def _first_s(name: str, neighbours: int) -> float:
+    """When the account reads again what its start has read, among so many on its address."""
+    return FIRST_S + crc32(name.encode()) % FIRST_WITHIN_S if neighbours > FEW else 0.0
 
 
 def _notice_watch(parts: Parts, runners: Mapping[str, StrategyRunner]) -> NoticeWatch:

@@ -7,33 +7,41 @@ from pathlib import Path
 
 import pytest
 
-from gridbot.budget.line_starts import LineStarts
+from gridbot.budget.line_starts import ALL_LINES, LineStarts
 from gridbot.bybit.line_room import WINDOW_S, LineRoom
-from gridbot.state.documents import StateFile
+from gridbot.config.account_models import AccountConfig
+from gridbot.config.models import GridbotConfig
+from gridbot.exchange.environment import Environment
 from gridbot.state.state_files import StateFiles
-from gridbot.worker.line_file import remember, wait_for_room
+from gridbot.worker.line_file import room_of, wait_for_room
+from gridbot.worker.spec import WorkerSpec
 from tests.execution.support import ManualClock
 
+ACCOUNTS = ALL_LINES // 4
+"""With so many on the address each may open four."""
 
-def room_of(directory: Path, clock: ManualClock) -> tuple[LineRoom, StateFiles]:
+
+def begun(directory: Path, clock: ManualClock) -> tuple[LineRoom, StateFiles]:
     """A process begins."""
-    files, room = StateFiles(directory), LineRoom(4)
-    remember(room, StateFile(files, "lines.json"), clock)
-    return room, files
+    files = StateFiles(directory)
+    settings = GridbotConfig(
+        accounts=tuple(AccountConfig(name=f"a{number}", environment=Environment.PAPER) for number in range(ACCOUNTS))
+    )
+    return room_of(WorkerSpec("a0", settings, directory, "run"), files, clock), files
 
 
 def test_the_next_process_has_what_is_left(tmp_path: Path) -> None:
     clock = ManualClock()
-    room, files = room_of(tmp_path, clock)
+    room, files = begun(tmp_path, clock)
     for _ in range(3):
         room.opened(clock.now_s)
         clock.now_s += 10
     files.close()
-    room, files = room_of(tmp_path, clock)
+    room, files = begun(tmp_path, clock)
     assert room.start_wait_s(clock.now_s) == pytest.approx(WINDOW_S - 30, abs=0.1), "three of four are used"
     files.close()
     clock.now_s += WINDOW_S - 30
-    room, files = room_of(tmp_path, clock)
+    room, files = begun(tmp_path, clock)
     assert room.start_wait_s(clock.now_s) == 0.0
     files.close()
 
@@ -52,7 +60,7 @@ def test_the_next_process_has_what_is_left(tmp_path: Path) -> None:
 def test_a_file_that_says_nothing_counts_as_none(tmp_path: Path, content: bytes, left: int) -> None:
     (tmp_path / "lines.json").write_bytes(content)
     clock = ManualClock()
-    room, files = room_of(tmp_path, clock)
+    room, files = begun(tmp_path, clock)
     for _ in range(left - 2):
         room.opened(clock.now_s)
     assert room.start_wait_s(clock.now_s) == 0.0
