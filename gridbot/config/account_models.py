@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, model_validator
 
 from gridbot.config.errors import expected
-from gridbot.config.fields import Amount, Cap, Model, Name, Positive, Symbol
+from gridbot.config.fields import Amount, Cap, Groups, Model, Name, Positive, Symbol
 from gridbot.core.limits import Limit
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.order_entry import OrderEntry
@@ -92,6 +92,9 @@ class AccountConfig(Model):
 
     name: Name = Field(
         description="Unique; letters, digits, _ and -. Part of every order's identity: change it only while none rests."
+    )
+    groups: Groups = Field(
+        (), description="Labels, such as `[night, vip]`: `--group night` means every account that has this one."
     )
     api_key: SecretStr = Field(SecretStr(""), description="API key, as ${VARIABLE}; not needed on paper.")
     api_secret: SecretStr = Field(SecretStr(""), description="API secret, as ${VARIABLE}; not needed on paper.")

@@ -51,6 +51,7 @@ def _accounts(parts: Parts) -> Iterator[Problem]:
         "accounts", parts.accounts, "api_key", lambda account: str(account["api_key"]), "a key no other account uses",
         "give each account its own API key: two workers on one account would trade against each other",
     )  # fmt: skip
+    yield from _groups(parts.accounts)
 
 
 def _strategies(parts: Parts) -> Iterator[Problem]:
@@ -89,6 +90,21 @@ def _account(loc: Loc, account: Entry, parts: Parts) -> Iterator[Problem]:
     if account.get("balance") is not None and environment != Environment.PAPER.value:
         do = "remove it: the exchange knows the balance"
         yield Problem((*loc, "balance"), "a balance on paper accounts only", f"environment {environment}", do)
+
+
+def _groups(accounts: Entries) -> Iterator[Problem]:
+    """A problem for each label that differs from an earlier one in capitals only: a command would miss one of them."""
+    first: dict[str, tuple[str, int]] = {}
+    for index, account in accounts.items():
+        groups = account.get("groups")
+        for place, group in enumerate(groups if isinstance(groups, list) else ()):
+            if not isinstance(group, str) or not group:
+                continue  # reported elsewhere
+            spelled, other = first.setdefault(group.lower(), (group, index))
+            if spelled != group:
+                wanted = f"a group that is spelled as in accounts[{other}], `{spelled}`"
+                do = "write both the same, or choose a label that differs in more than its capitals"
+                yield Problem(("accounts", index, "groups", place), wanted, f"`{group}`", do)
 
 
 def _twice(

@@ -17,6 +17,7 @@ from gridbot.doors.strict_model import StrictModel
 __all__ = [
     "Amount",
     "Cap",
+    "Groups",
     "KeepFor",
     "Level",
     "Model",
@@ -50,6 +51,19 @@ def _name(value: str) -> str:
         what = "1 to 32 letters, digits, _ or -, the first a letter or digit"
         raise expected(what, "choose such a name: it becomes a directory")
     return value
+
+
+def _group(value: str) -> str:
+    if not _NAME.match(value):
+        raise expected("a label of 1 to 32 letters, digits, _ or -, the first a letter or digit", "choose such a label")
+    return value
+
+
+def _each_once(labels: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
+    if twice is not None:
+        raise expected("each group once", "remove one of the two", got=f"`{twice}` twice")
+    return labels
 
 
 def _symbol(value: str) -> str:
@@ -92,6 +106,7 @@ def age_text(age: timedelta | None) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Groups = Annotated[tuple[Annotated[str, AfterValidator(_group)], ...], AfterValidator(_each_once)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 Amount = Annotated[str, BeforeValidator(_text), AfterValidator(_amount)]
 Cap = Annotated[

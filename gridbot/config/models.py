@@ -114,6 +114,14 @@ class GridbotConfig(Model):
                 return account
         raise KeyError(name)
 
+    def groups(self) -> dict[str, list[str]]:
+        """The names of the accounts that have each label, both in the order of the file."""
+        found: dict[str, list[str]] = {}
+        for account in self.accounts:
+            for group in account.groups:
+                found.setdefault(group, []).append(account.name)
+        return found
+
     def strategies_of(self, account: str) -> list[StrategyConfig]:
         """In the order of the file."""
         return [strategy for strategy in self.strategies if strategy.account == account]

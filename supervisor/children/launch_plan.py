@@ -27,7 +27,8 @@ PRELOADED = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
+    """`children` in the order they are started; `strategies` per account as shown before a worker has reported;
+    `groups` the labels of each account.
 
     `preload` is what the fork server imports or calls, `snapshot` is the configuration without secrets,
     `lag_alert` the seconds the database may be behind,
@@ -39,6 +40,7 @@ class Plan:
     data_dir: Path
     children: tuple[ChildSpec, ...]
     strategies: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     run_id: str = ""
     config_path: str = ""
     on_stop: str = "keep"
@@ -119,6 +121,7 @@ def plan_of(
         data_dir=config.storage.data_dir,
         children=((paper,) if on_paper else ()) + (writer, *workers),
         strategies={account.name: _strategies(config, account.name) for account in config.accounts},
+        groups={account.name: account.groups for account in config.accounts},
         run_id=run_id,
         config_path=config_path,
         on_stop=config.supervisor.on_stop.value,

@@ -77,6 +77,7 @@ class ChildFacts:
     account: str = ""
     strategies: Sequence[Json] = ()
     by_queue: bool = True
+    groups: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,7 @@ def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
             reasons.append(f"{facts.account}: market data is {freshness}")
     row: Json = {
         "account": facts.account,
+        "groups": list(facts.groups),
         "process": process,
         "health": health,
         "freshness": freshness,

@@ -241,6 +241,23 @@ def test_names_become_directories(refusal, name):
 
 
 @pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ("night", "4: accounts[1].groups: expected a list (lines starting with `- `), got `night`"),
+        ("[vip, 'a b']", "4: accounts[1].groups[1]: expected a label of 1 to 32 letters, digits, _ or -"),
+        ("['*']", "4: accounts[1].groups[0]: expected a label of 1 to 32 letters"),
+        ("[vip, vip]", "4: accounts[1].groups: expected each group once, got `vip` twice; remove one of the two"),
+        ("[vip, Night]", "4: accounts[1].groups[1]: expected a group that is spelled as in accounts[0], `night`, got"),
+        ("[{vip: 1}]", "4: accounts[1].groups[0]: expected a text"),
+    ],
+)
+def test_groups_are_labels(refusal: Refusal, groups: str, expected: str) -> None:
+    accounts = f"accounts:\n  - {{name: x, groups: [night]}}\n  - {{name: y, groups: {groups}}}"
+    (problem,) = refusal(f"environment: paper\n{accounts}")
+    assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize(
     ("extra", "expected"),
     [
         ("grid_count: 3", "expected a number at least 4, got `3`"),

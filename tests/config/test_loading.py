@@ -67,6 +67,13 @@ def test_the_demo_needs_nothing(tmp_path):
     assert config.storage.data_dir == ROOT / "data"
 
 
+def test_accounts_have_labels(write: Write) -> None:
+    names = ["{name: a, groups: [vip, night]}", "{name: b}", "{name: c, groups: [0010, night]}", "{name: d}"]
+    config = _load(write(f"environment: paper\naccounts: [{', '.join(names)}]"))
+    assert [account.groups for account in config.accounts] == [("vip", "night"), (), ("0010", "night"), ()]
+    assert config.groups() == {"vip": ["a"], "night": ["a", "c"], "0010": ["c"]}
+
+
 def test_numbers_of_money_are_exact(write):
     path = write(ALICE + "strategies: [{strat_id: s, account: alice, symbol: BTCUSDT, grid_step: 0.1, amount: 100}]")
     (strategy,) = _load(path).strategies
