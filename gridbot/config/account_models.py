@@ -94,8 +94,8 @@ class AccountCaps(Model):
     )
     max_margin_ratio: Annotated[Decimal, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="Maintenance margin / margin balance above which nothing is opened, until it is nine tenths of that; "
-        "at 1 the exchange liquidates. Default off.",
+        description="Maintenance margin / margin balance above which nothing is opened, until it is nine tenths of "
+        "that; at 1 the exchange liquidates. Default off.",
     )
 
 

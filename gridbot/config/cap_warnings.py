@@ -27,8 +27,8 @@ def cap_warnings(config: GridbotConfig, reports: Sequence[LadderReport]) -> Iter
         wanted = sum((_wanted(report) for report in live), ZERO)
         if wanted > most:
             yield (
-                f"{scope}: max_notional is {most.normalize():f} USDT, the ladders of its accounts want {wanted:.2f} USDT "
-                "together; what is above it is not placed, whoever asks first has it"
+                f"{scope}: max_notional is {most.normalize():f} USDT, the ladders of its accounts want {wanted:.2f} "
+                "USDT together; what is above it is not placed, whoever asks first has it"
             )
     for account in config.accounts:
         if account.dead_man is None:
@@ -37,7 +37,7 @@ def cap_warnings(config: GridbotConfig, reports: Sequence[LadderReport]) -> Iter
         if account.environment is Environment.PAPER and not config.paper.dcp:
             yield f"{name} does nothing: the paper exchange has no disconnect-cancel-all unless `paper.dcp` is true"
         elif account.environment is Environment.DEMO:
-            yield f"{name} may do nothing: Bybit does not say that its demo has disconnect-cancel-all; see `status`"
+            yield f"{name} may do nothing: Bybit does not say that its demo has disconnect-cancel-all; an incident tells when it is refused"
 
 
 def _wanted(report: LadderReport) -> Decimal:

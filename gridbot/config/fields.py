@@ -142,7 +142,9 @@ Cap = Annotated[
     Limit | None, BeforeValidator(_limit), PlainSerializer(lambda limit: None if limit is None else str(limit))
 ]
 Drawdown = Annotated[
-    DrawdownLimit | None, BeforeValidator(_drawdown), PlainSerializer(lambda limit: None if limit is None else str(limit))
+    DrawdownLimit | None,
+    BeforeValidator(_drawdown),
+    PlainSerializer(lambda limit: None if limit is None else str(limit)),
 ]
 DeadMan = Annotated[
     DeadManSwitch | None,

@@ -32,7 +32,8 @@ class FleetCaps(Model):
         None, description="Fall of the summed equity from its peak that latches all: USDT, 20% of the peak, or off."
     )
     session_loss_limit: Cap = Field(
-        None, description="Summed loss since each was resumed last that latches all: USDT, x-fraction of the wallets, off."
+        None,
+        description="Summed loss since each was resumed last that latches all: USDT, x-fraction of the wallets, off.",
     )
     session_loss_includes_unrealised: bool = Field(
         False, description="Count unrealised losses too, not only executions and fees."

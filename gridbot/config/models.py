@@ -125,7 +125,7 @@ class GridbotConfig(Model):
         return found
 
     def cap_scopes(self) -> dict[str, tuple[FleetCaps, list[str]]]:
-        """Each scope of caps over several accounts that has any: by its name, the caps and the accounts that share them.
+        """Each scope of caps over several accounts that has any: by its name, the caps and the accounts they hold for.
 
         A scope holds for one environment: `fleet/paper`, `group night/mainnet`.
         """

@@ -1,6 +1,6 @@
 """What caps let an account send: all, only what reduces, or nothing. A value. Pure.
 
-Several causes may brake one account: its own drawdown, its margin ratio, a cap of the fleet or of a group. The strictest
+Several causes may brake one account: its own drawdown, its margin ratio, a cap of the fleet or a group. The strictest
 counts, and of equal ones the first. What it means for an order is in `gate_checks`; an operator's close always passes.
 """
 

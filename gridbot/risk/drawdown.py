@@ -1,6 +1,6 @@
-"""How far equity may fall from its peak: of an account, or of all accounts of a cap together, as one step function. Pure.
+"""How far equity may fall from its peak, of an account or of all accounts of a cap together: one step function. Pure.
 
-The peak is the highest equity (USDT) since the latch was last clear. Peak and latch are saved, so they survive a restart::
+The peak is the highest equity (USDT) since the latch was last clear. Peak and latch are saved, so they outlive it all::
 
     clear ──Seen: it has fallen by more than the limit──► latched ──Cleared: an operator resumes──► clear, a new peak
 
@@ -13,8 +13,8 @@ The peak is the highest equity (USDT) since the latch was last clear. Peak and l
     Cleared    clear, the peak is that of the next Seen  none
 
 What a fill changes comes in parts: the wallet has what was realised a moment before or after the leg is smaller. So a
-`Seen` has two equities, the lower and the higher one of two looks in a row (`TwoLooks`): the peak follows the lower, and
-a fall counts from the higher. One odd look moves nothing.
+`Seen` has two equities, the lower and the higher one of two looks in a row (`TwoLooks`): the peak follows the lower,
+and a fall counts from the higher. One odd look moves nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class DrawdownRule:
 
 @dataclass(frozen=True, slots=True)
 class DrawdownState:
-    """`peak` (USDT) is None until equity is known; why the account is latched ("" while it is not), since when (ms UTC)."""
+    """`peak` (USDT) is None until equity is known; why it is latched ("" while it is not), and since when (ms UTC)."""
 
     peak: Decimal | None = None
     latched: str = ""
@@ -170,7 +170,6 @@ def step(state: DrawdownState, event: Event, rule: DrawdownRule) -> tuple[Drawdo
     now = used(state, event.high, rule)
     if now is None or now.fall <= now.most:
         return state, None
-    reason = (
-        f"equity fell by {now.fall:.2f} USDT from its peak of {state.peak:.2f}, {rule.name} is {now.most:.2f}; {rule.then}"
-    )
+    fall = f"equity fell by {now.fall:.2f} USDT from its peak of {state.peak:.2f}"
+    reason = f"{fall}, {rule.name} is {now.most:.2f}; {rule.then}"
     return replace(state, latched=reason, since_ms=event.now_ms), Latched(reason)

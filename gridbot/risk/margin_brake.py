@@ -1,8 +1,8 @@
 """The margin ratio above which an account only reduces, until it is lower again, as a step. Pure.
 
 The ratio is the exchange's maintenance margin rate of the account: maintenance margin / margin balance; at 1 it
-liquidates. Above the limit nothing is opened; at nine tenths of the limit that is over, so that a ratio at the limit does
-not place and withdraw the same orders all the time::
+liquidates. Above the limit nothing is opened; at nine tenths of it that is over, so that a ratio at the limit does not
+place and withdraw the same orders all the time::
 
     free ──Ratio: above the limit──► braked ──Ratio: at most EASED_AT of the limit──► free
 

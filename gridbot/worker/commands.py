@@ -17,6 +17,7 @@ from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
+from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.refresh_requests import RefreshRequests
@@ -43,6 +44,7 @@ class Commands:
         recorded: OpenOrders,
         refused: RefusedStrategies = NOBODY,
         data_dir: Path | None = None,
+        caps: CapGuard | None = None,
     ) -> None:
         self._account = account
         self._restart = pasteable(f"restart {account}", data_dir=data_dir)
@@ -50,6 +52,7 @@ class Commands:
         self._runners = runners
         self._requests = requests
         self._losses = losses
+        self._caps = caps
         self._money = money
         self._recorded = recorded
         self.handlers: Mapping[str, Callable[[Any], str]] = {
@@ -90,10 +93,12 @@ class Commands:
         return f"{len(runners) + len(refused)} paused"
 
     def _resume(self, args: ResumeArguments) -> str:
-        """Ends pause and halt; without a strategy it lifts the account's loss latch as well."""
+        """Ends pause and halt; without a strategy it lifts the account's loss latch and those of caps as well."""
         runners, refused = self._addressed(args.strategy)
         if not args.strategy:
             self._losses.clear()
+            if self._caps is not None:
+                self._caps.clear()
         for runner in runners:
             runner.resume()
         for each in refused:

@@ -263,9 +263,21 @@ def test_groups_are_labels(refusal: Refusal, groups: str, expected: str) -> None
         ("fleet: {caps: {max_notional: much}}", 4, "fleet.caps.max_notional: expected USDT such as 20000"),
         ("fleet: {caps: {max_drawdown: 120%}}", 4, "fleet.caps.max_drawdown: expected USDT such as 500, a share"),
         ("fleet: {caps: {on_breach: kill}}", 4, "fleet.caps.on_breach: expected one of reduce, cancel, flatten"),
-        ("fleet: {caps: {max_margin_ratio: 0.5}}", 4, "fleet.caps.max_margin_ratio: expected one of max_drawdown, max_n"),
-        ("fleet:\n  groups:\n    nigt: {caps: {}}", 6, "fleet.groups.nigt: expected a label that an account has (night)"),
-        ("fleet:\n  groups:\n    night: {cap: 1}", 6, "fleet.groups.night.cap: expected one of caps, got `cap`; did you"),
+        (
+            "fleet: {caps: {max_margin_ratio: 0.5}}",
+            4,
+            "fleet.caps.max_margin_ratio: expected one of max_drawdown, max_n",
+        ),
+        (
+            "fleet:\n  groups:\n    nigt: {caps: {}}",
+            6,
+            "fleet.groups.nigt: expected a label that an account has (night)",
+        ),
+        (
+            "fleet:\n  groups:\n    night: {cap: 1}",
+            6,
+            "fleet.groups.night.cap: expected one of caps, got `cap`; did you",
+        ),
     ],
 )
 def test_caps_of_fleet_and_groups_are_read_like_every_other_key(

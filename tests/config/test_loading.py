@@ -88,7 +88,9 @@ def test_caps_of_several_accounts_hold_for_each_environment_by_itself(write: Wri
 
 
 def test_what_cancels_when_the_machine_is_gone_is_off_unless_it_is_named(write: Write) -> None:
-    config = _load(write("environment: paper\naccounts: [{name: a}, {name: b, dead_man: DCP  30}, {name: c, dead_man: off}]"))
+    config = _load(
+        write("environment: paper\naccounts: [{name: a}, {name: b, dead_man: DCP  30}, {name: c, dead_man: off}]")
+    )
     assert [str(account.dead_man) for account in config.accounts] == ["None", "dcp 30", "None"]
 
 

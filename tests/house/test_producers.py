@@ -11,7 +11,7 @@ from tests.house.source import MODULES, dotted, tree, walk
 PRODUCERS = {
     "gridbot.worker.placement.act": "the strategy",
     "gridbot.worker.order_steps._ask_gate": "the retry queue",
-    "gridbot.worker.shutdown._close": "an operator's stop",
+    "gridbot.worker.leg_closing.close_leg": "an operator's stop, or a cap that flattens",
 }
 
 

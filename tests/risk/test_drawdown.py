@@ -76,7 +76,8 @@ def test_the_fall_counts_from_the_highest_equity_and_one_odd_look_moves_nothing(
     state, _ = step(state, seen("1300"), limit)
     after, effect = step(state, seen("1199"), limit)
     assert effect == Latched(
-        "equity fell by 101.00 USDT from its peak of 1300.00, max_drawdown is 100.00; until an operator resumes the account"
+        "equity fell by 101.00 USDT from its peak of 1300.00, max_drawdown is 100.00; "
+        "until an operator resumes the account"
     )
     assert step(after, seen("2000"), limit) == (after, None), "latched: it latches once, and the peak stays"
     cleared, effect = step(after, Cleared(), limit)

@@ -408,7 +408,8 @@ def test_the_table_says_whose_orders_each_check_is_for() -> None:
         return " ".join(check.test.__name__ for check in CHECKS if check.holds_for(producer, closes=closes))
 
     assert (
-        names(Producer.STRATEGY, closes=False) == "_may_trade _brake _symbol _level _band _breaker _size _counts _value _money"
+        names(Producer.STRATEGY, closes=False)
+        == "_may_trade _brake _symbol _level _band _breaker _size _counts _value _money"
     )
     assert names(Producer.STRATEGY, closes=True) == "_may_trade _brake _symbol _level _band _breaker _size _counts"
     for closes in (True, False):

@@ -13,9 +13,7 @@ from tests.core.helpers import EXAMPLES
 
 D = Decimal
 MOST = D("0.5")
-BRAKED = BrakeState(
-    "the margin ratio is 0.501, max_margin_ratio is 0.5; nothing is opened until it is 0.45 or less", 7
-)
+BRAKED = BrakeState("the margin ratio is 0.501, max_margin_ratio is 0.5; nothing is opened until it is 0.45 or less", 7)
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,9 @@ def test_a_cap_of_several_accounts_below_what_their_ladders_want_is_a_warning(ru
     one = "amount: 100, grid_count: 50, grid_step: 0.2"
     grids = "".join(_grid(name=f"s{name}", extra=one).replace("alice", name) for name in "ab")
     said = "max_notional is {} USDT, the ladders of its accounts want"
-    output = run(two + grids + "fleet: {caps: {max_notional: 5000}, groups: {g: {caps: {max_notional: 7000}}}}\n").output
+    output = run(
+        two + grids + "fleet: {caps: {max_notional: 5000}, groups: {g: {caps: {max_notional: 7000}}}}\n"
+    ).output
     assert f"fleet/paper: {said.format(5000)} 1" in " ".join(output.split())
     assert "group g/paper" not in output
     assert "dead_man does nothing: the paper exchange has no disconnect-cancel-all" in " ".join(output.split())
