@@ -34,6 +34,7 @@ from gridbot.worker.cap_actions import CapActions
 from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
@@ -114,6 +115,7 @@ class Orchestrator:
             self.caps.standing,
         )
         self._cap_actions = CapActions(context, self.live)
+        self.explanations = Explanations(context, list(runners), parts.refused)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,
