@@ -14,8 +14,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from gridbot.config.errors import expected
 from gridbot.config.fields import Amount, Cap, DeadMan, Drawdown, Groups, Model, Name, Positive, Symbol
-from gridbot.config.fleet_models import OnBreach
-from gridbot.core.limits import Limit
+from gridbot.core.limits import Limit, OnBreach
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.order_entry import OrderEntry
 from gridbot.strategies.registry import DEFAULT_KIND, KINDS, AnyKind

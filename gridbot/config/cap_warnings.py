@@ -37,7 +37,7 @@ def cap_warnings(config: GridbotConfig, reports: Sequence[LadderReport]) -> Iter
         if account.environment is Environment.PAPER and not config.paper.dcp:
             yield f"{name} does nothing: the paper exchange has no disconnect-cancel-all unless `paper.dcp` is true"
         elif account.environment is Environment.DEMO:
-            yield f"{name} may do nothing: Bybit does not say that its demo has it; an incident tells when it is refused"
+            yield f"{name} may do nothing: Bybit does not say that its demo has it; an incident tells if it is refused"
 
 
 def _wanted(report: LadderReport) -> Decimal:

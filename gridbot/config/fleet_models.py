@@ -5,21 +5,12 @@ A cap holds for each environment by itself: paper, testnet, demo and real money 
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from pydantic import Field
 
 from gridbot.config.fields import Cap, Drawdown, Model, Name
+from gridbot.core.limits import OnBreach
 
-__all__ = ["FleetCaps", "FleetConfig", "GroupConfig", "OnBreach"]
-
-
-class OnBreach(StrEnum):
-    """What a latched cap does to an account."""
-
-    REDUCE = "reduce"
-    CANCEL = "cancel"
-    FLATTEN = "flatten"
+__all__ = ["FleetCaps", "FleetConfig", "GroupConfig"]
 
 
 class FleetCaps(Model):

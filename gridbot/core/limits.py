@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import Self
 
 from gridbot.core.strict_numbers import amount_or_none
 
-__all__ = ["DrawdownLimit", "Limit"]
+__all__ = ["DrawdownLimit", "Limit", "OnBreach"]
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
+
+
+class OnBreach(StrEnum):
+    """What a latched cap does to an account."""
+
+    REDUCE = "reduce"
+    CANCEL = "cancel"
+    FLATTEN = "flatten"
 
 
 @dataclass(frozen=True, slots=True)

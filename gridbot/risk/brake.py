@@ -23,10 +23,11 @@ class Stops(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """`reason` says why and what ends it; "" when nothing is stopped."""
+    """`reason` says why and what ends it; "" when nothing is stopped. `passes`: it ends by itself, no latch."""
 
     stops: Stops = Stops.NOTHING
     reason: str = ""
+    passes: bool = False
 
 
 FREE = Brake()

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gridbot.config.models import GridbotConfig
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StopFile
 from gridbot.state.state_log import StateLog
 from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.spec import WorkerSpec
 
 __all__ = ["account_guards"]
 
 
 def account_guards(
-    settings: GridbotConfig,
-    account: str,
+    spec: WorkerSpec,
     states: StateLog,
     context: WorkerContext,
     tell: Callable[[dict[str, Any]], None] | None,
 ) -> tuple[LossGuard, CapGuard]:
     """Both, with what an earlier life left. `tell` gives a message to the supervisor; None where there is none."""
+    settings, account = spec.settings, spec.account
     caps = settings.account(account).caps
     resume = f"`{context.command_line(f'resume {account}')}`"
     limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, resume)
@@ -36,5 +36,5 @@ def account_guards(
         if account in members
     }
     guard = CapGuard(caps, StopFile(states, "caps.json"), context, losses, resume=resume, scopes=scopes, tell=tell)
-    guard.load()
+    guard.load(spec.caps)
     return losses, guard

@@ -171,7 +171,7 @@ class Assembly:
         if self._unread:
             self.alerts("error", "holds", self._unread)
             self._unread = ""
-        losses, caps = account_guards(settings, self._spec.account, self._states, context, self._fleet.tell_caps)
+        losses, caps = account_guards(self._spec, self._states, context, self._fleet.tell_caps)
         parts = Parts(
             config=self._config,
             settings=settings,

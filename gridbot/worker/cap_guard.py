@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gridbot.config.account_models import AccountCaps
-from gridbot.config.fleet_models import OnBreach
+from gridbot.core.limits import OnBreach
 from gridbot.incidents import Name, Standing
 from gridbot.risk.brake import FREE, Brake, Stops, strictest
 from gridbot.risk.caps import WARN_AT
@@ -33,18 +33,21 @@ from gridbot.risk.drawdown import (
     step,
     used,
 )
+from gridbot.risk.fleet_share import SILENT_S, CapHold, FleetShare
 from gridbot.risk.margin_brake import BrakeState, Ratio
 from gridbot.risk.margin_brake import step as brake_step
 from gridbot.state.documents import StopFile, Unreadable
 from gridbot.worker.account_figures import AccountFigures, Figures
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.fleet_share import SILENT_S, CapHold, FleetShare
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["VERSION", "CapGuard"]
+__all__ = ["GUARD_S", "VERSION", "CapGuard"]
 
 VERSION: Final = 1
+GUARD_S: Final = 0.5
+CLOSELY_S: Final = 0.25
+"""Where there are caps that follow prices."""
 SAVED_STEP: Final = Decimal("0.01")
 """Part of the limit by which the peak may be higher than the one on the disk."""
 ZERO = Decimal(0)
@@ -93,8 +96,11 @@ class CapGuard:
 
     # ------------------------------------------------------------------ life
 
-    def load(self) -> None:
-        """Continue where an earlier run stopped: latched stays latched. Before the first order. Never raises."""
+    def load(self, word: Mapping[str, Any] | None = None) -> None:
+        """Continue where an earlier run stopped: latched stays latched. Before the first order.
+
+        `word` is what the supervisor had to say at the start. Never raises for what is on the disk.
+        """
         try:
             earlier = self._file.load_as(_read)
         except Unreadable as error:
@@ -108,6 +114,8 @@ class CapGuard:
                 self._fleet.restore(held)
                 self._step(Restored(state))
                 self._saved_peak = state.peak or ZERO
+        if word is not None and self._fleet.hear(word, ZERO, self._context.clock.monotonic_s()):
+            self._save()
         self._brake()
 
     def clear(self) -> None:
@@ -122,6 +130,11 @@ class CapGuard:
             self._save()
         self._context.alert.over("cap_latch", "the account may trade again: an operator has resumed it")
         self._say()
+
+    @property
+    def every_s(self) -> float:
+        """How often to look: a latch has to be there within two seconds, and two looks are believed."""
+        return CLOSELY_S if self._is_watched or self._fleet.is_capped else GUARD_S
 
     @property
     def is_flattening(self) -> bool:
@@ -240,7 +253,7 @@ class CapGuard:
         reason = "; ".join(self._latches())
         brakes = [Brake(_STOPS[action], reason) for action in self._actions()]
         if self._margin.reason:
-            brakes.append(Brake(Stops.OPENS, self._margin.reason))
+            brakes.append(Brake(Stops.OPENS, self._margin.reason, passes=True))
         found = strictest(brakes) if brakes else FREE
         if found != gate.brake:
             gate.braked(found)

@@ -54,7 +54,6 @@ __all__ = ["Orchestrator", "Parts"]
 log = logging.getLogger(__name__)
 
 OFFER_S = 0.05
-GUARD_S = 0.5
 CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
@@ -185,7 +184,7 @@ class Orchestrator:
         saved_s = clock.monotonic_s()
         while not shutdown.is_set():
             self._raise_failure()
-            await is_set_within(shutdown, GUARD_S, clock)
+            await is_set_within(shutdown, self.caps.every_s, clock)
             self.guard_losses()
             with self.context.faults.contained("saving the state"):
                 self._checkpoint.release()

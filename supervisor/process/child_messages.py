@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
@@ -34,6 +35,7 @@ class ChildMessages:
         alerts: Alerts,
         commits: CommitRelay,
         sharing: Sharing,
+        caps: CapsKeeper,
         on_answer: Callable[[Message], None],
         on_ready: Callable[[], None],
         on_fault: Callable[[str, BaseException], None],
@@ -43,6 +45,7 @@ class ChildMessages:
         self._alerts = alerts
         self._commits = commits
         self._sharing = sharing
+        self._caps = caps
         self._on_answer = on_answer
         self._after_ready = on_ready
         self._on_fault = on_fault
@@ -72,6 +75,8 @@ class ChildMessages:
                 self._launch.held(child.spec.account, message)
             case "requests" | "banned" | "fact_wanted" | "fact_read":
                 self._sharing.take(child.spec.account, message)
+            case "caps":
+                self._caps.take(child.spec.account, message)
             case "answer":
                 self._on_answer(message)
             case "bye" | "refused":

@@ -84,7 +84,8 @@ class ChildFacts:
 class SupervisorFacts:
     """The supervisor itself; `state` is starting, running or stopping.
 
-    `requests` is what the accounts share of each exchange, `reasons` what is wrong with that.
+    `requests` is what the accounts share of each exchange, `caps` those of fleet and groups with what is used of them,
+    `reasons` what is wrong with either.
     """
 
     pid: int
@@ -99,6 +100,7 @@ class SupervisorFacts:
     alerts: Sequence[Json] = field(default=())
     incidents: Sequence[Json] = field(default=())
     requests: Sequence[Json] = field(default=())
+    caps: Sequence[Json] = field(default=())
     reasons: Sequence[str] = field(default=())
 
 
@@ -130,6 +132,7 @@ def build_status(
             "run_id": supervisor.run_id,
         },
         "requests": list(supervisor.requests),
+        "caps": list(supervisor.caps),
         "accounts": rows,
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
@@ -246,6 +249,7 @@ _ACCOUNT_FIGURES = (
     "queue_dropped",
     "reconnects",
     "order_entry",
+    "caps",
     "wallet",
     "equity",
     "other_coins",

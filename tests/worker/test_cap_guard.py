@@ -12,11 +12,11 @@ from gridbot.config.account_models import AccountCaps
 from gridbot.core import Direction, OrderStatus
 from gridbot.incidents import Name
 from gridbot.risk.brake import FREE, Stops
+from gridbot.risk.fleet_share import SILENT_S
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.cap_actions import CapActions
 from gridbot.worker.cap_guard import CapGuard
-from gridbot.worker.fleet_share import SILENT_S
 from gridbot.worker.loss_guard import LossGuard
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, position, ticker, wallet

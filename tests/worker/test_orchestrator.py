@@ -88,6 +88,7 @@ class FakeCaps:
     """A `CapGuard` of an account without caps."""
 
     is_flattening = False
+    every_s = 0.5
 
     def check(self, live: object) -> Brake:
         return FREE

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Self
 
-from gridbot.config.fleet_models import OnBreach
+from gridbot.core.limits import OnBreach
 from gridbot.core.strict_numbers import saved_decimal
 
 __all__ = ["SILENT_S", "CapHold", "FleetShare"]

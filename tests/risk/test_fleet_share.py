@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.config.fleet_models import OnBreach
-from gridbot.worker.fleet_share import SILENT_S, CapHold, FleetShare
+from gridbot.core.limits import OnBreach
+from gridbot.risk.fleet_share import SILENT_S, CapHold, FleetShare
 from tests.examples import examples
 
 D = Decimal
