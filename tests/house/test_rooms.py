@@ -68,9 +68,9 @@ GRIDBOT = {
     " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
     " shortage",
     # A worker's parts and the paper exchange on market data of the past.
-    "backtest": "atomic_file background bybit command_line config core exchange execution market orders paper.accounts"
-    " paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files records risk state"
-    " store version worker",
+    "backtest": "atomic_file background bybit command_line commands config core exchange execution lock_file market"
+    " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
+    " records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"
@@ -91,7 +91,7 @@ SUPERVISOR = {
     " exit_codes utc_time",
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
-    "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
+    "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
