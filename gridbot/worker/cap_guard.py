@@ -168,9 +168,7 @@ class CapGuard:
         used = sum((runner.risk_state.notional() for runner in live), ZERO)
         if self._fleet.hear(word, used, self._context.clock.monotonic_s()):
             self._brake()
-            self._save()
-            for scope, hold in self._fleet.held.items():
-                self._context.alert("error", "cap_latch", self._words_of(scope, hold))
+            self._save()  # the alert is the supervisor's: one for all
         self._context.gate.lent(self._fleet.share(self._context.clock.monotonic_s()))
 
     # ------------------------------------------------------------------ what is shown
@@ -181,9 +179,8 @@ class CapGuard:
         for name, now, most in self._own_use():
             if now >= WARN_AT * most and name != "max_notional":  # of that one the gate warns
                 found[Name(f"cap.account.{name}")] = Standing("warning", f"account.{name}: {_percent(now, most)} used")
-        latches = self._latches()
-        if latches:
-            found[Name("cap_latch")] = Standing("error", "; ".join(latches))
+        if self._state.latched:
+            found[Name("cap_latch")] = Standing("error", self._state.latched)
         if self._margin.reason:
             found[Name("only_reduces")] = Standing("error", self._margin.reason)
         now_s = self._context.clock.monotonic_s()

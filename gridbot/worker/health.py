@@ -365,7 +365,7 @@ def _state(runner: StrategyRunner) -> str:
     word = runner.risk_state.symbol_watch.state.word
     if word is not SymbolWord.TRADING:
         return word.value
-    cut = all(leg.reduce_only for leg in runner.risk_state.legs.values())
+    cut = runner.gate.brake.stops is Stops.OPENS or all(leg.reduce_only for leg in runner.risk_state.legs.values())
     return SymbolWord.REDUCING.value if cut else "active"
 
 

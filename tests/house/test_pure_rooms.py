@@ -57,7 +57,8 @@ PURE_ROOMS = (
     *("gridbot.paper.stops", "gridbot.paper.storage.kept_state", "gridbot.paper.storage.state_records"),
     *("gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
     *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
-    *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),
+    *("supervisor.status.model", "supervisor.status.caps_text"),
+    *("supervisor.store.store_watch", "supervisor.store.transactions"),
 )
 SHELLS = frozenset({"gridbot.report.page_assets", "gridbot.report.report_page"})
 """The files of the page, and what puts them into it."""
