@@ -93,7 +93,7 @@ def _account(loc: Loc, account: Entry, parts: Parts) -> Iterator[Problem]:
 
 
 def _groups(accounts: Entries) -> Iterator[Problem]:
-    """A problem for each label that differs from an earlier one in capitals only: a command for one misses the other."""
+    """A problem for each label that differs from an earlier one in capitals only: a command would miss one of them."""
     first: dict[str, tuple[str, int]] = {}
     for index, account in accounts.items():
         groups = account.get("groups")
