@@ -204,7 +204,9 @@ _ON: dict[type[Any], Callable[[FlattenState, Any, float], list[Effect]]] = {
 
 
 def _of_ours(state: FlattenState, unreadable: Mapping[str, str]) -> dict[str, str]:
-    return {symbol: why for symbol, why in unreadable.items() if symbol in state.wanted.symbols}
+    """Of our symbols; a row that does not even name its symbol may be of any of them."""
+    found = dict.fromkeys(state.wanted.symbols, unreadable[""]) if "" in unreadable else {}
+    return found | {symbol: why for symbol, why in unreadable.items() if symbol in state.wanted.symbols}
 
 
 def _read_again(state: FlattenState) -> None:
