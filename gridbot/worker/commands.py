@@ -141,4 +141,5 @@ def record_of(message: Mapping[str, Any], answer: Answer) -> CommandRecord:
         args=Json(orjson.dumps(args).decode()),
         ok=bool(answer["ok"]),
         result=str(answer.get("result") or answer.get("error")),
+        who=str(message.get("who") or "") or None,
     )

@@ -204,6 +204,7 @@ class WorkerSession:
         except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
             self.on_fault(f"the command {message.get('name')!r}", error)
             answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
+        is_recorded = self._assembly is not None
         if self._assembly is not None:
             self._assembly.recorder.record(record_of(message, answer))
             orchestrator = self._account()
@@ -213,7 +214,7 @@ class WorkerSession:
             if answer["ok"]:
                 answer["result"] += self._assembly.only_in_memory()
         self._reporting.report_safely()
-        self._send({"type": "answer", "id": message.get("id"), **answer})
+        self._send({"type": "answer", "id": message.get("id"), "recorded": is_recorded, **answer})
 
     # ------------------------------------------------------------------ start, trade, wind down
 

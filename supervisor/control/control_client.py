@@ -34,11 +34,15 @@ class Refused(ControlError):
 
 
 class ControlClient:
-    """A blocking connection to the supervisor of `data_dir`; opened at the first request, usable in `with`."""
+    """A blocking connection to the supervisor of `data_dir`; opened at the first request, usable in `with`.
 
-    def __init__(self, data_dir: Path | str, *, timeout: float = 5.0) -> None:
+    `who` is whom it asks for, where that is somebody else than the user of this process (`operator_name`).
+    """
+
+    def __init__(self, data_dir: Path | str, *, timeout: float = 5.0, who: str = "") -> None:
         self._data_dir = Path(data_dir)
         self._timeout = timeout
+        self._who = {"who": who} if who else {}
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
         self.farewell: Json = {}
@@ -51,7 +55,7 @@ class ControlClient:
         connection = self._connect()
         connection.settimeout(self._timeout if timeout is None else timeout)
         try:
-            answer = _answer(self._ask(connection, encode({"op": op, **fields})))
+            answer = _answer(self._ask(connection, encode({"op": op, **self._who, **fields})))
         except ValueError as error:
             self.close()
             raise Unanswered(f"what listens in {self._data_dir} is no supervisor of this version: {error}") from None

@@ -42,14 +42,18 @@ class WorkerCommands:
         self._waiting: dict[int, tuple[Child, asyncio.Future[Json]]] = {}
         self._given_up: OrderedDict[int, str] = OrderedDict()
 
-    async def send(self, worker: Child, name: str, args: Json, wait_s: float) -> Json:
-        """The answer to the client. The worker has `wait_s` seconds to take the command."""
+    async def send(self, worker: Child, name: str, args: Json, wait_s: float, who: str) -> Json:
+        """The answer to the client, with "recorded": whether the worker keeps the record of the command.
+
+        The worker has `wait_s` seconds to take it. `who` is for the record.
+        """
         account = worker.spec.account
         self._last_id += 1
         number = self._last_id
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._waiting[number] = worker, future
-        message = {"type": "command", "id": number, "name": name, "args": args, "expires_s": self._clock() + wait_s}
+        message = {"type": "command", "id": number, "name": name, "args": args, "who": who}
+        message["expires_s"] = self._clock() + wait_s
         try:
             if not worker.send(message):
                 return unanswered(
@@ -68,12 +72,15 @@ class WorkerCommands:
             self._waiting.pop(number, None)
         if answer.get("unanswered"):
             return answer
-        if not answer.get("ok", True):
-            return refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
-        return {"ok": True, "delivered": True, "result": answer.get("result")}
+        ok = answer.get("ok", True)
+        recorded = bool(answer.get("recorded", ok))
+        if not ok:
+            told = refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
+            return {**told, "recorded": recorded}
+        return {"ok": True, "delivered": True, "result": answer.get("result"), "recorded": recorded}
 
     def on_answer(self, message: Json) -> None:
-        """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error": ...}."""
+        """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error", "recorded"}."""
         number = whole_or_none(message.get("id")) or 0
         _, waiting = self._waiting.pop(number, (None, None))
         if waiting is not None and not waiting.done():

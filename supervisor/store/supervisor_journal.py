@@ -112,11 +112,12 @@ class SupervisorJournal:
         began_at = UtcUs(began_us)
         self._record(AlertRecord(level=level, key=child, text=text, phase=phase, began_at=began_at, count=count))
 
-    def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """A command and its answer, as the control socket gives it."""
+    def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any], who: str = "") -> None:
+        """A command, its answer as the control socket gives it, and who gave it ("" for nobody that is known)."""
         ok = bool(answer.get("ok"))
         result = "done" if ok else str(answer.get("error", ""))
-        self._record(CommandRecord(name=name, args=Json(orjson.dumps(args).decode()), ok=ok, result=result))
+        kept = Json(orjson.dumps(args).decode())
+        self._record(CommandRecord(name=name, args=kept, ok=ok, result=result, who=who or None))
 
     def sample(self, now_s: float, late_s: float, interval_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
         """Record how all children are, at most once in `interval_s` seconds (0: never).

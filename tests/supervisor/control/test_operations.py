@@ -52,18 +52,23 @@ class Rig:
         self.stops: list[tuple[str | None, bool]] = []
         self.alerts: list[tuple[str, str]] = []
         self.records: list[tuple[str, Any, Any]] = []
+        self.by: list[str] = []
         self.operations = Operations(
             self.fleet,  # type: ignore[arg-type]
             lambda: {"supervisor": {"state": self.state}},
             lambda mode, *, force: self.stops.append((mode, force)),
-            lambda *record: self.records.append(record),
+            self.record,
             lambda *alert: self.alerts.append(alert),
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
         )
 
+    def record(self, name: str, args: Any, answer: Any, who: str) -> None:
+        self.records.append((name, args, answer))
+        self.by.append(who)
+
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        return asyncio.run(self.operations.handle({"op": op, **fields}))
+        return asyncio.run(self.operations.handle({"op": op, **fields}, "op@host"))
 
     def refusal(self, op: str, **fields: Any) -> str:
         answer = self.ask(op, **fields)
@@ -73,7 +78,7 @@ class Rig:
     def asked_and_answered(self, name: str, args: Any = None, **answer: Any) -> dict[str, Any]:
         async def run() -> dict[str, Any]:
             request = {"op": "worker", "account": "alice", "name": name, "args": args}
-            asked = asyncio.ensure_future(self.operations.handle(request))
+            asked = asyncio.ensure_future(self.operations.handle(request, "op@host"))
             while not self.fleet[1].sent:
                 await asyncio.sleep(0)
             self.operations.on_answer({"type": "answer", "id": 1, **answer})
@@ -90,7 +95,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    assert "expected ping, status, stop, restart or worker; did you mean status?" in rig.refusal("statis")
+    assert "expected ping, status, stop, restart, worker or declined; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
 
@@ -176,8 +181,38 @@ def test_a_command_that_is_delivered_is_recorded_by_the_worker() -> None:
     assert answer == {"ok": True, "delivered": True, "result": "1 paused"}
     [message] = rig.fleet[1].sent
     assert message.pop("expires_s") == 105.0
-    assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}}
+    assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}, "who": "op@host"}
     assert rig.records == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_a_worker_refuses_is_recorded_once(recorded: bool) -> None:
+    """By the worker, and here too; but for one that starts, which has no journal yet, and recorded nothing."""
+    rig = Rig()
+    answer = rig.asked_and_answered("pause", {"strategy": "s"}, ok=False, error="no such strategy", recorded=recorded)
+    assert answer == {"ok": False, "error": "no such strategy"}
+    assert [name for name, _, _ in rig.records] == ([] if recorded else ["pause"])
+
+
+@pytest.mark.parametrize(
+    ("said", "who"),
+    [(None, "op@host"), ("", "op@host"), (7, "op@host"), ("telegram:7", "telegram:7"), ("\x1b[2J", "\\x1b[2J")],
+)
+def test_who_gave_a_command_is_recorded(said: object, who: str) -> None:
+    rig = Rig()
+    for op, fields in (("restart", {"child": "alice"}), ("stop", {}), ("worker", {"account": "x", "name": "pause"})):
+        rig.ask(op, **fields, **({} if said is None else {"who": said}))
+    assert rig.by == [who] * 3
+    assert [args for _, args, _ in rig.records] == [{"child": "alice"}, {}, {"account": "x", "name": "pause"}]
+
+
+def test_a_command_that_its_operator_did_not_confirm_is_recorded_and_nothing_more() -> None:
+    rig = Rig()
+    args = {"targets": "alice bob"}
+    assert rig.ask("declined", name="resume", args=args, why="expected 3 accounts, these are 2") == {"ok": True}
+    assert rig.refusal("declined", name="resumee").startswith("expected pause, resume")
+    assert rig.records == [("resume", args, {"ok": False, "error": "expected 3 accounts, these are 2"})]
+    assert [child.sent for child in rig.fleet] == [[], []]
 
 
 def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_recorded(
