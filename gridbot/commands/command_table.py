@@ -52,7 +52,7 @@ FLATTEN: Final = Command(
     name="flatten",
     target=Target.STRATEGY,
     arguments="FlattenArguments",
-    summary="Cancel everything and close all positions, confirmed by the exchange.",
+    summary="Cancel everything and close all positions.",
     help="Pause, cancel all orders, close every leg (reduce-only: at a limit first, then at the market), confirm it by "
     "the exchange's lists, and say what remains and why. `resume` lets it trade again.",
     example="flatten alice",
@@ -68,7 +68,7 @@ KILL: Final = Command(
     summary="Flatten, and stay latched.",
     help="Flatten, and let nothing of any strategy pass afterwards, also of one that is added later, until `resume` of "
     "the whole account.",
-    example="kill alice --reason 'key leaked'",
+    example="kill alice",
     needs_trading=True,
     dangerous=True,
     takes_s=FLATTEN_S,

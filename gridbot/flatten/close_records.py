@@ -24,11 +24,10 @@ def taking_of(close: Close) -> Taking:
     return Taking.MARKET if close.qty else Taking.WHOLE
 
 
-def request_for(
-    close: Close, owner: Owner, *, ticks: int, reference: Decimal, leg_size: Decimal, generation: int
-) -> OrderRequest:
-    """The request, with an id of ours. `reference` (USDT) is what its record has as the price where it has no limit."""
-    link_id = wire_id(owner, close.side, close.direction, max(0, ticks), generation)
+def request_for(close: Close, owner: Owner, *, reference: Decimal, leg_size: Decimal, generation: int) -> OrderRequest:
+    """The request, with an id of ours, which names no level. `reference` (USDT) is what its record has as the price
+    where it has no limit."""
+    link_id = wire_id(owner, close.side, close.direction, 0, generation)
     return OrderRequest(
         symbol=close.symbol,
         side=close.side,

@@ -92,7 +92,7 @@ class Hands(Protocol):
     def known_rules(self, symbol: str) -> Instrument | None:
         """The exchange's rules of a symbol where they are known already."""
 
-    def request_of(self, close: Close, reference: Decimal) -> OrderRequest | str:
+    def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
         """The request of a close, with an id of ours and recorded; or why it may not leave (the gate)."""
 
     def answered(self, request: OrderRequest, answer: OrderAck | ExchangeError) -> None:
@@ -127,7 +127,7 @@ class FlattenDrive:
         self._clock = clock
         self._budget = budget
         self._rules: dict[str, Instrument] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: Timer | None = None
         self.stopped = False
         """Somebody has broken it off."""
@@ -198,11 +198,11 @@ class FlattenDrive:
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = background.awaited(work, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._hands.on_fault(f"flattening: {task.get_name()}", error)
@@ -212,9 +212,9 @@ class FlattenDrive:
             self.told.set_result((done, text))
 
     def _finish(self, end: Finished) -> None:
-        self._tell(end.clean, end.text)
         if not self.finished.done():
             self.finished.set_result(end)
+        self._tell(end.clean, end.text)  # last: whoever has started it has taken in the end by then
 
     # ------------------------------------------------------------------ questions
 
@@ -283,7 +283,9 @@ class FlattenDrive:
         await self._room(Purpose.CLOSE)
         for close in closes:
             try:
-                made = self._hands.request_of(close, reference_price(self.state, close))
+                leg = self.state.legs.get((close.symbol, close.direction))
+                size = close.qty if leg is None else leg.size
+                made = self._hands.request_of(close, reference_price(self.state, close), size)
             except Exception as error:  # noqa: BLE001 - as above
                 self._feed(CloseAnswered(close.number, self._problem("making a close", error)))
                 continue

@@ -159,7 +159,7 @@ def instrument_of(row: Mapping[str, Any]) -> Instrument:
     values: dict[str, Any] = {}
     for entry in fields(Instrument):
         name = entry.name
-        value = row.get(name) if name in _LATER else row[name]
+        value: Any = row.get(name) if name in _LATER else row[name]
         if name == "tiers":
             values[name] = tuple(
                 RiskTier(**{part.name: amount_of(tier[part.name]) for part in fields(RiskTier)}) for tier in value

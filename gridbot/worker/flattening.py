@@ -26,6 +26,7 @@ from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.flatten.close_records import ended, request_for, sending
 from gridbot.flatten.flatten_drive import FlattenDrive, FlattenQueries
 from gridbot.flatten.flatten_words import Close, Finished, Wanted
+from gridbot.orders.ids import Owner
 from gridbot.orders.order import OrderState
 from gridbot.orders.proposal import Proposal
 from gridbot.orders.reconcile import owns
@@ -44,7 +45,8 @@ UNSETTLED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
 
 
 class Flattening:
-    """One per account; `live` are the strategies with orders on the exchange, by symbol.
+    """One per account; `live` are the strategies with orders on the exchange, by symbol. `refused` are those that could
+    not start, of which there is no runner: symbol and strategy.
 
     `unsaved` names what the disk has not taken of what stops orders; `write_ahead` has the journal take what is
     recorded.
@@ -54,14 +56,18 @@ class Flattening:
         self,
         context: WorkerContext,
         live: Mapping[str, StrategyRunner],
+        refused: Mapping[str, str],
         file: FlattenFile,
         queries: FlattenQueries,
         gateway: OrderGateway,
+        *,
         unsaved: Callable[[], Sequence[str]],
         write_ahead: Callable[[], object],
     ) -> None:
         self._context = context
         self._live = live
+        self._owners = {symbol: Owner.of(context.account_tag, name) for symbol, name in refused.items()}
+        self._owners |= {symbol: runner.orders.owner for symbol, runner in live.items()}
         self._file = file
         self._queries = queries
         self._gateway = gateway
@@ -170,9 +176,10 @@ class Flattening:
                 runner.orders.cancel_all("flatten")
 
     def is_ours(self, row: OrderUpdateEvent) -> bool:
-        runner = self._live.get(row.symbol)
-        recorded = self._context.recorded.by_key
-        return runner is not None and owns(row, runner.orders.owner, runner.instrument, recorded)
+        runner, owner = self._live.get(row.symbol), self._owners.get(row.symbol)
+        if owner is None or owner.made(row.order_link_id):
+            return owner is not None
+        return runner is not None and owns(row, owner, runner.instrument, self._context.recorded.by_key)
 
     def under_way(self, symbols: Iterable[str]) -> int:
         orders = [order for runner in self._of(symbols) for order in runner.book]
@@ -189,38 +196,33 @@ class Flattening:
         runner = self._live.get(symbol)
         return None if runner is None else runner.instrument
 
-    def request_of(self, close: Close, reference: Decimal) -> OrderRequest | str:
-        """Asks the gate, as for every order of an operator."""
-        context, runner = self._context, self._live[close.symbol]
-        ticks = runner.instrument.ticks(reference)
-        proposal = Proposal(
-            side=close.side,
-            direction=close.direction,
-            ticks=ticks,
-            price=reference,
-            qty=close.qty or runner.risk_state.legs[close.direction].size,
-            reduce_only=True,
-            post_only=False,
-        )
+    def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
+        """Asks the gate, as for every order of an operator; there is none for a strategy that could not start."""
+        context, runner, owner = self._context, self._live.get(close.symbol), self._owners[close.symbol]
         if not context.generations.available(1):
             return "no number for an order can be reserved: the disk does not take generation.json"
-        refusal = context.gate.admit(runner.risk_state, proposal, context.clock.monotonic_s(), Producer.CLOSE)
-        if refusal is not None:
-            return f"the gate: {refusal}"
+        if runner is not None:
+            proposal = Proposal(
+                side=close.side,
+                direction=close.direction,
+                ticks=runner.instrument.ticks(reference),
+                price=reference,
+                qty=close.qty or leg_size,
+                reduce_only=True,
+                post_only=False,
+            )
+            refusal = context.gate.admit(runner.risk_state, proposal, context.clock.monotonic_s(), Producer.CLOSE)
+            if refusal is not None:
+                return f"the gate: {refusal}"
         request = request_for(
-            close,
-            runner.orders.owner,
-            ticks=ticks,
-            reference=reference,
-            leg_size=proposal.qty,
-            generation=context.generations.next(),
+            close, owner, reference=reference, leg_size=leg_size, generation=context.generations.next()
         )
-        context.record_order(sending(request, runner.strat_id))
+        context.record_order(sending(request, owner.strat_id))
         self._write_ahead()
         return request
 
     def answered(self, request: OrderRequest, answer: OrderAck | ExchangeError) -> None:
-        record = ended(request, self._live[request.symbol].strat_id, answer)
+        record = ended(request, self._owners[request.symbol].strat_id, answer)
         if record is not None:
             self._context.record_order(record)
 

@@ -84,7 +84,9 @@ def test_it_ends_flat_and_says_so() -> None:
     end = calm.run()
     assert end is not None
     assert end.clean
-    assert end.text.startswith("flat, confirmed by REST: closed 23.4 long of AUSDT, 0.7 short of AUSDT, 4 long of BUSDT")
+    assert end.text.startswith(
+        "flat, confirmed by REST: closed 23.4 long of AUSDT, 0.7 short of AUSDT, 4 long of BUSDT"
+    )
     assert "2 orders cancelled" in end.text
     assert not any(calm.legs.values())
     assert [row.order_id for row in calm.orders] == ["id3"], "what is not ours stays"
@@ -128,7 +130,9 @@ def test_foreign_orders_go_when_that_is_asked_for() -> None:
     assert calm.orders == []
 
 
-@pytest.mark.parametrize(("disk_s", "begins_s", "warns"), [(0.0, 0.0, 0), (0.05, 0.05, 0), (5.0, 0.2, 1), (None, 0.2, 1)])
+@pytest.mark.parametrize(
+    ("disk_s", "begins_s", "warns"), [(0.0, 0.0, 0), (0.05, 0.05, 0), (5.0, 0.2, 1), (None, 0.2, 1)]
+)
 def test_the_disk_has_200_ms(disk_s: float | None, begins_s: float, warns: int) -> None:
     calm = world(disk_s=disk_s)
     end = calm.run()
@@ -187,7 +191,7 @@ def test_what_finds_nobody_at_its_price_goes_to_the_market_after_a_time() -> Non
         else:
             it.later(CloseAnswered(one.number))
 
-    it.close = close  # type: ignore[method-assign]
+    it.close = close  # type: ignore[method-assign, assignment]
     end = it.run(60)
     assert end is not None
     assert end.clean
@@ -206,7 +210,7 @@ def test_a_leg_that_is_refused_withdraws_no_other(kind: ErrorKind) -> None:
     assert end is not None
     assert not end.clean
     assert {name: size for name, size in it.legs.items() if size} == {(A, LONG): D("23.4")}
-    assert end.text.startswith(f"NOT flat: 23.4 long of AUSDT is open (")
+    assert end.text.startswith("NOT flat: 23.4 long of AUSDT is open (")
     assert f"refused: {kind})" in end.text
     others_s = max(at_s for at_s, one in it.log if isinstance(one, Close) and one.symbol == B)
     assert others_s - it.log[0][0] < 1
@@ -388,6 +392,7 @@ def test_the_invariants_find_what_they_are_for() -> None:
     it.feed(Begun())
     state, leg = it.state, LegToClose(D(1), D(1))
     state.legs[A, LONG] = leg
+    wrong: list[Any]
     for wrong, told in (
         ([Close(1, A, LONG, D(1))], "before the latch"),
         ([Close(1, A, LONG, D("0.6")), Close(2, A, LONG, D("0.6"))], "are closed together"),
