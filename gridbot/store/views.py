@@ -313,7 +313,7 @@ VIEWS: Final = (
     ),
     View(
         "operator_commands",
-        "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process; empty: the fleet), and "
+        "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process; empty: all), and "
         "what came of it. Also what was refused, and what its operator did not confirm.",
         """
         SELECT local_ts, who, name,

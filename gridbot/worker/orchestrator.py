@@ -33,6 +33,7 @@ from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.flattening import Flattening
 from gridbot.worker.jobs import Jobs
@@ -117,6 +118,7 @@ class Orchestrator:
         self.records = AccountRecords(
             parts.recorder, context, self.runners, parts.refused, self.notices, lambda: self.order_entry
         )
+        self.explanations = Explanations(context, list(runners), parts.refused)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,

@@ -23,8 +23,8 @@ log = logging.getLogger("supervisor")
 class ChildMessages:
     """Gives each message to the part it concerns.
 
-    `on_answer` takes a worker's answer to a command, `on_taken` its word that one takes long; `on_ready` is called after
-    a child has become ready; `on_fault` hears of a message that could not be used.
+    `on_answer` takes a worker's answer to a command, `on_taken` its word that one takes long; `on_ready` is called
+    after a child has become ready; `on_fault` hears of a message that could not be used.
     """
 
     def __init__(

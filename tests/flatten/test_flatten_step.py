@@ -392,8 +392,7 @@ def test_the_invariants_find_what_they_are_for() -> None:
     it.feed(Begun())
     state, leg = it.state, LegToClose(D(1), D(1))
     state.legs[A, LONG] = leg
-    wrong: list[Any]
-    for wrong, told in (
+    first_wrong: list[tuple[list[Any], str]] = [
         ([Close(1, A, LONG, D(1))], "before the latch"),
         ([Close(1, A, LONG, D("0.6")), Close(2, A, LONG, D("0.6"))], "are closed together"),
         ([Close(1, B, LONG, D(1))], "not to be closed"),
@@ -402,19 +401,21 @@ def test_the_invariants_find_what_they_are_for() -> None:
         ([Cancel((resting(1, ours=False),))], "nobody wanted"),
         ([Finished(True, ""), Told("")], "after its end"),
         ([Finished(True, "")], "ended clean"),
-    ):
+    ]
+    for wrong, told in first_wrong:
         assert any(told in text for text in of_effects(state, wrong, it.now_s)), told
     state.markets[A] = Market(RULES[A], PRICE, 0.0)
     state.silent_until_s = it.now_s + 1
     state.sent["9"] = Close(9, A, LONG, D(1))
-    for wrong, told in (
+    then_wrong: list[tuple[list[Any], str]] = [
         ([Close(1, A, LONG, D("0.05"))], "no quantity"),
         ([Close(1, A, LONG, D(1), D(900))], "outside the band"),
         ([Close(1, A, LONG, D(1), D("999.9"))], "no whole tick"),
         ([Close(1, A, LONG, D(1))], "during a ban"),
         ([Cancel((resting(1),))], "during a ban"),
         ([Close(1, A, LONG, D(1))], "another was not answered"),
-    ):
+    ]
+    for wrong, told in then_wrong:
         assert any(told in text for text in of_effects(state, wrong, it.now_s)), told
     state.wanted = Wanted({})
     state.legs.clear()
