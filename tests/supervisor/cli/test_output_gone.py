@@ -61,6 +61,7 @@ LINES = {
     "status": "status --json",
     "stop": "stop",
     "vacuum": "vacuum",
+    "why": "why --json",
     "verdict": "verdict -c {here}/g.yaml --account alice --day 2026-01-01",
 }
 """Of each command a line that prints something."""
@@ -127,7 +128,7 @@ def test_it_ends_without_a_word(
     shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
-    for module in ("ledger", "restart", "status_command"):
+    for module in ("ledger", "restart", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr(worker_command, "PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
