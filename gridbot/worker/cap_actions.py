@@ -2,66 +2,68 @@
 
     opens      what would open and rests, or waits to be sent, is withdrawn
     all        every order is withdrawn, again and again until none is left
-    flatten    then each leg is closed, reduce-only, through the last price, again until it is flat
+    flatten    all is cancelled and closed, as by the command (`Flattening`); again while a leg is open and nothing runs
 
 The gate refuses new ones meanwhile; a close of `flatten` passes it as an operator's does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gridbot.core import Direction
+from gridbot.flatten.flatten_words import Terms, Wanted
 from gridbot.risk.brake import Brake, Stops
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.leg_closing import close_leg
+from gridbot.worker.flattening import Flattening
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["CapActions"]
 
-AGAIN_S: Final = 3.0
-"""After so long a closing order has been left behind by the price, and is priced anew."""
+AGAIN_S: Final = 10.0
+"""Between two times that positions are closed, where the first could not close all."""
 
 
 class CapActions:
-    """One per account; `live` are its live strategies by symbol."""
+    """One per account; `live` are its live strategies by symbol, `others` the symbols of those that could not start."""
 
-    def __init__(self, context: WorkerContext, live: Mapping[str, StrategyRunner]) -> None:
+    def __init__(
+        self,
+        context: WorkerContext,
+        live: Mapping[str, StrategyRunner],
+        flattening: Flattening,
+        others: Iterable[str] = (),
+    ) -> None:
         self._context = context
         self._live = live
-        self._closing: dict[tuple[str, Direction], float] = {}
-        """When the order that closes a leg was sent."""
+        self._flattening = flattening
+        self._others = tuple(others)
+        self._begun_s: float | None = None
 
     def carry_out(self, brake: Brake, *, flattens: bool) -> None:
         """Do what `brake` means; a fault in one strategy halts that one."""
         if brake.stops is Stops.NOTHING:
-            self._closing.clear()
+            self._begun_s = None
             return
         for symbol, runner in self._live.items():
             with self._context.faults.contained(f"{symbol}: withdrawing orders for a cap", symbol):
                 if brake.stops is Stops.OPENS:
                     _withdraw_opens(runner)
-                elif not (flattens and self._close(runner)):
+                else:
                     runner.orders.cancel_all("cap_latch")
         self._context.executor.pump()
+        if flattens:
+            with self._context.faults.contained("flattening for a cap"):
+                self._flatten(brake.reason)
 
-    def _close(self, runner: StrategyRunner) -> bool:
-        """Close the legs; False while there are orders to be withdrawn first."""
+    def _flatten(self, reason: str) -> None:
         now_s = self._context.clock.monotonic_s()
-        legs = [leg for leg, state in runner.risk_state.legs.items() if state.size > 0]
-        sent = {leg: self._closing.get((runner.symbol, leg)) for leg in legs}
-        late = [leg for leg, at_s in sent.items() if at_s is not None and now_s - at_s > AGAIN_S]
-        if late or (len(runner.book) and not any(sent.values())):
-            for leg in late:
-                del self._closing[runner.symbol, leg]
-            return False
-        for leg, at_s in sent.items():
-            if at_s is None and close_leg(self._context, runner, leg):
-                self._closing[runner.symbol, leg] = now_s
-        if legs:
-            self._context.requests.refresh_positions(runner.symbol)
-        return bool(legs) or not len(runner.book)
+        if self._flattening.busy or (self._begun_s is not None and now_s - self._begun_s < AGAIN_S):
+            return
+        is_open = any(leg.size > 0 for runner in self._live.values() for leg in runner.risk_state.legs.values())
+        if is_open or self._begun_s is None:
+            self._begun_s = now_s
+            self._flattening.begin(Wanted(dict.fromkeys([*self._live, *self._others], True), Terms()), reason)
 
 
 def _withdraw_opens(runner: StrategyRunner) -> None:

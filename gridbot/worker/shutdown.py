@@ -7,15 +7,21 @@ an operator. Each step is confirmed by the exchange's own list, not by an acknow
 
 from __future__ import annotations
 
-from gridbot.core import Direction
+from decimal import Decimal
+
+from gridbot.core import Direction, Side
 from gridbot.exchange.failures import ExchangeError
-from gridbot.worker.leg_closing import close_leg
+from gridbot.orders.proposal import Proposal
+from gridbot.risk.refusals import Producer
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["cancel_everything", "flatten"]
 
 POLL_S = 0.2
 AGAIN_S = 3.0
+CROSS = Decimal("0.005")
+"""A closing order is priced this far beyond the last price, so that it trades at once and never worse than that."""
 
 
 async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
@@ -60,7 +66,7 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
             return []
         for runner, direction in open_legs:
             last = sent.get((runner.symbol, direction))
-            if last is None and close_leg(orchestrator.context, runner, direction):
+            if last is None and _close(orchestrator, runner, direction):
                 sent[runner.symbol, direction] = clock.monotonic_s()
             elif last is not None and clock.monotonic_s() - last > AGAIN_S:  # the price has moved away from the order
                 del sent[runner.symbol, direction]
@@ -75,3 +81,27 @@ async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
         for direction, leg in runner.risk_state.legs.items()
         if leg.size > 0
     ]
+
+
+def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direction) -> bool:
+    """One reduce-only order over the whole leg, priced to trade at once; False when the gate refuses it for now."""
+    context, risk_state = orchestrator.context, runner.risk_state
+    if risk_state.last_price is None:
+        return False
+    side = direction.close_side
+    ticks = runner.instrument.ticks(risk_state.last_price * (1 + CROSS if side is Side.BUY else 1 - CROSS))
+    proposal = Proposal(
+        side=side,
+        direction=direction,
+        ticks=ticks,
+        price=runner.instrument.price(ticks),
+        qty=min(risk_state.legs[direction].size, runner.instrument.max_order_qty),
+        reduce_only=True,
+        post_only=False,
+    )
+    if not context.generations.available(1):
+        return False
+    if context.gate.admit(risk_state, proposal, context.clock.monotonic_s(), Producer.CLOSE) is not None:
+        return False
+    runner.orders.submit(proposal)
+    return True

@@ -145,6 +145,7 @@ class Supervisor:
             self._sharing,
             self._caps,
             self._operations.on_answer,
+            self._operations.on_taken,
             lambda: self._tend(),
             self._faults.report,
         )

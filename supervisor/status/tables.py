@@ -39,6 +39,7 @@ _COLOURS = {
     "stale": "yellow",
     "offline": "red",
     "paused": "yellow",
+    "latched": "red",
     "halted": "red",
     "waiting": "yellow",
     "reducing": "yellow",

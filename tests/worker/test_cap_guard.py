@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gridbot.config.account_models import AccountCaps
-from gridbot.core import Direction, OrderStatus
+from gridbot.core import Direction
+from gridbot.flatten.flatten_words import Wanted
 from gridbot.incidents import Name
 from gridbot.risk.brake import FREE, Stops
 from gridbot.risk.fleet_share import SILENT_S
@@ -24,6 +25,17 @@ from tests.worker.test_loss_guard import Paper
 
 D = Decimal
 SCOPES = {"fleet/paper": True}
+
+
+class FakeFlattening:
+    """As much of a `Flattening` as a brake needs."""
+
+    def __init__(self) -> None:
+        self.busy: dict[str, bool] = {}
+        self.begun: list[tuple[Wanted, str]] = []
+
+    def begin(self, wanted: Wanted, reason: str) -> None:
+        self.begun.append((wanted, reason))
 
 
 class Bench:
@@ -47,7 +59,9 @@ class Bench:
             tell=self.told.append,
         )
         self.guard.load()
-        self.actions = CapActions(context, {"BTCUSDT": self.account.runner})
+        self.flattening = FakeFlattening()
+        live = {"BTCUSDT": self.account.runner}
+        self.actions = CapActions(context, live, self.flattening, ["DOTUSDT"])  # type: ignore[arg-type]
         self.account.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
 
     def trade_at(self, price: object) -> None:
@@ -97,8 +111,8 @@ async def test_a_fall_above_the_limit_only_reduces_until_it_is_resumed() -> None
     assert bench.look() is Stops.OPENS, "the peak is that of the moment"
 
 
-@pytest.mark.parametrize(("action", "left"), [("cancel", 0), ("flatten", 1)])
-async def test_what_a_latch_does_is_configured(action: str, left: int) -> None:
+@pytest.mark.parametrize("action", ["cancel", "flatten"])
+async def test_what_a_latch_does_is_configured(action: str) -> None:
     bench = Bench(max_drawdown="1%", on_breach=action)
     bench.trade_at(50000)
     bench.look()
@@ -106,17 +120,26 @@ async def test_what_a_latch_does_is_configured(action: str, left: int) -> None:
     bench.trade_at(49800)
     assert bench.look() is Stops.ALL
     assert bench.resting() == []
-    for order in bench.account.orders:
-        bench.account.runner.on_order_update(bench.account.update(order, OrderStatus.CANCELLED))
+    begun = bench.flattening.begun
+    assert len(begun) == (action == "flatten")
+    if action == "cancel":
+        return
+    [(wanted, reason)] = begun
+    assert wanted.symbols == {"BTCUSDT": True, "DOTUSDT": True}, "also of a strategy that could not start"
+    assert reason == bench.account.gate.brake.reason
+    bench.flattening.busy = {"BTCUSDT": True}
+    bench.account.clock.now_s += 60
     bench.look()
-    await settle()
-    closes = [order for order in bench.account.orders if not order.withdrawn]
-    assert len(closes) == left
-    for order in closes:
-        assert (order.reduce_only, order.qty, order.price) == (True, D(1), D("49551.0"))
-    bench.account.clock.now_s += 4
-    bench.look(1)
-    assert bench.resting() == [], "the price has left it: priced anew"
+    assert len(begun) == 1, "it runs"
+    bench.flattening.busy = {}
+    bench.look()
+    assert len(begun) == 2, "a leg is still open"
+    bench.look()
+    assert len(begun) == 2, "not all the time"
+    bench.account.runner.on_position_update(position(Direction.LONG, "0", None), source="rest")
+    bench.account.clock.now_s += 60
+    bench.look()
+    assert len(begun) == 2, "all is closed"
 
 
 async def test_latch_and_peak_outlive_a_restart_and_a_latch_of_the_fleet_too() -> None:

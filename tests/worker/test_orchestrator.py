@@ -17,7 +17,8 @@ from gridbot.exchange.stream_news import Drained
 from gridbot.incidents import Name, Standing
 from gridbot.records.record_types import ReconcileRecord
 from gridbot.risk.brake import FREE, Brake
-from gridbot.worker.orchestrator import CHECKPOINT_S, Orchestrator, Parts
+from gridbot.state.flatten_file import FlattenFile
+from gridbot.worker.orchestrator import CHECKPOINT_S, FlattenParts, Orchestrator, Parts
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, Notes, take_reconcile, ticker
 from tests.worker.reconcile_bench import FakeQueries
@@ -62,6 +63,9 @@ class FakeRecorder(Notes):
 
     def flush(self) -> None:
         self.written += 1
+
+    def write_ahead(self) -> bool:
+        return True
 
     @property
     def stats(self) -> Any:
@@ -113,6 +117,16 @@ class FakeFileWatch:
     def look(self) -> None: ...
 
 
+def flatten_file() -> FlattenFile:
+    """One that has nothing and keeps nothing."""
+
+    class Nothing:
+        def load_as(self, read: Any) -> None: ...
+        def save(self, document: Any) -> None: ...
+
+    return FlattenFile(Nothing())  # type: ignore[arg-type]
+
+
 class Bench:
     def __init__(self) -> None:
         self.account = AccountBench()
@@ -141,6 +155,7 @@ class Bench:
             "caps": FakeCaps(),
             "checkpoint": self.checkpoint,
             "files": FakeFileWatch(),
+            "flatten": FlattenParts(flatten_file(), Any, Any, unsaved=list),  # type: ignore[arg-type]
             "strategies": settings.strategies_of("alice"),
             "begin_anew": lambda reason: None,
         }
