@@ -17,18 +17,19 @@ PAUSE: Final = Command(
     name="pause",
     target=Target.STRATEGY,
     arguments="PauseArguments",
-    summary="Send no new orders for an account or a strategy.",
-    help="Send no new order for an account, or for one of its strategies, until `resume`.",
-    example="pause alice --strategy alice-btc --cancel",
+    summary="Send no new orders for accounts or strategies.",
+    help="Send no new order for accounts, or for some of their strategies, until `resume`.",
+    example="pause alice/alice-btc bob --cancel",
     needs_trading=True,
 )
 RESUME: Final = Command(
     name="resume",
     target=Target.STRATEGY,
     arguments="ResumeArguments",
-    summary="Let a paused, halted or latched account trade again.",
-    help="Let a paused, halted or latched account trade again. The loss of its session counts from here.",
-    example="resume alice",
+    summary="Let paused, halted or latched accounts trade again.",
+    help="Let paused, halted or latched accounts or strategies trade again. The loss of a session counts from here. "
+    "The latches of an account are lifted when it is named as a whole.",
+    example="resume --group night --expect 5",
     needs_trading=True,
     dangerous=True,
 )
@@ -36,9 +37,9 @@ RECONCILE: Final = Command(
     name="reconcile",
     target=Target.ACCOUNT,
     arguments="NoArguments",
-    summary="Compare an account's orders and positions with the exchange.",
-    help="Compare an account's open orders, executions and positions with the exchange now, not at the next interval.",
-    example="reconcile alice",
+    summary="Compare accounts' orders and positions with the exchange.",
+    help="Compare open orders, executions and positions of accounts with the exchange now, not at the next interval.",
+    example="reconcile --all",
     needs_trading=True,
 )
 CORRECT: Final = Command(
@@ -51,6 +52,7 @@ CORRECT: Final = Command(
     "command.",
     example="correct alice --as-of 8100 --figures []",
     needs_trading=True,
+    one_at_a_time=True,
     dangerous=True,
 )
 STOP: Final = Command(
@@ -66,9 +68,10 @@ RESTART: Final = Command(
     name="restart",
     target=Target.FLEET,
     arguments="RestartArguments",
-    summary="Restart one process in order.",
-    help="Restart one process in order: an account's worker, the writer, or paper. Also revives a FATAL one.",
-    example="restart writer",
+    summary="Restart processes in order.",
+    help="Restart processes in order: workers by their accounts, the writer, or paper. Also revives a FATAL one. "
+    "Patterns, --group and --all mean workers.",
+    example="restart alice writer",
 )
 
 COMMANDS: Final = (PAUSE, RESUME, RECONCILE, CORRECT, STOP, RESTART)
