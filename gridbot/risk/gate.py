@@ -89,6 +89,11 @@ class Gate:
     # ------------------------------------------------------------------ what is known
 
     @property
+    def account(self) -> AccountView:
+        """What else it looks at: the account's cap, and all its strategies."""
+        return self._account
+
+    @property
     def auth(self) -> FailureRun:
         """The row of key failures, or its cooldown."""
         return self.state.auth

@@ -31,6 +31,7 @@ from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
@@ -102,6 +103,7 @@ class Orchestrator:
         self.records = AccountRecords(
             parts.recorder, context, self.runners, parts.refused, self.notices, lambda: self.order_entry
         )
+        self.explanations = Explanations(context, list(runners), parts.refused)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,

@@ -179,7 +179,7 @@ class WorkerSession:
             log.error("%s failed", part, exc_info=error)
 
     def on_message(self, message: Message) -> None:
-        """A message of the supervisor: `stop`, `ack`, `command`, or one to the `FleetLink`."""
+        """A message of the supervisor: `stop`, `ack`, `command`, `question`, or one to the `FleetLink`."""
         match message.get("type"):
             case "stop":
                 asked = OnStop(message.get("mode") or self._stop_mode)
@@ -189,6 +189,8 @@ class WorkerSession:
                 self._assembly.recorder.ack(int(message["seq"]))
             case "command":
                 self._on_command(message)
+            case "question":
+                self._on_question(message)
             case "lease" | "fact" | "read_fact" | "fact_coming":
                 self._fleet.on_message(message)
 
@@ -215,6 +217,20 @@ class WorkerSession:
                 answer["result"] += self._assembly.only_in_memory()
         self._reporting.report_safely()
         self._send({"type": "answer", "id": message.get("id"), "recorded": is_recorded, **answer})
+
+    def _on_question(self, message: Message) -> None:
+        """Say why orders are missing. Nothing is changed, so nothing is recorded."""
+        orchestrator = self._account()
+        try:
+            if orchestrator is None:
+                raise ValueError(f"the worker is {self._reporting.state}: it knows nothing of its orders yet")
+            answer = {"ok": True, "result": orchestrator.explanations.answer(str(message.get("strategy") or ""))}
+        except (LookupError, ValueError) as error:
+            answer = {"ok": False, "error": str(error)}
+        except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
+            self.on_fault("the explanation of missing orders", error)
+            answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
+        self._send({"type": "answer", "id": message.get("id"), **answer})
 
     # ------------------------------------------------------------------ start, trade, wind down
 

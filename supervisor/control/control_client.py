@@ -77,6 +77,10 @@ class ControlClient:
         """The status model of `supervisor.status.model`."""
         return dict(self.request("status")["status"])
 
+    def why(self, account: str, strategy: str = "") -> Json:
+        """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`)."""
+        return dict(self.request("why", account=account, strategy=strategy)["why"])
+
     def stop(self, *, mode: str | None = None, force: bool = False) -> Json:
         """Ask for the end; returns at once. `wait_closed` waits for it."""
         return self.request("stop", mode=mode, force=force)

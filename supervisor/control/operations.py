@@ -28,7 +28,8 @@ __all__ = ["Operations"]
 
 COMMAND_WAIT_S = 5.0
 LONGEST_WAIT_S = 3600
-QUESTIONS = ("ping", "status")
+QUESTION_WAIT_S = 3.0
+QUESTIONS = ("ping", "status", "why")
 WORKER = "worker"
 DECLINED = "declined"
 LONGEST_WHY = 4000
@@ -99,6 +100,8 @@ class Operations:
                 return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
                 return {"ok": True, "status": self._status()}
+            case "why":
+                return await self._why(request)
             case "worker":
                 return await self._worker(request, who)
             case "declined":
@@ -130,16 +133,27 @@ class Operations:
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
+    async def _why(self, request: Json) -> Json:
+        worker = self._of_account(one_line(str(request.get("account", ""))))
+        if worker.pid is None:
+            return unanswered(f"the worker of {worker.spec.account} is {worker.state.process}: nobody can answer")
+        return await self._commands.ask(worker, str(request.get("strategy") or ""), QUESTION_WAIT_S)
+
+    def _of_account(self, account: str) -> Child:
+        """The worker of an account. Raises CommandMistake, which names those there are."""
+        worker = self._fleet.find(account)
+        if worker is not None and worker.spec.kind is ChildKind.WORKER:
+            return worker
+        accounts = [child.spec.account for child in self._fleet if child.spec.kind is ChildKind.WORKER]
+        only = f"only {', '.join(accounts)}{did_you_mean(account, accounts)}"
+        raise CommandMistake(f"no account {account!r} here, {only}")
+
     async def _worker(self, request: Json, who: str) -> Json:
         command, account = find_command(request.get("name"), WORKER_COMMANDS), one_line(str(request.get("account", "")))
         args = request.get("args")
         args = {} if args is None else args
         read_arguments(command, args)
-        worker = self._fleet.find(account)
-        if worker is None or worker.spec.kind is not ChildKind.WORKER:
-            accounts = [child.spec.account for child in self._fleet if child.spec.kind is ChildKind.WORKER]
-            only = f"only {', '.join(accounts)}{did_you_mean(account, accounts)}"
-            return refused(f"no account {account!r} here, {only}")
+        worker = self._of_account(account)
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
             why = f"the worker of {account} is {worker.state.process}; it takes commands when RUNNING"
             return unanswered(f"{command.name} was not carried out: {why}")

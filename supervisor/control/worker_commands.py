@@ -48,10 +48,7 @@ class WorkerCommands:
         The worker has `wait_s` seconds to take it. `who` is for the record.
         """
         account = worker.spec.account
-        self._last_id += 1
-        number = self._last_id
-        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = worker, future
+        number, future = self._expect(worker)
         message = {"type": "command", "id": number, "name": name, "args": args, "who": who}
         message["expires_s"] = self._clock() + wait_s
         try:
@@ -78,6 +75,33 @@ class WorkerCommands:
             told = refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
             return {**told, "recorded": recorded}
         return {"ok": True, "delivered": True, "result": answer.get("result"), "recorded": recorded}
+
+    async def ask(self, worker: Child, strategy: str, wait_s: float) -> Json:
+        """The answer to the question why orders are missing; a late one harms nobody, and is dropped."""
+        account = worker.spec.account
+        number, future = self._expect(worker)
+        try:
+            if not worker.send({"type": "question", "id": number, "strategy": strategy}):
+                return unanswered(f"the worker of {account} reads nothing at the moment")
+            answer = await asyncio.wait_for(future, wait_s)
+        except TimeoutError:
+            age = self._clock() - worker.state.last_report
+            late = f"the worker of {account} did not answer within {wait_s:g} s (its last report came {age:.0f} s ago)"
+            return unanswered(
+                f"{late}; `{pasteable(f'restart {account}', data_dir=self._data_dir)}` ends one that hangs"
+            )
+        finally:
+            self._waiting.pop(number, None)
+        if not answer.get("ok", True):
+            return answer if answer.get("unanswered") else refused(str(answer.get("error")))
+        return {"ok": True, "why": answer.get("result")}
+
+    def _expect(self, worker: Child) -> tuple[int, asyncio.Future[Json]]:
+        """The number of a new message, and what its answer will be put into."""
+        self._last_id += 1
+        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._waiting[self._last_id] = worker, future
+        return self._last_id, future
 
     def on_answer(self, message: Json) -> None:
         """A worker's answer to a command: {"type": "answer", "id": n, "ok": bool, "result" or "error", "recorded"}."""

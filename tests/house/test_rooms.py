@@ -50,6 +50,8 @@ GRIDBOT = {
     "report": "doors store version",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
+    # Why an order is missing, in words.
+    "why": "core doors exchange orders risk strategies",
     "execution": "exchange ports orders rolling_limit background budget",
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
@@ -62,12 +64,13 @@ GRIDBOT = {
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies risk records config atomic_file background version private_files",
     # One account, put together.
-    "worker": "commands core exchange ports budget strategies orders records risk execution bybit config logging_setup"
-    " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
+    "worker": "commands core exchange ports budget strategies orders records risk why execution bybit config"
+    " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
+    " shortage",
     # A worker's parts and the paper exchange on market data of the past.
-    "backtest": "atomic_file background bybit command_line config core exchange execution market orders paper.accounts"
-    " paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files records risk state"
-    " store version worker",
+    "backtest": "atomic_file background bybit command_line commands config core exchange execution lock_file market"
+    " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
+    " records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"

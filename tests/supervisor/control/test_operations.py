@@ -36,6 +36,7 @@ class Child:
     def __init__(self, name: str, kind: ChildKind, account: str = "") -> None:
         self.spec = SimpleNamespace(name=name, kind=kind, account=account)
         self.state = SimpleNamespace(process=ProcessState.RUNNING, last_report=97.0)
+        self.pid: int | None = 1
         self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
@@ -76,8 +77,10 @@ class Rig:
         return str(answer["error"])
 
     def asked_and_answered(self, name: str, args: Any = None, **answer: Any) -> dict[str, Any]:
+        return self.answered({"op": "worker", "account": "alice", "name": name, "args": args}, **answer)
+
+    def answered(self, request: dict[str, Any], **answer: Any) -> dict[str, Any]:
         async def run() -> dict[str, Any]:
-            request = {"op": "worker", "account": "alice", "name": name, "args": args}
             asked = asyncio.ensure_future(self.operations.handle(request, "op@host"))
             while not self.fleet[1].sent:
                 await asyncio.sleep(0)
@@ -95,7 +98,8 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    assert "expected ping, status, stop, restart, worker or declined; did you mean status?" in rig.refusal("statis")
+    expected = "expected ping, status, why, stop, restart, worker or declined; did you mean status?"
+    assert expected in rig.refusal("statis")
     assert rig.records == []
 
 
@@ -182,6 +186,33 @@ def test_a_command_that_is_delivered_is_recorded_by_the_worker() -> None:
     [message] = rig.fleet[1].sent
     assert message.pop("expires_s") == 105.0
     assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}, "who": "op@host"}
+    assert rig.records == []
+
+
+def test_a_question_to_a_worker_is_passed_on_and_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    question = {"op": "why", "account": "alice", "strategy": "s"}
+    assert rig.answered(question, ok=True, result={"strategies": []}) == {"ok": True, "why": {"strategies": []}}
+    assert rig.fleet[1].sent == [{"type": "question", "id": 1, "strategy": "s"}]
+    wrong = Rig().answered({**question, "strategy": "t"}, ok=False, error="expected a strategy of alice (s), got 't'")
+    assert wrong == {"ok": False, "error": "expected a strategy of alice (s), got 't'"}
+    assert rig.records == []
+
+
+def test_a_question_that_nobody_can_answer_says_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "QUESTION_WAIT_S", 0.01)
+    rig = Rig()
+    late = rig.ask("why", account="alice")
+    assert late["unanswered"]
+    assert "did not answer within 0.01 s (its last report came 3 s ago)" in late["error"]
+    assert "`gridbot-supervisor restart alice --data-dir '/the data'` ends one that hangs" in late["error"]
+    rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": {}})
+    assert rig.alerts == []
+    rig.fleet[1].reached = False
+    assert "reads nothing at the moment" in rig.refusal("why", account="alice")
+    rig.fleet[1].pid = None
+    assert "nobody can answer" in rig.refusal("why", account="alice")
+    assert "no account 'bob' here, only alice" in rig.refusal("why", account="bob")
     assert rig.records == []
 
 
