@@ -30,12 +30,16 @@ def complete_accounts(context: click.Context, _: click.Parameter, begun: str) ->
 
 
 def complete_targets(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    """Accounts that are not on the line yet; the strategies of one as soon as it, or more, is written."""
-    given, fleet = set(_given(context)), _fleet(context)
-    accounts = [member.account for member in fleet if member.account not in given]
-    whose = begun.partition("/")[0]
-    parts = [f"{member.account}/{name}" for member in fleet if member.account == whose for name in member.strategies]
-    return _beginning(begun, (*accounts, *(part for part in parts if part not in given)))
+    """Accounts that are not on the line yet, and the strategies of the only one that is meant: a shell then completes
+    its name and leaves the place after it free for `/` or a blank.
+    """
+    given, whose = set(_given(context)), begun.partition("/")[0]
+    meant = [member for member in _fleet(context) if member.account not in given]
+    meant = [member for member in meant if member.account.startswith(whose)]
+    exact = [member for member in meant if member.account == whose]
+    only = exact or (meant if len(meant) == 1 else [])
+    parts = [f"{member.account}/{name}" for member in only for name in member.strategies]
+    return _beginning(begun, (*(member.account for member in meant), *(part for part in parts if part not in given)))
 
 
 def complete_groups(context: click.Context, _: click.Parameter, begun: str) -> list[str]:

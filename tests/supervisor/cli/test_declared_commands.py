@@ -180,7 +180,8 @@ def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
     [
         ("", "re", ["rebuild", "reconcile", "report", "restart", "resume"]),
         ("pause", "", ["alice", "bob"]),
-        ("pause alice", "", ["bob"]),
+        ("pause alice", "", ["bob", "bob/bob-sol"]),
+        ("pause", "al", ["alice", "alice/alice-btc", "alice/alice-eth"]),
         ("pause", "alice", ["alice", "alice/alice-btc", "alice/alice-eth"]),
         ("pause bob alice/alice-btc", "alice/", ["alice/alice-eth"]),
         ("pause --group", "", ["night", "vip"]),
