@@ -35,6 +35,7 @@ COMMANDS = {
     "status": ("status_command:status", "Show processes, accounts and strategies."),
     "stop": ("stop:stop", STOP.summary),
     "vacuum": ("maintenance_commands:vacuum", "Give back the database's free space."),
+    "why": ("why:why", "Say why orders are missing, now or at a time of the past."),
     "verdict": ("day_verdict:verdict", "Compare a day of an account with its backtest."),
 }
 """Each command: the module below `supervisor.cli` and the function in it, and the line that --help shows.

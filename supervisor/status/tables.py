@@ -20,7 +20,7 @@ from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
 from supervisor.status.screen_width import screen_width
 
-__all__ = ["exit_code", "render", "select"]
+__all__ = ["duration", "exit_code", "leg", "money", "render", "seconds", "short", "size"]
 
 Json = Mapping[str, Any]
 
@@ -51,21 +51,6 @@ _COLOURS = {
 def exit_code(status: Json) -> ExitCode:
     """OK when everything is healthy, else DEGRADED."""
     return ExitCode.OK if status["health"] == "healthy" else ExitCode.DEGRADED
-
-
-def select(status: Json, account: str | None) -> Json | None:
-    """The model with this account only, and its health instead of all accounts'; None for an unknown account."""
-    if account is None:
-        return status
-    rows = [row for row in status["accounts"] if row["account"] == account]
-    if not rows:
-        return None
-    row = rows[0]
-    well = (row["process"]["state"], row["health"], row["freshness"]) == ("RUNNING", "healthy", "active")
-    reasons = [] if well else list(row["reasons"]) or [row["process"]["reason"] or f"{account} is not healthy"]
-    incidents = [incident for incident in status["incidents"] if incident["account"] == account]
-    health = "healthy" if well else "degraded"
-    return {**status, "accounts": rows, "incidents": incidents, "health": health, "reasons": reasons}
 
 
 def render(status: Json, stream: IO[str]) -> None:

@@ -90,7 +90,7 @@ SUPERVISOR = {
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
-    "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
+    "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"

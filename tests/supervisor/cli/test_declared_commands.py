@@ -187,7 +187,7 @@ def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
         ("pause --group", "", ["night", "vip"]),
         ("resume --group night --group", "v", ["vip"]),
         ("completion", "", ["bash", "zsh", "fish"]),
-        ("status", "b", ["bob"]),
+        ("status", "b", ["bob", "bob/bob-sol"]),
         ("pause alice --strategy", "", ["alice-btc", "alice-eth"]),
         ("pause bob --strategy", "", ["bob-sol"]),
         ("resume --strategy", "a", ["alice-btc", "alice-eth"]),

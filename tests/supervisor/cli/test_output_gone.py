@@ -58,6 +58,7 @@ LINES = {
     "status": "status --json",
     "stop": "stop",
     "vacuum": "vacuum",
+    "why": "why --json",
     "verdict": "verdict -c {here}/g.yaml --account alice --day 2026-01-01",
 }
 """Of each command a line that prints something."""
@@ -90,6 +91,9 @@ class Client:
 
     def request(self, *_: Any, **__: Any) -> dict[str, Any]:
         return {"child": "worker-alice"}
+
+    def why(self, *_: Any) -> dict[str, Any]:
+        return {"strategies": []}
 
     def status(self) -> dict[str, Any]:
         alice = {"account": "alice", "process": {"name": "worker-alice", "state": "RUNNING"}, "strategies": []}
@@ -125,7 +129,7 @@ def test_it_ends_without_a_word(
     shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
-    for module in ("fleet_command", "ledger", "status_command"):
+    for module in ("fleet_command", "ledger", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))
