@@ -13,6 +13,9 @@ from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
 __all__ = ["COMMANDS", "FLEET_COMMANDS", "RESTART", "STOP", "WORKER_COMMANDS", "find_command"]
 
+FLATTEN_S: Final = 75.0
+"""Whoever asked is told after a minute what remains; it goes on. The rest is for the way of the answer."""
+
 PAUSE: Final = Command(
     name="pause",
     target=Target.STRATEGY,
@@ -21,14 +24,63 @@ PAUSE: Final = Command(
     help="Send no new order for accounts, or for some of their strategies, until `resume`.",
     example="pause alice/alice-btc bob --cancel",
     needs_trading=True,
+    kept=True,
+)
+REDUCE: Final = Command(
+    name="reduce",
+    target=Target.STRATEGY,
+    arguments="ReduceArguments",
+    summary="Let accounts or strategies only close.",
+    help="Open nothing more: what rests to open is withdrawn, closes go on, until `resume`.",
+    example="reduce alice/alice-btc bob",
+    needs_trading=True,
+    kept=True,
+)
+CANCEL: Final = Command(
+    name="cancel",
+    target=Target.STRATEGY,
+    arguments="CancelArguments",
+    summary="Withdraw all resting orders, confirmed by the exchange.",
+    help="Withdraw all resting orders, again and again until the exchange lists none, and pause, so that they are not "
+    "placed anew.",
+    example="cancel '*/btc-*' --leave-running",
+    needs_trading=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
+)
+FLATTEN: Final = Command(
+    name="flatten",
+    target=Target.STRATEGY,
+    arguments="FlattenArguments",
+    summary="Cancel everything and close all positions.",
+    help="Pause, cancel all orders, close every leg (reduce-only: at a limit first, then at the market), confirm it by "
+    "the exchange's lists, and say what remains and why. `resume` lets it trade again.",
+    example="flatten --group night --expect 5",
+    needs_trading=True,
+    dangerous=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
+)
+KILL: Final = Command(
+    name="kill",
+    target=Target.STRATEGY,
+    arguments="FlattenArguments",
+    summary="Flatten, and stay latched.",
+    help="Flatten, and let nothing of any strategy pass afterwards, also of one that is added later, until `resume` of "
+    "the whole account.",
+    example="kill alice",
+    needs_trading=True,
+    dangerous=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
 )
 RESUME: Final = Command(
     name="resume",
     target=Target.STRATEGY,
     arguments="ResumeArguments",
-    summary="Let paused, halted or latched accounts trade again.",
-    help="Let paused, halted or latched accounts or strategies trade again. The loss of a session counts from here. "
-    "The latches of an account are lifted when it is named as a whole.",
+    summary="Let paused, reducing, halted or latched accounts trade again.",
+    help="Let paused, reducing, halted or latched accounts or strategies trade again. The loss of a session counts "
+    "from here. The latches of an account are lifted when it is named as a whole.",
     example="resume --group night --expect 5",
     needs_trading=True,
     dangerous=True,
@@ -74,7 +126,7 @@ RESTART: Final = Command(
     example="restart alice writer",
 )
 
-COMMANDS: Final = (PAUSE, RESUME, RECONCILE, CORRECT, STOP, RESTART)
+COMMANDS: Final = (PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, STOP, RESTART)
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
 

@@ -20,8 +20,6 @@ def held(strategy: Row) -> dict[str, str]:
 
 def effect(command: Command, args: Row, strategy: Row) -> str:
     """What the command would do to a strategy of a worker that takes it. `strategy` is its row in the status model."""
-    if strategy.get("mode") == "shadow" and command.name in _ON_THE_EXCHANGE:
-        return "nothing on the exchange: it is a shadow"
     told = _EFFECTS.get(command.name)
     return told(args, strategy) if told is not None else command.summary.rstrip(".")
 
@@ -32,9 +30,8 @@ def _orders(strategy: Row) -> str:
 
 
 def _pause(args: Row, strategy: Row) -> str:
-    then = "is cancelled" if strategy.get("open_orders") == 1 else "are cancelled"
-    stays = "stays" if strategy.get("open_orders") == 1 else "stay"
-    return f"sends no new order; {_orders(strategy)} {then if args.get('cancel') else stays}"
+    then = f"{_are(strategy)} cancelled" if args.get("cancel") else f"{_are(strategy)} left"
+    return f"sends no new order; {_orders(strategy)} {then}"
 
 
 def _resume(_: Row, strategy: Row) -> str:
@@ -48,10 +45,48 @@ def _reconcile(_: Row, strategy: Row) -> str:
     return f"{_orders(strategy)} and its positions are compared with the exchange"
 
 
+_SHADOW: Final = "nothing on the exchange: it is a shadow"
+
+
+def _is_shadow(strategy: Row) -> bool:
+    return bool(strategy.get("mode") == "shadow")
+
+
+def _cancel(args: Row, strategy: Row) -> str:
+    after = "it places anew what it wants" if args.get("leave_running") else "it pauses"
+    if _is_shadow(strategy):
+        return f"{_SHADOW}; {after}"
+    return f"{_orders(strategy)} {_are(strategy)} cancelled; {after}"
+
+
+def _reduce(_args: Row, _strategy: Row) -> str:
+    return "of its resting orders those that open are cancelled; closes go on"
+
+
+def _flatten(_: Row, strategy: Row) -> str:
+    if _is_shadow(strategy):
+        return f"{_SHADOW}; it pauses"
+    legs = held(strategy)
+    closed = " and ".join(f"{leg} {size}" for leg, size in legs.items()) or "no position"
+    verb = "is" if len(legs) < 2 else "are"
+    return f"it pauses; {_orders(strategy)} {_are(strategy)} cancelled, {closed} {verb} closed"
+
+
+def _kill(args: Row, strategy: Row) -> str:
+    return f"{_flatten(args, strategy)}; it stays latched"
+
+
+def _are(strategy: Row) -> str:
+    return "is" if strategy.get("open_orders") == 1 else "are"
+
+
 _EFFECTS: Final[Mapping[str, Callable[[Row, Row], str]]] = {
     "pause": _pause,
+    "reduce": _reduce,
+    "cancel": _cancel,
+    "flatten": _flatten,
+    "kill": _kill,
     "resume": _resume,
     "reconcile": _reconcile,
     "restart": lambda _, strategy: f"its process ends and begins anew; {_orders(strategy)} and its positions stay",
 }
-_ON_THE_EXCHANGE: Final = frozenset({"cancel", "reduce", "flatten", "kill"})

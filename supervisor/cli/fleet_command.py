@@ -55,7 +55,7 @@ def to_worker(given: Given) -> Send:
 
     def send(client: PatientClient, target: Addressed) -> str:
         args = {**given.args, **({"strategy": target.strategy} if target.strategy else {})}
-        return str(client.worker(target.account, given.command.name, args).get("result"))
+        return str(client.worker(target.account, given.command.name, args, takes_s=given.command.takes_s).get("result"))
 
     return send
 

@@ -13,8 +13,8 @@ from supervisor.exit_codes import ExitCode
 
 __all__ = ["Outcome", "exit_code", "outcomes"]
 
-AT_A_TIME: Final = 128
-"""Requests that wait for an answer at once; the supervisor takes twice as many connections."""
+AT_A_TIME: Final = 200
+"""Requests that wait for an answer at once; the supervisor takes 256 connections."""
 
 
 @dataclass(frozen=True, slots=True)

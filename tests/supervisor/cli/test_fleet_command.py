@@ -244,7 +244,7 @@ def test_a_dry_run_shows_what_would_be_done_to_whom_and_sends_nothing(
     assert head == (
         "resume would be sent for 3 accounts, 3 strategies; it asks for that number, or --expect 3. Nothing was sent."
     )
-    assert help_line.startswith("Let paused, halted or latched accounts")
+    assert help_line.startswith("Let paused, reducing, halted or latched accounts")
     assert titles.split() == ["account", "strategy", "symbol", "state", "orders", "long", "short", "would"]
     assert [row.split()[:2] for row in rows] == [["alice", "btc-a"], ["alice", "eth"], ["bob", "btc-b"], ["carl", "0"]]
     assert rows[0].split()[2:7] == ["BTCUSDT", "active", "24", "0.5", "0"]

@@ -33,6 +33,7 @@ MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
     "backtest list": "backtest list",
     "backup": "backup {here}/copy.duckdb",
+    "cancel": "cancel alice",
     "check": "check -c {here}/g.yaml",
     "compare log": "compare log alice/btc_grid {here}/log.csv --map " + shlex.quote(str(MAP)),
     "compare shadow": "compare shadow alice/btc_grid bob/ltc_shadow",
@@ -44,12 +45,15 @@ LINES = {
     "data import": "data import {here}/data/BTCUSDT2026-09-01.csv",
     "data list": "data list",
     "export": "export {here}/parquet --table executions",
+    "flatten": "flatten alice",
+    "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
     "paper": "paper -c {here}/g.yaml",
     "pause": "pause alice",
     "rebuild": "rebuild",
     "reconcile": "reconcile alice",
+    "reduce": "reduce alice",
     "report": "report --account alice --out -",
     "restart": "restart alice",
     "resume": "resume alice",
@@ -86,7 +90,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def worker(self, *_: Any) -> dict[str, Any]:
+    def worker(self, *_: Any, **__: Any) -> dict[str, Any]:
         return {"result": "done"}
 
     def request(self, *_: Any, **__: Any) -> dict[str, Any]:
