@@ -124,7 +124,9 @@ def show_logs(data_dir: Path, processes: Sequence[str] | None, wanted: Wanted, *
         path.open("rb").close()  # whoever may not read it is told so
     with contextlib.ExitStack() as opened:
         tails = [opened.enter_context(contextlib.closing(_Tail(path))) for path in paths] if follow else []
-        ends = [tail.begins_at for tail in tails] or [None] * len(paths)  # what comes after is told once, by the tail
+        ends: list[int | None] = [tail.begins_at for tail in tails] or [None] * len(
+            paths
+        )  # what comes after is told once, by the tail
         last = [last_lines(path, lines, wanted, end=end) for path, end in zip(paths, ends, strict=True)]
         found = heapq.merge(*last, key=_time_of)
         for line in deque(found, maxlen=lines):

@@ -17,6 +17,7 @@ from supervisor.exit_codes import MEANINGS, ExitCode
 __all__ = ["cli", "main"]
 
 COMMANDS = {
+    "alerts": ("alerts:alerts", "Show open alerts; acknowledge or mute them."),
     "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),

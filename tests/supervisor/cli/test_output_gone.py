@@ -31,6 +31,10 @@ TRADES = "BTCUSDT2026-09-01.csv"
 LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
+    "alerts ack": "alerts ack k3x9aq",
+    "alerts list": "alerts list --json",
+    "alerts mute": "alerts mute stale_price",
+    "alerts unmute": "alerts unmute stale_price",
     "backtest list": "backtest list",
     "backup": "backup {here}/copy.duckdb",
     "check": "check -c {here}/g.yaml",
@@ -43,10 +47,14 @@ LINES = {
     "data import": "data import {here}/data/BTCUSDT2026-09-01.csv",
     "data list": "data list",
     "export": "export {here}/parquet --table executions",
+    "fills": "fills",
     "ledger check": "ledger check",
     "logs": "logs writer",
+    "orders": "orders",
     "paper": "paper -c {here}/g.yaml",
     "pause": "pause alice",
+    "pnl": "pnl",
+    "positions": "positions",
     "rebuild": "rebuild",
     "reconcile": "reconcile alice",
     "report": "report --account alice --out -",
@@ -92,7 +100,7 @@ class Client:
         return {"child": "worker-alice"}
 
     def status(self) -> dict[str, Any]:
-        return {"health": "healthy", "accounts": []}
+        return {"health": "healthy", "accounts": [], "incidents": []}
 
 
 async def nothing_new(*_: Any) -> Fetched:
@@ -124,7 +132,7 @@ def test_it_ends_without_a_word(
     shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
-    for module in ("ledger", "restart", "status_command", "why"):
+    for module in ("alerts", "ledger", "restart", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr(worker_command, "PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
