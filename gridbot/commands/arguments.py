@@ -19,11 +19,14 @@ from gridbot.doors.bounded_json import read_json
 __all__ = [
     "AckArguments",
     "Arguments",
+    "CancelArguments",
     "CorrectArguments",
+    "FlattenArguments",
     "MuteArguments",
     "NoArguments",
     "OnCommandLine",
     "PauseArguments",
+    "ReduceArguments",
     "RestartArguments",
     "ResumeArguments",
     "StopArguments",
@@ -70,8 +73,43 @@ class _OfStrategies(Arguments):
     ] = None
 
 
-class PauseArguments(_OfStrategies):
+class _WithReason(_OfStrategies):
+    """For what holds until `resume`: status and records show the reason."""
+
+    reason: Annotated[str | None, Field(description="Why, for status and records.", max_length=200)] = None
+
+
+class PauseArguments(_WithReason):
     cancel: Annotated[bool, Field(description="Also cancel its resting orders.")] = False
+
+
+class ReduceArguments(_WithReason):
+    pass
+
+
+class CancelArguments(_WithReason):
+    leave_running: Annotated[
+        bool, Field(description="Do not pause: what is wanted is placed anew with the next price.")
+    ] = False
+    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
+
+
+class FlattenArguments(_WithReason):
+    band: Annotated[
+        str | None,
+        Field(
+            description="Percent of the last price that a limit may give away [default: 0.5].",
+            pattern=r"^[0-9]{1,2}(\.[0-9]{1,4})?$",
+        ),
+    ] = None
+    market_after: Annotated[
+        str | None,
+        Field(
+            description="Seconds after which what is left goes at the market [default: 5].",
+            pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$",
+        ),
+    ] = None
+    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
 
 
 class ResumeArguments(_OfStrategies):

@@ -38,6 +38,13 @@ class Command:
     dangerous: bool = False
     """Whether it can cost money when it is given by mistake. Ways in that cannot see the operator have it confirmed."""
 
+    takes_s: float = 0.0
+    """How long it may take after the worker has taken it; 0 for what is done when it is taken."""
+    rescued: bool = False
+    """Whether a rescue process carries it out where no worker can: it needs the exchange alone."""
+    kept: bool = False
+    """Whether it is kept for the next life of a worker that does not run: it only stops orders."""
+
     @property
     def for_worker(self) -> bool:
         """Whether the worker of one account carries it out; otherwise the supervisor does."""

@@ -13,6 +13,9 @@ from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
 __all__ = ["ACK", "COMMANDS", "FLEET_COMMANDS", "MUTE", "RESTART", "STOP", "UNMUTE", "WORKER_COMMANDS", "find_command"]
 
+FLATTEN_S: Final = 75.0
+"""Whoever asked is told after a minute what remains; it goes on. The rest is for the way of the answer."""
+
 PAUSE: Final = Command(
     name="pause",
     target=Target.STRATEGY,
@@ -21,13 +24,62 @@ PAUSE: Final = Command(
     help="Send no new order for an account, or for one of its strategies, until `resume`.",
     example="pause alice --strategy alice-btc --cancel",
     needs_trading=True,
+    kept=True,
+)
+REDUCE: Final = Command(
+    name="reduce",
+    target=Target.STRATEGY,
+    arguments="ReduceArguments",
+    summary="Let an account or a strategy only close.",
+    help="Open nothing more: what rests to open is withdrawn, closes go on, until `resume`.",
+    example="reduce alice --strategy alice-btc",
+    needs_trading=True,
+    kept=True,
+)
+CANCEL: Final = Command(
+    name="cancel",
+    target=Target.STRATEGY,
+    arguments="CancelArguments",
+    summary="Withdraw all resting orders, confirmed by the exchange.",
+    help="Withdraw all resting orders, again and again until the exchange lists none, and pause, so that they are not "
+    "placed anew.",
+    example="cancel alice",
+    needs_trading=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
+)
+FLATTEN: Final = Command(
+    name="flatten",
+    target=Target.STRATEGY,
+    arguments="FlattenArguments",
+    summary="Cancel everything and close all positions.",
+    help="Pause, cancel all orders, close every leg (reduce-only: at a limit first, then at the market), confirm it by "
+    "the exchange's lists, and say what remains and why. `resume` lets it trade again.",
+    example="flatten alice",
+    needs_trading=True,
+    dangerous=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
+)
+KILL: Final = Command(
+    name="kill",
+    target=Target.STRATEGY,
+    arguments="FlattenArguments",
+    summary="Flatten, and stay latched.",
+    help="Flatten, and let nothing of any strategy pass afterwards, also of one that is added later, until `resume` of "
+    "the whole account.",
+    example="kill alice",
+    needs_trading=True,
+    dangerous=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
 )
 RESUME: Final = Command(
     name="resume",
     target=Target.STRATEGY,
     arguments="ResumeArguments",
-    summary="Let a paused, halted or latched account trade again.",
-    help="Let a paused, halted or latched account trade again. The loss of its session counts from here.",
+    summary="Let a paused, reducing, halted or latched account trade again.",
+    help="Let a paused, reducing, halted or latched account trade again. The loss of its session counts from here.",
     example="resume alice",
     needs_trading=True,
     dangerous=True,
@@ -101,7 +153,7 @@ UNMUTE: Final = Command(
     example="alerts unmute stale_price",
 )
 
-COMMANDS: Final = (PAUSE, RESUME, RECONCILE, CORRECT, STOP, RESTART, ACK, MUTE, UNMUTE)
+COMMANDS: Final = (PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, STOP, RESTART, ACK, MUTE, UNMUTE)
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
 

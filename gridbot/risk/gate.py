@@ -29,7 +29,7 @@ from gridbot.risk.gate_state import (
     WalletSeen,
     step,
 )
-from gridbot.risk.holds import Hold, Latch, Resume, Stop
+from gridbot.risk.holds import Hold, Kill, Latch, Resume, Stop, Unlatch, Who
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import StrategyRiskState
 
@@ -113,6 +113,11 @@ class Gate:
         """Why nothing is opened any more (the session loss limit); empty when it is not passed."""
         return self.state.holds.reason(Hold.SESSION_LOSS)
 
+    @property
+    def latched(self) -> str:
+        """Why the account is latched by `kill` or a cap; empty when it is not."""
+        return self.state.holds.reason(Hold.LATCHED)
+
     # ------------------------------------------------------------------ what has happened
 
     def stop(self) -> None:
@@ -125,6 +130,14 @@ class Gate:
         `since_ms` (UTC): an earlier process latched it then; without it, now.
         """
         self._step(Latch(reason) if reason else Resume(), now_ms=since_ms or self._wall_ms())
+
+    def kill(self, reason: str, who: Who, since_ms: int | None = None) -> None:
+        """Nothing of any strategy passes until `unlatch`; `since_ms` (UTC) where an earlier process latched it."""
+        self._step(Kill(reason, who), now_ms=since_ms or self._wall_ms())
+
+    def unlatch(self) -> None:
+        """An operator ends the latch of `kill`."""
+        self._step(Unlatch())
 
     def wallet_seen(self, wallet: WalletEvent, now_s: float) -> bool:
         """Take a newer wallet, from whichever source; False for one that is older than what we have."""

@@ -41,7 +41,7 @@ __all__ = ["CHECKS", "STALE_PRICE_S", "AccountView", "Check", "admit"]
 
 STALE_PRICE_S = 30.0
 ZERO = Decimal(0)
-_ALL, _NOTHING, _CLOSE = Allows.ALL, Allows.NOTHING, Producer.CLOSE
+_ALL, _NOTHING, _CLOSE, _REDUCING = Allows.ALL, Allows.NOTHING, Producer.CLOSE, Refusal.REDUCING
 _MAX_MARGIN = {direction: f"max_margin.{direction}" for direction in Direction}
 
 
@@ -98,7 +98,7 @@ def _may_trade(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
     refusal = refusal_of(state.holds, view.holds)
-    if refusal is not None:
+    if refusal is not None and not (refusal is _REDUCING and proposal.reduce_only):
         return refusal
     if state.auth.is_cooling(now_s):
         return Refusal.AUTH_COOLDOWN

@@ -7,7 +7,7 @@
     level    closed ──Refused: too many in a while──► open ──time, TermsRepaired──► closed
     our key  good ──AuthFailed: too many in a row──► cooling ──time, Accepted──► good
     funds    unknown ──WalletSeen──► fresh ──time──► old ──WalletSeen, StreamAlive──► fresh
-    account  free ──Stop, Latch──► held ──Resume (a latch only)──► free
+    account  free ──Stop, Latch, Kill──► held ──Resume, Unlatch (a latch only)──► free
 
     event                 what changes                                       effect
     Enrolled              the strategy's attempts are counted
@@ -18,7 +18,8 @@
     AuthFailed            the row of key failures (`FailureRun`)             CooldownBegun, if it is long enough
     WalletSeen            figures and promises, unless ours are newer
     StreamAlive           the figures are as good as new
-    Stop, Latch, Resume   what holds the account (`holds`)                   HoldsChanged, if something did
+    Stop, Latch, Resume,  what holds the account (`holds`)                   HoldsChanged, if something did
+    Kill, Unlatch
 
 The exchange accepts a PostOnly order that would take, and cancels it a few ms later (docs/bybit.md 3.4). So an
 acceptance proves that our key is good, and says nothing about the level: its circuit is closed by time, or because what
@@ -38,7 +39,7 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Breaker, Cause, FailureRun, RateCap
 from gridbot.risk.caps import CapEased, CapWarned
 from gridbot.risk.funds import Funds
-from gridbot.risk.holds import Hold, Holds, Latch, Resume, Stop
+from gridbot.risk.holds import Hold, Holds, Kill, Latch, Resume, Stop, Unlatch
 from gridbot.risk.holds import step as step_holds
 from gridbot.risk.refusals import Refusal
 
@@ -175,6 +176,8 @@ Event = (
     | Stop
     | Latch
     | Resume
+    | Kill
+    | Unlatch
 )
 
 

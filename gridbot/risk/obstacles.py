@@ -52,6 +52,8 @@ def of_account(gate: Gate, ban: Ban | None, now_s: float) -> dict[Obstacle, Reas
     Their reasons are all that is told of them: by health, status, alerts and records.
     """
     found: dict[Obstacle, Reason] = {}
+    if gate.latched:
+        found[Obstacle("", "latched")] = Reason(gate.latched)
     if gate.loss_latched:
         found[Obstacle("", "session_loss")] = Reason(gate.loss_latched)
     if why := gate.auth.why(now_s):
@@ -74,7 +76,7 @@ def obstacles_of(
         obstacle = Obstacle(strategy, "breaker", f"{direction} {side} {price}")
         found[obstacle] = Reason(_BROKEN_BY[causes[level]], until_s)
     for risk_state in risk_states:
-        for hold in (Hold.HALTED, Hold.PAUSED):
+        for hold in (Hold.LATCHED, Hold.HALTED, Hold.PAUSED, Hold.REDUCING):
             if hold in risk_state.holds.held:
                 found[Obstacle(risk_state.strat_id, str(hold))] = Reason(risk_state.holds.reason(hold))
     return found

@@ -12,7 +12,9 @@ class Refusal(StrEnum):
 
     STOPPING = "stopping"
     NOT_READY = "not_ready"
+    LATCHED = "latched"
     PAUSED = "paused"
+    REDUCING = "reducing"
     HALTED = "halted"
     AUTH_COOLDOWN = "auth_cooldown"
     STALE_PRICE = "stale_price"

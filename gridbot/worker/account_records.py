@@ -89,7 +89,7 @@ class AccountRecords:
     def _wanted(self) -> Wishes:
         wanted: dict[tuple[str, str], int] = {}
         for runner in self._runners.values():
-            if not (runner.is_shadow or runner.risk_state.halted or runner.risk_state.paused):
+            if not (runner.is_shadow or runner.risk_state.is_held):
                 refusals, rests = runner.placement.refusals.items(), len(runner.book) > 0
                 wanted.update({(runner.strat_id, why): count for why, count in refusals if hinders(why, rests=rests)})
         if waiting := self._context.executor.queue.creates.wanted:

@@ -197,7 +197,7 @@ def _ms(age_s: float | None) -> int | None:
 
 def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
     gate = orchestrator.context.gate
-    if gate.loss_latched:
+    if gate.loss_latched or gate.latched:
         return "circuit_open"
     if gate.auth.is_cooling(now_s):
         return "auth_cooldown"
@@ -311,7 +311,9 @@ def _reason(orchestrator: Orchestrator, runner: StrategyRunner) -> str:
     account = of_account(runner.gate, ban, now_s).values()
     return (
         state.halted
+        or state.latched
         or state.holds.reason(Hold.PAUSED)
+        or state.reducing
         or state.symbol_watch.state.text
         or _blocked_of(orchestrator)(runner)
         or "; ".join(reason.told(now_s) for reason in account)
@@ -351,8 +353,12 @@ def _retrying(orchestrator: Orchestrator, runner: StrategyRunner) -> list[dict[s
 def _state(runner: StrategyRunner) -> str:
     if runner.risk_state.halted:
         return "halted"
+    if runner.risk_state.latched or runner.gate.latched:
+        return "latched"
     if runner.risk_state.paused:
         return "paused"
+    if runner.risk_state.reducing:
+        return SymbolWord.REDUCING.value
     word = runner.risk_state.symbol_watch.state.word
     if word is not SymbolWord.TRADING:
         return word.value

@@ -24,8 +24,10 @@ from gridbot import background
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.order_entry import HTTP_ONLY, EntryHealth
-from gridbot.ports import ExchangeQueries, OpenStreams, OrderSocket, Timer
+from gridbot.flatten.flatten_drive import FlattenQueries
+from gridbot.ports import ExchangeQueries, OpenStreams, OrderGateway, OrderSocket, Timer
 from gridbot.records.recorder import Recorder
+from gridbot.state.flatten_file import FlattenFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.bounded_wait import is_set_within
@@ -33,6 +35,7 @@ from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
+from gridbot.worker.flattening import Flattening
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
@@ -46,7 +49,7 @@ from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms
 
-__all__ = ["Orchestrator", "Parts"]
+__all__ = ["FlattenParts", "Orchestrator", "Parts"]
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,16 @@ CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
 """The exchange's announcements are read first within this time of a start, by each account at another moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenParts:
+    """What flattening needs; see `Flattening`."""
+
+    file: FlattenFile
+    queries: FlattenQueries
+    gateway: OrderGateway
+    unsaved: Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,7 @@ class Parts:
     losses: LossGuard
     checkpoint: Checkpoint
     files: FileWatch
+    flatten: FlattenParts
     strategies: Sequence[StrategyConfig]
     begin_anew: Callable[[str], None]
     """Asks for another start of this worker, with the reason."""
@@ -97,6 +111,7 @@ class Orchestrator:
         self.runners = {runner.symbol: runner for runner in runners}
         """All strategies that trade by symbol; `live` has those with orders on the exchange."""
         self.live = {runner.symbol: runner for runner in runners if not runner.is_shadow}
+        self.flattening = _flattening(parts, self.live)
         self.streams = parts.open_streams(list(self.runners), self._wake)
         self._order_socket = parts.order_socket
         self.notices = _notice_watch(parts, self.runners)
@@ -158,6 +173,7 @@ class Orchestrator:
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked
+        self.flattening.load()
         for runner in self.runners.values():
             runner.ready()
         self._routing = True
@@ -166,6 +182,7 @@ class Orchestrator:
             background.awaited(self.clockwork.run(), name="clockwork"),
             background.awaited(self._serve_look_ups(), name="look-ups"),
         ]
+        self.flattening.go_on()
 
     async def run_until_shutdown(self, shutdown: asyncio.Event) -> None:
         """Trade until `shutdown` is set. If one of our own tasks fails, raises its exception: the worker has to end."""
@@ -185,6 +202,7 @@ class Orchestrator:
 
     async def stop(self) -> None:
         """Send nothing new, wait for requests under way, close the streams."""
+        await self.flattening.stop()
         self.context.gate.stop()
         for symbol, runner in self.runners.items():
             with self.context.faults.contained(f"{symbol}: stopping", symbol):
@@ -268,6 +286,21 @@ class Orchestrator:
             failure = task.exception() if task.done() and not task.cancelled() else None
             if failure is not None:
                 raise failure
+
+
+def _flattening(parts: Parts, live: Mapping[str, StrategyRunner]) -> Flattening:
+    """For the strategies with orders on the exchange, and those that could not start."""
+    flatten = parts.flatten
+    return Flattening(
+        parts.context,
+        live,
+        {each.symbol: each.strat_id for each in parts.refused if not each.shadow},
+        flatten.file,
+        flatten.queries,
+        flatten.gateway,
+        unsaved=flatten.unsaved,
+        write_ahead=parts.recorder.write_ahead,
+    )
 
 
 def _notice_watch(parts: Parts, runners: Mapping[str, StrategyRunner]) -> NoticeWatch:

@@ -24,7 +24,8 @@ def worker_command(command: Command) -> click.Command:
     @argument_options(command)
     def send(config: str | None, data_dir: str | None, account: str, **args: object) -> None:
         with PatientClient(data_directory(data_dir, config)) as client:
-            answer = client.worker(account, command.name, {key: value for key, value in args.items() if value})
+            given = {key: value for key, value in args.items() if value}
+            answer = client.worker(account, command.name, given, takes_s=command.takes_s)
         click.echo(f"{account}: {one_line(str(answer.get('result')), 2000)}")
 
     return send

@@ -96,6 +96,10 @@ class Operations:
         """A worker's answer to a command."""
         self._commands.on_answer(message)
 
+    def on_taken(self, message: Json) -> None:
+        """A worker has taken a command that takes long."""
+        self._commands.on_taken(message)
+
     def on_exit(self, child: Child) -> None:
         """A process has ended: nobody waits for its answers any more."""
         self._commands.on_exit(child)
@@ -166,4 +170,6 @@ class Operations:
         wait_s = amount_or_none(request.get("wait_s", COMMAND_WAIT_S))
         if wait_s is None or wait_s > LONGEST_WAIT_S:
             return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
-        return await self._commands.send(worker, command.name, args, float(wait_s), who)
+        answer = await self._commands.send(worker, command.name, args, float(wait_s), who, takes_s=command.takes_s)
+        answer.pop("not_taken", None)
+        return answer

@@ -23,8 +23,8 @@ log = logging.getLogger("supervisor")
 class ChildMessages:
     """Gives each message to the part it concerns.
 
-    `on_answer` takes a worker's answer to a command; `on_ready` is called after a child has become ready; `on_fault`
-    hears of a message that could not be used.
+    `on_answer` takes a worker's answer to a command, `on_taken` its word that one takes long; `on_ready` is called
+    after a child has become ready; `on_fault` hears of a message that could not be used.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class ChildMessages:
         commits: CommitRelay,
         sharing: Sharing,
         on_answer: Callable[[Message], None],
+        on_taken: Callable[[Message], None],
         on_ready: Callable[[], None],
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
@@ -44,6 +45,7 @@ class ChildMessages:
         self._commits = commits
         self._sharing = sharing
         self._on_answer = on_answer
+        self._on_taken = on_taken
         self._after_ready = on_ready
         self._on_fault = on_fault
 
@@ -74,6 +76,8 @@ class ChildMessages:
                 self._sharing.take(child.spec.account, message)
             case "answer":
                 self._on_answer(message)
+            case "taken":
+                self._on_taken(message)
             case "bye" | "refused":
                 pass
             case other:

@@ -137,6 +137,7 @@ class Supervisor:
             commits,
             self._sharing,
             self._operations.on_answer,
+            self._operations.on_taken,
             lambda: self._tend(),
             self._faults.report,
         )

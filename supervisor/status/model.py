@@ -6,7 +6,7 @@ Four axes, kept apart:
 |-----------|-------------------------------|---------------------------------------------------------------------|
 | process   | `process.state` of each child | STARTING RUNNING BACKOFF STOPPING STOPPED FATAL (children.policy)     |
 | health    | `health` of an account        | healthy degraded auth_cooldown circuit_open; null: no report          |
-| strategy  | `state` of a strategy         | active paused halted, or of its symbol: waiting reducing settling     |
+| strategy  | `state` of a strategy         | active paused latched halted reducing; of its symbol: waiting settling |
 |           |                               | delisted; null: no report                                             |
 | freshness | `freshness` of an account     | active stale offline (offline also when its process does not report)  |
 
@@ -55,6 +55,7 @@ class AccountHealth(StrEnum):
 class StrategyState(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
+    LATCHED = "latched"
     HALTED = "halted"
     WAITING = "waiting"
     REDUCING = "reducing"

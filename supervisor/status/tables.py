@@ -38,6 +38,7 @@ _COLOURS = {
     "stale": "yellow",
     "offline": "red",
     "paused": "yellow",
+    "latched": "red",
     "halted": "red",
     "waiting": "yellow",
     "reducing": "yellow",

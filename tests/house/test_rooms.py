@@ -48,6 +48,8 @@ GRIDBOT = {
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
     "report": "doors store version",
+    # Cancels and closes everything, for whoever has the account.
+    "flatten": "core exchange ports budget orders records background",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
     # Why an order is missing, in words.
@@ -62,9 +64,9 @@ GRIDBOT = {
     "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
     "log_lines": "doors",
     "logging_setup": "private_files config log_lines",
-    "state": "core ports strategies risk records config atomic_file background version private_files",
+    "state": "core ports strategies orders risk flatten records config atomic_file background version private_files",
     # One account, put together.
-    "worker": "commands core exchange ports budget strategies orders records risk why execution bybit config"
+    "worker": "commands core exchange ports budget strategies orders records risk flatten why execution bybit config"
     " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
     " shortage",
     # A worker's parts and the paper exchange on market data of the past.

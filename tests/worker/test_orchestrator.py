@@ -15,7 +15,8 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.stream_news import Drained
 from gridbot.records.record_types import ReconcileRecord
-from gridbot.worker.orchestrator import CHECKPOINT_S, Orchestrator, Parts
+from gridbot.state.flatten_file import FlattenFile
+from gridbot.worker.orchestrator import CHECKPOINT_S, FlattenParts, Orchestrator, Parts
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, Notes, take_reconcile, ticker
 from tests.worker.reconcile_bench import FakeQueries
@@ -61,6 +62,9 @@ class FakeRecorder(Notes):
     def flush(self) -> None:
         self.written += 1
 
+    def write_ahead(self) -> bool:
+        return True
+
     @property
     def stats(self) -> Any:
         @dataclass
@@ -98,6 +102,16 @@ class FakeFileWatch:
     def look(self) -> None: ...
 
 
+def flatten_file() -> FlattenFile:
+    """One that has nothing and keeps nothing."""
+
+    class Nothing:
+        def load_as(self, read: Any) -> None: ...
+        def save(self, document: Any) -> None: ...
+
+    return FlattenFile(Nothing())  # type: ignore[arg-type]
+
+
 class Bench:
     def __init__(self) -> None:
         self.account = AccountBench()
@@ -125,6 +139,7 @@ class Bench:
             "losses": self.losses,
             "checkpoint": self.checkpoint,
             "files": FakeFileWatch(),
+            "flatten": FlattenParts(flatten_file(), Any, Any, unsaved=list),  # type: ignore[arg-type]
             "strategies": settings.strategies_of("alice"),
             "begin_anew": lambda reason: None,
         }

@@ -48,7 +48,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def worker(self, *words: Any) -> dict[str, Any]:
+    def worker(self, *words: Any, takes_s: float = 0.0) -> dict[str, Any]:
         self.asked.append(words)
         return {"ok": True, "result": "done"}
 
@@ -164,15 +164,15 @@ def test_only_what_was_given_is_sent(client: type[Client]) -> None:
 def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
     runner = CliRunner()
     assert "No such command 'reconsile'. Did you mean 'reconcile'?" in runner.invoke(cli, ["reconsile"]).output
-    nothing_close = runner.invoke(cli, ["dance"])
+    nothing_close = runner.invoke(cli, ["zzzz"])
     assert nothing_close.exit_code == 2
-    assert nothing_close.output.endswith("Error: No such command 'dance'.\n")
+    assert nothing_close.output.endswith("Error: No such command 'zzzz'.\n")
 
 
 @pytest.mark.parametrize(
     ("line", "begun", "expected"),
     [
-        ("", "re", ["rebuild", "reconcile", "report", "restart", "resume"]),
+        ("", "re", ["rebuild", "reconcile", "reduce", "report", "restart", "resume"]),
         ("pause", "", ["alice", "bob"]),
         ("status", "b", ["bob"]),
         ("pause alice --strategy", "", ["alice-btc", "alice-eth"]),

@@ -37,6 +37,7 @@ LINES = {
     "alerts unmute": "alerts unmute stale_price",
     "backtest list": "backtest list",
     "backup": "backup {here}/copy.duckdb",
+    "cancel": "cancel alice",
     "check": "check -c {here}/g.yaml",
     "compare log": "compare log alice/btc_grid {here}/log.csv --map " + shlex.quote(str(MAP)),
     "compare shadow": "compare shadow alice/btc_grid bob/ltc_shadow",
@@ -48,6 +49,8 @@ LINES = {
     "data list": "data list",
     "export": "export {here}/parquet --table executions",
     "fills": "fills",
+    "flatten": "flatten alice",
+    "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
     "orders": "orders",
@@ -57,6 +60,7 @@ LINES = {
     "positions": "positions",
     "rebuild": "rebuild",
     "reconcile": "reconcile alice",
+    "reduce": "reduce alice",
     "report": "report --account alice --out -",
     "restart": "restart alice",
     "resume": "resume alice",
@@ -93,7 +97,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def worker(self, *_: Any) -> dict[str, Any]:
+    def worker(self, *_: Any, **__: Any) -> dict[str, Any]:
         return {"result": "done"}
 
     def request(self, *_: Any, **__: Any) -> dict[str, Any]:

@@ -146,9 +146,12 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"account": "alice", "name": "stop"}, "expected pause, resume, reconcile or correct, got 'stop'"),
-        ({"account": "alice"}, "expected pause, resume, reconcile or correct, got None"),
-        ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
+        (
+            {"account": "alice", "name": "stop"},
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+        ),
+        ({"account": "alice"}, "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got None"),
+        ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy, reason or cancel as an argument"),
         *(
             ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
             for odd in ([1], [], "", 0, False)
@@ -243,7 +246,7 @@ def test_a_command_that_its_operator_did_not_confirm_is_recorded_and_nothing_mor
     rig = Rig()
     args = {"targets": "alice bob"}
     assert rig.ask("declined", name="resume", args=args, why="expected 3 accounts, these are 2") == {"ok": True}
-    assert rig.refusal("declined", name="resumee").startswith("expected pause, resume")
+    assert rig.refusal("declined", name="resumee").startswith("expected pause, reduce")
     assert rig.records == [("resume", args, {"ok": False, "error": "expected 3 accounts, these are 2"})]
     assert [child.sent for child in rig.fleet] == [[], []]
 
