@@ -16,9 +16,9 @@ from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
-from supervisor.cli.reading_targets import addressed, target_words
 from supervisor.cli.record_commands import Reading, lines_option, reading_options
 from supervisor.cli.record_output import Row, print_rows
+from supervisor.cli.target_options import addressed, target_words
 from supervisor.status.selection import select
 from supervisor.store import record_questions
 from supervisor.store.query import Limits

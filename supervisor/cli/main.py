@@ -22,6 +22,7 @@ COMMANDS = {
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
     "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
+    "completion": ("completion:completion", "Print the completion script of bash, zsh or fish."),
     "data": ("data_commands:data", "Market data of the past, for backtests: fetch, import, list, check."),
     "fills": ("record_commands:fills", "Show trades, also those that come."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),

@@ -15,8 +15,8 @@ from gridbot.config.paths import data_directory
 from supervisor.cli.fills_follow import follow
 from supervisor.cli.options import PastTime, Seconds, example, place_options
 from supervisor.cli.profit_rows import PROFIT_NOTE, PROFIT_SUMS, profit_rows
-from supervisor.cli.reading_targets import addressed, target_options, target_words
 from supervisor.cli.record_output import Row, print_rows
+from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store import record_questions
 from supervisor.store.query import Answer, Limits, SqlFailed, ask_all
