@@ -12,7 +12,7 @@ from gridbot.core.limits import Limit
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.breakers import Cause, FailureRun
 from gridbot.risk.brake import Brake, Stops
-from gridbot.risk.holds import Who
+from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import Leg
 from gridbot.why import gate_words
@@ -54,6 +54,14 @@ def held(event: str) -> Bench:
             bench.gate.braked(Brake(Stops.OPENS, "the margin ratio is 0.6", passes=True))
         case "share":
             bench.gate.lent(D(5))
+        case "kill":
+            bench.risk_state.holds = Holds({Hold.LATCHED: Held("killed by the operator", Who.OPERATOR, 1)})
+        case "kill all":
+            bench.gate.state = bench.gate.state._replace(
+                holds=Holds({Hold.LATCHED: Held("all is killed", Who.OPERATOR, 1)})
+            )
+        case "reduce":
+            bench.risk_state.holds = Holds({Hold.REDUCING: Held("reduced by the operator", Who.OPERATOR, 1)})
     return bench
 
 
@@ -74,6 +82,9 @@ def held(event: str) -> Bench:
             "fleet.caps.max_notional, or that of its group, in the configuration",
         ),
         ("pause", "paused: paused by the operator", Weight.HELD, RESUME),
+        ("kill", "latched: killed by the operator", Weight.HELD, RESUME),
+        ("kill all", "latched: all is killed", Weight.HELD, "gb resume alice"),
+        ("reduce", "closes only: reduced by the operator", Weight.HELD, RESUME),
     ],
 )
 def test_what_holds_is_named_with_the_command_that_lifts_it(event: str, text: str, weight: str, lifted_by: str) -> None:

@@ -31,6 +31,10 @@ TRADES = "BTCUSDT2026-09-01.csv"
 LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
+    "alerts ack": "alerts ack k3x9aq",
+    "alerts list": "alerts list --json",
+    "alerts mute": "alerts mute stale_price",
+    "alerts unmute": "alerts unmute stale_price",
     "backtest list": "backtest list",
     "backup": "backup {here}/copy.duckdb",
     "cancel": "cancel alice",
@@ -45,12 +49,16 @@ LINES = {
     "data import": "data import {here}/data/BTCUSDT2026-09-01.csv",
     "data list": "data list",
     "export": "export {here}/parquet --table executions",
+    "fills": "fills",
     "flatten": "flatten alice",
     "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
+    "orders": "orders",
     "paper": "paper -c {here}/g.yaml",
     "pause": "pause alice",
+    "pnl": "pnl",
+    "positions": "positions",
     "rebuild": "rebuild",
     "reconcile": "reconcile alice",
     "reduce": "reduce alice",
@@ -101,7 +109,7 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         alice = {"account": "alice", "process": {"name": "worker-alice", "state": "RUNNING"}, "strategies": []}
-        return {"health": "healthy", "accounts": [alice]}
+        return {"health": "healthy", "accounts": [alice], "incidents": []}
 
 
 async def nothing_new(*_: Any) -> Fetched:
@@ -133,7 +141,7 @@ def test_it_ends_without_a_word(
     shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
-    for module in ("fleet_command", "ledger", "status_command", "why"):
+    for module in ("alerts", "fleet_command", "ledger", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))
