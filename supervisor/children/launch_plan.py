@@ -12,6 +12,7 @@ from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import RestartPolicy
 
 if TYPE_CHECKING:
+    from gridbot.config.fleet_models import FleetCaps
     from gridbot.config.models import GridbotConfig
 
 __all__ = ["ChildLogs", "Plan", "plan_of"]
@@ -54,6 +55,8 @@ class Plan:
     bybit_spare: int = 0
     paper_spare: int = 0
     preload: Sequence[str] = ()
+    caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
+    """The caps of fleet and groups, by scope, with the accounts that each holds for."""
 
     @property
     def accounts(self) -> list[str]:
@@ -137,6 +140,7 @@ def plan_of(
         bybit_spare=config.supervisor.share_of_others(config.supervisor.requests_per_5s),
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
         preload=PRELOADED,
+        caps=config.cap_scopes(),
     )
 
 
