@@ -31,6 +31,8 @@ class Command:
     """What happens, in one or two sentences."""
     example: str
     """A command line that works, without the program's name."""
+    below: str = ""
+    """The command of the command line that it is below, as `ack` is below `alerts`."""
     needs_trading: bool = False
     """Whether only a worker that trades can carry it out; otherwise it may still be starting."""
     one_at_a_time: bool = False

@@ -11,7 +11,7 @@ from typing import Final
 from gridbot.commands.command import Command, Target
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
-__all__ = ["COMMANDS", "FLEET_COMMANDS", "RESTART", "STOP", "WORKER_COMMANDS", "find_command"]
+__all__ = ["ACK", "COMMANDS", "FLEET_COMMANDS", "MUTE", "RESTART", "STOP", "UNMUTE", "WORKER_COMMANDS", "find_command"]
 
 FLATTEN_S: Final = 75.0
 """Whoever asked is told after a minute what remains; it goes on. The rest is for the way of the answer."""
@@ -126,7 +126,37 @@ RESTART: Final = Command(
     example="restart alice writer",
 )
 
-COMMANDS: Final = (PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, STOP, RESTART)
+ACK: Final = Command(
+    name="ack",
+    below="alerts",
+    target=Target.FLEET,
+    arguments="AckArguments",
+    summary="Say that somebody looks after an open alert.",
+    help="Say that somebody looks after an open alert, until it is over or gets worse. Status goes on to show it, with "
+    "who has taken it; health stays what it is.",
+    example="alerts ack k3x9aq",
+)
+MUTE: Final = Command(
+    name="mute",
+    below="alerts",
+    target=Target.FLEET,
+    arguments="MuteArguments",
+    summary="Show alerts of one kind no more for a while.",
+    help="Show an open alert (by its id), or all alerts of a key such as stale_price, no more for a while: status "
+    "counts them, health stays what it is, and they are recorded as ever. It ends by itself.",
+    example="alerts mute stale_price --account alice --for 1h",
+)
+UNMUTE: Final = Command(
+    name="unmute",
+    below="alerts",
+    target=Target.FLEET,
+    arguments="UnmuteArguments",
+    summary="Show muted alerts again.",
+    help="Show again what was muted, by the same id or key, and take back who had acknowledged it.",
+    example="alerts unmute stale_price",
+)
+
+COMMANDS: Final = (PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, STOP, RESTART, ACK, MUTE, UNMUTE)
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
 

@@ -24,7 +24,7 @@ def declared_command(command: Command) -> Callable[[Callable[..., Any]], click.C
 
 
 def argument_options(command: Command) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each field of the command's arguments that no target gives, in their order.
+    """An option or a positional argument for each field of the command's arguments that no target gives, in order.
 
     The decorated function gets each under the field's name; what the user did not give is None or False.
     """
@@ -34,14 +34,16 @@ def argument_options(command: Command) -> Callable[[Callable[..., Any]], Callabl
         for name, field in reversed(fields.items()):  # click keeps the order of decorators, and the last comes first
             look = next((hint for hint in field.metadata if isinstance(hint, OnCommandLine)), OnCommandLine())
             if not look.by_target:
-                function = _option(name, field, look)(function)
+                function = _parameter(name, field, look)(function)
         return function
 
     return decorate
 
 
-def _option(name: str, field: FieldInfo, look: OnCommandLine) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _parameter(name: str, field: FieldInfo, look: OnCommandLine) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     complete = _COMPLETE[look.values] if look.values else None
+    if look.positional:
+        return click.argument(name, metavar=look.positional, shell_complete=complete)
     spelled = look.option or f"--{name.replace('_', '-')}"
     if field.annotation is bool:
         return click.option(spelled, name, is_flag=True, help=field.description)

@@ -16,6 +16,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
 from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
+from supervisor.process.alert_desk import AlertDesk
 
 
 class Fleet(list):
@@ -62,6 +63,7 @@ class Rig:
             lambda *alert: self.alerts.append(alert),
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
+            desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
 
     def record(self, name: str, args: Any, answer: Any, who: str) -> None:
@@ -98,7 +100,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    expected = "expected ping, status, why, stop, restart, worker or declined; did you mean status?"
+    expected = "expected ping, status, why, stop, restart, ack, mute, unmute, worker or declined; did you mean status?"
     assert expected in rig.refusal("statis")
     assert rig.records == []
 
