@@ -39,7 +39,7 @@ class LaunchArguments:
                 return (self._paper.get("port", 0),)
             case ChildKind.WRITER:
                 return ({account: receiver for account, (_, receiver) in self._queues.items()},)
-            case ChildKind.WORKER:
+            case ChildKind.WORKER | ChildKind.RESCUE:
                 paper_url = self.paper_url if spec.needs_paper else None
                 return paper_url, self._queues[spec.account][0], dict(self._held[spec.account])
 
