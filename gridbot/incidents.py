@@ -126,6 +126,7 @@ class Incident:
         return {
             "key": self.name.key,
             "where": self.name.where,
+            "cause": self.name.cause,
             "level": self.level,
             "text": self.text,
             "began_us": self.began_us,

@@ -31,8 +31,12 @@ class Command:
     """What happens, in one or two sentences."""
     example: str
     """A command line that works, without the program's name."""
+    below: str = ""
+    """The command of the command line that it is below, as `ack` is below `alerts`."""
     needs_trading: bool = False
     """Whether only a worker that trades can carry it out; otherwise it may still be starting."""
+    one_at_a_time: bool = False
+    """Whether its arguments are about one account, so that it is for no more than one target."""
     dangerous: bool = False
     """Whether it can cost money when it is given by mistake. Ways in that cannot see the operator have it confirmed."""
 

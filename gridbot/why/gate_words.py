@@ -49,6 +49,17 @@ def _loss_limit(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     return Reason(scene.gate.holds.reason(Hold.SESSION_LOSS), HELD, lifted_by=scene.command(f"resume {scene.account}"))
 
 
+def _latched(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    account = scene.gate.holds.reason(Hold.LATCHED)
+    text = account or scene.view.holds.reason(Hold.LATCHED)
+    lifted_by = scene.command(f"resume {scene.account}") if account else scene.resume
+    return Reason(f"latched: {text}", HELD, lifted_by=lifted_by)
+
+
+def _reducing(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    return Reason(f"closes only: {scene.view.holds.reason(Hold.REDUCING)}", HELD, lifted_by=scene.resume)
+
+
 def _halted(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     return Reason(f"halted: {scene.view.holds.reason(Hold.HALTED)}", HELD, lifted_by=scene.resume)
 
@@ -208,6 +219,8 @@ _WORDS: Mapping[Refusal, Words] = {
     Refusal.STOPPING: _stopping,
     Refusal.NOT_READY: _not_ready,
     Refusal.LOSS_LIMIT: _loss_limit,
+    Refusal.LATCHED: _latched,
+    Refusal.REDUCING: _reducing,
     Refusal.HALTED: _halted,
     Refusal.PAUSED: _paused,
     Refusal.AUTH_COOLDOWN: _auth,

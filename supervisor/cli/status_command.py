@@ -13,7 +13,7 @@ from gridbot.config.paths import data_directory
 from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json, print_lines
-from supervisor.cli.reading_targets import addressed, target_options, target_words
+from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import ExitCode
 

@@ -15,7 +15,7 @@ from gridbot.doors.plain_text import for_people
 from supervisor.cli.options import PastTime, example, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json, print_lines
-from supervisor.cli.reading_targets import addressed, target_options, target_words
+from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import Refused, Unanswered
 from supervisor.exit_codes import ExitCode
 

@@ -10,7 +10,7 @@ from gridbot.commands.targets import Addressed, FleetMember, TargetWords
 from gridbot.doors.plain_text import for_people
 from supervisor.cli.answer_output import plain_document
 from supervisor.cli.plain_output import print_json, print_lines
-from supervisor.cli.reading_targets import addressed
+from supervisor.cli.target_options import addressed
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.status.past_text import is_empty, past_lines
 from supervisor.store.moment import moment_of, questions

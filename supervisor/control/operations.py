@@ -42,6 +42,11 @@ LONGEST_WHY = 4000
 """Characters that are kept of why a command was not given."""
 
 
+Handler = Callable[[Any, str], Json]
+"""Gets the arguments of a command and who has given it."""
+NO_DESK: Mapping[str, Handler] = {}
+
+
 class StopCall(Protocol):
     """Begins the stop: with the orders' `mode` (None: as configured), or by `force`."""
 
@@ -51,7 +56,7 @@ class StopCall(Protocol):
 class Operations:
     """Answers requests. `record` keeps a command, arguments, answer, and who gave it. `alert` takes a level, a text.
 
-    `clock` is the monotonic one that all processes of this machine share.
+    `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Operations:
         *,
         clock: Callable[[], float],
         data_dir: Path,
+        desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
         self._fleet = fleet
         self._status = status
@@ -72,7 +78,7 @@ class Operations:
         self._record = record
         self._rescues = rescues
         self._commands = WorkerCommands(clock, alert, data_dir)
-        self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
+        self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
 
     async def handle(self, request: Json, peer: str = "") -> Json:
         """The answer to one request of `peer`, who may say in "who" for whom it asks.
@@ -121,7 +127,7 @@ class Operations:
                 return {"ok": True}
             case name if name in self.handlers:
                 args = {key: value for key, value in request.items() if key != "op"}
-                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args))
+                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
             case other:
                 known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
@@ -130,11 +136,11 @@ class Operations:
     def _state(self) -> str:
         return str(self._status()["supervisor"]["state"])
 
-    def _stop(self, args: StopArguments) -> Json:
+    def _stop(self, args: StopArguments, who: str) -> Json:
         self._begin_stop(args.mode, force=args.force)
         return {"ok": True}
 
-    def _restart(self, args: RestartArguments) -> Json:
+    def _restart(self, args: RestartArguments, who: str) -> Json:
         child = self._fleet.find(args.child)
         if child is None:
             known = [child.spec.account or child.spec.name for child in self._fleet]

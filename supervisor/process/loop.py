@@ -47,6 +47,7 @@ from supervisor.control.operations import Operations
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
+from supervisor.process.alert_desk import AlertDesk
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
@@ -117,6 +118,7 @@ class Supervisor:
         )
         self._starting = StartOrder(self._fleet, self._launch, self._rescues.keeps_down)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
+        self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
         self._operations = Operations(
             self._fleet,
             self.status,
@@ -126,6 +128,7 @@ class Supervisor:
             self._rescues,
             clock=clock,
             data_dir=plan.data_dir,
+            desk=self._desk.handlers,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
         self._sharing = Sharing(
@@ -162,6 +165,7 @@ class Supervisor:
         kept = self._journal.document("address.json")
         if kept is not None:
             self._sharing.open(kept)
+        self._desk.open()
         for text in self.plan.warnings:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
@@ -240,6 +244,7 @@ class Supervisor:
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
         own = replace(own, requests=self._sharing.rows(), reasons=self._sharing.reasons())
+        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000)
         return status_of(now, own, self._fleet, self.plan, self._launch)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -288,6 +293,7 @@ class Supervisor:
 
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing())
+        self._desk.look()
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
         (self._rescues.of(account) or self._workers[account]).send(message)

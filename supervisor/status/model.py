@@ -27,11 +27,14 @@ from typing import Any
 
 from gridbot.incidents import DELETED, LOST
 from supervisor.children.policy_types import ChildState, ProcessState
+from supervisor.status.alert_marks import Marks, marked
 from supervisor.utc_time import utc_text
 
 __all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState", "SupervisorFacts", "build_status"]
 
 FORMAT = 1
+
+NOTHING_SAID = Marks()
 
 LAG_DEGRADED_S = 30.0
 """Seconds the database may be behind the journals before that counts as degraded."""
@@ -85,7 +88,8 @@ class ChildFacts:
 class SupervisorFacts:
     """The supervisor itself; `state` is starting, running or stopping.
 
-    `requests` is what the accounts share of each exchange, `reasons` what is wrong with that.
+    `requests` is what the accounts share of each exchange, `reasons` what is wrong with that. `marks` is what operators
+    have said about alerts, as of `wall_us` (UTC).
     """
 
     pid: int
@@ -101,6 +105,8 @@ class SupervisorFacts:
     incidents: Sequence[Json] = field(default=())
     requests: Sequence[Json] = field(default=())
     reasons: Sequence[str] = field(default=())
+    marks: Marks = NOTHING_SAID
+    wall_us: int = 0
 
 
 def build_status(
@@ -134,7 +140,7 @@ def build_status(
         "accounts": rows,
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
-        "incidents": _incidents(supervisor, accounts),
+        "incidents": [marked(row, supervisor.marks, supervisor.wall_us) for row in _incidents(supervisor, accounts)],
         "alerts": list(supervisor.alerts),
     }
     reasons += [str(row["text"]) for row in supervisor.incidents if row.get("key") in (DELETED, LOST)]
@@ -157,6 +163,7 @@ def _incidents(supervisor: SupervisorFacts, accounts: Sequence[ChildFacts]) -> l
                 "child": "",
                 about: row["where"],
                 "key": row["key"],
+                "cause": row.get("cause", ""),
                 "level": row["level"].upper(),
                 "since": utc_text(row["began_us"]),
                 "count": row["count"],

@@ -90,8 +90,12 @@ def _print(status: Json, console: Console) -> None:
             console.print(Text(f"! {strategy['strat_id']}: {_retry(item)}", style="yellow"))
     for reason in status["reasons"]:
         console.print(Text(f"! {reason}", style="yellow"))
-    for incident in status["incidents"]:
-        console.print(Text(f"! {_incident(incident)}", style=_COLOURS.get(incident["level"], "yellow")))
+    shown = [row for row in status["incidents"] if not row.get("muted_until")]
+    for incident in sorted(shown, key=lambda row: bool(row.get("acked"))):
+        style = "dim" if incident.get("acked") else _COLOURS.get(incident["level"], "yellow")
+        console.print(Text(f"! {_incident(incident)}", style=style))
+    if muted := len(status["incidents"]) - len(shown):
+        console.print(Text(f"- {muted} {'alert is' if muted == 1 else 'alerts are'} muted", style="dim"))
 
 
 def _other_coins(account: Json) -> str:
@@ -116,7 +120,11 @@ def _retry(item: Json) -> str:
 def _incident(row: Json) -> str:
     about = " ".join(part for part in (row["account"], row["strategy"], row["child"]) if part)
     times = "" if row["count"] == 1 else f", {row['count']} times"
-    return f"alert open since {row['since'][:19].replace('T', ' ')}{times}: {row['level']} {about}: {row['text']}"
+    name = f" {row['id']}" if row.get("id") else ""
+    seen = row.get("acked")
+    taken = f" (acknowledged by {seen['by']} at {seen['at'][:19].replace('T', ' ')})" if seen else ""
+    since = row["since"][:19].replace("T", " ")
+    return f"alert{name} open since {since}{times}: {row['level']} {about}: {row['text']}{taken}"
 
 
 def _parts(table: Table, console: Console) -> Iterator[Table]:

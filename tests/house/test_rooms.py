@@ -100,7 +100,8 @@ SUPERVISOR = {
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
-    " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
+    " gridbot.background gridbot.command_line gridbot.commands gridbot.doors gridbot.fault_words gridbot.incidents"
+    " gridbot.lock_file gridbot.state"
     " gridbot.shortage children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.compare gridbot.config"

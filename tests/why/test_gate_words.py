@@ -11,7 +11,7 @@ from gridbot.core import Instrument
 from gridbot.core.limits import Limit
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.breakers import Cause, FailureRun
-from gridbot.risk.holds import Who
+from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import Leg
 from gridbot.why import gate_words
@@ -47,6 +47,14 @@ def held(event: str) -> Bench:
             bench.risk_state.halt("a fault", Who.FAULT)
         case "pause":
             bench.risk_state.pause()
+        case "kill":
+            bench.risk_state.holds = Holds({Hold.LATCHED: Held("killed by the operator", Who.OPERATOR, 1)})
+        case "kill all":
+            bench.gate.state = bench.gate.state._replace(
+                holds=Holds({Hold.LATCHED: Held("all is killed", Who.OPERATOR, 1)})
+            )
+        case "reduce":
+            bench.risk_state.holds = Holds({Hold.REDUCING: Held("reduced by the operator", Who.OPERATOR, 1)})
     return bench
 
 
@@ -58,6 +66,9 @@ def held(event: str) -> Bench:
         ("latch", "lost 250.00 USDT", Weight.HELD, "gb resume alice"),
         ("halt", "halted: a fault", Weight.HELD, RESUME),
         ("pause", "paused: paused by the operator", Weight.HELD, RESUME),
+        ("kill", "latched: killed by the operator", Weight.HELD, RESUME),
+        ("kill all", "latched: all is killed", Weight.HELD, "gb resume alice"),
+        ("reduce", "closes only: reduced by the operator", Weight.HELD, RESUME),
     ],
 )
 def test_what_holds_is_named_with_the_command_that_lifts_it(event: str, text: str, weight: str, lifted_by: str) -> None:

@@ -17,6 +17,7 @@ from supervisor.children.policy_types import ProcessState
 from supervisor.children.rescues import NoRescue
 from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
+from supervisor.process.alert_desk import AlertDesk
 
 
 class Fleet(list):
@@ -66,6 +67,7 @@ class Rig:
             self,  # type: ignore[arg-type]
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
+            desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
 
     async def begin(self, worker: Any) -> Any:
@@ -124,7 +126,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    expected = "expected ping, status, why, stop, restart, worker or declined; did you mean status?"
+    expected = "expected ping, status, why, stop, restart, ack, mute, unmute, worker or declined; did you mean status?"
     assert expected in rig.refusal("statis")
     assert rig.records == []
 

@@ -10,17 +10,17 @@ import click
 
 from gridbot.commands.targets import Addressed, FleetMember, TargetWords, is_pattern, resolve
 from gridbot.commands.wording import CommandMistake
-from supervisor.cli.value_completion import complete_accounts
+from supervisor.cli.value_completion import complete_groups, complete_targets
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["addressed", "target_options", "target_words"]
+__all__ = ["acting_options", "addressed", "target_options", "target_words"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def target_options(
-    name: str = "TARGET", complete: Complete = complete_accounts
+    name: str = "TARGET", complete: Complete = complete_targets
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """TARGET... as `targets`, --group as `groups`, --all as `everything`; `target_words` takes them.
 
@@ -34,10 +34,28 @@ def target_options(
             "groups",
             multiple=True,
             metavar="NAME",
+            shell_complete=complete_groups,
             help="Every account with this label; may be repeated.",
         )
         words = click.argument("targets", nargs=-1, metavar=f"[{name}]...", shell_complete=complete)
         return words(group(everything(function)))
+
+    return decorate
+
+
+def acting_options() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--expect as `expect`, --dry-run as `dry_run`, --json as `as_json`: of a command that acts on its targets."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object with a row per target.")
+        dry = click.option("--dry-run", is_flag=True, help="Show what it would do to whom; nothing is sent.")
+        expect = click.option(
+            "--expect",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="How many accounts it is for; with another number nothing is sent.",
+        )
+        return expect(dry(as_json(function)))
 
     return decorate
 
