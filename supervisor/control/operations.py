@@ -173,7 +173,7 @@ class Operations:
         read_arguments(command, args)
         worker = self._of_account(account)
         is_down = worker.state.process is not ProcessState.RUNNING
-        if is_down and (command.rescued or command.kept):
+        if is_down and worker.spec.rescue and (command.rescued or command.kept):
             return await self._rescue(worker, command, args, who)
         if command.needs_trading and is_down:
             why = f"the worker of {account} is {worker.state.process}; it takes commands when RUNNING"
@@ -181,9 +181,11 @@ class Operations:
         wait_s = amount_or_none(request.get("wait_s", COMMAND_WAIT_S))
         if wait_s is None or wait_s > LONGEST_WAIT_S:
             return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
-        take_s = min(float(wait_s), RESCUED_WAIT_S) if command.rescued else float(wait_s)
+        take_s = float(wait_s)
+        if command.rescued:
+            take_s = min(take_s, RESCUED_WAIT_S)
         answer = await self._commands.send(worker, command.name, args, take_s, who, takes_s=command.takes_s)
-        if answer.pop("not_taken", False) and command.rescued:
+        if answer.pop("not_taken", False) and command.rescued and worker.spec.rescue:
             return await self._rescue(worker, command, args, who)
         return answer
 

@@ -36,7 +36,7 @@ class Fleet(list):
 
 class Child:
     def __init__(self, name: str, kind: ChildKind, account: str = "") -> None:
-        self.spec = SimpleNamespace(name=name, kind=kind, account=account)
+        self.spec = SimpleNamespace(name=name, kind=kind, account=account, rescue="a:b")
         self.state = SimpleNamespace(process=ProcessState.RUNNING, last_report=97.0)
         self.pid: int | None = 1
         self.last_exit = "killed by the supervisor"
