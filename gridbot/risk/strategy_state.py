@@ -116,10 +116,12 @@ class StrategyRiskState:
         return self.holds.reason(Hold.REDUCING)
 
     def notional(self) -> Decimal:
-        """USDT of both legs at the last price, and of resting opens."""
-        price = self.last_price or ZERO
-        size = self.legs[_LONG].size + self.legs[_SHORT].size
-        return size * price + self.book.opening_notional()
+        """USDT of both legs at the last price (at their entries while none is known), and of resting opens."""
+        price, long, short = self.last_price, self.legs[_LONG], self.legs[_SHORT]
+        if price is not None:
+            return (long.size + short.size) * price + self.book.opening_notional()
+        entered = sum((leg.size * (leg.entry_price or ZERO) for leg in (long, short)), ZERO)
+        return entered + self.book.opening_notional()
 
     # ------------------------------------------------------------------ market and positions
 

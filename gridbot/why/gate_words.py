@@ -68,6 +68,11 @@ def _paused(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     return Reason(f"paused: {scene.view.holds.reason(Hold.PAUSED)}", HELD, lifted_by=scene.resume)
 
 
+def _capped(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    brake = scene.gate.brake
+    return Reason(brake.reason, HELD, lifted_by="" if brake.passes else scene.command(f"resume {scene.account}"))
+
+
 def _auth(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     left_s = max(0.0, (scene.gate.auth.until_s or now_s) - now_s)
     return Reason(scene.gate.auth.why(now_s), HELD, left_s, scene.command(f"restart {scene.account}"))
@@ -177,6 +182,14 @@ def _account_max_notional(scene: Scene, proposal: Proposal, now_s: float) -> Rea
     return Reason(text, HELD, lifted_by="max_notional of the account in the configuration")
 
 
+def _fleet_max_notional(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    used = sum((each.notional() for each in scene.others.strategies.values()), Decimal(0))
+    share = scene.gate.share or Decimal(0)
+    text = f"max_notional of fleet or group: the account's share is {money(share)}, {money(used)} are used"
+    text += f", this order is {money(proposal.notional)}; more is asked for twice a second"
+    return Reason(text, HELD, lifted_by="fleet.caps.max_notional, or that of its group, in the configuration")
+
+
 def _max_margin(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     wallet, most = scene.gate.funds.wallet_balance, scene.view.caps.max_margin
     if wallet <= 0:
@@ -225,6 +238,8 @@ _WORDS: Mapping[Refusal, Words] = {
     Refusal.PAUSED: _paused,
     Refusal.AUTH_COOLDOWN: _auth,
     Refusal.STALE_PRICE: _stale,
+    Refusal.CAP_LATCH: _capped,
+    Refusal.ONLY_REDUCES: _capped,
     Refusal.NOT_TRADING: _not_trading,
     Refusal.REDUCE_ONLY: _reduce_only,
     Refusal.LEVEL_TAKEN: _level_taken,
@@ -237,6 +252,7 @@ _WORDS: Mapping[Refusal, Words] = {
     Refusal.MAX_ORDERS_PER_MINUTE: _per_minute,
     Refusal.MAX_NOTIONAL: _max_notional,
     Refusal.ACCOUNT_MAX_NOTIONAL: _account_max_notional,
+    Refusal.FLEET_MAX_NOTIONAL: _fleet_max_notional,
     Refusal.MAX_MARGIN: _max_margin,
     Refusal.FUNDS: _funds,
     Refusal.NO_NUMBER: _no_number,

@@ -31,7 +31,6 @@ from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
 from gridbot.risk.gate import Gate
-from gridbot.risk.loss_limit import LossLimit
 from gridbot.state import flatten_file
 from gridbot.state.documents import StateFile, StopFile
 from gridbot.state.generation_file import generations_from
@@ -40,13 +39,13 @@ from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore, file_name
+from gridbot.worker.account_guards import account_guards
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
-from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import FlattenParts, Orchestrator, Parts
@@ -177,8 +176,7 @@ class Assembly:
         if self._unread:
             self.alerts("error", "holds", self._unread)
             self._unread = ""
-        losses = self._make_losses(context)
-        losses.load()
+        losses, caps = account_guards(self._spec, self._states, context, self._fleet.tell_caps)
         parts = Parts(
             config=self._config,
             settings=settings,
@@ -188,6 +186,7 @@ class Assembly:
             open_streams=self._streams,
             order_socket=self._socket,
             losses=losses,
+            caps=caps,
             checkpoint=self.checkpoint,
             flatten=FlattenParts(self._flatten, self.rest, self.gateway, lambda: self._states.unsaved),
             files=FileWatch(self.recorder, self._files, self.checkpoint, self.alerts),
@@ -334,13 +333,6 @@ class Assembly:
                 acknowledged=self._proof.add,
             )
         )
-
-    def _make_losses(self, context: WorkerContext) -> LossGuard:
-        caps = self._config.caps
-        resume = f"`{context.command_line(f'resume {context.name}')}`"
-        limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, resume)
-        live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
-        return LossGuard(limit, StopFile(self._states, "latch.json"), context, live)
 
     def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
         name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument

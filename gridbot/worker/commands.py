@@ -26,6 +26,7 @@ from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
+from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, Told, held_by
 from gridbot.worker.flattening import Flattening
 from gridbot.worker.loss_guard import LossGuard
@@ -55,6 +56,7 @@ class Commands:
         flattening: Flattening,
         refused: RefusedStrategies = NOBODY,
         data_dir: Path | None = None,
+        caps: CapGuard | None = None,
     ) -> None:
         self._account = account
         self._restart = pasteable(f"restart {account}", data_dir=data_dir)
@@ -62,6 +64,7 @@ class Commands:
         self._runners = runners
         self._requests = requests
         self._losses = losses
+        self._caps = caps
         self._money = money
         self._recorded = recorded
         self._flattening = flattening
@@ -128,6 +131,8 @@ class Commands:
         self._closing.refuse_while_busy((runners, refused))
         if not args.strategy:
             self._losses.clear()
+            if self._caps is not None:
+                self._caps.clear()
             self._flattening.unlatch()
         for runner in runners:
             runner.resume()

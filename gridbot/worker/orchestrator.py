@@ -6,7 +6,7 @@ New frames call `_drain`, which routes them. Everything else happens once a seco
 What raises here, and what it costs (`Faults` tells of each; see `Router`, `Clockwork` and `Jobs` for the rest):
 
     reading what arrived        an alert, and everything is compared with the exchange
-    the guard over the losses   all live strategies are halted: none may trade without it
+    a guard over losses, caps   all live strategies are halted: none may trade without it
     withdrawing, stopping       the strategy concerned is halted; the others are withdrawn and stopped
     saving the ledger           an alert; the journal has the executions
     the clock, the look-ups     fatal: the worker ends with an error
@@ -18,6 +18,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 from gridbot import background
@@ -31,6 +32,8 @@ from gridbot.state.flatten_file import FlattenFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.bounded_wait import is_set_within
+from gridbot.worker.cap_actions import CapActions
+from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.explanations import Explanations
@@ -54,7 +57,6 @@ __all__ = ["FlattenParts", "Orchestrator", "Parts"]
 log = logging.getLogger(__name__)
 
 OFFER_S = 0.05
-GUARD_S = 0.5
 CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
@@ -82,6 +84,7 @@ class Parts:
     recorder: Recorder
     open_streams: OpenStreams
     losses: LossGuard
+    caps: CapGuard
     checkpoint: Checkpoint
     files: FileWatch
     flatten: FlattenParts
@@ -105,6 +108,7 @@ class Orchestrator:
         self.context = context
         self.recorder = parts.recorder
         self.losses = parts.losses
+        self.caps = parts.caps
         self.files = parts.files
         self.refused = parts.refused
         """Strategies that could not start."""
@@ -116,7 +120,16 @@ class Orchestrator:
         self._order_socket = parts.order_socket
         self.notices = _notice_watch(parts, self.runners)
         self.records = AccountRecords(
-            parts.recorder, context, self.runners, parts.refused, self.notices, lambda: self.order_entry
+            parts.recorder,
+            context,
+            self.runners,
+            parts.refused,
+            self.notices,
+            lambda: self.order_entry,
+            self.caps.standing,
+        )
+        self._cap_actions = CapActions(
+            context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
         )
         self.explanations = Explanations(context, list(runners), parts.refused)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
@@ -190,7 +203,7 @@ class Orchestrator:
         saved_s = clock.monotonic_s()
         while not shutdown.is_set():
             self._raise_failure()
-            await is_set_within(shutdown, GUARD_S, clock)
+            await is_set_within(shutdown, self.caps.every_s, clock)
             self.guard_losses()
             with self.context.faults.contained("saving the state"):
                 self._checkpoint.release()
@@ -225,8 +238,13 @@ class Orchestrator:
         self.records.record_state()
         self.recorder.flush()
 
+    def take_caps(self, word: Mapping[str, Any]) -> None:
+        """The supervisor's word about the caps of groups and fleet: it counts at once."""
+        self.caps.on_word(word, self.live.values())
+        self.guard_losses()
+
     def guard_losses(self) -> None:
-        """Latch the account when it has lost too much; while latched, cancel whatever still rests."""
+        """Latch the account when it has lost too much, look at its caps, and withdraw what they do not allow."""
         faults, latched = self.context.faults, False
         try:
             latched = self.losses.check()
@@ -237,6 +255,13 @@ class Orchestrator:
             for symbol, runner in self.live.items():
                 with faults.contained(f"{symbol}: withdrawing all orders", symbol):
                     runner.orders.cancel_all("session_loss_limit")
+        try:
+            brake = self.caps.check(self.live.values())
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            for symbol in self.live:
+                faults.report("the guard over the caps", error, symbol)
+        else:
+            self._cap_actions.carry_out(brake, flattens=self.caps.is_flattening)
 
     # ------------------------------------------------------------------ inside
 

@@ -180,7 +180,7 @@ class WorkerSession:
             log.error("%s failed", part, exc_info=error)
 
     def on_message(self, message: Message) -> None:
-        """A message of the supervisor: `stop`, `ack`, `command`, `question`, or one to the `FleetLink`."""
+        """A message of the supervisor: `stop`, `ack`, `command`, `question`, `caps`, or one to the `FleetLink`."""
         match message.get("type"):
             case "stop":
                 asked = OnStop(message.get("mode") or self._stop_mode)
@@ -194,6 +194,10 @@ class WorkerSession:
                 self._on_question(message)
             case "lease" | "fact" | "read_fact" | "fact_coming":
                 self._fleet.on_message(message)
+            case "caps":
+                orchestrator = self._account()
+                if orchestrator is not None:  # before that nothing is opened, and it comes again
+                    orchestrator.take_caps(message)
 
     def _on_command(self, message: Message) -> None:
         """Carry out a command, and record it, its result and what it changed.
@@ -298,6 +302,7 @@ class WorkerSession:
             orchestrator.flattening,
             orchestrator.refused,
             self._spec.data_dir,
+            orchestrator.caps,
         )
         self._reporting.enter("trading")
         self._reporting.report()

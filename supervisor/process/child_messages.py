@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
@@ -34,6 +35,7 @@ class ChildMessages:
         alerts: Alerts,
         commits: CommitRelay,
         sharing: Sharing,
+        caps: CapsKeeper,
         on_answer: Callable[[Message], None],
         on_taken: Callable[[Message], None],
         on_ready: Callable[[], None],
@@ -44,6 +46,7 @@ class ChildMessages:
         self._alerts = alerts
         self._commits = commits
         self._sharing = sharing
+        self._caps = caps
         self._on_answer = on_answer
         self._on_taken = on_taken
         self._after_ready = on_ready
@@ -74,6 +77,8 @@ class ChildMessages:
                 self._launch.held(child.spec.account, message)
             case "requests" | "banned" | "fact_wanted" | "fact_read":
                 self._sharing.take(child.spec.account, message)
+            case "caps":
+                self._caps.take(child.spec.account, message)
             case "answer":
                 self._on_answer(message)
             case "taken":

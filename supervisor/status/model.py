@@ -88,8 +88,8 @@ class ChildFacts:
 class SupervisorFacts:
     """The supervisor itself; `state` is starting, running or stopping.
 
-    `requests` is what the accounts share of each exchange, `reasons` what is wrong with that. `marks` is what operators
-    have said about alerts, as of `wall_us` (UTC).
+    `requests` is what the accounts share of each exchange, `caps` those of fleet and groups with what is used of them,
+    `reasons` what is wrong with either. `marks` is what operators have said about alerts, as of `wall_us` (UTC).
     """
 
     pid: int
@@ -104,6 +104,7 @@ class SupervisorFacts:
     alerts: Sequence[Json] = field(default=())
     incidents: Sequence[Json] = field(default=())
     requests: Sequence[Json] = field(default=())
+    caps: Sequence[Json] = field(default=())
     reasons: Sequence[str] = field(default=())
     marks: Marks = NOTHING_SAID
     wall_us: int = 0
@@ -137,6 +138,7 @@ def build_status(
             "run_id": supervisor.run_id,
         },
         "requests": list(supervisor.requests),
+        "caps": list(supervisor.caps),
         "accounts": rows,
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
@@ -254,6 +256,7 @@ _ACCOUNT_FIGURES = (
     "queue_dropped",
     "reconnects",
     "order_entry",
+    "caps",
     "wallet",
     "equity",
     "other_coins",

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
+from supervisor.status.caps_text import caps_lines
 from supervisor.status.screen_width import screen_width
 
 __all__ = ["duration", "exit_code", "leg", "money", "render", "seconds", "short", "size"]
@@ -80,6 +81,8 @@ def _print(status: Json, console: Console) -> None:
     console.print(*_parts(_services(status), console))
     for shared in status.get("requests", ()):
         console.print(Text(_requests(shared)))
+    for line in caps_lines(status):
+        console.print(Text(line))
     for account in status["accounts"]:
         if text := _other_coins(account):
             console.print(Text(f"{account['account']}: {text}"))

@@ -95,6 +95,7 @@ SUPERVISOR = {
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
+    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
@@ -102,7 +103,7 @@ SUPERVISOR = {
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.doors gridbot.fault_words gridbot.incidents"
     " gridbot.lock_file gridbot.state"
-    " gridbot.shortage children leases control status store exit_codes utc_time polling",
+    " gridbot.shortage caps children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.compare gridbot.config"
     " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
