@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.worker.refresh_requests import RefreshRequests
@@ -284,6 +284,7 @@ def test_the_margin_mode_is_read_with_terms_once_for_all_symbols_and_alone_when_
     assert second.jobs(START_S + 3730) == {mode}
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40))
 def test_whoever_jumps_to_the_next_due_second_starts_the_same_jobs_at_the_same_times(
     order_s: int, positions_s: int, wallet_s: int
