@@ -8,8 +8,8 @@ levels, at several steps, so that there is a fill each so many ticks; `every tic
 part, with the flag. `candles`: symbols x days of composed minute candles, four ticks each, all in one account. Each row
 is a process of its own, on days that are kept in files: `peak_mb` is all of it. CPU seconds include the database.
 
-Beside it hftbacktest and nautilus_trader, on the same tape with the same levels (`parts/backtest_others.py` says what they
-leave out), where the interpreter PYTHON has them. They are heavy, so better in a place of their own:
+Beside it hftbacktest and nautilus_trader, on the same tape with the same levels (`parts/backtest_others.py` says what
+they leave out), where the interpreter PYTHON has them. They are heavy, so better in a place of their own:
 
     python -m venv others && others/bin/python -m pip install 'gridbot[others]'
     bin/bench backtest --others others/bin/python

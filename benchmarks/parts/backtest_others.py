@@ -39,7 +39,7 @@ def hftbacktest(tape: Any, step: float) -> dict[str, Any]:
     buy, sell, closed = hft.BUY, hft.SELL, (hft.FILLED, hft.EXPIRED)
     filled, expired = closed
 
-    @njit
+    @njit  # type: ignore[untyped-decorator, unused-ignore]
     def trade(bot: Any, levels: Any, qty: float) -> int:
         waits, fills, number = LEVELS, 0, 1
         ids = np.zeros(len(levels), np.int64)
