@@ -41,7 +41,9 @@ _HALTS: Final = frozenset(
     {
         Refusal.STOPPING,
         Refusal.NOT_READY,
+        Refusal.LATCHED,
         Refusal.PAUSED,
+        Refusal.REDUCING,
         Refusal.HALTED,
         Refusal.AUTH_COOLDOWN,
         Refusal.STALE_PRICE,

@@ -10,13 +10,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from gridbot.config.errors import expected
-from gridbot.core.limits import Limit
+from gridbot.core.limits import DrawdownLimit, Limit
 from gridbot.core.sizing import AmountRule
 from gridbot.doors.strict_model import StrictModel
+from gridbot.exchange.dead_man import LEAST_S, MOST_S
+from gridbot.exchange.dead_man import DeadMan as DeadManSwitch
 
 __all__ = [
     "Amount",
     "Cap",
+    "DeadMan",
+    "Drawdown",
     "Groups",
     "KeepFor",
     "Level",
@@ -44,6 +48,31 @@ def _limit(value: Any) -> Any:
         return Limit.parse(text)
     except ValueError:
         raise expected("USDT such as 20000, a multiple of the wallet such as x10, or off") from None
+
+
+def _drawdown(value: Any) -> Any:
+    if value is None or isinstance(value, DrawdownLimit):
+        return value
+    text = str(value).strip()
+    if text.lower() in ("off", "none", "false"):  # YAML reads a bare `off` as false
+        return None
+    try:
+        return DrawdownLimit.parse(text)
+    except ValueError:
+        raise expected("USDT such as 500, a share of the peak such as 20%, or off") from None
+
+
+def _dead_man(value: Any) -> Any:
+    if value is None or isinstance(value, DeadManSwitch):
+        return value
+    text = str(value)
+    if text.strip().lower() in ("off", "none", "false"):
+        return None
+    try:
+        return DeadManSwitch.parse(text)
+    except ValueError:
+        what = f"off, or dcp with {LEAST_S} to {MOST_S} seconds such as `dcp 30`"
+        raise expected(what, "write one of them") from None
 
 
 def _name(value: str) -> str:
@@ -111,6 +140,16 @@ Symbol = Annotated[str, AfterValidator(_symbol)]
 Amount = Annotated[str, BeforeValidator(_text), AfterValidator(_amount)]
 Cap = Annotated[
     Limit | None, BeforeValidator(_limit), PlainSerializer(lambda limit: None if limit is None else str(limit))
+]
+Drawdown = Annotated[
+    DrawdownLimit | None,
+    BeforeValidator(_drawdown),
+    PlainSerializer(lambda limit: None if limit is None else str(limit)),
+]
+DeadMan = Annotated[
+    DeadManSwitch | None,
+    BeforeValidator(_dead_man),
+    PlainSerializer(lambda switch: "off" if switch is None else str(switch)),
 ]
 KeepFor = Annotated[timedelta | None, BeforeValidator(_keep_for), PlainSerializer(age_text)]
 Positive = Annotated[Decimal, Field(gt=0)]

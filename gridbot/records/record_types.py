@@ -280,7 +280,9 @@ class LatchRecord:
     TABLE: ClassVar[str] = "latches"
 
     strategy: str = col("strat_id; empty when it applies to the whole account.")
-    kind: str = col("session_loss, halted, paused, breaker, auth_cooldown or ip_ban.")
+    kind: str = col(
+        "latched, session_loss, cap_latch, only_reduces, halted, paused, reducing, breaker, auth_cooldown or ip_ban."
+    )
     level: str = col("For a breaker the level, such as long Buy 60000.1; empty otherwise.", default="")
     is_set: bool = col("True when it was set, false when it was released.")
     reason: str = col("Why it was set.", default="")

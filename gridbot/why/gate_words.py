@@ -49,12 +49,28 @@ def _loss_limit(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     return Reason(scene.gate.holds.reason(Hold.SESSION_LOSS), HELD, lifted_by=scene.command(f"resume {scene.account}"))
 
 
+def _latched(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    account = scene.gate.holds.reason(Hold.LATCHED)
+    text = account or scene.view.holds.reason(Hold.LATCHED)
+    lifted_by = scene.command(f"resume {scene.account}") if account else scene.resume
+    return Reason(f"latched: {text}", HELD, lifted_by=lifted_by)
+
+
+def _reducing(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    return Reason(f"closes only: {scene.view.holds.reason(Hold.REDUCING)}", HELD, lifted_by=scene.resume)
+
+
 def _halted(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     return Reason(f"halted: {scene.view.holds.reason(Hold.HALTED)}", HELD, lifted_by=scene.resume)
 
 
 def _paused(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     return Reason(f"paused: {scene.view.holds.reason(Hold.PAUSED)}", HELD, lifted_by=scene.resume)
+
+
+def _capped(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    brake = scene.gate.brake
+    return Reason(brake.reason, HELD, lifted_by="" if brake.passes else scene.command(f"resume {scene.account}"))
 
 
 def _auth(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
@@ -166,6 +182,14 @@ def _account_max_notional(scene: Scene, proposal: Proposal, now_s: float) -> Rea
     return Reason(text, HELD, lifted_by="max_notional of the account in the configuration")
 
 
+def _fleet_max_notional(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
+    used = sum((each.notional() for each in scene.others.strategies.values()), Decimal(0))
+    share = scene.gate.share or Decimal(0)
+    text = f"max_notional of fleet or group: the account's share is {money(share)}, {money(used)} are used"
+    text += f", this order is {money(proposal.notional)}; more is asked for twice a second"
+    return Reason(text, HELD, lifted_by="fleet.caps.max_notional, or that of its group, in the configuration")
+
+
 def _max_margin(scene: Scene, proposal: Proposal, now_s: float) -> Reason:
     wallet, most = scene.gate.funds.wallet_balance, scene.view.caps.max_margin
     if wallet <= 0:
@@ -208,10 +232,14 @@ _WORDS: Mapping[Refusal, Words] = {
     Refusal.STOPPING: _stopping,
     Refusal.NOT_READY: _not_ready,
     Refusal.LOSS_LIMIT: _loss_limit,
+    Refusal.LATCHED: _latched,
+    Refusal.REDUCING: _reducing,
     Refusal.HALTED: _halted,
     Refusal.PAUSED: _paused,
     Refusal.AUTH_COOLDOWN: _auth,
     Refusal.STALE_PRICE: _stale,
+    Refusal.CAP_LATCH: _capped,
+    Refusal.ONLY_REDUCES: _capped,
     Refusal.NOT_TRADING: _not_trading,
     Refusal.REDUCE_ONLY: _reduce_only,
     Refusal.LEVEL_TAKEN: _level_taken,
@@ -224,6 +252,7 @@ _WORDS: Mapping[Refusal, Words] = {
     Refusal.MAX_ORDERS_PER_MINUTE: _per_minute,
     Refusal.MAX_NOTIONAL: _max_notional,
     Refusal.ACCOUNT_MAX_NOTIONAL: _account_max_notional,
+    Refusal.FLEET_MAX_NOTIONAL: _fleet_max_notional,
     Refusal.MAX_MARGIN: _max_margin,
     Refusal.FUNDS: _funds,
     Refusal.NO_NUMBER: _no_number,

@@ -127,11 +127,13 @@ def _spoken(context: WorkerContext, strategy: str) -> dict[Level, Spoken]:
 def _sending(context: WorkerContext) -> Sending:
     executor, now_s = context.executor, context.clock.monotonic_s()
     queue, by_http = executor.queue, executor.by_http
+    waiting = queue.creates.waiting
+    endpoint = PLACE.batch if len(waiting) > 1 else PLACE.single
     return Sending(
-        queued=frozenset(order.key for order in queue.creates.waiting),
+        queued=frozenset(order.key for order in waiting),
         ban=executor.ban,
         by_http=by_http,
         is_full=queue.free <= 0,
-        wait_s=queue.budget.wait_s(PLACE.single, now_s, by_http=by_http),
+        wait_s=queue.budget.wait_s(endpoint, now_s, by_http=by_http),
         late="" if context.address is None else context.address.why_late(),
     )

@@ -12,6 +12,7 @@ from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import RestartPolicy
 
 if TYPE_CHECKING:
+    from gridbot.config.fleet_models import FleetCaps
     from gridbot.config.models import GridbotConfig
 
 __all__ = ["ChildLogs", "Plan", "plan_of"]
@@ -52,6 +53,8 @@ class Plan:
     bybit_requests: int = 0
     paper_requests: int = 0
     preload: Sequence[str] = ()
+    caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
+    """The caps of fleet and groups, by scope, with the accounts that each holds for."""
 
     @property
     def accounts(self) -> list[str]:
@@ -133,6 +136,7 @@ def plan_of(
         bybit_requests=config.supervisor.share_of(config.supervisor.requests_per_5s),
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         preload=PRELOADED,
+        caps=config.cap_scopes(),
     )
 
 

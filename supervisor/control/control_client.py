@@ -85,10 +85,15 @@ class ControlClient:
         """Ask for the end; returns at once. `wait_closed` waits for it."""
         return self.request("stop", mode=mode, force=force)
 
-    def worker(self, account: str, name: str, args: Json | None = None, *, wait_s: float = 5.0) -> Json:
-        """A command for the worker of one account, such as pause; the worker gets `wait_s` seconds to answer."""
+    def worker(
+        self, account: str, name: str, args: Json | None = None, *, wait_s: float = 5.0, takes_s: float = 0.0
+    ) -> Json:
+        """A command for the worker of one account, such as pause; the worker gets `wait_s` seconds to take it.
+
+        `takes_s`: how long it may take from then on (`Command.takes_s`).
+        """
         fields = {"account": account, "name": name, "args": args or {}, "wait_s": wait_s}
-        return self.request("worker", timeout=wait_s + self._timeout, **fields)
+        return self.request("worker", timeout=wait_s + takes_s + self._timeout, **fields)
 
     def wait_closed(self, timeout: float) -> bool:
         """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then.

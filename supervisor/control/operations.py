@@ -36,6 +36,11 @@ LONGEST_WHY = 4000
 """Characters that are kept of why a command was not given."""
 
 
+Handler = Callable[[Any, str], Json]
+"""Gets the arguments of a command and who has given it."""
+NO_DESK: Mapping[str, Handler] = {}
+
+
 class StopCall(Protocol):
     """Begins the stop: with the orders' `mode` (None: as configured), or by `force`."""
 
@@ -45,7 +50,7 @@ class StopCall(Protocol):
 class Operations:
     """Answers requests. `record` keeps a command, arguments, answer, and who gave it. `alert` takes a level, a text.
 
-    `clock` is the monotonic one that all processes of this machine share.
+    `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts.
     """
 
     def __init__(
@@ -58,13 +63,14 @@ class Operations:
         *,
         clock: Callable[[], float],
         data_dir: Path,
+        desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
         self._fleet = fleet
         self._status = status
         self._begin_stop = stop
         self._record = record
         self._commands = WorkerCommands(clock, alert, data_dir)
-        self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
+        self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
 
     async def handle(self, request: Json, peer: str = "") -> Json:
         """The answer to one request of `peer`, who may say in "who" for whom it asks.
@@ -90,6 +96,10 @@ class Operations:
         """A worker's answer to a command."""
         self._commands.on_answer(message)
 
+    def on_taken(self, message: Json) -> None:
+        """A worker has taken a command that takes long."""
+        self._commands.on_taken(message)
+
     def on_exit(self, child: Child) -> None:
         """A process has ended: nobody waits for its answers any more."""
         self._commands.on_exit(child)
@@ -109,7 +119,7 @@ class Operations:
                 return {"ok": True}
             case name if name in self.handlers:
                 args = {key: value for key, value in request.items() if key != "op"}
-                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args))
+                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
             case other:
                 known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
@@ -118,11 +128,11 @@ class Operations:
     def _state(self) -> str:
         return str(self._status()["supervisor"]["state"])
 
-    def _stop(self, args: StopArguments) -> Json:
+    def _stop(self, args: StopArguments, who: str) -> Json:
         self._begin_stop(args.mode, force=args.force)
         return {"ok": True}
 
-    def _restart(self, args: RestartArguments) -> Json:
+    def _restart(self, args: RestartArguments, who: str) -> Json:
         child = self._fleet.find(args.child)
         if child is None:
             known = [child.spec.account or child.spec.name for child in self._fleet]
@@ -160,4 +170,6 @@ class Operations:
         wait_s = amount_or_none(request.get("wait_s", COMMAND_WAIT_S))
         if wait_s is None or wait_s > LONGEST_WAIT_S:
             return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
-        return await self._commands.send(worker, command.name, args, float(wait_s), who)
+        answer = await self._commands.send(worker, command.name, args, float(wait_s), who, takes_s=command.takes_s)
+        answer.pop("not_taken", None)
+        return answer

@@ -18,7 +18,7 @@ from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record, UtcUs
 from gridbot.records.recorder import Recorder, Removed
-from gridbot.state.documents import StateFile
+from gridbot.state.documents import LoneStopFile, StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
@@ -106,6 +106,10 @@ class SupervisorJournal:
     def document(self, name: str) -> StateFile | None:
         """A small document of ours that survives a restart; None while the disk refuses us."""
         return None if self._files is None else StateFile(self._files, name)
+
+    def stop_document(self, name: str) -> LoneStopFile | None:
+        """The same for a document about what stops orders."""
+        return None if self._files is None else LoneStopFile(self._files, name)
 
     def alert(self, level: str, child: str, text: str, phase: str, began_us: int, count: int) -> None:
         """An incident of a child begins, gets worse or ends."""

@@ -11,7 +11,8 @@ from gridbot.core import Instrument
 from gridbot.core.limits import Limit
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.breakers import Cause, FailureRun
-from gridbot.risk.holds import Who
+from gridbot.risk.brake import Brake, Stops
+from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import Leg
 from gridbot.why import gate_words
@@ -47,6 +48,20 @@ def held(event: str) -> Bench:
             bench.risk_state.halt("a fault", Who.FAULT)
         case "pause":
             bench.risk_state.pause()
+        case "cap":
+            bench.gate.braked(Brake(Stops.ALL, "equity fell by 501 USDT"))
+        case "margin":
+            bench.gate.braked(Brake(Stops.OPENS, "the margin ratio is 0.6", passes=True))
+        case "share":
+            bench.gate.lent(D(5))
+        case "kill":
+            bench.risk_state.holds = Holds({Hold.LATCHED: Held("killed by the operator", Who.OPERATOR, 1)})
+        case "kill all":
+            bench.gate.state = bench.gate.state._replace(
+                holds=Holds({Hold.LATCHED: Held("all is killed", Who.OPERATOR, 1)})
+            )
+        case "reduce":
+            bench.risk_state.holds = Holds({Hold.REDUCING: Held("reduced by the operator", Who.OPERATOR, 1)})
     return bench
 
 
@@ -57,7 +72,19 @@ def held(event: str) -> Bench:
         ("not ready", "not ready: not reconciled with the exchange; it begins by itself", Weight.PASSING, ""),
         ("latch", "lost 250.00 USDT", Weight.HELD, "gb resume alice"),
         ("halt", "halted: a fault", Weight.HELD, RESUME),
+        ("cap", "equity fell by 501 USDT", Weight.HELD, "gb resume alice"),
+        ("margin", "the margin ratio is 0.6", Weight.HELD, ""),
+        (
+            "share",
+            "max_notional of fleet or group: the account's share is 5.00 USDT, 0.00 USDT are used, this order is "
+            "10.00 USDT; more is asked for twice a second",
+            Weight.HELD,
+            "fleet.caps.max_notional, or that of its group, in the configuration",
+        ),
         ("pause", "paused: paused by the operator", Weight.HELD, RESUME),
+        ("kill", "latched: killed by the operator", Weight.HELD, RESUME),
+        ("kill all", "latched: all is killed", Weight.HELD, "gb resume alice"),
+        ("reduce", "closes only: reduced by the operator", Weight.HELD, RESUME),
     ],
 )
 def test_what_holds_is_named_with_the_command_that_lifts_it(event: str, text: str, weight: str, lifted_by: str) -> None:
