@@ -94,7 +94,9 @@ class Assembly:
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
         room = LineRoom(part_of(spec.neighbours))
-        self._lines = StreamSettings(public_trades=settings.storage.public_trades, room=room)
+        self._lines = StreamSettings(
+            public_trades=settings.storage.public_trades, dead_man=self._config.dead_man is not None, room=room
+        )
         self.ready = False
         """Whether there is an orchestrator."""
         self.recorder = self._make_recorder(records)
