@@ -103,4 +103,4 @@ class Scene:
     @property
     def resume(self) -> str:
         """The command that lets this strategy trade again."""
-        return self.command(f"resume {self.account} --strategy {self.view.strat_id}")
+        return self.command(f"resume {self.account}/{self.view.strat_id}")

@@ -57,7 +57,7 @@ class Explanations:
         """It could not start, so nothing of it is wanted yet."""
         account = self._context.name
         again = self._context.command_line(f"restart {account}")
-        resume = self._context.command_line(f"resume {account} --strategy {refused.strat_id}")
+        resume = self._context.command_line(f"resume {account}/{refused.strat_id}")
         word = "waiting" if refused.waits else "halted"
         text = f"{refused.reason}; looked at again each minute"
         holds = self._refused.holds(refused.strat_id).held

@@ -83,6 +83,8 @@ def _rank(kind: str) -> int:
 def _with_totals(rows: Sequence[Row], totals: Sequence[Row], *, in_time: bool) -> list[Row]:
     """The rows of each kind of money together, and below them its total where there are several; `in_time` they keep
     their order, and the totals are the last lines."""
+    if "money" not in rows[0]:
+        return list(rows)
     kinds = sorted(dict.fromkeys(row["money"] for row in rows), key=_rank)
     members = {kind: [row for row in rows if row["money"] == kind] for kind in kinds}
     first = next(name for name in rows[0] if name != "money")

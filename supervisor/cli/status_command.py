@@ -42,14 +42,16 @@ def status(
     """
     place = data_directory(data_dir, config)
     written = target_words(targets, groups, everything)
+    if watch and not as_json and sys.stdout.isatty() and sys.stdin.isatty():
+        from supervisor.cli.watch_screen import watch_fleet
+
+        raise SystemExit(watch_fleet(place, written))
     try:
         with PatientClient(place) as client:
             code = _show(client, written, as_json)
             with contextlib.suppress(KeyboardInterrupt):
                 while watch:
                     time.sleep(WATCH_S)
-                    if sys.stdout.isatty():
-                        click.clear()
                     code = _show(client, written, as_json)
     except (ControlError, PermissionError) as error:
         if as_json:  # whoever reads it gets JSON, whatever there is to say

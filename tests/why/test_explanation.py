@@ -44,7 +44,7 @@ def test_it_counts_what_rests_and_what_does_not_and_the_worst_comes_first() -> N
         "weight": "held",
         "text": "paused: paused by the operator",
         "next_s": None,
-        "lifted_by": "gb resume alice --strategy s1",
+        "lifted_by": "gb resume alice/s1",
     }
     assert found["holds"] == [
         {
@@ -54,7 +54,7 @@ def test_it_counts_what_rests_and_what_does_not_and_the_worst_comes_first() -> N
             "since_ms": NOW_MS,
             "by": "operator",
             "left_s": None,
-            "lifted_by": "gb resume alice --strategy s1",
+            "lifted_by": "gb resume alice/s1",
         }
     ]
     assert (found["last_price"], found["price_age_s"], found["mode"]) == ("100.5", 2.0, "live")

@@ -22,7 +22,7 @@ from tests.orders.helpers import INSTRUMENT
 from tests.risk.helpers import BAD_KEY, wallet
 from tests.why.scenes import CLOSE, LONG, NO_MONEY, NOW, OPEN, Bench, D, add, bench_with, scene
 
-RESUME = "gb resume alice --strategy s1"
+RESUME = "gb resume alice/s1"
 
 
 def asked(bench: Bench, wish: Any = OPEN, now_s: float = NOW, qty: str = "0.1", **more: Any) -> Reason:

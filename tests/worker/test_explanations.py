@@ -80,7 +80,7 @@ async def test_what_waits_for_its_turn_or_for_the_operator() -> None:
     found = bench.why()
     assert {row["text"] for row in found["missing"] if not row["closes"]} == {"halted: a fault of ours"}
     assert [(row["what"], row["by"]) for row in found["holds"]] == [("halted", "fault")]
-    assert found["holds"][0]["lifted_by"] == "gridbot-supervisor resume alice --strategy btc"
+    assert found["holds"][0]["lifted_by"] == "gridbot-supervisor resume alice/btc"
 
 
 def test_strategies_that_could_not_start_and_names_that_nobody_has() -> None:
@@ -91,7 +91,7 @@ def test_strategies_that_could_not_start_and_names_that_nobody_has() -> None:
     assert [row["strategy"] for row in found["strategies"]] == ["btc", "eth"]
     closed, paused = found["strategies"][1]["holds"]
     assert (closed["what"], closed["text"]) == ("halted", "ETHUSDT is Closed; looked at again each minute")
-    assert (paused["what"], paused["lifted_by"]) == ("paused", "gridbot-supervisor resume alice --strategy eth")
+    assert (paused["what"], paused["lifted_by"]) == ("paused", "gridbot-supervisor resume alice/eth")
     with pytest.raises(LookupError, match=r"expected a strategy of alice \(btc, eth\), got 'btx'; did you mean btc"):
         Explanations(bench.context, [bench.runner], refused).answer("btx")
 

@@ -39,7 +39,7 @@ HELD = {
             "since_ms": 1_700_000_000_000,
             "by": "operator",
             "left_s": None,
-            "lifted_by": "gb resume alice --strategy btc",
+            "lifted_by": "gb resume alice/btc",
         },
         {
             "of": "account",
@@ -61,7 +61,7 @@ HELD = {
             "text": "paused",
             "next_s": None,
         }
-        | {"lifted_by": "gb resume alice --strategy btc"}
+        | {"lifted_by": "gb resume alice/btc"}
         for price in ("59000.0", "59900.0")
     ]
     + [
@@ -159,10 +159,10 @@ def test_one_strategy_in_full() -> None:
         "1 more rest off its levels, and are withdrawn",
         "  price 60000.1, 0.2 s old",
         "  ! paused since 2023-11-14 22:13:20 UTC by the operator: paused by the operator",
-        "    lifted by: gb resume alice --strategy btc",
+        "    lifted by: gb resume alice/btc",
         "  ! ip ban (the whole account) for 1m30s more: the exchange bans this address",
         "  ! 2 orders, long Buy, 59000.0 to 59900.0: paused",
-        "    changed by: gb resume alice --strategy btc",
+        "    changed by: gb resume alice/btc",
         "  ~ short Sell 60100.0: tried; tried again in 2.0 s",
         "  - short Buy 59900.0: nothing to close",
         "  and 3 more orders that do not rest",
