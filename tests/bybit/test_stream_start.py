@@ -101,10 +101,10 @@ def test_the_topic_of_disconnect_cancel_all_is_asked_for_where_it_is_wanted_and_
         async with FakeExchange(echo_ids=echo_ids) as exchange, Ears(exchange.endpoints, dead_man=True) as ears:
             assert exchange.subscribed(PRIVATE) == ["order", "execution", "position", "wallet", "dcp.future"]
             assert ears.streams.dead_man_refused == ""
-        async with FakeExchange(refuse_topic="dcp.future", echo_ids=echo_ids) as exchange:
-            async with Ears(exchange.endpoints, dead_man=True) as ears:
-                assert ears.streams.private_alive
-                assert "dcp.future" in ears.streams.dead_man_refused
+        refusing = FakeExchange(refuse_topic="dcp.future", echo_ids=echo_ids)
+        async with refusing as exchange, Ears(exchange.endpoints, dead_man=True) as ears:
+            assert ears.streams.private_alive
+            assert "dcp.future" in ears.streams.dead_man_refused
 
     run(scene())
 
