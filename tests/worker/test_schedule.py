@@ -80,6 +80,18 @@ def test_every_periodic_job_runs_in_the_first_second_of_a_machine() -> None:
     assert jobs[0].subject == "periodic"
 
 
+def test_what_the_start_has_just_read_is_read_again_a_little_later_and_then_at_its_interval() -> None:
+    """A fleet that starts has one window of requests for its starts, and each account read all of it twice."""
+    seconds = Seconds(Intervals(order_sync_s=60, position_check_s=3, wallet_s=20, first_s=7), ("BTCUSDT",))
+    found = {now_s: {job.kind for job in seconds.all_jobs(START_S + now_s)} - {JobKind.NOTICES} for now_s in range(69)}
+    assert found[0] == set()
+    assert found[3] == {JobKind.POSITIONS}, "which is so often wanted"
+    assert found[7] == {JobKind.RECONCILE, JobKind.CLOCK, JobKind.WALLET, JobKind.MONEY}
+    assert [now_s for now_s, kinds in found.items() if JobKind.RECONCILE in kinds] == [7, 67]
+    seconds.requests.reconcile("asked")
+    assert Job(JobKind.RECONCILE, "asked") in seconds.jobs(START_S + 100), "what others want does not wait"
+
+
 def test_a_request_runs_in_the_first_second_of_a_machine() -> None:
     """incident L36: the limits of requests have the same clock."""
     second = Seconds()
