@@ -116,7 +116,7 @@ def _paper_url(settings: GridbotConfig) -> str:
     """A paper exchange that runs by itself (`paper`); the one in a supervisor has ended with it."""
     if not settings.paper.port:
         raise CommandError(
-            "expected a paper exchange of its own for --direct (`paper`, and its paper.port in the file), got none: "
+            "expected a paper exchange of its own for --direct, at paper.port of the file, got none: "
             "the one of a supervisor ends with it, and with it its orders",
             ExitCode.REFUSED,
         )
