@@ -60,6 +60,10 @@ OFFER_S = 0.05
 CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
+FIRST_S, FIRST_WITHIN_S = 5, 10
+"""From the start of trading to the first readings after it: one by one, and not while a fleet starts."""
+FEW = 8
+"""With so many accounts on an address all may start and read everything again at once."""
 """The exchange's announcements are read first within this time of a start, by each account at another moment."""
 
 
@@ -131,7 +135,7 @@ class Orchestrator:
         self._cap_actions = CapActions(
             context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
         )
-        self.explanations = Explanations(context, list(runners), parts.refused)
+        self.explanations = Explanations(context, list(runners), parts.refused, parts.caps.rows)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,
@@ -152,6 +156,7 @@ class Orchestrator:
                 position_check_s=settings.position_check_interval,
                 wallet_s=settings.wallet_cache_interval,
                 notices_after_s=crc32(context.name.encode()) % NOTICES_WITHIN_S,
+                first_s=_first_s(context.name, settings.neighbours(parts.config.name)),
             ),
             jobs=self._jobs,
             records=self.records,
@@ -311,6 +316,11 @@ class Orchestrator:
             failure = task.exception() if task.done() and not task.cancelled() else None
             if failure is not None:
                 raise failure
+
+
+def _first_s(name: str, neighbours: int) -> float:
+    """When the account reads again what its start has read, among so many on its address."""
+    return FIRST_S + crc32(name.encode()) % FIRST_WITHIN_S if neighbours > FEW else 0.0
 
 
 def _flattening(parts: Parts, live: Mapping[str, StrategyRunner]) -> Flattening:

@@ -138,12 +138,14 @@ class Intervals:
     """Seconds between periodic readings; 0 switches one off.
 
     `notices_after_s`: when the announcements are read first, so that the accounts of one address do it one by one.
+    `first_s`: when what the start has just read is read again first: other accounts may still start.
     """
 
     order_sync_s: float
     position_check_s: float
     wallet_s: float
     notices_after_s: float = 0.0
+    first_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,10 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
+    if "order_sync" not in last_s:
+        last_s.update(
+            (name, now_s - every_s + min(every_s, intervals.first_s)) for name, every_s in _of_start(intervals)
+        )
     last_s.setdefault("notices_check", now_s - NOTICES_S + intervals.notices_after_s)
     again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)
@@ -266,6 +272,17 @@ def step(
     ]
     last_s.update((job.name, now_s) for job in jobs)
     return ScheduleState(owed.without(jobs), last_s), jobs
+
+
+def _of_start(intervals: Intervals) -> list[tuple[str, float]]:
+    """The periods of what the start has just read."""
+    return [
+        ("order_sync", intervals.order_sync_s),
+        ("position_check", intervals.position_check_s),
+        ("wallet_check", intervals.wallet_s),
+        ("clock_check", CLOCK_S),
+        ("money_check", MONEY_S),
+    ]
 
 
 def next_due_s(state: ScheduleState, intervals: Intervals, *, is_maintained: bool = False) -> float:
