@@ -113,7 +113,7 @@ def test_while_another_one_reads_it_nobody_else_does_however_slow_that_is() -> N
 
 
 def test_jobs_of_one_second_that_want_the_same_are_told_the_same() -> None:
-    """Each account read the exchange's time by itself: the jobs for its clock and its money asked at the same moment."""
+    """Each account read the exchange's time by itself: the jobs for clock and money asked at the same moment."""
 
     async def scene() -> None:
         reader = Reader()
