@@ -17,6 +17,8 @@
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
     money              asked for; each 300 s; with more than 500 executions 60 s  10 s
+    dead_man           asked for: at the start and when the private stream is     10 s
+                       back
     notices            each 300 s, each 60 s around a maintenance of the exchange 10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
@@ -96,6 +98,7 @@ class JobKind(StrEnum):
     WALLET = "wallet"
     MONEY = "money"
     NOTICES = "notices"
+    DEAD_MAN = "dead_man"
 
 
 APART_S: Mapping[JobKind, float] = {
@@ -107,6 +110,7 @@ APART_S: Mapping[JobKind, float] = {
     JobKind.WALLET: REFRESH_MIN_S,
     JobKind.MONEY: REFRESH_MIN_S,
     JobKind.NOTICES: REFRESH_MIN_S,
+    JobKind.DEAD_MAN: REFRESH_MIN_S,
 }
 """Seconds between two starts of a job."""
 
@@ -160,6 +164,7 @@ class Wishes:
     money: bool = False
     notices: bool = False
     margin_mode: bool = False
+    dead_man: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
         """Both; of two reasons for a reconcile the one of the left side stays."""
@@ -172,6 +177,7 @@ class Wishes:
             self.money or other.money,
             self.notices or other.notices,
             self.margin_mode or other.margin_mode,
+            self.dead_man or other.dead_man,
         )
 
     def without(self, jobs: Sequence[Job]) -> Wishes:
@@ -186,11 +192,13 @@ class Wishes:
             self.money and JobKind.MONEY not in kinds,
             self.notices and JobKind.NOTICES not in kinds,
             self.margin_mode and JobKind.MARGIN_MODE not in kinds,
+            self.dead_man and JobKind.DEAD_MAN not in kinds,
         )
 
     def jobs(self) -> list[Job]:
         """As jobs, the most important first."""
         jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
+        jobs += [Job(JobKind.DEAD_MAN)] if self.dead_man else []
         jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
         jobs += [Job(JobKind.MARGIN_MODE)] if self.margin_mode else []
         jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
