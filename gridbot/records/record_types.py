@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, NewType
 
 from gridbot.commands.command_table import COMMANDS
+from gridbot.core.quick_values import quick_value
 
 __all__ = [
     "AdjustmentRecord",
@@ -48,7 +49,7 @@ def col(doc: str, **kwargs: Any) -> Any:
     return field(metadata={"doc": doc}, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Header:
     """Columns that every table starts with."""
 

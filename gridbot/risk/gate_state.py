@@ -28,12 +28,12 @@ the exchange refused its orders for was set right.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
 from gridbot.core import Direction, Side, WalletEvent
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Breaker, Cause, FailureRun, RateCap
 from gridbot.risk.caps import CapEased, CapWarned
@@ -106,7 +106,7 @@ class Verdict(NamedTuple):
 # ---------------------------------------------------------------------- other events
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Enrolled:
     """A strategy of the account, and its cap on orders per minute."""
 
@@ -114,12 +114,12 @@ class Enrolled:
     per_minute: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Accepted:
     """The exchange accepted a request."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Refused:
     """The exchange refused an order at this level, or gave it another price."""
 
@@ -127,7 +127,7 @@ class Refused:
     cause: Cause = Cause.REFUSED
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class TermsRepaired:
     """What the exchange refused the orders of a strategy for was set right.
 
@@ -144,21 +144,21 @@ class TermsRepaired:
         return strategy == self.strategy and (is_closing or not self.uncovered)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class AuthFailed:
     """The exchange did not accept our key."""
 
     error: ExchangeError
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class WalletSeen:
     """The account's wallet, from stream or REST."""
 
     wallet: WalletEvent
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class StreamAlive:
     """The private stream works: what it did not push has not changed."""
 
@@ -181,21 +181,21 @@ Event = (
 # ---------------------------------------------------------------------- effects
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class BreakerOpened:
     """The exchange refused this level too often."""
 
     level: LevelKey
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CooldownBegun:
     """Too many key failures in a row; nothing but an operator's close passes until then (monotonic seconds)."""
 
     until_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class HoldsChanged:
     """These were set or lifted."""
 
