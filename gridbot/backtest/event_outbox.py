@@ -75,7 +75,8 @@ class EventOutbox(Outbox):
 
 def told(value: Decimal) -> Decimal:
     """A number as a row has it."""
-    return value.quantize(UNIT) if value.as_tuple().exponent < -8 else value  # type: ignore[operator]  # all finite
+    rounded = value.quantize(UNIT)
+    return value if value == rounded else rounded
 
 
 def order_event(order: Order) -> OrderUpdateEvent:
