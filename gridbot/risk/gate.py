@@ -89,6 +89,11 @@ class Gate:
     # ------------------------------------------------------------------ what is known
 
     @property
+    def caps_account(self) -> bool:
+        """Whether all strategies together have a cap: then prices of other symbols count, too."""
+        return self._account.max_notional is not None
+
+    @property
     def auth(self) -> FailureRun:
         """The row of key failures, or its cooldown."""
         return self.state.auth
