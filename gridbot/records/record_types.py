@@ -7,12 +7,12 @@ what they say. The docstring of a class documents its table, the `doc` metadata 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar, NewType
+from typing import ClassVar
 
 from gridbot.commands.command_table import COMMANDS
 from gridbot.core.quick_values import quick_value
+from gridbot.records.record_fields import Header, Json, UtcMs, UtcUs, col
 
 __all__ = [
     "AdjustmentRecord",
@@ -40,26 +40,8 @@ __all__ = [
     "WalletRecord",
 ]
 
-UtcMs = NewType("UtcMs", int)
-UtcUs = NewType("UtcUs", int)
-Json = NewType("Json", str)
 
-
-def col(doc: str, **kwargs: Any) -> Any:
-    return field(metadata={"doc": doc}, **kwargs)
-
-
-@quick_value(frozen=True, slots=True)
-class Header:
-    """Columns that every table starts with."""
-
-    account: str = col("Account name from the configuration.")
-    run_id: str = col("Run that wrote the row: one life of one worker process.")
-    seq: int = col("Number of the record within the account; without gaps.")
-    local_ts: UtcUs = col("When the worker recorded it, UTC, its own clock.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """One row when a worker starts and one when it ends; `runs` shows the newest state of each."""
 
@@ -76,7 +58,7 @@ class RunRecord:
     last_heartbeat: UtcUs | None = col("Last sign of life of a crashed run.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class IntentRecord:
     """What a strategy wanted and what the gate answered; also the decisions of shadow strategies."""
 
@@ -97,7 +79,7 @@ class IntentRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the event that caused it.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
     """Each transition of each order."""
 
@@ -121,7 +103,7 @@ class OrderRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the update.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class ExecutionRecord:
     """One execution, exactly once: trades, and funding, ADL, liquidation and all else as the exchange reports it."""
 
@@ -152,7 +134,7 @@ class ExecutionRecord:
     other_fees: Json | None = col('What other coins were charged, as {"MNT": "0.5"}; empty: nothing.', default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class CorrectionRecord:
     """What is to be added to the recorded figures of one execution. Executions themselves are never changed."""
 
@@ -172,7 +154,7 @@ class CorrectionRecord:
     exchange_ts: UtcMs = col("Time of the execution on the exchange: the correction counts for that day.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class AdjustmentRecord:
     """The exchange's position was believed instead of what our executions add up to."""
 
@@ -190,7 +172,7 @@ class AdjustmentRecord:
     exchange_ts: UtcMs = col("Time of the row on the exchange.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class PositionRecord:
     """One leg of a symbol after each change of size or entry, and at each position check."""
 
@@ -213,7 +195,7 @@ class PositionRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the update.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class WalletRecord:
     """The settle coin of the account, after each change."""
 
@@ -230,7 +212,7 @@ class WalletRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the update.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class TickerRecord:
     """Market prices as the worker saw them, sampled (see storage.ticker_interval)."""
 
@@ -246,7 +228,7 @@ class TickerRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the ticker.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class PublicTradeRecord:
     """Each trade of the market in the symbols of the account; kept only with storage.public_trades."""
 
@@ -260,7 +242,7 @@ class PublicTradeRecord:
     exchange_ts: UtcMs = col("Time of the trade on the exchange.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class GridRecord:
     """The ladder of a strategy after it changed, the newest at most once a second."""
 
@@ -275,7 +257,7 @@ class GridRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the event that changed it.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class ReconcileRecord:
     """One comparison with the exchange: at start, after a reconnect, each minute, or after a contradiction."""
 
@@ -291,21 +273,23 @@ class ReconcileRecord:
     error: str = col("What the exchange answered when it could not be read.", default="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class LatchRecord:
     """A trading halt was set or released: a latch, a pause, a breaker, a cooldown, a ban."""
 
     TABLE: ClassVar[str] = "latches"
 
     strategy: str = col("strat_id; empty when it applies to the whole account.")
-    kind: str = col("session_loss, halted, paused, breaker, auth_cooldown or ip_ban.")
+    kind: str = col(
+        "latched, session_loss, cap_latch, only_reduces, halted, paused, reducing, breaker, auth_cooldown or ip_ban."
+    )
     level: str = col("For a breaker the level, such as long Buy 60000.1; empty otherwise.", default="")
     is_set: bool = col("True when it was set, false when it was released.")
     reason: str = col("Why it was set.", default="")
     until: UtcUs | None = col("When it is released by itself; empty when an operator has to do it.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class AlertRecord:
     """What an operator should know, as it was told: an incident begins, gets worse, ends. A repetition is no row."""
 
@@ -320,7 +304,7 @@ class AlertRecord:
     count: int | None = col("How often it has come so far.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
     """A command of an operator and its result."""
 
@@ -331,9 +315,13 @@ class CommandRecord:
     args: Json = col("Its arguments.", default=Json("{}"))
     ok: bool = col("Whether it was carried out.")
     result: str = col("What was done, or why not.")
+    who: str | None = col(
+        "Who gave it: USER@HOST, or the name of a remote operator; NULL for a signal and in rows of earlier versions.",
+        default=None,
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class HealthRecord:
     """Health of a worker, and of the fleet as the supervisor sees it; one row each storage.health_interval."""
 
@@ -354,7 +342,7 @@ class HealthRecord:
     queue_dropped: int = col("Batches that did not fit the record queue since the start; read from the journal.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class StreamGapRecord:
     """A time in which a stream was not connected; what happened meanwhile was asked for by REST."""
 
@@ -365,7 +353,7 @@ class StreamGapRecord:
     ended_at: UtcUs = col("When the stream was connected again.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class RawMessageRecord:
     """Messages as the exchange sent them, to check how they were read: executions, and orders it ended by itself."""
 

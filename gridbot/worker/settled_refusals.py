@@ -1,11 +1,12 @@
 """Of which intents it is known that none can be sent, until what it depends on is something else.
 
     refusal                what may lift it
-    of `PRICE_BLIND`       the book, a leg, a size, the wallet's balance
-    max_notional           also the price: the value of both legs is taken at it
-    insufficient_balance   also each wallet that comes, an order that was admitted, and silence of the private stream;
+    each                   holds of the account and the strategy, a brake
+    of `PRICE_BLIND`       also the book, a leg, a size, the wallet's balance
+    max_notional           all of that, and the price: the value of both legs is taken at it
+    insufficient_balance   all of that, and each wallet that comes, an order that was admitted, and silence of the private stream;
                            at another price it may be the cap's refusal
-    session_loss_limit     also the holds of the account
+    session_loss_limit     nothing else
 
 Without this each price would ask the gate again for every level, which an account without room does for days.
 """
@@ -18,6 +19,7 @@ from typing import Final
 
 from gridbot.core import Direction, Instrument, Intent
 from gridbot.orders.proposal import Proposal
+from gridbot.risk.brake import Brake
 from gridbot.risk.funds import FRESH_S, Funds
 from gridbot.risk.gate import Gate
 from gridbot.risk.holds import Holds
@@ -42,6 +44,8 @@ class SettledRefusals:
         """The engine repeats the same object."""
         self._at = (-1, -1)
         self._holds: Holds | None = None
+        self._own: Holds | None = None
+        self._brake: Brake | None = None
         self._funds: Funds | None = None
         """What there was, where it was too little."""
         self._range: tuple[int, int] | None = None
@@ -57,6 +61,8 @@ class SettledRefusals:
             return False
         state, gate, between = self._risk_state, self._gate.state, self._range
         if self._at != (state.epoch, state.book.version) or self._holds is not gate.holds:
+            return False
+        if self._own is not state.holds or self._brake is not gate.brake:
             return False
         if between is not None:
             price = state.last_price
@@ -88,9 +94,11 @@ class SettledRefusals:
         if not SETTLED.issuperset(reasons):
             return
         gate, lacks_funds = self._gate.state, Refusal.FUNDS in reasons
-        if lacks_funds and (self._gate.caps_account or gate.funds.available is None):
+        counts_others = self._gate.account.max_notional is not None or gate.share is not None
+        if lacks_funds and (counts_others or gate.funds.available is None):
             return  # prices of other symbols count; or nobody knows what there is, and each 5 s one is tried
-        self._intents, self._at, self._holds = intents, moment, gate.holds
+        self._intents, self._at = intents, moment
+        self._holds, self._own, self._brake = gate.holds, self._risk_state.holds, gate.brake
         self._funds = gate.funds if lacks_funds else None
         self._range = self._prices(refused, proposals) if lacks_funds or Refusal.MAX_NOTIONAL in reasons else None
 

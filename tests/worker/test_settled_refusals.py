@@ -40,7 +40,7 @@ def asked(bench: AccountBench) -> dict[tuple[Direction, int], Refusal | None]:
     before = bench.gate.state
     found = {}
     for intent in OPENS:
-        proposal = bench.runner.placement._proposal(intent)
+        proposal = bench.runner.placement.proposal(intent)
         found[intent.direction, intent.ticks] = bench.gate.admit(bench.runner.risk_state, proposal, bench.clock.now_s)
         bench.gate.state = before
     return found

@@ -14,8 +14,10 @@ import pytest
 from gridbot.commands.command_table import FLEET_COMMANDS, find_command
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
+from supervisor.children.rescues import NoRescue
 from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
+from supervisor.process.alert_desk import AlertDesk
 
 
 class Fleet(list):
@@ -34,8 +36,9 @@ class Fleet(list):
 
 class Child:
     def __init__(self, name: str, kind: ChildKind, account: str = "") -> None:
-        self.spec = SimpleNamespace(name=name, kind=kind, account=account)
+        self.spec = SimpleNamespace(name=name, kind=kind, account=account, rescue="a:b")
         self.state = SimpleNamespace(process=ProcessState.RUNNING, last_report=97.0)
+        self.pid: int | None = 1
         self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
@@ -52,28 +55,61 @@ class Rig:
         self.stops: list[tuple[str | None, bool]] = []
         self.alerts: list[tuple[str, str]] = []
         self.records: list[tuple[str, Any, Any]] = []
+        self.by: list[str] = []
+        self.rescue, self.no_rescue = Child("rescue-alice", ChildKind.RESCUE, "alice"), ""
+        self.rescued: list[str] = []
         self.operations = Operations(
             self.fleet,  # type: ignore[arg-type]
             lambda: {"supervisor": {"state": self.state}},
             lambda mode, *, force: self.stops.append((mode, force)),
-            lambda *record: self.records.append(record),
+            self.record,
             lambda *alert: self.alerts.append(alert),
+            self,  # type: ignore[arg-type]
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
+            desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
 
+    async def begin(self, worker: Any) -> Any:
+        """A rescue of the worker's account, as far as a command needs one."""
+        if self.no_rescue:
+            raise NoRescue(self.no_rescue)
+        self.rescued.append(worker.spec.name)
+        return self.rescue
+
+    def record(self, name: str, args: Any, answer: Any, who: str) -> None:
+        self.records.append((name, args, answer))
+        self.by.append(who)
+
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        return asyncio.run(self.operations.handle({"op": op, **fields}))
+        return asyncio.run(self.operations.handle({"op": op, **fields}, "op@host"))
 
     def refusal(self, op: str, **fields: Any) -> str:
         answer = self.ask(op, **fields)
         assert answer["ok"] is False
         return str(answer["error"])
 
-    def asked_and_answered(self, name: str, args: Any = None, **answer: Any) -> dict[str, Any]:
+    def rescued_by(self, name: str, **answer: Any) -> dict[str, Any]:
+        """What comes of a command that goes to a rescue."""
+
         async def run() -> dict[str, Any]:
-            request = {"op": "worker", "account": "alice", "name": name, "args": args}
-            asked = asyncio.ensure_future(self.operations.handle(request))
+            request = {"op": "worker", "account": "alice", "name": name, "wait_s": 0.01}
+            asked = asyncio.ensure_future(self.operations.handle(request, "op@host"))
+            while not self.rescue.sent:
+                await asyncio.sleep(0.01)
+            number = self.rescue.sent[0]["id"]
+            self.operations.on_taken({"type": "taken", "id": number})
+            self.operations.on_answer({"type": "answer", "id": number, **answer})
+            return await asked
+
+        return asyncio.run(run())
+
+    def asked_and_answered(self, name: str, args: Any = None, **answer: Any) -> dict[str, Any]:
+        return self.answered({"op": "worker", "account": "alice", "name": name, "args": args}, **answer)
+
+    def answered(self, request: dict[str, Any], **answer: Any) -> dict[str, Any]:
+        async def run() -> dict[str, Any]:
+            asked = asyncio.ensure_future(self.operations.handle(request, "op@host"))
             while not self.fleet[1].sent:
                 await asyncio.sleep(0)
             self.operations.on_answer({"type": "answer", "id": 1, **answer})
@@ -90,7 +126,8 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    assert "expected ping, status, stop, restart or worker; did you mean status?" in rig.refusal("statis")
+    expected = "expected ping, status, why, stop, restart, ack, mute, unmute, worker or declined; did you mean status?"
+    assert expected in rig.refusal("statis")
     assert rig.records == []
 
 
@@ -135,9 +172,12 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"account": "alice", "name": "stop"}, "expected pause, resume, reconcile or correct, got 'stop'"),
-        ({"account": "alice"}, "expected pause, resume, reconcile or correct, got None"),
-        ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
+        (
+            {"account": "alice", "name": "stop"},
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+        ),
+        ({"account": "alice"}, "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got None"),
+        ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy, reason or cancel as an argument"),
         *(
             ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
             for odd in ([1], [], "", 0, False)
@@ -176,8 +216,65 @@ def test_a_command_that_is_delivered_is_recorded_by_the_worker() -> None:
     assert answer == {"ok": True, "delivered": True, "result": "1 paused"}
     [message] = rig.fleet[1].sent
     assert message.pop("expires_s") == 105.0
-    assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}}
+    assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}, "who": "op@host"}
     assert rig.records == []
+
+
+def test_a_question_to_a_worker_is_passed_on_and_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    question = {"op": "why", "account": "alice", "strategy": "s"}
+    assert rig.answered(question, ok=True, result={"strategies": []}) == {"ok": True, "why": {"strategies": []}}
+    assert rig.fleet[1].sent == [{"type": "question", "id": 1, "strategy": "s"}]
+    wrong = Rig().answered({**question, "strategy": "t"}, ok=False, error="expected a strategy of alice (s), got 't'")
+    assert wrong == {"ok": False, "error": "expected a strategy of alice (s), got 't'"}
+    assert rig.records == []
+
+
+def test_a_question_that_nobody_can_answer_says_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "QUESTION_WAIT_S", 0.01)
+    rig = Rig()
+    late = rig.ask("why", account="alice")
+    assert late["unanswered"]
+    assert "did not answer within 0.01 s (its last report came 3 s ago)" in late["error"]
+    assert "`gridbot-supervisor restart alice --data-dir '/the data'` ends one that hangs" in late["error"]
+    rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": {}})
+    assert rig.alerts == []
+    rig.fleet[1].reached = False
+    assert "reads nothing at the moment" in rig.refusal("why", account="alice")
+    rig.fleet[1].pid = None
+    assert "nobody can answer" in rig.refusal("why", account="alice")
+    assert "no account 'bob' here, only alice" in rig.refusal("why", account="bob")
+    assert rig.records == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_a_worker_refuses_is_recorded_once(recorded: bool) -> None:
+    """By the worker, and here too; but for one that starts, which has no journal yet, and recorded nothing."""
+    rig = Rig()
+    answer = rig.asked_and_answered("pause", {"strategy": "s"}, ok=False, error="no such strategy", recorded=recorded)
+    assert answer == {"ok": False, "error": "no such strategy"}
+    assert [name for name, _, _ in rig.records] == ([] if recorded else ["pause"])
+
+
+@pytest.mark.parametrize(
+    ("said", "who"),
+    [(None, "op@host"), ("", "op@host"), (7, "op@host"), ("telegram:7", "telegram:7"), ("\x1b[2J", "\\x1b[2J")],
+)
+def test_who_gave_a_command_is_recorded(said: object, who: str) -> None:
+    rig = Rig()
+    for op, fields in (("restart", {"child": "alice"}), ("stop", {}), ("worker", {"account": "x", "name": "pause"})):
+        rig.ask(op, **fields, **({} if said is None else {"who": said}))
+    assert rig.by == [who] * 3
+    assert [args for _, args, _ in rig.records] == [{"child": "alice"}, {}, {"account": "x", "name": "pause"}]
+
+
+def test_a_command_that_its_operator_did_not_confirm_is_recorded_and_nothing_more() -> None:
+    rig = Rig()
+    args = {"targets": "alice bob"}
+    assert rig.ask("declined", name="resume", args=args, why="expected 3 accounts, these are 2") == {"ok": True}
+    assert rig.refusal("declined", name="resumee").startswith("expected pause, reduce")
+    assert rig.records == [("resume", args, {"ok": False, "error": "expected 3 accounts, these are 2"})]
+    assert [child.sent for child in rig.fleet] == [[], []]
 
 
 def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_recorded(
@@ -240,3 +337,40 @@ def test_a_command_that_cannot_be_delivered_is_recorded_here() -> None:
     rig.fleet[1].reached = False
     rig.refusal("worker", account="alice", name="reconcile")
     assert [name for name, _, _ in rig.records] == ["reconcile"]
+
+
+@pytest.mark.parametrize("name", ["cancel", "flatten", "kill"])
+@pytest.mark.parametrize("state", ["down", "reads nothing", "hangs"])
+def test_what_needs_the_exchange_alone_goes_to_a_rescue_where_no_worker_takes_it(name: str, state: str) -> None:
+    rig = Rig()
+    if state == "down":
+        rig.fleet[1].state.process = ProcessState.FATAL
+    rig.fleet[1].reached = state != "reads nothing"
+    answer = rig.rescued_by(name, ok=True, result="flat", recorded=True)
+    assert answer == {"ok": True, "delivered": True, "result": "flat"}
+    assert rig.rescued == ["worker-alice"]
+    assert rig.records == [], "the rescue has recorded it"
+    assert rig.rescue.sent[0]["who"] == "op@host"
+
+
+def test_a_rescue_that_leaves_something_is_no_success_and_one_that_cannot_be_is_refused() -> None:
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.BACKOFF
+    answer = rig.rescued_by("flatten", ok=False, unanswered=True, error="NOT flat: ...", recorded=True)
+    assert answer == {"ok": False, "unanswered": True, "error": "NOT flat: ..."}
+    rig.no_rescue = "somebody else has the key"
+    refusal = rig.refusal("worker", account="alice", name="flatten")
+    assert refusal == "flatten was not carried out: somebody else has the key"
+    assert [name for name, *_ in rig.records] == ["flatten"]
+
+
+@pytest.mark.parametrize("name", ["pause", "reduce"])
+def test_what_only_holds_is_kept_for_the_next_life_of_a_worker_that_does_not_run(name: str) -> None:
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    assert rig.rescued_by(name, ok=True, result="1 paused")["ok"]
+    assert rig.rescued == ["worker-alice"]
+    rig = Rig()
+    rig.fleet[1].reached = False
+    assert "reads no commands" in rig.refusal("worker", account="alice", name=name)
+    assert rig.rescued == [], "one that runs is left alone"
