@@ -1,12 +1,10 @@
 """Of which intents it is known that none can be sent, until what it depends on is something else.
 
     refusal                what may lift it
-    each                   holds of the account and the strategy, a brake
-    of `PRICE_BLIND`       also the book, a leg, a size, the wallet's balance
-    max_notional           all of that, and the price: the value of both legs is taken at it
-    insufficient_balance   all of that, and each wallet that comes, an order that was admitted, and silence of the private stream;
+    each                   holds of the account and the strategy, a brake, the book, a leg, a size, the wallet's balance
+    max_notional           also the price: the value of both legs is taken at it
+    insufficient_balance   also each wallet that comes, an order that was admitted, and silence of the private stream;
                            at another price it may be the cap's refusal
-    session_loss_limit     nothing else
 
 Without this each price would ask the gate again for every level, which an account without room does for days.
 """
