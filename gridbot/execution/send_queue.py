@@ -39,11 +39,11 @@ theirs. One request is chosen at a time, so that what happens while it leaves co
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gridbot.budget.request_permits import Purpose
-from gridbot.core.quick_values import quick_value
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.requests import RateLimit
 from gridbot.execution.rate_budget import RateBudget
@@ -114,24 +114,24 @@ class Answered(NamedTuple):
     results: list[OrderResult]
 
 
-@quick_value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Banned:
     """Another account was told that our address is banned."""
 
     ban: Ban
 
 
-@quick_value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SlotBack:
     """A request is over, whatever became of it."""
 
 
-@quick_value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Closed:
     """Drop what waits."""
 
 
-@quick_value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Time:
     """It is now: what may leave, by the way that is open?
 

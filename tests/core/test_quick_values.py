@@ -22,9 +22,11 @@ def both(decorate: Any) -> tuple[type[Any], type[Any]]:
         rows: list[int] = field(default_factory=list)
         made: list[int] = field(init=False, default_factory=list)
         double: int = field(init=False, default=0)
+        later: str = field(init=False)
 
         def __post_init__(self) -> None:
             object.__setattr__(self, "double", 2 * self.a)
+            object.__setattr__(self, "later", self.b)
 
     @decorate(frozen=True, slots=True)
     class Child(Base):
@@ -42,7 +44,6 @@ class Whole:
 
 def test_it_is_made_as_a_dataclass_is():
     for quick, plain in zip(both(quick_value), both(dataclass), strict=True):
-        assert str(inspect.signature(quick)).replace("<factory>", "") != ""
         assert list(inspect.signature(quick).parameters) == list(inspect.signature(plain).parameters)
         late = {"late": 9} if "late" in inspect.signature(quick).parameters else {}
         for args, named in (((1,), {}), ((2, "y", [3]), {}), ((4,), {"b": "z"})):
