@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -195,6 +196,18 @@ def test_what_is_as_it_should_be_is_no_failure_and_unknown_names_are() -> None:
     assert run("alice/eth").exit_code == 0
     wrong = CliRunner().invoke(cli, ["why", "alice/bth"])
     assert "did you mean alice/" in str(wrong.exception)
+
+
+def test_workers_that_hang_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs three seconds, and a fleet has fifty."""
+    both_wait = threading.Barrier(2, timeout=30)
+
+    def hangs(self: Client, name: str, strategy: str = "") -> dict[str, Any]:
+        both_wait.wait()
+        raise Unanswered(f"the worker of {name} did not answer")
+
+    monkeypatch.setattr(Client, "why", hangs)
+    assert run().exit_code == 5
 
 
 def test_a_worker_that_starts_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
