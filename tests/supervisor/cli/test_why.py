@@ -157,7 +157,7 @@ def test_one_strategy_in_full() -> None:
     assert result.exit_code == 6
     assert result.output.splitlines() == [
         "alice/btc BTCUSDT: 6 of 10 orders rest, 2 held back, 1 on their way, 1 wait as they should; "
-        "1 more rest off its levels, and are withdrawn",
+        "1 more at levels that wait for now, or are no more",
         "  price 60000.1, 0.2 s old",
         "  ! paused since 2023-11-14 22:13:20 UTC by the operator: paused by the operator",
         "    lifted by: gb resume alice/btc",
