@@ -262,6 +262,11 @@ class BybitRest(Calls):
         """Two legs for the symbol; False when it was so. RESYNC when a position or order prevents the switch."""
         return await self._unless_noop("position/switch-mode", category=LINEAR, symbol=symbol, mode=HEDGE_MODE)
 
+    async def cancel_when_gone(self, after_s: int) -> None:
+        """Have the exchange cancel all orders when the private stream has been gone for so long (DCP). It is told once:
+        the answer to a question about it may be older for some seconds."""
+        await self._call("order/disconnected-cancel-all", product="DERIVATIVES", timeWindow=after_s)
+
     async def api_key_info(self) -> ApiKeyInfo:
         """What the key may do. The demo environment may lack this."""
         result = result_of(await self._call("user/query-api"), "user/query-api")

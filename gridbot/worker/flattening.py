@@ -127,6 +127,17 @@ class Flattening:
         """Have a function called once with the end of what runs."""
         self._ended.append(tell)
 
+    async def close_now(self, wanted: Wanted) -> Finished:
+        """For an orderly stop: what `wanted` says, within its time; nothing of it is kept for the next life."""
+        if self._drive is not None:
+            await self._drive.stop()
+        drive = FlattenDrive(wanted, self._queries, self._gateway, self, self._context.clock, self._context.address)
+        drive.start()
+        try:
+            return await drive.finished
+        finally:
+            await drive.stop()
+
     async def stop(self) -> None:
         """This process ends: the next one goes on."""
         if self._drive is not None:
@@ -170,10 +181,13 @@ class Flattening:
     def latch_is_safe(self) -> bool:
         return not self._unsaved()
 
-    def withdraw_known(self, symbols: Iterable[str]) -> None:
+    def withdraw_known(self, symbols: Iterable[str]) -> int:
+        count = 0
         for runner in self._of(symbols):
+            count += sum(not order.withdrawn for order in runner.book)
             with self._context.faults.contained(f"{runner.symbol}: withdrawing all orders", runner.symbol):
                 runner.orders.cancel_all("flatten")
+        return count
 
     def is_ours(self, row: OrderUpdateEvent) -> bool:
         runner, owner = self._live.get(row.symbol), self._owners.get(row.symbol)

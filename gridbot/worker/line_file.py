@@ -23,7 +23,11 @@ VERSION: Final = 1
 
 def stream_settings(spec: WorkerSpec, files: Files, clock: Clock) -> StreamSettings:
     """How the account's streams are run."""
-    return StreamSettings(public_trades=spec.settings.storage.public_trades, room=room_of(spec, files, clock))
+    return StreamSettings(
+        public_trades=spec.settings.storage.public_trades,
+        dead_man=spec.settings.account(spec.account).dead_man is not None,
+        room=room_of(spec, files, clock),
+    )
 
 
 def room_of(spec: WorkerSpec, files: Files, clock: Clock) -> LineRoom:

@@ -36,6 +36,7 @@ from gridbot.worker.cap_actions import CapActions
 from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.dead_man_watch import DeadManWatch
 from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.flattening import Flattening
@@ -123,6 +124,9 @@ class Orchestrator:
         self.streams = parts.open_streams(list(self.runners), self._wake)
         self._order_socket = parts.order_socket
         self.notices = _notice_watch(parts, self.runners)
+        self.dead_man = DeadManWatch(
+            parts.config.dead_man, parts.queries, context.requests, lambda: self.streams.dead_man_refused
+        )
         self.records = AccountRecords(
             parts.recorder,
             context,
@@ -130,13 +134,19 @@ class Orchestrator:
             parts.refused,
             self.notices,
             lambda: self.order_entry,
-            self.caps.standing,
+            lambda: {**self.caps.standing(), **self.dead_man.standing()},
         )
         self._cap_actions = CapActions(
             context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
         )
         self.explanations = Explanations(context, list(runners), parts.refused, parts.caps.rows)
-        self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
+        self._router = Router(
+            context,
+            self.runners,
+            self.live,
+            ticker_interval_s=settings.storage.ticker_interval,
+            on_private_back=self.dead_man.is_due,
+        )
         self.reconciler = Reconciler(
             parts.queries,
             self.live,
@@ -188,6 +198,7 @@ class Orchestrator:
         if self._order_socket is not None:
             self._order_socket.start()
         await self.streams.start()
+        self.dead_man.is_due()
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked
@@ -284,7 +295,7 @@ class Orchestrator:
             wall_ms=context.clock.wall_ms,
         )
         shadows = {symbol: runner.shadow for symbol, runner in self.runners.items() if runner.shadow is not None}
-        return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults, self.notices)
+        return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults, self.notices, self.dead_man)
 
     def _wake(self) -> None:
         if self._routing:

@@ -17,6 +17,8 @@
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
     money              asked for; each 300 s; with more than 500 executions 60 s  10 s
+    dead_man           asked for: at the start and when the private stream is     10 s
+                       back
     notices            each 300 s, each 60 s around a maintenance of the exchange 10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
@@ -32,9 +34,11 @@ only keep a second copy of both here. The effects are the jobs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
+
+from gridbot.core.quick_values import quick_value
 
 __all__ = [
     "APART_S",
@@ -96,6 +100,7 @@ class JobKind(StrEnum):
     WALLET = "wallet"
     MONEY = "money"
     NOTICES = "notices"
+    DEAD_MAN = "dead_man"
 
 
 APART_S: Mapping[JobKind, float] = {
@@ -107,6 +112,7 @@ APART_S: Mapping[JobKind, float] = {
     JobKind.WALLET: REFRESH_MIN_S,
     JobKind.MONEY: REFRESH_MIN_S,
     JobKind.NOTICES: REFRESH_MIN_S,
+    JobKind.DEAD_MAN: REFRESH_MIN_S,
 }
 """Seconds between two starts of a job."""
 
@@ -115,7 +121,7 @@ OF_SYMBOL = frozenset({JobKind.POSITIONS, JobKind.TERMS})
 """Jobs that are about one symbol each."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Job:
     """`subject` is the reason of a reconcile, or the symbol whose positions or terms are read."""
 
@@ -133,7 +139,7 @@ class Job:
         return self.subject if self.kind in OF_SYMBOL else ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Intervals:
     """Seconds between periodic readings; 0 switches one off.
 
@@ -148,7 +154,7 @@ class Intervals:
     first_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Wishes:
     """What is wanted and has not started: a reconcile with its reason ("" for none), positions and terms by symbol."""
 
@@ -160,6 +166,7 @@ class Wishes:
     money: bool = False
     notices: bool = False
     margin_mode: bool = False
+    dead_man: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
         """Both; of two reasons for a reconcile the one of the left side stays."""
@@ -172,6 +179,7 @@ class Wishes:
             self.money or other.money,
             self.notices or other.notices,
             self.margin_mode or other.margin_mode,
+            self.dead_man or other.dead_man,
         )
 
     def without(self, jobs: Sequence[Job]) -> Wishes:
@@ -186,11 +194,13 @@ class Wishes:
             self.money and JobKind.MONEY not in kinds,
             self.notices and JobKind.NOTICES not in kinds,
             self.margin_mode and JobKind.MARGIN_MODE not in kinds,
+            self.dead_man and JobKind.DEAD_MAN not in kinds,
         )
 
     def jobs(self) -> list[Job]:
         """As jobs, the most important first."""
         jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
+        jobs += [Job(JobKind.DEAD_MAN)] if self.dead_man else []
         jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
         jobs += [Job(JobKind.MARGIN_MODE)] if self.margin_mode else []
         jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
@@ -200,7 +210,7 @@ class Wishes:
         return jobs + ([Job(JobKind.NOTICES)] if self.notices else [])
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
 
@@ -218,7 +228,7 @@ class Second:
     failed: Collection[Job] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ScheduleState:
     """`owed` are the wishes of the clock that have not started; `last_s` has the last start of each period and job."""
 

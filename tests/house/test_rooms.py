@@ -77,8 +77,8 @@ GRIDBOT = {
     " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
     " records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
-    "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
-    " config market state store worker"
+    "simulation": "background budget flatten incidents core ports strategies orders records risk execution bybit"
+    " exchange config market state store worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.market paper.server"
     " paper.settings paper.streams process_guard segment_file",
 }
@@ -105,6 +105,7 @@ SUPERVISOR = {
     " gridbot.lock_file gridbot.state"
     " gridbot.shortage caps children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
+    " gridbot.rescue gridbot.state gridbot.system_ports gridbot.worker"
     " gridbot.atomic_file gridbot.backtest gridbot.budget gridbot.command_line gridbot.commands gridbot.compare"
     " gridbot.config"
     " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"

@@ -284,6 +284,15 @@ def test_the_margin_mode_is_read_with_terms_once_for_all_symbols_and_alone_when_
     assert second.jobs(START_S + 3730) == {mode}
 
 
+def test_disconnect_cancel_all_is_set_when_it_is_asked_for_and_again_while_that_fails() -> None:
+    second, job = Seconds(), Job(JobKind.DEAD_MAN)
+    assert job not in second.all_jobs(START_S + 3600)
+    for _ in range(2):
+        second.requests.set_dead_man()
+        assert second.all_jobs(START_S + 3601).count(job) == (_ == 0)
+    assert job in second.jobs(START_S + 3601 + 10), "no wish is dropped"
+
+
 @settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40))
 def test_whoever_jumps_to_the_next_due_second_starts_the_same_jobs_at_the_same_times(
