@@ -202,8 +202,9 @@ def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
     args = [sys.executable, "-c", HOLD, str(database_path(data_dir)), mode]
     pipe = subprocess.PIPE
     holder = subprocess.Popen(args, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    assert holder.stdout is not None
     ready, _, _ = select.select([holder.stdout], [], [], 2 * WAIT_S)
-    if not ready or not holder.stdout or not holder.stdout.readline():
+    if not ready or not holder.stdout.readline():
         holder.kill()
         raise AssertionError(f"no program got the file within {2 * WAIT_S} s")
     return holder
