@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gridbot.core.value import value
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitIntent"]
@@ -12,7 +13,7 @@ __all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitInt
 _LONG = Direction.LONG
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LimitOrder:
     """One live or in-flight order as the engine sees it.
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.core.value import value
 from gridbot.exchange.requests import PublicTrade
 
 __all__ = [
@@ -57,7 +58,7 @@ class Gap:
     ended_ts_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Drained:
     """What arrived since the last call.
 
