@@ -6,6 +6,7 @@ New frames call `_drain`, which routes them. Everything else happens once a seco
 What raises here, and what it costs (`Faults` tells of each; see `Router`, `Clockwork` and `Jobs` for the rest):
 
     reading what arrived        an alert, and everything is compared with the exchange
+    preparing a decision        an alert; it is made when the price comes
     the guard over the losses   all live strategies are halted: none may trade without it
     withdrawing, stopping       the strategy concerned is halted; the others are withdrawn and stopped
     saving the ledger           an alert; the journal has the executions
@@ -251,7 +252,7 @@ class Orchestrator:
             if self._offer_timer is None:
                 self._offer_timer = self.context.clock.call_later(OFFER_S, self._offer)
             for symbol, runner in self.runners.items():
-                with self.context.faults.contained(f"{symbol}: preparing the next decision", symbol):
+                with self.context.faults.contained(f"{symbol}: preparing the next decision"):
                     runner.prepare()
 
     def _offer(self) -> None:
