@@ -54,6 +54,9 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "halt": 0.0,
     "reduced": 0.0,
     "session_loss_limit": 0.0,
+    "cap_latch": 0.0,
+    "caps_silent": 0.0,
+    "dead_man": 0.0,
     "auth": 0.0,
     "ip_ban": 0.0,
     "order_entry": 0.0,
@@ -67,6 +70,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "job": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,
+    "only_reduces": 60.0,
     "refused": 10.0,
     "standstill": 60.0,
     "listing": 60.0,
@@ -126,6 +130,7 @@ class Incident:
         return {
             "key": self.name.key,
             "where": self.name.where,
+            "cause": self.name.cause,
             "level": self.level,
             "text": self.text,
             "began_us": self.began_us,

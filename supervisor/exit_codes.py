@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     DIFFERS = 8
     NOTHING = 9
     NO_ROOM = 10
+    PARTLY = 11
     FORCED = 130
     OUTPUT_GONE = 141
 
@@ -48,7 +49,7 @@ MEANINGS: Final = {
     ExitCode.REFUSED: (
         "refused",
         "another supervisor has the data directory, this user may not use it, or a check of the machine failed; "
-        "`data`: a file was refused",
+        "a command for several accounts was not confirmed; `data`: a file was refused",
     ),
     ExitCode.DIFFERS: (
         "differs",
@@ -61,6 +62,10 @@ MEANINGS: Final = {
         "for; `report`: nothing is recorded in the span; `data`: there is none",
     ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
+    ExitCode.PARTLY: (
+        "partly done",
+        "a command for several accounts or strategies was done for some of them; its lines say for which not",
+    ),
     ExitCode.FORCED: ("interrupted", "Ctrl-C, or a second signal ended it by force"),
     ExitCode.OUTPUT_GONE: ("output gone", "standard output is closed or full, or its reader has gone; nothing is said"),
 }

@@ -5,6 +5,7 @@ Accounts share nothing, so they are run one after the other, each on an exchange
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,13 +26,16 @@ from gridbot.config.account_models import StrategyConfig
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.snapshots import account_snapshot
+from gridbot.lock_file import Locked
 from gridbot.market.day import Day
 from gridbot.paper.settings import PaperConfig
 from gridbot.version import __version__
 
 __all__ = ["CannotRun", "DaysInMemory", "MarketDays", "Progress", "run"]
 
-MOST_WARNINGS: Final = 100
+MOST_WARNINGS: Final = 300
+"""Kinds of them; what is told again and again is one."""
+_NUMBERS: Final = re.compile(r"\d[\d.,]*")
 
 
 class CannotRun(Exception):
@@ -76,6 +80,20 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(slots=True)
+class _Alert:
+    """What an operator would have been told, the first time that it was; then again, `count` times in all."""
+
+    first_us: int
+    text: str
+    last_us: int
+    count: int = 1
+
+    def line(self) -> str:
+        again = f" ({self.count:,} times until {utc_of(self.last_us):%Y-%m-%d %H:%M})" if self.count > 1 else ""
+        return f"{utc_of(self.first_us):%Y-%m-%d %H:%M} {self.text}{again}"
+
+
+@dataclass(slots=True)
 class _Sums:
     """Of all accounts of a run."""
 
@@ -83,14 +101,28 @@ class _Sums:
     looks: int = 0
     fills: int = 0
     reached_us: int = 0
-    warnings: dict[str, None] = field(default_factory=dict)
+    said: dict[str, None] = field(default_factory=dict)
+    alerts: dict[tuple[str, str], _Alert] = field(default_factory=dict)
+    unkept: int = 0
 
     def warn(self, text: str) -> None:
-        if len(self.warnings) < MOST_WARNINGS:
-            self.warnings[text] = None
+        self.said[text] = None
 
     def told(self, account: str, now_us: int, strategy: str, text: str) -> None:
-        self.warn(f"{utc_of(now_us):%Y-%m-%d %H:%M} {strategy or account}: {text}")
+        """An operator would have been told. What differs by its numbers alone is the same again."""
+        whose = strategy or account
+        key = (whose, _NUMBERS.sub("", text))
+        if (known := self.alerts.get(key)) is not None:
+            known.count, known.last_us = known.count + 1, now_us
+        elif len(self.alerts) < MOST_WARNINGS:
+            self.alerts[key] = _Alert(now_us, f"{whose}: {text}", now_us)
+        else:
+            self.unkept += 1
+
+    @property
+    def warnings(self) -> list[str]:
+        more = [f"{self.unkept:,} more things were told, of other kinds"] if self.unkept else []
+        return [*self.said, *(alert.line() for alert in self.alerts.values()), *more]
 
     def before(self) -> tuple[int, int, int]:
         return self.ticks, self.looks, self.fills
@@ -145,7 +177,13 @@ def run(
     }
     made_at = datetime.now(UTC).replace(tzinfo=None)
     name = name or (into.stem if into else new_name(loaded.storage.data_dir, made_at))
-    file = RunFile(into or file_of(loaded.storage.data_dir, name), loaded.storage.data_dir / DIRECTORY)
+    try:
+        file = RunFile(into or file_of(loaded.storage.data_dir, name), loaded.storage.data_dir / DIRECTORY)
+    except Locked as process:
+        raise CannotRun(
+            f"expected a name that no other run has now, got {name!r}, which process {process} is running: "
+            "choose another --name, or wait"
+        ) from None
     paper = _paper(loaded.paper, options)
     row: dict[str, Any] = {
         "name": name,
@@ -170,7 +208,7 @@ def run(
             "fills": sums.fills,
             "wall_s": time.perf_counter() - started_s,
             "finished": finished,
-            "warnings": list(sums.warnings),
+            "warnings": sums.warnings,
         }
         file.describe(told)
         return told
@@ -214,6 +252,7 @@ def _feeds(
 ) -> dict[str, tuple[SymbolFeed, dict[str, Any]]]:
     """For each symbol its days in the span, and what is to be known of them."""
     found: dict[str, tuple[SymbolFeed, dict[str, Any]]] = {}
+    whose = strategies[0].account if strategies else ""
     for symbol in dict.fromkeys(each.symbol for each in strategies):
         first, last = utc_of(begin).date(), utc_of(end - 1).date()
         there = [day for day in market.days(symbol) if first <= day <= last]
@@ -221,7 +260,12 @@ def _feeds(
         fetch = pasteable(f"data fetch {symbol} --from {first} --to {last}")
         how = f"run {fetch}, or {pasteable('data import FILE')}"
         if not there:
-            raise CannotRun(f"expected market data of {symbol} from {first} to {last}, there is none: {how}")
+            of = ", ".join(each.strat_id for each in strategies if each.symbol == symbol)
+            others = "--account and --strategy run a part of the configuration"
+            raise CannotRun(
+                f"expected market data of {symbol} from {first} to {last} for {of} of {whose}, there is none: {how}; "
+                f"{others}"
+            )
         feed = SymbolFeed(symbol, [partial(market.day, symbol, day) for day in there], begin // 1000, end // 1000)
         if feed.is_empty:
             raise CannotRun(f"expected trades of {symbol} in the span, its days have none there: {how}")

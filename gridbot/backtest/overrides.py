@@ -7,17 +7,28 @@ the file) name the others, and dots go further down: `caps.max_notional=x5`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gridbot.commands.wording import one_of
+from gridbot.config.account_models import AccountCaps, AccountConfig, StrategyCaps, StrategyConfig
 from gridbot.config.errors import ConfigError, Problem
 from gridbot.config.models import GridbotConfig
 from gridbot.config.validation_problems import problems_of
+from gridbot.paper.settings import PaperConfig
 
 __all__ = ["with_overrides"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "": StrategyConfig,
+    "caps": StrategyCaps,
+    "account": AccountConfig,
+    "account.caps": AccountCaps,
+    "paper": PaperConfig,
+    "settings": GridbotConfig,
+}
 
 
 def with_overrides(
@@ -38,6 +49,7 @@ def with_overrides(
         elif section == "settings" and rest:
             config = _with(config, rest, value, key)
         else:
+            _require_known(key)
             found = tuple(_with(s, key, value, key) if s.strat_id in strategies else s for s in config.strategies)
             config = config.model_copy(update={"strategies": found})
     return config
@@ -61,3 +73,13 @@ def _with(model: ModelT, key: str, value: Any, whole: str) -> ModelT:
         return type(model).model_validate({**given, name: value})
     except ValidationError as error:
         raise ConfigError(f"--set {whole}={value}", problems_of(error, type(model), {})) from None
+
+
+def _require_known(key: str) -> None:
+    """A key of another section is said to be one: `session_loss_limit` is `account.caps.session_loss_limit`."""
+    section, _, last = key.rpartition(".")
+    if section not in ("", "caps") or last in SECTIONS[section].model_fields:
+        return
+    places = [".".join(filter(None, (other, last))) for other, model in SECTIONS.items() if last in model.model_fields]
+    if places:
+        raise ConfigError("--set", [Problem((), one_of(places), f"`{key}`", "name its section before the key")])

@@ -30,6 +30,7 @@ from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StopFile
 from gridbot.worker.account_records import AccountRecords
+from gridbot.worker.cap_guard import GUARD_S
 from gridbot.worker.clockwork import TICK_S, Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
@@ -37,7 +38,6 @@ from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts, Tell
-from gridbot.worker.orchestrator import GUARD_S
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.readings import Readings
 from gridbot.worker.reconciler import Reconciler

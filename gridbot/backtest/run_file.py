@@ -17,6 +17,7 @@ import orjson
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.backtest.account_job import RUN_ID, AccountJob
 from gridbot.backtest.price_samples import put_prices
+from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
 from gridbot.store.commit import Rows, commit, stored_offsets
 from gridbot.store.database import Database
@@ -39,7 +40,7 @@ COLUMNS: Final = {
     "market": ("JSON NOT NULL", "By symbol: kinds, sources, days, gaps, whether there were mark prices and fundings."),
     "ticks": ("BIGINT NOT NULL", "Trades of the market that happened."),
     "looks": ("BIGINT NOT NULL", "Moments that were looked at; the rest was jumped over."),
-    "fills": ("BIGINT NOT NULL", "Executions of all accounts."),
+    "fills": ("BIGINT NOT NULL", "Executions of all accounts, fundings not among them."),
     "wall_s": ("DOUBLE NOT NULL", "How long the run took, seconds."),
     "finished": ("BOOLEAN NOT NULL", "False when it was broken off."),
     "warnings": ("JSON NOT NULL", "What to know before believing it, a list of sentences."),
@@ -63,7 +64,8 @@ def new_name(data_dir: Path, made_at: datetime) -> str:
 
 
 class RunFile:
-    """`path` is replaced. Open only while something is put into it, so others may read meanwhile.
+    """`path` is replaced. Open only while something is put into it, so others may read meanwhile. Raises Locked when
+    another process runs under that name: the text is its process id.
 
     `empties` is where a file without rows is kept: to make all tables anew takes as long as to trade a day.
     """
@@ -71,6 +73,7 @@ class RunFile:
     def __init__(self, path: Path, empties: Path) -> None:
         self.path = path
         make_directory(path.parent)
+        self._lock = _taken(lock_of(path))
         path.unlink(missing_ok=True)
         self._database = Database(path)
         empty = empties / f"{EMPTY}{_schema_here()}"
@@ -128,8 +131,35 @@ class RunFile:
             con.execute(f"INSERT INTO backtests ({', '.join(row)}) VALUES ({marks})", values)
 
     def close(self) -> None:
-        """Give the engine's memory back."""
+        """Give the engine's memory back, and the name to others."""
         self._database.close()
+        lock_of(self.path).unlink(missing_ok=True)
+        release_lock(self._lock)
+
+
+def lock_of(path: Path) -> Path:
+    """What says that a process puts its results into a file."""
+    return path.with_name(f".{path.stem}.lock")
+
+
+def _taken(path: Path) -> int:
+    """The lock; not one whose file its last holder has just removed."""
+    while True:
+        lock = take_lock(path)
+        if is_at(path, lock):
+            return lock
+        release_lock(lock)
+
+
+def _runs(path: Path) -> str:
+    """The process id of who is at it; empty for nobody."""
+    if not lock_of(path).exists():
+        return ""
+    try:
+        release_lock(take_lock(lock_of(path)))
+    except Locked as error:
+        return str(error)
+    return ""
 
 
 def _schema_here() -> str:
@@ -143,15 +173,29 @@ def utc_of(us: int) -> datetime:
     return datetime.fromtimestamp(us / 1e6, UTC).replace(tzinfo=None)
 
 
+def _so_far(con: duckdb.DuckDBPyConnection, row: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """What a run that was killed could not say of itself."""
+    [(fills,)] = con.execute("SELECT count(*) FROM executions WHERE exec_type <> 'Funding'").fetchall()
+    [(last,)] = con.execute(
+        "SELECT max(local_ts) FROM (SELECT local_ts FROM wallets UNION ALL SELECT local_ts FROM executions)"
+    ).fetchall()
+    return {"fills": fills, "to_ts": max(row["to_ts"], last or row["to_ts"]), "process": _runs(path)}
+
+
 def summaries(data_dir: Path) -> list[dict[str, Any]]:
-    """The row `backtests` of each run, the newest first. A file that cannot be read has an `error` instead."""
+    """The row `backtests` of each run, the newest first, under the name of its file. A file that cannot be read has an
+    `error` instead. Of one that has not ended, `fills` and `to_ts` are those of its records, and `process` is the id of
+    who is at it, empty for nobody.
+    """
     found: list[dict[str, Any]] = []
     for path in sorted((data_dir / DIRECTORY).glob("*.duckdb")):
         try:
             with connect(path, timeout_s=1.0) as con:
                 cursor = con.execute("SELECT * FROM backtests")
                 names = [column[0] for column in cursor.description or ()]
-                found += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                for values in cursor.fetchall():
+                    row = dict(zip(names, values, strict=True)) | {"name": path.stem, "process": ""}
+                    found.append(row if row["finished"] else row | _so_far(con, row, path))
         except (ReadingError, duckdb.Error) as error:
             found.append({"name": path.stem, "error": str(error).split("\n", 1)[0]})
     return sorted(found, key=lambda row: (str(row.get("made_at", "")), row["name"]), reverse=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gridbot.backtest.run_loop import RunClock
+from gridbot.core.execution_types import ExecType
 from gridbot.records import codec
 from gridbot.records.record_types import OrderRecord, PositionRecord, Record, WalletRecord
 from gridbot.store.commit import Rows
@@ -59,7 +60,7 @@ class RunRecords:
     def _record(self, record: Record, now_us: int) -> int:
         table = record.TABLE
         if table == "executions":
-            self.fills += 1
+            self.fills += record.exec_type != ExecType.FUNDING  # type: ignore[union-attr]  # executions have one
         elif table in SAMPLED and not self._is_due(record, now_us):
             return 0
         if table not in SAMPLED or record.source != "rest":  # type: ignore[union-attr]  # those have one

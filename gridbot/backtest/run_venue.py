@@ -5,6 +5,7 @@ The markets are those of the data (`run_market`); orders, fills, margin, liquida
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -22,8 +23,10 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.core.events import PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.stream_news import PrivateEvent
+from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.api.dispatch import Api
+from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import listing_under
 from gridbot.paper.settings import PaperConfig
@@ -65,6 +68,7 @@ class RunVenue:
         self.account = self.exchange.state.add_account(account.name, "backtest", "", balance)
         self.account.listening = set(TOPICS)
         self._hold(beginning, now_ms)
+        self._rest(beginning, now_ms)
         self.calls = DirectCalls(
             Api(self.exchange), self.account, loop, options, random.Random(f"requests:{options.seed}"), self.deliver
         )
@@ -84,6 +88,21 @@ class RunVenue:
                 leg = self.account.leg(symbol, 1 if direction is Direction.LONG else 2)
                 leg.size, leg.cost, leg.seq = size, size * entry, 0
                 leg.opened_ms = leg.updated_ms = now_ms
+
+    def _rest(self, beginning: Beginning, now_ms: int) -> None:
+        """Have the orders that the account begins with; the worker finds them when it starts."""
+        for order in beginning.resting:
+            if order.symbol not in self.markets:
+                continue
+            self.account.hedge[order.symbol] = True
+            leg = 1 if order.direction is Direction.LONG else 2
+            request = NewOrder(
+                order.symbol, order.side, order.qty, order.price, leg,
+                time_in_force="PostOnly", order_link_id=order.link_id, reduce_only=order.closes,
+            )  # fmt: skip
+            with contextlib.suppress(ApiError):
+                self.exchange.place(self.account, request, now_ms)
+        self.exchange.outbox.take()
 
     @staticmethod
     def _market(paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:

@@ -14,7 +14,7 @@ from gridbot.bybit.calls import LINEAR
 from gridbot.bybit.order_ways import Begun, OrderCalls
 from gridbot.bybit.raw_fields import LONGEST_ID, unseen_text, whole_or_none
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit
+from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest, RateLimit, Taking
 
 __all__ = ["BATCH_MAX", "BybitOrderGateway", "ids_of", "plain"]
 
@@ -40,7 +40,7 @@ class BybitOrderGateway:
         return self._calls.by_http
 
     def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]:
-        """Create one limit order."""
+        """Create one order."""
         begun = self._calls.begin("order/create", category=LINEAR, **_order_params(order))
         return self._acknowledged(begun, "", order.order_link_id)
 
@@ -117,6 +117,8 @@ def ids_of(order_id: str, order_link_id: str) -> dict[str, str]:
 
 
 def _order_params(order: OrderRequest) -> dict[str, Any]:
+    if order.taking is not None:
+        return _taking_params(order, order.taking)
     return {
         "symbol": order.symbol,
         "side": str(order.side),
@@ -128,6 +130,25 @@ def _order_params(order: OrderRequest) -> dict[str, Any]:
         "orderLinkId": order.order_link_id,
         "reduceOnly": order.reduce_only,
     }
+
+
+def _taking_params(order: OrderRequest, taking: Taking) -> dict[str, Any]:
+    is_limit = taking is Taking.LIMIT
+    params: dict[str, Any] = {
+        "symbol": order.symbol,
+        "side": str(order.side),
+        "orderType": "Limit" if is_limit else "Market",
+        "qty": "0" if taking is Taking.WHOLE else plain(order.qty),
+        "timeInForce": "IOC",
+        "positionIdx": order.direction.position_idx,
+        "orderLinkId": order.order_link_id,
+        "reduceOnly": order.reduce_only,
+    }
+    if is_limit:
+        params["price"] = plain(order.price)
+    if taking is Taking.WHOLE:
+        params["closeOnTrigger"] = True
+    return params
 
 
 def _ack(result: object, order_id: str, order_link_id: str) -> OrderAck:

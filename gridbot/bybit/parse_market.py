@@ -68,6 +68,7 @@ def parse_instrument(row: Row, tiers: tuple[RiskTier, ...] = ()) -> Instrument:
         "min_price": decimal_or_none(prices.get("minPrice")),
         "max_price": decimal_or_none(prices.get("maxPrice")),
         "max_leverage": decimal_or_none(leverage.get("maxLeverage")),
+        "max_market_qty": positive_or_none(lots, "maxMktOrderQty"),
         "price_limit_x": decimal_or_none(risk.get("priceLimitRatioX")),
         "price_limit_y": decimal_or_none(risk.get("priceLimitRatioY")),
     }

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,14 +17,20 @@ from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 from gridbot.doors.bounded_json import read_json
 
 __all__ = [
+    "AckArguments",
     "Arguments",
+    "CancelArguments",
     "CorrectArguments",
+    "FlattenArguments",
+    "MuteArguments",
     "NoArguments",
     "OnCommandLine",
     "PauseArguments",
+    "ReduceArguments",
     "RestartArguments",
     "ResumeArguments",
     "StopArguments",
+    "UnmuteArguments",
     "Values",
     "arguments_model",
     "choices",
@@ -67,8 +73,43 @@ class _OfStrategies(Arguments):
     ] = None
 
 
-class PauseArguments(_OfStrategies):
+class _WithReason(_OfStrategies):
+    """For what holds until `resume`: status and records show the reason."""
+
+    reason: Annotated[str | None, Field(description="Why, for status and records.", max_length=200)] = None
+
+
+class PauseArguments(_WithReason):
     cancel: Annotated[bool, Field(description="Also cancel its resting orders.")] = False
+
+
+class ReduceArguments(_WithReason):
+    pass
+
+
+class CancelArguments(_WithReason):
+    leave_running: Annotated[
+        bool, Field(description="Do not pause: what is wanted is placed anew with the next price.")
+    ] = False
+    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
+
+
+class FlattenArguments(_WithReason):
+    band: Annotated[
+        str | None,
+        Field(
+            description="Percent of the last price that a limit may give away [default: 0.5].",
+            pattern=r"^[0-9]{1,2}(\.[0-9]{1,4})?$",
+        ),
+    ] = None
+    market_after: Annotated[
+        str | None,
+        Field(
+            description="Seconds after which what is left goes at the market [default: 5].",
+            pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$",
+        ),
+    ] = None
+    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
 
 
 class ResumeArguments(_OfStrategies):
@@ -112,6 +153,44 @@ class RestartArguments(Arguments):
         Field(description="A process, or the account of a worker."),
         OnCommandLine(positional="PROCESS", values=Values.PROCESS),
     ]
+
+
+class AckArguments(Arguments):
+    alert: Annotated[
+        str, Field(description="The alert, by the id that alerts shows.", max_length=80), OnCommandLine(positional="ID")
+    ]
+
+
+class MuteArguments(Arguments):
+    what: Annotated[
+        str,
+        Field(description="An open alert by its id, or the key of a kind of alerts.", max_length=80),
+        OnCommandLine(positional="ID|KEY"),
+    ]
+    period: Annotated[
+        str,
+        Field(description="For how long: 30m, 1h, 2d; 30 days at most.", pattern=r"^[1-9][0-9]{0,4}[smhd]$"),
+        OnCommandLine(option="--for"),
+    ] = "1h"
+    of_account: Annotated[
+        str | None, Field(description="Of a key only the alerts of this account."), OnCommandLine(option="--account")
+    ] = None
+
+    @property
+    def seconds(self) -> int:
+        return min(MOST_MUTED_S, int(self.period[:-1]) * _UNIT_S[self.period[-1]])
+
+
+class UnmuteArguments(Arguments):
+    what: Annotated[
+        str,
+        Field(description="What was muted or acknowledged, by the same id or key.", max_length=80),
+        OnCommandLine(positional="ID|KEY"),
+    ]
+
+
+MOST_MUTED_S: Final = 30 * 86400
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def arguments_model(command: Command) -> type[Arguments]:

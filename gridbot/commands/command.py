@@ -31,10 +31,21 @@ class Command:
     """What happens, in one or two sentences."""
     example: str
     """A command line that works, without the program's name."""
+    below: str = ""
+    """The command of the command line that it is below, as `ack` is below `alerts`."""
     needs_trading: bool = False
     """Whether only a worker that trades can carry it out; otherwise it may still be starting."""
+    one_at_a_time: bool = False
+    """Whether its arguments are about one account, so that it is for no more than one target."""
     dangerous: bool = False
     """Whether it can cost money when it is given by mistake. Ways in that cannot see the operator have it confirmed."""
+
+    takes_s: float = 0.0
+    """How long it may take after the worker has taken it; 0 for what is done when it is taken."""
+    rescued: bool = False
+    """Whether a rescue process carries it out where no worker can: it needs the exchange alone."""
+    kept: bool = False
+    """Whether it is kept for the next life of a worker that does not run: it only stops orders."""
 
     @property
     def for_worker(self) -> bool:

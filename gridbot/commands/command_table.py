@@ -11,24 +11,77 @@ from typing import Final
 from gridbot.commands.command import Command, Target
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
-__all__ = ["COMMANDS", "FLEET_COMMANDS", "RESTART", "STOP", "WORKER_COMMANDS", "find_command"]
+__all__ = ["ACK", "COMMANDS", "FLEET_COMMANDS", "MUTE", "RESTART", "STOP", "UNMUTE", "WORKER_COMMANDS", "find_command"]
+
+FLATTEN_S: Final = 75.0
+"""Whoever asked is told after a minute what remains; it goes on. The rest is for the way of the answer."""
 
 PAUSE: Final = Command(
     name="pause",
     target=Target.STRATEGY,
     arguments="PauseArguments",
-    summary="Send no new orders for an account or a strategy.",
-    help="Send no new order for an account, or for one of its strategies, until `resume`.",
-    example="pause alice --strategy alice-btc --cancel",
+    summary="Send no new orders for accounts or strategies.",
+    help="Send no new order for accounts, or for some of their strategies, until `resume`.",
+    example="pause alice/alice-btc bob --cancel",
     needs_trading=True,
+    kept=True,
+)
+REDUCE: Final = Command(
+    name="reduce",
+    target=Target.STRATEGY,
+    arguments="ReduceArguments",
+    summary="Let accounts or strategies only close.",
+    help="Open nothing more: what rests to open is withdrawn, closes go on, until `resume`.",
+    example="reduce alice/alice-btc bob",
+    needs_trading=True,
+    kept=True,
+)
+CANCEL: Final = Command(
+    name="cancel",
+    target=Target.STRATEGY,
+    arguments="CancelArguments",
+    summary="Withdraw all resting orders, confirmed by the exchange.",
+    help="Withdraw all resting orders, again and again until the exchange lists none, and pause, so that they are not "
+    "placed anew.",
+    example="cancel '*/btc-*' --leave-running",
+    needs_trading=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
+)
+FLATTEN: Final = Command(
+    name="flatten",
+    target=Target.STRATEGY,
+    arguments="FlattenArguments",
+    summary="Cancel everything and close all positions.",
+    help="Pause, cancel all orders, close every leg (reduce-only: at a limit first, then at the market), confirm it by "
+    "the exchange's lists, and say what remains and why. `resume` lets it trade again.",
+    example="flatten --group night --expect 5",
+    needs_trading=True,
+    dangerous=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
+)
+KILL: Final = Command(
+    name="kill",
+    target=Target.STRATEGY,
+    arguments="FlattenArguments",
+    summary="Flatten, and stay latched.",
+    help="Flatten, and let nothing of any strategy pass afterwards, also of one that is added later, until `resume` of "
+    "the whole account.",
+    example="kill alice",
+    needs_trading=True,
+    dangerous=True,
+    takes_s=FLATTEN_S,
+    rescued=True,
 )
 RESUME: Final = Command(
     name="resume",
     target=Target.STRATEGY,
     arguments="ResumeArguments",
-    summary="Let a paused, halted or latched account trade again.",
-    help="Let a paused, halted or latched account trade again. The loss of its session counts from here.",
-    example="resume alice",
+    summary="Let paused, reducing, halted or latched accounts trade again.",
+    help="Let paused, reducing, halted or latched accounts or strategies trade again. The loss of a session counts "
+    "from here. The latches of an account are lifted when it is named as a whole.",
+    example="resume --group night --expect 5",
     needs_trading=True,
     dangerous=True,
 )
@@ -36,9 +89,9 @@ RECONCILE: Final = Command(
     name="reconcile",
     target=Target.ACCOUNT,
     arguments="NoArguments",
-    summary="Compare an account's orders and positions with the exchange.",
-    help="Compare an account's open orders, executions and positions with the exchange now, not at the next interval.",
-    example="reconcile alice",
+    summary="Compare accounts' orders and positions with the exchange.",
+    help="Compare open orders, executions and positions of accounts with the exchange now, not at the next interval.",
+    example="reconcile --all",
     needs_trading=True,
 )
 CORRECT: Final = Command(
@@ -51,6 +104,7 @@ CORRECT: Final = Command(
     "command.",
     example="correct alice --as-of 8100 --figures []",
     needs_trading=True,
+    one_at_a_time=True,
     dangerous=True,
 )
 STOP: Final = Command(
@@ -66,12 +120,43 @@ RESTART: Final = Command(
     name="restart",
     target=Target.FLEET,
     arguments="RestartArguments",
-    summary="Restart one process in order.",
-    help="Restart one process in order: an account's worker, the writer, or paper. Also revives a FATAL one.",
-    example="restart writer",
+    summary="Restart processes in order.",
+    help="Restart processes in order: workers by their accounts, the writer, or paper. Also revives a FATAL one. "
+    "Patterns, --group and --all mean workers.",
+    example="restart alice writer",
 )
 
-COMMANDS: Final = (PAUSE, RESUME, RECONCILE, CORRECT, STOP, RESTART)
+ACK: Final = Command(
+    name="ack",
+    below="alerts",
+    target=Target.FLEET,
+    arguments="AckArguments",
+    summary="Say that somebody looks after an open alert.",
+    help="Say that somebody looks after an open alert, until it is over or gets worse. Status goes on to show it, with "
+    "who has taken it; health stays what it is.",
+    example="alerts ack k3x9aq",
+)
+MUTE: Final = Command(
+    name="mute",
+    below="alerts",
+    target=Target.FLEET,
+    arguments="MuteArguments",
+    summary="Show alerts of one kind no more for a while.",
+    help="Show an open alert (by its id), or all alerts of a key such as stale_price, no more for a while: status "
+    "counts them, health stays what it is, and they are recorded as ever. It ends by itself.",
+    example="alerts mute stale_price --account alice --for 1h",
+)
+UNMUTE: Final = Command(
+    name="unmute",
+    below="alerts",
+    target=Target.FLEET,
+    arguments="UnmuteArguments",
+    summary="Show muted alerts again.",
+    help="Show again what was muted, by the same id or key, and take back who had acknowledged it.",
+    example="alerts unmute stale_price",
+)
+
+COMMANDS: Final = (PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, STOP, RESTART, ACK, MUTE, UNMUTE)
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
 

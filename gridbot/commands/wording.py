@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["CommandMistake", "closest", "did_you_mean", "one_of", "shown"]
+__all__ = ["CommandMistake", "closest", "counted", "did_you_mean", "one_of", "shown"]
 
 
 LONGEST_SHOWN = 80
@@ -18,6 +18,11 @@ class CommandMistake(ValueError):
 def one_of(words: Sequence[str]) -> str:
     """Words as a choice: `a, b or c`. Empty for none."""
     return " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something whose plural has an s: `1 file`, `12 files`, `1,200 fills`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def shown(got: object) -> str:

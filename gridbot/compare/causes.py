@@ -9,7 +9,9 @@ Each cause is decided by evidence of the side that lacks the fill, or has it lat
 | `halt` | the gate had refused it because trading was held, or a hold was set, or no worker ran |
 | `refusal` | the gate had refused it for anything else, or the exchange had |
 | `latency` | its order came there within 5 s after the fill, or had been withdrawn within 5 s before it |
-| `unexplained` | nothing of that: the ladders went different ways, say |
+| `unexplained` | nothing of that |
+
+What is unexplained may follow from an earlier difference, which parted the ladders (`ladder_ways`).
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ _HALTS: Final = frozenset(
     {
         Refusal.STOPPING,
         Refusal.NOT_READY,
+        Refusal.LATCHED,
         Refusal.PAUSED,
+        Refusal.REDUCING,
         Refusal.HALTED,
         Refusal.AUTH_COOLDOWN,
         Refusal.STALE_PRICE,

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, model_validator
 
 from gridbot.config.errors import expected
-from gridbot.config.fields import Amount, Cap, Model, Name, Positive, Symbol
-from gridbot.core.limits import Limit
+from gridbot.config.fields import Amount, Cap, DeadMan, Drawdown, Groups, Model, Name, Positive, Symbol
+from gridbot.core.limits import Limit, OnBreach
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.order_entry import OrderEntry
 from gridbot.strategies.registry import DEFAULT_KIND, KINDS, AnyKind
@@ -83,6 +83,19 @@ class AccountCaps(Model):
         False, description="Count unrealised losses too, not only executions and fees."
     )
     max_notional: Cap = Field(None, description="Position value of all strategies with resting opens; default off.")
+    max_drawdown: Drawdown = Field(
+        None, description="Fall of the equity from its peak that latches the account: USDT, 20% of the peak, or off."
+    )
+    on_breach: OnBreach = Field(
+        OnBreach.REDUCE,
+        description="What the latch of `max_drawdown` does until `resume`: reduce (closes only), cancel (nothing), or "
+        "flatten (close all).",
+    )
+    max_margin_ratio: Annotated[Decimal, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Maintenance margin / margin balance above which nothing is opened, until it is nine tenths of "
+        "that; at 1 the exchange liquidates. Default off.",
+    )
 
 
 class AccountConfig(Model):
@@ -92,6 +105,9 @@ class AccountConfig(Model):
 
     name: Name = Field(
         description="Unique; letters, digits, _ and -. Part of every order's identity: change it only while none rests."
+    )
+    groups: Groups = Field(
+        (), description="Labels, such as `[night, vip]`: `--group night` means every account that has this one."
     )
     api_key: SecretStr = Field(SecretStr(""), description="API key, as ${VARIABLE}; not needed on paper.")
     api_secret: SecretStr = Field(SecretStr(""), description="API secret, as ${VARIABLE}; not needed on paper.")
@@ -106,6 +122,11 @@ class AccountConfig(Model):
         description="How orders are sent: http, websocket, or auto: websocket on paper and testnet, http on demo. On "
         "mainnet auto is http until 100 creates over WebSocket were acknowledged while this account (its name, in this "
         "data directory) had `environment: testnet`. While the trade socket is down, orders go by HTTP in any case.",
+    )
+    dead_man: DeadMan = Field(
+        None,
+        description="`dcp 30`: the exchange cancels all orders when the account's private stream has been gone for 30 "
+        "seconds (3 to 300); Bybit has it for institutions only. Default off.",
     )
     caps: AccountCaps = Field(default_factory=AccountCaps, description="Limits of the account.")
 

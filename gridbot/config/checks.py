@@ -28,6 +28,8 @@ class Parts:
     accounts: Entries = field(default_factory=dict)
     strategies: Entries = field(default_factory=dict)
     allow_mainnet: bool = False
+    capped_groups: tuple[str, ...] = ()
+    """The labels that `fleet.groups` names."""
 
     def names(self) -> list[str]:
         return list(dict.fromkeys(str(account["name"]) for account in self.accounts.values() if account.get("name")))
@@ -37,6 +39,7 @@ def conflicts(parts: Parts) -> Iterator[Problem]:
     """Every rule that is broken. The caller fills in the lines."""
     yield from _accounts(parts)
     yield from _strategies(parts)
+    yield from _capped_groups(parts)
     for index, account in parts.accounts.items():
         yield from _account(("accounts", index), account, parts)
 
@@ -51,6 +54,7 @@ def _accounts(parts: Parts) -> Iterator[Problem]:
         "accounts", parts.accounts, "api_key", lambda account: str(account["api_key"]), "a key no other account uses",
         "give each account its own API key: two workers on one account would trade against each other",
     )  # fmt: skip
+    yield from _groups(parts.accounts)
 
 
 def _strategies(parts: Parts) -> Iterator[Problem]:
@@ -89,6 +93,36 @@ def _account(loc: Loc, account: Entry, parts: Parts) -> Iterator[Problem]:
     if account.get("balance") is not None and environment != Environment.PAPER.value:
         do = "remove it: the exchange knows the balance"
         yield Problem((*loc, "balance"), "a balance on paper accounts only", f"environment {environment}", do)
+
+
+def _groups(accounts: Entries) -> Iterator[Problem]:
+    """A problem for each label that differs from an earlier one in capitals only: a command would miss one of them."""
+    first: dict[str, tuple[str, int]] = {}
+    for index, account in accounts.items():
+        groups = account.get("groups")
+        for place, group in enumerate(groups if isinstance(groups, list) else ()):
+            if not isinstance(group, str) or not group:
+                continue  # reported elsewhere
+            spelled, other = first.setdefault(group.lower(), (group, index))
+            if spelled != group:
+                wanted = f"a group that is spelled as in accounts[{other}], `{spelled}`"
+                do = "write both the same, or choose a label that differs in more than its capitals"
+                yield Problem(("accounts", index, "groups", place), wanted, f"`{group}`", do)
+
+
+def _capped_groups(parts: Parts) -> Iterator[Problem]:
+    """A problem for each label of `fleet.groups` that no account has: its caps would hold for nobody."""
+    labels = [
+        str(group)
+        for account in parts.accounts.values()
+        if isinstance(account.get("groups"), list)
+        for group in account["groups"]
+    ]
+    there = ", ".join(dict.fromkeys(labels)) or "there is none"
+    for group in parts.capped_groups:
+        if group not in labels:
+            do = "correct the name, or add it to the `groups` of an account"
+            yield Problem(("fleet", "groups", group), f"a label that an account has ({there})", f"`{group}`", do)
 
 
 def _twice(

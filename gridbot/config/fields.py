@@ -10,13 +10,18 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from gridbot.config.errors import expected
-from gridbot.core.limits import Limit
+from gridbot.core.limits import DrawdownLimit, Limit
 from gridbot.core.sizing import AmountRule
 from gridbot.doors.strict_model import StrictModel
+from gridbot.exchange.dead_man import LEAST_S, MOST_S
+from gridbot.exchange.dead_man import DeadMan as DeadManSwitch
 
 __all__ = [
     "Amount",
     "Cap",
+    "DeadMan",
+    "Drawdown",
+    "Groups",
     "KeepFor",
     "Level",
     "Model",
@@ -45,11 +50,49 @@ def _limit(value: Any) -> Any:
         raise expected("USDT such as 20000, a multiple of the wallet such as x10, or off") from None
 
 
+def _drawdown(value: Any) -> Any:
+    if value is None or isinstance(value, DrawdownLimit):
+        return value
+    text = str(value).strip()
+    if text.lower() in ("off", "none", "false"):  # YAML reads a bare `off` as false
+        return None
+    try:
+        return DrawdownLimit.parse(text)
+    except ValueError:
+        raise expected("USDT such as 500, a share of the peak such as 20%, or off") from None
+
+
+def _dead_man(value: Any) -> Any:
+    if value is None or isinstance(value, DeadManSwitch):
+        return value
+    text = str(value)
+    if text.strip().lower() in ("off", "none", "false"):
+        return None
+    try:
+        return DeadManSwitch.parse(text)
+    except ValueError:
+        what = f"off, or dcp with {LEAST_S} to {MOST_S} seconds such as `dcp 30`"
+        raise expected(what, "write one of them") from None
+
+
 def _name(value: str) -> str:
     if not _NAME.match(value):
         what = "1 to 32 letters, digits, _ or -, the first a letter or digit"
         raise expected(what, "choose such a name: it becomes a directory")
     return value
+
+
+def _group(value: str) -> str:
+    if not _NAME.match(value):
+        raise expected("a label of 1 to 32 letters, digits, _ or -, the first a letter or digit", "choose such a label")
+    return value
+
+
+def _each_once(labels: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
+    if twice is not None:
+        raise expected("each group once", "remove one of the two", got=f"`{twice}` twice")
+    return labels
 
 
 def _symbol(value: str) -> str:
@@ -92,10 +135,21 @@ def age_text(age: timedelta | None) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Groups = Annotated[tuple[Annotated[str, AfterValidator(_group)], ...], AfterValidator(_each_once)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 Amount = Annotated[str, BeforeValidator(_text), AfterValidator(_amount)]
 Cap = Annotated[
     Limit | None, BeforeValidator(_limit), PlainSerializer(lambda limit: None if limit is None else str(limit))
+]
+Drawdown = Annotated[
+    DrawdownLimit | None,
+    BeforeValidator(_drawdown),
+    PlainSerializer(lambda limit: None if limit is None else str(limit)),
+]
+DeadMan = Annotated[
+    DeadManSwitch | None,
+    BeforeValidator(_dead_man),
+    PlainSerializer(lambda switch: "off" if switch is None else str(switch)),
 ]
 KeepFor = Annotated[timedelta | None, BeforeValidator(_keep_for), PlainSerializer(age_text)]
 Positive = Annotated[Decimal, Field(gt=0)]

@@ -117,7 +117,10 @@ def _parts(data: Mapping[str, Any]) -> Parts:
         )
 
     allowed = str(data.get("allow_mainnet")).lower() in ("true", "yes", "on", "1")
-    return Parts(entries("accounts"), entries("strategies"), allowed)
+    fleet = data.get("fleet")
+    groups = fleet.get("groups") if isinstance(fleet, dict) else None
+    capped = tuple(map(str, groups)) if isinstance(groups, dict) else ()
+    return Parts(entries("accounts"), entries("strategies"), allowed, capped)
 
 
 def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gridbot.config.account_models import AccountConfig, StrategyConfig, with_environment
 from gridbot.config.errors import expected
 from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
+from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.storage import StorageConfig
 from gridbot.config.strategy_kinds import StrategySection
 from gridbot.exchange.environment import Environment
@@ -90,6 +91,7 @@ class GridbotConfig(Model):
         description="One worker process each."
     )
     strategies: tuple[StrategySection, ...] = Field((), description="What trades.")
+    fleet: FleetConfig = Field(default_factory=FleetConfig, description="What all accounts share, and groups of them.")
     position_check_interval: Seconds = Field(63.0, description="Seconds between position checks by REST.")
     order_sync_interval: SecondsOrOff = Field(61.0, description="Seconds between open-order sweeps; 0 is off.")
     wallet_cache_interval: SecondsOrOff = Field(300.0, description="Seconds a REST wallet reading is used; 0 is none.")
@@ -113,6 +115,29 @@ class GridbotConfig(Model):
             if account.name == name:
                 return account
         raise KeyError(name)
+
+    def groups(self) -> dict[str, list[str]]:
+        """The names of the accounts that have each label, both in the order of the file."""
+        found: dict[str, list[str]] = {}
+        for account in self.accounts:
+            for group in account.groups:
+                found.setdefault(group, []).append(account.name)
+        return found
+
+    def cap_scopes(self) -> dict[str, tuple[FleetCaps, list[str]]]:
+        """Each scope of caps over several accounts that has any: by its name, the caps and the accounts they hold for.
+
+        A scope holds for one environment: `fleet/paper`, `group night/mainnet`.
+        """
+        groups = self.groups()
+        sections = [("fleet", self.fleet.caps, [account.name for account in self.accounts])]
+        sections += [(f"group {name}", group.caps, groups.get(name, [])) for name, group in self.fleet.groups.items()]
+        found: dict[str, tuple[FleetCaps, list[str]]] = {}
+        for name, caps, accounts in sections:
+            for account in accounts if caps.is_set else ():
+                scope = f"{name}/{self.account(account).environment}"
+                found.setdefault(scope, (caps, []))[1].append(account)
+        return found
 
     def strategies_of(self, account: str) -> list[StrategyConfig]:
         """In the order of the file."""

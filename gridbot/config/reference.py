@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.fields import age_text
 from gridbot.config.models import GridbotConfig
-from gridbot.core.limits import Limit
+from gridbot.core.limits import DrawdownLimit, Limit
+from gridbot.exchange.dead_man import DeadMan
 from gridbot.strategies.registry import KINDS
 
 __all__ = ["reference"]
@@ -44,8 +45,13 @@ errors, logs or records.
 `testnet: false`) and the root of the file says `allow_mainnet: true`.
 
 **Numbers** are read as text and kept exact. Limits called *cap* are USDT (`20000`), a multiple of the wallet (`x10`),
-or `off`. A *duration* is days (`30d`), hours (`12h`), or `off` for ever.
+or `off`. A *drawdown* is USDT (`500`), a share of the peak (`20%`), or `off`. A *duration* is days (`30d`), hours
+(`12h`), or `off` for ever.
 """
+
+
+_OFF = frozenset({"cap", "duration", "drawdown", "off, dcp SECONDS"})
+"""Types whose absence is written `off`."""
 
 
 def reference() -> str:
@@ -107,7 +113,8 @@ def _words(annotation: Any) -> list[str]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return ["section"]
     names = {"SecretStr": "secret", "str": "text", "int": "whole number", "float": "number", "Decimal": "number",
-             "bool": "true, false", "Path": "path", "timedelta": "duration", Limit.__name__: "cap"}  # fmt: skip
+             "bool": "true, false", "Path": "path", "timedelta": "duration", Limit.__name__: "cap",
+             DrawdownLimit.__name__: "drawdown", DeadMan.__name__: "off, dcp SECONDS"}  # fmt: skip
     return [names.get(annotation.__name__, annotation.__name__)]
 
 
@@ -118,7 +125,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, BaseModel) or value in ((), {}):
         return ""
     if value is None:
-        return "off" if {"cap", "duration"} & set(_words(field.annotation)) else "none"
+        return "off" if _OFF & set(_words(field.annotation)) else "none"
     if isinstance(value, timedelta):
         return f"`{age_text(value)}`"
     if isinstance(value, bool):

@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbot.config.models import GridbotConfig
 
-__all__ = ["account_snapshot", "fleet_snapshot", "snapshot_sha256"]
+__all__ = ["account_snapshot", "config_of", "fleet_snapshot", "snapshot_sha256"]
 
 
 def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
@@ -30,6 +30,24 @@ def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
 def fleet_snapshot(config: GridbotConfig) -> dict[str, Any]:
     """What one supervisor runs: every account's snapshot by name, without secrets."""
     return {account.name: account_snapshot(config, account.name) for account in config.accounts}
+
+
+def config_of(snapshot: Mapping[str, Any], now: GridbotConfig) -> GridbotConfig:
+    """The configuration that `account_snapshot` was taken of, for its account alone. What that leaves out (keys, where
+    files are, how logs are written, of a live account the paper exchange) is that of `now`.
+
+    Raises ValueError, LookupError and TypeError for what this version cannot read.
+    """
+    document = {name: value for name, value in snapshot.items() if name != "account"}
+    mine = dict(snapshot["account"])
+    if mine["name"] in {account.name for account in now.accounts}:
+        known = now.account(mine["name"])
+        mine |= {"api_key": known.api_key, "api_secret": known.api_secret}
+    document["accounts"] = [mine]
+    document["storage"] = {**document["storage"], "data_dir": now.storage.data_dir}
+    document["logging"] = now.logging
+    document.setdefault("paper", now.paper)
+    return GridbotConfig.model_validate(document)
 
 
 def snapshot_sha256(snapshot: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ class Instrument:
 
     `delivery_ms` (UTC) is when a symbol is settled and ends, 0 for one that goes on (`risk/symbol_state.py`), None when
     the exchange did not tell.
+    `max_market_qty` is the largest market order, None where it is that of a limit order.
     `price_limit_x` and `_y` are the ratios of its price band (docs/bybit.md 3.13), None where the exchange has none.
     `untold` names the fields that the exchange left empty: they have the usual value, and say nothing of a change.
     Prices are USDT per coin, quantities base coin, `min_notional` USDT. `tick_size` and `qty_step` are positive.
@@ -47,6 +48,7 @@ class Instrument:
     price_limit_x: Decimal | None = None
     price_limit_y: Decimal | None = None
     delivery_ms: int | None = 0
+    max_market_qty: Decimal | None = field(default=None, compare=False)
     untold: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:

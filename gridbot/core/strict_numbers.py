@@ -100,7 +100,7 @@ def decimal_of(value: object) -> Decimal:
 
 def amount_of(value: object) -> Decimal:
     """`amount_or_none`, for files: ValueError for what is no number, or below zero."""
-    return _found(amount_or_none(value), "a number, not below zero", value)
+    return _found(amount_or_none(value), f"a number from 0 to below {HIGHEST:.0e}", value)
 
 
 def whole_of(value: object) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
@@ -20,6 +21,7 @@ __all__ = [
     "OrderRequest",
     "PublicTrade",
     "RateLimit",
+    "Taking",
     "Transaction",
 ]
 
@@ -33,10 +35,20 @@ OF_EXECUTIONS = frozenset(
 """Kinds of the transaction log's rows that executions make; all else is transfers, interest, gifts."""
 
 
-class OrderRequest(NamedTuple):
-    """One limit order to create. `qty` is base coin, `price` USDT; both already rounded to the instrument's steps.
+class Taking(StrEnum):
+    """How an order that ends at once takes: what it does not find at once is cancelled (IOC)."""
 
-    `direction` becomes positionIdx 1 or 2. `order_link_id` has at most 36 characters of [A-Za-z0-9_-].
+    LIMIT = "limit"
+    MARKET = "market"
+    WHOLE = "whole"
+    """At the market, whatever the leg has: quantity 0 with reduceOnly and closeOnTrigger."""
+
+
+class OrderRequest(NamedTuple):
+    """One order to create. `qty` is base coin, `price` USDT; both already rounded to the instrument's steps.
+
+    `direction` becomes positionIdx 1 or 2. `order_link_id` has at most 36 characters of [A-Za-z0-9_-]. A limit order
+    that may rest, unless `taking` says how it takes.
     """
 
     symbol: str
@@ -47,6 +59,7 @@ class OrderRequest(NamedTuple):
     order_link_id: str
     reduce_only: bool
     post_only: bool = True
+    taking: Taking | None = None
 
 
 @dataclass(frozen=True, slots=True)

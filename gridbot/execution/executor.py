@@ -140,6 +140,11 @@ class Executor:
         return len(self._tasks)
 
     @property
+    def by_http(self) -> bool:
+        """Whether the next request would leave by HTTP, not over the trade socket."""
+        return self._gateway.by_http
+
+    @property
     def ban(self) -> Ban | None:
         """The last ban of our address; it may be over."""
         return self.queue.budget.ban

@@ -36,7 +36,9 @@ FORMS: Final = ("trades", "candles", "tickers")
 PARTS: Final = ("ticks", "marks", "fundings", "instrument")
 """What is imported apart from the rest, and replaced apart from it."""
 _TEXTS: Final = frozenset({"symbol", "status"})
-_OPTIONAL: Final = frozenset({"price_limit_x", "price_limit_y", "delivery_ms"})
+_OPTIONAL: Final = frozenset({"price_limit_x", "price_limit_y", "delivery_ms", "max_market_qty"})
+_LATER: Final = frozenset({"max_market_qty"})
+"""Fields that days of before do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ def instrument_of(row: Mapping[str, Any]) -> Instrument:
     """The inverse of `row_of`. ValueError, KeyError or TypeError for anything else."""
     values: dict[str, Any] = {}
     for entry in fields(Instrument):
-        name, value = entry.name, row[entry.name]
+        name = entry.name
+        value: Any = row.get(name) if name in _LATER else row[name]
         if name == "tiers":
             values[name] = tuple(
                 RiskTier(**{part.name: amount_of(tier[part.name]) for part in fields(RiskTier)}) for tier in value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
@@ -159,8 +159,11 @@ class FileRows:
         start = day_start_ms(self._day)
         inside = (at >= start) & (at < start + DAY_MS)
         for place in np.flatnonzero(good & ~inside):
+            came = datetime.fromtimestamp(int(at[place]) / 1000, UTC)
             self._mistakes.add(
-                int(rows.numbers[place]), f"expected a time of {self._day}, as the file is named, got {at[place]} ms"
+                int(rows.numbers[place]),
+                f"expected a time of {self._day}, as the file is named, got {came:%Y-%m-%d %H:%M:%S}; "
+                "--skip-bad leaves such rows out, under a name without the day they come in",
             )
         return inside
 

@@ -132,7 +132,8 @@ class Steps(Distinct):
         except InvalidOperation:
             raise ValueError(f"expected a number of at most {MOST_STEPS} steps, got {shown(text)}") from None
         if rest and not self._floors:
-            raise ValueError(f"expected a multiple of the {self._name} {self._step}, got {text}")
+            own = "--derive works it out from the data"  # tick sizes change
+            raise ValueError(f"expected a multiple of the {self._name} {self._step}, got {text}; {own}")
         if steps >= MOST_STEPS:
             raise ValueError(f"expected a number of at most {MOST_STEPS} steps, got {shown(text)}")
         return int(steps)

@@ -7,11 +7,12 @@ what they say. The docstring of a class documents its table, the `doc` metadata 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, NewType
+from typing import ClassVar
 
 from gridbot.commands.command_table import COMMANDS
+from gridbot.records.record_fields import Header, Json, UtcMs, UtcUs, col
 
 __all__ = [
     "AdjustmentRecord",
@@ -38,24 +39,6 @@ __all__ = [
     "UtcUs",
     "WalletRecord",
 ]
-
-UtcMs = NewType("UtcMs", int)
-UtcUs = NewType("UtcUs", int)
-Json = NewType("Json", str)
-
-
-def col(doc: str, **kwargs: Any) -> Any:
-    return field(metadata={"doc": doc}, **kwargs)
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Columns that every table starts with."""
-
-    account: str = col("Account name from the configuration.")
-    run_id: str = col("Run that wrote the row: one life of one worker process.")
-    seq: int = col("Number of the record within the account; without gaps.")
-    local_ts: UtcUs = col("When the worker recorded it, UTC, its own clock.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,7 +280,9 @@ class LatchRecord:
     TABLE: ClassVar[str] = "latches"
 
     strategy: str = col("strat_id; empty when it applies to the whole account.")
-    kind: str = col("session_loss, halted, paused, breaker, auth_cooldown or ip_ban.")
+    kind: str = col(
+        "latched, session_loss, cap_latch, only_reduces, halted, paused, reducing, breaker, auth_cooldown or ip_ban."
+    )
     level: str = col("For a breaker the level, such as long Buy 60000.1; empty otherwise.", default="")
     is_set: bool = col("True when it was set, false when it was released.")
     reason: str = col("Why it was set.", default="")
@@ -330,6 +315,10 @@ class CommandRecord:
     args: Json = col("Its arguments.", default=Json("{}"))
     ok: bool = col("Whether it was carried out.")
     result: str = col("What was done, or why not.")
+    who: str | None = col(
+        "Who gave it: USER@HOST, or the name of a remote operator; NULL for a signal and in rows of earlier versions.",
+        default=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

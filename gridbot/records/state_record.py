@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gridbot.records.record_types import Json, col
+from gridbot.records.record_fields import Json, col
 
 __all__ = ["StateRecord"]
 

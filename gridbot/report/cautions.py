@@ -291,6 +291,7 @@ def _backtest(backtest: Backtest, tried: int) -> Iterator[Caution]:
     if alerts:
         yield Caution(
             WARN,
-            f"An operator would have been told {often(len(alerts))} that something is wrong",
+            f"An operator would have been told that something is wrong: {count(len(alerts))} "
+            f"kind{'' if len(alerts) == 1 else 's'} of it",
             f"First {alerts[0]}. All are listed below the settings.",
         )

@@ -7,6 +7,7 @@ decision is `gate_checks.admit`, a pure question. The gate sends nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from gridbot.core import Direction, WalletEvent
 from gridbot.core.limits import Limit
@@ -14,14 +15,17 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Breaker, Cause, FailureRun
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.proposal import Proposal
+from gridbot.risk.brake import Brake
 from gridbot.risk.caps import CapWarned
 from gridbot.risk.gate_checks import AccountView, admit
 from gridbot.risk.gate_state import (
     Accepted,
     AuthFailed,
+    Braked,
     Enrolled,
     Event,
     GateState,
+    Lent,
     LevelKey,
     Refused,
     StreamAlive,
@@ -29,13 +33,14 @@ from gridbot.risk.gate_state import (
     WalletSeen,
     step,
 )
-from gridbot.risk.holds import Hold, Latch, Resume, Stop
+from gridbot.risk.holds import Hold, Kill, Latch, Resume, Stop, Unlatch, Who
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import StrategyRiskState
 
 __all__ = ["AUTH_COOLDOWN_S", "Gate", "level_key"]
 
 AUTH_COOLDOWN_S = 1800.0
+_SHORT = Refusal.FLEET_MAX_NOTIONAL
 
 
 class Gate:
@@ -58,6 +63,8 @@ class Gate:
         self._wall_ms = wall_ms
         self._warn = warn
         self._shadows: list[Gate] = []
+        self._short: dict[tuple[str, Direction, int], Decimal] = {}
+        """By level, the notional that was refused for want of a share of the fleet's caps (`take_short`)."""
 
     def shadow(self) -> Gate:
         """A gate for a shadow strategy: the same caps and the same word about the stream, with funds of its own.
@@ -82,11 +89,19 @@ class Gate:
         open something.
         """
         verdict = admit(self.state, self._account, state, proposal, now_s, producer)
-        if verdict.refusal is None or verdict.changes:
+        refusal = verdict.refusal
+        if refusal is None or verdict.changes:
             self._step(verdict, now_s)
-        return verdict.refusal
+        elif refusal is _SHORT:
+            self._short[state.strat_id, proposal.direction, proposal.ticks] = proposal.notional
+        return refusal
 
     # ------------------------------------------------------------------ what is known
+
+    @property
+    def account(self) -> AccountView:
+        """What else it looks at: the account's cap, and all its strategies."""
+        return self._account
 
     @property
     def auth(self) -> FailureRun:
@@ -104,9 +119,24 @@ class Gate:
         return Hold.STOPPING in self.state.holds.held
 
     @property
+    def brake(self) -> Brake:
+        """What caps let through."""
+        return self.state.brake
+
+    def take_short(self) -> Decimal:
+        """USDT of opening orders that were refused for want of a share of the fleet's caps since the last call."""
+        wanted, self._short = sum(self._short.values(), Decimal(0)), {}
+        return wanted
+
+    @property
     def loss_latched(self) -> str:
         """Why nothing is opened any more (the session loss limit); empty when it is not passed."""
         return self.state.holds.reason(Hold.SESSION_LOSS)
+
+    @property
+    def latched(self) -> str:
+        """Why the account is latched by `kill` or a cap; empty when it is not."""
+        return self.state.holds.reason(Hold.LATCHED)
 
     # ------------------------------------------------------------------ what has happened
 
@@ -120,6 +150,22 @@ class Gate:
         `since_ms` (UTC): an earlier process latched it then; without it, now.
         """
         self._step(Latch(reason) if reason else Resume(), now_ms=since_ms or self._wall_ms())
+
+    def braked(self, brake: Brake) -> None:
+        """What caps let through from now on."""
+        self._step(Braked(brake))
+
+    def lent(self, share: Decimal | None) -> None:
+        """What all strategies together may be worth from now on (USDT), of the caps of fleet and groups; None: all."""
+        self._step(Lent(share))
+
+    def kill(self, reason: str, who: Who, since_ms: int | None = None) -> None:
+        """Nothing of any strategy passes until `unlatch`; `since_ms` (UTC) where an earlier process latched it."""
+        self._step(Kill(reason, who), now_ms=since_ms or self._wall_ms())
+
+    def unlatch(self) -> None:
+        """An operator ends the latch of `kill`."""
+        self._step(Unlatch())
 
     def wallet_seen(self, wallet: WalletEvent, now_s: float) -> bool:
         """Take a newer wallet, from whichever source; False for one that is older than what we have."""

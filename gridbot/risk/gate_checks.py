@@ -6,6 +6,7 @@ also the first one an operator has to remove. Its `Verdict` has the changes as v
 
     check         refuses with                                                    strategy  retry  close
     _may_trade    what `holds` says, in its order; auth_cooldown, stale_price        ×        ×
+    _brake        cap_latch, or for an open: only_reduces                          ×        ×
     _symbol       not_trading, or for an open: reduce_only                         ×        ×
     _level        level_taken                                                        ×
     _band         outside_price_band                                                 ×        ×
@@ -13,7 +14,8 @@ also the first one an operator has to remove. Its `Verdict` has the changes as v
     _size         too_small, or for a close: not_covered, position_unsure            ×               ×
     _size_again   the same for an order that is in the book already                           ×
     _counts       max_open_orders, max_orders_per_minute                             ×
-    _value        for opens: max_margin, max_notional, account_max_notional          ×
+    _value        for opens: max_margin, max_notional, account_max_notional,        ×
+                  fleet_max_notional
     _money        for opens: insufficient_balance                                    ×
 
 A retry has its level and was counted and paid for; a close of an operator passes whatever holds the strategies.
@@ -29,6 +31,7 @@ from gridbot.core import Direction
 from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Cause
 from gridbot.orders.proposal import Proposal
+from gridbot.risk.brake import Stops
 from gridbot.risk.caps import WARN_AT, warning
 from gridbot.risk.funds import margin_needed
 from gridbot.risk.gate_state import Change, GateState, Promise, Verdict
@@ -41,7 +44,8 @@ __all__ = ["CHECKS", "STALE_PRICE_S", "AccountView", "Check", "admit"]
 
 STALE_PRICE_S = 30.0
 ZERO = Decimal(0)
-_ALL, _NOTHING, _CLOSE = Allows.ALL, Allows.NOTHING, Producer.CLOSE
+_ALL, _NOTHING, _CLOSE, _REDUCING = Allows.ALL, Allows.NOTHING, Producer.CLOSE, Refusal.REDUCING
+_FREE, _ALL_STOPPED = Stops.NOTHING, Stops.ALL
 _MAX_MARGIN = {direction: f"max_margin.{direction}" for direction in Direction}
 
 
@@ -98,13 +102,25 @@ def _may_trade(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
     refusal = refusal_of(state.holds, view.holds)
-    if refusal is not None:
+    if refusal is not None and not (refusal is _REDUCING and proposal.reduce_only):
         return refusal
     if state.auth.is_cooling(now_s):
         return Refusal.AUTH_COOLDOWN
     if view.last_price is None or view.price_s is None or now_s - view.price_s > STALE_PRICE_S:
         return Refusal.STALE_PRICE
     return None
+
+
+def _brake(
+    state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
+) -> Refusal | None:
+    """What the caps of the account, of its groups and of the fleet let through."""
+    stops = state.brake.stops
+    if stops is _FREE:
+        return None  # the usual case
+    if stops is _ALL_STOPPED:
+        return Refusal.CAP_LATCH
+    return None if proposal.reduce_only else Refusal.ONLY_REDUCES
 
 
 def _symbol(
@@ -201,11 +217,15 @@ def _value(
         limit = caps.max_notional.resolve(wallet)
         if _exceeds(state, changes, view.strat_id, "max_notional", view.notional() + added, limit):
             return Refusal.MAX_NOTIONAL
+    if account.max_notional is None and state.share is None:
+        return None
+    total: Decimal = sum((other.notional() for other in account.strategies.values()), added)
     if account.max_notional is not None:
         limit = account.max_notional.resolve(wallet)
-        total: Decimal = sum((other.notional() for other in account.strategies.values()), added)
         if _exceeds(state, changes, "account", "max_notional", total, limit):
             return Refusal.ACCOUNT_MAX_NOTIONAL
+    if state.share is not None and total > state.share:  # who lends the share warns of the cap
+        return Refusal.FLEET_MAX_NOTIONAL
     return None
 
 
@@ -238,6 +258,7 @@ _TRADING = frozenset({Producer.STRATEGY, Producer.RETRY})
 
 CHECKS = (
     Check(_may_trade, _TRADING),
+    Check(_brake, _TRADING),
     Check(_symbol, _TRADING),
     Check(_level, _STRATEGY),
     Check(_band, _TRADING),

@@ -12,6 +12,7 @@ from decimal import Decimal
 from gridbot.core import Direction
 from gridbot.core.limits import Limit
 from gridbot.orders.proposal import Proposal
+from gridbot.risk.brake import Stops
 from gridbot.risk.funds import FRESH_S
 from gridbot.risk.gate_state import GateState, Promise, Verdict
 from gridbot.risk.refusals import Producer
@@ -32,13 +33,24 @@ CAPS_OF_A_STRATEGY = 5
 
 
 def nothing_passes_a_hold(
-    before: GateState, view: StrategyRiskState, verdict: Verdict, now_s: float, producer: Producer
+    before: GateState,
+    view: StrategyRiskState,
+    verdict: Verdict,
+    now_s: float,
+    producer: Producer,
+    *,
+    opens: bool = False,
 ) -> list[str]:
-    """While an account or a strategy is held, or its key cools, only an operator's close is admitted."""
+    """While an account or a strategy is held, or its key cools, only an operator's close is admitted.
+
+    Caps may stop what opens alone.
+    """
     if verdict.refusal is not None or producer is Producer.CLOSE:
         return []
     found = [f"an order of a {producer} was admitted though it holds: {hold}" for hold in before.holds.held]
     found += [f"an order of a {producer} was admitted though it holds: {hold}" for hold in view.holds.held]
+    if before.brake.stops is Stops.ALL or (before.brake.stops is Stops.OPENS and opens):
+        found.append(f"an order of a {producer} was admitted though a cap stops it: {before.brake.reason}")
     if before.auth.until_s is not None and now_s < before.auth.until_s:
         found.append(f"an order of a {producer} was admitted though the key cools until {before.auth.until_s}")
     return found
@@ -84,6 +96,7 @@ def caps_hold(
     *,
     wallet: Decimal,
     account: Limit | None,
+    share: Decimal | None = None,
 ) -> list[str]:
     """An order that a strategy places keeps the caps, together with all that was admitted before it.
 
@@ -103,6 +116,8 @@ def caps_hold(
     total = sum((_value(other) for other in views.values()), proposal.qty * proposal.price)
     if account is not None and total > account.resolve(wallet):
         found.append(f"the account is worth {total}, the cap is {account}")
+    if share is not None and total > share:
+        found.append(f"the account is worth {total}, its share of the fleet's caps is {share}")
     leg = view.legs[proposal.direction]
     held = leg.size * (leg.entry_price or view.last_price or proposal.price) + _opens(view, proposal.direction)
     if caps.max_margin is not None and held + proposal.qty * proposal.price > caps.max_margin * wallet:
@@ -145,6 +160,11 @@ def _opens(view: StrategyRiskState, direction: Direction) -> Decimal:
 
 
 def _value(view: StrategyRiskState) -> Decimal:
-    """USDT of both legs at the last price, and of resting opens."""
-    price = view.last_price or ZERO
-    return sum((leg.size * price + _opens(view, direction) for direction, leg in view.legs.items()), ZERO)
+    """USDT of both legs at the last price, else at their entries, and of resting opens."""
+    return sum(
+        (
+            leg.size * (view.last_price or leg.entry_price or ZERO) + _opens(view, direction)
+            for direction, leg in view.legs.items()
+        ),
+        ZERO,
+    )

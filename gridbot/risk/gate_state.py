@@ -7,7 +7,7 @@
     level    closed ──Refused: too many in a while──► open ──time, TermsRepaired──► closed
     our key  good ──AuthFailed: too many in a row──► cooling ──time, Accepted──► good
     funds    unknown ──WalletSeen──► fresh ──time──► old ──WalletSeen, StreamAlive──► fresh
-    account  free ──Stop, Latch──► held ──Resume (a latch only)──► free
+    account  free ──Stop, Latch, Kill──► held ──Resume, Unlatch (a latch only)──► free
 
     event                 what changes                                       effect
     Enrolled              the strategy's attempts are counted
@@ -18,7 +18,10 @@
     AuthFailed            the row of key failures (`FailureRun`)             CooldownBegun, if it is long enough
     WalletSeen            figures and promises, unless ours are newer
     StreamAlive           the figures are as good as new
-    Stop, Latch, Resume   what holds the account (`holds`)                   HoldsChanged, if something did
+    Stop, Latch, Resume,  what holds the account (`holds`)                   HoldsChanged, if something did
+    Kill, Unlatch
+    Braked                what caps let through (`brake`)
+    Lent                  the account's share of the caps on notional of fleet and groups
 
 The exchange accepts a PostOnly order that would take, and cancels it a few ms later (docs/bybit.md 3.4). So an
 acceptance proves that our key is good, and says nothing about the level: its circuit is closed by time, or because what
@@ -36,15 +39,17 @@ from typing import NamedTuple
 from gridbot.core import Direction, Side, WalletEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Breaker, Cause, FailureRun, RateCap
+from gridbot.risk.brake import FREE, Brake
 from gridbot.risk.caps import CapEased, CapWarned
 from gridbot.risk.funds import Funds
-from gridbot.risk.holds import Hold, Holds, Latch, Resume, Stop
+from gridbot.risk.holds import Hold, Holds, Kill, Latch, Resume, Stop, Unlatch
 from gridbot.risk.holds import step as step_holds
 from gridbot.risk.refusals import Refusal
 
 __all__ = [
     "Accepted",
     "AuthFailed",
+    "Braked",
     "BreakerOpened",
     "Change",
     "CooldownBegun",
@@ -53,6 +58,7 @@ __all__ = [
     "Event",
     "GateState",
     "HoldsChanged",
+    "Lent",
     "LevelKey",
     "Promise",
     "Refused",
@@ -68,7 +74,10 @@ LevelKey = tuple[str, Direction, Side, int]
 
 
 class GateState(NamedTuple):
-    """`rates` is by strategy, `warned` has the keys of the caps that are 80 % used."""
+    """`rates` is by strategy, `warned` has the keys of the caps that are 80 % used.
+
+    `share` (USDT) is what the account may have of the caps on notional of fleet and groups; None where there are none.
+    """
 
     holds: Holds = Holds()
     funds: Funds = Funds()
@@ -76,6 +85,8 @@ class GateState(NamedTuple):
     breaker: Breaker[LevelKey] = Breaker()
     rates: Mapping[str, RateCap] = MappingProxyType({})
     warned: frozenset[str] = frozenset()
+    brake: Brake = FREE
+    share: Decimal | None = None
 
 
 # ---------------------------------------------------------------------- an answer to a proposal, and what it changes
@@ -163,6 +174,20 @@ class StreamAlive:
     """The private stream works: what it did not push has not changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Braked:
+    """What caps let through from now on."""
+
+    brake: Brake
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What all strategies of the account together may be worth from now on (USDT); None: there is no such cap."""
+
+    share: Decimal | None
+
+
 Event = (
     Verdict
     | Enrolled
@@ -172,9 +197,13 @@ Event = (
     | AuthFailed
     | WalletSeen
     | StreamAlive
+    | Braked
+    | Lent
     | Stop
     | Latch
     | Resume
+    | Kill
+    | Unlatch
 )
 
 
@@ -229,13 +258,17 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
             return state._replace(funds=state.funds.seen(wallet, now_s)), ()
         case StreamAlive():
             return state._replace(funds=state.funds.confirmed(now_s)), ()
+        case Braked(brake=brake):
+            return state._replace(brake=brake), ()
+        case Lent(share=share):
+            return state._replace(share=share), ()
     held, changed = step_holds(state.holds, event, now_ms)
     return state._replace(holds=held), (HoldsChanged(changed),) if changed else ()
 
 
 def _decided(state: GateState, verdict: Verdict, now_s: float) -> tuple[GateState, tuple[Effect, ...]]:
     """Apply what a verdict changes. On the hot path."""
-    holds, funds, auth, breaker, rates, warned = state
+    holds, funds, auth, breaker, rates, warned, brake, share = state
     refusal, strategy, changes = verdict
     warnings: tuple[Effect, ...] = ()
     if refusal is None and (rate := rates[strategy]).per_minute:
@@ -247,4 +280,4 @@ def _decided(state: GateState, verdict: Verdict, now_s: float) -> tuple[GateStat
             warned, warnings = warned | {change.key}, (*warnings, change)
         else:
             warned -= {change.key}
-    return GateState(holds, funds, auth, breaker, rates, warned), warnings
+    return GateState(holds, funds, auth, breaker, rates, warned, brake, share), warnings

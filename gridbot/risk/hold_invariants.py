@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gridbot.risk import holds, loss_limit
-from gridbot.risk.holds import DURABLE, LIFTED_BY, PAUSED_ALREADY, SET_BY, Held, Hold, Holds, Ready, Resume, Who
+from gridbot.risk.holds import (
+    DURABLE,
+    LIFTED_BY,
+    PAUSED_ALREADY,
+    SET_BY,
+    Held,
+    Hold,
+    Holds,
+    Ready,
+    Resume,
+    Unlatch,
+    Who,
+)
 
 __all__ = ["latch_is_kept", "of_restart", "of_step"]
 
@@ -18,7 +30,7 @@ def of_step(before: Holds, event: holds.Event, after: Holds, changed: Collection
 
     What the exchange does to a strategy that is paused already is told before that reason.
     """
-    lifts = LIFTED_BY[type(event)] if isinstance(event, Ready | Resume) else frozenset[Hold]()
+    lifts = LIFTED_BY[type(event)] if isinstance(event, Ready | Resume | Unlatch) else frozenset[Hold]()
     found = [f"{hold} was lifted by {event}" for hold in before.held if hold not in after.held and hold not in lifts]
     found += [f"{hold} still holds after {event}" for hold in after.held if hold in lifts]
     found += [

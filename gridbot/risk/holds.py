@@ -1,13 +1,19 @@
-"""What stops all orders until somebody lifts it, as one step function: stopping, not ready, latch, halt, pause. Pure.
+"""What stops orders until somebody lifts it, as one step function: stopping, not ready, latch, halt, pause. Pure.
 
 An account has a `Holds`, and each of its strategies has one::
 
     account     free ──Stop──► stopping (for good)
-                free ──Latch─► latched ──Resume──► free
+                free ──Latch─► session loss ──Resume──► free
+                free ──Kill──► latched ──Unlatch──► free
 
     strategy    not ready ──Ready──► free ──NotReady──► not ready
                 free ──Halt──► halted ──Resume──► free
-                free ──Pause─► paused ──Resume──► free        (one `Resume` ends halt and pause)
+                free ──Kill──► latched ──Unlatch──► free
+                free ──Pause─► paused ──Resume──► free
+                free ──Reduce► reducing ──Resume──► free      (one `Resume` ends these three)
+
+`reducing` stops what would open, the others stop every order of a strategy. `latched` of an account is its own hold,
+beside the loss limit's: that one is told twice a second that the account may trade, which must not end a `kill`.
 
 Each hold stands beside the others, and keeps its first reason until it is lifted; what the exchange does to a strategy
 that is paused already comes before that reason, since whoever resumes it has to know. The table, in the order in which
@@ -16,12 +22,15 @@ the gate names them (docs/risk.md 6.1, 6.5):
     hold          of         set by                           lifted by
     stopping      account    worker                           nothing
     not_ready     strategy   worker                           Ready: the start is complete
+    latched       both       operator, loss_limit             Unlatch: an operator
     session_loss  account    loss_limit                       Resume: an operator, for the whole account
     halted        strategy   exchange, fault (ours)           Resume: an operator
     paused        strategy   operator, liquidation, exchange  Resume: an operator
+    reducing      strategy   operator, loss_limit             Resume: an operator
 
-A `Holds` is one value, which `to_document` and `from_document` write and read with reason, who and when. Halt and pause
-of a strategy are durable (`DURABLE`): `state/holds_file.py` keeps them. The loss latch has its own file (`loss_limit`).
+A `Holds` is one value, which `to_document` and `from_document` write and read with reason, who and when. What an
+operator, the exchange or a fault has held of a strategy is durable (`DURABLE`): `state/holds_file.py` keeps it. The
+loss latch has its own file (`loss_limit`), and so has an account's latch (`state/flatten_file.py`).
 """
 
 from __future__ import annotations
@@ -45,12 +54,16 @@ __all__ = [
     "Held",
     "Hold",
     "Holds",
+    "Kill",
     "Latch",
+    "Lifting",
     "NotReady",
     "Pause",
     "Ready",
+    "Reduce",
     "Resume",
     "Stop",
+    "Unlatch",
     "Who",
     "refusal_of",
     "step",
@@ -62,9 +75,11 @@ class Hold(StrEnum):
 
     STOPPING = "stopping"
     NOT_READY = "not_ready"
+    LATCHED = "latched"
     SESSION_LOSS = "session_loss"
     HALTED = "halted"
     PAUSED = "paused"
+    REDUCING = "reducing"
 
 
 class Who(StrEnum):
@@ -81,18 +96,22 @@ class Who(StrEnum):
 REFUSALS: Mapping[Hold, Refusal] = {
     Hold.STOPPING: Refusal.STOPPING,
     Hold.NOT_READY: Refusal.NOT_READY,
+    Hold.LATCHED: Refusal.LATCHED,
     Hold.SESSION_LOSS: Refusal.LOSS_LIMIT,
     Hold.HALTED: Refusal.HALTED,
     Hold.PAUSED: Refusal.PAUSED,
+    Hold.REDUCING: Refusal.REDUCING,
 }
 SET_BY: Mapping[Hold, frozenset[Who]] = {
     Hold.STOPPING: frozenset({Who.WORKER}),
     Hold.NOT_READY: frozenset({Who.WORKER}),
+    Hold.LATCHED: frozenset({Who.OPERATOR, Who.LOSS_LIMIT}),
     Hold.SESSION_LOSS: frozenset({Who.LOSS_LIMIT}),
     Hold.HALTED: frozenset({Who.EXCHANGE, Who.FAULT}),
     Hold.PAUSED: frozenset({Who.OPERATOR, Who.LIQUIDATION, Who.EXCHANGE}),
+    Hold.REDUCING: frozenset({Who.OPERATOR, Who.LOSS_LIMIT}),
 }
-DURABLE = frozenset({Hold.HALTED, Hold.PAUSED})
+DURABLE = frozenset({Hold.LATCHED, Hold.HALTED, Hold.PAUSED, Hold.REDUCING})
 """What holds a strategy over any number of deaths, until an operator lifts it."""
 _BY_RANK: tuple[Refusal | None, ...] = (*(REFUSALS[hold] for hold in Hold), None)
 
@@ -196,12 +215,34 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """It is closed, and stays so: not even a close of a strategy passes."""
+
+    reason: str
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Only closes pass from now on."""
+
+    reason: str
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
 class Resume:
-    """An operator lets it trade again."""
+    """An operator lets it trade again. Of an account: the loss limit does not stop it."""
 
 
-Setting = Stop | NotReady | Latch | Halt | Pause
-Event = Setting | Ready | Resume
+@dataclass(frozen=True, slots=True)
+class Unlatch:
+    """An operator ends the latch of an account."""
+
+
+Setting = Stop | NotReady | Latch | Halt | Pause | Kill | Reduce
+Lifting = Ready | Resume | Unlatch
+Event = Setting | Lifting
 
 _SETS: Mapping[type[Setting], Hold] = {
     Stop: Hold.STOPPING,
@@ -209,10 +250,13 @@ _SETS: Mapping[type[Setting], Hold] = {
     Latch: Hold.SESSION_LOSS,
     Halt: Hold.HALTED,
     Pause: Hold.PAUSED,
+    Kill: Hold.LATCHED,
+    Reduce: Hold.REDUCING,
 }
-LIFTED_BY: Mapping[type[Ready | Resume], frozenset[Hold]] = {
+LIFTED_BY: Mapping[type[Lifting], frozenset[Hold]] = {
     Ready: frozenset({Hold.NOT_READY}),
-    Resume: frozenset({Hold.SESSION_LOSS, Hold.HALTED, Hold.PAUSED}),
+    Resume: frozenset({Hold.SESSION_LOSS, Hold.HALTED, Hold.PAUSED, Hold.REDUCING}),
+    Unlatch: frozenset({Hold.LATCHED}),
 }
 
 
@@ -222,7 +266,7 @@ def step(state: Holds, event: Event, now_ms: int) -> tuple[Holds, frozenset[Hold
     A hold that stands already keeps its first reason, a pause the exchange's newest besides; a hold that does not stand
     cannot be lifted.
     """
-    if isinstance(event, Ready | Resume):
+    if isinstance(event, Ready | Resume | Unlatch):
         lifted = frozenset(LIFTED_BY[type(event)] & state.held.keys())
         left = {hold: held for hold, held in state.held.items() if hold not in lifted}
         return (Holds(left), lifted) if lifted else (state, lifted)

@@ -34,6 +34,8 @@ __all__ = [
     "LossState",
     "Restored",
     "Unknown",
+    "lost",
+    "most_lost",
     "step",
     "unpriced",
 ]
@@ -157,20 +159,33 @@ def unpriced(fees: Mapping[str, Decimal], prices: Mapping[str, Decimal], state: 
     return sorted(coin for coin, fee in fees.items() if coin not in prices and fee != before.get(coin, ZERO))
 
 
-def _too_much(state: LossState, now: Checked, rule: LossLimit) -> str:
-    """The latch's reason; empty while the loss is within the limit."""
-    if rule.limit is None or now.wallet_balance <= 0:
-        return ""
+def lost(state: LossState, now: Checked, rule: LossLimit) -> Decimal:
+    """USDT lost since counting began, by this rule; negative for a gain."""
     before = state.fees or {}
     charged = ((fee - before.get(coin, ZERO)) * now.prices.get(coin, ZERO) for coin, fee in now.fees.items())
     result = now.net - state.baseline - sum(charged, ZERO)
     if rule.includes_unrealised:
         result += now.unrealised
-    # The wallet has shrunk by the loss already: the limit is a share of what it was.
-    limit = rule.limit.resolve(now.wallet_balance - min(result, ZERO))
-    if -result <= limit:
+    return -result
+
+
+def most_lost(now: Checked, loss: Decimal, rule: LossLimit) -> Decimal | None:
+    """How much may be lost (USDT); None while there is no limit, or no wallet is known.
+
+    The wallet has shrunk by the loss already: the limit is a share of what it was.
+    """
+    if rule.limit is None or now.wallet_balance <= 0:
+        return None
+    return rule.limit.resolve(now.wallet_balance + max(loss, ZERO))
+
+
+def _too_much(state: LossState, now: Checked, rule: LossLimit) -> str:
+    """The latch's reason; empty while the loss is within the limit."""
+    loss = lost(state, now, rule)
+    limit = most_lost(now, loss, rule)
+    if limit is None or loss <= limit:
         return ""
     return (
-        f"lost {-result:.2f} USDT since the latch was clear, the session loss limit is {limit:.2f}; "
+        f"lost {loss:.2f} USDT since the latch was clear, the session loss limit is {limit:.2f}; "
         f"nothing is opened until {rule.resume}"
     )

@@ -1,4 +1,4 @@
-"""Records of what stops orders: every change of a latch, pause, halt, breaker, cooldown or ban, from any cause.
+"""Records of what stops orders: every change of a latch, brake, pause, halt, breaker, cooldown or ban, from any cause.
 
 The code that sets or lifts one of them records nothing. Once a second, and right after an operator's command, what
 stops orders now is compared with what stopped them before. So no change is missed, not even one caused by time. Pure.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gridbot.exchange.bans import Ban
 from gridbot.orders.breakers import Cause
 from gridbot.records.record_types import LatchRecord, UtcUs
+from gridbot.risk.brake import Stops
 from gridbot.risk.gate import Gate
 from gridbot.risk.holds import Hold
 from gridbot.risk.strategy_state import StrategyRiskState
@@ -52,8 +53,13 @@ def of_account(gate: Gate, ban: Ban | None, now_s: float) -> dict[Obstacle, Reas
     Their reasons are all that is told of them: by health, status, alerts and records.
     """
     found: dict[Obstacle, Reason] = {}
+    if gate.latched:
+        found[Obstacle("", "latched")] = Reason(gate.latched)
     if gate.loss_latched:
         found[Obstacle("", "session_loss")] = Reason(gate.loss_latched)
+    if gate.brake.reason:
+        kind = "cap_latch" if gate.brake.stops is Stops.ALL else "only_reduces"
+        found[Obstacle("", kind)] = Reason(gate.brake.reason)
     if why := gate.auth.why(now_s):
         found[Obstacle("", "auth_cooldown")] = Reason(why, gate.auth.until_s)
     if ban is not None and ban.is_on(now_s):
@@ -74,7 +80,7 @@ def obstacles_of(
         obstacle = Obstacle(strategy, "breaker", f"{direction} {side} {price}")
         found[obstacle] = Reason(_BROKEN_BY[causes[level]], until_s)
     for risk_state in risk_states:
-        for hold in (Hold.HALTED, Hold.PAUSED):
+        for hold in (Hold.LATCHED, Hold.HALTED, Hold.PAUSED, Hold.REDUCING):
             if hold in risk_state.holds.held:
                 found[Obstacle(risk_state.strat_id, str(hold))] = Reason(risk_state.holds.reason(hold))
     return found

@@ -15,7 +15,23 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.caps import Caps
-from gridbot.risk.holds import DURABLE, NOT_READY, Event, Halt, Hold, Holds, NotReady, Pause, Ready, Resume, Who, step
+from gridbot.risk.holds import (
+    DURABLE,
+    NOT_READY,
+    Event,
+    Halt,
+    Hold,
+    Holds,
+    Kill,
+    NotReady,
+    Pause,
+    Ready,
+    Reduce,
+    Resume,
+    Unlatch,
+    Who,
+    step,
+)
 from gridbot.risk.symbol_state import Allows
 from gridbot.risk.symbol_watch import SymbolWatch
 
@@ -84,11 +100,28 @@ class StrategyRiskState:
         """Why the strategy is halted; empty when it is not."""
         return self.holds.reason(Hold.HALTED)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether an operator, the exchange or a fault of ours keeps the strategy from sending anything."""
+        return not self.holds.held.keys().isdisjoint((Hold.LATCHED, Hold.HALTED, Hold.PAUSED))
+
+    @property
+    def latched(self) -> str:
+        """Why the strategy is latched; empty when it is not."""
+        return self.holds.reason(Hold.LATCHED)
+
+    @property
+    def reducing(self) -> str:
+        """Why only closes pass; empty when opens do, too."""
+        return self.holds.reason(Hold.REDUCING)
+
     def notional(self) -> Decimal:
-        """USDT of both legs at the last price, and of resting opens."""
-        price = self.last_price or ZERO
-        size = self.legs[_LONG].size + self.legs[_SHORT].size
-        return size * price + self.book.opening_notional()
+        """USDT of both legs at the last price (at their entries while none is known), and of resting opens."""
+        price, long, short = self.last_price, self.legs[_LONG], self.legs[_SHORT]
+        if price is not None:
+            return (long.size + short.size) * price + self.book.opening_notional()
+        entered = sum((leg.size * (leg.entry_price or ZERO) for leg in (long, short)), ZERO)
+        return entered + self.book.opening_notional()
 
     # ------------------------------------------------------------------ market and positions
 
@@ -127,7 +160,9 @@ class StrategyRiskState:
         self.symbol_watch.look(self.wall_ms(), now_s)
 
     def may_open(self, direction: Direction) -> bool:
-        """Whether the exchange lets the leg become larger."""
+        """Whether exchange and operator let the leg become larger."""
+        if Hold.REDUCING in self.holds.held:
+            return False
         return self.symbol_watch.state.allows is Allows.ALL and not self.legs[direction].reduce_only
 
     # ------------------------------------------------------------------ holds
@@ -144,13 +179,22 @@ class StrategyRiskState:
         """Place nothing until an operator resumes; what paused it first stays."""
         self._hold(Pause(reason, who))
 
+    def reduce(self, who: Who = Who.OPERATOR, reason: str = "only reducing, by the operator") -> None:
+        """Open nothing until an operator resumes; closes go on."""
+        self._hold(Reduce(reason, who))
+
+    def kill(self, who: Who, reason: str) -> None:
+        """Send nothing until an operator resumes, whatever else is lifted."""
+        self._hold(Kill(reason, who))
+
     def halt(self, reason: str, who: Who = Who.EXCHANGE) -> bool:
         """Stop the strategy until an operator resumes it; False when it was halted before (the first reason stays)."""
         return self._hold(Halt(reason, who))
 
     def resume(self) -> None:
-        """An operator ends pause and halt."""
+        """An operator ends pause, halt, latch and reduction."""
         self._hold(Resume())
+        self._hold(Unlatch())
         self.epoch += 1
 
     def _hold(self, event: Event) -> bool:

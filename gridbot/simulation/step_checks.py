@@ -129,7 +129,7 @@ def _admit(find: Find, admit: Callable[..., Verdict]) -> Callable[..., Verdict]:
         verdict = admit(state, account, view, proposal, now_s, producer)
         if verdict.refusal is None:
             for text in (
-                *nothing_passes_a_hold(state, view, verdict, now_s, producer),
+                *nothing_passes_a_hold(state, view, verdict, now_s, producer, opens=not proposal.reduce_only),
                 *close_is_covered(view, proposal, verdict, producer),
                 *money_is_there(state, verdict, now_s),
             ):

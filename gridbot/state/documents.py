@@ -17,7 +17,7 @@ import orjson
 from gridbot.ports import Files
 from gridbot.state.state_log import StateLog
 
-__all__ = ["StateFile", "StopFile", "Unreadable"]
+__all__ = ["LoneStopFile", "StateFile", "StopFile", "Unreadable"]
 
 T = TypeVar("T")
 
@@ -122,6 +122,44 @@ class StopFile:
             if raw is not None:
                 files.write_soon(f"{self._name}.bad", lambda: raw)
         return Unreadable(f"{self} cannot be read ({text}; a copy is kept as {self._name}.bad)")
+
+
+class LoneStopFile:
+    """The document `name` of a supervisor about what stops orders: a file alone, as it has no state log.
+
+    A damaged one is never taken for none; workers keep the same in their own journals.
+    """
+
+    def __init__(self, files: Files, name: str) -> None:
+        self._files = files
+        self._name = name
+
+    def __str__(self) -> str:
+        return str(self._files.path(self._name))
+
+    def load_as(self, read: Callable[[dict[str, Any]], T]) -> T | None:
+        """What `read` makes of the document; None when there is none.
+
+        Raises Unreadable for a file that the disk does not give, that is torn, or that `read` refuses by a KeyError,
+        TypeError, ValueError, AttributeError or ArithmeticError. A copy is kept beside it: the next save replaces it.
+        """
+        try:
+            raw = self._files.read(self._name)
+        except OSError as error:
+            raise Unreadable(f"{self} cannot be read ({error.strerror or error})") from error
+        if raw is None:
+            return None
+        try:
+            return read(_decode(raw))
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            self._files.write_soon(f"{self._name}.bad", lambda: raw)
+            text = str(error) if isinstance(error, ValueError) else repr(error)
+            raise Unreadable(f"{self} cannot be read ({text}; a copy is kept as {self._name}.bad)") from error
+
+    def save(self, document: dict[str, Any]) -> None:
+        """Write soon. Never blocks, never raises; a failure is an alert and tried again."""
+        data = orjson.dumps(document)
+        self._files.write_soon(self._name, lambda: data)
 
 
 def _numbers(document: dict[str, Any]) -> dict[str, int]:

@@ -11,9 +11,19 @@ import duckdb
 
 from gridbot.command_line import pasteable
 
-__all__ = ["first_line", "holder_of", "is_damage", "is_forbidden", "is_lock_error", "is_log_damage", "rebuild_line"]
+__all__ = [
+    "first_line",
+    "holder_of",
+    "is_cut_short",
+    "is_damage",
+    "is_forbidden",
+    "is_lock_error",
+    "is_log_damage",
+    "rebuild_line",
+]
 
 _HOLDER: Final = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_CUT_SHORT: Final = "Could not read enough bytes"
 _DAMAGE: Final = (
     "not a valid DuckDB database",
     "version number",
@@ -45,6 +55,11 @@ def is_forbidden(error: BaseException) -> bool:
 def is_log_damage(error: BaseException) -> bool:
     """True when the write-ahead log beside the file cannot be read."""
     return "replaying WAL" in first_line(error)
+
+
+def is_cut_short(error: BaseException) -> bool:
+    """True when a file ends before what it says it has: damage, or a writer that was killed while it wrote."""
+    return _CUT_SHORT in first_line(error)
 
 
 def is_damage(error: BaseException) -> bool:

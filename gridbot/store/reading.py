@@ -1,8 +1,9 @@
 """Read-only access to the records: what `gridbot-supervisor sql`, notebooks and `gridbot.connect()` use.
 
 The store's writer holds the database file only while it writes, about 50 ms at a time, so a reader that finds it
-locked tries again for a moment. Close what you opened: while a reader has the file open the writer cannot write, the
-file lags behind (trading does not notice, nothing is lost).
+locked tries again for a moment. So does one that finds it unfinished, as a writer leaves it that is killed while it
+writes: the next one puts it in order. Close what you opened: while a reader has the file open the writer cannot write,
+the file lags behind (trading does not notice, nothing is lost).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import duckdb
 from gridbot.store.file_errors import (
     first_line,
     holder_of,
+    is_cut_short,
     is_damage,
     is_forbidden,
     is_lock_error,
@@ -40,6 +42,10 @@ DATABASE_NAME: Final = "gridbot.duckdb"
 _RETRY_S: Final = 0.01
 _LONGEST_RETRY_S: Final = 0.04
 """Each try costs DuckDB some 6 ms of CPU; a writer that is always busy leaves readers 100 ms (`READERS_S`)."""
+_UNFINISHED_S: Final = 10.0
+"""Within so many seconds of the last write a file that ends too early may be one whose writer was killed: the next
+writer is there sooner."""
+_UNFINISHED_AGAIN_S: Final = 0.1
 
 
 class ReadingError(Exception):
@@ -76,9 +82,9 @@ def connect(
     Only the records cannot be written: statements may read and write other files (COPY, read_csv) and load extensions,
     with the rights of this process. `locked` takes that away for good; use it for statements that others wrote.
 
-    Wait up to `timeout_s` seconds while the writer has the file. `config` is DuckDB's own configuration, such as
-    {"memory_limit": "1GB"}. The time zone is UTC, wherever this machine is: `now()` compares with the columns of the
-    records. Raise NoDatabase, DatabaseLocked, DatabaseDamaged or PermissionError.
+    Wait up to `timeout_s` seconds while the writer has the file, or has left it unfinished a moment ago. `config` is
+    DuckDB's own configuration, such as {"memory_limit": "1GB"}. The time zone is UTC, wherever this machine is: `now()`
+    compares with the columns of the records. Raise NoDatabase, DatabaseLocked, DatabaseDamaged or PermissionError.
     """
     path = database_path(data_dir)
     deadline = time.monotonic() + timeout_s
@@ -100,6 +106,9 @@ def connect(
                 raise DatabaseLocked(
                     f"{path} was held by {holder_of(exc)} for {timeout_s:g} s; close it there, or wait longer"
                 ) from exc
+            if (is_cut_short(exc) or is_log_damage(exc)) and _was_just_written(path) and time.monotonic() < deadline:
+                time.sleep(_UNFINISHED_AGAIN_S)
+                continue
             if is_forbidden(exc):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from exc
             if is_log_damage(exc):
@@ -112,6 +121,17 @@ def connect(
             if isinstance(exc, duckdb.IOException):
                 raise ReadingError(f"{path} cannot be opened: {first_line(exc)}") from exc
             raise
+
+
+def _was_just_written(path: Path) -> bool:
+    """Whether the file, or the log beside it, changed a moment ago."""
+    for each in (path, path.with_name(f"{path.name}.wal")):
+        try:
+            if abs(time.time() - each.stat().st_mtime) < _UNFINISHED_S:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _made_again(path: Path) -> str:

@@ -312,6 +312,18 @@ VIEWS: Final = (
         GROUP BY account""",
     ),
     View(
+        "operator_commands",
+        "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process; empty: all), and "
+        "what came of it. Also what was refused, and what its operator did not confirm.",
+        """
+        SELECT local_ts, who, name,
+            CASE WHEN account <> '_supervisor' THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
+                ELSE coalesce((args ->> '$.account') || coalesce('/' || (args ->> '$.args.strategy'), ''),
+                    args ->> '$.child', args ->> '$.targets', '') END AS target,
+            ok, result, args, account, run_id, seq
+        FROM commands""",
+    ),
+    View(
         "grid_trades",
         "Matched pairs: a closing fill with the newest opening fill that was still unmatched at its depth of the "
         "position (last in, first out), both prices, both fees, corrected. profit is before, net_profit after fees. "

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import ConfigDict
 
 from gridbot.core.events import Event, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
-from gridbot.core.vocabulary import Side
+from gridbot.core.vocabulary import Direction, Side
 from gridbot.doors.strict_model import StrictModel
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "StrategyKeys",
     "StrategyKind",
     "WantedEvent",
+    "Wish",
 ]
 
 KeysT = TypeVar("KeysT", bound="StrategyKeys")
@@ -79,6 +80,22 @@ class Ladder(Protocol):
     def exchange_ts(self) -> int: ...
 
 
+class Wish(NamedTuple):
+    """An order that a strategy would have rest, at `ticks` (whole ticks).
+
+    `waits` says why it does not ask for it at this price, and at which it does; empty when it asks for it.
+    """
+
+    direction: Direction
+    ticks: int
+    side: Side
+    waits: str = ""
+
+    @property
+    def closes(self) -> bool:
+        return self.side is self.direction.close_side
+
+
 class Strategy(Protocol):
     """The decisions about one symbol. No I/O, no clock, no logging: equal events give equal intents.
 
@@ -124,6 +141,10 @@ class Strategy(Protocol):
 
     def ladder(self) -> Ladder | None:
         """Its levels now; None when it has none, then no grid is recorded."""
+        ...
+
+    def wishes(self, price: Decimal) -> Sequence[Wish]:
+        """All orders that it would have rest, at a price (USDT), from the lowest up. For operators, not for trading."""
         ...
 
 

@@ -22,7 +22,7 @@ class AccountRecords:
     """Called once a second and after an operator's command.
 
     `runners` are all strategies by symbol, `refused` those that could not start; `notices` has what the exchange
-    announces, `order_entry` tells by which way orders leave.
+    announces, `order_entry` tells by which way orders leave, `caps` what stands of the account's caps.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class AccountRecords:
         refused: RefusedStrategies = NOBODY,
         notices: NoticeWatch | None = None,
         order_entry: Callable[[], EntryHealth] = lambda: HTTP_ONLY,
+        caps: Callable[[], Mapping[Name, Standing]] = dict,
     ) -> None:
         self._recorder = recorder
         self._context = context
@@ -40,6 +41,7 @@ class AccountRecords:
         self._refused = refused
         self._notices = notices
         self._order_entry = order_entry
+        self._caps = caps
         self._obstacles = ObstacleWatch()
         self._journal_error = ""
         self.standstill = Standstill()
@@ -64,6 +66,7 @@ class AccountRecords:
             refused=self._refused,
             order_entry=self._order_entry(),
         )
+        found |= self._caps()
         announced = {} if self._notices is None else self._notices.standing()
         stands = found | announced | self._failing(found, now_s) | self._standstill(found, now_s)
         if context.address is not None and context.address.is_leased:
@@ -89,7 +92,7 @@ class AccountRecords:
     def _wanted(self) -> Wishes:
         wanted: dict[tuple[str, str], int] = {}
         for runner in self._runners.values():
-            if not (runner.is_shadow or runner.risk_state.halted or runner.risk_state.paused):
+            if not (runner.is_shadow or runner.risk_state.is_held):
                 refusals, rests = runner.placement.refusals.items(), len(runner.book) > 0
                 wanted.update({(runner.strat_id, why): count for why, count in refusals if hinders(why, rests=rests)})
         if waiting := self._context.executor.queue.creates.wanted:

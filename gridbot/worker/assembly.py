@@ -22,7 +22,7 @@ from gridbot.core import Direction
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
-from gridbot.orders.ids import Generations, account_tag
+from gridbot.orders.ids import account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
@@ -31,23 +31,24 @@ from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
 from gridbot.risk.gate import Gate
-from gridbot.risk.loss_limit import LossLimit
+from gridbot.state import flatten_file
 from gridbot.state.documents import StateFile, StopFile
+from gridbot.state.generation_file import generations_from
 from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore, file_name
+from gridbot.worker.account_guards import account_guards
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
-from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
-from gridbot.worker.orchestrator import Orchestrator, Parts
+from gridbot.worker.orchestrator import FlattenParts, Orchestrator, Parts
 from gridbot.worker.outside import Outside
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
@@ -114,13 +115,16 @@ class Assembly:
         )
         self._ledger = self.checkpoint.load(clock.wall_ms())
         self._generation_file = StateFile(self._files, "generation.json")
-        self._generations = _generations(self._generation_file, clock)
+        self._generations = generations_from(self._generation_file, clock)
         self._proof = EntryProof(StateFile(self._files, "order_entry.json"), self._config.environment)
         self._socket: TradeSocket | None = None
         self._holds = HoldsFile(StopFile(self._states, "holds.json"))
         self._ban = BanFile(StopFile(self._states, "ban.json"), clock)
+        self._flatten = flatten_file.FlattenFile(StopFile(self._states, flatten_file.NAME))
         names = [strategy.strat_id for strategy in self._strategies]
-        self._unread = self._holds.load(names, clock.wall_ms(), f"resume {spec.account}")
+        lifted_by = f"resume {spec.account}"
+        unread = (self._flatten.load(clock.wall_ms(), lifted_by), self._holds.load(names, clock.wall_ms(), lifted_by))
+        self._unread = "; ".join(filter(None, unread))
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
         )
@@ -172,8 +176,7 @@ class Assembly:
         if self._unread:
             self.alerts("error", "holds", self._unread)
             self._unread = ""
-        losses = self._make_losses(context)
-        losses.load()
+        losses, caps = account_guards(self._spec, self._states, context, self._fleet.tell_caps)
         parts = Parts(
             config=self._config,
             settings=settings,
@@ -183,7 +186,9 @@ class Assembly:
             open_streams=self._streams,
             order_socket=self._socket,
             losses=losses,
+            caps=caps,
             checkpoint=self.checkpoint,
+            flatten=FlattenParts(self._flatten, self.rest, self.gateway, lambda: self._states.unsaved),
             files=FileWatch(self.recorder, self._files, self.checkpoint, self.alerts),
             strategies=self._strategies,
             begin_anew=self._begin_anew,
@@ -329,13 +334,6 @@ class Assembly:
             )
         )
 
-    def _make_losses(self, context: WorkerContext) -> LossGuard:
-        caps = self._config.caps
-        resume = f"`{context.command_line(f'resume {context.name}')}`"
-        limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, resume)
-        live = [strategy.strat_id for strategy in self._strategies if not strategy.shadow_mode]
-        return LossGuard(limit, StopFile(self._states, "latch.json"), context, live)
-
     def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
         name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument
         states = GridAnchorStore(
@@ -386,15 +384,3 @@ class Assembly:
 
     def _cap_warning(self, key: str, text: str) -> None:
         self.alerts("warning", f"cap.{key}", text)
-
-
-def _generations(file: StateFile, clock: Clock) -> Generations:
-    """Continue after the last block; a new directory starts at the clock, above any earlier installation's numbers."""
-    document = file.load()
-    upto = (document or {}).get("next")
-    if document and not isinstance(upto, int):
-        log.warning("%s: expected a whole number in next, got %r; numbers go on from the clock", file, upto)
-    start = max(upto, 0) if isinstance(upto, int) else clock.wall_ms()
-    generations = Generations(start, lambda upto, safe: file.save({"next": upto}, safe))
-    generations.available(1)  # asks for the first block, so that it is there before the first order
-    return generations

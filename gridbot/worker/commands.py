@@ -12,11 +12,23 @@ from typing import Any
 import orjson
 
 from gridbot.command_line import pasteable
-from gridbot.commands.arguments import CorrectArguments, NoArguments, PauseArguments, ResumeArguments, read_arguments
+from gridbot.commands.arguments import (
+    CancelArguments,
+    CorrectArguments,
+    FlattenArguments,
+    NoArguments,
+    PauseArguments,
+    ReduceArguments,
+    ResumeArguments,
+    read_arguments,
+)
 from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
+from gridbot.worker.cap_guard import CapGuard
+from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, Told, held_by
+from gridbot.worker.flattening import Flattening
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.refresh_requests import RefreshRequests
@@ -24,10 +36,10 @@ from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["Answer", "Commands", "answer_to", "record_of", "too_late"]
+__all__ = ["Answer", "Commands", "answer_to", "record_of", "told", "too_late"]
 
 Answer = dict[str, Any]
-"""`ok`, and a `result` or an `error`, both text."""
+"""`ok`, and a `result` or an `error`, both text; a `result` that takes long is a future (`Told`)."""
 
 
 class Commands:
@@ -41,8 +53,10 @@ class Commands:
         losses: LossGuard,
         money: MoneyWatch,
         recorded: OpenOrders,
+        flattening: Flattening,
         refused: RefusedStrategies = NOBODY,
         data_dir: Path | None = None,
+        caps: CapGuard | None = None,
     ) -> None:
         self._account = account
         self._restart = pasteable(f"restart {account}", data_dir=data_dir)
@@ -50,22 +64,31 @@ class Commands:
         self._runners = runners
         self._requests = requests
         self._losses = losses
+        self._caps = caps
         self._money = money
         self._recorded = recorded
-        self.handlers: Mapping[str, Callable[[Any], str]] = {
+        self._flattening = flattening
+        self._who = OPERATOR
+        self._closing = FlattenCommands(flattening, refused)
+        self.handlers: Mapping[str, Callable[[Any], str | Told]] = {
             "pause": self._pause,
+            "reduce": self._reduce,
+            "cancel": self._cancel,
+            "flatten": self._flatten,
+            "kill": self._kill,
             "resume": self._resume,
             "reconcile": self._reconcile,
             "correct": self._correct,
         }
 
-    def run(self, name: object, args: object) -> str:
-        """Carry out a command; returns what it did, as text.
+    def run(self, name: object, args: object, who: str = "") -> str | Told:
+        """Carry out a command; returns what it did, as text, or what will be told when it is done.
 
         LookupError when `args` names a strategy that the account does not have, CommandMistake for an unknown command
         or argument.
         """
         command = find_command(name, WORKER_COMMANDS)
+        self._who = who or OPERATOR
         return self.handlers[command.name](read_arguments(command, args))
 
     def _addressed(self, name: str | None) -> tuple[Sequence[StrategyRunner], Sequence[RefusedStrategy]]:
@@ -83,17 +106,34 @@ class Commands:
     def _pause(self, args: PauseArguments) -> str:
         """Also what could not start: it begins paused when its symbol may be traded."""
         runners, refused = self._addressed(args.strategy)
+        reason = held_by("paused", self._who, args.reason)
         for runner in runners:
-            runner.pause(cancel=args.cancel)
+            runner.pause(cancel=args.cancel, reason=reason)
         for each in refused:
-            self._refused.pause(each.strat_id)
+            self._refused.pause(each.strat_id, reason=reason)
         return f"{len(runners) + len(refused)} paused"
 
+    def _reduce(self, args: ReduceArguments) -> str:
+        return self._closing.reduce(self._addressed(args.strategy), args, self._who)
+
+    def _cancel(self, args: CancelArguments) -> Told:
+        return self._closing.cancel(self._addressed(args.strategy), args, self._who)
+
+    def _flatten(self, args: FlattenArguments) -> Told:
+        return self._closing.flatten(self._addressed(args.strategy), args, self._who)
+
+    def _kill(self, args: FlattenArguments) -> Told:
+        return self._closing.kill(self._addressed(args.strategy), args, self._who)
+
     def _resume(self, args: ResumeArguments) -> str:
-        """Ends pause and halt; without a strategy it lifts the account's loss latch as well."""
+        """Ends what holds a strategy; without one it lifts the account's latches as well."""
         runners, refused = self._addressed(args.strategy)
+        self._closing.refuse_while_busy((runners, refused))
         if not args.strategy:
             self._losses.clear()
+            if self._caps is not None:
+                self._caps.clear()
+            self._flattening.unlatch()
         for runner in runners:
             runner.resume()
         for each in refused:
@@ -122,9 +162,15 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
         find_command(name, WORKER_COMMANDS)
         if commands is None:
             raise ValueError(f"expected a trading worker, it is {state}; try again in a moment")
-        return {"ok": True, "result": commands.run(name, message.get("args") or {})}
+        result = commands.run(name, message.get("args") or {}, str(message.get("who") or ""))
+        return {"ok": True, "result": result}
     except (LookupError, ValueError) as error:
         return {"ok": False, "error": str(error)}
+
+
+def told(done: bool, text: str) -> Answer:
+    """The answer of a command that has taken long: what is not done in time is no refusal."""
+    return {"ok": True, "result": text} if done else {"ok": False, "unanswered": True, "error": text}
 
 
 def too_late(late_s: float) -> Answer:
@@ -141,4 +187,5 @@ def record_of(message: Mapping[str, Any], answer: Answer) -> CommandRecord:
         args=Json(orjson.dumps(args).decode()),
         ok=bool(answer["ok"]),
         result=str(answer.get("result") or answer.get("error")),
+        who=str(message.get("who") or "") or None,
     )

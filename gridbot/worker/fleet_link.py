@@ -2,7 +2,7 @@
 
 The messages, beside those of `WorkerSession`:
 
-    to the supervisor      requests, banned, fact_wanted, fact_read
+    to the supervisor      requests, banned, fact_wanted, fact_read, caps (`cap_guard`)
     from it                lease (with the ban, if there is one), fact, read_fact, fact_coming
 """
 
@@ -39,6 +39,11 @@ class FleetLink:
         self._began_s = clock.monotonic_s()
         self._send = send
         self._ban: Ban | None = None
+
+    @property
+    def tell_caps(self) -> Callable[[Message], None] | None:
+        """Gives the account's figures to the caps of groups and fleet; None where the worker shares nothing."""
+        return self._send
 
     @property
     def facts_age_s(self) -> float:

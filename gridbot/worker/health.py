@@ -9,6 +9,7 @@ from typing import Any
 
 from gridbot.core import Direction, WalletEvent
 from gridbot.records.record_types import HealthRecord
+from gridbot.risk.brake import Stops
 from gridbot.risk.holds import Hold
 from gridbot.risk.obstacles import of_account
 from gridbot.risk.refusals import Refusal
@@ -131,6 +132,11 @@ def _other_coins(wallet: WalletEvent | None) -> dict[str, dict[str, str | None]]
     return {each.coin: {"balance": _text(each.balance), "usd": _text(each.usd_value)} for each in others}
 
 
+def _caps(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    """Each cap of the account with what is used of it (`CapGuard.rows`)."""
+    return {"caps": orchestrator.caps.rows()}
+
+
 def _incidents(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     return {"incidents": orchestrator.context.alert.rows()}
 
@@ -147,6 +153,7 @@ _PARTS: Mapping[str, Callable[[Orchestrator, float], dict[str, Any]]] = {
     "the journal": _journal,
     "the money": _money,
     "the limits": _limits,
+    "the caps": _caps,
     "the alerts": _incidents,
 }
 _FIGURES: Mapping[str, Any] = {
@@ -167,6 +174,7 @@ _FIGURES: Mapping[str, Any] = {
     "other_coins": None,
     "auth_cooldowns": None,
     "breakers_open": None,
+    "caps": (),
     "incidents": (),
 }
 """Every figure of the parts, as it is when its part could not be made."""
@@ -197,7 +205,7 @@ def _ms(age_s: float | None) -> int | None:
 
 def _word(orchestrator: Orchestrator, reasons: list[str], now_s: float) -> str:
     gate = orchestrator.context.gate
-    if gate.loss_latched:
+    if gate.loss_latched or gate.latched or gate.brake.stops is Stops.ALL:
         return "circuit_open"
     if gate.auth.is_cooling(now_s):
         return "auth_cooldown"
@@ -209,6 +217,7 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     reasons = [why.told(now_s) for why in of_account(context.gate, context.executor.ban, now_s).values()]
     if context.address is not None and (late := context.address.why_late()):
         reasons.append(late)
+    reasons.extend(orchestrator.caps.reasons())
     reasons.extend(orchestrator.files.reasons)
     reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())
@@ -311,7 +320,9 @@ def _reason(orchestrator: Orchestrator, runner: StrategyRunner) -> str:
     account = of_account(runner.gate, ban, now_s).values()
     return (
         state.halted
+        or state.latched
         or state.holds.reason(Hold.PAUSED)
+        or state.reducing
         or state.symbol_watch.state.text
         or _blocked_of(orchestrator)(runner)
         or "; ".join(reason.told(now_s) for reason in account)
@@ -351,12 +362,16 @@ def _retrying(orchestrator: Orchestrator, runner: StrategyRunner) -> list[dict[s
 def _state(runner: StrategyRunner) -> str:
     if runner.risk_state.halted:
         return "halted"
+    if runner.risk_state.latched or runner.gate.latched:
+        return "latched"
     if runner.risk_state.paused:
         return "paused"
+    if runner.risk_state.reducing:
+        return SymbolWord.REDUCING.value
     word = runner.risk_state.symbol_watch.state.word
     if word is not SymbolWord.TRADING:
         return word.value
-    cut = all(leg.reduce_only for leg in runner.risk_state.legs.values())
+    cut = runner.gate.brake.stops is Stops.OPENS or all(leg.reduce_only for leg in runner.risk_state.legs.values())
     return SymbolWord.REDUCING.value if cut else "active"
 
 

@@ -20,6 +20,8 @@ from gridbot.risk.loss_limit import (
     LossState,
     Restored,
     Unknown,
+    lost,
+    most_lost,
     step,
     unpriced,
 )
@@ -68,19 +70,39 @@ class LossGuard:
         """Whether the account is latched now; alerts when that is new."""
         if not (self.has_limit or self._state.latched) and self._state.fees is not None:
             return False  # nothing can be too much
-        funds = self._context.funds
-        unrealised = (funds.wallet.unrealised_pnl if funds.wallet else None) or ZERO
-        now_ms = self._context.clock.wall_ms()
-        fees, prices = self._fees(), self._prices()
-        self._tell(self._step(Checked(self._net(), funds.wallet_balance, unrealised, now_ms, fees, prices)))
-        self._tell_unpriced(unpriced(fees, prices, self._state))
+        now = self._now()
+        self._tell(self._step(now))
+        self._tell_unpriced(unpriced(now.fees, now.prices, self._state))
         return bool(self._state.latched)
+
+    @property
+    def counted_from(self) -> str:
+        """Names the moment from which losses count: another text after a `clear`."""
+        return str(self._state.baseline)
+
+    def result(self) -> Decimal:
+        """USDT made since counting began, without what is unrealised."""
+        return -lost(self._state, self._now(), LossLimit(None, includes_unrealised=False))
+
+    def used(self) -> tuple[Decimal, Decimal] | None:
+        """What was lost, and the limit (USDT); None while there is none."""
+        now = self._now()
+        loss = lost(self._state, now, self._limit)
+        most = most_lost(now, loss, self._limit)
+        return None if most is None else (max(ZERO, loss), most)
 
     def clear(self) -> None:
         """An operator resumes the account: trade again, and count the loss from here."""
         self._step(Cleared(self._net(), self._fees()))
         self._context.alert.over("session_loss_limit", "the account may trade again: an operator has resumed it")
         self._file.save(self._state.to_document())
+
+    def _now(self) -> Checked:
+        """The figures now."""
+        funds = self._context.funds
+        unrealised = (funds.wallet.unrealised_pnl if funds.wallet else None) or ZERO
+        now_ms = self._context.clock.wall_ms()
+        return Checked(self._net(), funds.wallet_balance, unrealised, now_ms, self._fees(), self._prices())
 
     def _tell_unpriced(self, coins: Sequence[str]) -> None:
         """An incident for as long as fees are left out of the loss."""

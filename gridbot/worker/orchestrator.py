@@ -7,7 +7,7 @@ What raises here, and what it costs (`Faults` tells of each; see `Router`, `Cloc
 
     reading what arrived        an alert, and everything is compared with the exchange
     preparing a decision        an alert; it is made when the price comes
-    the guard over the losses   all live strategies are halted: none may trade without it
+    a guard over losses, caps   all live strategies are halted: none may trade without it
     withdrawing, stopping       the strategy concerned is halted; the others are withdrawn and stopped
     saving the ledger           an alert; the journal has the executions
     the clock, the look-ups     fatal: the worker ends with an error
@@ -19,20 +19,27 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 from gridbot import background
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.order_entry import HTTP_ONLY, EntryHealth
-from gridbot.ports import ExchangeQueries, OpenStreams, OrderSocket, Timer
+from gridbot.flatten.flatten_drive import FlattenQueries
+from gridbot.ports import ExchangeQueries, OpenStreams, OrderGateway, OrderSocket, Timer
 from gridbot.records.recorder import Recorder
+from gridbot.state.flatten_file import FlattenFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.bounded_wait import is_set_within
+from gridbot.worker.cap_actions import CapActions
+from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
+from gridbot.worker.flattening import Flattening
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
@@ -46,16 +53,25 @@ from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms
 
-__all__ = ["Orchestrator", "Parts"]
+__all__ = ["FlattenParts", "Orchestrator", "Parts"]
 
 log = logging.getLogger(__name__)
 
 OFFER_S = 0.05
-GUARD_S = 0.5
 CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
 """The exchange's announcements are read first within this time of a start, by each account at another moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenParts:
+    """What flattening needs; see `Flattening`."""
+
+    file: FlattenFile
+    queries: FlattenQueries
+    gateway: OrderGateway
+    unsaved: Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +85,10 @@ class Parts:
     recorder: Recorder
     open_streams: OpenStreams
     losses: LossGuard
+    caps: CapGuard
     checkpoint: Checkpoint
     files: FileWatch
+    flatten: FlattenParts
     strategies: Sequence[StrategyConfig]
     begin_anew: Callable[[str], None]
     """Asks for another start of this worker, with the reason."""
@@ -91,18 +109,30 @@ class Orchestrator:
         self.context = context
         self.recorder = parts.recorder
         self.losses = parts.losses
+        self.caps = parts.caps
         self.files = parts.files
         self.refused = parts.refused
         """Strategies that could not start."""
         self.runners = {runner.symbol: runner for runner in runners}
         """All strategies that trade by symbol; `live` has those with orders on the exchange."""
         self.live = {runner.symbol: runner for runner in runners if not runner.is_shadow}
+        self.flattening = _flattening(parts, self.live)
         self.streams = parts.open_streams(list(self.runners), self._wake)
         self._order_socket = parts.order_socket
         self.notices = _notice_watch(parts, self.runners)
         self.records = AccountRecords(
-            parts.recorder, context, self.runners, parts.refused, self.notices, lambda: self.order_entry
+            parts.recorder,
+            context,
+            self.runners,
+            parts.refused,
+            self.notices,
+            lambda: self.order_entry,
+            self.caps.standing,
         )
+        self._cap_actions = CapActions(
+            context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
+        )
+        self.explanations = Explanations(context, list(runners), parts.refused)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,
@@ -157,6 +187,7 @@ class Orchestrator:
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked
+        self.flattening.load()
         for runner in self.runners.values():
             runner.ready()
         self._routing = True
@@ -165,6 +196,7 @@ class Orchestrator:
             background.awaited(self.clockwork.run(), name="clockwork"),
             background.awaited(self._serve_look_ups(), name="look-ups"),
         ]
+        self.flattening.go_on()
 
     async def run_until_shutdown(self, shutdown: asyncio.Event) -> None:
         """Trade until `shutdown` is set. If one of our own tasks fails, raises its exception: the worker has to end."""
@@ -172,7 +204,7 @@ class Orchestrator:
         saved_s = clock.monotonic_s()
         while not shutdown.is_set():
             self._raise_failure()
-            await is_set_within(shutdown, GUARD_S, clock)
+            await is_set_within(shutdown, self.caps.every_s, clock)
             self.guard_losses()
             with self.context.faults.contained("saving the state"):
                 self._checkpoint.release()
@@ -184,6 +216,7 @@ class Orchestrator:
 
     async def stop(self) -> None:
         """Send nothing new, wait for requests under way, close the streams."""
+        await self.flattening.stop()
         self.context.gate.stop()
         for symbol, runner in self.runners.items():
             with self.context.faults.contained(f"{symbol}: stopping", symbol):
@@ -206,8 +239,13 @@ class Orchestrator:
         self.records.record_state()
         self.recorder.flush()
 
+    def take_caps(self, word: Mapping[str, Any]) -> None:
+        """The supervisor's word about the caps of groups and fleet: it counts at once."""
+        self.caps.on_word(word, self.live.values())
+        self.guard_losses()
+
     def guard_losses(self) -> None:
-        """Latch the account when it has lost too much; while latched, cancel whatever still rests."""
+        """Latch the account when it has lost too much, look at its caps, and withdraw what they do not allow."""
         faults, latched = self.context.faults, False
         try:
             latched = self.losses.check()
@@ -218,6 +256,13 @@ class Orchestrator:
             for symbol, runner in self.live.items():
                 with faults.contained(f"{symbol}: withdrawing all orders", symbol):
                     runner.orders.cancel_all("session_loss_limit")
+        try:
+            brake = self.caps.check(self.live.values())
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            for symbol in self.live:
+                faults.report("the guard over the caps", error, symbol)
+        else:
+            self._cap_actions.carry_out(brake, flattens=self.caps.is_flattening)
 
     # ------------------------------------------------------------------ inside
 
@@ -271,6 +316,21 @@ class Orchestrator:
             failure = task.exception() if task.done() and not task.cancelled() else None
             if failure is not None:
                 raise failure
+
+
+def _flattening(parts: Parts, live: Mapping[str, StrategyRunner]) -> Flattening:
+    """For the strategies with orders on the exchange, and those that could not start."""
+    flatten = parts.flatten
+    return Flattening(
+        parts.context,
+        live,
+        {each.symbol: each.strat_id for each in parts.refused if not each.shadow},
+        flatten.file,
+        flatten.queries,
+        flatten.gateway,
+        unsaved=flatten.unsaved,
+        write_ahead=parts.recorder.write_ahead,
+    )
 
 
 def _notice_watch(parts: Parts, runners: Mapping[str, StrategyRunner]) -> NoticeWatch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
@@ -9,9 +11,13 @@ from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock
 from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, covering, step
+from gridbot.why.asked_about import Spoken
 from gridbot.worker.refresh_requests import RefreshRequests
 
 __all__ = ["PassageWatch", "covers_of"]
+
+SPOKEN_KEPT = 2_000
+"""Levels whose newest refusal is remembered; the one refused longest ago makes room."""
 
 UNPROVED = frozenset({OrderState.PENDING, OrderState.UNRESOLVED})
 PROOFS = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.FILLED})
@@ -26,18 +32,24 @@ class PassageWatch:
         self._state = Passage()
         self.terms: dict[str, str] = {}
         """What is wrong with the exchange's terms, by symbol, as they were read last; changed by `terms_read`."""
+        self.spoken: OrderedDict[tuple[str, Direction, int], Spoken] = OrderedDict()
+        """By strategy, leg and ticks: what the exchange refused of a level, until it accepts an order there."""
         self._announced = ""
 
     def answered(self, order: TrackedOrder, result: OrderResult) -> None:
         """A create request was answered."""
         if result.ack is not None:
+            if self.spoken:
+                self.spoken.pop((order.strat_id, order.direction, order.ticks), None)
             self._take(Accepted(_lane(order), rests=False), order.symbol)
         elif result.error is not None:
             after_lost = order.attempt > 1 and order.answered_with is None
+            self._speaks(order, result.error)
             self._take(Refused(_lane(order), result.error, after_lost), order.symbol)
 
     def ended_at_once(self, order: TrackedOrder, error: ExchangeError) -> None:
         """A create request was accepted, and the exchange has ended its order before it could rest."""
+        self._speaks(order, error)
         self._take(Refused(_lane(order), error, was_accepted=True), order.symbol)
 
     def moved(self, transition: Transition) -> None:
@@ -72,6 +84,13 @@ class PassageWatch:
         """What is known of why; it may become known after the refusals, as the foreign order that covers a leg."""
         found = covering(self._state, strategy, self._clock.monotonic_s(), covers_of(book))
         return "; ".join(filter(None, (self.terms.get(book.instrument.symbol, ""), *found)))
+
+    def _speaks(self, order: TrackedOrder, error: ExchangeError) -> None:
+        level = order.strat_id, order.direction, order.ticks
+        before = self.spoken.pop(level, None)
+        self.spoken[level] = Spoken(error, self._clock.monotonic_s(), 1 if before is None else before.times + 1)
+        if len(self.spoken) > SPOKEN_KEPT:
+            self.spoken.popitem(last=False)
 
     def _take(self, event: Accepted | Refused, symbol: str) -> None:
         self._state, effects = step(self._state, event, self._clock.monotonic_s())

@@ -84,7 +84,7 @@ class Placement:
                     if not covered:  # half the levels: of a flat leg, and of one whose closes all rest
                         refused[intent.direction, intent.ticks] = _NOT_COVERED
                         continue
-                places.append(self._proposal(intent))
+                places.append(self.proposal(intent))
             now_s = self._context.clock.monotonic_s()
             has_numbers = self._context.generations.available(len(places))
             for proposal in wire_order(places):
@@ -108,7 +108,8 @@ class Placement:
         resting = self._risk_state.book.resting_close_qty(direction)
         return size >= resting + self._instrument.min_order_qty if resting > ZERO else size > ZERO
 
-    def _proposal(self, intent: PlaceLimitIntent) -> Proposal:
+    def proposal(self, intent: PlaceLimitIntent) -> Proposal:
+        """The order that an intent asks for, sized as of now."""
         price = self._instrument.price(intent.ticks)
         book = self._risk_state.book
         qty = self._sizer.quantity(

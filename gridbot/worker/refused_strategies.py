@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from gridbot.risk.holds import Event, Hold, Holds, Pause, Resume, Who, step
+from gridbot.risk.holds import Event, Hold, Holds, Kill, Pause, Reduce, Resume, Unlatch, Who, step
 from gridbot.worker.startup import RefusedStrategy
 
 __all__ = ["NOBODY", "RefusedStrategies"]
@@ -54,9 +54,18 @@ class RefusedStrategies:
         """It places nothing when it starts, until an operator resumes it."""
         self._step(strat_id, Pause(reason, who))
 
+    def reduce(self, strat_id: str, who: Who, reason: str) -> None:
+        """It opens nothing when it starts, until an operator resumes it."""
+        self._step(strat_id, Reduce(reason, who))
+
+    def kill(self, strat_id: str, who: Who, reason: str) -> None:
+        """It sends nothing when it starts, until an operator resumes it."""
+        self._step(strat_id, Kill(reason, who))
+
     def resume(self, strat_id: str) -> None:
-        """An operator ends pause and halt: it trades when its symbol may be traded."""
+        """An operator ends all that holds it: it trades when its symbol may be traded."""
         self._step(strat_id, Resume())
+        self._step(strat_id, Unlatch())
 
     def _step(self, strat_id: str, event: Event) -> None:
         self._holds[strat_id], changed = step(self._holds[strat_id], event, self._wall_ms())

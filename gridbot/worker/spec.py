@@ -29,6 +29,9 @@ class WorkerSpec:
     held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What stops orders, by the name of its document, as an earlier process of this session said it last."""
 
+    caps: Mapping[str, Any] | None = None
+    """What the caps of groups and fleet say to the account (`risk/fleet_share.py`); None when none is over it."""
+
     @property
     def neighbours(self) -> int:
         """How many accounts of the file share its exchange and our address, itself included."""

@@ -60,6 +60,8 @@ def standing(
 
 def _of_gate(gate: Gate, now_s: float) -> dict[Name, Standing]:
     found = {Name(f"cap.{key}"): Standing("warning", f"{key}: more than 80 % used") for key in gate.state.warned}
+    if gate.latched:
+        found[Name("latched")] = Standing("error", gate.latched)
     if gate.loss_latched:
         found[Name("session_loss_limit")] = Standing("error", gate.loss_latched)
     if why := gate.auth.why(now_s):

@@ -35,16 +35,26 @@ EXPECTED = frozenset(
         Refusal.TOO_SMALL,
         Refusal.NOT_COVERED,
         Refusal.STOPPING,
+        Refusal.LATCHED,
         Refusal.PAUSED,
+        Refusal.REDUCING,
         Refusal.HALTED,
         Refusal.LOSS_LIMIT,
         Refusal.NOT_TRADING,
         Refusal.REDUCE_ONLY,
+        Refusal.CAP_LATCH,
+        Refusal.ONLY_REDUCES,
     }
 )
 """Refusals that are no standstill."""
 CAPS = frozenset(
-    {Refusal.MAX_OPEN_ORDERS, Refusal.MAX_NOTIONAL, Refusal.ACCOUNT_MAX_NOTIONAL, Refusal.MAX_MARGIN},
+    {
+        Refusal.MAX_OPEN_ORDERS,
+        Refusal.MAX_NOTIONAL,
+        Refusal.ACCOUNT_MAX_NOTIONAL,
+        Refusal.FLEET_MAX_NOTIONAL,
+        Refusal.MAX_MARGIN,
+    }
 )
 """Refusals that are none while some order of the strategy rests: then the cap is used, not in the way of everything."""
 TOLD_BY: Mapping[str, str] = {

@@ -125,16 +125,24 @@ class StrategyRunner:
         self.risk_state.set_ready(ready=False)
         self.orders.drop_unsent("stop")
 
-    def pause(self, *, cancel: bool = False) -> None:
+    def pause(self, *, cancel: bool = False, reason: str = "paused by the operator") -> None:
         """Place nothing until `resume`, not even what waits to be sent; with `cancel` all orders are withdrawn."""
-        self.risk_state.pause()
+        self.risk_state.pause(reason=reason)
         if cancel:
             self.orders.cancel_all("paused")
         else:
             self.orders.drop_unsent("paused")
 
+    def reduce(self, who: Who, reason: str) -> None:
+        """Open nothing until `resume`: what rests or waits to open is withdrawn, closes go on."""
+        self.risk_state.reduce(who, reason)
+        for order in self.book:
+            if not order.reduce_only:
+                self.orders.cancel(order.key, "reducing")
+        self.orders.pump()
+
     def resume(self) -> None:
-        """An operator ends pause and halt."""
+        """An operator ends pause, halt, latch and reduction."""
         self.risk_state.resume()
         for key in ("halt", "reduced"):
             text = f"{self.strat_id} may trade again: an operator has resumed it"

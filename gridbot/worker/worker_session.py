@@ -25,7 +25,8 @@ from gridbot.fault_words import cause_of, in_words, sentence
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
-from gridbot.worker.commands import Commands, answer_to, record_of, too_late
+from gridbot.worker.commands import Answer, Commands, answer_to, record_of, told, too_late
+from gridbot.worker.flatten_commands import Told
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator
@@ -179,7 +180,7 @@ class WorkerSession:
             log.error("%s failed", part, exc_info=error)
 
     def on_message(self, message: Message) -> None:
-        """A message of the supervisor: `stop`, `ack`, `command`, or one to the `FleetLink`."""
+        """A message of the supervisor: `stop`, `ack`, `command`, `question`, `caps`, or one to the `FleetLink`."""
         match message.get("type"):
             case "stop":
                 asked = OnStop(message.get("mode") or self._stop_mode)
@@ -189,8 +190,14 @@ class WorkerSession:
                 self._assembly.recorder.ack(int(message["seq"]))
             case "command":
                 self._on_command(message)
+            case "question":
+                self._on_question(message)
             case "lease" | "fact" | "read_fact" | "fact_coming":
                 self._fleet.on_message(message)
+            case "caps":
+                orchestrator = self._account()
+                if orchestrator is not None:  # before that nothing is opened, and it comes again
+                    orchestrator.take_caps(message)
 
     def _on_command(self, message: Message) -> None:
         """Carry out a command, and record it, its result and what it changed.
@@ -204,6 +211,18 @@ class WorkerSession:
         except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
             self.on_fault(f"the command {message.get('name')!r}", error)
             answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
+        if isinstance(result := answer.get("result"), asyncio.Future):
+            self._send({"type": "taken", "id": message.get("id")})
+            self._reporting.report_safely()
+            background.start(self._answer_later(message, result), name="a command that takes long")
+        else:
+            self._answer(message, answer)
+
+    async def _answer_later(self, message: Message, result: Told) -> None:
+        self._answer(message, told(*await result))
+
+    def _answer(self, message: Message, answer: Answer) -> None:
+        is_recorded = self._assembly is not None
         if self._assembly is not None:
             self._assembly.recorder.record(record_of(message, answer))
             orchestrator = self._account()
@@ -213,6 +232,20 @@ class WorkerSession:
             if answer["ok"]:
                 answer["result"] += self._assembly.only_in_memory()
         self._reporting.report_safely()
+        self._send({"type": "answer", "id": message.get("id"), "recorded": is_recorded, **answer})
+
+    def _on_question(self, message: Message) -> None:
+        """Say why orders are missing. Nothing is changed, so nothing is recorded."""
+        orchestrator = self._account()
+        try:
+            if orchestrator is None:
+                raise ValueError(f"the worker is {self._reporting.state}: it knows nothing of its orders yet")
+            answer = {"ok": True, "result": orchestrator.explanations.answer(str(message.get("strategy") or ""))}
+        except (LookupError, ValueError) as error:
+            answer = {"ok": False, "error": str(error)}
+        except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
+            self.on_fault("the explanation of missing orders", error)
+            answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
         self._send({"type": "answer", "id": message.get("id"), **answer})
 
     # ------------------------------------------------------------------ start, trade, wind down
@@ -266,8 +299,10 @@ class WorkerSession:
             orchestrator.losses,
             orchestrator.money,
             orchestrator.context.recorded,
+            orchestrator.flattening,
             orchestrator.refused,
             self._spec.data_dir,
+            orchestrator.caps,
         )
         self._reporting.enter("trading")
         self._reporting.report()

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from gridbot.shortage import is_of_system, is_shortage
+from supervisor.children.launch_arguments import CAPS
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -56,8 +57,9 @@ def worker(
         run_id=run_id,
         paper_url=paper_url,
         console=logs.console,
-        held=held,
+        held={name: document for name, document in held.items() if name != CAPS},
         shares=True,
+        caps=held.get(CAPS),
     )
     run_worker(spec, queue, conn)
 

@@ -9,14 +9,18 @@ file could take goes to the next process (`gridbot.state.state_log`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from gridbot.records.record_queue import record_queue
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
 
-__all__ = ["LaunchArguments"]
+__all__ = ["CAPS", "LaunchArguments"]
+
+
+CAPS: Final = "caps"
+"""Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say."""
 
 
 class LaunchArguments:
@@ -26,6 +30,8 @@ class LaunchArguments:
         self._queues = {account: record_queue() for account in accounts}
         self._paper: dict[str, Any] = {}
         self._held: dict[str, dict[str, Any]] = {account: {} for account in self._queues}
+        self.caps: Callable[[str], Message | None] = lambda account: None
+        """What the caps of groups and fleet say to the next process of an account."""
 
     @property
     def paper_url(self) -> str | None:
@@ -41,7 +47,9 @@ class LaunchArguments:
                 return ({account: receiver for account, (_, receiver) in self._queues.items()},)
             case ChildKind.WORKER:
                 paper_url = self.paper_url if spec.needs_paper else None
-                return paper_url, self._queues[spec.account][0], dict(self._held[spec.account])
+                word = self.caps(spec.account)
+                held = {**self._held[spec.account], **({} if word is None else {CAPS: word})}
+                return paper_url, self._queues[spec.account][0], held
 
     def held(self, account: str, message: Message) -> None:
         """A worker says what stops its orders now: a whole document, which takes the place of the one before."""

@@ -12,6 +12,7 @@ from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import RestartPolicy
 
 if TYPE_CHECKING:
+    from gridbot.config.fleet_models import FleetCaps
     from gridbot.config.models import GridbotConfig
 
 __all__ = ["ChildLogs", "Plan", "plan_of"]
@@ -27,7 +28,8 @@ PRELOADED = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`children` in the order they are started; `strategies` per account as shown before a worker has reported.
+    """`children` in the order they are started; `strategies` per account as shown before a worker has reported;
+    `groups` the labels of each account.
 
     `preload` is what the fork server imports or calls, `snapshot` is the configuration without secrets,
     `lag_alert` the seconds the database may be behind,
@@ -39,6 +41,7 @@ class Plan:
     data_dir: Path
     children: tuple[ChildSpec, ...]
     strategies: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     run_id: str = ""
     config_path: str = ""
     on_stop: str = "keep"
@@ -50,6 +53,8 @@ class Plan:
     bybit_requests: int = 0
     paper_requests: int = 0
     preload: Sequence[str] = ()
+    caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
+    """The caps of fleet and groups, by scope, with the accounts that each holds for."""
 
     @property
     def accounts(self) -> list[str]:
@@ -119,6 +124,7 @@ def plan_of(
         data_dir=config.storage.data_dir,
         children=((paper,) if on_paper else ()) + (writer, *workers),
         strategies={account.name: _strategies(config, account.name) for account in config.accounts},
+        groups={account.name: account.groups for account in config.accounts},
         run_id=run_id,
         config_path=config_path,
         on_stop=config.supervisor.on_stop.value,
@@ -130,6 +136,7 @@ def plan_of(
         bybit_requests=config.supervisor.share_of(config.supervisor.requests_per_5s),
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         preload=PRELOADED,
+        caps=config.cap_scopes(),
     )
 
 

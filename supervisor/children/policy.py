@@ -11,9 +11,9 @@
                               FATAL <--------------+ too many, or exit code 4
                                 +--Start, Restart--> STARTING
 
-A failure: the process ended unasked or could not be launched. Silence: no report for too long; the process is aborted
-(its stacks go to logs/crash.log), then killed, and its exit is a failure. Why it was killed goes into `killed_for`, so
-that nobody looks for another culprit.
+A failure: the process ended unasked, hung (`Hung`: killed at once) or could not be launched. Silence: no report for too
+long; the process is aborted (its stacks go to logs/crash.log), then killed, and its exit is a failure. Why it was
+killed goes into `killed_for`, so that nobody looks for another culprit.
 
 Rules, with the numbers of `RestartPolicy`:
 
@@ -42,6 +42,7 @@ from supervisor.children.policy_types import (
     Do,
     Event,
     Exited,
+    Hung,
     LaunchFailed,
     ProcessState,
     Ready,
@@ -163,6 +164,12 @@ def _on_event(
             return replace(state, last_report=now)
         case Stalled():
             return replace(state, listening_since=now)
+        case Hung(reason=reason):
+            if state.process in (ProcessState.STARTING, ProcessState.RUNNING) and state.alive:
+                actions += [Alert("ERROR", f"{reason}; it is killed"), Do.KILL]
+                failures = 0 if _ran_well(now, state, policy) else state.failures
+                state = _enter(now, state, ProcessState.STOPPING, reason)
+                return replace(state, failures=failures, after=After.FAIL, killed_for=reason)
         case Exited(code=code, text=text):
             return _on_exit(now, state, code, text, policy, jitter, actions)
         case LaunchFailed(server_died=True) if state.process is ProcessState.STARTING and state.unborn < UNBORN_MOST:

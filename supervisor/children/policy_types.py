@@ -14,6 +14,7 @@ __all__ = [
     "Do",
     "Event",
     "Exited",
+    "Hung",
     "LaunchFailed",
     "ProcessState",
     "Ready",
@@ -154,6 +155,13 @@ class Stalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Hung:
+    """It does not do what cannot wait, for this reason: kill it now. Its end is a failure."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """The process is gone. `code`: its exit code, or minus the signal that ended it; `text`: the same in words."""
 
@@ -173,7 +181,7 @@ class LaunchFailed:
     server_died: bool = False
 
 
-Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Exited | LaunchFailed
+Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Hung | Exited | LaunchFailed
 
 
 class Do(StrEnum):

@@ -21,7 +21,7 @@ from rich.cells import cell_len
 from gridbot.doors.plain_text import json_line, one_line, printable, printable_lines
 from supervisor.status.screen_width import UNBOUNDED
 
-__all__ = ["rendered"]
+__all__ = ["plain_document", "rendered"]
 
 Row = Sequence[Any]
 
@@ -68,6 +68,15 @@ def _cell(value: Any) -> str:
     if isinstance(value, dict | list | tuple):
         return orjson.dumps(_json_value(value), default=_plain, option=_NESTED).decode()
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def plain_document(value: Any) -> Any:
+    """Lists and objects with every value as `sql --format json` has it: money and times as text."""
+    if isinstance(value, dict):
+        return {str(name): plain_document(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_document(inner) for inner in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else _plain(value)
 
 
 def _shown(value: Any, *, has_lines: bool) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbot.command_line import pasteable
+from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory, find_config
 from supervisor.cli.backtest_extra import need_backtest_extra
 from supervisor.cli.options import example, load_or_refuse, place_options
@@ -70,10 +71,10 @@ def list_runs(config: str | None, data_dir: str | None) -> None:
         if "error" in row:
             click.echo(f"{row['name']}: {row['error']}")
             continue
-        end = "" if row["finished"] else ", broken off"
+        end = "" if row["finished"] else f", process {row['process']} runs it" if row["process"] else ", broken off"
         click.echo(
             f"{row['name']}  {row['from_ts']:%Y-%m-%d %H:%M} to {row['to_ts']:%Y-%m-%d %H:%M}  "
-            f"{', '.join(row['accounts'])}  {row['fills']} fills{end}"
+            f"{', '.join(row['accounts'])}  {counted(row['fills'], 'fill')}{end}"
         )
 
 
@@ -181,7 +182,7 @@ def _tell(result: Result) -> None:
     for account, strategy, shadow, fills, realised, fees, funding in result.sql(PROFITS):
         money = f"realised {_usdt(realised)}, fees {_usdt(fees)}, funding {_usdt(funding)}"
         of = f"{account} {strategy}" + (" (shadow, not in the wallet)" if shadow else "")
-        click.echo(f"  {of}: {fills} fills, {money}")
+        click.echo(f"  {of}: {counted(fills, 'fill')}, {money}")
     for account, begin, end, equity in result.sql(BALANCES):
         click.echo(f"  {account}: wallet {_usdt(begin)} -> {_usdt(end)}, equity {_usdt(equity)}")
     _tell_warnings(summary["warnings"])

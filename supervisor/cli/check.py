@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from gridbot.commands.wording import closest
+from gridbot.config.cap_warnings import cap_warnings
 from gridbot.config.errors import ConfigError
 from gridbot.config.ladder_report import LadderReport, ladder_report
 from gridbot.config.ladder_warnings import ladder_warnings
@@ -68,6 +69,7 @@ def check(
     cautions = [
         *setting_warnings(loaded),
         *ladder_warnings(reports),
+        *cap_warnings(loaded, reports),
         *machine_cautions(loaded),
         *left_behind(loaded),
     ]

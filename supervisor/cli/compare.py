@@ -126,6 +126,7 @@ def _of_stores(queries: Sequence[Query], names: Sequence[str], directory: Path, 
         groups = [(query, [name]) for query, name in zip(queries, names, strict=True)]
     found = [facts_of(query, of) for query, of in groups]
     facts = [fact for of in found for fact in of]
+    _require_a_symbol_of_both(names, facts)
     since, until = _span(asked, [fact.first for fact in facts], [fact.alive for fact in facts])
     (here, ours), (there, theirs) = (
         taken
@@ -139,6 +140,16 @@ def _of_stores(queries: Sequence[Query], names: Sequence[str], directory: Path, 
     return report_of(
         Sides((names[0], names[1]), since, until, (here, there), (ours, theirs), ticks, notes), directory, asked
     )
+
+
+def _require_a_symbol_of_both(names: Sequence[str], facts: Sequence[Facts]) -> None:
+    here, there = (sorted(fact.ticks) for fact in facts)
+    if here and there and not {*here} & {*there}:
+        raise CommandError(
+            f"nothing to compare: expected two strategies of one symbol, got {names[0]} on {', '.join(here)} and "
+            f"{names[1]} on {', '.join(there)}",
+            ExitCode.NOTHING,
+        )
 
 
 def _notes(fact: Facts) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from gridbot.commands.wording import counted
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
 from supervisor.cli.backtest_extra import need_backtest_extra
@@ -151,7 +152,9 @@ def _tell_import(done: ImportResult) -> None:
         click.echo(text, err=True)
     days, rows = sum(day.refused is None for day in done.days), sum(file.rows for file in done.files)
     refused = sum(file.refused is not None for file in done.files)
-    click.echo(f"{len(done.files)} files, {refused} refused, {rows} rows read, {days} days")
+    click.echo(
+        f"{counted(len(done.files), 'file')}, {refused} refused, {counted(rows, 'row')} read, {counted(days, 'day')}"
+    )
 
 
 def _column_options(columns: tuple[str, ...]) -> dict[str, str]:
@@ -247,7 +250,8 @@ def fetch_command(
         done = asyncio.run(run())
     _tell_import(done.result)
     if done.there:
-        click.echo(f"{len(done.there)} days were there already; --again fetches them all the same")
+        are = "was" if len(done.there) == 1 else "were"
+        click.echo(f"{counted(len(done.there), 'day')} {are} there already; --again fetches what is there all the same")
     for day in done.missing:
         click.echo(f"missing: the archive has no trades of {symbol} on {day}; --candles takes minute candles", err=True)
     if done.missing or done.result.refused:
@@ -316,11 +320,11 @@ def check_command(
                     click.echo(f"{symbol} {found.date} wrong: {one_line(found.text)}")
                     wrong += 1
             for text, count in notes.items():
-                click.echo(f"{symbol} note on {count} days: {one_line(text)}")
+                click.echo(f"{symbol} note on {counted(count, 'day')}: {one_line(text)}")
     if not days:
         click.echo(f"no market data in {place.root}")
         sys.exit(ExitCode.NOTHING)
-    click.echo(f"{days} days looked at, {wrong} things wrong")
+    click.echo(f"{counted(days, 'day')} looked at, {counted(wrong, 'thing')} wrong")
     sys.exit(ExitCode.DIFFERS if wrong else ExitCode.OK)
 
 

@@ -1,14 +1,22 @@
-"""`gridbot-supervisor logs`: the JSON lines of a process in the form that the console has."""
+"""`gridbot-supervisor logs`: the JSON lines of processes in the form that the console has, searched and followed.
+
+Lines of several processes are merged by their times. What a rotation has put aside is read too, as far as it is there.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import logging
 import os
+import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any, BinaryIO, Final, TextIO
 
 import click
 
@@ -17,55 +25,157 @@ from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.bounded_json import read_json
 from gridbot.doors.plain_text import one_line
 from gridbot.log_lines import LONGEST_SHOWN
-from supervisor.cli.options import example, place_options
+from supervisor.cli.options import PastTime, example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["human", "last_lines", "logs", "show_log"]
+__all__ = ["Wanted", "human", "last_lines", "logs", "show_logs"]
 
-POLL_S = 0.2
-LONGEST_HEAD = 200
+POLL_S: Final = 0.2
+LONGEST_HEAD: Final = 200
 """Characters of time, level, process and strategy of a line."""
+MOST_ROTATED: Final = 1000
+TIME_CHARACTERS: Final = 23
+"""Of a line that people read: what it is sorted by."""
 
 
-@click.command(epilog=example("logs alice -f --level WARNING"))
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines are shown: at least this severe, with the pattern in what is shown, of the strategy, not older."""
+
+    least: int = 0
+    pattern: re.Pattern[str] | None = None
+    strategy: str = ""
+    since: str = ""
+
+    def shown(self, line: str) -> str | None:
+        """The line as people read it; None when it is not wanted."""
+        text = human(line, self.least)
+        if text is None or text < self.since:
+            return None
+        if self.pattern is not None and not self.pattern.search(text):
+            return None
+        return None if self.strategy and f"/{self.strategy}: " not in text[:LONGEST_HEAD] else text
+
+
+ALL: Final = Wanted()
+
+
+class Pattern(click.ParamType[re.Pattern[str]]):
+    """A regular expression; without a capital letter it finds both cases, as in `less` and ripgrep."""
+
+    name = "pattern"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> re.Pattern[str]:
+        text = str(value)
+        try:
+            return re.compile(text, 0 if any(map(str.isupper, text)) else re.IGNORECASE)
+        except re.error as error:
+            self.fail(f"expected a regular expression, got {text!r:.60}: {error}", param, ctx)
+
+
+@click.command(epilog=example("logs alice -f --grep 'retcode 1100|refused'"))
 @place_options()
-@click.argument("process", required=False, default="supervisor")
+@click.argument("process", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Of all processes, merged by time.")
 @click.option("-f", "--follow", is_flag=True, help="Print new lines too, until Ctrl-C.")
 @click.option(
     "-n", "--lines", type=click.IntRange(0), default=40, show_default=True, help="How many of the last lines."
 )
 @click.option("--level", default="DEBUG", show_default=True, help="Least severe level to show.")
-def logs(config: str | None, data_dir: str | None, process: str, follow: bool, lines: int, level: str) -> None:
-    """Show the log of a process: supervisor, writer, paper, or an account's name."""
-    with contextlib.suppress(KeyboardInterrupt):
-        show_log(data_directory(data_dir, config), process, lines=lines, follow=follow, level=level)
-
-
-def show_log(data_dir: Path, process: str, *, lines: int, follow: bool, level: str) -> None:
-    """Print to standard output. Raises CommandError for a log or level that is not there, OSError if it is not ours."""
+@click.option("-g", "--grep", "pattern", type=Pattern(), help="Only lines with this regular expression.")
+@click.option("--strategy", default="", help="Only lines about this strategy.")
+@click.option("--from", "since", type=PastTime(), help="Not older than that: 2h, 03:12 or 2026-11-01T12:30.")
+def logs(
+    config: str | None,
+    data_dir: str | None,
+    process: tuple[str, ...],
+    everything: bool,
+    follow: bool,
+    lines: int,
+    level: str,
+    pattern: re.Pattern[str] | None,
+    strategy: str,
+    since: datetime | None,
+) -> None:
+    """Show the log of processes: supervisor (the default), writer, paper, or accounts by their names."""
     least = logging.getLevelNamesMapping().get(level.upper())
     if least is None:
         raise CommandError(f"expected a level such as INFO or WARNING, got {level!r}", ExitCode.USAGE)
-    path = _find(data_dir / "logs", process)
-    path.open("rb").close()  # whoever may not read it is told so
-    for line in last_lines(path, lines, least):
-        click.echo(line)
-    if follow:
-        for raw in _new_lines(path):
-            text = human(raw, least)
-            if text is not None:
-                click.echo(text)
+    if everything and process:
+        raise CommandError(f"expected --all or names, got both ({', '.join(process)})", ExitCode.USAGE)
+    begin = "" if since is None else f"{since:%Y-%m-%d %H:%M:%S}"
+    names = None if everything else process or ("supervisor",)
+    with contextlib.suppress(KeyboardInterrupt):
+        wanted = Wanted(least, pattern, strategy, begin)
+        show_logs(data_directory(data_dir, config), names, wanted, lines=lines, follow=follow)
 
 
-def last_lines(path: Path, count: int, least: int = 0) -> list[str]:
-    """The newest `count` lines of a log in human form; [] when it cannot be read."""
-    kept: deque[str] = deque(maxlen=max(0, count))
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            kept.extend(text for text in (human(line, least) for line in file) if text is not None)
-    except OSError:
-        return []
-    return list(kept)
+def show_logs(data_dir: Path, processes: Sequence[str] | None, wanted: Wanted, *, lines: int, follow: bool) -> None:
+    """Print to standard output. Raises CommandError for a log that is not there, OSError if it is not ours.
+
+    `processes` None: all that there are.
+    """
+    directory = data_dir / "logs"
+    names = list(_known(directory)) if processes is None else processes
+    paths = [_find(directory, process) for process in names]
+    if not paths:
+        raise CommandError(f"no logs are in {directory}", ExitCode.USAGE)
+    for path in paths:
+        path.open("rb").close()  # whoever may not read it is told so
+    with contextlib.ExitStack() as opened:
+        tails = [opened.enter_context(contextlib.closing(_Tail(path))) for path in paths] if follow else []
+        ends: list[int | None] = [tail.begins_at for tail in tails] or [None] * len(
+            paths
+        )  # what comes after is told once, by the tail
+        last = [last_lines(path, lines, wanted, end=end) for path, end in zip(paths, ends, strict=True)]
+        found = heapq.merge(*last, key=_time_of)
+        for line in deque(found, maxlen=lines):
+            click.echo(line)
+        while follow:
+            news = [list(filter(None, map(wanted.shown, tail.lines()))) for tail in tails]
+            for line in heapq.merge(*news, key=_time_of):
+                click.echo(line)
+            if not any(news):
+                time.sleep(POLL_S)
+
+
+def last_lines(path: Path, count: int, wanted: Wanted = ALL, *, end: int | None = None) -> list[str]:
+    """The newest `count` lines of a log in human form, also of what was rotated; [] when it cannot be read.
+
+    `end` is where the log ended, in bytes, when somebody began to follow it; None: it is read to its end.
+    """
+    kept: list[str] = []
+    for each in _newest_first(path):
+        left: deque[str] = deque(maxlen=max(0, count - len(kept)))
+        try:
+            with each.open("rb") as file:
+                upto = end if each == path else None
+                left.extend(filter(None, map(wanted.shown, _text_lines(file, upto))))
+        except OSError:
+            break
+        kept[:0] = left
+        if len(kept) >= count:
+            break
+    return kept
+
+
+def _text_lines(file: BinaryIO, upto: int | None) -> Iterator[str]:
+    read = 0
+    for raw in file:
+        read += len(raw)
+        if upto is not None and read > upto:
+            return
+        yield raw.decode("utf-8", "replace")
+
+
+def _newest_first(path: Path) -> Iterator[Path]:
+    """The log, and what its rotations have put aside."""
+    yield path
+    for number in range(1, MOST_ROTATED):
+        older = path.with_name(f"{path.name}.{number}")
+        if not older.exists():
+            return
+        yield older
 
 
 def human(line: str, least: int = 0) -> str | None:
@@ -85,6 +195,10 @@ def human(line: str, least: int = 0) -> str | None:
         return one_line(line.rstrip("\n"), LONGEST_SHOWN) or None
 
 
+def _time_of(line: str) -> str:
+    return line[:TIME_CHARACTERS]
+
+
 def _find(directory: Path, process: str) -> Path:
     for name in (process, f"worker-{process}"):
         path = directory / f"{name}.jsonl"
@@ -98,29 +212,37 @@ def _known(directory: Path) -> Iterable[str]:
     return sorted(path.stem.removeprefix("worker-") for path in directory.glob("*.jsonl"))
 
 
-def _new_lines(path: Path) -> Iterator[str]:
-    """Lines written from now on, also across the rotation of the file."""
-    file = path.open(encoding="utf-8", errors="replace")
-    try:
-        file.seek(0, os.SEEK_END)
-        rest = ""
-        while True:
-            data = file.read()
-            if not data:
-                if _rotated(path, file.fileno()):
-                    file.close()
-                    file = path.open(encoding="utf-8", errors="replace")
-                else:
-                    time.sleep(POLL_S)
-                continue
-            *complete, rest = (rest + data).split("\n")
-            yield from complete
-    finally:
-        file.close()
+class _Tail:
+    """What is written to a log from now on, also across its rotations: no line is missed, and none comes twice."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO = self._open()
+        self.begins_at = self._file.seek(0, os.SEEK_END)
+        self._rest = ""
 
-def _rotated(path: Path, fd: int) -> bool:
-    try:
-        return os.fstat(fd).st_ino != path.stat().st_ino
-    except OSError:
-        return False
+    def lines(self) -> list[str]:
+        """The lines that are complete by now and were not given yet."""
+        is_rotated = self._is_rotated()  # before the last reading: what comes after the rotation is in the new file
+        found = self._complete()
+        if is_rotated:
+            self._file.close()
+            self._file = self._open()
+            found += self._complete()
+        return found
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _complete(self) -> list[str]:
+        *complete, self._rest = (self._rest + self._file.read()).split("\n")
+        return complete
+
+    def _open(self) -> TextIO:
+        return self._path.open(encoding="utf-8", errors="replace")
+
+    def _is_rotated(self) -> bool:
+        try:
+            return os.fstat(self._file.fileno()).st_ino != self._path.stat().st_ino
+        except OSError:
+            return False

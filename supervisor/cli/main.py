@@ -17,15 +17,21 @@ from supervisor.exit_codes import MEANINGS, ExitCode
 __all__ = ["cli", "main"]
 
 COMMANDS = {
+    "alerts": ("alerts:alerts", "Show open alerts; acknowledge or mute them."),
     "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
     "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
+    "completion": ("completion:completion", "Print the completion script of bash, zsh or fish."),
     "data": ("data_commands:data", "Market data of the past, for backtests: fetch, import, list, check."),
+    "fills": ("record_commands:fills", "Show trades, also those that come."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
+    "orders": ("record_commands:orders", "Show orders that rest, or what became of others."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
+    "pnl": ("record_commands:pnl", "Show profit and loss by strategy, account, symbol or day."),
+    "positions": ("record_commands:positions", "Show open positions."),
     "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
     "report": ("report:report", "Write a report of an account as one HTML file."),
     "restart": ("restart:restart", RESTART.summary),
@@ -34,6 +40,7 @@ COMMANDS = {
     "status": ("status_command:status", "Show processes, accounts and strategies."),
     "stop": ("stop:stop", STOP.summary),
     "vacuum": ("maintenance_commands:vacuum", "Give back the database's free space."),
+    "why": ("why:why", "Say why orders are missing, now or at a time of the past."),
     "verdict": ("day_verdict:verdict", "Compare a day of an account with its backtest."),
 }
 """Each command: the module below `supervisor.cli` and the function in it, and the line that --help shows.

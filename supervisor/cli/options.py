@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
 
 __all__ = [
+    "PastTime",
     "Seconds",
     "UtcTime",
     "example",
@@ -31,6 +32,9 @@ __all__ = [
 
 LONGEST_S: Final = 1e8
 """Three years."""
+_CLOCK: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
+_SPAN: Final = re.compile(r"([0-9]{1,6}) ?([smhdw])")
+_SPANS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MEMORY: Final = re.compile(r"[0-9]+(\.[0-9]+)? *[KMGT]i?B", re.IGNORECASE)
 
@@ -86,6 +90,25 @@ class UtcTime(click.ParamType[datetime]):
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"expected a time such as 2026-11-01 or 2026-11-01T12:30, got {value!r:.60}", param, ctx)
+
+
+class PastTime(UtcTime):
+    """As `UtcTime`; also a time of the clock (the last time that it was 03:12 UTC), and so long ago: 90m, 24h, 7d."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text, now = str(value).strip(), datetime.now(UTC)
+        if (span := _SPAN.fullmatch(text)) is not None:
+            return now - timedelta(**{_SPANS[span[2]]: int(span[1])})
+        if _CLOCK.fullmatch(text):
+            try:
+                at = time.fromisoformat(text.zfill(5 if text.count(":") == 1 else 8))
+            except ValueError:
+                self.fail(f"expected a time of the clock such as 03:12, got {text!r}", param, ctx)
+            moment = datetime.combine(now.date(), at, UTC)
+            return moment if moment <= now else moment - timedelta(days=1)
+        return super().convert(value, param, ctx)
 
 
 class MemorySize(click.ParamType[str]):

@@ -1,4 +1,4 @@
-"""`gridbot-supervisor status`: ask the supervisor and print its answer, as tables or JSON."""
+"""`gridbot-supervisor status`: ask the supervisor and print its answer, as tables or JSON, once or again and again."""
 
 from __future__ import annotations
 
@@ -8,59 +8,79 @@ import time
 
 import click
 
+from gridbot.commands.targets import TargetWords, members_of
 from gridbot.config.paths import data_directory
 from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
-from supervisor.cli.value_completion import complete_accounts
+from supervisor.cli.plain_output import print_json, print_lines
+from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import ControlError, NotRunning
-from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.exit_codes import ExitCode
 
 __all__ = ["status"]
 
 WATCH_S = 1.0
 
 
-@click.command(epilog=example("status alice --watch"))
+@click.command(epilog=example("status alice/alice-btc"))
 @place_options()
-@click.argument("account", required=False, shell_complete=complete_accounts)
+@target_options()
 @click.option("--json", "as_json", is_flag=True, help="The whole status model as JSON.")
-@click.option("--watch", is_flag=True, help="Show it again each second, until Ctrl-C.")
-def status(config: str | None, data_dir: str | None, account: str | None, as_json: bool, watch: bool) -> None:
-    """Show processes, accounts and strategies. Exit code 0 healthy, 6 degraded, 3 not running."""
+@click.option("--watch", is_flag=True, help="A table that fills the screen, until q; in a pipe again each second.")
+def status(
+    config: str | None,
+    data_dir: str | None,
+    targets: tuple[str, ...],
+    groups: tuple[str, ...],
+    everything: bool,
+    as_json: bool,
+    watch: bool,
+) -> None:
+    """Show processes, accounts and strategies; of ACCOUNT/STRATEGY also why orders are missing.
+
+    Exit code 0 healthy, 6 degraded, 3 not running.
+    """
     place = data_directory(data_dir, config)
+    written = target_words(targets, groups, everything)
+    if watch and not as_json and sys.stdout.isatty() and sys.stdin.isatty():
+        from supervisor.cli.watch_screen import watch_fleet
+
+        raise SystemExit(watch_fleet(place, written))
     try:
         with PatientClient(place) as client:
-            code = _show(client, account, as_json)
+            code = _show(client, written, as_json)
             with contextlib.suppress(KeyboardInterrupt):
                 while watch:
                     time.sleep(WATCH_S)
-                    if sys.stdout.isatty():
-                        click.clear()
-                    code = _show(client, account, as_json)
+                    code = _show(client, written, as_json)
     except (ControlError, PermissionError) as error:
         if as_json:  # whoever reads it gets JSON, whatever there is to say
             running = False if isinstance(error, NotRunning) else None
-            _print_json({"running": running, "health": "unknown", "data_dir": str(place), "reasons": [str(error)]})
+            print_json({"running": running, "health": "unknown", "data_dir": str(place), "reasons": [str(error)]})
         raise
     raise SystemExit(code)
 
 
-def _print_json(document: object) -> None:
-    import json
-
-    click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None))
-
-
-def _show(client: PatientClient, account: str | None, as_json: bool) -> ExitCode:
+def _show(client: PatientClient, written: TargetWords, as_json: bool) -> ExitCode:
     everything = client.status()
-    from supervisor.status import tables  # not earlier: rich takes time to load
+    chosen = None if written.are_none else addressed(written, members_of(everything["accounts"]))
+    from supervisor.status import selection, tables  # not earlier: rich takes time to load
 
-    chosen = tables.select(everything, account)
-    if chosen is None:
-        known = ", ".join(row["account"] for row in everything["accounts"])
-        raise CommandError(f"no account {account!r} here; there are {known}", ExitCode.USAGE)
+    shown = selection.select(everything, chosen)
+    strategies = [each for each in chosen or () if each.strategy]
+    if not strategies:
+        if as_json:
+            print_json(shown)
+        else:
+            tables.render(shown, sys.stdout)
+        return tables.exit_code(shown)
+    from supervisor.cli import why
+
+    explained = why.ask_workers(client, everything, strategies)
     if as_json:
-        _print_json(chosen)
+        print_json({**shown, "why": explained.document()})
     else:
-        tables.render(chosen, sys.stdout)
-    return tables.exit_code(chosen)
+        tables.render(shown, sys.stdout)
+        click.echo()
+        print_lines(why.lines_of(explained, in_full=True))
+    return tables.exit_code(shown)

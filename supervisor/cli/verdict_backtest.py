@@ -14,10 +14,10 @@ import numpy as np
 import orjson
 
 from gridbot.backtest.backtest_run import CannotRun, DaysInMemory, run
-from gridbot.backtest.beginning import Beginning
+from gridbot.backtest.beginning import Beginning, Resting
 from gridbot.backtest.run_options import Latency, Options
 from gridbot.config.offline_market import offline_instrument
-from gridbot.core.vocabulary import Direction
+from gridbot.core.vocabulary import Direction, Side
 from gridbot.market.day import Day, DayRefused, ticks_of
 from gridbot.market.market_error import MarketError
 from gridbot.market.market_root import Market
@@ -127,6 +127,10 @@ def run_day(
         records.wallet,
         {(symbol, Direction(leg)): held for (symbol, leg), held in records.legs.items()},
         dict(_states(strategies, records, tick_sizes)),
+        [
+            Resting(**{**order, "direction": Direction(order["direction"]), "side": Side(order["side"])})
+            for order in records.resting
+        ],
     )
     latency_ms = assumed.latency_ms if assumed.latency_ms is not None else (records.round_trip_ms or 20) / 2
     latency = Latency(*[min(latency_ms, LONGEST_MS)] * 2)

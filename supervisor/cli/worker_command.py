@@ -1,4 +1,4 @@
-"""The commands for one account's worker, such as `gridbot-supervisor pause`: each made from its declaration."""
+"""The commands for accounts and strategies, such as `gridbot-supervisor pause`: each made from its declaration."""
 
 from __future__ import annotations
 
@@ -6,25 +6,37 @@ import click
 
 from gridbot.commands.command import Command
 from gridbot.config.paths import data_directory
-from gridbot.doors.plain_text import one_line
 from supervisor.cli.declared_options import argument_options, declared_command
+from supervisor.cli.fleet_command import Given, give, to_worker
 from supervisor.cli.options import place_options
-from supervisor.cli.patient_client import PatientClient
-from supervisor.cli.value_completion import complete_accounts
+from supervisor.cli.target_options import acting_options, target_options, target_words
 
 __all__ = ["worker_command"]
 
 
 def worker_command(command: Command) -> click.Command:
-    """A click command that sends a declared one to the worker of an account and prints its answer."""
+    """A click command that sends a declared one to the workers of the accounts and strategies that are named."""
 
     @declared_command(command)
     @place_options("Data directory of the running supervisor.")
-    @click.argument("account", shell_complete=complete_accounts)
+    @target_options()
+    @acting_options()
     @argument_options(command)
-    def send(config: str | None, data_dir: str | None, account: str, **args: object) -> None:
-        with PatientClient(data_directory(data_dir, config)) as client:
-            answer = client.worker(account, command.name, {key: value for key, value in args.items() if value})
-        click.echo(f"{account}: {one_line(str(answer.get('result')), 2000)}")
+    def send(
+        config: str | None,
+        data_dir: str | None,
+        targets: tuple[str, ...],
+        groups: tuple[str, ...],
+        everything: bool,
+        expect: int | None,
+        dry_run: bool,
+        as_json: bool,
+        strategy: str | None = None,
+        **args: object,
+    ) -> None:
+        written = target_words(targets, groups, everything, strategy)
+        asked = {key: value for key, value in args.items() if value}
+        given = Given(command, asked, written, expect, dry_run, as_json)
+        raise SystemExit(give(data_directory(data_dir, config), given, to_worker(given)))
 
     return send

@@ -34,11 +34,15 @@ class Refused(ControlError):
 
 
 class ControlClient:
-    """A blocking connection to the supervisor of `data_dir`; opened at the first request, usable in `with`."""
+    """A blocking connection to the supervisor of `data_dir`; opened at the first request, usable in `with`.
 
-    def __init__(self, data_dir: Path | str, *, timeout: float = 5.0) -> None:
+    `who` is whom it asks for, where that is somebody else than the user of this process (`operator_name`).
+    """
+
+    def __init__(self, data_dir: Path | str, *, timeout: float = 5.0, who: str = "") -> None:
         self._data_dir = Path(data_dir)
         self._timeout = timeout
+        self._who = {"who": who} if who else {}
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
         self.farewell: Json = {}
@@ -51,7 +55,7 @@ class ControlClient:
         connection = self._connect()
         connection.settimeout(self._timeout if timeout is None else timeout)
         try:
-            answer = _answer(self._ask(connection, encode({"op": op, **fields})))
+            answer = _answer(self._ask(connection, encode({"op": op, **self._who, **fields})))
         except ValueError as error:
             self.close()
             raise Unanswered(f"what listens in {self._data_dir} is no supervisor of this version: {error}") from None
@@ -73,14 +77,23 @@ class ControlClient:
         """The status model of `supervisor.status.model`."""
         return dict(self.request("status")["status"])
 
+    def why(self, account: str, strategy: str = "") -> Json:
+        """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`)."""
+        return dict(self.request("why", account=account, strategy=strategy)["why"])
+
     def stop(self, *, mode: str | None = None, force: bool = False) -> Json:
         """Ask for the end; returns at once. `wait_closed` waits for it."""
         return self.request("stop", mode=mode, force=force)
 
-    def worker(self, account: str, name: str, args: Json | None = None, *, wait_s: float = 5.0) -> Json:
-        """A command for the worker of one account, such as pause; the worker gets `wait_s` seconds to answer."""
+    def worker(
+        self, account: str, name: str, args: Json | None = None, *, wait_s: float = 5.0, takes_s: float = 0.0
+    ) -> Json:
+        """A command for the worker of one account, such as pause; the worker gets `wait_s` seconds to take it.
+
+        `takes_s`: how long it may take from then on (`Command.takes_s`).
+        """
         fields = {"account": account, "name": name, "args": args or {}, "wait_s": wait_s}
-        return self.request("worker", timeout=wait_s + self._timeout, **fields)
+        return self.request("worker", timeout=wait_s + takes_s + self._timeout, **fields)
 
     def wait_closed(self, timeout: float) -> bool:
         """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gridbot import background
+from supervisor.control.operator_name import peer_name
 from supervisor.control.socket_protocol import (
     LONGEST_LINE,
     Json,
@@ -26,7 +27,8 @@ from supervisor.control.socket_protocol import (
 
 __all__ = ["CLIENTS", "ControlServer"]
 
-Handler = Callable[[Json], Awaitable[Json]]
+Handler = Callable[[Json, str], Awaitable[Json]]
+"""Takes a request and who sent it."""
 
 CLIENTS: Final = 256
 """Connections at a time; each may hold two of the longest lines."""
@@ -149,7 +151,7 @@ class ControlServer:
             request = read_request(line)
             if isinstance(request, str):
                 return encode(refused(request))
-            answer = await self._handler(request)
+            answer = await self._handler(request, peer_name(writer.get_extra_info("socket")))
             if request["op"] == "stop" and answer.get("ok"):
                 self._awaiting_end[writer] = None
             return encode(answer)

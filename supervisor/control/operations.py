@@ -14,12 +14,13 @@ from gridbot.commands.arguments import RestartArguments, StopArguments, read_arg
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
 from gridbot.core.strict_numbers import amount_or_none
-from gridbot.doors.plain_text import for_people, one_line, shown
+from gridbot.doors.plain_text import for_people, one_line, printable_lines, shown
 from gridbot.version import __version__
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
+from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
@@ -27,8 +28,17 @@ __all__ = ["Operations"]
 
 COMMAND_WAIT_S = 5.0
 LONGEST_WAIT_S = 3600
-QUESTIONS = ("ping", "status")
+QUESTION_WAIT_S = 3.0
+QUESTIONS = ("ping", "status", "why")
 WORKER = "worker"
+DECLINED = "declined"
+LONGEST_WHY = 4000
+"""Characters that are kept of why a command was not given."""
+
+
+Handler = Callable[[Any, str], Json]
+"""Gets the arguments of a command and who has given it."""
+NO_DESK: Mapping[str, Handler] = {}
 
 
 class StopCall(Protocol):
@@ -38,9 +48,9 @@ class StopCall(Protocol):
 
 
 class Operations:
-    """Answers requests. `record` keeps a command, its arguments and its answer; `alert` takes a level and a text.
+    """Answers requests. `record` keeps a command, arguments, answer, and who gave it. `alert` takes a level, a text.
 
-    `clock` is the monotonic one that all processes of this machine share.
+    `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts.
     """
 
     def __init__(
@@ -48,65 +58,81 @@ class Operations:
         fleet: Fleet,
         status: Callable[[], Json],
         stop: StopCall,
-        record: Callable[[str, Mapping[str, Any], Mapping[str, Any]], None],
+        record: Callable[[str, Mapping[str, Any], Mapping[str, Any], str], None],
         alert: Callable[[str, str], object],
         *,
         clock: Callable[[], float],
         data_dir: Path,
+        desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
         self._fleet = fleet
         self._status = status
         self._begin_stop = stop
         self._record = record
         self._commands = WorkerCommands(clock, alert, data_dir)
-        self.handlers: Mapping[str, Callable[[Any], Json]] = {"stop": self._stop, "restart": self._restart}
+        self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
 
-    async def handle(self, request: Json) -> Json:
-        """The answer to one request. Commands are recorded, except those that a worker got: it records them itself."""
+    async def handle(self, request: Json, peer: str = "") -> Json:
+        """The answer to one request of `peer`, who may say in "who" for whom it asks.
+
+        Commands are recorded, also those that are refused; what a worker has recorded itself is not.
+        """
+        asked = {key: value for key, value in request.items() if key != "who"}
+        who = asked_for(request.get("who"), peer)
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(asked, who)
         except CommandMistake as mistake:
             answer = refused(str(mistake))
-        op = str(request["op"])
-        recorded_by_worker = op == WORKER and answer.get("delivered")
-        if op in (*self.handlers, WORKER) and not recorded_by_worker:
-            name = one_line(str(request.get("name", ""))) if op == WORKER else op
-            args = {key: value for key, value in request.items() if key != "op"}
-            self._record(name, args if answer["ok"] else for_people(args), answer)
+        op, by_worker = str(asked.pop("op")), bool(answer.pop("recorded", False))
+        if op in (*self.handlers, WORKER) and not by_worker:
+            name = one_line(str(asked.get("name", ""))) if op == WORKER else op
+            self._record(name, asked if answer["ok"] else for_people(asked), answer, who)
+        elif op == DECLINED and answer["ok"]:
+            why = {"ok": False, "error": printable_lines(str(asked.get("why", "")))[:LONGEST_WHY]}
+            self._record(str(asked["name"]), for_people(asked.get("args") or {}), why, who)
         return answer
 
     def on_answer(self, message: Json) -> None:
         """A worker's answer to a command."""
         self._commands.on_answer(message)
 
+    def on_taken(self, message: Json) -> None:
+        """A worker has taken a command that takes long."""
+        self._commands.on_taken(message)
+
     def on_exit(self, child: Child) -> None:
         """A process has ended: nobody waits for its answers any more."""
         self._commands.on_exit(child)
 
-    async def _answer(self, request: Json) -> Json:
+    async def _answer(self, request: Json, who: str) -> Json:
         match request["op"]:
             case "ping":
                 return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
                 return {"ok": True, "status": self._status()}
+            case "why":
+                return await self._why(request)
             case "worker":
-                return await self._worker(request)
+                return await self._worker(request, who)
+            case "declined":
+                find_command(request.get("name"))
+                return {"ok": True}
             case name if name in self.handlers:
                 args = {key: value for key, value in request.items() if key != "op"}
-                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args))
+                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
             case other:
-                known = (*QUESTIONS, *self.handlers, WORKER)
+                known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
                 return refused(f"unknown request {asked!r}: expected {one_of(known)}{did_you_mean(asked, known)}")
 
     def _state(self) -> str:
         return str(self._status()["supervisor"]["state"])
 
-    def _stop(self, args: StopArguments) -> Json:
+    def _stop(self, args: StopArguments, who: str) -> Json:
         self._begin_stop(args.mode, force=args.force)
         return {"ok": True}
 
-    def _restart(self, args: RestartArguments) -> Json:
+    def _restart(self, args: RestartArguments, who: str) -> Json:
         child = self._fleet.find(args.child)
         if child is None:
             known = [child.spec.account or child.spec.name for child in self._fleet]
@@ -117,20 +143,33 @@ class Operations:
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
-    async def _worker(self, request: Json) -> Json:
+    async def _why(self, request: Json) -> Json:
+        worker = self._of_account(one_line(str(request.get("account", ""))))
+        if worker.pid is None:
+            return unanswered(f"the worker of {worker.spec.account} is {worker.state.process}: nobody can answer")
+        return await self._commands.ask(worker, str(request.get("strategy") or ""), QUESTION_WAIT_S)
+
+    def _of_account(self, account: str) -> Child:
+        """The worker of an account. Raises CommandMistake, which names those there are."""
+        worker = self._fleet.find(account)
+        if worker is not None and worker.spec.kind is ChildKind.WORKER:
+            return worker
+        accounts = [child.spec.account for child in self._fleet if child.spec.kind is ChildKind.WORKER]
+        only = f"only {', '.join(accounts)}{did_you_mean(account, accounts)}"
+        raise CommandMistake(f"no account {account!r} here, {only}")
+
+    async def _worker(self, request: Json, who: str) -> Json:
         command, account = find_command(request.get("name"), WORKER_COMMANDS), one_line(str(request.get("account", "")))
         args = request.get("args")
         args = {} if args is None else args
         read_arguments(command, args)
-        worker = self._fleet.find(account)
-        if worker is None or worker.spec.kind is not ChildKind.WORKER:
-            accounts = [child.spec.account for child in self._fleet if child.spec.kind is ChildKind.WORKER]
-            only = f"only {', '.join(accounts)}{did_you_mean(account, accounts)}"
-            return refused(f"no account {account!r} here, {only}")
+        worker = self._of_account(account)
         if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
             why = f"the worker of {account} is {worker.state.process}; it takes commands when RUNNING"
             return unanswered(f"{command.name} was not carried out: {why}")
         wait_s = amount_or_none(request.get("wait_s", COMMAND_WAIT_S))
         if wait_s is None or wait_s > LONGEST_WAIT_S:
             return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
-        return await self._commands.send(worker, command.name, args, float(wait_s))
+        answer = await self._commands.send(worker, command.name, args, float(wait_s), who, takes_s=command.takes_s)
+        answer.pop("not_taken", None)
+        return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
@@ -23,8 +24,8 @@ log = logging.getLogger("supervisor")
 class ChildMessages:
     """Gives each message to the part it concerns.
 
-    `on_answer` takes a worker's answer to a command; `on_ready` is called after a child has become ready; `on_fault`
-    hears of a message that could not be used.
+    `on_answer` takes a worker's answer to a command, `on_taken` its word that one takes long; `on_ready` is called
+    after a child has become ready; `on_fault` hears of a message that could not be used.
     """
 
     def __init__(
@@ -34,7 +35,9 @@ class ChildMessages:
         alerts: Alerts,
         commits: CommitRelay,
         sharing: Sharing,
+        caps: CapsKeeper,
         on_answer: Callable[[Message], None],
+        on_taken: Callable[[Message], None],
         on_ready: Callable[[], None],
         on_fault: Callable[[str, BaseException], None],
     ) -> None:
@@ -43,7 +46,9 @@ class ChildMessages:
         self._alerts = alerts
         self._commits = commits
         self._sharing = sharing
+        self._caps = caps
         self._on_answer = on_answer
+        self._on_taken = on_taken
         self._after_ready = on_ready
         self._on_fault = on_fault
 
@@ -72,8 +77,12 @@ class ChildMessages:
                 self._launch.held(child.spec.account, message)
             case "requests" | "banned" | "fact_wanted" | "fact_read":
                 self._sharing.take(child.spec.account, message)
+            case "caps":
+                self._caps.take(child.spec.account, message)
             case "answer":
                 self._on_answer(message)
+            case "taken":
+                self._on_taken(message)
             case "bye" | "refused":
                 pass
             case other:

@@ -33,6 +33,7 @@ from typing import Any
 
 from gridbot import background
 from gridbot.shortage import is_shortage
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
@@ -40,12 +41,13 @@ from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
 from supervisor.children.launcher import Launcher
 from supervisor.children.policy import NOT_IN_TIME
-from supervisor.children.policy_types import Exited, ProcessState, Stalled
+from supervisor.children.policy_types import Exited, Hung, ProcessState, Stalled
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
+from supervisor.process.alert_desk import AlertDesk
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
@@ -109,6 +111,7 @@ class Supervisor:
         self._fleet = Fleet(plan.children, self._launcher, self._launch, events, clock=clock, jitter=jitter)
         self._starting = StartOrder(self._fleet, self._launch)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
+        self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
         self._operations = Operations(
             self._fleet,
             self.status,
@@ -117,6 +120,7 @@ class Supervisor:
             self._alerts.own,
             clock=clock,
             data_dir=plan.data_dir,
+            desk=self._desk.handlers,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
         self._sharing = Sharing(
@@ -126,6 +130,15 @@ class Supervisor:
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
         )
+        self._caps = CapsKeeper(
+            plan.caps,
+            self._send_to,
+            lambda account: self._workers[account].state.process is ProcessState.RUNNING,
+            lambda account, why: self._fleet.advance(self._workers[account], Hung(why)),
+            clock=clock,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
+        )
+        self._launch.caps = self._caps.word_for
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
             self._fleet,
@@ -133,7 +146,9 @@ class Supervisor:
             self._alerts,
             commits,
             self._sharing,
+            self._caps,
             self._operations.on_answer,
+            self._operations.on_taken,
             lambda: self._tend(),
             self._faults.report,
         )
@@ -152,6 +167,10 @@ class Supervisor:
         kept = self._journal.document("address.json")
         if kept is not None:
             self._sharing.open(kept)
+        held = self._journal.stop_document("fleet_caps.json")
+        if held is not None:
+            self._caps.open(held)
+        self._desk.open()
         for text in self.plan.warnings:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
@@ -227,7 +246,9 @@ class Supervisor:
         now = self._clock()
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
-        own = replace(own, requests=self._sharing.rows(), reasons=self._sharing.reasons())
+        reasons = self._sharing.reasons() + self._caps.reasons()
+        own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), reasons=reasons)
+        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000)
         return status_of(now, own, self._fleet, self.plan, self._launch)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -257,6 +278,7 @@ class Supervisor:
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
             self._faults.attempt("sharing requests", self._sharing.look),
+            self._faults.attempt("the caps of groups and fleet", self._caps.look),
             self._faults.attempt("looking for incidents", self._look),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
             self._faults.attempt("looking after the process that forks", self._launcher.look),
@@ -275,7 +297,8 @@ class Supervisor:
             self._fleet.advance_all(Stalled())
 
     def _look(self) -> None:
-        self._alerts.look(failed_children(self._fleet) | self._sharing.standing())
+        self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())
+        self._desk.look()
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
         self._workers[account].send(message)
@@ -302,6 +325,7 @@ class Supervisor:
     def _note_end(self, child: Child, code: int) -> None:
         if child.spec.kind is ChildKind.WORKER:
             self._sharing.gone(child.spec.account)
+            self._caps.gone(child.spec.account)
         self._operations.on_exit(child)
         if child.spec.ends_session and code == ExitCode.OK and not self._stopping.begun:
             log.info("%s has ended in order, and with it this session", child.spec.name)

@@ -55,6 +55,7 @@ def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch
             last_exit=child.last_exit,
             account=account,
             strategies=[dict(row) for row in plan.strategies.get(account, ())],
+            groups=plan.groups.get(account, ()),
             by_queue=writer_runs,
         )
 

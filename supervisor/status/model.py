@@ -6,7 +6,7 @@ Four axes, kept apart:
 |-----------|-------------------------------|---------------------------------------------------------------------|
 | process   | `process.state` of each child | STARTING RUNNING BACKOFF STOPPING STOPPED FATAL (children.policy)     |
 | health    | `health` of an account        | healthy degraded auth_cooldown circuit_open; null: no report          |
-| strategy  | `state` of a strategy         | active paused halted, or of its symbol: waiting reducing settling     |
+| strategy  | `state` of a strategy         | active paused latched halted reducing; of its symbol: waiting settling |
 |           |                               | delisted; null: no report                                             |
 | freshness | `freshness` of an account     | active stale offline (offline also when its process does not report)  |
 
@@ -27,11 +27,14 @@ from typing import Any
 
 from gridbot.incidents import DELETED, LOST
 from supervisor.children.policy_types import ChildState, ProcessState
+from supervisor.status.alert_marks import Marks, marked
 from supervisor.utc_time import utc_text
 
 __all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState", "SupervisorFacts", "build_status"]
 
 FORMAT = 1
+
+NOTHING_SAID = Marks()
 
 LAG_DEGRADED_S = 30.0
 """Seconds the database may be behind the journals before that counts as degraded."""
@@ -52,6 +55,7 @@ class AccountHealth(StrEnum):
 class StrategyState(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
+    LATCHED = "latched"
     HALTED = "halted"
     WAITING = "waiting"
     REDUCING = "reducing"
@@ -77,13 +81,15 @@ class ChildFacts:
     account: str = ""
     strategies: Sequence[Json] = ()
     by_queue: bool = True
+    groups: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisorFacts:
     """The supervisor itself; `state` is starting, running or stopping.
 
-    `requests` is what the accounts share of each exchange, `reasons` what is wrong with that.
+    `requests` is what the accounts share of each exchange, `caps` those of fleet and groups with what is used of them,
+    `reasons` what is wrong with either. `marks` is what operators have said about alerts, as of `wall_us` (UTC).
     """
 
     pid: int
@@ -98,7 +104,10 @@ class SupervisorFacts:
     alerts: Sequence[Json] = field(default=())
     incidents: Sequence[Json] = field(default=())
     requests: Sequence[Json] = field(default=())
+    caps: Sequence[Json] = field(default=())
     reasons: Sequence[str] = field(default=())
+    marks: Marks = NOTHING_SAID
+    wall_us: int = 0
 
 
 def build_status(
@@ -129,10 +138,11 @@ def build_status(
             "run_id": supervisor.run_id,
         },
         "requests": list(supervisor.requests),
+        "caps": list(supervisor.caps),
         "accounts": rows,
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
-        "incidents": _incidents(supervisor, accounts),
+        "incidents": [marked(row, supervisor.marks, supervisor.wall_us) for row in _incidents(supervisor, accounts)],
         "alerts": list(supervisor.alerts),
     }
     reasons += [str(row["text"]) for row in supervisor.incidents if row.get("key") in (DELETED, LOST)]
@@ -155,6 +165,7 @@ def _incidents(supervisor: SupervisorFacts, accounts: Sequence[ChildFacts]) -> l
                 "child": "",
                 about: row["where"],
                 "key": row["key"],
+                "cause": row.get("cause", ""),
                 "level": row["level"].upper(),
                 "since": utc_text(row["began_us"]),
                 "count": row["count"],
@@ -224,6 +235,7 @@ def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
             reasons.append(f"{facts.account}: market data is {freshness}")
     row: Json = {
         "account": facts.account,
+        "groups": list(facts.groups),
         "process": process,
         "health": health,
         "freshness": freshness,
@@ -244,6 +256,7 @@ _ACCOUNT_FIGURES = (
     "queue_dropped",
     "reconnects",
     "order_entry",
+    "caps",
     "wallet",
     "equity",
     "other_coins",

@@ -18,9 +18,10 @@ from rich.text import Text
 
 from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
+from supervisor.status.caps_text import caps_lines
 from supervisor.status.screen_width import screen_width
 
-__all__ = ["exit_code", "render", "select"]
+__all__ = ["duration", "exit_code", "leg", "money", "render", "seconds", "short", "size"]
 
 Json = Mapping[str, Any]
 
@@ -38,6 +39,7 @@ _COLOURS = {
     "stale": "yellow",
     "offline": "red",
     "paused": "yellow",
+    "latched": "red",
     "halted": "red",
     "waiting": "yellow",
     "reducing": "yellow",
@@ -51,21 +53,6 @@ _COLOURS = {
 def exit_code(status: Json) -> ExitCode:
     """OK when everything is healthy, else DEGRADED."""
     return ExitCode.OK if status["health"] == "healthy" else ExitCode.DEGRADED
-
-
-def select(status: Json, account: str | None) -> Json | None:
-    """The model with this account only, and its health instead of all accounts'; None for an unknown account."""
-    if account is None:
-        return status
-    rows = [row for row in status["accounts"] if row["account"] == account]
-    if not rows:
-        return None
-    row = rows[0]
-    well = (row["process"]["state"], row["health"], row["freshness"]) == ("RUNNING", "healthy", "active")
-    reasons = [] if well else list(row["reasons"]) or [row["process"]["reason"] or f"{account} is not healthy"]
-    incidents = [incident for incident in status["incidents"] if incident["account"] == account]
-    health = "healthy" if well else "degraded"
-    return {**status, "accounts": rows, "incidents": incidents, "health": health, "reasons": reasons}
 
 
 def render(status: Json, stream: IO[str]) -> None:
@@ -94,6 +81,8 @@ def _print(status: Json, console: Console) -> None:
     console.print(*_parts(_services(status), console))
     for shared in status.get("requests", ()):
         console.print(Text(_requests(shared)))
+    for line in caps_lines(status):
+        console.print(Text(line))
     for account in status["accounts"]:
         if text := _other_coins(account):
             console.print(Text(f"{account['account']}: {text}"))
@@ -104,8 +93,12 @@ def _print(status: Json, console: Console) -> None:
             console.print(Text(f"! {strategy['strat_id']}: {_retry(item)}", style="yellow"))
     for reason in status["reasons"]:
         console.print(Text(f"! {reason}", style="yellow"))
-    for incident in status["incidents"]:
-        console.print(Text(f"! {_incident(incident)}", style=_COLOURS.get(incident["level"], "yellow")))
+    shown = [row for row in status["incidents"] if not row.get("muted_until")]
+    for incident in sorted(shown, key=lambda row: bool(row.get("acked"))):
+        style = "dim" if incident.get("acked") else _COLOURS.get(incident["level"], "yellow")
+        console.print(Text(f"! {_incident(incident)}", style=style))
+    if muted := len(status["incidents"]) - len(shown):
+        console.print(Text(f"- {muted} {'alert is' if muted == 1 else 'alerts are'} muted", style="dim"))
 
 
 def _other_coins(account: Json) -> str:
@@ -130,7 +123,11 @@ def _retry(item: Json) -> str:
 def _incident(row: Json) -> str:
     about = " ".join(part for part in (row["account"], row["strategy"], row["child"]) if part)
     times = "" if row["count"] == 1 else f", {row['count']} times"
-    return f"alert open since {row['since'][:19].replace('T', ' ')}{times}: {row['level']} {about}: {row['text']}"
+    name = f" {row['id']}" if row.get("id") else ""
+    seen = row.get("acked")
+    taken = f" (acknowledged by {seen['by']} at {seen['at'][:19].replace('T', ' ')})" if seen else ""
+    since = row["since"][:19].replace("T", " ")
+    return f"alert{name} open since {since}{times}: {row['level']} {about}: {row['text']}{taken}"
 
 
 def _parts(table: Table, console: Console) -> Iterator[Table]:

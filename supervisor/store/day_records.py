@@ -14,9 +14,11 @@ from gridbot.compare.causes import Hold
 from gridbot.store.schema import quote
 from supervisor.store.query import Query, ask_all
 
-__all__ = ["DayRecords", "Ladder", "day_records", "write_market"]
+__all__ = ["DayRecords", "Ladder", "day_records", "settings_of_day", "write_market"]
 
 
+RESTING: Final = "'pending', 'open', 'partially_filled'"
+"""States of an order that rests, or is about to."""
 SIGNS: Final = ("health_samples", "tickers", "intents", "executions", "wallets", "position_events")
 
 
@@ -46,6 +48,8 @@ class DayRecords:
     holds: Mapping[str, Sequence[Hold]]
     round_trip_ms: float | None
     hashes: frozenset[str]
+    resting: Sequence[Mapping[str, Any]]
+    """Orders that rested then: link_id, symbol, direction, side, price, what is left of their qty, closes."""
 
 
 def day_records(query: Query, account: str, strategies: Sequence[str], begin: datetime) -> DayRecords | None:
@@ -72,7 +76,7 @@ def day_records(query: Query, account: str, strategies: Sequence[str], begin: da
         return None
     before = f"local_ts <= {_at(since)}"
     span = f"{_at(since)} AND {_at(until)}"
-    ladders, wallet, legs, latches, runs, gaps, trips = (
+    ladders, wallet, legs, latches, runs, gaps, trips, resting = (
         answer.rows
         for answer in ask_all(
             query.data_dir,
@@ -89,6 +93,10 @@ def day_records(query: Query, account: str, strategies: Sequence[str], begin: da
                 f"SELECT started_at, ended_at, config_hash FROM runs WHERE {whose} ORDER BY started_at",
                 f"SELECT stream, started_at, ended_at FROM stream_gaps WHERE {whose} AND local_ts BETWEEN {span}",
                 f"SELECT median(to_open_ms) FROM latency WHERE {whose} AND decided_at BETWEEN {span}",
+                f"""SELECT order_link_id, arg_max({{'symbol': symbol, 'direction': direction, 'side': side,
+                        'price': price, 'qty': qty - cum_exec_qty, 'closes': reduce_only}}, seq)
+                    FROM orders WHERE {live} AND NOT shadow AND order_link_id <> '' AND {before}
+                    GROUP BY ALL HAVING arg_max(state, seq) IN ({RESTING})""",
             ],
             query.limits,
         )
@@ -105,7 +113,23 @@ def day_records(query: Query, account: str, strategies: Sequence[str], begin: da
         holds,
         trips[0][0],
         frozenset(known for start, ended, known in runs if start and start < until and (ended or until) > since),
+        [{"link_id": link_id, **order} for link_id, order in resting if order["qty"] > 0],
     )  # fmt: skip
+
+
+def settings_of_day(query: Query, account: str, begin: datetime) -> str | None:
+    """The configuration (JSON) that an account ran with when a day began, or first on it; None when none is recorded.
+
+    Raise SqlFailed.
+    """
+    end = begin + timedelta(days=1)
+    [[config]] = query.ask(
+        f"""SELECT coalesce(arg_max(config, started_at) FILTER (started_at <= {_at(begin)}),
+                arg_min(config, started_at))::VARCHAR
+            FROM runs WHERE account = {quote(account)} AND started_at < {_at(end)}
+                AND coalesce(ended_at, {_at(end)}) > {_at(begin)}"""
+    ).rows
+    return None if config is None else str(config)
 
 
 def write_market(
@@ -170,7 +194,7 @@ def _latched(rows: Sequence[tuple[Any, ...]], until: datetime) -> dict[str, list
 def _down(runs: Sequence[tuple[Any, ...]], since: datetime, until: datetime) -> list[Hold]:
     """Times between `since` and `until` in which no worker ran."""
     found, reached = [], since
-    for start, ended, _ in runs:
+    for start, ended, *_ in runs:
         if start is None or start >= until:
             continue
         if start > reached:

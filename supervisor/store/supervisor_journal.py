@@ -18,7 +18,7 @@ from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record, UtcUs
 from gridbot.records.recorder import Recorder, Removed
-from gridbot.state.documents import StateFile
+from gridbot.state.documents import LoneStopFile, StateFile
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
@@ -107,16 +107,21 @@ class SupervisorJournal:
         """A small document of ours that survives a restart; None while the disk refuses us."""
         return None if self._files is None else StateFile(self._files, name)
 
+    def stop_document(self, name: str) -> LoneStopFile | None:
+        """The same for a document about what stops orders."""
+        return None if self._files is None else LoneStopFile(self._files, name)
+
     def alert(self, level: str, child: str, text: str, phase: str, began_us: int, count: int) -> None:
         """An incident of a child begins, gets worse or ends."""
         began_at = UtcUs(began_us)
         self._record(AlertRecord(level=level, key=child, text=text, phase=phase, began_at=began_at, count=count))
 
-    def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        """A command and its answer, as the control socket gives it."""
+    def command(self, name: str, args: Mapping[str, Any], answer: Mapping[str, Any], who: str = "") -> None:
+        """A command, its answer as the control socket gives it, and who gave it ("" for nobody that is known)."""
         ok = bool(answer.get("ok"))
         result = "done" if ok else str(answer.get("error", ""))
-        self._record(CommandRecord(name=name, args=Json(orjson.dumps(args).decode()), ok=ok, result=result))
+        kept = Json(orjson.dumps(args).decode())
+        self._record(CommandRecord(name=name, args=kept, ok=ok, result=result, who=who or None))
 
     def sample(self, now_s: float, late_s: float, interval_s: float, status: Callable[[], Mapping[str, Any]]) -> None:
         """Record how all children are, at most once in `interval_s` seconds (0: never).

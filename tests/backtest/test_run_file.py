@@ -11,8 +11,11 @@ import duckdb
 import pytest
 
 from gridbot.backtest import run_file
-from gridbot.backtest.run_file import RunFile, file_of, new_name
+from gridbot.backtest.backtest_run import _Sums
+from gridbot.backtest.run_file import RunFile, file_of, new_name, summaries
+from gridbot.lock_file import Locked
 
+BEGIN = datetime(2026, 1, 5)  # noqa: DTZ001 - naive UTC, as the database has it
 EVERYTHING = """
     SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal
     UNION ALL SELECT view_name, sql, '', comment FROM duckdb_views() WHERE NOT internal ORDER BY ALL"""
@@ -57,3 +60,58 @@ def test_runs_of_one_second_do_not_take_each_others_place(tmp_path: Path) -> Non
     assert first == f"20260105-100000-{os.getpid()}"
     RunFile(file_of(tmp_path, first), tmp_path).close()
     assert new_name(tmp_path, now) == f"{first}-2"
+
+
+def test_a_name_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
+    """The second removed the file that the first was writing."""
+    path = file_of(tmp_path, "mine")
+    first = RunFile(path, tmp_path)
+    with pytest.raises(Locked, match=str(os.getpid())):
+        RunFile(path, tmp_path)
+    first.close()
+    RunFile(path, tmp_path).close()
+    assert [left.name for left in path.parent.iterdir()] == ["mine.duckdb"]
+
+
+def executed(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """What a row of executions has to have."""
+    needed = con.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'executions' AND NOT is_nullable"
+    )
+    return {name: "" if kind == "VARCHAR" else BEGIN if "TIME" in kind else 0 for name, kind in needed.fetchall()}
+
+
+def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> None:
+    """It said 0 fills, and had the name of the file that it was copied from."""
+    path = file_of(tmp_path, "mine")
+    file = RunFile(path, tmp_path)
+    file.describe(
+        dict.fromkeys(run_file.COLUMNS, 0)
+        | {"name": "another", "accounts": ["alice"], "config": {}, "options": {}, "market": {}, "warnings": []}
+        | {"from_ts": BEGIN, "to_ts": BEGIN, "made_at": BEGIN, "finished": False}
+    )
+    with duckdb.connect(str(path)) as con:
+        for number, kind in enumerate(("Trade", "Funding", "Trade")):
+            row = executed(con) | {"seq": number, "local_ts": BEGIN.replace(hour=number), "exec_type": kind}
+            con.execute(
+                f"INSERT INTO executions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()]
+            )
+    for process in (str(os.getpid()), ""):
+        [row] = summaries(tmp_path)
+        assert (row["name"], row["fills"], row["to_ts"].hour, row["process"]) == ("mine", 2, 2, process)
+        if process:
+            file.close()
+
+
+def test_what_is_told_again_and_again_is_one_warning() -> None:
+    """A hundred lines that prices are missing had left no room for the liquidation."""
+    sums = _Sums()
+    for minute in range(1000):
+        sums.told("alice", minute * 60_000_000, "btc", f"BTCUSDT: no price for {30 + minute} s")
+    sums.told("alice", 0, "", "liquidated 2 times")
+    sums.warn("BTCUSDT: no mark prices")
+    assert sums.warnings == [
+        "BTCUSDT: no mark prices",
+        "1970-01-01 00:00 btc: BTCUSDT: no price for 30 s (1,000 times until 1970-01-01 16:39)",
+        "1970-01-01 00:00 alice: liquidated 2 times",
+    ]

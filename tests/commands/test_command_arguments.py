@@ -54,7 +54,7 @@ def test_arguments_that_are_taken(name: str, raw: object, expected: object) -> N
         (
             "pause",
             {"strategie": "btc"},
-            "expected strategy or cancel as an argument of pause, got 'strategie'; did you mean strategy?",
+            "expected strategy, reason or cancel as an argument of pause, got 'strategie'; did you mean strategy?",
         ),
         ("reconcile", {"strategy": "btc"}, "expected no arguments for reconcile, got 'strategy'"),
         ("stop", {"mode": "sell"}, "expected a mode of keep, cancel, flatten, got 'sell'"),
@@ -65,7 +65,8 @@ def test_arguments_that_are_taken(name: str, raw: object, expected: object) -> N
         (
             "pause",
             {"strategy": 3, "x": 1},
-            "expected text for strategy of pause, got 3; expected strategy or cancel as an argument of pause, got 'x'",
+            "expected text for strategy of pause, got 3; "
+            "expected strategy, reason or cancel as an argument of pause, got 'x'",
         ),
     ],
 )

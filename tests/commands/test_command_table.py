@@ -47,12 +47,13 @@ def test_only_a_worker_can_be_needed_to_trade(command: Command) -> None:
 
 
 def test_what_can_cost_money_when_given_by_mistake() -> None:
-    assert {command.name for command in COMMANDS if command.dangerous} == {"resume", "correct", "stop"}
+    dangerous = {command.name for command in COMMANDS if command.dangerous}
+    assert dangerous == {"flatten", "kill", "resume", "correct", "stop"}
 
 
 def test_the_records_page_names_every_command() -> None:
     described = CommandRecord.__dataclass_fields__["name"].metadata["doc"]
-    assert described == "pause, resume, reconcile, correct, stop, restart."
+    assert described == "pause, reduce, cancel, flatten, kill, resume, reconcile, correct, stop, restart."
 
 
 @pytest.mark.parametrize(
@@ -61,9 +62,14 @@ def test_the_records_page_names_every_command() -> None:
         (
             "puase",
             COMMANDS,
-            "expected pause, resume, reconcile, correct, stop or restart, got 'puase'; did you mean pause?",
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct, "
+            "stop or restart, got 'puase'; did you mean pause?",
         ),
-        ("stop", WORKER_COMMANDS, "expected pause, resume, reconcile or correct, got 'stop'"),
+        (
+            "stop",
+            WORKER_COMMANDS,
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+        ),
         (None, FLEET_COMMANDS, "expected stop or restart, got None"),
     ],
 )

@@ -67,6 +67,33 @@ def test_the_demo_needs_nothing(tmp_path):
     assert config.storage.data_dir == ROOT / "data"
 
 
+def test_accounts_have_labels(write: Write) -> None:
+    names = ["{name: a, groups: [vip, night]}", "{name: b}", "{name: c, groups: [0010, night]}", "{name: d}"]
+    config = _load(write(f"environment: paper\naccounts: [{', '.join(names)}]"))
+    assert [account.groups for account in config.accounts] == [("vip", "night"), (), ("0010", "night"), ()]
+    assert config.groups() == {"vip": ["a"], "night": ["a", "c"], "0010": ["c"]}
+
+
+def test_caps_of_several_accounts_hold_for_each_environment_by_itself(write: Write) -> None:
+    names = ["{name: a, groups: [vip]}", "{name: b}", "{name: c, environment: testnet, api_key: k, api_secret: s}"]
+    fleet = "fleet: {caps: {max_notional: 900}, groups: {vip: {caps: {max_drawdown: 20 %, on_breach: flatten}}}}"
+    config = _load(write(f"environment: paper\naccounts: [{', '.join(names)}]\n{fleet}"))
+    scopes = {name: (caps.on_breach, accounts) for name, (caps, accounts) in config.cap_scopes().items()}
+    assert scopes == {
+        "fleet/paper": ("reduce", ["a", "b"]),
+        "fleet/testnet": ("reduce", ["c"]),
+        "group vip/paper": ("flatten", ["a"]),
+    }
+    assert str(config.cap_scopes()["group vip/paper"][0].max_drawdown) == "20%"
+
+
+def test_what_cancels_when_the_machine_is_gone_is_off_unless_it_is_named(write: Write) -> None:
+    config = _load(
+        write("environment: paper\naccounts: [{name: a}, {name: b, dead_man: DCP  30}, {name: c, dead_man: off}]")
+    )
+    assert [str(account.dead_man) for account in config.accounts] == ["None", "dcp 30", "None"]
+
+
 def test_numbers_of_money_are_exact(write):
     path = write(ALICE + "strategies: [{strat_id: s, account: alice, symbol: BTCUSDT, grid_step: 0.1, amount: 100}]")
     (strategy,) = _load(path).strategies
@@ -280,6 +307,8 @@ def test_the_example_loads_and_shows_the_defaults():
     config = load_config(EXAMPLE, environ=EXAMPLE_KEYS)
     assert [account.environment for account in config.accounts] == ["testnet", "mainnet"]
     plain = GridbotConfig(accounts=config.accounts, strategies=config.strategies)
+    assert config.fleet.caps == plain.fleet.caps
+    assert config.cap_scopes() == {}
     for section in ("supervisor", "logging"):
         assert getattr(config, section) == getattr(plain, section), section
     full = strategy_config({"strat_id": "alice-ltc", "account": "alice", "symbol": "LTCUSDT", "tick_size": "0.01"})
@@ -307,12 +336,12 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _written(data: Any, prefix: str = "") -> set[str]:
-    """Every key of a document, in the same spelling; the names of symbols stand for none."""
+    """Every key of a document, in the same spelling; the names of symbols and groups stand for none."""
     if isinstance(data, list):
         return set().union(*(_written(item, prefix) for item in data)) if data else set()
     found: set[str] = set()
     for key, value in data.items() if isinstance(data, dict) else ():
-        step = "" if key.isupper() else f"{key}."
+        step = "" if key.isupper() or key == "night" else f"{key}."
         found |= ({prefix + key} if step else set()) | _written(value, prefix + step)
     return found
 

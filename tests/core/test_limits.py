@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core.limits import Limit
+from gridbot.core.limits import DrawdownLimit, Limit
 
 
 @pytest.mark.parametrize("text", ["20000", "x10", "0.5", "x0.25"])
@@ -24,3 +24,21 @@ def test_limits_resolve_against_the_wallet():
     assert Limit.parse("x0.25").resolve(Decimal(1000)) == Decimal(250)
     assert Limit.parse("x0.25").resolve(Decimal(-5)) == 0
     assert Limit.parse("500").resolve(Decimal(-5)) == 500
+
+
+@pytest.mark.parametrize("text", ["500", "20%", "0.5%", "99.9%"])
+def test_a_drawdown_is_written_as_it_was_read(text: str) -> None:
+    assert str(DrawdownLimit.parse(text)) == text
+    assert DrawdownLimit.parse("20 %") == DrawdownLimit.parse("20%")
+
+
+@pytest.mark.parametrize("text", ["", "%", "0", "0%", "-5%", "100%", "x0.2", "NaN%", "%20", "5%%"])
+def test_only_usdt_or_a_share_below_all_is_a_drawdown(text: str) -> None:
+    with pytest.raises(ValueError, match="expected USDT such as 500 or a share of the peak such as 20%"):
+        DrawdownLimit.parse(text)
+
+
+def test_drawdowns_resolve_against_the_peak() -> None:
+    assert DrawdownLimit.parse("20%").resolve(Decimal(1500)) == Decimal(300)
+    assert DrawdownLimit.parse("20%").resolve(Decimal(-5)) == 0
+    assert DrawdownLimit.parse("500").resolve(Decimal(-5)) == 500

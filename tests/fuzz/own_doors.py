@@ -67,7 +67,8 @@ def logged(value: Any) -> str:
 SOCKET: tuple[dict[str, Any], ...] = (
     {"op": "ping"},
     {"op": "stop", "mode": None, "force": False},
-    {"op": "restart", "child": "alice"},
+    {"op": "restart", "child": "alice", "who": "telegram:7"},
+    {"op": "declined", "name": "resume", "args": {"targets": "a b"}, "why": "not confirmed"},
     {"op": "worker", "account": "alice", "name": "pause", "args": {"strategy": "btc", "cancel": True}, "wait_s": 5},
     {"op": "worker", "account": "alice", "name": "correct", "args": {"as_of": "12", "figures": "[{}]"}, "wait_s": 5},
 )

@@ -28,13 +28,13 @@ TESTS = frozenset({"isdigit", "isdecimal", "isnumeric"})
 OWN: dict[str, tuple[int, str]] = {
     "gridbot.bybit.ret_codes": (2, "our own table of codes"),
     "gridbot.bybit.stream_connection": (1, "our own clock"),
-    "gridbot.commands.arguments": (1, "a text that its pattern has checked"),
+    "gridbot.commands.arguments": (2, "texts that their patterns have checked"),
     "gridbot.compare.comparison": (3, "numbers of our own database"),
     "gridbot.compare.difference_words": (1, "a number of our own database"),
     "gridbot.compare.log_values": (5, "numbers that were read strictly, and bounds"),
     "gridbot.config.fields": (3, "texts that their pattern has checked; a duration"),
     "gridbot.market.download": (1, "digits that their pattern has checked"),
-    "gridbot.market.row_reading": (9, "places and numbers of rows, which are numpy's"),
+    "gridbot.market.row_reading": (10, "places and numbers of rows, which are numpy's"),
     "gridbot.market.rule_book": (3, "numbers that were read strictly"),
     "gridbot.market.text_columns": (
         8,

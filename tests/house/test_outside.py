@@ -54,6 +54,7 @@ WORKER_ROOMS = {
             "strategies",
             "system_ports",
             "version",
+            "why",
             "worker",
         ),
     )

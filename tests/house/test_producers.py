@@ -12,6 +12,7 @@ PRODUCERS = {
     "gridbot.worker.placement.act": "the strategy",
     "gridbot.worker.order_steps._ask_gate": "the retry queue",
     "gridbot.worker.shutdown._close": "an operator's stop",
+    "gridbot.worker.flattening.request_of": "an operator's flatten, or a limit's",
 }
 
 
@@ -53,6 +54,17 @@ def _that_make(value: str) -> set[str]:
     return {function for function, inside in _functions() if value in inside.names}
 
 
+def test_only_the_executor_and_flattening_have_the_gateway_create() -> None:
+    for create in ("place_order", "place_orders"):
+        callers = _that_call("gateway", create)
+        assert callers <= {
+            "gridbot.execution.gateway_calls.execute_place",
+            "gridbot.execution.gateway_calls.execute_batch",
+            "gridbot.flatten.flatten_drive._send",
+        }
+        assert callers
+
+
 def test_only_the_executor_sends_past_its_queue() -> None:
     for request_now in ("execute_place", "execute_cancel", "execute_batch"):
         assert _that_call("calls", request_now) == {"gridbot.execution.executor._execute"}
@@ -69,7 +81,7 @@ def test_every_producer_of_an_order_asks_the_gate() -> None:
     producers = {
         function: inside
         for function, inside in _functions()
-        if "GateAnswered" in inside.names or ("orders", "submit") in inside.methods
+        if "GateAnswered" in inside.names or ("orders", "submit") in inside.methods or "request_for" in inside.names
     }
     assert producers.keys() == PRODUCERS.keys()
     assert all(("gate", "admit") in inside.methods for inside in producers.values())

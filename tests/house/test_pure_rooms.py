@@ -26,7 +26,7 @@ from tests.house.source import (
 
 PURE_ROOMS = (
     *("gridbot.core", "gridbot.strategies", "gridbot.orders", "gridbot.risk", "gridbot.exchange"),
-    "gridbot.commands",
+    *("gridbot.commands", "gridbot.why"),
     *("gridbot.ports", "gridbot.frames", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
     *(
         "gridbot.records.record_types",
@@ -39,9 +39,13 @@ PURE_ROOMS = (
     *("gridbot.execution.send_lane", "gridbot.execution.queue_invariants"),
     *("gridbot.worker.schedule", "gridbot.worker.schedule_invariants", "gridbot.worker.standstill"),
     *("gridbot.budget.request_permits", "supervisor.leases.request_leases", "supervisor.leases.fact_board"),
+    *("supervisor.caps.notional_shares", "supervisor.caps.cap_scope"),
     *("gridbot.market.candle_ticks", "gridbot.market.column_layout", "gridbot.market.day"),
     *("gridbot.market.day_build", "gridbot.market.day_document", "gridbot.market.day_rows"),
     *("gridbot.market.pyramid", "gridbot.market.row_reading", "gridbot.market.text_columns"),
+    *("gridbot.flatten.flatten_words", "gridbot.flatten.flatten_state", "gridbot.flatten.flatten_legs"),
+    *("gridbot.flatten.flatten_report", "gridbot.flatten.flatten_step", "gridbot.flatten.flatten_invariants"),
+    "gridbot.flatten.close_records",
     "gridbot.fault_words",
     "gridbot.incidents",
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),
@@ -56,7 +60,8 @@ PURE_ROOMS = (
     *("gridbot.paper.stops", "gridbot.paper.storage.kept_state", "gridbot.paper.storage.state_records"),
     *("gridbot.paper.settings", "gridbot.paper.api_error", "gridbot.paper.faults.fault_plan"),
     *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
-    *("supervisor.status.model", "supervisor.store.store_watch", "supervisor.store.transactions"),
+    *("supervisor.status.model", "supervisor.status.caps_text"),
+    *("supervisor.store.store_watch", "supervisor.store.transactions"),
 )
 SHELLS = frozenset({"gridbot.report.page_assets", "gridbot.report.report_page"})
 """The files of the page, and what puts them into it."""

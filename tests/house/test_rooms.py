@@ -48,8 +48,12 @@ GRIDBOT = {
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
     "report": "doors store version",
+    # Cancels and closes everything, for whoever has the account.
+    "flatten": "core exchange ports budget orders records background",
     # What may stand between a wish and the wire; what sends it.
     "risk": "core exchange orders records",
+    # Why an order is missing, in words.
+    "why": "core doors exchange orders risk strategies",
     "execution": "exchange ports orders rolling_limit background budget",
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
@@ -60,14 +64,15 @@ GRIDBOT = {
     "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
     "log_lines": "doors",
     "logging_setup": "private_files config log_lines",
-    "state": "core ports strategies risk records config atomic_file background version private_files",
+    "state": "core ports strategies orders risk flatten records config atomic_file background version private_files",
     # One account, put together.
-    "worker": "commands core exchange ports budget strategies orders records risk execution bybit config logging_setup"
-    " state process_guard system_ports background command_line fault_words incidents segment_file shortage",
+    "worker": "commands core exchange ports budget strategies orders records risk flatten why execution bybit config"
+    " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
+    " shortage",
     # A worker's parts and the paper exchange on market data of the past.
-    "backtest": "atomic_file background bybit command_line config core exchange execution market orders paper.accounts"
-    " paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files records risk state"
-    " store version worker",
+    "backtest": "atomic_file background bybit command_line commands config core exchange execution lock_file market"
+    " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
+    " records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
     " config market state store worker"
@@ -86,13 +91,15 @@ SUPERVISOR = {
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
+    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
-    "status": "gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
+    "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
-    " gridbot.background gridbot.command_line gridbot.fault_words gridbot.incidents gridbot.lock_file"
-    " gridbot.shortage children leases control status store exit_codes utc_time polling",
+    " gridbot.background gridbot.command_line gridbot.commands gridbot.doors gridbot.fault_words gridbot.incidents"
+    " gridbot.lock_file gridbot.state"
+    " gridbot.shortage caps children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.compare gridbot.config"
     " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"

@@ -14,7 +14,8 @@ TASKS = {
     "gridbot.worker.reconciler": 1,  # each question of a comparison: watched, or its job is
     "gridbot.worker.orchestrator": 2,  # the clock of the account, the task of look-ups: the worker ends with them
     "gridbot.worker.bounded_wait": 2,  # one wait
-    "gridbot.worker.worker_session": 3,  # the reports, the start, a stop
+    "gridbot.worker.worker_session": 4,  # the reports, the start, a stop, a command that takes long
+    "gridbot.worker.flattening": 1,  # one flattening, which tells what it meets
     "gridbot.execution.executor": 1,  # a request for orders: `risk/passage.py`
 }
 """How many kinds of tasks a module of the worker starts, and who tells what becomes of them.

@@ -153,7 +153,8 @@ def test_an_account_whose_only_symbol_is_in_one_way_mode_is_followed_until_that_
                 assert "expected BTCUSDT in hedge mode" in text
                 assert (shown(bench, "btc")["state"], shown(bench, "btc")["reason"]) == ("halted", text[15:])
                 losses, money, requests = orchestrator.losses, orchestrator.money, bench.assembly.context.requests
-                Commands("alice", [], requests, losses, money, OpenOrders(), orchestrator.refused).run("pause", {})
+                parts: Any = (requests, losses, money, OpenOrders(), orchestrator.flattening, orchestrator.refused)
+                Commands("alice", [], *parts).run("pause", {})
                 assert shown(bench, "btc")["reason"].endswith("; it begins paused: paused by the operator")
                 trade("Buy", "0.02")
                 await orchestrator.reconciler.run()

@@ -156,6 +156,7 @@ def test_a_row_that_the_journal_never_had_ends_by_the_repair_of_the_ledger_check
                 orchestrator.losses,
                 orchestrator.money,
                 context.recorded,
+                orchestrator.flattening,
             )
 
             def compare() -> dict[str, ViewCheck]:
@@ -175,7 +176,7 @@ def test_a_row_that_the_journal_never_had_ends_by_the_repair_of_the_ledger_check
                 return done.result()
 
             async def run(args: dict[str, str]) -> str:
-                return commands.run("correct", args)
+                return str(commands.run("correct", args))
 
             views = await asyncio.to_thread(repair_orders, found, compare, correct, lambda text: None)
             assert views["alice"].lines == ()

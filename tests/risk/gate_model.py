@@ -77,6 +77,9 @@ class Model:
     refusals: dict[tuple[str, str, str, int], list[float]] = field(default_factory=dict)
     open_until: dict[tuple[str, str, str, int], float] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
+    brake: str = ""
+    """What caps stop: "opens" or "all"."""
+    share: Decimal | None = None
 
     # ------------------------------------------------------------------ events
 
@@ -130,6 +133,10 @@ class Model:
                 yield "auth_cooldown"
             if strategy.price is None or now - strategy.price_s > 30:
                 yield "stale_price"
+            if self.brake == "all":
+                yield "cap_latch"
+            if self.brake == "opens" and not order.closes:
+                yield "only_reduces"
             if who == "strategy" and any(
                 other.leg == order.leg and other.ticks == order.ticks and not other.is_gone for other in strategy.orders
             ):
@@ -168,6 +175,8 @@ class Model:
         total = sum((other.worth() for other in self.strategies.values()), notional)
         if self._above("account.max_notional", total, self.cap):
             yield "account_max_notional"
+        if self.share is not None and total > self.share:
+            yield "fleet_max_notional"
         available, need = self._fresh(now), self._need(strategy, order)
         if available is None:
             if self.probe_s is not None and now - self.probe_s < 5:

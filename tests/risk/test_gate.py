@@ -9,6 +9,7 @@ import pytest
 from gridbot.core import Direction, Side
 from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker, FailureRun
+from gridbot.risk.brake import FREE, Brake, Stops
 from gridbot.risk.caps import Caps
 from gridbot.risk.funds import margin_needed
 from gridbot.risk.gate import AUTH_COOLDOWN_S, Gate, level_key
@@ -152,3 +153,14 @@ def test_a_level_is_known_by_strategy_leg_side_and_price() -> None:
 
 def test_an_order_that_the_exchange_has_moved_counts_for_the_level_it_was_wanted_for() -> None:
     assert level_key(make_order(ticks=1001), 1002) == ("s1", Direction.LONG, Side.BUY, 1002)
+
+
+def test_caps_brake_the_account_and_what_a_share_lacks_is_told_once() -> None:
+    bench = Bench()
+    bench.gate.braked(Brake(Stops.OPENS, "fell too far"))
+    assert bench.gate.brake.reason == "fell too far"
+    assert bench.ask() is Refusal.ONLY_REDUCES
+    bench.gate.braked(FREE)
+    bench.gate.lent(D(5))
+    assert bench.ask() is Refusal.FLEET_MAX_NOTIONAL
+    assert (bench.gate.take_short(), bench.gate.take_short()) == (10, 0)

@@ -16,6 +16,7 @@ from gridbot.orders.breakers import Cause
 from gridbot.orders.proposal import Proposal
 from gridbot.risk import gate_checks
 from gridbot.risk.band_watch import BandWatch
+from gridbot.risk.brake import FREE, Brake, Stops
 from gridbot.risk.caps import CapEased, Caps, CapWarned
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import CHECKS, STALE_PRICE_S, AccountView, admit
@@ -40,6 +41,7 @@ STOPS: list[tuple[Refusal, Callable[[Bench], object]]] = [
     (Refusal.PAUSED, lambda bench: bench.risk_state.pause()),
     (Refusal.AUTH_COOLDOWN, lambda bench: [bench.gate.auth_failed(BAD_KEY, NOW) for _ in range(5)]),
     (Refusal.STALE_PRICE, lambda bench: bench.risk_state.set_price(ticker(), NOW - STALE_PRICE_S - 0.1)),
+    (Refusal.CAP_LATCH, lambda bench: bench.gate.braked(Brake(Stops.ALL, "fell too far"))),
 ]
 """In the documented order."""
 
@@ -75,6 +77,36 @@ def test_a_symbol_and_a_leg_that_may_only_be_reduced_get_closes() -> None:
     assert bench.ask() is Refusal.REDUCE_ONLY
     assert bench.ask(proposal(1010, Side.SELL, Direction.SHORT)) is Refusal.REDUCE_ONLY
     assert bench.ask(proposal(1011, Side.SELL)) is None
+
+
+def test_an_account_that_only_reduces_gets_closes_and_an_operators_close_always_passes() -> None:
+    bench = Bench()
+    bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
+    close = proposal(1010, Side.SELL)
+    bench.gate.braked(Brake(Stops.OPENS, "fell too far"))
+    for producer in (Producer.STRATEGY, Producer.RETRY):
+        assert bench.gate.admit(bench.risk_state, proposal(), NOW, producer) is Refusal.ONLY_REDUCES
+    assert bench.ask(close) is None
+    bench.gate.braked(Brake(Stops.ALL, "fell too far"))
+    assert bench.gate.admit(bench.risk_state, close, NOW, Producer.RETRY) is Refusal.CAP_LATCH
+    assert bench.gate.admit(bench.risk_state, close, NOW, Producer.CLOSE) is None
+    bench.gate.braked(FREE)
+    assert bench.ask(proposal(999)) is None
+
+
+def test_a_share_of_the_fleets_caps_is_never_exceeded_and_what_it_lacks_is_told_once() -> None:
+    bench = Bench()
+    bench.gate.lent(D(20))
+    assert bench.ask(proposal(1000, qty="0.2")) is None, "exactly the share passes"
+    assert bench.ask(proposal(1000, qty="0.21")) is Refusal.FLEET_MAX_NOTIONAL
+    assert bench.ask(proposal(1000, qty="0.21")) is Refusal.FLEET_MAX_NOTIONAL
+    assert bench.ask(proposal(990, qty="1")) is Refusal.FLEET_MAX_NOTIONAL
+    assert bench.gate.take_short() == D(21) + D(99)
+    assert bench.gate.take_short() == 0
+    bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
+    assert bench.ask(proposal(1010, Side.SELL)) is None, "closes pass"
+    bench.gate.lent(None)
+    assert bench.ask(proposal(1000, qty="2")) is None
 
 
 def test_a_price_counts_for_half_a_minute_and_without_one_nothing_leaves() -> None:
@@ -376,11 +408,12 @@ def test_the_table_says_whose_orders_each_check_is_for() -> None:
         return " ".join(check.test.__name__ for check in CHECKS if check.holds_for(producer, closes=closes))
 
     assert (
-        names(Producer.STRATEGY, closes=False) == "_may_trade _symbol _level _band _breaker _size _counts _value _money"
+        names(Producer.STRATEGY, closes=False)
+        == "_may_trade _brake _symbol _level _band _breaker _size _counts _value _money"
     )
-    assert names(Producer.STRATEGY, closes=True) == "_may_trade _symbol _level _band _breaker _size _counts"
+    assert names(Producer.STRATEGY, closes=True) == "_may_trade _brake _symbol _level _band _breaker _size _counts"
     for closes in (True, False):
-        assert names(Producer.RETRY, closes=closes) == "_may_trade _symbol _band _breaker _size_again"
+        assert names(Producer.RETRY, closes=closes) == "_may_trade _brake _symbol _band _breaker _size_again"
         assert names(Producer.CLOSE, closes=closes) == "_size"
     drawn = [line.split()[0] for line in (gate_checks.__doc__ or "").splitlines() if line.startswith("    _")]
     assert drawn == [check.test.__name__ for check in CHECKS]

@@ -10,6 +10,7 @@ import pytest
 from gridbot.core import Direction, OrderStatus, Side
 from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker, Circuit, FailureRun, RateCap
+from gridbot.risk.brake import Brake, Stops
 from gridbot.risk.caps import Caps
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate_invariants import (
@@ -54,6 +55,12 @@ def test_an_order_that_passes_a_hold_is_found() -> None:
         "an order of a strategy was admitted though it holds: session_loss",
     ]
     assert found(stopped, halted=True, producer=Producer.CLOSE) == []
+    for stops, opens in ((Stops.OPENS, True), (Stops.ALL, False)):
+        braked = GateState(brake=Brake(stops, "fell too far"))
+        args = (braked, trading_state("s1"), ADMITTED, NOW, Producer.STRATEGY)
+        said = ["an order of a strategy was admitted though a cap stops it: fell too far"]
+        assert nothing_passes_a_hold(*args, opens=opens) == said
+        assert (nothing_passes_a_hold(*args) == []) is (stops is Stops.OPENS), "a close"
 
 
 def with_closes(size: str, *resting: str) -> StrategyRiskState:
@@ -161,6 +168,9 @@ def test_without_prices_the_order_s_own_stands_in() -> None:
         return caps_hold({"s1": view}, view, proposal(qty=qty), ADMITTED, wallet=D(100), account=Limit(D(100)))
 
     assert found("1") == []
+    assert caps_hold({"s1": view}, view, proposal(), ADMITTED, wallet=D(100), account=None, share=D(9)) == [
+        "the account is worth 10.00, its share of the fleet's caps is 9"
+    ]
     assert found("1.01") == [
         "the account is worth 101.000, the cap is 100",
         "the long leg is worth 100.0 before the order, the cap is x2",

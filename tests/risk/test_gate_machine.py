@@ -14,6 +14,7 @@ from gridbot.core.limits import Limit
 from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.proposal import Proposal, proposal_of
+from gridbot.risk.brake import Brake, Stops
 from gridbot.risk.caps import Caps
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import AccountView, admit
@@ -83,6 +84,7 @@ class GateMachine(RuleBasedStateMachine):
     @rule()
     def all_is_well(self) -> None:
         """Everything that can be lifted is."""
+        self.caps(Stops.NOTHING, None)
         self.latch(lost=False)
         self.key_is_good()
         self.stream_is_alive()
@@ -141,12 +143,13 @@ class GateMachine(RuleBasedStateMachine):
         assert answer == verdict.refusal == expected
         assert set(self.warned[warned:]) == self.model.warned - stood, "each warning is given when it begins"
         wallet = before.funds.wallet_balance
-        found = nothing_passes_a_hold(before, view, verdict, self.now, producer)
+        found = nothing_passes_a_hold(before, view, verdict, self.now, producer, opens=not plain.closes)
         found += close_is_covered(view, wanted, verdict, producer)
         found += money_is_there(before, verdict, self.now)
         found += refusal_changes_nothing(before, self.gate.state, verdict)
         if producer is Producer.STRATEGY:
-            found += caps_hold(self.views, view, wanted, verdict, wallet=wallet, account=Limit(ACCOUNT))
+            account_cap, share = Limit(ACCOUNT), before.share
+            found += caps_hold(self.views, view, wanted, verdict, wallet=wallet, account=account_cap, share=share)
         assert found == []
         return answer is None
 
@@ -245,6 +248,15 @@ class GateMachine(RuleBasedStateMachine):
     def stream_is_alive(self) -> None:
         self.gate.stream_alive(self.now)
         self.model.wallet_s = self.now
+
+    # ------------------------------------------------------------------ caps of account, groups and fleet
+
+    @rule(stops=st.sampled_from(Stops), share=st.sampled_from([None, None, D(0), D(300), D(1000)]))
+    def caps(self, stops: Stops, share: Decimal | None) -> None:
+        self.gate.braked(Brake(stops, "a cap"))
+        self.gate.lent(share)
+        self.model.brake = {Stops.NOTHING: "", Stops.OPENS: "opens", Stops.ALL: "all"}[stops]
+        self.model.share = share
 
     # ------------------------------------------------------------------ holds
 

@@ -6,11 +6,13 @@ from decimal import Decimal
 
 from gridbot.core import Direction, Side
 from gridbot.orders.breakers import Breaker, Circuit, FailureRun, RateCap
+from gridbot.risk.brake import FREE, Brake, Stops
 from gridbot.risk.caps import CapEased, CapWarned
 from gridbot.risk.funds import Funds
 from gridbot.risk.gate_state import (
     Accepted,
     AuthFailed,
+    Braked,
     BreakerOpened,
     CooldownBegun,
     Effect,
@@ -18,6 +20,7 @@ from gridbot.risk.gate_state import (
     Event,
     GateState,
     HoldsChanged,
+    Lent,
     LevelKey,
     Promise,
     Refused,
@@ -140,6 +143,14 @@ def test_stop_and_latch_hold_the_account_and_resume_lifts_the_latch() -> None:
         KNOWN._replace(holds=Holds({Hold.STOPPING: stop})),
         [HoldsChanged(frozenset({Hold.SESSION_LOSS}))],
     )
+
+
+def test_caps_brake_the_account_and_lend_it_a_share() -> None:
+    brake = Brake(Stops.OPENS, "fell too far")
+    assert after(KNOWN, Braked(brake)) == (KNOWN._replace(brake=brake), [])
+    assert after(KNOWN, Braked(brake), Braked(FREE), Lent(D(7))) == (KNOWN._replace(share=D(7)), [])
+    kept, _ = after(KNOWN._replace(brake=brake, share=D(7)), Verdict(None, "s1"))
+    assert (kept.brake, kept.share) == (brake, D(7))
 
 
 def test_a_gate_that_has_just_begun_knows_nothing() -> None:

@@ -22,12 +22,15 @@ from gridbot.risk.holds import (
     Held,
     Hold,
     Holds,
+    Kill,
     Latch,
     NotReady,
     Pause,
     Ready,
+    Reduce,
     Resume,
     Stop,
+    Unlatch,
     Who,
     refusal_of,
     step,
@@ -36,7 +39,7 @@ from gridbot.risk.refusals import Refusal
 from tests.core.helpers import EXAMPLES
 
 FIRST = Held("first", Who.WORKER, 1)
-STATES = [Holds(dict.fromkeys(chosen, FIRST)) for size in range(len(Hold) + 1) for chosen in combinations(Hold, size)]
+STATES = [Holds(dict.fromkeys(chosen, FIRST)) for size in range(4) for chosen in combinations(Hold, size)]
 SETTING: list[tuple[Event, Hold, Held]] = [
     (Stop(), Hold.STOPPING, Held("the worker is stopping", Who.WORKER, 9)),
     (NotReady(), Hold.NOT_READY, Held("not reconciled with the exchange", Who.WORKER, 9)),
@@ -45,6 +48,9 @@ SETTING: list[tuple[Event, Hold, Held]] = [
     (Halt("KeyError", Who.FAULT), Hold.HALTED, Held("KeyError", Who.FAULT, 9)),
     (Pause("asked", Who.OPERATOR), Hold.PAUSED, Held("asked", Who.OPERATOR, 9)),
     (Pause("taken", Who.LIQUIDATION), Hold.PAUSED, Held("taken", Who.LIQUIDATION, 9)),
+    (Kill("leaked", Who.OPERATOR), Hold.LATCHED, Held("leaked", Who.OPERATOR, 9)),
+    (Kill("lost a tenth", Who.LOSS_LIMIT), Hold.LATCHED, Held("lost a tenth", Who.LOSS_LIMIT, 9)),
+    (Reduce("margin", Who.LOSS_LIMIT), Hold.REDUCING, Held("margin", Who.LOSS_LIMIT, 9)),
 ]
 
 
@@ -61,7 +67,8 @@ def test_every_event_in_every_state(state: Holds) -> None:
             assert (after, changed) == (Holds({**state.held, hold: held}), {hold})
     for lifting, lifts in (
         (Ready(), {Hold.NOT_READY}),
-        (Resume(), {Hold.SESSION_LOSS, Hold.HALTED, Hold.PAUSED}),
+        (Resume(), {Hold.SESSION_LOSS, Hold.HALTED, Hold.PAUSED, Hold.REDUCING}),
+        (Unlatch(), {Hold.LATCHED}),
     ):
         after, changed = step(state, lifting, 9)
         assert after.held == {hold: FIRST for hold in state.held if hold not in lifts}
@@ -79,6 +86,8 @@ def test_every_event_in_every_state(state: Holds) -> None:
         Halt("x", Who.LIQUIDATION),
         Pause("x", Who.FAULT),
         Pause("x", Who.LOSS_LIMIT),
+        Kill("x", Who.FAULT),
+        Reduce("x", Who.EXCHANGE),
     ],
 )
 def test_only_those_who_may_set_a_hold_do(event: Event) -> None:
@@ -102,7 +111,8 @@ def test_of_what_the_exchange_does_to_a_paused_strategy_the_newest_is_told_and_t
 
 
 def test_the_first_hold_of_account_or_strategy_is_the_answer() -> None:
-    order = [Refusal.STOPPING, Refusal.NOT_READY, Refusal.LOSS_LIMIT, Refusal.HALTED, Refusal.PAUSED]
+    order = [Refusal.STOPPING, Refusal.NOT_READY, Refusal.LATCHED, Refusal.LOSS_LIMIT, Refusal.HALTED]
+    order += [Refusal.PAUSED, Refusal.REDUCING]
     assert [REFUSALS[hold] for hold in Hold] == order
     for account in STATES:
         for strategy in STATES:
@@ -164,6 +174,6 @@ def test_the_drawn_table_is_that_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: "+".join(state.held) or "free")
-def test_halt_and_pause_of_a_strategy_outlive_the_process(state: Holds) -> None:
-    assert {Hold.HALTED, Hold.PAUSED} == DURABLE
+def test_what_holds_a_strategy_until_somebody_lifts_it_outlives_the_process(state: Holds) -> None:
+    assert {Hold.LATCHED, Hold.HALTED, Hold.PAUSED, Hold.REDUCING} == DURABLE
     assert state.durable() == Holds({hold: held for hold, held in state.held.items() if hold in DURABLE})

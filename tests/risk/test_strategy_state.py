@@ -25,7 +25,9 @@ def test_the_notional_is_both_legs_at_the_last_price_and_resting_opens_at_their_
     state.book.add(make_order(2, ticks=1010, side=Side.SELL, qty="1"))
     assert state.notional() == D("1.5") * D("100.5") + 99
     state.last_price = None
-    assert state.notional() == 99
+    assert state.notional() == 90 + 55 + 99, "at their entries"
+    state.set_leg(Direction.SHORT, Leg(D("0.5")))
+    assert state.notional() == 90 + 99
 
 
 def test_what_the_exchange_lets_one_do_with_the_symbol_is_as_listed_or_as_answered() -> None:

@@ -34,7 +34,8 @@ CREATE TABLE commands(
     "name" VARCHAR NOT NULL,
     args JSON NOT NULL,
     ok BOOLEAN NOT NULL,
-    result VARCHAR NOT NULL);
+    result VARCHAR NOT NULL,
+    who VARCHAR);
 CREATE TABLE corrections(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,

@@ -210,7 +210,9 @@ def add_what_happened(session: Session) -> None:
     session.add(
         AlertRecord(level="INFO", key="session_loss_limit", text="resumed", phase="ended", began_at=began, count=3)
     )
-    session.add(CommandRecord(name="pause", args=Json('{"strategy":"btc_grid"}'), ok=True, result="1 paused"))
+    session.add(
+        CommandRecord(name="pause", args=Json('{"strategy":"btc_grid"}'), ok=True, result="1 paused", who="op@host")
+    )
     ended_at = UtcUs(session.now_ms * 1000)
     session.add(StreamGapRecord(stream="private", started_at=UtcUs(ended_at - 2_500_000), ended_at=ended_at))
     session.add(

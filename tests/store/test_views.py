@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from gridbot.records.record_types import CorrectionRecord, Json, LatchRecord, UtcMs
+from gridbot.records.record_types import CommandRecord, CorrectionRecord, Json, LatchRecord, UtcMs
 from gridbot.store.reading import connect
 from gridbot.store.views import VIEWS
 from tests.store.session import DAY_MS, Session, make_session, write_all
@@ -128,6 +128,29 @@ def test_holds_are_those_of_the_newest_run_that_were_not_let_go(tmp_path: Path) 
     with connect(tmp_path) as con:
         found = ask(con, "SELECT kind, level, reason FROM holds ORDER BY ALL")
     assert found == [("breaker", "long Buy 99", "again"), ("paused", "", "")]
+
+
+def test_commands_are_those_of_the_workers_and_of_the_supervisor_in_the_same_words(tmp_path: Path) -> None:
+    for account, commands in {
+        "alice": [("pause", "", "{}"), ("pause", "btc", '{"strategy":"btc"}')],
+        "_supervisor": [
+            ("resume", "", '{"account":"bob","name":"resume","args":{"strategy":"s"}}'),
+            ("resume", "", '{"account":"bob","name":"resume","args":null}'),
+            ("resume", "", '{"account":"bob","name":"resume","args":[1]}'),
+            ("restart", "", '{"child":"writer"}'),
+            ("kill", "", '{"targets":"alice bob/s"}'),
+            ("stop", "", '{"mode":null}'),
+        ],
+    }.items():
+        session = Session(tmp_path, account)
+        for name, strategy, args in commands:
+            session.add(CommandRecord(name=name, strategy=strategy, args=Json(args), ok=True, result="", who="op@host"))
+        session.close()
+    write_all(tmp_path)
+    with connect(tmp_path) as con:
+        found = ask(con, "SELECT DISTINCT ON (account, seq) target, who FROM operator_commands ORDER BY account, seq")
+    targets = ["bob/s", "bob", "bob", "writer", "alice bob/s", "", "alice", "alice/btc"]
+    assert found == [(target, "op@host") for target in targets]
 
 
 def test_one_close_over_two_opens_is_two_pairs(tmp_path: Path) -> None:

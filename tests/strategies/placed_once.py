@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gridbot.core import Direction, Event, ExecutionEvent, Instrument, LimitOrders, Side, TickerEvent, WalletEvent
 from gridbot.core.intents import Intent, PlaceLimitIntent
-from gridbot.strategies.base import CannotTrade, PlannedLevel, StrategyKeys, WantedEvent
+from gridbot.strategies.base import CannotTrade, PlannedLevel, StrategyKeys, WantedEvent, Wish
 
 
 class OnceKeys(StrategyKeys):
@@ -69,6 +69,10 @@ class PlacedOnce:
 
     def ladder(self) -> None:
         return None
+
+    def wishes(self, price: Decimal) -> list[Wish]:
+        waits = "waits for the wallet" if self.balance is None else ""
+        return [Wish(Direction.LONG, ticks, Side.BUY, waits) for ticks in reversed(self._state.waiting or ())]
 
     def _place(self, price: Decimal, there: set[int]) -> Sequence[Intent]:
         waiting = self._state.waiting

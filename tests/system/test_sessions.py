@@ -325,7 +325,7 @@ def test_an_operator_pauses_asks_for_a_comparison_and_stops_with_orders_withdraw
     session = gridbot.start(DEMO + "\nsupervisor: {on_stop: cancel}\n")
     session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "resting orders")
     told = session.run("pause", "alice", "--strategy", "alice-btc", "--cancel")
-    assert (told.returncode, told.stdout) == (0, "alice: 1 paused\n")
+    assert (told.returncode, told.stdout) == (0, "alice/alice-btc: 1 paused\n")
     session.wait(lambda s: session.strategy("alice-btc")["open_orders"] == 0, "its orders withdrawn")
     assert session.strategy("alice-btc")["state"] == "paused"
     assert session.strategy("alice-eth")["state"] == "active"
@@ -339,7 +339,7 @@ def test_an_operator_pauses_asks_for_a_comparison_and_stops_with_orders_withdraw
     assert (asked.returncode, asked.stdout) == (0, "alice: under way\n")
     wrong = session.run("reconcile", "alise")
     assert wrong.returncode == 2
-    assert "no account 'alise' here, only alice, bob; did you mean alice?" in wrong.stderr
+    assert "expected an account (alice, bob), got 'alise'; did you mean alice?" in wrong.stderr
     assert session.run("reconcile", "alice", "--cancel").returncode == 2
     kept = "SELECT account, name, args, ok, result FROM commands WHERE name = 'reconcile' AND ok"
     session.wait(lambda _: session.sql(kept), "the record of the command")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,19 @@ import pytest
 
 from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction, ExecType
+from gridbot.flatten.flatten_words import Terms, Wanted
 from gridbot.records.open_orders import OpenOrders
+from gridbot.risk.holds import Hold, Who
 from gridbot.risk.refusals import Refusal
-from gridbot.worker.commands import Commands, answer_to, record_of
+from gridbot.worker.commands import Commands, answer_to, record_of, told
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from tests.execution.support import settle
 from tests.records.test_open_orders import order as order_record
 from tests.worker.account_bench import AccountBench, take_reconcile, ticker
+
+D = Decimal
+ALL = "pause, reduce, cancel, flatten, kill, resume, reconcile"
 
 
 class Losses:
@@ -41,6 +48,27 @@ class Money:
         return "done"
 
 
+class FakeFlattening:
+    """As much of `Flattening` as a command needs; `told` is what the newest run will say."""
+
+    def __init__(self) -> None:
+        self.busy: dict[str, bool] = {}
+        self.latched: list[tuple[str, Who]] = []
+        self.unlatched = 0
+        self.begun: list[tuple[Wanted, str]] = []
+
+    def latch(self, reason: str, who: Who) -> None:
+        self.latched.append((reason, who))
+
+    def unlatch(self) -> None:
+        self.unlatched += 1
+
+    def begin(self, wanted: Wanted, reason: str) -> asyncio.Future[tuple[bool, str]]:
+        self.begun.append((wanted, reason))
+        self.told: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
+        return self.told
+
+
 class Bench:
     def __init__(self) -> None:
         self.account = AccountBench()
@@ -48,7 +76,8 @@ class Bench:
         self.losses = Losses()
         self.money = Money()
         self.recorded = OpenOrders()
-        parts: Any = (self.account.requests, self.losses, self.money, self.recorded)
+        self.flattening = FakeFlattening()
+        parts: Any = (self.account.requests, self.losses, self.money, self.recorded, self.flattening)
         self.commands = Commands("alice", [self.account.runner], *parts)
 
     def say(self, name: str, **args: Any) -> dict[str, Any]:
@@ -114,6 +143,71 @@ def test_resume_of_one_strategy_leaves_the_loss_latch() -> None:
     assert bench.losses.cleared == 0
 
 
+async def test_reduce_withdraws_what_opens_and_lets_closes_pass() -> None:
+    bench = Bench()
+    bench.account.runner.on_ticker(ticker())
+    await settle()
+    answer = bench.say("reduce", reason="margin")
+    assert answer == {"ok": True, "result": "1 only reducing"}
+    state = bench.account.runner.risk_state
+    assert state.reducing == "only reducing by the operator: margin"
+    assert {order.state for order in bench.account.orders} == {"pending_cancel"}
+    assert not any(state.may_open(direction) for direction in Direction)
+    bench.account.runner.on_ticker(ticker(50001))
+    await settle()
+    assert Refusal.REDUCING in bench.account.runner.placement.refusals
+    bench.say("resume")
+    assert not state.reducing
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "wanted", "holds"),
+    [
+        ("cancel", {}, Wanted({"BTCUSDT": False}), {Hold.PAUSED}),
+        ("cancel", {"leave_running": True, "foreign": True}, Wanted({"BTCUSDT": False}, Terms(foreign=True)), set()),
+        ("flatten", {"strategy": "btc"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED}),
+        (
+            "flatten",
+            {"band": "1.5", "market_after": "2", "foreign": True},
+            Wanted({"BTCUSDT": True}, Terms(band=D("0.015"), market_after_s=2.0, foreign=True)),
+            {Hold.PAUSED},
+        ),
+        ("kill", {"strategy": "btc"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED, Hold.LATCHED}),
+        ("kill", {"reason": "leaked"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED}),
+    ],
+)
+async def test_what_takes_long_holds_at_once_and_is_answered_when_it_is_over(
+    name: str, args: dict[str, Any], wanted: Wanted, holds: set[Hold]
+) -> None:
+    bench = Bench()
+    answer = bench.say(name, **args)
+    assert bench.account.runner.risk_state.holds.held.keys() == holds, "in memory before anything else"
+    assert [one for one, _ in bench.flattening.begun] == [wanted]
+    of_account = name == "kill" and "strategy" not in args
+    assert bench.flattening.latched == ([("killed by the operator: leaked", Who.OPERATOR)] if of_account else [])
+    assert answer["result"] is bench.flattening.told
+    assert told(True, "flat") == {"ok": True, "result": "flat"}
+    assert told(False, "NOT flat") == {"ok": False, "unanswered": True, "error": "NOT flat"}
+
+
+async def test_nothing_is_resumed_while_it_is_being_closed() -> None:
+    bench = Bench()
+    bench.say("flatten")
+    bench.flattening.busy = {"BTCUSDT": True}
+    assert "expected nothing under way for BTCUSDT" in bench.say("resume")["error"]
+    assert bench.account.runner.risk_state.paused
+    bench.flattening.busy = {}
+    assert bench.say("resume")["ok"]
+    assert bench.flattening.unlatched == 1
+
+
+@pytest.mark.parametrize("args", [{"band": "0"}, {"band": "-1"}, {"band": "100"}, {"market_after": "soon"}])
+def test_a_band_or_time_that_is_none_is_refused_and_changes_nothing(args: dict[str, Any]) -> None:
+    bench = Bench()
+    assert not bench.say("flatten", **args)["ok"]
+    assert not bench.account.runner.risk_state.paused
+
+
 def test_reconcile_posts_a_request() -> None:
     bench = Bench()
     assert bench.say("reconcile") == {"ok": True, "result": "under way"}
@@ -134,9 +228,17 @@ def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
     ("name", "args", "error"),
     [
         ("reconcile", {"strategy": "btc"}, "expected no arguments for reconcile, got 'strategy'"),
-        ("pause", {"cancle": True}, "expected strategy or cancel as an argument of pause, got 'cancle'; did you mean"),
+        (
+            "pause",
+            {"cancle": True},
+            "expected strategy, reason or cancel as an argument of pause, got 'cancle'",
+        ),
         ("resume", {"cancel": True}, "expected strategy as an argument of resume, got 'cancel'"),
-        ("dance", {"strategy": "eth"}, "expected pause, resume, reconcile or correct, got 'dance'"),
+        (
+            "zzzz",
+            {"strategy": "eth"},
+            f"expected {ALL} or correct, got 'zzzz'",
+        ),
     ],
 )
 def test_an_argument_that_is_not_the_commands_is_refused_and_changes_nothing(name: str, args: Any, error: str) -> None:
@@ -162,7 +264,10 @@ def test_arguments_that_are_no_object_are_refused_and_recorded() -> None:
 
 
 def test_an_unknown_command_names_those_there_are() -> None:
-    assert Bench().say("dance") == {"ok": False, "error": "expected pause, resume, reconcile or correct, got 'dance'"}
+    assert Bench().say("zzzz") == {
+        "ok": False,
+        "error": f"expected {ALL} or correct, got 'zzzz'",
+    }
 
 
 def test_a_worker_that_does_not_trade_yet_says_so() -> None:
@@ -221,7 +326,8 @@ def test_a_strategy_that_could_not_start_is_paused_for_its_next_start_and_says_w
     bench = AccountBench()
     refused = RefusedStrategies([RefusedStrategy("eth", "ETHUSDT", "ETHUSDT is Closed")])
     data_dir = Path("/the data")
-    commands = Commands("alice", [bench.runner], bench.requests, Losses(), None, None, refused, data_dir)  # type: ignore[arg-type]
+    parts: Any = (bench.requests, Losses(), None, None, FakeFlattening(), refused, data_dir)
+    commands = Commands("alice", [bench.runner], *parts)
     args = {"strategy": "eth"} if by_name else {}
     assert commands.run("pause", args) == ("1 paused" if by_name else "2 paused")
     assert refused.held("eth") == "paused: paused by the operator"

@@ -14,8 +14,11 @@ from gridbot.config.models import GridbotConfig
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.stream_news import Drained
+from gridbot.incidents import Name, Standing
 from gridbot.records.record_types import ReconcileRecord
-from gridbot.worker.orchestrator import CHECKPOINT_S, Orchestrator, Parts
+from gridbot.risk.brake import FREE, Brake
+from gridbot.state.flatten_file import FlattenFile
+from gridbot.worker.orchestrator import CHECKPOINT_S, FlattenParts, Orchestrator, Parts
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, Notes, take_reconcile, ticker
 from tests.worker.reconcile_bench import FakeQueries
@@ -63,6 +66,9 @@ class FakeRecorder(Notes):
     def flush(self) -> None:
         self.written += 1
 
+    def write_ahead(self) -> bool:
+        return True
+
     @property
     def stats(self) -> Any:
         @dataclass
@@ -84,6 +90,19 @@ class FakeLosses:
         return self.is_latched
 
 
+class FakeCaps:
+    """A `CapGuard` of an account without caps."""
+
+    is_flattening = False
+    every_s = 0.5
+
+    def check(self, live: object) -> Brake:
+        return FREE
+
+    def standing(self) -> dict[Name, Standing]:
+        return {}
+
+
 @dataclass
 class FakeCheckpoint:
     saved: list[Ledger] = field(default_factory=list)
@@ -98,6 +117,16 @@ class FakeFileWatch:
     reasons = ()
 
     def look(self) -> None: ...
+
+
+def flatten_file() -> FlattenFile:
+    """One that has nothing and keeps nothing."""
+
+    class Nothing:
+        def load_as(self, read: Any) -> None: ...
+        def save(self, document: Any) -> None: ...
+
+    return FlattenFile(Nothing())  # type: ignore[arg-type]
 
 
 class Bench:
@@ -125,8 +154,10 @@ class Bench:
             "recorder": self.recorder,
             "open_streams": lambda symbols, wake: FakeStreams(wake),
             "losses": self.losses,
+            "caps": FakeCaps(),
             "checkpoint": self.checkpoint,
             "files": FakeFileWatch(),
+            "flatten": FlattenParts(flatten_file(), Any, Any, unsaved=list),  # type: ignore[arg-type]
             "strategies": settings.strategies_of("alice"),
             "begin_anew": lambda reason: None,
         }
@@ -251,17 +282,18 @@ async def test_the_next_decision_is_prepared_when_something_has_happened(monkeyp
     await bench.orchestrator.stop()
 
 
-async def test_without_a_guard_over_the_losses_no_strategy_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("guard", ["losses", "caps"])
+async def test_without_a_guard_no_strategy_trades(monkeypatch: pytest.MonkeyPatch, guard: str) -> None:
     bench = Bench()
     await bench.orchestrator.start()
 
-    def broken() -> bool:
+    def broken(*_: object) -> bool:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(bench.losses, "check", broken)
+    monkeypatch.setattr(getattr(bench.orchestrator, guard), "check", broken)
     await asyncio.wait_for(bench.orchestrator.run_until_shutdown(bench.shutdown), 5)
     assert bench.account.alarm.keys == ["halt.BTCUSDT"], "once, and the worker has lived on"
-    assert "the guard over the losses failed" in bench.account.runner.risk_state.halted
+    assert f"the guard over the {guard} failed" in bench.account.runner.risk_state.halted
     await bench.orchestrator.stop()
 
 

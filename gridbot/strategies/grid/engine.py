@@ -23,6 +23,7 @@ from decimal import Decimal
 from gridbot.core.events import Event, ExecutionEvent, TickerEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
+from gridbot.strategies.base import Wish
 from gridbot.strategies.grid.decision import OrdersView, judge
 from gridbot.strategies.grid.grid_memory import (
     GridMemory,
@@ -40,6 +41,7 @@ from gridbot.strategies.grid.ladder import Grid, GridConfig
 from gridbot.strategies.grid.leg_decision import LevelOrders, most_orders
 from gridbot.strategies.grid.plan import Plan
 from gridbot.strategies.grid.state import GridState
+from gridbot.strategies.grid.wishes import wishes_at
 
 __all__ = ["GridEngine"]
 
@@ -115,6 +117,11 @@ class GridEngine:
     def ladder(self) -> GridState | None:
         """The grid with its levels, for records and status; None before the first price."""
         return None if self._memory.plan is None else self.state()
+
+    def wishes(self, price: Decimal) -> Sequence[Wish]:
+        """Two orders a level, one of each leg; none before the first price."""
+        plan = self._memory.plan
+        return () if plan is None else wishes_at(plan, self._rule, price)
 
     # ------------------------------------------------------------------ events
 

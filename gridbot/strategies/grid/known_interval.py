@@ -75,6 +75,12 @@ class Eligibility:
         divisor = self.divisor * bottom
         return Edges(plan, ceil_div(top * self.buy_factor, divisor) - 1, top * self.sell_factor // divisor + 1)
 
+    def begins_at(self, ticks: int, *, buys: bool) -> Decimal:
+        """The price (a whole tick) that the last price has to pass, upwards for a Buy, before a level is eligible."""
+        if buys:
+            return self.instrument.price(ticks * self.whole // (self.whole - self.step))
+        return self.instrument.price(ceil_div(ticks * self.whole, self.whole + self.step))
+
     def holds(self, plan: Plan, edges: Edges | None) -> tuple[Decimal, Decimal]:
         """The whole ticks from low to high, as prices (both included), inside which the same levels are eligible.
 

@@ -10,6 +10,7 @@ from supervisor.children.policy_types import (
     ChildState,
     Do,
     Exited,
+    Hung,
     LaunchFailed,
     ProcessState,
     Ready,
@@ -328,3 +329,13 @@ def test_an_unasked_end_in_order_is_a_failure():
     driver = Driver().run()
     driver.give(Exited(0, "ended in order"))
     assert driver.is_in(P.BACKOFF)
+
+
+def test_one_that_hangs_is_killed_at_once_and_started_again():
+    driver = Driver().run()
+    assert driver.give(Hung("it does not answer")) == [Do.KILL]
+    assert (driver.state.killed_for, driver.state.process) == ("it does not answer", P.STOPPING)
+    assert driver.give(Hung("again")) == []
+    driver.give(Exited(-9, "killed by signal 9"))
+    assert (driver.state.process, driver.state.reason) == (P.BACKOFF, "it does not answer; killed by signal 9")
+    assert Driver().give(Hung("nobody is there")) == []

@@ -52,20 +52,23 @@ def refused(place: Path, *words: str) -> tuple[str, int]:
 def test_a_run_says_what_came_of_it_and_is_listed(place):
     result = called(place, *SPAN, "--name", "first")
     assert result.exit_code == 0, result.output
-    assert "alice btc: 1 fills, realised 0.00, fees 0.10, funding 0.00" in result.output
+    assert "alice btc: 1 fill, realised 0.00, fees 0.10, funding 0.00" in result.output
     assert "warning: BTCUSDT: no mark prices" in result.output
     assert str(place / "data" / "backtests" / "first.duckdb") in result.output
     listed = CliRunner().invoke(backtest, ["list", "-c", str(place / "conf" / "g.yaml")])
-    assert "first  2026-01-05 00:00 to 2026-01-05 00:10  alice  1 fills" in listed.output
+    assert "first  2026-01-05 00:00 to 2026-01-05 00:10  alice  1 fill" in listed.output
 
 
 def test_other_settings_are_tried_and_checked_as_those_of_the_file(place):
-    assert "alice btc: 1 fills" in called(place, *SPAN, "--set", "grid_step=0.9").output
+    assert "alice btc: 1 fill" in called(place, *SPAN, "--set", "grid_step=0.9").output
     text, code = refused(place, "--set", "grid_stp=0.3")
     assert (code, "did you mean `grid_step`?" in text) == (ExitCode.CONFIG, True)
     text, code = refused(place, "--set", "caps.max_open_orders=none")
     assert (code, "--set caps.max_open_orders=none" in text) == (ExitCode.CONFIG, True)
     assert refused(place, "--set", "grid_step")[1] == ExitCode.CONFIG
+    text, code = refused(place, "--set", "session_loss_limit=5")
+    assert (code, "expected account.caps.session_loss_limit, got `session_loss_limit`" in text) == (4, True)
+    assert "account.caps.max_margin" not in refused(place, "--set", "max_margin=5")[0]
 
 
 def test_what_is_missing_is_named_with_what_would_help(place):
@@ -73,6 +76,8 @@ def test_what_is_missing_is_named_with_what_would_help(place):
     assert code == ExitCode.REFUSED
     assert "market data of BTCUSDT from 2026-01-05 to 2026-01-05" in text
     assert "data fetch BTCUSDT --from 2026-01-05 --to 2026-01-05" in text
+    assert "for btc of alice" in text
+    assert "--account and --strategy run a part" in text
     text, code = refused(place, "--account", "bob")
     assert (code, "(alice), got 'bob'" in text) == (ExitCode.REFUSED, True)
     text, code = refused(place, "--strategy", "eth")
@@ -98,7 +103,7 @@ def test_what_was_broken_off_is_kept_and_says_so(place):
         on_progress=interrupt,
     )
     assert not result.summary["finished"]
-    assert "broken off" in result.summary["warnings"][-1]
+    assert any(text.startswith("broken off at ") for text in result.summary["warnings"])
     assert result.sql("SELECT finished FROM backtests") == [(False,)]
     result.close()
 
@@ -145,7 +150,7 @@ def test_without_its_extra_it_says_what_to_install(
 
 def test_what_a_shadow_made_is_not_taken_for_money_of_the_wallet(place):
     lines = called(place, *SPAN, "--set", "shadow_mode=true").output.splitlines()
-    assert any(line.startswith("  alice btc (shadow, not in the wallet): 1 fills") for line in lines), lines
+    assert any(line.startswith("  alice btc (shadow, not in the wallet): 1 fill,") for line in lines), lines
 
 
 def test_a_seed_that_the_results_cannot_keep_leaves_nothing_behind(place):

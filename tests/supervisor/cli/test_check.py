@@ -274,6 +274,23 @@ def test_risky_settings_are_named(run, extra, warning):
     assert [line for line in found if warning in line], found
 
 
+def test_a_cap_of_several_accounts_below_what_their_ladders_want_is_a_warning(run):
+    """Of 50 levels, each is rounded up to 0.002 BTC."""
+    two = "environment: paper\naccounts: [{name: a, groups: [g]}, {name: b, dead_man: dcp 30}]\nstrategies:\n"
+    one = "amount: 100, grid_count: 50, grid_step: 0.2"
+    grids = "".join(_grid(name=f"s{name}", extra=one).replace("alice", name) for name in "ab")
+    said = "max_notional is {} USDT, the ladders of its accounts want"
+    output = run(
+        two + grids + "fleet: {caps: {max_notional: 5000}, groups: {g: {caps: {max_notional: 7000}}}}\n"
+    ).output
+    assert f"fleet/paper: {said.format(5000)} 1" in " ".join(output.split())
+    assert "group g/paper" not in output
+    assert "dead_man does nothing: the paper exchange has no disconnect-cancel-all" in " ".join(output.split())
+    roomy = run(two + grids + "fleet: {caps: {max_notional: x2}}\npaper: {dcp: true}\n").output
+    assert "max_notional" not in roomy
+    assert "dead_man" not in roomy
+
+
 def test_risky_accounts_are_named(run):
     real = LIVE.replace("testnet", "mainnet") + "allow_mainnet: true\nstrategies:\n" + _grid()
     assert "real money; strategies that send orders to mainnet: 1" in run(real).output

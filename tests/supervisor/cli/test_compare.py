@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from gridbot.compare.store_side import StoreSide
 from gridbot.store.reading import connect
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.store import compared_sides
+from supervisor.store.compared_sides import Facts
 from tests.compare.composed import LIVE, SHADOW, compose
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -115,6 +118,15 @@ def test_another_database_may_have_the_second_side(run: Run, data_dir: Path, tmp
     assert (same.exit_code, same.stdout) == (ExitCode.OK, "")
     alone = run("shadow", f"alice/{LIVE}", f"alice/{LIVE}")
     assert (alone.exit_code, "expected two strategies, got" in alone.output) == (2, True)
+
+
+def test_strategies_of_two_symbols_are_not_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of their rows differed, which says nothing."""
+    two = [Facts(StoreSide("alice", name), None, None, None, {name: None}, 0) for name in ("BTCUSDT", "ETHUSDT")]
+    monkeypatch.setattr(compared_sides, "facts_of", lambda query, names: two)
+    refused = run("shadow", f"alice/{LIVE}", f"alice/{SHADOW}")
+    assert refused.exit_code == ExitCode.NOTHING
+    assert "of one symbol, got alice/alice-btc on BTCUSDT and alice/alice-btc-shadow on ETHUSDT" in refused.stderr
 
 
 def test_every_row_is_kept_for_sql_and_a_failure_leaves_the_file_as_it_was(run: Run, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_import_list_check_and_export(typed: Typed) -> None:
     assert typed("import", path).splitlines() == [
         "symbol   day         form    ticks  doubles  marks  fundings  gaps",
         "BTCUSDT  2026-09-01  trades      2        0      0         0     1",
-        "1 files, 0 refused, 2 rows read, 1 days",
+        "1 file, 0 refused, 2 rows read, 1 day",
     ]
     assert "BTCUSDT  2026-09-01  2026-09-01     1       1        0      2      0" in typed("list")
     assert "2026-09-01  trades      2      0         0     1  0.10  0.001  BTCUSDT2026-09-01.csv" in typed(
@@ -58,15 +58,15 @@ def test_import_list_check_and_export(typed: Typed) -> None:
     )
     checked = typed("check", code=ExitCode.DIFFERS)
     assert "BTCUSDT 2026-09-01 wrong: nothing from 00:00:01 to 23:59:59 UTC (1440 minutes)\n" in checked
-    assert "BTCUSDT note on 1 days: no mark prices: the last price is taken for them\n" in checked
-    assert checked.endswith("1 days looked at, 1 things wrong\n")
+    assert "BTCUSDT note on 1 day: no mark prices: the last price is taken for them\n" in checked
+    assert checked.endswith("1 day looked at, 1 thing wrong\n")
     assert typed("export", "BTCUSDT", "--out", str(typed.home / "px")).strip().endswith("BTCUSDT2026-09-01.parquet")
 
 
 def test_a_gap_is_as_long_as_it_is_said_to_be(typed: Typed) -> None:
     path = typed.file("BTCUSDT2026-09-01.csv", HEAD + GOOD)
     typed("import", path, "--gap", "1440")
-    assert typed("check").endswith("1 days looked at, 0 things wrong\n")
+    assert typed("check").endswith("1 day looked at, 0 things wrong\n")
 
 
 def test_a_refused_file_is_named_and_ends_with_7(typed: Typed) -> None:
@@ -74,7 +74,7 @@ def test_a_refused_file_is_named_and_ends_with_7(typed: Typed) -> None:
     shown = typed("import", path, code=ExitCode.REFUSED)
     assert f"refused: {path} line 4: size: expected a number above zero, got '0'\n" in shown
     assert "nothing of a refused file is in: get it again or correct it; --skip-bad leaves wrong rows out\n" in shown
-    assert shown.endswith("1 files, 1 refused, 0 rows read, 0 days\n")
+    assert shown.endswith("1 file, 1 refused, 0 rows read, 0 days\n")
     left_out = typed("import", path, "--skip-bad")
     assert f"left out: {path} line 4: size: expected a number above zero, got '0'\n" in left_out
 

@@ -29,7 +29,7 @@ def test_days_are_fetched_and_told(tmp_path: Path) -> None:
     assert (result.exit_code, result.exception) == (0, None)
     assert "BTCUSDT  2026-09-01  trades   2000        0   5760         3     1" in result.output
     again = fetched(tmp_path, "--to", "2026-09-01")
-    assert "1 days were there already; --again fetches them all the same" in again.output
+    assert "1 day was there already; --again fetches what is there all the same" in again.output
     assert again.exit_code == 0
 
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from gridbot.commands.arguments import arguments_model
 from gridbot.commands.command import Command
-from gridbot.commands.command_table import COMMANDS
-from supervisor.cli import value_completion, worker_command
+from gridbot.commands.command_table import COMMANDS, RESTART, STOP
+from supervisor.cli import fleet_command, value_completion
 from supervisor.cli.main import SUMMARIES, cli
 from supervisor.cli.options import Seconds
 from supervisor.control.control_client import NotRunning
@@ -24,8 +24,13 @@ from supervisor.control.control_client import NotRunning
 ROOT = Path(__file__).resolve().parents[3]
 STATUS = {
     "accounts": [
-        {"account": "alice", "strategies": [{"strat_id": "alice-btc"}, {"strat_id": "alice-eth"}]},
-        {"account": "bob", "strategies": [{"strat_id": "bob-sol"}]},
+        {
+            "account": "alice",
+            "groups": ["night", "vip"],
+            "process": {"name": "worker-alice"},
+            "strategies": [{"strat_id": "alice-btc"}, {"strat_id": "alice-eth"}],
+        },
+        {"account": "bob", "process": {"name": "worker-bob"}, "strategies": [{"strat_id": "bob-sol"}]},
     ],
     "writer": {"process": {"name": "writer"}},
     "paper": None,
@@ -48,7 +53,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def worker(self, *words: Any) -> dict[str, Any]:
+    def worker(self, *words: Any, takes_s: float = 0.0) -> dict[str, Any]:
         self.asked.append(words)
         return {"ok": True, "result": "done"}
 
@@ -62,13 +67,16 @@ class Client:
 def client(monkeypatch: pytest.MonkeyPatch) -> type[Client]:
     monkeypatch.setattr(Client, "asked", [], raising=False)
     monkeypatch.setattr(Client, "runs", True)
-    monkeypatch.setattr(worker_command, "PatientClient", Client)
+    monkeypatch.setattr(fleet_command, "PatientClient", Client)
     monkeypatch.setattr(value_completion, "ControlClient", Client)
     return Client
 
 
 def clicked(name: str) -> click.Command:
-    found = cli.get_command(click.Context(cli), name)
+    below = next((command.below for command in COMMANDS if command.name == name), "")
+    group = cli.get_command(click.Context(cli), below) if below else cli
+    assert isinstance(group, click.Group)
+    found = group.get_command(click.Context(group), name)
     assert found is not None
     return found
 
@@ -78,20 +86,23 @@ def test_every_command_has_its_command_line_with_its_words_and_arguments(command
     made = clicked(command.name)
     assert made.name == command.name
     assert made.help == command.help
-    fields = arguments_model(command).model_fields
+    fields = set(arguments_model(command).model_fields) - ({"child"} if command is RESTART else set())
     parameters = {parameter.name for parameter in made.params}
-    assert set(fields) <= parameters
-    assert ("account" in parameters) == command.for_worker
-    shown = CliRunner().invoke(cli, ["--help"]).output
+    assert fields <= parameters
+    named = {"targets", "groups", "everything", "expect", "dry_run", "as_json"}
+    assert named & parameters == (set() if command is STOP or command.below else named)
+    shown = CliRunner().invoke(cli, [*filter(None, [command.below]), "--help"]).output
     assert f"  {command.name} " in shown
-    assert command.summary in shown
+    assert command.below or command.summary in shown
 
 
 @every_command
 def test_every_example_is_a_command_line_that_works(command: Command) -> None:
     made = clicked(command.name)
-    assert made.make_context(command.name, command.example.split()[1:]).params
-    assert command.example in CliRunner().invoke(cli, [command.name, "--help"]).output
+    path = [*filter(None, [command.below]), command.name]
+    assert command.example.split()[: len(path)] == path
+    assert made.make_context(command.name, command.example.split()[len(path) :]).params
+    assert command.example in CliRunner().invoke(cli, [*path, "--help"]).output
 
 
 def all_commands() -> dict[str, click.Command]:
@@ -127,7 +138,7 @@ def test_numbers_of_options_have_bounds() -> None:
     options = [(name, option) for name, command in all_commands().items() for option in command.params]
     numbers = [(name, option) for name, option in options if isinstance(option.type, click.types.FloatParamType)]
     assert [name for name, option in numbers if not isinstance(option.type, Seconds)] == []
-    assert len(numbers) == 13
+    assert len(numbers) == 18
     whole = [option for _, option in options if isinstance(option.type, click.types.IntParamType)]
     assert [option.name for option in whole if not isinstance(option.type, click.IntRange)] == []
     for name, option in numbers:
@@ -146,12 +157,17 @@ def test_an_option_before_the_command_is_told_its_place() -> None:
 
 def test_only_what_was_given_is_sent(client: type[Client]) -> None:
     runner = CliRunner()
-    for line in ("pause alice", "pause alice --strategy s --cancel", "resume bob --strategy s", "reconcile alice"):
-        assert runner.invoke(cli, line.split()).output == f"{line.split()[1]}: done\n"
+    for line, told in {
+        "pause alice": "alice",
+        "pause alice --strategy alice-btc --cancel": "alice/alice-btc",
+        "resume bob/bob-sol": "bob/bob-sol",
+        "reconcile alice": "alice",
+    }.items():
+        assert runner.invoke(cli, line.split()).output == f"{told}: done\n"
     assert client.asked == [
         ("alice", "pause", {}),
-        ("alice", "pause", {"strategy": "s", "cancel": True}),
-        ("bob", "resume", {"strategy": "s"}),
+        ("alice", "pause", {"strategy": "alice-btc", "cancel": True}),
+        ("bob", "resume", {"strategy": "bob-sol"}),
         ("alice", "reconcile", {}),
     ]
 
@@ -159,21 +175,29 @@ def test_only_what_was_given_is_sent(client: type[Client]) -> None:
 def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
     runner = CliRunner()
     assert "No such command 'reconsile'. Did you mean 'reconcile'?" in runner.invoke(cli, ["reconsile"]).output
-    nothing_close = runner.invoke(cli, ["dance"])
+    nothing_close = runner.invoke(cli, ["zzzz"])
     assert nothing_close.exit_code == 2
-    assert nothing_close.output.endswith("Error: No such command 'dance'.\n")
+    assert nothing_close.output.endswith("Error: No such command 'zzzz'.\n")
 
 
 @pytest.mark.parametrize(
     ("line", "begun", "expected"),
     [
-        ("", "re", ["rebuild", "reconcile", "report", "restart", "resume"]),
+        ("", "re", ["rebuild", "reconcile", "reduce", "report", "restart", "resume"]),
         ("pause", "", ["alice", "bob"]),
-        ("status", "b", ["bob"]),
+        ("pause alice", "", ["bob", "bob/bob-sol"]),
+        ("pause", "al", ["alice", "alice/alice-btc", "alice/alice-eth"]),
+        ("pause", "alice", ["alice", "alice/alice-btc", "alice/alice-eth"]),
+        ("pause bob alice/alice-btc", "alice/", ["alice/alice-eth"]),
+        ("pause --group", "", ["night", "vip"]),
+        ("resume --group night --group", "v", ["vip"]),
+        ("completion", "", ["bash", "zsh", "fish"]),
+        ("status", "b", ["bob", "bob/bob-sol"]),
         ("pause alice --strategy", "", ["alice-btc", "alice-eth"]),
         ("pause bob --strategy", "", ["bob-sol"]),
         ("resume --strategy", "a", ["alice-btc", "alice-eth"]),
         ("restart", "", ["alice", "bob", "writer"]),
+        ("restart writer", "", ["alice", "bob"]),
         ("stop --orders", "", ["keep", "cancel", "flatten"]),
         ("pause alice", "--c", ["--config", "--cancel"]),
     ],
@@ -183,11 +207,31 @@ def test_a_shell_completes(client: type[Client], line: str, begun: str, expected
     assert [item.value for item in completion.get_completions(line.split(), begun)] == expected
 
 
-def test_without_a_supervisor_nothing_is_completed_and_nothing_is_said(client: type[Client]) -> None:
+def test_without_a_supervisor_the_configuration_is_completed_whatever_is_wrong_with_it(
+    client: type[Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client.runs = False
+    path = tmp_path / "g.yaml"
+    monkeypatch.setenv("GRIDBOT_CONFIG_PATH", str(path))
     completion = ShellComplete(cli, {}, "gridbot-supervisor", "_GRIDBOT_SUPERVISOR_COMPLETE")
-    for line in ("pause", "pause alice --strategy", "restart"):
-        assert completion.get_completions(line.split(), "") == []
+
+    def completed(line: str, begun: str = "") -> list[str]:
+        return [item.value for item in completion.get_completions(line.split(), begun)]
+
+    path.write_text(
+        "accounts:\n- {name: carl, groups: [east, 7], api_key: '${NOT_SET}'}\n- {name: dora, groups: west}\n- 3\n"
+        "strategies:\n- {strat_id: c-btc, account: carl, grid_step: wrong}\n- {account: carl}\n- {strat_id: x}\n"
+    )
+    assert completed("pause") == ["carl", "dora"]
+    assert completed("pause", "carl/") == ["carl/c-btc"]
+    assert completed("pause --group") == ["east", "7"]
+    assert completed("pause carl --strategy") == ["c-btc"]
+    assert completed("restart") == ["carl", "dora", "writer", "paper"]
+    for text in ("accounts: 5\n", "[1, 2", "", "- x\n"):
+        path.write_text(text)
+        assert completed("pause") == completed("restart") == completed("pause --group") == []
+    path.unlink()
+    assert completed("pause") == []
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["status", "--help"]])

@@ -54,6 +54,7 @@ def test_exit_codes_are_the_published_ones():
         "DIFFERS": 8,
         "NOTHING": 9,
         "NO_ROOM": 10,
+        "PARTLY": 11,
         "FORCED": 130,
         "OUTPUT_GONE": 141,
     }
@@ -144,7 +145,7 @@ def test_each_way_of_naming_an_instance_reaches_it(tmp_path, monkeypatch, line, 
 
 def test_hints_can_be_pasted_as_printed(tmp_path, monkeypatch):
     class Client:
-        def __init__(self, *_):
+        def __init__(self, *_, **__):
             pass
 
         def __enter__(self):
@@ -156,7 +157,10 @@ def test_hints_can_be_pasted_as_printed(tmp_path, monkeypatch):
         def request(self, *_, **__):
             return {"child": "writer"}
 
-    monkeypatch.setattr("supervisor.cli.restart.PatientClient", Client)
+        def status(self):
+            return {"accounts": [], "writer": {"process": {"name": "writer"}}}
+
+    monkeypatch.setattr("supervisor.cli.fleet_command.PatientClient", Client)
     config, data_dir = str(tmp_path / "my conf.yaml"), str(tmp_path / "it's data")
     given = ["-c", config, "--data-dir", data_dir]
     said = CliRunner().invoke(cli_module.cli, ["restart", "writer", *given]).output

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from gridbot.market.archive import Fetched
-from supervisor.cli import detached_start, worker_command
+from supervisor.cli import detached_start
 from supervisor.cli import main as cli_module
 from supervisor.cli.standard_streams import OutputGone
 from supervisor.exit_codes import ExitCode
@@ -31,11 +31,17 @@ TRADES = "BTCUSDT2026-09-01.csv"
 LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
+    "alerts ack": "alerts ack k3x9aq",
+    "alerts list": "alerts list --json",
+    "alerts mute": "alerts mute stale_price",
+    "alerts unmute": "alerts unmute stale_price",
     "backtest list": "backtest list",
     "backup": "backup {here}/copy.duckdb",
+    "cancel": "cancel alice",
     "check": "check -c {here}/g.yaml",
     "compare log": "compare log alice/btc_grid {here}/log.csv --map " + shlex.quote(str(MAP)),
     "compare shadow": "compare shadow alice/btc_grid bob/ltc_shadow",
+    "completion": "completion bash",
     "correct": "correct alice --as-of 1 --figures []",
     "data check": "data check",
     "data export": "data export BTCUSDT --out {here}/days",
@@ -43,12 +49,19 @@ LINES = {
     "data import": "data import {here}/data/BTCUSDT2026-09-01.csv",
     "data list": "data list",
     "export": "export {here}/parquet --table executions",
+    "fills": "fills",
+    "flatten": "flatten alice",
+    "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
+    "orders": "orders",
     "paper": "paper -c {here}/g.yaml",
     "pause": "pause alice",
+    "pnl": "pnl",
+    "positions": "positions",
     "rebuild": "rebuild",
     "reconcile": "reconcile alice",
+    "reduce": "reduce alice",
     "report": "report --account alice --out -",
     "restart": "restart alice",
     "resume": "resume alice",
@@ -57,6 +70,7 @@ LINES = {
     "status": "status --json",
     "stop": "stop",
     "vacuum": "vacuum",
+    "why": "why --json",
     "verdict": "verdict -c {here}/g.yaml --account alice --day 2026-01-01",
 }
 """Of each command a line that prints something."""
@@ -84,14 +98,18 @@ class Client:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def worker(self, *_: Any) -> dict[str, Any]:
+    def worker(self, *_: Any, **__: Any) -> dict[str, Any]:
         return {"result": "done"}
 
     def request(self, *_: Any, **__: Any) -> dict[str, Any]:
         return {"child": "worker-alice"}
 
+    def why(self, *_: Any) -> dict[str, Any]:
+        return {"strategies": []}
+
     def status(self) -> dict[str, Any]:
-        return {"health": "healthy", "accounts": []}
+        alice = {"account": "alice", "process": {"name": "worker-alice", "state": "RUNNING"}, "strategies": []}
+        return {"health": "healthy", "accounts": [alice], "incidents": []}
 
 
 async def nothing_new(*_: Any) -> Fetched:
@@ -123,9 +141,8 @@ def test_it_ends_without_a_word(
     shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
-    for module in ("ledger", "restart", "status_command"):
+    for module in ("alerts", "fleet_command", "ledger", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
-    monkeypatch.setattr(worker_command, "PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))
     monkeypatch.setattr("supervisor.cli.detached_start.subprocess.Popen", lambda *_, **__: SimpleNamespace(pid=1))

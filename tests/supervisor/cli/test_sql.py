@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -241,6 +242,32 @@ def test_a_file_that_stays_locked_is_a_timeout(data_dir: Path) -> None:
         holder.kill()
         holder.wait()
     assert run(data_dir, "SELECT 1").exit_code == 0
+
+
+@pytest.mark.parametrize("age_s", [0, 3600])
+def test_a_file_that_a_killed_writer_left_unfinished_is_no_damage(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_s: int
+) -> None:
+    """Readers met "Could not read enough bytes" right after a `kill -9`, and were told to rebuild the database."""
+    path = database_path(tmp_path)
+    whole = database_path(data_dir).read_bytes()
+    path.write_bytes(whole[:20_000])
+    os.utime(path, times=(time.time() - age_s,) * 2)
+    rests: list[float] = []
+
+    def next_writer_comes(seconds: float) -> None:
+        rests.append(seconds)
+        path.write_bytes(whole)
+
+    monkeypatch.setattr("gridbot.store.reading.time.sleep", next_writer_comes)
+    if age_s:
+        with pytest.raises(DatabaseDamaged, match="gridbot-supervisor rebuild"):
+            connect(tmp_path)
+        assert rests == []
+        return
+    with connect(tmp_path) as con:
+        assert con.execute("SELECT count(*) FROM fills").fetchone() == (100,)
+    assert len(rests) == 1
 
 
 def test_a_connection_from_python_is_read_only(data_dir: Path) -> None:

@@ -10,16 +10,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from gridbot.backtest import DaysInMemory, Options, run
+from gridbot.config.loading import load_config
+from gridbot.config.snapshots import account_snapshot
 from gridbot.market.day import Day, day_start_ms, ticks_of
 from gridbot.market.market_root import Market
 from gridbot.paper.settings import MatchingModel
-from supervisor.cli.day_verdict import DUST
+from gridbot.private_files import copy_private
 from supervisor.cli.main import cli
+from supervisor.cli.verdict_causes import DUST
 from supervisor.exit_codes import CommandError, ExitCode
 from tests.backtest.backtest_examples import BTC, STRATEGY
 
@@ -42,9 +46,6 @@ def two_days() -> list[Day]:
     places = sorted({*levels, *((low + high) // 2 for low, high in pairwise(levels))})
     draw, place, prices = random.Random(7), places.index(600_000), [600_000]
     while len(prices) < 2 * TICKS:
-        if abs(len(prices) - TICKS) < 3:  # quiet around midnight: what rests then does not rest in the backtest yet
-            prices.append(places[place])
-            continue
         place = min(max(place + draw.choice((-1, 1)), 4), len(places) - 5)
         prices.append(places[place])
     times = [MIDNIGHT_MS + STEP_MS * (number - TICKS) for number in range(2 * TICKS)]
@@ -109,6 +110,8 @@ def test_what_is_filled_by_luck_has_its_cause_and_its_money(traded: Path, tmp_pa
     assert (result.exit_code, document["verdict"]) == (ExitCode.DIFFERS, "differs")
     causes = cause_sums(document)
     assert causes["queue"][0]
+    assert causes["follows from queue"][0], "ladders that a fill has parted"
+    assert "unexplained" not in causes
     counted = sum(fills for fills, _ in causes.values() if fills is not None)
     assert counted == document["differing"]
     here, there = (Decimal(document["money"][side]["net"]) for side in ("here", "there"))
@@ -129,6 +132,27 @@ def test_a_cap_that_held_the_account_back_is_told_in_one_line(traded: Path, tmp_
     [line] = result.stdout.splitlines()
     assert line.startswith("differs: alice on 2026-01-06 and its backtest: ")
     assert "cap " in line
+
+
+def test_it_has_the_settings_of_that_day(traded: Path, tmp_path: Path) -> None:
+    """Those of today made another ladder, and all of it differed. A file of records will do as a place."""
+    other = configured(tmp_path, grid_step=0.5)
+    records = tmp_path / "kept.duckdb"
+    copy_private(traded / "data" / "gridbot.duckdb", records)
+    ran = account_snapshot(load_config(traded / "mine.yaml"), "alice")
+    with duckdb.connect(str(records)) as con:
+        for number, (day, config) in enumerate(((4, {"storage": {}}), (5, ran))):
+            con.execute(
+                """INSERT INTO run_events (account, run_id, seq, local_ts, event, about_run_id, environment, version,
+                    config_hash, config, pid, reason)
+                VALUES ('alice', 'r', ?, ?, 'start', ?, 'paper', '1', ?, ?, 1, '')""",
+                [-number, datetime(2026, 1, day), str(number), str(number), json.dumps(config)],  # noqa: DTZ001
+            )
+    words = ("--data-dir", str(records), "--market", str(traded / "data" / "market"), "--matching", "touch",
+             "--latency", "0.01", "--json")  # fmt: skip
+    document = json.loads(judged(tmp_path, *words, config=other).stdout)
+    assert document["verdict"] == "same"
+    assert "with the settings it had that day; the configuration has others now" in document["notes"]
 
 
 def test_without_imported_data_the_recorded_prices_are_the_market(traded: Path, tmp_path: Path) -> None:

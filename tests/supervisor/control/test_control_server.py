@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
 import socket
 import threading
 
@@ -14,13 +15,14 @@ import pytest
 from supervisor.control import control_server
 from supervisor.control.control_client import ControlClient, NotRunning, Refused, Unanswered
 from supervisor.control.control_server import CLIENTS, ControlServer
+from supervisor.control.operator_name import user_at_host
 from supervisor.control.socket_protocol import socket_path
 from supervisor.polling import wait_until
 
 asleep = []
 
 
-async def echo(request):
+async def echo(request, peer):
     match request["op"]:
         case "sleep":
             asleep.append(request)
@@ -29,6 +31,8 @@ async def echo(request):
             1 / 0  # noqa: B018
         case "no":
             return {"ok": False, "error": "not today"}
+        case "who":
+            return {"ok": True, "peer": peer}
     return {"ok": True, "heard": request}
 
 
@@ -50,6 +54,14 @@ def served(tmp_path):
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+def test_the_handler_is_told_who_asks(served):
+    data_dir, _ = served
+    with ControlClient(data_dir) as client:
+        assert client.request("who")["peer"] == user_at_host(os.getuid())
+    with ControlClient(data_dir, who="telegram:7") as client:
+        assert client.request("hello")["heard"] == {"op": "hello", "who": "telegram:7"}
 
 
 def test_requests_and_answers(served):

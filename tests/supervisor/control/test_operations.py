@@ -16,6 +16,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
 from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
+from supervisor.process.alert_desk import AlertDesk
 
 
 class Fleet(list):
@@ -36,6 +37,7 @@ class Child:
     def __init__(self, name: str, kind: ChildKind, account: str = "") -> None:
         self.spec = SimpleNamespace(name=name, kind=kind, account=account)
         self.state = SimpleNamespace(process=ProcessState.RUNNING, last_report=97.0)
+        self.pid: int | None = 1
         self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
@@ -52,18 +54,24 @@ class Rig:
         self.stops: list[tuple[str | None, bool]] = []
         self.alerts: list[tuple[str, str]] = []
         self.records: list[tuple[str, Any, Any]] = []
+        self.by: list[str] = []
         self.operations = Operations(
             self.fleet,  # type: ignore[arg-type]
             lambda: {"supervisor": {"state": self.state}},
             lambda mode, *, force: self.stops.append((mode, force)),
-            lambda *record: self.records.append(record),
+            self.record,
             lambda *alert: self.alerts.append(alert),
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
+            desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
 
+    def record(self, name: str, args: Any, answer: Any, who: str) -> None:
+        self.records.append((name, args, answer))
+        self.by.append(who)
+
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        return asyncio.run(self.operations.handle({"op": op, **fields}))
+        return asyncio.run(self.operations.handle({"op": op, **fields}, "op@host"))
 
     def refusal(self, op: str, **fields: Any) -> str:
         answer = self.ask(op, **fields)
@@ -71,9 +79,11 @@ class Rig:
         return str(answer["error"])
 
     def asked_and_answered(self, name: str, args: Any = None, **answer: Any) -> dict[str, Any]:
+        return self.answered({"op": "worker", "account": "alice", "name": name, "args": args}, **answer)
+
+    def answered(self, request: dict[str, Any], **answer: Any) -> dict[str, Any]:
         async def run() -> dict[str, Any]:
-            request = {"op": "worker", "account": "alice", "name": name, "args": args}
-            asked = asyncio.ensure_future(self.operations.handle(request))
+            asked = asyncio.ensure_future(self.operations.handle(request, "op@host"))
             while not self.fleet[1].sent:
                 await asyncio.sleep(0)
             self.operations.on_answer({"type": "answer", "id": 1, **answer})
@@ -90,7 +100,8 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    assert "expected ping, status, stop, restart or worker; did you mean status?" in rig.refusal("statis")
+    expected = "expected ping, status, why, stop, restart, ack, mute, unmute, worker or declined; did you mean status?"
+    assert expected in rig.refusal("statis")
     assert rig.records == []
 
 
@@ -135,9 +146,12 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"account": "alice", "name": "stop"}, "expected pause, resume, reconcile or correct, got 'stop'"),
-        ({"account": "alice"}, "expected pause, resume, reconcile or correct, got None"),
-        ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy or cancel as an argument"),
+        (
+            {"account": "alice", "name": "stop"},
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+        ),
+        ({"account": "alice"}, "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got None"),
+        ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy, reason or cancel as an argument"),
         *(
             ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
             for odd in ([1], [], "", 0, False)
@@ -176,8 +190,65 @@ def test_a_command_that_is_delivered_is_recorded_by_the_worker() -> None:
     assert answer == {"ok": True, "delivered": True, "result": "1 paused"}
     [message] = rig.fleet[1].sent
     assert message.pop("expires_s") == 105.0
-    assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}}
+    assert message == {"type": "command", "id": 1, "name": "pause", "args": {"strategy": "s"}, "who": "op@host"}
     assert rig.records == []
+
+
+def test_a_question_to_a_worker_is_passed_on_and_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    question = {"op": "why", "account": "alice", "strategy": "s"}
+    assert rig.answered(question, ok=True, result={"strategies": []}) == {"ok": True, "why": {"strategies": []}}
+    assert rig.fleet[1].sent == [{"type": "question", "id": 1, "strategy": "s"}]
+    wrong = Rig().answered({**question, "strategy": "t"}, ok=False, error="expected a strategy of alice (s), got 't'")
+    assert wrong == {"ok": False, "error": "expected a strategy of alice (s), got 't'"}
+    assert rig.records == []
+
+
+def test_a_question_that_nobody_can_answer_says_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "QUESTION_WAIT_S", 0.01)
+    rig = Rig()
+    late = rig.ask("why", account="alice")
+    assert late["unanswered"]
+    assert "did not answer within 0.01 s (its last report came 3 s ago)" in late["error"]
+    assert "`gridbot-supervisor restart alice --data-dir '/the data'` ends one that hangs" in late["error"]
+    rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": {}})
+    assert rig.alerts == []
+    rig.fleet[1].reached = False
+    assert "reads nothing at the moment" in rig.refusal("why", account="alice")
+    rig.fleet[1].pid = None
+    assert "nobody can answer" in rig.refusal("why", account="alice")
+    assert "no account 'bob' here, only alice" in rig.refusal("why", account="bob")
+    assert rig.records == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_a_worker_refuses_is_recorded_once(recorded: bool) -> None:
+    """By the worker, and here too; but for one that starts, which has no journal yet, and recorded nothing."""
+    rig = Rig()
+    answer = rig.asked_and_answered("pause", {"strategy": "s"}, ok=False, error="no such strategy", recorded=recorded)
+    assert answer == {"ok": False, "error": "no such strategy"}
+    assert [name for name, _, _ in rig.records] == ([] if recorded else ["pause"])
+
+
+@pytest.mark.parametrize(
+    ("said", "who"),
+    [(None, "op@host"), ("", "op@host"), (7, "op@host"), ("telegram:7", "telegram:7"), ("\x1b[2J", "\\x1b[2J")],
+)
+def test_who_gave_a_command_is_recorded(said: object, who: str) -> None:
+    rig = Rig()
+    for op, fields in (("restart", {"child": "alice"}), ("stop", {}), ("worker", {"account": "x", "name": "pause"})):
+        rig.ask(op, **fields, **({} if said is None else {"who": said}))
+    assert rig.by == [who] * 3
+    assert [args for _, args, _ in rig.records] == [{"child": "alice"}, {}, {"account": "x", "name": "pause"}]
+
+
+def test_a_command_that_its_operator_did_not_confirm_is_recorded_and_nothing_more() -> None:
+    rig = Rig()
+    args = {"targets": "alice bob"}
+    assert rig.ask("declined", name="resume", args=args, why="expected 3 accounts, these are 2") == {"ok": True}
+    assert rig.refusal("declined", name="resumee").startswith("expected pause, reduce")
+    assert rig.records == [("resume", args, {"ok": False, "error": "expected 3 accounts, these are 2"})]
+    assert [child.sent for child in rig.fleet] == [[], []]
 
 
 def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_recorded(

@@ -291,10 +291,11 @@ def test_commands_to_workers(rig):
         with pytest.raises(Unanswered, match="pause was not carried out: the worker of b is FATAL"):
             client.worker("b", "pause")
         with pytest.raises(
-            Refused, match="expected pause, resume, reconcile or correct, got 'puase'; did you mean pause"
+            Refused,
+            match="resume, reconcile or correct, got 'puase'; did you mean pause",
         ):
             client.worker("a", "puase")
-        with pytest.raises(Refused, match="expected strategy or cancel as an argument of pause, got 'cancle'"):
+        with pytest.raises(Refused, match="expected strategy, reason or cancel as an argument of pause, got 'cancle'"):
             client.worker("a", "pause", {"cancle": True})
         with pytest.raises(Refused, match="expected a mode of keep, cancel, flatten, got 'sell'"):
             client.stop(mode="sell")

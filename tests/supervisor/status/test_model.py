@@ -32,7 +32,7 @@ def child(name="worker-a", process=ProcessState.RUNNING, health=REPORT, account=
     alive = process in (ProcessState.RUNNING, ProcessState.STARTING, ProcessState.STOPPING)
     full = ChildState(process=process, since=NOW - 60, alive=alive, last_report=NOW - age, **state)
     configured = [{"strat_id": "s1", "symbol": "BTCUSDT", "mode": "live"}] if account else []
-    return ChildFacts(name, full, 7 if alive else None, health, "", account, configured)
+    return ChildFacts(name, full, 7 if alive else None, health, "", account, configured, groups=("night",))
 
 
 def writer(**health):
@@ -55,6 +55,7 @@ def test_all_well():
     assert row["process"]["uptime_s"] == 60.0
     assert (row["health"], row["freshness"], row["equity"]) == ("healthy", "active", "1001.50")
     assert row["environment"] == "paper"
+    assert row["groups"] == ["night"]
     assert row["strategies"][0]["fills"] == 3
     assert status["writer"]["waiting"] == {"a": 20}
 

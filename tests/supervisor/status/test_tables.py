@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from gridbot.commands.targets import Addressed
 from supervisor.exit_codes import ExitCode
-from supervisor.status.tables import duration, exit_code, leg, money, render, seconds, select, size
+from supervisor.status.selection import select
+from supervisor.status.tables import duration, exit_code, leg, money, render, seconds, size
 
 STRATEGY = {
     "strat_id": "alice-bitcoin-grid",
@@ -182,15 +184,16 @@ def test_no_writer_and_no_paper_before_they_exist(status):
     assert "paper" not in text_of({**status, "paper": None})
 
 
-def test_select_one_account(status: dict[str, Any]):
+def test_the_model_of_some_accounts_and_strategies(status: dict[str, Any]):
     assert select(status, None) is status
-    assert select(status, "zoe") is None
-    alice, bob = select(status, "alice"), select(status, "bob")
-    assert alice is not None
-    assert bob is not None
+    alice, bob = select(status, [Addressed("alice")]), select(status, [Addressed("bob")])
     assert (exit_code(alice), exit_code(bob)) == (ExitCode.OK, ExitCode.DEGRADED)
     assert [row["account"] for row in bob["accounts"]] == ["bob"]
     assert bob["reasons"] == ["bob is not healthy"]
+    both = select(status, [Addressed("alice", "alice-bitcoin-grid"), Addressed("bob")])
+    assert [(row["account"], len(row["strategies"])) for row in both["accounts"]] == [("alice", 1), ("bob", 1)]
+    assert both["reasons"] == ["bob: bob is not healthy"]
+    assert select(status, [Addressed("alice", "other")])["accounts"][0]["strategies"] == []
 
 
 @pytest.mark.parametrize(
@@ -219,9 +222,9 @@ def test_open_alerts_are_shown_with_their_count_and_of_one_account_when_asked(st
         "! alert open since 2026-11-28 18:02:11: ERROR alice btc: btc is halted: a fault",
         "! alert open since 2026-11-28 18:00:00, 6 times: CRITICAL worker-bob: killed by SIGKILL",
     ]
-    alice = select(status, "alice")
-    assert alice is not None
-    assert alice["incidents"] == [halt]
+    assert select(status, [Addressed("alice")])["incidents"] == [halt]
+    assert select(status, [Addressed("alice", "sol")])["incidents"] == []
+    assert select(status, [Addressed("alice", "btc")])["incidents"] == [halt]
 
 
 def test_what_an_account_has_and_was_charged_in_other_coins_is_one_line(status):

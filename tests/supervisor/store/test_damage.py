@@ -243,7 +243,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, cut: int | None) 
     with pytest.raises(Unreadable, match="gridbot-supervisor rebuild"):
         Database(path).prepare()
     with pytest.raises(DatabaseDamaged, match="gridbot-supervisor rebuild"):
-        connect(tmp_path)
+        connect(tmp_path, timeout_s=0.05)
     if cut is None:
         writer = start_writer(tmp_path)
         assert writer.health.poll(20)

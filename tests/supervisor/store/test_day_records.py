@@ -15,6 +15,7 @@ from gridbot.records.record_types import (
     GridRecord,
     Json,
     LatchRecord,
+    OrderRecord,
     PositionRecord,
     PublicTradeRecord,
     RunRecord,
@@ -24,7 +25,7 @@ from gridbot.records.record_types import (
     UtcUs,
     WalletRecord,
 )
-from supervisor.store.day_records import Ladder, day_records, write_market
+from supervisor.store.day_records import Ladder, day_records, settings_of_day, write_market
 from supervisor.store.query import Limits, Query
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import flush_all, make_recorder
@@ -56,7 +57,7 @@ def run(event: str, about: str, settings: str) -> RunRecord:
         environment="paper",
         version="1",
         config_hash=settings,
-        config=Json("{}"),
+        config=Json(f'{{"is":"{settings}"}}'),
         pid=1,
     )
 
@@ -64,6 +65,14 @@ def run(event: str, about: str, settings: str) -> RunRecord:
 def latch(kind: str, *, is_set: bool, strategy: str = "", until: int | None = None, level: str = "") -> LatchRecord:
     ends = None if until is None else UtcUs(until)
     return LatchRecord(strategy=strategy, kind=kind, level=level, is_set=is_set, reason="why", until=ends)
+
+
+def order(link_id: str, state: str, filled: str = "0", **others: Any) -> OrderRecord:
+    return OrderRecord(
+        strategy="btc", symbol="BTCUSDT", order_link_id=link_id, order_id="", direction="long", side="Buy",
+        price=Decimal(59_000), qty=Decimal("0.3"), cum_exec_qty=Decimal(filled), reduce_only=False, state=state,
+        **others,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +86,15 @@ def query(tmp_path_factory: pytest.TempPathFactory) -> Query:
         (us("20:0:1", day=before), WalletRecord(coin="USDT", wallet_balance=Decimal(1000))),
         (us("20:0:2", day=before), ladder(1)),
         (us("21:0:0", day=before), leg("0.5")),
+        (us("22:0:0", day=before), order("rests", "open")),
+        (us("22:0:0", day=before), order("part", "open")),
+        (us("22:0:0", day=before), order("gone", "open")),
+        (us("22:0:0", day=before), order("full", "open")),
+        (us("22:0:0", day=before), order("hypothetical", "open", shadow=True)),
+        (us("22:0:0", day=before), order("", "open")),
+        (us("22:0:1", day=before), order("part", "partially_filled", "0.1")),
+        (us("22:0:1", day=before), order("gone", "cancelled")),
+        (us("22:0:1", day=before), order("full", "filled", "0.3")),
         (us("23:0:0", day=before), latch("paused", is_set=True, strategy="btc")),
         (us("1:0:0"), latch("paused", is_set=False, strategy="btc")),
         (us("2:0:0"), ladder(2)),
@@ -116,6 +134,16 @@ def test_a_day_begins_as_the_account_stood_at_midnight(query: Query) -> None:
     assert (found.wallet, found.legs) == (1000, {("BTCUSDT", "long"): (Decimal("0.5"), Decimal(60000))})
     assert found.hashes == {"old", "new"}
     assert found.round_trip_ms is None
+    assert sorted((each["link_id"], each["qty"]) for each in found.resting) == [
+        ("part", Decimal("0.2")), ("rests", Decimal("0.3"))
+    ]  # fmt: skip
+    level = {"symbol": "BTCUSDT", "direction": "long", "side": "Buy", "price": Decimal(59_000), "closes": False}
+    assert all(level.items() <= each.items() for each in found.resting)
+
+
+def test_its_settings_are_those_of_the_run_that_traded_at_midnight_or_of_the_first_that_day(query: Query) -> None:
+    config = [settings_of_day(query, "alice", DAY + timedelta(days=days)) for days in (-2, -1, 0, 1)]
+    assert config == [None, '{"is":"old"}', '{"is":"old"}', '{"is":"new"}']
 
 
 def test_what_held_it_back_has_its_times(query: Query) -> None:

@@ -14,6 +14,7 @@ from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.control.control_client import Unanswered
+from supervisor.control.operator_name import user_at_host
 from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
@@ -50,10 +51,14 @@ def test_alerts_and_commands_of_a_fleet_are_kept_and_reach_the_database(rig):
     assert [(c.name, c.ok) for c in commands] == [("resume", False), ("restart", True), ("stop", True)]
     assert "is FATAL" in commands[0].result
     assert json.loads(commands[2].args)["mode"] == "cancel"
+    assert {command.who for command in commands} == {user_at_host(os.getuid())}
     assert [run.event for run in kept(rig.data_dir, RunRecord)] == ["start", "end"]
     write_all(rig.data_dir)
     stored = rows(rig.data_dir, "SELECT account, count(*) FROM alerts GROUP BY ALL")
     assert stored == [(SUPERVISOR, len(kept(rig.data_dir, AlertRecord)))]
+    asked = rows(rig.data_dir, "SELECT name, target, ok, who FROM operator_commands ORDER BY seq")
+    who = user_at_host(os.getuid())
+    assert asked == [("resume", "b", False, who), ("restart", "a", True, who), ("stop", "", True, who)]
 
 
 def test_a_killed_supervisor_is_closed_as_crashed_by_the_next(rig):

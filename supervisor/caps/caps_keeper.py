@@ -1,0 +1,317 @@
+"""The caps of fleet and groups, for the messages of the workers: lends shares, latches, and sees that it is done.
+
+    message `caps` of a worker    figures into each of its scopes; shares are dealt; a cap may be crossed
+    message `caps` to a worker    its shares and what holds it: at once when something changed, else each second
+
+A worker that does not say within `ANSWER_S` that it is held is killed: nobody sends anything for its account then, and
+its next process begins with what holds it. What holds whom, peaks and shares are kept in `fleet_caps.json`: at once
+when somebody is held or resumed, else every few seconds. A file that cannot be read holds all until they are resumed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from gridbot.config.fleet_models import FleetCaps
+from gridbot.core.limits import OnBreach
+from gridbot.core.strict_numbers import saved_decimal
+from gridbot.incidents import Name, Standing
+from gridbot.risk.caps import WARN_AT
+from gridbot.risk.fleet_share import CapHold
+from gridbot.state.documents import LoneStopFile, Unreadable
+from supervisor.caps.cap_scope import Adopted, CapScope, Figures, Reported, Resumed, loss_used, restored, step
+from supervisor.caps.notional_shares import Gone, Limit, Said, Shares
+from supervisor.caps.notional_shares import step as shares_step
+
+__all__ = ["ANSWER_S", "CapsKeeper"]
+
+log = logging.getLogger("supervisor")
+
+Message = dict[str, Any]
+ANSWER_S: Final = 1.0
+"""A worker that has said nothing for so long, since it was told that it is held, hangs."""
+DONE_S: Final = 3.0
+"""One that talks has done it by then."""
+STALL_S: Final = 0.6
+AGAIN_S: Final = 1.0
+"""Between two words to a worker to which nothing new is to be said."""
+FILE_S: Final = 2.0
+VERSION: Final = 1
+ZERO: Final = Decimal(0)
+
+
+class CapsKeeper:
+    """One per supervisor. `scopes` are the caps and accounts of each scope.
+
+    `send` passes a message to the worker of an account, `runs` tells whether that trades, `kill` ends it with a reason.
+    """
+
+    def __init__(
+        self,
+        scopes: Mapping[str, tuple[FleetCaps, Sequence[str]]],
+        send: Callable[[str, Message], object],
+        runs: Callable[[str], bool],
+        kill: Callable[[str, str], object],
+        *,
+        clock: Callable[[], float],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._send, self._runs, self._kill = send, runs, kill
+        self._clock, self._wall_ms = clock, wall_ms
+        self._file: LoneStopFile | None = None
+        self._kept_s = float("-inf")
+        self._scopes = {name: CapScope(name, caps, tuple(accounts)) for name, (caps, accounts) in scopes.items()}
+        self._shares = {name: Shares(scope.accounts) for name, scope in self._scopes.items() if _lends(scope)}
+        accounts = dict.fromkeys(account for scope in self._scopes.values() for account in scope.accounts)
+        self._of = {account: [n for n, s in self._scopes.items() if account in s.accounts] for account in accounts}
+        self._resumes = dict.fromkeys(accounts, 0)
+        """How many `resume`s the present process of an account has told of."""
+        self._spoken_s = dict.fromkeys(accounts, float("-inf"))
+        self._said = {account: frozenset[str]() for account in accounts}
+        """The scopes that hold an account by the newest message of its present process."""
+        self._heard_s = dict.fromkeys(accounts, float("-inf"))
+        self._asked_s: dict[str, float] = {}
+        """Since when a worker that trades has been told that it is held, and has not said so."""
+        self._looked_s = clock()
+        self._set_limits()
+
+    def open(self, file: LoneStopFile) -> None:
+        """Go on from what an earlier supervisor left in `file`, and keep there what a later one has to know."""
+        self._file = file
+        try:
+            found = file.load_as(self._read)
+        except Unreadable as error:
+            reason = f"{error}, so it is unknown whom caps hold"
+            log.error("%s", reason)
+            hold = CapHold(reason, self._wall_ms(), OnBreach.REDUCE)
+            for scope in self._scopes.values():
+                scope.held = dict.fromkeys(scope.accounts, hold)
+            self._keep()
+            return
+        if found is not None:
+            self._scopes |= found[0]
+            self._shares |= found[1]
+        self._set_limits()
+
+    # ------------------------------------------------------------------ what happens
+
+    def take(self, account: str, message: Message) -> None:
+        """A worker's message; raises KeyError, TypeError or ValueError for one that none of ours sends."""
+        if account not in self._of:
+            return
+        self._heard_s[account] = self._clock()
+        resumes = self._resumes[account]
+        self._take_resumes(account, int(message["resumes"]))
+        self._take_figures(account, message)
+        told: set[str] = set()
+        used, short = saved_decimal(message["used"]), saved_decimal(message["short"])
+        for scope, (kept, number) in message["shares"].items():
+            if scope in self._shares and account in self._shares[scope].members:
+                wanted = min(short, max(ZERO, self._elsewhere(account, scope, short + used) - used))
+                said = Said(account, used, wanted, saved_decimal(kept), int(number))
+                told |= {each.name for each in shares_step(self._shares[scope], said)}
+        self._take_held(account, message["held"])
+        if self._resumes[account] != resumes:
+            self._keep()
+        for name in told:
+            self._speak(name)
+
+    def gone(self, account: str) -> None:
+        """The process of an account has ended."""
+        for scope in self._of.get(account, ()):
+            if scope in self._shares:
+                shares_step(self._shares[scope], Gone(account))
+        if account in self._of:
+            self._resumes[account] = 0
+            self._said[account] = frozenset()
+            self._asked_s.pop(account, None)
+
+    def look(self) -> None:
+        """Time has passed; a few times a second."""
+        now_s = self._clock()
+        for account, spoken_s in self._spoken_s.items():
+            if now_s - spoken_s >= AGAIN_S:
+                self._speak(account)
+        if now_s - self._looked_s > STALL_S:  # it was us who did not run
+            self._asked_s = dict.fromkeys(self._asked_s, now_s)
+        self._looked_s = now_s
+        for account, asked_s in list(self._asked_s.items()):
+            silent_s = now_s - max(asked_s, self._heard_s[account])
+            if silent_s >= ANSWER_S or now_s - asked_s >= DONE_S:
+                del self._asked_s[account]
+                if self._runs(account):
+                    self._kill(account, "it does not answer while a cap holds its account")
+        if self._scopes and now_s - self._kept_s >= FILE_S:
+            self._keep()
+
+    def word_for(self, account: str) -> Message | None:
+        """What the worker of an account has to know now; None when no cap is over it."""
+        if account not in self._of:
+            return None
+        shares = {
+            name: [str(self._shares[name].members[account].share), self._shares[name].members[account].number]
+            for name in self._of[account]
+            if name in self._shares
+        }
+        held = {name: hold.to_document() for name, hold in self._holds(account).items()}
+        return {"type": "caps", "shares": shares, "held": held, "resumes": self._resumes[account]}
+
+    # ------------------------------------------------------------------ what is shown
+
+    def standing(self) -> dict[Name, Standing]:
+        """Warnings at 80 % of each cap, and latches."""
+        found: dict[Name, Standing] = {}
+        for row in self.rows():
+            scope, cap = row["scope"], row["cap"]
+            if row["share"] is not None and row["share"] >= float(WARN_AT):
+                text = f"{scope}: {row['share']:.0%} of {cap} used: {row['used']} of {row['limit']} USDT"
+                found[Name(f"cap.{scope}.{cap}", "supervisor")] = Standing("warning", text)
+        for text, scope in self._latches():
+            found[Name("cap_latch", "supervisor", scope)] = Standing("error", text)
+        return found
+
+    def reasons(self) -> list[str]:
+        """What keeps the fleet from being healthy."""
+        return [text for text, _ in self._latches()]
+
+    def rows(self) -> list[Message]:
+        """Each cap of each scope, with what is used (USDT as text; `share` of the limit) and whom it holds."""
+        rows: list[Message] = []
+        for name, scope in self._scopes.items():
+            uses: list[tuple[str, Decimal, Decimal]] = []
+            if name in self._shares:
+                uses.append(("max_notional", self._shares[name].used, self._shares[name].limit))
+            if (fall := scope.fallen()) is not None:
+                uses.append(("max_drawdown", fall.fall, fall.most))
+            if (loss := loss_used(scope)) is not None:
+                uses.append(("session_loss_limit", loss.fall, loss.most))
+            about: Message = {
+                "accounts": len(scope.accounts),
+                "known": len(scope.figures),
+                "on_breach": str(scope.caps.on_breach),
+                "held": sorted(scope.held),
+                "reason": next((hold.reason for hold in scope.held.values()), ""),
+            }
+            rows += [{"scope": name, "cap": cap, **_use(now, most), **about} for cap, now, most in uses]
+        return rows
+
+    # ------------------------------------------------------------------ inside
+
+    def _holds(self, account: str) -> dict[str, CapHold]:
+        return {
+            name: self._scopes[name].held[account] for name in self._of[account] if account in self._scopes[name].held
+        }
+
+    def _latches(self) -> list[tuple[str, str]]:
+        return [
+            (
+                f"{name}: {next(iter(scope.held.values())).reason}; held until it is resumed: {', '.join(scope.held)}",
+                name,
+            )
+            for name, scope in self._scopes.items()
+            if scope.held
+        ]
+
+    def _elsewhere(self, account: str, scope: str, most: Decimal) -> Decimal:
+        """What the other scopes of an account let it be worth, or may yet: more would be of no use to it here."""
+        for name in self._of[account]:
+            if name in self._shares and name != scope:
+                shares = self._shares[name]
+                most = min(most, shares.members[account].share + max(ZERO, shares.free))
+        return most
+
+    def _take_resumes(self, account: str, resumes: int) -> None:
+        if resumes <= self._resumes[account]:
+            return
+        self._resumes[account] = resumes
+        for scope in self._of[account]:
+            step(self._scopes[scope], Resumed(account))
+        log.info("%s was resumed: no cap of fleet or groups holds it", account)
+        self._asked_s.pop(account, None)
+
+    def _take_figures(self, account: str, message: Message) -> None:
+        """When a cap was crossed, everybody concerned is told."""
+        if message["equity"] is None or message["wallet"] is None:
+            return
+        low, high = map(saved_decimal, message["equity"])
+        wallet, result = saved_decimal(message["wallet"]), saved_decimal(message["result"])
+        figures = Figures(low, high, wallet, result, str(message["counted_from"]))
+        breached = False
+        for name in self._of[account]:
+            scope = self._scopes[name]
+            breach = step(scope, Reported(account, figures, self._wall_ms()))
+            if breach is not None:
+                breached = True
+                log.error("%s: %s; held: %s", name, breach.reason, ", ".join(breach.names))
+                for each in breach.names:
+                    self._speak(each)
+        if breached:
+            self._keep()
+        self._set_limits()
+
+    def _set_limits(self) -> None:
+        """Limits that are a multiple of the wallets follow them."""
+        for name, shares in self._shares.items():
+            scope = self._scopes[name]
+            if scope.caps.max_notional is not None:
+                for each in shares_step(shares, Limit(scope.caps.max_notional.resolve(scope.wallets))):
+                    self._speak(each.name)
+
+    def _take_held(self, account: str, held: Mapping[str, Any]) -> None:
+        for name in self._of[account]:
+            if name in held and account not in self._scopes[name].held:
+                step(self._scopes[name], Adopted(account, CapHold.from_document(held[name])))
+                self._keep()
+        self._said[account] = frozenset(held)
+        if self._said[account].issuperset(self._holds(account)):
+            self._asked_s.pop(account, None)
+
+    def _speak(self, account: str) -> None:
+        now_s = self._clock()
+        self._spoken_s[account] = now_s
+        self._send(account, self.word_for(account) or {})
+        if not self._said[account].issuperset(self._holds(account)) and self._runs(account):
+            self._asked_s.setdefault(account, now_s)
+
+    # ------------------------------------------------------------------ the file
+
+    def _keep(self) -> None:
+        self._kept_s = self._clock()
+        if self._file is not None:
+            scopes = {name: scope.to_document() for name, scope in self._scopes.items()}
+            bounds = {
+                name: {account: str(shares.lent(account)) for account in shares.members if _is_known(shares, account)}
+                for name, shares in self._shares.items()
+            }
+            self._file.save({"version": VERSION, "scopes": scopes, "lent": bounds})
+
+    def _read(self, document: Mapping[str, Any]) -> tuple[dict[str, CapScope], dict[str, Shares]]:
+        if document["version"] != VERSION:
+            raise ValueError(f"expected version {VERSION}, got {document['version']!r}")
+        scopes = {
+            name: restored(name, scope.caps, scope.accounts, document["scopes"][name])
+            for name, scope in self._scopes.items()
+            if name in document["scopes"]
+        }
+        shares = {}
+        for name, lent in document["lent"].items():
+            if name in self._shares:
+                bounds = {str(account): saved_decimal(bound) for account, bound in lent.items()}
+                shares[name] = Shares(self._shares[name].members, bounds)
+        return scopes, shares
+
+
+def _lends(scope: CapScope) -> bool:
+    return scope.caps.max_notional is not None
+
+
+def _is_known(shares: Shares, account: str) -> bool:
+    return shares.members[account].bound is not None
+
+
+def _use(now: Decimal, most: Decimal) -> Message:
+    share = round(float(now / most), 4) if most > 0 else None
+    return {"used": f"{now:.2f}", "limit": f"{most:.2f}", "share": share}

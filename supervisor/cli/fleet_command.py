@@ -1,0 +1,187 @@
+"""One command for every account and strategy that is named: find them, have it confirmed, send it, tell the outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gridbot.commands.command import Command, Target
+from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, is_pattern, listed, members_of
+from gridbot.doors.plain_text import for_people, one_line
+from supervisor.cli.confirmation import require_confirmation
+from supervisor.cli.dry_run import dry_rows, dry_text
+from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.side_by_side import Outcome, exit_code, outcomes
+from supervisor.cli.target_options import addressed
+from supervisor.control.control_client import ControlError
+from supervisor.control.operator_name import before_sudo
+from supervisor.exit_codes import CommandError, ExitCode
+
+__all__ = ["Given", "Send", "give", "operator_client", "to_worker"]
+
+Json = Mapping[str, Any]
+LONGEST_LINE = 2000
+Send = Callable[[PatientClient, Addressed], str]
+"""Sends the command for one target; returns what was done, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A command as it was typed: with its arguments (those that were given), for whom, and how."""
+
+    command: Command
+    args: Mapping[str, Any]
+    written: TargetWords
+    expect: int | None = None
+    dry_run: bool = False
+    as_json: bool = False
+
+
+def operator_client(place: Path) -> PatientClient:
+    """A client of the supervisor in `place` that says who is behind `sudo`."""
+    return PatientClient(place, who=before_sudo(os.environ))
+
+
+def to_worker(given: Given) -> Send:
+    """Sends it to the worker of the account."""
+
+    def send(client: PatientClient, target: Addressed) -> str:
+        args = {**given.args, **({"strategy": target.strategy} if target.strategy else {})}
+        return str(client.worker(target.account, given.command.name, args, takes_s=given.command.takes_s).get("result"))
+
+    return send
+
+
+def give(
+    place: Path, given: Given, send: Send, processes: Callable[[Json], Mapping[str, str]] = lambda _: {}
+) -> ExitCode:
+    """Do it, and print what came of it; the exit code. Raises CommandError or ControlError when nothing was sent.
+
+    Also raises the failure itself when there is one target alone. `processes` has what may be named beside accounts,
+    and what it is called in the request.
+    """
+    try:
+        with operator_client(place) as client:
+            status = client.status()
+        targets = _targets(given, members_of(status["accounts"]), processes(status))
+        if given.dry_run:
+            return _show(given, targets, status)
+        _confirm(place, given, targets)
+    except (CommandError, ControlError) as error:
+        if given.as_json:  # whoever reads it gets JSON, whatever there is to say
+            _print_json({"command": given.command.name, "error": str(error), "targets": []})
+        raise
+    return _send(place, given, targets, send)
+
+
+def _targets(given: Given, fleet: Sequence[FleetMember], processes: Mapping[str, str]) -> tuple[Addressed, ...]:
+    """Processes are named one by one: no pattern, group or --all means them."""
+    command, written = given.command, given.written
+    whole_for = "" if command.target is Target.STRATEGY else command.name
+    named = () if written.everything else tuple(word for word in written.words if processes and not is_pattern(word))
+    rest = replace(written, words=tuple(word for word in written.words if word not in named))
+    found: tuple[Addressed, ...] = ()
+    if named:
+        members = [*fleet, *map(FleetMember, processes)]
+        asked = addressed(TargetWords(named), members, whole_for=whole_for)
+        found = tuple(Addressed(processes.get(each.account, each.account)) for each in asked)
+    if not (named and rest.are_none):
+        found += addressed(rest, fleet, whole_for=whole_for)
+    found = tuple(dict.fromkeys(found))
+    if command.one_at_a_time and len(found) > 1:
+        text = f"{command.name} is for one account at a time, got {len(found)}: {listed([str(each) for each in found])}"
+        raise CommandError(text, ExitCode.USAGE)
+    return found
+
+
+def _confirm(place: Path, given: Given, targets: Sequence[Addressed]) -> None:
+    """What its operator does not confirm is kept in the records as well."""
+    can_ask = not given.as_json and sys.stdin.isatty() and sys.stderr.isatty()
+    ask = (lambda question: str(click.prompt(question, err=True))) if can_ask else None
+    try:
+        require_confirmation(given.command, accounts_of(targets), given.expect, ask)
+    except CommandError as error:
+        args = {**given.args, "targets": " ".join(map(str, targets))}
+        with contextlib.suppress(ControlError), operator_client(place) as client:
+            client.request("declined", name=given.command.name, args=args, why=error.text)
+        raise
+
+
+def _show(given: Given, targets: Sequence[Addressed], status: Json) -> ExitCode:
+    rows = dry_rows(given.command, given.args, targets, status)
+    if given.as_json:
+        _print_json(_document(given, targets, rows))
+    else:
+        click.echo(dry_text(given.command, targets, rows))
+    return ExitCode.OK
+
+
+def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -> ExitCode:
+    by_name = {str(target): target for target in targets}
+
+    def one(name: str) -> str:
+        with operator_client(place) as client:  # a connection each: answers come when they come
+            return send(client, by_name[name])
+
+    found: dict[str, Outcome] = {}
+    for outcome in outcomes(list(by_name), one):
+        found[outcome.target] = outcome
+        if not given.as_json and (outcome.done or len(targets) > 1):
+            click.echo(_line(outcome))
+    code = exit_code(list(found.values()))
+    if given.as_json:
+        rows = [_row(by_name[name], found[name]) for name in by_name]
+        done = sum(outcome.done for outcome in found.values())
+        _print_json({**_document(given, targets, rows), "done": done, "not_done": len(rows) - done, "exit_code": code})
+    elif len(targets) > 1:
+        click.echo(_summary([found[name] for name in by_name]))
+    elif failure := found[str(targets[0])].failure:
+        raise failure
+    return code
+
+
+def _line(outcome: Outcome) -> str:
+    text = outcome.result if outcome.done else f"NOT DONE: {outcome.failure}"
+    return f"{outcome.target}: {one_line(text, LONGEST_LINE)}"
+
+
+def _summary(found: Sequence[Outcome]) -> str:
+    failed = [outcome.target for outcome in found if not outcome.done]
+    return f"done for {len(found) - len(failed)} of {len(found)}" + (
+        f"; NOT done: {' '.join(failed)}" if failed else ""
+    )
+
+
+def _row(target: Addressed, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "target": str(target),
+        "account": target.account,
+        "strategy": target.strategy,
+        "ok": outcome.done,
+        "result": outcome.result if outcome.done else None,
+        "error": None if outcome.done else str(outcome.failure),
+        "unanswered": outcome.unanswered,
+        "took_s": round(outcome.took_s, 3),
+    }
+
+
+def _document(given: Given, targets: Sequence[Addressed], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "command": given.command.name,
+        "args": dict(given.args),
+        "dry_run": given.dry_run,
+        "accounts": len(accounts_of(targets)),
+        "targets": list(rows),
+    }
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    click.echo(json.dumps(for_people(document), indent=2 if sys.stdout.isatty() else None))

@@ -1,0 +1,59 @@
+"""Which accounts, strategies and groups there are: of the running supervisor, or as the configuration names them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gridbot.commands.targets import FleetMember, members_of
+from gridbot.config.paths import find_config, text_of
+from supervisor.cli.patient_client import PatientClient
+from supervisor.control.control_client import NotRunning
+
+__all__ = ["configured_fleet", "known_fleet"]
+
+
+def known_fleet(place: Path, config: str | None) -> tuple[FleetMember, ...]:
+    """The fleet of the supervisor that runs in `place`; when none runs, that of the configuration file.
+
+    Raises ControlError when a supervisor is there and does not answer, ConfigError for a file that cannot be read.
+    """
+    try:
+        with PatientClient(place) as client:
+            return members_of(client.status()["accounts"])
+    except NotRunning:
+        return configured_fleet(find_config(config), os.environ)
+
+
+def configured_fleet(path: Path, environ: Mapping[str, str]) -> tuple[FleetMember, ...]:
+    """The names in a configuration file, whatever else is wrong with it: nothing of it is checked. Raises ConfigError.
+
+    Quick, and needs no secrets: the Tab key asks for it.
+    """
+    from gridbot.config.yaml_nodes import read_document  # not earlier: `status` is quick
+
+    data = read_document(text_of(path), environ).data
+    accounts, strategies = _entries(data, "accounts"), _entries(data, "strategies")
+    return tuple(
+        FleetMember(
+            account["name"],
+            tuple(each["strat_id"] for each in strategies if each.get("account") == account["name"] and _id(each)),
+            tuple(label for label in _list(account.get("groups")) if isinstance(label, str)),
+        )
+        for account in accounts
+        if isinstance(account.get("name"), str)
+    )
+
+
+def _id(strategy: Mapping[str, Any]) -> bool:
+    return isinstance(strategy.get("strat_id"), str)
+
+
+def _entries(data: object, section: str) -> list[dict[str, Any]]:
+    return [entry for entry in _list(data.get(section)) if isinstance(entry, dict)] if isinstance(data, dict) else []
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,139 @@
+"""Why the fills of a day differ from those of its backtest, and the money of each reason: rows in, causes out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from gridbot.compare.causes import CAUSES, Event, Hold, cause_of, missing_in
+from gridbot.compare.difference_words import difference
+from gridbot.compare.ladder_ways import Difference, apart, causes_with_roots
+from gridbot.compare.pair_tables import SIDES
+from gridbot.compare.store_side import DECISIONS, FILLS, AccountSide
+from supervisor.cli.compare_report import CauseSum
+from supervisor.store.query import Query
+
+if TYPE_CHECKING:
+    from gridbot.compare.comparison import Money
+    from supervisor.store.day_records import DayRecords
+
+__all__ = ["DUST", "causes_of", "differing_rows", "keep_causes", "key_of", "net_of_same", "sums_of"]
+
+ZERO: Final = Decimal(0)
+DUST: Final = Decimal("0.000001")
+"""USDT. Average entries are rounded, where a leg begins with one."""
+_NET: Final = """coalesce(there_realised, 0) - coalesce(there_fee, 0) - coalesce(here_realised, 0)
+    + coalesce(here_fee, 0)"""
+"""What the other side made more of a row, USDT."""
+
+
+def differing_rows(con: Any) -> list[dict[str, Any]]:
+    cursor = con.execute(f"SELECT *, {_NET} AS net FROM compared WHERE outcome <> 'same'")
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def net_of_same(con: Any) -> Decimal:
+    """What the other side made more of the fills that both had, USDT."""
+    [(net,)] = con.execute(f"SELECT sum({_NET}) FROM compared WHERE outcome = 'same'").fetchall()
+    return net or ZERO
+
+
+def causes_of(
+    rows: Sequence[Mapping[str, Any]],
+    side: AccountSide,
+    queries: tuple[Query, Query],
+    records: DayRecords,
+    strategy_of: Mapping[str, str],
+) -> list[tuple[str, str]]:
+    """Of each row (cause, in words); `strategy_of` each symbol. Raise SqlFailed."""
+    if not rows:
+        return []
+    prices = {row["price"] for row in rows}
+    events = {name: _events(query, side, records, prices) for query, name in zip(queries, SIDES, strict=True)}
+    found = []
+    for row in rows:
+        strategy = strategy_of.get(row["symbol"], "")
+        cause, words = _own_cause(row, events, [*records.holds.get("", ()), *records.holds.get(strategy, ())])
+        moment_ms = min(filter(None, (_ms(row["here_at"]), _ms(row["there_at"]))))
+        found.append(Difference(moment_ms, strategy, cause, words, difference({**row, "why": ""})))
+    here, there = (_ladders(query, side, records) for query in queries)
+    return causes_with_roots(found, {name: apart(here.get(name, ()), there.get(name, ())) for name in here})
+
+
+def _own_cause(
+    row: Mapping[str, Any], events: Mapping[str, Mapping[Any, Sequence[Event]]], held: Sequence[Hold]
+) -> tuple[str, str]:
+    missing = missing_in(row["outcome"], _ms(row["here_at"]), _ms(row["there_at"]))
+    if missing is None:
+        return "unexplained", f"another {row['outcome']}"
+    level = (row["symbol"], row["direction"], row["side"], row["price"])
+    return cause_of(missing, events[missing.of].get(level, ()), held if missing.of == "here" else ())
+
+
+def _ladders(query: Query, side: AccountSide, records: DayRecords) -> dict[str, list[tuple[int, str]]]:
+    """The ladders of a side over the day, by strategy, sorted by time; that of its beginning is the first."""
+    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for strategy, at_ms, ladder in query.ask(side.ladders(records.since, records.until)).rows:
+        found[strategy].append((at_ms, ladder))
+    return found
+
+
+def _events(
+    query: Query, side: AccountSide, records: DayRecords, prices: set[Decimal]
+) -> dict[tuple[str, str, str, Decimal], list[Event]]:
+    """What a side did at levels of these prices, by level, sorted by time."""
+    span = (records.since, records.until)
+    listed = ", ".join(f"{price:f}" for price in sorted(prices))
+    statement = f"""
+        SELECT symbol, direction, side, price, epoch_ms(moment), what, reason
+        FROM ({side.rows(*span, (*DECISIONS, *FILLS))} UNION ALL {side.refusals(*span)}
+            UNION ALL {side.rejections(*span)} UNION ALL {side.adoptions(*span)})
+        WHERE price IN ({listed}) ORDER BY moment, CASE what WHEN 'fill' THEN 0 WHEN 'cancel' THEN 1 ELSE 2 END"""
+    found: dict[tuple[str, str, str, Decimal], list[Event]] = defaultdict(list)
+    for symbol, direction, leg, price, at_ms, what, reason in query.ask(statement).rows:
+        found[symbol, direction, leg, price].append(Event(at_ms, what, reason or ""))
+    return found
+
+
+def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("symbol", "direction", "side", "price", "here_at", "there_at", "here_id"))
+
+
+def keep_causes(con: Any, rows: Sequence[Mapping[str, Any]], causes: Sequence[tuple[str, str]]) -> None:
+    con.execute("""
+        CREATE TABLE compared_causes (symbol VARCHAR, direction VARCHAR, side VARCHAR, price DECIMAL(38, 12),
+            outcome VARCHAR, here_at TIMESTAMP, there_at TIMESTAMP, cause VARCHAR, why VARCHAR, net DECIMAL(38, 12))""")
+    names = ("symbol", "direction", "side", "price", "outcome", "here_at", "there_at")
+    kept = [[*(row[name] for name in names), *cause, row["net"]] for row, cause in zip(rows, causes, strict=True)]
+    if kept:
+        con.executemany("INSERT INTO compared_causes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", kept)
+
+
+def sums_of(
+    rows: Sequence[Mapping[str, Any]],
+    causes: Sequence[tuple[str, str]],
+    same: Decimal,
+    money: tuple[Money, Money],
+) -> list[CauseSum]:
+    """Of each cause how many fills and how much money; with the same fills and funding it is all of the difference."""
+    found = []
+    for name in (*CAUSES, *dict.fromkeys(cause for cause, _ in sorted(causes) if cause not in CAUSES)):
+        of = [row for row, (cause, _) in zip(rows, causes, strict=True) if cause == name]
+        if of:
+            found.append(CauseSum(name, len(of), sum((row["net"] for row in of), ZERO)))
+    here, there = money
+    funding = (here.funding or ZERO) - (there.funding or ZERO)
+    apart = (there.net or ZERO) - (here.net or ZERO)
+    rest = apart - sum((each.net for each in found), ZERO) - same - funding
+    for name, net in (("fills that are the same", same), ("funding", funding), ("other bookings", rest)):
+        if abs(net) >= DUST:
+            found.append(CauseSum(name, None, net))
+    return found
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.replace(tzinfo=UTC).timestamp() * 1000)

@@ -1,0 +1,109 @@
+"""`gridbot-supervisor why`: why a strategy has not all its orders, now or at a time of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import click
+
+from gridbot.commands.targets import Addressed, members_of
+from gridbot.config.paths import data_directory
+from gridbot.doors.plain_text import for_people
+from supervisor.cli.options import PastTime, example, place_options
+from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.plain_output import print_json, print_lines
+from supervisor.cli.target_options import addressed, target_options, target_words
+from supervisor.control.control_client import Refused, Unanswered
+from supervisor.exit_codes import ExitCode
+
+__all__ = ["Explained", "ask_workers", "lines_of", "why"]
+
+FORMAT = 1
+
+
+@dataclass
+class Explained:
+    """What was answered: an explanation per strategy, and of accounts that did not answer what is known of them."""
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+    silent: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "strategies": self.found,
+            "unanswered": [{"account": row["account"], "error": error, "known": row} for row, error in self.silent],
+        }
+
+    @property
+    def code(self) -> ExitCode:
+        """TIMEOUT when a worker did not answer, DEGRADED when something is held back."""
+        from supervisor.status.why_text import is_held
+
+        if self.silent:
+            return ExitCode.TIMEOUT
+        return ExitCode.DEGRADED if any(map(is_held, self.found)) else ExitCode.OK
+
+
+@click.command(epilog=example("why alice/alice-btc"))
+@place_options()
+@target_options()
+@click.option("--at", "at", type=PastTime(), help="As it was at that time, from the records: 03:12, or a day and time.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def why(
+    config: str | None,
+    data_dir: str | None,
+    targets: tuple[str, ...],
+    groups: tuple[str, ...],
+    everything: bool,
+    at: datetime | None,
+    as_json: bool,
+) -> None:
+    """Say why orders are missing: what holds each, since when, when it is tried again, and what lifts it.
+
+    Exit code 0: all is as it should be, 6: something is held back, 5: a worker did not answer, 3: not running.
+    """
+    place = data_directory(data_dir, config)
+    written = target_words(targets, groups, everything)
+    if at is not None:
+        from supervisor.cli.why_then import show_past  # not earlier: DuckDB takes time to load
+
+        raise SystemExit(show_past(place, written, at, as_json=as_json))
+    with PatientClient(place) as client:
+        status = client.status()
+        chosen = None if written.are_none else addressed(written, members_of(status["accounts"]))
+        explained = ask_workers(client, status, chosen)
+    if as_json:
+        print_json(explained.document())
+    else:
+        in_full = chosen is not None and len(explained.found) <= 1
+        print_lines(lines_of(explained, in_full=in_full))
+    raise SystemExit(explained.code)
+
+
+def ask_workers(client: PatientClient, status: Mapping[str, Any], chosen: Sequence[Addressed] | None) -> Explained:
+    """Ask the worker of each account once; `chosen` None: all of them."""
+    explained = Explained()
+    for row in status["accounts"]:
+        names = [""] if chosen is None else [each.strategy for each in chosen if each.account == row["account"]]
+        if not names:
+            continue
+        try:
+            answer = client.why(row["account"], names[0] if len(names) == 1 else "")
+        except (Refused, Unanswered) as error:
+            explained.silent.append((row, str(error)))
+            continue
+        explained.found += [each for each in answer["strategies"] if "" in names or each["strategy"] in names]
+    return explained
+
+
+def lines_of(explained: Explained, *, in_full: bool) -> list[str]:
+    """All lines, a blank one between strategies."""
+    from supervisor.status.why_text import silent_lines, strategy_lines
+
+    blocks = [list(strategy_lines(for_people(found), in_full=in_full)) for found in explained.found]
+    blocks += [list(silent_lines(for_people(row), error)) for row, error in explained.silent]
+    return [line for number, block in enumerate(blocks) for line in (*([""] if number and in_full else ()), *block)]

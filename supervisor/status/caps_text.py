@@ -1,0 +1,29 @@
+"""The caps of the status model as lines of text: each of fleet and groups, those of accounts from half on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+__all__ = ["caps_lines"]
+
+Json = Mapping[str, Any]
+
+SHOWN_FROM: Final = 0.5
+"""Part of a cap of an account that is used before its line is shown: fifty accounts have a hundred caps."""
+
+
+def caps_lines(status: Json) -> Iterator[str]:
+    """One sentence a cap."""
+    for row in status.get("caps", ()):
+        held = f"; held: {', '.join(row['held'])}" if row["held"] else ""
+        yield f"{row['scope']} {_use(row)}, {row['accounts']} accounts{held}"
+    for account in status["accounts"]:
+        for row in account.get("caps") or ():
+            if row["share"] is None or row["share"] >= SHOWN_FROM:
+                yield f"{account['account']} {_use(row)}"
+
+
+def _use(row: Json) -> str:
+    part = "" if row["share"] is None else f" ({row['share'] * 100:.0f} %)"
+    return f"{row['cap']}: {row['used']} of {row['limit']} used{part}"

@@ -1,0 +1,61 @@
+"""A difference without a cause of its own follows from the one that parted the ladders, as long as they are apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridbot.compare.ladder_ways import LATE_MS, Difference, apart, causes_with_roots
+
+ONE, TWO, THREE = "one", "two", "three"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "expected"),
+    [
+        ([(0, ONE), (50, TWO)], [(0, ONE), (60, TWO)], [(50, 60)]),
+        ([(0, ONE), (50, TWO)], [(0, ONE)], [(50, None)]),
+        ([(0, ONE), (50, TWO), (70, THREE), (90, ONE)], [(0, ONE)], [(50, 90)]),
+        ([(0, ONE), (50, TWO)], [(0, ONE), (50, TWO)], []),
+        ([(0, ONE)], [(30, ONE)], []),
+        ([(0, ONE)], [], []),
+    ],
+)
+def test_ladders_are_apart_while_both_are_known_and_differ(here, there, expected):
+    assert apart(here, there) == expected == apart(there, here)
+
+
+def difference(at_ms: int, cause: str = "unexplained", strategy: str = "btc") -> Difference:
+    return Difference(at_ms, strategy, cause, f"words of {at_ms}", f"{cause} {at_ms}")
+
+
+def test_what_is_unexplained_follows_from_the_one_before_the_ladders_parted_and_from_what_that_follows():
+    rows = [difference(1_000, "queue"), difference(9_000), difference(20_000), difference(20_500)]
+    found = causes_with_roots(rows, {"btc": [(1_500, 12_000), (20_200, None)]})
+    assert found[0] == ("queue", "words of 1000")
+    assert found[1] == ("follows from queue", "queue 1000 (words of 9000)")
+    assert found[2] == ("unexplained", "words of 20000"), "the ladders were alike again"
+    assert found[3] == ("follows from unexplained", "unexplained 20000 (words of 20500)")
+    longer = causes_with_roots([difference(1_000, "cap"), difference(2_000), difference(3_000)],
+                               {"btc": [(1_100, 2_500), (2_600, None)]})  # fmt: skip
+    assert [cause for cause, _ in longer] == ["cap", "follows from cap", "follows from cap"]
+
+
+def test_their_order_does_not_matter_and_a_cause_of_its_own_stays():
+    rows = [difference(9_000), difference(9_100, "halt"), difference(1_000, "queue")]
+    found = causes_with_roots(rows, {"btc": [(1_500, None)]})
+    assert [cause for cause, _ in found] == ["follows from queue", "halt", "queue"]
+
+
+@pytest.mark.parametrize(
+    "ladders",
+    [
+        {},
+        {"eth": [(1_500, None)]},
+        {"btc": [(1_000 + LATE_MS + 1, None)]},
+        {"btc": [(900, 950)]},
+        {"btc": [(900, None)]},
+    ],
+)
+def test_nothing_follows_where_the_ladders_were_alike_or_parted_by_something_else(ladders):
+    rows = [difference(1_000, "queue"), difference(9_000), difference(9_000, strategy="eth")]
+    assert [cause for cause, _ in causes_with_roots(rows, ladders)] == ["queue", "unexplained", "unexplained"]

@@ -1,0 +1,455 @@
+"""Flattening as a machine: whatever the exchange does, it only reduces, ends, and says the truth about what remains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.flatten.flatten_invariants import of_effects
+from gridbot.flatten.flatten_legs import MOST_PIECES, STUCK_AT, limit_price, pieces
+from gridbot.flatten.flatten_state import FlattenState, LegToClose, Market, Stage
+from gridbot.flatten.flatten_step import next_look_s, step
+from gridbot.flatten.flatten_words import (
+    AskOrders,
+    Begun,
+    Cancel,
+    CancelAnswered,
+    Close,
+    CloseAnswered,
+    Finished,
+    KeepLatch,
+    LegsListed,
+    MarketRead,
+    OrdersListed,
+    Problem,
+    ReadFailed,
+    Terms,
+    Time,
+    Told,
+    Wanted,
+    Warn,
+    WithdrawKnown,
+    problem_of,
+)
+from tests.examples import examples
+from tests.flatten.flatten_world import (
+    LONG,
+    LOST,
+    NEVER,
+    OK,
+    PRICE,
+    RULES,
+    SHORT,
+    A,
+    B,
+    Fault,
+    World,
+    resting,
+)
+
+D = Decimal
+LEGS = {(A, LONG): D("23.4"), (A, SHORT): D("0.7"), (B, LONG): D(4), (B, SHORT): D(0)}
+
+
+def world(**changed: Any) -> World:
+    given = {"legs": dict(LEGS), "orders": [resting(1), resting(2, B), resting(3, ours=False)]}
+    return World(**{**given, **changed})
+
+
+def first(count: int, fate: str | ErrorKind, of: str = "") -> Fault:
+    """The first `count` requests (of a kind) meet this."""
+    left = [count]
+
+    def fault(what: str, request: object) -> str | ErrorKind:
+        if of not in ("", what) or left[0] <= 0:
+            return OK
+        left[0] -= 1
+        return fate
+
+    return fault
+
+
+# ---------------------------------------------------------------------- what is usual
+
+
+def test_it_ends_flat_and_says_so() -> None:
+    calm = world()
+    end = calm.run()
+    assert end is not None
+    assert end.clean
+    assert end.text.startswith(
+        "flat, confirmed by REST: closed 23.4 long of AUSDT, 0.7 short of AUSDT, 4 long of BUSDT"
+    )
+    assert "2 orders cancelled" in end.text
+    assert not any(calm.legs.values())
+    assert [row.order_id for row in calm.orders] == ["id3"], "what is not ours stays"
+    assert calm.violations == []
+
+
+def test_the_order_of_things() -> None:
+    """Latch, withdraw, confirm that nothing rests, then close: each leg in pieces, all of them at once."""
+    calm = world()
+    calm.run()
+    kinds = [type(effect) for _, effect in calm.log]
+    assert kinds[:3] == [KeepLatch, WithdrawKnown, AskOrders]
+    closes = [(at_s, one) for at_s, one in calm.log if isinstance(one, Close)]
+    cancelled_s = max(at_s for at_s, one in calm.log if isinstance(one, Cancel))
+    assert cancelled_s < closes[0][0] == closes[-1][0], "no piece waits for another"
+    assert [one.qty for _, one in closes if (one.symbol, one.direction) == (A, LONG)] == [D(10), D(10), D("3.4")]
+    assert {one.price for _, one in closes} == {D(995), D(1005)}, "half a percent through the last price"
+
+
+def test_cancel_closes_nothing() -> None:
+    calm = world(symbols={A: False, B: False})
+    end = calm.run()
+    assert end is not None
+    assert (end.clean, end.text.split(":")[0]) == (True, "nothing rests, confirmed by REST")
+    assert calm.legs == LEGS
+    assert calm.of(Close) == []
+
+
+def test_only_what_is_asked_for() -> None:
+    calm = world(symbols={B: True})
+    end = calm.run()
+    assert end is not None
+    assert end.clean
+    assert calm.legs == {**LEGS, (B, LONG): D(0)}
+    assert [row.order_id for row in calm.orders] == ["id1", "id3"]
+
+
+def test_foreign_orders_go_when_that_is_asked_for() -> None:
+    calm = world(terms=Terms(foreign=True))
+    assert calm.run() is not None
+    assert calm.orders == []
+
+
+@pytest.mark.parametrize(
+    ("disk_s", "begins_s", "warns"), [(0.0, 0.0, 0), (0.05, 0.05, 0), (5.0, 0.2, 1), (None, 0.2, 1)]
+)
+def test_the_disk_has_200_ms(disk_s: float | None, begins_s: float, warns: int) -> None:
+    calm = world(disk_s=disk_s)
+    end = calm.run()
+    assert end is not None
+    assert end.clean
+    began_s, _ = calm.log[0]
+    asked_s = next(at_s for at_s, one in calm.log if isinstance(one, AskOrders))
+    assert asked_s - began_s == pytest.approx(begins_s, abs=0.002)
+    assert len(calm.of(Warn)) == warns
+
+
+# ---------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.RETRY, ErrorKind.RATE_LIMIT, LOST, NEVER])
+@pytest.mark.parametrize("of", ["read", "cancel", "close"])
+def test_what_passes_costs_a_moment(kind: str | ErrorKind, of: str) -> None:
+    end = (it := world(fault=first(5, kind, of))).run(60)
+    assert end is not None
+    assert end.clean, end.text
+    assert not any(it.legs.values())
+    assert it.violations == []
+
+
+def test_after_a_ban_nothing_is_sent_before_its_end() -> None:
+    it = world(fault=first(1, ErrorKind.IP_BAN, "close"))
+    end = it.run()
+    assert end is not None
+    assert end.clean
+    told = [one.text for one in it.of(Told) if isinstance(one, Told)]
+    assert len(told) == 1
+    assert "the exchange bans this address for 600 s" in told[0]
+    assert it.violations == []
+
+
+def test_a_price_that_the_exchange_does_not_take_goes_to_the_market_at_once() -> None:
+    def fault(what: str, request: object) -> str | ErrorKind:
+        return ErrorKind.PARAM if isinstance(request, Close) and request.price is not None else OK
+
+    it = world(fault=fault)
+    end = it.run(5)
+    assert end is not None
+    assert end.clean
+    at_market = [one.qty for one in it.of(Close) if isinstance(one, Close) and one.price is None]
+    assert max(at_market) == D(4), "pieces of the largest market order"
+    assert it.violations == []
+
+
+def test_what_finds_nobody_at_its_price_goes_to_the_market_after_a_time() -> None:
+    it = world()
+    full = it.close
+
+    def close(one: Close) -> None:
+        if one.price is None:
+            full(one)
+        else:
+            it.later(CloseAnswered(one.number))
+
+    it.close = close  # type: ignore[method-assign, assignment]
+    end = it.run(60)
+    assert end is not None
+    assert end.clean
+    began_s = it.log[0][0]
+    market_s = next(at_s for at_s, one in it.log if isinstance(one, Close) and one.price is None)
+    assert 5 <= market_s - began_s < 7
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.SYMBOL, ErrorKind.HALT, ErrorKind.BALANCE, ErrorKind.PARAM])
+def test_a_leg_that_is_refused_withdraws_no_other(kind: ErrorKind) -> None:
+    def fault(what: str, request: object) -> str | ErrorKind:
+        return kind if isinstance(request, Close) and (request.symbol, request.direction) == (A, LONG) else OK
+
+    it = world(fault=fault)
+    end = it.run()
+    assert end is not None
+    assert not end.clean
+    assert {name: size for name, size in it.legs.items() if size} == {(A, LONG): D("23.4")}
+    assert end.text.startswith("NOT flat: 23.4 long of AUSDT is open (")
+    assert f"refused: {kind})" in end.text
+    others_s = max(at_s for at_s, one in it.log if isinstance(one, Close) and one.symbol == B)
+    assert others_s - it.log[0][0] < 1
+    assert it.violations == []
+
+
+def test_orders_that_do_not_go_keep_the_closes_waiting_for_five_seconds() -> None:
+    def fault(what: str, request: object) -> str | ErrorKind:
+        return ErrorKind.HALT if what == "cancel" else OK
+
+    it = world(fault=fault)
+    end = it.run()
+    assert end is not None
+    assert not end.clean
+    assert not any(it.legs.values())
+    first_s = next(at_s for at_s, one in it.log if isinstance(one, Close))
+    assert 5 <= first_s - it.log[0][0] < 6
+    assert end.text.startswith("NOT flat: 2 orders of AUSDT, BUSDT rest (halt)")
+
+
+def test_dust_is_closed_by_whole_and_told_when_that_is_refused() -> None:
+    dust = {(A, LONG): D("0.2")}
+    it = world(legs=dict(dust))
+    end = it.run()
+    assert end is not None
+    assert end.clean
+    assert [one.qty for one in it.of(Close) if isinstance(one, Close)] == [D(0)]
+    it = world(legs=dict(dust), fault=lambda what, request: ErrorKind.PARAM if what == "close" else OK)
+    end = it.run()
+    assert end is not None
+    assert not end.clean
+    assert "0.2 long of AUSDT is open (less than the exchange takes as an order; refused: param)" in end.text
+
+
+def test_what_cannot_be_read_is_told_and_keeps_nothing_else_waiting() -> None:
+    it = world(fault=lambda what, request: ErrorKind.AUTH if what == "read" else OK)
+    end = it.run(30)
+    assert end is not None
+    assert not end.clean
+    assert "reading the exchange failed: auth" in end.text
+    it = world(orders=[])
+    it.read = lambda what, request, answer: it.later(  # type: ignore[method-assign]
+        replace(answer, unreadable={B: "positionIdx 0"}) if isinstance(answer, LegsListed) else answer
+    )
+    end = it.run()
+    assert end is not None
+    assert not end.clean
+    assert not it.legs[A, LONG]
+    assert "BUSDT: a row of the listed legs cannot be read (positionIdx 0)" in end.text
+
+
+def test_rules_that_cannot_be_read_do_not_keep_a_leg_open() -> None:
+    def fault(what: str, request: object) -> str | ErrorKind:
+        return ErrorKind.PARAM if getattr(request, "symbol", "") == A and what == "read" else OK
+
+    it = world(fault=fault, orders=[])
+    end = it.run()
+    assert end is not None
+    assert end.clean
+    assert {one.qty for one in it.of(Close) if isinstance(one, Close) and one.symbol == A} == {D(0)}
+
+
+def test_what_may_land_yet_is_waited_for() -> None:
+    it = world(orders=[], legs={}, terms=Terms(settle_s=2.0))
+    assert it.run() is not None
+    assert it.now_s - it.log[0][0] >= 2
+    it = world(orders=[], legs={}, symbols={A: False})
+    it.read = lambda what, request, answer: it.later(  # type: ignore[method-assign]
+        replace(answer, under_way=1) if isinstance(answer, OrdersListed) and it.now_s < 103 else answer
+    )
+    assert it.run() is not None
+    assert it.now_s >= 103
+
+
+def test_it_gives_up_in_the_end() -> None:
+    it = world(fault=lambda what, request: NEVER)
+    end = it.run()
+    assert end is not None
+    assert not end.clean
+    assert it.now_s - it.log[0][0] == pytest.approx(900, abs=2)
+    assert "the legs are not read yet" in end.text
+
+
+def test_what_comes_late_changes_nothing() -> None:
+    state = FlattenState(Wanted({A: True}))
+    assert step(state, Time(), 1.0) == []
+    step(state, Begun(), 1.0)
+    for stray in (
+        Begun(),
+        CloseAnswered(7),
+        CancelAnswered("x"),
+        LegsListed(0.0, {(A, LONG): D(1)}),
+        OrdersListed(0.0, (resting(1),)),
+        ReadFailed("orders", Problem(ErrorKind.RETRY, "")),
+        MarketRead(A, RULES[A], None),
+    ):
+        assert step(state, stray, 1.1) == []
+    assert state.stage is Stage.LATCH
+    assert next_look_s(state, 1.1) == pytest.approx(0.1)
+
+
+# ---------------------------------------------------------------------- pieces and prices
+
+
+@given(
+    size=st.integers(1, 5000).map(lambda tenths: D(tenths) / 10),
+    most=st.integers(1, 300).map(lambda tenths: D(tenths) / 10),
+    at_market=st.booleans(),
+)
+@settings(max_examples=examples(100), deadline=None)
+def test_pieces_are_orders_that_the_exchange_takes(size: Decimal, most: Decimal, at_market: bool) -> None:
+    rules = replace(RULES[A], max_order_qty=max(most, D("0.3")), max_market_qty=None)
+    leg = LegToClose(size, size, at_market=at_market)
+    found = pieces(leg, Market(rules, PRICE, 0.0), Terms(), LONG.close_side, 0.0)
+    total = sum(qty for qty, _ in found)
+    assert found
+    assert total <= size
+    if size < rules.min_order_qty:
+        assert found == [(D(0), None)]
+        return
+    assert all(rules.min_order_qty <= qty <= rules.max_order_qty and not qty % D("0.1") for qty, _ in found)
+    assert len(found) <= MOST_PIECES
+    if len(found) < MOST_PIECES:
+        assert size - total < rules.min_order_qty, "no more is left than comes with the next round"
+
+
+@given(price=st.decimals("0.7", "9000", places=2), band=st.decimals("0.001", "0.1", places=3))
+@settings(max_examples=examples(60), deadline=None)
+def test_a_limit_is_the_last_tick_within_the_band(price: Decimal, band: Decimal) -> None:
+    rules = RULES[A]
+    sell, buy = (limit_price(one.close_side, price, band, rules) for one in (LONG, SHORT))
+    assert price * (1 - band) <= sell < price * (1 - band) + rules.tick_size
+    assert price * (1 + band) - rules.tick_size < buy <= price * (1 + band)
+
+
+# ---------------------------------------------------------------------- whatever happens
+
+FATES = st.sampled_from([OK, OK, OK, LOST, NEVER, *ErrorKind])
+
+
+@given(
+    legs=st.dictionaries(
+        st.tuples(st.sampled_from([A, B]), st.sampled_from([LONG, SHORT])),
+        st.integers(0, 600).map(lambda tenths: D(tenths) / 10),
+    ),
+    orders=st.lists(st.tuples(st.sampled_from([A, B]), st.booleans()), max_size=6),
+    fates=st.lists(FATES, max_size=60),
+    disk_s=st.sampled_from([0.0, 0.1, None]),
+    foreign=st.booleans(),
+)
+@settings(max_examples=examples(120), deadline=None)
+def test_whatever_is_refused_or_lost_it_ends_flat_once_the_exchange_is_well(
+    legs: Any, orders: Any, fates: list[Any], disk_s: float | None, foreign: bool
+) -> None:
+    """Refusals in a row may make it give up a leg; then it says so, and a second order of the operator ends flat."""
+    left = iter(fates)
+    it = World(
+        legs=dict(legs),
+        orders=[resting(number, symbol, ours=ours) for number, (symbol, ours) in enumerate(orders)],
+        fault=lambda what, request: next(left, OK),
+        disk_s=disk_s,
+        terms=Terms(foreign=foreign),
+    )
+    end = it.run()
+    assert end is not None, "it ends"
+    assert it.violations == []
+    is_flat = not any(it.legs.values()) and not [row for row in it.orders if row.ours or foreign]
+    assert end.clean <= is_flat, "it never says flat when it is not"
+    if not end.clean:
+        again = World(legs=it.legs, orders=it.orders, terms=it.terms)
+        second = again.run()
+        assert second is not None
+        assert second.clean
+        assert not any(it.legs.values())
+
+
+def test_the_invariants_find_what_they_are_for() -> None:
+    it = world()
+    it.feed(Begun())
+    state, leg = it.state, LegToClose(D(1), D(1))
+    state.legs[A, LONG] = leg
+    first_wrong: list[tuple[list[Any], str]] = [
+        ([Close(1, A, LONG, D(1))], "before the latch"),
+        ([Close(1, A, LONG, D("0.6")), Close(2, A, LONG, D("0.6"))], "are closed together"),
+        ([Close(1, B, LONG, D(1))], "not to be closed"),
+        ([Close(1, A, LONG, D(1))], "rules are not known"),
+        ([Cancel((resting(1, "CUSDT"),))], "nobody wanted"),
+        ([Cancel((resting(1, ours=False),))], "nobody wanted"),
+        ([Finished(True, ""), Told("")], "after its end"),
+        ([Finished(True, "")], "ended clean"),
+    ]
+    for wrong, told in first_wrong:
+        assert any(told in text for text in of_effects(state, wrong, it.now_s)), told
+    state.markets[A] = Market(RULES[A], PRICE, 0.0)
+    state.silent_until_s = it.now_s + 1
+    state.sent["9"] = Close(9, A, LONG, D(1))
+    then_wrong: list[tuple[list[Any], str]] = [
+        ([Close(1, A, LONG, D("0.05"))], "no quantity"),
+        ([Close(1, A, LONG, D(1), D(900))], "outside the band"),
+        ([Close(1, A, LONG, D(1), D("999.9"))], "no whole tick"),
+        ([Close(1, A, LONG, D(1))], "during a ban"),
+        ([Cancel((resting(1),))], "during a ban"),
+        ([Close(1, A, LONG, D(1))], "another was not answered"),
+    ]
+    for wrong, told in then_wrong:
+        assert any(told in text for text in of_effects(state, wrong, it.now_s)), told
+    state.wanted = Wanted({})
+    state.legs.clear()
+    state.sent.clear()
+    state.stage, state.listed_s, state.cleared_s = Stage.DONE, 1.0, 2.0
+    state.wanted = Wanted({A: True})
+    assert any("older than" in text for text in of_effects(state, [Finished(True, "")], it.now_s))
+
+
+# ---------------------------------------------------------------------- what is asked for
+
+
+def test_what_is_wanted_survives() -> None:
+    wanted = Wanted({A: True, B: False}, Terms(band=D("0.01"), market_after_s=3.0, foreign=True))
+    again = Wanted.from_document(orjson.loads(orjson.dumps(wanted.to_document())))
+    assert again == wanted
+    both = Wanted({A: False, B: False}).beside(Wanted({B: True}, Terms(foreign=True)))
+    assert (both.symbols, both.terms.foreign) == ({A: False, B: True}, True)
+    assert Wanted({A: True}).beside(Wanted({A: False})).symbols == {A: True}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"band": "2"}, {"band": "x"}, {"market_after_s": "1"}, {"symbols": [1]}, {"foreign": ...}]
+)
+def test_another_document_is_refused(changed: dict[str, Any]) -> None:
+    document = {**Wanted({A: True}).to_document(), **changed}
+    if ... in document.values():
+        del document["foreign"]
+    with pytest.raises((KeyError, TypeError, ValueError, ArithmeticError)):
+        Wanted.from_document(document)
+
+
+def test_an_error_of_the_exchange_as_a_problem() -> None:
+    ban = make_error("banned", ErrorKind.IP_BAN)
+    assert problem_of(ban, 5.0).until_s == 605.0
+    assert problem_of(make_error("no", ErrorKind.PARAM), 5.0) == Problem(ErrorKind.PARAM, "no (param)")
+    assert STUCK_AT > 1
