@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from gridbot.core.value import value
 from gridbot.core.vocabulary import Direction, Side
@@ -48,7 +47,7 @@ class LimitOrders:
         return f"LimitOrders(long={self.long!r}, short={self.short!r}, version={self.version})"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlaceLimitIntent:
     """Rest a limit order at a level. `ticks` is the price in whole ticks, `level` the index in the grid now.
 
@@ -63,7 +62,7 @@ class PlaceLimitIntent:
     level: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelIntent:
     """Cancel the order with this `key`; `reason` is rebuild, duplicate, side_mismatch or outside_grid."""
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent
 from gridbot.core.exact import WIDE
+from gridbot.core.value import value
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["GridTrade", "GridTrades", "price_gain", "roe_percent", "unrealised_pnl"]
@@ -33,7 +34,7 @@ def roe_percent(direction: Direction, entry: Decimal, price: Decimal, leverage: 
     return WIDE.divide(WIDE.multiply(price_gain(direction, entry, price), 100 * leverage), entry)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GridTrade:
     """An open fill and the close fill it pairs with. `fees` are those of both sides; `profit` is net of them."""
 
@@ -51,7 +52,7 @@ class GridTrade:
         return WIDE.subtract(gain, self.fees)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Lot:
     price: Decimal
     qty: Decimal

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from gridbot.core.exact import WIDE, require_decimal
+from gridbot.core.value import value
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = [
@@ -70,7 +71,7 @@ class RiskConfig:
                 raise ValueError(f"{name}: expected a number from 0 up, got {value}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LegState:
     """One leg as the exchange reported it: base coin, USDT per coin. None: no `liq_price`, no `entry_price`."""
 
@@ -89,7 +90,7 @@ class LegState:
         return self.entry_price is not None and self.entry_price > 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RiskInputs:
     """What the rules need besides the legs: USDT per coin, USDT. None means unknown (incident L25)."""
 
@@ -98,7 +99,7 @@ class RiskInputs:
     available_balance: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Multipliers:
     """Factor on the quantity of orders placed from now on, and the rule of each table that holds ("" for none)."""
 

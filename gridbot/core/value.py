@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
-__all__ = ["value"]
+__all__ = ["named_value", "value"]
 
 T = TypeVar("T")
 
@@ -18,3 +18,9 @@ def value(cls: type[T]) -> type[T]:
     dear to make one of ten fields (1.0 against 0.2 µs), and there is one with each price. Equal ones have equal hashes.
     """
     return dataclass(slots=True, eq=True, unsafe_hash=True)(cls)
+
+
+@dataclass_transform(frozen_default=True, eq_default=True, kw_only_default=True, field_specifiers=(field,))
+def named_value(cls: type[T]) -> type[T]:
+    """The same, made by the names of its fields alone."""
+    return dataclass(slots=True, eq=True, unsafe_hash=True, kw_only=True)(cls)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from gridbot.core.value import value
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 
 __all__ = [
@@ -62,7 +63,7 @@ class OrderRequest(NamedTuple):
     taking: Taking | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OrderAck:
     """The request was accepted, nothing more: the order's state comes by stream or listing (docs/bybit.md 3.12)."""
 
@@ -90,7 +91,7 @@ class PublicTrade:
     exchange_ts: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RateLimit:
     """`X-Bapi-Limit*` headers of the last answer of an endpoint.
 

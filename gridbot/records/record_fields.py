@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NewType
+
+from gridbot.core.value import value
 
 __all__ = ["Header", "Json", "UtcMs", "UtcUs", "col"]
 
@@ -17,7 +19,7 @@ def col(doc: str, **kwargs: Any) -> Any:
     return field(metadata={"doc": doc}, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Header:
     """Columns that every table starts with."""
 
