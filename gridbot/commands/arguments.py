@@ -42,7 +42,6 @@ class Values(StrEnum):
     """What an argument names, so that a shell can complete it."""
 
     STRATEGY = "strategy"
-    PROCESS = "process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,8 @@ class OnCommandLine:
     option: str = ""
     positional: str = ""
     """Its name in the usage line, when it is given without an option."""
+    by_target: bool = False
+    """Whether the targets of the command line give it, and no option does."""
     values: Values | None = None
 
 
@@ -151,7 +152,7 @@ class RestartArguments(Arguments):
     child: Annotated[
         str,
         Field(description="A process, or the account of a worker."),
-        OnCommandLine(positional="PROCESS", values=Values.PROCESS),
+        OnCommandLine(by_target=True),
     ]
 
 

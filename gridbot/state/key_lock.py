@@ -25,7 +25,7 @@ from pathlib import Path
 from gridbot.state.key_socket import ForeignHolder, take_socket
 from gridbot.state.lock_directory import LockDirectory, LockHeld
 
-__all__ = ["KeyBusy", "KeyRefused", "key_lock"]
+__all__ = ["KeyBusy", "KeyRefused", "key_holder", "key_lock"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,11 @@ class KeyRefused(Exception):
 
 
 class KeyBusy(KeyRefused):
-    """Another process trades with this key."""
+    """Another process trades with this key; `holder` is its pid, or "unknown"."""
+
+    def __init__(self, text: str, holder: str) -> None:
+        super().__init__(text)
+        self.holder = holder
 
 
 @contextlib.contextmanager
@@ -57,9 +61,24 @@ def key_lock(api_key: str, scope: str) -> Iterator[None]:
         except LockHeld as other:
             raise KeyBusy(
                 f"expected to be the only process that trades with this API key, but process {other.holder} does; "
-                "stop it, or give each account a key of its own"
+                "stop it, or give each account a key of its own",
+                other.holder,
             ) from None
         yield
+
+
+def key_holder(api_key: str, scope: str) -> str:
+    """The pid of the process that trades with a key, "unknown" where it does not say, "" when nobody does.
+
+    Looks by taking the locks for a moment.
+    """
+    try:
+        with key_lock(api_key, scope):
+            return ""
+    except KeyBusy as busy:
+        return busy.holder
+    except KeyRefused:
+        return ""
 
 
 def _lock_file(held: contextlib.ExitStack, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gridbot.core import Direction
 from gridbot.exchange.bans import Ban
@@ -89,6 +89,8 @@ class Scene:
     low_balance: bool = False
     multipliers: Mapping[Direction, tuple[Decimal, Decimal]] = field(default_factory=dict)
     liquidation: Mapping[Direction, Decimal | None] = field(default_factory=dict)
+    account_caps: Sequence[Mapping[str, Any]] = ()
+    """The account's caps with what is used of each (`CapGuard.rows`): cap, used and limit as text, share a fraction."""
     blocked: str = ""
     """What of the strategy does not get through at all (`risk/passage.py`)."""
 

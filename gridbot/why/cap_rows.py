@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -26,9 +26,7 @@ def _rows(scene: Scene, now_s: float) -> Iterator[Row]:
     wallet, caps = gate.funds.wallet_balance, view.caps
     if caps.max_notional is not None:
         yield _row("max_notional", view.notional(), caps.max_notional.resolve(wallet), "USDT")
-    if scene.others.max_notional is not None:
-        used = sum((each.notional() for each in scene.others.strategies.values()), Decimal(0))
-        yield _row("account max_notional", used, scene.others.max_notional.resolve(wallet), "USDT")
+    yield from map(_of_account, scene.account_caps)
     if caps.max_margin is not None and wallet > 0:
         for direction in Direction:
             yield _row(f"max_margin {direction}", leg_value(scene, direction) / wallet, caps.max_margin, "wallets")
@@ -37,6 +35,15 @@ def _rows(scene: Scene, now_s: float) -> Iterator[Row]:
     rate = gate.rates.get(view.strat_id)
     if rate is not None and rate.per_minute is not None:
         yield _row("max_orders_per_minute", Decimal(rate.used(now_s)), Decimal(rate.per_minute), "orders")
+
+
+def _of_account(cap: Mapping[str, Any]) -> Row:
+    share, name = cap["share"], str(cap["cap"])
+    percent = None if share is None else float(round(share * 100, 1))
+    left = max(Decimal(0), Decimal(cap["limit"]) - Decimal(cap["used"]))
+    unit = "" if "ratio" in name or "drawdown" in name else "USDT"
+    row = {"name": f"account {name}", "used": cap["used"], "limit": cap["limit"], "left": _text(left)}
+    return {**row, "percent": percent, "unit": unit}
 
 
 def _row(name: str, used: Decimal, limit: Decimal, unit: str) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gridbot.risk.brake import Stops
 from gridbot.risk.holds import Held, Hold
 from gridbot.risk.symbol_state import Allows
 from gridbot.why.asked_about import Scene
@@ -27,6 +28,10 @@ def _of_account(scene: Scene, now_s: float) -> Iterator[Row]:
     lifts = {Hold.STOPPING: "", Hold.SESSION_LOSS: scene.command(f"resume {account}")}
     for hold, held in gate.holds.held.items():
         yield _held("account", hold, held, lifts.get(hold, scene.command(f"resume {account}")))
+    if gate.brake.reason:
+        what = "cap_latch" if gate.brake.stops is Stops.ALL else "only_reduces"
+        lifted_by = "" if gate.brake.passes else scene.command(f"resume {account}")
+        yield held_row("account", what, gate.brake.reason, lifted_by=lifted_by)
     if why := gate.auth.why(now_s):
         left_s = (gate.auth.until_s or now_s) - now_s
         yield held_row("account", "auth_cooldown", why, left_s=left_s, lifted_by=scene.command(f"restart {account}"))

@@ -5,6 +5,7 @@ The answer is made on the loop, between two prices: a millisecond for a strategy
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridbot.commands.wording import did_you_mean
@@ -29,10 +30,17 @@ MOST_OF_SEVERAL = 40
 class Explanations:
     """Of the strategies of one account: those that run, and those that could not start."""
 
-    def __init__(self, context: WorkerContext, runners: list[StrategyRunner], refused: RefusedStrategies) -> None:
+    def __init__(
+        self,
+        context: WorkerContext,
+        runners: list[StrategyRunner],
+        refused: RefusedStrategies,
+        caps: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    ) -> None:
         self._context = context
         self._runners = runners
         self._refused = refused
+        self._caps = caps
 
     def answer(self, strategy: str = "") -> dict[str, Any]:
         """JSON-able. Of one strategy, or of all. LookupError for one that the account does not have."""
@@ -44,11 +52,12 @@ class Explanations:
             raise LookupError(f"{there}, got {strategy!r}{did_you_mean(strategy, known)}")
         now_s = self._context.clock.monotonic_s()
         most = MOST_ROWS if strategy else MOST_OF_SEVERAL
+        caps = self._caps()
         return {
             "account": self._context.name,
             "time_ms": self._context.clock.wall_ms(),
             "strategies": [
-                *(explain(scene_of(self._context, each), now_s, most) for each in runners),
+                *(explain(scene_of(self._context, each, caps), now_s, most) for each in runners),
                 *(self._of_refused(each) for each in refused),
             ],
         }
@@ -78,7 +87,7 @@ class Explanations:
         }
 
 
-def scene_of(context: WorkerContext, runner: StrategyRunner) -> Scene:
+def scene_of(context: WorkerContext, runner: StrategyRunner, caps: Sequence[Mapping[str, Any]] = ()) -> Scene:
     """All that the explanation of a strategy looks at, as of now."""
     view, gate = runner.risk_state, runner.gate
     wishes = runner.engine.wishes(view.last_price) if view.last_price is not None else ()
@@ -97,6 +106,7 @@ def scene_of(context: WorkerContext, runner: StrategyRunner) -> Scene:
         sending=Sending() if runner.is_shadow else _sending(context),
         has_numbers=context.generations.available(1),
         is_shadow=runner.is_shadow,
+        account_caps=() if runner.is_shadow else caps,
         rules=runner.sizer.rule,
         low_balance=runner.sizer.long.low_balance,
         multipliers={direction: runner.sizer.multipliers(direction) for direction in Direction},

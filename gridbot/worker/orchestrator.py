@@ -132,7 +132,7 @@ class Orchestrator:
         self._cap_actions = CapActions(
             context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
         )
-        self.explanations = Explanations(context, list(runners), parts.refused)
+        self.explanations = Explanations(context, list(runners), parts.refused, parts.caps.rows)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
         self.reconciler = Reconciler(
             parts.queries,

@@ -156,7 +156,7 @@ class Child:
 
     def _pipes(self) -> tuple[tuple[Connection[Any, Any], Connection[Any, Any]], tuple[Connection[Any, Any], ...]]:
         """Our (incoming, outgoing) ends and the child's ends."""
-        if self.spec.kind is ChildKind.WORKER:
+        if self.spec.kind in (ChildKind.WORKER, ChildKind.RESCUE):
             ours, theirs = multiprocessing.Pipe(duplex=True)
             return (ours, ours), (theirs,)
         report_in, report_out = multiprocessing.Pipe(duplex=False)

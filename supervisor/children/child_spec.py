@@ -19,12 +19,15 @@ class ChildKind(StrEnum):
     WORKER: entry(*args, paper_url, queue, held, conn)  paper_url: None unless `needs_paper`; queue: the sending end;
                                                   held: what stops orders, as an earlier process has said it
 
+    RESCUE: like a worker
+
     `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
     """
 
     PAPER = "paper"
     WRITER = "writer"
     WORKER = "worker"
+    RESCUE = "rescue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +46,8 @@ class ChildSpec:
     needs_paper: bool = False
     ends_session: bool = False
     keeps_state: bool = True
+    rescue: str = ""
+    """The function that a rescue of this worker's account runs; "" where there is none."""
+    lock: tuple[str, str] = field(default=("", ""), repr=False)
+    """What its lock is named by: the key and the environment (on paper the exchange's address)."""
     policy: RestartPolicy = field(default_factory=RestartPolicy)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
     from gridbot.paper.server.paper_spec import PaperSpec
     from gridbot.records.record_queue import QueueReceiver, QueueSender
+    from gridbot.worker.spec import WorkerSpec
     from supervisor.store.writer import WriterSpec
 
-__all__ = ["paper", "paper_spec", "prepare", "worker", "writer", "writer_spec"]
+__all__ = ["paper", "paper_spec", "prepare", "rescue", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
 
@@ -44,13 +45,36 @@ def worker(
     conn: Connection[Any, Any],
 ) -> None:
     """The process of one account."""
-    from gridbot.process_guard import close_memory
     from gridbot.worker.entry import run_worker
+
+    run_worker(_worker_spec(account, config, run_id, logs, paper_url, held), queue, conn)
+
+
+def rescue(
+    account: str,
+    config: GridbotConfig,
+    run_id: str,
+    logs: ChildLogs,
+    paper_url: str | None,
+    queue: QueueSender,
+    held: dict[str, Any],
+    conn: Connection[Any, Any],
+) -> None:
+    """The process that cancels and closes for an account without a worker."""
+    from gridbot.rescue.rescue_entry import run_rescue
+
+    run_rescue(_worker_spec(account, config, run_id, logs, paper_url, held), queue, conn)
+
+
+def _worker_spec(
+    account: str, config: GridbotConfig, run_id: str, logs: ChildLogs, paper_url: str | None, held: dict[str, Any]
+) -> WorkerSpec:
+    from gridbot.process_guard import close_memory
     from gridbot.worker.spec import WorkerSpec
 
     if config.account(account).environment != "paper":
         close_memory()
-    spec = WorkerSpec(
+    return WorkerSpec(
         account=account,
         settings=config,
         data_dir=config.storage.data_dir,
@@ -61,7 +85,6 @@ def worker(
         shares=True,
         caps=held.get(CAPS),
     )
-    run_worker(spec, queue, conn)
 
 
 def writer(

@@ -45,7 +45,7 @@ class LaunchArguments:
                 return (self._paper.get("port", 0),)
             case ChildKind.WRITER:
                 return ({account: receiver for account, (_, receiver) in self._queues.items()},)
-            case ChildKind.WORKER:
+            case ChildKind.WORKER | ChildKind.RESCUE:
                 paper_url = self.paper_url if spec.needs_paper else None
                 word = self.caps(spec.account)
                 held = {**self._held[spec.account], **({} if word is None else {CAPS: word})}

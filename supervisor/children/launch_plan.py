@@ -21,6 +21,7 @@ __all__ = ["ChildLogs", "Plan", "plan_of"]
 PRELOADED = (
     "supervisor.children.entry_points:prepare",
     "gridbot.worker.entry:prepare",
+    "gridbot.rescue.rescue_entry",
     "gridbot.paper.server.paper_process",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
@@ -101,6 +102,8 @@ def plan_of(
             account=account.name,
             needs_paper=account.environment == "paper",
             policy=policy,
+            rescue="supervisor.children.entry_points:rescue",
+            lock=(account.api_key.get_secret_value(), str(account.environment)),
         )
         for account in config.accounts
     )

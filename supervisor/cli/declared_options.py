@@ -11,14 +11,11 @@ from pydantic.fields import FieldInfo
 from gridbot.commands.arguments import OnCommandLine, Values, arguments_model, choices
 from gridbot.commands.command import Command
 from supervisor.cli.options import example
-from supervisor.cli.value_completion import complete_processes, complete_strategies
+from supervisor.cli.value_completion import complete_strategies
 
 __all__ = ["argument_options", "declared_command"]
 
-_COMPLETE = {
-    Values.PROCESS: complete_processes,
-    Values.STRATEGY: complete_strategies,
-}
+_COMPLETE = {Values.STRATEGY: complete_strategies}
 
 
 def declared_command(command: Command) -> Callable[[Callable[..., Any]], click.Command]:
@@ -27,7 +24,7 @@ def declared_command(command: Command) -> Callable[[Callable[..., Any]], click.C
 
 
 def argument_options(command: Command) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option or a positional argument for each field of the command's arguments, in their order.
+    """An option or a positional argument for each field of the command's arguments that no target gives, in order.
 
     The decorated function gets each under the field's name; what the user did not give is None or False.
     """
@@ -35,14 +32,15 @@ def argument_options(command: Command) -> Callable[[Callable[..., Any]], Callabl
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name, field in reversed(fields.items()):  # click keeps the order of decorators, and the last comes first
-            function = _parameter(name, field)(function)
+            look = next((hint for hint in field.metadata if isinstance(hint, OnCommandLine)), OnCommandLine())
+            if not look.by_target:
+                function = _parameter(name, field, look)(function)
         return function
 
     return decorate
 
 
-def _parameter(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    look = next((hint for hint in field.metadata if isinstance(hint, OnCommandLine)), OnCommandLine())
+def _parameter(name: str, field: FieldInfo, look: OnCommandLine) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     complete = _COMPLETE[look.values] if look.values else None
     if look.positional:
         return click.argument(name, metavar=look.positional, shell_complete=complete)

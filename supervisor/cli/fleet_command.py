@@ -25,7 +25,7 @@ from supervisor.control.control_client import ControlError
 from supervisor.control.operator_name import before_sudo
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["Given", "Send", "give", "operator_client", "to_worker"]
+__all__ = ["Given", "Send", "confirm_for_all", "give", "operator_client", "to_worker"]
 
 Json = Mapping[str, Any]
 LONGEST_LINE = 2000
@@ -80,6 +80,15 @@ def give(
             _print_json({"command": given.command.name, "error": str(error), "targets": []})
         raise
     return _send(place, given, targets, send)
+
+
+def confirm_for_all(place: Path, command: Command, args: Mapping[str, Any], expect: int | None) -> None:
+    """Have a command for the whole fleet confirmed. Raises CommandError; harmless where nobody answers."""
+    with contextlib.suppress(ControlError):
+        with operator_client(place) as client:
+            fleet = members_of(client.status()["accounts"])
+        given = Given(command, args, TargetWords(everything=True), expect)
+        _confirm(place, given, [Addressed(member.account) for member in fleet])
 
 
 def _targets(given: Given, fleet: Sequence[FleetMember], processes: Mapping[str, str]) -> tuple[Addressed, ...]:

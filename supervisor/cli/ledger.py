@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbot.command_line import pasteable
+from gridbot.commands.targets import accounts_of
 from gridbot.commands.wording import did_you_mean, one_of
 from gridbot.config.paths import data_directory, find_config
 from gridbot.exchange.environment import Environment
 from gridbot.store.reading import database_path
+from supervisor.cli.known_fleet import known_fleet
 from supervisor.cli.options import example, load_with_secrets, place_options
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store.ledger_check import check_balances
@@ -45,16 +48,25 @@ def ledger() -> None:
     """Money: what came in, what went out, whether it adds up."""
 
 
-@ledger.command("check", epilog=example("ledger check --exchange --account alice"))
+@ledger.command("check", epilog=example("ledger check --exchange alice"))
 @place_options()
+@target_options("ACCOUNT")
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
 @click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
-@click.option("--account", "accounts", multiple=True, help="Only this account; may be repeated.")
+@click.option("--account", "accounts", multiple=True, help="The same as ACCOUNT; may be repeated.")
 @click.option(
     "--rows", type=click.IntRange(min=0), default=20, show_default=True, help="Lines of one kind and account; 0: all."
 )
 def check_command(
-    config: str | None, data_dir: str | None, exchange: bool, repair: bool, accounts: tuple[str, ...], rows: int
+    config: str | None,
+    data_dir: str | None,
+    targets: tuple[str, ...],
+    groups: tuple[str, ...],
+    everything: bool,
+    exchange: bool,
+    repair: bool,
+    accounts: tuple[str, ...],
+    rows: int,
 ) -> None:
     """Compare each account's balance with its executions.
 
@@ -71,6 +83,10 @@ def check_command(
     if repair and not exchange:
         raise click.UsageError("expected --repair together with --exchange: the exchange's figures are what counts")
     place = data_directory(data_dir, config)
+    written = target_words(targets, groups, everything)
+    if not written.are_none:
+        found = addressed(written, known_fleet(place, config), whole_for="ledger check")
+        accounts = tuple(dict.fromkeys((*accounts, *accounts_of(found))))
     try:
         if exchange:
             code = _alone_with_exchange(place, config, accounts, repair, rows)

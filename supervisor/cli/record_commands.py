@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -223,7 +224,8 @@ def fills(
     reading = _reading(config, data_dir, wait_s)
     asked = reading.asked(target_words(targets, groups, everything), since, until)
     if follows:
-        follow(reading.ask, asked, lines, style or "table")
+        with contextlib.suppress(KeyboardInterrupt):
+            follow(reading.ask, asked, lines, style or "table")
         return
     [rows] = reading.ask(record_questions.fills(asked, lines))
     shown = [_without_seq(row) for row in rows]

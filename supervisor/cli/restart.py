@@ -11,7 +11,7 @@ from gridbot.command_line import pasteable
 from gridbot.commands.command_table import RESTART
 from gridbot.commands.targets import Addressed
 from gridbot.config.paths import data_directory
-from supervisor.cli.declared_options import declared_command
+from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.fleet_command import Given, give
 from supervisor.cli.options import place_options
 from supervisor.cli.patient_client import PatientClient
@@ -26,6 +26,7 @@ __all__ = ["restart"]
 @place_options()
 @target_options("PROCESS", complete_processes)
 @acting_options()
+@argument_options(RESTART)
 def restart(
     config: str | None,
     data_dir: str | None,

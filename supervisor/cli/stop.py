@@ -16,8 +16,10 @@ import psutil
 from gridbot.commands.command_table import STOP
 from gridbot.config.paths import data_directory
 from supervisor.cli.declared_options import argument_options, declared_command
+from supervisor.cli.fleet_command import confirm_for_all
 from supervisor.cli.options import Seconds, place_options
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.target_options import expect_option
 from supervisor.control.control_client import NotRunning, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
@@ -39,9 +41,15 @@ NOTHING_LEFT = "nothing is left running"
     show_default=True,
     help="Seconds to wait for the end.",
 )
+@expect_option()
 @argument_options(STOP)
-def stop(config: str | None, data_dir: str | None, timeout: float, force: bool, mode: str | None) -> None:
-    click.echo(stop_supervisor(data_directory(data_dir, config), timeout=timeout, force=force, mode=mode))
+def stop(
+    config: str | None, data_dir: str | None, timeout: float, expect: int | None, force: bool, mode: str | None
+) -> None:
+    place = data_directory(data_dir, config)
+    if expect is not None or mode == "flatten":  # without positions to close a stop harms nobody, and asks nobody
+        confirm_for_all(place, STOP, {"mode": mode}, expect)
+    click.echo(stop_supervisor(place, timeout=timeout, force=force, mode=mode))
 
 
 def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | None) -> str:

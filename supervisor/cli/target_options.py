@@ -13,7 +13,7 @@ from gridbot.commands.wording import CommandMistake
 from supervisor.cli.value_completion import complete_groups, complete_targets
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["acting_options", "addressed", "target_options", "target_words"]
+__all__ = ["acting_options", "addressed", "expect_option", "target_options", "target_words"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -49,15 +49,19 @@ def acting_options() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object with a row per target.")
         dry = click.option("--dry-run", is_flag=True, help="Show what it would do to whom; nothing is sent.")
-        expect = click.option(
-            "--expect",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="How many accounts it is for; with another number nothing is sent.",
-        )
-        return expect(dry(as_json(function)))
+        return expect_option()(dry(as_json(function)))
 
     return decorate
+
+
+def expect_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--expect as `expect`."""
+    return click.option(
+        "--expect",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many accounts it is for; with another number nothing is sent.",
+    )
 
 
 def target_words(

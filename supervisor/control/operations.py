@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gridbot.commands.arguments import RestartArguments, StopArguments, read_arguments
+from gridbot.commands.command import Command
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
 from gridbot.core.strict_numbers import amount_or_none
@@ -20,6 +21,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
+from supervisor.children.rescues import NoRescue, Rescues
 from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
@@ -27,6 +29,10 @@ from supervisor.control.worker_commands import WorkerCommands
 __all__ = ["Operations"]
 
 COMMAND_WAIT_S = 5.0
+RESCUED_WAIT_S = 2.0
+"""How long a worker may take for a command that a rescue would carry out."""
+RESCUE_WAIT_S = 15.0
+"""How long a rescue may wait for the lock of the key."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
 QUESTIONS = ("ping", "status", "why")
@@ -60,6 +66,7 @@ class Operations:
         stop: StopCall,
         record: Callable[[str, Mapping[str, Any], Mapping[str, Any], str], None],
         alert: Callable[[str, str], object],
+        rescues: Rescues,
         *,
         clock: Callable[[], float],
         data_dir: Path,
@@ -69,6 +76,7 @@ class Operations:
         self._status = status
         self._begin_stop = stop
         self._record = record
+        self._rescues = rescues
         self._commands = WorkerCommands(clock, alert, data_dir)
         self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
 
@@ -164,12 +172,31 @@ class Operations:
         args = {} if args is None else args
         read_arguments(command, args)
         worker = self._of_account(account)
-        if command.needs_trading and worker.state.process is not ProcessState.RUNNING:
+        is_down = worker.state.process is not ProcessState.RUNNING
+        if is_down and worker.spec.rescue and (command.rescued or command.kept):
+            return await self._rescue(worker, command, args, who)
+        if command.needs_trading and is_down:
             why = f"the worker of {account} is {worker.state.process}; it takes commands when RUNNING"
             return unanswered(f"{command.name} was not carried out: {why}")
         wait_s = amount_or_none(request.get("wait_s", COMMAND_WAIT_S))
         if wait_s is None or wait_s > LONGEST_WAIT_S:
             return refused(f"expected 0 to {LONGEST_WAIT_S} seconds in wait_s, got {shown(request['wait_s'])}")
-        answer = await self._commands.send(worker, command.name, args, float(wait_s), who, takes_s=command.takes_s)
+        take_s = float(wait_s)
+        if command.rescued:
+            take_s = min(take_s, RESCUED_WAIT_S)
+        answer = await self._commands.send(worker, command.name, args, take_s, who, takes_s=command.takes_s)
+        if answer.pop("not_taken", False) and command.rescued and worker.spec.rescue:
+            return await self._rescue(worker, command, args, who)
+        return answer
+
+    async def _rescue(self, worker: Child, command: Command, args: Json, who: str) -> Json:
+        """For a worker that does not trade or does not answer: a process of its own does it by REST."""
+        if self._state() == "stopping":
+            return refused("the supervisor is stopping")
+        try:
+            rescue = await self._rescues.begin(worker)
+        except NoRescue as why:
+            return refused(f"{command.name} was not carried out: {why}")
+        answer = await self._commands.send(rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s)
         answer.pop("not_taken", None)
         return answer

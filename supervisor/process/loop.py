@@ -42,6 +42,7 @@ from supervisor.children.launch_plan import Plan
 from supervisor.children.launcher import Launcher
 from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, Hung, ProcessState, Stalled
+from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
 from supervisor.exit_codes import CommandError, ExitCode
@@ -109,7 +110,14 @@ class Supervisor:
             plan.data_dir / "logs" / "crash.log", plan.preload, lambda text: self._alerts.own("ERROR", text)
         )
         self._fleet = Fleet(plan.children, self._launcher, self._launch, events, clock=clock, jitter=jitter)
-        self._starting = StartOrder(self._fleet, self._launch)
+        self._rescues = Rescues(
+            self._fleet,
+            self._launcher,
+            self._launch,
+            lambda child, message: self._messages.take(child, message),
+            self._on_rescue_end,
+        )
+        self._starting = StartOrder(self._fleet, self._launch, self._rescues.keeps_down)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
         self._operations = Operations(
@@ -118,6 +126,7 @@ class Supervisor:
             self.stop,
             self._journal.command,
             self._alerts.own,
+            self._rescues,
             clock=clock,
             data_dir=plan.data_dir,
             desk=self._desk.handlers,
@@ -188,6 +197,7 @@ class Supervisor:
                 keeping.cancel()
             finally:
                 self._fleet.kill_now()
+                self._rescues.kill_now()
                 await control.close()
                 for part in (
                     self._launcher.close,
@@ -226,6 +236,7 @@ class Supervisor:
     def stop(self, mode: str | None = None, *, force: bool = False) -> None:
         """Begin the end. `mode` is keep, cancel or flatten (default: as configured); `force` kills everything now."""
         self._stopping.begin(mode, force=force)
+        self._rescues.stop()
         done = self._faults.attempt("stopping", self._tend)
         if force and not done:
             self._finished.set()  # `run` kills whatever is left
@@ -289,7 +300,7 @@ class Supervisor:
 
     def _reap(self) -> None:
         if not self._launcher.expects:  # a dead process may be a child that has not said its pid yet
-            reap_adopted(self._fleet.pids() | self._launcher.pids)
+            reap_adopted(self._fleet.pids() | self._launcher.pids | self._rescues.pids())
 
     def _allow_for_stall(self, gone: float) -> None:
         if gone > self._pause + STALL_S:
@@ -301,7 +312,7 @@ class Supervisor:
         self._desk.look()
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
-        self._workers[account].send(message)
+        (self._rescues.of(account) or self._workers[account]).send(message)
 
     def _sample(self, now: float, gone: float) -> None:
         self._journal.sample(now, max(0.0, gone - self._pause), self.plan.health_interval, self.status)
@@ -320,6 +331,13 @@ class Supervisor:
         self._faults.attempt(
             f"{child.spec.name}: its end", lambda: self._fleet.advance(child, Exited(code, child.last_exit))
         )
+        self._faults.attempt("looking after the children", self._tend)
+
+    def _on_rescue_end(self, child: Child, code: int) -> None:
+        self._sharing.gone(child.spec.account)
+        self._operations.on_exit(child)
+        if code != ExitCode.OK:
+            self._alerts.add(child, "ERROR", f"ended and something is left: {child.last_exit}", "rescue")
         self._faults.attempt("looking after the children", self._tend)
 
     def _note_end(self, child: Child, code: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -16,10 +17,16 @@ log = logging.getLogger("supervisor")
 
 
 class StartOrder:
-    """Starts what may start. Owns two facts that stay true: the writer has settled once, everything has once."""
+    """Starts what may start; `kept_down` names accounts whose worker may not.
 
-    def __init__(self, fleet: Fleet, launch: LaunchArguments) -> None:
+    Owns two facts that stay true: the writer has settled once, everything has once.
+    """
+
+    def __init__(
+        self, fleet: Fleet, launch: LaunchArguments, kept_down: Callable[[str], bool] = lambda account: False
+    ) -> None:
         self._fleet = fleet
+        self._kept_down = kept_down
         self._launch = launch
         self._writer_settled = False
         self._all_settled = False
@@ -40,6 +47,8 @@ class StartOrder:
             self._log_outcome()
 
     def _waits_for(self, child: Child) -> str:
+        if child.spec.kind is ChildKind.WORKER and self._kept_down(child.spec.account):
+            return "the rescue of its account"
         if child.spec.needs_paper and self._launch.paper_url is None:
             return "the paper exchange"
         if child.spec.kind is ChildKind.WORKER and not self._writer_has_settled():

@@ -38,7 +38,7 @@ def test_the_arguments_fit_the_target(command: Command) -> None:
 def test_a_command_is_explained(command: Command) -> None:
     assert command.summary.endswith(".")
     assert command.help.endswith(".")
-    assert command.example.split()[0] == command.name
+    assert command.example.split()[: 2 if command.below else 1] == [*filter(None, [command.below]), command.name]
 
 
 @every_command
@@ -53,7 +53,10 @@ def test_what_can_cost_money_when_given_by_mistake() -> None:
 
 def test_the_records_page_names_every_command() -> None:
     described = CommandRecord.__dataclass_fields__["name"].metadata["doc"]
-    assert described == "pause, reduce, cancel, flatten, kill, resume, reconcile, correct, stop, restart."
+    assert (
+        described
+        == "pause, reduce, cancel, flatten, kill, resume, reconcile, correct, stop, restart, ack, mute, unmute."
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,14 +66,14 @@ def test_the_records_page_names_every_command() -> None:
             "puase",
             COMMANDS,
             "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct, "
-            "stop or restart, got 'puase'; did you mean pause?",
+            "stop, restart, ack, mute or unmute, got 'puase'; did you mean pause?",
         ),
         (
             "stop",
             WORKER_COMMANDS,
             "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
         ),
-        (None, FLEET_COMMANDS, "expected stop or restart, got None"),
+        (None, FLEET_COMMANDS, "expected stop, restart, ack, mute or unmute, got None"),
     ],
 )
 def test_an_unknown_name_is_answered_with_those_there_are(name: object, among: tuple[Command, ...], text: str) -> None:

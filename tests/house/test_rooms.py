@@ -69,6 +69,9 @@ GRIDBOT = {
     "worker": "commands core exchange ports budget strategies orders records risk flatten why execution bybit config"
     " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
     " shortage",
+    # An account without its worker.
+    "rescue": "background bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
+    " state system_ports worker",
     # A worker's parts and the paper exchange on market data of the past.
     "backtest": "atomic_file background bybit command_line commands config core exchange execution lock_file market"
     " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
@@ -88,6 +91,7 @@ SUPERVISOR = {
     " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
     " gridbot.commands gridbot.compare gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
+    " gridbot.rescue gridbot.state"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",

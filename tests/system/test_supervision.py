@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import pty
 import resource
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 
+from supervisor.control.operator_name import user_at_host
 from supervisor.polling import wait_until
 from tests.store.kit import hold
 
@@ -30,7 +35,7 @@ def fills(status):
 
 
 def test_a_detached_session_from_start_to_stop(gridbot):
-    session = gridbot.prepare()
+    session = gridbot.prepare(DEMO.replace("- name: bob\n", "- name: bob\n    groups: [late]\n"))
     started = session.run("start", "--detach")
     assert started.returncode == 0, started.stdout + started.stderr + session.tail()
     assert "runs in the background" in started.stdout
@@ -57,9 +62,10 @@ def what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothing(se
             assert session.run(command, "alice").returncode == 0
             assert states() == {state}
     pid = session.kill("worker-alice", signal.SIGSTOP)
-    told = session.run("pause", "alice")
-    assert (told.returncode, told.stdout) == (5, "")
-    assert told.stderr.startswith("gridbot-supervisor: pause was not carried out: the worker of alice did not take it")
+    told = session.run("pause", "--all")
+    quick, slow, last = told.stdout.splitlines()
+    assert (told.returncode, quick, last) == (11, "bob: 2 paused", "done for 1 of 2; NOT done: alice")
+    assert slow.startswith("alice: NOT DONE: pause was not carried out: the worker of alice did not take it")
     shown = session.run("status")
     assert shown.returncode == 6
     assert "no report for" in shown.stdout
@@ -67,6 +73,56 @@ def what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothing(se
     status = session.wait(lambda status: status["health"] == "healthy", "health")
     assert status["accounts"][0]["process"]["pid"] in (pid, session.process("worker-alice")["pid"])
     assert states() == {"active"}
+    many_accounts_are_told_apart_confirmed_and_recorded(session)
+
+
+def many_accounts_are_told_apart_confirmed_and_recorded(session):
+    refused = session.run("resume", "--group", "late", "alice")
+    assert (refused.returncode, "expected --expect 2" in refused.stderr) == (7, True)
+    assert session.strategy("bob-sol")["state"] == "paused"
+    code, said = on_a_terminal(session, "resume", "--group", "late", "al*", typed="2\n")
+    assert (code, "Type the number of accounts to go on: " in said) == (0, True), said
+    assert session.strategy("bob-sol")["state"] == "active"
+    dry = json.loads(session.run("kill", "*/*", "--dry-run", "--json").stdout)
+    assert [row["target"] for row in dry["targets"]] == [
+        "alice/alice-btc",
+        "alice/alice-eth",
+        "bob/bob-sol",
+        "bob/bob-ltc-shadow",
+    ]
+    done = json.loads(session.run("reconcile", "--all", "--expect", "2", "--json").stdout)
+    assert [(row["target"], row["ok"], row["result"]) for row in done["targets"]] == [
+        ("alice", True, "under way"),
+        ("bob", True, "under way"),
+    ]
+    kept = "SELECT name, target, ok, who, result FROM operator_commands ORDER BY local_ts, target"
+    session.wait(lambda _: [row for row in session.sql(kept) if row["name"] == "reconcile"][1:], "the records")
+    rows = session.sql(kept)
+    assert {row["who"] for row in rows} == {user_at_host(os.getuid())}
+    told = [(row["name"], row["target"], row["ok"]) for row in rows if row["target"] != "alice" or not row["ok"]]
+    assert ("pause", "bob", True) in told
+    assert ("pause", "alice", False) in told
+    assert ("resume", "alice bob", False) in told, "what was not confirmed"
+    assert ("kill", "alice", True) not in told, "a dry run gives no command"
+
+
+def on_a_terminal(session, *arguments, typed):
+    """The exit code of a command, and what it showed on the terminal where `typed` is written."""
+    ours, theirs = pty.openpty()
+    os.write(ours, typed.encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "supervisor", *arguments],
+        env=session.environment(),
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        timeout=60,
+        check=False,
+    )
+    os.close(theirs)
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+    return done.returncode, said
 
 
 def test_deaths_of_worker_and_writer_and_the_end_of_everything_with_the_supervisor(gridbot):

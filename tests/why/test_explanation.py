@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from gridbot.core import TickerEvent
 from gridbot.core.limits import Limit
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.orders.order import OrderState
+from gridbot.risk.brake import Brake, Stops
 from gridbot.risk.strategy_state import Leg
 from gridbot.strategies.base import Wish
 from gridbot.why.asked_about import Sending
@@ -73,10 +75,12 @@ def test_all_that_may_hold_an_account_has_its_row() -> None:
     bench.risk_state.set_ready(ready=False)
     ban = Ban(NOW + 100, make_error("too many", ErrorKind.IP_BAN, ret_code=10006))
     sending = Sending(ban=ban, late="requests have been waiting for 9 s")
+    bench.gate.braked(Brake(Stops.ALL, "max_drawdown: fallen too far"))
     rows = explain(scene(bench, sending=sending, blocked="s1: no order gets through"), NOW)["holds"]
     assert [(row["of"], row["what"]) for row in rows] == [
         ("account", "stopping"),
         ("account", "session_loss"),
+        ("account", "cap_latch"),
         ("account", "auth_cooldown"),
         ("account", "ip_ban"),
         ("account", "requests"),
@@ -87,8 +91,11 @@ def test_all_that_may_hold_an_account_has_its_row() -> None:
         ("strategy", "refused"),
     ]
     lifts = [row["lifted_by"] for row in rows]
-    assert lifts == ["", "gb resume alice", "gb restart alice", "", "", "", "", "", "", ""]
-    assert [row["left_s"] for row in rows[2:4]] == [1800.0, 100.0]
+    assert lifts == ["", "gb resume alice", "gb resume alice", "gb restart alice", "", "", "", "", "", "", ""]
+    assert [row["left_s"] for row in rows[3:5]] == [1800.0, 100.0]
+    bench.gate.braked(Brake(Stops.OPENS, "max_margin_ratio: only reducing", passes=True))
+    [brake] = [row for row in explain(scene(bench), NOW)["holds"] if row["what"] == "only_reduces"]
+    assert brake["lifted_by"] == "", "it ends by itself"
 
 
 def test_distances_to_the_caps_and_to_liquidation() -> None:
@@ -96,9 +103,12 @@ def test_distances_to_the_caps_and_to_liquidation() -> None:
     state = bench.risk_state
     state.set_leg(LONG, Leg(D(2), D(100), D(10)))
     state.set_price(TickerEvent("BTCUSDT", D("100.5"), mark_price=D(100)), NOW)
-    found = explain(scene(bench, liquidation={LONG: D(80), SHORT: None}, rules="long_2,short_9"), NOW)
+    own = ({"cap": "max_drawdown", "used": "12.5", "limit": "50", "share": 0.25},)
+    values: dict[str, Any] = {"liquidation": {LONG: D(80), SHORT: None}, "rules": "long_2,short_9", "account_caps": own}
+    found = explain(scene(bench, **values), NOW)
     assert [(row["name"], row["used"], row["limit"], row["left"], row["percent"]) for row in found["caps"]] == [
         ("max_notional", "201", "10000", "9799", 2.0),
+        ("account max_drawdown", "12.5", "50", "37.5", 25.0),
         ("max_margin long", "0.2", "8", "7.8", 2.5),
         ("max_margin short", "0", "8", "8", 0.0),
         ("max_open_orders", "0", "200", "200", 0.0),

@@ -168,6 +168,20 @@ def test_what_is_not_right_sends_nothing(fleet: Fleet, line: str, code: int, tex
     assert kept == ([("declined", error)] * 2 if code == 7 else []), "what is not confirmed is kept in the records"
 
 
+def test_a_stop_that_closes_positions_is_confirmed_and_any_other_only_when_a_number_is_given(fleet: Fleet) -> None:
+    wrong = "expected 2 accounts (--expect), stop is for 3: alice, bob, carl; nothing was sent"
+    asked = "expected --expect 3, because stop is for 3 accounts (alice, bob, carl) and nobody can be asked here; "
+    for line, text in (("stop --orders flatten", asked), ("stop --expect 2", wrong)):
+        code, said, error = fleet.typed(line)
+        assert (code, said, error[: len(text)]) == (7, "", text)
+    assert [request["args"] for request in fleet.asked] == [
+        {"mode": "flatten", "targets": "alice bob carl"},
+        {"mode": None, "targets": "alice bob carl"},
+    ]
+    for line in ("stop --orders flatten --expect 3", "stop --orders cancel"):
+        assert fleet.typed(line)[0] == 3, "it goes on, and finds that no process has the directory"
+
+
 def test_dangerous_commands_for_the_strategies_of_one_account_need_no_number(fleet: Fleet) -> None:
     assert fleet.typed("resume 'alice/*'")[0] == 0
     assert fleet.sent() == ["alice/btc-a", "alice/eth"]

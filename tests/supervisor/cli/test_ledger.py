@@ -12,7 +12,7 @@ from gridbot.exchange.listing import Unreadable
 from gridbot.records.record_types import UtcMs, WalletRecord
 from supervisor.cli.ledger import ledger
 from supervisor.control.control_client import ControlError, NotRunning, Unanswered
-from supervisor.exit_codes import ExitCode
+from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store.exchange_ledger import AccountCheck
 from supervisor.store.exchange_views import ViewCheck
 from supervisor.store.ledger_check import Step, lasting
@@ -61,7 +61,19 @@ def test_an_account_that_nobody_has_is_a_mistake_and_one_can_be_asked_for(tmp_pa
     only = CliRunner().invoke(ledger, ["check", "--data-dir", str(tmp_path), "--account", "bob"])
     assert (only.exit_code, only.output.split(":")[0], len(only.output.splitlines())) == (0, "bob", 1)
     config = tmp_path / "x.yaml"
-    config.write_text("environment: paper\naccounts: [{name: alice}, {name: bob}]\n")
+    config.write_text("environment: paper\naccounts: [{name: alice, groups: [day]}, {name: bob, groups: [night]}]\n")
+    for named, accounts in {
+        "bob": ["bob"],
+        "a* --account bob": ["alice", "bob"],
+        "--group night": ["bob"],
+        "--all": ["alice", "bob"],
+    }.items():
+        line = ["check", "--data-dir", str(tmp_path), "-c", str(config), *named.split()]
+        found = CliRunner().invoke(ledger, line).output.splitlines()
+        assert [each.split(":")[0] for each in found] == accounts
+    refused = CliRunner().invoke(ledger, [*line, "x"]).exception
+    assert isinstance(refused, CommandError)
+    assert (refused.code, refused.text[:19]) == (ExitCode.USAGE, "expected --all alon")
     for options in ([], ["--exchange", "-c", str(config)]):
         line = ["check", "--data-dir", str(tmp_path), "--account", "bob", "--account", "alise", *options]
         wrong = CliRunner().invoke(ledger, line)

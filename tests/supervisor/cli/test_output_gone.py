@@ -19,7 +19,7 @@ from supervisor.cli import detached_start
 from supervisor.cli import main as cli_module
 from supervisor.cli.standard_streams import OutputGone
 from supervisor.exit_codes import ExitCode
-from tests.store.session import make_session
+from tests.store.session import DAY_MS, Session, make_session, write_all
 from tests.supervisor.cli.test_declared_commands import all_commands
 
 PAPER = """environment: paper
@@ -40,7 +40,7 @@ LINES = {
     "cancel": "cancel alice",
     "check": "check -c {here}/g.yaml",
     "compare log": "compare log alice/btc_grid {here}/log.csv --map " + shlex.quote(str(MAP)),
-    "compare shadow": "compare shadow alice/btc_grid bob/ltc_shadow",
+    "compare shadow": "compare shadow alice/btc_grid carl/btc_shadow",
     "completion": "completion bash",
     "correct": "correct alice --as-of 1 --figures []",
     "data check": "data check",
@@ -120,6 +120,13 @@ async def nothing_new(*_: Any) -> Fetched:
 def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("records")
     make_session(directory)
+    carl = Session(directory, "carl")
+    carl.run("start")
+    for _ in range(6):  # days, around those of alice: they can be compared
+        carl.fill("Buy", "98", "1", strategy="btc_shadow", shadow=True, source="shadow")
+        carl.now_ms += DAY_MS
+    carl.close()
+    write_all(directory)
     (directory / "logs").mkdir()
     (directory / "logs" / "writer.jsonl").write_text("a line\n")
     (directory / TRADES).write_text("timestamp,symbol,side,size,price\n1788220801.5,BTCUSDT,Buy,0.005,60000.1\n")

@@ -14,6 +14,7 @@ import pytest
 from gridbot.commands.command_table import FLEET_COMMANDS, find_command
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
+from supervisor.children.rescues import NoRescue
 from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
 from supervisor.process.alert_desk import AlertDesk
@@ -35,7 +36,7 @@ class Fleet(list):
 
 class Child:
     def __init__(self, name: str, kind: ChildKind, account: str = "") -> None:
-        self.spec = SimpleNamespace(name=name, kind=kind, account=account)
+        self.spec = SimpleNamespace(name=name, kind=kind, account=account, rescue="a:b")
         self.state = SimpleNamespace(process=ProcessState.RUNNING, last_report=97.0)
         self.pid: int | None = 1
         self.last_exit = "killed by the supervisor"
@@ -55,16 +56,26 @@ class Rig:
         self.alerts: list[tuple[str, str]] = []
         self.records: list[tuple[str, Any, Any]] = []
         self.by: list[str] = []
+        self.rescue, self.no_rescue = Child("rescue-alice", ChildKind.RESCUE, "alice"), ""
+        self.rescued: list[str] = []
         self.operations = Operations(
             self.fleet,  # type: ignore[arg-type]
             lambda: {"supervisor": {"state": self.state}},
             lambda mode, *, force: self.stops.append((mode, force)),
             self.record,
             lambda *alert: self.alerts.append(alert),
+            self,  # type: ignore[arg-type]
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
             desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
+
+    async def begin(self, worker: Any) -> Any:
+        """A rescue of the worker's account, as far as a command needs one."""
+        if self.no_rescue:
+            raise NoRescue(self.no_rescue)
+        self.rescued.append(worker.spec.name)
+        return self.rescue
 
     def record(self, name: str, args: Any, answer: Any, who: str) -> None:
         self.records.append((name, args, answer))
@@ -77,6 +88,21 @@ class Rig:
         answer = self.ask(op, **fields)
         assert answer["ok"] is False
         return str(answer["error"])
+
+    def rescued_by(self, name: str, **answer: Any) -> dict[str, Any]:
+        """What comes of a command that goes to a rescue."""
+
+        async def run() -> dict[str, Any]:
+            request = {"op": "worker", "account": "alice", "name": name, "wait_s": 0.01}
+            asked = asyncio.ensure_future(self.operations.handle(request, "op@host"))
+            while not self.rescue.sent:
+                await asyncio.sleep(0.01)
+            number = self.rescue.sent[0]["id"]
+            self.operations.on_taken({"type": "taken", "id": number})
+            self.operations.on_answer({"type": "answer", "id": number, **answer})
+            return await asked
+
+        return asyncio.run(run())
 
     def asked_and_answered(self, name: str, args: Any = None, **answer: Any) -> dict[str, Any]:
         return self.answered({"op": "worker", "account": "alice", "name": name, "args": args}, **answer)
@@ -311,3 +337,40 @@ def test_a_command_that_cannot_be_delivered_is_recorded_here() -> None:
     rig.fleet[1].reached = False
     rig.refusal("worker", account="alice", name="reconcile")
     assert [name for name, _, _ in rig.records] == ["reconcile"]
+
+
+@pytest.mark.parametrize("name", ["cancel", "flatten", "kill"])
+@pytest.mark.parametrize("state", ["down", "reads nothing", "hangs"])
+def test_what_needs_the_exchange_alone_goes_to_a_rescue_where_no_worker_takes_it(name: str, state: str) -> None:
+    rig = Rig()
+    if state == "down":
+        rig.fleet[1].state.process = ProcessState.FATAL
+    rig.fleet[1].reached = state != "reads nothing"
+    answer = rig.rescued_by(name, ok=True, result="flat", recorded=True)
+    assert answer == {"ok": True, "delivered": True, "result": "flat"}
+    assert rig.rescued == ["worker-alice"]
+    assert rig.records == [], "the rescue has recorded it"
+    assert rig.rescue.sent[0]["who"] == "op@host"
+
+
+def test_a_rescue_that_leaves_something_is_no_success_and_one_that_cannot_be_is_refused() -> None:
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.BACKOFF
+    answer = rig.rescued_by("flatten", ok=False, unanswered=True, error="NOT flat: ...", recorded=True)
+    assert answer == {"ok": False, "unanswered": True, "error": "NOT flat: ..."}
+    rig.no_rescue = "somebody else has the key"
+    refusal = rig.refusal("worker", account="alice", name="flatten")
+    assert refusal == "flatten was not carried out: somebody else has the key"
+    assert [name for name, *_ in rig.records] == ["flatten"]
+
+
+@pytest.mark.parametrize("name", ["pause", "reduce"])
+def test_what_only_holds_is_kept_for_the_next_life_of_a_worker_that_does_not_run(name: str) -> None:
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    assert rig.rescued_by(name, ok=True, result="1 paused")["ok"]
+    assert rig.rescued == ["worker-alice"]
+    rig = Rig()
+    rig.fleet[1].reached = False
+    assert "reads no commands" in rig.refusal("worker", account="alice", name=name)
+    assert rig.rescued == [], "one that runs is left alone"

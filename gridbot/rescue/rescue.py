@@ -1,0 +1,272 @@
+"""One command for an account that no worker trades: the holds at once, then the exchange by REST, then the records.
+
+    pause, reduce           what holds in the next life
+    cancel, flatten, kill   the same, and what a worker would do (`worker/flatten_commands.py`)
+
+The caller has the lock of the account's key. What has not come to its end is in `flatten.json`: whoever has the account
+next goes on with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from gridbot.bybit.endpoints import Credentials, endpoints_for
+from gridbot.bybit.rest import BybitRest
+from gridbot.commands.arguments import (
+    CancelArguments,
+    FlattenArguments,
+    PauseArguments,
+    ReduceArguments,
+    read_arguments,
+)
+from gridbot.commands.command_table import WORKER_COMMANDS, find_command
+from gridbot.commands.wording import did_you_mean
+from gridbot.exchange.bans import Ban
+from gridbot.exchange.failures import ExchangeError
+from gridbot.flatten.flatten_drive import FlattenDrive
+from gridbot.flatten.flatten_words import Finished, Terms, Wanted
+from gridbot.orders.ids import Generations, Owner, account_tag
+from gridbot.ports import Clock, Ids
+from gridbot.records import builders
+from gridbot.records.journal import JournalBusy
+from gridbot.rescue.rescue_books import RescueBooks
+from gridbot.rescue.rescue_hands import RescueHands
+from gridbot.risk.holds import Held, Kill, Pause, Reduce, Who
+from gridbot.worker.commands import Answer, record_of, told
+from gridbot.worker.flatten_commands import OPERATOR, held_by, terms_of
+from gridbot.worker.fleet_link import FleetLink
+from gridbot.worker.spec import WorkerSpec
+
+__all__ = ["SETTLE_S", "Rescue", "Said"]
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 2.0
+"""How long a request of the dead worker may still be under way."""
+
+
+@dataclass
+class Said:
+    """Who hears what: `answer` the answer, `taken` that it takes long, `alert` level, key and text, `hand` a document
+    that stops orders."""
+
+    answer: Callable[[Answer], None]
+    taken: Callable[[], None] = lambda: None
+    alert: Callable[[str, str, str], object] = lambda level, key, text: None
+    hand: Callable[[str, dict[str, Any]], None] = lambda name, document: None
+
+
+@dataclass
+class Rescue:
+    """One per process. `queue` leads to the writer, where there is one."""
+
+    spec: WorkerSpec
+    queue: Any
+    clock: Clock
+    ids: Ids
+    said: Said
+    fleet: FleetLink
+    settle_s: float = SETTLE_S
+    rest_of: Callable[..., BybitRest] = field(default=BybitRest)
+
+    async def run(self, message: Mapping[str, Any]) -> bool:
+        """Carry out the command of a `command` message; whether all is done.
+
+        Raises JournalBusy when another process has the account's records. Every other trouble is in the answer.
+        """
+        try:
+            name, args = self._read(message)
+            strategies = self._addressed(args)
+        except (LookupError, ValueError) as error:
+            self.said.answer({"ok": False, "error": str(error)})
+            return False
+        books = self._open()
+        try:
+            return await self._carry_out(message, name, args, strategies, books)
+        finally:
+            if books is not None:
+                books.close()
+
+    def _read(self, message: Mapping[str, Any]) -> tuple[str, Any]:
+        command = find_command(message.get("name"), WORKER_COMMANDS)
+        if not (command.rescued or command.kept):
+            raise ValueError(f"{command.name} needs a worker that trades, and the account has none")
+        args = read_arguments(command, message.get("args") or {})
+        if isinstance(args, FlattenArguments):
+            terms_of(args)
+        return command.name, args
+
+    def _addressed(self, args: Any) -> list[str]:
+        known = [each.strat_id for each in self.spec.settings.strategies_of(self.spec.account)]
+        if not args.strategy:
+            return known
+        if args.strategy not in known:
+            hint = did_you_mean(args.strategy, known)
+            listed = ", ".join(known)
+            raise LookupError(f"expected a strategy of {self.spec.account} ({listed}), got {args.strategy!r}{hint}")
+        return [args.strategy]
+
+    def _open(self) -> RescueBooks | None:
+        try:
+            return RescueBooks(self.spec, self.queue, self.clock, self.ids, hand=self.said.hand, alert=self.said.alert)
+        except JournalBusy:
+            raise
+        except Exception as error:
+            text = f"the account's records cannot be opened ({type(error).__name__}: {error}); going on without them"
+            log.exception("the account's records cannot be opened")
+            self.said.alert("error", "rescue.records", text)
+            return None
+
+    async def _carry_out(
+        self, message: Mapping[str, Any], name: str, args: Any, strategies: list[str], books: RescueBooks | None
+    ) -> bool:
+        who = str(message.get("who") or "") or OPERATOR
+        count = self._hold(name, args, strategies, books, who)
+        if isinstance(args, PauseArguments | ReduceArguments) and not getattr(args, "cancel", False):
+            if books is None:
+                self._answer(message, books, {"ok": False, "error": "its holds cannot be kept: see the alert"})
+                return False
+            what = "paused" if name == "pause" else "only reducing"
+            self._answer(message, books, {"ok": True, "result": f"{count} {what}, for the next life of the worker"})
+            return True
+        self.said.taken()
+        wanted = self._wanted(name, args, strategies)
+        if books is not None:
+            reason = held_by(name, who, args.reason)
+            unfinished = books.flatten.document.unfinished
+            wanted = wanted if unfinished is None else unfinished.beside(wanted)
+            books.flatten.keep(replace(books.flatten.document, unfinished=wanted, reason=reason))
+        end = await self._flatten(message, wanted, books)
+        if books is not None and end.clean:
+            books.done()
+        if not end.clean:
+            self.said.alert("error", "flatten", end.text)
+        return end.clean
+
+    def _hold(self, name: str, args: Any, strategies: list[str], books: RescueBooks | None, who: str) -> int:
+        if books is None:
+            return len(strategies)
+        reason = held_by(
+            {"pause": "paused", "reduce": "only reducing", "flatten": "flattened", "kill": "killed"}.get(
+                name, "all orders cancelled"
+            ),
+            who,
+            args.reason,
+        )
+        if name == "reduce":
+            return books.hold(strategies, Reduce(reason, Who.OPERATOR))
+        if name == "kill" and args.strategy:
+            books.hold(strategies, Kill(reason, Who.OPERATOR))
+        elif name == "kill":
+            document = books.flatten.document
+            held = document.latched or Held(reason, Who.OPERATOR, self.clock.wall_ms())
+            books.flatten.keep(replace(document, latched=held))
+        if isinstance(args, CancelArguments) and args.leave_running:
+            return len(strategies)
+        return books.hold(strategies, Pause(reason, Who.OPERATOR))
+
+    def _wanted(self, name: str, args: Any, strategies: list[str]) -> Wanted:
+        live = [
+            each.symbol
+            for each in self.spec.settings.strategies_of(self.spec.account)
+            if each.strat_id in strategies and not each.shadow_mode
+        ]
+        terms = terms_of(args) if isinstance(args, FlattenArguments) else Terms(foreign=getattr(args, "foreign", False))
+        return Wanted(dict.fromkeys(live, name in ("flatten", "kill")), replace(terms, settle_s=self.settle_s))
+
+    # ------------------------------------------------------------------ the exchange
+
+    async def _flatten(self, message: Mapping[str, Any], wanted: Wanted, books: RescueBooks | None) -> Finished:
+        config = self.spec.settings.account(self.spec.account)
+        credentials = Credentials(config.api_key.get_secret_value(), config.api_secret.get_secret_value())
+        banned_s = max(0.0 if books is None else books.ban.left_s(), self.fleet.ban_left_s())
+        self.fleet.budget.open()
+        rest = self.rest_of(
+            endpoints_for(config.environment, self.spec.paper_url, credentials),
+            credentials,
+            timeout=self.spec.settings.rest_fetch_timeout,
+            banned_for_s=banned_s,
+            on_ban=partial(self._banned, books),
+            budget=self.fleet.budget,
+            facts=self.fleet.facts,
+        )
+        self.fleet.hear_bans(rest.banned)
+        owners = self._owners(str(config.environment), config.name)
+        hands = RescueHands(owners, books, _fresh_numbers(self.clock), self.said.alert, self.on_fault)
+        try:
+            await self._set_the_clock(rest)
+            drive = FlattenDrive(wanted, rest, rest.orders, hands, self.clock, self.fleet.budget)
+            drive.start()
+            done, text = await drive.told
+            if books is None:
+                text += "; nothing of it is recorded, and what holds is with the supervisor alone"
+            self._answer(message, books, told(done, text))
+            end = await drive.finished
+            if books is not None:
+                await self._settle_records(rest, books, hands, {symbol: one.strat_id for symbol, one in owners.items()})
+            return end
+        finally:
+            self.fleet.budget.close()
+            rest.close()
+
+    async def _set_the_clock(self, rest: BybitRest) -> None:
+        """A wrong clock has every request refused. Without an answer the machine's tries go on: each learns it."""
+        try:
+            await rest.server_time_ms()
+        except ExchangeError as error:
+            log.warning("the exchange's time cannot be read: %s", error)
+
+    async def _settle_records(
+        self, rest: BybitRest, books: RescueBooks, hands: RescueHands, owners: Mapping[str, str]
+    ) -> None:
+        """Record what was executed, and how our closes ended. What fails here the next worker does."""
+        try:
+            if books.executions_from_ms:
+                count = books.count(list(await rest.executions(books.executions_from_ms)), owners)
+                log.info("recorded %d executions", count)
+            for request in hands.sent:
+                row = await rest.find_order(request.symbol, order_link_id=request.order_link_id)
+                newest = books.checkpoint.orders.by_key.get(request.order_link_id)
+                if row is not None and newest is not None and not row.status.is_open:
+                    books.record(builders.of_end(newest, row))
+        except ExchangeError as error:
+            log.warning("not everything is recorded, the next worker asks for the rest: %s", error)
+
+    def _banned(self, books: RescueBooks | None, ban: Ban) -> None:
+        if books is not None:
+            books.ban.begin(ban.until_s - self.clock.monotonic_s())
+        self.fleet.banned(ban)
+
+    def _owners(self, environment: str, name: str) -> dict[str, Owner]:
+        tag = account_tag(environment, name)
+        return {
+            each.symbol: Owner.of(tag, each.strat_id)
+            for each in self.spec.settings.strategies_of(self.spec.account)
+            if not each.shadow_mode
+        }
+
+    def _answer(self, message: Mapping[str, Any], books: RescueBooks | None, answer: Answer) -> None:
+        if books is not None:
+            books.record(record_of(message, answer))
+            books.recorder.flush()
+        self.said.answer({**answer, "recorded": books is not None})
+
+    def on_fault(self, part: str, error: BaseException) -> None:
+        log.error("%s failed", part, exc_info=error)
+        self.said.alert("error", "fault", f"{part}: {type(error).__name__}: {error}")
+
+
+def _fresh_numbers(clock: Clock) -> Generations:
+    """From the clock on, which is above all that an account has used; nothing has to be reserved."""
+
+    def reserve(upto: int, safe: Callable[[], None]) -> None:
+        safe()
+
+    numbers = Generations(clock.wall_ms() + Generations.BLOCK, reserve)
+    numbers.available(1)
+    return numbers

@@ -1,0 +1,116 @@
+"""The commands that only read, on one demo that trades: what they say is what the supervisor, a worker and SQL say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+
+from supervisor.cli.main import cli
+from tests.system.conftest import DEMO, wait_for
+
+pytestmark = pytest.mark.system
+
+
+def ask(session: Any, *words: str) -> Result:
+    """A command in this process, as a user would type it: a start of Python each time is half a second of a core."""
+    done = CliRunner().invoke(cli, [*words, "--data-dir", str(session.data_dir)])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def paused(session: Any) -> str:
+    """The second at which alice-btc was paused, by a command that was recorded with who gave it."""
+    assert ask(session, "pause", "alice/alice-btc", "--cancel").exit_code == 0
+    wait_for(lambda: session.sql("SELECT * FROM holds WHERE kind = 'paused'"), "the hold in the records")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
+    session = gridbot.start(DEMO)
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "supervisor", "fills", "-f", "-n", "0", "--json", "--data-dir", str(session.data_dir)],
+        env=session.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        check_what_is_missing(session)
+        session.kill("writer")  # readers meet whatever it has left behind
+        assert ask(session, "sql", "SELECT count(*) FROM fills").exit_code == 0
+        check_a_worker_that_hangs(session)
+        check_money(session)
+    finally:
+        follower.send_signal(signal.SIGINT)
+        told = [json.loads(line)["exec_id"] for line in follower.communicate(timeout=60)[0].splitlines()]
+    assert len(told) == len(set(told)) > 0, "none comes twice"
+    first, last = told[0], told[-1]
+    rows = session.sql("SELECT account, exec_id, seq, shadow FROM executions WHERE exec_type = 'Trade' ORDER BY seq")
+    for account in {row["account"] for row in rows}:
+        mine = [row["exec_id"] for row in rows if row["account"] == account]
+        seen = [each for each in told if each in set(mine)]
+        begin, end = mine.index(seen[0]), mine.index(seen[-1])
+        assert seen == mine[begin : end + 1], f"none of {account} is missed between {first} and {last}"
+    session.stop()
+
+
+def check_what_is_missing(session: Any) -> None:
+    at = paused(session)
+    asked = ask(session, "why", "alice/alice-btc")
+    assert asked.exit_code == 6, asked.output
+    said = " ".join(asked.output.split())
+    assert re.search(r"! paused since [-0-9: ]* UTC by the operator: paused by ", said), said
+    shown = json.loads(ask(session, "status", "alice/alice-btc", "--json").output)
+    [found] = shown["why"]["strategies"]
+    assert (found["placed"], found["wanted"]) == (0, 24)
+    assert found["held"] + found["normal"] == 24
+    [hold] = found["holds"]
+    assert CliRunner().invoke(cli, shlex.split(hold["lifted_by"])[1:]).exit_code == 0, (
+        "the command that is named lifts it"
+    )
+    session.wait(lambda _: session.strategy("alice-btc")["open_orders"], "orders again")
+    then = ask(session, "why", "alice/alice-btc", "--at", at)
+    assert then.exit_code == 0
+    said = " ".join(then.output.split())
+    assert f"! paused since {at[:10]}" in said
+    assert "command pause alice-btc" in said
+
+
+def check_a_worker_that_hangs(session: Any) -> None:
+    pid = session.process("worker-bob")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        silent = ask(session, "why", "bob")
+    finally:
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGCONT)
+    assert silent.exit_code == 5
+    said = " ".join(silent.output.split())
+    assert "the worker of bob did not answer within 3 s" in said
+    assert "bob-sol, as it reported" in said
+
+
+def check_money(session: Any) -> None:
+    """`pnl` says what the views say, of paper and shadow apart."""
+    found = json.loads(ask(session, "pnl", "--json").output)
+    assert {row["money"] for row in found["rows"]} == {"paper", "shadow"}
+    assert {row["strategy"] for row in found["rows"] if row["money"] == "shadow"} == {"bob-ltc-shadow"}
+    wait_for(lambda: ask(session, "pause", "--all", "--expect", "2").exit_code == 0, "all paused")
+
+    def same() -> bool:
+        rows = {row["strategy"]: row for row in json.loads(ask(session, "pnl", "--json").output)["rows"]}
+        views = session.sql("SELECT strategy, realised_pnl, grid_profit, fees, net_pnl FROM statement")
+        keys = {"realised": "realised_pnl", "grid_profit": "grid_profit", "fees": "fees", "net": "net_pnl"}
+        return all(rows[each["strategy"]][key] == each[name] for each in views for key, name in keys.items())
+
+    wait_for(same, "the same figures as the views")
