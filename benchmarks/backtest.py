@@ -1,12 +1,18 @@
 """How fast a backtest goes, by how much happens in it, beside the same run that looks at every tick.
 
-    bin/bench backtest [--ticks N] [--every N] [--trades FILE] [--symbols N] [--days N] [--json]
+    bin/bench backtest [--ticks N] [--every N] [--trades FILE] [--symbols N] [--days N] [--others PYTHON] [--json]
 
 Trades: the 6-minute file FILE (Bybit's dump; default the one of ../shared/data where it is), tiled to N ticks:
 forwards, then backwards, and so on, so that no price jumps. Without a file a composed walk. One strategy, 2 x 25
 levels, at several steps, so that there is a fill each so many ticks; `every tick` is the same run on the tape's first
 part, with the flag. `candles`: symbols x days of composed minute candles, four ticks each, all in one account. Each row
 is a process of its own, on days that are kept in files: `peak_mb` is all of it. CPU seconds include the database.
+
+Beside it hftbacktest and nautilus_trader, on the same tape with the same levels (`parts/backtest_others.py` says what
+they leave out), where the interpreter PYTHON has them. They are heavy, so better in a place of their own:
+
+    python -m venv others && others/bin/python -m pip install 'gridbot[others]'
+    bin/bench backtest --others others/bin/python
 """
 
 from __future__ import annotations
@@ -39,6 +45,8 @@ TRADES = Path(__file__).resolve().parents[2] / "shared" / "data" / "trades" / "B
 FIRST = date(2026, 1, 5)
 STEPS = (0.02, 0.05, 0.1, 0.3)
 SEED = 7
+OTHERS = {"hftbacktest": ">=2.4,<3", "nautilus_trader": ">=1.221,<2"}
+OTHERS_SCRIPT = Path(__file__).with_name("parts") / "backtest_others.py"
 
 
 def main() -> int:
@@ -48,6 +56,7 @@ def main() -> int:
     parser.add_argument("--trades", type=Path, default=TRADES, help="a file of Bybit's trade dump")
     parser.add_argument("--symbols", type=int, default=4, help="of the row candles")
     parser.add_argument("--days", type=int, default=3, help="of the row candles")
+    parser.add_argument("--others", default=sys.executable, help="an interpreter with hftbacktest, nautilus_trader")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--prepare", help=argparse.SUPPRESS)
     parser.add_argument("--row", nargs=2, help=argparse.SUPPRESS)
@@ -66,9 +75,10 @@ def main() -> int:
             if name != "candles":
                 every = json.loads(_in_child("--row", f"{name} every", temporary))
                 rows[name]["every_tick_per_s"] = every["ticks_per_s"]
+        beside = {name: _beside(options.others, name, Path(temporary)) for name in OTHERS}
     source = options.trades.name if options.trades.is_file() else ""
     tape = f"{source}, tiled to {options.ticks:,} ticks" if source else "a composed walk"
-    document = {"tape": tape, "load": os.getloadavg()[0], "rows": rows}
+    document = {"tape": tape, "load": os.getloadavg()[0], "rows": rows, "others": beside}
     if options.json:
         print(json.dumps(document))
     else:
@@ -81,8 +91,22 @@ def _in_child(*words: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
+def _beside(python: str, name: str, directory: Path) -> dict[str, Any]:
+    """Another backtester's rows by step; or a sentence that says how to have it."""
+    known = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
+    if subprocess.run([python, "-c", known], check=False).returncode:
+        return {"skipped": f"{python} has no {name}: {python} -m pip install '{name}{OTHERS[name]}'"}
+    rows = {}
+    for step in STEPS:
+        command = [python, str(OTHERS_SCRIPT), name, str(directory / "tape.npz"), str(step)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+        rows[f"step {step} %"] = json.loads(done.stdout.splitlines()[-1])
+    return rows
+
+
 def _prepare(options: argparse.Namespace, directory: Path) -> None:
     columns = _tiled(options.trades, options.ticks) if options.trades.is_file() else _walked(options.ticks)
+    np.savez(directory / "tape.npz", **dict(zip(("times_ms", "prices", "sizes", "sides"), columns, strict=True)))
     _put(Market(directory / "tape"), *columns)
     _put(Market(directory / "part"), *(column[: options.every] for column in columns))
     _candles(Market(directory / "candles"), options.symbols, options.days)
@@ -201,6 +225,14 @@ def _print(document: dict[str, Any]) -> None:
     rows = document["rows"]
     names = ["ticks", "ticks_per_fill", "fills", "looks", "cpu_s", "ticks_per_s", "every_tick_per_s"]
     names += ["us_per_look", "us_per_fill", "peak_mb"]
+    _print_rows(names, rows)
+    for name, beside in document["others"].items():
+        print(f"\n{name}: {beside['skipped']}" if "skipped" in beside else f"\n{name}, the same tape and levels:")
+        if "skipped" not in beside:
+            _print_rows(["ticks", "ticks_per_fill", "fills", "cpu_s", "ticks_per_s", "peak_mb"], beside)
+
+
+def _print_rows(names: list[str], rows: dict[str, dict[str, Any]]) -> None:
     print(" " * 13 + "".join(f"{name:>18}" for name in names))
     for name, figures in rows.items():
         print(

@@ -3,6 +3,9 @@
 bin/bench upgrade                                     the last version before each change of what is stored
 bin/bench upgrade --from a1c99c4 b46a442 --keep /tmp/up
 
+What it does is told as it goes (stderr). Each version has `--within` minutes, whatever hangs: a busy machine makes it
+find less, not run for ever; what it waited for in vain is then among what it found.
+
 The code of each version is taken from the repository's history, so a checkout with its history is needed. It runs a
 fleet of two paper accounts with five strategies in a lively market until orders rest and fills exist; then everything
 gets kill -9 (or is stopped by this version's `stop`), and this version starts on the data directory. Exit code 1 when
@@ -14,12 +17,15 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
@@ -53,6 +59,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--from", nargs="+", dest="versions", metavar="COMMIT", default=list(VERSIONS))
     parser.add_argument("--seconds", type=float, default=60.0, help="that the earlier version trades (default 60)")
+    parser.add_argument("--within", type=float, default=10.0, help="minutes for each version (default 10)")
     parser.add_argument("--end", choices=("kill", "stop"), default="kill", help="of the earlier version (default kill)")
     parser.add_argument("--keep", type=Path, help="an empty directory for all, which stays; else it is removed")
     parser.add_argument("--json", action="store_true", help="one JSON object for each version instead of lines")
@@ -70,38 +77,57 @@ def main() -> int:
         )
         return 2
     is_good = True
-    for version in options.versions:
+    for number, version in enumerate(options.versions, 1):
+        say = Progress(f"{version} ({number} of {len(options.versions)})")
         with tempfile.TemporaryDirectory() as folder:
             home: Path = (options.keep or Path(folder)) / version
             home.mkdir(parents=True)
-            result = tried(version, home, options.seconds, kills=options.end == "kill")
+            result = tried(version, home, options.seconds, 60 * options.within, say, kills=options.end == "kill")
+        say("done")
         is_good = is_good and not result["findings"]
         print(json.dumps(result) if options.json else text_of(result), flush=True)
     return 0 if is_good else 1
 
 
-def tried(version: str, home: Path, seconds: float, *, kills: bool) -> dict[str, Any]:
-    """One version: what was left, what became of it, and the findings."""
+class Progress:
+    """Says on stderr what is being done, and since when."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began_s = time.monotonic()
+
+    def __call__(self, step: str) -> None:
+        print(f"{self._what} {time.monotonic() - self._began_s:4.0f} s: {step}", file=sys.stderr, flush=True)
+
+
+def tried(
+    version: str, home: Path, seconds: float, within_s: float, say: Callable[[str], object], *, kills: bool
+) -> dict[str, Any]:
+    """One version: what was left, what became of it, and the findings. Takes `within_s` s, and those of a stop."""
     result: dict[str, Any] = {"version": version, "what": VERSIONS.get(version, ""), "findings": []}
+    until_s = time.monotonic() + within_s
     try:
+        say("the earlier version trades")
         unpack(version, home / "code")
-        left = leave_behind(home, home / "code", seconds, least_fills=20, kills=kills)
+        left = leave_behind(home, home / "code", seconds, least_fills=20, kills=kills, until_s=until_s)
         shutil.copytree(home / "data", home / "before", ignore=shutil.ignore_patterns("*.sock"))
         result |= {
             "executions": sum(map(len, left.executions.values())),
             "resting": sum(map(len, left.resting.values())),
         }
-        with running(home, CONFIG) as fleet:
-            result |= opened(fleet, left, home / "before")
+        say("this version starts on what it left")
+        with running(home, CONFIG, until_s=until_s) as fleet:
+            result |= opened(fleet, left, home / "before", say)
+        say("what the records have")
         result["findings"] += recorded(fleet, left, home / "before")
         result["orders"] = checks.became_of_orders(left, fleet.data_dir)
         result["alerts"] = checks.new_alerts(home / "before", fleet.data_dir)
-    except FleetError as error:
+    except (FleetError, subprocess.TimeoutExpired, psutil.Error) as error:
         result["findings"].append(str(error))
     return result
 
 
-def opened(fleet: Fleet, left: Left, before: Path) -> dict[str, Any]:
+def opened(fleet: Fleet, left: Left, before: Path, say: Callable[[str], object]) -> dict[str, Any]:
     """This version at work on the directory."""
     began_s = time.monotonic()
     status = fleet.until(lambda status: bool(fills(status)) and _trades(status), "all accounts healthy", START_S)
@@ -113,8 +139,10 @@ def opened(fleet: Fleet, left: Left, before: Path) -> dict[str, Any]:
         f"{name}: {shown.get(name)} fills, {had} before" for name, had in left.fills.items() if shown.get(name, 0) < had
     ]
     total = sum(shown.values())
+    say(f"it trades after {started_s} s; new fills are waited for")
     fleet.until(lambda status: sum(fills(status).values()) >= total + MORE_FILLS, "new fills", START_S)
     fleet.run("resume", "bob", "--strategy", PAUSED, within_s=60)
+    say("records, exchange and ledger are compared")
     findings += checks.exchange_lost(left, fleet, url) + checks.levels_doubled(fleet, url)
     repaired, unexplained = _explained_or_repaired(fleet)
     filled = [sum(left.fills.values()), total]

@@ -164,6 +164,12 @@ class ExchangeQueries(Protocol):
     async def set_leverage(self, symbol: str, leverage: Decimal) -> bool:
         """The same leverage for both legs; False when it was so."""
 
+    async def cancel_when_gone(self, after_s: int) -> None:
+        """Have the exchange cancel all orders when the private stream has been gone for `after_s` seconds.
+
+        AUTH where the account may not use it.
+        """
+
 
 class Streams(Protocol):
     """The market's public stream and the account's private one. They reconnect by themselves.
@@ -186,6 +192,10 @@ class Streams(Protocol):
     @property
     def private_alive(self) -> bool:
         """Whether private events reach us now."""
+
+    @property
+    def dead_man_refused(self) -> str:
+        """Why the exchange does not take the topic of its disconnect-cancel-all; "" otherwise."""
 
     def problems(self) -> list[str]:
         """What is wrong with the streams, in sentences; empty when all is well."""

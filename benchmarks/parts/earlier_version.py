@@ -93,12 +93,15 @@ def unpack(version: str, target: Path) -> None:
     raise FleetError(f"the journal of {version} has no SEGMENT_BYTES to be made smaller")
 
 
-def leave_behind(home: Path, root: Path, seconds: float, least_fills: int, *, kills: bool) -> Left:
+def leave_behind(
+    home: Path, root: Path, seconds: float, least_fills: int, *, kills: bool, until_s: float | None = None
+) -> Left:
     """Run a fleet of the code at `root` in `home`, then end it with kill -9, or by this version's `stop`.
 
-    Raises FleetError.
+    Raises FleetError, at `until_s` (monotonic) at the latest, and TimeoutExpired.
     """
     fleet = Fleet(home, CONFIG, root)
+    fleet.until_s = until_s
     fleet.launch()
     try:
         fleet.until(lambda status: bool(fills(status)) and status["health"] == "healthy", "a healthy fleet", START_S)
@@ -152,7 +155,9 @@ def asked(config: Path, url: str) -> tuple[dict[str, list[ExecutionEvent]], dict
 
 def _stop(fleet: Fleet) -> None:
     """As somebody does who has the new code already, while the old supervisor still runs."""
-    done = Fleet(fleet.data_dir.parent, CONFIG).run("stop", within_s=120)
+    newer = Fleet(fleet.data_dir.parent, CONFIG)
+    newer.until_s = fleet.until_s
+    done = newer.run("stop", within_s=120)
     if done.returncode:
         raise FleetError(f"stop: {done.stdout}{done.stderr}")
     assert fleet.supervisor is not None

@@ -88,6 +88,7 @@ class Fleet(OwnSupervisor):
 
     def until(self, condition: Callable[[Status], bool], what: str, within_s: float) -> Status:
         """The first status that fulfils the condition. Raises FleetError after `within_s`."""
+        within_s = self.within(within_s) or within_s
         deadline = time.monotonic() + within_s
         status: Status | None = None
         while time.monotonic() < deadline:
@@ -129,10 +130,15 @@ class Fleet(OwnSupervisor):
 
 
 @contextlib.contextmanager
-def running(home: Path, config: str, root: Path = ROOT, probe: Path | None = None) -> Iterator[Fleet]:
-    """A fleet of the code at `root` that is stopped at the end, whatever happened. `probe`: see `fleet_probe`."""
+def running(
+    home: Path, config: str, root: Path = ROOT, probe: Path | None = None, until_s: float | None = None
+) -> Iterator[Fleet]:
+    """A fleet of the code at `root` that is stopped at the end, whatever happened. `probe`: see `fleet_probe`.
+
+    Nothing is waited for after `until_s` (monotonic).
+    """
     fleet = Fleet(home, config, root)
-    fleet.probe = probe
+    fleet.probe, fleet.until_s = probe, until_s
     fleet.launch()
     try:
         yield fleet

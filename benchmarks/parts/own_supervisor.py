@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ class OwnSupervisor:
         self.probe: Path | None = None
         """Where its processes leave what `fleet_probe` counts; None: nothing is counted."""
         self.supervisor: subprocess.Popen[bytes] | None = None
+        self.until_s: float | None = None
+        """Monotonic seconds: nothing is waited for after that, whatever else is said."""
+
+    def within(self, seconds: float | None) -> float | None:
+        """So long, but not beyond `until_s`."""
+        if self.until_s is None:
+            return seconds
+        left_s = max(0.1, self.until_s - time.monotonic())
+        return left_s if seconds is None else min(seconds, left_s)
 
     def launch(self) -> subprocess.Popen[bytes]:
         """`start` in the foreground, in a session of its own; returns at once."""
@@ -54,7 +64,7 @@ class OwnSupervisor:
             capture_output=True,
             text=True,
             check=False,
-            timeout=within_s,
+            timeout=self.within(within_s),
         )
 
     def environment(self) -> dict[str, str]:

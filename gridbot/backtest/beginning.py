@@ -30,8 +30,7 @@ class Resting:
 class Beginning:
     """`wallet`: balance in USDT, None for the configuration's. `legs`: (size in base coin, average entry in USDT) by
     symbol and direction. `states`: what each strategy saved (of a grid its ladder), by its id. `resting` stands at the
-    end of the queues of its prices, which nobody has recorded; what the first price crosses, or the account cannot
-    afford, is not there."""
+    end of the queues of its prices, which nobody has recorded."""
 
     wallet: Decimal | None = None
     legs: Mapping[tuple[str, Direction], tuple[Decimal, Decimal]] = field(default_factory=dict)

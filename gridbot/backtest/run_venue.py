@@ -5,7 +5,6 @@ The markets are those of the data (`run_market`); orders, fills, margin, liquida
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -26,7 +25,6 @@ from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.api.dispatch import Api
-from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import listing_under
 from gridbot.paper.settings import PaperConfig
@@ -90,7 +88,9 @@ class RunVenue:
                 leg.opened_ms = leg.updated_ms = now_ms
 
     def _rest(self, beginning: Beginning, now_ms: int) -> None:
-        """Have the orders that the account begins with; the worker finds them when it starts."""
+        """Have the orders that the account begins with rest, also where the first trade fills them; the worker finds
+        them when it starts."""
+        state = self.exchange.state
         for order in beginning.resting:
             if order.symbol not in self.markets:
                 continue
@@ -100,9 +100,9 @@ class RunVenue:
                 order.symbol, order.side, order.qty, order.price, leg,
                 time_in_force="PostOnly", order_link_id=order.link_id, reduce_only=order.closes,
             )  # fmt: skip
-            with contextlib.suppress(ApiError):
-                self.exchange.place(self.account, request, now_ms)
-        self.exchange.outbox.take()
+            placed = state.new_order(request, now_ms, closing=order.closes)
+            placed.reserved = state.valuation.order_margin(self.account, placed).initial
+            self.exchange.restore(self.account, placed)
 
     @staticmethod
     def _market(paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:

@@ -1,6 +1,7 @@
 """The requests of this process, beside those of all others on its address: who asks waits here for a turn.
 
-    a query     `await turn()`: when it returns, the query leaves, and counts
+    a query     `await turn()`: when it returns, the query leaves, and counts. Between `starting` and `started` it is
+                one of a start
     an order    `may_leave` says whether one may. Who says that one waits (`orders_wait`) hears when it may leave;
                 `sent` counts it when it leaves
 
@@ -27,8 +28,9 @@ Message = dict[str, Any]
 Done = Callable[[bool], None]
 """Called when a request is over, with whether it was answered."""
 
-LONG_WAIT_S: Final = 5.0
-"""Who has waited for so long is a reason against health."""
+LONG_WAIT_S: Final = 12.0
+"""Where nothing of a purpose has left for so long, this is a reason against health: each permit is good again in half
+that time, so an account that merely wants more than its part has had several requests out."""
 AGAIN_S: Final = 0.5
 """What is wanted is said again each half second: a message may be lost."""
 APART_S: Final = 0.01
@@ -48,6 +50,8 @@ class AddressBudget:
         self._limited = send is not None
         self._turns: deque[asyncio.Future[Done]] = deque()
         """Queries that wait, in their order."""
+        self._query = Purpose.QUERY
+        """What they are for now."""
         self._said: tuple[Any, ...] = ()
         self._said_s = float("-inf")
         self._timer: Timer | None = None
@@ -58,6 +62,14 @@ class AddressBudget:
         """Ask for a share; call it on the loop, once."""
         if self._limited:
             self._look()
+
+    def starting(self) -> None:
+        """From now until `started` queries go before the orders that other accounts open."""
+        self._ask_for(Purpose.START)
+
+    def started(self) -> None:
+        """This account trades."""
+        self._ask_for(Purpose.QUERY)
 
     def close(self) -> None:
         """Ask for nothing more."""
@@ -89,8 +101,8 @@ class AddressBudget:
         """Wait until a query may leave; it is counted as sent. Call the result when it is over."""
         if not self._limited:
             return _nothing
-        if not self._turns and self.permits.may(Purpose.QUERY, self._clock.monotonic_s()):
-            return self.sent(Purpose.QUERY)
+        if not self._turns and self.permits.may(self._query, self._clock.monotonic_s()):
+            return self.sent(self._query)
         turn: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
         self._turns.append(turn)
         self._look()
@@ -129,7 +141,7 @@ class AddressBudget:
         waited_s = self.permits.waited_s(self._clock.monotonic_s()) if self._limited else 0.0
         if waited_s < LONG_WAIT_S:
             return ""
-        return f"requests have been waiting for {waited_s:.0f} s: all accounts together may send no more of them now"
+        return f"no request has left for {waited_s:.0f} s: all accounts together may send no more of them now"
 
     # ------------------------------------------------------------------ the supervisor
 
@@ -143,6 +155,13 @@ class AddressBudget:
         self._look()
 
     # ------------------------------------------------------------------ inside
+
+    def _ask_for(self, purpose: Purpose) -> None:
+        if purpose is not self._query:
+            self.permits.waits(self._query, 0, self._clock.monotonic_s())
+            self._query = purpose
+            if self._turns:
+                self._look()
 
     def _done(self, answered: bool) -> None:
         self.permits.done(self._clock.monotonic_s(), answered=answered)
@@ -175,18 +194,18 @@ class AddressBudget:
             return
         while True:
             now_s = self._clock.monotonic_s()
-            self.permits.waits(Purpose.QUERY, len(self._turns), now_s)
+            self.permits.waits(self._query, len(self._turns), now_s)
             first = self.permits.next_purpose(now_s)
             if first is None or not self.permits.may(first, now_s):
                 return
-            if first is not Purpose.QUERY:
+            if first is not self._query:
                 self._on_room()
                 if self.permits.next_purpose(now_s) is first and self.permits.may(first, now_s):
                     return  # what could leave does not; no query waits for it for ever, thanks to its patience
                 continue
             turn = self._turns.popleft()
             if not turn.done():
-                self.permits.take(Purpose.QUERY, now_s)
+                self.permits.take(self._query, now_s)
                 turn.set_result(self._done)
 
     def _say_soon(self) -> None:

@@ -37,13 +37,17 @@ IDLE_S: Final = 5.0
 
 
 class Purpose(IntEnum):
-    """What a request is for, the most urgent first. AHEAD is no request: permits to have at hand."""
+    """What a request is for, the most urgent first. AHEAD is no request: permits to have at hand.
+
+    START is a query of an account that does not trade yet: until it is through, nobody looks after its orders.
+    """
 
     CANCEL = 0
     CLOSE = 1
-    OPEN = 2
-    QUERY = 3
-    AHEAD = 4
+    START = 2
+    OPEN = 3
+    QUERY = 4
+    AHEAD = 5
 
 
 class RequestPermits:
@@ -68,8 +72,6 @@ class RequestPermits:
         self._waiting: dict[Purpose, int] = {}
         self._since_s: dict[Purpose, float] = {}
         """Since when a purpose waits, or when it had its last turn."""
-        self._began_s: float | None = None
-        """Since when somebody waits."""
         self._least_left = 0
         self._idle_since_s = 0.0
 
@@ -99,19 +101,16 @@ class RequestPermits:
             self._since_s[purpose] = now_s
         if count:
             self._waiting[purpose] = count
-            self._began_s = now_s if self._began_s is None else self._began_s
         else:
             self._waiting.pop(purpose, None)
-            if not self._waiting:
-                self._began_s = None
 
     @property
     def somebody_waits(self) -> bool:
         return bool(self._waiting)
 
     def waited_s(self, now_s: float) -> float:
-        """For how long somebody has been waiting without a break."""
-        return 0.0 if self._began_s is None else now_s - self._began_s
+        """For how long a purpose has been waiting without any request of it leaving."""
+        return max((now_s - self._since_s[purpose] for purpose in self._waiting), default=0.0)
 
     def next_purpose(self, now_s: float) -> Purpose | None:
         """Whose turn it is; None when nobody waits."""

@@ -40,6 +40,8 @@ class Manners:
     credentials: Credentials | None
     expire_s: int
     clock_offset_ms: Callable[[], int]
+    optional: frozenset[str] = frozenset()
+    """Requests that may be refused: the connection goes on without them."""
 
 
 class Life:
@@ -58,6 +60,8 @@ class Life:
         self.line: Line | None = None
         self._manners = manners
         self._unconfirmed = dict.fromkeys(manners.requests)
+        self.refused: dict[str, str] = {}
+        """Optional requests that were refused, and why."""
         self._unreadable = 0
         self._deliver = deliver
         self._changed = changed
@@ -136,30 +140,38 @@ class Life:
             else:
                 self._refused("sign-in", frame, ErrorKind.AUTH)
         elif operation == "subscribe":
-            if frame.get("success") is not True:
-                self._refused("subscription", frame, ErrorKind.PARAM)
+            request = self._answered(frame.get("req_id"))
+            if frame.get("success") is True:
+                self._confirm(request)
+            elif request in self._manners.optional:
+                self.refused[request] = reason(frame, self._secrets())
+                log.warning("%s stream: no %s: %s", self._manners.name, request, self.refused[request])
+                self._confirm(request)
             else:
-                self._confirm(frame.get("req_id"))
+                self._refused("subscription", frame, ErrorKind.PARAM)
 
     def _subscribe(self) -> None:
         for request_id, topics in self._manners.requests.items():
             self._send(subscription(request_id, topics))
 
-    def _confirm(self, request_id: object) -> None:
-        # Bybit's private streams may leave the id out; then answers come in the order of the requests.
-        confirmed = request_id if isinstance(request_id, str) else ""
-        if confirmed not in self._unconfirmed:
-            confirmed = next(iter(self._unconfirmed), "")
-        self._unconfirmed.pop(confirmed, None)
+    def _answered(self, request_id: object) -> str:
+        """Which request an answer is about; Bybit's private streams may leave the id out, and answer in their order."""
+        named = request_id if isinstance(request_id, str) else ""
+        return named if named in self._unconfirmed else next(iter(self._unconfirmed), "")
+
+    def _confirm(self, request: str) -> None:
+        self._unconfirmed.pop(request, None)
         if not self._unconfirmed and self.state is ConnectionState.SUBSCRIBING:
             self._become(ConnectionState.READY)
 
     def _refused(self, what: str, frame: dict[str, Any], kind: ErrorKind) -> None:
-        credentials = self._manners.credentials
-        secrets = (credentials.api_secret, credentials.api_key) if credentials else ()
-        self.on_end(make_error(f"{what} refused: {reason(frame, secrets)}", kind))
+        self.on_end(make_error(f"{what} refused: {reason(frame, self._secrets())}", kind))
         if self.line is not None:
             self.line.abandon()
+
+    def _secrets(self) -> tuple[str, ...]:
+        credentials = self._manners.credentials
+        return (credentials.api_secret, credentials.api_key) if credentials else ()
 
     def _send(self, text: str) -> None:
         if self.line is not None:

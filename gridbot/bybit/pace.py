@@ -11,10 +11,7 @@ __all__ = ["Pace"]
 
 
 class Pace:
-    """Lets a request pass when every limit has room for it, such as that of its endpoint and that of its address.
-
-    Listings that share a limit share it in the order in which they ask.
-    """
+    """Lets a request pass when every limit has room for it, such as that of its endpoint."""
 
     def __init__(self, *limits: RollingLimit) -> None:
         self._limits = limits
@@ -29,7 +26,3 @@ class Pace:
             await asyncio.sleep(wait_s)
         for limit in self._limits:
             limit.take(1, now_s)
-
-    def __and__(self, limit: RollingLimit) -> Pace:
-        """A pace that keeps one more limit."""
-        return Pace(*self._limits, limit)

@@ -10,7 +10,7 @@ from gridbot.bybit.parse_account import parse_execution, parse_order, parse_posi
 from gridbot.bybit.raw_fields import Row, RowProblem, need_text, parse_rows
 from gridbot.exchange.stream_news import OneWayPosition, PrivateEvent
 
-__all__ = ["PRIVATE_TOPICS", "UNREADABLE", "read_private"]
+__all__ = ["DEAD_MAN_TOPIC", "PRIVATE_TOPICS", "UNREADABLE", "read_private"]
 
 UNREADABLE = "(unreadable)"
 """The topic of a message that could not be read at all."""
@@ -31,6 +31,8 @@ def _position(row: Row) -> PrivateEvent:
 
 
 PRIVATE_TOPICS = tuple(_PARSERS)
+DEAD_MAN_TOPIC = "dcp.future"
+"""While a private connection has it, and for some seconds more, the exchange does not cancel our orders (DCP)."""
 
 
 def read_private(frame: PrivateFrame) -> tuple[list[PrivateEvent], list[RowProblem]]:

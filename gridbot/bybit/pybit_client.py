@@ -45,6 +45,7 @@ METHODS = {
     "order/create-batch": "place_batch_order",
     "order/cancel": "cancel_order",
     "order/cancel-batch": "cancel_batch_order",
+    "order/disconnected-cancel-all": "set_dcp",
     "order/realtime": "get_open_orders",
     "order/history": "get_order_history",
     "execution/list": "get_executions",

@@ -11,7 +11,6 @@ from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_o
 from gridbot.bybit.clocks import wall_ms
 from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
-from gridbot.bybit.pace import Pace
 from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
@@ -40,7 +39,6 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
 """Bybit keeps executions for two years; asking further back only costs requests."""
 SMALLEST_WINDOW_MS = 60_000
-UNLIMITED = Pace()
 HEDGE_MODE = 3
 LOCALE = "en-US"
 ANNOUNCEMENTS = 50
@@ -143,12 +141,9 @@ class BybitRest(Calls):
 
     # ------------------------------------------------------------------ orders
 
-    async def open_orders(self, symbol: str | None = None, *, pace: Pace = UNLIMITED) -> Listing[OrderUpdateEvent]:
-        """All open orders of a symbol or of the account, conditional ones included, each once in its newest state.
-
-        `pace` says when each page may be asked for.
-        """
-        rows = await self._listing("order/realtime", pace=pace, category=LINEAR, limit=50, **_scope(symbol))
+    async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:
+        """All open orders of a symbol or of the account, conditional ones included, each once in its newest state."""
+        rows = await self._listing("order/realtime", category=LINEAR, limit=50, **_scope(symbol))
         newest: dict[str, OrderUpdateEvent] = {}
         found = listed(parse_order, rows, "order/realtime", self.horizon)
         for event in found:
@@ -209,13 +204,7 @@ class BybitRest(Calls):
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
 
     async def transactions(
-        self,
-        start_ms: int,
-        end_ms: int,
-        *,
-        coin: str = SETTLE_COIN,
-        of_address: Pace = UNLIMITED,
-        at_a_time: int = 1,
+        self, start_ms: int, end_ms: int, *, coin: str = SETTLE_COIN, at_a_time: int = 1
     ) -> Listing[Transaction]:
         """Every movement of one coin of the wallet from `start_ms` to `end_ms` (UTC, both included), oldest first.
 
@@ -223,9 +212,8 @@ class BybitRest(Calls):
         one after `end_ms`.
 
         A period with more rows than a listing may have is read in halves, `at_a_time` parts of it side by side.
-        `of_address` also limits the requests; it is shared by all that read from this address.
         """
-        return await read_log(self, start_ms, end_ms, coin=coin, of_address=of_address, at_a_time=at_a_time)
+        return await read_log(self, start_ms, end_ms, coin=coin, at_a_time=at_a_time)
 
     # ------------------------------------------------------------------ account
 
@@ -273,6 +261,11 @@ class BybitRest(Calls):
     async def ensure_hedge_mode(self, symbol: str) -> bool:
         """Two legs for the symbol; False when it was so. RESYNC when a position or order prevents the switch."""
         return await self._unless_noop("position/switch-mode", category=LINEAR, symbol=symbol, mode=HEDGE_MODE)
+
+    async def cancel_when_gone(self, after_s: int) -> None:
+        """Have the exchange cancel all orders when the private stream has been gone for so long (DCP). It is told once:
+        the answer to a question about it may be older for some seconds."""
+        await self._call("order/disconnected-cancel-all", product="DERIVATIVES", timeWindow=after_s)
 
     async def api_key_info(self) -> ApiKeyInfo:
         """What the key may do. The demo environment may lack this."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gridbot.bybit.clocks import monotonic_s, wall_ms
@@ -108,6 +108,11 @@ class StreamConnection:
         """Why the connection is lost."""
         error = self._life.error if self._life is not None else self.error
         return error or make_error(f"the {self.kind} stream is not connected", ErrorKind.RETRY)
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Optional topics that the present connection was refused, and why."""
+        return self._life.refused if self._life is not None else {}
 
     def close(self) -> Line | None:
         """Stop listening; the line that is left to be closed, if there is one."""

@@ -19,7 +19,7 @@ from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.line_choice import dial_line
 from gridbot.bybit.mailbox import Mailbox
 from gridbot.bybit.parse_market import parse_public_trade
-from gridbot.bybit.private_frames import PRIVATE_TOPICS, read_private
+from gridbot.bybit.private_frames import DEAD_MAN_TOPIC, PRIVATE_TOPICS, read_private
 from gridbot.bybit.raw_fields import RowProblem, parse_rows
 from gridbot.bybit.socket_line import Dial, Line, LineSettings
 from gridbot.bybit.stream_connection import StreamConnection
@@ -70,7 +70,8 @@ class StreamSet:
         self._missed: list[Gap] = []
         public = ("tickers", "publicTrade") if settings.public_trades else ("tickers",)
         public_topics: Topics = {name: [f"{name}.{symbol}" for symbol in self._symbols] for name in public}
-        private_topics: Topics = {topic: [topic] for topic in PRIVATE_TOPICS}
+        wanted = (*PRIVATE_TOPICS, DEAD_MAN_TOPIC) if settings.dead_man else PRIVATE_TOPICS
+        private_topics: Topics = {topic: [topic] for topic in wanted}
 
         of_lines = LineSettings(
             ping_interval_s=settings.ping_interval_s,
@@ -91,7 +92,10 @@ class StreamSet:
             "public", Manners("public", public_topics, None, *sign_in), dial_public, *shared
         )
         self._private = StreamConnection(
-            "private", Manners("private", private_topics, credentials, *sign_in), dial_private, *shared
+            "private",
+            Manners("private", private_topics, credentials, *sign_in, optional=frozenset({DEAD_MAN_TOPIC})),
+            dial_private,
+            *shared,
         )
         self._connections = (self._public, self._private) if self._symbols else (self._private,)
 
@@ -170,6 +174,11 @@ class StreamSet:
         """Whether private events reach us now: signed in, subscribed, and a sign of life within `limits.pong_s`."""
         health = self._private.health(monotonic_s())
         return health.is_ready and health.alive_age_s is not None and health.alive_age_s <= self._limits.pong_s
+
+    @property
+    def dead_man_refused(self) -> str:
+        """Why the exchange does not take the topic of its disconnect-cancel-all; "" while it does, or is not asked."""
+        return self._private.refused.get(DEAD_MAN_TOPIC, "")
 
     def problems(self) -> list[str]:
         """What is wrong with the streams, in sentences; empty when all is well."""

@@ -34,14 +34,12 @@ TRANSACTIONS_PER_S: Final = 20
 Rows = Listing[Transaction]
 
 
-async def read_log(
-    calls: Calls, start_ms: int, end_ms: int, *, coin: str, of_address: Pace, at_a_time: int = 1
-) -> Listing[Transaction]:
+async def read_log(calls: Calls, start_ms: int, end_ms: int, *, coin: str, at_a_time: int = 1) -> Listing[Transaction]:
     """Movements from `start_ms` to `end_ms` (UTC, both included), oldest first, `at_a_time` parts side by side.
 
     Raises ExchangeError. An unreadable row keeps no other from being read.
     """
-    pace = of_address & RollingLimit(TRANSACTIONS_PER_S, 1.0)
+    pace = Pace(RollingLimit(TRANSACTIONS_PER_S, 1.0))
     slots = asyncio.Semaphore(at_a_time)
 
     async def part(first_ms: int, last_ms: int) -> Rows:

@@ -11,7 +11,7 @@ Each cause is decided by evidence of the side that lacks the fill, or has it lat
 | `latency` | its order came there within 5 s after the fill, or had been withdrawn within 5 s before it |
 | `unexplained` | nothing of that |
 
-What is unexplained may follow from an earlier difference, which parted the ladders (`ladder_ways`).
+What is unexplained may be of ladders that went different ways, by `anchor` or by an earlier difference (`ladder_ways`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gridbot.risk.refusals import Refusal
 
 __all__ = ["CAUSES", "Event", "Hold", "Missing", "cause_of", "missing_in"]
 
-CAUSES: Final = ("queue", "latency", "cap", "halt", "refusal", "unexplained")
+CAUSES: Final = ("queue", "latency", "cap", "halt", "refusal", "anchor", "unexplained")
 LATE_MS: Final = 5_000
 """How long a decision, its request and the exchange's answer may take; what is later was another decision."""
 _CAPS: Final = frozenset(

@@ -1,4 +1,5 @@
-"""Which differences follow from an earlier one: the ladders of two sides that went different ways after it. Pure.
+"""Which differences are of ladders that went different ways: built anew around other prices, or parted by an earlier
+difference, from which they follow. Pure.
 
 A fill that only one side has moves only that side's ladder; from then on the two want orders at other levels, and what
 fills there differs, too, until the ladders are alike again. Ladders are recorded after they changed, at most once a
@@ -7,17 +8,30 @@ second; a difference that parts them has happened up to `LATE_MS` before.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from decimal import Decimal
+from typing import Final, NamedTuple
 
-__all__ = ["LATE_MS", "Difference", "apart", "causes_with_roots"]
+__all__ = ["ANCHOR", "LATE_MS", "Difference", "Snapshot", "apart", "causes_with_roots", "other_anchor"]
 
 LATE_MS: Final = 5_000
 """From a fill to the record of the ladder that it moved: its way to the worker, and a second."""
+ANCHOR: Final = "anchor"
 UNKNOWN: Final = "unexplained"
-Snapshots = Sequence[tuple[int, str]]
-"""(ms UTC, the ladder as text) of one strategy, sorted by time."""
+
+
+class Snapshot(NamedTuple):
+    """A ladder from a time on (ms UTC): its levels as text, and the price (USDT) that it was built around."""
+
+    at_ms: int
+    levels: str
+    anchor: Decimal | None = None
+
+
+Snapshots = Sequence[Snapshot]
+"""Of one strategy, sorted by time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +48,7 @@ class Difference:
 
 def apart(here: Snapshots, there: Snapshots) -> list[tuple[int, int | None]]:
     """The times (from, to; ms UTC) in which both ladders are known and differ. None as an end: to the end."""
-    moves = sorted([(at, 0, text) for at, text in here] + [(at, 1, text) for at, text in there])
+    moves = sorted([(each.at_ms, 0, each.levels) for each in here] + [(each.at_ms, 1, each.levels) for each in there])
     now: list[str | None] = [None, None]
     found: list[tuple[int, int | None]] = []
     since: int | None = None
@@ -48,6 +62,22 @@ def apart(here: Snapshots, there: Snapshots) -> list[tuple[int, int | None]]:
                 found.append((since, at))
             since = None
     return [*found, (since, None)] if since is not None else found
+
+
+def other_anchor(here: Snapshots, there: Snapshots, at_ms: int) -> str | None:
+    """In words, where the two ladders of a time were built around other prices; else None.
+
+    They are built anew where the price has left them, and that is another price for who sees it later.
+    """
+    ours, theirs = _newest(here, at_ms), _newest(there, at_ms)
+    if ours is None or theirs is None or None in (ours.anchor, theirs.anchor) or ours.anchor == theirs.anchor:
+        return None
+    return f"the ladder was built around {ours.anchor:f} here and {theirs.anchor:f} there"
+
+
+def _newest(snapshots: Snapshots, at_ms: int) -> Snapshot | None:
+    place = bisect_right(snapshots, at_ms, key=lambda snapshot: snapshot.at_ms)
+    return snapshots[place - 1] if place else None
 
 
 def causes_with_roots(

@@ -8,6 +8,7 @@ what is the same in all lines. Nothing of a line is evaluated.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from decimal import Decimal
@@ -167,8 +168,9 @@ def _require(said: set[str], action: str, where: str) -> None:
 
 def _compiled(text: str) -> re.Pattern[str]:
     try:
-        return re.compile(text)
-    except re.error as error:
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of a doubled bracket: it may be meant
+            return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
         raise expected(f"a regular expression ({error})") from None
 
 

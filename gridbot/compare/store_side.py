@@ -103,14 +103,15 @@ class StoreSide:
             WHERE {self._whose} AND reason LIKE 'adopted (%' AND {_within(_AT, since, until)}"""
 
     def ladders(self, since: datetime, until: datetime) -> str:
-        """(strategy, ms UTC, levels as text) of each recorded change of its ladders before `until`, and of the newest
-        before `since` at that time."""
+        """(strategy, ms UTC, levels as text, anchor) of each recorded change of its ladders before `until`, and of the
+        newest before `since` at that time."""
         text = "CAST(levels AS VARCHAR)"
         begin = f"local_ts <= {_time(since)}"
         return f"""
-            SELECT strategy, epoch_ms({_time(since)}) AS at_ms, arg_max({text}, seq) AS ladder FROM grid_snapshots
+            SELECT strategy, epoch_ms({_time(since)}) AS at_ms, arg_max({text}, seq) AS ladder,
+                arg_max(anchor, seq) AS anchor FROM grid_snapshots
             WHERE {self._whose} AND {begin} GROUP BY strategy
-            UNION ALL SELECT strategy, epoch_ms(local_ts), {text} FROM grid_snapshots
+            UNION ALL SELECT strategy, epoch_ms(local_ts), {text}, anchor FROM grid_snapshots
             WHERE {self._whose} AND NOT ({begin}) AND local_ts < {_time(until)} ORDER BY at_ms"""
 
     def lost(self) -> str:

@@ -124,6 +124,11 @@ class GridbotConfig(Model):
                 found.setdefault(group, []).append(account.name)
         return found
 
+    def neighbours(self, name: str) -> int:
+        """How many accounts share the exchange of that one, and our address, itself included."""
+        on_paper = self.account(name).environment is Environment.PAPER
+        return sum((account.environment is Environment.PAPER) is on_paper for account in self.accounts)
+
     def cap_scopes(self) -> dict[str, tuple[FleetCaps, list[str]]]:
         """Each scope of caps over several accounts that has any: by its name, the caps and the accounts they hold for.
 

@@ -47,6 +47,7 @@ from gridbot.flatten.flatten_words import (
     Wanted,
     Warn,
     WithdrawKnown,
+    Withdrawn,
     problem_of,
 )
 from gridbot.ports import Clock, OrderGateway, Timer
@@ -77,8 +78,8 @@ class Hands(Protocol):
     def latch_is_safe(self) -> bool:
         """Whether the disk has what stops orders."""
 
-    def withdraw_known(self, symbols: Iterable[str]) -> None:
-        """Withdraw what is known to rest, without waiting."""
+    def withdraw_known(self, symbols: Iterable[str]) -> int:
+        """Withdraw what is known to rest, without waiting; how many orders."""
 
     def is_ours(self, row: OrderUpdateEvent) -> bool:
         """Whether one of our strategies made the order."""
@@ -133,7 +134,7 @@ class FlattenDrive:
         """Somebody has broken it off."""
         self._carriers: dict[type[Any], Callable[[Any], object]] = {
             KeepLatch: lambda effect: self._start(self._keep_latch(), "waiting for the disk"),
-            WithdrawKnown: lambda effect: hands.withdraw_known(wanted.symbols),
+            WithdrawKnown: self._withdraw,
             AskOrders: lambda effect: self._start(self._ask_orders(), "reading the open orders"),
             AskLegs: lambda effect: self._start(self._ask_legs(), "reading the legs"),
             AskMarket: lambda effect: self._start(self._ask_market(effect.symbol), "reading a symbol"),
@@ -217,6 +218,10 @@ class FlattenDrive:
         self._tell(end.clean, end.text)  # last: whoever has started it has taken in the end by then
 
     # ------------------------------------------------------------------ questions
+
+    def _withdraw(self, effect: WithdrawKnown) -> None:
+        count = self._hands.withdraw_known(self.state.wanted.symbols)
+        self._clock.call_later(0.0, lambda: self._feed(Withdrawn(count)))
 
     async def _keep_latch(self) -> None:
         while not self._hands.latch_is_safe():

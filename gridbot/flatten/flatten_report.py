@@ -19,7 +19,7 @@ def report(state: FlattenState, now_s: float) -> str:
     if state.wanted.closes:
         closed = [name for name in state.closed if name not in state.legs]
         done.append(f"closed {_legs(state.closed, closed)}" if closed else "no leg was closed")
-    done.append(f"{len(state.cancelled)} orders cancelled")
+    done.append(f"{state.withdrawn + len(state.cancelled)} orders cancelled")
     seconds = f"in {max(0.0, now_s - state.began_s):.1f} s"
     word = "flat" if state.wanted.closes else "nothing rests"
     if not left:

@@ -95,6 +95,8 @@ class FlattenState:
     """Questions in a row that were refused for good, such as for a key that is not valid any more."""
     cancelled: set[str] = field(default_factory=set)
     """Orders whose cancel was taken."""
+    withdrawn: int = 0
+    """Orders that were withdrawn before any was listed."""
     closed: dict[LegName, Decimal] = field(default_factory=dict)
     """Size of each leg when it was first seen."""
     closes_sent: int = 0

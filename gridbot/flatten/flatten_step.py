@@ -50,6 +50,7 @@ from gridbot.flatten.flatten_words import (
     Told,
     Warn,
     WithdrawKnown,
+    Withdrawn,
 )
 
 __all__ = ["next_look_s", "step"]
@@ -96,6 +97,11 @@ def _begun(state: FlattenState, event: Begun, now_s: float) -> list[Effect]:
 
 def _latch_saved(state: FlattenState, event: LatchSaved, now_s: float) -> list[Effect]:
     state.latch_saved = True
+    return []
+
+
+def _withdrawn(state: FlattenState, event: Withdrawn, now_s: float) -> list[Effect]:
+    state.withdrawn += event.count
     return []
 
 
@@ -193,6 +199,7 @@ def _time(state: FlattenState, event: Time, now_s: float) -> list[Effect]:
 _ON: dict[type[Any], Callable[[FlattenState, Any, float], list[Effect]]] = {
     Begun: _begun,
     LatchSaved: _latch_saved,
+    Withdrawn: _withdrawn,
     OrdersListed: _orders_listed,
     LegsListed: _legs_listed,
     MarketRead: _market_read,

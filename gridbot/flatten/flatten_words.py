@@ -41,6 +41,7 @@ __all__ = [
     "Wanted",
     "Warn",
     "WithdrawKnown",
+    "Withdrawn",
     "problem_of",
 ]
 
@@ -148,6 +149,13 @@ class LatchSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """So many orders that were known to rest are withdrawn."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class OrdersListed:
     """All open orders of the account, asked for at `asked_s`. `under_way`: creates of ours that may land after it."""
 
@@ -206,7 +214,18 @@ class Time:
     """Time has passed."""
 
 
-Event = Begun | LatchSaved | OrdersListed | LegsListed | MarketRead | ReadFailed | CancelAnswered | CloseAnswered | Time
+Event = (
+    Begun
+    | LatchSaved
+    | Withdrawn
+    | OrdersListed
+    | LegsListed
+    | MarketRead
+    | ReadFailed
+    | CancelAnswered
+    | CloseAnswered
+    | Time
+)
 
 
 # ---------------------------------------------------------------------- effects

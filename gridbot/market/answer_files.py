@@ -96,7 +96,7 @@ def _entries(path: Path, number: int, value: Any, known: Known) -> Iterator[tupl
             yield from _of_frame(number, value, known.tickers)
         elif isinstance(value.get("result"), dict):
             yield from _of_answer(number, value)
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise MarketError(
             f"{path} value {number}: expected an answer or a frame of Bybit, got {shown(str(value), 200)} ({error})"
         ) from error
@@ -124,6 +124,8 @@ def _of_answer(number: int, answer: Mapping[str, Any]) -> Iterator[tuple[str, in
     for place, row in enumerate(rows if isinstance(rows, list) else (), start=1):
         if isinstance(row, list):
             names = MARK_KLINE if len(row) == len(MARK_KLINE) else KLINE
+            if len(row) != len(names):
+                raise ValueError(f"a candle of {len(row)} parts")
             cells = {name: str(cell) for name, cell in zip(names, row, strict=True)}
             yield "marks" if names is MARK_KLINE else "candles", place, {**cells, "symbol": str(result["symbol"])}
         elif "fundingRate" in row and "fundingRateTimestamp" in row:

@@ -35,6 +35,8 @@ FORMAT: Final = 1
 FORMS: Final = ("trades", "candles", "tickers")
 PARTS: Final = ("ticks", "marks", "fundings", "instrument")
 """What is imported apart from the rest, and replaced apart from it."""
+LONGEST_NAME: Final = 200
+"""Characters of a file's name."""
 _TEXTS: Final = frozenset({"symbol", "status"})
 _OPTIONAL: Final = frozenset({"price_limit_x", "price_limit_y", "delivery_ms", "max_market_qty"})
 _LATER: Final = frozenset({"max_market_qty"})
@@ -118,7 +120,7 @@ def document_of(data: bytes) -> DayDocument:
             raise ValueError(f"expected a form of {', '.join(FORMS)}, got {shown(form)}")
         return DayDocument(
             symbol=_text(document["symbol"]),
-            date=date.fromisoformat(document["date"]),
+            date=_date(document["date"]),
             form=form,
             instrument=_instrument(document["instrument"], form),
             mark_unit=amount_of(document["mark_unit"]),
@@ -132,7 +134,9 @@ def document_of(data: bytes) -> DayDocument:
             },
         )
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise ValueError(f"expected a day as an import writes it, got {shown(document)} ({error})") from error
+        raise ValueError(
+            f"expected a day as an import writes it, got {shown(document)} ({shown(str(error))})"
+        ) from error
 
 
 def _instrument(row: Any, form: str | None) -> Instrument | None:
@@ -183,9 +187,16 @@ def _text(value: object) -> str:
     return value
 
 
+def _date(value: object) -> date:
+    try:
+        return date.fromisoformat(_text(value))
+    except ValueError:
+        raise ValueError(f"expected a date such as 2026-09-01, got {shown(value)}") from None
+
+
 def _file_name(value: object) -> str:
     name = _text(value)
-    if "/" in name or name in ("", ".", ".."):
+    if "/" in name or name in ("", ".", "..") or len(name) > LONGEST_NAME:
         raise ValueError(f"expected the name of a file beside day.json, got {shown(name)}")
     return name
 

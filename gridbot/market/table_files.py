@@ -127,7 +127,19 @@ def _column_names(first: bytes) -> tuple[list[str], int]:
     return [name.strip() for name in cells], 2
 
 
+def _require_text(block: bytes, first: int) -> None:
+    """Arrow would print a traceback of its own for a row with too many columns that is no text."""
+    if block.isascii():
+        return
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = first + block.count(b"\n", 0, error.start)
+        raise OSError(f"line {line}: expected text in UTF-8, got byte {block[error.start]:#04x}") from None
+
+
 def _parsed(block: bytes, names: Sequence[str], first: int) -> Rows:
+    _require_text(block, first)
     broken: list[tuple[int, str]] = []
 
     def skip(row: Any) -> str:

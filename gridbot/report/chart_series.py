@@ -142,16 +142,19 @@ def exposure_chart(scale: Scale, rows: Sequence[ExposurePoint]) -> dict[str, Any
 
 
 def prices_with_fills(prices: Sequence[PricePoint], fills: Sequence[Fill]) -> list[PricePoint]:
-    """Prices by symbol and time. Before the first that is recorded, and where none is, those of fills."""
-    first: dict[str, int] = {}
+    """Prices by symbol and time. Before the first and after the last that is recorded, and where none is, of fills."""
+    known: dict[str, tuple[int, int]] = {}
     for point in prices:
-        first[point.symbol] = min(point.at_ms, first.get(point.symbol, point.at_ms))
-    earlier = [
+        first, last = known.get(point.symbol, (point.at_ms, point.at_ms))
+        known[point.symbol] = (min(first, point.at_ms), max(last, point.at_ms))
+    nowhere = (1, 0)
+    others = [
         PricePoint(fill.symbol, fill.at_ms, 0, fill.price, None)
         for fill in fills
-        if fill.at_ms < first.get(fill.symbol, fill.at_ms + 1)
+        for first, last in (known.get(fill.symbol, nowhere),)
+        if not first <= fill.at_ms <= last
     ]
-    return sorted([*earlier, *prices], key=lambda point: (point.symbol, point.at_ms, point.seq))
+    return sorted([*others, *prices], key=lambda point: (point.symbol, point.at_ms, point.seq))
 
 
 def price_chart(

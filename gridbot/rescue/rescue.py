@@ -185,6 +185,7 @@ class Rescue:
         config = self.spec.settings.account(self.spec.account)
         credentials = Credentials(config.api_key.get_secret_value(), config.api_secret.get_secret_value())
         banned_s = max(0.0 if books is None else books.ban.left_s(), self.fleet.ban_left_s())
+        self.fleet.budget.starting()  # its queries go before what other accounts open
         self.fleet.budget.open()
         rest = self.rest_of(
             endpoints_for(config.environment, self.spec.paper_url, credentials),

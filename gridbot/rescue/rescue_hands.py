@@ -42,8 +42,8 @@ class RescueHands:
     def latch_is_safe(self) -> bool:
         return self._books is not None and not self._books.unsaved()
 
-    def withdraw_known(self, symbols: Iterable[str]) -> None:
-        """Nothing is known before it is listed."""
+    def withdraw_known(self, symbols: Iterable[str]) -> int:
+        return 0  # nothing is known before it is listed
 
     def is_ours(self, row: OrderUpdateEvent) -> bool:
         owner = self._owners.get(row.symbol)

@@ -141,6 +141,10 @@ class Agreement:
             self._find("money", text)
         for text in run_checks.money_of_coins(account.executions, recorded):
             self._find("money", text)
+        taking = [*account.open.values(), *account.closed.values()]
+        closes = {order.link_id for order in taking if order.request.time_in_force == "IOC" and order.link_id}
+        for text in run_checks.flatten_only_reduces(account.executions, closes):
+            self._find("flatten-rules", text)
         for text in run_checks.link_id_once([*account.open.values(), *account.closed.values()]):
             self._find("link-id-once", text)
         stage.result.counts["fills"] += sum(execution.exec_type == "Trade" for execution in account.executions)

@@ -62,6 +62,7 @@ class FaultKind(StrEnum):
     GAP = "gap"
     WICK = "wick"
     HAND_COVER = "hand_cover"
+    FLATTEN = "flatten"
     STRANGE_EXECUTION = "strange_execution"
     COIN_FRAME = "coin_frame"
     DELISTING = "delisting"

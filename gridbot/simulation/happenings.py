@@ -256,6 +256,10 @@ def _resume(stage: Stage, fault: Fault) -> bool:
     return stage.command("resume", {})
 
 
+def _flatten(stage: Stage, fault: Fault) -> bool:
+    return stage.command(str(fault.what["name"]), {})
+
+
 def _reconcile(stage: Stage, fault: Fault) -> bool:
     return stage.command("reconcile", {})
 
@@ -306,6 +310,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.GAP: _gap,
     FaultKind.WICK: _wick,
     FaultKind.HAND_COVER: _hand_cover,
+    FaultKind.FLATTEN: _flatten,
     **strange_money.BEGIN,
     **contract_changes.BEGIN,
 }

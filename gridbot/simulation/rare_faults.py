@@ -198,6 +198,20 @@ def _banned(rng: random.Random, length_s: float) -> list[Drawn]:
     return drawn
 
 
+def _flatten(rng: random.Random, length_s: float) -> list[Drawn]:
+    """An operator cancels or closes everything, perhaps twice; the worker may die meanwhile; then all is resumed."""
+    at_s = rng.uniform(0.2, 0.8) * length_s
+    names = ("cancel", "flatten", "flatten", "kill")
+    drawn: list[Drawn] = [(FaultKind.FLATTEN, at_s, 0.0, {"name": rng.choice(names)})]
+    if rng.random() < 0.3:
+        again_s = min(length_s, at_s + rng.uniform(0.0, 2.0))
+        drawn.append((FaultKind.FLATTEN, again_s, 0.0, {"name": rng.choice(names)}))
+    if rng.random() < 0.6:
+        drawn.append((FaultKind.DEATH, min(length_s, at_s + rng.uniform(0.0, 2.0)), 0.0, _death(rng)))
+    drawn.append((FaultKind.RESUME, min(length_s, at_s + rng.uniform(10.0, 60.0)), 0.0, {}))
+    return drawn
+
+
 _OF_THE_SOCKET: tuple[tuple[FaultKind, What], ...] = (
     (FaultKind.STREAMS_DOWN, {"channel": "trade"}),
     (FaultKind.DARK, {"channel": "trade"}),
@@ -228,5 +242,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "maintenance": (0.06, _maintenance),
     "trade socket": (0.4, _trade_socket),
     "banned": (0.04, _banned),
+    "flatten": (0.15, _flatten),
 }
 """How many runs have it."""

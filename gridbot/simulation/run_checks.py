@@ -4,6 +4,7 @@ one-order-per-level     at most one live order of ours at one (direction, price)
 no-unknown-order        no order of ours rests that no book knows
 books-rest              no order in a book that does not rest
 records-rest            the orders that all records hold for open, the view `open_orders`, are those that rest
+flatten-rules           what cancels and closes keeps its own invariants, and whatever it sends only reduces
 link-id-once            no orderLinkId was given to two orders
 executions-once         every execution of the exchange is recorded exactly once
 money                   what is recorded equals the exchange's own figures
@@ -40,6 +41,7 @@ __all__ = [
     "Finding",
     "books_rest",
     "executions_once",
+    "flatten_only_reduces",
     "link_id_once",
     "liquidation_pauses",
     "mode_is_ours",
@@ -117,6 +119,15 @@ def link_id_once(orders: Iterable[Order]) -> list[str]:
     """`orders` are all that the exchange ever accepted from the account."""
     counts = Counter(order.link_id for order in orders if order.link_id)
     return [f"{link} was given to {count} orders" for link, count in counts.items() if count > 1]
+
+
+def flatten_only_reduces(executions: Iterable[Execution], closes: Collection[str]) -> list[str]:
+    """`closes` are the link ids of what flattening has sent: each of their executions makes a leg smaller."""
+    return [
+        f"{execution.order_link_id}: {execution.closed_size} of {execution.qty} {execution.side} have closed something"
+        for execution in executions
+        if execution.order_link_id in closes and execution.closed_size != execution.qty
+    ]
 
 
 def liquidation_pauses(made: Iterable[Execution], held: Mapping[str, bool], resumed_ms: int) -> list[str]:

@@ -5,6 +5,7 @@ reconcile-rules   `orders/reconcile_invariants`: each step, with the state befor
 leg-is-newest     a leg of the exchange's is never replaced by an older row of it
 gate-rules        `risk/gate_invariants`: each order that the gate admits
 bounded           `risk/gate_invariants`: what the gate remembers, after each refusal of the exchange
+flatten-rules     `flatten/flatten_invariants`: each step
 queue-rules       `execution/queue_invariants`, in `of_moment`
 
 `checked` patches the places that call the steps; `of_moment` looks at a worker between two turns of its loop.
@@ -20,6 +21,9 @@ from unittest.mock import patch
 from gridbot.core import PositionEvent
 from gridbot.core.exchange_sequence import is_before
 from gridbot.execution.queue_invariants import lanes_bounded, nothing_forgotten, slots_add_up
+from gridbot.flatten import flatten_drive
+from gridbot.flatten.flatten_invariants import of_effects
+from gridbot.flatten.flatten_state import FlattenState
 from gridbot.orders import reconcile_invariants as reconciling
 from gridbot.orders.life_effects import Effect
 from gridbot.orders.order_invariants import never_sent_after_withdrawal, violations
@@ -47,6 +51,7 @@ def checked(find: Find) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch.object(order_steps, "step", _order_step(find, vars(order_steps)["step"])))
         stack.enter_context(patch.object(reconciler, "step", _reconcile_step(find, vars(reconciler)["step"])))
+        stack.enter_context(patch.object(flatten_drive, "step", _flatten_step(find, vars(flatten_drive)["step"])))
         stack.enter_context(patch.object(gate_module, "admit", _admit(find, vars(gate_module)["admit"])))
         stack.enter_context(patch.object(RefreshRequests, "reconcile", _post(find, RefreshRequests.reconcile)))
         stack.enter_context(patch.object(StrategyPositions, "update", _update(find, StrategyPositions.update)))
@@ -75,6 +80,16 @@ def _order_step(find: Find, step: Callable[..., list[Effect]]) -> Callable[..., 
         effects = step(*given)
         for text in never_sent_after_withdrawal(effects):
             find("order-rules", text)
+        return effects
+
+    return checked_step
+
+
+def _flatten_step(find: Find, step: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    def checked_step(state: FlattenState, event: Any, now_s: float) -> list[Any]:
+        effects = step(state, event, now_s)
+        for text in of_effects(state, effects, now_s):
+            find("flatten-rules", text)
         return effects
 
     return checked_step

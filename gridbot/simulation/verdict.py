@@ -123,7 +123,7 @@ class Verdict:
         But a pause that neither journal nor file could take before the death of worker and supervisor is known to
         nobody (docs/risk.md).
         """
-        if name == "pause":
+        if name in ("pause", "cancel", "flatten", "kill"):
             life = self._stage.life
             if "" not in self._held and life is not None:
                 self._paused = life, life.newest_of(HOLDS)
@@ -206,7 +206,7 @@ class Verdict:
 
     def _answered(self, row: dict[str, object], code: int) -> None:
         """The exchange has answered a create, perhaps one of a life that is over."""
-        if self._stage.life is not None:
+        if self._stage.life is not None and row.get("timeInForce") != "IOC":
             self._lanes.answered(row, code, self._stage.loop.now_s)
             self._vain.answered(row, code, self._stage.loop.now_s)
 
@@ -254,6 +254,10 @@ class Verdict:
             return
         stage.result.counts["creates"] += 1
         self._sent_s = sent_s
+        if row.get("timeInForce") == "IOC":  # of flattening: it takes no level, and rests nowhere
+            if not row.get("reduceOnly") or row.get("positionIdx") not in (1, 2):
+                self.find("flatten-rules", f"{row.get('orderLinkId')} does not only reduce a leg: {row}")
+            return
         self._levels.asked(row, stage.loop.now_s)
         held = [since_s for symbol, since_s in self._held.items() if symbol in ("", row.get("symbol"))]
         if held and sent_s > min(held) + PAUSE_GRACE_S and not row.get("reduceOnly"):

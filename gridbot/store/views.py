@@ -313,13 +313,13 @@ VIEWS: Final = (
     ),
     View(
         "operator_commands",
-        "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process; empty: all), and "
-        "what came of it. Also what was refused, and what its operator did not confirm.",
+        "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process, an alert; all when "
+        "empty), and what came of it. Also what was refused, and what its operator did not confirm.",
         """
         SELECT local_ts, who, name,
             CASE WHEN account <> '_supervisor' THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
                 ELSE coalesce((args ->> '$.account') || coalesce('/' || (args ->> '$.args.strategy'), ''),
-                    args ->> '$.child', args ->> '$.targets', '') END AS target,
+                    args ->> '$.child', args ->> '$.targets', args ->> '$.alert', args ->> '$.what', '') END AS target,
             ok, result, args, account, run_id, seq
         FROM commands""",
     ),

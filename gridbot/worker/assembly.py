@@ -10,10 +10,8 @@ from functools import partial
 from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.line_room import LineRoom, part_of
 from gridbot.bybit.order_gateway import BybitOrderGateway
 from gridbot.bybit.order_ways import OrderWays
-from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.config.account_models import StrategyConfig
@@ -46,6 +44,7 @@ from gridbot.worker.entry_proof import EntryProof
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
+from gridbot.worker.line_file import stream_settings, wait_for_room
 from gridbot.worker.newer_state import refuse_newer
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.orchestrator import FlattenParts, Orchestrator, Parts
@@ -93,8 +92,6 @@ class Assembly:
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
         self._strategies = settings.strategies_of(spec.account)
-        room = LineRoom(part_of(spec.neighbours))
-        self._lines = StreamSettings(public_trades=settings.storage.public_trades, room=room)
         self.ready = False
         """Whether there is an orchestrator."""
         self.recorder = self._make_recorder(records)
@@ -103,6 +100,7 @@ class Assembly:
         # After the journal: its lock guarantees that no other process writes the account's state.
         self._files = self._outside.files(spec.data_dir / "state" / spec.account)
         refuse_newer(self._files, [file_name(each.decided_by.name, each.strat_id) for each in self._strategies])
+        self._lines = stream_settings(spec, self._files, clock)
         self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
         self._run.begin()
         handed = {name: dict(document) for name, document in spec.held.items()}
@@ -154,6 +152,7 @@ class Assembly:
         Raises ExchangeError or StartRefused, also when the disk refuses what has to be safe before the first order.
         """
         settings = self._spec.settings
+        await wait_for_room(self._lines.room, self._fleet.line_starts, self._clock, self.alerts)
         self.rest = self._outside.rest(
             self._endpoints,
             self._credentials,

@@ -170,10 +170,13 @@ class Flattening:
     def latch_is_safe(self) -> bool:
         return not self._unsaved()
 
-    def withdraw_known(self, symbols: Iterable[str]) -> None:
+    def withdraw_known(self, symbols: Iterable[str]) -> int:
+        count = 0
         for runner in self._of(symbols):
+            count += sum(not order.withdrawn for order in runner.book)
             with self._context.faults.contained(f"{runner.symbol}: withdrawing all orders", runner.symbol):
                 runner.orders.cancel_all("flatten")
+        return count
 
     def is_ours(self, row: OrderUpdateEvent) -> bool:
         runner, owner = self._live.get(row.symbol), self._owners.get(row.symbol)

@@ -2,8 +2,8 @@
 
 The messages, beside those of `WorkerSession`:
 
-    to the supervisor      requests, banned, fact_wanted, fact_read, caps (`cap_guard`)
-    from it                lease (with the ban, if there is one), fact, read_fact, fact_coming
+    to the supervisor      requests, banned, fact_wanted, fact_read, line_start, caps (`cap_guard`)
+    from it                lease (with the ban, if there is one), fact, read_fact, fact_coming, line_start
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from gridbot.budget.address_budget import AddressBudget
 from gridbot.budget.fact_share import FactShare
+from gridbot.budget.line_starts import LineStarts
 from gridbot.exchange.bans import Ban, ban_of
 from gridbot.ports import Clock
 
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
-EARLIER_S: Final = 10.0
+EARLIER_S: Final = 3600.0
+"""As old as the facts are that a running worker trades by: each of them is read again once an hour."""
 SAME_S: Final = 1.0
 """Two ends of a ban that are closer are those of one ban."""
 
@@ -34,6 +36,7 @@ class FleetLink:
     def __init__(self, clock: Clock, scope: str = "", send: Callable[[Message], None] | None = None) -> None:
         self.budget = AddressBudget(clock, send)
         self.facts = FactShare(clock, scope, send)
+        self.line_starts = LineStarts(clock, send)
         self._on_ban: Callable[[Ban], object] = lambda ban: None
         self._clock = clock
         self._began_s = clock.monotonic_s()
@@ -49,8 +52,8 @@ class FleetLink:
     def facts_age_s(self) -> float:
         """How old a fact may be at a start: read `EARLIER_S` before this process began, or later.
 
-        So a fleet reads once what all its accounts need. Whatever made a worker start anew, such as another tick, it
-        has read for all: no older fact is told after that.
+        So a fleet reads once what all its accounts need, also when a worker is started again. Whatever made a worker
+        start anew, such as another tick, it has read for all: no older fact is told after that.
         """
         return self._clock.monotonic_s() - self._began_s + EARLIER_S
 
@@ -70,7 +73,10 @@ class FleetLink:
         return 0.0 if self._ban is None else max(0.0, self._ban.until_s - self._clock.monotonic_s())
 
     def on_message(self, message: Message) -> None:
-        """A `lease` of the supervisor, or a word about a fact."""
+        """A `lease` of the supervisor, or a word about a fact or a start."""
+        if message["type"] == "line_start":
+            self.line_starts.on_message(message)
+            return
         if message["type"] != "lease":
             self.facts.on_message(message)
             return

@@ -133,8 +133,8 @@ def _other_coins(wallet: WalletEvent | None) -> dict[str, dict[str, str | None]]
 
 
 def _caps(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
-    """Each cap of the account with what is used of it (`CapGuard.rows`)."""
-    return {"caps": orchestrator.caps.rows()}
+    """Each cap of the account with what is used of it (`CapGuard.rows`), and whether `dead_man` is set."""
+    return {"caps": orchestrator.caps.rows(), "dead_man": orchestrator.dead_man.row()}
 
 
 def _incidents(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
@@ -175,6 +175,7 @@ _FIGURES: Mapping[str, Any] = {
     "auth_cooldowns": None,
     "breakers_open": None,
     "caps": (),
+    "dead_man": None,
     "incidents": (),
 }
 """Every figure of the parts, as it is when its part could not be made."""
@@ -218,6 +219,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     if context.address is not None and (late := context.address.why_late()):
         reasons.append(late)
     reasons.extend(orchestrator.caps.reasons())
+    if orchestrator.dead_man.refused:
+        reasons.append(orchestrator.dead_man.refused)
     reasons.extend(orchestrator.files.reasons)
     reasons.extend(orchestrator.notices.reasons)
     reasons.extend(orchestrator.streams.problems())

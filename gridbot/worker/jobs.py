@@ -30,6 +30,7 @@ WORDS: Mapping[JobKind, str] = {
     JobKind.WALLET: "reading the wallet",
     JobKind.MONEY: "comparing the records with the exchange's transaction log",
     JobKind.NOTICES: "reading the exchange's announcements",
+    JobKind.DEAD_MAN: "setting the exchange's disconnect-cancel-all",
 }
 
 

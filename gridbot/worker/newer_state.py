@@ -15,7 +15,7 @@ import orjson
 from gridbot.core import ledger_document
 from gridbot.ports import Files
 from gridbot.state import holds_file, ledger_checkpoint, strategy_store
-from gridbot.worker import ban_file
+from gridbot.worker import ban_file, line_file
 from gridbot.worker.startup import StartRefused
 
 __all__ = ["refuse_newer"]
@@ -25,6 +25,7 @@ KNOWN = {
     CHECKPOINT: ("version", ledger_checkpoint.VERSION),
     "holds.json": ("version", holds_file.VERSION),
     "ban.json": ("version", ban_file.VERSION),
+    "lines.json": ("version", line_file.VERSION),
 }
 
 

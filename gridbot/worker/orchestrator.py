@@ -37,6 +37,7 @@ from gridbot.worker.cap_actions import CapActions
 from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.dead_man_watch import DeadManWatch
 from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.flattening import Flattening
@@ -61,6 +62,10 @@ OFFER_S = 0.05
 CHECKPOINT_S = 10.0
 SETTLE_S = 5.0
 NOTICES_WITHIN_S = 60
+FIRST_S, FIRST_WITHIN_S = 5, 10
+"""From the start of trading to the first readings after it: one by one, and not while a fleet starts."""
+FEW = 8
+"""With so many accounts on an address all may start and read everything again at once."""
 """The exchange's announcements are read first within this time of a start, by each account at another moment."""
 
 
@@ -120,6 +125,9 @@ class Orchestrator:
         self.streams = parts.open_streams(list(self.runners), self._wake)
         self._order_socket = parts.order_socket
         self.notices = _notice_watch(parts, self.runners)
+        self.dead_man = DeadManWatch(
+            parts.config.dead_man, parts.queries, context.requests, lambda: self.streams.dead_man_refused
+        )
         self.records = AccountRecords(
             parts.recorder,
             context,
@@ -127,13 +135,19 @@ class Orchestrator:
             parts.refused,
             self.notices,
             lambda: self.order_entry,
-            self.caps.standing,
+            lambda: {**self.caps.standing(), **self.dead_man.standing()},
         )
         self._cap_actions = CapActions(
             context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
         )
         self.explanations = Explanations(context, list(runners), parts.refused, parts.caps.rows)
-        self._router = Router(context, self.runners, self.live, ticker_interval_s=settings.storage.ticker_interval)
+        self._router = Router(
+            context,
+            self.runners,
+            self.live,
+            ticker_interval_s=settings.storage.ticker_interval,
+            on_private_back=self.dead_man.is_due,
+        )
         self.reconciler = Reconciler(
             parts.queries,
             self.live,
@@ -153,6 +167,7 @@ class Orchestrator:
                 position_check_s=settings.position_check_interval,
                 wallet_s=settings.wallet_cache_interval,
                 notices_after_s=crc32(context.name.encode()) % NOTICES_WITHIN_S,
+                first_s=_first_s(context.name, settings.neighbours(parts.config.name)),
             ),
             jobs=self._jobs,
             records=self.records,
@@ -184,6 +199,7 @@ class Orchestrator:
         if self._order_socket is not None:
             self._order_socket.start()
         await self.streams.start()
+        self.dead_man.is_due()
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked
@@ -280,7 +296,7 @@ class Orchestrator:
             wall_ms=context.clock.wall_ms,
         )
         shadows = {symbol: runner.shadow for symbol, runner in self.runners.items() if runner.shadow is not None}
-        return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults, self.notices)
+        return Readings(self.reconciler, self.money, terms, shadows, parts.context.faults, self.notices, self.dead_man)
 
     def _wake(self) -> None:
         if self._routing:
@@ -316,6 +332,11 @@ class Orchestrator:
             failure = task.exception() if task.done() and not task.cancelled() else None
             if failure is not None:
                 raise failure
+
+
+def _first_s(name: str, neighbours: int) -> float:
+    """When the account reads again what its start has read, among so many on its address."""
+    return FIRST_S + crc32(name.encode()) % FIRST_WITHIN_S if neighbours > FEW else 0.0
 
 
 def _flattening(parts: Parts, live: Mapping[str, StrategyRunner]) -> Flattening:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 
+from gridbot.worker.dead_man_watch import DeadManWatch
 from gridbot.worker.faults import Faults
 from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.notice_watch import NoticeWatch
@@ -26,6 +27,7 @@ class Readings:
         shadows: Mapping[str, ShadowSide],
         faults: Faults,
         notices: NoticeWatch,
+        dead_man: DeadManWatch,
     ) -> None:
         self._reconciler = reconciler
         self._money = money
@@ -33,6 +35,7 @@ class Readings:
         self._shadows = shadows
         self._faults = faults
         self.notices = notices
+        self._dead_man = dead_man
 
     def again(self) -> str:
         """Why another comparison with the exchange is needed (`Reconciler.again`)."""
@@ -59,6 +62,8 @@ class Readings:
                 return self._money.check()
             case JobKind.NOTICES:
                 return self.notices.read()
+            case JobKind.DEAD_MAN:
+                return self._dead_man.set()
 
     async def _reconcile(self, reason: str) -> None:
         for symbol, shadow in self._shadows.items():

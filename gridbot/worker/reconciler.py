@@ -37,6 +37,7 @@ from gridbot.worker.reconcile_calls import (
 )
 from gridbot.worker.reconcile_waiters import Waiters
 from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
+from gridbot.worker.startup import CLOCK_AGE_S
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["Reconciler"]
@@ -120,8 +121,8 @@ class Reconciler:
         self._on_wallet(await self._queries.wallet(), "rest")
 
     async def measure_clock(self) -> None:
-        """Measure the offset to the exchange's clock again: drift causes 10002 (incident L45)."""
-        await self._queries.server_time_ms()
+        """Measure the offset to the exchange's clock again: drift causes 10002 (incident L45). One account for all."""
+        await self._queries.server_time_ms(max_age_s=CLOCK_AGE_S)
 
     def look_up(self, order: TrackedOrder) -> None:
         """Ask for one order in the background, until the exchange answers."""

@@ -47,6 +47,10 @@ class RefreshRequests:
         """Read the wallet, soon."""
         self.wishes |= Wishes(wallet=True)
 
+    def set_dead_man(self) -> None:
+        """Set the exchange's disconnect-cancel-all, soon."""
+        self.wishes |= Wishes(dead_man=True)
+
     def check_money(self) -> None:
         """Compare what is recorded with the exchange's transaction log, soon: its lists do not say what was paid."""
         self.wishes |= Wishes(money=True)

@@ -12,7 +12,7 @@ A fault in one event affects nothing else (incident L59):
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.exchange.stream_news import Drained, Gap, OneWayPosition, PrivateEvent
@@ -39,7 +39,8 @@ _NAMES: Mapping[type, str] = {
 class Router:
     """One per account. `runners` are all strategies by symbol; only those in `live` have orders on the exchange.
 
-    Each symbol's ticker is recorded every `ticker_interval_s` seconds (0: never).
+    Each symbol's ticker is recorded every `ticker_interval_s` seconds (0: never). `on_private_back` is called after a
+    gap of the private stream.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Router:
         live: Mapping[str, StrategyRunner],
         *,
         ticker_interval_s: float,
+        on_private_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._context = context
         self._runners = runners
         self._live = live
         self._ticker_interval_s = ticker_interval_s
         self._sampled = Due()
+        self._on_private_back = on_private_back
 
     def route(self, drained: Drained) -> None:
         """Pass each event to its strategy, record gaps and the market's trades."""
@@ -127,6 +130,8 @@ class Router:
     def _on_gap(self, gap: Gap) -> None:
         log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
         since_ms = gap.started_ts_ms if gap.kind == "private" else None
+        if gap.kind == "private":
+            self._on_private_back()
         self._context.requests.reconcile(f"the {gap.kind} stream reconnected", since_ms=since_ms)
         self._context.recorder.record(
             StreamGapRecord(

@@ -17,6 +17,8 @@
     clock              each hour                                                  an hour
     wallet             asked for; each `wallet_s`                                 10 s
     money              asked for; each 300 s; with more than 500 executions 60 s  10 s
+    dead_man           asked for: at the start and when the private stream is     10 s
+                       back
     notices            each 300 s, each 60 s around a maintenance of the exchange 10 s
 
 A wanted job starts when none of its name runs and its time apart has passed, counted from the last start, so a failing
@@ -96,6 +98,7 @@ class JobKind(StrEnum):
     WALLET = "wallet"
     MONEY = "money"
     NOTICES = "notices"
+    DEAD_MAN = "dead_man"
 
 
 APART_S: Mapping[JobKind, float] = {
@@ -107,6 +110,7 @@ APART_S: Mapping[JobKind, float] = {
     JobKind.WALLET: REFRESH_MIN_S,
     JobKind.MONEY: REFRESH_MIN_S,
     JobKind.NOTICES: REFRESH_MIN_S,
+    JobKind.DEAD_MAN: REFRESH_MIN_S,
 }
 """Seconds between two starts of a job."""
 
@@ -138,12 +142,14 @@ class Intervals:
     """Seconds between periodic readings; 0 switches one off.
 
     `notices_after_s`: when the announcements are read first, so that the accounts of one address do it one by one.
+    `first_s`: when what the start has just read is read again first: other accounts may still start.
     """
 
     order_sync_s: float
     position_check_s: float
     wallet_s: float
     notices_after_s: float = 0.0
+    first_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,7 @@ class Wishes:
     money: bool = False
     notices: bool = False
     margin_mode: bool = False
+    dead_man: bool = False
 
     def __or__(self, other: Wishes) -> Wishes:
         """Both; of two reasons for a reconcile the one of the left side stays."""
@@ -170,6 +177,7 @@ class Wishes:
             self.money or other.money,
             self.notices or other.notices,
             self.margin_mode or other.margin_mode,
+            self.dead_man or other.dead_man,
         )
 
     def without(self, jobs: Sequence[Job]) -> Wishes:
@@ -184,11 +192,13 @@ class Wishes:
             self.money and JobKind.MONEY not in kinds,
             self.notices and JobKind.NOTICES not in kinds,
             self.margin_mode and JobKind.MARGIN_MODE not in kinds,
+            self.dead_man and JobKind.DEAD_MAN not in kinds,
         )
 
     def jobs(self) -> list[Job]:
         """As jobs, the most important first."""
         jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
+        jobs += [Job(JobKind.DEAD_MAN)] if self.dead_man else []
         jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
         jobs += [Job(JobKind.MARGIN_MODE)] if self.margin_mode else []
         jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
@@ -237,6 +247,10 @@ def step(
         return due
 
     last_s.setdefault("terms_check", now_s)  # the start has just read them
+    if "order_sync" not in last_s:
+        last_s.update(
+            (name, now_s - every_s + min(every_s, intervals.first_s)) for name, every_s in _of_start(intervals)
+        )
     last_s.setdefault("notices_check", now_s - NOTICES_S + intervals.notices_after_s)
     again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)
@@ -266,6 +280,17 @@ def step(
     ]
     last_s.update((job.name, now_s) for job in jobs)
     return ScheduleState(owed.without(jobs), last_s), jobs
+
+
+def _of_start(intervals: Intervals) -> list[tuple[str, float]]:
+    """The periods of what the start has just read."""
+    return [
+        ("order_sync", intervals.order_sync_s),
+        ("position_check", intervals.position_check_s),
+        ("wallet_check", intervals.wallet_s),
+        ("clock_check", CLOCK_S),
+        ("money_check", MONEY_S),
+    ]
 
 
 def next_due_s(state: ScheduleState, intervals: Intervals, *, is_maintained: bool = False) -> float:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.models import GridbotConfig
-from gridbot.exchange.environment import Environment
 
 __all__ = ["WorkerSpec"]
 
@@ -35,5 +34,4 @@ class WorkerSpec:
     @property
     def neighbours(self) -> int:
         """How many accounts of the file share its exchange and our address, itself included."""
-        on_paper = self.settings.account(self.account).environment is Environment.PAPER
-        return sum((account.environment is Environment.PAPER) is on_paper for account in self.settings.accounts)
+        return self.settings.neighbours(self.account)

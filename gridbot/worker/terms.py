@@ -29,6 +29,10 @@ __all__ = ["Terms", "changes"]
 
 log = logging.getLogger(__name__)
 
+HOURLY_MS = 3_000_000
+"""Nobody has looked at a symbol for so long: it is the look of each hour, and nothing was refused."""
+SHARED_S = 120.0
+"""All accounts look within less, as they started together."""
 COMPARED = ("tick_size", "qty_step", "min_order_qty", "max_order_qty", "min_notional")
 """What orders are made by."""
 PORTFOLIO = "the account is in portfolio margin, whose margins are not those that are reckoned with: switch it to cross"
@@ -66,6 +70,8 @@ class Terms:
         self._begin_anew = begin_anew
         self._wall_ms = wall_ms
         self._asked = False
+        self._looked_ms = dict.fromkeys(self._strategies, wall_ms())
+        """When each symbol was looked at last; the start has just done so."""
         self._notes: dict[str, list[str]] = {}
         """What is wrong with a symbol's own terms, as they were read last."""
         self._of_account: list[str] = []
@@ -77,7 +83,7 @@ class Terms:
             await self._try_again(symbol)
             return
         strategy = self._strategies[symbol]
-        found = await self._queries.instrument(symbol)
+        found = await self._queries.instrument(symbol, max_age_s=self._age_s(symbol))
         self._states.read(symbol, found)
         changed = changes(self._instruments[symbol], found)
         done = [_Done(changed)]
@@ -106,6 +112,12 @@ class Terms:
         for symbol in live:
             self._states.in_margin_mode(symbol, margin_mode)
             self._tell(symbol)
+
+    def _age_s(self, symbol: str) -> float:
+        """How old the instrument may be: read now, but for the look of each hour, which one account has for all."""
+        now_ms = self._wall_ms()
+        last_ms, self._looked_ms[symbol] = self._looked_ms[symbol], now_ms
+        return SHARED_S if now_ms - last_ms > HOURLY_MS else 0.0
 
     def _tell(self, symbol: str, repaired: str = "") -> None:
         """Tell what is wrong with a symbol's terms. What they had refused is free when they have been set right."""

@@ -95,6 +95,7 @@ class WorkerSession:
         Raises StartRefused, JournalBusy, and whatever unexpected ends the trading, also an OSError.
         """
         report = background.start(self._reporting.run(), name="the reports to the supervisor")
+        self._fleet.budget.starting()
         self._fleet.budget.open()
         try:
             assembly = self._assembly = self._assemble()
@@ -106,6 +107,7 @@ class WorkerSession:
             if not await self._start(assembly):
                 reason, code = (reason, EXIT_OK) if self._shutdown.is_set() else ("start refused", EXIT_REFUSED)
                 return code
+            self._fleet.budget.started()
             await self._trade(assembly)
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"
@@ -192,7 +194,7 @@ class WorkerSession:
                 self._on_command(message)
             case "question":
                 self._on_question(message)
-            case "lease" | "fact" | "read_fact" | "fact_coming":
+            case "lease" | "fact" | "read_fact" | "fact_coming" | "line_start":
                 self._fleet.on_message(message)
             case "caps":
                 orchestrator = self._account()

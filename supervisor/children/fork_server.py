@@ -15,8 +15,8 @@ and shares what neither of the two writes to. It is asked by messages with descr
 - **No secrets.** What a child is started with is in a file in memory (`memfd`) that only the child reads; this process
   passes its descriptor on. The environment was cleaned before it began. Nothing of a child ever comes back here.
 - **No descriptors**: a child has its standard streams and what was meant for it. The rest is closed before it runs.
-- **Its memory stays shared**: `gc.freeze` keeps it from the children's garbage collector, and they put nothing into its
-  holes (`memory_holes`).
+- **Its memory stays shared**: `gc.freeze` keeps it from the children's garbage collector, they put nothing into its
+  holes (`memory_holes`), and Python's cache of attributes is empty (a child that replaces an entry writes to a name).
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
     keep_reads_in_heap()
     filling = fill_holes()
     gc.freeze()
+    sys._clear_type_cache()  # it counts references to names: children that replace them would copy the names' pages
     while descriptors := _next_request(control):
         if _fork(descriptors[1], int(hello["supervisor"])):
             control.close()

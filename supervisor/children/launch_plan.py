@@ -36,7 +36,7 @@ class Plan:
     `lag_alert` the seconds the database may be behind,
     `health_interval` the seconds between two kept reports on the fleet (0: none), `warnings` what an operator has to be
     told at the start. `bybit_requests` and `paper_requests` are the HTTP requests that all workers together may send
-    there in five seconds (0: nobody counts).
+    there in five seconds (0: nobody counts), and the spare ones are for our commands beside them.
     """
 
     data_dir: Path
@@ -53,6 +53,8 @@ class Plan:
     warnings: Sequence[str] = ()
     bybit_requests: int = 0
     paper_requests: int = 0
+    bybit_spare: int = 0
+    paper_spare: int = 0
     preload: Sequence[str] = ()
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
     """The caps of fleet and groups, by scope, with the accounts that each holds for."""
@@ -138,6 +140,8 @@ def plan_of(
         warnings=warnings,
         bybit_requests=config.supervisor.share_of(config.supervisor.requests_per_5s),
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
+        bybit_spare=config.supervisor.share_of_others(config.supervisor.requests_per_5s),
+        paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
         preload=PRELOADED,
         caps=config.cap_scopes(),
     )

@@ -138,8 +138,20 @@ def _of_stores(queries: Sequence[Query], names: Sequence[str], directory: Path, 
     ticks = {symbol: tick for fact in facts for symbol, tick in fact.ticks.items() if tick is not None}
     notes = [note for fact in facts for note in _notes(fact)]
     return report_of(
-        Sides((names[0], names[1]), since, until, (here, there), (ours, theirs), ticks, notes), directory, asked
+        Sides(_named(names, where), since, until, (here, there), (ours, theirs), ticks, notes), directory, asked
     )
+
+
+def _named(names: Sequence[str], where: Sequence[Path]) -> tuple[str, str]:
+    """What the sides are called; where both have one name, by their files, too."""
+    here, there = names
+    if here != there:
+        return here, there
+    return f"{here} of {_place(where[0])}", f"{there} of {_place(where[1])}"
+
+
+def _place(place: Path) -> str:
+    return place.stem if place.suffix == ".duckdb" else str(place)
 
 
 def _require_a_symbol_of_both(names: Sequence[str], facts: Sequence[Facts]) -> None:

@@ -54,8 +54,6 @@ def _row(
     strategy: Mapping[str, Any],
 ) -> dict[str, Any]:
     process, legs = account["process"]["state"], held(strategy)
-    cannot = command.for_worker and command.needs_trading and process != "RUNNING"
-    nothing = f"nothing: its worker is {process}"
     return {
         "target": str(target),
         "account": target.account,
@@ -66,5 +64,16 @@ def _row(
         "orders": strategy.get("open_orders"),
         "long": legs.get("long", "0"),
         "short": legs.get("short", "0"),
-        "would": nothing if cannot else effect(command, args, strategy),
+        "would": _would(command, process, effect(command, args, strategy)),
     }
+
+
+def _would(command: Command, process: str, done: str) -> str:
+    """Also where the worker cannot take a command: what becomes of it then."""
+    if not command.needs_trading or process == "RUNNING":
+        return done
+    if command.rescued:
+        return f"{done} (by a rescue process: its worker is {process})"
+    if command.kept:
+        return f"{done} (kept for its next worker: this one is {process})"
+    return f"nothing: its worker is {process}"

@@ -141,10 +141,15 @@ def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -
             return send(client, by_name[name])
 
     found: dict[str, Outcome] = {}
-    for outcome in outcomes(list(by_name), one):
-        found[outcome.target] = outcome
-        if not given.as_json and (outcome.done or len(targets) > 1):
-            click.echo(_line(outcome))
+    try:
+        for outcome in outcomes(list(by_name), one):
+            found[outcome.target] = outcome
+            if not given.as_json and (outcome.done or len(targets) > 1):
+                click.echo(_line(outcome))
+    except KeyboardInterrupt:
+        open_ones = listed([name for name in by_name if name not in found])
+        click.echo(f"nothing is taken back by Ctrl-C: not answered yet, and perhaps carried out: {open_ones}", err=True)
+        raise
     code = exit_code(list(found.values()))
     if given.as_json:
         rows = [_row(by_name[name], found[name]) for name in by_name]

@@ -1,9 +1,9 @@
-"""What a fleet will want of memory and CPU, beside what this machine, or the container around us, has.
+"""What a fleet will want of memory, CPU and its address, beside what this machine, or the container around us, has.
 
 The figures are those of paper fleets with 0.1 % grids in a lively market (`bin/bench fleet`), rounded up. Memory that
 several processes share is divided among them: after minutes a worker has 26 MB at twenty accounts, and writer, paper
 exchange, supervisor and fork server 162 MB together. A worker takes 0.3 to 1 % of a core when nothing fills, and 4 to
-5 ms for each fill.
+5 ms for each fill. What an address may do is the exchange's word (`docs/bybit.md` 1.5).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gridbot.budget.line_starts import ALL_LINES, LINES_OF_START
 from gridbot.config.models import GridbotConfig
+from gridbot.exchange.environment import Environment
 
 __all__ = ["Machine", "fleet_cautions", "this_machine"]
 
@@ -26,6 +28,9 @@ WORKER_CORE: Final = 0.03
 OTHERS_CORE: Final = 0.1
 SHARE: Final = 0.8
 """Of the machine; the rest is for the system, for starts, and for whoever looks at the records."""
+START_REQUESTS: Final = 19
+"""HTTP requests of one account's start with one strategy."""
+WINDOW_S: Final = 5
 MB: Final = 1_000_000
 
 
@@ -38,7 +43,7 @@ class Machine:
 
 
 def fleet_cautions(config: GridbotConfig, machine: Machine) -> Iterator[str]:
-    """A sentence each for memory and CPU, when the fleet will want more than the machine can well give. Pure."""
+    """A sentence each for memory, CPU and address, when the fleet will want more than they can well give. Pure."""
     count = len(config.accounts)
     who = f"{count} account{'s' if count != 1 else ''} want{'s' if count == 1 else ''}"
     remedy = "take a larger machine, or divide the accounts among several"
@@ -53,6 +58,25 @@ def fleet_cautions(config: GridbotConfig, machine: Machine) -> Iterator[str]:
         yield (
             f"CPU: {who} about {cores:.1f} cores when each fills five orders a second, and there are "
             f"{machine.cores:g} here; {remedy}"
+        )
+    yield from _address_cautions(config)
+
+
+def _address_cautions(config: GridbotConfig) -> Iterator[str]:
+    """Of each exchange, whose limits count all accounts of an address together."""
+    paper, supervisor = config.paper.limits, config.supervisor
+    limited = {True: (paper.ws_connections, paper.ip_requests), False: (ALL_LINES, supervisor.requests_per_5s)}
+    for on_paper, (lines, requests) in limited.items():
+        count = sum((account.environment is Environment.PAPER) is on_paper for account in config.accounts)
+        if not lines or count * LINES_OF_START <= ALL_LINES:
+            continue
+        share, wanted = supervisor.share_of(requests), START_REQUESTS * count
+        start_s = WINDOW_S * wanted / share if share else 0
+        start = f", and with {START_REQUESTS} requests each their start takes {start_s:.0f} s" if share else ""
+        yield (
+            f"address: {count} accounts open {LINES_OF_START} WebSockets each when they start, "
+            f"{count * LINES_OF_START} together, and {ALL_LINES} in five minutes are what one address can well open: "
+            f"enough for {ALL_LINES // LINES_OF_START} accounts{start}; divide the accounts among several addresses"
         )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from supervisor.store.query import SqlFailed
 if TYPE_CHECKING:
     from gridbot.config.account_models import AccountConfig
     from gridbot.config.models import GridbotConfig
+    from gridbot.exchange.bans import Ban
     from gridbot.exchange.listing import Unreadable
     from supervisor.store.address_pace import Paces
     from supervisor.store.exchange_ledger import AccountCheck
@@ -168,6 +169,7 @@ def _alone_with_exchange(data_dir: Path, *how: Any) -> ExitCode:
 @_only_errors()
 def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...], repair: bool, rows: int) -> ExitCode:
     """Print where the exchange's log and the records differ. Raise SqlFailed; exits with 4 without a configuration."""
+    from supervisor.control.guest import Guest
     from supervisor.store.address_pace import Paces
     from supervisor.store.exchange_ledger import check_with_exchange
     from supervisor.store.exchange_repair import repair_records
@@ -178,7 +180,11 @@ def _with_exchange(data_dir: Path, config: str | None, accounts: tuple[str, ...]
         click.echo(f"error: {error}", err=True)
         sys.exit(error.code)
     _require_known(accounts, [account.name for account in settings.accounts])
-    paces = Paces(settings, data_dir)
+
+    def guest(exchange: str, spare: int | None, on_ban: Callable[[Ban], object]) -> Guest:
+        return Guest(data_dir, exchange, spare, on_ban=on_ban)
+
+    paces = Paces(settings, data_dir, guest)
 
     def check() -> list[AccountCheck]:
         return check_with_exchange(settings, data_dir, accounts, lambda: _paper_url(data_dir), paces)

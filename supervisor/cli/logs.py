@@ -12,20 +12,24 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO
 
 import click
 
+from gridbot.commands.targets import TargetWords, is_pattern
 from gridbot.config.paths import data_directory
 from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.bounded_json import read_json
 from gridbot.doors.plain_text import one_line
 from gridbot.log_lines import LONGEST_SHOWN
+from supervisor.cli.known_fleet import known_fleet
 from supervisor.cli.options import PastTime, example, place_options
+from supervisor.cli.target_options import addressed
+from supervisor.cli.value_completion import complete_groups, complete_processes
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["Wanted", "human", "last_lines", "logs", "show_logs"]
@@ -46,6 +50,8 @@ class Wanted:
     pattern: re.Pattern[str] | None = None
     strategy: str = ""
     since: str = ""
+    strategies: frozenset[str] = frozenset()
+    """Where not all of an account are wanted."""
 
     def shown(self, line: str) -> str | None:
         """The line as people read it; None when it is not wanted."""
@@ -54,7 +60,8 @@ class Wanted:
             return None
         if self.pattern is not None and not self.pattern.search(text):
             return None
-        return None if self.strategy and f"/{self.strategy}: " not in text[:LONGEST_HEAD] else text
+        head, wanted = text[:LONGEST_HEAD], self.strategies or ({self.strategy} if self.strategy else ())
+        return text if not wanted or any(f"/{strategy}: " in head for strategy in wanted) else None
 
 
 ALL: Final = Wanted()
@@ -75,7 +82,15 @@ class Pattern(click.ParamType[re.Pattern[str]]):
 
 @click.command(epilog=example("logs alice -f --grep 'retcode 1100|refused'"))
 @place_options()
-@click.argument("process", nargs=-1)
+@click.argument("process", metavar="[PROCESS|TARGET]...", nargs=-1, shell_complete=complete_processes)
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_groups,
+    help="Of accounts with this label.",
+)
 @click.option("--all", "everything", is_flag=True, help="Of all processes, merged by time.")
 @click.option("-f", "--follow", is_flag=True, help="Print new lines too, until Ctrl-C.")
 @click.option(
@@ -89,6 +104,7 @@ def logs(
     config: str | None,
     data_dir: str | None,
     process: tuple[str, ...],
+    groups: tuple[str, ...],
     everything: bool,
     follow: bool,
     lines: int,
@@ -97,26 +113,52 @@ def logs(
     strategy: str,
     since: datetime | None,
 ) -> None:
-    """Show the log of processes: supervisor (the default), writer, paper, or accounts by their names."""
+    """Show the log of processes: supervisor (the default), writer, paper, or accounts by their names.
+
+    Of ACCOUNT/STRATEGY only the lines about this strategy; patterns and --group mean accounts.
+    """
     least = logging.getLevelNamesMapping().get(level.upper())
     if least is None:
         raise CommandError(f"expected a level such as INFO or WARNING, got {level!r}", ExitCode.USAGE)
-    if everything and process:
-        raise CommandError(f"expected --all or names, got both ({', '.join(process)})", ExitCode.USAGE)
+    if everything and (process or groups):
+        got = ", ".join((*process, *groups))
+        raise CommandError(f"expected --all or names, got both ({got})", ExitCode.USAGE)
     begin = "" if since is None else f"{since:%Y-%m-%d %H:%M:%S}"
-    names = None if everything else process or ("supervisor",)
+    place = data_directory(data_dir, config)
+    parts = {} if everything else _processes(place, config, process, groups) or {"supervisor": frozenset()}
     with contextlib.suppress(KeyboardInterrupt):
         wanted = Wanted(least, pattern, strategy, begin)
-        show_logs(data_directory(data_dir, config), names, wanted, lines=lines, follow=follow)
+        show_logs(place, parts, wanted, lines=lines, follow=follow)
 
 
-def show_logs(data_dir: Path, processes: Sequence[str] | None, wanted: Wanted, *, lines: int, follow: bool) -> None:
+def _processes(
+    place: Path, config: str | None, words: Sequence[str], groups: Sequence[str]
+) -> dict[str, frozenset[str]]:
+    """Whose logs are meant, and of each the strategies whose lines are (none: all lines).
+
+    Names of processes are taken as they are, also of accounts that are not there any more. Raises CommandError.
+    """
+    found: dict[str, frozenset[str]] = {word: frozenset() for word in words if "/" not in word and not is_pattern(word)}
+    others = TargetWords(tuple(word for word in words if word not in found), tuple(groups))
+    for target in () if others.are_none else addressed(others, known_fleet(place, config)):
+        strategies = found.get(target.account)
+        if strategies is None or not target.strategy:
+            found[target.account] = frozenset({target.strategy} - {""})
+        elif strategies:
+            found[target.account] = strategies | {target.strategy}
+    return found
+
+
+def show_logs(
+    data_dir: Path, processes: Mapping[str, frozenset[str]], wanted: Wanted, *, lines: int, follow: bool
+) -> None:
     """Print to standard output. Raises CommandError for a log that is not there, OSError if it is not ours.
 
-    `processes` None: all that there are.
+    `processes` has of each the strategies whose lines are wanted (none: all lines); empty: every process there is.
     """
     directory = data_dir / "logs"
-    names = list(_known(directory)) if processes is None else processes
+    names = list(processes or _known(directory))
+    wants = [replace(wanted, strategies=processes.get(name, frozenset())) for name in names]
     paths = [_find(directory, process) for process in names]
     if not paths:
         raise CommandError(f"no logs are in {directory}", ExitCode.USAGE)
@@ -127,12 +169,12 @@ def show_logs(data_dir: Path, processes: Sequence[str] | None, wanted: Wanted, *
         ends: list[int | None] = [tail.begins_at for tail in tails] or [None] * len(
             paths
         )  # what comes after is told once, by the tail
-        last = [last_lines(path, lines, wanted, end=end) for path, end in zip(paths, ends, strict=True)]
+        last = [last_lines(path, lines, each, end=end) for path, each, end in zip(paths, wants, ends, strict=True)]
         found = heapq.merge(*last, key=_time_of)
         for line in deque(found, maxlen=lines):
             click.echo(line)
         while follow:
-            news = [list(filter(None, map(wanted.shown, tail.lines()))) for tail in tails]
+            news = [list(filter(None, map(each.shown, tail.lines()))) for tail, each in zip(tails, wants, strict=True)]
             for line in heapq.merge(*news, key=_time_of):
                 click.echo(line)
             if not any(news):

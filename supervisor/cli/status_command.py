@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -48,11 +49,11 @@ def status(
         raise SystemExit(watch_fleet(place, written))
     try:
         with PatientClient(place) as client:
-            code = _show(client, written, as_json)
+            code = _show(client, place, written, as_json)
             with contextlib.suppress(KeyboardInterrupt):
                 while watch:
                     time.sleep(WATCH_S)
-                    code = _show(client, written, as_json)
+                    code = _show(client, place, written, as_json)
     except (ControlError, PermissionError) as error:
         if as_json:  # whoever reads it gets JSON, whatever there is to say
             running = False if isinstance(error, NotRunning) else None
@@ -61,7 +62,7 @@ def status(
     raise SystemExit(code)
 
 
-def _show(client: PatientClient, written: TargetWords, as_json: bool) -> ExitCode:
+def _show(client: PatientClient, place: Path, written: TargetWords, as_json: bool) -> ExitCode:
     everything = client.status()
     chosen = None if written.are_none else addressed(written, members_of(everything["accounts"]))
     from supervisor.status import selection, tables  # not earlier: rich takes time to load
@@ -76,7 +77,7 @@ def _show(client: PatientClient, written: TargetWords, as_json: bool) -> ExitCod
         return tables.exit_code(shown)
     from supervisor.cli import why
 
-    explained = why.ask_workers(client, everything, strategies)
+    explained = why.ask_workers(place, everything, strategies)
     if as_json:
         print_json({**shown, "why": explained.document()})
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gridbot.compare.causes import CAUSES, Event, Hold, cause_of, missing_in
 from gridbot.compare.difference_words import difference
-from gridbot.compare.ladder_ways import Difference, apart, causes_with_roots
+from gridbot.compare.ladder_ways import ANCHOR, Difference, Snapshot, apart, causes_with_roots, other_anchor
 from gridbot.compare.pair_tables import SIDES
 from gridbot.compare.store_side import DECISIONS, FILLS, AccountSide
 from supervisor.cli.compare_report import CauseSum
@@ -54,13 +54,16 @@ def causes_of(
         return []
     prices = {row["price"] for row in rows}
     events = {name: _events(query, side, records, prices) for query, name in zip(queries, SIDES, strict=True)}
+    here, there = (_ladders(query, side, records) for query in queries)
     found = []
     for row in rows:
         strategy = strategy_of.get(row["symbol"], "")
         cause, words = _own_cause(row, events, [*records.holds.get("", ()), *records.holds.get(strategy, ())])
         moment_ms = min(filter(None, (_ms(row["here_at"]), _ms(row["there_at"]))))
+        if cause == "unexplained":
+            around = other_anchor(here.get(strategy, ()), there.get(strategy, ()), moment_ms)
+            cause, words = (ANCHOR, around) if around else (cause, words)
         found.append(Difference(moment_ms, strategy, cause, words, difference({**row, "why": ""})))
-    here, there = (_ladders(query, side, records) for query in queries)
     return causes_with_roots(found, {name: apart(here.get(name, ()), there.get(name, ())) for name in here})
 
 
@@ -74,11 +77,11 @@ def _own_cause(
     return cause_of(missing, events[missing.of].get(level, ()), held if missing.of == "here" else ())
 
 
-def _ladders(query: Query, side: AccountSide, records: DayRecords) -> dict[str, list[tuple[int, str]]]:
+def _ladders(query: Query, side: AccountSide, records: DayRecords) -> dict[str, list[Snapshot]]:
     """The ladders of a side over the day, by strategy, sorted by time; that of its beginning is the first."""
-    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for strategy, at_ms, ladder in query.ask(side.ladders(records.since, records.until)).rows:
-        found[strategy].append((at_ms, ladder))
+    found: dict[str, list[Snapshot]] = defaultdict(list)
+    for strategy, *ladder in query.ask(side.ladders(records.since, records.until)).rows:
+        found[strategy].append(Snapshot(*ladder))
     return found
 
 

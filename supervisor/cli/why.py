@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +24,8 @@ from supervisor.exit_codes import ExitCode
 __all__ = ["Explained", "ask_workers", "lines_of", "why"]
 
 FORMAT = 1
+AT_A_TIME = 64
+"""Workers that are asked at once: one that hangs holds up nobody else."""
 
 
 @dataclass
@@ -74,8 +78,8 @@ def why(
         raise SystemExit(show_past(place, written, at, as_json=as_json))
     with PatientClient(place) as client:
         status = client.status()
-        chosen = None if written.are_none else addressed(written, members_of(status["accounts"]))
-        explained = ask_workers(client, status, chosen)
+    chosen = None if written.are_none else addressed(written, members_of(status["accounts"]))
+    explained = ask_workers(place, status, chosen)
     if as_json:
         print_json(explained.document())
     else:
@@ -84,20 +88,31 @@ def why(
     raise SystemExit(explained.code)
 
 
-def ask_workers(client: PatientClient, status: Mapping[str, Any], chosen: Sequence[Addressed] | None) -> Explained:
-    """Ask the worker of each account once; `chosen` None: all of them."""
-    explained = Explained()
+def ask_workers(place: Path, status: Mapping[str, Any], chosen: Sequence[Addressed] | None) -> Explained:
+    """Ask the worker of each account once, all side by side; `chosen` None: all of them."""
+    asked: list[tuple[Mapping[str, Any], list[str]]] = []
     for row in status["accounts"]:
         names = [""] if chosen is None else [each.strategy for each in chosen if each.account == row["account"]]
-        if not names:
-            continue
-        try:
-            answer = client.why(row["account"], names[0] if len(names) == 1 else "")
-        except (Refused, Unanswered) as error:
-            explained.silent.append((row, str(error)))
-            continue
-        explained.found += [each for each in answer["strategies"] if "" in names or each["strategy"] in names]
+        if names:
+            asked.append((row, names))
+    explained = Explained()
+    with ThreadPoolExecutor(max(1, min(AT_A_TIME, len(asked))), thread_name_prefix="why") as pool:
+        answers = pool.map(lambda each: _ask(place, *each), asked)
+    for (row, names), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, str):
+            explained.silent.append((row, answer))
+        else:
+            explained.found += [each for each in answer["strategies"] if "" in names or each["strategy"] in names]
     return explained
+
+
+def _ask(place: Path, row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any] | str:
+    """The answer of one worker, or why there is none."""
+    try:
+        with PatientClient(place) as client:
+            return client.why(row["account"], names[0] if len(names) == 1 else "")
+    except (Refused, Unanswered) as error:
+        return str(error)
 
 
 def lines_of(explained: Explained, *, in_full: bool) -> list[str]:

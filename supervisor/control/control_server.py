@@ -47,13 +47,21 @@ class _Client:
 
 class ControlServer:
     """Listens from `open` to `close`; `handler` answers one request, and whoever has asked for the end is told
-    `farewell` at the end.
+    `farewell` at the end. `left` hears of a guest whose connection has ended.
 
     Only the holder of the data directory's lock may open it.
     """
 
-    def __init__(self, data_dir: Path, handler: Handler, farewell: Callable[[], Json] = dict) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        handler: Handler,
+        farewell: Callable[[], Json] = dict,
+        left: Callable[[str], object] = lambda guest: None,
+    ) -> None:
         self._handler = handler
+        self._left = left
+        self._guests: dict[asyncio.StreamWriter, str] = {}
         self._farewell = farewell
         self._awaiting_end: dict[asyncio.StreamWriter, None] = {}
         self._server: asyncio.Server | None = None
@@ -129,7 +137,10 @@ class ControlServer:
         finally:
             self._clients.pop(writer, None)
             self._awaiting_end.pop(writer, None)
+            guest = self._guests.pop(writer, None)
             writer.close()
+            if guest is not None:
+                self._left(guest)
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         async with asyncio.timeout(None if writer in self._awaiting_end else IDLE_S):
@@ -154,6 +165,8 @@ class ControlServer:
             answer = await self._handler(request, peer_name(writer.get_extra_info("socket")))
             if request["op"] == "stop" and answer.get("ok"):
                 self._awaiting_end[writer] = None
+            if request["op"] == "permits" and answer.get("ok"):
+                self._guests[writer] = str(answer["guest"])
             return encode(answer)
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             background.report("a request on the control socket", error)

@@ -35,7 +35,8 @@ RESCUE_WAIT_S = 15.0
 """How long a rescue may wait for the lock of the key."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
-QUESTIONS = ("ping", "status", "why")
+QUESTIONS = ("ping", "status", "why", "permits")
+EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
 LONGEST_WHY = 4000
@@ -51,6 +52,12 @@ class StopCall(Protocol):
     """Begins the stop: with the orders' `mode` (None: as configured), or by `force`."""
 
     def __call__(self, mode: str | None, *, force: bool) -> None: ...
+
+
+class PermitsCall(Protocol):
+    """Hears what a guest of an exchange (of `EXCHANGES`) says. Raises KeyError, TypeError, ValueError."""
+
+    def __call__(self, exchange: str, message: Json) -> Json: ...
 
 
 class Operations:
@@ -70,9 +77,11 @@ class Operations:
         *,
         clock: Callable[[], float],
         data_dir: Path,
+        permits: PermitsCall,
         desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
         self._fleet = fleet
+        self._permits = permits
         self._status = status
         self._begin_stop = stop
         self._record = record
@@ -118,6 +127,8 @@ class Operations:
                 return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
                 return {"ok": True, "status": self._status()}
+            case "permits":
+                return self._lend(request)
             case "why":
                 return await self._why(request)
             case "worker":
@@ -132,6 +143,15 @@ class Operations:
                 known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
                 return refused(f"unknown request {asked!r}: expected {one_of(known)}{did_you_mean(asked, known)}")
+
+    def _lend(self, request: Json) -> Json:
+        exchange = request.get("exchange")
+        if exchange not in EXCHANGES:
+            return refused(f"expected {one_of(EXCHANGES)} in exchange, got {shown(exchange)}")
+        try:
+            return {"ok": True, **self._permits(exchange, request)}
+        except (KeyError, TypeError, ValueError) as error:
+            return refused(f"no permits: {error}")
 
     def _state(self) -> str:
         return str(self._status()["supervisor"]["state"])

@@ -13,12 +13,15 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 | {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
 | {"op": "status"}                                             | {"ok", "status": model of supervisor.status.model} |
 | {"op": "why", "account", "strategy": "" or a name}           | {"ok", "why": answer of gridbot.worker.explanations} |
+| {"op": "permits", "exchange", "seen", "back", "wants"}       | {"ok", "guest", "lent", "keep", "ban"}             |
 | {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; when all is gone {"ok", "killed"}, then EOF |
 | {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |
 | {"op": "worker", "account", "name", "args": {}, "wait_s": 5} | {"ok", "delivered", "result"}                      |
 | {"op": "declined", "name", "args": {}, "why"}                | {"ok"}: recorded is that it was not given, and why |
 
 Any of them may have a text "who", the person or the remote operator that the client asks for (`operator_name`).
+`permits` is how a command asks for its part of what an exchange ("bybit" or "paper") allows our address
+(`supervisor.control.guest`). The answer names it, and the next requests of this connection have that name as "guest".
 """
 
 from __future__ import annotations

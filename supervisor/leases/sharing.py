@@ -6,12 +6,17 @@ One `Leases` for Bybit, whose limit counts all its hosts together, and one for t
     requests               `Leases`: who is lent how much             lease
     banned                 every worker is silent until its end       lease, and an incident for all of them
     fact_wanted, fact_read `FactBoard`: who reads it, who is told     fact, read_fact, fact_coming
+    line_start             `LineGrants`: a start beyond its part      line_start
+
+A command that asks an exchange beside the workers is a guest of its `Leases` (`ask`): over the control socket, so it is
+told what it may in the answers. A guest is gone when its connection is, or when it has said nothing for `SILENT_S`.
 
 How many permits are lent, and a ban, are kept in `address.json`: who comes after us must not lend them again too soon.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -21,7 +26,8 @@ from gridbot.incidents import Name, Standing
 from gridbot.state.documents import StateFile
 from supervisor.leases import fact_board
 from supervisor.leases.fact_board import Asked, Coming, FactBoard, Left, Read, ReadIt, Tell
-from supervisor.leases.request_leases import Banned, Gone, Lease, Leases, Said, Tick, step
+from supervisor.leases.line_grants import LineGrants
+from supervisor.leases.request_leases import DEAD_REST_S, Banned, Came, Gone, Lease, Leases, Said, Tick, step
 
 __all__ = ["BYBIT", "PAPER", "Sharing"]
 
@@ -34,12 +40,16 @@ FILE_S: Final = 2.0
 ORPHANS_S: Final = 3.0
 """How long a worker may go on, and its last request may be on the way, when we are gone."""
 BAN_MOST_S: Final = 600.0
+SILENT_S: Final = 5.0
+"""A guest that has said nothing for so long is gone; ours say something each second."""
+GUESTS_MOST: Final = 32
 FACT_WORDS: Final = {ReadIt: "read_fact", Tell: "fact", Coming: "fact_coming"}
 VERSION: Final = 1
 
 
 class Sharing:
-    """One per supervisor. `members` are the accounts and the exchange of each; `limits` the permits of each exchange.
+    """One per supervisor. `members` are the accounts and the exchange of each; `limits` the permits of each exchange,
+    `spare` how many more there are for guests.
 
     An exchange with the limit 0 counts nothing. `send` passes a message to the worker of an account.
     """
@@ -52,8 +62,13 @@ class Sharing:
         *,
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
+        spare: Mapping[str, int] | None = None,
     ) -> None:
         self._exchange_of = dict(members)
+        self._guests: dict[str, float] = {}
+        """When each was heard last."""
+        self._numbers = itertools.count(1)
+        self._grants = {exchange: LineGrants() for exchange in limits}
         self._send = send
         self._clock = clock
         self._wall_ms = wall_ms
@@ -63,8 +78,13 @@ class Sharing:
         self._kept_s = float("-inf")
         now_s = clock()
         self._leases = {
-            exchange: Leases(limits[exchange], [one for one, its in members.items() if its == exchange], now_s)
-            for exchange in dict.fromkeys(members.values())
+            exchange: Leases(
+                limits[exchange],
+                [one for one, its in members.items() if its == exchange],
+                now_s,
+                (spare or {}).get(exchange, 0),
+            )
+            for exchange in limits
             if limits[exchange]
         }
 
@@ -77,10 +97,14 @@ class Sharing:
             found = {}
         if found.get("version") != VERSION:
             return
+        for exchange, grants in self._grants.items():
+            given_ms = (found.get("line_starts") or {}).get(exchange)
+            grants.inherit([self._at_s(each, 0.0) for each in given_ms or ()])
         for exchange, leases in self._leases.items():
             left = found.get(exchange)
             if isinstance(left, dict):
-                leases.inherit(_whole(left.get("used")), self._at_s(left.get("until_ms"), ORPHANS_S + FILE_S + REST_S))
+                until_s = self._at_s(left.get("until_ms"), ORPHANS_S + FILE_S + REST_S)
+                leases.inherit(_whole(left.get("used")), _whole(left.get("of_spare")), until_s)
                 self._inherit_ban(exchange, leases, left)
 
     def close(self) -> None:
@@ -102,10 +126,57 @@ class Sharing:
             self._tell(leases, step(leases, said, now_s))
         elif kind == "banned":
             self._banned(account, message, now_s)
+        elif kind == "line_start":
+            wait_s = self._grants[self._exchange_of[account]].ask(now_s)
+            self._send(account, {"type": "line_start", "wait_s": wait_s})
+            self._keep(now_s, FILE_S + ORPHANS_S + REST_S)
         elif kind == "fact_wanted":
             self._post(fact_board.step(self._board, Asked(account, message["key"], message["since_s"]), now_s))
         elif kind == "fact_read":
             self._post(fact_board.step(self._board, Read(account, message["key"], message["value"]), now_s))
+
+    def ask(self, exchange: str, message: Message) -> Message:
+        """A guest says what it wants, and who it is (`guest`) once it was told; the answer is what it has been lent.
+
+        Raises ValueError for what no guest of ours says, or when there are too many.
+        """
+        now_s, name = self._clock(), message.get("guest") or ""
+        if name and (name not in self._guests or self._exchange_of[name] != exchange):
+            raise ValueError("this guest is not known here any more; begin anew")
+        leases = self._leases.get(exchange)
+        if not name:
+            if len(self._guests) >= GUESTS_MOST:
+                raise ValueError(f"{GUESTS_MOST} commands ask the exchange now; wait for the end of one")
+            name = f"guest {next(self._numbers)}"
+            self._exchange_of[name] = exchange
+            self._guests[name] = now_s
+            if leases is not None:
+                step(leases, Came(name), now_s)
+        self._guests[name] = now_s
+        if message.get("banned"):
+            self._banned(name, message["banned"], now_s)
+        if message.get("over"):
+            self._leave(name, REST_S)
+            return {"guest": name}
+        answer: Message = {"guest": name, "lent": None, "keep": None, "floor": 0, "ahead": 0}
+        if leases is not None:
+            wants = tuple(map(int, message["wants"]))
+            self._tell(leases, step(leases, Said(name, int(message["seen"]), int(message["back"]), wants), now_s))
+            member = leases.members[name]
+            answer |= {"lent": member.lent, "keep": member.keep}
+        return answer | {"ban": self._ban_message(exchange, now_s)}
+
+    def left(self, guest: str) -> None:
+        """A guest's connection has ended."""
+        self._leave(guest, DEAD_REST_S)
+
+    def _leave(self, guest: str, rest_s: float) -> None:
+        """Its permits are good again after `rest_s`."""
+        if self._guests.pop(guest, None) is None:
+            return
+        leases, now_s = self._leases.get(self._exchange_of.pop(guest)), self._clock()
+        if leases is not None:
+            self._tell(leases, step(leases, Gone(guest, rest_s), now_s))
 
     def gone(self, account: str) -> None:
         """The process of an account has ended."""
@@ -118,6 +189,8 @@ class Sharing:
     def look(self) -> None:
         """Time has passed; a few times a second."""
         now_s = self._clock()
+        for guest in [name for name, heard_s in self._guests.items() if now_s - heard_s > SILENT_S]:
+            self.left(guest)
         for leases in self._leases.values():
             self._tell(leases, step(leases, Tick(), now_s))
         self._post(fact_board.step(self._board, fact_board.Tick(), now_s))
@@ -140,17 +213,19 @@ class Sharing:
         ]
 
     def rows(self) -> list[Message]:
-        """The requests of each exchange, for `status --json`: permits, and how many of them workers have."""
+        """The requests of each exchange, for `status --json`: permits, how many of them workers have, and guests."""
         now_s = self._clock()
         return [
             {
                 "exchange": exchange,
                 "limit": leases.limit,
-                "lent": sum(one.held for one in leases.members.values()),
+                "lent": sum(one.held for one in leases.members.values() if not one.is_guest),
+                "guests": sum(one.held for one in leases.members.values() if one.is_guest),
                 "free": leases.pool,
                 "banned_s": round(max(0.0, leases.banned_until_s - now_s), 1),
             }
             for exchange, leases in self._leases.items()
+            if leases.members
         ]
 
     # ------------------------------------------------------------------ inside
@@ -171,14 +246,19 @@ class Sharing:
             self._keep(now_s, FILE_S + ORPHANS_S + REST_S)
             return
         for name in (name for name, its in self._exchange_of.items() if its == exchange and name != account):
-            self._send(name, {"type": "lease", "lent": None, "ban": self._ban_message(exchange, now_s)})
+            self._pass(name, {"type": "lease", "lent": None, "ban": self._ban_message(exchange, now_s)})
 
     def _tell(self, leases: Leases, effects: Iterable[Lease]) -> None:
         now_s = self._clock()
         for name, lent, keep in ((each.name, each.lent, each.keep) for each in effects):
             ban = self._ban_message(self._exchange_of[name], now_s)
             word: Message = {"lent": lent, "keep": keep, "floor": leases.floor, "ahead": leases.ahead, "ban": ban}
-            self._send(name, {"type": "lease", **word})
+            self._pass(name, {"type": "lease", **word})
+
+    def _pass(self, name: str, message: Message) -> None:
+        """To a worker; a guest hears in the answer to what it says next."""
+        if name not in self._guests:
+            self._send(name, message)
 
     def _ban_message(self, exchange: str, now_s: float) -> Message | None:
         ban = self._bans.get(exchange)
@@ -204,9 +284,15 @@ class Sharing:
     def _document(self, now_s: float, for_s: float) -> Message:
         wall_ms = self._wall_ms()
         document: Message = {"version": VERSION}
+        ahead_s = wall_ms / 1000 - now_s
+        document["line_starts"] = {
+            exchange: [round((given_s + ahead_s) * 1000) for given_s in grants.given_s(now_s)]
+            for exchange, grants in self._grants.items()
+        }
         for exchange, leases in self._leases.items():
             ban = self._ban_message(exchange, now_s)
-            document[exchange] = {"used": leases.limit - leases.pool, "until_ms": wall_ms + round(for_s * 1000)}
+            used = {"used": leases.limit - leases.pool, "of_spare": leases.spare - leases.spare_left}
+            document[exchange] = {**used, "until_ms": wall_ms + round(for_s * 1000)}
             if ban is not None:
                 until_ms = wall_ms + round((ban.pop("until_s") - now_s) * 1000)
                 document[exchange]["ban"] = {**ban, "until_ms": until_ms}

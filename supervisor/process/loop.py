@@ -129,6 +129,7 @@ class Supervisor:
             self._rescues,
             clock=clock,
             data_dir=plan.data_dir,
+            permits=self._lend,
             desk=self._desk.handlers,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
@@ -138,6 +139,7 @@ class Supervisor:
             self._send_to,
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
+            spare={BYBIT: plan.bybit_spare, PAPER: plan.paper_spare},
         )
         self._caps = CapsKeeper(
             plan.caps,
@@ -183,7 +185,7 @@ class Supervisor:
         for text in self.plan.warnings:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
-        control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell)
+        control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell, self._sharing.left)
         with background.watch(loop, self._faults.report):
             try:
                 self._faults.attempt("starting the process that forks", self._launcher.start)
@@ -310,6 +312,9 @@ class Supervisor:
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())
         self._desk.look()
+
+    def _lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
+        return self._sharing.ask(PAPER if exchange == "paper" else BYBIT, message)
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
         (self._rescues.of(account) or self._workers[account]).send(message)

@@ -1,4 +1,5 @@
-"""The caps of the status model as lines of text: each of fleet and groups, those of accounts from half on. Pure."""
+"""The caps of the status model as lines of text: each of fleet and groups, those of accounts from half on; and what
+cancels orders when the machine is gone. Pure."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ def caps_lines(status: Json) -> Iterator[str]:
         held = f"; held: {', '.join(row['held'])}" if row["held"] else ""
         yield f"{row['scope']} {_use(row)}, {row['accounts']} accounts{held}"
     for account in status["accounts"]:
+        if dead_man := account.get("dead_man"):
+            yield f"{account['account']} dead_man: {dead_man['state']}, {dead_man['after_s']} s"
         for row in account.get("caps") or ():
             if row["share"] is None or row["share"] >= SHOWN_FROM:
                 yield f"{account['account']} {_use(row)}"

@@ -257,6 +257,7 @@ _ACCOUNT_FIGURES = (
     "reconnects",
     "order_entry",
     "caps",
+    "dead_man",
     "wallet",
     "equity",
     "other_coins",

@@ -31,7 +31,7 @@ def one_line_of(found: Json) -> str:
     if not found["wanted"]:
         return "it wants no order yet" + ("" if found["last_price"] else ": no price has come")
     counts = [f"{found[weight]} {words}" for weight, words in _WORDS.items() if found[weight]]
-    extra = f"; {found['off_grid']} more rest off its levels, and are withdrawn" if found["off_grid"] else ""
+    extra = f"; {found['off_grid']} more at levels that wait for now, or are no more" if found["off_grid"] else ""
     return f"{found['placed']} of {found['wanted']} orders rest" + "".join(f", {each}" for each in counts) + extra
 
 

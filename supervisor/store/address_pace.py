@@ -1,37 +1,35 @@
-"""How fast the checks of `ledger check --exchange` may ask: all of them together, and beside the workers.
+"""What the checks of `ledger check --exchange` may ask: all of them together, and beside the workers.
 
-Bybit counts the requests of an address, whatever the account, and bans it for ten minutes when they are too many. The
-workers are lent most of them by their supervisor, so the checks of all accounts share what is left to other programs
-(`supervisor.requests_for_others`). During a ban nobody may ask anything: a single request begins its ten minutes again
-for the workers, too. So no check asks while a worker knows of a ban, and when one of them is told of one, all end.
+Bybit counts the requests of an address, whatever the account, and bans it for ten minutes when they are too many. So
+the checks of all accounts share one guest of the supervisor (`supervisor.control.guest`), or what workers leave to
+other programs when none runs. During a ban nobody may ask anything: a single request begins its ten minutes again for
+the workers, too. So no check asks while a worker knows of a ban, and when one of them is told of one, all end.
 """
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Protocol, Self
 
+from gridbot.budget.address_budget import AddressBudget
 from gridbot.bybit.clocks import monotonic_s, wall_ms
-from gridbot.bybit.pace import Pace
 from gridbot.config.account_models import AccountConfig
-from gridbot.config.models import GridbotConfig, SupervisorConfig
+from gridbot.config.models import GridbotConfig
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ExchangeError
 from gridbot.lock_file import Locked, take_lock
-from gridbot.rolling_limit import RollingLimit
 from supervisor.exit_codes import ExitCode
 from supervisor.store.query import SqlFailed
 
-__all__ = ["Paces", "only_check"]
-
-ADDRESS_WINDOW_S: Final = 5.2
-"""Bybit's five seconds, and what requests may differ in their way there."""
+__all__ = ["Guest", "Guests", "Paces", "only_check"]
 
 LOCK: Final = "ledger_check.lock"
 
@@ -59,25 +57,65 @@ def only_check(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-class Paces:
-    """One pace for the paper exchange, one for Bybit; both for as long as a check takes.
+class Guest(Protocol):
+    """A part of what an exchange allows our address (`supervisor.control.guest.Guest`)."""
 
-    `data_dir` is where the workers keep what they were told of a ban.
+    @property
+    def budget(self) -> AddressBudget: ...
+    def banned(self, ban: Ban) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+class Guests(Protocol):
+    """Makes one for an exchange, "bybit" or "paper", that has so many requests beside workers (None: no limit)."""
+
+    def __call__(self, exchange: str, spare: int | None, on_ban: Callable[[Ban], object]) -> Guest: ...
+
+
+class Paces:
+    """One part of the paper exchange's requests, one of Bybit's; both for as long as a check takes.
+
+    `data_dir` is where the workers keep what they were told of a ban. Without `guests` nothing is counted.
     """
 
-    def __init__(self, config: GridbotConfig, data_dir: Path) -> None:
+    def __init__(self, config: GridbotConfig, data_dir: Path, guests: Guests | None = None) -> None:
         supervisor = config.supervisor
-        self._of_paper = _pace(supervisor, config.paper.limits.ip_requests)
-        self._of_bybit = _pace(supervisor, supervisor.requests_per_5s)
+        allowed = {"paper": config.paper.limits.ip_requests, "bybit": supervisor.requests_per_5s}
+        self._spare = {
+            exchange: max(1, supervisor.share_of_others(count)) if count else None
+            for exchange, count in allowed.items()
+        }
+        self._make = guests
+        self._guests: dict[bool, Guest] = {}
+        """Those there are now, by whether it is the paper exchange's."""
         self._banned_until_s: dict[bool, float] = {}
         """By whether it is the paper exchange."""
         self._told: defaultdict[bool, list[Callable[[Ban], object]]] = defaultdict(list)
         for account in config.accounts:
             self._note(account, monotonic_s() + _ban_left_s(data_dir / "state" / account.name / "ban.json"))
+        self._exchanges = sorted({_on_paper(account) for account in config.accounts})
 
-    def of(self, account: AccountConfig) -> Pace:
-        """The one that the account's exchange takes; whoever asks it anything waits for a `turn` first."""
-        return self._of_paper if _on_paper(account) else self._of_bybit
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """While it is, whoever asks for one of the accounts waits for its turn."""
+        async with AsyncExitStack() as stack:
+            for on_paper in self._exchanges if self._make is not None else ():
+                assert self._make is not None
+                name = "paper" if on_paper else "bybit"
+                guest = self._make(name, self._spare[name], partial(self._hear, on_paper))
+                self._guests[on_paper] = await stack.enter_async_context(guest)
+            try:
+                yield
+            finally:
+                self._guests.clear()
+
+    def budget_of(self, account: AccountConfig) -> AddressBudget | None:
+        """The one of the account's exchange, while it is open."""
+        guest = self._guests.get(_on_paper(account))
+        return guest.budget if guest is not None else None
 
     def banned_for_s(self, account: AccountConfig) -> float:
         """Seconds that are left of a ban of our address by the account's exchange."""
@@ -89,8 +127,19 @@ class Paces:
 
     def banned(self, account: AccountConfig, ban: Ban) -> None:
         """The account's exchange has told a check that it bans our address."""
+        guest = self._guests.get(_on_paper(account))
+        if guest is not None:
+            guest.banned(ban)
         self._note(account, ban.until_s)
-        for told in self._told[_on_paper(account)]:
+        self._tell(_on_paper(account), ban)
+
+    def _hear(self, on_paper: bool, ban: Ban) -> None:
+        """A worker was told of a ban."""
+        self._banned_until_s[on_paper] = max(ban.until_s, self._banned_until_s.get(on_paper, 0.0))
+        self._tell(on_paper, ban)
+
+    def _tell(self, on_paper: bool, ban: Ban) -> None:
+        for told in self._told[on_paper]:
             told(ban)
 
     def _note(self, account: AccountConfig, until_s: float) -> None:
@@ -112,10 +161,3 @@ def _ban_left_s(path: Path) -> float:
     except (OSError, JsonMistake, KeyError, TypeError):
         return 0.0
     return min(max(0.0, left_s), ExchangeError.silence_s)
-
-
-def _pace(supervisor: SupervisorConfig, of_address: int) -> Pace:
-    """Without a limit (0) it never waits."""
-    return (
-        Pace(RollingLimit(max(1, supervisor.share_of_others(of_address)), ADDRESS_WINDOW_S)) if of_address else Pace()
-    )

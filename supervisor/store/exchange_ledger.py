@@ -1,6 +1,6 @@
 """Compares the records of each account with the exchange's transaction log, for `ledger check --exchange`.
 
-Sends nothing but queries, at the pace that `address_pace` allows. The logs of many accounts are read at a time, and the
+Sends nothing but queries, as many as `address_pace` allows. The logs of many accounts are read at a time, and the
 records of all accounts at once: a fleet takes little longer than its slowest account. The writer of a busy fleet has
 the file of the records most of the time, so what is asked of it is asked together.
 """
@@ -236,7 +236,8 @@ async def _listings(
             except (ExchangeError, ValueError) as error:
                 return str(error)
 
-    answers = await asyncio.gather(*(one(account) for account in accounts))
+    async with paces.open():
+        answers = await asyncio.gather(*(one(account) for account in accounts))
     return {account.name: answer for account, answer in zip(accounts, answers, strict=True)}
 
 
@@ -247,6 +248,7 @@ def connect(account: AccountConfig, paper_url: str | None, paces: Paces) -> Bybi
         Credentials(account.api_key.get_secret_value(), account.api_secret.get_secret_value()),
         pool_size=PARTS,
         banned_for_s=paces.banned_for_s(account),
+        budget=paces.budget_of(account),
         on_ban=partial(paces.banned, account),
     )
     paces.hear_bans(account, rest.banned)
@@ -255,15 +257,14 @@ def connect(account: AccountConfig, paper_url: str | None, paces: Paces) -> Bybi
 
 async def _listed(account: AccountConfig, paper_url: str | None, period: _Period, paces: Paces) -> Listing[Transaction]:
     """The account's transaction log after the start of its period up to now."""
-    rest, of_address = connect(account, paper_url, paces), paces.of(account)
+    rest = connect(account, paper_url, paces)
     try:
-        await of_address.turn()
         now_ms = await rest.server_time_ms()
         start_ms, end_ms = period.start_ms + 1, max(now_ms, period.end_ms)
         found: list[Transaction] = []
         unreadable: list[Unreadable] = []
         for coin in period.coins:
-            rows = await rest.transactions(start_ms, end_ms, coin=coin, of_address=of_address, at_a_time=PARTS)
+            rows = await rest.transactions(start_ms, end_ms, coin=coin, at_a_time=PARTS)
             found += rows
             unreadable += rows.unreadable
         return Listing(found, unreadable)

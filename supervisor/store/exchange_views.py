@@ -239,14 +239,12 @@ async def _ask_all(
     async def one(account: AccountConfig) -> Listed | str:
         async with slots:
             try:
-                rest, pace = connect(account), paces.of(account)
+                rest = connect(account)
             except (LookupError, ValueError) as error:  # the paper exchange has gone meanwhile
                 return str(error)
             try:
-                await pace.turn()
                 await rest.server_time_ms()
-                orders = await rest.open_orders(pace=pace)
-                await pace.turn()
+                orders = await rest.open_orders()
                 legs = await rest.positions()
                 return Listed(orders, legs, orders.unreadable + legs.unreadable)
             except (ExchangeError, ValueError) as error:
@@ -254,7 +252,8 @@ async def _ask_all(
             finally:
                 rest.close()
 
-    return list(await asyncio.gather(*(one(account) for account in accounts)))
+    async with paces.open():
+        return list(await asyncio.gather(*(one(account) for account in accounts)))
 
 
 def _read_views(data_dir: Path, limits: Limits) -> dict[str, Views]:

@@ -53,13 +53,13 @@ def test_where_nobody_counts_nothing_waits() -> None:
 def test_a_query_waits_for_a_permit_and_for_those_before_it() -> None:
     async def scene() -> None:
         desk = Desk()
-        assert desk.said == [{"type": "requests", "seen": 0, "back": 0, "wants": (0, 0, 0, 0, 0)}], (
+        assert desk.said == [{"type": "requests", "seen": 0, "back": 0, "wants": (0, 0, 0, 0, 0, 0)}], (
             "it says it is there"
         )
         tasks = turns(desk.budget, 3)
         await settle()
         await desk.clock.advance(2 * APART_S)
-        assert desk.wants() == (0, 0, 0, 3, 0)
+        assert desk.wants() == (0, 0, 0, 0, 3, 0)
         desk.lend(2)
         await settle()
         assert [task.done() for task in tasks] == [True, True, False], "in the order they came"
@@ -169,6 +169,29 @@ def test_what_others_need_goes_back_at_once() -> None:
     asyncio.run(scene())
 
 
+def test_the_queries_of_a_start_are_a_purpose_of_their_own_until_it_trades() -> None:
+    async def scene() -> None:
+        desk = Desk()
+        desk.budget.starting()
+        tasks = turns(desk.budget, 3)
+        await settle()
+        await desk.clock.advance(2 * APART_S)
+        assert desk.wants() == (0, 0, 3, 0, 0, 0)
+        desk.lend(1)
+        await settle()
+        assert given(tasks) == 1
+        assert desk.budget.may_leave(Purpose.CLOSE) is False, "there is no permit left"
+        desk.budget.started()
+        await desk.clock.advance(2 * APART_S)
+        assert desk.wants() == (0, 0, 0, 0, 2, 0), "what still waits is no start any more"
+        desk.lend(3)
+        await settle()
+        assert given(tasks) == 3
+        desk.budget.close()
+
+    asyncio.run(scene())
+
+
 def test_waiting_for_long_is_a_reason_and_not_before() -> None:
     async def scene() -> None:
         desk = Desk()
@@ -177,7 +200,7 @@ def test_waiting_for_long_is_a_reason_and_not_before() -> None:
         await desk.clock.advance(LONG_WAIT_S - 0.1)
         assert desk.budget.why_late() == ""
         await desk.clock.advance(0.2)
-        assert "have been waiting for 5 s" in desk.budget.why_late()
+        assert "no request has left for 12 s" in desk.budget.why_late()
         desk.lend(1)
         await settle()
         assert given(tasks) == 1

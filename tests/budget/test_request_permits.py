@@ -101,24 +101,29 @@ def test_nobody_waits_for_ever_behind_more_urgent_ones() -> None:
     assert served.count(Purpose.CANCEL) == 60 - served.count(Purpose.QUERY)
 
 
-def test_how_long_somebody_has_waited_without_a_break() -> None:
-    permits = permits_of(0)
+def test_how_long_a_purpose_has_waited_without_a_request_leaving() -> None:
+    """An account that wants more than its part always has something that waits: that is no reason against its health
+    while requests leave."""
+    permits = permits_of(1)
     assert permits.waited_s(T) == 0
     permits.waits(Purpose.QUERY, 2, T)
     permits.waits(Purpose.OPEN, 1, T + 1)
-    permits.waits(Purpose.QUERY, 0, T + 2)
     assert permits.waited_s(T + 3) == 3
-    permits.waits(Purpose.OPEN, 0, T + 3)
-    assert permits.waited_s(T + 4) == 0
+    sent(permits, T + 3)
+    assert permits.waited_s(T + 4) == 3, "an order waits since T + 1"
+    permits.waits(Purpose.OPEN, 0, T + 4)
+    assert permits.waited_s(T + 5) == 2, "since the last query left"
+    permits.waits(Purpose.QUERY, 0, T + 5)
+    assert permits.waited_s(T + 6) == 0
     assert not permits.somebody_waits
 
 
 def test_what_is_wanted_by_purpose_and_ahead() -> None:
     permits = permits_of(3, ahead=6)
     permits.waits(Purpose.CLOSE, 2, T)
-    assert permits.wants(T) == (0, 2, 0, 0, 0), "half of what should be at hand is"
+    assert permits.wants(T) == (0, 2, 0, 0, 0, 0), "half of what should be at hand is"
     sent(permits, T)
-    assert permits.wants(T) == (0, 2, 0, 0, 4)
+    assert permits.wants(T) == (0, 2, 0, 0, 0, 4)
     permits.take(Purpose.OPEN, T)
     permits.take(Purpose.OPEN, T)
     permits.take(Purpose.OPEN, T)

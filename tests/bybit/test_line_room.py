@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from gridbot.bybit.line_room import ALL_LINES, WINDOW_S, LineRoom, part_of
+from gridbot.bybit.line_room import LEAST as LINES_OF_START
 from gridbot.bybit.watchdog import Limits, backoff_s
+from supervisor.leases.line_grants import LineGrants
 
 KINDS = ("private", "public", "trade")
 EXCHANGE, FIVE_MINUTES_S = 500, 300.0
@@ -62,3 +66,48 @@ def test_a_fleet_that_reconnects_in_a_loop_stays_below_the_limit_of_its_address(
     most = max(sum(at_s <= each < at_s + FIVE_MINUTES_S for each in opened) for at_s in set(opened))
     assert most <= EXCHANGE
     assert len(opened) > 3600 / WINDOW_S * accounts, "and all of them try on"
+
+
+def test_what_earlier_processes_opened_counts_and_what_is_opened_is_kept() -> None:
+    room, kept = LineRoom(4), list[tuple[float, ...]]()
+    room.keep_with(lambda times_s: kept.append(tuple(times_s)))
+    room.earlier([30.0, 10.0])
+    assert room.start_wait_s(40.0) == 0.0, "two are left"
+    room.opened(40.0)
+    assert kept == [(10.0, 30.0, 40.0)]
+    assert room.start_wait_s(50.0) == pytest.approx(10.0 + WINDOW_S - 50.0), "one is not enough for a start"
+    room.opened(50.0)
+    room.opened(51.0)
+    assert kept[1:] == [(10.0, 30.0, 40.0, 50.0)], "beyond the part nothing is counted"
+    assert room.start_wait_s(10.0 + WINDOW_S) == 1.0
+    assert room.start_wait_s(30.0 + WINDOW_S) == 0.0
+    room.opened(400.0)
+    assert kept[-1] == (400.0,), "the others are too old"
+
+
+@pytest.mark.parametrize("accounts", [20, 50, 225])
+def test_a_fleet_that_is_restarted_again_and_again_stays_below_the_limit_of_its_address(accounts: int) -> None:
+    """Each process lives for some seconds, and its successor opens its streams anew; so does the supervisor."""
+    draw = random.Random(accounts)
+    kept: dict[int, Sequence[float]] = dict.fromkeys(range(accounts), ())
+    due_s = {account: draw.uniform(0.0, 5.0) for account in kept}
+    grants, opened, started = LineGrants(), list[float](), 0
+    for second in range(1500):
+        if second % 100 == 99:
+            after = LineGrants()
+            after.inherit(grants.given_s(float(second)))
+            grants = after
+        for account in [account for account, at_s in due_s.items() if at_s <= second]:
+            room = LineRoom(part_of(accounts))
+            room.earlier(kept[account])
+            room.keep_with(functools.partial(kept.__setitem__, account))
+            wait_s = room.start_wait_s(float(second)) and grants.ask(float(second))
+            due_s[account] = second + (wait_s or draw.uniform(1.0, 40.0))
+            if not wait_s:
+                started += 1
+                for _ in range(LINES_OF_START):
+                    room.opened(float(second))
+                opened += [float(second)] * LINES_OF_START
+    most = max(sum(at_s <= each < at_s + FIVE_MINUTES_S for each in opened) for at_s in set(opened))
+    assert EXCHANGE - 60 < most <= EXCHANGE
+    assert started > 1500 / WINDOW_S * accounts, "and all of them go on"

@@ -46,11 +46,5 @@ def test_the_tightest_limit_decides(time: Time) -> None:
     assert passed(time, pace, 4) == [0.0, 0.0, 1.0, 5.0]
 
 
-def test_listings_share_the_limit_of_their_address(time: Time) -> None:
-    of_address = Pace(RollingLimit(3, 5.0))
-    assert passed(time, of_address & RollingLimit(10, 1.0), 2) == [0.0, 0.0]
-    assert passed(time, of_address & RollingLimit(10, 1.0), 2) == [0.0, 5.0]
-
-
 def test_without_limits_nothing_waits(time: Time) -> None:
     assert passed(time, Pace(), 3) == [0.0, 0.0, 0.0]

@@ -26,6 +26,7 @@ POSTS: dict[str, dict[str, Any]] = {
     "order/cancel-batch": {"category": "linear", "request": [{"symbol": "BTCUSDT", "orderId": "o"}]},
     "position/set-leverage": {"category": "linear", "symbol": "A", "buyLeverage": "10", "sellLeverage": "10"},
     "position/switch-mode": {"category": "linear", "symbol": "A", "mode": 3},
+    "order/disconnected-cancel-all": {"product": "DERIVATIVES", "timeWindow": 30},
 }
 
 

@@ -95,6 +95,20 @@ def test_a_refused_topic_is_an_error_of_start(topic: str):
     assert topic in str(error)
 
 
+@pytest.mark.parametrize("echo_ids", [True, False])
+def test_the_topic_of_disconnect_cancel_all_is_asked_for_where_it_is_wanted_and_may_be_refused(*, echo_ids: bool):
+    async def scene() -> None:
+        async with FakeExchange(echo_ids=echo_ids) as exchange, Ears(exchange.endpoints, dead_man=True) as ears:
+            assert exchange.subscribed(PRIVATE) == ["order", "execution", "position", "wallet", "dcp.future"]
+            assert ears.streams.dead_man_refused == ""
+        refusing = FakeExchange(refuse_topic="dcp.future", echo_ids=echo_ids)
+        async with refusing as exchange, Ears(exchange.endpoints, dead_man=True) as ears:
+            assert ears.streams.private_alive
+            assert "dcp.future" in ears.streams.dead_man_refused
+
+    run(scene())
+
+
 @pytest.mark.parametrize(
     ("status", "kind"), [(403, ErrorKind.IP_BAN), (401, ErrorKind.AUTH), (503, ErrorKind.RETRY), (404, ErrorKind.PARAM)]
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from gridbot.compare.ladder_ways import LATE_MS, Difference, apart, causes_with_roots
+from gridbot.compare.ladder_ways import LATE_MS, Difference, Snapshot, apart, causes_with_roots, other_anchor
 
 ONE, TWO, THREE = "one", "two", "three"
 
@@ -21,7 +23,16 @@ ONE, TWO, THREE = "one", "two", "three"
     ],
 )
 def test_ladders_are_apart_while_both_are_known_and_differ(here, there, expected):
-    assert apart(here, there) == expected == apart(there, here)
+    one, other = [Snapshot(*each) for each in here], [Snapshot(*each) for each in there]
+    assert apart(one, other) == expected == apart(other, one)
+
+
+def test_ladders_that_were_built_around_other_prices_say_so():
+    here = [Snapshot(0, ONE, Decimal(60_000)), Snapshot(50, TWO, Decimal("61000.5"))]
+    there = [Snapshot(0, ONE, Decimal(60_000)), Snapshot(90, TWO, Decimal(61_002))]
+    assert [other_anchor(here, there, at_ms) is not None for at_ms in (-1, 10, 60, 95)] == [False, False, True, True]
+    assert other_anchor(here, there, 95) == "the ladder was built around 61000.5 here and 61002 there"
+    assert other_anchor(here, [Snapshot(0, ONE)], 95) is None
 
 
 def difference(at_ms: int, cause: str = "unexplained", strategy: str = "btc") -> Difference:

@@ -39,6 +39,7 @@ from gridbot.flatten.flatten_words import (
     Wanted,
     Warn,
     WithdrawKnown,
+    Withdrawn,
 )
 
 D = Decimal
@@ -135,7 +136,9 @@ class World:
                 self.cancel(rows, effect)
             case Close():
                 self.close(effect)
-            case KeepLatch() | WithdrawKnown() | Warn() | Told() | Finished():
+            case WithdrawKnown():
+                self.later(Withdrawn(3), 0.0)
+            case KeepLatch() | Warn() | Told() | Finished():
                 pass
 
     def read(self, what: str, request: Effect, answer: Event) -> None:

@@ -87,7 +87,7 @@ def test_it_ends_flat_and_says_so() -> None:
     assert end.text.startswith(
         "flat, confirmed by REST: closed 23.4 long of AUSDT, 0.7 short of AUSDT, 4 long of BUSDT"
     )
-    assert "2 orders cancelled" in end.text
+    assert "5 orders cancelled" in end.text
     assert not any(calm.legs.values())
     assert [row.order_id for row in calm.orders] == ["id3"], "what is not ours stays"
     assert calm.violations == []

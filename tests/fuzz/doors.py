@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.fuzz import exchange_doors, file_doors, own_doors, paper_doors, socket_doors, stream_doors, trade_doors
+from tests.fuzz import (
+    exchange_doors,
+    file_doors,
+    market_doors,
+    own_doors,
+    paper_doors,
+    socket_doors,
+    stream_doors,
+    trade_doors,
+)
 from tests.fuzz.mutations import bytes_of, changed, hurt, nasty
 
 __all__ = ["DOORS", "Door"]
@@ -70,5 +79,9 @@ DOORS = (
     Door("replay files", file_doors.trade_file, file_doors.replayed, ("trades", "refused"), 20),
     Door("catalogue", file_doors.catalogue, file_doors.listings, ("listings", "refused"), 20),
     Door("log files", file_doors.log_line, file_doors.logs, ("line", "below"), 100),
+    Door("market files", market_doors.market_file, market_doors.imported, ("days", "refused", "nothing"), 4),
+    Door("market days", market_doors.day_file, market_doors.day_read, ("read", "refused"), 10),
+    Door("logs of others", market_doors.log_of_others, market_doors.others_read, ("rows", "refused", "none"), 30),
+    Door("log maps", market_doors.log_map, market_doors.map_read, ("read", "refused"), 4),
     Door("configuration", own_doors.file, own_doors.configured, ("read", "refused"), 3),
 )

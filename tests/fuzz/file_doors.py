@@ -41,6 +41,7 @@ from tests.fuzz.own_doors import BODIES
 from tests.paper.support import ALICE, limit_order, manual_config
 
 __all__ = [
+    *("BARS", "CELLS", "METATRADER", "NOW_MS", "SYMBOL"),
     *(
         "catalogue",
         "document",

@@ -68,6 +68,9 @@ SOCKET: tuple[dict[str, Any], ...] = (
     {"op": "ping"},
     {"op": "stop", "mode": None, "force": False},
     {"op": "restart", "child": "alice", "who": "telegram:7"},
+    {"op": "why", "account": "alice", "strategy": "btc"},
+    {"op": "ack", "alert": "k3x9aq"},
+    {"op": "mute", "what": "stale_price", "period": "2h", "of_account": "alice"},
     {"op": "declined", "name": "resume", "args": {"targets": "a b"}, "why": "not confirmed"},
     {"op": "worker", "account": "alice", "name": "pause", "args": {"strategy": "btc", "cancel": True}, "wait_s": 5},
     {"op": "worker", "account": "alice", "name": "correct", "args": {"as_of": "12", "figures": "[{}]"}, "wait_s": 5},
@@ -86,7 +89,7 @@ def asked(line: bytes) -> str:
         given = request.get("args") if worker else {key: value for key, value in request.items() if key != "op"}
         try:
             read = read_arguments(command, given)
-            for name in ("as_of_record", "listed_figures", "listed_orders"):
+            for name in ("as_of_record", "listed_figures", "listed_orders", "seconds"):
                 getattr(read, name, None)
         except ValueError as mistake:  # CommandMistake is one
             return "mistake" if len(str(mistake)) < 3_000 else "endless mistake"

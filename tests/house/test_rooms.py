@@ -77,8 +77,8 @@ GRIDBOT = {
     " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
     " records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
-    "simulation": "background budget incidents core ports strategies orders records risk execution bybit exchange"
-    " config market state store worker"
+    "simulation": "background budget flatten incidents core ports strategies orders records risk execution bybit"
+    " exchange config market state store worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.market paper.server"
     " paper.settings paper.streams process_guard segment_file",
 }
@@ -88,8 +88,8 @@ SUPERVISOR = {
     "polling": "",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
-    " gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line gridbot.lock_file"
-    " gridbot.commands gridbot.compare gridbot.rolling_limit gridbot.shortage exit_codes utc_time polling",
+    " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
+    " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
     " gridbot.rescue gridbot.state"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
@@ -99,13 +99,15 @@ SUPERVISOR = {
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
-    " children",
+    " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.doors gridbot.fault_words gridbot.incidents"
     " gridbot.lock_file gridbot.state"
     " gridbot.shortage caps children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
-    " gridbot.atomic_file gridbot.backtest gridbot.command_line gridbot.commands gridbot.compare gridbot.config"
+    " gridbot.rescue gridbot.state gridbot.system_ports gridbot.worker"
+    " gridbot.atomic_file gridbot.backtest gridbot.budget gridbot.command_line gridbot.commands gridbot.compare"
+    " gridbot.config"
     " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"

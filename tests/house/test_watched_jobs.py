@@ -24,6 +24,7 @@ A new one that asks the exchange for something again and again has to be a job, 
 """
 ASKERS = {
     "gridbot.worker.assembly",
+    "gridbot.worker.dead_man_watch",
     "gridbot.worker.money_watch",
     "gridbot.worker.notice_watch",
     "gridbot.worker.reconcile_calls",

@@ -64,7 +64,7 @@ def test_a_file_with_names_alone_has_no_rows() -> None:
         (b"", "expected a line with the names of the columns, got nothing"),
         (b"\n", "expected a line with the names of the columns, got an empty one"),
         (b"a,a\n1,2\n", "line 1: expected names of columns that differ, got 'a' twice"),
-        (b"a,b\n1,2\n\xff,3\n", "lines 2 to 3: "),
+        (b"a,b\n1,2\n\xff,3\n", "line 3: expected text in UTF-8, got byte 0xff"),
         (b"a" + b",a" * 2000, "line 1: expected at most 1000 columns"),
         (b"a,b\n" + b"x" * (1 << 21), "line 2: expected lines of at most"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,19 @@ def test_an_empty_page_says_so(browser: Browser, pages: dict[str, Path]) -> None
     assert "No strategy traded or held anything in this span." in text
     assert "No position had a liquidation price." in text
     assert browser.complaints() == []
+
+
+def test_a_chart_of_one_point_shows_the_span_and_not_a_year_around_it(browser: Browser, tmp_path: Path) -> None:
+    def one(session: GridSession) -> None:
+        session.start()
+        session.balance("1000")
+        session.balance("1001")
+
+    store(tmp_path, one)
+    asked, facts = facts_of(tmp_path, account="one")
+    page = render(figures_from(asked, replace(facts, wallet_curve=facts.wallet_curve[:1])), MADE_MS)
+    (tmp_path / "one.html").write_text(page, encoding="utf-8")
+    browser.screen(1280, 900)
+    browser.open(tmp_path / "one.html")
+    shown = browser.run("[...document.querySelectorAll('[data-shown]')].map((place) => place.dataset.shown)")
+    assert {*shown} == {f"{asked.from_ms / 1000:.16g},{asked.to_ms / 1000:.16g}"}

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.report import page_text
-from gridbot.report.chart_series import ladder_of, thinned
+from gridbot.report.chart_series import ladder_of, prices_with_fills, thinned
 from gridbot.report.money_facts import WalletPoint
 from gridbot.report.page_assets import safe_json
-from gridbot.report.position_facts import LadderRow
+from gridbot.report.position_facts import Fill, LadderRow, PricePoint
 from gridbot.report.positions_over_time import exposure, mean_exposure
 from gridbot.report.report_page import Bar, bars
 from gridbot.report.report_span import DAY_MS, Asked, SpanMistake, time_ms
@@ -95,6 +95,17 @@ def test_json_in_a_page_ends_no_element() -> None:
     text = safe_json(words)
     assert "<" not in text
     assert json.loads(text) == words
+
+
+def test_where_no_price_is_recorded_those_of_fills_are_drawn() -> None:
+    def fill(at_ms: int, symbol: str = "BTCUSDT") -> Fill:
+        return Fill("s", symbol, "long", "Buy", False, at_ms, D(at_ms))
+
+    prices = [PricePoint("BTCUSDT", at_ms, 1, D(1), None) for at_ms in (10, 20)]
+    fills = [*map(fill, (5, 10, 15, 20, 25)), fill(15, "ETHUSDT")]
+    assert [(point.symbol[:3], point.at_ms) for point in prices_with_fills(prices, fills)] == [
+        *(("BTC", at_ms) for at_ms in (5, 10, 20, 25)), ("ETH", 15)
+    ]  # fmt: skip
 
 
 def test_a_clock_that_was_set_back_draws_no_line_backwards() -> None:

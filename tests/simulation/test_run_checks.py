@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from gridbot.core.vocabulary import Side
@@ -94,6 +95,14 @@ def test_records_and_exchange_have_the_same_open_orders() -> None:
 def test_a_link_id_is_given_once() -> None:
     assert run_checks.link_id_once([order("a"), order("b"), order(""), order("")]) == []
     assert run_checks.link_id_once([order("a"), order("a")]) == ["a was given to 2 orders"]
+
+
+def test_a_close_that_opens_is_found() -> None:
+    made: Any = [
+        SimpleNamespace(order_link_id=name, qty=D(2), closed_size=D(closed), side="Sell")
+        for name, closed in (("a", 2), ("b", 1), ("c", 0))
+    ]
+    assert run_checks.flatten_only_reduces(made, {"a", "b"}) == ["b: 1 of 2 Sell have closed something"]
 
 
 def correction(exec_id: str, realised: str, fee: str) -> CorrectionRecord:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from gridbot.core.exchange_sequence import is_before
+from gridbot.flatten import flatten_step
 from gridbot.orders.book import OrderBook
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.risk import gate
@@ -46,6 +47,16 @@ def test_a_watermark_that_moves_back_is_found(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Turn, "ask_executions", back)
     assert "reconcile-rules" in found()
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_close_of_more_than_there_is_is_found(breaks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    gaps = [Fault(number, FaultKind.GAP, 5.0 * number, 0.0, {"move": 0.006}) for number in (1, 2)]
+    if breaks:
+        kept = vars(flatten_step)["pieces"]
+        monkeypatch.setattr(flatten_step, "pieces", lambda *given: [(qty * 2, price) for qty, price in kept(*given)])
+    flatten = Fault(3, FaultKind.FLATTEN, 14.0, 0.0, {"name": "flatten"})
+    assert found(*gaps, flatten) == ({"flatten-rules"} if breaks else set())
 
 
 def test_sums_of_a_book_that_are_wrong_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

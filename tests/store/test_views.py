@@ -140,6 +140,8 @@ def test_commands_are_those_of_the_workers_and_of_the_supervisor_in_the_same_wor
             ("restart", "", '{"child":"writer"}'),
             ("kill", "", '{"targets":"alice bob/s"}'),
             ("stop", "", '{"mode":null}'),
+            ("ack", "", '{"alert":"k3x9aq"}'),
+            ("mute", "", '{"what":"stale_price","period":"1h"}'),
         ],
     }.items():
         session = Session(tmp_path, account)
@@ -149,7 +151,7 @@ def test_commands_are_those_of_the_workers_and_of_the_supervisor_in_the_same_wor
     write_all(tmp_path)
     with connect(tmp_path) as con:
         found = ask(con, "SELECT DISTINCT ON (account, seq) target, who FROM operator_commands ORDER BY account, seq")
-    targets = ["bob/s", "bob", "bob", "writer", "alice bob/s", "", "alice", "alice/btc"]
+    targets = ["bob/s", "bob", "bob", "writer", "alice bob/s", "", "k3x9aq", "stale_price", "alice", "alice/btc"]
     assert found == [(target, "op@host") for target in targets]
 
 

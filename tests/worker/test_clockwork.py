@@ -54,6 +54,9 @@ class Asked:
     async def check(self) -> None:
         self.done.append("money")
 
+    async def set(self) -> None:
+        self.done.append("dead man")
+
 
 @dataclass
 class Announcements:
@@ -104,6 +107,7 @@ class Bench:
             {} if self.account.runner.shadow is None else {"BTCUSDT": self.account.runner.shadow},
             self.account.context.faults,
             self.notices,  # type: ignore[arg-type]
+            self.asked,  # type: ignore[arg-type]
         )
         context = self.account.context
         self.clockwork = Clockwork(

@@ -20,6 +20,7 @@ OURS: dict[str, dict[str, Any]] = {
     "ledger.json": {"version": 1, "seq": 7, "ledger": document_of(Ledger()), "orders": []},
     "holds.json": {"version": 1, "strategies": {}},
     "ban.json": {"version": 1, "until_ms": 0},
+    "lines.json": {"version": 1, "opened_ms": []},
     GRID: {"format": 1, "strat_id": "btc", "grid": {}, "told": []},
 }
 
@@ -44,6 +45,7 @@ def test_what_this_version_has_written_is_no_newer(files: StateFiles) -> None:
         ("ledger.json", {"ledger": {"version": 4}}, 3),
         ("holds.json", {"version": 2}, 1),
         ("ban.json", {"version": 2}, 1),
+        ("lines.json", {"version": 2}, 1),
         (GRID, {"format": 2}, 1),
     ],
 )

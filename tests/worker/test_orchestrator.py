@@ -102,6 +102,9 @@ class FakeCaps:
     def standing(self) -> dict[Name, Standing]:
         return {}
 
+    def rows(self) -> list[dict[str, Any]]:
+        return []
+
 
 @dataclass
 class FakeCheckpoint:

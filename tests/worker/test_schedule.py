@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.worker.refresh_requests import RefreshRequests
@@ -78,6 +78,18 @@ def test_every_periodic_job_runs_in_the_first_second_of_a_machine() -> None:
     kinds = [JobKind.RECONCILE, JobKind.POSITIONS, JobKind.CLOCK, JobKind.WALLET, JobKind.MONEY, JobKind.NOTICES]
     assert [job.kind for job in jobs] == kinds
     assert jobs[0].subject == "periodic"
+
+
+def test_what_the_start_has_just_read_is_read_again_a_little_later_and_then_at_its_interval() -> None:
+    """A fleet that starts has one window of requests for its starts, and each account read all of it twice."""
+    seconds = Seconds(Intervals(order_sync_s=60, position_check_s=3, wallet_s=20, first_s=7), ("BTCUSDT",))
+    found = {now_s: {job.kind for job in seconds.all_jobs(START_S + now_s)} - {JobKind.NOTICES} for now_s in range(69)}
+    assert found[0] == set()
+    assert found[3] == {JobKind.POSITIONS}, "which is so often wanted"
+    assert found[7] == {JobKind.RECONCILE, JobKind.CLOCK, JobKind.WALLET, JobKind.MONEY}
+    assert [now_s for now_s, kinds in found.items() if JobKind.RECONCILE in kinds] == [7, 67]
+    seconds.requests.reconcile("asked")
+    assert Job(JobKind.RECONCILE, "asked") in seconds.jobs(START_S + 100), "what others want does not wait"
 
 
 def test_a_request_runs_in_the_first_second_of_a_machine() -> None:
@@ -272,6 +284,16 @@ def test_the_margin_mode_is_read_with_terms_once_for_all_symbols_and_alone_when_
     assert second.jobs(START_S + 3730) == {mode}
 
 
+def test_disconnect_cancel_all_is_set_when_it_is_asked_for_and_again_while_that_fails() -> None:
+    second, job = Seconds(), Job(JobKind.DEAD_MAN)
+    assert job not in second.all_jobs(START_S + 3600)
+    for _ in range(2):
+        second.requests.set_dead_man()
+        assert second.all_jobs(START_S + 3601).count(job) == (_ == 0)
+    assert job in second.jobs(START_S + 3601 + 10), "no wish is dropped"
+
+
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 40))
 def test_whoever_jumps_to_the_next_due_second_starts_the_same_jobs_at_the_same_times(
     order_s: int, positions_s: int, wallet_s: int

@@ -18,7 +18,7 @@ from gridbot.risk.symbol_state import SymbolWord
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.symbol_states import SymbolStates
-from gridbot.worker.terms import Terms, changes
+from gridbot.worker.terms import HOURLY_MS, SHARED_S, Terms, changes
 from tests.orders.helpers import make_order
 from tests.worker.account_bench import BTC, AccountBench, strategy, ticker
 
@@ -33,6 +33,7 @@ class Exchange:
         self.found = BTC
         self.failures: dict[str, ExchangeError] = {}
         self.asked: list[str] = []
+        self.ages_s: list[float] = []
         self.margin_mode = "REGULAR_MARGIN"
         self.was_changed: set[str] = set()
         """What somebody else has changed since it was set."""
@@ -44,6 +45,7 @@ class Exchange:
 
     async def instrument(self, symbol: str, *, max_age_s: float = 0.0) -> Instrument:
         self._ask("instrument")
+        self.ages_s.append(max_age_s)
         return self.found
 
     async def account_info(self) -> AccountInfo:
@@ -72,6 +74,7 @@ class Bench:
         runners = {"BTCUSDT": self.account.runner}
         self.states = states = SymbolStates(self.account.context, runners, RefusedStrategies([waits, MODE]))
         self.wishes: list[str] = []
+        self.wall_ms = 0
         self.terms = Terms(
             self.exchange,  # type: ignore[arg-type]
             [strategy(**config), *(strategy(strat_id=each.strat_id, symbol=each.symbol) for each in (waits, MODE))],
@@ -80,7 +83,7 @@ class Bench:
             states=states,
             alert=self.account.alarm,
             begin_anew=self.wishes.append,
-            wall_ms=lambda: 0,
+            wall_ms=lambda: self.wall_ms,
         )
 
     async def read(self) -> str:
@@ -101,6 +104,14 @@ async def test_nothing_has_changed() -> None:
     assert await bench.read() == ""
     assert bench.exchange.asked == ["instrument", "mode", "leverage"]
     assert bench.wishes == []
+
+
+async def test_the_look_of_each_hour_is_had_once_by_all_accounts_and_every_other_is_fresh() -> None:
+    bench = Bench()
+    for wall_ms in (0, 60_000, 60_000 + HOURLY_MS, 60_001 + HOURLY_MS, 60_001 + HOURLY_MS + 3_600_000):
+        bench.wall_ms = wall_ms
+        await bench.read()
+    assert bench.exchange.ages_s == [0.0, 0.0, 0.0, 0.0, SHARED_S]
 
 
 async def test_a_shadow_strategy_sets_nothing() -> None:

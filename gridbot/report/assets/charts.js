@@ -27,7 +27,10 @@
   };
   // Every chart shows the whole span until its reader drags over a part of it.
   const whole = [data.from_ms / 1e3, data.to_ms / 1e3];
-  const zoomed = (u, low, high) => low != null && high > low && (low !== u.data[0][0] || high !== u.data[0].at(-1));
+  // Of a single point uPlot asks for a year around it.
+  const inside = (u, low, high) => u.data[0].length > 1 || (low >= whole[0] && high <= whole[1]);
+  const zoomed = (u, low, high) =>
+    low != null && high > low && inside(u, low, high) && (low !== u.data[0][0] || high !== u.data[0].at(-1));
   const newest = (u) => u.setLegend({ idx: u.data[0].length - 1 }, false);
   const stepped = uPlot.paths.stepped({ align: 1 });
 
@@ -104,7 +107,7 @@
     const t = (at) => (data.from_ms + at * data.step_ms) / 1e3;
     const box = place.querySelector(".plot");
     const axis = { stroke: color("muted"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line") } };
-    const hooks = { drawAxes: [], draw: [], ready: [newest] };
+    const hooks = { drawAxes: [], draw: [], ready: [newest, (u) => (place.dataset.shown = [u.scales.x.min, u.scales.x.max])] };
     if (chart.ladders && chart.ladders.length) hooks.drawAxes.push(ladder(chart.ladders, t, data.to_ms / 1e3));
     if (chart.fills) hooks.draw.push(marks(chart.fills, t));
     const options = {

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shlex
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from click.testing import CliRunner
 from gridbot.commands.command_table import PAUSE, RESUME
 from supervisor.cli.confirmation import require_confirmation
 from supervisor.cli.error_report import explain
-from supervisor.cli.main import cli
+from supervisor.cli.main import Interrupted, cli
 from supervisor.control.control_server import ControlServer
 from supervisor.exit_codes import CommandError
 
@@ -53,6 +55,9 @@ class Fleet:
         self.together = 1
         """Nobody is answered before so many have been asked."""
         self.all_here = asyncio.Event()
+        self.interrupted_by = ""
+        """Who does not answer; when the others have, Ctrl-C is typed."""
+        self.told = 0
 
     async def handle(self, request: Json, _: str) -> Json:
         if request["op"] == "status":
@@ -64,6 +69,12 @@ class Fleet:
             self.all_here.set()
         await self.all_here.wait()
         name = request.get("account") or request["child"]
+        if name == self.interrupted_by:
+            while self.told < 2:
+                await asyncio.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+        self.told += 1
         return self.says.get(name) or {"ok": True, "result": "done", "child": f"worker-{name}"}
 
     def typed(self, line: str) -> tuple[int, str, str]:
@@ -71,6 +82,8 @@ class Fleet:
         done = CliRunner().invoke(cli, [*shlex.split(line), "--data-dir", str(self.place)])
         if done.exception is None or isinstance(done.exception, SystemExit):
             return done.exit_code, done.stdout, done.stderr
+        if isinstance(done.exception, Interrupted):
+            return 130, done.stdout, done.stderr
         assert isinstance(done.exception, Exception)
         return int(explain(done.exception)), done.stdout, str(done.exception)
 
@@ -242,6 +255,15 @@ def test_the_exit_code_says_whether_all_was_done(fleet: Fleet, says: dict[str, J
     assert [row["account"] for row in document["targets"]] == ["alice", "bob", "carl"]
 
 
+def test_ctrl_c_says_who_has_not_answered_and_waits_for_nobody(fleet: Fleet) -> None:
+    fleet.interrupted_by = "bob"
+    code, said, error = fleet.typed("pause --all")
+    text, _, named = error.strip().rpartition(": ")
+    assert (code, text) == (130, "nothing is taken back by Ctrl-C: not answered yet, and perhaps carried out")
+    assert "bob" in named.split(", ")
+    assert not {f"{name}: done" for name in named.split(", ")} & set(said.splitlines())
+
+
 @pytest.mark.parametrize(("says", "code"), [(REFUSED, 2), (SILENT, 5)])
 def test_one_target_alone_fails_with_its_own_words(fleet: Fleet, says: Json, code: int) -> None:
     fleet.says = {"bob": says}
@@ -278,6 +300,13 @@ def test_a_dry_run_shows_what_would_be_done_to_whom_and_sends_nothing(
         "short": "0",
         "would": "sends no new order; 24 resting orders are cancelled",
     }
+    for line, end in {
+        "reconcile": "nothing: its worker is BACKOFF",
+        "pause": "resting orders are left (kept for its next worker: this one is BACKOFF)",
+        "flatten": "no position is closed (by a rescue process: its worker is BACKOFF)",
+    }.items():
+        [row] = json.loads(fleet.typed(f"{line} bob --dry-run --json")[1])["targets"]
+        assert row["would"].endswith(end)
     assert fleet.typed("restart writer carl --dry-run")[1].splitlines()[-1].startswith("writer")
     assert fleet.asked == []
 

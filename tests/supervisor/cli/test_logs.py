@@ -13,6 +13,10 @@ from click.testing import CliRunner, Result
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError
 
+FLEET = """accounts: [{name: alice}, {name: bob, groups: [night]}]
+strategies: [{strat_id: btc, account: alice}, {strat_id: eth, account: alice}, {strat_id: btc, account: bob}]
+"""
+
 
 def line(second: int, message: str, process: str = "worker-alice", strategy: str = "btc", level: str = "INFO") -> str:
     account = process.removeprefix("worker-") if process.startswith("worker-") else ""
@@ -60,9 +64,20 @@ def seconds(result: Result) -> list[int]:
         (["--all", "--level", "warning"], [5]),
         (["alice", "--strategy", "eth"], [6]),
         (["--all", "--from", "2026-01-02T03:04:04"], [4, 5, 6]),
+        (["alice/eth"], [6]),
+        (["alice/eth", "bob"], [3, 5, 6]),
+        (["alice/eth", "alice/btc"], [1, 2, 4, 6]),
+        (["alice/eth", "alice"], [1, 2, 4, 6]),
+        (["a*"], [1, 2, 4, 6]),
+        (["*/btc", "supervisor"], [0, 1, 2, 3, 4, 5]),
+        (["--group", "night"], [3, 5]),
     ],
 )
-def test_which_lines_are_shown(logs: Path, words: list[str], expected: list[int]) -> None:
+def test_which_lines_are_shown(
+    logs: Path, words: list[str], expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (logs / "g.yaml").write_text(FLEET)
+    monkeypatch.setenv("GRIDBOT_CONFIG_PATH", str(logs / "g.yaml"))
     assert seconds(run(logs, *words)) == expected
 
 
@@ -71,8 +86,9 @@ def test_which_lines_are_shown(logs: Path, words: list[str], expected: list[int]
     [
         (["carol"], "there are: alice, bob, supervisor"),
         (["--all", "alice"], "expected --all or names"),
+        (["--all", "--group", "x"], "expected --all or names"),
         (["--level", "loud"], "expected a level"),
-        (["../x"], "no log of"),
+        (["../x"], "expected an account"),
     ],
 )
 def test_what_is_asked_wrong(logs: Path, words: list[str], text: str) -> None:

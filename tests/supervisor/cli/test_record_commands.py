@@ -169,7 +169,7 @@ def test_fills_as_table_and_csv_and_mistakes(night: Path, tmp_path: Path) -> Non
     assert run(night, "fills", "--from", "2023-11-16").output == "no fill is recorded in that span\n"
 
 
-@pytest.mark.parametrize("style", [["--json"], ["--csv"], []])
+@pytest.mark.parametrize("style", [["--json"], []])
 def test_following_neither_misses_nor_repeats_a_fill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: list[str]
 ) -> None:

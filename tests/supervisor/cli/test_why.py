@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -156,7 +157,7 @@ def test_one_strategy_in_full() -> None:
     assert result.exit_code == 6
     assert result.output.splitlines() == [
         "alice/btc BTCUSDT: 6 of 10 orders rest, 2 held back, 1 on their way, 1 wait as they should; "
-        "1 more rest off its levels, and are withdrawn",
+        "1 more at levels that wait for now, or are no more",
         "  price 60000.1, 0.2 s old",
         "  ! paused since 2023-11-14 22:13:20 UTC by the operator: paused by the operator",
         "    lifted by: gb resume alice/btc",
@@ -195,6 +196,18 @@ def test_what_is_as_it_should_be_is_no_failure_and_unknown_names_are() -> None:
     assert run("alice/eth").exit_code == 0
     wrong = CliRunner().invoke(cli, ["why", "alice/bth"])
     assert "did you mean alice/" in str(wrong.exception)
+
+
+def test_workers_that_hang_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs three seconds, and a fleet has fifty."""
+    both_wait = threading.Barrier(2, timeout=30)
+
+    def hangs(self: Client, name: str, strategy: str = "") -> dict[str, Any]:
+        both_wait.wait()
+        raise Unanswered(f"the worker of {name} did not answer")
+
+    monkeypatch.setattr(Client, "why", hangs)
+    assert run().exit_code == 5
 
 
 def test_a_worker_that_starts_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

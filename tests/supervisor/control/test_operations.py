@@ -67,8 +67,12 @@ class Rig:
             self,  # type: ignore[arg-type]
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
+            permits=self.lend,
             desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
+
+    def lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
+        return {"guest": f"of {exchange}", "lent": int(message["seen"])}
 
     async def begin(self, worker: Any) -> Any:
         """A rescue of the worker's account, as far as a command needs one."""
@@ -126,8 +130,8 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    expected = "expected ping, status, why, stop, restart, ack, mute, unmute, worker or declined; did you mean status?"
-    assert expected in rig.refusal("statis")
+    known = "ping, status, why, permits, stop, restart, ack, mute, unmute, worker or declined"
+    assert f"expected {known}; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
 
@@ -337,6 +341,15 @@ def test_a_command_that_cannot_be_delivered_is_recorded_here() -> None:
     rig.fleet[1].reached = False
     rig.refusal("worker", account="alice", name="reconcile")
     assert [name for name, _, _ in rig.records] == ["reconcile"]
+
+
+def test_a_guest_is_lent_permits_and_what_it_says_is_checked() -> None:
+    rig = Rig()
+    assert rig.ask("permits", exchange="paper", seen=3) == {"ok": True, "guest": "of paper", "lent": 3}
+    assert "expected bybit or paper in exchange, got 'moon'" in rig.refusal("permits", exchange="moon", seen=3)
+    assert rig.refusal("permits", exchange="bybit") == "no permits: 'seen'"
+    assert "no permits: invalid literal" in rig.refusal("permits", exchange="bybit", seen="many")
+    assert rig.records == [], "it is no command"
 
 
 @pytest.mark.parametrize("name", ["cancel", "flatten", "kill"])

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gridbot.budget.request_permits import REST_S, UNSURE_REST_S, WINDOW_S, Purpose, RequestPermits
-from supervisor.leases.request_leases import DEAD_REST_S, Event, Gone, Leases, Said, Tick, step
+from supervisor.leases.request_leases import DEAD_REST_S, Came, Event, Gone, Leases, Said, Tick, step
 from tests.examples import examples
 
-NAMES = ("ada", "bob", "cyd", "dan")
+ACCOUNTS = ("ada", "bob", "cyd")
+GUESTS = ("a guest", "another")
+NAMES = (*ACCOUNTS, *GUESTS)
 LATE_S = min(UNSURE_REST_S, DEAD_REST_S) - WINDOW_S - 0.1
 ORPHANS_S = 3.0
 PURPOSES = st.sampled_from([purpose for purpose in Purpose if purpose is not Purpose.AHEAD])
@@ -43,9 +45,9 @@ class Lending(RuleBasedStateMachine):
         """On their way to the supervisor."""
         self.arrived: list[float] = []
 
-    @initialize(limit=st.integers(2, 30))
-    def begin(self, limit: int) -> None:
-        self.leases = Leases(limit, NAMES, self.now_s)
+    @initialize(limit=st.integers(2, 30), spare=st.integers(1, 8))
+    def begin(self, limit: int, spare: int) -> None:
+        self.leases = Leases(limit, ACCOUNTS, self.now_s, spare)
 
     def teardown(self) -> None:
         """Let all workers want something: within a minute each has had it."""
@@ -108,7 +110,8 @@ class Lending(RuleBasedStateMachine):
         if worker is not None and worker.inbox:
             lent, keep = worker.inbox.pop(0)
             if not lost:
-                worker.permits.leased(lent, keep, self.leases.floor, self.leases.ahead, self.now_s)
+                floor, ahead = (0, 0) if name in GUESTS else (self.leases.floor, self.leases.ahead)
+                worker.permits.leased(lent, keep, floor, ahead, self.now_s)
 
     # ------------------------------------------------------------------ workers
 
@@ -117,6 +120,8 @@ class Lending(RuleBasedStateMachine):
         gone_is_heard = not any(isinstance(event, Gone) and event.name == name for event in self.outbox)
         if name not in self.workers and gone_is_heard:
             self.workers[name] = Worker()
+            if name in GUESTS:
+                self.outbox.append(Came(name))
             self.look(name)
 
     @rule(name=st.sampled_from(NAMES))
@@ -176,6 +181,7 @@ class Lending(RuleBasedStateMachine):
     def another_supervisor(self, late_s: float) -> None:
         """It is killed; its workers go on for a moment, and another one begins on what it has left."""
         used, limit = self.leases.limit - self.leases.pool, self.leases.limit
+        of_spare, spare = self.leases.spare - self.leases.spare_left, self.leases.spare
         for worker in self.workers.values():
             while worker.permits.may(Purpose.CANCEL, self.now_s):
                 worker.permits.take(Purpose.CANCEL, self.now_s)
@@ -183,8 +189,8 @@ class Lending(RuleBasedStateMachine):
             self.arrived += [self.now_s + late_s for _ in worker.under_way]
         self.workers.clear()
         self.outbox.clear()
-        self.leases = Leases(limit, NAMES, self.now_s)
-        self.leases.inherit(used, self.now_s + ORPHANS_S + REST_S)
+        self.leases = Leases(limit, ACCOUNTS, self.now_s, spare)
+        self.leases.inherit(used, of_spare, self.now_s + ORPHANS_S + REST_S)
 
     # ------------------------------------------------------------------ what holds
 
@@ -194,8 +200,12 @@ class Lending(RuleBasedStateMachine):
             return
         state = self.leases
         held = {name: one.held for name, one in state.members.items()}
-        assert state.pool + sum(held.values()) + sum(count for _, count in state.resting) == state.limit
+        resting = sum(count for _, _, count in state.resting)
+        assert state.pool + state.spare_left + sum(held.values()) + resting == state.limit + state.spare
         assert state.pool >= 0
+        assert 0 <= state.spare_left <= state.spare
+        of_accounts = sum(held.get(name, 0) for name in ACCOUNTS)
+        assert of_accounts + state.pool <= state.limit, "accounts never have what is spare"
         for name, worker in self.workers.items():
             assert 0 <= worker.permits.held <= held.get(name, 0), "nobody has what it was not lent"
 
@@ -203,7 +213,7 @@ class Lending(RuleBasedStateMachine):
     def never_too_many(self) -> None:
         for end_s in self.arrived:
             count = sum(end_s - WINDOW_S < at_s <= end_s for at_s in self.arrived)
-            assert count <= self.leases.limit, f"{count} requests in a window, {self.leases.limit} are allowed"
+            assert count <= self.leases.limit + self.leases.spare, f"{count} requests in a window of {self.leases}"
 
     def _step(self, event: Event) -> None:
         for effect in step(self.leases, event, self.now_s):

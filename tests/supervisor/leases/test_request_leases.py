@@ -12,6 +12,7 @@ from supervisor.leases.request_leases import (
     LOST_S,
     START_S,
     Banned,
+    Came,
     Effect,
     Gone,
     Lease,
@@ -203,12 +204,87 @@ def test_who_starts_again_has_its_part_at_once_though_what_it_had_before_rests()
 
 def test_what_an_earlier_supervisor_had_lent_rests() -> None:
     leases = Leases(20, ["a"], T)
-    leases.inherit(15, T + 8)
+    leases.inherit(15, 0, T + 8)
     assert leases.pool == 5
     step(leases, Tick(), T + 8)
     assert leases.pool == 20
-    leases.inherit(50, T + 20)
+    leases.inherit(50, 9, T + 20)
     assert leases.pool == 0, "never more than there are"
+
+
+def test_a_start_goes_before_the_opens_of_others_and_is_lent_what_they_do_not_need_at_once() -> None:
+    office = Office(40, 4, LATER)
+    for name in names(3):
+        office.says(name)
+    for name in names(3):
+        office.says(name, open=9)
+    assert office.held() == dict.fromkeys(names(3), 13)
+    office.says("a03", start=19)
+    assert office.keeps() == {"a00": 4, "a01": 7, "a02": 10}, "to their floor, whatever their part"
+    office.says("a00", back=9, open=20)
+    assert office.held() == {"a00": 4, "a01": 13, "a02": 13, "a03": 10}, "and nobody else has them"
+    office.says("a01", back=6, open=20)
+    office.says("a02", back=3, open=20)
+    assert office.held() == {"a00": 4, "a01": 7, "a02": 10, "a03": 19}
+    office.says("a00", cancel=3)
+    assert office.keeps() == {"a03": 10}, "who is through has its part"
+
+
+def guests(office: Office, count: int) -> list[str]:
+    there = [f"guest {number}" for number in range(count)]
+    for name in there:
+        assert step(office.leases, Came(name), office.now_s) == []
+    return there
+
+
+def test_a_guest_has_what_nobody_wants_down_to_half_and_the_spare_permits() -> None:
+    office = Office(40, 1, LATER)
+    office.leases = Leases(40, names(1), T, spare=6)
+    office.says("a00")
+    [guest] = guests(office, 1)
+    assert office.says(guest, query=100) == [Lease(guest, 16 + 6, None)], "a floor of four is lent, half stays"
+    assert (office.leases.pool, office.leases.spare_left) == (20, 0)
+    office.says("a00", query=30)
+    assert office.held() == {"a00": 24, guest: 22}
+    assert office.keeps() == {guest: 12}, "what is missing is asked of the guest"
+    office.says("a00", query=40)
+    office.now_s += ASKED_S + 0.01
+    office.says("a00", query=40)
+    assert office.keeps() == {guest: 6}, "and not its spare ones"
+    office.says(guest, back=16, query=78)
+    assert (office.leases.spare_left, office.leases.pool) == (0, 0)
+    assert office.held() == {"a00": 40, guest: 6}
+
+
+def test_guests_share_the_spare_permits_and_come_after_all_accounts() -> None:
+    office = Office(10, 2, LATER)
+    office.leases = Leases(10, names(2), T, spare=4)
+    office.says("a00", open=20)
+    office.says("a01", open=20)
+    one, two = guests(office, 2)
+    office.says(one, query=3)
+    office.says(two, query=3)
+    assert {name: office.held()[name] for name in (one, two)} == {one: 3, two: 1}
+    office.says(one, back=3)
+    assert {name: office.held()[name] for name in (one, two)} == {one: 0, two: 3}
+    assert office.leases.spare_left == 1
+    office.says("a00", back=1, open=20)
+    office.says(two, close=2)
+    assert office.held()[two] == 3 + 1, "a close is as urgent as anybody's, and there is a spare one"
+
+
+def test_what_a_guest_had_rests_and_fills_the_spare_permits_first() -> None:
+    office = Office(20, 1, LATER)
+    office.leases = Leases(20, names(1), T, spare=4)
+    [guest] = guests(office, 1)
+    office.says(guest, query=30)
+    assert office.held() == {guest: 14}
+    step(office.leases, Gone(guest), LATER)
+    assert guest not in office.leases.members
+    step(office.leases, Tick(), LATER + DEAD_REST_S)
+    assert (office.leases.pool, office.leases.spare_left) == (20, 4)
+    office.leases.inherit(3, 9, LATER + 100)
+    assert (office.leases.pool, office.leases.spare_left) == (17, 0)
 
 
 def test_a_ban_is_told_to_all_that_are_there_once() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gridbot.budget.line_starts import PATIENCE_S, SPARE_STARTS
 from gridbot.exchange.bans import Ban, ban_of
 from gridbot.incidents import Name
 from gridbot.state.documents import StateFile
 from gridbot.state.state_files import StateFiles
 from gridbot.worker.fleet_link import FleetLink
+from supervisor.leases.line_grants import WINDOW_S
 from supervisor.leases.request_leases import DEAD_REST_S, FLOOR
 from supervisor.leases.sharing import BAN_MOST_S, BYBIT, PAPER, Sharing
 from tests.execution.support import ManualClock
@@ -193,3 +196,30 @@ def test_a_clock_that_was_ahead_silences_nobody_for_longer_than_a_ban_lasts(file
     fleet.sharing.open(file)
     assert fleet.row(BYBIT)["banned_s"] == BAN_MOST_S
     assert fleet.row(BYBIT)["free"] == 10
+
+
+async def test_a_start_beyond_its_part_is_granted_as_long_as_there_are_some_also_over_a_restart(
+    files: StateFiles,
+) -> None:
+    fleet = Fleet()
+    kept(fleet, files)
+    answers = [await fleet.links["ada"].line_starts.wait_s() for _ in range(SPARE_STARTS)]
+    assert answers == [0.0] * SPARE_STARTS
+    assert await fleet.links["bob"].line_starts.wait_s() == WINDOW_S
+    assert await fleet.links["cyd"].line_starts.wait_s() == 0.0, "another exchange"
+    await fleet.clock.advance(1)
+    fleet.sharing.close()
+    fleet.sharing = fleet.supervisor()
+    fleet.sharing.open(StateFile(files, "address.json"))
+    assert await fleet.links["bob"].line_starts.wait_s() == pytest.approx(WINDOW_S - 1, abs=0.01)
+    await fleet.clock.advance(WINDOW_S)
+    assert await fleet.links["bob"].line_starts.wait_s() == 0.0
+
+
+async def test_without_a_supervisor_that_answers_nothing_is_granted() -> None:
+    clock = ManualClock()
+    assert await FleetLink(clock).line_starts.wait_s() is None
+    asked = asyncio.ensure_future(FleetLink(clock, "x", lambda message: None).line_starts.wait_s())
+    await asyncio.sleep(0)
+    await clock.advance(PATIENCE_S)
+    assert await asked is None

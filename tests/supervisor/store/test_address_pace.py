@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from gridbot.bybit.clocks import monotonic_s, wall_ms
-from gridbot.bybit.pace import Pace
+from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.exchange.bans import ban_of
+from gridbot.exchange.bans import Ban, ban_of
 from gridbot.exchange.failures import ExchangeError
+from supervisor.control.guest import Guest
 from supervisor.store.address_pace import Paces, only_check
 from supervisor.store.exchange_ledger import connect
 from supervisor.store.query import SqlFailed
@@ -35,28 +36,35 @@ def config(ip_requests: int) -> GridbotConfig:
     return GridbotConfig.model_validate(document)
 
 
-async def passed(*paces: Pace) -> int:
-    """How many of the turns are given at once, in order."""
-    done = 0
-    for pace in paces:
-        turn = asyncio.ensure_future(pace.turn())
+def alone(exchange: str, spare: int | None, on_ban: Callable[[Ban], object]) -> Guest:
+    """Where no supervisor runs."""
+    return Guest(NOWHERE, exchange, spare, on_ban=on_ban)
+
+
+async def turns_at_once(paces: Paces, *accounts: AccountConfig) -> int:
+    """How many of their queries need not wait for one another."""
+    async with paces.open():
+        budgets = [paces.budget_of(account) for account in accounts]
+        turns = [asyncio.ensure_future(budget.turn()) for budget in budgets if budget is not None]
+        await asyncio.wait(turns, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.sleep(0)
-        done += turn.done()
-        turn.cancel()
-    return done
+        done = sum(turn.done() for turn in turns)
+        for turn in turns:
+            turn.cancel()
+        return done
 
 
 def test_accounts_share_what_the_workers_leave_to_others() -> None:
     settings = config(50)
     assert settings.supervisor.share_of(50) == 45
-    paces, (alice, bob) = Paces(settings, NOWHERE), settings.accounts
-    assert asyncio.run(passed(*[paces.of(alice), paces.of(bob)] * 5)) == 5
-    assert asyncio.run(passed(paces.of(bob))) == 0, "also in the next part of the check"
+    paces = Paces(settings, NOWHERE, alone)
+    assert asyncio.run(turns_at_once(paces, *settings.accounts * 5)) == 5
+    assert paces.budget_of(settings.accounts[0]) is None, "it is not open any more"
 
 
 def test_without_a_limit_nothing_waits() -> None:
     settings = config(0)
-    assert asyncio.run(passed(*[Paces(settings, NOWHERE).of(settings.accounts[0])] * 2000)) == 2000
+    assert asyncio.run(turns_at_once(Paces(settings, NOWHERE, alone), *[settings.accounts[0]] * 2000)) == 2000
 
 
 @pytest.mark.parametrize(
