@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from gridbot import background
 from gridbot.core.events import TickerEvent
-from gridbot.core.value import value
 
 MAX_TRADES = 20_000
 """Most rows of the market's trades to keep: a few seconds of all symbols in a busy market."""
@@ -24,7 +24,7 @@ MAX_TRADES = 20_000
 __all__ = ["Mailbox", "PrivateFrame"]
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class PrivateFrame:
     """A message of a private topic as it came: `rows` is its `data`, `sent_ms` its creationTime (UTC)."""
 

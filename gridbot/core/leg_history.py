@@ -22,7 +22,6 @@ from decimal import Decimal
 from gridbot.core.events import ExecType, ExecutionEvent, PositionEvent
 from gridbot.core.exact import WIDE
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS, Placed, is_before
-from gridbot.core.value import value
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["UNIT", "Holding", "LegHistory", "Mark", "Stated", "Step"]
@@ -34,7 +33,7 @@ ROUNDING = Decimal("0.000001")
 """USDT by which the exchange's figure and ours may differ without a wrong entry."""
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Holding:
     """What a leg holds: base coin, and what it cost in USDT (0 when that is not known)."""
 
@@ -126,7 +125,7 @@ class Step:
         return held.closed(self.closed), self.figure
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Stated:
     """What a position row of the exchange says, and how far it reaches: its time (ms) and sequence number."""
 
@@ -143,15 +142,12 @@ class Stated:
         return self.seq == step.seq > 0 or not is_before(self, step)
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A place in the exchange's order: time (ms) and sequence number."""
 
     exchange_ts: int = 0
     seq: int = 0
-
-
-_NOTHING, _START = Holding(), Mark()
 
 
 @dataclass(slots=True)
@@ -160,12 +156,12 @@ class LegHistory:
     newest trade or believed row was at `folded_to` (0 when that was not saved)."""
 
     direction: Direction
-    before: Holding = _NOTHING
+    before: Holding = Holding()
     folded: bool = False
-    folded_to: Mark = _START
+    folded_to: Mark = Mark()
     steps: list[Step] = field(default_factory=list)
     rows: list[Stated] = field(default_factory=list)
-    now: Holding = _NOTHING
+    now: Holding = Holding()
 
     def add(self, step: Step) -> bool:
         """Put an execution in its place. False when it is the newest: then nothing before it has changed."""

@@ -11,7 +11,6 @@ from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent
 from gridbot.core.exact import WIDE
-from gridbot.core.value import value
 from gridbot.core.vocabulary import Direction
 
 __all__ = ["GridTrade", "GridTrades", "price_gain", "roe_percent", "unrealised_pnl"]
@@ -34,7 +33,7 @@ def roe_percent(direction: Direction, entry: Decimal, price: Decimal, leverage: 
     return WIDE.divide(WIDE.multiply(price_gain(direction, entry, price), 100 * leverage), entry)
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class GridTrade:
     """An open fill and the close fill it pairs with. `fees` are those of both sides; `profit` is net of them."""
 
@@ -52,7 +51,7 @@ class GridTrade:
         return WIDE.subtract(gain, self.fees)
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class _Lot:
     price: Decimal
     qty: Decimal

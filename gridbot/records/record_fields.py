@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, NewType
-
-from gridbot.core.value import value
 
 __all__ = ["Header", "Json", "UtcMs", "UtcUs", "col"]
 
@@ -19,7 +17,7 @@ def col(doc: str, **kwargs: Any) -> Any:
     return field(metadata={"doc": doc}, **kwargs)
 
 
-@value
+@dataclass(frozen=True, slots=True)
 class Header:
     """Columns that every table starts with."""
 

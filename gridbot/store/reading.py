@@ -29,12 +29,14 @@ from gridbot.store.file_errors import (
 
 __all__ = [
     "DATABASE_NAME",
+    "UNFINISHED_AGAIN_S",
     "DatabaseDamaged",
     "DatabaseLocked",
     "NoDatabase",
     "ReadingError",
     "connect",
     "database_path",
+    "is_unfinished",
     "lock",
 ]
 
@@ -45,7 +47,7 @@ _LONGEST_RETRY_S: Final = 0.04
 _UNFINISHED_S: Final = 10.0
 """Within so many seconds of the last write a file that ends too early may be one whose writer was killed: the next
 writer is there sooner."""
-_UNFINISHED_AGAIN_S: Final = 0.1
+UNFINISHED_AGAIN_S: Final = 0.1
 
 
 class ReadingError(Exception):
@@ -106,8 +108,8 @@ def connect(
                 raise DatabaseLocked(
                     f"{path} was held by {holder_of(exc)} for {timeout_s:g} s; close it there, or wait longer"
                 ) from exc
-            if (is_cut_short(exc) or is_log_damage(exc)) and _was_just_written(path) and time.monotonic() < deadline:
-                time.sleep(_UNFINISHED_AGAIN_S)
+            if is_unfinished(exc, path) and time.monotonic() < deadline:
+                time.sleep(UNFINISHED_AGAIN_S)
                 continue
             if is_forbidden(exc):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from exc
@@ -123,8 +125,13 @@ def connect(
             raise
 
 
-def _was_just_written(path: Path) -> bool:
-    """Whether the file, or the log beside it, changed a moment ago."""
+def is_unfinished(error: BaseException, path: Path) -> bool:
+    """Whether a file, or the log beside it, ends too early and changed a moment ago: its writer may have been killed.
+
+    The next writer puts it in order: who reads tries again after `UNFINISHED_AGAIN_S`, for a bounded time.
+    """
+    if not (is_cut_short(error) or is_log_damage(error)):
+        return False
     for each in (path, path.with_name(f"{path.name}.wal")):
         try:
             if abs(time.time() - each.stat().st_mtime) < _UNFINISHED_S:

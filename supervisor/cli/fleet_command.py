@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,13 +17,13 @@ from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.confirmation import require_confirmation
 from supervisor.cli.dry_run import dry_rows, dry_text
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.plain_output import print_json
 from supervisor.cli.side_by_side import Outcome, exit_code, outcomes
 from supervisor.cli.target_options import addressed
 from supervisor.control.control_client import ControlError
-from supervisor.control.operator_name import before_sudo
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["Given", "Send", "confirm_for_all", "give", "operator_client", "to_worker"]
+__all__ = ["Given", "Send", "confirm_for_all", "give", "to_worker"]
 
 Json = Mapping[str, Any]
 LONGEST_LINE = 2000
@@ -43,11 +41,6 @@ class Given:
     expect: int | None = None
     dry_run: bool = False
     as_json: bool = False
-
-
-def operator_client(place: Path) -> PatientClient:
-    """A client of the supervisor in `place` that says who is behind `sudo`."""
-    return PatientClient(place, who=before_sudo(os.environ))
 
 
 def to_worker(given: Given) -> Send:
@@ -69,7 +62,7 @@ def give(
     and what it is called in the request.
     """
     try:
-        with operator_client(place) as client:
+        with PatientClient(place) as client:
             status = client.status()
         targets = _targets(given, members_of(status["accounts"]), processes(status))
         if given.dry_run:
@@ -77,17 +70,17 @@ def give(
         _confirm(place, given, targets)
     except (CommandError, ControlError) as error:
         if given.as_json:  # whoever reads it gets JSON, whatever there is to say
-            _print_json({"command": given.command.name, "error": str(error), "targets": []})
+            _tell({"command": given.command.name, "error": str(error), "targets": []})
         raise
     return _send(place, given, targets, send)
 
 
-def confirm_for_all(place: Path, command: Command, args: Mapping[str, Any], expect: int | None) -> None:
+def confirm_for_all(place: Path, command: Command, args: Json, expect: int | None, *, as_json: bool) -> None:
     """Have a command for the whole fleet confirmed. Raises CommandError; harmless where nobody answers."""
     with contextlib.suppress(ControlError):
-        with operator_client(place) as client:
+        with PatientClient(place) as client:
             fleet = members_of(client.status()["accounts"])
-        given = Given(command, args, TargetWords(everything=True), expect)
+        given = Given(command, args, TargetWords(everything=True), expect, as_json=as_json)
         _confirm(place, given, [Addressed(member.account) for member in fleet])
 
 
@@ -119,7 +112,7 @@ def _confirm(place: Path, given: Given, targets: Sequence[Addressed]) -> None:
         require_confirmation(given.command, accounts_of(targets), given.expect, ask)
     except CommandError as error:
         args = {**given.args, "targets": " ".join(map(str, targets))}
-        with contextlib.suppress(ControlError), operator_client(place) as client:
+        with contextlib.suppress(ControlError), PatientClient(place) as client:
             client.request("declined", name=given.command.name, args=args, why=error.text)
         raise
 
@@ -127,7 +120,7 @@ def _confirm(place: Path, given: Given, targets: Sequence[Addressed]) -> None:
 def _show(given: Given, targets: Sequence[Addressed], status: Json) -> ExitCode:
     rows = dry_rows(given.command, given.args, targets, status)
     if given.as_json:
-        _print_json(_document(given, targets, rows))
+        _tell(_document(given, targets, rows))
     else:
         click.echo(dry_text(given.command, targets, rows))
     return ExitCode.OK
@@ -137,7 +130,7 @@ def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -
     by_name = {str(target): target for target in targets}
 
     def one(name: str) -> str:
-        with operator_client(place) as client:  # a connection each: answers come when they come
+        with PatientClient(place) as client:  # a connection each: answers come when they come
             return send(client, by_name[name])
 
     found: dict[str, Outcome] = {}
@@ -154,7 +147,7 @@ def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -
     if given.as_json:
         rows = [_row(by_name[name], found[name]) for name in by_name]
         done = sum(outcome.done for outcome in found.values())
-        _print_json({**_document(given, targets, rows), "done": done, "not_done": len(rows) - done, "exit_code": code})
+        _tell({**_document(given, targets, rows), "done": done, "not_done": len(rows) - done, "exit_code": code})
     elif len(targets) > 1:
         click.echo(_summary([found[name] for name in by_name]))
     elif failure := found[str(targets[0])].failure:
@@ -197,5 +190,5 @@ def _document(given: Given, targets: Sequence[Addressed], rows: Sequence[Mapping
     }
 
 
-def _print_json(document: Mapping[str, Any]) -> None:
-    click.echo(json.dumps(for_people(document), indent=2 if sys.stdout.isatty() else None))
+def _tell(document: Json) -> None:
+    print_json(for_people(document))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
 from typing import Final
 
 from supervisor.control.control_client import ControlClient, NotRunning, Unanswered
+from supervisor.control.operator_name import before_sudo
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
 
@@ -17,7 +20,13 @@ POLL_S: Final = 0.1
 
 
 class PatientClient(ControlClient):
-    """Waits a moment for the socket of a supervisor that runs; Unanswered when it does not come."""
+    """Waits a moment for the socket of a supervisor that runs; Unanswered when it does not come.
+
+    Unless told otherwise it says who is behind `sudo`.
+    """
+
+    def __init__(self, data_dir: Path | str, *, timeout: float = 5.0, who: str = "") -> None:
+        super().__init__(data_dir, timeout=timeout, who=who or before_sudo(os.environ))
 
     def _connect(self) -> socket.socket:
         found = wait_until(self._try, timeout_s=PATIENCE_S, every_s=POLL_S)

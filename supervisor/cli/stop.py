@@ -19,6 +19,7 @@ from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.fleet_command import confirm_for_all
 from supervisor.cli.options import Seconds, place_options
 from supervisor.cli.patient_client import PatientClient
+from supervisor.cli.plain_output import print_json
 from supervisor.cli.target_options import expect_option
 from supervisor.control.control_client import NotRunning, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
@@ -42,14 +43,30 @@ NOTHING_LEFT = "nothing is left running"
     help="Seconds to wait for the end.",
 )
 @expect_option()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with what happened.")
 @argument_options(STOP)
 def stop(
-    config: str | None, data_dir: str | None, timeout: float, expect: int | None, force: bool, mode: str | None
+    config: str | None,
+    data_dir: str | None,
+    timeout: float,
+    expect: int | None,
+    as_json: bool,
+    force: bool,
+    mode: str | None,
 ) -> None:
     place = data_directory(data_dir, config)
-    if expect is not None or mode == "flatten":  # without positions to close a stop harms nobody, and asks nobody
-        confirm_for_all(place, STOP, {"mode": mode}, expect)
-    click.echo(stop_supervisor(place, timeout=timeout, force=force, mode=mode))
+    try:
+        if expect is not None or mode == "flatten":  # without positions to close a stop harms nobody, and asks nobody
+            confirm_for_all(place, STOP, {"mode": mode}, expect, as_json=as_json)
+        told = stop_supervisor(place, timeout=timeout, force=force, mode=mode)
+    except CommandError as error:
+        if as_json:
+            print_json({"command": STOP.name, "error": error.text, "exit_code": error.code})
+        raise
+    if as_json:
+        print_json({"command": STOP.name, "result": told, "exit_code": ExitCode.OK})
+    else:
+        click.echo(told)
 
 
 def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | None) -> str:

@@ -27,6 +27,8 @@ LEVELS: Final = ("INFO", "WARNING", "ERROR", "CRITICAL")
 GONE_US: Final = 60_000_000
 """An acknowledged alert that was not open for so long is over: until then its worker may have been starting."""
 MOST: Final = 1000
+_SEPARATORS: Final = str.maketrans("", "", "_.-")
+"""What a key may have besides letters and digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def mute(
         new = Mute(row["key"], row["account"], row["strategy"] or row["child"], by, now_us, until_us)
     else:
         known = sorted({row["key"].partition(".")[0] for row in rows} | {row["id"] for row in rows})
-        if not what.replace("_", "").replace(".", "").isalnum():
+        if not what.translate(_SEPARATORS).isalnum():
             raise CommandMistake(f"expected an id or a key of an alert, got {shown(what)}{did_you_mean(what, known)}")
         new = Mute(what, account, "", by, now_us, until_us)
     kept = {name: each for name, each in marks.mutes.items() if now_us < each.until_us}

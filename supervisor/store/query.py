@@ -10,21 +10,32 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 
 from gridbot.store.file_errors import is_damage, is_forbidden, rebuild_line
-from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError, connect, database_path, lock
+from gridbot.store.reading import (
+    UNFINISHED_AGAIN_S,
+    DatabaseLocked,
+    NoDatabase,
+    ReadingError,
+    connect,
+    database_path,
+    is_unfinished,
+    lock,
+)
 from gridbot.store.schema import quote
 from supervisor.exit_codes import ExitCode
 from supervisor.store.interruptible import Late, call, memory_bound
 from supervisor.store.statement_end import without_end
 
 __all__ = ["Answer", "Limits", "Query", "Rows", "SqlFailed", "ask", "ask_all"]
+
+T = TypeVar("T")
 
 BATCH: Final = 1000
 """Rows that are fetched at a time, at most."""
@@ -89,8 +100,13 @@ class Query:
         """Run one statement and hand its rows out while they are fetched. Raise SqlFailed, also while fetching."""
         with _plain_errors(self.data_dir, self.limits):
             text = _one_select(statement)
-            with _asking(self.data_dir, self.limits) as asking:
-                yield asking.rows(text)
+            with contextlib.ExitStack() as opened:
+                yield _again_when_unfinished(
+                    self.data_dir,
+                    self.limits,
+                    lambda: opened.enter_context(_asking(self.data_dir, self.limits)).rows(text),
+                    opened.close,
+                )
 
     def ask(self, statement: str) -> Answer:
         """As `ask`."""
@@ -115,8 +131,27 @@ def ask_all(data_dir: Path, statements: Sequence[str], limits: Limits | None = N
     limits = limits or Limits()
     with _plain_errors(data_dir, limits):
         texts = [_one_select(statement) for statement in statements]
-        with _asking(data_dir, limits) as asking:
-            return [asking.all_of(text) for text in texts]
+
+        def all_of() -> list[Answer]:
+            with _asking(data_dir, limits) as asking:
+                return [asking.all_of(text) for text in texts]
+
+        return _again_when_unfinished(data_dir, limits, all_of)
+
+
+def _again_when_unfinished(
+    data_dir: Path, limits: Limits, ask_once: Callable[[], T], close: Callable[[], object] = lambda: None
+) -> T:
+    """What `ask_once` returns. Blocks that a killed writer left half written are met when a statement reads them."""
+    deadline = time.monotonic() + limits.wait_s
+    while True:
+        try:
+            return ask_once()
+        except duckdb.Error as exc:
+            if not is_unfinished(exc, database_path(data_dir)) or time.monotonic() >= deadline:
+                raise
+            close()
+            time.sleep(UNFINISHED_AGAIN_S)
 
 
 @dataclass(frozen=True, slots=True)

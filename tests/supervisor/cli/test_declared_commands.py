@@ -90,7 +90,7 @@ def test_every_command_has_its_command_line_with_its_words_and_arguments(command
     parameters = {parameter.name for parameter in made.params}
     assert fields <= parameters
     named = {"targets", "groups", "everything", "expect", "dry_run", "as_json"}
-    assert named & parameters == ({"expect"} if command is STOP else set() if command.below else named)
+    assert named & parameters == ({"expect", "as_json"} if command is STOP else set() if command.below else named)
     shown = CliRunner().invoke(cli, [*filter(None, [command.below]), "--help"]).output
     assert f"  {command.name} " in shown
     assert command.below or command.summary in shown

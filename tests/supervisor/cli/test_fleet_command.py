@@ -23,6 +23,7 @@ from supervisor.cli.confirmation import require_confirmation
 from supervisor.cli.error_report import explain
 from supervisor.cli.main import Interrupted, cli
 from supervisor.control.control_server import ControlServer
+from supervisor.control.operator_name import user_at_host
 from supervisor.exit_codes import CommandError
 
 Json = dict[str, Any]
@@ -191,8 +192,26 @@ def test_a_stop_that_closes_positions_is_confirmed_and_any_other_only_when_a_num
         {"mode": "flatten", "targets": "alice bob carl"},
         {"mode": None, "targets": "alice bob carl"},
     ]
-    for line in ("stop --orders flatten --expect 3", "stop --orders cancel"):
-        assert fleet.typed(line)[0] == 3, "it goes on, and finds that no process has the directory"
+    for line in ("stop --orders flatten --expect 3", "stop --orders cancel", "stop --json"):
+        code, said, error = fleet.typed(line)
+        assert code == 3, "it goes on, and finds that no process has the directory"
+        assert (
+            said == ""
+            if "--json" not in line
+            else json.loads(said)
+            == {
+                "command": "stop",
+                "error": error,
+                "exit_code": 3,
+            }
+        )
+
+
+def test_whoever_is_behind_sudo_is_named(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "peter")
+    fleet.typed("pause alice")
+    [request] = fleet.asked
+    assert request["who"] == f"peter as {user_at_host(os.getuid())}"
 
 
 def test_dangerous_commands_for_the_strategies_of_one_account_need_no_number(fleet: Fleet) -> None:

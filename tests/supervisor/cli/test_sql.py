@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -14,8 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.store.reading import DatabaseDamaged, DatabaseLocked, NoDatabase, connect, database_path
+from supervisor.cli.main import cli
 from supervisor.cli.options import fair_memory
 from supervisor.cli.sql import sql
+from supervisor.store.interruptible import call
 from supervisor.store.writer import Writer, WriterSpec
 from tests.store.kit import execution, hold, make_recorder
 
@@ -268,6 +271,31 @@ def test_a_file_that_a_killed_writer_left_unfinished_is_no_damage(
     with connect(tmp_path) as con:
         assert con.execute("SELECT count(*) FROM fills").fetchone() == (100,)
     assert len(rests) == 1
+
+
+@pytest.mark.parametrize("words", [["sql", "SELECT count(*) FROM fills"], ["fills", "-n", "1"]])
+def test_blocks_that_a_killed_writer_left_half_written_are_read_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """They are met when a statement reads them, not when the file is opened."""
+    os.utime(database_path(data_dir))
+    fails = [1, 1]
+
+    def interrupted(connection: object, work: Callable[[], object], *, until: float) -> object:
+        if fails:
+            fails.pop()
+            raise duckdb.IOException(
+                "IO Error: Could not read enough bytes from file x: attempted to read 262144 bytes"
+            )
+        return call(connection, work, until=until)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("supervisor.store.query.call", interrupted)
+    result = CliRunner().invoke(cli, [*words, "--data-dir", str(data_dir)])
+    assert (result.exit_code, fails) == (0, [])
+    fails += [1]
+    os.utime(database_path(data_dir), times=(0, 0))
+    late = CliRunner().invoke(cli, [*words, "--data-dir", str(data_dir)])
+    assert "rebuild" in f"{late.output}{late.exception}", "it is old: that is damage"
 
 
 def test_a_connection_from_python_is_read_only(data_dir: Path) -> None:

@@ -64,6 +64,7 @@ def test_an_acknowledged_alert_that_is_gone_for_a_minute_is_over_but_not_while_i
         ("stale_price", "bob", {"bob"}),
         (row()["id"], "", {"alice"}),
         ("halt", "", set()),
+        ("cap.btc-grid.max_notional", "", set()),
     ],
 )
 def test_what_a_mute_is_about_and_that_it_ends_by_itself(what: str, account: str, silent: set[str]) -> None:
