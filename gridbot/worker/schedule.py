@@ -34,9 +34,11 @@ only keep a second copy of both here. The effects are the jobs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
+
+from gridbot.core.quick_values import quick_value
 
 __all__ = [
     "APART_S",
@@ -119,7 +121,7 @@ OF_SYMBOL = frozenset({JobKind.POSITIONS, JobKind.TERMS})
 """Jobs that are about one symbol each."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Job:
     """`subject` is the reason of a reconcile, or the symbol whose positions or terms are read."""
 
@@ -137,7 +139,7 @@ class Job:
         return self.subject if self.kind in OF_SYMBOL else ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Intervals:
     """Seconds between periodic readings; 0 switches one off.
 
@@ -152,7 +154,7 @@ class Intervals:
     first_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Wishes:
     """What is wanted and has not started: a reconcile with its reason ("" for none), positions and terms by symbol."""
 
@@ -208,7 +210,7 @@ class Wishes:
         return jobs + ([Job(JobKind.NOTICES)] if self.notices else [])
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
 
@@ -226,7 +228,7 @@ class Second:
     failed: Collection[Job] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ScheduleState:
     """`owed` are the wishes of the clock that have not started; `last_s` has the last start of each period and job."""
 

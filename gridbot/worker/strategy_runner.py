@@ -185,7 +185,7 @@ class StrategyRunner:
         known = self.engine.known_interval
         if known is None or not self.placement.is_settled(known[2]):
             return None
-        return known[:2]
+        return self.placement.settled.within(*known[:2]) if known[2] else known[:2]
 
     def shadow_orders(self) -> tuple[int | None, int | None]:
         """Highest Buy and lowest Sell (whole ticks) that rest on a shadow strategy's own venue; None for none."""
