@@ -3,9 +3,10 @@
     python benchmarks/fuzz.py [--inputs N] [--seed N] [--door NAME] [--json]
 
 Doors are the parsers of the exchange's rows, frames and answers, the paper exchange's requests, heads and commands, the
-control socket, journals, the configuration, numbers, and the log lines that are made of others' words. Each input is
-made from the seed, its door and its number, so a find can be made again. Exit code 1 when there is one: something was
-raised, an outcome that nobody expects, more than a second of CPU. `tests/fuzz` runs the same for a few seconds.
+control socket, journals, the configuration, market data of the past, logs of other programs, numbers, and the log lines
+that are made of others' words. Each input is made from the seed, its door and its number, so a find can be made again.
+Exit code 1 when there is one: something was raised, an outcome that nobody expects, more than a second of CPU.
+`tests/fuzz` runs the same for a few seconds.
 """
 
 from __future__ import annotations

@@ -163,9 +163,7 @@ def run(
     options, starts = options or Options(), beginnings or {}
     begin, end = _moment(from_, "from"), _moment(to, "to", ends=True)
     if begin >= end:
-        raise CannotRun(
-            f"expected --from before --to, got {utc_of(begin):%Y-%m-%d %H:%M} and {utc_of(end):%Y-%m-%d %H:%M}"
-        )
+        raise CannotRun(f"expected --from before --to, got {from_} and {to}")
     chosen = _chosen(loaded, account, strategy)
     accounts = list(dict.fromkeys(each.account for each in chosen))
     loaded = with_overrides(loaded, overrides, accounts, [each.strat_id for each in chosen])

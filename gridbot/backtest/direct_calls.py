@@ -98,7 +98,9 @@ class DirectCalls:
     async def read(self, reading: Callable[[], T]) -> T:
         """What `reading` gives when the question arrives, once the answer is back; it changes nothing."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._loop.at(self._after(self._options.request), self._read, reading, future, of_exchange=True)
+        self._loop.at(
+            self._after(self._options.request), self._read, reading, future, of_exchange=True, only_reads=True
+        )
         return await future
 
     async def pass_time(self, questions: int) -> None:

@@ -83,7 +83,6 @@ class Drive:
         loop, lines = self._loop, self._lines
         for line in lines:
             self._look_at_trades(line)
-            self._look_at_tickers(line)
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
@@ -205,9 +204,11 @@ class Drive:
         if worker:
             if self._worker.is_ready and not self._was_ready:
                 self._begin()
-            self._worker.plan()
-            for line in self._lines:
-                self._look_at_tickers(line, seen)
+            if self._was_ready:
+                self._worker.plan()
+                waits = self._worker.something_waits
+                for line in self._lines:
+                    self._look_at_tickers(line, seen, waits=waits)
         if exchange:
             for line in self._lines:
                 self._look_at_trades(line)
@@ -231,14 +232,14 @@ class Drive:
         line.trade_stop = place = cursor.next_outside(*wanted)
         line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
 
-    def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None = None) -> None:
-        if not self._worker.is_ready:
-            return
-        cursor, seen_ms = line.tickers, 0
-        if (seen := cursor.seen) is not None:
-            seen_ms = line.feed.open(seen.day).times[seen.at]
-        low, high = self._stops.of_worker(line.symbol)
-        moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
+    def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None, *, waits: bool) -> None:
+        cursor = line.tickers
+        low, high = self._stops.of_worker(line.symbol, waits=waits)
+        moment_ms = FAR
+        if line.symbol in self._stops.shadows:
+            seen = cursor.seen
+            seen_ms = 0 if seen is None else line.feed.open(seen.day).times[seen.at]
+            moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
         wanted = low, high, moment_ms
         if wanted == line.tick_range and (line.tick_stop is None or line.tick_stop >= (cursor.day, cursor.index)):
             return

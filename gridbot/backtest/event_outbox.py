@@ -18,7 +18,7 @@ from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.rows.order_rows import execution_row
-from gridbot.paper.rows.outbox import Outbox
+from gridbot.paper.rows.outbox import Outbox, Push
 
 __all__ = ["EventOutbox", "leg_event", "wallet_event"]
 
@@ -33,6 +33,32 @@ class EventOutbox(Outbox):
     def __init__(self, valuation: Valuation, seed: int, now_ms: Callable[[], int]) -> None:
         super().__init__(valuation, seed)
         self._now_ms = now_ms
+        self._moved: set[str] = set()
+        """Accounts of which the present step changed a leg."""
+        self._owed: dict[str, tuple[Account, dict[tuple[str, bool], None]]] = {}
+
+    def leg_changed(self, account: Account, leg: Leg) -> None:
+        self._moved.add(account.name)
+        super().leg_changed(account, leg)
+
+    def flush(self) -> None:
+        """What orders alone change of legs and wallet is told once, after all orders of a request."""
+        changed = self._changed
+        for name in [name for name, each in changed.items() if not each.executions and name not in self._moved]:
+            changes = changed.pop(name)
+            if changes.orders:
+                self._pushes.append(Push(name, "order", changes.orders))
+            self._owed.setdefault(name, (changes.account, {}))[1].update(changes.pairs)
+        self._moved.clear()
+        if changed:
+            super().flush()
+
+    def take(self) -> list[Push]:
+        if self._owed:
+            owed, self._owed = self._owed, {}
+            for account, pairs in owed.values():
+                self._push_values(account, pairs)
+        return super().take()
 
     def _order_row(self, order: Order) -> Any:
         return order_event(order)
@@ -49,7 +75,8 @@ class EventOutbox(Outbox):
 
 def told(value: Decimal) -> Decimal:
     """A number as a row has it."""
-    return value.quantize(UNIT) if value.as_tuple().exponent < -8 else value  # type: ignore[operator]  # all finite
+    rounded = value.quantize(UNIT)
+    return value if value == rounded else rounded
 
 
 def order_event(order: Order) -> OrderUpdateEvent:

@@ -82,13 +82,16 @@ class QuietStops:
 
     # ------------------------------------------------------------------ the worker
 
-    def of_worker(self, symbol: str) -> tuple[int, int]:
-        """Prices (lowest, highest) at which a ticker changes nothing but the price."""
-        if self._every_tick:
+    @property
+    def shadows(self) -> frozenset[str]:
+        """Symbols of shadow strategies: some moments are theirs (`moment_of_worker`)."""
+        return self._worker.shadows
+
+    def of_worker(self, symbol: str, *, waits: bool) -> tuple[int, int]:
+        """Prices (lowest, highest) at which a ticker changes nothing but the price; `waits`: orders wait to be sent."""
+        if self._every_tick or waits:
             return NOTHING
         runner = self._worker.runners.get(symbol)
-        if self._worker.something_waits:
-            return NOTHING
         if runner is None or runner.risk_state.halted:
             return ALL
         quiet = runner.quiet_interval

@@ -27,6 +27,7 @@ from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
+from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StopFile
 from gridbot.worker.account_records import AccountRecords
@@ -111,6 +112,8 @@ class RunAccount:
         self._rest = RunQueries(NOWHERE, Credentials("backtest", ""), transport=transport)
         self._rest.venue, self._rest.at_hand = venue, {}
         self.is_ready = False
+        self.shadows: frozenset[str] = frozenset()
+        """Symbols of shadow strategies."""
         self.runners: dict[str, StrategyRunner] = {}
         self._ready_us = 0
         self._ready_s = 0.0
@@ -202,6 +205,7 @@ class RunAccount:
     def _put_together(self, prepared: Prepared) -> None:
         context, settings = self.context, self._settings
         self.live = {symbol: runner for symbol, runner in self.runners.items() if not runner.is_shadow}
+        self.shadows = frozenset(self.runners) - frozenset(self.live)
         refused = RefusedStrategies(prepared.refused)
         for each in refused:
             context.alert("error", each.key, str(each), each.strat_id)
@@ -217,13 +221,16 @@ class RunAccount:
             position_check_s=settings.position_check_interval,
             wallet_s=settings.wallet_cache_interval,
         )
+        account_records = self._account_records = AccountRecords(
+            cast(Any, self.records), context, self.runners, refused
+        )
         self._clockwork = Clockwork(
             context,
             list(self.runners.values()),
             cast(Readings, self._readings()),
             intervals=intervals,
             jobs=self._jobs,
-            records=AccountRecords(cast(Any, self.records), context, self.runners, refused),
+            records=account_records,
             files=cast(FileWatch, _NoFiles()),
             states=SymbolStates(context, self.runners, refused),
             private_alive=lambda: True,
@@ -304,11 +311,30 @@ class RunAccount:
     def _on_slot(self) -> None:
         self._slot = None
         if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
-            self._seen_news = self.records.news
-            self._clockwork.tick(self._clock.monotonic_s())
+            now_s = self._clock.monotonic_s()
+            if self._is_calm(now_s):
+                self._clockwork.tick_calmly(now_s)
+            else:
+                self._seen_news = self.records.news
+                self._clockwork.tick(now_s)
             due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
             self._due_slot = -(-due_us // SECOND_US) * SLOTS
         self._guard()
+
+    def _is_calm(self, now_s: float) -> bool:
+        """Whether nothing but the schedule can have anything to do: nothing stood, nothing has happened since, and no
+        time runs out for anything."""
+        records = self._account_records
+        return (
+            records.is_calm
+            and not self._has_something_to_do()
+            and not self.something_waits
+            and not records.wanted()
+            and all(
+                runner.risk_state.price_s is not None and now_s - runner.risk_state.price_s <= STALE_PRICE_S
+                for runner in self.runners.values()
+            )
+        )
 
     def _guard(self) -> None:
         faults, latched = self.context.faults, self.losses.check()

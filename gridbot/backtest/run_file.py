@@ -19,7 +19,7 @@ from gridbot.backtest.account_job import RUN_ID, AccountJob
 from gridbot.backtest.price_samples import put_prices
 from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
-from gridbot.store.commit import Rows, commit, stored_offsets
+from gridbot.store.commit import Rows, commit, roll_up, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.reading import ReadingError, connect
 from gridbot.store.schema import fingerprint
@@ -29,6 +29,8 @@ __all__ = ["DIRECTORY", "RunFile", "file_of", "new_name", "summaries"]
 
 DIRECTORY: Final = "backtests"
 EMPTY: Final = ".empty-"
+ROLLED_UP: Final = 60_000
+"""Records of an account whose sums and newest rows are made together."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 COLUMNS: Final = {
     "name": ("VARCHAR NOT NULL", "What the run is called; its file has the same name."),
@@ -76,6 +78,8 @@ class RunFile:
         self._lock = _taken(lock_of(path))
         path.unlink(missing_ok=True)
         self._database = Database(path)
+        self._rolled: dict[str, int] = {}
+        """By account, the number of the last record that is in the rollups."""
         empty = empties / f"{EMPTY}{_schema_here()}"
         if empty.is_file() and not self._database.wal.exists():
             copy_private(empty, path)
@@ -98,12 +102,19 @@ class RunFile:
                 con.execute(f"COMMENT ON COLUMN backtests.{name} IS '{doc}'")
 
     def put(self, rows: Rows) -> None:
-        """Keep records."""
+        """Keep records. Sums and newest rows follow after so many of them; of the last ones by `put_samples`."""
         with self._database.open() as con:
-            commit(con, rows)
+            commit(con, rows, rolls_up=False)
+            for account, seq in rows.offsets.items():
+                if seq - self._rolled.get(account, 0) >= ROLLED_UP:
+                    self._roll_up(con, account, seq)
+
+    def _roll_up(self, con: duckdb.DuckDBPyConnection, account: str, seq: int) -> None:
+        roll_up(con, account, self._rolled.get(account, 0))
+        self._rolled[account] = seq
 
     def put_samples(self, job: AccountJob, reached_us: int) -> None:
-        """Keep the prices that an account has seen until then."""
+        """Keep the prices that an account has seen until then. It is the end of its records."""
         sample_ms, late_us = round(job.options.sample_s * 1000), round(job.options.ticker_ms * 1000)
         with self._database.open() as con:
             seq = stored_offsets(con).get(job.account, 0)
@@ -120,6 +131,7 @@ class RunFile:
                     to_ms=reached_us // 1000,
                 )
             con.execute("UPDATE ingest_offsets SET seq = ? WHERE account = ?", [seq, job.account])
+            self._roll_up(con, job.account, seq)
 
     def describe(self, row: Mapping[str, Any]) -> None:
         """Say what the run is, in place of what was said before."""

@@ -22,12 +22,15 @@ START_S: Final = 1000.0
 class _Due:
     """A call that is due, unless it is cancelled."""
 
-    __slots__ = ("args", "call", "is_cancelled", "of_exchange")
+    __slots__ = ("args", "call", "is_cancelled", "of_exchange", "only_reads")
 
-    def __init__(self, call: Callable[..., object], args: tuple[Any, ...], of_exchange: bool = False) -> None:
+    def __init__(
+        self, call: Callable[..., object], args: tuple[Any, ...], of_exchange: bool = False, only_reads: bool = False
+    ) -> None:
         self.call = call
         self.args = args
         self.of_exchange = of_exchange
+        self.only_reads = only_reads
         self.is_cancelled = False
 
     def cancel(self) -> None:
@@ -60,9 +63,11 @@ class RunLoop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(before)
 
-    def at(self, when_us: int, call: Callable[..., object], *args: Any, of_exchange: bool = False) -> _Due:
+    def at(
+        self, when_us: int, call: Callable[..., object], *args: Any, of_exchange: bool = False, only_reads: bool = False
+    ) -> _Due:
         """Call at a time; one that is over means now. What is not `of_exchange` is the worker's."""
-        due = _Due(call, args, of_exchange)
+        due = _Due(call, args, of_exchange, only_reads)
         self._count += 1
         heapq.heappush(self._heap, (when_us if when_us > self.now_us else self.now_us, self._count, due))
         return due
@@ -77,19 +82,21 @@ class RunLoop(asyncio.AbstractEventLoop):
     def turn(self, until_us: int) -> tuple[bool, bool]:
         """Go on to `until_us`, when the next call is due, and run all that is due then, also what it asks for.
 
-        `before_exchange` and `before_worker` are called before the first call of theirs. Whether either had one.
+        `before_exchange` and `before_worker` are called before the first call of theirs. Whether either had one, of
+        the exchange one that does more than read.
         """
         self.now_us = until_us
         heap, pop = self._heap, heapq.heappop
-        exchange = worker = False
+        exchange = worker = moved = False
         while heap and heap[0][0] <= until_us:
             due = pop(heap)[2]
             if not due.is_cancelled:
                 try:
                     if due.of_exchange:
-                        if not exchange:
-                            exchange = True
+                        if not moved:
+                            moved = True
                             self.before_exchange()
+                        exchange = exchange or not due.only_reads
                     elif not worker:
                         worker = True
                         self.before_worker()

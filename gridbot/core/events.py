@@ -10,12 +10,13 @@ frame reached us (0 when not measured). None means "the exchange did not say"; z
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from gridbot.core.execution_types import ExecType
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 
 __all__ = [
@@ -54,7 +55,7 @@ class OrderStatus(StrEnum):
 _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED})
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class TickerEvent:
     """Newest market prices of a symbol. Decisions use `last_price`; the others are for information."""
 
@@ -70,7 +71,7 @@ class TickerEvent:
     received_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ExecutionEvent:
     """One execution, mostly of an order. `fee` is all that it cost in USDT: positive paid, negative earned.
 
@@ -118,7 +119,7 @@ class ExecutionEvent:
         return Direction.of_order(self.side, reduce_only=self.is_close)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class OrderUpdateEvent:
     """State of one order as the exchange reported it; `exchange_ts` is its `updatedTime`.
 
@@ -146,7 +147,7 @@ class OrderUpdateEvent:
     raw: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class PositionEvent:
     """One leg of a symbol; `size` 0 is a flat leg, and an event like any other (incident L24).
 
@@ -188,7 +189,7 @@ class CoinBalance(NamedTuple):
         return self.usd_value / self.balance if self.balance and self.usd_value else None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class WalletEvent:
     """The settle coin's row and the account totals, in coin units (USDT) and USD respectively.
 

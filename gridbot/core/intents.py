@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitIntent"]
@@ -12,7 +12,7 @@ __all__ = ["CancelIntent", "Intent", "LimitOrder", "LimitOrders", "PlaceLimitInt
 _LONG = Direction.LONG
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class LimitOrder:
     """One live or in-flight order as the engine sees it.
 
@@ -47,7 +47,7 @@ class LimitOrders:
         return f"LimitOrders(long={self.long!r}, short={self.short!r}, version={self.version})"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class PlaceLimitIntent:
     """Rest a limit order at a level. `ticks` is the price in whole ticks, `level` the index in the grid now.
 
@@ -62,7 +62,7 @@ class PlaceLimitIntent:
     level: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CancelIntent:
     """Cancel the order with this `key`; `reason` is rebuild, duplicate, side_mismatch or outside_grid."""
 

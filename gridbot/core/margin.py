@@ -15,13 +15,13 @@ grows with the value; with the tier of another value it would jump, or fall as t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
 from gridbot.core.exact import WIDE
 from gridbot.core.instrument import RiskTier
+from gridbot.core.quick_values import quick_value
 from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
 
@@ -54,7 +54,7 @@ LEAST_RESERVE_FEE = Decimal("0.00055")
 """What the exchange reserves for a taker's fee at least, as a fraction, also for accounts that pay less."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class MarginBalance:
     """What an account in cross margin can lose, in USDT: its margin balance (wallet and unrealised PnL), and the
     maintenance margin of all its legs and opening orders."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from gridbot.core.exact import WIDE, require_decimal
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = [
@@ -42,7 +43,7 @@ _EXACT = Context(prec=400)
 _times, _plus = _EXACT.multiply, _EXACT.add
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class RiskConfig:
     """Thresholds of the rules. Margins are position value / wallet balance, liquidation ratios liqPrice / last price.
 
@@ -70,7 +71,7 @@ class RiskConfig:
                 raise ValueError(f"{name}: expected a number from 0 up, got {value}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class LegState:
     """One leg as the exchange reported it: base coin, USDT per coin. None: no `liq_price`, no `entry_price`."""
 
@@ -89,7 +90,7 @@ class LegState:
         return self.entry_price is not None and self.entry_price > 0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class RiskInputs:
     """What the rules need besides the legs: USDT per coin, USDT. None means unknown (incident L25)."""
 
@@ -98,7 +99,7 @@ class RiskInputs:
     available_balance: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Multipliers:
     """Factor on the quantity of orders placed from now on, and the rule of each table that holds ("" for none)."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 
 __all__ = [
@@ -62,7 +62,7 @@ class OrderRequest(NamedTuple):
     taking: Taking | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class OrderAck:
     """The request was accepted, nothing more: the order's state comes by stream or listing (docs/bybit.md 3.12)."""
 
@@ -70,7 +70,7 @@ class OrderAck:
     order_link_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CancelRef:
     """Names an order to cancel. With both ids given the exchange goes by `order_id`; "" is not sent."""
 
@@ -78,7 +78,7 @@ class CancelRef:
     order_link_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class PublicTrade:
     """One trade of the market; `side` is the taker's. USDT, base coin, milliseconds UTC."""
 
@@ -90,7 +90,7 @@ class PublicTrade:
     exchange_ts: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class RateLimit:
     """`X-Bapi-Limit*` headers of the last answer of an endpoint.
 
@@ -103,7 +103,7 @@ class RateLimit:
     reset_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ApiKeyInfo:
     """What the API key may do (`user/query-api`). `user_id` is the account's UID; the key itself is not kept."""
 
@@ -118,7 +118,7 @@ class ApiKeyInfo:
     vip_level: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class AccountInfo:
     """`account/info`. `margin_mode` is REGULAR_MARGIN (cross), ISOLATED_MARGIN or PORTFOLIO_MARGIN, account-wide."""
 
@@ -127,7 +127,7 @@ class AccountInfo:
     updated_ts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class FeeRate:
     """Fees of a symbol as fractions of the traded value; a maker rebate is negative."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.requests import PublicTrade
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class OneWayPosition:
     """The exchange speaks of a one-way position of the symbol: it is not, or no longer, in hedge mode."""
 
@@ -45,7 +45,7 @@ class ConnectionState(StrEnum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Gap:
     """A stream was not received from `started_ts_ms` to `ended_ts_ms` (UTC, our clock).
 
@@ -57,7 +57,7 @@ class Gap:
     ended_ts_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Drained:
     """What arrived since the last call.
 
@@ -72,7 +72,7 @@ class Drained:
     trades: list[PublicTrade]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ConnectionHealth:
     """Health of one stream. Ages in seconds, None before the first message; `error` says why the last one ended."""
 
@@ -85,7 +85,7 @@ class ConnectionHealth:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class StreamHealth:
     """Health of both streams. Ages in seconds. `ticker_age_s` by symbol, None before a symbol's first ticker."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
 from gridbot.core import OrderUpdateEvent
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Cause
 from gridbot.orders.order import TrackedOrder, Transition
@@ -61,7 +61,7 @@ class NotePlace(NamedTuple):
     proposal: Proposal
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class NoteCancel:
     """Record that an order is withdrawn, and what was done for it."""
 
@@ -76,7 +76,7 @@ class KeepRaw(NamedTuple):
     update: OrderUpdateEvent
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Log:
     """A line for the log; `level` is debug or warning. Lines with the same `kind` say the same of other orders."""
 
@@ -85,7 +85,7 @@ class Log:
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class TellOperator:
     """Alert; `level` is warning or error, an empty `strategy` means the account."""
 
@@ -105,54 +105,54 @@ class SendCreate(NamedTuple):
     distance: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class SendCancel:
     """Queue the cancel request."""
 
     order: TrackedOrder
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class AskGate:
     """Ask the gate whether the order may be sent again, and answer with `GateAnswered`."""
 
     order: TrackedOrder
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class AskExchange:
     """Look the order up by its id."""
 
     order: TrackedOrder
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Reconcile:
     """Compare everything with the exchange, soon."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ReadPositions:
     """Read both legs of the symbol, soon."""
 
     symbol: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ReadWallet:
     """Read the wallet, soon."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class RetryAt:
     """Let the request wait for its next try."""
 
     item: RetryItem
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ForgetRetry:
     """No request of this order waits any more."""
 
@@ -162,7 +162,7 @@ class ForgetRetry:
 # ---------------------------------------------------------------------- what the gate and the strategy count
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CountRefusal:
     """The exchange refused the order, or gave it another price than we asked for; `cause` says which.
 
@@ -178,26 +178,26 @@ class CountRefusal:
     error: ExchangeError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CountAuthFailure:
     """The exchange did not accept our key; where that starts a cooldown, `KeyFailing` follows."""
 
     error: ExchangeError
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CountAuthSuccess:
     """The exchange accepted our key."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class DoubtLeg:
     """The exchange contradicts the size of this order's leg: nothing is closed until it was read again."""
 
     order: TrackedOrder
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class RestrictSymbol:
     """The symbol takes no such order now: such orders wait, and its state is read."""
 
@@ -205,7 +205,7 @@ class RestrictSymbol:
     error: ExchangeError
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class HaltStrategy:
     """The exchange refuses to trade; where the strategy was not halted before, `StrategyHalted` follows."""
 

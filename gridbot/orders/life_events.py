@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.outcomes import OrderResult
@@ -58,7 +58,7 @@ class Submitted(NamedTuple):
     proposal: Proposal
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Withdrawn:
     """Somebody (strategy, operator, loss limit) does not want the order any more."""
 
@@ -66,7 +66,7 @@ class Withdrawn:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Stopped:
     """The strategy stops: what the exchange does not have is not sent any more."""
 
@@ -80,14 +80,14 @@ class Sending(NamedTuple):
     sent_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class RetryDue:
     """A request has waited long enough for its next try."""
 
     item: RetryItem
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class GateAnswered:
     """The gate's answer to `AskGate`; an empty `refusal` lets the order through."""
 
@@ -95,7 +95,7 @@ class GateAnswered:
     refusal: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class LevelBroken:
     """The refusals of this order's level have opened its breaker. `answered`: the last was the answer to a request."""
 
@@ -103,14 +103,14 @@ class LevelBroken:
     answered: bool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class KeyFailing:
     """Authentication has failed so often that the account's orders are paused."""
 
     error: ExchangeError
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class StrategyHalted:
     """The strategy is halted, and was not before, because of this answer."""
 
@@ -118,7 +118,7 @@ class StrategyHalted:
     error: ExchangeError
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class GivenUp:
     """The executions of a finished order have not come in time."""
 
@@ -135,7 +135,7 @@ class Placed(NamedTuple):
     result: OrderResult
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CancelAnswered:
     """The cancel request was answered."""
 
@@ -150,7 +150,7 @@ class Heard(NamedTuple):
     update: OrderUpdateEvent
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class StrangerSeen:
     """News of an order that is not in the strategy's book; `ours` by its id."""
 
@@ -159,14 +159,14 @@ class StrangerSeen:
     strat_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Revived:
     """A complete listing shows that an order of the book rests which is over for us, or whose cancel was answered."""
 
     row: OrderUpdateEvent
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Adopted:
     """One of our orders rests on the exchange and is not in the book."""
 
@@ -174,7 +174,7 @@ class Adopted:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class LookedUp:
     """The exchange was asked for an order by its id and had no row of it, or one that `Heard` could not settle."""
 

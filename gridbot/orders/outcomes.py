@@ -8,10 +8,10 @@ means rejected (incidents L2, L3).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.exchange.requests import OrderAck
 
@@ -42,7 +42,7 @@ class Next(StrEnum):
     """A cancel was refused and the order stays as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Verdict:
     """`next` for the order itself; the flags say what else has to be done."""
 

@@ -7,11 +7,11 @@ what they say. The docstring of a class documents its table, the `doc` metadata 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
 from gridbot.commands.command_table import COMMANDS
+from gridbot.core.quick_values import quick_value
 from gridbot.records.record_fields import Header, Json, UtcMs, UtcUs, col
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """One row when a worker starts and one when it ends; `runs` shows the newest state of each."""
 
@@ -58,7 +58,7 @@ class RunRecord:
     last_heartbeat: UtcUs | None = col("Last sign of life of a crashed run.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class IntentRecord:
     """What a strategy wanted and what the gate answered; also the decisions of shadow strategies."""
 
@@ -79,7 +79,7 @@ class IntentRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the event that caused it.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
     """Each transition of each order."""
 
@@ -103,7 +103,7 @@ class OrderRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the update.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class ExecutionRecord:
     """One execution, exactly once: trades, and funding, ADL, liquidation and all else as the exchange reports it."""
 
@@ -134,7 +134,7 @@ class ExecutionRecord:
     other_fees: Json | None = col('What other coins were charged, as {"MNT": "0.5"}; empty: nothing.', default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class CorrectionRecord:
     """What is to be added to the recorded figures of one execution. Executions themselves are never changed."""
 
@@ -154,7 +154,7 @@ class CorrectionRecord:
     exchange_ts: UtcMs = col("Time of the execution on the exchange: the correction counts for that day.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class AdjustmentRecord:
     """The exchange's position was believed instead of what our executions add up to."""
 
@@ -172,7 +172,7 @@ class AdjustmentRecord:
     exchange_ts: UtcMs = col("Time of the row on the exchange.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class PositionRecord:
     """One leg of a symbol after each change of size or entry, and at each position check."""
 
@@ -195,7 +195,7 @@ class PositionRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the update.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class WalletRecord:
     """The settle coin of the account, after each change."""
 
@@ -212,7 +212,7 @@ class WalletRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the update.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class TickerRecord:
     """Market prices as the worker saw them, sampled (see storage.ticker_interval)."""
 
@@ -228,7 +228,7 @@ class TickerRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the ticker.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class PublicTradeRecord:
     """Each trade of the market in the symbols of the account; kept only with storage.public_trades."""
 
@@ -242,7 +242,7 @@ class PublicTradeRecord:
     exchange_ts: UtcMs = col("Time of the trade on the exchange.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class GridRecord:
     """The ladder of a strategy after it changed, the newest at most once a second."""
 
@@ -257,7 +257,7 @@ class GridRecord:
     exchange_ts: UtcMs | None = col("Exchange time of the event that changed it.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class ReconcileRecord:
     """One comparison with the exchange: at start, after a reconnect, each minute, or after a contradiction."""
 
@@ -273,7 +273,7 @@ class ReconcileRecord:
     error: str = col("What the exchange answered when it could not be read.", default="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class LatchRecord:
     """A trading halt was set or released: a latch, a pause, a breaker, a cooldown, a ban."""
 
@@ -289,7 +289,7 @@ class LatchRecord:
     until: UtcUs | None = col("When it is released by itself; empty when an operator has to do it.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class AlertRecord:
     """What an operator should know, as it was told: an incident begins, gets worse, ends. A repetition is no row."""
 
@@ -304,7 +304,7 @@ class AlertRecord:
     count: int | None = col("How often it has come so far.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
     """A command of an operator and its result."""
 
@@ -321,7 +321,7 @@ class CommandRecord:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class HealthRecord:
     """Health of a worker, and of the fleet as the supervisor sees it; one row each storage.health_interval."""
 
@@ -342,7 +342,7 @@ class HealthRecord:
     queue_dropped: int = col("Batches that did not fit the record queue since the start; read from the journal.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class StreamGapRecord:
     """A time in which a stream was not connected; what happened meanwhile was asked for by REST."""
 
@@ -353,7 +353,7 @@ class StreamGapRecord:
     ended_at: UtcUs = col("When the stream was connected again.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_value(frozen=True, slots=True, kw_only=True)
 class RawMessageRecord:
     """Messages as the exchange sent them, to check how they were read: executions, and orders it ended by itself."""
 

@@ -31,12 +31,12 @@ the exchange refused its orders for was set right.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
 from gridbot.core import Direction, Side, WalletEvent
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.breakers import Breaker, Cause, FailureRun, RateCap
 from gridbot.risk.brake import FREE, Brake
@@ -117,7 +117,7 @@ class Verdict(NamedTuple):
 # ---------------------------------------------------------------------- other events
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Enrolled:
     """A strategy of the account, and its cap on orders per minute."""
 
@@ -125,12 +125,12 @@ class Enrolled:
     per_minute: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Accepted:
     """The exchange accepted a request."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Refused:
     """The exchange refused an order at this level, or gave it another price."""
 
@@ -138,7 +138,7 @@ class Refused:
     cause: Cause = Cause.REFUSED
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class TermsRepaired:
     """What the exchange refused the orders of a strategy for was set right.
 
@@ -155,33 +155,33 @@ class TermsRepaired:
         return strategy == self.strategy and (is_closing or not self.uncovered)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class AuthFailed:
     """The exchange did not accept our key."""
 
     error: ExchangeError
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class WalletSeen:
     """The account's wallet, from stream or REST."""
 
     wallet: WalletEvent
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class StreamAlive:
     """The private stream works: what it did not push has not changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Braked:
     """What caps let through from now on."""
 
     brake: Brake
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Lent:
     """What all strategies of the account together may be worth from now on (USDT); None: there is no such cap."""
 
@@ -210,21 +210,21 @@ Event = (
 # ---------------------------------------------------------------------- effects
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class BreakerOpened:
     """The exchange refused this level too often."""
 
     level: LevelKey
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class CooldownBegun:
     """Too many key failures in a row; nothing but an operator's close passes until then (monotonic seconds)."""
 
     until_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class HoldsChanged:
     """These were set or lifted."""
 

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from gridbot.core import Direction
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.remedies import remedy_for
 
@@ -73,7 +74,7 @@ class Lane(NamedTuple):
         return f"{'close' if self.closes else 'open'} of its {self.direction}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Row:
     """Refusals without an acceptance between them: how many, when the first and the newest came (monotonic s).
 
@@ -108,7 +109,7 @@ class Row:
         return Row(known.count + 1, known.since_s, now_s, known.firm + (not may_pass), errors, was_accepted)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Passage:
     """The state: a row for each lane that was refused last, None for one that was accepted."""
 
@@ -118,7 +119,7 @@ class Passage:
 # ---------------------------------------------------------------------- events and effects
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Refused:
     """A create request was refused or its answer was lost.
 
@@ -132,7 +133,7 @@ class Refused:
     was_accepted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Accepted:
     """A create request was accepted, or with `rests` its order is seen to rest: that it was accepted proves nothing
     while the exchange ends what it has accepted.
@@ -142,7 +143,7 @@ class Accepted:
     rests: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Repaired:
     """What the exchange refused a strategy's orders for was set right.
 
@@ -163,7 +164,7 @@ class Repaired:
 Event = Refused | Accepted | Repaired
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ReadTerms:
     """What the exchange allows on this strategy's symbol may have changed: read instrument, mode and leverage."""
 

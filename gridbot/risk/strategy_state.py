@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gridbot.core import Direction, Instrument, TickerEvent
+from gridbot.core.quick_values import quick_value
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders.book import OrderBook
 from gridbot.risk.band_watch import BandWatch
@@ -41,7 +42,7 @@ ZERO = Decimal(0)
 _LONG, _SHORT = Direction.LONG, Direction.SHORT
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Leg:
     """One position as the gate needs it: base coin, USDT.
 

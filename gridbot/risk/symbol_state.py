@@ -12,11 +12,11 @@ open anything some time before, and at the time settles what is left at the aver
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from gridbot.core.instrument import Instrument
+from gridbot.core.quick_values import quick_value
 
 __all__ = [
     "ISOLATED_MARGIN",
@@ -58,7 +58,7 @@ class SymbolWord(StrEnum):
     DELISTED = "delisted"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class SymbolState:
     """`text` is a sentence for the operator; empty when there is nothing to say."""
 

@@ -240,6 +240,16 @@ REVERTS: dict[str, Revert] = {
     ),
     "keep-holds": Revert("Pause and halt outlive the process.", ("halted-sends-nothing",), 141, _keep_no_holds),
     "keep-latch": Revert("The loss latch outlives the process.", ("halted-sends-nothing",), 41, behind.keep_no_latch),
+    "keep-cap-latch": Revert(
+        "The latch of a cap outlives the process.",
+        ("halted-sends-nothing",),
+        160,
+        behind.keep_no_cap_latch,
+        is_slow=True,
+    ),
+    "margin-brake": Revert(
+        "Above the margin ratio nothing is opened.", ("halted-sends-nothing",), 51, behind.brake_nothing
+    ),
     "grant-wishes": Revert(
         "A pass asked for during one is another one.", ("reconcile-rules",), 2, behind.drop_the_wish
     ),

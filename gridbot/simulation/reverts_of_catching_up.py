@@ -11,18 +11,26 @@ from weakref import WeakKeyDictionary
 from gridbot.orders import reconcile_look_ups, reconciliation
 from gridbot.orders.reconcile_turn import Turn
 from gridbot.orders.reconcile_words import Asked
+from gridbot.risk.margin_brake import BrakeState
 from gridbot.simulation.together import together
 from gridbot.state.documents import StopFile
-from gridbot.worker import strategy_positions
+from gridbot.worker import cap_guard, strategy_positions
 from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.schedule import JobKind
 
-__all__ = ["ask_for_no_missing", "drop_the_wish", "keep_no_latch", "take_older_rows"]
+__all__ = [
+    "ask_for_no_missing",
+    "brake_nothing",
+    "drop_the_wish",
+    "keep_no_cap_latch",
+    "keep_no_latch",
+    "take_older_rows",
+]
 
-LATCH = "latch.json"
+LATCH, CAPS = "latch.json", "caps.json"
 
 
 def drop_the_wish() -> AbstractContextManager[Any]:
@@ -68,10 +76,24 @@ def take_older_rows() -> AbstractContextManager[Any]:
 
 def keep_no_latch() -> AbstractContextManager[Any]:
     """The loss limit is in memory alone, and counts anew after each death."""
+    return _keep_nothing_in(LATCH)
+
+
+def keep_no_cap_latch() -> AbstractContextManager[Any]:
+    """The latch of caps and the peak are in memory alone."""
+    return _keep_nothing_in(CAPS)
+
+
+def _keep_nothing_in(name: str) -> AbstractContextManager[Any]:
     real = StopFile.save
 
     def save(file: StopFile, document: dict[str, Any]) -> None:
-        if file._name != LATCH:
+        if file._name != name:
             real(file, document)
 
     return patch.object(StopFile, "save", save)
+
+
+def brake_nothing() -> AbstractContextManager[Any]:
+    """The margin ratio is looked at, and nothing follows."""
+    return patch.object(cap_guard, "brake_step", lambda state, event, most: BrakeState())

@@ -27,6 +27,14 @@ CAPPED_CHANCE = 0.12
 """Of a strategy whose limits are nearly used all the time."""
 SHADOW_CHANCE = 0.12
 """Of a shadow strategy, as often alone as beside the live ones."""
+BRAKED_CHANCE = 0.15
+"""Of an account with a cap on drawdown or margin ratio, so low that it is often reached."""
+BRAKES: tuple[dict[str, Any], ...] = (
+    {"max_drawdown": "2"},
+    {"max_drawdown": "0.05%", "on_breach": "cancel"},
+    {"max_margin_ratio": "0.0008"},
+    {"max_drawdown": "5", "max_margin_ratio": "0.002"},
+)
 SHADOW: dict[str, Any] = {
     "strat_id": "sol",
     "account": ACCOUNT,
@@ -76,6 +84,9 @@ def worker_config(plan: Plan, data_dir: Path) -> GridbotConfig:
         document["order_sync_interval"] = 61  # the wallet is read seldom
     if rng.random() < LIMITED_CHANCE or is_latched(plan.seed):
         document["accounts"][0]["caps"] = {"session_loss_limit": rng.choice((1, 3, 10))}
+    braked = random.Random(f"brakes:{plan.seed}")
+    if braked.random() < BRAKED_CHANCE:
+        document["accounts"][0].setdefault("caps", {}).update(braked.choice(BRAKES))
     return with_paper_secrets(GridbotConfig.model_validate(document), SEED)
 
 

@@ -16,6 +16,7 @@ from gridbot.records.state_record import StateRecord
 from gridbot.simulation import run_checks, step_checks
 from gridbot.simulation import run_watches as watches
 from gridbot.simulation.agreement import Agreement
+from gridbot.simulation.cap_watches import MarginWatch
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.scene import ACCOUNT
 from gridbot.simulation.stage import Stage
@@ -34,7 +35,8 @@ COVER_S = 10.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 HOLDS = "holds.json"
-LOSS, LIQUIDATED = "session_loss_limit", "reduced"
+CAPS_FILE = "caps.json"
+LOSS, LIQUIDATED, CAPPED = "session_loss_limit", "reduced", "cap_latch"
 """What alerts begin with after which nothing is opened; the symbol follows."""
 NOTHING_TO_CLOSE = 110017
 
@@ -48,6 +50,10 @@ class Verdict:
         self._seen: set[tuple[str, str]] = set()
         self._held: dict[str, float] = {}
         """Since when nothing of a symbol ("": of any) may be opened, until an operator lifts it."""
+        self._capped_by: Life | None = None
+        """Who told last that a cap latched it."""
+        limit = stage.world.spec.settings.account(ACCOUNT).caps.max_margin_ratio
+        self._margin = MarginWatch(limit, stage.network)
         self._paused: tuple[Life, int] | None = None
         """Who was paused, and the number of what it then kept of it."""
         self._resumed_ms = 0
@@ -93,8 +99,9 @@ class Verdict:
                 stage.trace.note(f"alert {message['key']}: {message['text']}")
                 self._alert_s = stage.loop.now_s
                 kind, _, symbol = str(message["key"]).partition(".")
-                if kind in (LOSS, LIQUIDATED):
+                if kind in (LOSS, LIQUIDATED, CAPPED):
                     self._hold(symbol)
+                    self._capped_by = life if kind == CAPPED else self._capped_by
             case "health":
                 stage.result.counts["reports"] += 1
                 self._health = message.get("health", "starting")
@@ -107,8 +114,10 @@ class Verdict:
 
     def life_is_over(self, life: Life) -> None:
         """Nothing more is expected of it."""
-        for watch in (self._lanes, self._incidents, self._unsettled, self._vain, self._maintained):
+        for watch in (self._lanes, self._incidents, self._unsettled, self._vain, self._maintained, self._margin):
             watch.forget()
+        if self._capped_by is life and life.loses_records and CAPS_FILE not in self._stage.held:
+            self._held.pop("", None)  # neither disk nor supervisor may have it; what is left of it, it finds again
         self._wants_since = None
         if self._is_pause_lost(life):
             self._held.pop("", None)
@@ -218,6 +227,8 @@ class Verdict:
             stage.network.trouble_s = stage.loop.now_s
             return
         self._bans.look(orchestrator, stage.loop.now_s)
+        figures = stage.venue.exchange.totals(stage.venue.account)
+        self._margin.look(figures.maintenance, figures.equity, stage.loop.now_s)
         if stage.venue.odd.strange or stage.venue.odd.unlisted:
             self._followed.look(orchestrator, stage.loop.now_s, is_away=stage.loop.now_s < stage.away_until_s)
         if orchestrator is None or life is None:
@@ -265,6 +276,9 @@ class Verdict:
                 "halted-sends-nothing",
                 f"{row.get('orderLinkId')} opens, sent {sent_s - min(held):.1f} s after the halt",
             )
+
+        if self._margin.is_known(sent_s) and not row.get("reduceOnly"):
+            self.find("halted-sends-nothing", f"{row.get('orderLinkId')} opens though the margin ratio is too high")
 
     def at_rest(self) -> None:
         """Everything is quiet: all that has to agree, agrees."""

@@ -23,7 +23,7 @@ from gridbot.store.file_errors import first_line
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
 from gridbot.store.schema import create_table_sql
 
-__all__ = ["Rows", "commit", "delete_older", "stored_offsets"]
+__all__ = ["Rows", "commit", "delete_older", "roll_up", "stored_offsets"]
 
 log = logging.getLogger("gridbot.store")
 
@@ -60,23 +60,42 @@ def stored_offsets(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(con.execute("SELECT account, seq FROM ingest_offsets").fetchall())
 
 
-def commit(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
-    """Insert everything in one transaction and commit it. Records that fit no table go to ingest_rejects."""
+def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True) -> None:
+    """Insert everything in one transaction and commit it. Records that fit no table go to ingest_rejects.
+
+    Without `rolls_up` the rollups stay as they are: of many small commits it is quicker to `roll_up` some together.
+    """
     try:
-        _commit(con, rows, bulk=True)
+        _commit(con, rows, bulk=True, rolls_up=rolls_up)
     except _MISFIT:
         with contextlib.suppress(duckdb.Error):
             con.rollback()
         _reject_misfits(rows)
-        _commit(con, rows, bulk=False)
+        _commit(con, rows, bulk=False, rolls_up=rolls_up)
 
 
-def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool) -> None:
+def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
+    """Add the rows of an account that are numbered above `above`, and were committed without, to the rollups."""
+    con.begin()
+    text = account.replace("'", "''")
+    for rollup in ROLLUPS:
+        for statement in rollup.statements(
+            f"(SELECT * FROM {rollup.source} WHERE account = '{text}' AND seq > {above})"
+        ):
+            con.execute(statement)
+    con.commit()
+
+
+def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up: bool) -> None:
     con.begin()
     now = datetime.now(UTC).replace(tzinfo=None)
     for table, bodies in rows.tables.items():
         if bodies:
-            _insert(con, table, bodies, load if bulk and len(bodies) >= LOAD_FROM else append)
+            fill = load if bulk and len(bodies) >= LOAD_FROM else append
+            if rolls_up:
+                _insert(con, table, bodies, fill)
+            else:
+                fill(con, table, bodies)
     for account, seq in rows.offsets.items():
         con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [account, seq, now])
     for gap in rows.gaps:

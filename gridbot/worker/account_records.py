@@ -47,13 +47,14 @@ class AccountRecords:
         self.standstill = Standstill()
         """Of everything that is wanted: a reason against health."""
         self._untold = Standstill()
+        self.is_calm = False
+        """Whether nothing stood, and nothing stopped orders or was in their way, when it was looked at last."""
 
     def record_state(self) -> None:
         """Record what changed since the last call: grids, and what stops orders."""
         context = self._context
         now_s = context.clock.monotonic_s()
-        for runner in self._runners.values():
-            runner.saving.record_if_changed()
+        self.record_ladders()
         risk_states = [runner.risk_state for runner in self._runners.values()]
         obstacles = obstacles_of(context.gate, context.executor.ban, risk_states, now_s)
         found = standing(
@@ -72,8 +73,14 @@ class AccountRecords:
         if context.address is not None and context.address.is_leased:
             stands.pop(Name("ip_ban"), None)  # of all accounts, so it is an incident of the supervisor
         context.alert.look(stands)
+        self.is_calm = not (stands or obstacles or self.wanted()) and context.passage.is_clear
         for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
+
+    def record_ladders(self) -> None:
+        """Record the ladders that changed since the last call."""
+        for runner in self._runners.values():
+            runner.saving.record_if_changed()
 
     def _failing(self, found: Mapping[Name, Standing], now_s: float) -> dict[Name, Standing]:
         """The incidents of readings that fail for minutes; a ban or a maintenance is the incident of its own."""
@@ -84,12 +91,13 @@ class AccountRecords:
 
     def _standstill(self, found: Mapping[Name, Standing], now_s: float) -> dict[Name, Standing]:
         """The incident that nothing is sent, for causes that none of those `found` tells."""
-        wanted, sent = self._wanted(), self._context.executor.creates_sent
+        wanted, sent = self.wanted(), self._context.executor.creates_sent
         self.standstill = step(self.standstill, wanted, sent, now_s)
         self._untold = step(self._untold, untold(wanted, found), sent, now_s)
         return {Name("standstill"): Standing("warning", self._untold.why)} if self._untold.why else {}
 
-    def _wanted(self) -> Wishes:
+    def wanted(self) -> Wishes:
+        """Orders that are wanted and do not leave."""
         wanted: dict[tuple[str, str], int] = {}
         for runner in self._runners.values():
             if not (runner.is_shadow or runner.risk_state.is_held):

@@ -156,7 +156,7 @@ class CapGuard:
             self._save_peak()
         if figures.margin_ratio is not None:
             ratios = self._ratios.take(figures.margin_ratio)
-            self._margin = brake_step(self._margin, Ratio(*ratios, now_ms), self._caps.max_margin_ratio)
+            self._margin = brake_step(self._margin, Ratio(*ratios, now_ms, now_s), self._caps.max_margin_ratio)
         self._brake()
         if any(now >= WARN_AT * most for _, now, most in self._own_use()):
             context.requests.refresh_wallet()  # not more often than every ten seconds

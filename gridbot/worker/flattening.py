@@ -127,6 +127,17 @@ class Flattening:
         """Have a function called once with the end of what runs."""
         self._ended.append(tell)
 
+    async def close_now(self, wanted: Wanted) -> Finished:
+        """For an orderly stop: what `wanted` says, within its time; nothing of it is kept for the next life."""
+        if self._drive is not None:
+            await self._drive.stop()
+        drive = FlattenDrive(wanted, self._queries, self._gateway, self, self._context.clock, self._context.address)
+        drive.start()
+        try:
+            return await drive.finished
+        finally:
+            await drive.stop()
+
     async def stop(self) -> None:
         """This process ends: the next one goes on."""
         if self._drive is not None:

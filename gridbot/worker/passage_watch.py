@@ -69,6 +69,11 @@ class PassageWatch:
         """What the exchange refused the strategy's orders for was set right."""
         self._state, _ = step(self._state, Repaired(strategy, uncovered), self._clock.monotonic_s())
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether the newest request of each lane was accepted."""
+        return not any(self._state.lanes.values())
+
     def blocked(self, book: OrderBook, strategy: str) -> str:
         """What does not get through of a strategy, why, and what can be done; empty when everything does."""
         terms = self.terms.get(book.instrument.symbol, "")

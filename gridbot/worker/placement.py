@@ -10,11 +10,12 @@ from gridbot.core import CancelIntent, Direction, Instrument, Intent, PlaceLimit
 from gridbot.orders.proposal import Proposal, wire_order
 from gridbot.records import builders
 from gridbot.risk.gate import Gate
-from gridbot.risk.refusals import PRICE_BLIND, Refusal
+from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.order_manager import OrderManager
 from gridbot.worker.position_sizer import PositionSizer
+from gridbot.worker.settled_refusals import SettledRefusals
 
 __all__ = ["Placement"]
 
@@ -42,10 +43,7 @@ class Placement:
         self._orders = orders
         self._gate = gate
         self._refused: dict[tuple[Direction, int], Refusal] = {}
-        self._settled: Sequence[Intent] = ()
-        """Intents of which none can be sent until a leg, the wallet or the book changes. The engine repeats the same
-        object."""
-        self._settled_at = (0, 0)
+        self.settled = SettledRefusals(risk_state, instrument, gate)
 
     @property
     def refusals(self) -> Counter[Refusal]:
@@ -58,16 +56,15 @@ class Placement:
         return self._refused
 
     def is_settled(self, intents: Sequence[Intent]) -> bool:
-        """Whether `act` would do nothing about these, until a leg, the wallet or the book changes."""
-        now = self._risk_state.epoch, self._risk_state.book.version
-        return not intents or (intents is self._settled and now == self._settled_at)
+        """Whether `act` would do nothing about these."""
+        return not intents or self.settled.holds(intents)
 
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
-        if self.is_settled(intents):
+        if not intents or self.settled.holds(intents):
             return
         risk_state = self._risk_state
-        now = risk_state.epoch, risk_state.book.version
+        moment = self.settled.moment()
         places = []
         refused: dict[tuple[Direction, int], Refusal] = {}
         covers: dict[Direction, bool] = {}
@@ -97,12 +94,15 @@ class Placement:
                     if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
                         self._record_refusal(proposal, refusal)
         self._refused = refused
-        if len(refused) == len(intents) and PRICE_BLIND.issuperset(refused.values()):
-            self._settled, self._settled_at = intents, now
+        if len(refused) == len(intents):
+            self.settled.note(intents, moment, refused, places)
 
     def _covers_a_close(self, direction: Direction) -> bool:
         """Whether the position may be large enough for one more close, as small as the exchange takes it."""
-        size, resting = self._risk_state.legs[direction].size, self._risk_state.book.resting_close_qty(direction)
+        size = self._risk_state.legs[direction].size
+        if not size:
+            return False
+        resting = self._risk_state.book.resting_close_qty(direction)
         return size >= resting + self._instrument.min_order_qty if resting > ZERO else size > ZERO
 
     def proposal(self, intent: PlaceLimitIntent) -> Proposal:

@@ -34,9 +34,11 @@ only keep a second copy of both here. The effects are the jobs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
+
+from gridbot.core.quick_values import quick_value
 
 __all__ = [
     "APART_S",
@@ -120,7 +122,7 @@ OF_SYMBOL = frozenset({JobKind.POSITIONS, JobKind.TERMS})
 """Jobs that are about one symbol each."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Job:
     """`subject` is the reason of a reconcile, or the symbol whose positions or terms are read."""
 
@@ -138,7 +140,7 @@ class Job:
         return self.subject if self.kind in OF_SYMBOL else ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Intervals:
     """Seconds between periodic readings; 0 switches one off.
 
@@ -153,7 +155,7 @@ class Intervals:
     first_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Wishes:
     """What is wanted and has not started: a reconcile with its reason ("" for none), positions and terms by symbol."""
 
@@ -209,7 +211,7 @@ class Wishes:
         return jobs + ([Job(JobKind.NOTICES)] if self.notices else [])
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
 
@@ -227,7 +229,7 @@ class Second:
     failed: Collection[Job] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class ScheduleState:
     """`owed` are the wishes of the clock that have not started; `last_s` has the last start of each period and job."""
 

@@ -7,21 +7,13 @@ an operator. Each step is confirmed by the exchange's own list, not by an acknow
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from gridbot.core import Direction, Side
 from gridbot.exchange.failures import ExchangeError
-from gridbot.orders.proposal import Proposal
-from gridbot.risk.refusals import Producer
+from gridbot.flatten.flatten_words import Terms, Wanted
 from gridbot.worker.orchestrator import Orchestrator
-from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["cancel_everything", "flatten"]
 
 POLL_S = 0.2
-AGAIN_S = 3.0
-CROSS = Decimal("0.005")
-"""A closing order is priced this far beyond the last price, so that it trades at once and never worse than that."""
 
 
 async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
@@ -51,57 +43,15 @@ async def cancel_everything(orchestrator: Orchestrator, timeout_s: float) -> lis
 
 
 async def flatten(orchestrator: Orchestrator, timeout_s: float) -> list[str]:
-    """Close both legs of every symbol, after `cancel_everything`; returns what is left at the timeout, as messages."""
-    clock = orchestrator.context.clock
-    deadline_s = clock.monotonic_s() + timeout_s
-    sent: dict[tuple[str, Direction], float] = {}
-    while clock.monotonic_s() < deadline_s:
-        open_legs = [
-            (runner, direction)
-            for runner in orchestrator.live.values()
-            for direction, leg in runner.risk_state.legs.items()
-            if leg.size > 0
-        ]
-        if not open_legs:
-            return []
-        for runner, direction in open_legs:
-            last = sent.get((runner.symbol, direction))
-            if last is None and _close(orchestrator, runner, direction):
-                sent[runner.symbol, direction] = clock.monotonic_s()
-            elif last is not None and clock.monotonic_s() - last > AGAIN_S:  # the price has moved away from the order
-                del sent[runner.symbol, direction]
-                runner.orders.cancel_all("flatten")
-        orchestrator.context.executor.pump()
-        await clock.sleep(POLL_S)
-        for runner, _ in open_legs:
-            orchestrator.context.requests.refresh_positions(runner.symbol)
-    return [
-        f"{runner.symbol}: {leg.size} {direction} is still open; close it by hand"
-        for runner in orchestrator.live.values()
-        for direction, leg in runner.risk_state.legs.items()
-        if leg.size > 0
-    ]
+    """Close both legs of every symbol, after `cancel_everything`; returns what is left at the timeout, as messages.
 
-
-def _close(orchestrator: Orchestrator, runner: StrategyRunner, direction: Direction) -> bool:
-    """One reduce-only order over the whole leg, priced to trade at once; False when the gate refuses it for now."""
-    context, risk_state = orchestrator.context, runner.risk_state
-    if risk_state.last_price is None:
-        return False
-    side = direction.close_side
-    ticks = runner.instrument.ticks(risk_state.last_price * (1 + CROSS if side is Side.BUY else 1 - CROSS))
-    proposal = Proposal(
-        side=side,
-        direction=direction,
-        ticks=ticks,
-        price=runner.instrument.price(ticks),
-        qty=min(risk_state.legs[direction].size, runner.instrument.max_order_qty),
-        reduce_only=True,
-        post_only=False,
+    As the command `flatten` does it (`gridbot.flatten`), but that nothing of it is left to the next life.
+    """
+    terms = Terms(
+        market_after_s=min(Terms().market_after_s, timeout_s / 3),
+        clear_s=min(Terms().clear_s, timeout_s / 3),
+        latch_wait_s=0.0,
+        give_up_s=timeout_s,
     )
-    if not context.generations.available(1):
-        return False
-    if context.gate.admit(risk_state, proposal, context.clock.monotonic_s(), Producer.CLOSE) is not None:
-        return False
-    runner.orders.submit(proposal)
-    return True
+    end = await orchestrator.flattening.close_now(Wanted(dict.fromkeys(orchestrator.live, True), terms))
+    return [] if end.clean else [f"{end.text}; close it by hand"]

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
+from gridbot.core.quick_values import quick_value
 from gridbot.incidents import Name
 from gridbot.risk.refusals import Refusal
 
@@ -69,7 +69,7 @@ TOLD_BY: Mapping[str, str] = {
 """The first word of the incident that tells why such orders wait: of their strategy, or of the account."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Standstill:
     """`why` is empty while orders leave or none is wanted.
 

@@ -175,6 +175,10 @@ class StrategyRunner:
         if intents:
             self.placement.act(intents)
 
+    def prepare(self) -> None:
+        """Work that the next price would find undone: the views of a changed book, the decision. Off the hot path."""
+        self.engine.prepare(self.book.limit_orders)
+
     @property
     def quiet_interval(self) -> tuple[Decimal, Decimal] | None:
         """Prices from low to high (USDT, both included) at which a ticker changes nothing but the price; None: unknown.
@@ -185,7 +189,7 @@ class StrategyRunner:
         known = self.engine.known_interval
         if known is None or not self.placement.is_settled(known[2]):
             return None
-        return known[:2]
+        return self.placement.settled.within(*known[:2]) if known[2] else known[:2]
 
     def shadow_orders(self) -> tuple[int | None, int | None]:
         """Highest Buy and lowest Sell (whole ticks) that rest on a shadow strategy's own venue; None for none."""

@@ -35,7 +35,8 @@ ANSWER_S: Final = 1.0
 """A worker that has said nothing for so long, since it was told that it is held, hangs."""
 DONE_S: Final = 3.0
 """One that talks has done it by then."""
-STALL_S: Final = 0.6
+STALL_S: Final = 3.0
+"""A look so late says that the machine stood still: a busy one is late as well, and what was said is read before."""
 AGAIN_S: Final = 1.0
 """Between two words to a worker to which nothing new is to be said."""
 FILE_S: Final = 2.0
@@ -135,7 +136,7 @@ class CapsKeeper:
         for account, spoken_s in self._spoken_s.items():
             if now_s - spoken_s >= AGAIN_S:
                 self._speak(account)
-        if now_s - self._looked_s > STALL_S:  # it was us who did not run
+        if now_s - self._looked_s > STALL_S:
             self._asked_s = dict.fromkeys(self._asked_s, now_s)
         self._looked_s = now_s
         for account, asked_s in list(self._asked_s.items()):

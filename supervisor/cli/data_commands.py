@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
@@ -275,8 +275,7 @@ def list_command(symbols: tuple[str, ...], market: str | None, config: str | Non
             documents = [document for symbol in place.symbols() for document in place.documents(symbol)]
             text = symbol_table(documents)
     if not documents:
-        click.echo(f"no market data in {place.root}")
-        sys.exit(ExitCode.NOTHING)
+        _end_with_nothing(place, symbols)
     click.echo(text)
 
 
@@ -322,8 +321,7 @@ def check_command(
             for text, count in notes.items():
                 click.echo(f"{symbol} note on {counted(count, 'day')}: {one_line(text)}")
     if not days:
-        click.echo(f"no market data in {place.root}")
-        sys.exit(ExitCode.NOTHING)
+        _end_with_nothing(place, symbols)
     click.echo(f"{counted(days, 'day')} looked at, {counted(wrong, 'thing')} wrong")
     sys.exit(ExitCode.DIFFERS if wrong else ExitCode.OK)
 
@@ -354,8 +352,17 @@ def export_command(
             for path in write_parquet(place.day(symbol, document.date), document, out):
                 click.echo(str(path))
     if not chosen:
-        click.echo(f"no days of {symbol} in {place.root}")
-        sys.exit(ExitCode.NOTHING)
+        _end_with_nothing(place, [symbol])
+
+
+def _end_with_nothing(place: Market, symbols: Sequence[str]) -> NoReturn:
+    """Say that nothing is there of what was asked for, and what is; exit code 9."""
+    with _plain_errors():
+        there = place.symbols()
+    of = f" of {', '.join(symbols)}" if symbols else ""
+    known = f"; there is data of {', '.join(there[:20])}" if of and there else ""
+    click.echo(f"no market data{of} in {place.root}{known}")
+    sys.exit(ExitCode.NOTHING)
 
 
 def _date(moment: datetime | None) -> date | None:

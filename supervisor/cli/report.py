@@ -147,11 +147,16 @@ def _figures(
     known = {str(name): (int(first), int(last)) for name, first, last in accounts.rows}
     name = _account(account, known, records.source)
     first, last = known[name]
+    backtest: Backtest | None = None
+    if has_backtests.rows:
+        [row] = records.ask([asking.BACKTEST_ROW])
+        backtest = backtest_from(row)
+    begin, end = _span_of_run(backtest, first, last + 1)
     try:
         asked = Asked(
             name,
-            first if from_ms is None else from_ms,
-            last + 1 if to_ms is None else to_ms,
+            begin if from_ms is None else from_ms,
+            end if to_ms is None else to_ms,
             strategy=strategy,
             run=run,
         )
@@ -168,14 +173,19 @@ def _figures(
         there = one_of(strategies) or "a strategy that has records, and there is none"
         raise click.UsageError(f"--strategy: expected {there}, got {one_line(strategy)!r}{meant}")
     statements = asking.questions(asked, 1 if strategy else len(strategies))
-    extra = [asking.BACKTEST_ROW] if has_backtests.rows else []
-    answers = records.ask([*statements.values(), *extra])
-    backtest: Backtest | None = backtest_from(answers[-1]) if extra else None
+    answers = records.ask([*statements.values()])
     tried = 0 if backtest is None else tried_beside(backtest, _other_backtests(records.source))
-    facts = facts_from(dict(zip(statements, answers, strict=False)))
+    facts = facts_from(dict(zip(statements, answers, strict=True)))
     if not facts.has_something():
         raise _nothing(name, first, last)
     return figures_from(asked, facts, backtest, tried)
+
+
+def _span_of_run(backtest: Backtest | None, first_ms: int, end_ms: int) -> tuple[int, int]:
+    """What a report is of that names no times: the span of a run that has ended, else all that is recorded."""
+    if backtest is None or not backtest.finished or backtest.from_ms is None or backtest.to_ms is None:
+        return first_ms, end_ms
+    return min(backtest.from_ms, first_ms), max(backtest.to_ms, end_ms)
 
 
 def _other_backtests(path: Path) -> Iterator[Backtest]:

@@ -17,7 +17,9 @@ from tests.examples import examples
 from tests.simulation.session_examples import BTC, ETH, configured
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-TRADES, HOURS = 4000, 2
+TRADES = 4000
+HOURS = (2, 24)
+"""Of the composed crash: where it falls most, and all of it."""
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir() or examples(1) == 1, reason="GRIDBOT_EXAMPLES=400, and market data in ../shared/data"
 )
@@ -35,7 +37,7 @@ def real_trades(symbol: str, instrument: Instrument) -> Day:
     return ticks_of(instrument, *zip(*sorted(rows, key=lambda row: row[0]), strict=True))
 
 
-def composed_crash(symbol: str, instrument: Instrument) -> Day:
+def composed_crash(symbol: str, instrument: Instrument, hours: int) -> Day:
     """Composed: the widest day of the klines, turned upside down if it rose, and of it the hours that fall most."""
     table = pytest.importorskip("pyarrow.feather").read_table(DATA / "klines-1m" / f"{symbol}-1m-futures.feather")
     days: dict[Any, list[dict[str, Any]]] = {}
@@ -49,8 +51,10 @@ def composed_crash(symbol: str, instrument: Instrument) -> Day:
     def turned(price: float) -> int:
         return instrument.ticks(Decimal(repr(round(first * first / price if rose else price, 6))))
 
-    length = HOURS * 60
-    begin = min(range(1440 - length), key=lambda at: turned(rows[at + length - 1]["close"]) / turned(rows[at]["open"]))
+    length = hours * 60
+    begin = min(
+        range(1440 - length + 1), key=lambda at: turned(rows[at + length - 1]["close"]) / turned(rows[at]["open"])
+    )
     ticks = []
     for row in rows[begin : begin + length]:
         low, high = sorted((turned(row["high"]), turned(row["low"])))
@@ -75,8 +79,9 @@ def test_real_trades(matching: str) -> None:
 
 
 @pytest.mark.parametrize("balance", [20_000, 300])
-def test_a_composed_crash(balance: int) -> None:
-    day = composed_crash("ETHUSDT", ETH)
+@pytest.mark.parametrize("hours", HOURS)
+def test_a_composed_crash(hours: int, balance: int) -> None:
+    day = composed_crash("ETHUSDT", ETH, hours)
     strategy = {"symbol": "ETHUSDT", "grid_count": 50, "grid_step": 0.2, "amount": "q0.2", "max_margin": 1000}
     config = configured(
         strategy | {"caps": {"max_notional": None}},

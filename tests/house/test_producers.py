@@ -11,8 +11,7 @@ from tests.house.source import MODULES, dotted, tree, walk
 PRODUCERS = {
     "gridbot.worker.placement.act": "the strategy",
     "gridbot.worker.order_steps._ask_gate": "the retry queue",
-    "gridbot.worker.shutdown._close": "an operator's stop",
-    "gridbot.worker.flattening.request_of": "an operator's flatten, or a limit's",
+    "gridbot.worker.flattening.request_of": "an operator's flatten or stop, or a limit's",
     "gridbot.rescue.rescue_hands.request_of": "a rescue: it has no gate, and each of its requests reduces only",
 }
 

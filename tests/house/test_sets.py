@@ -27,7 +27,7 @@ def is_value(node: ast.ClassDef) -> bool:
         return True
     return any(
         isinstance(mark, ast.Call)
-        and dotted(mark.func).rpartition(".")[2] == "dataclass"
+        and dotted(mark.func).rpartition(".")[2] in ("dataclass", "quick_value")
         and any(word.arg == "frozen" and ast.unparse(word.value) == "True" for word in mark.keywords)
         and not any(word.arg == "eq" for word in mark.keywords)
         for mark in node.decorator_list

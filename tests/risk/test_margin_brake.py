@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.risk.margin_brake import BrakeState, Ratio, step
+from gridbot.risk.margin_brake import AT_LEAST_S, BrakeState, Ratio, step
 from tests.core.helpers import EXAMPLES
 
 D = Decimal
 MOST = D("0.5")
-BRAKED = BrakeState("the margin ratio is 0.501, max_margin_ratio is 0.5; nothing is opened until it is 0.45 or less", 7)
+BRAKED = BrakeState(
+    "the margin ratio is 0.501, max_margin_ratio is 0.5; nothing is opened until it is 0.45 or less", 7, 1.0
+)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +31,9 @@ BRAKED = BrakeState("the margin ratio is 0.501, max_margin_ratio is 0.5; nothing
 def test_it_is_on_above_the_limit_and_off_at_nine_tenths(
     before: BrakeState, low: str, high: str, after: BrakeState
 ) -> None:
-    assert step(before, Ratio(D(low), D(high), 7), MOST) == after
-    assert step(before, Ratio(D(low), D(high), 7), None) == BrakeState(), "off"
+    now_s = 1.0 if not before.reason else 1.0 + AT_LEAST_S
+    assert step(before, Ratio(D(low), D(high), 7, now_s), MOST) == after
+    assert step(before, Ratio(D(low), D(high), 7, now_s), None) == BrakeState(), "off"
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -39,10 +42,16 @@ def test_between_the_two_marks_it_stays_as_it_was(looks: list[tuple[int, int]]) 
     state = BrakeState()
     for now_ms, (tenths, more) in enumerate(looks):
         low, high = D(tenths) / 10, D(tenths + more) / 10
-        before, state = state, step(state, Ratio(low, high, now_ms), MOST)
+        before, state = state, step(state, Ratio(low, high, now_ms, now_ms * AT_LEAST_S), MOST)
         if low > MOST:
             assert state.reason
         elif high <= D("0.45"):
             assert not state.reason
         else:
             assert state == before
+
+
+def test_it_stays_on_for_a_minute_since_withdrawn_orders_have_a_part_in_the_ratio() -> None:
+    """Simulated (seed 51): withdrawn, the ratio was low, placed again, it was high, and so on, 40 times a minute."""
+    assert step(BRAKED, Ratio(D(0), D(0), 8, 0.9 + AT_LEAST_S), MOST) == BRAKED
+    assert step(BRAKED, Ratio(D(0), D(0), 8, 1.0 + AT_LEAST_S), MOST) == BrakeState()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gridbot.core import OrderStatus
+from gridbot.core import Direction, OrderStatus
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.risk.holds import Who
 from gridbot.worker.explanations import Explanations
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from tests.execution.support import settle
-from tests.worker.account_bench import AccountBench, strategy, ticker
+from tests.worker.account_bench import PRICE, AccountBench, position, strategy, ticker, wallet
 
 NO_MONEY = make_error("ab not enough", ErrorKind.BALANCE, ret_code=110007)
 
@@ -103,3 +106,77 @@ async def test_a_shadow_strategy_is_explained_by_its_own_gate() -> None:
     found = bench.why()
     assert (found["mode"], found["wanted"], found["passing"], found["normal"]) == ("shadow", 8, 4, 4)
     assert set(bench.texts()) == {"the exchange has accepted it and not shown it yet"}
+
+
+ACTIONS = (
+    "price up",
+    "price down",
+    "wait",
+    "fill",
+    "refuse",
+    "pause",
+    "resume",
+    "halt",
+    "poor",
+    "rich",
+    "flat",
+    "full",
+)
+
+
+@given(st.lists(st.sampled_from(ACTIONS), max_size=10))
+@settings(deadline=None, max_examples=40)
+def test_whatever_has_happened_it_adds_up_and_what_is_normal_is_no_missing_order(actions: list[str]) -> None:
+    """What `why` calls normal is not sent with the next price, and what it says comes with it does."""
+    asyncio.run(_walk(actions))
+
+
+async def _walk(actions: list[str]) -> None:
+    bench = Bench()
+    bench.start()
+    price = PRICE
+    for count, action in enumerate(actions, 1):
+        match action:
+            case "price up" | "price down":
+                price += 40 if action == "price up" else -40
+                bench.runner.on_ticker(ticker(price, ts=10 + count))
+            case "wait":
+                await settle()
+                for order in bench.orders:
+                    bench.runner.on_order_update(bench.update(order, OrderStatus.NEW, exchange_ts=10 + count))
+            case "fill" if bench.orders and bench.orders[0].on_wire:
+                bench.runner.on_execution(bench.fill(bench.orders[0], f"e{count}", exchange_ts=10 + count))
+            case "refuse" if bench.orders:
+                bench.refuse(bench.orders[-1], NO_MONEY)
+            case "pause":
+                bench.runner.pause(cancel=True)
+            case "resume":
+                bench.runner.resume()
+            case "halt":
+                bench.runner.halt("a fault")
+            case "poor" | "rich":
+                bench.gate.wallet_seen(
+                    wallet("10000", "1" if action == "poor" else "10000", ts=10 + count), bench.clock.now_s
+                )
+            case "flat" | "full":
+                size = "0.05" if action == "full" else "0"
+                leg = position(Direction.LONG, size, "50000" if action == "full" else None, exchange_ts=10 + count)
+                bench.runner.on_position_update(leg, source="rest")
+        found = bench.why()
+        weights = found["held"], found["passing"], found["normal"]
+        assert found["placed"] + sum(weights) == found["wanted"]
+        assert all(row["text"] for row in found["missing"])
+        levels = {(row["leg"], row["price"]): row for row in found["missing"]}
+        if found["wanted"] and not bench.runner.risk_state.halted:
+            await settle()
+            levels = {(row["leg"], row["price"]): row for row in bench.why()["missing"]}
+            known = {order.key for order in bench.runner.book}
+            bench.runner.on_ticker(ticker(price, ts=10 + count))
+            new = [order for order in bench.runner.book if order.key not in known]
+            said = [levels[str(order.direction), f"{order.price:f}"] for order in new if _is_told(levels, order)]
+            assert [row for row in said if row["weight"] == "normal"] == [], action
+
+
+def _is_told(levels: dict[tuple[str, str], Any], order: Any) -> bool:
+    """The grid may have moved with a fill: its new levels are nobody's yet."""
+    return (str(order.direction), f"{order.price:f}") in levels

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import SETTLE_COIN, Direction, Side
 from gridbot.paper.accounts.stop_kinds import STOP_OF_CREATE_TYPE, Attached, StopKind, Trail
 
@@ -14,7 +15,7 @@ __all__ = ["Amendment", "Execution", "NewOrder", "Order", "Slippage", "Trigger"]
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Trigger:
     """Fires when the price named by `by` rises (direction 1) or falls (direction 2) to `price`."""
 
@@ -26,7 +27,7 @@ class Trigger:
         return price >= self.price if self.direction == 1 else price <= self.price
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Slippage:
     """How far from the best price a market order may go: `value` ticks (`TickSize`) or percent (`Percent`)."""
 
@@ -69,7 +70,7 @@ class NewOrder:
     parent_link_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Amendment:
     """Changes to an open order; None keeps a value, an empty `attached` removes its stops."""
 
@@ -172,7 +173,7 @@ class Order:
         return Direction.of_order(self.side, reduce_only=self.closing)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Execution:
     """One execution. `fee` is positive when paid; for `Funding` it is the payment and there is no order.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = ["Leg", "LegChange", "rounded"]
@@ -21,7 +22,7 @@ def rounded(amount: Decimal) -> Decimal:
     return amount.quantize(UNIT, ROUND_HALF_EVEN)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class LegChange:
     """What a fill did to a leg: quantity closed, its profit before fees, its cost, its share of the opening fees."""
 

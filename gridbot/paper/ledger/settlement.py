@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import SETTLE_COIN, Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution, Order
@@ -21,7 +22,7 @@ __all__ = ["Deal", "Settlement"]
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Deal:
     """Terms of one fill: base coin, USDT, the exchange's time, who made the price."""
 

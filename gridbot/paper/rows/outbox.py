@@ -115,14 +115,17 @@ class Outbox:
                 self._pushes.append(Push(name, "order", orders))
             if executions and not executions_first:
                 self._pushes.append(Push(name, "execution", executions))
-            if not listening & VALUED_TOPICS:
-                continue
-            figures = self._valuation.totals(account)
-            if "position" in listening and changes.pairs:
-                rows = [self._leg_row(account, leg, figures) for leg in _legs(account, changes.pairs)]
-                self._pushes.append(Push(name, "position", rows))
-            if "wallet" in listening:
-                self._pushes.append(Push(name, "wallet", [self._wallet_row(account, figures)]))
+            if listening & VALUED_TOPICS:
+                self._push_values(account, changes.pairs)
+
+    def _push_values(self, account: Account, pairs: Iterable[tuple[str, bool]]) -> None:
+        """Legs and wallet as they are now worth."""
+        listening, figures = account.listening, self._valuation.totals(account)
+        if "position" in listening and pairs:
+            rows = [self._leg_row(account, leg, figures) for leg in _legs(account, pairs)]
+            self._pushes.append(Push(account.name, "position", rows))
+        if "wallet" in listening:
+            self._pushes.append(Push(account.name, "wallet", [self._wallet_row(account, figures)]))
 
     def _of(self, account: Account) -> _Changes:
         changes = self._changed.get(account.name)

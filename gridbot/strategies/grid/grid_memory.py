@@ -13,11 +13,12 @@ Each function takes a memory and returns the next one, and the same object when 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent
 from gridbot.core.instrument import Instrument
+from gridbot.core.quick_values import quick_value
 from gridbot.strategies.grid.ladder import Grid, GridConfig
 from gridbot.strategies.grid.plan import Plan
 from gridbot.strategies.grid.state import GridState
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class GridSetup:
     """What a strategy was made with."""
 
@@ -45,7 +46,7 @@ class GridSetup:
     config: GridConfig
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class GridMemory:
     """`plan` holds the grid (None before the first price), `pending` are fills not applied yet, oldest first (USDT).
 

@@ -11,13 +11,13 @@ ascending, neighbours at least half a step apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
 from gridbot.core.exact import require_decimal, round_div
 from gridbot.core.instrument import Instrument
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Side
 from gridbot.strategies.base import CannotTrade
 
@@ -57,7 +57,7 @@ class ImpossibleLadder(CannotTrade):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class GridConfig:
     """`grid_count` levels (half of them on each side of a centre one), `grid_step` percent apart.
 
@@ -89,7 +89,7 @@ class GridConfig:
         return smallest_step(self.grid_count, instrument, price)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Grid:
     """Levels from the lowest up, the price they were last built around, and the last fill (USDT per coin, exact)."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
 from gridbot.core.intents import PlaceLimitIntent
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.ladder import WAIT, Grid, Level
 
@@ -15,7 +15,7 @@ __all__ = ["Plan"]
 _BUY = Side.BUY
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class Plan:
     """`walk` are the levels with a side, in the order they are placed: (index, ticks, side, whether it is a Buy).
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from gridbot.core.instrument import Instrument
+from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Side
 from gridbot.strategies.grid.ladder import WAIT, Grid, GridConfig, Level, problem_of_ladder
 
@@ -16,7 +16,7 @@ __all__ = ["GridState"]
 _WAIT_NAME = "Wait"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_value(frozen=True, slots=True)
 class GridState:
     """A saved grid of `symbol`: everything the engine's next decisions depend on.
 

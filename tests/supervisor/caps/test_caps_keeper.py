@@ -140,6 +140,19 @@ def test_one_that_talks_has_more_time_and_one_that_does_not_trade_yet_is_not_kil
     assert len(fleet.killed) == 1
 
 
+def test_a_busy_supervisor_whose_looks_are_late_still_finds_who_does_not_answer(tmp_path: Path) -> None:
+    """Twenty workers on two cores: looks came a second apart, each counted as a stall, and nobody was ever killed."""
+    fleet = Fleet(tmp_path, caps={"max_drawdown": "10%"})
+    for name in NAMES:
+        fleet.says(name)
+    fleet.frozen = {"bob"}
+    fleet.says("ann", 699)
+    for _ in range(2):
+        fleet.clock.now_s += 0.9
+        fleet.keeper.look()
+    assert len(fleet.killed) == 1
+
+
 def test_a_supervisor_that_stood_still_blames_nobody(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, caps={"max_drawdown": "10%"})
     for name in NAMES:

@@ -84,7 +84,8 @@ def test_what_is_missing_is_named_with_what_would_help(place):
     assert (code, "(btc), got 'eth'" in text) == (ExitCode.REFUSED, True)
     assert "5-40, got 'soon'" in refused(place, "--latency", "soon")[0]
     assert called(place, "--to", "2026-01-05").exit_code == ExitCode.USAGE
-    assert refused(place, "--from", "2026-01-06")[1] == ExitCode.REFUSED
+    text, code = refused(place, "--from", "2026-01-06")
+    assert (code, "--from before --to, got 2026-01-06 and 2026-01-05T00:10" in text) == (ExitCode.REFUSED, True)
 
 
 def test_what_was_broken_off_is_kept_and_says_so(place):

@@ -84,6 +84,7 @@ class Terminal:
 def on_terminal(command: list[str], environment: dict[str, str]) -> Iterator[Terminal]:
     pid, number = pty.fork()
     if not pid:
+        os.chdir(environment["HOME"])
         os.execve(command[0], command, environment)
     try:
         yield Terminal(number)
@@ -98,7 +99,7 @@ def test_the_tab_key_completes_what_there_is(shell: str, environment: dict[str, 
     options, first = INTERACTIVE[shell]
     with on_terminal([needed(shell), *options], environment) as terminal:
         terminal.type(f"{first}{SCRIPT.format(shell=shell)}; echo is''-ready\n", b"is-ready")
-        terminal.type("gridbot-supervisor pause ali\t", b"pause alice")
+        terminal.type("bin/gridbot-supervisor pause ali\t", b"pause alice")  # as the README types it
         terminal.type("/alice-b\t", b"alice-btc")
         assert b"alice-eth" not in terminal.shown
         terminal.type(" --group ni\t", b"night")

@@ -60,6 +60,9 @@ def test_import_list_check_and_export(typed: Typed) -> None:
     assert "BTCUSDT 2026-09-01 wrong: nothing from 00:00:01 to 23:59:59 UTC (1440 minutes)\n" in checked
     assert "BTCUSDT note on 1 day: no mark prices: the last price is taken for them\n" in checked
     assert checked.endswith("1 day looked at, 1 thing wrong\n")
+    for words in (("list", "ETHUSDT"), ("check", "ETHUSDT"), ("export", "ETHUSDT", "--out", str(typed.home / "px"))):
+        shown = typed(*words, code=ExitCode.NOTHING)
+        assert shown == f"no market data of ETHUSDT in {typed.home / 'market'}; there is data of BTCUSDT\n"
     assert typed("export", "BTCUSDT", "--out", str(typed.home / "px")).strip().endswith("BTCUSDT2026-09-01.parquet")
 
 

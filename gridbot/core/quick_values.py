@@ -1,0 +1,86 @@
+"""`quick_value`: what `dataclass(frozen=True, slots=True)` makes, made in a third of the time; for what is made often.
+
+A frozen dataclass sets each field by `object.__setattr__`, because its own refuses. Here a value is, until its fields
+are set, of a class of the same layout that lets them be set; nobody else can see it before it is frozen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+__all__ = ["quick_value"]
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as quick_value  # so that type checkers see what it is
+else:
+    T = TypeVar("T")
+
+    def quick_value(*, frozen: bool, slots: bool, **options: Any) -> Callable[[type[T]], type[T]]:
+        """As `dataclass`. Raise TypeError for one that is not both frozen and slotted."""
+        if not (frozen and slots):
+            raise TypeError("expected frozen=True and slots=True; use dataclass for others")
+
+        def made(cls: type[T]) -> type[T]:
+            found = dataclasses.dataclass(frozen=True, slots=True, **options)(cls)
+            found.__init__ = _init_of(found)
+            return found
+
+        return made
+
+
+def _init_of(cls: type[Any]) -> Callable[..., None]:
+    """`__init__` with the parameters, defaults and annotations of the dataclass's own."""
+    before = cls.__init__
+    open_class = type(
+        f"_Open{cls.__name__}",
+        cls.__bases__,
+        {
+            "__slots__": cls.__slots__,
+            "__setattr__": object.__setattr__,
+            "__delattr__": object.__delattr__,
+            "__module__": cls.__module__,
+        },
+    )
+    known: dict[str, Any] = {
+        "_cls": cls,
+        "_open": open_class,
+        "_set": object.__setattr__,
+        "_none": _NONE,
+    }
+    head: list[str] = []
+    named: list[str] = []
+    body: list[str] = []
+    for number, field in enumerate(dataclasses.fields(cls)):
+        name = field.name
+        default, made = field.default, field.default_factory
+        if made is not dataclasses.MISSING:
+            known[f"_m{number}"] = made
+        elif default is not dataclasses.MISSING:
+            known[f"_d{number}"] = default
+        if field.init:
+            if made is not dataclasses.MISSING:
+                text, wanted = f"{name}=_none", f"_m{number}() if {name} is _none else {name}"
+            else:
+                text, wanted = f"{name}=_d{number}" if default is not dataclasses.MISSING else name, name
+            (named if field.kw_only else head).append(text)
+            body.append(f"self.{name} = {wanted}")
+        elif made is not dataclasses.MISSING:
+            body.append(f"self.{name} = _m{number}()")
+        elif default is not dataclasses.MISSING:
+            body.append(f"self.{name} = _d{number}")
+    parameters = ", ".join(["self", *head, *(["*", *named] if named else [])])
+    lines = [f"def __init__({parameters}):", "_set(self, '__class__', _open)", *body, "self.__class__ = _cls"]
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    exec("\n    ".join(lines), known)
+    init: Callable[..., None] = known["__init__"]
+    init.__annotations__ = before.__annotations__
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    init.__module__ = cls.__module__
+    return init
+
+
+_NONE = object()
+"""Nothing was given for a field whose default is made."""

@@ -1,0 +1,145 @@
+"""Of which intents it is known that none can be sent, until what it depends on is something else.
+
+    refusal                what may lift it
+    of `PRICE_BLIND`       the book, a leg, a size, the wallet's balance
+    others                 also holds of the account and the strategy, and a brake
+    max_notional           also the price: the value of both legs is taken at it
+    insufficient_balance   also each wallet that comes, an order that was admitted, and silence of the private stream;
+                           at another price it may be the cap's refusal
+
+Without this each price would ask the gate again for every level, which an account without room does for days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from gridbot.core import Direction, Instrument, Intent
+from gridbot.orders.proposal import Proposal
+from gridbot.risk.brake import Brake
+from gridbot.risk.funds import FRESH_S, Funds
+from gridbot.risk.gate import Gate
+from gridbot.risk.holds import Holds
+from gridbot.risk.refusals import PRICE_BLIND, Refusal
+from gridbot.risk.strategy_state import StrategyRiskState
+
+__all__ = ["SettledRefusals"]
+
+SETTLED: Final = PRICE_BLIND | {Refusal.MAX_NOTIONAL, Refusal.FUNDS, Refusal.LOSS_LIMIT}
+MOST_TICKS: Final = 1 << 53
+"""No price is above it."""
+
+
+class SettledRefusals:
+    """One per strategy. Prices are USDT."""
+
+    def __init__(self, risk_state: StrategyRiskState, instrument: Instrument, gate: Gate) -> None:
+        self._risk_state = risk_state
+        self._instrument = instrument
+        self._gate = gate
+        self._intents: Sequence[Intent] = ()
+        """The engine repeats the same object."""
+        self._at = (-1, -1)
+        self._is_blind = False
+        """Whether nothing beside `_at` can lift any."""
+        self._holds: Holds | None = None
+        self._own: Holds | None = None
+        self._brake: Brake | None = None
+        self._funds: Funds | None = None
+        """What there was, where it was too little."""
+        self._range: tuple[int, int] | None = None
+        """Prices (whole ticks, both included) at which they stay refused; None: any."""
+
+    def moment(self) -> tuple[int, int]:
+        """Take it before the gate is asked, and give it to `note`."""
+        return self._risk_state.epoch, self._risk_state.book.version
+
+    def holds(self, intents: Sequence[Intent]) -> bool:
+        """Whether all of these would be refused again."""
+        if intents is not self._intents:
+            return False
+        state = self._risk_state
+        if self._at != (state.epoch, state.book.version):
+            return False
+        return self._is_blind or self._holds_beside(state)
+
+    def _holds_beside(self, state: StrategyRiskState) -> bool:
+        """Whether what else may lift them is as it was."""
+        gate, between = self._gate.state, self._range
+        if self._holds is not gate.holds or self._own is not state.holds or self._brake is not gate.brake:
+            return False
+        if between is not None:
+            price = state.last_price
+            if price is None or not between[0] <= self._instrument.ticks(price) <= between[1]:
+                return False
+        if self._funds is None:
+            return True
+        funds, price_s = gate.funds, state.price_s
+        if funds.wallet is not self._funds.wallet or funds.promised is not self._funds.promised:
+            return False
+        return funds.known_s is not None and price_s is not None and price_s - funds.known_s <= FRESH_S
+
+    def within(self, low: Decimal, high: Decimal) -> tuple[Decimal, Decimal]:
+        """The part of an interval of prices, in which the present one lies, at which this holds."""
+        if self._range is None:
+            return low, high
+        first, last = (self._instrument.price(ticks) for ticks in self._range)
+        return max(low, first), min(high, last)
+
+    def note(
+        self,
+        intents: Sequence[Intent],
+        moment: tuple[int, int],
+        refused: Mapping[tuple[Direction, int], Refusal],
+        proposals: Sequence[Proposal],
+    ) -> None:
+        """All `intents` were refused, those that came before the gate as `proposals`; remember it where it lasts."""
+        if PRICE_BLIND.issuperset(refused.values()):  # the usual case
+            self._intents, self._at, self._is_blind, self._range = intents, moment, True, None
+            return
+        reasons = set(refused.values())
+        if not SETTLED.issuperset(reasons):
+            return
+        gate, lacks_funds = self._gate.state, Refusal.FUNDS in reasons
+        counts_others = self._gate.account.max_notional is not None or gate.share is not None
+        if lacks_funds and (counts_others or gate.funds.available is None):
+            return  # prices of other symbols count; or nobody knows what there is, and each 5 s one is tried
+        self._intents, self._at, self._is_blind = intents, moment, False
+        self._holds, self._own, self._brake = gate.holds, self._risk_state.holds, gate.brake
+        self._funds = gate.funds if lacks_funds else None
+        self._range = self._prices(refused, proposals) if lacks_funds or Refusal.MAX_NOTIONAL in reasons else None
+
+    def _prices(
+        self, refused: Mapping[tuple[Direction, int], Refusal], proposals: Sequence[Proposal]
+    ) -> tuple[int, int] | None:
+        """Between which prices each stays on its side of the cap."""
+        state = self._risk_state
+        cap = state.caps.max_notional
+        size = sum((leg.size for leg in state.legs.values()), Decimal(0))
+        if cap is None or not size:
+            return None
+        limit = cap.resolve(self._gate.state.funds.wallet_balance) - state.book.opening_notional()
+        low, high = 0, MOST_TICKS
+        for each in proposals:
+            why = refused.get((each.direction, each.ticks))
+            if why in (Refusal.MAX_NOTIONAL, Refusal.FUNDS) and not each.reduce_only:
+                last = self._last_within(size, limit - each.notional)
+                if why is Refusal.MAX_NOTIONAL:
+                    low = max(low, last + 1)
+                else:
+                    high = min(high, last)
+        return low, high
+
+    def _last_within(self, size: Decimal, room: Decimal) -> int:
+        """The highest price (ticks) at which the legs are worth no more than `room` (USDT); -1 for none."""
+        if room < 0:
+            return -1
+        price = self._instrument.price
+        ticks = int(room / (size * self._instrument.tick_size))
+        while size * price(ticks) > room:
+            ticks -= 1
+        while size * price(ticks + 1) <= room:
+            ticks += 1
+        return ticks

@@ -1,0 +1,77 @@
+"""A quick value is a frozen, slotted dataclass: only its creation is quicker."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from gridbot.core.quick_values import quick_value
+
+
+def both(decorate: Any) -> tuple[type[Any], type[Any]]:
+    @decorate(frozen=True, slots=True)
+    class Base:
+        a: int
+        b: str = "x"
+        rows: list[int] = field(default_factory=list)
+        made: list[int] = field(init=False, default_factory=list)
+        double: int = field(init=False, default=0)
+        later: str = field(init=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "double", 2 * self.a)
+            object.__setattr__(self, "later", self.b)
+
+    @decorate(frozen=True, slots=True)
+    class Child(Base):
+        late: int = field(kw_only=True)
+        c: int = 5
+
+    return Base, Child
+
+
+@quick_value(frozen=True, slots=True)
+class Whole:
+    number: int
+    name: str = ""
+
+
+def test_it_is_made_as_a_dataclass_is():
+    for quick, plain in zip(both(quick_value), both(dataclass), strict=True):
+        assert list(inspect.signature(quick).parameters) == list(inspect.signature(plain).parameters)
+        late = {"late": 9} if "late" in inspect.signature(quick).parameters else {}
+        for args, named in (((1,), {}), ((2, "y", [3]), {}), ((4,), {"b": "z"})):
+            one, other = quick(*args, **named, **late), plain(*args, **named, **late)
+            assert type(one) is quick
+            assert repr(one) == repr(other)
+            assert dataclasses.asdict(one) == dataclasses.asdict(other)
+            assert dataclasses.replace(one, a=7).double == 14
+        assert quick(1, **late).rows is not quick(1, **late).rows
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'a'"):
+            quick(**late)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'no'"):
+            quick(1, no=2, **late)
+
+
+def test_it_is_frozen_from_the_first_moment_on():
+    whole = Whole(1, "a")
+    for change in (lambda: setattr(whole, "number", 2), lambda: delattr(whole, "number")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            change()
+    with pytest.raises((AttributeError, TypeError)):
+        whole.other = 1  # type: ignore[attr-defined]
+    assert whole == Whole(1, "a") == copy.copy(whole) == pickle.loads(pickle.dumps(whole))
+    assert hash(whole) == hash(Whole(1, "a")) != hash(Whole(2, "a"))
+    assert not hasattr(whole, "__dict__")
+
+
+def test_another_kind_of_class_is_refused():
+    for frozen, slots in ((False, True), (True, False)):
+        with pytest.raises(TypeError, match="expected frozen=True and slots=True"):
+            quick_value(frozen=frozen, slots=slots)
