@@ -61,7 +61,7 @@ class Placement:
 
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
-        if self.is_settled(intents):
+        if not intents or self.settled.holds(intents):
             return
         risk_state = self._risk_state
         moment = self.settled.moment()
