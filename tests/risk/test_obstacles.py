@@ -12,6 +12,7 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.remedies import key_pause
 from gridbot.orders.breakers import Cause
 from gridbot.records.record_types import LatchRecord
+from gridbot.risk.brake import Brake, Stops
 from gridbot.risk.holds import Who
 from gridbot.risk.obstacles import Obstacle, ObstacleWatch, Reason, obstacles_of, of_account
 from tests.orders.helpers import make_order
@@ -33,6 +34,13 @@ class Bank:
 
 def test_nothing_holds_a_healthy_account() -> None:
     assert Bank().held() == {}
+
+
+def test_what_caps_stop_is_seen_and_whether_it_is_all_or_what_opens() -> None:
+    bank = Bank()
+    for stops, kind in ((Stops.OPENS, "only_reduces"), (Stops.ALL, "cap_latch")):
+        bank.bench.gate.braked(Brake(stops, "equity fell"))
+        assert bank.held() == {Obstacle("", kind): Reason("equity fell")}
 
 
 def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -> None:
