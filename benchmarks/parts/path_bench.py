@@ -144,7 +144,8 @@ class PathBench:
         drained = Drained(list(tickers), list(private), [], [])
         began = time.perf_counter_ns()
         self._router.route(drained)
-        self.recorder.write()
+        if self.recorder.write():
+            self.runner.prepare()
         return time.perf_counter_ns() - began
 
     async def begin(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from gridbot.ports import Clock, Timer
@@ -21,16 +20,6 @@ Message = dict[str, Any]
 PATIENCE_S: Final = 3.0
 COMING_S: Final = 20.0
 """A reader is replaced after 15 s, and most facts are here in less than one."""
-SAME_S: Final = 1.0
-"""Two that want a fact of about the same age are told the same."""
-
-
-@dataclass(eq=False, slots=True)
-class _Asking:
-    """Somebody here asks for a fact as it was at `since_s` or later; `value` is None when that came to nothing."""
-
-    since_s: float
-    value: asyncio.Future[Any]
 
 
 class FactShare:
@@ -43,40 +32,19 @@ class FactShare:
         self._clock = clock
         self._scope = scope
         self._send = send
-        self._asking: dict[str, _Asking] = {}
         self._asked: dict[str, asyncio.Future[Message | None]] = {}
         self._timers: dict[str, Timer] = {}
 
     async def get(self, key: str, max_age_s: float, read: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """The fact of that name, and whether it was read here now. Raises what `read` raises.
 
-        `read` is called at most once, and must not return None. Jobs of one second that want the same are told the
-        same.
+        `read` is called at most once, and must not return None.
         """
         send, name = self._send, f"{self._scope}/{key}"
-        if send is None:
+        if send is None or name in self._asked:
             return await read(), True
-        since_s = self._clock.monotonic_s() - max_age_s
-        before = self._asking.get(name)
-        if before is not None:
-            is_old_enough = max_age_s > 0 and since_s <= before.since_s + SAME_S
-            told = await asyncio.shield(before.value) if is_old_enough else None
-            return (told, False) if told is not None else (await read(), True)
-        asking = self._asking[name] = _Asking(since_s, asyncio.get_running_loop().create_future())
-        try:
-            value, is_ours = await self._ask(name, since_s, read, send)
-            asking.value.set_result(value)
-            return value, is_ours
-        finally:
-            del self._asking[name]
-            if not asking.value.done():
-                asking.value.set_result(None)
-
-    async def _ask(
-        self, name: str, since_s: float, read: Callable[[], Awaitable[T]], send: Callable[[Message], None]
-    ) -> tuple[T, bool]:
         answer = self._asked[name] = asyncio.get_running_loop().create_future()
-        send({"type": "fact_wanted", "key": name, "since_s": since_s})
+        send({"type": "fact_wanted", "key": name, "since_s": self._clock.monotonic_s() - max_age_s})
         self._wait(name, PATIENCE_S)
         try:
             told = await answer

@@ -110,13 +110,20 @@ class PybitClient:
         self._http.keyed = hmac.new(credentials.api_secret.encode(), digestmod="sha256")
         self._http.endpoint = ""
         self._http.retry_codes = set()
+        self._order_paths: dict[str, str] = {}
+        """What pybit's methods for orders add to the parameters, as they told it the first time."""
 
     def build(self, endpoint: str, params: dict[str, Any]) -> Outgoing | ExchangeError:
         """The request as it will leave, signed as of now."""
+        path = self._order_paths.get(endpoint)
         try:
+            if path is not None:
+                return self._http._submit_request("POST", path, params, auth=True)
             outgoing: Outgoing = getattr(self._http, METHODS[endpoint])(**params)
         except Exception as exc:  # noqa: BLE001 - the border to pybit, which also raises KeyError and ValueError
             return classify(exc, secrets=self._secrets)
+        if endpoint in ORDER_ENDPOINTS:
+            self._order_paths[endpoint] = outgoing.target
         return outgoing
 
     def read(self, answer: Answer) -> dict[str, Any] | ExchangeError:

@@ -58,7 +58,7 @@ ZERO = Decimal(0)
 CLOSED, SLOT_BACK = Closed(), SlotBack()
 TIMES = {least: Time(least) for least in (*Purpose, None)}
 BY_SOCKET, BLIND = Time(by_http=False), Time(by_http=False, sees_all=False)
-BY_URGENCY = (Purpose.OPEN, Purpose.CLOSE, Purpose.CANCEL)
+MORE_URGENT = (Purpose.CLOSE, Purpose.CANCEL)
 
 
 class _Batch(AbstractContextManager[None]):
@@ -220,9 +220,10 @@ class Executor:
 
     def _least(self) -> Purpose | None:
         """The least urgent kind of request that the address has room for; None without any."""
-        if self._address is None:
-            return Purpose.OPEN
-        return next((purpose for purpose in BY_URGENCY if self._address.may_leave(purpose)), None)
+        address = self._address
+        if address is None or address.may_leave(Purpose.OPEN):
+            return Purpose.OPEN  # the usual case
+        return next((purpose for purpose in MORE_URGENT if address.may_leave(purpose)), None)
 
     def _ask_those_that_waited(self) -> None:
         """Whoever waited for budget, permits or the end of a ban may have missed its price: its owner withdraws it."""

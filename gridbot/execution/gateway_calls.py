@@ -39,14 +39,19 @@ class GatewayCalls:
 
     def execute_place(self, order: TrackedOrder) -> Awaitable[list[OrderResult]]:
         """Create one order. The request has left when this returns."""
-        return self._single(lambda: self._gateway.place_order(_request(order)), result_of_place)
+        try:
+            answer = self._gateway.place_order(_request(order))
+        except Exception as error:  # noqa: BLE001 - reported by `_failed`
+            return _known([self._failed(error, result_of_place)])
+        return self._result(answer, result_of_place)
 
     def execute_cancel(self, order: TrackedOrder) -> Awaitable[list[OrderResult]]:
         """Cancel one order. The request has left when this returns."""
-        return self._single(
-            lambda: self._gateway.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id),
-            result_of_cancel,
-        )
+        try:
+            answer = self._gateway.cancel_order(order.symbol, order_id=order.order_id, order_link_id=order.link_id)
+        except Exception as error:  # noqa: BLE001 - reported by `_failed`
+            return _known([self._failed(error, result_of_cancel)])
+        return self._result(answer, result_of_cancel)
 
     def execute_batch(self, kind: RequestKind, orders: Sequence[TrackedOrder]) -> Awaitable[list[OrderResult]]:
         """Create, or cancel, up to ten orders in one request; cancels must be of one symbol.
@@ -65,13 +70,6 @@ class GatewayCalls:
         return (result_of_place if kind is PLACE else result_of_cancel)(_ambiguous(error))
 
     # ------------------------------------------------------------------ inside
-
-    def _single(self, call: Callable[[], Awaitable[OrderAck]], result_of: _ResultOf) -> Awaitable[list[OrderResult]]:
-        try:
-            answer = call()
-        except Exception as error:  # noqa: BLE001 - reported by `_failed`
-            return _known([self._failed(error, result_of)])
-        return self._result(answer, result_of)
 
     def _several(
         self, call: Callable[[], Awaitable[_Answers]], count: int, result_of: _ResultOf

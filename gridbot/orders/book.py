@@ -30,7 +30,7 @@ from gridbot.orders.order_index import OrderIndex
 
 __all__ = ["OrderBook"]
 
-_LONG, _SHORT, _PENDING_CANCEL = Direction.LONG, Direction.SHORT, OrderState.PENDING_CANCEL
+_PENDING_CANCEL = OrderState.PENDING_CANCEL
 
 
 class OrderBook:
@@ -80,10 +80,7 @@ class OrderBook:
 
     def opening_notional(self, direction: Direction | None = None) -> Decimal:
         """USDT that live opening orders (of one leg, or both) may still add, at their own prices."""
-        exposure = self._views.exposure
-        if direction is not None:
-            return exposure(direction, closing=False)
-        return exposure(_LONG, closing=False) + exposure(_SHORT, closing=False)
+        return self._views.opening() if direction is None else self._views.exposure(direction, closing=False)
 
     def unsettled(self) -> list[TrackedOrder]:
         """Orders that are over on the exchange while executions of theirs are missing here."""

@@ -17,7 +17,7 @@ __all__ = ["BookViews"]
 
 ZERO = Decimal(0)
 # Constants: a member of an enum asked for by name costs more than all else that is done with it here.
-_LONG, _PENDING_CANCEL = Direction.LONG, OrderState.PENDING_CANCEL
+_LONG, _SHORT, _PENDING_CANCEL = Direction.LONG, Direction.SHORT, OrderState.PENDING_CANCEL
 
 _Lane = tuple[Direction, bool]
 """A leg, and whether it is about its closes."""
@@ -41,29 +41,38 @@ class BookViews:
         Always the same object, in the order of the index. Its version grows when something of it has changed: that an
         order which is there was acknowledged, too, is no news for the engine.
         """
-        self._look()
+        if self._index.touched:
+            self._look()
         return self._resting
 
     def count(self) -> int:
         """Orders that may still execute."""
-        self._look()
+        if self._index.touched:
+            self._look()
         return len(self._parts)
 
     def exposure(self, direction: Direction, *, closing: bool) -> Decimal:
         """What the orders of a leg may close (base coin), or open (USDT at their own prices)."""
-        self._look()
+        if self._index.touched:
+            self._look()
         return self._sums[direction, closing]
+
+    def opening(self) -> Decimal:
+        """What the orders of both legs may open (USDT at their own prices)."""
+        if self._index.touched:
+            self._look()
+        return self._sums[_LONG, False] + self._sums[_SHORT, False]
 
     # ------------------------------------------------------------------ inside
 
     def _look(self) -> None:
+        """Who asks calls it where something was touched: asking is common, and there is seldom anything to look at."""
         touched = self._index.touched
-        if touched:
-            for order in touched:
-                is_live = self._index.live.get(order.key) is order
-                self._count(order, is_open=is_live and not order.state.is_final)
-                self._show(order, is_shown=is_live and _is_shown(order))
-            touched.clear()
+        for order in touched:
+            is_live = self._index.live.get(order.key) is order
+            self._count(order, is_open=is_live and not order.state.is_final)
+            self._show(order, is_shown=is_live and _is_shown(order))
+        touched.clear()
 
     def _count(self, order: TrackedOrder, *, is_open: bool) -> None:
         key = order.key

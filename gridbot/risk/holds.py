@@ -267,7 +267,7 @@ def step(state: Holds, event: Event, now_ms: int) -> tuple[Holds, frozenset[Hold
     cannot be lifted.
     """
     if isinstance(event, Ready | Resume | Unlatch):
-        lifted = LIFTED_BY[type(event)] & state.held.keys()
+        lifted = frozenset(LIFTED_BY[type(event)] & state.held.keys())
         left = {hold: held for hold, held in state.held.items() if hold not in lifted}
         return (Holds(left), lifted) if lifted else (state, lifted)
     hold = _SETS[type(event)]

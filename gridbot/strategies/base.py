@@ -128,6 +128,13 @@ class Strategy(Protocol):
         """
         ...
 
+    def prepare(self, limit_orders: LimitOrders, /) -> None:
+        """Something has happened, and there is time now: work out what the next ticker's answer will need.
+
+        No answer becomes another by it, and nothing is raised.
+        """
+        ...
+
     def state(self) -> SavedState:
         """What has to survive a restart. It is saved at start and whenever `state_version` moved."""
         ...

@@ -186,7 +186,7 @@ def _fleet_max_notional(scene: Scene, proposal: Proposal, now_s: float) -> Reaso
     used = sum((each.notional() for each in scene.others.strategies.values()), Decimal(0))
     share = scene.gate.share or Decimal(0)
     text = f"max_notional of fleet or group: the account's share is {money(share)}, {money(used)} are used"
-    text += f", this order is {money(proposal.notional)}; more is asked for twice a second"
+    text += f", this order is {money(proposal.notional)}; more is asked for four times a second"
     return Reason(text, HELD, lifted_by="fleet.caps.max_notional, or that of its group, in the configuration")
 
 

@@ -6,6 +6,7 @@ New frames call `_drain`, which routes them. Everything else happens once a seco
 What raises here, and what it costs (`Faults` tells of each; see `Router`, `Clockwork` and `Jobs` for the rest):
 
     reading what arrived        an alert, and everything is compared with the exchange
+    preparing a decision        an alert; it is made when the price comes
     a guard over losses, caps   all live strategies are halted: none may trade without it
     withdrawing, stopping       the strategy concerned is halted; the others are withdrawn and stopped
     saving the ledger           an alert; the journal has the executions
@@ -302,14 +303,18 @@ class Orchestrator:
             self._drain()
 
     def _drain(self) -> None:
-        """Route everything that has arrived, then write the new records."""
+        """Route everything that has arrived, write the new records, and prepare for the next price."""
         try:
             self._router.route(self.streams.drain())
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             self.context.faults.report("reading what has arrived", error)
             self.context.requests.reconcile("what has arrived could not be read")
-        if self.recorder.write() and self._offer_timer is None:
-            self._offer_timer = self.context.clock.call_later(OFFER_S, self._offer)
+        if self.recorder.write():  # else no order has changed, and all is prepared
+            if self._offer_timer is None:
+                self._offer_timer = self.context.clock.call_later(OFFER_S, self._offer)
+            for symbol, runner in self.runners.items():
+                with self.context.faults.contained(f"{symbol}: preparing the next decision"):
+                    runner.prepare()
 
     def _offer(self) -> None:
         """Offer the records to the store's writer: a little later, so that no order waits for it."""

@@ -61,7 +61,7 @@ class Placement:
 
     def act(self, intents: Sequence[Intent]) -> None:
         """Cancels first, then closes, then opens from the nearest price outwards. On the hot path."""
-        if self.is_settled(intents):
+        if not intents or self.settled.holds(intents):
             return
         risk_state = self._risk_state
         moment = self.settled.moment()
@@ -99,7 +99,10 @@ class Placement:
 
     def _covers_a_close(self, direction: Direction) -> bool:
         """Whether the position may be large enough for one more close, as small as the exchange takes it."""
-        size, resting = self._risk_state.legs[direction].size, self._risk_state.book.resting_close_qty(direction)
+        size = self._risk_state.legs[direction].size
+        if not size:
+            return False
+        resting = self._risk_state.book.resting_close_qty(direction)
         return size >= resting + self._instrument.min_order_qty if resting > ZERO else size > ZERO
 
     def proposal(self, intent: PlaceLimitIntent) -> Proposal:

@@ -65,6 +65,7 @@ TERMS_MIN_S = 30.0
 MONEY_S = 300.0
 """How often what is recorded is compared with the exchange's transaction log."""
 MONEY_MIN_S = 60.0
+MONEY_AFTER_S = 2.0
 NOTICES_S = 300.0
 """How often the exchange's announcements are read, by each account for itself."""
 UNCHECKED_MOST = 500
@@ -251,7 +252,7 @@ def step(
     last_s.setdefault("terms_check", now_s)  # the start has just read them
     if "order_sync" not in last_s:
         last_s.update(
-            (name, now_s - every_s + min(every_s, intervals.first_s)) for name, every_s in _of_start(intervals)
+            (name, now_s - every_s + min(every_s, after_s)) for name, every_s, after_s in _of_start(intervals)
         )
     last_s.setdefault("notices_check", now_s - NOTICES_S + intervals.notices_after_s)
     again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
@@ -284,14 +285,18 @@ def step(
     return ScheduleState(owed.without(jobs), last_s), jobs
 
 
-def _of_start(intervals: Intervals) -> list[tuple[str, float]]:
-    """The periods of what the start has just read."""
+def _of_start(intervals: Intervals) -> list[tuple[str, float, float]]:
+    """The periods of what the start has just read, their lengths, and after how long they begin.
+
+    The comparison of the money takes the exchange's time that was read for the clock shortly before.
+    """
+    first_s = intervals.first_s
     return [
-        ("order_sync", intervals.order_sync_s),
-        ("position_check", intervals.position_check_s),
-        ("wallet_check", intervals.wallet_s),
-        ("clock_check", CLOCK_S),
-        ("money_check", MONEY_S),
+        ("order_sync", intervals.order_sync_s, first_s),
+        ("position_check", intervals.position_check_s, first_s),
+        ("wallet_check", intervals.wallet_s, first_s),
+        ("clock_check", CLOCK_S, first_s),
+        ("money_check", MONEY_S, first_s + MONEY_AFTER_S if first_s else 0.0),
     ]
 
 

@@ -1,7 +1,8 @@
 """Of which intents it is known that none can be sent, until what it depends on is something else.
 
     refusal                what may lift it
-    each                   holds of the account and the strategy, a brake, the book, a leg, a size, the wallet's balance
+    of `PRICE_BLIND`       the book, a leg, a size, the wallet's balance
+    others                 also holds of the account and the strategy, and a brake
     max_notional           also the price: the value of both legs is taken at it
     insufficient_balance   also each wallet that comes, an order that was admitted, and silence of the private stream;
                            at another price it may be the cap's refusal
@@ -41,6 +42,8 @@ class SettledRefusals:
         self._intents: Sequence[Intent] = ()
         """The engine repeats the same object."""
         self._at = (-1, -1)
+        self._is_blind = False
+        """Whether nothing beside `_at` can lift any."""
         self._holds: Holds | None = None
         self._own: Holds | None = None
         self._brake: Brake | None = None
@@ -57,10 +60,15 @@ class SettledRefusals:
         """Whether all of these would be refused again."""
         if intents is not self._intents:
             return False
-        state, gate, between = self._risk_state, self._gate.state, self._range
-        if self._at != (state.epoch, state.book.version) or self._holds is not gate.holds:
+        state = self._risk_state
+        if self._at != (state.epoch, state.book.version):
             return False
-        if self._own is not state.holds or self._brake is not gate.brake:
+        return self._is_blind or self._holds_beside(state)
+
+    def _holds_beside(self, state: StrategyRiskState) -> bool:
+        """Whether what else may lift them is as it was."""
+        gate, between = self._gate.state, self._range
+        if self._holds is not gate.holds or self._own is not state.holds or self._brake is not gate.brake:
             return False
         if between is not None:
             price = state.last_price
@@ -88,6 +96,9 @@ class SettledRefusals:
         proposals: Sequence[Proposal],
     ) -> None:
         """All `intents` were refused, those that came before the gate as `proposals`; remember it where it lasts."""
+        if PRICE_BLIND.issuperset(refused.values()):  # the usual case
+            self._intents, self._at, self._is_blind, self._range = intents, moment, True, None
+            return
         reasons = set(refused.values())
         if not SETTLED.issuperset(reasons):
             return
@@ -95,7 +106,7 @@ class SettledRefusals:
         counts_others = self._gate.account.max_notional is not None or gate.share is not None
         if lacks_funds and (counts_others or gate.funds.available is None):
             return  # prices of other symbols count; or nobody knows what there is, and each 5 s one is tried
-        self._intents, self._at = intents, moment
+        self._intents, self._at, self._is_blind = intents, moment, False
         self._holds, self._own, self._brake = gate.holds, self._risk_state.holds, gate.brake
         self._funds = gate.funds if lacks_funds else None
         self._range = self._prices(refused, proposals) if lacks_funds or Refusal.MAX_NOTIONAL in reasons else None

@@ -175,6 +175,10 @@ class StrategyRunner:
         if intents:
             self.placement.act(intents)
 
+    def prepare(self) -> None:
+        """Work that the next price would find undone: the views of a changed book, the decision. Off the hot path."""
+        self.engine.prepare(self.book.limit_orders)
+
     @property
     def quiet_interval(self) -> tuple[Decimal, Decimal] | None:
         """Prices from low to high (USDT, both included) at which a ticker changes nothing but the price; None: unknown.

@@ -40,7 +40,7 @@ from gridbot.private_files import PRIVATE_UMASK
 from gridbot.process_guard import ask_to_stop_with_parent, close_memory, leave_no_core
 from gridbot.shortage import is_shortage
 from supervisor.children.bootstrap import child_main, name_process, resolve, write_crash
-from supervisor.children.memory_holes import fill_holes
+from supervisor.children.memory_holes import fill_holes, keep_reads_in_heap
 from supervisor.children.parcel import unpack
 from supervisor.children.pipe import frame
 from supervisor.exit_codes import ExitCode
@@ -85,6 +85,7 @@ def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
     except BaseException as error:  # noqa: BLE001 - the outermost frame of a process
         write_crash(hello["crash_log"], "fork server", error)
         os._exit(ExitCode.UNEXPECTED)
+    keep_reads_in_heap()
     filling = fill_holes()
     gc.freeze()
     sys._clear_type_cache()  # it counts references to names: children that replace them would copy the names' pages

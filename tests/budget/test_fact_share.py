@@ -112,30 +112,13 @@ def test_while_another_one_reads_it_nobody_else_does_however_slow_that_is() -> N
     asyncio.run(scene())
 
 
-def test_jobs_of_one_second_that_want_the_same_are_told_the_same() -> None:
-    """Each account read the exchange's time by itself: the jobs for clock and money asked at the same moment."""
-
+def test_who_asks_while_it_is_asked_for_reads_it_itself() -> None:
     async def scene() -> None:
         reader = Reader()
         first, second = reader.get(), reader.get()
         await settle()
-        fresh = asyncio.ensure_future(reader.share.get("clock", 0.0, reader.read))
-        assert await fresh == ("ours", True), "it wants what is true now"
-        assert not second.done()
+        assert second.done()
         reader.told("fact", value="theirs")
-        assert (await first, await second) == (("theirs", False), ("theirs", False))
-        assert len(reader.said) == 1
-        reader.error = ValueError("no")
-        first, second = reader.get(), reader.get()
-        await settle()
-        second.cancel()
-        third = reader.get()
-        await settle()
-        reader.told("read_fact")
-        with pytest.raises(ValueError, match="no"):
-            await first
-        with pytest.raises(ValueError, match="no"):
-            await third
-        assert reader.reads == 3, "what came to nothing for the first is tried by the next"
+        assert (await first, await second) == (("theirs", False), ("ours", True))
 
     asyncio.run(scene())

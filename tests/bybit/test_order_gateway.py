@@ -10,7 +10,7 @@ import pytest
 
 from gridbot.core.vocabulary import Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError
-from gridbot.exchange.requests import CancelRef, OrderAck
+from gridbot.exchange.requests import CancelRef, OrderAck, Taking
 from tests.bybit.rest_session import HISTORY, REALTIME, D, Session, listing, order
 from tests.bybit.support import (
     KEY,
@@ -38,6 +38,34 @@ def test_a_create_request_says_exactly_what_is_wanted():
                 "positionIdx": 1,
                 "orderLinkId": "g1",
                 "reduceOnly": True,
+            }
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("taking", "differs"),
+    [
+        (Taking.LIMIT, {"orderType": "Limit", "qty": "0.01", "price": "60000.10"}),
+        (Taking.MARKET, {"orderType": "Market", "qty": "0.01"}),
+        (Taking.WHOLE, {"orderType": "Market", "qty": "0", "closeOnTrigger": True}),
+    ],
+)
+def test_an_order_that_takes_ends_at_once(taking: Taking, differs: dict[str, Any]):
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on["/v5/order/create"] = envelope({"orderId": "o1", "orderLinkId": "g1"})
+            closing = order(qty=D("0.01"), side=Side.SELL, reduce_only=True, post_only=False, taking=taking)
+            await rest.orders.place_order(closing)
+            assert exchange.asked[0].body == {
+                "category": "linear",
+                "symbol": "BTCUSDT",
+                "side": "Sell",
+                "timeInForce": "IOC",
+                "positionIdx": 1,
+                "orderLinkId": "g1",
+                "reduceOnly": True,
+                **differs,
             }
 
     run(scene())

@@ -23,14 +23,14 @@ async def test_orders_wait_for_room_the_most_urgent_first_and_leave_as_soon_as_t
     await bench.pump()
     await bench.clock.advance(0.1)
     assert bench.gateway.sent == []
-    assert wanted(bench) == (1, 1, 0, 0, 0), "both creates go in one request, which is as urgent as its close"
+    assert wanted(bench) == (1, 1, 0, 0, 0, 0), "both creates go in one request, which is as urgent as its close"
     lend(bench, 1)
     await bench.clock.advance(0.1)
     assert bench.gateway.sent == [("order/cancel", ["cancel"])]
     lend(bench, 2)
     await bench.clock.advance(0.1)
     assert bench.gateway.sent[1:] == [("order/create-batch", ["close", "open"])]
-    assert wanted(bench) == (0, 0, 0, 0, 0)
+    assert wanted(bench) == (0, 0, 0, 0, 0, 0)
     assert bench.executor.idle
     assert bench.faults == []
 
@@ -53,7 +53,7 @@ async def test_what_is_withdrawn_while_it_waits_wants_no_room() -> None:
     lend(bench, 5)
     await bench.clock.advance(1)
     assert bench.gateway.sent == []
-    assert wanted(bench) == (0, 0, 0, 0, 0)
+    assert wanted(bench) == (0, 0, 0, 0, 0, 0)
 
 
 async def test_orders_over_the_socket_need_no_room() -> None:

@@ -34,6 +34,18 @@ def test_the_engine_sees_both_legs_without_what_is_being_withdrawn() -> None:
     assert shown.short == [LimitOrder(short.key, Side.BUY, 1002, has_fills=False)]
 
 
+def test_what_both_legs_may_open_is_seen_anew_after_each_change() -> None:
+    index = OrderIndex()
+    views = BookViews(index)
+    long, short = make_order(1, ticks=1000), make_order(2, ticks=1001)
+    short.direction = Direction.SHORT
+    index.add(long)
+    assert views.opening() == long.qty * long.price
+    index.add(short)
+    assert views.opening() == long.qty * long.price + short.qty * short.price
+    assert views.opening() == sum(views.exposure(leg, closing=False) for leg in Direction)
+
+
 def test_the_engine_can_tell_by_the_version_that_nothing_has_changed() -> None:
     """docs/core.md: while the version stays the same, the engine answers without a look at the lists."""
     index = OrderIndex()

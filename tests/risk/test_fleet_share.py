@@ -68,6 +68,9 @@ def test_what_holds_the_account_stays_until_it_is_resumed_whatever_older_words_s
     assert not share.hear(word(), D(0), 1.0)
     assert share.held == {"fleet/paper": CapHold("fell too far", 7, OnBreach.CANCEL)}
     assert share.said()["held"] == held
+    again = FleetShare({})
+    again.restore(share.held)
+    assert again.held == share.held, "the next life"
     share.clear()
     assert (share.held, share.said()["resumes"]) == ({}, 1)
     assert not share.hear(word(held=held), D(0), 2.0), "said before it was resumed"

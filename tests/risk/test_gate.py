@@ -126,6 +126,20 @@ def test_the_latch_and_the_stop_say_since_when_they_hold() -> None:
     assert bench.gate.state.holds.held[Hold.STOPPING].since_ms == NOW_MS
 
 
+def test_a_killed_account_stays_latched_whatever_the_loss_limit_says() -> None:
+    bench = Bench()
+    bench.gate.kill("leaked", Who.OPERATOR)
+    bench.gate.kill("again", Who.LOSS_LIMIT, 7)
+    bench.gate.latch_loss("")
+    assert bench.gate.latched == "leaked"
+    assert bench.gate.state.holds.held == {Hold.LATCHED: Held("leaked", Who.OPERATOR, NOW_MS)}
+    assert bench.ask() is Refusal.LATCHED
+    bench.gate.unlatch()
+    assert bench.gate.latched == ""
+    bench.gate.kill("an earlier life", Who.OPERATOR, 7)
+    assert bench.gate.state.holds.held[Hold.LATCHED].since_ms == 7
+
+
 def test_a_wallet_is_taken_unless_it_is_older() -> None:
     bench = Bench()
     assert [bench.gate.wallet_seen(wallet(ts=ts), NOW) for ts in (5, 4, 5)] == [True, False, True]

@@ -21,6 +21,7 @@ from gridbot.risk.caps import CapEased, Caps, CapWarned
 from gridbot.risk.gate import Gate
 from gridbot.risk.gate_checks import CHECKS, STALE_PRICE_S, AccountView, admit
 from gridbot.risk.gate_state import Promise, Verdict
+from gridbot.risk.holds import Who
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg
 from tests.orders.helpers import INSTRUMENT, make_order, update
@@ -36,6 +37,7 @@ def test_everything_right_passes() -> None:
 STOPS: list[tuple[Refusal, Callable[[Bench], object]]] = [
     (Refusal.STOPPING, lambda bench: bench.gate.stop()),
     (Refusal.NOT_READY, lambda bench: bench.risk_state.set_ready(ready=False)),
+    (Refusal.LATCHED, lambda bench: bench.gate.kill("leaked", Who.OPERATOR)),
     (Refusal.LOSS_LIMIT, lambda bench: bench.gate.latch_loss("lost too much")),
     (Refusal.HALTED, lambda bench: bench.risk_state.halt("delisted")),
     (Refusal.PAUSED, lambda bench: bench.risk_state.pause()),
@@ -53,6 +55,17 @@ def test_reasons_that_stop_everything(reason: Refusal, cause: Callable[[Bench], 
     cause(bench)
     assert bench.ask() is reason
     assert bench.ask(proposal(1010, Side.SELL)) is reason, "closes wait as well"
+
+
+@pytest.mark.parametrize("producer", [Producer.STRATEGY, Producer.RETRY])
+def test_what_is_only_reducing_gets_closes(producer: Producer) -> None:
+    bench = Bench()
+    bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))
+    bench.risk_state.reduce()
+    assert bench.gate.admit(bench.risk_state, proposal(), NOW, producer) is Refusal.REDUCING
+    assert bench.gate.admit(bench.risk_state, proposal(1010, Side.SELL), NOW, producer) is None
+    bench.risk_state.pause()
+    assert bench.gate.admit(bench.risk_state, proposal(1010, Side.SELL), NOW, producer) is Refusal.PAUSED
 
 
 @pytest.mark.parametrize("producer", [Producer.STRATEGY, Producer.RETRY])

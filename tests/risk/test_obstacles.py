@@ -12,6 +12,8 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.remedies import key_pause
 from gridbot.orders.breakers import Cause
 from gridbot.records.record_types import LatchRecord
+from gridbot.risk.brake import Brake, Stops
+from gridbot.risk.holds import Who
 from gridbot.risk.obstacles import Obstacle, ObstacleWatch, Reason, obstacles_of, of_account
 from tests.orders.helpers import make_order
 from tests.risk.helpers import BAD_KEY, NOW, Bench
@@ -34,12 +36,21 @@ def test_nothing_holds_a_healthy_account() -> None:
     assert Bank().held() == {}
 
 
+def test_what_caps_stop_is_seen_and_whether_it_is_all_or_what_opens() -> None:
+    bank = Bank()
+    for stops, kind in ((Stops.OPENS, "only_reduces"), (Stops.ALL, "cap_latch")):
+        bank.bench.gate.braked(Brake(stops, "equity fell"))
+        assert bank.held() == {Obstacle("", kind): Reason("equity fell")}
+
+
 def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -> None:
     bank = Bank()
     gate, risk_state = bank.bench.gate, bank.bench.risk_state
     gate.latch_loss("lost too much")
+    gate.kill("leaked", Who.OPERATOR)
     risk_state.halt("delisted")
     risk_state.pause()
+    risk_state.reduce()
     assert [gate.auth_failed(BAD_KEY, NOW) for _ in range(5)][-1]
     bank.ban = Ban(NOW + 600, make_error("too many", ErrorKind.IP_BAN, ret_code=10018))
     assert [gate.refused(make_order(), NOW) for _ in range(3)][-1]
@@ -53,6 +64,8 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
     timed[Obstacle("s1", "breaker", "long Buy 100.1")] = Reason(band, NOW + 60)
     lasting = {
         Obstacle("", "session_loss"): Reason("lost too much"),
+        Obstacle("", "latched"): Reason("leaked"),
+        Obstacle("s1", "reducing"): Reason("only reducing, by the operator"),
         Obstacle("s1", "halted"): Reason("delisted"),
         Obstacle("s1", "paused"): Reason("paused by the operator"),
     }
@@ -62,10 +75,11 @@ def test_each_kind_of_hold_is_seen_and_those_that_end_by_themselves_say_when() -
         assert obstacle not in bank.held(reason.until_s)
     assert bank.held() == timed | lasting
     reasons = [reason.text for reason in of_account(gate, bank.ban, NOW).values()]
-    assert len(reasons) == 3
-    assert [code in text for code, text in zip(("lost", "retCode 10003", "retCode 10018"), reasons, strict=True)]
-    assert "correct it, then restart the account" in reasons[1]
-    assert "run fewer programs on this address" in reasons[2]
+    assert len(reasons) == 4
+    told = zip(("leaked", "lost", "retCode 10003", "retCode 10018"), reasons, strict=True)
+    assert all(code in text for code, text in told)
+    assert "correct it, then restart the account" in reasons[2]
+    assert "run fewer programs on this address" in reasons[3]
     assert bank.held(NOW + 4000) == lasting, "what time alone ends is over"
 
 

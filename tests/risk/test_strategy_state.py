@@ -143,6 +143,18 @@ def test_what_outlives_the_process_is_kept_when_it_changes_and_only_then() -> No
     assert [holds.durable().held for holds in kept[2:]] == [{}]
 
 
+def test_a_strategy_is_latched_or_only_reduces_until_it_is_resumed() -> None:
+    state = trading_state("s1")
+    assert (state.latched, state.reducing, state.is_held) == ("", "", False)
+    state.reduce()
+    assert (state.reducing, state.is_held) == ("only reducing, by the operator", False)
+    assert not any(state.may_open(direction) for direction in Direction)
+    state.kill(Who.OPERATOR, "leaked")
+    assert (state.latched, state.is_held) == ("leaked", True)
+    state.resume()
+    assert (state.latched, state.reducing, state.is_held) == ("", "", False)
+
+
 def test_what_an_earlier_process_left_holds_again_as_it_was() -> None:
     left = Held("the exchange took 1", Who.LIQUIDATION, 7)
     state, kept = trading_state("s1"), []

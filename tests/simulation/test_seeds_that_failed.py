@@ -136,7 +136,7 @@ def test_an_account_is_followed_whose_only_symbol_is_in_one_way_mode(what: Fault
 def test_a_pause_reaches_a_strategy_that_could_not_start(is_fixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It began by itself when its symbol was listed again, and traded: the account was paused (seed 848)."""
     if not is_fixed:
-        monkeypatch.setattr(RefusedStrategies, "pause", lambda *_: None)
+        monkeypatch.setattr(RefusedStrategies, "pause", lambda *_, **__: None)
     gone: dict[str, str | float | int] = {"symbol": "BTCUSDT", "stays": 0}
     faults = (
         Fault(1, FaultKind.UNLISTED, 20.0, 30.0, gone),

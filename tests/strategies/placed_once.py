@@ -53,6 +53,9 @@ class PlacedOnce:
             return self._place(event.last_price, {order.ticks for order in limit_orders.long})
         return ()
 
+    def prepare(self, limit_orders: LimitOrders, /) -> None:
+        """Its answers cost nothing."""
+
     def _count(self, fill: ExecutionEvent) -> None:
         """A filled order was placed, even if it was gone again before a price showed it among the resting ones."""
         waiting = self._state.waiting

@@ -77,7 +77,7 @@ def held(event: str) -> Bench:
         (
             "share",
             "max_notional of fleet or group: the account's share is 5.00 USDT, 0.00 USDT are used, this order is "
-            "10.00 USDT; more is asked for twice a second",
+            "10.00 USDT; more is asked for four times a second",
             Weight.HELD,
             "fleet.caps.max_notional, or that of its group, in the configuration",
         ),

@@ -56,10 +56,12 @@ class FakeRecorder(Notes):
     def __init__(self) -> None:
         super().__init__()
         self.written = 0
+        self.is_new = False
+        """Whether something was recorded since the last `flush`."""
 
     def write(self) -> bool:
         self.written += 1
-        return False
+        return self.is_new
 
     def flush(self) -> None:
         self.written += 1
@@ -255,6 +257,31 @@ async def test_what_arrived_and_cannot_be_read_is_an_alert_and_a_comparison(monk
     assert take_reconcile(bench.account.requests) == "what has arrived could not be read"
     bench.streams.push(50000)
     assert bench.account.orders, "the next one is read"
+    await bench.orchestrator.stop()
+
+
+async def test_the_next_decision_is_prepared_when_something_has_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it cannot be prepared costs nothing: the price itself is decided."""
+    bench = Bench()
+    await bench.orchestrator.start()
+    engine, prepared = bench.account.runner.engine, []
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "prepare", lambda orders: prepared.append((bench.recorder.written, len(orders.long))))
+        bench.streams.push(50000)
+        assert prepared == [], "nothing was recorded"
+        bench.recorder.is_new, written = True, bench.recorder.written
+        bench.streams.push(50000)
+        assert prepared == [(written + 1, len(bench.account.orders) // 2)], "behind the records"
+
+        def broken(orders: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+        patch.setattr(engine, "prepare", broken)
+        bench.streams.push(50001)
+    assert bench.account.alarm.keys == ["fault"]
+    assert not bench.account.runner.risk_state.halted
+    bench.streams.push(50000)
+    assert engine.known_interval is not None
     await bench.orchestrator.stop()
 
 

@@ -16,7 +16,7 @@ from gridbot.strategies.grid.grid_memory import GridMemory, plan_of, rebuilt
 from gridbot.strategies.grid.known_interval import Edges, Eligibility
 from gridbot.strategies.grid.leg_decision import LevelOrders, decide_levels, most_orders, sort_out
 
-__all__ = ["Decision", "OrdersView", "decide"]
+__all__ = ["Decision", "OrdersView", "decide", "judge"]
 
 _DIRECTIONS = (Direction.LONG, Direction.SHORT)
 
@@ -31,6 +31,17 @@ def decide(
     memory: GridMemory, event: TickerEvent, orders: OrdersView, rule: Eligibility, make: LevelOrders
 ) -> Decision:
     """What both legs should change at the event's price; the memory must have a grid. Raise `ImpossibleLadder`."""
+    memory, intents, edges, recognisable = judge(memory, event, orders, rule, make)
+    return memory, intents, rule.holds(plan_of(memory), edges) if recognisable else None
+
+
+def judge(
+    memory: GridMemory, event: TickerEvent, orders: OrdersView, rule: Eligibility, make: LevelOrders
+) -> tuple[GridMemory, tuple[Intent, ...], Edges | None, bool]:
+    """The same with what `Eligibility.holds` needs for the prices, and whether there are any: no order waits for them.
+
+    On the hot path.
+    """
     price, plan = event.last_price, plan_of(memory)
     most = most_orders(plan)
     intents: list[Intent] = []
@@ -51,4 +62,4 @@ def decide(
         if resting != plan.wanted:
             edges = edges or rule.at(plan, price)
             decide_levels(plan, direction, of_leg, resting, edges, make, intents)
-    return memory, tuple(intents), rule.holds(plan, edges) if recognisable else None
+    return memory, tuple(intents), edges, recognisable

@@ -10,6 +10,9 @@ The known interval. With the grid and the orders fixed, the answer to a price ch
 the price with two bounds, without looking at an order and without allocating anything. The bounds are dropped when the
 grid changes, and hold only for the same `LimitOrders` with the same `version`. While the known answer is empty, the
 interval is *quiet* and `quiet_interval` gives it. Intents that were refused are repeated with every tick.
+
+Whoever has time after a change of grid or orders asks for `prepare`, which decides at the last price once more: where
+the next price is in the same interval, its answer is there.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from gridbot.core.events import Event, ExecutionEvent, TickerEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
 from gridbot.strategies.base import Wish
-from gridbot.strategies.grid.decision import OrdersView, decide
+from gridbot.strategies.grid.decision import OrdersView, judge
 from gridbot.strategies.grid.grid_memory import (
     GridMemory,
     GridSetup,
@@ -29,12 +32,14 @@ from gridbot.strategies.grid.grid_memory import (
     from_state,
     is_fill,
     keep_fill,
+    plan_of,
     to_state,
     use_fill,
 )
-from gridbot.strategies.grid.known_interval import Eligibility
+from gridbot.strategies.grid.known_interval import Edges, Eligibility
 from gridbot.strategies.grid.ladder import Grid, GridConfig
-from gridbot.strategies.grid.leg_decision import LevelOrders
+from gridbot.strategies.grid.leg_decision import LevelOrders, most_orders
+from gridbot.strategies.grid.plan import Plan
 from gridbot.strategies.grid.state import GridState
 from gridbot.strategies.grid.wishes import wishes_at
 
@@ -74,6 +79,8 @@ class GridEngine:
         self._known_low = Decimal(0)
         self._known_high = Decimal(0)
         self._known_answer: Sequence[Intent] = _NOTHING
+        self._unmeasured: tuple[Plan, Edges | None] | None = None
+        """What the known bounds follow from. They are worked out when somebody asks: no order waits for them."""
 
     # ------------------------------------------------------------------ what others may read
 
@@ -90,7 +97,7 @@ class GridEngine:
         It holds until the next event other than a ticker inside it, and only while the orders' `version` is unchanged.
         A caller that skips ticks inside it must pass the last one before an execution: it is judged by the last price.
         """
-        known = self._known_orders
+        known = self._measured()
         if known is None or self._known_answer or known.version != self._known_version:
             return None
         return (self._known_low, self._known_high) if self._known_low <= self._known_high else None
@@ -98,7 +105,7 @@ class GridEngine:
     @property
     def known_interval(self) -> tuple[Decimal, Decimal, Sequence[Intent]] | None:
         """As `quiet_interval`, with the answer that is given inside, the same object each time; it may hold intents."""
-        known = self._known_orders
+        known = self._measured()
         if known is None or known.version != self._known_version or self._known_low > self._known_high:
             return None
         return self._known_low, self._known_high, self._known_answer
@@ -127,7 +134,7 @@ class GridEngine:
         Raise `ImpossibleLadder` when the grid has to be rebuilt where it cannot be; the grid stays as it was.
         """
         if isinstance(event, TickerEvent):
-            known = self._known_orders
+            known = self._known_orders if self._unmeasured is None else self._measured()
             if (
                 known is not None
                 and known is limit_orders
@@ -142,6 +149,22 @@ class GridEngine:
             self._on_execution(event)
         return _NOTHING
 
+    def prepare(self, limit_orders: LimitOrders) -> None:
+        """Have the answer ready in case the next price is near the last one. Off the hot path.
+
+        No answer becomes another by it: what would change the memory is left to the price itself.
+        """
+        price, memory, plan = self.last_price, self._memory, self._memory.plan
+        if price is None or plan is None or memory.pending or not plan.low <= price <= plan.high:
+            return
+        if self._measured() is limit_orders and self._known_version == limit_orders.version:
+            return
+        if max(len(limit_orders.long), len(limit_orders.short)) <= most_orders(plan):
+            event = TickerEvent(self.symbol, price)
+            _, answer, edges, _ = judge(memory, event, limit_orders, self._rule, self._levels)
+            self._remember(limit_orders, answer, edges)
+            self._measured()
+
     def _on_ticker(self, event: TickerEvent, limit_orders: OrdersView) -> Sequence[Intent]:
         price = event.last_price
         if event.symbol != self.symbol or not price > 0:
@@ -151,15 +174,25 @@ class GridEngine:
         self._keep(at_price(self._setup, self._memory, price, event.exchange_ts))
         if self._memory.pending:
             self._use_fills(price, event.exchange_ts)
-        memory, answer, holds = decide(self._memory, event, limit_orders, self._rule, self._levels)
+        memory, answer, edges, recognisable = judge(self._memory, event, limit_orders, self._rule, self._levels)
         if memory is not self._memory:
             self._keep(memory)
-        if holds is not None and isinstance(limit_orders, LimitOrders):
-            self._known_orders = limit_orders
-            self._known_version = limit_orders.version
-            self._known_low, self._known_high = holds
-            self._known_answer = answer
+        if recognisable and isinstance(limit_orders, LimitOrders):
+            self._remember(limit_orders, answer, edges)
         return answer
+
+    def _remember(self, limit_orders: LimitOrders, answer: Sequence[Intent], edges: Edges | None) -> None:
+        self._known_orders = limit_orders
+        self._known_version = limit_orders.version
+        self._known_answer = answer
+        self._unmeasured = plan_of(self._memory), edges
+
+    def _measured(self) -> LimitOrders | None:
+        """The orders of the known answer, once its bounds are worked out."""
+        if self._unmeasured is not None:
+            self._known_low, self._known_high = self._rule.holds(*self._unmeasured)
+            self._unmeasured = None
+        return self._known_orders
 
     def _on_execution(self, event: ExecutionEvent) -> None:
         if event.symbol != self.symbol or not is_fill(event):

@@ -34,6 +34,7 @@ event = st.one_of(
     st.tuples(st.just("update"), st.just(0)),
     st.tuples(st.just("restart"), st.just(0)),
     st.tuples(st.just("refuse"), st.integers(0, 7)),
+    st.tuples(st.just("prepare"), st.integers(0, 1)),  # from here on the engine is prepared before each event, or not
     st.tuples(st.just("mess"), st.integers(0, 4), st.integers(0, 60), st.booleans(), st.booleans()),
 )
 
@@ -52,6 +53,7 @@ class Pair:
         self.book = Book()
         self.price = price
         self.refusing = 0
+        self.preparing = True
         self.seen = 0
 
     def restart(self) -> None:
@@ -62,6 +64,8 @@ class Pair:
 
     def both(self, an_event):
         """Feed both, compare everything, and return the intents (None if the ladder is impossible)."""
+        if self.preparing:
+            self.fast.prepare(self.book.orders)
         orders = {"long": list(self.book.orders.long), "short": list(self.book.orders.short)}
         try:
             expected = self.naive.on_event(an_event, orders)
@@ -141,6 +145,8 @@ def step_of(pair: Pair, an_event: tuple) -> None:
         pair.restart()
     elif kind == "refuse":
         pair.refusing = number
+    elif kind == "prepare":
+        pair.preparing = bool(number)
     else:
         mess(pair, *an_event[1:])
 

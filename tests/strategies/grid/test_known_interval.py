@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.core import (
-    LimitOrders,
-)
+import gridbot.strategies.grid.engine as engine_module
+from gridbot.core import LimitOrders
 from gridbot.strategies.grid import GridConfig, GridEngine
-from tests.core.helpers import EXAMPLES, LONG, SHORT, SYMBOL, Book, d, engine, fill, instrument, ticker
+from gridbot.strategies.grid.decision import judge
+from tests.core.helpers import BUY, EXAMPLES, LONG, SHORT, SYMBOL, Book, d, engine, fill, instrument, ticker
 from tests.strategies.grid.support import settled, short_form
 
 
@@ -189,3 +189,62 @@ def test_the_quiet_interval_is_exactly_where_a_fresh_engine_says_nothing(start, 
             assert quiet
         elif interval is not None and Fraction(price) % Fraction(tick) == 0:
             assert not quiet, "a whole tick beside the interval is quiet as well: the interval is too small"
+
+
+# ---------------------------------------------------------------------- prepared answers
+
+
+@pytest.fixture
+def decided(monkeypatch) -> list[Decimal]:
+    """The prices that are decided."""
+    prices: list[Decimal] = []
+
+    def noting(memory, event, *rest):
+        prices.append(event.last_price)
+        return judge(memory, event, *rest)
+
+    monkeypatch.setattr(engine_module, "judge", noting)
+    return prices
+
+
+def test_a_changed_book_is_decided_before_the_price_comes(decided):
+    made, book = settled()
+    made.on_event(ticker("100.3"), book.orders)
+    book.remove(LONG, next(order.key for order in book.orders.long if order.ticks == 990))
+    decided.clear()
+    made.prepare(book.orders)
+    made.prepare(book.orders)
+    assert decided == [d("100.3")], "once"
+    assert short_form(made.on_event(ticker("100.2"), book.orders)) == ["long Buy 990 @1"]
+    assert len(decided) == 1
+    book.remove(SHORT, next(order.key for order in book.orders.short if order.ticks == 990))
+    assert len(made.on_event(ticker("100.2"), book.orders)) == 2, "what was prepared was of another book"
+    assert len(decided) == 2
+
+
+def test_what_was_prepared_is_of_one_grid(decided):
+    made, book = settled()
+    made.on_event(ticker("100.3"), book.orders)
+    made.on_event(fill("99.0"), book.orders)
+    made.prepare(book.orders)
+    before, answer = made.grid, made.known_interval[2]
+    assert made.on_event(ticker("100.3"), book.orders) is answer
+    made.on_event(fill("101.0"), book.orders)
+    assert made.grid is not before
+    made.on_event(ticker("100.3"), book.orders)
+    assert decided[-3:] == [d("100.3")] * 3, "at the price before the fill, after it, and after the other"
+
+
+def test_nothing_is_prepared_that_would_change_the_grid(decided):
+    made, book = settled()
+    before, prices = made.grid, len(decided)
+    for number in range(12):
+        book.add(LONG, BUY, 500 + number)
+    made.prepare(book.orders)
+    assert (made.grid, made.known_interval, len(decided)) == (before, None, prices)
+    assert made.on_event(ticker("100"), book.orders)[0].reason == "rebuild"
+    fresh = GridEngine(SYMBOL, instrument("0.1"), GridConfig(4, d("1")), "grid-1")
+    fresh.prepare(Book().orders)
+    fresh.on_event(fill("99.0"), Book().orders)
+    fresh.prepare(Book().orders)
+    assert (fresh.grid, fresh.known_interval, fresh.state().pending) == (None, None, (d("99.0"),))

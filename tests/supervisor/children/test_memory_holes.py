@@ -40,3 +40,27 @@ def test_a_memory_that_is_laid_out_in_another_way_costs_little(most: int, monkey
 
     monkeypatch.setattr(memory_holes, "_MOST", most)
     assert len(memory_holes.fill_holes()) < 200
+
+
+READS = """
+import resource, socket, sys
+ours, theirs = socket.socketpair()
+if sys.argv[1] == "kept":
+    from supervisor.children.memory_holes import keep_reads_in_heap
+    keep_reads_in_heap()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(500):
+    ours.send(b"x")
+    theirs.recv(256 * 1024)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_a_read_of_a_socket_takes_no_new_pages() -> None:
+    """A page fault with each read cost ten times the read."""
+    faults = {}
+    for how in ("at first", "kept"):
+        done = subprocess.run([sys.executable, "-c", READS, how], capture_output=True, text=True, check=True)
+        faults[how] = int(done.stdout)
+    assert faults["at first"] >= 500, "else this test shows nothing: another allocator than glibc's?"
+    assert faults["kept"] < 250
