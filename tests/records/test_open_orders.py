@@ -116,7 +116,7 @@ def test_the_last_record_of_an_order_is_the_exchanges_word() -> None:
 
 def test_an_order_that_rests_unfollowed_is_recorded_as_the_exchange_has_it() -> None:
     found = unfollowed_orders.of_resting("s1", row(OrderStatus.NEW))
-    assert (found.strategy, found.state, found.order_id, found.price) == ("s1", "open", "x1", D(51000))
+    assert (found.strategy, found.state, found.order_id, found.price) == ("s1", "partially_filled", "x1", D(51000))
     assert (found.reason, found.exchange_ts) == ("it rests, and no worker follows it", 77)
     assert not is_over(found)
 
