@@ -12,7 +12,9 @@ One question at a time, at most one each `PACE_S`: orders have their own connect
 place of the queries. When the exchange knows nothing of an order, it is asked once more after `LATE_S`, when no request
 of an earlier life can still be on its way and its history is not late any more; then it ended, and nobody can tell how.
 
-Records may also lack the end (or the beginning) of an order that a book has, when they found no room: `Restate`.
+Records may also lack the end (or the beginning) of an order that a book has, when they found no room: `Restate`. And
+they may hold an order for over that rests, of a strategy that could not start, so that no book can contradict them:
+`RestsUnfollowed`.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from dataclasses import replace
 from gridbot.core import OrderUpdateEvent
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.listing import UnreadableRows
+from gridbot.orders.ids import parse
 from gridbot.orders.reconcile_state import Ending, Ends, Part, Who
 from gridbot.orders.reconcile_turn import FIRST_WAIT_S, Turn, longer
-from gridbot.orders.reconcile_words import AskClosed, AskOrder, EndUnseen, Restate
+from gridbot.orders.reconcile_words import AskClosed, AskOrder, EndUnseen, Restate, RestsUnfollowed
 
 __all__ = ["FEW", "LATE_S", "PACE_S", "ask_due", "on_closed", "on_failure", "on_listing", "on_order"]
 
@@ -52,6 +55,10 @@ def on_listing(turn: Turn, rows: Sequence[OrderUpdateEvent], unreadable: Set[str
         for order in held.book:
             if order.on_wire and not order.state.is_final and order.key not in turn.view.recorded:
                 turn.effects.append(Restate(symbol, order.key))
+    for row in rows:
+        link = None if row.symbol in turn.view.strategies else parse(row.order_link_id)
+        if link and link.account == turn.view.account_tag and row.order_link_id not in turn.view.recorded:
+            turn.effects.append(RestsUnfollowed(row))
     is_paged = before.is_paged and found.keys() <= before.orders.keys()
     _put(turn, replace(before, orders=found, is_paged=is_paged))
 

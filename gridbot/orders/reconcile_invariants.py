@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
+from gridbot.orders.ids import parse
 from gridbot.orders.order import OrderState
 from gridbot.orders.reconcile import owns
 from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S, known_of
@@ -31,6 +32,7 @@ from gridbot.orders.reconcile_words import (
     Finding,
     Finished,
     LookedUp,
+    RestsUnfollowed,
     Revive,
     Settle,
 )
@@ -100,6 +102,10 @@ def nothing_foreign_is_touched(effects: Sequence[Effect], view: View) -> list[st
                 held = None if told is None else view.strategies.get(told.symbol)
                 if told is None or (held is not None and held.book.get(key) is not None):
                     wrong.append(f"{key} has ended unseen, and is {'in a book' if told else 'not in our records'}")
+            case RestsUnfollowed(row):
+                link = parse(row.order_link_id)
+                if link is None or link.account != view.account_tag or row.symbol in view.strategies:
+                    wrong.append(f"{row.order_id} is recorded as resting, and is not ours or is followed")
             case LookedUp(symbol, key) | Settle(symbol, key):
                 held = view.strategies.get(symbol)
                 if held is None or held.book.get(key) is None:

@@ -83,13 +83,15 @@ class Recorded(Protocol):
 class View:
     """The account as it is when the event comes. `strategies` by symbol; `retrying` has orders that wait for a try.
 
-    `recorded` has the orders that our records hold for open, by key, whatever has become of them.
+    `recorded` has the orders that our records hold for open, by key, whatever has become of them. `account_tag` is
+    what ids of ours begin with, whichever the strategy.
     """
 
     strategies: Mapping[str, Held]
     ledger: Ledger
     retrying: Retrying
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    account_tag: str = ""
 
 
 # ---------------------------------------------------------------------- state

@@ -9,6 +9,16 @@ from enum import StrEnum
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
 from gridbot.core.leg_history import Holding
 from gridbot.exchange.listing import Unreadable
+from gridbot.orders.reconcile_questions import (
+    AskClosed,
+    AskExecutions,
+    AskExecutionsOf,
+    AskListing,
+    AskOrder,
+    AskPositions,
+    AskWallet,
+    Question,
+)
 from gridbot.orders.reconcile_state import Report, Who
 
 __all__ = [
@@ -45,6 +55,7 @@ __all__ = [
     "Question",
     "ReportFault",
     "Restate",
+    "RestsUnfollowed",
     "Revive",
     "Settle",
     "TakePosition",
@@ -164,69 +175,6 @@ Event = (
 )
 
 
-# ---------------------------------------------------------------------- effects that ask
-
-
-@dataclass(frozen=True, slots=True)
-class AskExecutions:
-    """The account's executions since a time."""
-
-    who: Who
-    from_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskExecutionsOf:
-    """The executions of one order, whenever they were."""
-
-    who: Who
-    symbol: str
-    link_id: str
-    order_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class AskListing:
-    """All open orders of the account."""
-
-    who: Who
-
-
-@dataclass(frozen=True, slots=True)
-class AskOrder:
-    """One order by its id."""
-
-    who: Who
-    symbol: str
-    link_id: str
-    order_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class AskClosed:
-    """The orders of the account that ended last."""
-
-    who: Who
-
-
-@dataclass(frozen=True, slots=True)
-class AskPositions:
-    """Both legs of a symbol."""
-
-    who: Who
-    symbol: str
-
-
-@dataclass(frozen=True, slots=True)
-class AskWallet:
-    """The wallet."""
-
-    who: Who
-
-
-Question = AskExecutions | AskExecutionsOf | AskListing | AskOrder | AskClosed | AskPositions | AskWallet
-
-
 # ---------------------------------------------------------------------- effects that change something
 
 
@@ -288,6 +236,13 @@ class EndUnseen:
 
     key: str
     row: OrderUpdateEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestsUnfollowed:
+    """An order of ours rests that no strategy follows, and our records hold it for over: record it as it is."""
+
+    row: OrderUpdateEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +340,7 @@ Effect = (
     | Revive
     | LookedUp
     | EndUnseen
+    | RestsUnfollowed
     | Restate
     | Settle
     | TakePosition

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +23,7 @@ from gridbot.core.account_legs import Correction
 from gridbot.core.leg_history import Holding
 from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.exchange.requests import PublicTrade
-from gridbot.orders.order import OrderState, TrackedOrder, Transition, state_of
+from gridbot.orders.order import TrackedOrder, Transition
 from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import (
     AdjustmentRecord,
@@ -49,7 +48,6 @@ __all__ = [
     "of_adjustment",
     "of_cancel",
     "of_correction",
-    "of_end",
     "of_execution",
     "of_grid",
     "of_position",
@@ -62,8 +60,6 @@ __all__ = [
     "raw_execution",
     "raw_order",
 ]
-
-UNSEEN = "ended while no worker followed it"
 
 
 def of_proposal(
@@ -132,31 +128,6 @@ def of_transition(transition: Transition, *, shadow: bool, ret_code: int | None 
         reason=transition.reason,
         shadow=shadow,
         exchange_ts=UtcMs(transition.exchange_ts) if transition.exchange_ts else None,
-    )
-
-
-def of_end(newest: OrderRecord, row: OrderUpdateEvent | None, reason: str = "") -> OrderRecord:
-    """The last record of an order that ended while no worker followed it: by the exchange's `row`.
-
-    Without one, as far as the `newest` record goes; `reason` says why there is none, other than that nobody knows.
-    """
-    if row is None:
-        state = OrderState.FILLED if newest.cum_exec_qty >= newest.qty else OrderState.CANCELLED
-        why = f"{UNSEEN}; the exchange does not tell how any more"
-        if newest.state in (OrderState.PENDING, OrderState.UNRESOLVED) and not newest.order_id:
-            state, why = OrderState.REJECTED, "never reached the exchange, as far as it tells"
-        return replace(newest, state=state, ret_code=None, reason=reason or why, exchange_ts=None)
-    details = [text for text in (row.cancel_type, row.reject_reason) if text not in ("", "UNKNOWN", "EC_NoError")]
-    return replace(
-        newest,
-        order_id=row.order_id,
-        price=row.price,
-        qty=row.qty,
-        cum_exec_qty=row.cum_exec_qty,
-        state=state_of(row.status, row.cum_exec_qty),
-        ret_code=None,
-        reason=": ".join([UNSEEN, *details[:1]]),
-        exchange_ts=UtcMs(row.exchange_ts),
     )
 
 

@@ -32,7 +32,7 @@ from gridbot.flatten.flatten_drive import FlattenDrive
 from gridbot.flatten.flatten_words import Finished, Terms, Wanted
 from gridbot.orders.ids import Generations, Owner, account_tag
 from gridbot.ports import Clock, Ids
-from gridbot.records import builders
+from gridbot.records import unfollowed_orders
 from gridbot.records.journal import JournalBusy
 from gridbot.rescue.rescue_books import RescueBooks
 from gridbot.rescue.rescue_hands import RescueHands
@@ -234,7 +234,7 @@ class Rescue:
                 row = await rest.find_order(request.symbol, order_link_id=request.order_link_id)
                 newest = books.checkpoint.orders.by_key.get(request.order_link_id)
                 if row is not None and newest is not None and not row.status.is_open:
-                    books.record(builders.of_end(newest, row))
+                    books.record(unfollowed_orders.of_end(newest, row))
         except ExchangeError as error:
             log.warning("not everything is recorded, the next worker asks for the rest: %s", error)
 

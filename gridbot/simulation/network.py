@@ -35,7 +35,10 @@ class RequestFate:
 
 
 class Network:
-    """One per run. `strike` counts what faults did; `trouble_s` is when one last acted, on the loop's clock."""
+    """One per run. `strike` counts what faults did; `trouble_s` is when one last acted, on the loop's clock.
+
+    `silent_until_s` is when the last request that gets no answer will be given up: who asked knows nothing before.
+    """
 
     def __init__(self, plan: Plan, loop: VirtualLoop) -> None:
         self._loop = loop
@@ -46,6 +49,7 @@ class Network:
         self._own = {fault.number: random.Random(f"fault:{plan.seed}:{fault.number}") for fault in plan.faults}
         self.struck: Counter[FaultKind] = Counter()
         self.trouble_s = self._start_s
+        self.silent_until_s = self._start_s
 
     def at_s(self) -> float:
         """Seconds since the run began."""
@@ -55,6 +59,10 @@ class Network:
         """Note that a fault acts now."""
         self.struck[fault.kind] += 1
         self.trouble_s = self._loop.now_s
+
+    def waited_for_s(self) -> float:
+        """When a fault last acted, or a request was last waited for in vain, on the loop's clock."""
+        return max(self.trouble_s, min(self.silent_until_s, self._loop.now_s))
 
     def on(self, *kinds: FaultKind) -> Iterable[Fault]:
         """Lasting faults of these kinds that act now."""

@@ -64,6 +64,7 @@ class RestLink:
         trip = _Trip(outgoing, self._network.request(outgoing.target.partition("?")[0]), self._loop.now_s, timeout_s)
         before, later = trip.fate.before, self._loop.call_later
         if before:
+            self._note_silence(trip, before)
             later(trip.breaks_s(before), self._arrived, tell, _failure(before), context=self._context)
         else:
             later(trip.fate.there_s, self._at_the_exchange, trip, tell, context=self._outside)
@@ -89,11 +90,16 @@ class RestLink:
         outcome: Answer | CarrierError = answer
         back_s = fate.back_s
         if fate.after:
+            self._note_silence(trip, fate.after)
             outcome, back_s = _failure(fate.after), trip.breaks_s(fate.after)
         left_s = trip.sent_s + trip.timeout_s - self._loop.now_s
         if back_s > left_s:
             outcome, back_s = _failure("silent"), max(0.0, left_s)
         self._loop.call_later(back_s, self._arrived, tell, outcome, context=self._context)
+
+    def _note_silence(self, trip: _Trip, how: str) -> None:
+        if how == "silent":
+            self._network.silent_until_s = max(self._network.silent_until_s, trip.sent_s + trip.timeout_s)
 
     def _arrived(self, tell: Tell, outcome: Answer | CarrierError) -> None:
         self._under_way -= 1

@@ -245,7 +245,7 @@ class Verdict:
         lacking = [order.key for runner in orchestrator.live.values() for order in runner.book.unsettled()]
         ban = orchestrator.context.executor.ban
         is_banned = ban is not None and ban.is_on(orchestrator.context.clock.monotonic_s())
-        self._unsettled.look(lacking, stage.loop.now_s, stage.network.trouble_s, is_banned=is_banned)
+        self._unsettled.look(lacking, stage.loop.now_s, stage.network.waited_for_s(), is_banned=is_banned)
         if not life.is_quiet or stage.wires.under_way:
             return
         since_s = stage.network.trouble_s

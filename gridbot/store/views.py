@@ -227,7 +227,7 @@ VIEWS: Final = (
             CAST(sum(volume) AS DECIMAL(38, 12)) AS volume,
             coalesce(sum(fee) FILTER (is_maker), 0) AS maker_fees,
             coalesce(sum(fee) FILTER (NOT is_maker), 0) AS taker_fees, sum(fee) AS fees,
-            round(sum(fee) / sum(volume) * 10000, 3) AS fee_bps
+            CASE WHEN sum(volume) > 0 THEN round(sum(fee) / sum(volume) * 10000, 3) END AS fee_bps
         FROM daily_sums WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
     ),
     View(

@@ -24,7 +24,7 @@ from gridbot.orders.ids import account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.ports import Clock, Ids
-from gridbot.records import builders
+from gridbot.records import unfollowed_orders
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.recorder import Recorder
@@ -259,7 +259,7 @@ class Assembly:
         """The venues of shadow strategies end with their worker, and so did the orders there."""
         for record in context.recorded:
             if record.shadow:
-                context.record_order(builders.of_end(record, None, "its shadow venue ended with the worker"))
+                context.record_order(unfollowed_orders.of_end(record, None, "its shadow venue ended with the worker"))
 
     def _make_recorder(self, records: Any) -> Recorder:
         account, storage = self._spec.account, self._spec.settings.storage

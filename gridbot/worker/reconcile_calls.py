@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 
-from gridbot.core import ExecutionEvent, PositionEvent
+from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent
 from gridbot.core.leg_history import Holding
 from gridbot.exchange.failures import ExchangeError
 from gridbot.orders import reconcile_state as states
@@ -13,7 +13,7 @@ from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import Transition
 from gridbot.orders.reconcile_state import Report
 from gridbot.ports import ExchangeQueries
-from gridbot.records import builders
+from gridbot.records import builders, unfollowed_orders
 from gridbot.records.record_types import ReconcileRecord
 from gridbot.risk.unusual import unusual
 from gridbot.worker.context import WorkerContext
@@ -21,7 +21,15 @@ from gridbot.worker.order_manager import LookUp
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["WAITED_FOR", "answer_of", "record_end", "record_unseen_end", "record_untraded", "tell_strategy"]
+__all__ = [
+    "WAITED_FOR",
+    "answer_of",
+    "record_end",
+    "record_unfollowed",
+    "record_unseen_end",
+    "record_untraded",
+    "tell_strategy",
+]
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +103,17 @@ def record_unseen_end(context: WorkerContext, end: words.EndUnseen) -> None:
     """Give an order that has ended unseen its last record."""
     newest = context.recorded.by_key.get(end.key)
     if newest is not None:
-        last = builders.of_end(newest, end.row)
+        last = unfollowed_orders.of_end(newest, end.row)
         context.record_order(last)
         log.info("%s: %s is %s: %s", newest.strategy or newest.symbol, end.key, last.state, last.reason)
+
+
+def record_unfollowed(context: WorkerContext, row: OrderUpdateEvent, refused: RefusedStrategies) -> None:
+    """Record that an order rests, of a strategy that could not start or of a symbol that nobody trades any more."""
+    strategy = refused.of_symbol(row.symbol)
+    last = unfollowed_orders.of_resting("" if strategy is None else strategy.strat_id, row)
+    context.record_order(last)
+    log.info("%s: %s is %s: %s", last.strategy or last.symbol, row.order_link_id, last.state, last.reason)
 
 
 def record_end(context: WorkerContext, end: words.Finished | words.Failed) -> None:

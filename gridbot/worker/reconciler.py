@@ -31,6 +31,7 @@ from gridbot.worker.reconcile_calls import (
     WAITED_FOR,
     answer_of,
     record_end,
+    record_unfollowed,
     record_unseen_end,
     record_untraded,
     tell_strategy,
@@ -76,7 +77,8 @@ class Reconciler:
         self._refused = refused
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
         held = {symbol: states.Held(r.orders.owner, r.instrument, r.book) for symbol, r in runners.items()}
-        self._view = states.View(held, context.ledger, context.retry, context.recorded.by_key)
+        recorded, tag = context.recorded.by_key, context.account_tag
+        self._view = states.View(held, context.ledger, context.retry, recorded, tag)
         self._questions: dict[asyncio.Task[None], None] = {}
         self._waiters = Waiters()
         self._timer: Timer | None = None
@@ -232,6 +234,8 @@ class Reconciler:
                 tell_strategy(self._runners[effect.row.symbol], context, effect)
             case words.EndUnseen():
                 record_unseen_end(context, effect)
+            case words.RestsUnfollowed(row):
+                record_unfollowed(context, row, self._refused)
             case words.LookedUp() | words.Restate() | words.Settle() | words.Halt():
                 tell_strategy(self._runners[effect.symbol], context, effect)
             case _:

@@ -265,7 +265,7 @@ class CcxtSession:
         assert len(await client.fetch_canceled_and_closed_orders(BTC)) > 3
         assert (await client.fetch_positions())[0]["side"] == "long"
         assert (await client.fetch_positions_history())[0]["symbol"] == BTC
-        entries = await client.fetch_ledger("USDT")
+        entries = await client.fetch_ledger("USDT", params={"paginate": True})
         amounts = [entry["amount"] if entry["direction"] == "in" else -entry["amount"] for entry in entries]
         assert sum(amounts) == pytest.approx((await client.fetch_balance())["USDT"]["total"])
 

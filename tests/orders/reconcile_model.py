@@ -273,6 +273,8 @@ class Account:
                 ends[finding](book, key, finding)
             case words.EndUnseen(key, row):
                 self._end_unseen(key, row)
+            case words.RestsUnfollowed():
+                raise AssertionError("the model has no symbol that nobody follows")
             case words.Restate(_, key):
                 restated = book.get(key)
                 assert restated is not None

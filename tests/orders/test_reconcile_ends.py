@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gridbot.core import OrderStatus, OrderUpdateEvent
+from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, Side
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.orders import reconcile_ends as ends
 from gridbot.orders.book import OrderBook
+from gridbot.orders.ids import Owner, wire_id
 from gridbot.orders.reconcile_ends import FEW, LATE_S, PACE_S
 from gridbot.orders.reconcile_state import Ends, Held, Now, Part, ReconcileState, View, Who
 from gridbot.orders.reconcile_turn import Turn
-from gridbot.orders.reconcile_words import AskClosed, AskOrder, Effect, EndUnseen, Restate
+from gridbot.orders.reconcile_words import AskClosed, AskOrder, Effect, EndUnseen, Restate, RestsUnfollowed
 from tests.orders.helpers import INSTRUMENT, OWNER, hold_for_gone, make_order, update
 from tests.orders.reconcile_model import Told
 
@@ -66,6 +67,18 @@ def test_what_is_listed_or_in_a_book_has_not_ended() -> None:
     desk.recorded[order.key] = Told(order.link_id)
     assert desk.listing() == []
     assert desk.state.orders == {}
+
+
+def test_an_order_of_ours_that_rests_though_our_records_hold_it_for_over_is_recorded_where_nobody_follows_it() -> None:
+    """A stale listing had lacked it; then its strategy could not start, so no book contradicted that (seed 40411)."""
+    ours = over(wire_id(OWNER, Side.BUY, Direction.LONG, 1, 1), status=OrderStatus.NEW)
+    desk = Desk()
+    desk.turn.view = replace(desk.turn.view, account_tag=OWNER.head[:6])
+    followed, by_hand = replace(ours, symbol=SYMBOL), replace(ours, order_link_id="by-hand")
+    other = replace(ours, order_link_id=wire_id(Owner.of("zzzzzz", "btc"), Side.BUY, Direction.LONG, 1, 1))
+    assert desk.listing(ours, followed, by_hand, other) == [RestsUnfollowed(ours)]
+    desk.recorded[ours.order_link_id] = Told(ours.order_link_id, symbol=GONE)
+    assert desk.listing(ours) == []
 
 
 def test_shadow_orders_and_those_of_a_symbol_with_a_row_that_cannot_be_read_are_left_alone() -> None:

@@ -7,12 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from gridbot.core import ExecutionEvent, OrderStatus, Side
+from gridbot.core import Direction, ExecutionEvent, OrderStatus, Side
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.orders import reconcile_invariants as invariants
 from gridbot.orders import reconcile_state as states
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.book import OrderBook
+from gridbot.orders.ids import wire_id
 from gridbot.orders.reconcile_look_ups import SETTLE_AFTER_S, known_of
 from gridbot.orders.reconcile_state import (
     LookingUp,
@@ -90,6 +91,15 @@ def test_only_what_our_records_alone_hold_for_open_ends_unseen(view: states.View
         f"{key} has ended unseen, and is in a book",
         "c has ended unseen, and is not in our records",
     ]
+
+
+def test_only_an_order_of_ours_that_nobody_follows_is_recorded_as_resting(view: states.View) -> None:
+    ours = replace(update(make_order(), OrderStatus.NEW), order_link_id=wire_id(OWNER, Side.BUY, Direction.LONG, 1, 1))
+    elsewhere = replace(ours, symbol="ETHUSDT")
+    rows = [elsewhere, ours, replace(elsewhere, order_link_id="by-hand")]
+    told = replace(view, account_tag=OWNER.head[:6])
+    found = invariants.nothing_foreign_is_touched([words.RestsUnfollowed(row) for row in rows], told)
+    assert len(found) == 2
 
 
 def test_an_end_needs_an_answer(view: states.View) -> None:

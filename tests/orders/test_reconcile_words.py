@@ -23,7 +23,3 @@ def test_a_word_cannot_be_changed() -> None:
     assert asked == words.AskListing(Who(Part.PASS))
     with pytest.raises(FrozenInstanceError):
         asked.who = Who(Part.LEGS)  # type: ignore[misc]
-
-
-def test_whoever_asks_is_named_in_each_question() -> None:
-    assert all("who" in question.__dataclass_fields__ for question in get_args(words.Question))

@@ -16,6 +16,9 @@ from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 
 __all__ = ["ExchangeProcess"]
 
+START_S = 120.0
+"""A spawned process imports everything: seconds of CPU, which beside other load are a minute."""
+
 
 class ExchangeProcess:
     """`start` it, `send` it a signal, `kill` it; use it in a `with`, which kills it at the end."""
@@ -41,7 +44,7 @@ class ExchangeProcess:
         ready_there.close()
         life_there.close()
         self._pipes = [ready, life]
-        assert ready.poll(30)
+        assert ready.poll(START_S), f"it does not listen after {START_S} s"
         self.url = ready.recv()["url"]
 
     @property

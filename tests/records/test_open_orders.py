@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders.order import OrderState
-from gridbot.records import builders
+from gridbot.records import unfollowed_orders
 from gridbot.records.open_orders import OVER, OpenOrders, is_over
 from gridbot.records.record_types import OrderRecord
 from tests.examples import examples
@@ -106,12 +106,19 @@ def test_anything_else_is_refused(rows: object) -> None:
 
 
 def test_the_last_record_of_an_order_is_the_exchanges_word() -> None:
-    last = builders.of_end(order("a"), row(OrderStatus.CANCELLED, cancel_type="CancelByAdmin"))
+    last = unfollowed_orders.of_end(order("a"), row(OrderStatus.CANCELLED, cancel_type="CancelByAdmin"))
     assert (last.state, last.cum_exec_qty, last.order_id, last.price) == ("cancelled", D("0.004"), "x1", D(51000))
     assert last.reason == "ended while no worker followed it: CancelByAdmin"
     assert (last.exchange_ts, last.ret_code, last.strategy) == (77, None, "s1")
-    done = builders.of_end(order("a"), row(OrderStatus.FILLED, cum_exec_qty=D("0.010")))
+    done = unfollowed_orders.of_end(order("a"), row(OrderStatus.FILLED, cum_exec_qty=D("0.010")))
     assert (done.state, done.reason) == ("filled", "ended while no worker followed it")
+
+
+def test_an_order_that_rests_unfollowed_is_recorded_as_the_exchange_has_it() -> None:
+    found = unfollowed_orders.of_resting("s1", row(OrderStatus.NEW))
+    assert (found.strategy, found.state, found.order_id, found.price) == ("s1", "partially_filled", "x1", D(51000))
+    assert (found.reason, found.exchange_ts) == ("it rests, and no worker follows it", 77)
+    assert not is_over(found)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +132,6 @@ def test_the_last_record_of_an_order_is_the_exchanges_word() -> None:
     ],
 )
 def test_what_the_exchange_does_not_tell_is_said(newest: OrderRecord, state: str, reason: str) -> None:
-    last = builders.of_end(newest, None)
+    last = unfollowed_orders.of_end(newest, None)
     assert (last.state, last.reason, last.exchange_ts) == (state, reason, None)
-    assert builders.of_end(newest, None, "its venue ended").reason == "its venue ended"
+    assert unfollowed_orders.of_end(newest, None, "its venue ended").reason == "its venue ended"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import select
 import subprocess
 import sys
 import time
@@ -183,22 +184,29 @@ def flush_without_an_answer(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> 
             writer.flush()
 
 
-HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'ro'); print(1, flush=True)"
+HOLD = """
+import duckdb, sys, time
+while True:
+    try:
+        held = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "ro")
+        break
+    except duckdb.IOException:  # the writer has the file just now
+        time.sleep(0.005)
+print(1, flush=True)
+sys.stdin.read()
+"""
 
 
 def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
     """Another program that opens the file (mode "ro" or "rw") and keeps it open until it is killed."""
-
-    def attempt() -> subprocess.Popen[str] | None:
-        args = [sys.executable, "-c", f"{HOLD}; sys.stdin.read()", str(database_path(data_dir)), mode]
-        pipe = subprocess.PIPE
-        holder = subprocess.Popen(args, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
-        if holder.stdout and holder.stdout.readline():
-            return holder
-        holder.wait()  # the writer had the file just then
-        return None
-
-    holder: subprocess.Popen[str] = until(attempt, "a program that has the file")
+    args = [sys.executable, "-c", HOLD, str(database_path(data_dir)), mode]
+    pipe = subprocess.PIPE
+    holder = subprocess.Popen(args, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    assert holder.stdout is not None
+    ready, _, _ = select.select([holder.stdout], [], [], 2 * WAIT_S)
+    if not ready or not holder.stdout.readline():
+        holder.kill()
+        raise AssertionError(f"no program got the file within {2 * WAIT_S} s")
     return holder
 
 

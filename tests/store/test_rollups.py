@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbot.records.journal_reader import journal_directory, write_committed
@@ -52,7 +52,7 @@ FROM_ROWS = {
         SELECT CAST(exchange_ts AS DATE), account, strategy, symbol, sum(n), coalesce(sum(n) FILTER (is_maker), 0),
             CAST(sum(value) AS DECIMAL(38, 12)), coalesce(sum(fee) FILTER (is_maker), 0),
             coalesce(sum(fee) FILTER (NOT is_maker), 0), sum(fee),
-            round(sum(fee) / sum(value) * 10000, 3)
+            round(sum(fee) / nullif(sum(value), 0) * 10000, 3)
         FROM {MONEY_ROWS} WHERE exec_type = 'Trade' AND NOT shadow GROUP BY ALL""",
     "shadow_vs_live": f"""
         SELECT CAST(exchange_ts AS DATE), symbol, coalesce(sum(n) FILTER (NOT shadow), 0),
@@ -153,7 +153,24 @@ def record_all(data_dir: Path, records: Iterable[tuple[str, Any]]) -> None:
         recorder.close()
 
 
+ALONE = CorrectionRecord(
+    strategy="btc",
+    symbol="BTCUSDT",
+    direction="long",
+    exec_id="e-1",
+    realised_pnl=Decimal(20),
+    fee=Decimal(0),
+    exec_type="Trade",
+    is_maker=False,
+    final=True,
+    reason="",
+    exchange_ts=UtcMs(1_700_000_000_000),
+)
+"""Of an execution that no row shows: its day has no volume, and no fee per volume."""
+
+
 @settings(max_examples=examples(5), deadline=None)
+@example(batches=[[("alice", ALONE)]], restart=False)
 @given(batches=BATCHES, restart=st.booleans())
 def test_rollups_say_what_the_rows_say(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, Any]]], restart: bool

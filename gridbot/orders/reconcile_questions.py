@@ -1,0 +1,78 @@
+"""What the reconciler asks of the exchange: those of its effects that an answer comes back for. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridbot.orders.reconcile_state import Who
+
+__all__ = [
+    "AskClosed",
+    "AskExecutions",
+    "AskExecutionsOf",
+    "AskListing",
+    "AskOrder",
+    "AskPositions",
+    "AskWallet",
+    "Question",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AskExecutions:
+    """The account's executions since a time."""
+
+    who: Who
+    from_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskExecutionsOf:
+    """The executions of one order, whenever they were."""
+
+    who: Who
+    symbol: str
+    link_id: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskListing:
+    """All open orders of the account."""
+
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
+class AskOrder:
+    """One order by its id."""
+
+    who: Who
+    symbol: str
+    link_id: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskClosed:
+    """The orders of the account that ended last."""
+
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
+class AskPositions:
+    """Both legs of a symbol."""
+
+    who: Who
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskWallet:
+    """The wallet."""
+
+    who: Who
+
+
+Question = AskExecutions | AskExecutionsOf | AskListing | AskOrder | AskClosed | AskPositions | AskWallet
