@@ -301,7 +301,7 @@ REVERTS: dict[str, Revert] = {
         _hold_for_over,
     ),
     "price-band": Revert(
-        "A level whose price the exchange would move waits.", ("level-is-calm",), 17, words.place_beyond_the_band
+        "A level whose price the exchange would move waits.", ("level-is-calm",), 2, words.place_beyond_the_band
     ),
     "read-terms": Revert(
         "What the exchange allows is read again when it is not what it was.", ("mode-is-ours",), 57, words.read_no_terms
@@ -325,7 +325,7 @@ REVERTS: dict[str, Revert] = {
     "name-cover": Revert(
         "It is said whose order covers a leg that cannot be closed.",
         ("standstill-is-told",),
-        51,
+        35,
         words.name_no_cover,
     ),
     "read-notices": Revert(

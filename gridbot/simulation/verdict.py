@@ -30,6 +30,8 @@ PASS_S = 3.0
 """Longer than a comparison with the exchange takes when nothing is wrong."""
 PAUSE_GRACE_S = 1.0
 STANDSTILL_S = 60.0
+FREED_S = 5.0
+"""So long after what was told is over, the next price has come, and what was held back has left or is refused anew."""
 COVER_S = 10.0
 """Until an incident about refusals names the order that covers a leg: the next look at the exchange comes first."""
 MOST_FINDINGS = 5
@@ -59,6 +61,7 @@ class Verdict:
         self._resumed_ms = 0
         self._reported_s = 0.0
         self._health = ""
+        self._healthy_s = 0.0
         self._said: list[str] = []
         """Texts of the incidents in the newest report."""
         self._wants_since: float | None = None
@@ -104,7 +107,9 @@ class Verdict:
                     self._capped_by = life if kind == CAPPED else self._capped_by
             case "health":
                 stage.result.counts["reports"] += 1
-                self._health = message.get("health", "starting")
+                before, self._health = self._health, message.get("health", "starting")
+                if before != self._health == "healthy":
+                    self._healthy_s = self._stage.loop.now_s
                 is_trading, reasons = message.get("state") == "trading", message.get("reasons", ())
                 self._maintained.reported(reasons, stage.loop.now_s, is_trading=is_trading)
                 self._said = [str(incident["text"]) for incident in message.get("incidents", ())]
@@ -206,8 +211,9 @@ class Verdict:
             self.find("standstill-is-told", f"no incident names what covers the leg, such as {covers[0]}; {lane}")
 
     def _must_be_told(self, since_s: float, why: str) -> None:
+        is_well = self._health == "healthy" and self._stage.loop.now_s - self._healthy_s > FREED_S
         for silent, what in (
-            (self._health == "healthy", "health is healthy"),
+            (is_well, "health is healthy"),
             (self._alert_s < since_s, "no alert has said why"),
         ):
             if silent:

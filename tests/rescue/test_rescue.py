@@ -75,9 +75,9 @@ def test_kill_by_rest_alone_is_explained_to_the_worker_that_starts_later(tmp_pat
             assert bench.runner().risk_state.holds.reason(Hold.PAUSED).startswith("killed by op@host")
             ledger = bench.assembly.context.ledger
             assert all(ledger.leg("btc", direction)[0] == 0 for direction in Direction)
-            assert bench.assembly.orchestrator.reconciler.open_questions == []
             assert len(executions(tmp_path)) == before, "each execution counts once"
             await bench.until(lambda: not bench.assembly.context.recorded.by_key, "each order has its end")
+            await bench.until(lambda: not bench.assembly.orchestrator.reconciler.open_questions, "no question is open")
             paper.set_price("BTCUSDT", "49701")
             await bench.until(lambda: bench.runner().risk_state.last_price == D(49701))
             assert resting(paper) == []

@@ -63,7 +63,7 @@ def test_a_group_is_held_also_who_is_frozen_and_without_a_machine_the_exchange_c
     status = session.wait(lambda status: status["accounts"][0]["dead_man"]["state"] == "set", "carol's dead_man")
     texts = [alert["text"] for alert in status["alerts"] if "does not answer while a cap" in alert["text"]]
     assert len(texts) == 1
-    shown = session.run("status").stdout
+    shown = " ".join(session.run("status").stdout.split())
     assert "held: alice, bob" in shown
     assert "carol dead_man: set, 4 s" in shown
     assert Decimal(cap(status, "max_notional")["used"]) <= 30000

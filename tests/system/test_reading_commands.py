@@ -30,10 +30,10 @@ def ask(session: Any, *words: str) -> Result:
 
 
 def paused(session: Any) -> str:
-    """The second at which alice-btc was paused, by a command that was recorded with who gave it."""
+    """A time at which alice-btc was paused, by a command that was recorded with who gave it."""
     assert ask(session, "pause", "alice/alice-btc", "--cancel").exit_code == 0
     wait_for(lambda: session.sql("SELECT * FROM holds WHERE kind = 'paused'"), "the hold in the records")
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def test_what_an_operator_asks_at_night(gridbot: Any) -> None:

@@ -87,7 +87,7 @@ def test_flatten_where_a_worker_is_frozen_killed_or_fatal(gridbot: Any) -> None:
     session.wait(lambda _: session.strategy("alice-btc")["state"] == "latched", "alice to be latched")
     session.wait(lambda _: session.strategy("bob-btc")["state"] == "paused", "bob to be paused")
     session.wait(lambda _: session.account("dora")["health"] == "healthy", "the neighbour, who trades on")
-    assert left(session, "dora")[0], "its orders rest"
+    session.wait(lambda _: left(session, "dora")[0], "orders of the neighbour to rest")
     assert session.run("pause", "carol").stdout.startswith("carol: 1 paused, for the next life")
     given = {(row["account"], row["name"], row["ok"]) for row in session.sql("FROM commands")}
     assert {("alice", "kill", True), ("bob", "flatten", True), ("carol", "flatten", True)} <= given
