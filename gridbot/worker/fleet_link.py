@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
-EARLIER_S: Final = 3600.0
-"""As old as the facts are that a running worker trades by: each of them is read again once an hour."""
+EARLIER_S: Final = 10.0
+"""The first of a fleet is ready, and has read what all need, so long before the last one begins. Who starts later reads
+for himself: a start is when an operator expects a contract's newest terms to be known."""
 SAME_S: Final = 1.0
 """Two ends of a ban that are closer are those of one ban."""
 
@@ -52,8 +53,8 @@ class FleetLink:
     def facts_age_s(self) -> float:
         """How old a fact may be at a start: read `EARLIER_S` before this process began, or later.
 
-        So a fleet reads once what all its accounts need, also when a worker is started again. Whatever made a worker
-        start anew, such as another tick, it has read for all: no older fact is told after that.
+        So a fleet that starts reads once what all its accounts need. Whatever made a worker start anew, such as another
+        tick, it has read for all: no older fact is told after that.
         """
         return self._clock.monotonic_s() - self._began_s + EARLIER_S
 
