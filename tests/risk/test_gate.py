@@ -37,7 +37,7 @@ def test_a_shadow_gate_has_the_same_caps_hears_of_the_same_stream_and_has_funds_
     shadow.wallet_seen(wallet(), NOW)
     gate.stream_alive(NOW + 1000)
     assert shadow.state.funds.known_s == NOW + 1000
-    assert shadow._account.max_notional == Limit.parse("x2")
+    assert shadow.account.max_notional == Limit.parse("x2")
     assert (gate.state.funds.wallet, shadow.strategies) == (None, {})
 
 

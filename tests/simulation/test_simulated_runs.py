@@ -28,7 +28,7 @@ from gridbot.simulation.virtual_time import SimulatedClock
 from tests.examples import examples
 
 ROOT = Path(__file__).parents[2]
-SEEDS = int(os.environ.get("GRIDBOT_SEEDS", examples(40)))
+SEEDS = int(os.environ.get("GRIDBOT_SEEDS", examples(60)))
 PART = 5
 
 # Invariants that the program of today breaks, each with a seed that shows it and the kind of issue 11 behind it. What
