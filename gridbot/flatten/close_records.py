@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.exchange.failures import ExchangeError, Outcome
@@ -64,19 +65,5 @@ def ended(request: OrderRequest, strategy: str, answer: OrderAck | ExchangeError
     """The last record of a close that the exchange has proved not to have; None for what a listing has to tell."""
     if isinstance(answer, OrderAck) or answer.outcome is not Outcome.NOT_CREATED:
         return None
-    return OrderRecord(
-        strategy=strategy,
-        symbol=request.symbol,
-        order_link_id=request.order_link_id,
-        order_id="",
-        direction=request.direction,
-        side=request.side,
-        price=request.price,
-        qty=request.qty,
-        cum_exec_qty=ZERO,
-        reduce_only=True,
-        state=OrderState.REJECTED,
-        attempt=1,
-        ret_code=answer.ret_code,
-        reason=str(answer),
-    )
+    sent = sending(request, strategy)
+    return replace(sent, state=OrderState.REJECTED, ret_code=answer.ret_code, reason=str(answer))
