@@ -88,9 +88,7 @@ class StreamSet:
         sign_in = (settings.private_auth_expire_s, clock_offset_ms)
         self._horizon = Horizon(lambda: wall_ms() + clock_offset_ms())
         shared = (self._mailbox, self._changed.set, settings, self._horizon)
-        self._public = StreamConnection(
-            "public", Manners("public", self._topics, None, *sign_in), dial_public, *shared
-        )
+        self._public = StreamConnection("public", Manners("public", self._topics, None, *sign_in), dial_public, *shared)
         self._private = StreamConnection(
             "private",
             Manners("private", private_topics, credentials, *sign_in, optional=frozenset({DEAD_MAN_TOPIC})),

@@ -11,7 +11,18 @@ from typing import Final
 from gridbot.commands.command import Command, Target
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
-__all__ = ["ACK", "COMMANDS", "FLEET_COMMANDS", "MUTE", "RESTART", "STOP", "UNMUTE", "WORKER_COMMANDS", "find_command"]
+__all__ = [
+    "ACK",
+    "COMMANDS",
+    "FLEET_COMMANDS",
+    "MUTE",
+    "RELOAD",
+    "RESTART",
+    "STOP",
+    "UNMUTE",
+    "WORKER_COMMANDS",
+    "find_command",
+]
 
 FLATTEN_S: Final = 75.0
 """Whoever asked is told after a minute what remains; it goes on. The rest is for the way of the answer."""
@@ -116,6 +127,17 @@ STOP: Final = Command(
     example="stop --orders cancel",
     dangerous=True,
 )
+RELOAD: Final = Command(
+    name="reload",
+    target=Target.FLEET,
+    arguments="ReloadArguments",
+    summary="Put the changed configuration file in force.",
+    help="Read the configuration file again, print what differs and what it does to orders and accounts, and apply it: "
+    "strategies change, come and go without a restart of the others. When something is wrong with it, nothing changes. "
+    "Orders of what is removed are cancelled. SIGHUP does the same without a question.",
+    example="reload --dry-run",
+    dangerous=True,
+)
 RESTART: Final = Command(
     name="restart",
     target=Target.FLEET,
@@ -156,7 +178,22 @@ UNMUTE: Final = Command(
     example="alerts unmute stale_price",
 )
 
-COMMANDS: Final = (PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, STOP, RESTART, ACK, MUTE, UNMUTE)
+COMMANDS: Final = (
+    PAUSE,
+    REDUCE,
+    CANCEL,
+    FLATTEN,
+    KILL,
+    RESUME,
+    RECONCILE,
+    CORRECT,
+    STOP,
+    RELOAD,
+    RESTART,
+    ACK,
+    MUTE,
+    UNMUTE,
+)
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -47,6 +49,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
     from gridbot.process_guard import close_memory, leave_no_core
+    from supervisor.children.config_source import ConfigSource
     from supervisor.children.launch_plan import plan_of
     from supervisor.process.file_rights import settle_rights
     from supervisor.process.loop import Supervisor
@@ -54,6 +57,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
 
     settle_program()
     config_file = find_config(config)
+    environ = dict(os.environ)
     settings, token = load_with_secrets(config_file, data_dir)
     forget_variables(settings)
     leave_no_core()
@@ -65,7 +69,9 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     except OSError as error:
         raise unwritable(error) from None
     warnings = (*rights, *left_behind(settings))
-    plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings, control_token=token)
+    path = config_file.absolute()
+    source = ConfigSource(path, data_dir and str(Path(data_dir).absolute()), environ)
+    plan = plan_of(settings, str(path), console=console, warnings=warnings, control_token=token, source=source)
     for secret in settings.secrets():
         logging_setup.register_secret(secret)
     try:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,11 +39,12 @@ QUESTIONS = ("ping", "status", "why", "permits")
 EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
+VARIABLES = "variables"
 LONGEST_WHY = 4000
 """Characters that are kept of why a command was not given."""
 
 
-Handler = Callable[[Any, str], Json]
+Handler = Callable[[Any, str], Json | Awaitable[Json]]
 """Gets the arguments of a command and who has given it."""
 NO_DESK: Mapping[str, Handler] = {}
 
@@ -86,7 +87,7 @@ class Operations:
         self._begin_stop = stop
         self._record = record
         self._rescues = rescues
-        self._commands = WorkerCommands(clock, alert, data_dir)
+        self.commands = self._commands = WorkerCommands(clock, alert, data_dir)
         self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
 
     async def handle(self, request: Json, peer: str = "") -> Json:
@@ -101,6 +102,7 @@ class Operations:
         except CommandMistake as mistake:
             answer = refused(str(mistake))
         op, by_worker = str(asked.pop("op")), bool(answer.pop("recorded", False))
+        asked.pop(VARIABLES, None)  # they may be secrets
         if op in (*self.handlers, WORKER) and not by_worker:
             name = one_line(str(asked.get("name", ""))) if op == WORKER else op
             self._record(name, asked if answer["ok"] else for_people(asked), answer, who)
@@ -138,7 +140,8 @@ class Operations:
                 return {"ok": True}
             case name if name in self.handlers:
                 args = {key: value for key, value in request.items() if key != "op"}
-                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
+                answer = self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
+                return await answer if isinstance(answer, Awaitable) else answer
             case other:
                 known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
@@ -168,6 +171,8 @@ class Operations:
             return refused(f"no process or account {one_line(args.child)!r} here; {there}")
         if self._state() == "stopping":
             return refused("the supervisor is stopping")
+        if child.staged is not None:
+            child.spec, child.staged = child.staged, None
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 

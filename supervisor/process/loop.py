@@ -45,6 +45,7 @@ from supervisor.children.policy_types import Exited, Hung, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations
+from supervisor.control.socket_protocol import refused
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
@@ -53,6 +54,8 @@ from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
+from supervisor.process.fleet_reload import FleetReload, Hands
+from supervisor.process.membership import Membership
 from supervisor.process.own_faults import Faults
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
@@ -117,7 +120,7 @@ class Supervisor:
             lambda child, message: self._messages.take(child, message),
             self._on_rescue_end,
         )
-        self._starting = StartOrder(self._fleet, self._launch, self._rescues.keeps_down)
+        self._starting = StartOrder(self._fleet, self._launch, self._keeps_down)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
         self._operations = Operations(
@@ -130,7 +133,7 @@ class Supervisor:
             clock=clock,
             data_dir=plan.data_dir,
             permits=self._lend,
-            desk=self._desk.handlers,
+            desk={**self._desk.handlers, "reload": self._asked_to_reload},
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
         self._sharing = Sharing(
@@ -144,12 +147,16 @@ class Supervisor:
         self._caps = CapsKeeper(
             plan.caps,
             self._send_to,
-            lambda account: self._workers[account].state.process is ProcessState.RUNNING,
+            self._trades,
             lambda account, why: self._fleet.advance(self._workers[account], Hung(why)),
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
         )
         self._launch.caps = self._caps.word_for
+        self._membership = Membership(
+            plan, self._fleet, self._launch, self._sharing, self._caps, self._workers, self._take_plan
+        )
+        self._reload = self._make_reload()
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
             self._fleet,
@@ -261,7 +268,8 @@ class Supervisor:
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
         reasons = self._sharing.reasons() + self._caps.reasons()
         own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), reasons=reasons)
-        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000)
+        configuration = {} if self._reload is None else self._reload.facts()
+        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000, configuration=configuration)
         return status_of(now, own, self._fleet, self.plan, self._launch)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -275,7 +283,47 @@ class Supervisor:
             self.stop(force=True)
 
     def _on_hangup(self) -> None:
-        log.info("SIGHUP received and ignored; a changed configuration needs stop and start")
+        log.info("SIGHUP received: the configuration is read again")
+        if self._reload is not None:
+            background.start(self._reload.by_signal(), name="a reload by SIGHUP")
+
+    def _asked_to_reload(self, args: Any, who: str) -> Any:
+        return (
+            refused("this supervisor has no configuration file to read again")
+            if self._reload is None
+            else (self._reload.handle(args, who))
+        )
+
+    def _make_reload(self) -> FleetReload | None:
+        plan = self.plan
+        if plan.config is None or plan.source is None or plan.remake is None:
+            return None
+        hands = Hands(
+            worker=lambda account: self._workers[account],
+            begin=self._membership.begin,
+            commit=self._membership.commit,
+            end=self._end_worker,
+            is_stopping=lambda: self._stopping.begun,
+            alert=self._alerts.own,
+            record=self._journal.command,
+        )
+        return FleetReload(plan.config, plan.source, plan.data_dir, self._operations.commands, hands)
+
+    def _take_plan(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def _keeps_down(self, account: str) -> bool:
+        return self._rescues.keeps_down(account) or self._membership.keeps_down(account)
+
+    def _trades(self, account: str) -> bool:
+        worker = self._workers.get(account)
+        return worker is not None and worker.state.process is ProcessState.RUNNING
+
+    def _end_worker(self, account: str) -> bool:
+        if not self._trades(account):
+            return False
+        self._fleet.advance(self._workers[account], Hung("it did not go back to the configuration of before"))
+        return True
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -317,7 +365,9 @@ class Supervisor:
         return self._sharing.ask(PAPER if exchange == "paper" else BYBIT, message)
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
-        (self._rescues.of(account) or self._workers[account]).send(message)
+        child = self._rescues.of(account) or self._workers.get(account)
+        if child is not None:  # else its account was removed
+            child.send(message)
 
     def _sample(self, now: float, gone: float) -> None:
         self._journal.sample(now, max(0.0, gone - self._pause), self.plan.health_interval, self.status)

@@ -95,7 +95,9 @@ def test_strategies_change_come_and_go_and_the_others_keep_each_order(tmp_path: 
             assert not [alert for alert in bench.alerts if alert[0] == "error"], bench.alerts
 
             # it comes back under its name, and a live one becomes a shadow
-            assert await reload_to(bench, config(BTC, ETH, {**SOL, "shadow_mode": True})) == "removed sol; added btc, sol"
+            assert (
+                await reload_to(bench, config(BTC, ETH, {**SOL, "shadow_mode": True})) == "removed sol; added btc, sol"
+            )
             await priced(bench, paper, "BTCUSDT", "50000.0")
             await until(lambda: not ids(paper, "SOLUSDT"), "a shadow has no order there")
             assert ids(paper, "BTCUSDT") and ids(paper, "ETHUSDT") == eth
@@ -147,7 +149,9 @@ def test_holds_stay_and_what_cannot_be_done_leaves_all_as_it_was(tmp_path: Path)
             await priced(bench, paper, "BTCUSDT", "50001.0")
             bench.runner().pause()
             before = ids(paper, "BTCUSDT")
-            assert "paused" in bench.assembly.reloading.look(settings(tmp_path, {**BTC, "grid_step": 0.5}, ETH))[0]["held"]
+            assert (
+                "paused" in bench.assembly.reloading.look(settings(tmp_path, {**BTC, "grid_step": 0.5}, ETH))[0]["held"]
+            )
             await reload_to(bench, settings(tmp_path, {**BTC, "grid_step": 0.5}, ETH))
             await asyncio.to_thread(paper.set_price, "BTCUSDT", "50002.0")
             await until(lambda: not ids(paper, "BTCUSDT") & before, "withdrawn while it is paused")
