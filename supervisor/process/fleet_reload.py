@@ -2,9 +2,9 @@
 
 ::
 
-    file ──► checked ──► compared ──► every worker concerned has looked ──► all have prepared ──► all have applied ──► done
-                │            │                    │                              │                     │
-                └────────────┴────────────────────┴── refused, nothing changed ──┘      those that had applied go back
+    file ──► checked ──► compared ──► workers concerned have looked ──► all have prepared ──► all have applied ──► done
+                │            │                    │                            │                     │
+                └────────────┴──────────── refused, nothing changed ───────────┘     those that had applied go back
 
 Until all have applied it, a worker that dies begins again by the configuration of before, so nothing is half in force.
 A worker that does not trade cannot be asked: where orders of it may rest, the reload is refused; else it begins by the
@@ -27,13 +27,14 @@ from gridbot.config.reload_plan import ReloadPlan, Word, reload_plan
 from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
 from supervisor.children.child import Child
 from supervisor.children.config_source import ConfigSource, FileLook
+from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
 from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 from supervisor.process.reload_words import document_of, left_open, lines_of, waiting
 from supervisor.utc_time import utc_now
 
-__all__ = ["FleetReload", "Hands"]
+__all__ = ["FleetReload", "Hands", "reload_of"]
 
 log = logging.getLogger("supervisor")
 
@@ -77,6 +78,13 @@ class _Asked:
 
 class _Refused(Exception):
     """Nothing has changed."""
+
+
+def reload_of(plan: Plan, commands: WorkerCommands, hands: Hands) -> FleetReload | None:
+    """None for a plan that was made of no file."""
+    if plan.config is None or plan.source is None or plan.remake is None:
+        return None
+    return FleetReload(plan.config, plan.source, plan.data_dir, commands, hands)
 
 
 class FleetReload:

@@ -54,7 +54,7 @@ from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
-from supervisor.process.fleet_reload import FleetReload, Hands
+from supervisor.process.fleet_reload import Hands, reload_of
 from supervisor.process.membership import Membership
 from supervisor.process.own_faults import Faults
 from supervisor.process.start_order import StartOrder
@@ -156,7 +156,19 @@ class Supervisor:
         self._membership = Membership(
             plan, self._fleet, self._launch, self._sharing, self._caps, self._workers, self._take_plan
         )
-        self._reload = self._make_reload()
+        self._reload = reload_of(
+            plan,
+            self._operations.commands,
+            Hands(
+                worker=self._workers.__getitem__,
+                begin=self._membership.begin,
+                commit=self._membership.commit,
+                end=self._end_worker,
+                is_stopping=lambda: self._stopping.begun,
+                alert=self._alerts.own,
+                record=self._journal.command,
+            ),
+        )
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
             self._fleet,
@@ -288,26 +300,9 @@ class Supervisor:
             background.start(self._reload.by_signal(), name="a reload by SIGHUP")
 
     def _asked_to_reload(self, args: Any, who: str) -> Any:
-        return (
-            refused("this supervisor has no configuration file to read again")
-            if self._reload is None
-            else (self._reload.handle(args, who))
-        )
-
-    def _make_reload(self) -> FleetReload | None:
-        plan = self.plan
-        if plan.config is None or plan.source is None or plan.remake is None:
-            return None
-        hands = Hands(
-            worker=lambda account: self._workers[account],
-            begin=self._membership.begin,
-            commit=self._membership.commit,
-            end=self._end_worker,
-            is_stopping=lambda: self._stopping.begun,
-            alert=self._alerts.own,
-            record=self._journal.command,
-        )
-        return FleetReload(plan.config, plan.source, plan.data_dir, self._operations.commands, hands)
+        if self._reload is None:
+            return refused("this supervisor has no configuration file to read again")
+        return self._reload.handle(args, who)
 
     def _take_plan(self, plan: Plan) -> None:
         self.plan = plan

@@ -63,7 +63,7 @@ class Membership:
         return account in self._leaving
 
     async def begin(self, change: ReloadPlan) -> None:
-        """Have the new accounts ready to start. OSError when there is no room, or the paper exchange does not answer."""
+        """Have the new accounts ready to start. OSError without room, or when the paper exchange does not answer."""
         for name in change.names(Word.ADDED):
             self._launch.add(name)
         self._tell_paper(change.in_force, change.names(Word.ADDED))
