@@ -26,7 +26,7 @@ from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
-__all__ = ["Operations"]
+__all__ = ["Operations", "no_reload"]
 
 COMMAND_WAIT_S = 5.0
 RESCUED_WAIT_S = 2.0
@@ -47,6 +47,11 @@ LONGEST_WHY = 4000
 Handler = Callable[[Any, str], Json | Awaitable[Json]]
 """Gets the arguments of a command and who has given it."""
 NO_DESK: Mapping[str, Handler] = {}
+
+
+def no_reload(args: Any, who: str) -> Json:
+    """Of a supervisor that was started without a file."""
+    return refused("this supervisor has no configuration file to read again")
 
 
 class StopCall(Protocol):
@@ -79,6 +84,7 @@ class Operations:
         clock: Callable[[], float],
         data_dir: Path,
         permits: PermitsCall,
+        reload: Handler | None = None,
         desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
         self._fleet = fleet
@@ -88,7 +94,12 @@ class Operations:
         self._record = record
         self._rescues = rescues
         self.commands = self._commands = WorkerCommands(clock, alert, data_dir)
-        self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
+        self.handlers: Mapping[str, Handler] = {
+            "stop": self._stop,
+            "reload": reload or no_reload,
+            "restart": self._restart,
+            **desk,
+        }
 
     async def handle(self, request: Json, peer: str = "") -> Json:
         """The answer to one request of `peer`, who may say in "who" for whom it asks.

@@ -17,9 +17,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from gridbot.command_line import pasteable
 from gridbot.commands.arguments import ReloadArguments
 from gridbot.config.errors import ConfigError
 from gridbot.config.models import GridbotConfig
@@ -146,7 +148,7 @@ class FleetReload:
         open_legs = left_open(asked.plan, asked.rows)
         answer = {
             "ok": True,
-            "lines": lines_of(asked.plan, asked.rows, asked.notes),
+            "lines": lines_of(asked.plan, asked.rows, asked.notes, partial(pasteable, data_dir=self._place)),
             "difference": document_of(asked.plan, asked.rows),
             "plan": asked.digest,
             "left_open": open_legs,
@@ -158,9 +160,11 @@ class FleetReload:
         if args.plan and args.plan != asked.digest:
             raise _Refused("the file has changed since it was shown; reload again")
         if open_legs and not args.leave_positions:
+            names = " ".join(leg.split()[0] for leg in open_legs)
+            close = pasteable(f"flatten {names}", data_dir=self._place)
             raise _Refused(
-                f"these positions would stay with nobody to look after them: {'; '.join(open_legs)}; `flatten` them "
-                "first, or say --leave-positions"
+                f"these positions would stay with nobody to look after them: {'; '.join(open_legs)}; close them with "
+                f"`{close}`, or say --leave-positions"
             )
         await self._carry_out(asked)
         self._config, self._since, self._waiting = asked.plan.in_force, utc_now(), waiting(asked.plan)

@@ -44,8 +44,7 @@ from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, Hung, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
-from supervisor.control.operations import Operations
-from supervisor.control.socket_protocol import refused
+from supervisor.control.operations import Operations, no_reload
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
@@ -120,7 +119,7 @@ class Supervisor:
             lambda child, message: self._messages.take(child, message),
             self._on_rescue_end,
         )
-        self._starting = StartOrder(self._fleet, self._launch, self._keeps_down)
+        self._starting = StartOrder(self._fleet, self._launch, self._stays_down)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
         self._operations = Operations(
@@ -133,7 +132,8 @@ class Supervisor:
             clock=clock,
             data_dir=plan.data_dir,
             permits=self._lend,
-            desk={**self._desk.handlers, "reload": self._asked_to_reload},
+            reload=lambda args, who: (self._reload.handle if self._reload else no_reload)(args, who),
+            desk=self._desk.handlers,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
         self._sharing = Sharing(
@@ -154,7 +154,7 @@ class Supervisor:
         )
         self._launch.caps = self._caps.word_for
         self._membership = Membership(
-            plan, self._fleet, self._launch, self._sharing, self._caps, self._workers, self._take_plan
+            plan, self._fleet, self._launch, self._sharing, self._caps, self._workers, self._follow
         )
         self._reload = reload_of(
             plan,
@@ -163,7 +163,7 @@ class Supervisor:
                 worker=self._workers.__getitem__,
                 begin=self._membership.begin,
                 commit=self._membership.commit,
-                end=self._end_worker,
+                end=self._membership.end,
                 is_stopping=lambda: self._stopping.begun,
                 alert=self._alerts.own,
                 record=self._journal.command,
@@ -295,30 +295,19 @@ class Supervisor:
             self.stop(force=True)
 
     def _on_hangup(self) -> None:
-        log.info("SIGHUP received: the configuration is read again")
+        log.info("SIGHUP received%s", " and ignored: there is no file to read again" if self._reload is None else "")
         if self._reload is not None:
             background.start(self._reload.by_signal(), name="a reload by SIGHUP")
 
-    def _asked_to_reload(self, args: Any, who: str) -> Any:
-        if self._reload is None:
-            return refused("this supervisor has no configuration file to read again")
-        return self._reload.handle(args, who)
-
-    def _take_plan(self, plan: Plan) -> None:
+    def _follow(self, plan: Plan) -> None:
         self.plan = plan
 
-    def _keeps_down(self, account: str) -> bool:
+    def _stays_down(self, account: str) -> bool:
         return self._rescues.keeps_down(account) or self._membership.keeps_down(account)
 
     def _trades(self, account: str) -> bool:
         worker = self._workers.get(account)
         return worker is not None and worker.state.process is ProcessState.RUNNING
-
-    def _end_worker(self, account: str) -> bool:
-        if not self._trades(account):
-            return False
-        self._fleet.advance(self._workers[account], Hung("it did not go back to the configuration of before"))
-        return True
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         try:

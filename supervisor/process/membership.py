@@ -23,7 +23,7 @@ from supervisor.children.entry_points import paper_spec
 from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
-from supervisor.children.policy_types import ProcessState, Stop
+from supervisor.children.policy_types import Hung, ProcessState, Stop
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 
 __all__ = ["Membership"]
@@ -61,6 +61,14 @@ class Membership:
     def keeps_down(self, account: str) -> bool:
         """Whether an account is on its way out."""
         return account in self._leaving
+
+    def end(self, account: str) -> bool:
+        """Kill a worker that did not go back: the next one begins by what counts. False where none trades."""
+        worker = self._workers.get(account)
+        if worker is None or worker.state.process is not ProcessState.RUNNING:
+            return False
+        self._fleet.advance(worker, Hung("it did not go back to the configuration of before"))
+        return True
 
     async def begin(self, change: ReloadPlan) -> None:
         """Have the new accounts ready to start. OSError without room, or when the paper exchange does not answer."""

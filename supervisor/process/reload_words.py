@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gridbot.config.reload_keys import Applies
@@ -15,11 +15,14 @@ Rows = Mapping[str, Mapping[str, Row]]
 """By account and strategy: what a worker says of its orders."""
 
 
-def lines_of(plan: ReloadPlan, rows: Rows, notes: Sequence[str] = ()) -> list[str]:
-    """One line a change, in the order: accounts, strategies, what all share, remarks."""
+def lines_of(plan: ReloadPlan, rows: Rows, notes: Sequence[str] = (), command: Callable[[str], str] = str) -> list[str]:
+    """One line a change, in the order: accounts, strategies, what all share, remarks.
+
+    `command` makes a command line that can be pasted.
+    """
     if plan.is_empty:
         return ["nothing differs from the configuration in force"]
-    lines = [line for change in plan.accounts for line in _of_account(change, plan)]
+    lines = [line for change in plan.accounts for line in _of_account(change, plan, command)]
     for change in plan.strategies:
         lines += _of_strategy(change, rows.get(change.account, {}).get(change.strategy), plan)
     lines += [
@@ -73,7 +76,7 @@ def document_of(plan: ReloadPlan, rows: Rows) -> dict[str, Any]:
     }
 
 
-def _of_account(change: AccountChange, plan: ReloadPlan) -> Iterator[str]:
+def _of_account(change: AccountChange, plan: ReloadPlan, command: Callable[[str], str]) -> Iterator[str]:
     name = change.account
     match change.word:
         case Word.ADDED:
@@ -88,7 +91,8 @@ def _of_account(change: AccountChange, plan: ReloadPlan) -> Iterator[str]:
             for key in change.keys:
                 then = f": {key.rule.applies}"
                 if key.rule.applies is Applies.ACCOUNT:
-                    then = f": NOT applied, needs restart of {name} (`restart {name}`), because {key.rule.why}"
+                    how = f"needs restart of {name} (`{command(f'restart {name}')}`)"
+                    then = f": NOT applied, {how}, because {key.rule.why}"
                 elif _waits(key):
                     then = f": NOT applied, {key.rule.applies}, because {key.rule.why}"
                 yield f"account {name}: {_of_key(key)}{then}"

@@ -183,7 +183,7 @@ def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
 @pytest.mark.parametrize(
     ("line", "begun", "expected"),
     [
-        ("", "re", ["rebuild", "reconcile", "reduce", "report", "restart", "resume"]),
+        ("", "re", ["rebuild", "reconcile", "reduce", "reload", "report", "restart", "resume"]),
         ("pause", "", ["alice", "bob"]),
         ("pause alice", "", ["bob", "bob/bob-sol"]),
         ("pause", "al", ["alice", "alice/alice-btc", "alice/alice-eth"]),

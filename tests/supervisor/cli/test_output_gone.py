@@ -63,6 +63,7 @@ LINES = {
     "reconcile": "reconcile alice",
     "reduce": "reduce alice",
     "report": "report --account alice --out -",
+    "reload": "reload --dry-run",
     "restart": "restart alice",
     "resume": "resume alice",
     "sql": "sql 'FROM range(100000)'",
