@@ -271,9 +271,14 @@ class Recorder:
         """Number at which the journal begins (`Journal.oldest_seq`)."""
         return self.journal.oldest_seq
 
-    def replay(self, after_seq: int = 0) -> Iterator[tuple[Header, Record | StateRecord]]:
-        """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'."""
-        return JournalReader(self.journal.directory).read_from(after_seq + 1)
+    def replay(
+        self, after_seq: int = 0, kinds: frozenset[str] | None = None
+    ) -> Iterator[tuple[Header, Record | StateRecord]]:
+        """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'.
+
+        `kinds`: only of these tables (None: of all).
+        """
+        return JournalReader(self.journal.directory).read_from(after_seq + 1, kinds)
 
     # -- files that somebody removes
 
