@@ -26,6 +26,7 @@ __all__ = [
     "Damage",
     "JournalReader",
     "journal_directory",
+    "newest_header",
     "read_committed",
     "write_committed",
 ]
@@ -158,6 +159,19 @@ class JournalReader:
                     if header.seq >= seq:  # one that was written again after a failed sync comes twice
                         seq = header.seq + 1
                         yield header, record
+
+
+def newest_header(directory: Path) -> Header | None:
+    """Header of the last record of a journal that can be read; None of one without any. Raises OSError.
+
+    The segments are read from the newest to the oldest, and only one body is decoded.
+    """
+    for first in reversed(segment_numbers(directory)):
+        bodies, _, _ = split(segment_path(directory, first).read_bytes(), complete=True)
+        for body in reversed(bodies):
+            with contextlib.suppress(CodecError):
+                return codec.decode_body(body)[0]
+    return None
 
 
 @dataclass(frozen=True, slots=True)
