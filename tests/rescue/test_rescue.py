@@ -122,12 +122,13 @@ def test_what_it_cannot_do_is_refused_and_changes_nothing(tmp_path: Path) -> Non
     config = settings(tmp_path)
 
     async def scenario(paper: PaperThread) -> None:
-        for name, args, text in (
+        wrong: tuple[tuple[str, dict[str, Any], str], ...] = (
             ("resume", {}, "resume needs a worker that trades"),
             ("flatten", {"strategy": "btx"}, "expected a strategy of alice (btc), got 'btx'; did you mean btc?"),
             ("flatten", {"band": "0"}, "expected a band above 0"),
             ("dance", {}, "expected pause, reduce"),
-        ):
+        )
+        for name, args, text in wrong:
             done, answer = await Bench(config, paper).say(name, **args)
             assert (done, answer["ok"]) == (False, False)
             assert answer["error"].startswith(text)

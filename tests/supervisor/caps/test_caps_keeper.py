@@ -60,7 +60,9 @@ class Fleet:
 
     def deliver(self, name: str, word: dict[str, Any]) -> None:
         """At once; a worker says at once when something new holds it."""
-        if name not in self.frozen | self.dead | self.begins and self.workers[name].hear(word, self.used[name], self.clock.now_s):
+        if name not in self.frozen | self.dead | self.begins and self.workers[name].hear(
+            word, self.used[name], self.clock.now_s
+        ):
             self.told_news.append(name)
 
     def says(self, name: str, equity: object = 1000, short: object = 0, result: object = 0) -> None:

@@ -297,7 +297,9 @@ def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_
     answer = rig.ask("worker", account="alice", name="reconcile", wait_s=0.01)
     assert answer["ok"] is False
     assert answer["unanswered"] is True
-    assert answer["error"].startswith("reconcile was not carried out: the worker of alice did not take it within 0.01 s")
+    assert answer["error"].startswith(
+        "reconcile was not carried out: the worker of alice did not take it within 0.01 s"
+    )
     assert "its last report came 3 s ago" in answer["error"]
     assert [(name, recorded["ok"]) for name, _, recorded in rig.records] == [("reconcile", False)]
     rig.operations.on_answer({"type": "answer", "id": 1, "ok": False, "error": "it was read too late"})
