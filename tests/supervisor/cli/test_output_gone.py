@@ -44,6 +44,7 @@ LINES = {
     "compare shadow": "compare shadow alice/btc_grid carl/btc_shadow",
     "completion": "completion bash",
     "config migrate": "config migrate {here}/original.yaml",
+    "config show": "config show -c {here}/g.yaml",
     "correct": "correct alice --as-of 1 --figures []",
     "data check": "data check",
     "data export": "data export BTCUSDT --out {here}/days",
