@@ -82,8 +82,9 @@ class Gate:
 
     def limit(self, account_max_notional: Limit | None) -> None:
         """Another cap of the account counts from now on, for shadow strategies too."""
-        for gate in (self, *self._shadows):
-            gate._account = AccountView(account_max_notional, gate.strategies)
+        self._account = AccountView(account_max_notional, self.strategies)
+        for shadow in self._shadows:
+            shadow.limit(account_max_notional)
 
     def withdraw(self, strat_id: str) -> None:
         """A strategy is gone: its positions and orders count no more towards the account's caps."""

@@ -21,13 +21,12 @@ class Members:
     def enroll(self, runner: StrategyRunner) -> None:
         """Have a strategy looked after from now on; it sends nothing until it is `ready`."""
         account, symbol = self._orchestrator, runner.symbol
-        account.runners[symbol] = runner
+        account.enroll(runner)
         if runner.shadow is None:
-            account.live[symbol] = runner
             account.flattening.enroll(symbol, runner.orders.owner)
             account.reconciler.enroll(runner)
         else:
-            account.readings.shadows[symbol] = runner.shadow
+            account.readings.follow(symbol, runner.shadow)
         account.readings.terms.follow(runner.settings, runner.instrument)
         account.notices.follow(symbol, runner.strat_id)
         account.streams.follow(symbol)
@@ -43,16 +42,15 @@ class Members:
     def withdraw(self, runner: StrategyRunner) -> None:
         """Look after it no more. It has no order; of a live one only while the reconciler `may_withdraw`."""
         account, symbol = self._orchestrator, runner.symbol
-        del account.runners[symbol]
+        account.withdraw(runner)
         account.streams.forget(symbol)
         account.notices.forget(symbol)
         account.readings.terms.forget(symbol)
         if runner.shadow is None:
-            del account.live[symbol]
             account.reconciler.withdraw(symbol)
             account.flattening.withdraw(symbol)
         else:
-            del account.readings.shadows[symbol]
+            account.readings.forget(symbol)
             runner.shadow.leave()
         runner.gate.withdraw(runner.strat_id)
         account.context.faults.withdraw(symbol)
@@ -65,7 +63,7 @@ class Members:
         if refused is None or refused.strat_id != strategy.strat_id:
             return
         account.refused.withdraw(strategy.strat_id)
-        account.states.refused.pop(symbol, None)
+        account.states.forget(symbol)
         account.notices.forget(symbol)
         account.readings.terms.forget(symbol)
         account.flattening.withdraw(symbol)

@@ -215,6 +215,17 @@ class Orchestrator:
         ]
         self.flattening.go_on()
 
+    def enroll(self, runner: StrategyRunner) -> None:
+        """A strategy is one of this account (`members`)."""
+        self.runners[runner.symbol] = runner
+        if not runner.is_shadow:
+            self.live[runner.symbol] = runner
+
+    def withdraw(self, runner: StrategyRunner) -> None:
+        """It is none any more (`members`)."""
+        self.runners.pop(runner.symbol)
+        self.live.pop(runner.symbol, None)
+
     def until_stop(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         """Run something that ends with this account at the latest."""
         self._tasks.append(background.awaited(coroutine, name=name))

@@ -45,7 +45,7 @@ class PositionSizer:
     def renew(self, config: StrategyConfig) -> None:
         """Size by other settings from now on; what is known of wallet and legs stays. Assess the legs afterwards."""
         self._amount, self.risk = AmountRule.parse(config.amount), _risk_of(config)
-        self.long.risk = self.short.risk = self.risk
+        self.long.judge_by(self.risk)
         self._known.clear()
 
     @property

@@ -37,6 +37,14 @@ class Readings:
         self.notices = notices
         self._dead_man = dead_man
 
+    def follow(self, symbol: str, shadow: ShadowSide) -> None:
+        """A shadow strategy has come."""
+        self.shadows[symbol] = shadow
+
+    def forget(self, symbol: str) -> None:
+        """It is gone."""
+        del self.shadows[symbol]
+
     def again(self) -> str:
         """Why another comparison with the exchange is needed (`Reconciler.again`)."""
         return self._reconciler.again()

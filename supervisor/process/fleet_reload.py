@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,12 +27,12 @@ from gridbot.config.errors import ConfigError
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word, reload_plan
 from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
-from supervisor.children.child import Child
 from supervisor.children.config_source import ConfigSource, FileLook
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
 from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
+from supervisor.process.membership import Membership
 from supervisor.process.reload_words import document_of, left_open, lines_of, waiting
 from supervisor.utc_time import utc_now
 
@@ -50,15 +50,8 @@ INVALID: Final = "configuration"
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What the supervisor does for a reload. `worker` raises KeyError."""
+    """What the supervisor has for a reload."""
 
-    worker: Callable[[str], Child]
-    begin: Callable[[ReloadPlan], Coroutine[Any, Any, None]]
-    """Have the new accounts ready to start; OSError or TimeoutError when that cannot be."""
-    commit: Callable[[ReloadPlan], Coroutine[Any, Any, None]]
-    """From now on this is in force: accounts that went are stopped, those that came start."""
-    end: Callable[[str], bool]
-    """End the worker of an account, so that the next one begins by what counts; False where none trades."""
     is_stopping: Callable[[], bool]
     alert: Callable[[str, str], object]
     record: Callable[[str, Mapping[str, Any], Mapping[str, Any], str], None]
@@ -82,19 +75,26 @@ class _Refused(Exception):
     """Nothing has changed."""
 
 
-def reload_of(plan: Plan, commands: WorkerCommands, hands: Hands) -> FleetReload | None:
+def reload_of(plan: Plan, commands: WorkerCommands, members: Membership, hands: Hands) -> FleetReload | None:
     """None for a plan that was made of no file."""
     if plan.config is None or plan.source is None or plan.remake is None:
         return None
-    return FleetReload(plan.config, plan.source, plan.data_dir, commands, hands)
+    return FleetReload(plan.config, plan.source, plan.data_dir, commands, members, hands)
 
 
 class FleetReload:
     """One per supervisor; the owner of the configuration in force."""
 
     def __init__(
-        self, config: GridbotConfig, source: ConfigSource, place: Path, commands: WorkerCommands, hands: Hands
+        self,
+        config: GridbotConfig,
+        source: ConfigSource,
+        place: Path,
+        commands: WorkerCommands,
+        members: Membership,
+        hands: Hands,
     ) -> None:
+        self._members = members
         self._config = config
         self._source = source
         self._place = place
@@ -184,7 +184,7 @@ class FleetReload:
         """Ask every worker concerned what it would do. Raises _Refused for one that cannot be asked."""
         plan = asked.plan
         for account in [*plan.touched, *plan.names(Word.REMOVED)]:
-            worker = self._hands.worker(account)
+            worker = self._members.worker(account)
             if worker.state.process is ProcessState.RUNNING:
                 asked.running.append(account)
                 continue
@@ -206,7 +206,7 @@ class FleetReload:
             return
         try:
             await self._each(asked.running, lambda name: self._step("prepare", name, plan.in_force), PREPARE_S)
-            await self._hands.begin(plan)
+            await self._members.begin(plan)
         except (_Refused, OSError) as error:
             await self._forget(asked)
             raise _Refused(str(error)) from error
@@ -218,7 +218,7 @@ class FleetReload:
         }
         if failed or self._hands.is_stopping():
             await self._go_back(asked, failed)
-        await self._hands.commit(plan)
+        await self._members.commit(plan)
 
     async def _go_back(self, asked: _Asked, failed: Mapping[str, str]) -> None:
         """Put the last good configuration in force again where the new one was applied. Raises _Refused."""
@@ -229,7 +229,7 @@ class FleetReload:
             answer = await self._ask(name, self._step("prepare", name, asked.before), PREPARE_S)
             if answer["ok"]:
                 answer = await self._ask(name, {"step": "apply"}, RETURN_S)
-            if not answer["ok"] and self._hands.end(name):
+            if not answer["ok"] and self._members.end(name):
                 again.append(f"{name} ({answer.get('error')})")
         if applied:
             told.append(f"rolled back to the last good configuration: {', '.join(applied)}")
@@ -255,7 +255,7 @@ class FleetReload:
 
     async def _ask(self, account: str, message: Json, wait_s: float) -> Json:
         try:
-            worker = self._hands.worker(account)
+            worker = self._members.worker(account)
         except KeyError:
             return unanswered(f"there is no worker of {account}")
         return await self._commands.step(worker, message, wait_s)

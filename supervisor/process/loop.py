@@ -32,6 +32,7 @@ from dataclasses import replace
 from typing import Any
 
 from gridbot import background
+from gridbot.core.limits import OnBreach
 from gridbot.shortage import is_shortage
 from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
@@ -119,7 +120,7 @@ class Supervisor:
             lambda child, message: self._messages.take(child, message),
             self._on_rescue_end,
         )
-        self._starting = StartOrder(self._fleet, self._launch, self._stays_down)
+        self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
         self._operations = Operations(
@@ -133,6 +134,7 @@ class Supervisor:
             data_dir=plan.data_dir,
             permits=self._lend,
             reload=lambda args, who: (self._reload.handle if self._reload else no_reload)(args, who),
+            running=lambda: self.plan.snapshot,
             desk=self._desk.handlers,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
@@ -147,27 +149,20 @@ class Supervisor:
         self._caps = CapsKeeper(
             plan.caps,
             self._send_to,
-            self._trades,
-            lambda account, why: self._fleet.advance(self._workers[account], Hung(why)),
+            lambda account: self._membership.stage(account),
+            self._enforce,
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
         )
         self._launch.caps = self._caps.word_for
         self._membership = Membership(
-            plan, self._fleet, self._launch, self._sharing, self._caps, self._workers, self._follow
+            plan, self._fleet, self._launch, self._sharing, self._caps, self._workers, self._rescues, self._follow
         )
         self._reload = reload_of(
             plan,
             self._operations.commands,
-            Hands(
-                worker=self._workers.__getitem__,
-                begin=self._membership.begin,
-                commit=self._membership.commit,
-                end=self._membership.end,
-                is_stopping=lambda: self._stopping.begun,
-                alert=self._alerts.own,
-                record=self._journal.command,
-            ),
+            self._membership,
+            Hands(lambda: self._stopping.begun, self._alerts.own, self._journal.command),
         )
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
@@ -302,13 +297,6 @@ class Supervisor:
     def _follow(self, plan: Plan) -> None:
         self.plan = plan
 
-    def _stays_down(self, account: str) -> bool:
-        return self._rescues.keeps_down(account) or self._membership.keeps_down(account)
-
-    def _trades(self, account: str) -> bool:
-        worker = self._workers.get(account)
-        return worker is not None and worker.state.process is ProcessState.RUNNING
-
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self._turn()
@@ -347,6 +335,20 @@ class Supervisor:
 
     def _lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
         return self._sharing.ask(PAPER if exchange == "paper" else BYBIT, message)
+
+    def _enforce(self, account: str, action: OnBreach, why: str) -> None:
+        """A cap holds an account whose worker does not carry it out: it is ended, and a rescue does it."""
+        worker = self._workers[account]
+        self._fleet.advance(worker, Hung(why))
+        background.start(self._enforced(worker, action, why), name=f"the cap of {account}")
+
+    async def _enforced(self, worker: Child, action: OnBreach, why: str) -> None:
+        answer = await self._operations.capped(worker.spec.account, action, why)
+        if answer["ok"]:
+            log.warning("%s: a rescue did what the cap wants: %s", worker.spec.name, answer["result"])
+        else:
+            text = f"a cap holds its account, and what it wants is not done without the worker: {answer['error']}"
+            self._alerts.add(worker, "ERROR", text, "cap_rescue")
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
         child = self._rescues.of(account) or self._workers.get(account)

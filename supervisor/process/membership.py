@@ -16,7 +16,7 @@ from typing import Final
 
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word
-from supervisor.caps.caps_keeper import CapsKeeper
+from supervisor.caps.caps_keeper import CapsKeeper, Stage
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.entry_points import paper_spec
@@ -24,6 +24,7 @@ from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import Hung, ProcessState, Stop
+from supervisor.children.rescues import Rescues
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 
 __all__ = ["Membership"]
@@ -47,6 +48,7 @@ class Membership:
         sharing: Sharing,
         caps: CapsKeeper,
         workers: dict[str, Child],
+        rescues: Rescues,
         remade: Callable[[Plan], None],
     ) -> None:
         self._plan = plan
@@ -55,12 +57,24 @@ class Membership:
         self._sharing = sharing
         self._caps = caps
         self._workers = workers
+        self._rescues = rescues
         self._remade = remade
         self._leaving: dict[str, None] = {}
 
     def keeps_down(self, account: str) -> bool:
-        """Whether an account is on its way out."""
-        return account in self._leaving
+        """Whether the worker of an account may not start: a rescue has it, or it is on its way out."""
+        return account in self._leaving or self._rescues.keeps_down(account)
+
+    def worker(self, account: str) -> Child:
+        """Raises KeyError."""
+        return self._workers[account]
+
+    def stage(self, account: str) -> Stage:
+        """How the process of a worker is, for the caps; of an account that is gone it is not looked at."""
+        worker = self._workers.get(account)
+        if worker is None or (worker.state.process is not ProcessState.RUNNING and worker.pid is not None):
+            return Stage.BEGINS
+        return Stage.TRADES if worker.state.process is ProcessState.RUNNING else Stage.DOWN
 
     def end(self, account: str) -> bool:
         """Kill a worker that did not go back: the next one begins by what counts. False where none trades."""
