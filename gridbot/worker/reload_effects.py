@@ -9,10 +9,13 @@ from gridbot.core import CancelIntent, Direction, LimitOrders, PlaceLimitIntent,
 from gridbot.strategies.base import Strategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["decides_anew", "effect_of", "is_replaced", "made_anew", "of_added", "of_removed"]
+__all__ = ["TRIAL", "decides_anew", "effect_of", "is_replaced", "made_anew", "of_added", "of_removed"]
 
 REPLACING = ("account", "symbol", "kind", "shadow_mode")
 """With another one of these a strategy ends, and another begins under its name."""
+
+TRIAL = "only to see"
+"""The name of a strategy that is asked once and forgotten; no strat_id has blanks."""
 
 Row = dict[str, Any]
 
@@ -27,9 +30,9 @@ def decides_anew(before: StrategyConfig, after: StrategyConfig) -> bool:
     return any(getattr(before, key) != getattr(after, key) for key in before.decided_by.keys.model_fields)
 
 
-def made_anew(runner: StrategyRunner, after: StrategyConfig) -> Strategy:
+def made_anew(runner: StrategyRunner, after: StrategyConfig, name: str = "") -> Strategy:
     """A strategy with the new settings that goes on from what the present one remembers, as far as that fits."""
-    return after.decided_by.make(after, runner.instrument, after.strat_id, runner.engine.state())
+    return after.decided_by.make(after, runner.instrument, name or after.strat_id, runner.engine.state())
 
 
 def effect_of(runner: StrategyRunner, after: StrategyConfig) -> Row:
@@ -41,7 +44,7 @@ def effect_of(runner: StrategyRunner, after: StrategyConfig) -> Row:
     row = {**_row(runner), "keep": resting, "cancel": 0, "place": 0}
     if not decides_anew(runner.settings, after):
         return row
-    price, engine = runner.risk_state.last_price, made_anew(runner, after)
+    price, engine = runner.risk_state.last_price, made_anew(runner, after, TRIAL)
     if price is None:
         return row | {"keep": None, "cancel": None, "place": None}
     orders = runner.book.limit_orders

@@ -15,7 +15,10 @@ __all__ = ["reload_step"]
 async def reload_step(
     reloading: Reloading, message: Mapping[str, Any], on_fault: Callable[[str, BaseException], None]
 ) -> dict[str, Any]:
-    """`settings` of look and prepare is the configuration that is to be in force; the answer has `ok`."""
+    """`settings` of look and prepare is the configuration that is to be in force; the answer has `ok`.
+
+    `leave_positions` of apply says that what is removed need not be flat.
+    """
     step = message.get("step")
     try:
         match step:
@@ -25,7 +28,10 @@ async def reload_step(
                 await reloading.prepare(message["settings"])
                 return {"ok": True, "result": "prepared"}
             case "apply":
-                return {"ok": True, "result": await reloading.apply()}
+                return {
+                    "ok": True,
+                    "result": await reloading.apply(leave_positions=bool(message.get("leave_positions"))),
+                }
             case "forget":
                 reloading.forget()
                 return {"ok": True, "result": "forgotten"}

@@ -25,6 +25,7 @@ from typing import Any
 
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.models import GridbotConfig
+from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
 from gridbot.flatten.flatten_words import Terms, Wanted
 from gridbot.ports import ExchangeQueries
@@ -106,10 +107,14 @@ class Reloading:
                 ready[name] = found
             for name, strategy in change.changed.items():
                 self._check_tick(name, strategy)
+            self._refuse_what_is_open(change, leave_positions=True)
             self._prepared = change, ready
 
-    async def apply(self) -> str:
-        """Carry out what is prepared; what was done, in words. After CannotReload all is as it was."""
+    async def apply(self, *, leave_positions: bool = False) -> str:
+        """Carry out what is prepared; what was done, in words. After CannotReload all is as it was.
+
+        Without `leave_positions` what is removed has to be flat, also after its last fills.
+        """
         async with self._busy:
             if self._prepared is None:
                 raise CannotReload("nothing is prepared: this worker has begun anew meanwhile")
@@ -117,7 +122,7 @@ class Reloading:
             self._refuse_while_flattening()
             if self._change_to(change.settings) != change:
                 raise CannotReload("another configuration was put in force meanwhile; reload again")
-            await self._cancel(change)
+            await self._cancel(change, leave_positions=leave_positions)
             came = self._swap(change, ready)
             self._renew(change)
             self._settings = change.settings
@@ -183,7 +188,7 @@ class Reloading:
 
     # ------------------------------------------------------------------ what is done
 
-    async def _cancel(self, change: _Change) -> None:
+    async def _cancel(self, change: _Change, *, leave_positions: bool) -> None:
         """Have the orders of what goes cancelled, confirmed by the exchange. Raises CannotReload, and all trade on."""
         leaving = [runner for each in change.removed.values() if (runner := self._runner(each)) is not None]
         ready = [runner for runner in leaving if runner.risk_state.ready]
@@ -199,10 +204,31 @@ class Reloading:
                 if not done:
                     raise CannotReload(f"the orders of {names} could not all be cancelled: {text}")
             await self._until_gone(leaving)
+            self._refuse_what_is_open(change, leave_positions=leave_positions)
         except BaseException:
             for runner in ready:
                 runner.ready()
             raise
+
+    def _refuse_what_is_open(self, change: _Change, *, leave_positions: bool) -> None:
+        """By the exchange or by our executions. A name that goes on with something else must hold nothing at all."""
+        ledger = self._orchestrator.context.ledger
+        for name, strategy in change.removed.items():
+            runner, is_replaced = self._runner(strategy), name in change.added
+            if not is_replaced and (leave_positions or strategy.shadow_mode):
+                continue
+            sizes = {leg: ledger.leg(name, leg)[0] for leg in Direction}
+            if runner is not None:
+                sizes = {leg: sizes[leg] or runner.risk_state.legs[leg].size for leg in Direction}
+            legs = " and ".join(f"{leg} {size:f}" for leg, size in sizes.items() if size)
+            if not legs:
+                continue
+            if is_replaced:
+                raise CannotReload(
+                    f"{name} holds {legs}, which another strategy of that name would count as its own; give the new "
+                    "one another strat_id, or close it first"
+                )
+            raise CannotReload(f"{name} holds {legs} now, which nobody would look after; close it first")
 
     async def _until_gone(self, leaving: list[StrategyRunner]) -> None:
         orchestrator = self._orchestrator

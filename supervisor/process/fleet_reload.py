@@ -166,7 +166,7 @@ class FleetReload:
                 f"these positions would stay with nobody to look after them: {'; '.join(open_legs)}; close them with "
                 f"`{close}`, or say --leave-positions"
             )
-        await self._carry_out(asked)
+        await self._carry_out(asked, leave=args.leave_positions)
         self._config, self._since, self._waiting = asked.plan.in_force, utc_now(), waiting(asked.plan)
         self._file.taken()
         told = "nothing to apply" if asked.plan.is_empty else "applied"
@@ -200,7 +200,7 @@ class FleetReload:
         for account, rows in answers.items():
             asked.rows[account] = {str(row["strategy"]): dict(row) for row in rows}
 
-    async def _carry_out(self, asked: _Asked) -> None:
+    async def _carry_out(self, asked: _Asked, *, leave: bool) -> None:
         plan = asked.plan
         if plan.is_empty:
             return
@@ -210,7 +210,8 @@ class FleetReload:
         except (_Refused, OSError) as error:
             await self._forget(asked)
             raise _Refused(str(error)) from error
-        answers = await asyncio.gather(*(self._ask(name, {"step": "apply"}, APPLY_S) for name in asked.running))
+        apply = {"step": "apply", "leave_positions": leave}
+        answers = await asyncio.gather(*(self._ask(name, apply, APPLY_S) for name in asked.running))
         failed = {
             name: str(answer.get("error"))
             for name, answer in zip(asked.running, answers, strict=True)
@@ -228,7 +229,7 @@ class FleetReload:
         for name in asked.running:  # also one that answered too late: it may have applied it after all
             answer = await self._ask(name, self._step("prepare", name, asked.before), PREPARE_S)
             if answer["ok"]:
-                answer = await self._ask(name, {"step": "apply"}, RETURN_S)
+                answer = await self._ask(name, {"step": "apply", "leave_positions": True}, RETURN_S)
             if not answer["ok"] and self._members.end(name):
                 again.append(f"{name} ({answer.get('error')})")
         if applied:

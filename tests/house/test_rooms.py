@@ -97,7 +97,8 @@ SUPERVISOR = {
     " exit_codes utc_time",
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
-    "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
+    "status": "gridbot.command_line gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes"
+    " utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"

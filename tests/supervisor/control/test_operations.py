@@ -43,6 +43,7 @@ class Child:
         self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
+        self.staged: object = None
 
     def send(self, message: dict[str, Any]) -> bool:
         self.sent.append(message)
