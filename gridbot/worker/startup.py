@@ -187,9 +187,10 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> str:
         raise StartRefused("expected a unified trading account, got an older kind; upgrade the account on Bybit")
     if key.deadline_days is not None and 0 <= key.deadline_days <= KEY_EXPIRES_SOON_DAYS:
         log.warning("the key expires in %d days; bind it to this machine's address or renew it", key.deadline_days)
-    if key.can_withdraw:
-        log.warning(
-            "the key may withdraw money; a trading bot does not need that: create a key without this permission"
+    if key.can_withdraw and not account.allow_withdraw_permission:
+        raise StartRefused(
+            "expected a key that cannot withdraw money, this one can; take that permission away on Bybit (trading does "
+            "not need it), or set `allow_withdraw_permission: true` in the account"
         )
     return key.user_id
 
