@@ -17,6 +17,7 @@ from pathlib import Path
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
+from gridbot.exchange.examined import MAX_CLOCK_AHEAD_MS, MAX_CLOCK_BEHIND_MS
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders.shadow_account import ShadowTerms
@@ -40,8 +41,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RETRY_WAITS_S = (2.0, 5.0, 10.0)
-MAX_CLOCK_AHEAD_MS = 500
-MAX_CLOCK_BEHIND_MS = 3_000
 KEY_EXPIRES_SOON_DAYS = 7
 CLOCK_AGE_S = 60.0
 """How old the exchange's time may be that another account has measured."""

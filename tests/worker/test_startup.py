@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field, replace
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -99,7 +99,7 @@ def prepare_all(
 
 
 def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
-    prepare(exchange, environment, **strategy)
+    prepare(exchange, environment, {}, **strategy)
     return exchange
 
 

@@ -36,7 +36,7 @@ def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "id": str(account.uid),
         "note": account.name,
         "apiKey": account.api_key,
-        "readOnly": int(key.read_only),
+        "readOnly": 1 if key.read_only else 0,
         "secret": "",
         "permissions": {
             "ContractTrade": list(key.contract_trade),
