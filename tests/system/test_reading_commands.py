@@ -45,6 +45,7 @@ def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
         text=True,
     )
     try:
+        check_what_is_in_force(session)
         check_what_is_missing(session)
         session.kill("writer")  # readers meet whatever it has left behind
         assert ask(session, "sql", "SELECT count(*) FROM fills").exit_code == 0
@@ -62,6 +63,23 @@ def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
         begin, end = mine.index(seen[0]), mine.index(seen[-1])
         assert seen == mine[begin : end + 1], f"none of {account} is missed between {first} and {last}"
     session.stop()
+
+
+def check_what_is_in_force(session: Any) -> None:
+    """The file says something else by now; what runs is what was started."""
+    config = ("-c", str(session.config), "--running")
+    text = session.config.read_text()
+    same = ask(session, "config", "show", "alice", *config)
+    assert (same.exit_code, "as it was started" in same.output) == (0, False), same.output
+    session.config.write_text(text.replace("grid_step: 0.1 ", "grid_step: 0.9 "))
+    try:
+        shown = ask(session, "config", "show", "alice/alice-btc", *config, "--json")
+    finally:
+        session.config.write_text(text)
+    [section] = json.loads(shown.stdout)["sections"]
+    [step] = [value for value in section["values"] if value["key"] == "grid_step"]
+    assert (step["value"], step["kind"]) == ("0.1", "running")
+    assert step["source"].startswith("as it was started; the file has 0.9 now (own key, line ")
 
 
 def check_what_is_missing(session: Any) -> None:
