@@ -33,7 +33,9 @@ from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from gridbot.budget.address_budget import AddressBudget
+    from gridbot.config.account_models import StrategyConfig
     from gridbot.config.models import GridbotConfig
+    from gridbot.rescue.account_view import AccountView
     from gridbot.worker.spec import WorkerSpec
 
 __all__ = ["give_directly"]
@@ -182,40 +184,29 @@ async def _as_it_is(settings: GridbotConfig, accounts: Sequence[str]) -> dict[st
 
 
 async def _account_as_it_is(settings: GridbotConfig, account: str) -> dict[str, Any]:
-    from gridbot.bybit.endpoints import Credentials, endpoints_for
-    from gridbot.bybit.rest import BybitRest
-    from gridbot.exchange.failures import ExchangeError
+    from gridbot.rescue.account_view import look_at
 
-    config = settings.account(account)
-    keys = Credentials(config.api_key.get_secret_value(), config.api_secret.get_secret_value())
-    orders: dict[str, int] | None = None
-    legs: dict[tuple[str, str], str] = {}
-    rest = BybitRest(endpoints_for(config.environment, _spec(settings, account).paper_url, keys), keys)
-    try:
-        await rest.server_time_ms()
-        symbols = [row.symbol for row in await rest.open_orders()]
-        hedged, one_way = await rest.every_position()
-        legs = {(leg.symbol, str(leg.direction)): str(leg.size) for leg in (*hedged, *one_way)}
-        orders = {symbol: symbols.count(symbol) for symbol in symbols}
-    except ExchangeError as error:
-        click.echo(f"{account}: what it has is not known: {one_line(str(error), LONGEST_LINE)}", err=True)
-    finally:
-        rest.close()
-    strategies = [
-        {
-            "strat_id": each.strat_id,
-            "symbol": each.symbol,
-            "mode": "shadow" if each.shadow_mode else "live",
-            "state": None,
-            "open_orders": None if orders is None or each.shadow_mode else orders.get(each.symbol, 0),
-            **{
-                leg: {"size": "0" if each.shadow_mode else legs.get((each.symbol, leg), "0")}
-                for leg in ("long", "short")
-            },
-        }
-        for each in settings.strategies_of(account)
-    ]
-    return {"account": account, "process": {"state": DIRECT}, "strategies": strategies}
+    seen = await look_at(_spec(settings, account))
+    if seen.problem:
+        click.echo(f"{account}: what it has is not known: {one_line(seen.problem, LONGEST_LINE)}", err=True)
+    return {
+        "account": account,
+        "process": {"state": DIRECT},
+        "strategies": [_strategy_row(each, seen) for each in settings.strategies_of(account)],
+    }
+
+
+def _strategy_row(strategy: StrategyConfig, seen: AccountView) -> dict[str, Any]:
+    is_live = not strategy.shadow_mode
+    sizes = {str(direction): size for (symbol, direction), size in seen.legs.items() if symbol == strategy.symbol}
+    return {
+        "strat_id": strategy.strat_id,
+        "symbol": strategy.symbol,
+        "mode": "live" if is_live else "shadow",
+        "state": None,
+        "open_orders": seen.orders.get(strategy.symbol, 0) if is_live and not seen.problem else None,
+        **{leg: {"size": str(sizes.get(leg, 0)) if is_live else "0"} for leg in ("long", "short")},
+    }
 
 
 def _spec(settings: GridbotConfig, account: str) -> WorkerSpec:

@@ -99,10 +99,12 @@ def test_it_cancels_and_closes_with_nothing_but_the_file(tmp_path: Path) -> None
         code, text = give("flatten", "alice", "bob", "--dry-run")
         assert code == 0, text
         assert "it asks for that number, or --expect 2. Nothing was sent." in text
-        assert re.search("alice +btc .* resting orders are cancelled, long 0.010? and short 0.010? are closed", text), (
-            text
+        alice, bob = json.loads(give("flatten", "alice", "bob", "--dry-run", "--json")[1])["targets"]
+        assert re.fullmatch(
+            "it pauses; [1-9][0-9]* resting orders are cancelled, long 0.010? and short 0.010? are closed",
+            alice["would"],
         )
-        assert json.loads(give("kill", "bob", "--dry-run", "--json")[1])["targets"][0]["orders"] == 0
+        assert (bob["orders"], bob["long"], alice["process"]) == (0, "0", "DIRECT")
         assert legs(paper)
         assert json.loads(give("flatten", "alice", "bob", "--json")[1])["error"].startswith("expected --expect 2")
         assert give("flatten", "alice/btx")[0] != 0
