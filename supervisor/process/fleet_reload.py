@@ -30,7 +30,7 @@ from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
 from supervisor.children.config_source import ConfigSource, FileLook
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
-from supervisor.control.socket_protocol import Json, refused, unanswered
+from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 from supervisor.process.membership import Membership
 from supervisor.process.reload_words import document_of, left_open, lines_of, waiting
@@ -119,14 +119,14 @@ class FleetReload:
     async def handle(self, args: ReloadArguments, who: str) -> Json:
         """By an operator's command: the difference (`dry_run`), or what was done."""
         if self._busy.locked():
-            return refused("a reload is under way; look at status, and try again when it is over")
+            return denied("a reload is under way; look at status, and try again when it is over")
         async with self._busy:
             try:
                 return await self._reload(args)
             except ConfigError as error:
                 return {**refused(str(error)), "kind": INVALID}
             except (_Refused, OSError, ValueError) as why:
-                return refused(f"not reloaded, nothing has changed: {why}")
+                return denied(f"not reloaded, nothing has changed: {why}")
 
     async def by_signal(self) -> None:
         """SIGHUP: the same, without a question; a refusal is an alert."""

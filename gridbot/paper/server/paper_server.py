@@ -96,7 +96,7 @@ class PaperServer:
             return
         balance = self.spec.balance_of(account)
         added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
-        added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
+        added.ips, added.rsa_public_key = account.ips or added.ips, account.rsa_public_key
 
     def _opened(self, state_file: Path | None) -> Outgoing:
         if state_file is None:
