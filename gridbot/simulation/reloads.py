@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from gridbot.config.models import GridbotConfig
 from gridbot.config.strategy_kinds import strategy_config
 from gridbot.simulation.fault_values import Fault
 from gridbot.simulation.scene import ACCOUNT, AMOUNTS, SHADOW
-
-if TYPE_CHECKING:
-    from gridbot.simulation.stage import Stage
 
 __all__ = ["Reloads", "begin_reload", "changed"]
 
@@ -27,10 +24,25 @@ MORE: tuple[dict[str, Any], ...] = (
 )
 
 
+class Staged(Protocol):
+    """What a reload needs of the stage (`stage.Stage`)."""
+
+    life: Any
+    loop: Any
+    world: Any
+    result: Any
+
+    @property
+    def reloads(self) -> Reloads: ...
+
+    def reloaded(self, config: GridbotConfig) -> None:
+        """It is in force."""
+
+
 class Reloads:
     """One per stage: what was asked of which life, and what it is to be then."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Staged) -> None:
         self._stage = stage
         self._asked: dict[str, tuple[Any, GridbotConfig]] = {}
         self._number = 0
@@ -65,7 +77,7 @@ class Reloads:
         self._stage.loop.call_soon(life.session.on_message, message, context=life.context)
 
 
-def begin_reload(stage: Stage, fault: Fault) -> bool:
+def begin_reload(stage: Staged, fault: Fault) -> bool:
     """The fault: another configuration, drawn from it, where a worker trades and something can differ."""
     life = stage.life
     if life is None or life.orchestrator is None:
