@@ -23,7 +23,7 @@ from supervisor.cli.target_options import addressed
 from supervisor.control.control_client import ControlError
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["Given", "Send", "confirm_for_all", "give", "to_worker"]
+__all__ = ["Given", "Send", "Unfolded", "confirm_for_all", "give", "to_worker"]
 
 Json = Mapping[str, Any]
 LONGEST_LINE = 2000
@@ -43,6 +43,14 @@ class Given:
     as_json: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """How an answer that is no sentence is shown: `text` of target and answer for people, `document` for `--json`."""
+
+    text: Callable[[str, str], str]
+    document: Callable[[str], Any]
+
+
 def to_worker(given: Given) -> Send:
     """Sends it to the worker of the account."""
 
@@ -54,7 +62,11 @@ def to_worker(given: Given) -> Send:
 
 
 def give(
-    place: Path, given: Given, send: Send, processes: Callable[[Json], Mapping[str, str]] = lambda _: {}
+    place: Path,
+    given: Given,
+    send: Send,
+    processes: Callable[[Json], Mapping[str, str]] = lambda _: {},
+    unfolded: Unfolded | None = None,
 ) -> ExitCode:
     """Do it, and print what came of it; the exit code. Raises CommandError or ControlError when nothing was sent.
 
@@ -72,7 +84,7 @@ def give(
         if given.as_json:  # whoever reads it gets JSON, whatever there is to say
             _tell({"command": given.command.name, "error": str(error), "targets": []})
         raise
-    return _send(place, given, targets, send)
+    return _send(place, given, targets, send, unfolded)
 
 
 def confirm_for_all(place: Path, command: Command, args: Json, expect: int | None, *, as_json: bool) -> None:
@@ -126,7 +138,7 @@ def _show(given: Given, targets: Sequence[Addressed], status: Json) -> ExitCode:
     return ExitCode.OK
 
 
-def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -> ExitCode:
+def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send, unfolded: Unfolded | None) -> ExitCode:
     by_name = {str(target): target for target in targets}
 
     def one(name: str) -> str:
@@ -138,14 +150,16 @@ def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -
         for outcome in outcomes(list(by_name), one):
             found[outcome.target] = outcome
             if not given.as_json and (outcome.done or len(targets) > 1):
-                click.echo(_line(outcome))
+                click.echo(
+                    unfolded.text(outcome.target, outcome.result) if unfolded and outcome.done else _line(outcome)
+                )
     except KeyboardInterrupt:
         open_ones = listed([name for name in by_name if name not in found])
         click.echo(f"nothing is taken back by Ctrl-C: not answered yet, and perhaps carried out: {open_ones}", err=True)
         raise
     code = exit_code(list(found.values()))
     if given.as_json:
-        rows = [_row(by_name[name], found[name]) for name in by_name]
+        rows = [_row(by_name[name], found[name], unfolded) for name in by_name]
         done = sum(outcome.done for outcome in found.values())
         _tell({**_document(given, targets, rows), "done": done, "not_done": len(rows) - done, "exit_code": code})
     elif len(targets) > 1:
@@ -167,13 +181,14 @@ def _summary(found: Sequence[Outcome]) -> str:
     )
 
 
-def _row(target: Addressed, outcome: Outcome) -> dict[str, Any]:
+def _row(target: Addressed, outcome: Outcome, unfolded: Unfolded | None) -> dict[str, Any]:
+    told = unfolded.document if unfolded is not None else str
     return {
         "target": str(target),
         "account": target.account,
         "strategy": target.strategy,
         "ok": outcome.done,
-        "result": outcome.result if outcome.done else None,
+        "result": told(outcome.result) if outcome.done else None,
         "error": None if outcome.done else str(outcome.failure),
         "unanswered": outcome.unanswered,
         "took_s": round(outcome.took_s, 3),

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from gridbot.commands.command import Command
+from gridbot.commands.command_table import ADOPT
 from gridbot.config.paths import data_directory
 from supervisor.cli.declared_options import argument_options, declared_command
-from supervisor.cli.fleet_command import Given, give, to_worker
+from supervisor.cli.fleet_command import Given, Unfolded, give, to_worker
 from supervisor.cli.options import place_options
 from supervisor.cli.target_options import acting_options, target_options, target_words
 
@@ -52,7 +53,12 @@ def worker_command(command: Command) -> click.Command:
             from supervisor.cli.direct_command import give_directly
 
             raise SystemExit(give_directly(config, data_dir, given))
-        raise SystemExit(give(data_directory(data_dir, config), given, to_worker(given)))
+        unfolded = None
+        if command is ADOPT:
+            from supervisor.cli.adoption_table import document_of, table_of
+
+            unfolded = Unfolded(table_of, document_of)
+        raise SystemExit(give(data_directory(data_dir, config), given, to_worker(given), unfolded=unfolded))
 
     return send
 
