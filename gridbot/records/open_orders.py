@@ -17,7 +17,7 @@ from gridbot.orders import former_ids, ids
 from gridbot.records.columns import ColumnKind, columns_of
 from gridbot.records.record_types import OrderRecord
 
-__all__ = ["OpenOrders", "is_over"]
+__all__ = ["ADOPTED_KEPT", "OpenOrders", "is_over"]
 
 OVER: Final = frozenset({"filled", "cancelled", "rejected"})
 ADOPTED_KEPT: Final = 500

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import json
 from asyncio import Future, get_running_loop
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
@@ -60,15 +60,18 @@ class HowToAdopt:
     who: str = "the operator"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Plan:
+    """What is to become of the orders on one strategy's symbol. `laid`: the orders that its ladder is to lie on.
+
+    `refused`: why none can be adopted. `lost`: ids of adopted orders that ended before they were in the book.
+    """
+
     runner: StrategyRunner
-    rows: Sequence[OrderUpdateEvent]
     matching: Matching = field(default_factory=lambda: Matching((), ()))
     refused: str = ""
     laid: Sequence[tuple[int, Side]] = ()
-    lost: tuple[str, ...] = ()
-    """Adopted orders that ended before they were in the book."""
+    lost: frozenset[str] = frozenset()
 
 
 class Adoption:
@@ -125,10 +128,7 @@ class Adoption:
             _require_held(runners)  # it may have been resumed meanwhile
             if self._take(plans, how):
                 await self._reconcile("orders were adopted")
-            for plan in plans:
-                plan.lost = tuple(
-                    each.row.order_id for each in plan.matching.of(Fit.ADOPTED) if not _is_followed(plan.runner, each)
-                )
+            plans = [replace(plan, lost=_lost(plan)) for plan in plans]
         rows = [strategy_row(plan, how) for plan in plans]
         return True, json.dumps({"said": _said(plans, how), "applied": how.apply, "strategies": rows})
 
@@ -141,34 +141,18 @@ class Adoption:
             for row in listing
             if row.symbol == runner.symbol and not (book.get(row.order_link_id) or book.get(row.order_id))
         ]
-        plan = _Plan(runner, rows)
         price = runner.risk_state.last_price
         if runner.symbol in unreadable:
-            plan.refused = "the exchange lists an order of this symbol that cannot be read"
-        elif price is None:
-            plan.refused = "no price is known yet; try again in a moment"
-        else:
-            try:
-                wishes = self._wishes(plan, price, how)
-                plan.matching = match(rows, wanted_of(runner, wishes), runner.instrument, any_quantity=how.any_quantity)
-            except CannotTrade as error:
-                plan.refused = str(error)
-        return plan
-
-    def _wishes(self, plan: _Plan, price: Decimal, how: HowToAdopt) -> Sequence[Wish]:
-        runner = plan.runner
-        if not how.ladder:
-            return runner.engine.wishes(price)
-        if not isinstance(runner.engine, LaysLadder):
-            raise _no_ladder(runner, "a strategy with a ladder", "another kind")
-        if len(runner.book):
-            raise _no_ladder(runner, "no order of its own that rests", f"{len(runner.book)}; cancel them first")
-        plan.laid = [
-            (runner.instrument.ticks(row.price), row.side)
-            for row in plan.rows
-            if row.direction is not None and row.order_type == "Limit" and row.price > 0
-        ]
-        return runner.engine.wishes_on(plan.laid, price)
+            return _Plan(runner, refused="the exchange lists an order of this symbol that cannot be read")
+        if price is None:
+            return _Plan(runner, refused="no price is known yet; try again in a moment")
+        laid = _ladder_orders(runner, rows) if how.ladder else ()
+        try:
+            wishes = _wishes_on(runner, laid, price) if how.ladder else runner.engine.wishes(price)
+        except CannotTrade as error:
+            return _Plan(runner, refused=str(error))
+        wanted = wanted_of(runner, wishes)
+        return _Plan(runner, match(rows, wanted, runner.instrument, any_quantity=how.any_quantity), laid=laid)
 
     def _take(self, plans: Sequence[_Plan], how: HowToAdopt) -> int:
         """Record whose the orders are: between two events of the loop, so nobody has seen half of it."""
@@ -225,6 +209,25 @@ def _is_followed(runner: StrategyRunner, each: Judged) -> bool:
     return order is not None and order.state in (OrderState.OPEN, OrderState.PARTIALLY_FILLED)
 
 
+def _lost(plan: _Plan) -> frozenset[str]:
+    adopted = plan.matching.of(Fit.ADOPTED)
+    return frozenset(each.row.order_id for each in adopted if not _is_followed(plan.runner, each))
+
+
+def _ladder_orders(runner: StrategyRunner, rows: Iterable[OrderUpdateEvent]) -> list[tuple[int, Side]]:
+    """Where the ladder of another program is, by its orders."""
+    limits = (row for row in rows if row.direction is not None and row.order_type == "Limit" and row.price > 0)
+    return [(runner.instrument.ticks(row.price), row.side) for row in limits]
+
+
+def _wishes_on(runner: StrategyRunner, orders: Sequence[tuple[int, Side]], price: Decimal) -> Sequence[Wish]:
+    if not isinstance(runner.engine, LaysLadder):
+        raise _no_ladder(runner, "a strategy with a ladder", "another kind")
+    if len(runner.book):
+        raise _no_ladder(runner, "no order of its own that rests", f"{len(runner.book)}; cancel them first")
+    return runner.engine.wishes_on(orders, price)
+
+
 def _no_ladder(runner: StrategyRunner, expected: str, got: str) -> CannotTrade:
     text = f"{runner.symbol}: its ladder is not moved: expected {expected}, got {got}"
     return CannotTrade(text, key="strategy", expected=expected, got=got, do="leave the ladder where it is")
@@ -258,7 +261,7 @@ def strategy_row(plan: _Plan, how: HowToAdopt) -> dict[str, Any]:
     }
 
 
-def _order_row(each: Judged, lost: Sequence[str]) -> dict[str, Any]:
+def _order_row(each: Judged, lost: Collection[str]) -> dict[str, Any]:
     row = each.row
     why = "it has ended since; its fills count" if row.order_id in lost else each.why
     return {

@@ -6,14 +6,15 @@ nobody knows any more. Pure.
     prices of Buys, prices of Sells ──► a hole between two of one side: a level there, of that side
                                     ──► between the highest Buy and the lowest Sell: WAIT levels, one at least
                                     ──► fewer levels than the grid has: more of them outside, where there are fewer
-                                    ──► more of them than that, or no ladder at all: refused, with the reason
+                                    ──► more: what is outside, apart or without an order is left out
+                                    ──► no ladder at all: refused, with the reason
 
 The WAIT levels get their sides with the next fill, as always. The anchor is the middle of the WAIT band.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from gridbot.core.exact import round_div
@@ -41,9 +42,14 @@ def laid_on(state: GridState, config: GridConfig, orders: Iterable[tuple[int, Si
     band = _between(config, low[-1].ticks, high[0].ticks)
     if not band:
         raise _refused(state, "room for a level between Buys and Sells", "none")
-    if len(low) + len(band) + len(high) > config.levels:
-        found = len(low) + len(band) + len(high)
-        raise _refused(state, f"at most {config.levels} levels", f"{found} with those that lie between")
+    if len(band) + 2 > config.levels:
+        found = f"{len(band)} more between the highest Buy and the lowest Sell"
+        raise _refused(state, f"at most {config.levels} levels", found)
+    while len(low) + len(band) + len(high) > config.levels:
+        if _goes_first(low, high[::-1], sides):
+            low.pop(0)
+        else:
+            high.pop()
     while len(low) + len(band) + len(high) < config.levels:
         if len(low) <= len(high):
             low.insert(0, Level(_next(config, low[0].ticks, up=False), Side.BUY))
@@ -55,6 +61,24 @@ def laid_on(state: GridState, config: GridConfig, orders: Iterable[tuple[int, Si
         raise _refused(state, f"orders {config.grid_step} % apart", problem)
     anchor = state.tick_size * band[len(band) // 2]
     return replace(state, levels=levels, anchor=anchor, last_fill=None, pending=(), version=state.version + 1)
+
+
+def _goes_first(one: list[Level], other: list[Level], orders: Collection[int]) -> bool:
+    """Whether of two ends, each from the outside in, the first one loses its outermost level.
+
+    A level without an order goes before one that has one; of two orders the one that is farther from the next.
+    """
+    if len(other) == 1 or len(one) == 1:
+        return len(other) == 1
+    mine, theirs = _apart(one, orders), _apart(other, orders)
+    return (mine, len(one)) >= (theirs, len(other))
+
+
+def _apart(end: list[Level], orders: Collection[int]) -> int:
+    """How many levels without an order the end has behind its outermost level; more than any for one without."""
+    if end[0].ticks not in orders:
+        return len(end)
+    return next((n for n, level in enumerate(end[1:]) if level.ticks in orders), 0)
 
 
 def _without_holes(config: GridConfig, ticks: list[int]) -> list[int]:
