@@ -124,13 +124,22 @@ class Adoption:
         listing = await self._queries.open_orders()
         unreadable = {row.symbol for row in listing.unreadable}
         plans = [self._plan(runner, listing, unreadable, how) for runner in runners]
+        late = ""
         if how.apply:
             _require_held(runners)  # it may have been resumed meanwhile
             if self._take(plans, how):
-                await self._reconcile("orders were adopted")
+                late = await self._compare()
             plans = [replace(plan, lost=_lost(plan)) for plan in plans]
         rows = [strategy_row(plan, how) for plan in plans]
-        return True, json.dumps({"said": _said(plans, how), "applied": how.apply, "strategies": rows})
+        return True, json.dumps({"said": _said(plans, how) + late, "applied": how.apply, "strategies": rows})
+
+    async def _compare(self) -> str:
+        """Bring the orders into the books; what is to be said when that has to wait."""
+        try:
+            await self._reconcile("orders were adopted")
+        except ExchangeError as error:
+            return f"; they are the strategy's, and followed when the exchange answers again: {error}"
+        return ""
 
     def _plan(
         self, runner: StrategyRunner, listing: Iterable[OrderUpdateEvent], unreadable: set[str], how: HowToAdopt
