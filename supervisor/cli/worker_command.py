@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -53,12 +54,11 @@ def worker_command(command: Command) -> click.Command:
             from supervisor.cli.direct_command import give_directly
 
             raise SystemExit(give_directly(config, data_dir, given))
-        unfolded = None
         if command is ADOPT:
             from supervisor.cli.adoption_table import document_of, table_of
 
-            unfolded = Unfolded(table_of, document_of)
-        raise SystemExit(give(data_directory(data_dir, config), given, to_worker(given), unfolded=unfolded))
+            given = replace(given, unfolded=Unfolded(table_of, document_of))
+        raise SystemExit(give(data_directory(data_dir, config), given, to_worker(given)))
 
     return send
 

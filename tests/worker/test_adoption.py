@@ -51,7 +51,8 @@ class Desk:
             raise self.after
         for record in self.account.context.recorded:
             row = next(row for row in self.rows if row.order_id == record.order_id)
-            self.account.runner.orders.adopt(row, "reconcile")
+            if self.account.runner.book.get(row.order_id) is None:
+                self.account.runner.orders.adopt(row, "reconcile")
 
     def resting(self, side: Side = Side.BUY, **changes: Any) -> OrderUpdateEvent:
         """An order at the level of this side that is nearest to the price."""
@@ -73,7 +74,7 @@ class Desk:
 
 async def test_what_fits_is_recorded_and_then_in_the_book() -> None:
     desk = Desk()
-    desk.rows = Listing([desk.resting(), desk.resting(Side.SELL, order_id="x2", qty=D("0.02"))])
+    desk.rows = Listing([desk.resting(), desk.resting(Side.SELL, order_id="x2", order_link_id="", qty=D("0.02"))])
     done, told = await desk.ask(HowToAdopt())
     assert (done, desk.adopted(), desk.compared) == (True, [], [])
     done, told = await desk.ask(APPLY)
@@ -154,7 +155,7 @@ async def test_why_a_strategy_is_given_nothing(what: str) -> None:
 
 async def test_a_strategy_without_a_ladder_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
-    monkeypatch.delattr(type(desk.account.runner.engine), "lay_on")
+    monkeypatch.setattr(desk.account.runner, "engine", object())
     _, told = await desk.ask(LADDER)
     assert "expected a strategy with a ladder, got another kind" in told["said"]
 
