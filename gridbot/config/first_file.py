@@ -6,23 +6,24 @@ not answered yet, and read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from gridbot.config.errors import ConfigError
+from gridbot.config.first_answers import Answers, Draft, known_price, variables
+from gridbot.config.first_text import text_of_draft
 from gridbot.config.ladder_report import LadderReport, ladder_report
 from gridbot.config.ladder_warnings import ladder_warnings
 from gridbot.config.loading import load_text
 from gridbot.config.models import GridbotConfig
 from gridbot.config.setting_warnings import setting_warnings
 from gridbot.exchange.environment import Environment
-from gridbot.paper.market.instruments import LISTINGS
 
-__all__ = ["Answers", "Draft", "KeysBy", "SmallWallet", "completed", "draft_of", "fault_of", "known_price", "variables"]
+__all__ = ["SmallWallet", "completed", "draft_of", "fault_of"]
 
 MAKER_FEE: Final = Decimal("0.02")
 """Percent of an order's value: Bybit's for accounts without a discount, and the paper exchange's."""
@@ -33,16 +34,9 @@ STEP: Final = Decimal("0.2")
 PAPER_MONEY: Final = Decimal(10_000)
 MOST_WALLETS: Final = Decimal(4)
 """What the orders of one direction may be worth together, in wallets, when sizes are proposed."""
-ZERO: Final = Decimal(0)
+ZERO, ONE, THOUSANDTH = Decimal(0), Decimal(1), Decimal("0.001")
 SMALLEST: Final = "0.01"
 """USDT: less than any exchange takes, so it becomes the smallest order."""
-
-
-class KeysBy(StrEnum):
-    """How the worker gets its keys; the file has neither."""
-
-    VARIABLES = "variables"
-    FILES = "files"
 
 
 class SmallWallet(Exception):
@@ -51,59 +45,6 @@ class SmallWallet(Exception):
     def __init__(self, least: Decimal) -> None:
         super().__init__(least)
         self.least = least
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What is known so far; None is not answered yet. Money in USDT, the step in percent."""
-
-    environment: Environment = Environment.PAPER
-    account: str = "main"
-    symbol: str = "BTCUSDT"
-    price: Decimal | None = None
-    wallet: Decimal | None = None
-    levels: int | None = None
-    step: Decimal | None = None
-    amount: str | None = None
-    keys: KeysBy = KeysBy.VARIABLES
-    real_money: bool = False
-    data_dir: str = "data"
-
-    @property
-    def strategy(self) -> str:
-        """The strategy's id."""
-        return f"{self.account[:20]}-{self.symbol.removesuffix('USDT').lower()[:11]}"
-
-    @property
-    def watches(self) -> bool:
-        """Whether it only decides and sends nothing: real money needs a word of its own."""
-        return self.environment is Environment.MAINNET and not self.real_money
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """Answers without a gap, the caps that follow from them, and what `check` says of them."""
-
-    answers: Answers
-    max_notional: int = 10
-    """Cap of the strategy, in wallets."""
-    report: LadderReport | None = None
-    warnings: tuple[str, ...] = ()
-
-
-def known_price(symbol: str) -> Decimal | None:
-    """USDT that a symbol which ships with the paper exchange costs there, at first."""
-    listing = LISTINGS.get(symbol)
-    return None if listing is None else listing.default_price
-
-
-def variables(answers: Answers) -> tuple[str, ...]:
-    """The environment variables that the file names: key and secret."""
-    if answers.environment is Environment.PAPER:
-        return ()
-    stem = "".join(letter if letter.isalnum() else "_" for letter in answers.account).upper()
-    stem = f"GRIDBOT_{stem}" if stem[:1].isdigit() else stem
-    return f"{stem}_API_KEY", f"{stem}_API_SECRET"
 
 
 def completed(answers: Answers, path: Path) -> Answers:
@@ -119,10 +60,10 @@ def completed(answers: Answers, path: Path) -> Answers:
     levels = answers.levels or _levels(worth, wallet)
     if answers.amount is not None:
         return replace(filled, levels=levels)
-    fraction = (1 / Decimal(levels)).quantize(Decimal("0.001")).normalize()
+    fraction = (ONE / levels).quantize(THOUSANDTH).normalize()
     filled = replace(filled, levels=levels, amount=f"x{fraction:f}")  # all levels together are worth a wallet
     if size and any(_size_faults(_read(Draft(filled), path)[1])):
-        times = max(1, int(wallet * fraction / worth))
+        times = max(1, math.floor(wallet * fraction / worth))
         return replace(filled, amount=f"q{times * size:f}")
     return filled
 
@@ -135,7 +76,7 @@ def draft_of(answers: Answers, path: Path) -> Draft:
     total = sum((each.notional for each in report.totals), ZERO)
     caps = 10
     if whole.wallet and total:
-        caps = max(1, int((2 * total / whole.wallet).to_integral_value(ROUND_CEILING)))
+        caps = max(1, math.ceil(2 * total / whole.wallet))
     return Draft(whole, caps, report, warned)
 
 
@@ -181,11 +122,9 @@ def _size_faults(report: LadderReport) -> Iterator[str]:
 
 
 def _read(draft: Draft, path: Path) -> tuple[GridbotConfig, LadderReport]:
-    from gridbot.config.first_text import text_of_draft  # it needs the types of this module
-
     answers = draft.answers
     environ = {name: f"set later: {name}" for name in variables(answers)}
-    config = load_text(text_of_draft(draft, path), path, environ=environ).config
+    config = load_text(text_of_draft(draft), path, environ=environ).config
     prices: Mapping[str, Decimal] = {} if answers.price is None else {answers.symbol: answers.price}
     wallets: Mapping[str, Decimal] = {} if answers.wallet is None else {answers.account: answers.wallet}
     return config, ladder_report(config, config.strategies[0], prices, wallets)
@@ -205,7 +144,7 @@ def _levels(least: Decimal, wallet: Decimal) -> int:
     """As many levels as smallest orders fit into the wallet, 20 at most. Raises SmallWallet."""
     if not least:
         return LEVELS
-    fits = 2 * int(MOST_WALLETS * wallet / least)
+    fits = 2 * math.floor(MOST_WALLETS * wallet / least)
     if fits < FEWEST_LEVELS:
         raise SmallWallet((FEWEST_LEVELS // 2 * least / MOST_WALLETS).to_integral_value(ROUND_CEILING))
     return min(LEVELS, fits)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from gridbot.command_line import pasteable
-from gridbot.config.first_file import Draft, KeysBy, known_price, variables
+from gridbot.config.first_answers import Draft, KeysBy, known_price, variables
+from gridbot.core.sizing import AmountRule
 from gridbot.exchange.environment import Environment
 
 __all__ = ["text_of_draft"]
@@ -23,16 +21,15 @@ REMARK: Final = 36
 """Column of remarks."""
 
 
-def text_of_draft(draft: Draft, path: Path) -> str:
-    """The whole file, which is to be at `path`; it has no secret, only the names of variables."""
-    return "\n".join([*_head(path), *_account(draft), "", *_strategy(draft), "", *_rest(draft)]) + "\n"
+def text_of_draft(draft: Draft, commands: Sequence[str] = ()) -> str:
+    """The whole file; it has no secret, only the names of variables. `commands`: what to type when it is written."""
+    return "\n".join([*_head(commands), *_account(draft), "", *_strategy(draft), "", *_rest(draft)]) + "\n"
 
 
-def _head(path: Path) -> Iterator[str]:
+def _head(commands: Sequence[str]) -> Iterator[str]:
     yield "# One account and one grid. Look at it, change what you like, then:"
     yield "#"
-    yield f"#   {pasteable('check', config=path)}"
-    yield f"#   {pasteable('start --detach', config=path)}"
+    yield from (f"#   {command}" for command in commands)
     yield "#"
     yield "# Every key with its default: conf/gridbot.yaml.example. Many accounts: docs/templates.md, conf/fleet.yaml."
     yield ""
@@ -57,7 +54,7 @@ def _account(draft: Draft) -> Iterator[str]:
             yield f"    {key}: ${{{name}}}"
     if answers.environment is Environment.PAPER and answers.wallet is not None:
         yield _line(f"    balance: {answers.wallet:f}", "USDT at the start, on paper only")
-    yield "    # What stops the account by itself. `resume` lets it trade again, after you have looked."
+    yield "    # What stops the account by itself, until an operator has looked and resumes it."
     yield "    caps:"
     yield _line("      session_loss_limit: x0.2", "a realised loss of a fifth of the wallet")
     yield _line("      max_drawdown: 25%", "a fall of the equity, open losses included, from its peak")
@@ -105,7 +102,7 @@ def _size(draft: Draft) -> str:
         return f"each order is {amount[1:]} {draft.answers.symbol.removesuffix('USDT')}"
     if not amount.startswith("x"):
         return f"each order is {amount} USDT"
-    share = Decimal(amount[1:])
+    share = AmountRule.parse(amount).value
     worth = "" if wallet is None else f": {share * wallet:.2f} USDT of {wallet:f}"
     return f"each order is {(share * 100).normalize():f} % of the wallet{worth}"
 
@@ -119,5 +116,5 @@ def _word(text: str) -> str:
     return f'"{text}"' if text.lower() in ("null", "~", "") or not text.isascii() else text
 
 
-def _quoted(path: str) -> str:
-    return "'" + path.replace("'", "''") + "'"
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

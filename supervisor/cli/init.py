@@ -21,7 +21,7 @@ from supervisor.cli.plain_output import print_json, print_lines
 from supervisor.exit_codes import WRITABLE_HINT, CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from gridbot.config.first_file import Answers, Draft
+    from gridbot.config.first_answers import Answers, Draft
 
 __all__ = ["init"]
 
@@ -77,7 +77,7 @@ def init(
         )
     ask = not yes and sys.stdin.isatty()
     draft = _interview(path, data_dir, {name: value for name, value in given.items() if value}, ask=ask)
-    _write(path, text_of_draft(draft, path), force=force)
+    _write(path, text_of_draft(draft, _next(path)), force=force)
     if as_json:
         print_json(_document(draft, path))
     else:
@@ -92,7 +92,8 @@ def _place(named: str | None) -> Path:
 
 def _interview(path: Path, data_dir: str | None, given: Mapping[str, Any], *, ask: bool) -> Draft:
     """The answers, each checked as soon as it is there. Raises UsageError for options that are wrong or missing."""
-    from gridbot.config.first_file import Answers, draft_of
+    from gridbot.config.first_answers import Answers
+    from gridbot.config.first_file import draft_of
 
     home = f"data-{path.stem}" if data_dir is None else os.path.abspath(data_dir)
     answers = _with(Answers(), "data_dir", home, path)
@@ -123,7 +124,8 @@ def _matters(name: str, answers: Answers) -> bool:
 
 def _proposed(answers: Answers, name: str, path: Path) -> str | None:
     """What is taken when nobody says anything; None when that has to be said."""
-    from gridbot.config.first_file import completed, known_price
+    from gridbot.config.first_answers import known_price
+    from gridbot.config.first_file import completed
 
     if name in ("environment", "symbol", "keys"):
         return str(getattr(answers, name))
@@ -195,7 +197,7 @@ def _real_money(text: str) -> bool:
 
 
 def _keys(text: str) -> Any:
-    from gridbot.config.first_file import KeysBy
+    from gridbot.config.first_answers import KeysBy
 
     if text not in KEYS:
         raise click.BadParameter(f"expected {' or '.join(KEYS)}, got {text[:40]!r}; never write a key itself")
@@ -246,7 +248,7 @@ def _refuse_existing(path: Path) -> None:
 
 def _exports(draft: Draft) -> list[str]:
     """The lines of a shell that give the process its keys."""
-    from gridbot.config.first_file import KeysBy, variables
+    from gridbot.config.first_answers import KeysBy, variables
 
     files = draft.answers.keys is KeysBy.FILES
     return [

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.config.first_file import Answers, KeysBy, SmallWallet, draft_of, fault_of, variables
+from gridbot.config.first_answers import Answers, KeysBy, variables
+from gridbot.config.first_file import SmallWallet, draft_of, fault_of
 from gridbot.config.first_text import text_of_draft
 from gridbot.config.ladder_report import ladder_report
 from gridbot.config.loading import load_text
@@ -40,12 +41,12 @@ ANSWERS = st.builds(
 
 
 @given(ANSWERS)
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_whatever_passes_is_a_file_that_can_start(answers: Answers) -> None:
     if fault_of(answers, PATH) is not None:
         return
     draft = draft_of(answers, PATH)
-    text = text_of_draft(draft, PATH)
+    text = text_of_draft(draft)
     environ = {name: f"value of {name}" for name in variables(answers)}
     config = load_text(text, PATH, environ=environ).config
     (account,), (strategy,) = config.accounts, config.strategies
@@ -67,7 +68,7 @@ def test_whatever_passes_is_a_file_that_can_start(answers: Answers) -> None:
 
 
 @given(st.sampled_from(sorted(LISTINGS)), money("0.1", "100000"))
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_proposals_alone_are_never_refused_where_the_wallet_is_large_enough(symbol: str, wallet: Decimal) -> None:
     answers = Answers(symbol=symbol, wallet=wallet)
     fault = fault_of(answers, PATH)
@@ -108,7 +109,7 @@ def test_a_wrong_answer_is_told_at_once(answers: Answers, said: str | None) -> N
 def test_the_file_explains_itself_and_has_no_secret() -> None:
     wallet = Decimal(500)
     answers = Answers(Environment.MAINNET, "007", "SOLUSDT", wallet=wallet, keys=KeysBy.FILES, data_dir="it's")
-    text = text_of_draft(draft_of(answers, PATH), PATH)
+    text = text_of_draft(draft_of(answers, PATH))
     assert "    api_key: ${GRIDBOT_007_API_KEY}\n    api_secret: ${GRIDBOT_007_API_SECRET}\n" in text
     assert "GRIDBOT_007_API_KEY_FILE and GRIDBOT_007_API_SECRET_FILE name the two files" in text
     assert "data_dir: 'it''s'" in text

@@ -163,6 +163,22 @@ def test_without_a_terminal_the_next_two_commands_work_as_they_are_said(tmp_path
     assert "'data-it''s'" in (tmp_path / "it's.yaml").read_text()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        line.removeprefix("bin/gridbot-supervisor ")
+        for page in ("README.md", "docs/templates.md", "conf/fleet.yaml")
+        for line in (ROOT / page).read_text().splitlines()
+        if line.startswith(("bin/gridbot-supervisor init", "bin/gridbot-supervisor config show"))
+    ],
+)
+def test_the_lines_that_pages_show(tmp_path: Path, line: str) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "fleet.yaml").write_text((ROOT / "conf" / "fleet.yaml").read_text())
+    done = CliRunner().invoke(cli, shlex.split(line))
+    assert done.exit_code == 0, done.output
+
+
 def test_where_the_file_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "wrote gridbot.yaml" in init().output
     (tmp_path / "conf").mkdir()
