@@ -56,10 +56,10 @@ def completed(answers: Answers, path: Path) -> Answers:
     filled = replace(answers, price=price, wallet=wallet, step=answers.step or STEP)
     if wallet is None or price is None:
         return replace(filled, levels=answers.levels or LEVELS, amount=answers.amount or "x0.05")
-    size, worth = _smallest_order(filled, path)
-    levels = answers.levels or _levels(worth, wallet)
+    levels = answers.levels or _levels(_smallest_order(filled, path)[1], wallet)
     if answers.amount is not None:
         return replace(filled, levels=levels)
+    size, worth = _smallest_order(replace(filled, levels=levels), path)
     fraction = (ONE / levels).quantize(THOUSANDTH).normalize()
     filled = replace(filled, levels=levels, amount=f"x{fraction:f}")  # all levels together are worth a wallet
     if size and any(_size_faults(_read(Draft(filled), path)[1])):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbot.config.first_answers import Answers, KeysBy, variables
@@ -41,6 +41,7 @@ ANSWERS = st.builds(
 
 
 @given(ANSWERS)
+@example(Answers(symbol="DOGEUSDT", wallet=Decimal(15), step=Decimal("1.13")))
 @settings(max_examples=examples(30), deadline=None)
 def test_whatever_passes_is_a_file_that_can_start(answers: Answers) -> None:
     if fault_of(answers, PATH) is not None:
