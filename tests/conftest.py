@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.compile_once import compile_all, is_new
+
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
 # processes compile the program again, each of them, and each worker of xdist all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+gc.disable()  # until all tests are collected: nothing of them is garbage, and looking is a sixth of the time
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +101,16 @@ def pytest_collection_finish() -> None:
     simulated run ends with one)."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before xdist starts its workers, which begin with collecting."""
+    if getattr(session.config.option, "dist", "no") == "no" or hasattr(session.config, "workerinput"):
+        return
+    tests = sorted((ROOT / "tests").rglob("test_*.py"))
+    if is_new(tests):
+        compile_all(ROOT, tests, len(os.sched_getaffinity(0)))
 
 
 def pytest_xdist_auto_num_workers() -> int:
