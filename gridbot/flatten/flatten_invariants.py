@@ -28,9 +28,7 @@ def of_effects(state: FlattenState, effects: Iterable[Effect], now_s: float) -> 
     for cancel in listed:
         if isinstance(cancel, Cancel):
             found += [
-                f"{row} was cancelled, and nobody wanted that"
-                for row in cancel.rows
-                if row.symbol not in state.wanted.symbols or not (row.ours or state.wanted.terms.foreign)
+                f"{row} was cancelled, and nobody wanted that" for row in cancel.rows if not state.wanted.has_to_go(row)
             ]
             if now_s < state.silent_until_s:
                 found.append("a cancel left during a ban")
@@ -56,7 +54,7 @@ def _of_closes(state: FlattenState, closes: list[Close], now_s: float) -> list[s
         name = (close.symbol, close.direction)
         leg, market = state.legs.get(name), state.markets.get(close.symbol)
         total[name] = total.get(name, ZERO) + close.qty
-        if leg is None or not state.wanted.symbols.get(close.symbol):
+        if leg is None or not state.wanted.closes_legs_of(close.symbol):
             found.append(f"{close} closes what is not to be closed")
             continue
         if total[name] > leg.size:

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import LONGEST_ANSWER, Json, encode, kernel_path, socket_path
 
-__all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
+__all__ = ["ControlClient", "ControlError", "Denied", "NotRunning", "Refused", "Unanswered"]
 
 AGAIN_S: Final = 0.05
 
@@ -31,6 +31,10 @@ class Unanswered(ControlError):
 
 class Refused(ControlError):
     """The supervisor answered that it will not or cannot do it."""
+
+
+class Denied(Refused):
+    """It was understood, and cannot be done as things are: somebody else has the account, or it is busy."""
 
 
 class ControlClient:
@@ -66,7 +70,7 @@ class ControlClient:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
         if not answer.get("ok"):
-            kind = Unanswered if answer.get("unanswered") else Refused
+            kind = Unanswered if answer.get("unanswered") else Denied if answer.get("denied") else Refused
             raise kind(str(answer.get("error", "refused without a reason")))
         return dict(answer)
 
@@ -80,6 +84,10 @@ class ControlClient:
     def why(self, account: str, strategy: str = "") -> Json:
         """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`)."""
         return dict(self.request("why", account=account, strategy=strategy)["why"])
+
+    def running_config(self, account: str) -> Json:
+        """What an account runs with, without secrets (`gridbot.config.snapshots.account_snapshot`)."""
+        return dict(self.request("config", account=account)["config"] or {})
 
     def stop(self, *, mode: str | None = None, force: bool = False) -> Json:
         """Ask for the end; returns at once. `wait_closed` waits for it."""

@@ -28,6 +28,7 @@ from gridbot.flatten.flatten_words import (
     LegsListed,
     MarketRead,
     OrdersListed,
+    Others,
     Problem,
     ReadFailed,
     Terms,
@@ -113,6 +114,49 @@ def test_cancel_closes_nothing() -> None:
     assert (end.clean, end.text.split(":")[0]) == (True, "nothing rests, confirmed by REST")
     assert calm.legs == LEGS
     assert calm.of(Close) == []
+
+
+def test_a_whole_account_has_symbols_that_nobody_trades_and_they_are_told_or_taken() -> None:
+    """A position of the owner's own stayed open after `flatten ACCOUNT`, and nothing said so."""
+    orders = [resting(1), resting(2, B, ours=False), resting(3, B, ours=False)]
+    calm = world(symbols={A: True}, orders=list(orders), others=Others.TOLD, terms=Terms(foreign=True))
+    end = calm.run()
+    assert end is not None
+    assert end.clean, "it is no failure: nobody asked for it"
+    told = "no strategy of this account trades it: 4 long of BUSDT, 2 orders of BUSDT (--foreign takes it, too)"
+    assert end.text.endswith(f"; LEFT ALONE, as {told}")
+    assert (calm.legs[B, LONG], [row.order_id for row in calm.orders]) == (D(4), ["id2", "id3"])
+    cancelled = world(symbols={A: False}, orders=list(orders), others=Others.CANCELLED, terms=Terms(foreign=True))
+    end = cancelled.run()
+    assert (end is not None and end.clean, cancelled.orders, cancelled.legs) == (True, [], LEGS)
+    all_of_it = world(symbols={}, orders=list(orders), others=Others.CLOSED, terms=Terms(foreign=True))
+    all_of_it.one_way = ((B, LONG),)
+    end = all_of_it.run()
+    assert end is not None
+    assert (end.clean, "LEFT" in end.text, all_of_it.orders) == (True, False, [])
+    assert not any(all_of_it.legs.values())
+    closes = [one for one in all_of_it.of(Close) if isinstance(one, Close)]
+    assert {(one.symbol, one.one_way) for one in closes} == {(A, False), (B, True)}
+    one_strategy = world(symbols={A: True})
+    end = one_strategy.run()
+    assert end is not None
+    assert "LEFT" not in end.text
+    for it in (calm, cancelled, all_of_it, one_strategy):
+        assert it.violations == []
+
+
+def test_of_what_only_reduces_nothing_is_withdrawn_when_opens_alone_are_to_go() -> None:
+    calm = world(
+        symbols={A: False, B: False},
+        terms=Terms(opens_only=True),
+        orders=[resting(1), resting(2, opens=False), resting(3, B)],
+    )
+    end = calm.run()
+    assert end is not None
+    assert end.text.startswith("nothing that opens rests, confirmed by REST: 2 orders cancelled")
+    assert [row.order_id for row in calm.orders] == ["id2"]
+    assert calm.of(WithdrawKnown) == [], "that takes closes, too"
+    assert calm.violations == []
 
 
 def test_only_what_is_asked_for() -> None:
@@ -404,6 +448,9 @@ def test_the_invariants_find_what_they_are_for() -> None:
     ]
     for wrong, told in first_wrong:
         assert any(told in text for text in of_effects(state, wrong, it.now_s)), told
+    state.wanted = Wanted({A: True}, Terms(opens_only=True))
+    assert any("nobody wanted" in text for text in of_effects(state, [Cancel((resting(1, opens=False),))], it.now_s))
+    state.wanted = Wanted(it.symbols)
     state.markets[A] = Market(RULES[A], PRICE, 0.0)
     state.silent_until_s = it.now_s + 1
     state.sent["9"] = Close(9, A, LONG, D(1))
@@ -429,12 +476,22 @@ def test_the_invariants_find_what_they_are_for() -> None:
 
 
 def test_what_is_wanted_survives() -> None:
-    wanted = Wanted({A: True, B: False}, Terms(band=D("0.01"), market_after_s=3.0, foreign=True))
+    wanted = Wanted({A: True, B: False}, Terms(band=D("0.01"), market_after_s=3.0, foreign=True, opens_only=True))
     again = Wanted.from_document(orjson.loads(orjson.dumps(wanted.to_document())))
     assert again == wanted
     both = Wanted({A: False, B: False}).beside(Wanted({B: True}, Terms(foreign=True)))
     assert (both.symbols, both.terms.foreign) == ({A: False, B: True}, True)
     assert Wanted({A: True}).beside(Wanted({A: False})).symbols == {A: True}
+    opens = Wanted({A: False}, Terms(opens_only=True))
+    for either in (opens.beside(Wanted({A: False})), Wanted({A: False}).beside(opens)):
+        assert not either.terms.opens_only, "one of them wants all to go"
+    assert opens.beside(opens).terms.opens_only
+    older = {key: value for key, value in opens.to_document().items() if key not in ("opens_only", "others")}
+    assert Wanted.from_document(older) == Wanted({A: False})
+    whole = Wanted({A: True}, others=Others.CLOSED)
+    assert Wanted.from_document(orjson.loads(orjson.dumps(whole.to_document()))) == whole
+    for either in (whole.beside(Wanted({B: True})), Wanted({B: True}).beside(whole)):
+        assert (either.others, either.terms.foreign) == (Others.CLOSED, True), "what the first wanted, it still wants"
 
 
 @pytest.mark.parametrize(
