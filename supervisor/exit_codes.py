@@ -54,7 +54,7 @@ MEANINGS: Final = {
     ExitCode.DIFFERS: (
         "differs",
         "`compare`, `verdict`: more than the tolerance differs; `ledger check`: records and exchange differ, or a cent "
-        "or more is unexplained; `data check`: something is wrong",
+        "or more is unexplained; `data check`: something is wrong; `config migrate`: the new file needs a hand",
     ),
     ExitCode.NOTHING: (
         "nothing to compare",

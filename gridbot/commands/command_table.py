@@ -24,6 +24,7 @@ PAUSE: Final = Command(
     help="Send no new order for accounts, or for some of their strategies, until `resume`.",
     example="pause alice/alice-btc bob --cancel",
     needs_trading=True,
+    takes_s=FLATTEN_S,
     kept=True,
 )
 REDUCE: Final = Command(
@@ -34,6 +35,7 @@ REDUCE: Final = Command(
     help="Open nothing more: what rests to open is withdrawn, closes go on, until `resume`.",
     example="reduce alice/alice-btc bob",
     needs_trading=True,
+    takes_s=FLATTEN_S,
     kept=True,
 )
 CANCEL: Final = Command(

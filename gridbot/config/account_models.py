@@ -101,7 +101,7 @@ class AccountCaps(Model):
 class AccountConfig(Model):
     """One Bybit account: one worker process. Paper accounts need no keys."""
 
-    ALIASES = ("testnet",)
+    ALIASES = ("testnet", "template", "strategies")
 
     name: Name = Field(
         description="Unique; letters, digits, _ and -. Part of every order's identity: change it only while none rests."
@@ -159,6 +159,8 @@ class StrategyConfig(Model):
 
     A section of the file is an instance of a class that has the keys of its kind as well (`strategy_kinds.py`).
     """
+
+    ALIASES = ("template",)
 
     strat_id: Name = Field(description="Unique and for ever: it is part of every order's identity.")
     account: Name = Field(description="Name of an account above.")

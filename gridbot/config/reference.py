@@ -47,6 +47,18 @@ errors, logs or records.
 **Numbers** are read as text and kept exact. Limits called *cap* are USDT (`20000`), a multiple of the wallet (`x10`),
 or `off`. A *drawdown* is USDT (`500`), a share of the peak (`20%`), or `off`. A *duration* is days (`30d`), hours
 (`12h`), or `off` for ever.
+
+**Defaults and templates** are written out before anything is checked. Own keys win over templates, those over defaults.
+Mappings merge key by key, all else replaces (`docs/templates.md`; an example is `conf/fleet.yaml`).
+
+| key | type | meaning |
+|---|---|---|
+| `defaults.accounts` | keys of `accounts[]` | What every account has that says nothing else. |
+| `defaults.strategies` | keys of `strategies[]` | The same for strategies. |
+| `templates.accounts.NAME` | keys of `accounts[]` | What accounts have that say `template: NAME`. |
+| `templates.strategies.NAME` | keys of `strategies[]` | The same for strategies. |
+| `accounts[].template`, `strategies[].template` | name or list | Its templates; of several the later wins. |
+| `accounts[].strategies.NAME` | keys of `strategies[]` | A strategy of this account; its id is `ACCOUNT-NAME`. |
 """
 
 

@@ -234,7 +234,8 @@ class FlattenDrive:
             under_way = self._hands.under_way(self.state.wanted.symbols)
             listed = await self._queries.open_orders()
             rows = tuple(
-                Resting(row.symbol, row.order_id, row.order_link_id, self._hands.is_ours(row)) for row in listed
+                Resting(row.symbol, row.order_id, row.order_link_id, self._hands.is_ours(row), not row.reduce_only)
+                for row in listed
             )
             answer: Event = OrdersListed(asked_s, rows, under_way, _unreadable(listed))
         except Exception as error:  # noqa: BLE001 - a fault of ours is reported, and counts as a lost answer

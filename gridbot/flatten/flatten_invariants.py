@@ -28,9 +28,7 @@ def of_effects(state: FlattenState, effects: Iterable[Effect], now_s: float) -> 
     for cancel in listed:
         if isinstance(cancel, Cancel):
             found += [
-                f"{row} was cancelled, and nobody wanted that"
-                for row in cancel.rows
-                if row.symbol not in state.wanted.symbols or not (row.ours or state.wanted.terms.foreign)
+                f"{row} was cancelled, and nobody wanted that" for row in cancel.rows if not state.wanted.has_to_go(row)
             ]
             if now_s < state.silent_until_s:
                 found.append("a cancel left during a ban")

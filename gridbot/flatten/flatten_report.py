@@ -21,7 +21,7 @@ def report(state: FlattenState, now_s: float) -> str:
         done.append(f"closed {_legs(state.closed, closed)}" if closed else "no leg was closed")
     done.append(f"{state.withdrawn + len(state.cancelled)} orders cancelled")
     seconds = f"in {max(0.0, now_s - state.began_s):.1f} s"
-    word = "flat" if state.wanted.closes else "nothing rests"
+    word = "flat" if state.wanted.closes else _cancelled(state)
     if not left:
         return f"{word}, confirmed by REST: {', '.join(done)} {seconds}"
     return f"NOT {word}: {'; '.join(left)}; {', '.join(done)} {seconds}"
@@ -45,6 +45,10 @@ def remains(state: FlattenState, now_s: float) -> list[str]:
     elif found and state.read_problem is not None:
         found.append(f"reading the exchange failed: {state.read_problem.text}")
     return found
+
+
+def _cancelled(state: FlattenState) -> str:
+    return "nothing that opens rests" if state.wanted.terms.opens_only else "nothing rests"
 
 
 def _orders(state: FlattenState) -> str:

@@ -110,8 +110,7 @@ def _orders_listed(state: FlattenState, event: OrdersListed, now_s: float) -> li
         return []
     state.waiting.discard(ORDERS)
     _read_again(state)
-    foreign = state.wanted.terms.foreign
-    state.resting = tuple(row for row in event.rows if row.symbol in state.wanted.symbols and (row.ours or foreign))
+    state.resting = tuple(row for row in event.rows if state.wanted.has_to_go(row))
     state.under_way = event.under_way
     state.unreadable[ORDERS] = _of_ours(state, event.unreadable)
     is_clear = not (state.resting or event.under_way or state.unreadable[ORDERS])
@@ -255,7 +254,8 @@ def _latch_is_over(state: FlattenState, now_s: float, effects: list[Effect]) -> 
         effects.append(
             Warn(f"the disk has not taken what stops orders within {wait_s * 1000:.0f} ms: going on without")
         )
-    effects.append(WithdrawKnown())
+    if not state.wanted.terms.opens_only:  # a strategy that only reduces has withdrawn what opens by itself
+        effects.append(WithdrawKnown())
     state.stage = Stage.REST
     return True
 

@@ -6,7 +6,7 @@ Sizes are base coin, prices USDT, times monotonic seconds unless they say otherw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
@@ -53,12 +53,13 @@ LegName = tuple[str, Direction]
 class Terms:
     """How it is done. `band` is a ratio to the last price; `settle_s` is how long a request of before may be under way.
 
-    `foreign`: orders on the symbols that are not ours go, too.
+    `foreign`: orders on the symbols that are not ours go, too. `opens_only`: orders that only reduce stay.
     """
 
     band: Decimal = Decimal("0.005")
     market_after_s: float = 5.0
     foreign: bool = False
+    opens_only: bool = False
     settle_s: float = 0.0
     latch_wait_s: float = 0.2
     """How long the disk may take for what stops orders; then the rest goes on without it."""
@@ -82,12 +83,19 @@ class Wanted:
         """Whether any leg is to be closed."""
         return any(self.symbols.values())
 
+    def has_to_go(self, row: Resting) -> bool:
+        """Whether a resting order is to be cancelled."""
+        terms = self.terms
+        is_meant = row.symbol in self.symbols and (row.ours or terms.foreign)
+        return is_meant and (row.opens or not terms.opens_only)
+
     def beside(self, other: Self) -> Self:
         """Both: what either wants, by the newer terms (`other`'s)."""
         symbols = dict(self.symbols)
         for symbol, closes in other.symbols.items():
             symbols[symbol] = closes or symbols.get(symbol, False)
-        return type(self)(symbols, other.terms)
+        opens_only = self.terms.opens_only and other.terms.opens_only
+        return type(self)(symbols, replace(other.terms, opens_only=opens_only))
 
     def to_document(self) -> dict[str, Any]:
         """What a later process needs to go on, JSON-able."""
@@ -97,6 +105,7 @@ class Wanted:
             "band": str(terms.band),
             "market_after_s": terms.market_after_s,
             "foreign": terms.foreign,
+            "opens_only": terms.opens_only,
         }
 
     @classmethod
@@ -107,7 +116,12 @@ class Wanted:
             raise ValueError(f"expected a band below 1 and seconds, got {band} and {market_after_s!r}")
         if not isinstance(symbols, Mapping):
             raise TypeError(f"expected symbols as an object, got {symbols!r}")
-        terms = Terms(band=band, market_after_s=float(market_after_s), foreign=bool(document["foreign"]))
+        terms = Terms(
+            band=band,
+            market_after_s=float(market_after_s),
+            foreign=bool(document["foreign"]),
+            opens_only=bool(document.get("opens_only")),  # absent in what earlier versions wrote
+        )
         return cls({str(name): bool(closes) for name, closes in symbols.items()}, terms)
 
 
@@ -118,6 +132,7 @@ class Resting(NamedTuple):
     order_id: str
     link_id: str
     ours: bool
+    opens: bool = True
 
 
 @dataclass(frozen=True, slots=True)

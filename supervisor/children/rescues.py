@@ -30,7 +30,7 @@ from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
 from supervisor.children.policy_types import LaunchFailed, ProcessState, Stop
 
-__all__ = ["NoRescue", "Rescues", "left_behind"]
+__all__ = ["NoRescue", "RescueUnderWay", "Rescues", "left_behind"]
 
 log = logging.getLogger("supervisor")
 
@@ -41,6 +41,10 @@ GONE_WITHIN_S: Final = 8.0
 
 class NoRescue(Exception):
     """There can be none; the text says why and what to do."""
+
+
+class RescueUnderWay(NoRescue):
+    """There is one already, of another command."""
 
 
 class Rescues:
@@ -80,7 +84,7 @@ class Rescues:
         if not spec.rescue:
             raise NoRescue(f"the worker of {spec.account} cannot be rescued: its plan names no rescue")
         if spec.account in self._running:
-            raise NoRescue(
+            raise RescueUnderWay(
                 f"a rescue of {spec.account} is under way already; look at status, and ask again when it ends"
             )
         self._running[spec.account] = None

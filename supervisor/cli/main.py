@@ -23,6 +23,7 @@ COMMANDS = {
     "check": ("check:check", "Read the configuration and print what would be traded."),
     "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
     "completion": ("completion:completion", "Print the completion script of bash, zsh or fish."),
+    "config": ("config_commands:config", "Make a configuration file from the original bot's."),
     "data": ("data_commands:data", "Market data of the past, for backtests: fetch, import, list, check."),
     "fills": ("record_commands:fills", "Show trades, also those that come."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from gridbot.commands.arguments import RestartArguments, StopArguments, read_arg
 from gridbot.commands.command import Command
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
+from gridbot.core.limits import OnBreach
 from gridbot.core.strict_numbers import amount_or_none
 from gridbot.doors.plain_text import for_people, one_line, printable_lines, shown
 from gridbot.version import __version__
@@ -21,7 +23,7 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
-from supervisor.children.rescues import NoRescue, Rescues
+from supervisor.children.rescues import NoRescue, Rescues, RescueUnderWay
 from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import Json, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
@@ -33,6 +35,8 @@ RESCUED_WAIT_S = 2.0
 """How long a worker may take for a command that a rescue would carry out."""
 RESCUE_WAIT_S = 15.0
 """How long a rescue may wait for the lock of the key."""
+CAPPED_POLL_S = 0.1
+"""Between two looks whether a rescue that is in the way of a cap's has ended."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
 QUESTIONS = ("ping", "status", "why", "permits")
@@ -42,6 +46,13 @@ DECLINED = "declined"
 LONGEST_WHY = 4000
 """Characters that are kept of why a command was not given."""
 
+
+_OF_CAPS: Mapping[OnBreach, str] = {
+    OnBreach.REDUCE: "reduce",
+    OnBreach.CANCEL: "cancel",
+    OnBreach.FLATTEN: "flatten",
+}
+"""The command that does without a worker what a cap wants."""
 
 Handler = Callable[[Any, str], Json]
 """Gets the arguments of a command and who has given it."""
@@ -205,18 +216,34 @@ class Operations:
         if command.rescued:
             take_s = min(take_s, RESCUED_WAIT_S)
         answer = await self._commands.send(worker, command.name, args, take_s, who, takes_s=command.takes_s)
-        if answer.pop("not_taken", False) and command.rescued and worker.spec.rescue:
+        if answer.pop("not_taken", False) and worker.spec.rescue and (command.rescued or command.kept):
             return await self._rescue(worker, command, args, who)
         return answer
 
-    async def _rescue(self, worker: Child, command: Command, args: Json, who: str) -> Json:
+    async def capped(self, account: str, action: OnBreach, why: str) -> Json:
+        """A cap of fleet or groups holds an account whose worker has not said so: what it wants is done without it.
+
+        The worker is killed, and a rescue does with orders and legs what `action` says; no strategy is held, as the cap
+        holds the next worker by itself. `why` is for the records.
+        """
+        worker, command = self._of_account(account), find_command(_OF_CAPS[action])
+        while self._rescues.keeps_down(account):
+            await asyncio.sleep(CAPPED_POLL_S)
+        return await self._rescue(worker, command, {"reason": why}, "a cap", capped=True)
+
+    async def _rescue(self, worker: Child, command: Command, args: Json, who: str, *, capped: bool = False) -> Json:
         """For a worker that does not trade or does not answer: a process of its own does it by REST."""
         if self._state() == "stopping":
             return refused("the supervisor is stopping")
         try:
             rescue = await self._rescues.begin(worker)
+        except RescueUnderWay as why:
+            return unanswered(f"{command.name} was not carried out: {why}")
         except NoRescue as why:
             return refused(f"{command.name} was not carried out: {why}")
-        answer = await self._commands.send(rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s)
+        more = {"capped": True} if capped else {}
+        answer = await self._commands.send(
+            rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s, more=more
+        )
         answer.pop("not_taken", None)
         return answer

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from gridbot.command_line import pasteable
 from gridbot.core.strict_numbers import whole_or_none
@@ -45,16 +46,24 @@ class WorkerCommands:
         self._given_up: OrderedDict[int, str] = OrderedDict()
 
     async def send(
-        self, worker: Child, name: str, args: Json, wait_s: float, who: str, *, takes_s: float = 0.0
+        self,
+        worker: Child,
+        name: str,
+        args: Json,
+        wait_s: float,
+        who: str,
+        *,
+        takes_s: float = 0.0,
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> Json:
         """The answer to the client, with "recorded": whether the worker keeps the record of the command.
 
         The worker has `wait_s` seconds to take it, and `takes_s` more when it says that it takes long. `who` is for
-        the record. An answer with "not_taken" says that the worker will not carry it out.
+        the record, `more` goes with the message. An answer with "not_taken" says that the worker will not carry it out.
         """
         account = worker.spec.account
         number, future = self._expect(worker)
-        message = {"type": "command", "id": number, "name": name, "args": args, "who": who}
+        message = {"type": "command", "id": number, "name": name, "args": args, "who": who, **more}
         message["expires_s"] = self._clock() + wait_s
         try:
             if not worker.send(message):

@@ -32,8 +32,9 @@ from dataclasses import replace
 from typing import Any
 
 from gridbot import background
+from gridbot.core.limits import OnBreach
 from gridbot.shortage import is_shortage
-from supervisor.caps.caps_keeper import CapsKeeper
+from supervisor.caps.caps_keeper import CapsKeeper, Stage
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
@@ -144,8 +145,8 @@ class Supervisor:
         self._caps = CapsKeeper(
             plan.caps,
             self._send_to,
-            lambda account: self._workers[account].state.process is ProcessState.RUNNING,
-            lambda account, why: self._fleet.advance(self._workers[account], Hung(why)),
+            lambda account: stage_of(self._workers[account]),
+            self._enforce,
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
         )
@@ -316,6 +317,20 @@ class Supervisor:
     def _lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
         return self._sharing.ask(PAPER if exchange == "paper" else BYBIT, message)
 
+    def _enforce(self, account: str, action: OnBreach, why: str) -> None:
+        """A cap holds an account whose worker does not carry it out: it is ended, and a rescue does it."""
+        worker = self._workers[account]
+        self._fleet.advance(worker, Hung(why))
+        background.start(self._enforced(worker, action, why), name=f"the cap of {account}")
+
+    async def _enforced(self, worker: Child, action: OnBreach, why: str) -> None:
+        answer = await self._operations.capped(worker.spec.account, action, why)
+        if answer["ok"]:
+            log.warning("%s: a rescue did what the cap wants: %s", worker.spec.name, answer["result"])
+        else:
+            text = f"a cap holds its account, and what it wants is not done without the worker: {answer['error']}"
+            self._alerts.add(worker, "ERROR", text, "cap_rescue")
+
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
         (self._rescues.of(account) or self._workers[account]).send(message)
 
@@ -356,3 +371,10 @@ class Supervisor:
         elif not (child.spec.keeps_state or self._stopping.begun or child.state.process is ProcessState.STARTING):
             text = "is gone, and with it the orders, positions and balances of its accounts"
             self._alerts.add(child, "CRITICAL", text, "lost")
+
+
+def stage_of(worker: Child) -> Stage:
+    """How the process of a worker is, for the caps."""
+    if worker.state.process is ProcessState.RUNNING:
+        return Stage.TRADES
+    return Stage.DOWN if worker.pid is None else Stage.BEGINS

@@ -175,8 +175,8 @@ class World:
         return Problem(ErrorKind.AMBIGUOUS, "no answer")
 
 
-def resting(number: int, symbol: str = A, *, ours: bool = True) -> Resting:
-    return Resting(symbol, f"id{number}", f"link{number}" if ours else "", ours)
+def resting(number: int, symbol: str = A, *, ours: bool = True, opens: bool = True) -> Resting:
+    return Resting(symbol, f"id{number}", f"link{number}" if ours else "", ours, opens)
 
 
 LONG, SHORT = Direction.LONG, Direction.SHORT

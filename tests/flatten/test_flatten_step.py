@@ -115,6 +115,20 @@ def test_cancel_closes_nothing() -> None:
     assert calm.of(Close) == []
 
 
+def test_of_what_only_reduces_nothing_is_withdrawn_when_opens_alone_are_to_go() -> None:
+    calm = world(
+        symbols={A: False, B: False},
+        terms=Terms(opens_only=True),
+        orders=[resting(1), resting(2, opens=False), resting(3, B)],
+    )
+    end = calm.run()
+    assert end is not None
+    assert end.text.startswith("nothing that opens rests, confirmed by REST: 2 orders cancelled")
+    assert [row.order_id for row in calm.orders] == ["id2"]
+    assert calm.of(WithdrawKnown) == [], "that takes closes, too"
+    assert calm.violations == []
+
+
 def test_only_what_is_asked_for() -> None:
     calm = world(symbols={B: True})
     end = calm.run()
@@ -404,6 +418,9 @@ def test_the_invariants_find_what_they_are_for() -> None:
     ]
     for wrong, told in first_wrong:
         assert any(told in text for text in of_effects(state, wrong, it.now_s)), told
+    state.wanted = Wanted({A: True}, Terms(opens_only=True))
+    assert any("nobody wanted" in text for text in of_effects(state, [Cancel((resting(1, opens=False),))], it.now_s))
+    state.wanted = Wanted(it.symbols)
     state.markets[A] = Market(RULES[A], PRICE, 0.0)
     state.silent_until_s = it.now_s + 1
     state.sent["9"] = Close(9, A, LONG, D(1))
@@ -429,12 +446,18 @@ def test_the_invariants_find_what_they_are_for() -> None:
 
 
 def test_what_is_wanted_survives() -> None:
-    wanted = Wanted({A: True, B: False}, Terms(band=D("0.01"), market_after_s=3.0, foreign=True))
+    wanted = Wanted({A: True, B: False}, Terms(band=D("0.01"), market_after_s=3.0, foreign=True, opens_only=True))
     again = Wanted.from_document(orjson.loads(orjson.dumps(wanted.to_document())))
     assert again == wanted
     both = Wanted({A: False, B: False}).beside(Wanted({B: True}, Terms(foreign=True)))
     assert (both.symbols, both.terms.foreign) == ({A: False, B: True}, True)
     assert Wanted({A: True}).beside(Wanted({A: False})).symbols == {A: True}
+    opens = Wanted({A: False}, Terms(opens_only=True))
+    for either in (opens.beside(Wanted({A: False})), Wanted({A: False}).beside(opens)):
+        assert not either.terms.opens_only, "one of them wants all to go"
+    assert opens.beside(opens).terms.opens_only
+    older = {key: value for key, value in opens.to_document().items() if key != "opens_only"}
+    assert not Wanted.from_document(older).terms.opens_only
 
 
 @pytest.mark.parametrize(

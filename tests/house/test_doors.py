@@ -33,6 +33,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.compare.difference_words": (1, "a number of our own database"),
     "gridbot.compare.log_values": (5, "numbers that were read strictly, and bounds"),
     "gridbot.config.fields": (3, "texts that their pattern has checked; a duration"),
+    "gridbot.config.original_keys": (1, "a number that was read strictly"),
     "gridbot.market.download": (1, "digits that their pattern has checked"),
     "gridbot.market.row_reading": (10, "places and numbers of rows, which are numpy's"),
     "gridbot.market.rule_book": (3, "numbers that were read strictly"),

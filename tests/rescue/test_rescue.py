@@ -39,8 +39,9 @@ class Bench:
     def take(self) -> None:
         self.taken += 1
 
-    async def say(self, name: str, **args: Any) -> tuple[bool, dict[str, Any]]:
-        done = await self.rescue.run({"type": "command", "id": 1, "name": name, "args": args, "who": "op@host"})
+    async def say(self, name: str, *, capped: bool = False, **args: Any) -> tuple[bool, dict[str, Any]]:
+        message = {"type": "command", "id": 1, "name": name, "args": args, "who": "op@host", "capped": capped}
+        done = await self.rescue.run(message)
         return done, self.answers[-1]
 
 
@@ -91,9 +92,11 @@ def test_kill_by_rest_alone_is_explained_to_the_worker_that_starts_later(tmp_pat
     ("name", "args", "holds", "rest"),
     [
         ("pause", {}, {Hold.PAUSED}, True),
-        ("reduce", {"reason": "margin"}, {Hold.REDUCING}, True),
+        ("reduce", {"reason": "margin"}, {Hold.REDUCING}, False),
         ("cancel", {}, {Hold.PAUSED}, False),
         ("cancel", {"leave_running": True}, set(), False),
+        ("reduce", {"capped": True}, set(), False),
+        ("flatten", {"capped": True}, set(), False),
         ("kill", {"strategy": "btc"}, {Hold.PAUSED, Hold.LATCHED}, False),
     ],
 )
@@ -111,8 +114,6 @@ def test_what_each_command_leaves_to_the_next_life(
         async with trading(config, paper) as bench:
             assert bench.runner().risk_state.holds.held.keys() == holds
             assert bench.assembly.context.gate.latched == ""
-            if name == "reduce":
-                await bench.until(lambda: not resting(paper), "what opens is withdrawn")
 
     run(config, scenario)
 
@@ -121,12 +122,13 @@ def test_what_it_cannot_do_is_refused_and_changes_nothing(tmp_path: Path) -> Non
     config = settings(tmp_path)
 
     async def scenario(paper: PaperThread) -> None:
-        for name, args, text in (
+        wrong: tuple[tuple[str, dict[str, Any], str], ...] = (
             ("resume", {}, "resume needs a worker that trades"),
             ("flatten", {"strategy": "btx"}, "expected a strategy of alice (btc), got 'btx'; did you mean btc?"),
             ("flatten", {"band": "0"}, "expected a band above 0"),
             ("dance", {}, "expected pause, reduce"),
-        ):
+        )
+        for name, args, text in wrong:
             done, answer = await Bench(config, paper).say(name, **args)
             assert (done, answer["ok"]) == (False, False)
             assert answer["error"].startswith(text)

@@ -27,6 +27,7 @@ accounts: [{name: alice}]
 strategies:
 - {strat_id: btc_grid, account: alice, symbol: BTCUSDT, tick_size: 0.1, amount: q0.01, grid_count: 10, grid_step: 0.5}
 """
+ORIGINAL = "accounts: [{name: a, api_key: k, api_secret: s}]\n"
 TRADES = "BTCUSDT2026-09-01.csv"
 LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
@@ -42,6 +43,7 @@ LINES = {
     "compare log": "compare log alice/btc_grid {here}/log.csv --map " + shlex.quote(str(MAP)),
     "compare shadow": "compare shadow alice/btc_grid carl/btc_shadow",
     "completion": "completion bash",
+    "config migrate": "config migrate {here}/original.yaml",
     "correct": "correct alice --as-of 1 --figures []",
     "data check": "data check",
     "data export": "data export BTCUSDT --out {here}/days",
@@ -148,6 +150,7 @@ def test_it_ends_without_a_word(
     shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
+    (tmp_path / "original.yaml").write_text(ORIGINAL)
     for module in ("alerts", "fleet_command", "ledger", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")

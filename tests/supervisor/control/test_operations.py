@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from gridbot.commands.command_table import FLEET_COMMANDS, find_command
+from gridbot.core.limits import OnBreach
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
-from supervisor.children.rescues import NoRescue
+from supervisor.children.rescues import NoRescue, RescueUnderWay
 from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
 from supervisor.process.alert_desk import AlertDesk
@@ -58,6 +59,7 @@ class Rig:
         self.by: list[str] = []
         self.rescue, self.no_rescue = Child("rescue-alice", ChildKind.RESCUE, "alice"), ""
         self.rescued: list[str] = []
+        self.under_way, self.down = False, 0
         self.operations = Operations(
             self.fleet,  # type: ignore[arg-type]
             lambda: {"supervisor": {"state": self.state}},
@@ -77,9 +79,14 @@ class Rig:
     async def begin(self, worker: Any) -> Any:
         """A rescue of the worker's account, as far as a command needs one."""
         if self.no_rescue:
-            raise NoRescue(self.no_rescue)
+            raise (RescueUnderWay if self.under_way else NoRescue)(self.no_rescue)
         self.rescued.append(worker.spec.name)
         return self.rescue
+
+    def keeps_down(self, account: str) -> bool:
+        """Whether there is a rescue, for so many looks."""
+        self.down = max(0, self.down - 1)
+        return self.down > 0
 
     def record(self, name: str, args: Any, answer: Any, who: str) -> None:
         self.records.append((name, args, answer))
@@ -287,12 +294,14 @@ def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_
     """It was "ok", with the result None, and the command line ended with exit code 0."""
     monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
     rig = Rig()
-    answer = rig.ask("worker", account="alice", name="pause", wait_s=0.01)
+    answer = rig.ask("worker", account="alice", name="reconcile", wait_s=0.01)
     assert answer["ok"] is False
     assert answer["unanswered"] is True
-    assert answer["error"].startswith("pause was not carried out: the worker of alice did not take it within 0.01 s")
+    assert answer["error"].startswith(
+        "reconcile was not carried out: the worker of alice did not take it within 0.01 s"
+    )
     assert "its last report came 3 s ago" in answer["error"]
-    assert [(name, recorded["ok"]) for name, _, recorded in rig.records] == [("pause", False)]
+    assert [(name, recorded["ok"]) for name, _, recorded in rig.records] == [("reconcile", False)]
     rig.operations.on_answer({"type": "answer", "id": 1, "ok": False, "error": "it was read too late"})
     assert rig.alerts == []
 
@@ -300,11 +309,11 @@ def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_
 def test_what_was_carried_out_although_we_said_it_was_not_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
     rig = Rig()
-    rig.ask("worker", account="alice", name="pause", wait_s=0.0)
+    rig.ask("worker", account="alice", name="reconcile", wait_s=0.0)
     for _ in range(2):
         rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": "1 paused"})
     [(level, text)] = rig.alerts
-    assert (level, text.partition(":")[0]) == ("WARNING", "pause for alice was carried out after all")
+    assert (level, text.partition(":")[0]) == ("WARNING", "reconcile for alice was carried out after all")
 
 
 def test_only_the_newest_given_up_commands_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +321,7 @@ def test_only_the_newest_given_up_commands_are_remembered(monkeypatch: pytest.Mo
     monkeypatch.setattr(worker_commands, "MOST_GIVEN_UP", 1)
     rig = Rig()
     for _ in range(2):
-        rig.ask("worker", account="alice", name="pause", wait_s=0.0)
+        rig.ask("worker", account="alice", name="reconcile", wait_s=0.0)
     for number in (1, 2):
         rig.operations.on_answer({"type": "answer", "id": number, "ok": True})
     assert len(rig.alerts) == 1
@@ -322,7 +331,7 @@ def test_a_worker_that_ends_before_it_answers_keeps_nobody_waiting() -> None:
     rig = Rig()
 
     async def run() -> dict[str, Any]:
-        request = {"op": "worker", "account": "alice", "name": "pause", "wait_s": 3600.0}
+        request = {"op": "worker", "account": "alice", "name": "reconcile", "wait_s": 3600.0}
         asked = asyncio.ensure_future(rig.operations.handle(request))
         while not rig.fleet[1].sent:
             await asyncio.sleep(0)
@@ -383,7 +392,43 @@ def test_what_only_holds_is_kept_for_the_next_life_of_a_worker_that_does_not_run
     rig.fleet[1].state.process = ProcessState.FATAL
     assert rig.rescued_by(name, ok=True, result="1 paused")["ok"]
     assert rig.rescued == ["worker-alice"]
+
+
+@pytest.mark.parametrize("name", ["pause", "reduce"])
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_worker_that_hangs_is_ended_by_what_only_holds(monkeypatch: Any, name: str, reads: bool) -> None:
+    """It was told to give the command again after a restart (exit code 5), and the grid went on meanwhile."""
+    monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
     rig = Rig()
-    rig.fleet[1].reached = False
-    assert "reads no commands" in rig.refusal("worker", account="alice", name=name)
-    assert rig.rescued == [], "one that runs is left alone"
+    rig.fleet[1].reached = reads
+    answer = rig.rescued_by(name, ok=True, result="1 paused, for the next life of the worker", recorded=True)
+    assert answer["result"] == "1 paused, for the next life of the worker"
+    assert rig.rescued == ["worker-alice"]
+
+
+@pytest.mark.parametrize(
+    ("action", "name"), [(OnBreach.REDUCE, "reduce"), (OnBreach.CANCEL, "cancel"), (OnBreach.FLATTEN, "flatten")]
+)
+def test_what_a_cap_wants_goes_the_way_of_a_command_once_no_other_rescue_is_there(action: OnBreach, name: str) -> None:
+    rig = Rig()
+    rig.down = 2  # a rescue of another command is there for two looks
+
+    async def run() -> dict[str, Any]:
+        asked = asyncio.ensure_future(rig.operations.capped("alice", action, "summed equity fell"))
+        while not rig.rescue.sent:
+            await asyncio.sleep(0.01)
+        rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": "done", "recorded": True})
+        return await asked
+
+    assert asyncio.run(run())["result"] == "done"
+    [message] = rig.rescue.sent
+    assert (message["name"], message["capped"], message["who"]) == (name, True, "a cap")
+    assert message["args"] == {"reason": "summed equity fell"}
+    assert (rig.rescued, rig.down) == (["worker-alice"], 0)
+
+
+def test_a_rescue_that_is_under_way_is_no_mistake_of_the_operator() -> None:
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    rig.no_rescue, rig.under_way = "a rescue of alice is under way already", True
+    assert rig.ask("worker", account="alice", name="flatten")["unanswered"], "exit code 5"
