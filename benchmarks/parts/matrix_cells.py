@@ -66,7 +66,7 @@ PROMISES = {
 COMMANDS = tuple(PROMISES)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Cell:
     process: str
     fault: str

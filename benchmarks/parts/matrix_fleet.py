@@ -10,24 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from pybit.exceptions import FailedRequestError
-from pybit.unified_trading import HTTP
 from requests.exceptions import RequestException
 
 from benchmarks.parts.fleet import Fleet, FleetError
 from benchmarks.parts.own_supervisor import ROOT, Status, child_rows
-from gridbot.config.loading import load_config
-from gridbot.config.paper_secrets import paper_seed, with_paper_secrets
+from benchmarks.parts.plain_books import Books, PlainBooks
 
-__all__ = ["Books", "Given", "MatrixFleet", "matrix_configuration", "until"]
+__all__ = ["Given", "MatrixFleet", "matrix_configuration", "until"]
 
 FAULT_PROBE = Path(__file__).resolve().parent / "fault_probe"
-LISTED = 50
 BEAT_S = 4.0
 """Silence after which a child of this fleet is ended; its owner's configuration has 10 s."""
 
@@ -42,6 +37,7 @@ def matrix_configuration(accounts: Sequence[str], seed: int = 3) -> str:
             "grid_count": 12,
             "grid_step": 0.05,
             "amount": "x0.01",
+            "caps": {"max_orders_per_minute": None},
         }
         for account in accounts
     ]
@@ -74,20 +70,6 @@ def until(condition: Callable[[], Any], what: str, within_s: float, every_s: flo
         if time.monotonic() > deadline:
             raise FleetError(f"waited {within_s:g} s in vain for {what}")
         time.sleep(every_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What an account has on the exchange, by its own lists: orders that open, orders that reduce, open legs."""
-
-    opening: int
-    closing: int
-    legs: dict[str, Decimal]
-    doubled: tuple[str, ...]
-
-    @property
-    def resting(self) -> int:
-        return self.opening + self.closing
 
 
 def _is_well(account: Status) -> bool:
@@ -136,7 +118,7 @@ class MatrixFleet(Fleet):
         self.faults = home / "faults"
         self.faults.mkdir()
         os.mkfifo(self.faults / "fifo")
-        self._sessions: dict[str, HTTP] = {}
+        self._plain = PlainBooks(self.config, self.data_dir)
         self._url = ""
 
     def environment(self) -> dict[str, str]:
@@ -243,33 +225,8 @@ class MatrixFleet(Fleet):
 
     # ------------------------------------------------------------------ the exchange
 
-    def session(self, account: str) -> HTTP:
-        """pybit with the account's key."""
-        if account not in self._sessions:
-            config = with_paper_secrets(load_config(self.config), paper_seed(self.data_dir)).account(account)
-            made = HTTP(
-                api_key=config.api_key.get_secret_value(),
-                api_secret=config.api_secret.get_secret_value(),
-                timeout=20,
-                recv_window=20000,
-            )
-            self._sessions[account] = made
-        session = self._sessions[account]
-        session.endpoint = self._url
-        return session
-
     def books(self, account: str) -> Books:
-        session = self.session(account)
-        orders = session.get_open_orders(category="linear", settleCoin="USDT", limit=LISTED)["result"]["list"]
-        legs = session.get_positions(category="linear", settleCoin="USDT")["result"]["list"]
-        levels = [(row["symbol"], row["positionIdx"], row["price"]) for row in orders]
-        return Books(
-            opening=sum(not row["reduceOnly"] for row in orders),
-            closing=sum(bool(row["reduceOnly"]) for row in orders),
-            legs={f"{row['symbol']} {row['side']}": Decimal(row["size"]) for row in legs if Decimal(row["size"] or 0)},
-            doubled=tuple(sorted({str(level) for level in levels if levels.count(level) > 1})),
-        )
+        return self._plain.books(account, self._url)
 
     def newest_fill(self, account: str) -> str:
-        rows = self.session(account).get_executions(category="linear", limit=1)["result"]["list"]
-        return str(rows[0]["execId"]) if rows else ""
+        return self._plain.newest_fill(account, self._url)

@@ -13,12 +13,13 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from benchmarks.parts.fleet import FleetError
 from benchmarks.parts.matrix_cells import PROMISES, Answer, Cell, expected
-from benchmarks.parts.matrix_fleet import Books, Given, MatrixFleet, matrix_configuration, until
+from benchmarks.parts.matrix_fleet import Given, MatrixFleet, matrix_configuration, until
 from benchmarks.parts.own_supervisor import Status, child_rows
 from supervisor.exit_codes import ExitCode
 
@@ -123,11 +124,12 @@ def _ready(fleet: MatrixFleet, outcomes: Sequence[Outcome]) -> Status:
         if row["account"] in {outcome.account for outcome in outcomes} and row["strategies"][0]["state"] != "active":
             fleet.give("resume", row["account"]).result()
     for outcome in outcomes:
-        until(lambda account=outcome.account: _trades(fleet.books(account)), f"{outcome.account} to trade", 120, 0.2)
+        until(partial(_trades, fleet, outcome.account), f"{outcome.account} to trade", 120, 0.2)
     return fleet.settled()
 
 
-def _trades(books: Books) -> bool:
+def _trades(fleet: MatrixFleet, account: str) -> bool:
+    books = fleet.books(account)
     return bool(books.opening and books.legs)
 
 
@@ -147,22 +149,27 @@ def _act(fleet: MatrixFleet, outcomes: Sequence[Outcome]) -> None:
         if outcome.cell.process == "rescue":  # there is one only where the worker does not answer
             os.kill(outcome.pid or 0, signal.SIGSTOP)
             if not PROMISES[outcome.cell.command].by_rescue:
-                fleet.give("cancel", outcome.account)
+                fleet.give("cancel", outcome.account, "--leave-running")
+    for outcome in _struck(outcomes, "before"):
+        _strike(fleet, outcome)
+    for outcome in _struck(outcomes, "before"):
+        _wait_for(fleet, outcome)
     for outcome in outcomes:
-        if outcome.cell.when == "before":
-            _strike(fleet, outcome)
-    for outcome in outcomes:
-        if outcome.cell.when == "before":
-            _wait_for(fleet, outcome)
         outcome.given = fleet.give(*_words(outcome))
-    for number, outcome in enumerate(outcomes):
-        if outcome.cell.when == "during":
-            time.sleep(0.25 if number == 0 else 0.02)  # not waiting for anything: the moment is the cell's input
-            _strike(fleet, outcome)
+    for number, outcome in enumerate(_struck(outcomes, "during")):
+        time.sleep(0.25 if number == 0 else 0.02)  # not waiting for anything: the moment is the cell's input
+        _strike(fleet, outcome)
     for outcome in outcomes:
         if outcome.cell.when == "after" and outcome.given is not None:
             outcome.given.result()
-            _strike(fleet, outcome)
+    for outcome in _struck(outcomes, "after"):
+        _strike(fleet, outcome)
+
+
+def _struck(outcomes: Sequence[Outcome], when: str) -> list[Outcome]:
+    """Those at this moment; of a process that all share one."""
+    found = [outcome for outcome in outcomes if outcome.cell.when == when]
+    return found if found and found[0].cell.process in OWN else found[:1]
 
 
 def _strike(fleet: MatrixFleet, outcome: Outcome) -> None:

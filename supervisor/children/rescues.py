@@ -8,8 +8,8 @@
 A lock may be held by a worker that an earlier supervisor has left behind, frozen: one of our account without a living
 parent of ours is killed by the pid that the lock names. Any other holder is somebody else's, and refuses the rescue.
 
-A rescue reports each second like every child, and one that is silent for too long is ended by the same policy: it hangs,
-and while it is there the worker may not start.
+A rescue reports each second like every child, and one that is silent for too long is ended by the same policy: it
+hangs, and while it is there the worker may not start.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ the functions of `POINTS` first look into that directory:
     hang-NAME-POINT     is removed, and the process opens the FIFO `fifo` for reading, which hangs in the kernel until
                         somebody writes to it
 
-NAME is the child's name in `status` (worker-ann, writer, paper, rescue-ann), forks or supervisor; POINT is start or loop.
+NAME is the child's name in `status` (worker-ann, writer, paper, rescue-ann), forks or supervisor; POINT: start, loop.
 Nothing of this is in the program itself, and nothing else of any process is changed.
 """
 

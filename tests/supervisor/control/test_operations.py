@@ -459,7 +459,7 @@ def test_a_rescue_that_dies_is_followed_by_another(deaths: int) -> None:
 
 
 def test_a_rescue_that_has_answered_and_goes_on_makes_way_for_the_next_command(monkeypatch: Any) -> None:
-    """`kill` was refused while a flatten whose answer had come went on for a quarter of an hour, and nothing latched."""
+    """`kill` was refused, and latched nothing, while a flatten that had answered went on for a quarter of an hour."""
     monkeypatch.setattr(operations, "SETTLING_S", -1.0)
     rig = Rig()
     rig.fleet[1].state.process = ProcessState.FATAL
