@@ -44,12 +44,12 @@ MEANINGS: Final = {
     ExitCode.TIMEOUT: ("timeout", "it did not happen in the time allowed"),
     ExitCode.DEGRADED: (
         "degraded",
-        "it runs, but something is not healthy; `ledger check`: an account could not be compared",
+        "it runs, but something is not healthy; `ledger check`: an account could not be compared; `doctor`: warnings",
     ),
     ExitCode.REFUSED: (
         "refused",
         "another supervisor has the data directory, this user may not use it, or a check of the machine failed; "
-        "a command for several accounts was not confirmed; `data`: a file was refused",
+        "a command for several accounts was not confirmed; `data`: a file was refused; `doctor`: something is refused",
     ),
     ExitCode.DIFFERS: (
         "differs",

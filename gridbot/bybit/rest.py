@@ -277,6 +277,7 @@ class BybitRest(Calls):
             read_only=result.get("readOnly") == 1,
             contract_trade=texts(permissions.get("ContractTrade")),
             can_withdraw="Withdraw" in texts(permissions.get("Wallet")),
+            wallet=texts(permissions.get("Wallet")),
             ips=texts(result.get("ips")),
             is_unified=result.get("uta") == 1,
             expires_at=words_of(result, "expiredAt"),

@@ -49,6 +49,9 @@ class Expansion:
     """Of strategies that stand below an account: by their index, how the file would name their place there."""
     unused: list[tuple[Kind, str]] = field(default_factory=list)
 
+    filled: dict[Loc, str] = field(default_factory=dict)
+    """Texts with `{account}` filled in, their variables still as they are written."""
+
     def written(self, loc: Loc) -> Loc:
         """Where that place stands in the file."""
         for end in range(len(loc), 0, -1):
@@ -236,7 +239,7 @@ class _Writer:
             return {key: self._inner(target, place, key, item) for key, item in value.items()}
         if not isinstance(value, str) or place[0] not in LAYERED:
             return value
-        text = _PLACEHOLDER.sub(self._name, value)
+        text = self._made.filled[target] = _PLACEHOLDER.sub(self._name, value)
         return with_variables(text, self._environ, lambda fault: self._fault(fault, target, place))
 
     def _inner(self, target: Loc, place: Loc, key: str | int, value: Any) -> Any:

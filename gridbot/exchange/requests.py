@@ -105,17 +105,26 @@ class RateLimit:
 
 @quick_value(frozen=True, slots=True)
 class ApiKeyInfo:
-    """What the API key may do (`user/query-api`). `user_id` is the account's UID; the key itself is not kept."""
+    """What the API key may do (`user/query-api`). `user_id` is the account's UID; the key itself is not kept.
+
+    `deadline_days` is negative for a key that is bound to addresses; others expire.
+    """
 
     user_id: str
     read_only: bool
     contract_trade: tuple[str, ...]
     can_withdraw: bool
+    wallet: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
     is_unified: bool = True
     expires_at: str = ""
     deadline_days: int | None = None
     vip_level: str = ""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the exchange takes it from certain addresses only."""
+        return bool(self.ips) and "*" not in self.ips
 
 
 @quick_value(frozen=True, slots=True)

@@ -28,8 +28,14 @@ WORKER_CORE: Final = 0.03
 OTHERS_CORE: Final = 0.1
 SHARE: Final = 0.8
 """Of the machine; the rest is for the system, for starts, and for whoever looks at the records."""
-START_REQUESTS: Final = 19
-"""HTTP requests of one account's start with one strategy."""
+START_REQUESTS: Final = 9
+"""HTTP requests of one account's start (docs/performance.md)."""
+SHARED_REQUESTS: Final = 3
+SYMBOL_REQUESTS: Final = 2
+"""What the first account of an exchange reads for all others, and again for each symbol."""
+FILES_EACH: Final = 10
+FILES_OTHERS: Final = 60
+"""Open files of the process that has most of them: the paper exchange has 7 an account, the supervisor 4 and 20."""
 WINDOW_S: Final = 5
 MB: Final = 1_000_000
 

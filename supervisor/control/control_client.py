@@ -84,6 +84,10 @@ class ControlClient:
         """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`)."""
         return dict(self.request("why", account=account, strategy=strategy)["why"])
 
+    def running_config(self, account: str) -> Json:
+        """What an account runs with, without secrets (`gridbot.config.snapshots.account_snapshot`)."""
+        return dict(self.request("config", account=account)["config"] or {})
+
     def stop(self, *, mode: str | None = None, force: bool = False) -> Json:
         """Ask for the end; returns at once. `wait_closed` waits for it."""
         return self.request("stop", mode=mode, force=force)

@@ -43,7 +43,7 @@ SETTLING_S = 1.0
 """How long a rescue that has answered may write down what it did."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
-QUESTIONS = ("ping", "status", "why", "permits")
+QUESTIONS = ("ping", "status", "why", "permits", "config")
 EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
@@ -78,7 +78,8 @@ class PermitsCall(Protocol):
 class Operations:
     """Answers requests. `record` keeps a command, arguments, answer, and who gave it. `alert` takes a level, a text.
 
-    `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts.
+    `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts; `running`
+    has what each account runs with, without secrets.
     """
 
     def __init__(
@@ -93,10 +94,12 @@ class Operations:
         clock: Callable[[], float],
         data_dir: Path,
         permits: PermitsCall,
+        running: Callable[[], Mapping[str, Any]],
         desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
         self._fleet = fleet
         self._permits = permits
+        self._running = running
         self._status = status
         self._begin_stop = stop
         self._record = record
@@ -152,6 +155,9 @@ class Operations:
                 return self._lend(request)
             case "why":
                 return await self._why(request)
+            case "config":
+                account = self._of_account(one_line(str(request.get("account", "")))).spec.account
+                return {"ok": True, "config": self._running().get(account)}
             case "worker":
                 return await self._worker(request, who)
             case "declined":

@@ -132,6 +132,7 @@ class Supervisor:
             clock=clock,
             data_dir=plan.data_dir,
             permits=self._lend,
+            running=lambda: self.plan.snapshot,
             desk=self._desk.handlers,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}

@@ -46,8 +46,8 @@ def fleet(count: int) -> GridbotConfig:
             64,
             [
                 "address: 226 accounts open 2 WebSockets each when they start, 452 together, and 450 in five minutes "
-                "are what one address can well open: enough for 225 accounts, and with 19 requests each their start "
-                "takes 40 s; divide the accounts among several addresses"
+                "are what one address can well open: enough for 225 accounts, and with 9 requests each their start "
+                "takes 19 s; divide the accounts among several addresses"
             ],
         ),
         (1, GB // 4, 0.1, ["memory: 1 account wants about 0.2 GB", "CPU: 1 account wants about 0.1 cores"]),

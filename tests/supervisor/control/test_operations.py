@@ -70,6 +70,7 @@ class Rig:
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
             permits=self.lend,
+            running=lambda: {"alice": {"account": {"name": "alice"}}},
             desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
 
@@ -143,7 +144,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    known = "ping, status, why, permits, stop, restart, ack, mute, unmute, worker or declined"
+    known = "ping, status, why, permits, config, stop, restart, ack, mute, unmute, worker or declined"
     assert f"expected {known}; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
@@ -244,6 +245,13 @@ def test_a_question_to_a_worker_is_passed_on_and_not_recorded(monkeypatch: pytes
     assert rig.fleet[1].sent == [{"type": "question", "id": 1, "strategy": "s"}]
     wrong = Rig().answered({**question, "strategy": "t"}, ok=False, error="expected a strategy of alice (s), got 't'")
     assert wrong == {"ok": False, "error": "expected a strategy of alice (s), got 't'"}
+    assert rig.records == []
+
+
+def test_what_an_account_runs_with_can_be_asked_and_is_not_recorded() -> None:
+    rig = Rig()
+    assert rig.ask("config", account="alice") == {"ok": True, "config": {"account": {"name": "alice"}}}
+    assert "no account 'bob' here, only alice" in rig.refusal("config", account="bob")
     assert rig.records == []
 
 
