@@ -101,6 +101,9 @@ class Expected:
 def expected(cell: Cell) -> Expected:
     """What must come of a cell. Where a command says that it was not carried out, nothing of it may have been."""
     promise = PROMISES[cell.command]
+    needs_worker = promise.asks_worker and not (promise.by_rescue or promise.kept)
+    if cell.process == "rescue" and needs_worker:
+        return Expected(Answer.EITHER, "while a rescue is there no worker trades")
     if cell.when == "after":
         return Expected(Answer.DONE, "the command was over; what holds is durable", done=True)
     match cell.process:

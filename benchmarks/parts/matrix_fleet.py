@@ -96,6 +96,17 @@ class Given:
         self.code: int | None = None
         self.said = ""
 
+    def is_on_its_way(self) -> bool:
+        """Whether it has a connection by now, or is over."""
+        if self._process.poll() is not None:
+            return True
+        links = []
+        with contextlib.suppress(OSError):
+            for place in Path(f"/proc/{self._process.pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    links.append(os.readlink(place))
+        return any(link.startswith("socket:") for link in links)
+
     def result(self, within_s: float = 200.0) -> int:
         """Its exit code; `said` then has what it printed."""
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -156,8 +157,10 @@ def _act(fleet: MatrixFleet, outcomes: Sequence[Outcome]) -> None:
         _wait_for(fleet, outcome)
     for outcome in outcomes:
         outcome.given = fleet.give(*_words(outcome))
-    for number, outcome in enumerate(_struck(outcomes, "during")):
-        time.sleep(0.25 if number == 0 else 0.02)  # not waiting for anything: the moment is the cell's input
+    for outcome in _struck(outcomes, "during"):
+        if outcome.given is not None:
+            until(outcome.given.is_on_its_way, f"{outcome.given} to begin", 30, 0.002)
+        time.sleep(random.uniform(0.0, 0.1))  # not waiting for anything: the moment is the cell's input
         _strike(fleet, outcome)
     for outcome in outcomes:
         if outcome.cell.when == "after" and outcome.given is not None:
