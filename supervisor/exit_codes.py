@@ -49,7 +49,9 @@ MEANINGS: Final = {
     ExitCode.REFUSED: (
         "refused",
         "another supervisor has the data directory, this user may not use it, or a check of the machine failed; "
-        "a command for several accounts was not confirmed; `data`: a file was refused; `doctor`: something is refused",
+        "a command for several accounts was not confirmed, or it cannot be carried out as things are: somebody else "
+        "has the account, its orders are being cancelled, the supervisor is stopping; `data`: a file was refused; "
+        "`doctor`: something is refused",
     ),
     ExitCode.DIFFERS: (
         "differs",

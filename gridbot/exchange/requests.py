@@ -48,7 +48,8 @@ class OrderRequest(NamedTuple):
     """One order to create. `qty` is base coin, `price` USDT; both already rounded to the instrument's steps.
 
     `direction` becomes positionIdx 1 or 2. `order_link_id` has at most 36 characters of [A-Za-z0-9_-]. A limit order
-    that may rest, unless `taking` says how it takes.
+    that may rest, unless `taking` says how it takes. `one_way`: what takes is for a position without a hedge, and
+    positionIdx is 0.
     """
 
     symbol: str
@@ -60,6 +61,7 @@ class OrderRequest(NamedTuple):
     reduce_only: bool
     post_only: bool = True
     taking: Taking | None = None
+    one_way: bool = False
 
 
 @quick_value(frozen=True, slots=True)

@@ -150,7 +150,7 @@ async def _rescue(
                 return EXIT_REFUSED
             return EXIT_OK if await rescue.run(message) else EXIT_LEFT
         except (KeyRefused, JournalBusy) as refusal:
-            answer({"ok": False, "error": f"nothing was done: {refusal}"})
+            answer({"ok": False, "denied": True, "error": f"nothing was done: {refusal}"})
             return EXIT_REFUSED
 
 
