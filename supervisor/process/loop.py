@@ -117,6 +117,7 @@ class Supervisor:
             self._launch,
             lambda child, message: self._messages.take(child, message),
             self._on_rescue_end,
+            clock=clock,
         )
         self._starting = StartOrder(self._fleet, self._launch, self._rescues.keeps_down)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
@@ -292,6 +293,7 @@ class Supervisor:
         done = [
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
+            self._faults.attempt("looking after the rescues", self._rescues.look),
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("the caps of groups and fleet", self._caps.look),
             self._faults.attempt("looking for incidents", self._look),
@@ -310,6 +312,7 @@ class Supervisor:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
             self._fleet.advance_all(Stalled())
+            self._rescues.look(Stalled())
 
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())
