@@ -92,7 +92,9 @@ class CancelArguments(_WithReason):
     leave_running: Annotated[
         bool, Field(description="Do not pause: what is wanted is placed anew with the next price.")
     ] = False
-    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
+    foreign: Annotated[
+        bool, Field(description="Also cancel orders that are not ours; of a whole account on every symbol.")
+    ] = False
 
 
 class FlattenArguments(_WithReason):
@@ -110,7 +112,10 @@ class FlattenArguments(_WithReason):
             pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$",
         ),
     ] = None
-    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
+    foreign: Annotated[
+        bool,
+        Field(description="Also cancel orders that are not ours; of a whole account on every symbol, closing it all."),
+    ] = False
 
 
 class ResumeArguments(_OfStrategies):

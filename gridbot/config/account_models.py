@@ -123,6 +123,11 @@ class AccountConfig(Model):
         "mainnet auto is http until 100 creates over WebSocket were acknowledged while this account (its name, in this "
         "data directory) had `environment: testnet`. While the trade socket is down, orders go by HTTP in any case.",
     )
+    allow_withdraw_permission: bool = Field(
+        False,
+        description="Start also with a key that may withdraw money. Trading needs no such key: whoever gets hold of it "
+        "can empty the account.",
+    )
     dead_man: DeadMan = Field(
         None,
         description="`dcp 30`: the exchange cancels all orders when the account's private stream has been gone for 30 "

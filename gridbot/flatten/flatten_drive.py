@@ -67,7 +67,7 @@ class FlattenQueries(Protocol):
     """What is read of the exchange (`BybitRest`)."""
 
     async def open_orders(self) -> Listing[OrderUpdateEvent]: ...
-    async def positions(self) -> Listing[PositionEvent]: ...
+    async def every_position(self) -> tuple[Listing[PositionEvent], Listing[PositionEvent]]: ...
     async def tickers(self, symbol: str) -> TickerEvent: ...
     async def instrument(self, symbol: str) -> Instrument: ...
 
@@ -245,10 +245,11 @@ class FlattenDrive:
     async def _ask_legs(self) -> None:
         asked_s = self._clock.monotonic_s()
         try:
-            listed = await self._queries.positions()
-            self._hands.saw_legs(listed)
-            sizes = {(leg.symbol, leg.direction): leg.size for leg in listed}
-            answer: Event = LegsListed(asked_s, sizes, _unreadable(listed))
+            hedged, one_way = await self._queries.every_position()
+            self._hands.saw_legs(hedged)
+            sizes = {(leg.symbol, leg.direction): leg.size for leg in (*hedged, *one_way)}
+            alone = tuple((leg.symbol, leg.direction) for leg in one_way)
+            answer: Event = LegsListed(asked_s, sizes, _unreadable(hedged) | _unreadable(one_way), alone)
         except Exception as error:  # noqa: BLE001 - as above
             answer = ReadFailed("legs", self._problem("reading the legs", error))
         self._feed(answer)

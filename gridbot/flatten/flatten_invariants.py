@@ -54,7 +54,7 @@ def _of_closes(state: FlattenState, closes: list[Close], now_s: float) -> list[s
         name = (close.symbol, close.direction)
         leg, market = state.legs.get(name), state.markets.get(close.symbol)
         total[name] = total.get(name, ZERO) + close.qty
-        if leg is None or not state.wanted.symbols.get(close.symbol):
+        if leg is None or not state.wanted.closes_legs_of(close.symbol):
             found.append(f"{close} closes what is not to be closed")
             continue
         if total[name] > leg.size:

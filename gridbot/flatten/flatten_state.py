@@ -51,6 +51,7 @@ class LegToClose:
     """The largest piece that the exchange has not refused; None while it has refused none."""
     by_whole: bool = False
     """It is closed without a quantity: what is left is below the minimum, or its rules cannot be read."""
+    one_way: bool = False
     refused: int = 0
     """Refusals since it last became smaller."""
     idle: int = 0
@@ -100,6 +101,10 @@ class FlattenState:
     closed: dict[LegName, Decimal] = field(default_factory=dict)
     """Size of each leg when it was first seen."""
     closes_sent: int = 0
+    left_orders: dict[str, int] = field(default_factory=dict)
+    """Orders that rest on symbols that are not named and stay, by symbol."""
+    left_legs: dict[LegName, Decimal] = field(default_factory=dict)
+    """Legs of such symbols."""
     told: bool = False
     under_way: int = 0
     """Creates of before that may land yet."""

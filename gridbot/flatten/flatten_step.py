@@ -111,6 +111,8 @@ def _orders_listed(state: FlattenState, event: OrdersListed, now_s: float) -> li
     state.waiting.discard(ORDERS)
     _read_again(state)
     state.resting = tuple(row for row in event.rows if state.wanted.has_to_go(row))
+    stay = [row.symbol for row in event.rows if state.wanted.tells_of(row.symbol) and row not in state.resting]
+    state.left_orders = {symbol: stay.count(symbol) for symbol in sorted(set(stay))}
     state.under_way = event.under_way
     state.unreadable[ORDERS] = _of_ours(state, event.unreadable)
     is_clear = not (state.resting or event.under_way or state.unreadable[ORDERS])
@@ -127,14 +129,19 @@ def _legs_listed(state: FlattenState, event: LegsListed, now_s: float) -> list[E
     _read_again(state)
     state.listed_s = event.asked_s
     state.unreadable[LEGS] = {
-        symbol: why for symbol, why in _of_ours(state, event.unreadable).items() if state.wanted.symbols[symbol]
+        symbol: why for symbol, why in _of_ours(state, event.unreadable).items() if state.wanted.closes_legs_of(symbol)
     }
-    wanted = {name: size for name, size in event.sizes.items() if size > 0 and state.wanted.symbols.get(name[0])}
+    wanted = {name: size for name, size in event.sizes.items() if size > 0 and state.wanted.closes_legs_of(name[0])}
+    state.left_legs = {
+        name: size
+        for name, size in event.sizes.items()
+        if size > 0 and name not in wanted and state.wanted.tells_of(name[0])
+    }
     for name in [name for name in state.legs if name not in wanted and name[0] not in state.unreadable[LEGS]]:
         del state.legs[name]
     for name, size in wanted.items():
         if name not in state.legs:
-            state.legs[name] = LegToClose(size, size)
+            state.legs[name] = LegToClose(size, size, one_way=name in event.one_way)
             state.closed.setdefault(name, size)
         size_seen(state.legs[name], size)
     return []
@@ -212,7 +219,7 @@ _ON: dict[type[Any], Callable[[FlattenState, Any, float], list[Effect]]] = {
 def _of_ours(state: FlattenState, unreadable: Mapping[str, str]) -> dict[str, str]:
     """Of our symbols; a row that does not even name its symbol may be of any of them."""
     found = dict.fromkeys(state.wanted.symbols, unreadable[""]) if "" in unreadable else {}
-    return found | {symbol: why for symbol, why in unreadable.items() if symbol in state.wanted.symbols}
+    return found | {symbol: why for symbol, why in unreadable.items() if symbol and state.wanted.takes(symbol)}
 
 
 def _read_again(state: FlattenState) -> None:
@@ -318,7 +325,7 @@ def _after_markets(state: FlattenState, now_s: float) -> list[Effect]:
         market = state.markets.get(symbol)
         for qty, price in pieces(leg, market, state.wanted.terms, direction.close_side, now_s):
             state.last_number += 1
-            close = Close(state.last_number, symbol, direction, qty, price)
+            close = Close(state.last_number, symbol, direction, qty, price, leg.one_way)
             state.sent[str(close.number)] = close
             state.waiting.add(str(close.number))
             effects.append(close)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from gridbot.core.instrument import Instrument
@@ -32,6 +33,7 @@ __all__ = [
     "LegsListed",
     "MarketRead",
     "OrdersListed",
+    "Others",
     "Problem",
     "ReadFailed",
     "Resting",
@@ -71,22 +73,46 @@ class Terms:
     """Longer than the ten minutes of a ban."""
 
 
+class Others(StrEnum):
+    """What becomes of orders and legs on symbols that are not named: those that no strategy of the account trades."""
+
+    UNSEEN = "unseen"
+    TOLD = "told"
+    """They stay, and the report says so."""
+    CANCELLED = "cancelled"
+    CLOSED = "closed"
+    """Orders are cancelled, and legs are closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The symbols whose orders go, each with whether its legs are closed, too."""
 
     symbols: Mapping[str, bool]
     terms: Terms = field(default_factory=Terms)
+    others: Others = Others.UNSEEN
 
     @property
     def closes(self) -> bool:
         """Whether any leg is to be closed."""
-        return any(self.symbols.values())
+        return self.others is Others.CLOSED or any(self.symbols.values())
+
+    def takes(self, symbol: str) -> bool:
+        """Whether it is about orders of this symbol."""
+        return symbol in self.symbols or self.others in (Others.CANCELLED, Others.CLOSED)
+
+    def closes_legs_of(self, symbol: str) -> bool:
+        """Whether legs of this symbol are to be closed."""
+        return self.symbols.get(symbol, False) or self.others is Others.CLOSED
+
+    def tells_of(self, symbol: str) -> bool:
+        """Whether the report says what is left of a symbol that is not named."""
+        return self.others is not Others.UNSEEN and symbol not in self.symbols
 
     def has_to_go(self, row: Resting) -> bool:
         """Whether a resting order is to be cancelled."""
         terms = self.terms
-        is_meant = row.symbol in self.symbols and (row.ours or terms.foreign)
+        is_meant = self.takes(row.symbol) and (row.ours or terms.foreign)
         return is_meant and (row.opens or not terms.opens_only)
 
     def beside(self, other: Self) -> Self:
@@ -95,7 +121,11 @@ class Wanted:
         for symbol, closes in other.symbols.items():
             symbols[symbol] = closes or symbols.get(symbol, False)
         opens_only = self.terms.opens_only and other.terms.opens_only
-        return type(self)(symbols, replace(other.terms, opens_only=opens_only))
+        others = max(self.others, other.others, key=list(Others).index)
+        terms = replace(other.terms, opens_only=opens_only)
+        if others in (Others.CANCELLED, Others.CLOSED):
+            terms = replace(terms, foreign=True)
+        return type(self)(symbols, terms, others)
 
     def to_document(self) -> dict[str, Any]:
         """What a later process needs to go on, JSON-able."""
@@ -106,6 +136,7 @@ class Wanted:
             "market_after_s": terms.market_after_s,
             "foreign": terms.foreign,
             "opens_only": terms.opens_only,
+            "others": str(self.others),
         }
 
     @classmethod
@@ -122,7 +153,8 @@ class Wanted:
             foreign=bool(document["foreign"]),
             opens_only=bool(document.get("opens_only")),  # absent in what earlier versions wrote
         )
-        return cls({str(name): bool(closes) for name, closes in symbols.items()}, terms)
+        others = Others(document.get("others", Others.UNSEEN))
+        return cls({str(name): bool(closes) for name, closes in symbols.items()}, terms, others)
 
 
 class Resting(NamedTuple):
@@ -189,6 +221,8 @@ class LegsListed:
     sizes: Mapping[LegName, Decimal]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Why a row of a symbol cannot be read."""
+    one_way: tuple[LegName, ...] = ()
+    """Those that are no legs of a hedge: all that their symbol has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +326,8 @@ class Close:
     direction: Direction
     qty: Decimal
     price: Decimal | None = None
+    one_way: bool = False
+    """The position is none of a hedge."""
 
     @property
     def side(self) -> Side:

@@ -32,7 +32,7 @@ from gridbot.commands.wording import did_you_mean
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ExchangeError
 from gridbot.flatten.flatten_drive import FlattenDrive
-from gridbot.flatten.flatten_words import Finished, Terms, Wanted
+from gridbot.flatten.flatten_words import Finished, Others, Terms, Wanted
 from gridbot.orders.ids import Generations, Owner, account_tag
 from gridbot.ports import Clock, Ids
 from gridbot.records import unfollowed_orders
@@ -41,7 +41,7 @@ from gridbot.rescue.rescue_books import RescueBooks
 from gridbot.rescue.rescue_hands import RescueHands
 from gridbot.risk.holds import Held, Kill, Pause, Reduce, Who
 from gridbot.worker.commands import Answer, record_of, told
-from gridbot.worker.flatten_commands import OPERATOR, held_by, terms_of
+from gridbot.worker.flatten_commands import OPERATOR, held_by, others_of, terms_of
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.spec import WorkerSpec
 
@@ -181,7 +181,9 @@ class Rescue:
         terms = Terms(foreign=getattr(args, "foreign", False), opens_only=isinstance(args, ReduceArguments))
         if isinstance(args, FlattenArguments):
             terms = terms_of(args)
-        return Wanted(dict.fromkeys(live, name in ("flatten", "kill")), replace(terms, settle_s=self.settle_s))
+        closes = name in ("flatten", "kill")
+        others = Others.UNSEEN if isinstance(args, ReduceArguments) else others_of(args, closes=closes)
+        return Wanted(dict.fromkeys(live, closes), replace(terms, settle_s=self.settle_s), others)
 
     # ------------------------------------------------------------------ the exchange
 
@@ -202,7 +204,8 @@ class Rescue:
         )
         self.fleet.hear_bans(rest.banned)
         owners = self._owners(str(config.environment), config.name)
-        hands = RescueHands(owners, books, _fresh_numbers(self.clock), self.said.alert, self.on_fault)
+        nobody = Owner.of(account_tag(str(config.environment), config.name), "")
+        hands = RescueHands(owners, nobody, books, _fresh_numbers(self.clock), self.said.alert, self.on_fault)
         try:
             await self._set_the_clock(rest)
             drive = FlattenDrive(wanted, rest, rest.orders, hands, self.clock, self.fleet.budget)

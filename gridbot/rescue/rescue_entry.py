@@ -132,7 +132,7 @@ async def _rescue(
             await locked(stack, spec, clock, LOCK_WAIT_S)
             return EXIT_OK if await rescue.run(message) else EXIT_LEFT
         except (KeyRefused, JournalBusy) as refusal:
-            answer({"ok": False, "error": f"nothing was done: {refusal}"})
+            answer({"ok": False, "denied": True, "error": f"nothing was done: {refusal}"})
             return EXIT_REFUSED
 
 

@@ -21,11 +21,13 @@ __all__ = ["RescueHands"]
 
 
 class RescueHands:
-    """`owners` are the strategies with orders on the exchange, by symbol; `fallback` gives numbers without a state."""
+    """`owners` are the strategies with orders on the exchange, by symbol, `nobody` is whose the closes of all
+    other symbols are, of which no record is kept; `fallback` gives numbers without a state."""
 
     def __init__(
         self,
         owners: Mapping[str, Owner],
+        nobody: Owner,
         books: RescueBooks | None,
         fallback: Generations,
         alert: Callable[[str, str, str], object],
@@ -34,6 +36,7 @@ class RescueHands:
         self.sent: list[OrderRequest] = []
         """Closes that the exchange may have."""
         self._owners = owners
+        self._nobody = nobody
         self._books = books
         self._fallback = fallback
         self._alert = alert
@@ -68,9 +71,11 @@ class RescueHands:
         return None
 
     def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
-        owner, books = self._owners[close.symbol], self._books
+        owner, books = self._owners.get(close.symbol, self._nobody), self._books
         numbers = books.generations if books is not None and books.generations.available(1) else self._fallback
         request = request_for(close, owner, reference=reference, leg_size=leg_size, generation=numbers.next())
+        if not owner.strat_id:
+            return request
         if books is not None:
             books.record(sending(request, owner.strat_id))
             books.recorder.write_ahead()
@@ -78,7 +83,8 @@ class RescueHands:
         return request
 
     def answered(self, request: OrderRequest, answer: OrderAck | ExchangeError) -> None:
-        record = ended(request, self._owners[request.symbol].strat_id, answer)
+        owner = self._owners.get(request.symbol)
+        record = None if owner is None else ended(request, owner.strat_id, answer)
         if record is not None:
             self.sent.remove(request)
             if self._books is not None:

@@ -27,7 +27,7 @@ from gridbot.commands.wording import did_you_mean
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.worker.cap_guard import CapGuard
-from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, Told, held_by
+from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, NotNow, Told, held_by
 from gridbot.worker.flattening import Flattening
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
@@ -161,9 +161,12 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
     try:
         find_command(name, WORKER_COMMANDS)
         if commands is None:
-            raise ValueError(f"expected a trading worker, it is {state}; try again in a moment")
+            text = f"expected a trading worker, it is {state}; try again in a moment"
+            return {"ok": False, "unanswered": True, "error": text}
         result = commands.run(name, message.get("args") or {}, str(message.get("who") or ""))
         return {"ok": True, "result": result}
+    except NotNow as busy:
+        return {"ok": False, "denied": True, "error": str(busy)}
     except (LookupError, ValueError) as error:
         return {"ok": False, "error": str(error)}
 

@@ -68,6 +68,8 @@ class Flattening:
         self._live = live
         self._owners = {symbol: Owner.of(context.account_tag, name) for symbol, name in refused.items()}
         self._owners |= {symbol: runner.orders.owner for symbol, runner in live.items()}
+        self._nobody = Owner.of(context.account_tag, "")
+        """Of closes on symbols that no strategy trades: no record is kept of them."""
         self._file = file
         self._queries = queries
         self._gateway = gateway
@@ -212,10 +214,10 @@ class Flattening:
 
     def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
         """Asks the gate, as for every order of an operator; there is none for a strategy that could not start."""
-        context, runner, owner = self._context, self._live.get(close.symbol), self._owners[close.symbol]
+        context, runner, owner = self._context, self._live.get(close.symbol), self._owner(close.symbol)
         if not context.generations.available(1):
             return "no number for an order can be reserved: the disk does not take generation.json"
-        if runner is not None:
+        if runner is not None and not close.one_way:
             proposal = Proposal(
                 side=close.side,
                 direction=close.direction,
@@ -231,12 +233,16 @@ class Flattening:
         request = request_for(
             close, owner, reference=reference, leg_size=leg_size, generation=context.generations.next()
         )
+        if not owner.strat_id:
+            log.warning("[flatten] closing what no strategy trades: %s", close)
+            return request
         context.record_order(sending(request, owner.strat_id))
         self._write_ahead()
         return request
 
     def answered(self, request: OrderRequest, answer: OrderAck | ExchangeError) -> None:
-        record = ended(request, self._owners[request.symbol].strat_id, answer)
+        owner = self._owner(request.symbol)
+        record = None if not owner.strat_id else ended(request, owner.strat_id, answer)
         if record is not None:
             self._context.record_order(record)
 
@@ -245,6 +251,9 @@ class Flattening:
 
     def on_fault(self, part: str, error: BaseException) -> None:
         self._context.faults.report(part, error)
+
+    def _owner(self, symbol: str) -> Owner:
+        return self._owners.get(symbol, self._nobody)
 
     def _of(self, symbols: Iterable[str]) -> list[StrategyRunner]:
         return [self._live[symbol] for symbol in symbols if symbol in self._live]

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gridbot.commands.wording import closest
-from gridbot.config.cap_warnings import cap_warnings
+from gridbot.config.cap_warnings import cap_warnings, dead_man_warnings
 from gridbot.config.errors import ConfigError
 from gridbot.config.ladder_report import LadderReport, ladder_report
 from gridbot.config.ladder_warnings import ladder_warnings
@@ -73,6 +73,7 @@ def check(
         *setting_warnings(loaded),
         *ladder_warnings(reports),
         *cap_warnings(loaded, reports),
+        *dead_man_warnings(loaded),
         *machine_cautions(loaded),
         *left_behind(loaded),
     ]

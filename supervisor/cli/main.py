@@ -21,6 +21,7 @@ COMMANDS = {
     "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
+    "doctor": ("doctor:doctor", "Look at keys, accounts, exchange and machine before a start."),
     "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
     "completion": ("completion:completion", "Print the completion script of bash, zsh or fish."),
     "config": ("config_commands:config", "Show the values in force and their sources; migrate the original bot's."),

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import LONGEST_ANSWER, Json, encode, kernel_path, socket_path
 
-__all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
+__all__ = ["ControlClient", "ControlError", "Denied", "NotRunning", "Refused", "Unanswered"]
 
 AGAIN_S: Final = 0.05
 
@@ -31,6 +31,10 @@ class Unanswered(ControlError):
 
 class Refused(ControlError):
     """The supervisor answered that it will not or cannot do it."""
+
+
+class Denied(Refused):
+    """It was understood, and cannot be done as things are: somebody else has the account, or it is busy."""
 
 
 class ControlClient:
@@ -66,7 +70,7 @@ class ControlClient:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
         if not answer.get("ok"):
-            kind = Unanswered if answer.get("unanswered") else Refused
+            kind = Unanswered if answer.get("unanswered") else Denied if answer.get("denied") else Refused
             raise kind(str(answer.get("error", "refused without a reason")))
         return dict(answer)
 

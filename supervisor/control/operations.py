@@ -25,7 +25,7 @@ from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
 from supervisor.children.rescues import NoRescue, Rescues, RescueUnderWay
 from supervisor.control.operator_name import asked_for
-from supervisor.control.socket_protocol import Json, refused, unanswered
+from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
 __all__ = ["Operations"]
@@ -184,7 +184,7 @@ class Operations:
             there = f"there are {', '.join(known)}{did_you_mean(args.child, known)}"
             return refused(f"no process or account {one_line(args.child)!r} here; {there}")
         if self._state() == "stopping":
-            return refused("the supervisor is stopping")
+            return denied("the supervisor is stopping")
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
@@ -240,13 +240,13 @@ class Operations:
     async def _rescue(self, worker: Child, command: Command, args: Json, who: str, *, capped: bool = False) -> Json:
         """For a worker that does not trade or does not answer: a process of its own does it by REST."""
         if self._state() == "stopping":
-            return refused("the supervisor is stopping")
+            return denied("the supervisor is stopping")
         try:
             rescue = await self._rescues.begin(worker)
         except RescueUnderWay as why:
             return unanswered(f"{command.name} was not carried out: {why}")
         except NoRescue as why:
-            return refused(f"{command.name} was not carried out: {why}")
+            return denied(f"{command.name} was not carried out: {why}")
         more = {"capped": True} if capped else {}
         answer = await self._commands.send(
             rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s, more=more

@@ -42,6 +42,7 @@ __all__ = [
     "LONGEST_ANSWER",
     "LONGEST_LINE",
     "Json",
+    "denied",
     "encode",
     "kernel_path",
     "read_request",
@@ -106,6 +107,11 @@ def refused(text: str) -> Json:
     """The answer that something cannot or will not be done; of what was asked for not more than its beginning."""
     cut = text if len(text) <= LONGEST_REFUSAL else f"{text[:LONGEST_REFUSAL]}..."
     return {"ok": False, "error": printable_lines(cut)}
+
+
+def denied(text: str) -> Json:
+    """The answer that something was understood and cannot be done as things are; the text says why."""
+    return {**refused(text), "denied": True}
 
 
 def unanswered(text: str) -> Json:

@@ -92,7 +92,7 @@ class WorkerCommands:
         recorded = bool(answer.get("recorded", ok))
         if not ok:
             told = refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
-            return {**told, "recorded": recorded}
+            return {**told, "recorded": recorded, **({"denied": True} if answer.get("denied") else {})}
         return {"ok": True, "delivered": True, "result": answer.get("result"), "recorded": recorded}
 
     async def _answer(self, number: int, future: asyncio.Future[Json], wait_s: float, takes_s: float) -> Json:

@@ -30,6 +30,7 @@ from gridbot.flatten.flatten_words import (
     LegsListed,
     MarketRead,
     OrdersListed,
+    Others,
     Problem,
     ReadFailed,
     Resting,
@@ -75,15 +76,17 @@ class World:
     fault: Fault = honest
     terms: Terms = field(default_factory=Terms)
     symbols: dict[str, bool] = field(default_factory=lambda: {A: True, B: True})
+    others: Others = Others.UNSEEN
     disk_s: float | None = 0.0
     delay_s: float = 0.05
     dust_goes: bool = True
+    one_way: tuple[LegName, ...] = ()
     now_s: float = 100.0
     log: list[tuple[float, Effect]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.state = FlattenState(Wanted(self.symbols, self.terms))
+        self.state = FlattenState(Wanted(self.symbols, self.terms, self.others))
         self.events: list[tuple[float, int, Event]] = []
         self.count = 0
 
@@ -129,7 +132,7 @@ class World:
             case AskOrders():
                 self.read("orders", effect, OrdersListed(self.now_s, tuple(self.orders)))
             case AskLegs():
-                self.read("legs", effect, LegsListed(self.now_s, dict(self.legs)))
+                self.read("legs", effect, LegsListed(self.now_s, dict(self.legs), one_way=self.one_way))
             case AskMarket(symbol=symbol):
                 self.read(symbol, effect, MarketRead(symbol, RULES[symbol], PRICE))
             case Cancel(rows=rows):

@@ -28,6 +28,7 @@ from gridbot.flatten.flatten_words import (
     LegsListed,
     MarketRead,
     OrdersListed,
+    Others,
     Problem,
     ReadFailed,
     Terms,
@@ -113,6 +114,35 @@ def test_cancel_closes_nothing() -> None:
     assert (end.clean, end.text.split(":")[0]) == (True, "nothing rests, confirmed by REST")
     assert calm.legs == LEGS
     assert calm.of(Close) == []
+
+
+def test_a_whole_account_has_symbols_that_nobody_trades_and_they_are_told_or_taken() -> None:
+    """A position of the owner's own stayed open after `flatten ACCOUNT`, and nothing said so."""
+    orders = [resting(1), resting(2, B, ours=False), resting(3, B, ours=False)]
+    calm = world(symbols={A: True}, orders=list(orders), others=Others.TOLD, terms=Terms(foreign=True))
+    end = calm.run()
+    assert end is not None
+    assert end.clean, "it is no failure: nobody asked for it"
+    told = "no strategy of this account trades it: 4 long of BUSDT, 2 orders of BUSDT (--foreign takes it, too)"
+    assert end.text.endswith(f"; LEFT ALONE, as {told}")
+    assert (calm.legs[B, LONG], [row.order_id for row in calm.orders]) == (D(4), ["id2", "id3"])
+    cancelled = world(symbols={A: False}, orders=list(orders), others=Others.CANCELLED, terms=Terms(foreign=True))
+    end = cancelled.run()
+    assert (end is not None and end.clean, cancelled.orders, cancelled.legs) == (True, [], LEGS)
+    all_of_it = world(symbols={}, orders=list(orders), others=Others.CLOSED, terms=Terms(foreign=True))
+    all_of_it.one_way = ((B, LONG),)
+    end = all_of_it.run()
+    assert end is not None
+    assert (end.clean, "LEFT" in end.text, all_of_it.orders) == (True, False, [])
+    assert not any(all_of_it.legs.values())
+    closes = [one for one in all_of_it.of(Close) if isinstance(one, Close)]
+    assert {(one.symbol, one.one_way) for one in closes} == {(A, False), (B, True)}
+    one_strategy = world(symbols={A: True})
+    end = one_strategy.run()
+    assert end is not None
+    assert "LEFT" not in end.text
+    for it in (calm, cancelled, all_of_it, one_strategy):
+        assert it.violations == []
 
 
 def test_of_what_only_reduces_nothing_is_withdrawn_when_opens_alone_are_to_go() -> None:
@@ -456,8 +486,12 @@ def test_what_is_wanted_survives() -> None:
     for either in (opens.beside(Wanted({A: False})), Wanted({A: False}).beside(opens)):
         assert not either.terms.opens_only, "one of them wants all to go"
     assert opens.beside(opens).terms.opens_only
-    older = {key: value for key, value in opens.to_document().items() if key != "opens_only"}
-    assert not Wanted.from_document(older).terms.opens_only
+    older = {key: value for key, value in opens.to_document().items() if key not in ("opens_only", "others")}
+    assert Wanted.from_document(older) == Wanted({A: False})
+    whole = Wanted({A: True}, others=Others.CLOSED)
+    assert Wanted.from_document(orjson.loads(orjson.dumps(whole.to_document()))) == whole
+    for either in (whole.beside(Wanted({B: True})), Wanted({B: True}).beside(whole)):
+        assert (either.others, either.terms.foreign) == (Others.CLOSED, True), "what the first wanted, it still wants"
 
 
 @pytest.mark.parametrize(

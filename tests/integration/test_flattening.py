@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pybit.unified_trading import HTTP
 
 from gridbot.core import Direction
 from gridbot.flatten.flatten_words import Terms, Wanted
@@ -108,6 +109,41 @@ def test_kill_ends_flat_and_stays_latched_over_a_death_until_the_account_is_resu
     assert {one.strategy for one in executions(tmp_path)} == {"btc"}
     ends = {r.order_link_id: r.state for r in records(tmp_path) if isinstance(r, OrderRecord)}
     assert {ends[one.order_link_id] for one in closes} == {"filled"}
+
+
+def by_hand(config: Any, paper: PaperThread) -> None:
+    """The owner buys ETHUSDT in one-way mode, which no strategy trades, and has an order there."""
+    keys = config.account("alice")
+    session = HTTP(api_key=keys.api_key.get_secret_value(), api_secret=keys.api_secret.get_secret_value())
+    session.endpoint = paper.url
+    order = {"category": "linear", "symbol": "ETHUSDT", "side": "Buy", "qty": "0.3", "positionIdx": 0}
+    session.place_order(**order, orderType="Market")
+    session.place_order(**order, orderType="Limit", price="2000")
+
+
+def test_what_the_owner_has_on_other_symbols_is_told_and_goes_when_that_is_asked_for(tmp_path: Path) -> None:
+    """It stayed open after `flatten alice`, and nothing said so; a position in one-way mode was not even seen."""
+    config = settings(tmp_path)
+
+    async def scenario(paper: PaperThread) -> None:
+        async with trading(config, paper) as bench:
+            await with_legs(bench, paper)
+            by_hand(config, paper)
+            done, text = await say(bench, "flatten")
+            assert (done, text[:23]) == (True, FLAT)
+            assert text.endswith("trades it: 0.30 long of ETHUSDT, 1 order of ETHUSDT (--foreign takes it, too)")
+            assert legs(paper) == {("ETHUSDT", 0): D("0.3")}
+            done, text = await say(bench, "flatten", strategy="btc")
+            assert (done, "ETHUSDT" in text) == (True, False), text
+            done, text = await say(bench, "cancel", foreign=True)
+            assert (done, resting(paper)) == (True, []), text
+            done, text = await say(bench, "kill", foreign=True)
+            assert done, text
+            assert text.startswith(f"{FLAT}: closed 0.30 long of ETHUSDT")
+            assert legs(paper) == {}
+
+    run(config, scenario)
+    assert {one.symbol for one in records(tmp_path) if isinstance(one, OrderRecord)} == {"BTCUSDT"}
 
 
 def test_flatten_of_one_strategy_leaves_the_other_trading_and_pauses_its_own(tmp_path: Path) -> None:

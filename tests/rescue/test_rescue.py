@@ -19,7 +19,7 @@ from gridbot.risk.holds import Hold
 from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.spec import WorkerSpec
-from tests.integration.test_flattening import legs, with_legs
+from tests.integration.test_flattening import by_hand, legs, with_legs
 from tests.integration.worker_bench import exchange, executions, records, resting, settings, trading
 
 D = Decimal
@@ -68,15 +68,20 @@ def test_kill_by_rest_alone_is_explained_to_the_worker_that_starts_later(tmp_pat
         assert {one.order_link_id for one in executions(tmp_path)} >= {
             one.order_link_id for one in records(tmp_path) if isinstance(one, OrderRecord) and "flatten" in one.reason
         }
+        by_hand(config, paper)
         again, answer = await Bench(config, paper).say("flatten")
         assert (again, answer["ok"]) == (True, True), "safe to repeat"
-        before = len(executions(tmp_path))
+        assert "LEFT ALONE, as no strategy of this account trades it: 0.30 long of ETHUSDT" in answer["result"]
+        again, answer = await Bench(config, paper).say("flatten", foreign=True)
+        assert (again, legs(paper), resting(paper)) == (True, {}, []), answer
+        before = len([one for one in executions(tmp_path) if one.strategy])
         async with trading(config, paper) as bench:
             assert bench.assembly.context.gate.latched == "killed by op@host: leaked"
             assert bench.runner().risk_state.holds.reason(Hold.PAUSED).startswith("killed by op@host")
             ledger = bench.assembly.context.ledger
             assert all(ledger.leg("btc", direction)[0] == 0 for direction in Direction)
-            assert len(executions(tmp_path)) == before, "each execution counts once"
+            ours = [one for one in executions(tmp_path) if one.strategy]
+            assert len(ours) == before, "each execution counts once"
             await bench.until(lambda: not bench.assembly.context.recorded.by_key, "each order has its end")
             await bench.until(lambda: not bench.assembly.orchestrator.reconciler.open_questions, "no question is open")
             paper.set_price("BTCUSDT", "49701")
@@ -85,7 +90,7 @@ def test_kill_by_rest_alone_is_explained_to_the_worker_that_starts_later(tmp_pat
 
     run(config, scenario)
     said = [(one.name, one.ok, one.who) for one in records(tmp_path) if isinstance(one, CommandRecord)]
-    assert said == [("kill", True, "op@host"), ("flatten", True, "op@host")]
+    assert said == [("kill", True, "op@host"), *[("flatten", True, "op@host")] * 2]
 
 
 @pytest.mark.parametrize(

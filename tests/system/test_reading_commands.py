@@ -47,6 +47,7 @@ def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
     try:
         check_what_is_in_force(session)
         check_what_is_missing(session)
+        check_doctor(session)
         session.kill("writer")  # readers meet whatever it has left behind
         assert ask(session, "sql", "SELECT count(*) FROM fills").exit_code == 0
         check_a_worker_that_hangs(session)
@@ -102,6 +103,20 @@ def check_what_is_missing(session: Any) -> None:
     said = " ".join(then.output.split())
     assert f"! paused since {at[:10]}" in said
     assert "command pause alice-btc" in said
+
+
+def check_doctor(session: Any) -> None:
+    """Beside a running bot, with requests that its supervisor lends: the workers' own locks and ids are no rivals."""
+    done = ask(session, "doctor", "--json")
+    rows = {(row["about"], row["check"]): row for row in json.loads(done.output)["findings"]}
+    assert done.exit_code in (0, 6), done.output
+    accounts = {row["account"] for row in session.status()["accounts"]}
+    for account in accounts:
+        for check in ("reach", "key", "withdrawals", "foreign_orders", "foreign_positions", "rival", "liquidation"):
+            assert rows[account, check]["verdict"] == "ok", rows[account, check]
+    assert rows["paper", "clock"]["verdict"] == "ok"
+    assert re.search(r"[1-9]\d* trades? of the last hour", rows["alice", "rival"]["text"])
+    assert {row["health"] for row in session.status()["accounts"]} == {"healthy"}
 
 
 def check_a_worker_that_hangs(session: Any) -> None:

@@ -97,6 +97,8 @@ def test_flatten_where_a_worker_is_frozen_killed_or_fatal(gridbot: Any) -> None:
     )
     session.wait_replaced("worker-dora", frozen)
     session.wait(lambda _: session.strategy("dora-btc")["state"] == "reducing", "the next worker of dora")
+    beside = session.run("flatten", "dora", "--direct")
+    assert (beside.returncode, "expected no supervisor for --direct, got one (pid" in beside.stderr) == (7, True)
     given = {(row["account"], row["name"], row["ok"]) for row in session.sql("FROM commands")}
     assert {("alice", "kill", True), ("bob", "flatten", True), ("carol", "flatten", True)} <= given
     session.stop()

@@ -62,10 +62,11 @@ def what_a_command_did_is_in_the_next_status_and_a_frozen_worker_does_nothing(se
             assert session.run(command, "alice").returncode == 0
             assert states() == {state}
     pid = session.kill("worker-alice", signal.SIGSTOP)
-    told = session.run("pause", "--all")
+    told = session.run("reconcile", "--all")
     quick, slow, last = told.stdout.splitlines()
-    assert (told.returncode, quick, last) == (11, "bob: 2 paused", "done for 1 of 2; NOT done: alice")
-    assert slow.startswith("alice: NOT DONE: pause was not carried out: the worker of alice did not take it")
+    assert (told.returncode, quick.partition(":")[0], last) == (11, "bob", "done for 1 of 2; NOT done: alice")
+    assert slow.startswith("alice: NOT DONE: reconcile was not carried out: the worker of alice did not take it")
+    assert session.run("pause", "bob").returncode == 0
     shown = session.run("status")
     assert shown.returncode == 6
     assert "no report for" in shown.stdout
@@ -96,12 +97,12 @@ def many_accounts_are_told_apart_confirmed_and_recorded(session):
         ("bob", True, "under way"),
     ]
     kept = "SELECT name, target, ok, who, result FROM operator_commands ORDER BY local_ts, target"
-    session.wait(lambda _: [row for row in session.sql(kept) if row["name"] == "reconcile"][1:], "the records")
+    session.wait(lambda _: [row for row in session.sql(kept) if row["name"] == "reconcile"][3:], "the records")
     rows = session.sql(kept)
     assert {row["who"] for row in rows} == {user_at_host(os.getuid())}
     told = [(row["name"], row["target"], row["ok"]) for row in rows if row["target"] != "alice" or not row["ok"]]
     assert ("pause", "bob", True) in told
-    assert ("pause", "alice", False) in told
+    assert ("reconcile", "alice", False) in told
     assert ("resume", "alice bob", False) in told, "what was not confirmed"
     assert ("kill", "alice", True) not in told, "a dry run gives no command"
 

@@ -12,7 +12,7 @@ import pytest
 
 from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction, ExecType
-from gridbot.flatten.flatten_words import Terms, Wanted
+from gridbot.flatten.flatten_words import Others, Terms, Wanted
 from gridbot.records.open_orders import OpenOrders
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.refusals import Refusal
@@ -163,17 +163,22 @@ async def test_reduce_withdraws_what_opens_and_lets_closes_pass() -> None:
 @pytest.mark.parametrize(
     ("name", "args", "wanted", "holds"),
     [
-        ("cancel", {}, Wanted({"BTCUSDT": False}), {Hold.PAUSED}),
-        ("cancel", {"leave_running": True, "foreign": True}, Wanted({"BTCUSDT": False}, Terms(foreign=True)), set()),
+        ("cancel", {}, Wanted({"BTCUSDT": False}, others=Others.TOLD), {Hold.PAUSED}),
+        (
+            "cancel",
+            {"leave_running": True, "foreign": True},
+            Wanted({"BTCUSDT": False}, Terms(foreign=True), Others.CANCELLED),
+            set(),
+        ),
         ("flatten", {"strategy": "btc"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED}),
         (
             "flatten",
             {"band": "1.5", "market_after": "2", "foreign": True},
-            Wanted({"BTCUSDT": True}, Terms(band=D("0.015"), market_after_s=2.0, foreign=True)),
+            Wanted({"BTCUSDT": True}, Terms(band=D("0.015"), market_after_s=2.0, foreign=True), Others.CLOSED),
             {Hold.PAUSED},
         ),
         ("kill", {"strategy": "btc"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED, Hold.LATCHED}),
-        ("kill", {"reason": "leaked"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED}),
+        ("kill", {"reason": "leaked"}, Wanted({"BTCUSDT": True}, others=Others.TOLD), {Hold.PAUSED}),
     ],
 )
 async def test_what_takes_long_holds_at_once_and_is_answered_when_it_is_over(

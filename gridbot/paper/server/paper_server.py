@@ -68,7 +68,7 @@ class PaperServer:
         for account in spec.accounts:
             balance = spec.balance_of(account)
             added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
-            added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
+            added.ips, added.rsa_public_key = account.ips or added.ips, account.rsa_public_key
         self._outgoing = self._opened(config.state_file)
         self.api = Api(self.exchange)
         self.hub = Hub()

@@ -51,6 +51,7 @@ LINES = {
     "data fetch": "data fetch BTCUSDT --from 2026-09-01 --to 2026-09-01",
     "data import": "data import {here}/data/BTCUSDT2026-09-01.csv",
     "data list": "data list",
+    "doctor": "doctor -c {here}/g.yaml --offline",
     "export": "export {here}/parquet --table executions",
     "fills": "fills",
     "flatten": "flatten alice",

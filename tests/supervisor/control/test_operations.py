@@ -389,9 +389,13 @@ def test_a_rescue_that_leaves_something_is_no_success_and_one_that_cannot_be_is_
     answer = rig.rescued_by("flatten", ok=False, unanswered=True, error="NOT flat: ...", recorded=True)
     assert answer == {"ok": False, "unanswered": True, "error": "NOT flat: ..."}
     rig.no_rescue = "somebody else has the key"
-    refusal = rig.refusal("worker", account="alice", name="flatten")
-    assert refusal == "flatten was not carried out: somebody else has the key"
+    refusal = rig.ask("worker", account="alice", name="flatten")
+    assert refusal["error"] == "flatten was not carried out: somebody else has the key"
+    assert refusal["denied"], "exit code 7: the command line was no mistake"
     assert [name for name, *_ in rig.records] == ["flatten"]
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    assert rig.rescued_by("flatten", ok=False, denied=True, error="the lock is held")["denied"]
 
 
 @pytest.mark.parametrize("name", ["pause", "reduce"])
