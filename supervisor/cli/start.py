@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -50,8 +51,10 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     from supervisor.children.launch_plan import plan_of
     from supervisor.process.file_rights import settle_rights
     from supervisor.process.loop import Supervisor
+    from supervisor.process.service_notify import ServiceManager
     from supervisor.store.left_behind import left_behind
 
+    service = ServiceManager(os.environ)
     settle_program()
     config_file = find_config(config)
     settings, token = load_with_secrets(config_file, data_dir)
@@ -76,7 +79,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
         line = functools.partial(pasteable, config=config, data_dir=data_dir)
         click.echo(_greeting(settings, plan, line), err=True)
     try:
-        return asyncio.run(Supervisor(plan).run())
+        return asyncio.run(Supervisor(plan, service=service).run())
     finally:
         logging_setup.stop_logging()
         sys.stderr.flush()
@@ -89,6 +92,8 @@ def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> 
     names = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
     grids = len(config.strategies)
     query = line('sql "SELECT * FROM fills"')
+    is_live = any(account.environment != "paper" for account in config.accounts)
+    doctor = (f"  keys   `{line('doctor')}` looks at keys, accounts and this machine",) if is_live else ()
     return "\n".join(
         (
             f"gridbot {__version__}: {_plural(len(config.accounts), 'account')}, {names}; "
@@ -96,6 +101,7 @@ def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> 
             f"  data   {plan.data_dir}",
             f"  stop   Ctrl-C, or `{line('stop')}`; a second Ctrl-C ends it by force",
             f"  look   `{line('status')}`, `{query}`",
+            *doctor,
         )
     )
 

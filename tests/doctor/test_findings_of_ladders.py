@@ -276,6 +276,14 @@ def test_a_liquidation_before_the_ladder_is_full(balance: str, move: str) -> Non
     assert abs(found.liquidated) <= abs(D(move))
 
 
+def test_orders_of_the_other_side_lock_their_margin_and_change_no_liquidation() -> None:
+    rungs = [Rung(D(90), D(5))]
+    one, both = (filled([book(buys=rungs, sells=sells)], D(100), up=False) for sells in ([], [Rung(D(110), D(2))]))
+    fees = (D(220) + D(242)) * D("0.00055")  # to open, and to close at the bankruptcy price of 10x
+    assert both.full.initial - one.full.initial == D(22) + fees
+    assert (both.liquidated, both.full.maintenance) == (one.liquidated, one.full.maintenance)
+
+
 def test_margins_of_other_positions_count() -> None:
     rungs = [Rung(D(90), D(5))]
     free = filled([book(buys=rungs)], D(100), up=False)
@@ -381,6 +389,10 @@ def test_what_is_missing_is_said_and_takes_nothing_else_along() -> None:
     has(found["margin"], WARNING, "price, risk tiers, leverage or fees of BTCUSDT are not")
     has(findings(replace(FACTS, wallet=UNREAD, legs=UNREAD))["foreign_positions"], WARNING, "no answer")
     has(findings(replace(FACTS, legs=UNREAD))["margin"], WARNING, "no answer")
+    has(findings(replace(FACTS, wallet=UNREAD), config(caps={"max_notional": "off"}))["risk_limit"], OK, "worth 2")
+    no_leverage = replace(SYMBOL, terms=SymbolTerms(True, None))
+    has(findings(replace(FACTS, symbols={"BTCUSDT": no_leverage}))["margin"], WARNING, "leverage or fees of BTCUSDT")
+    has(findings(FACTS, config(amount="0.0001"))["sizes"], WARNING, "rounded up by over 10 %")
 
 
 def test_a_demo_account_reckons_with_usual_fees() -> None:
