@@ -56,8 +56,10 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     from supervisor.control.operator_name import user_at_host
     from supervisor.process.file_rights import settle_rights
     from supervisor.process.loop import Supervisor
+    from supervisor.process.service_notify import ServiceManager
     from supervisor.store.left_behind import left_behind
 
+    service = ServiceManager(os.environ)
     settle_program()
     config_file = find_config(config)
     settings, token = load_with_secrets(config_file, data_dir)
@@ -89,7 +91,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
         line = functools.partial(pasteable, config=config, data_dir=data_dir)
         click.echo(_greeting(settings, plan, line), err=True)
     try:
-        return asyncio.run(Supervisor(plan).run())
+        return asyncio.run(Supervisor(plan, service=service).run())
     finally:
         logging_setup.stop_logging()
         sys.stderr.flush()
