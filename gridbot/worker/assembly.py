@@ -206,6 +206,11 @@ class Assembly:
         self.reloading = Reloading(
             self.orchestrator, self.rest, lambda strategy, symbol: self._runner(strategy, symbol, context), settings
         )
+        if self._spec.paused:
+            for runner in runners:
+                runner.pause(reason=self._spec.paused)
+            for each in parts.refused:
+                parts.refused.pause(each.strat_id, reason=self._spec.paused)
         self.ready = True
         await self.orchestrator.start()
 

@@ -57,6 +57,8 @@ class Plan:
     bybit_spare: int = 0
     paper_spare: int = 0
     preload: Sequence[str] = ()
+    paused: str = ""
+    """Why all strategies begin paused; empty when none does."""
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
     """The caps of fleet and groups, by scope, with the accounts that each holds for."""
     config: GridbotConfig | None = field(default=None, repr=False)
@@ -89,6 +91,7 @@ def plan_of(
     console: bool,
     warnings: Sequence[str] = (),
     control_token: str = "",
+    paused: str = "",
     run_id: str = "",
     source: ConfigSource | None = None,
 ) -> Plan:
@@ -135,6 +138,7 @@ def plan_of(
     )
     return Plan(
         data_dir=config.storage.data_dir,
+        paused=paused,
         children=((paper,) if on_paper else ()) + (writer, *workers),
         strategies={account.name: _strategies(config, account.name) for account in config.accounts},
         groups={account.name: account.groups for account in config.accounts},

@@ -32,6 +32,7 @@ TRADES = "BTCUSDT2026-09-01.csv"
 LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
+    "adopt": "adopt alice",
     "alerts ack": "alerts ack k3x9aq",
     "alerts list": "alerts list --json",
     "alerts mute": "alerts mute stale_price",
@@ -55,12 +56,14 @@ LINES = {
     "export": "export {here}/parquet --table executions",
     "fills": "fills",
     "flatten": "flatten alice",
+    "init": "init {here}/new.yaml",
     "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
     "orders": "orders",
     "paper": "paper -c {here}/g.yaml",
     "pause": "pause alice",
+    "ping": "ping",
     "pnl": "pnl",
     "positions": "positions",
     "rebuild": "rebuild",
@@ -110,6 +113,9 @@ class Client:
         shown = {"lines": ["nothing differs"], "difference": {}, "left_open": [], "asks": [], "applied": False}
         return {"child": "worker-alice", **shown, "plan": "", "result": "nothing was changed"}
 
+    def ping(self) -> dict[str, Any]:
+        return {"state": "running", "version": "0.1.0", "pid": 1}
+
     def why(self, *_: Any) -> dict[str, Any]:
         return {"strategies": []}
 
@@ -155,7 +161,7 @@ def test_it_ends_without_a_word(
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "original.yaml").write_text(ORIGINAL)
-    for module in ("alerts", "fleet_command", "ledger", "reload", "status_command", "why"):
+    for module in ("alerts", "fleet_command", "ledger", "ping", "reload", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))
