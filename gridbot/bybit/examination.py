@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from gridbot.bybit.calls import LINEAR, listed, result_of
+from gridbot.bybit.calls import LINEAR, listed, result_of, rows_of
 from gridbot.bybit.clocks import monotonic_s, wall_ms
 from gridbot.bybit.parse_account import parse_execution
 from gridbot.bybit.raw_fields import (
@@ -22,8 +22,9 @@ from gridbot.core.events import ExecutionEvent
 from gridbot.core.vocabulary import SETTLE_COIN, Direction
 from gridbot.exchange.examined import ClockReading, DeadManState, HeldLeg, SymbolTerms
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.exchange.requests import FeeRate
 
-__all__ = ["clock_of", "dead_man_of", "held_legs", "newest_executions", "terms_of"]
+__all__ = ["clock_of", "dead_man_of", "fees_of", "held_legs", "newest_executions", "terms_of"]
 
 TRIES: Final = 3
 PERPETUALS: Final = "DERIVATIVES"
@@ -72,13 +73,25 @@ async def newest_executions(rest: BybitRest, start_ms: int, most_pages: int) -> 
 
 
 async def dead_man_of(rest: BybitRest) -> DeadManState:
-    """Disconnect-cancel-all of the account. Its list is empty where the account may not use it."""
+    """Disconnect-cancel-all of the account. It has no row where the account may not use it."""
     rows = result_of(await rest._call("account/query-dcp-info"), "account/query-dcp-info").get("dcpInfos")
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict) and row.get("product") == PERPETUALS:
             on = row.get("dcpStatus") == "ON"
-            return DeadManState(may_use=on, after_s=(whole_or_none(row.get("timeWindow")) or 0) if on else 0)
+            return DeadManState(may_use=True, after_s=(whole_or_none(row.get("timeWindow")) or 0) if on else 0)
     return DeadManState(may_use=False)
+
+
+async def fees_of(rest: BybitRest) -> dict[str, FeeRate]:
+    """The account's fees of all symbols, by symbol: one request, as few of them are allowed in a second."""
+    rows = rows_of(await rest._call("account/fee-rate", category=LINEAR), "account/fee-rate")
+    found: dict[str, FeeRate] = {}
+    for row in filter(_is_row, rows):
+        symbol = row.get("symbol")
+        maker, taker = (decimal_or_none(row.get(name)) for name in ("makerFeeRate", "takerFeeRate"))
+        if isinstance(symbol, str) and maker is not None and taker is not None:
+            found[symbol] = FeeRate(symbol, maker, taker)
+    return found
 
 
 def _is_row(row: object) -> bool:

@@ -31,7 +31,7 @@ from gridbot.config.yaml_nodes import read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
-__all__ = ["LoadedFile", "load_config", "load_file"]
+__all__ = ["LoadedFile", "load_config", "load_file", "load_text"]
 
 OF_ENVIRONMENT = frozenset({"environment", "api_key", "api_secret", "balance"})
 """Keys of an account whose meaning depends on its environment."""
@@ -66,8 +66,19 @@ def load_file(
     data_dir: str | Path | None = None,
 ) -> LoadedFile:
     """As `load_config`, with the places that the values come from."""
+    return load_text(text_of(Path(path)), path, environ=environ, data_dir=data_dir)
+
+
+def load_text(
+    text: str,
+    path: str | Path,
+    *,
+    environ: Mapping[str, str],
+    data_dir: str | Path | None = None,
+) -> LoadedFile:
+    """The same of a text that is, or is to be, in the file at `path`."""
     file = Path(path)
-    expansion = expanded(read_document(text_of(file), environ, verbatim=LAYERED), environ)
+    expansion = expanded(read_document(text, environ, verbatim=LAYERED), environ)
     document = expansion.document
     problems = [*document.problems, *expansion.problems]
     broken = {problem.loc for problem in problems}

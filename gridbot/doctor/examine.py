@@ -74,15 +74,18 @@ class _Planned:
         rows = [row for row in self.report.rows if row.side == side.value]  # the highest price first
         direction = Direction.LONG if side is Side.BUY else Direction.SHORT
         held = {way: leg.value for way, leg in self.legs.items()}
-        wallet = self.report.wallet or ZERO
-        most = self.strategy.max_margin * wallet - held.get(direction, ZERO)
-        if (cap := self.strategy.caps.max_notional) is not None:
-            most = min(most, cap.resolve(wallet) - sum(held.values()))
+        wallet, cap = self.report.wallet, self.strategy.caps.max_notional
+        limits = []
+        if wallet is not None:
+            limits.append(self.strategy.max_margin * wallet - held.get(direction, ZERO))
+        if cap is not None and not (cap.of_wallet and wallet is None):
+            limits.append(cap.resolve(wallet or ZERO) - sum(held.values()))
+        most = min(limits, default=None)
         found, total = [], ZERO
         for row in rows if side is Side.BUY else reversed(rows):
             rung = _rung(row)
             total += ZERO if rung is None else rung.price * rung.qty
-            if total > most:
+            if most is not None and total > most:
                 break
             if rung is not None:
                 found.append(rung)
@@ -178,6 +181,8 @@ def _of_strategy(each: _Planned, facts: AccountFacts, now_ms: int, *, is_online:
     about = f"{strategy.account}/{strategy.strat_id}"
     if is_online:
         yield instrument_finding(about, strategy, symbol.instrument, now_ms)
+        if isinstance(symbol.instrument, Unread):
+            return  # nothing else of it is known
         used = _is_used(strategy.symbol, facts)
         shadow = strategy.shadow_mode
         yield position_mode_finding(about, strategy.symbol, symbol.terms, is_used=used, is_shadow=shadow)

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One line. `about` is an account, ACCOUNT/STRATEGY, an exchange, or "" for the machine."""
+    """One line. `about` is an account, ACCOUNT/STRATEGY, an exchange, "file", or "" for the machine."""
 
     check: str
     verdict: Verdict

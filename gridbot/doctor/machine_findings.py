@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from gridbot.config.account_models import AccountConfig
     from gridbot.config.models import GridbotConfig
 
-__all__ = ["AddressUse", "address_uses", "machine_findings", "request_finding"]
+__all__ = ["LITTLE_DISK", "AddressUse", "address_uses", "machine_findings", "request_finding"]
 
 MB: Final = 1_000_000
 LITTLE_DISK: Final = 500 * 1024 * 1024
 NO_DISK: Final = 50 * 1024 * 1024
 """Bytes."""
-SHARE: Final = 0.8
 LONG_START_S: Final = 60.0
 BUSY: Final = 0.5
 WINDOW_S: Final = 5
@@ -115,7 +114,7 @@ def _memory(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, 
     )
     if wanted > facts.memory:
         return REFUSED, f"{text}; {REMEDY}"
-    if wanted > SHARE * facts.memory or (not facts.is_running and wanted > facts.memory_free):
+    if wanted > needs.share * facts.memory or (not facts.is_running and wanted > facts.memory_free):
         return WARNING, f"{text}; {REMEDY}"
     return OK, text
 
@@ -123,7 +122,7 @@ def _memory(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, 
 def _cpu(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, str]:
     wanted = needs.others_core + needs.worker_core * accounts
     text = f"{_accounts(accounts)} about {wanted:.1f} cores when each fills five orders a second; {facts.cores:g} here"
-    return (WARNING, f"{text}; {REMEDY}") if wanted > SHARE * facts.cores else (OK, text)
+    return (WARNING, f"{text}; {REMEDY}") if wanted > needs.share * facts.cores else (OK, text)
 
 
 def _files(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, str]:
@@ -135,7 +134,7 @@ def _files(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, s
     remedy = f"raise `ulimit -n` (LimitNOFILE of systemd) to {2 * wanted}"
     if wanted > facts.files:
         return REFUSED, f"{text}: {remedy}"
-    return (WARNING, f"{text}: {remedy}") if wanted > SHARE * facts.files else (OK, text)
+    return (WARNING, f"{text}: {remedy}") if wanted > needs.share * facts.files else (OK, text)
 
 
 def request_finding(use: AddressUse, needs: Needs) -> Finding:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 FORMAT: Final = 1
+OF_ACCOUNT: Final = 9
+"""Requests for an account, beside one for each of its symbols."""
+PATIENCE_S: Final = 10.0
 Json = dict[str, Any]
 
 
@@ -106,7 +109,8 @@ def examine(
     from gridbot.doctor.machine_findings import address_uses, machine_findings, request_finding
     from gridbot.doctor.stranger_findings import same_users
     from gridbot.exchange.requests import ApiKeyInfo
-    from supervisor.cli.doctor_machine import NEEDS, machine_facts
+    from supervisor.cli.doctor_machine import machine_facts
+    from supervisor.cli.fleet_size import NEEDS
 
     accounts = [account for account in settings.accounts if chosen is None or account.name in chosen]
     machine = machine_facts(place, is_running=status is not None)
@@ -150,9 +154,25 @@ def _asked(
     def local(account: AccountConfig) -> Local:
         return local_of(account, place, processes.get(account.name) if status else None, url)
 
+    if status is None:
+        _say_how_long(settings, accounts, is_paper_there=url is not None)
     paces = Paces(settings, place, lambda exchange, spare, on_ban: Guest(place, exchange, spare, on_ban=on_ban))
     with hushed():
         return ask_exchanges(settings, accounts, url, paces, local)
+
+
+def _say_how_long(settings: GridbotConfig, accounts: Sequence[AccountConfig], *, is_paper_there: bool) -> None:
+    """To whoever waits: alone it asks at the pace that workers leave to others."""
+    seconds = 0.0
+    limits = {True: settings.paper.limits.ip_requests, False: settings.supervisor.requests_per_5s}
+    for on_paper, allowed in limits.items():
+        asked = [each for each in accounts if (each.environment == "paper") is on_paper]
+        pace = settings.supervisor.share_of_others(allowed)
+        if pace and (is_paper_there or not on_paper):
+            symbols = sum(len(settings.strategies_of(each.name)) for each in asked)
+            seconds = max(seconds, 5 * (OF_ACCOUNT * len(asked) + symbols) / pace)
+    if seconds > PATIENCE_S:
+        click.echo(f"asking {len(accounts)} accounts takes about {seconds:.0f} s", err=True)
 
 
 def _paper_url(settings: GridbotConfig, status: Json | None) -> str | None:
@@ -174,7 +194,7 @@ def _paper_url(settings: GridbotConfig, status: Json | None) -> str | None:
 def _examined(
     settings: GridbotConfig, accounts: Sequence[AccountConfig], asked: Asked
 ) -> tuple[list[Finding], Mapping[str, Sequence[Finding]]]:
-    """What is found in the file as a whole, and in each account by name."""
+    """What is found in the file, of these accounts and of caps over all, and in each account by name."""
     from gridbot.config.cap_warnings import cap_warnings
     from gridbot.config.ladder_warnings import ladder_warnings
     from gridbot.config.setting_warnings import setting_warnings
@@ -199,19 +219,25 @@ def _examined(
         reports += result.reports
         fees |= result.maker_fees
         found[account.name] = result.findings if account.name in names else ()
+    strategies = tuple(each for each in settings.strategies if each.account in names)
+    mine = settings.model_copy(update={"accounts": tuple(accounts), "strategies": strategies})
     warnings = [
-        *setting_warnings(settings, fees),
-        *ladder_warnings(reports),
+        *setting_warnings(mine, fees),
+        *ladder_warnings([report for report in reports if report.strategy.account in names]),
         *cap_warnings(settings, reports),
         *left_behind(settings),
         *(() if asked.facts else paper_cautions(settings)),
     ]
-    problems = [*replay_failures(settings), *(report.problem for report in reports if report.problem)]
-    rows = [Finding("configuration", Verdict.REFUSED, text) for text in problems]
-    rows += [Finding("configuration", Verdict.WARNING, text) for text in warnings]
-    count = len(settings.strategies)
-    text = f"{len(settings.accounts)} accounts, {count} strategies: nothing to say"
-    return rows or [Finding("configuration", Verdict.OK, text)], found
+    wrong = [report.problem for report in reports if report.problem and report.strategy.account in names]
+    problems = [*replay_failures(settings), *wrong]
+    rows = [Finding("configuration", Verdict.REFUSED, text, "file") for text in problems]
+    rows += [Finding("configuration", Verdict.WARNING, text, "file") for text in warnings]
+    text = f"{_count(len(accounts), 'account')}, {_count(len(strategies), 'strategy', 'strategies')}: nothing to say"
+    return rows or [Finding("configuration", Verdict.OK, text, "file")], found
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _offline(settings: GridbotConfig, account: AccountConfig) -> AccountFacts:

@@ -11,39 +11,12 @@ import time
 from pathlib import Path
 from typing import Final
 
-from gridbot.budget.line_starts import ALL_LINES, LINES_OF_START
-from gridbot.doctor.doctor_facts import MachineFacts, Needs
-from supervisor.cli.fleet_size import (
-    FILES_EACH,
-    FILES_OTHERS,
-    OTHERS_CORE,
-    OTHERS_MB,
-    SHARE,
-    SHARED_REQUESTS,
-    START_REQUESTS,
-    SYMBOL_REQUESTS,
-    WORKER_CORE,
-    WORKER_MB,
-    this_machine,
-)
+from gridbot.doctor.doctor_facts import MachineFacts
+from supervisor.cli.fleet_size import this_machine
 from supervisor.cli.machine_checks import nearest, not_writable
 
-__all__ = ["NEEDS", "machine_facts"]
+__all__ = ["machine_facts"]
 
-NEEDS: Final = Needs(
-    worker_mb=WORKER_MB,
-    others_mb=OTHERS_MB,
-    worker_core=WORKER_CORE,
-    others_core=OTHERS_CORE,
-    files_each=FILES_EACH,
-    files_others=FILES_OTHERS,
-    start_requests=START_REQUESTS,
-    start_requests_shared=SHARED_REQUESTS,
-    start_requests_symbol=SYMBOL_REQUESTS,
-    lines=ALL_LINES,
-    lines_each=LINES_OF_START,
-    share=SHARE,
-)
 WRITTEN: Final = bytes(4096)
 WRITES: Final = 5
 

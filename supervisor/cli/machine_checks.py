@@ -11,14 +11,12 @@ from pathlib import Path
 
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import is_address
+from gridbot.doctor.machine_findings import LITTLE_DISK
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
 from supervisor.cli.fleet_size import fleet_cautions, this_machine
 
 __all__ = ["machine_cautions", "machine_failures", "nearest", "not_writable", "paper_cautions", "replay_failures"]
-
-LITTLE_DISK = 500 * 1024 * 1024
-"""Bytes."""
 
 
 def machine_failures(config: GridbotConfig) -> Iterator[str]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "data": ("data_commands:data", "Market data of the past, for backtests: fetch, import, list, check."),
     "fills": ("record_commands:fills", "Show trades, also those that come."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
+    "init": ("init:init", "Ask a few questions and write a first configuration file."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
     "orders": ("record_commands:orders", "Show orders that rest, or what became of others."),

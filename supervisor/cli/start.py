@@ -89,6 +89,8 @@ def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> 
     names = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
     grids = len(config.strategies)
     query = line('sql "SELECT * FROM fills"')
+    is_live = any(account.environment != "paper" for account in config.accounts)
+    doctor = (f"  keys   `{line('doctor')}` looks at keys, accounts and this machine",) if is_live else ()
     return "\n".join(
         (
             f"gridbot {__version__}: {_plural(len(config.accounts), 'account')}, {names}; "
@@ -96,6 +98,7 @@ def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> 
             f"  data   {plan.data_dir}",
             f"  stop   Ctrl-C, or `{line('stop')}`; a second Ctrl-C ends it by force",
             f"  look   `{line('status')}`, `{query}`",
+            *doctor,
         )
     )
 

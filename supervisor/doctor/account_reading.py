@@ -1,8 +1,8 @@
 """Asks each exchange about its accounts, with the keys of each. A refused key keeps no other account from being read.
 
-Requests of an account: the time, what its key may do, margin mode, wallet, orders, positions, the newest executions
-(`PAGES` at most), disconnect-cancel-all, and for each symbol its terms and fees. Of an exchange: its time three times,
-and for each symbol rules and price once. All wait for the turn that `supervisor/control/guest.py` gives them.
+Requests of an account: the time, what its key may do, margin mode, fees, wallet, orders, positions, the newest
+executions (`PAGES` at most), disconnect-cancel-all, and for each symbol its terms. Of an exchange: its time three
+times, and for each symbol rules and price once. All wait for the turn that `supervisor/control/guest.py` gives them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeVar
 
 from gridbot import background
-from gridbot.bybit.examination import clock_of, dead_man_of, held_legs, newest_executions, terms_of
+from gridbot.bybit.examination import clock_of, dead_man_of, fees_of, held_legs, newest_executions, terms_of
 from gridbot.bybit.rest import BybitRest
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
@@ -29,6 +29,7 @@ from gridbot.exchange.environment import Environment
 from gridbot.exchange.examined import ClockReading
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.remedies import with_reading_remedy
+from gridbot.exchange.requests import FeeRate
 from supervisor.store.address_pace import Paces
 from supervisor.store.exchange_ledger import connect
 
@@ -129,8 +130,9 @@ async def _account(
     now_ms = await rest.server_time_ms()
     symbols = list(dict.fromkeys(strategy.symbol for strategy in config.strategies_of(account.name)))
     found = asyncio.gather(*(_symbol(rest, market, symbol) for symbol in symbols))
-    info, dead_man, orders, legs, executions = await asyncio.gather(
+    info, fees, dead_man, orders, legs, executions = await asyncio.gather(
         _read(rest.account_info()),
+        _read(fees_of(rest)),
         _read(dead_man_of(rest)),
         _read(rest.open_orders()),
         _read(held_legs(rest)),
@@ -146,7 +148,7 @@ async def _account(
         orders,
         legs,
         executions,
-        dict(zip(symbols, await found, strict=True)),
+        {symbol: _with_fees(facts, symbol, fees) for symbol, facts in zip(symbols, await found, strict=True)},
         await asyncio.to_thread(local, account),
         now_ms,
     )
@@ -160,11 +162,17 @@ async def _symbol(rest: BybitRest, market: _Market, symbol: str) -> SymbolFacts:
         market.instruments[symbol] = background.awaited(_read(rest.instrument(symbol)), name=f"the rules of {symbol}")
     instrument = await market.instruments[symbol]
     if isinstance(instrument, Unread):
-        return SymbolFacts(instrument, instrument, instrument, instrument)
+        return SymbolFacts(instrument)
     if symbol not in market.prices:
         market.prices[symbol] = background.awaited(_read(price()), name=f"the price of {symbol}")
-    terms, fees = await asyncio.gather(_read(terms_of(rest, symbol)), _read(rest.fee_rate(symbol)))
-    return SymbolFacts(instrument, await market.prices[symbol], terms, fees)
+    terms = await _read(terms_of(rest, symbol))
+    return SymbolFacts(instrument, await market.prices[symbol], terms)
+
+
+def _with_fees(facts: SymbolFacts, symbol: str, fees: Mapping[str, FeeRate] | Unread) -> SymbolFacts:
+    if isinstance(fees, Unread):
+        return replace(facts, fees=fees)
+    return replace(facts, fees=fees.get(symbol, Unread(f"the exchange tells no fees of {symbol}")))
 
 
 async def _read(question: Awaitable[T], *, fatal: bool = False) -> T | Unread:

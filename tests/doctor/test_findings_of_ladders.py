@@ -381,6 +381,10 @@ def test_what_is_missing_is_said_and_takes_nothing_else_along() -> None:
     has(found["margin"], WARNING, "price, risk tiers, leverage or fees of BTCUSDT are not")
     has(findings(replace(FACTS, wallet=UNREAD, legs=UNREAD))["foreign_positions"], WARNING, "no answer")
     has(findings(replace(FACTS, legs=UNREAD))["margin"], WARNING, "no answer")
+    has(findings(replace(FACTS, wallet=UNREAD), config(caps={"max_notional": "off"}))["risk_limit"], OK, "worth 2")
+    no_leverage = replace(SYMBOL, terms=SymbolTerms(True, None))
+    has(findings(replace(FACTS, symbols={"BTCUSDT": no_leverage}))["margin"], WARNING, "leverage or fees of BTCUSDT")
+    has(findings(FACTS, config(amount="0.0001"))["sizes"], WARNING, "rounded up by over 10 %")
 
 
 def test_a_demo_account_reckons_with_usual_fees() -> None:

@@ -11,7 +11,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.doctor.doctor_facts import MachineFacts
 from gridbot.doctor.findings import CHECKS, Finding, Verdict, check_table
 from gridbot.doctor.machine_findings import AddressUse, address_uses, machine_findings, request_finding
-from supervisor.cli.doctor_machine import NEEDS
+from supervisor.cli.fleet_size import NEEDS
 
 OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
 MIB = 1024 * 1024

@@ -181,7 +181,7 @@ def test_each_broken_account_has_its_line(place: tuple[Path, Venue, GridbotConfi
 def test_what_is_asked_for_and_how_it_is_shown(place: tuple[Path, Venue, GridbotConfig]) -> None:
     file, _, _ = place
     _, found = asked("-c", str(file), "unbound")
-    assert {about.partition("/")[0] for about, _ in found} == {"", "paper", "unbound"}
+    assert {about.partition("/")[0] for about, _ in found} == {"", "file", "paper", "unbound"}
     offline = CliRunner().invoke(cli, ["doctor", "-c", str(file), "good", "--offline"], env={"COLUMNS": "60"})
     assert "--offline" in offline.output
     assert all(len(line) <= 60 for line in offline.output.splitlines()), offline.output

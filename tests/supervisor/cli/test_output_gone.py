@@ -55,6 +55,7 @@ LINES = {
     "export": "export {here}/parquet --table executions",
     "fills": "fills",
     "flatten": "flatten alice",
+    "init": "init {here}/new.yaml",
     "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
