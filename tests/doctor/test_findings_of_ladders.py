@@ -276,6 +276,14 @@ def test_a_liquidation_before_the_ladder_is_full(balance: str, move: str) -> Non
     assert abs(found.liquidated) <= abs(D(move))
 
 
+def test_orders_of_the_other_side_lock_their_margin_and_change_no_liquidation() -> None:
+    rungs = [Rung(D(90), D(5))]
+    one, both = (filled([book(buys=rungs, sells=sells)], D(100), up=False) for sells in ([], [Rung(D(110), D(2))]))
+    fees = (D(220) + D(242)) * D("0.00055")  # to open, and to close at the bankruptcy price of 10x
+    assert both.full.initial - one.full.initial == D(22) + fees
+    assert (both.liquidated, both.full.maintenance) == (one.liquidated, one.full.maintenance)
+
+
 def test_margins_of_other_positions_count() -> None:
     rungs = [Rung(D(90), D(5))]
     free = filled([book(buys=rungs)], D(100), up=False)
