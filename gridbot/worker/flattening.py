@@ -78,6 +78,14 @@ class Flattening:
         self._drive: FlattenDrive | None = None
         self._ended: list[Callable[[Finished], None]] = []
 
+    def enroll(self, symbol: str, owner: Owner) -> None:
+        """A strategy with orders on the exchange has come."""
+        self._owners[symbol] = owner
+
+    def withdraw(self, symbol: str) -> None:
+        """It is gone, and has none there."""
+        self._owners.pop(symbol, None)
+
     # ------------------------------------------------------------------ the account's latch
 
     def load(self) -> None:
