@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridbot.config.errors import ConfigError
 from gridbot.config.layers import LAYERED, expanded, layer_warnings
-from gridbot.config.loading import load_config, load_file
+from gridbot.config.loading import load_config, load_file, load_text
 from gridbot.config.models import GridbotConfig
 from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
 from gridbot.config.yaml_nodes import read_document
@@ -423,6 +424,36 @@ def test_what_is_written_out_stays_and_the_order_of_keys_does_not_matter(file: d
     assert written_out(turned) == made
     document = read_document(yaml.safe_dump(made), {})
     assert expanded(document, {}).document is document, "a file without layers is not touched"
+
+
+ANYTHING = st.recursive(
+    st.sampled_from([None, "x", "{account}", "${GONE}", "${{ACCOUNT}_K}", "t", "1", "paper", "BTCUSDT", "${"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["accounts", "strategies", "template", "t", "name", "symbol", "caps", "account", "groups"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["defaults", "templates", "accounts", "strategies"]), ANYTHING))
+@settings(max_examples=examples(60))
+def test_whatever_the_sections_have_is_read_or_refused_with_sentences(file: dict[str, Any]) -> None:
+    account = {"name": "a", "environment": "paper", "template": "t"}
+    for base in ({}, {"accounts": [account]}, {"accounts": [account, file.get("accounts")]}):
+        text = yaml.safe_dump({**file, **base})
+        refused: ConfigError | None = None
+        try:
+            load_text(text, "f.yaml", environ={"A_K": "secret-of-a"})
+        except ConfigError as error:
+            refused = error
+        if refused is not None:
+            assert all(problem.line for problem in refused.problems), str(refused)
+            assert "secret-of-a" not in str(refused)
 
 
 def _turned(value: Any) -> Any:
