@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from gridbot.core.instrument import RiskTier
-from gridbot.core.margin import LegMargin, pair_margins
+from gridbot.core.margin import LegMargin, order_cost, pair_margins
 from gridbot.core.risk_rules import LegState
+from gridbot.core.vocabulary import Direction
 
 __all__ = ["NOTHING", "Filled", "Moment", "Rung", "SymbolBook", "filled"]
 
@@ -70,7 +71,10 @@ class Moment(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """`full` is the moment at which the last order fills, `liquidated` the move of the liquidation; None: never."""
+    """`full` is the moment at which the last order fills, with the margin of the orders that rest on the other side.
+
+    `liquidated` is the move of the liquidation; None: never.
+    """
 
     full: Moment
     liquidated: Decimal | None
@@ -172,7 +176,17 @@ def filled(books: Sequence[SymbolBook], balance: Decimal, *, up: bool, others: L
         if liquidated is None and now.is_liquidated:
             liquidated = move
         before = move
-    return Filled(now, account.beyond(before, up=up) if liquidated is None else liquidated)
+    locked = sum((_locked(book, up=up) for book in books), ZERO)
+    full = now._replace(initial=now.initial + locked)
+    return Filled(full, account.beyond(before, up=up) if liquidated is None else liquidated)
+
+
+def _locked(book: SymbolBook, *, up: bool) -> Decimal:
+    """Margin of the orders on the other side: they rest on. Before a liquidation the exchange cancels them."""
+    direction, rungs = (Direction.LONG, book.buys) if up else (Direction.SHORT, book.sells)
+    leverage = (book.long if up else book.short).leverage
+    costs = (order_cost(direction, rung.price * rung.qty, leverage, book.reserve_fee) for rung in rungs)
+    return sum(costs, ZERO)
 
 
 def _moves(book: SymbolBook, *, up: bool) -> list[tuple[Decimal, Rung]]:

@@ -61,7 +61,8 @@ def _binding(key: ApiKeyInfo) -> tuple[Verdict, str]:
     days = key.deadline_days
     expires = days is not None and days >= 0
     bound = f"bound to {_addresses(key.ips)}" if key.is_bound else "bound to no address"
-    left = f"expires in {days} day{'' if days == 1 else 's'}" if expires else "does not expire"
+    at = f" ({key.expires_at})" if key.expires_at else ""
+    left = f"expires in {days} day{'' if days == 1 else 's'}{at}" if expires else "does not expire"
     text = f"{bound}, {left}"
     if expires and days is not None and days < 1:
         return REFUSED, f"{text}: renew it on Bybit today, or the account stops without its orders being withdrawn"

@@ -117,6 +117,8 @@ class Child:
         Raises TimeoutError when the kernel does not let go of it, as with a process that waits for a dead disk.
         """
         self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.give_up_now()
         deadline = time.monotonic() + KILL_WAIT_S
         while self._process is not None and self._process.pid is None and self._pipe is not None:
             if time.monotonic() > deadline:  # it ends by itself: its pipe is closed, and who it is told to have no more

@@ -33,6 +33,7 @@ COMMANDS = {
     "logs": ("logs:logs", "Show the log of a process."),
     "orders": ("record_commands:orders", "Show orders that rest, or what became of others."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
+    "ping": ("ping:ping", "Say whether the supervisor answers; for watchdogs."),
     "pnl": ("record_commands:pnl", "Show profit and loss by strategy, account, symbol or day."),
     "positions": ("record_commands:positions", "Show open positions."),
     "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),

@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from supervisor.control.socket_protocol import LONGEST_ANSWER, Json, encode, kernel_path, socket_path
+from supervisor.control.socket_protocol import LONGEST_ANSWER, UNTIL, Json, encode, kernel_path, socket_path
 
 __all__ = ["ControlClient", "ControlError", "Denied", "NotRunning", "Refused", "Unanswered"]
 
 AGAIN_S: Final = 0.05
+LATER: Final = {"worker": "; what it has begun goes on, and what it has not read by now it will not carry out"}
 
 
 class ControlError(Exception):
@@ -65,7 +66,9 @@ class ControlClient:
             raise Unanswered(f"what listens in {self._data_dir} is no supervisor of this version: {error}") from None
         except TimeoutError:
             self.close()
-            raise Unanswered(f"the supervisor in {self._data_dir} did not answer {op!r} in time") from None
+            raise Unanswered(
+                f"the supervisor in {self._data_dir} did not answer {op!r} in time{LATER.get(op, '')}"
+            ) from None
         except OSError as error:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
@@ -100,8 +103,9 @@ class ControlClient:
 
         `takes_s`: how long it may take from then on (`Command.takes_s`).
         """
+        waits_s = wait_s + takes_s + self._timeout
         fields = {"account": account, "name": name, "args": args or {}, "wait_s": wait_s}
-        return self.request("worker", timeout=wait_s + takes_s + self._timeout, **fields)
+        return self.request("worker", timeout=waits_s, **fields, **{UNTIL: time.monotonic() + waits_s})
 
     def wait_closed(self, timeout: float) -> bool:
         """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then.

@@ -25,7 +25,7 @@ from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
 from supervisor.children.rescues import NoRescue, Rescues, RescueUnderWay
 from supervisor.control.operator_name import asked_for
-from supervisor.control.socket_protocol import Json, denied, refused, unanswered
+from supervisor.control.socket_protocol import UNTIL, Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
 __all__ = ["Operations"]
@@ -37,6 +37,10 @@ RESCUE_WAIT_S = 15.0
 """How long a rescue may wait for the lock of the key."""
 CAPPED_POLL_S = 0.1
 """Between two looks whether a rescue that is in the way of a cap's has ended."""
+RESCUES = 3
+"""How many rescues are tried for a command: one may die or hang."""
+SETTLING_S = 1.0
+"""How long a rescue that has answered may write down what it did."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
 QUESTIONS = ("ping", "status", "why", "permits", "config")
@@ -100,6 +104,7 @@ class Operations:
         self._begin_stop = stop
         self._record = record
         self._rescues = rescues
+        self._clock = clock
         self._commands = WorkerCommands(clock, alert, data_dir)
         self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
 
@@ -108,10 +113,15 @@ class Operations:
 
         Commands are recorded, also those that are refused; what a worker has recorded itself is not.
         """
-        asked = {key: value for key, value in request.items() if key != "who"}
+        asked = {key: value for key, value in request.items() if key not in ("who", UNTIL)}
         who = asked_for(request.get("who"), peer)
+        until_s = amount_or_none(request.get(UNTIL))
+        late_s = 0.0 if until_s is None else self._clock() - float(until_s)
         try:
-            answer = await self._answer(asked, who)
+            if late_s > 0 and asked["op"] == WORKER:
+                answer = unanswered(f"it was not carried out: this supervisor read it {late_s:.1f} s too late")
+            else:
+                answer = await self._answer(asked, who)
         except CommandMistake as mistake:
             answer = refused(str(mistake))
         op, by_worker = str(asked.pop("op")), bool(answer.pop("recorded", False))
@@ -241,15 +251,30 @@ class Operations:
         """For a worker that does not trade or does not answer: a process of its own does it by REST."""
         if self._state() == "stopping":
             return denied("the supervisor is stopping")
-        try:
-            rescue = await self._rescues.begin(worker)
-        except RescueUnderWay as why:
-            return unanswered(f"{command.name} was not carried out: {why}")
-        except NoRescue as why:
-            return denied(f"{command.name} was not carried out: {why}")
-        more = {"capped": True} if capped else {}
-        answer = await self._commands.send(
-            rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s, more=more
-        )
-        answer.pop("not_taken", None)
+        patience_s = command.takes_s or COMMAND_WAIT_S
+        for tries_left in reversed(range(RESCUES)):
+            try:
+                await self._let_rescue_end(worker.spec.account, patience_s)
+                rescue = await self._rescues.begin(worker)
+            except RescueUnderWay as why:
+                return unanswered(f"{command.name} was not carried out: {why}")
+            except NoRescue as why:
+                return denied(f"{command.name} was not carried out: {why}")
+            more = {"capped": True} if capped else {}
+            answer = await self._commands.send(
+                rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s, more=more
+            )
+            # one that ended, or hung, is followed by another, which goes on with what it has begun
+            if not (answer.pop("not_taken", False) and tries_left) or self._state() == "stopping":
+                break
         return answer
+
+    async def _let_rescue_end(self, account: str, patience_s: float) -> None:
+        """Until no rescue of the account is there, so long. One that has answered and still goes on makes way: the next
+        one does what is left of its work together with its own."""
+        begun_s = self._clock()
+        while self._rescues.keeps_down(account) and self._clock() < begun_s + patience_s:
+            rescue, waited_s = self._rescues.of(account), self._clock() - begun_s
+            if rescue is not None and waited_s > SETTLING_S and not self._commands.waits_for(rescue):
+                self._rescues.end(account)
+            await asyncio.sleep(CAPPED_POLL_S)

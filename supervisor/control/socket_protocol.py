@@ -41,6 +41,7 @@ from gridbot.doors.plain_text import printable_lines
 __all__ = [
     "LONGEST_ANSWER",
     "LONGEST_LINE",
+    "UNTIL",
     "Json",
     "denied",
     "encode",
@@ -53,6 +54,9 @@ __all__ = [
 
 Json = dict[str, Any]
 
+UNTIL: Final = "until_s"
+"""In a request: until when its client waits, by the machine's monotonic clock. A command that is read later is refused:
+the operator has been told that it was not carried out."""
 SOCKET_FILE: Final = "control.sock"
 DESCRIPTORS: Final = Path("/proc/self/fd")
 """Linux: the directory of our open files, by their numbers."""

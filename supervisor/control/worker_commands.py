@@ -104,6 +104,10 @@ class WorkerCommands:
                 raise
         return await asyncio.wait_for(future, takes_s)
 
+    def waits_for(self, child: Child) -> bool:
+        """Whether an answer of this process is waited for."""
+        return any(asked is child for asked, _ in self._waiting.values())
+
     def on_taken(self, message: Json) -> None:
         """A worker has taken a command that takes long: {"type": "taken", "id": n}."""
         number = whole_or_none(message.get("id")) or 0

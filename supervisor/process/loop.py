@@ -55,6 +55,7 @@ from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
 from supervisor.process.own_faults import Faults
+from supervisor.process.service_notify import ServiceManager
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
 from supervisor.status.collection import status_of, supervisor_facts
@@ -87,8 +88,10 @@ class Supervisor:
         *,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        service: ServiceManager | None = None,
     ) -> None:
         self.plan = plan
+        self._service = service or ServiceManager({})
         self._clock = clock
         self._started_at = self._last_tick = clock()
         self._pause = TICK_S
@@ -99,7 +102,7 @@ class Supervisor:
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
         self._alerts = Alerts(self._journal, clock, lambda: time.time_ns() // 1000)
         self._faults = Faults(self._alerts)
-        self._launch = LaunchArguments(plan.accounts)
+        self._launch = LaunchArguments(plan.accounts, plan.paused)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
             exit=self._on_exit,
@@ -117,6 +120,7 @@ class Supervisor:
             self._launch,
             lambda child, message: self._messages.take(child, message),
             self._on_rescue_end,
+            clock=clock,
         )
         self._starting = StartOrder(self._fleet, self._launch, self._rescues.keeps_down)
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
@@ -195,6 +199,7 @@ class Supervisor:
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.add_signal_handler(number, self._on_signal, number)
                 loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+                self._service.ready()
                 self._tick(loop)
                 keeping = background.start(self._keep_reachable(control), name="the watch over the control socket")
                 await self._finished.wait()
@@ -204,6 +209,7 @@ class Supervisor:
                 self._rescues.kill_now()
                 await control.close()
                 for part in (
+                    self._service.close,
                     self._launcher.close,
                     self._sharing.close,
                     self._journal.close,
@@ -239,6 +245,7 @@ class Supervisor:
 
     def stop(self, mode: str | None = None, *, force: bool = False) -> None:
         """Begin the end. `mode` is keep, cancel or flatten (default: as configured); `force` kills everything now."""
+        self._service.stopping()
         self._stopping.begin(mode, force=force)
         self._rescues.stop()
         done = self._faults.attempt("stopping", self._tend)
@@ -292,12 +299,14 @@ class Supervisor:
         done = [
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
+            self._faults.attempt("looking after the rescues", self._rescues.look),
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("the caps of groups and fleet", self._caps.look),
             self._faults.attempt("looking for incidents", self._look),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
             self._faults.attempt("looking after the process that forks", self._launcher.look),
             self._faults.attempt("reaping what we adopted", self._reap),
+            self._faults.attempt("a sign of life", lambda: self._service.turned(now, self._starting.in_words)),
         ]
         # The accounts trade on without us for a while; silence would be worse than a late tick.
         self._pause = TICK_S if all(done) else min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))
@@ -310,6 +319,7 @@ class Supervisor:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
             self._fleet.advance_all(Stalled())
+            self._rescues.look(Stalled())
 
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())

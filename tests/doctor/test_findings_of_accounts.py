@@ -54,6 +54,13 @@ def verdict_of(found: Finding, text: str, verdict: Verdict, check: str = "") -> 
         ({"deadline_days": None}, False, "key_binding", OK, "does not expire"),
         ({"deadline_days": 15}, False, "key_binding", OK, "expires in 15 days"),
         ({"deadline_days": 14}, False, "key_binding", WARNING, "expires in 14 days"),
+        (
+            {"deadline_days": 14, "expires_at": "2026-12"},
+            False,
+            "key_binding",
+            WARNING,
+            "14 days (2026-12): renew",
+        ),
         ({"deadline_days": 1}, False, "key_binding", WARNING, "expires in 1 day:"),
         ({"deadline_days": 0}, False, "key_binding", REFUSED, "expires in 0 days"),
         (

@@ -51,7 +51,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.paper.feed.file_layouts": (1, "a number that was read strictly"),
     "gridbot.paper.feed.market_feed": (6, "what the control endpoint has read strictly, and texts of tests and feeds"),
     "gridbot.paper.ledger.strange_executions": (6, "what the control endpoint has read strictly"),
-    "supervisor.control.operations": (1, "a number that was read strictly"),
+    "supervisor.control.operations": (2, "numbers that were read strictly"),
 }
 
 

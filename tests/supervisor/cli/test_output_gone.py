@@ -32,6 +32,7 @@ TRADES = "BTCUSDT2026-09-01.csv"
 LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
+    "adopt": "adopt alice",
     "alerts ack": "alerts ack k3x9aq",
     "alerts list": "alerts list --json",
     "alerts mute": "alerts mute stale_price",
@@ -62,6 +63,7 @@ LINES = {
     "orders": "orders",
     "paper": "paper -c {here}/g.yaml",
     "pause": "pause alice",
+    "ping": "ping",
     "pnl": "pnl",
     "positions": "positions",
     "rebuild": "rebuild",
@@ -109,6 +111,9 @@ class Client:
     def request(self, *_: Any, **__: Any) -> dict[str, Any]:
         return {"child": "worker-alice"}
 
+    def ping(self) -> dict[str, Any]:
+        return {"state": "running", "version": "0.1.0", "pid": 1}
+
     def why(self, *_: Any) -> dict[str, Any]:
         return {"strategies": []}
 
@@ -154,7 +159,7 @@ def test_it_ends_without_a_word(
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "original.yaml").write_text(ORIGINAL)
-    for module in ("alerts", "fleet_command", "ledger", "status_command", "why"):
+    for module in ("alerts", "fleet_command", "ledger", "ping", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))

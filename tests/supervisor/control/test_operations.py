@@ -84,6 +84,12 @@ class Rig:
         self.rescued.append(worker.spec.name)
         return self.rescue
 
+    def of(self, account: str) -> Any:
+        return self.rescue
+
+    def end(self, account: str) -> None:
+        self.down = 0
+
     def keeps_down(self, account: str) -> bool:
         """Whether there is a rescue, for so many looks."""
         self.down = max(0, self.down - 1)
@@ -186,9 +192,12 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
     [
         (
             {"account": "alice", "name": "stop"},
-            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got 'stop'",
         ),
-        ({"account": "alice"}, "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got None"),
+        (
+            {"account": "alice"},
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got None",
+        ),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy, reason or cancel as an argument"),
         *(
             ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
@@ -437,6 +446,53 @@ def test_what_a_cap_wants_goes_the_way_of_a_command_once_no_other_rescue_is_ther
     assert (message["name"], message["capped"], message["who"]) == (name, True, "a cap")
     assert message["args"] == {"reason": "summed equity fell"}
     assert (rig.rescued, rig.down) == (["worker-alice"], 0)
+
+
+@pytest.mark.parametrize("deaths", [1, 2, 3])
+def test_a_rescue_that_dies_is_followed_by_another(deaths: int) -> None:
+    """One death of it, or of the process that forks, and the command was not carried out (exit code 5)."""
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+
+    async def run() -> dict[str, Any]:
+        asked = asyncio.ensure_future(rig.operations.handle({"op": "worker", "account": "alice", "name": "kill"}))
+        for number in range(deaths):
+            while len(rig.rescue.sent) == number:
+                await asyncio.sleep(0.001)
+            rig.operations.on_exit(rig.rescue)  # type: ignore[arg-type]
+            await asyncio.sleep(0.001)
+        if deaths < operations.RESCUES:
+            while len(rig.rescue.sent) == deaths:
+                await asyncio.sleep(0.001)
+            rig.operations.on_answer({"type": "answer", "id": deaths + 1, "ok": True, "result": "flat"})
+        return await asked
+
+    answer = asyncio.run(run())
+    assert answer["ok"] is (deaths < operations.RESCUES)
+    assert len(rig.rescued) == min(deaths + 1, operations.RESCUES)
+    assert answer["ok"] or answer["unanswered"], "exit code 5"
+
+
+def test_a_rescue_that_has_answered_and_goes_on_makes_way_for_the_next_command(monkeypatch: Any) -> None:
+    """`kill` was refused, and latched nothing, while a flatten that had answered went on for a quarter of an hour."""
+    monkeypatch.setattr(operations, "SETTLING_S", -1.0)
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    rig.down = 1000
+    assert rig.rescued_by("kill", ok=True, result="flat")["ok"]
+    assert rig.down == 0
+
+
+def test_a_command_that_is_read_when_nobody_waits_any_more_is_not_carried_out() -> None:
+    """A frozen supervisor that came back flattened minutes after the operator had been told that it did not answer."""
+    rig = Rig()
+    late = rig.ask("worker", account="alice", name="flatten", until_s=99.0)
+    assert late["unanswered"]
+    assert late["error"] == "it was not carried out: this supervisor read it 1.0 s too late"
+    assert rig.fleet[1].sent == rig.rescue.sent == []
+    [(name, args, answer)] = rig.records
+    assert (name, args["account"], answer["ok"]) == ("flatten", "alice", False)
+    assert "until_s" not in args
 
 
 def test_a_rescue_that_is_under_way_is_no_mistake_of_the_operator() -> None:
