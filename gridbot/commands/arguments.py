@@ -18,6 +18,7 @@ from gridbot.doors.bounded_json import read_json
 
 __all__ = [
     "AckArguments",
+    "AdoptArguments",
     "Arguments",
     "CancelArguments",
     "CorrectArguments",
@@ -142,6 +143,16 @@ class CorrectArguments(Arguments):
     def listed_orders(self) -> list[dict[str, Any]]:
         """One object an order. ValueError for anything else."""
         return _objects("orders", self.orders)
+
+
+class AdoptArguments(_OfStrategies):
+    apply: Annotated[bool, Field(description="Take over what fits; without it everything is only shown.")] = False
+    ladder: Annotated[
+        bool, Field(description="Lay the strategy's ladder on the orders first, instead of around the market price.")
+    ] = False
+    any_quantity: Annotated[
+        bool, Field(description="Take over orders of another quantity than the strategy's now, too.")
+    ] = False
 
 
 class StopArguments(Arguments):

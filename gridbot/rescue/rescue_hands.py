@@ -55,11 +55,11 @@ class RescueHands:
         return owner.made(row.order_link_id) or self._is_recorded(row)
 
     def _is_recorded(self, row: OrderUpdateEvent) -> bool:
-        """Ids of an earlier layout say whose they are only together with our records."""
+        """Ids of an earlier layout, and of adopted orders, say whose they are only together with our records."""
         if self._books is None:
             return False
-        known = self._books.checkpoint.orders.by_key.get(row.order_link_id or row.order_id)
-        return known is not None and not known.shadow and bool(known.order_link_id)
+        known = self._books.checkpoint.orders.known.get(row.order_link_id or row.order_id)
+        return known is not None and not known.shadow
 
     def under_way(self, symbols: Iterable[str]) -> int:
         return 0

@@ -202,6 +202,11 @@ class Assembly:
             if strategy.symbol in prepared.symbols
         ]
         self.orchestrator = Orchestrator(parts, runners)
+        if self._spec.paused:
+            for runner in runners:
+                runner.pause(reason=self._spec.paused)
+            for each in parts.refused:
+                parts.refused.pause(each.strat_id, reason=self._spec.paused)
         self.ready = True
         await self.orchestrator.start()
 

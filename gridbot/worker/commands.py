@@ -13,6 +13,7 @@ import orjson
 
 from gridbot.command_line import pasteable
 from gridbot.commands.arguments import (
+    AdoptArguments,
     CancelArguments,
     CorrectArguments,
     FlattenArguments,
@@ -26,6 +27,7 @@ from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
+from gridbot.worker.adoption import Adoption, HowToAdopt
 from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, NotNow, Told, held_by
 from gridbot.worker.flattening import Flattening
@@ -57,6 +59,7 @@ class Commands:
         refused: RefusedStrategies = NOBODY,
         data_dir: Path | None = None,
         caps: CapGuard | None = None,
+        adoption: Adoption | None = None,
     ) -> None:
         self._account = account
         self._restart = pasteable(f"restart {account}", data_dir=data_dir)
@@ -65,6 +68,7 @@ class Commands:
         self._requests = requests
         self._losses = losses
         self._caps = caps
+        self._adoption = adoption
         self._money = money
         self._recorded = recorded
         self._flattening = flattening
@@ -79,6 +83,7 @@ class Commands:
             "resume": self._resume,
             "reconcile": self._reconcile,
             "correct": self._correct,
+            "adopt": self._adopt,
         }
 
     def run(self, name: object, args: object, who: str = "") -> str | Told:
@@ -144,6 +149,12 @@ class Commands:
     def _reconcile(self, args: NoArguments) -> str:
         self._requests.reconcile("asked by the operator")
         return "under way"
+
+    def _adopt(self, args: AdoptArguments) -> Told:
+        runners, refused = self._addressed(args.strategy)
+        if self._adoption is None or (refused and not runners):
+            raise ValueError(f"expected a strategy that runs, got {'; '.join(map(str, refused)) or 'none'}")
+        return self._adoption.begin(runners, HowToAdopt(args.apply, args.ladder, args.any_quantity, self._who))
 
     def _correct(self, args: CorrectArguments) -> str:
         done = []

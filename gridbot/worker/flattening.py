@@ -195,7 +195,7 @@ class Flattening:
         runner, owner = self._live.get(row.symbol), self._owners.get(row.symbol)
         if owner is None or owner.made(row.order_link_id):
             return owner is not None
-        return runner is not None and owns(row, owner, runner.instrument, self._context.recorded.by_key)
+        return runner is not None and owns(row, owner, runner.instrument, self._context.recorded.known)
 
     def under_way(self, symbols: Iterable[str]) -> int:
         orders = [order for runner in self._of(symbols) for order in runner.book]

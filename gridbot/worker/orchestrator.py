@@ -32,6 +32,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.state.flatten_file import FlattenFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.worker.account_records import AccountRecords
+from gridbot.worker.adoption import Adoption
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.cap_actions import CapActions
 from gridbot.worker.cap_guard import CapGuard
@@ -155,6 +156,7 @@ class Orchestrator:
             on_wallet=self._router.on_wallet,
             refused=parts.refused,
         )
+        self.adoption = Adoption(context, parts.queries, self.reconciler.run, parts.recorder.write)
         self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
         self._states = SymbolStates(context, self.runners, parts.refused)
         self._jobs = Jobs(context.faults, context.jobs, context.clock, parts.recorder.flush)

@@ -77,8 +77,8 @@ class Reconciler:
         self._refused = refused
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
         held = {symbol: states.Held(r.orders.owner, r.instrument, r.book) for symbol, r in runners.items()}
-        recorded, tag = context.recorded.by_key, context.account_tag
-        self._view = states.View(held, context.ledger, context.retry, recorded, tag)
+        recorded, tag = context.recorded, context.account_tag
+        self._view = states.View(held, context.ledger, context.retry, recorded.by_key, tag, recorded.known)
         self._questions: dict[asyncio.Task[None], None] = {}
         self._waiters = Waiters()
         self._timer: Timer | None = None

@@ -237,7 +237,7 @@ class StrategyRunner:
             self._note(execution)
 
     def _owns(self, execution: ExecutionEvent) -> bool:
-        return owns_execution(execution, self.orders.owner, self.instrument, self._context.recorded.by_key)
+        return owns_execution(execution, self.orders.owner, self.instrument, self._context.recorded.known)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
         """An update of an order of this symbol, ours or not."""

@@ -305,6 +305,7 @@ class WorkerSession:
             orchestrator.refused,
             self._spec.data_dir,
             orchestrator.caps,
+            orchestrator.adoption,
         )
         self._reporting.enter("trading")
         self._reporting.report()

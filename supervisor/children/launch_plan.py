@@ -56,6 +56,8 @@ class Plan:
     bybit_spare: int = 0
     paper_spare: int = 0
     preload: Sequence[str] = ()
+    paused: str = ""
+    """Why all strategies begin paused; empty when none does."""
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
     """The caps of fleet and groups, by scope, with the accounts that each holds for."""
 
@@ -83,6 +85,7 @@ def plan_of(
     console: bool,
     warnings: Sequence[str] = (),
     control_token: str = "",
+    paused: str = "",
 ) -> Plan:
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file.
 
@@ -127,6 +130,7 @@ def plan_of(
     )
     return Plan(
         data_dir=config.storage.data_dir,
+        paused=paused,
         children=((paper,) if on_paper else ()) + (writer, *workers),
         strategies={account.name: _strategies(config, account.name) for account in config.accounts},
         groups={account.name: account.groups for account in config.accounts},

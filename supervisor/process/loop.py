@@ -102,7 +102,7 @@ class Supervisor:
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
         self._alerts = Alerts(self._journal, clock, lambda: time.time_ns() // 1000)
         self._faults = Faults(self._alerts)
-        self._launch = LaunchArguments(plan.accounts)
+        self._launch = LaunchArguments(plan.accounts, plan.paused)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
             exit=self._on_exit,

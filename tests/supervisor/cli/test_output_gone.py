@@ -32,6 +32,7 @@ TRADES = "BTCUSDT2026-09-01.csv"
 LOG = "time,event,market,side,position,price,usd,id\n1700000006.214,ORDER,BTC-PERP,B,L,59940.0,120,a1\n"
 MAP = Path(__file__).resolve().parents[3] / "conf" / "maps" / "columns.yaml"
 LINES = {
+    "adopt": "adopt alice",
     "alerts ack": "alerts ack k3x9aq",
     "alerts list": "alerts list --json",
     "alerts mute": "alerts mute stale_price",

@@ -192,9 +192,12 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
     [
         (
             {"account": "alice", "name": "stop"},
-            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got 'stop'",
         ),
-        ({"account": "alice"}, "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got None"),
+        (
+            {"account": "alice"},
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got None",
+        ),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy, reason or cancel as an argument"),
         *(
             ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
