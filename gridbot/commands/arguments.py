@@ -28,6 +28,7 @@ __all__ = [
     "OnCommandLine",
     "PauseArguments",
     "ReduceArguments",
+    "ReloadArguments",
     "RestartArguments",
     "ResumeArguments",
     "StopArguments",
@@ -162,6 +163,17 @@ class StopArguments(Arguments):
         Field(description="What becomes of orders [default: on_stop]."),
         OnCommandLine(option="--orders"),
     ] = None
+
+
+class ReloadArguments(Arguments):
+    leave_positions: Annotated[
+        bool, Field(description="Go on although positions of what is removed stay open; nobody looks after them then.")
+    ] = False
+    dry_run: Annotated[bool, Field(description="Change nothing."), OnCommandLine(by_target=True)] = False
+    plan: Annotated[str, Field(description="What was confirmed.", max_length=64), OnCommandLine(by_target=True)] = ""
+    variables: Annotated[
+        dict[str, str], Field(description="Variables of the file, for new keys."), OnCommandLine(by_target=True)
+    ] = Field(default_factory=dict, repr=False)
 
 
 class RestartArguments(Arguments):

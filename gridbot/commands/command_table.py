@@ -17,6 +17,7 @@ __all__ = [
     "COMMANDS",
     "FLEET_COMMANDS",
     "MUTE",
+    "RELOAD",
     "RESTART",
     "STOP",
     "UNMUTE",
@@ -145,6 +146,17 @@ STOP: Final = Command(
     example="stop --orders cancel",
     dangerous=True,
 )
+RELOAD: Final = Command(
+    name="reload",
+    target=Target.FLEET,
+    arguments="ReloadArguments",
+    summary="Put the changed configuration file in force.",
+    help="Read the configuration file again, print what differs and what it does to orders and accounts, and apply it: "
+    "strategies change, come and go without a restart of the others. When something is wrong with it, nothing changes. "
+    "Orders of what is removed are cancelled. SIGHUP does the same without a question.",
+    example="reload --dry-run",
+    dangerous=True,
+)
 RESTART: Final = Command(
     name="restart",
     target=Target.FLEET,
@@ -187,7 +199,7 @@ UNMUTE: Final = Command(
 
 COMMANDS: Final = (
     *(PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, ADOPT),
-    *(STOP, RESTART, ACK, MUTE, UNMUTE),
+    *(STOP, RELOAD, RESTART, ACK, MUTE, UNMUTE),
 )
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)

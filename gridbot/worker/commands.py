@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Commands:
     def __init__(
         self,
         account: str,
-        runners: Sequence[StrategyRunner],
+        runners: Collection[StrategyRunner],
         requests: RefreshRequests,
         losses: LossGuard,
         money: MoneyWatch,
@@ -99,7 +99,7 @@ class Commands:
     def _addressed(self, name: str | None) -> tuple[Sequence[StrategyRunner], Sequence[RefusedStrategy]]:
         """The strategy of that name, or all: those that run, and those that could not start."""
         if not name:
-            return self._runners, tuple(self._refused)
+            return list(self._runners), tuple(self._refused)
         runners = [runner for runner in self._runners if runner.strat_id == name]
         refused = [each for each in self._refused if each.strat_id == name]
         if not (runners or refused):

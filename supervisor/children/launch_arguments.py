@@ -38,9 +38,21 @@ class LaunchArguments:
         self._queues = {account: record_queue() for account in accounts}
         self._paper: dict[str, Any] = {}
         self._held: dict[str, dict[str, Any]] = {account: {} for account in self._queues}
+        self.on_paper: dict[str, None] = {}
+        """Accounts that the paper exchange has opened while it ran."""
         self._paused = dict.fromkeys(self._queues, paused) if paused else {}
         self.caps: Callable[[str], Message | None] = lambda account: None
         """What the caps of groups and fleet say to the next process of an account."""
+
+    def add(self, account: str) -> None:
+        """One more account. The writer of now reads its journal, the next one its queue too. Raises OSError."""
+        if account not in self._queues:
+            self._queues[account] = record_queue()
+        self._held[account] = {}
+
+    def remove(self, account: str) -> None:
+        """An account whose processes have ended; its queue stays for what is in it."""
+        self._held.pop(account, None)
 
     @property
     def paper_url(self) -> str | None:
@@ -64,7 +76,7 @@ class LaunchArguments:
 
     def held(self, account: str, message: Message) -> None:
         """A worker says what stops its orders now: a whole document, which takes the place of the one before."""
-        self._held[account][str(message["name"])] = message["document"]
+        self._held.setdefault(account, {})[str(message["name"])] = message["document"]
         if message["name"] == HOLDS:
             self._paused.pop(account, None)
 
@@ -72,6 +84,7 @@ class LaunchArguments:
         """Store the address of its ready message. Returns the previous address if it was different, else ""."""
         before = str(self.paper_url or "") if self._paper and message.get("url") != self.paper_url else ""
         self._paper = {"url": message.get("url"), "port": message.get("port")}
+        self.on_paper.clear()
         return before
 
     def close(self) -> None:

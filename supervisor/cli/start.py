@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -52,6 +53,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
     from gridbot.process_guard import close_memory, leave_no_core
+    from supervisor.children.config_source import ConfigSource
     from supervisor.children.launch_plan import plan_of
     from supervisor.control.operator_name import user_at_host
     from supervisor.process.file_rights import settle_rights
@@ -62,6 +64,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     service = ServiceManager(os.environ)
     settle_program()
     config_file = find_config(config)
+    environ = dict(os.environ)
     settings, token = load_with_secrets(config_file, data_dir)
     forget_variables(settings)
     leave_no_core()
@@ -73,13 +76,15 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     except OSError as error:
         raise unwritable(error) from None
     warnings = (*rights, *left_behind(settings))
+    path = config_file.absolute()
     held = f"started paused by {user_at_host(os.getuid())}" if paused else ""
     plan = plan_of(
-        *(settings, str(config_file.absolute())),
+        *(settings, str(path)),
         console=console,
         warnings=warnings,
         control_token=token,
         paused=held,
+        source=ConfigSource(path, data_dir and str(Path(data_dir).absolute()), environ),
     )
     for secret in settings.secrets():
         logging_setup.register_secret(secret)

@@ -12,9 +12,9 @@ from tests.house.source import MODULES, dotted, tree, walk
 TASKS = {
     "gridbot.worker.jobs": 1,  # each job of the schedule: watched
     "gridbot.worker.reconciler": 1,  # each question of a comparison: watched, or its job is
-    "gridbot.worker.orchestrator": 2,  # the clock of the account, the task of look-ups: the worker ends with them
+    "gridbot.worker.orchestrator": 3,  # clock, look-ups: the worker ends with them; what a reload waits for
     "gridbot.worker.bounded_wait": 2,  # one wait
-    "gridbot.worker.worker_session": 4,  # the reports, the start, a stop, a command that takes long
+    "gridbot.worker.worker_session": 5,  # the reports, the start, a stop, a command that takes long, a reload
     "gridbot.worker.adoption": 1,  # one adoption, which tells the operator what it meets
     "gridbot.worker.flattening": 1,  # one flattening, which tells what it meets
     "gridbot.execution.executor": 1,  # a request for orders: `risk/passage.py`

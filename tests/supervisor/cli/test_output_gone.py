@@ -70,6 +70,7 @@ LINES = {
     "reconcile": "reconcile alice",
     "reduce": "reduce alice",
     "report": "report --account alice --out -",
+    "reload": "reload --dry-run",
     "restart": "restart alice",
     "resume": "resume alice",
     "sql": "sql 'FROM range(100000)'",
@@ -109,7 +110,8 @@ class Client:
         return {"result": "done"}
 
     def request(self, *_: Any, **__: Any) -> dict[str, Any]:
-        return {"child": "worker-alice"}
+        shown = {"lines": ["nothing differs"], "difference": {}, "left_open": [], "asks": [], "applied": False}
+        return {"child": "worker-alice", **shown, "plan": "", "result": "nothing was changed"}
 
     def ping(self) -> dict[str, Any]:
         return {"state": "running", "version": "0.1.0", "pid": 1}
@@ -119,7 +121,7 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         alice = {"account": "alice", "process": {"name": "worker-alice", "state": "RUNNING"}, "strategies": []}
-        return {"health": "healthy", "accounts": [alice], "incidents": []}
+        return {"health": "healthy", "accounts": [alice], "incidents": [], "supervisor": {"config": str(MAP)}}
 
 
 async def nothing_new(*_: Any) -> Fetched:
@@ -155,11 +157,12 @@ def test_it_ends_without_a_word(
     records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, asked: str
 ) -> None:
     data = tmp_path / "data"
-    shutil.copytree(records, data)
+    if "{line}" in asked:  # help looks at no records
+        shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "original.yaml").write_text(ORIGINAL)
-    for module in ("alerts", "fleet_command", "ledger", "ping", "status_command", "why"):
+    for module in ("alerts", "fleet_command", "ledger", "ping", "reload", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))

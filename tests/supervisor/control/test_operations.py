@@ -43,6 +43,7 @@ class Child:
         self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
+        self.staged: object = None
 
     def send(self, message: dict[str, Any]) -> bool:
         self.sent.append(message)
@@ -144,7 +145,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    known = "ping, status, why, permits, config, stop, restart, ack, mute, unmute, worker or declined"
+    known = "ping, status, why, permits, config, stop, reload, restart, ack, mute, unmute, worker or declined"
     assert f"expected {known}; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
