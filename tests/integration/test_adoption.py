@@ -62,7 +62,7 @@ class OldBot:
     def ladder(self) -> None:
         """Some orders have an id in the old form, others have none."""
         for n, (side, price) in enumerate(LEVELS):
-            self.place(side, price, link=f"{n:016x}-17640000{n:05}" if n % 2 else None)
+            self.place(side, price, link=None if n % 2 else f"{n:016x}-17640000{n:05}")
 
 
 async def adopt(bench: WorkerBench, **args: Any) -> dict[str, Any]:
