@@ -10,14 +10,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.compile_once import compile_all, is_new
+from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
 # processes compile the program again, each of them, and each worker of xdist all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# A busy machine makes any example late. Tests that say no number draw this one, ten times as many by --long.
+settings.register_profile(
+    "suite", deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 gc.disable()  # until all tests are collected: nothing of them is garbage, and looking is a sixth of the time
 
 
@@ -78,7 +85,7 @@ def _signals_as_they_were() -> Iterator[None]:
 
 
 CORES = len(os.sched_getaffinity(0))
-WAITERS = 4
+WAITERS = 3
 """So many workers more than cores begin with tests that wait: the others keep the cores busy meanwhile."""
 WAITING = ("tests/system/", "tests/supervisor/process/", "tests/integration/", "tests/test_benchmarks.py")
 """Where tests take long because they wait for processes of their own, the longest first; the longest elsewhere need the

@@ -13,7 +13,7 @@ from gridbot.core import Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.flatten.close_records import ended, request_for, sending
-from gridbot.flatten.flatten_words import Close
+from gridbot.flatten.flatten_words import Close, Known
 from gridbot.orders.ids import Generations, Owner
 from gridbot.rescue.rescue_books import RescueBooks
 
@@ -66,6 +66,9 @@ class RescueHands:
 
     def saw_legs(self, legs: Sequence[PositionEvent]) -> None:
         """The machine has them."""
+
+    def known(self, symbols: Iterable[str]) -> Known:
+        return Known()  # there is nothing but HTTP
 
     def known_rules(self, symbol: str) -> Instrument | None:
         return None

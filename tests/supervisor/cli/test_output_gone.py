@@ -157,7 +157,8 @@ def test_it_ends_without_a_word(
     records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, asked: str
 ) -> None:
     data = tmp_path / "data"
-    shutil.copytree(records, data)
+    if "{line}" in asked:  # help looks at no records
+        shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "original.yaml").write_text(ORIGINAL)
