@@ -17,6 +17,7 @@ from gridbot.flatten.flatten_legs import MOST_PIECES, STUCK_AT, limit_price, pie
 from gridbot.flatten.flatten_state import FlattenState, LegToClose, Market, Stage
 from gridbot.flatten.flatten_step import next_look_s, step
 from gridbot.flatten.flatten_words import (
+    AskLegs,
     AskOrders,
     Begun,
     Cancel,
@@ -321,6 +322,7 @@ def test_what_may_land_yet_is_waited_for() -> None:
     it = world(orders=[], legs={}, terms=Terms(settle_s=2.0))
     assert it.run() is not None
     assert it.now_s - it.log[0][0] >= 2
+    assert len(it.of(AskOrders)) == len(it.of(AskLegs)) == 2, "at once, and when all has landed: no look in between"
     it = world(orders=[], legs={}, symbols={A: False})
     it.read = lambda what, request, answer: it.later(  # type: ignore[method-assign]
         replace(answer, under_way=1) if isinstance(answer, OrdersListed) and it.now_s < 103 else answer
