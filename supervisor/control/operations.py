@@ -33,8 +33,8 @@ __all__ = ["Operations"]
 COMMAND_WAIT_S = 5.0
 RESCUED_WAIT_S = 2.0
 """How long a worker may take for a command that a rescue would carry out."""
-RESCUE_WAIT_S = 15.0
-"""How long a rescue may wait for the lock of the key."""
+RESCUE_WAIT_S = 30.0
+"""How long a rescue may take until it begins: its birth, on a machine with too much to do, and the lock of the key."""
 CAPPED_POLL_S = 0.1
 """Between two looks whether a rescue that is in the way of a cap's has ended."""
 RESCUES = 3
