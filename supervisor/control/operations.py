@@ -232,7 +232,8 @@ class Operations:
         if command.rescued:
             take_s = min(take_s, RESCUED_WAIT_S)
         answer = await self._commands.send(worker, command.name, args, take_s, who, takes_s=command.takes_s)
-        if answer.pop("not_taken", False) and worker.spec.rescue and (command.rescued or command.kept):
+        not_taken = answer.pop("not_taken", False) and self._state() != "stopping"
+        if not_taken and worker.spec.rescue and (command.rescued or command.kept):
             return await self._rescue(worker, command, args, who)
         return answer
 
