@@ -59,6 +59,13 @@ def _cancel(args: Row, strategy: Row) -> str:
     return f"{_orders(strategy)} {_are(strategy)} cancelled; {after}{_foreign(args)}"
 
 
+def _adopt(args: Row, strategy: Row) -> str:
+    if _is_shadow(strategy):
+        return "nothing: a shadow has no orders on the exchange"
+    then = "those of its shape are taken over" if args.get("apply") else "nothing is changed"
+    return f"what rests on its symbol and is not its own is compared with what it wants; {then}"
+
+
 def _reduce(_args: Row, _strategy: Row) -> str:
     return "of its resting orders those that open are cancelled; closes go on"
 
@@ -94,5 +101,6 @@ _EFFECTS: Final[Mapping[str, Callable[[Row, Row], str]]] = {
     "kill": _kill,
     "resume": _resume,
     "reconcile": _reconcile,
+    "adopt": _adopt,
     "restart": lambda _, strategy: f"its process ends and begins anew; {_orders(strategy)} and its positions stay",
 }

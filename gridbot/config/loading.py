@@ -26,6 +26,7 @@ from gridbot.config.models import GridbotConfig
 from gridbot.config.named_paths import path_problems, with_paths
 from gridbot.config.paths import DATA_DIR_VARIABLE, project_root, text_of
 from gridbot.config.strategy_kinds import strategy_config
+from gridbot.config.unused_templates import unused_problems
 from gridbot.config.validation_problems import problems_of
 from gridbot.config.yaml_nodes import read_document
 from gridbot.exchange.environment import Environment
@@ -78,7 +79,8 @@ def load_text(
 ) -> LoadedFile:
     """The same of a text that is, or is to be, in the file at `path`."""
     file = Path(path)
-    expansion = expanded(read_document(text, environ, verbatim=LAYERED), environ)
+    read = read_document(text, environ, verbatim=LAYERED)
+    expansion = expanded(read, environ)
     document = expansion.document
     problems = [*document.problems, *expansion.problems]
     broken = {problem.loc for problem in problems}
@@ -91,6 +93,8 @@ def load_text(
             problems += problems_of(error, GridbotConfig, document.raw)
         parts = _parts(data, expansion)
         problems += [*contradictions, *conflicts(parts), *path_problems(data, document.raw), *_ladders(data, parts)]
+        told = {expansion.written(problem.loc) for problem in problems}
+        problems += [problem for problem in unused_problems(read, expansion.unused) if problem.loc not in told]
         broken = {*expansion.broken, *(problem.loc for problem in problems if expansion.written(problem.loc) in broken)}
         problems = [p for p in problems if (p.line is not None or p.loc not in broken) and not _follows(p, unsaid)]
     elif not problems:

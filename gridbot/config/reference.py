@@ -29,7 +29,8 @@ every key is `conf/gridbot.yaml.example`; `gridbot-supervisor check` reads a fil
 prints what it would trade. It asks no exchange, so it knows nothing of a symbol's state (not open yet, being delisted):
 a start reads that, and `status` shows it.
 
-**Which file.** `-c/--config`, else `GRIDBOT_CONFIG_PATH`, else `conf/demo.yaml` of the checkout.
+**Which file.** `-c/--config`, else `GRIDBOT_CONFIG_PATH`, else `conf/demo.yaml` of the checkout, else the same file as
+it was installed, with its data in the working directory.
 
 **Where data goes.** `--data-dir`, else `GRIDBOT_DATA_DIR` (both relative to the working directory), else
 `storage.data_dir`. A relative path inside the file (`data_dir`, a file of a replay, `instruments_from`) starts from the

@@ -24,6 +24,7 @@ from gridbot.flatten.flatten_state import FlattenState
 from gridbot.flatten.flatten_step import next_look_s, step
 from gridbot.flatten.flatten_words import (
     BROKEN_OFF,
+    AskKnown,
     AskLegs,
     AskMarket,
     AskOrders,
@@ -36,6 +37,7 @@ from gridbot.flatten.flatten_words import (
     Event,
     Finished,
     KeepLatch,
+    Known,
     LatchSaved,
     LegsListed,
     MarketRead,
@@ -94,6 +96,9 @@ class Hands(Protocol):
     def known_rules(self, symbol: str) -> Instrument | None:
         """The exchange's rules of a symbol where they are known already."""
 
+    def known(self, symbols: Iterable[str]) -> Known:
+        """During a ban: legs and prices by the streams, where closes have another way than HTTP."""
+
     def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
         """The request of a close, with an id of ours and recorded; or why it may not leave (the gate)."""
 
@@ -138,6 +143,7 @@ class FlattenDrive:
             WithdrawKnown: self._withdraw,
             AskOrders: lambda effect: self._start(self._ask_orders(), "reading the open orders"),
             AskLegs: lambda effect: self._start(self._ask_legs(), "reading the legs"),
+            AskKnown: lambda effect: self._tell_known(),
             AskMarket: lambda effect: self._start(self._ask_market(effect.symbol), "reading a symbol"),
             Cancel: self._cancel,
             Warn: lambda effect: hands.warn(effect.text),
@@ -222,6 +228,10 @@ class FlattenDrive:
     def _withdraw(self, effect: WithdrawKnown) -> None:
         count = self._hands.withdraw_known(self.state.wanted.symbols)
         self._clock.call_later(0.0, lambda: self._feed(Withdrawn(count)))
+
+    def _tell_known(self) -> None:
+        known = self._hands.known(self.state.wanted.symbols)
+        self._clock.call_later(0.0, lambda: self._feed(known))
 
     async def _keep_latch(self) -> None:
         while not self._hands.latch_is_safe():

@@ -47,7 +47,7 @@ def _of_closes(state: FlattenState, closes: list[Close], now_s: float) -> list[s
     terms, found = state.wanted.terms, []
     if closes and not state.latch_saved and now_s - state.began_s < terms.latch_wait_s - LATCH_SLACK_S:
         found.append("a close left before the latch")
-    if closes and now_s < state.silent_until_s:
+    if closes and now_s < state.silent_until_s and not state.past_ban:
         found.append("a close left during a ban")
     total: dict[LegName, Decimal] = {}
     for close in closes:

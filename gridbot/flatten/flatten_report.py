@@ -51,7 +51,8 @@ def remains(state: FlattenState, now_s: float) -> list[str]:
         for symbol, why in rows.items()
     ]
     if found and state.silent_until_s > now_s:
-        found.append(f"the exchange bans this address for {state.silent_until_s - now_s:.0f} s more")
+        seems = "; by the streams all legs are closed, which REST confirms then" if state.seems_flat else ""
+        found.append(f"the exchange bans this address for {state.silent_until_s - now_s:.0f} s more{seems}")
     elif found and state.read_problem is not None:
         found.append(f"reading the exchange failed: {state.read_problem.text}")
     return found

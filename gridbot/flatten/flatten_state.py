@@ -22,6 +22,8 @@ class Stage(StrEnum):
     ORDERS = "orders"
     CANCELS = "cancels"
     LEGS = "legs"
+    KNOWN = "known"
+    """During a ban: instead of orders, cancels and legs."""
     MARKETS = "markets"
     CLOSES = "closes"
     REST = "rest"
@@ -71,6 +73,10 @@ class FlattenState:
     """When the next round may begin."""
     silent_until_s: float = 0.0
     """A ban: nothing is sent before."""
+    past_ban: bool | None = None
+    """Whether closes have another way than HTTP during a ban; None before anybody has said so."""
+    seems_flat: bool = False
+    """By the streams nothing is open, during a ban; REST has to confirm it."""
     latch_saved: bool = False
     asked_s: float = 0.0
     """When the orders of this round were asked for."""

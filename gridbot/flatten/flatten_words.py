@@ -17,6 +17,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError
 
 __all__ = [
     "BROKEN_OFF",
+    "AskKnown",
     "AskLegs",
     "AskMarket",
     "AskOrders",
@@ -29,6 +30,7 @@ __all__ = [
     "Event",
     "Finished",
     "KeepLatch",
+    "Known",
     "LatchSaved",
     "LegName",
     "LegsListed",
@@ -229,6 +231,19 @@ class LegsListed:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the streams say of the legs during a ban, where requests have another way than HTTP.
+
+    `sizes` is None where there is no such way. `markets` has rules and newest price by symbol, `resting` how many
+    orders may rest yet.
+    """
+
+    sizes: Mapping[LegName, Decimal] | None = None
+    markets: Mapping[str, tuple[Instrument, Decimal | None]] = field(default_factory=dict)
+    resting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MarketRead:
     """Rules and newest price of a symbol; a price of None when there is none."""
 
@@ -272,6 +287,7 @@ Event = (
     | Withdrawn
     | OrdersListed
     | LegsListed
+    | Known
     | MarketRead
     | ReadFailed
     | CancelAnswered
@@ -301,6 +317,11 @@ class AskOrders:
 @dataclass(frozen=True, slots=True)
 class AskLegs:
     """Read all legs of the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskKnown:
+    """Say what is known of the legs without HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,4 +380,6 @@ class Finished:
     text: str
 
 
-Effect = KeepLatch | WithdrawKnown | AskOrders | AskLegs | AskMarket | Cancel | Close | Warn | Told | Finished
+Effect = (
+    KeepLatch | WithdrawKnown | AskOrders | AskLegs | AskKnown | AskMarket | Cancel | Close | Warn | Told | Finished
+)

@@ -13,7 +13,7 @@ from gridbot.core import Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.flatten.close_records import ended, request_for, sending
-from gridbot.flatten.flatten_words import Close
+from gridbot.flatten.flatten_words import Close, Known
 from gridbot.orders.ids import Generations, Owner
 from gridbot.rescue.rescue_books import RescueBooks
 
@@ -55,17 +55,20 @@ class RescueHands:
         return owner.made(row.order_link_id) or self._is_recorded(row)
 
     def _is_recorded(self, row: OrderUpdateEvent) -> bool:
-        """Ids of an earlier layout say whose they are only together with our records."""
+        """Ids of an earlier layout, and of adopted orders, say whose they are only together with our records."""
         if self._books is None:
             return False
-        known = self._books.checkpoint.orders.by_key.get(row.order_link_id or row.order_id)
-        return known is not None and not known.shadow and bool(known.order_link_id)
+        known = self._books.checkpoint.orders.known.get(row.order_link_id or row.order_id)
+        return known is not None and not known.shadow
 
     def under_way(self, symbols: Iterable[str]) -> int:
         return 0
 
     def saw_legs(self, legs: Sequence[PositionEvent]) -> None:
         """The machine has them."""
+
+    def known(self, symbols: Iterable[str]) -> Known:
+        return Known()  # there is nothing but HTTP
 
     def known_rules(self, symbol: str) -> Instrument | None:
         return None

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 
 from gridbot.command_line import pasteable
 from gridbot.commands.arguments import (
+    AdoptArguments,
     CancelArguments,
     CorrectArguments,
     FlattenArguments,
@@ -27,6 +28,7 @@ from gridbot.commands.wording import did_you_mean
 from gridbot.flatten.flatten_words import BROKEN_OFF
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
+from gridbot.worker.adoption import Adoption, HowToAdopt
 from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, NotNow, Told, held_by
 from gridbot.worker.flattening import Flattening
@@ -49,7 +51,7 @@ class Commands:
     def __init__(
         self,
         account: str,
-        runners: Sequence[StrategyRunner],
+        runners: Collection[StrategyRunner],
         requests: RefreshRequests,
         losses: LossGuard,
         money: MoneyWatch,
@@ -58,6 +60,7 @@ class Commands:
         refused: RefusedStrategies = NOBODY,
         data_dir: Path | None = None,
         caps: CapGuard | None = None,
+        adoption: Adoption | None = None,
     ) -> None:
         self._account = account
         self._restart = pasteable(f"restart {account}", data_dir=data_dir)
@@ -66,6 +69,7 @@ class Commands:
         self._requests = requests
         self._losses = losses
         self._caps = caps
+        self._adoption = adoption
         self._money = money
         self._recorded = recorded
         self._flattening = flattening
@@ -80,6 +84,7 @@ class Commands:
             "resume": self._resume,
             "reconcile": self._reconcile,
             "correct": self._correct,
+            "adopt": self._adopt,
         }
 
     def run(self, name: object, args: object, who: str = "") -> str | Told:
@@ -95,7 +100,7 @@ class Commands:
     def _addressed(self, name: str | None) -> tuple[Sequence[StrategyRunner], Sequence[RefusedStrategy]]:
         """The strategy of that name, or all: those that run, and those that could not start."""
         if not name:
-            return self._runners, tuple(self._refused)
+            return list(self._runners), tuple(self._refused)
         runners = [runner for runner in self._runners if runner.strat_id == name]
         refused = [each for each in self._refused if each.strat_id == name]
         if not (runners or refused):
@@ -145,6 +150,12 @@ class Commands:
     def _reconcile(self, args: NoArguments) -> str:
         self._requests.reconcile("asked by the operator")
         return "under way"
+
+    def _adopt(self, args: AdoptArguments) -> Told:
+        runners, refused = self._addressed(args.strategy)
+        if self._adoption is None or (refused and not runners):
+            raise ValueError(f"expected a strategy that runs, got {'; '.join(map(str, refused)) or 'none'}")
+        return self._adoption.begin(runners, HowToAdopt(args.apply, args.ladder, args.any_quantity, self._who))
 
     def _correct(self, args: CorrectArguments) -> str:
         done = []

@@ -25,7 +25,7 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.flatten.close_records import ended, request_for, sending
 from gridbot.flatten.flatten_drive import FlattenDrive, FlattenQueries
-from gridbot.flatten.flatten_words import Close, Finished, Wanted
+from gridbot.flatten.flatten_words import Close, Finished, Known, Wanted
 from gridbot.orders.ids import Owner
 from gridbot.orders.order import OrderState
 from gridbot.orders.proposal import Proposal
@@ -77,6 +77,14 @@ class Flattening:
         self._write_ahead = write_ahead
         self._drive: FlattenDrive | None = None
         self._ended: list[Callable[[Finished], None]] = []
+
+    def enroll(self, symbol: str, owner: Owner) -> None:
+        """A strategy with orders on the exchange has come."""
+        self._owners[symbol] = owner
+
+    def withdraw(self, symbol: str) -> None:
+        """It is gone, and has none there."""
+        self._owners.pop(symbol, None)
 
     # ------------------------------------------------------------------ the account's latch
 
@@ -195,7 +203,7 @@ class Flattening:
         runner, owner = self._live.get(row.symbol), self._owners.get(row.symbol)
         if owner is None or owner.made(row.order_link_id):
             return owner is not None
-        return runner is not None and owns(row, owner, runner.instrument, self._context.recorded.by_key)
+        return runner is not None and owns(row, owner, runner.instrument, self._context.recorded.known)
 
     def under_way(self, symbols: Iterable[str]) -> int:
         orders = [order for runner in self._of(symbols) for order in runner.book]
@@ -207,6 +215,20 @@ class Flattening:
             if runner is not None:
                 with self._context.faults.contained(f"{leg.symbol}: a leg", leg.symbol):
                     runner.on_position_update(leg, source="rest")
+
+    def known(self, symbols: Iterable[str]) -> Known:
+        if self._gateway.by_http:
+            return Known()
+        runners = self._of(symbols)
+        return Known(
+            {
+                (runner.symbol, direction): leg.size
+                for runner in runners
+                for direction, leg in runner.risk_state.legs.items()
+            },
+            {runner.symbol: (runner.instrument, runner.risk_state.last_price) for runner in runners},
+            sum(len(runner.book) for runner in runners),
+        )
 
     def known_rules(self, symbol: str) -> Instrument | None:
         runner = self._live.get(symbol)

@@ -25,7 +25,7 @@ from gridbot.risk.caps import WARN_AT
 from gridbot.risk.fleet_share import CapHold
 from gridbot.state.documents import LoneStopFile, Unreadable
 from supervisor.caps.cap_scope import Adopted, CapScope, Figures, Reported, Resumed, loss_used, restored, step
-from supervisor.caps.notional_shares import Gone, Limit, Said, Shares
+from supervisor.caps.notional_shares import Gone, Limit, Member, Said, Shares
 from supervisor.caps.notional_shares import step as shares_step
 
 __all__ = ["ANSWER_S", "CapsKeeper", "Stage"]
@@ -111,6 +111,30 @@ class CapsKeeper:
             self._scopes |= found[0]
             self._shares |= found[1]
         self._set_limits()
+
+    def join(self, scopes: Mapping[str, tuple[FleetCaps, Sequence[str]]]) -> None:
+        """Accounts have come: `scopes` are all there are now."""
+        for name, (caps, accounts) in scopes.items():
+            scope = self._scopes.setdefault(name, CapScope(name, caps, ()))
+            if _lends(scope):
+                self._shares.setdefault(name, Shares(()))
+            for account in accounts:
+                self._spoken_s.setdefault(account, float("-inf"))
+                if account in scope.accounts:
+                    continue
+                scope.accounts += (account,)
+                if name in self._shares:
+                    self._shares[name].members[account] = Member()
+                self._of.setdefault(account, []).append(name)
+                self._resumes.setdefault(account, 0)
+                self._said.setdefault(account, frozenset())
+                self._heard_s.setdefault(account, float("-inf"))
+        self._set_limits()
+
+    def leave(self, account: str) -> None:
+        """An account is gone. Its position may be there still: it counts with its last figures until our next start."""
+        self._spoken_s.pop(account, None)
+        self._asked_s.pop(account, None)
 
     # ------------------------------------------------------------------ what happens
 
@@ -298,6 +322,8 @@ class CapsKeeper:
             self._asked_s.pop(account, None)
 
     def _speak(self, account: str) -> None:
+        if account not in self._spoken_s:
+            return  # it has left
         now_s = self._clock()
         self._spoken_s[account] = now_s
         self._send(account, self.word_for(account) or {})

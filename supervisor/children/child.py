@@ -49,6 +49,10 @@ class Child:
 
     def __init__(self, spec: ChildSpec, launcher: Launcher, events: ChildEvents) -> None:
         self.spec = spec
+        self.leaves = False
+        """Whether its account is removed: its orders are cancelled by then, and its position stays."""
+        self.staged: ChildSpec | None = None
+        """What it becomes when an operator restarts it: settings that a reload could not put in force."""
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
         self._state = ChildState()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -57,15 +57,18 @@ def show(
 
     path = find_config(config)
     file = load_file_or_refuse(path, data_dir)
-    fleet = tuple(
-        FleetMember(a.name, tuple(s.strat_id for s in file.config.strategies_of(a.name)), a.groups)
-        for a in file.config.accounts
-    )
+    snapshots = _snapshots(data_directory(data_dir, config)) if running else {}
+    names = {a.name: tuple(s.strat_id for s in file.config.strategies_of(a.name)) for a in file.config.accounts}
+    for name, snapshot in snapshots.items():
+        runs = [each["strat_id"] for each in snapshot.get("strategies") or ()]
+        names[name] = tuple(dict.fromkeys((*names.get(name, ()), *runs)))
+    groups_of = {a.name: a.groups for a in file.config.accounts}
+    fleet = tuple(FleetMember(name, strategies, groups_of.get(name, ())) for name, strategies in names.items())
     written = target_words(targets, groups, everything)
     chosen = None if written.are_none else addressed(written, fleet)
     sections = list(_sections(file, chosen, data_dir))
     if running:
-        sections = list(_running(sections, file, data_directory(data_dir, config)))
+        sections = [*_running(sections, file, snapshots), *_gone(file, snapshots, chosen)]
     if only_set:
         kept = [(kind, name, [each for each in values if each.kind != "built-in"]) for kind, name, values in sections]
         sections = [section for section in kept if section[2]]
@@ -100,15 +103,42 @@ def _sections(file: LoadedFile, chosen: Sequence[Addressed] | None, data_dir: st
                 yield "strategy", name, list(strategy_values(file, strategy.strat_id, os.environ))
 
 
-def _running(sections: Sequence[Section], file: LoadedFile, place: Path) -> Iterator[Section]:
+def _snapshots(place: Path) -> dict[str, dict[str, Any]]:
+    """What each account runs with, without secrets. Raises ControlError."""
+    with PatientClient(place) as client:
+        return {row["account"]: client.running_config(row["account"]) for row in client.status()["accounts"]}
+
+
+def _gone(
+    file: LoadedFile, snapshots: Mapping[str, dict[str, Any]], chosen: Sequence[Addressed] | None
+) -> Iterator[Section]:
+    """What runs, and the file has no more."""
+    there = [account.name for account in file.config.accounts]
+    kept = [f"{strategy.account}/{strategy.strat_id}" for strategy in file.config.strategies]
+    wanted = None if chosen is None else list(map(str, chosen))
+    for account, snapshot in snapshots.items():
+        whole = wanted is None or account in wanted
+        if whole and account not in there:
+            yield "account", account, _of_snapshot(file, snapshot.get("account") or {})
+        for strategy in snapshot.get("strategies") or ():
+            name = f"{account}/{strategy['strat_id']}"
+            if name not in kept and (whole or name in (wanted or ())):
+                yield "strategy", name, _of_snapshot(file, strategy)
+
+
+def _of_snapshot(file: LoadedFile, values: Mapping[str, Any]) -> list[Sourced]:
+    from gridbot.config.value_sources import Sourced, hidden, leaves
+
+    source = "as it was started; the file has none"
+    return [Sourced(".".join(place), hidden(file, place, value), "running", source) for place, value in leaves(values)]
+
+
+def _running(
+    sections: Sequence[Section], file: LoadedFile, snapshots: Mapping[str, dict[str, Any]]
+) -> Iterator[Section]:
     """The sections as the supervisor runs them; a value that the file has otherwise says so in its source."""
     from gridbot.config.value_sources import hidden, leaves
 
-    accounts = dict.fromkeys(name.partition("/")[0] for kind, name, _ in sections if kind != "file")
-    accounts = accounts or {account.name: None for account in file.config.accounts}
-    with PatientClient(place) as client:
-        there = [row["account"] for row in client.status()["accounts"]]
-        snapshots = {name: client.running_config(name) for name in accounts if name in there}
     for kind, name, values in sections:
         account, _, strategy = name.partition("/")
         snapshot: dict[str, Any] | None

@@ -26,6 +26,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 __all__ = [
     "Given",
     "Send",
+    "Unfolded",
     "conclude",
     "confirm_for_all",
     "give",
@@ -42,6 +43,14 @@ Send = Callable[[PatientClient, Addressed], str]
 
 
 @dataclass(frozen=True, slots=True)
+class Unfolded:
+    """How an answer that is no sentence is shown: `text` of target and answer for people, `document` for `--json`."""
+
+    text: Callable[[str, str], str]
+    document: Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """A command as it was typed: with its arguments (those that were given), for whom, and how."""
 
@@ -51,6 +60,7 @@ class Given:
     expect: int | None = None
     dry_run: bool = False
     as_json: bool = False
+    unfolded: Unfolded | None = None
 
 
 def to_worker(given: Given) -> Send:
@@ -163,7 +173,8 @@ def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -
 def show_outcome(given: Given, targets: Sequence[Addressed], outcome: Outcome) -> None:
     """Print what came of one target, as soon as it is known; a single failure is told at the end."""
     if not given.as_json and (outcome.done or len(targets) > 1):
-        click.echo(_line(outcome))
+        unfolded = given.unfolded if outcome.done else None
+        click.echo(_line(outcome) if unfolded is None else unfolded.text(outcome.target, outcome.result))
 
 
 def conclude(given: Given, targets: Sequence[Addressed], found: Mapping[str, Outcome]) -> ExitCode:
@@ -171,7 +182,7 @@ def conclude(given: Given, targets: Sequence[Addressed], found: Mapping[str, Out
     by_name = {str(target): target for target in targets}
     code = exit_code(list(found.values()))
     if given.as_json:
-        rows = [_row(by_name[name], found[name]) for name in by_name]
+        rows = [_row(by_name[name], found[name], given.unfolded) for name in by_name]
         done = sum(outcome.done for outcome in found.values())
         _tell({**_document(given, targets, rows), "done": done, "not_done": len(rows) - done, "exit_code": code})
     elif len(targets) > 1:
@@ -193,13 +204,14 @@ def _summary(found: Sequence[Outcome]) -> str:
     )
 
 
-def _row(target: Addressed, outcome: Outcome) -> dict[str, Any]:
+def _row(target: Addressed, outcome: Outcome, unfolded: Unfolded | None) -> dict[str, Any]:
+    told = unfolded.document if unfolded is not None else str
     return {
         "target": str(target),
         "account": target.account,
         "strategy": target.strategy,
         "ok": outcome.done,
-        "result": outcome.result if outcome.done else None,
+        "result": told(outcome.result) if outcome.done else None,
         "error": None if outcome.done else str(outcome.failure),
         "unanswered": outcome.unanswered,
         "took_s": round(outcome.took_s, 3),

@@ -52,7 +52,7 @@ def machine_cautions(config: GridbotConfig) -> Iterator[str]:
 
 
 def paper_cautions(config: GridbotConfig) -> Iterator[str]:
-    """What may go wrong with the address of the paper exchange."""
+    """What may go wrong with the paper exchange: its address, keys of accounts that it does not have."""
     if not _uses_paper(config):
         return
     host, port = config.paper.host, config.paper.port
@@ -60,6 +60,9 @@ def paper_cautions(config: GridbotConfig) -> Iterator[str]:
         yield f"paper.host {host}: the paper exchange would be open to other machines"
     if port and (reason := _port_taken(host, port)) is not None:
         yield f"paper.port {port}: {reason}; fine if that is gridbot running already, otherwise use another or 0"
+    names = {account.name for account in config.accounts if account.environment is Environment.PAPER}
+    for name in sorted(config.paper.keys.keys() - names):
+        yield f"paper.keys {name}: expected the name of a paper account ({', '.join(sorted(names))}); it does nothing"
 
 
 def _uses_paper(config: GridbotConfig) -> bool:

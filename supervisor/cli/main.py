@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from gridbot.commands.command_table import RESTART, STOP, WORKER_COMMANDS
+from gridbot.commands.command_table import RELOAD, RESTART, STOP, WORKER_COMMANDS
 from gridbot.commands.wording import closest
 from gridbot.private_files import PRIVATE_UMASK
 from supervisor.cli import standard_streams
@@ -33,9 +33,11 @@ COMMANDS = {
     "logs": ("logs:logs", "Show the log of a process."),
     "orders": ("record_commands:orders", "Show orders that rest, or what became of others."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
+    "ping": ("ping:ping", "Say whether the supervisor answers; for watchdogs."),
     "pnl": ("record_commands:pnl", "Show profit and loss by strategy, account, symbol or day."),
     "positions": ("record_commands:positions", "Show open positions."),
     "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
+    "reload": ("reload:reload", RELOAD.summary),
     "report": ("report:report", "Write a report of an account as one HTML file."),
     "restart": ("restart:restart", RESTART.summary),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),

@@ -31,7 +31,9 @@ class Unanswered(ControlError):
 
 
 class Refused(ControlError):
-    """The supervisor answered that it will not or cannot do it."""
+    """The supervisor answered that it will not or cannot do it; `kind` tells some refusals apart."""
+
+    kind = ""
 
 
 class Denied(Refused):
@@ -74,7 +76,10 @@ class ControlClient:
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
         if not answer.get("ok"):
             kind = Unanswered if answer.get("unanswered") else Denied if answer.get("denied") else Refused
-            raise kind(str(answer.get("error", "refused without a reason")))
+            refusal = kind(str(answer.get("error", "refused without a reason")))
+            if isinstance(refusal, Refused):
+                refusal.kind = str(answer.get("kind", ""))
+            raise refusal
         return dict(answer)
 
     def ping(self) -> Json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import UNTIL, Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
-__all__ = ["Operations"]
+__all__ = ["Operations", "no_reload"]
 
 COMMAND_WAIT_S = 5.0
 RESCUED_WAIT_S = 2.0
@@ -47,6 +47,7 @@ QUESTIONS = ("ping", "status", "why", "permits", "config")
 EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
+VARIABLES = "variables"
 LONGEST_WHY = 4000
 """Characters that are kept of why a command was not given."""
 
@@ -58,9 +59,14 @@ _OF_CAPS: Mapping[OnBreach, str] = {
 }
 """The command that does without a worker what a cap wants."""
 
-Handler = Callable[[Any, str], Json]
+Handler = Callable[[Any, str], Json | Awaitable[Json]]
 """Gets the arguments of a command and who has given it."""
 NO_DESK: Mapping[str, Handler] = {}
+
+
+def no_reload(args: Any, who: str) -> Json:
+    """Of a supervisor that was started without a file."""
+    return refused("this supervisor has no configuration file to read again")
 
 
 class StopCall(Protocol):
@@ -94,6 +100,7 @@ class Operations:
         clock: Callable[[], float],
         data_dir: Path,
         permits: PermitsCall,
+        reload: Handler | None = None,
         running: Callable[[], Mapping[str, Any]],
         desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
@@ -105,8 +112,13 @@ class Operations:
         self._record = record
         self._rescues = rescues
         self._clock = clock
-        self._commands = WorkerCommands(clock, alert, data_dir)
-        self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
+        self.commands = self._commands = WorkerCommands(clock, alert, data_dir)
+        self.handlers: Mapping[str, Handler] = {
+            "stop": self._stop,
+            "reload": reload or no_reload,
+            "restart": self._restart,
+            **desk,
+        }
 
     async def handle(self, request: Json, peer: str = "") -> Json:
         """The answer to one request of `peer`, who may say in "who" for whom it asks.
@@ -125,6 +137,7 @@ class Operations:
         except CommandMistake as mistake:
             answer = refused(str(mistake))
         op, by_worker = str(asked.pop("op")), bool(answer.pop("recorded", False))
+        asked.pop(VARIABLES, None)  # they may be secrets
         if op in (*self.handlers, WORKER) and not by_worker:
             name = one_line(str(asked.get("name", ""))) if op == WORKER else op
             self._record(name, asked if answer["ok"] else for_people(asked), answer, who)
@@ -165,7 +178,8 @@ class Operations:
                 return {"ok": True}
             case name if name in self.handlers:
                 args = {key: value for key, value in request.items() if key != "op"}
-                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
+                answer = self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
+                return await answer if isinstance(answer, Awaitable) else answer
             case other:
                 known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
@@ -195,6 +209,8 @@ class Operations:
             return refused(f"no process or account {one_line(args.child)!r} here; {there}")
         if self._state() == "stopping":
             return denied("the supervisor is stopping")
+        if child.staged is not None:
+            child.spec, child.staged = child.staged, None
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 

@@ -114,6 +114,22 @@ class WorkerCommands:
         if number in self._waiting:
             self._taken.add(number)
 
+    async def step(self, worker: Child, message: Json, wait_s: float) -> Json:
+        """The answer to a step of a reload: `ok`, and `result` or `error`. A late one may be carried out yet."""
+        account = worker.spec.account
+        number, future = self._expect(worker)
+        try:
+            if not worker.send({"type": "reload", "id": number, **message}):
+                return unanswered(f"the worker of {account} reads nothing at the moment")
+            return await asyncio.wait_for(future, wait_s)
+        except TimeoutError:
+            age = self._clock() - worker.state.last_report
+            return unanswered(
+                f"the worker of {account} did not answer within {wait_s:g} s (its last report came {age:.0f} s ago)"
+            )
+        finally:
+            self._waiting.pop(number, None)
+
     async def ask(self, worker: Child, strategy: str, wait_s: float) -> Json:
         """The answer to the question why orders are missing; a late one harms nobody, and is dropped."""
         account = worker.spec.account

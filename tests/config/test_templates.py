@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridbot.config.errors import ConfigError
 from gridbot.config.layers import LAYERED, expanded, layer_warnings
-from gridbot.config.loading import load_config, load_file
+from gridbot.config.loading import load_config, load_file, load_text
 from gridbot.config.models import GridbotConfig
 from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
 from gridbot.config.yaml_nodes import read_document
@@ -274,6 +275,24 @@ MISTAKES = {
         f"letter or digit, "
         f"got `{'a' * 30}-btc`; choose such a name: it becomes a directory",
     ),
+    "in a template that nobody uses": (
+        A.replace(", template: T", "")
+        + """
+templates:
+  accounts:
+    T: {environment: demo, api_key: '${GONE}', balance: '${GONE}', capz: 1, strategies: {s: {grid_cuont: 2}}}
+    U: {template: [V, T]}
+    V: {template: U}
+  strategies: {W: {grid_step: '-1', grid_count: '${GONE}'}, X: {template: Y}}""",
+        "5: templates.accounts.T.capz: expected a known key, got `capz`; did you mean `caps`?\n"
+        "5: templates.accounts.T.strategies.s.grid_cuont: expected a known key, got `grid_cuont`; "
+        "did you mean `grid_count`?\n"
+        "7: templates.accounts.V.template: expected templates that do not lead back to themselves, got U -> V -> U; "
+        "remove one `template:` of the circle\n"
+        "8: templates.strategies.W.grid_step: expected a number more than 0, got `-1`; correct the value\n"
+        "8: templates.strategies.X.template: expected the name of a template for strategies (W, X), got `Y`; correct "
+        "the name, or add it below `templates.strategies`",
+    ),
     "too much": (
         "defaults: {accounts: {groups: [" + "g, " * 1000 + "]}}\nenvironment: paper\naccounts: ["
         + ", ".join(f"{{name: a{number}}}" for number in range(401)) + "]",
@@ -294,8 +313,8 @@ def test_unused_templates_are_named(tmp_path: Path) -> None:
     written = load_file(tmp_path / "f.yaml", environ={}).written
     assert written.unused == [("accounts", "rich"), ("strategies", "wide")]
     assert list(layer_warnings(written)) == [
-        "template rich (line 13): no entry of `accounts` uses it, and nothing in it was checked",
-        "template wide (line 16): no entry of `strategies` uses it, and nothing in it was checked",
+        "template rich (line 13): no entry of `accounts` uses it",
+        "template wide (line 16): no entry of `strategies` uses it",
     ]
 
 
@@ -397,7 +416,7 @@ def naive(kind: str, file: dict[str, Any], *own: dict[str, Any]) -> dict[str, An
 
 
 @given(files())
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(40), deadline=None)
 def test_layers_are_the_naive_rule(file: dict[str, Any]) -> None:
     made = written_out(file)
     accounts = [naive("accounts", file, account) for account in file["accounts"]]
@@ -415,7 +434,7 @@ def test_layers_are_the_naive_rule(file: dict[str, Any]) -> None:
 
 
 @given(files())
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(30), deadline=None)
 def test_what_is_written_out_stays_and_the_order_of_keys_does_not_matter(file: dict[str, Any]) -> None:
     made = written_out(file)
     assert written_out(copy.deepcopy(made)) == made
@@ -423,6 +442,36 @@ def test_what_is_written_out_stays_and_the_order_of_keys_does_not_matter(file: d
     assert written_out(turned) == made
     document = read_document(yaml.safe_dump(made), {})
     assert expanded(document, {}).document is document, "a file without layers is not touched"
+
+
+ANYTHING = st.recursive(
+    st.sampled_from([None, "x", "{account}", "${GONE}", "${{ACCOUNT}_K}", "t", "1", "paper", "BTCUSDT", "${"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["accounts", "strategies", "template", "t", "name", "symbol", "caps", "account", "groups"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["defaults", "templates", "accounts", "strategies"]), ANYTHING))
+@settings(max_examples=examples(30), deadline=None)
+def test_whatever_the_sections_have_is_read_or_refused_with_sentences(file: dict[str, Any]) -> None:
+    account = {"name": "a", "environment": "paper", "template": "t"}
+    for base in ({}, {"accounts": [account]}, {"accounts": [account, file.get("accounts")]}):
+        text = yaml.safe_dump({**file, **base})
+        refused: ConfigError | None = None
+        try:
+            load_text(text, "f.yaml", environ={"A_K": "secret-of-a"})
+        except ConfigError as error:
+            refused = error
+        if refused is not None:
+            assert all(problem.line for problem in refused.problems), str(refused)
+            assert "secret-of-a" not in str(refused)
 
 
 def _turned(value: Any) -> Any:

@@ -26,6 +26,7 @@ from gridbot.flatten.flatten_words import (
     CloseAnswered,
     Finished,
     KeepLatch,
+    Known,
     LegsListed,
     MarketRead,
     OrdersListed,
@@ -210,6 +211,36 @@ def test_after_a_ban_nothing_is_sent_before_its_end() -> None:
     told = [one.text for one in it.of(Told) if isinstance(one, Told)]
     assert len(told) == 1
     assert "the exchange bans this address for 600 s" in told[0]
+    assert it.violations == []
+
+
+@pytest.mark.parametrize("stubborn", [0, 2], ids=["nothing rests", "orders that do not go"])
+def test_during_a_ban_legs_are_closed_by_another_way_and_rest_confirms_it_afterwards(stubborn: int) -> None:
+    """A 403 is about HTTP alone: the legs stayed open for its ten minutes though the trade socket was up."""
+    it = world(fault=first(1, ErrorKind.IP_BAN, "read"), has_socket=True, stubborn=stubborn)
+    end = it.run()
+    assert end is not None
+    assert end.clean
+    closes = [at_s for at_s, one in it.log if isinstance(one, Close)]
+    assert stubborn * 2.5 <= closes[0] - 100 < stubborn * 2.5 + 2, "orders that do not go keep them waiting for 5 s"
+    assert closes[-1] - closes[0] < 10
+    [(told_s, told)] = [(at_s, one) for at_s, one in it.log if isinstance(one, Told)]
+    assert isinstance(told, Told)
+    assert "by the streams all legs are closed, which REST confirms then" in told.text
+    assert told_s < closes[0] + 2
+    confirmed = [at_s for at_s, one in it.log if isinstance(one, AskLegs)]
+    assert confirmed[0] - 100 >= 600, "nothing by HTTP before the end of the ban"
+    assert it.violations == []
+
+
+def test_a_way_that_ends_in_a_ban_is_asked_for_again_and_says_so() -> None:
+    it = world(fault=first(1, ErrorKind.IP_BAN, "read"))
+    it.run(30.0)
+    assert (it.of(Close), len(it.of(Told))) == ([], 1), "told at once: nobody can close"
+    it.feed(Known({}, {}))
+    it.has_socket = True
+    it.run(3.0)
+    assert it.of(Close)
     assert it.violations == []
 
 
@@ -406,10 +437,11 @@ FATES = st.sampled_from([OK, OK, OK, LOST, NEVER, *ErrorKind])
     fates=st.lists(FATES, max_size=60),
     disk_s=st.sampled_from([0.0, 0.1, None]),
     foreign=st.booleans(),
+    has_socket=st.booleans(),
 )
 @settings(max_examples=examples(120), deadline=None)
 def test_whatever_is_refused_or_lost_it_ends_flat_once_the_exchange_is_well(
-    legs: Any, orders: Any, fates: list[Any], disk_s: float | None, foreign: bool
+    legs: Any, orders: Any, fates: list[Any], disk_s: float | None, foreign: bool, has_socket: bool
 ) -> None:
     """Refusals in a row may make it give up a leg; then it says so, and a second order of the operator ends flat."""
     left = iter(fates)
@@ -419,6 +451,7 @@ def test_whatever_is_refused_or_lost_it_ends_flat_once_the_exchange_is_well(
         fault=lambda what, request: next(left, OK),
         disk_s=disk_s,
         terms=Terms(foreign=foreign),
+        has_socket=has_socket,
     )
     end = it.run()
     assert end is not None, "it ends"

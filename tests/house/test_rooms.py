@@ -101,12 +101,13 @@ SUPERVISOR = {
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "doctor": "gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doctor gridbot.doors"
     " gridbot.exchange gridbot.state store",
-    "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
+    "status": "gridbot.command_line gridbot.commands gridbot.doors gridbot.incidents gridbot.version children"
+    " exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
-    " gridbot.background gridbot.command_line gridbot.commands gridbot.core gridbot.doors gridbot.fault_words"
-    " gridbot.incidents gridbot.lock_file gridbot.state"
+    " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
     " gridbot.shortage caps children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.rescue gridbot.state gridbot.system_ports gridbot.worker"

@@ -15,6 +15,7 @@ from pybit.unified_trading import HTTP
 
 from gridbot.core import Direction
 from gridbot.flatten.flatten_words import Terms, Wanted
+from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import OrderRecord
 from gridbot.risk.holds import Who
@@ -144,6 +145,25 @@ def test_what_the_owner_has_on_other_symbols_is_told_and_goes_when_that_is_asked
 
     run(config, scenario)
     assert {one.symbol for one in records(tmp_path) if isinstance(one, OrderRecord)} == {"BTCUSDT"}
+
+
+def test_during_a_ban_of_http_orders_and_legs_go_by_the_trade_socket(tmp_path: Path) -> None:
+    """They stayed for the ten minutes of a 403, which is about HTTP alone; that they are gone REST confirms later."""
+    config = settings(tmp_path)
+
+    async def scenario(paper: PaperThread) -> None:
+        async with trading(config, paper) as bench:
+            await with_legs(bench, paper)
+            await bench.until(lambda: not bench.assembly.gateway.by_http, "the trade socket")
+            paper.call(paper.server.faults.add, FaultConfig.model_validate({"kind": "ip_ban", "for_s": 600}))
+            done, text = await say(bench, "flatten")
+            assert (done, legs(paper), resting(paper)) == (False, {}, []), text
+            assert text.startswith("NOT flat: "), text
+            assert text.endswith("it goes on")
+            assert "s more; by the streams all legs are closed, which REST confirms then" in text
+            assert bench.assembly.orchestrator.flattening.busy
+
+    run(config, scenario)
 
 
 def test_flatten_of_one_strategy_leaves_the_other_trading_and_pauses_its_own(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import pty
-import resource
 import shutil
 import signal
 import socket
@@ -171,36 +170,6 @@ def test_a_reader_that_never_closes_makes_the_database_lag_is_named_and_costs_no
     assert session.sql(counts) == []
     [gaps] = session.sql("SELECT count(*) AS n FROM ingest_gaps")
     assert gaps["n"] == 0
-
-
-def test_a_full_disk_is_told_trading_goes_on_and_everything_is_there_afterwards(gridbot):
-    """A limit on the size of files stands in for the disk: first the writer cannot write, then a worker either."""
-    session = gridbot.start()
-    session.wait(lambda status: all(count > 0 for count in fills(status).values()), "fills of every strategy")
-    writer, worker = session.process("writer")["pid"], session.process("worker-alice")["pid"]
-    unlimited = resource.prlimit(writer, resource.RLIMIT_FSIZE)
-
-    def alerts(status, word):
-        return [alert["text"] for alert in status["alerts"] if word in alert["text"]]
-
-    resource.prlimit(writer, resource.RLIMIT_FSIZE, (20_000, unlimited[1]))
-    session.wait(lambda status: alerts(status, "the database cannot be written"), "the writer's alert")
-    resource.prlimit(worker, resource.RLIMIT_FSIZE, (20_000, unlimited[1]))
-    session.wait(lambda status: alerts(status, "the journal cannot be written"), "the worker's alert")
-    before = fills(session.status())
-    session.wait(lambda status: fills(status)["alice-eth"] > before["alice-eth"] + 3, "trading on a full disk")
-    for pid in (worker, writer):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
-    session.wait(lambda status: alerts(status, "the journal is written again"), "the journal")
-    session.wait(lambda status: alerts(status, "the database has caught up"), "the database")
-    session.wait(lambda status: status["health"] == "healthy", "health")
-    assert session.process("worker-alice")["restarts"] == session.process("writer")["restarts"] == 0
-    session.stop()
-    [gaps] = session.sql("SELECT count(*) AS n FROM ingest_gaps")
-    assert gaps["n"] == 0
-    assert session.run("ledger", "check").returncode == 0
-    texts = [row["text"] for row in session.sql("SELECT text FROM alerts WHERE account = 'alice'")]
-    assert any("the journal cannot be written" in text for text in texts), "kept, too, once there was room"
 
 
 def test_deaths_on_a_full_disk_are_a_wait_and_everything_runs_again_when_there_is_room(gridbot, tmp_path):

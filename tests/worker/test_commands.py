@@ -242,7 +242,7 @@ def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
         (
             "zzzz",
             {"strategy": "eth"},
-            f"expected {ALL} or correct, got 'zzzz'",
+            f"expected {ALL}, correct or adopt, got 'zzzz'",
         ),
     ],
 )
@@ -271,7 +271,7 @@ def test_arguments_that_are_no_object_are_refused_and_recorded() -> None:
 def test_an_unknown_command_names_those_there_are() -> None:
     assert Bench().say("zzzz") == {
         "ok": False,
-        "error": f"expected {ALL} or correct, got 'zzzz'",
+        "error": f"expected {ALL}, correct or adopt, got 'zzzz'",
     }
 
 

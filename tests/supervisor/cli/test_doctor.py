@@ -198,10 +198,12 @@ def test_what_is_asked_for_and_how_it_is_shown(place: tuple[Path, Venue, Gridbot
 def test_before_a_start_there_is_no_paper_exchange(tmp_path: Path) -> None:
     file = tmp_path / "g.yaml"
     grid = {"strat_id": "btc", "account": "alice", **GRID}
-    document = {"environment": "paper", "accounts": [{"name": "alice"}], "strategies": [grid]}
+    document: dict[str, Any] = {"environment": "paper", "accounts": [{"name": "alice"}], "strategies": [grid]}
+    document["paper"] = {"keys": {"alcie": {}}}
     file.write_text(yaml.safe_dump(document | {"storage": {"data_dir": str(tmp_path / "data")}}))
     code, found = asked("-c", str(file))
-    assert code in (ExitCode.OK, ExitCode.DEGRADED)
+    assert code == ExitCode.DEGRADED
+    assert "paper.keys alcie: expected the name of a paper account (alice)" in found["file", "configuration"]["text"]
     assert found["alice", "reach"]["verdict"] == "ok"
     assert "no paper exchange runs" in found["alice", "reach"]["text"]
     assert {"margin", "liquidation"} <= {check for about, check in found if about == "alice"}

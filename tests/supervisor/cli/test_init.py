@@ -124,7 +124,7 @@ def test_a_conversation_with_wrong_answers_ends_with_a_file_that_check_accepts(
     assert account == {"name": "main", "environment": "mainnet"}
 
 
-@pytest.mark.parametrize(("key", "answers"), [("\x03", 0), ("\x03", 3), ("\x04", 2)])
+@pytest.mark.parametrize(("key", "answers"), [("\x03", 1), ("\x04", 2)])
 def test_ctrl_c_and_the_end_of_the_input_write_nothing(tmp_path: Path, key: str, answers: int) -> None:
     with Terminal("mine.yaml", cwd=tmp_path) as terminal:
         for _ in range(answers):

@@ -45,6 +45,7 @@ class Child:
         self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
+        self.staged: object = None
 
     def send(self, message: dict[str, Any]) -> bool:
         self.sent.append(message)
@@ -146,7 +147,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    known = "ping, status, why, permits, config, stop, restart, ack, mute, unmute, worker or declined"
+    known = "ping, status, why, permits, config, stop, reload, restart, ack, mute, unmute, worker or declined"
     assert f"expected {known}; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
@@ -194,9 +195,12 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
     [
         (
             {"account": "alice", "name": "stop"},
-            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got 'stop'",
         ),
-        ({"account": "alice"}, "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got None"),
+        (
+            {"account": "alice"},
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got None",
+        ),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy, reason or cancel as an argument"),
         *(
             ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
