@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gridbot.core.strict_numbers import saved_decimal
-from gridbot.orders import former_ids, ids
+from gridbot.orders.ids import has_layout
 from gridbot.records.columns import ColumnKind, columns_of
 from gridbot.records.record_types import OrderRecord
 
@@ -51,7 +51,7 @@ class OpenOrders:
         key = record.order_link_id or record.order_id
         if record.state.lower() in OVER:
             self._newest.pop(key, None)
-            if not (ids.parse(key) or former_ids.has_layout(key)):
+            if not has_layout(key):  # also of the layout before, which the original bot's ids have
                 self._ended[key] = record
                 if len(self._ended) > ADOPTED_KEPT:
                     self._ended.popitem(last=False)

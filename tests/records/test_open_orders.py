@@ -141,16 +141,17 @@ def test_an_adopted_order_is_known_when_it_is_over_until_many_others_have_been()
     """Its id does not say that it is ours; a fill of it may be read in the next life, after its end is recorded."""
     orders = OpenOrders()
     ours = "abcdefghijkl-a1-1-0"
-    for record in (order("theirs", order_id="x1"), order("", order_id="x2"), order(ours)):
+    theirs = "0123456789abcdef-1764000000000"  # as the original bot made them
+    for record in (order(theirs, order_id="x1"), order("", order_id="x2"), order(ours)):
         orders.take(record)
-    for record in (order("theirs", "filled"), order("", "cancelled", order_id="x2"), order(ours, "filled")):
+    for record in (order(theirs, "filled"), order("", "cancelled", order_id="x2"), order(ours, "filled")):
         orders.take(record)
-    assert (len(orders), set(orders.by_key), set(orders.known)) == (0, set(), {"theirs", "x2"})
+    assert (len(orders), set(orders.by_key), set(orders.known)) == (0, set(), {theirs, "x2"})
     next_life = OpenOrders()
     next_life.restore(json.loads(json.dumps(orders.to_rows())))
-    assert (len(next_life), set(next_life.known)) == (0, {"theirs", "x2"})
-    next_life.take(order("theirs"))
-    assert (set(next_life.by_key), next_life.known["theirs"].state) == ({"theirs"}, "open")
+    assert (len(next_life), set(next_life.known)) == (0, {theirs, "x2"})
+    next_life.take(order(theirs))
+    assert (set(next_life.by_key), next_life.known[theirs].state) == ({theirs}, "open")
     for number in range(ADOPTED_KEPT):
         next_life.take(order(f"other {number}", "cancelled"))
     assert len(next_life.known) == 1 + ADOPTED_KEPT
