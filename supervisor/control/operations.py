@@ -210,7 +210,7 @@ class Operations:
         if self._state() == "stopping":
             return denied("the supervisor is stopping")
         if child.staged is not None:
-            child.spec, child.staged = child.staged, None
+            child.staged()
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
