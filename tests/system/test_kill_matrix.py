@@ -71,7 +71,7 @@ def test_cells_of_one_moment_share_a_batch_and_a_stop_is_alone() -> None:
     found = list(batches(all_cells(), 5))
     assert sorted(cell for batch in found for cell in batch) == sorted(all_cells())
     for batch in found:
-        assert len(batch) <= (1 if batch[0].command == "stop" else 5)
+        assert len(batch) <= (1 if PROMISES[batch[0].command].alone else 5)
         if batch[0].process not in ("worker", "rescue"):
             assert len({(cell.process, cell.fault, cell.when) for cell in batch}) == 1
 
