@@ -12,12 +12,21 @@ from typing import Final
 from gridbot.backtest.run_loop import RunClock
 from gridbot.core.execution_types import ExecType
 from gridbot.records import codec
-from gridbot.records.record_types import OrderRecord, PositionRecord, Record, WalletRecord
+from gridbot.orders.order import OrderState
+from gridbot.records.record_types import (
+    ExecutionRecord,
+    IntentRecord,
+    OrderRecord,
+    PositionRecord,
+    Record,
+    WalletRecord,
+)
 from gridbot.store.commit import Rows
 
 __all__ = ["RunRecords"]
 
 SAMPLED: Final = ("position_events", "wallets")
+USUAL: Final = frozenset({OrderState.PENDING, OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.FILLED})
 AT_ONCE: Final = 3_000
 """Records in one transaction of the results: with seven times as many DuckDB takes 80 MB more."""
 
@@ -28,6 +37,20 @@ class _Stats:
 
     journal_error: str | None = None
     records_refused: int = 0
+
+
+def _is_usual(record: Record) -> bool:
+    """Whether it comes with every fill: an order that is sent, rests or is filled, a trade, what the streams tell of
+    leg and wallet. Nothing that stops orders, is in their way, or would be told to an operator comes with these alone.
+    """
+    match record:
+        case OrderRecord():
+            return record.state in USUAL
+        case ExecutionRecord():
+            return record.exec_type == ExecType.TRADE
+        case IntentRecord():
+            return record.verdict == "sent" and record.action == "place"
+    return isinstance(record, PositionRecord | WalletRecord)
 
 
 class RunRecords:
@@ -49,8 +72,10 @@ class RunRecords:
         self._later: list[tuple[int, Callable[[], Record]]] = []
         self._waiting = 0
         self.last_seq = 0
+        self.changes = 0
+        """Grows with each record but those of readings and ladders: with whatever is a reason to look again."""
         self.news = 0
-        """Grows with each record but those of readings: with whatever may be a reason to look again."""
+        """Grows with those of them that a fill and its orders do not make anyhow (`_is_usual`)."""
         self.fills = 0
 
     def record(self, record: Record) -> int:
@@ -63,8 +88,9 @@ class RunRecords:
             self.fills += record.exec_type != ExecType.FUNDING  # type: ignore[union-attr]  # executions have one
         elif table in SAMPLED and not self._is_due(record, now_us):
             return 0
-        if table not in SAMPLED or record.source != "rest":  # type: ignore[union-attr]  # those have one
-            self.news += 1
+        if table != "grid_snapshots" and (table not in SAMPLED or record.source != "rest"):  # type: ignore[union-attr]
+            self.changes += 1
+            self.news += not _is_usual(record)
         self.last_seq += 1
         body = codec.body_of(self._account, self._run_id, self.last_seq, now_us, record)
         self._keep(table, body)
@@ -77,7 +103,7 @@ class RunRecords:
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""
         self.last_seq += 1
-        self.news += 1
+        self.changes += 1
         self._keep(
             OrderRecord.TABLE,
             codec.body_of_data(self._order_head, self.last_seq, self._clock.wall_us(), order_data),

@@ -14,6 +14,7 @@ from typing import Any, Final
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.direct_calls import DirectCalls
 from gridbot.backtest.event_outbox import EventOutbox, leg_event, wallet_event
+from gridbot.backtest.run_books import RunBooks
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_market import RunMarket
 from gridbot.backtest.run_options import Options
@@ -63,7 +64,7 @@ class RunVenue:
         self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
         balance = paper.default_balance if account.balance is None else account.balance
         balance = balance if beginning.wallet is None else beginning.wallet
-        self.account = self.exchange.state.add_account(account.name, "backtest", "", balance)
+        self.account = self.exchange.state.add_account(account.name, "backtest", "", balance, RunBooks)
         self.account.listening = set(TOPICS)
         self._hold(beginning, now_ms)
         self._rest(beginning, now_ms)
