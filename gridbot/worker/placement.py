@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
+from typing import Final
 
 from gridbot.core import CancelIntent, Direction, Instrument, Intent, PlaceLimitIntent
-from gridbot.orders.proposal import Proposal, wire_order
+from gridbot.orders.proposal import Proposal
 from gridbot.records import builders
 from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Refusal
@@ -21,6 +23,7 @@ __all__ = ["Placement"]
 
 ZERO = Decimal(0)
 _NOT_COVERED = Refusal.NOT_COVERED
+WIRE_ORDER: Final = itemgetter(0, 1)
 
 
 class Placement:
@@ -65,7 +68,7 @@ class Placement:
             return
         risk_state = self._risk_state
         moment = self.settled.moment()
-        places = []
+        levels: list[tuple[bool, Decimal, PlaceLimitIntent]] = []
         refused: dict[tuple[Direction, int], Refusal] = {}
         covers: dict[Direction, bool] = {}
         with self._orders.batch:
@@ -81,14 +84,27 @@ class Placement:
                     if not covered:  # half the levels: of a flat leg, and of one whose closes all rest
                         refused[intent.direction, intent.ticks] = _NOT_COVERED
                         continue
-                places.append(self.proposal(intent))
+                levels.append(self._placed(intent))
             now_s = self._context.clock.monotonic_s()
-            has_numbers = self._context.generations.available(len(places))
-            for proposal in wire_order(places):
+            has_numbers = self._context.generations.available(len(levels))
+            levels.sort(key=WIRE_ORDER)
+            places = []
+            for _, _, intent in levels:
+                if intent.reduce_only:
+                    covered = covers.get(intent.direction)
+                    if covered is None:
+                        covered = covers[intent.direction] = self._covers_a_close(intent.direction)
+                    if not covered:  # the closes before it have taken what there was: it is neither sized nor asked for
+                        refused[intent.direction, intent.ticks] = _NOT_COVERED
+                        continue
+                proposal = self.proposal(intent)
+                places.append(proposal)
                 # A number that is not reserved on the disk might be used twice. The disk is asked again all the while.
                 refusal = self._gate.admit(risk_state, proposal, now_s) if has_numbers else Refusal.NO_NUMBER
                 if refusal is None:
                     self._orders.submit(proposal)
+                    if proposal.reduce_only:
+                        covers.clear()
                 else:
                     refused[proposal.direction, proposal.ticks] = refusal
                     if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
@@ -96,6 +112,11 @@ class Placement:
         self._refused = refused
         if len(refused) == len(intents):
             self.settled.note(intents, moment, refused, places)
+
+    def _placed(self, intent: PlaceLimitIntent) -> tuple[bool, Decimal, PlaceLimitIntent]:
+        """An intent and its place among the others: closes before opens, the nearest price first."""
+        price, last = self._instrument.price(intent.ticks), self._risk_state.last_price
+        return not intent.reduce_only, ZERO if last is None else abs(price - last), intent
 
     def _covers_a_close(self, direction: Direction) -> bool:
         """Whether the position may be large enough for one more close, as small as the exchange takes it."""
