@@ -1,4 +1,4 @@
-"""The account at the exchange of a backtest: what it lists of the past are the newest orders and executions as they are.
+"""The account at the exchange of a backtest: of the past it lists the newest orders and executions, as they are.
 
 The paper exchange packs them into text, as it keeps tens of thousands and writes them into its state file. Here nobody
 writes them, and only what the worker misses is ever asked for: by the id of an order, soon after its end. Its records

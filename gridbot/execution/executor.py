@@ -242,7 +242,7 @@ class Executor:
         """What a broken batch has queued leaves in the next turn, unless its fault has it dropped before."""
         if broken:
             self._ask_next_turn()
-        else:
+        elif self._timer is not None or self._left_behind or self._waits_for_room or self.queue.waits:
             self.pump()
 
     def _ask_next_turn(self) -> None:

@@ -78,11 +78,12 @@ class Placement:
                     covers.clear()  # a close that had not left is gone at once
                     continue
                 if intent.reduce_only:
-                    covered = covers.get(intent.direction)
+                    direction = intent.direction
+                    covered = covers.get(direction)
                     if covered is None:
-                        covered = covers[intent.direction] = self._covers_a_close(intent.direction)
+                        covered = covers[direction] = self._covers_a_close(direction)
                     if not covered:  # half the levels: of a flat leg, and of one whose closes all rest
-                        refused[intent.direction, intent.ticks] = _NOT_COVERED
+                        refused[direction, intent.ticks] = _NOT_COVERED
                         continue
                 levels.append(self._placed(intent))
             now_s = self._context.clock.monotonic_s()
@@ -91,11 +92,12 @@ class Placement:
             places = []
             for _, _, intent in levels:
                 if intent.reduce_only:
-                    covered = covers.get(intent.direction)
+                    direction = intent.direction
+                    covered = covers.get(direction)
                     if covered is None:
-                        covered = covers[intent.direction] = self._covers_a_close(intent.direction)
+                        covered = covers[direction] = self._covers_a_close(direction)
                     if not covered:  # the closes before it have taken what there was: it is neither sized nor asked for
-                        refused[intent.direction, intent.ticks] = _NOT_COVERED
+                        refused[direction, intent.ticks] = _NOT_COVERED
                         continue
                 proposal = self.proposal(intent)
                 places.append(proposal)

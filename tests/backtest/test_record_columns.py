@@ -22,13 +22,13 @@ from tests.records.test_codec import any_record
 from tests.store.kit import execution
 from tests.store.test_bulk import storable
 
-REJECTS = "ingest_rejects (account VARCHAR, seq BIGINT, tbl VARCHAR, error VARCHAR, body VARCHAR, at TIMESTAMP)"
+REJECTS = "ingest_rejects (account VARCHAR, seq BIGINT, tbl VARCHAR, error VARCHAR, body VARCHAR, put_at TIMESTAMP)"
 
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": "1"}) as made:
-        made.execute("CREATE TABLE ingest_offsets (account VARCHAR PRIMARY KEY, seq BIGINT, at TIMESTAMP)")
+        made.execute("CREATE TABLE ingest_offsets (account VARCHAR PRIMARY KEY, seq BIGINT, put_at TIMESTAMP)")
         made.execute(f"CREATE TABLE {REJECTS}")
         for table in RECORD_TYPES:
             made.execute(create_table_sql(table))
@@ -51,7 +51,7 @@ def kept(*records: Any) -> KeptRecords:
 
 
 def test_they_are_the_same_rows(con: duckdb.DuckDBPyConnection) -> None:
-    @settings(max_examples=examples(15), deadline=None)
+    @settings(max_examples=examples(6), deadline=None)
     @given(records=st.lists(any_record().filter(storable), min_size=1, max_size=5))
     def same(records: list[Any]) -> None:
         made = kept(*records)
