@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gridbot.backtest.quiet_stops import QuietStops
+from gridbot.backtest.quiet_stops import Margins, QuietStops, Steady
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_options import Options
@@ -30,8 +30,8 @@ class _Line:
     """One symbol: how far the exchange and the worker are, and where each has to look next."""
 
     __slots__ = (
-        *("due_us", "feed", "mark_due_us", "number", "symbol", "tick_due_us", "tick_range", "tick_stop", "tickers"),
-        *("trade_range", "trade_stop", "trades"),
+        *("due_us", "feed", "has_marks", "looked", "margins", "mark_due_us", "nearest", "number", "symbol"),
+        *("tick_due_us", "tick_range", "tick_stop", "tickers", "trade_range", "trade_stop", "trades"),
     )
 
     def __init__(self, number: int, symbol: str, feed: SymbolFeed) -> None:
@@ -41,6 +41,12 @@ class _Line:
         self.trade_range = (-1, -1)
         self.tick_range = (-1, -1, 0)
         """For which the next stop is known; none yet."""
+        self.looked: Steady | None = None
+        """What the worker's range follows from, while nothing but this can make it another."""
+        self.has_marks = bool(feed.marks)
+        self.margins: Margins | None = None
+        self.nearest: tuple[int | None, int | None] = (None, None)
+        """When its trades were looked at last."""
         self.mark_due_us = FAR
         self.trades = Cursor(feed)
         self.tickers = Cursor(feed)
@@ -81,8 +87,7 @@ class Drive:
     def run(self, until_us: int) -> None:
         """Go on to a time (µs UTC)."""
         loop, lines = self._loop, self._lines
-        for line in lines:
-            self._look_at_trades(line)
+        self._look_at_all_trades()
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
@@ -107,12 +112,16 @@ class Drive:
                 self._after(False, True, self._tick(tick))
             elif mark.mark_due_us == now_us:
                 loop.now_us = now_us
-                for line in lines if self._mark(mark) else (mark,):
-                    self._look_at_trades(line)
+                if self._mark(mark):
+                    self._look_at_all_trades()
+                else:
+                    self._look_at_trades(mark, self._stops.margins())
             else:
                 loop.now_us = now_us
-                for line in lines if self._trade(trade) else (trade,):
-                    self._look_at_trades(line)
+                if self._trade(trade):
+                    self._look_at_all_trades()
+                else:
+                    self._look_at_trades(trade, self._stops.margins())
         loop.now_us = until_us
         self._before_exchange()
         self._before_worker()
@@ -159,6 +168,7 @@ class Drive:
         else:
             self._hear(line, ms)
         line.tickers.go_behind(place)
+        line.looked = None  # its answer may be another
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
         return ms, line.number
 
@@ -166,13 +176,15 @@ class Drive:
         """Give the exchange the newest prices of before now. None of them can change anything."""
         ms = -(-self._loop.now_us // 1000)
         for line in self._lines:
-            self._move(line, ms, ms - 1)
+            if ms > line.trades.next_ms or line.has_marks:
+                self._move(line, ms, ms - 1)
 
     def _before_worker(self) -> None:
         """Likewise the worker."""
         ms = -(-(self._loop.now_us - self._ticker_us) // 1000)
         for line in self._lines:
-            self._hear(line, ms)
+            if ms > line.tickers.next_ms:
+                self._hear(line, ms)
 
     def _move(self, line: _Line, ms: int, marks_ms: int) -> None:
         """The trades before `ms` (UTC) met nobody, and the mark prices up to `marks_ms` liquidated nobody."""
@@ -210,8 +222,7 @@ class Drive:
                 for line in self._lines:
                     self._look_at_tickers(line, seen, waits=waits)
         if exchange:
-            for line in self._lines:
-                self._look_at_trades(line)
+            self._look_at_all_trades()
 
     def _begin(self) -> None:
         """The worker is ready: it has the newest prices."""
@@ -222,9 +233,25 @@ class Drive:
 
     # ------------------------------------------------------------------ where to look next
 
-    def _look_at_trades(self, line: _Line) -> None:
-        wanted, cursor = self._stops.of_exchange(line.symbol), line.trades
-        mark_ms = self._stops.next_mark(line.symbol)
+    def _look_at_all_trades(self) -> None:
+        margins = self._stops.margins()
+        for line in self._lines:
+            if not (line.margins is margins and self._is_as_looked(line)):
+                self._look_at_trades(line, margins)
+
+    def _is_as_looked(self, line: _Line) -> bool:
+        """Whether orders, and the next place that matters, are where they were when it was looked at last."""
+        if line.nearest != self._venue.exchange.resting.nearest(line.symbol):
+            return False
+        if line.has_marks and line.mark_due_us <= self._venue.markets[line.symbol].marked_ms * 1000:
+            return False
+        stop, cursor = line.trade_stop, line.trades
+        return stop is None or stop >= (cursor.day, cursor.index)
+
+    def _look_at_trades(self, line: _Line, margins: Margins) -> None:
+        line.margins, line.nearest = margins, self._venue.exchange.resting.nearest(line.symbol)
+        wanted, cursor = self._stops.of_exchange(line.symbol, margins), line.trades
+        mark_ms = self._stops.next_mark(line.symbol, margins)
         line.mark_due_us = FAR if mark_ms == FAR else mark_ms * 1000
         if wanted == line.trade_range and (line.trade_stop is None or line.trade_stop >= (cursor.day, cursor.index)):
             return
@@ -233,8 +260,13 @@ class Drive:
         line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
 
     def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None, *, waits: bool) -> None:
-        cursor = line.tickers
+        cursor, looked = line.tickers, line.looked
+        if looked is not None and not waits and looked.holds():
+            stop = line.tick_stop
+            if stop is None or stop >= (cursor.day, cursor.index):
+                return
         low, high = self._stops.of_worker(line.symbol, waits=waits)
+        line.looked = None if waits else self._stops.steady(line.symbol)
         moment_ms = FAR
         if line.symbol in self._stops.shadows:
             seen = cursor.seen

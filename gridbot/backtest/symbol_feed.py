@@ -170,7 +170,7 @@ def _marks(loads: Sequence[Callable[[], Day]]) -> Marks:
 class Cursor:
     """A place in a feed that only goes on: the next tick that somebody has not seen. `passed` counts those behind."""
 
-    __slots__ = ("_feed", "at", "day", "index", "passed", "seen")
+    __slots__ = ("_feed", "at", "day", "index", "next_ms", "passed", "seen")
 
     def __init__(self, feed: SymbolFeed) -> None:
         self._feed = feed
@@ -179,9 +179,14 @@ class Cursor:
         self.seen: Place | None = None
         """The newest tick behind."""
         self.at: OpenDay | None = None if feed.is_empty else feed.open(self.day)
+        self.next_ms = 0
+        """When the next tick is, or any time before."""
+        self._look()
 
     def go_before(self, ms: int) -> int:
         """Go on to the first tick that is not before `ms`; how many were passed."""
+        if ms <= self.next_ms:
+            return 0
         count = 0
         while (opened := self.at) is not None:
             index = bisect_left(opened.times, ms, self.index, opened.size)
@@ -193,6 +198,7 @@ class Cursor:
                 break
             self._next_day()
         self.passed += count
+        self._look()
         return count
 
     def go_behind(self, place: Place) -> int:
@@ -209,7 +215,12 @@ class Cursor:
             count += opened.size - self.index
             self._next_day()
         self.passed += count
+        self._look()
         return count
+
+    def _look(self) -> None:
+        opened = self.at
+        self.next_ms = FAR if opened is None else opened.times[self.index]
 
     def _next_day(self) -> None:
         feed = self._feed
