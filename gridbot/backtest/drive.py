@@ -220,7 +220,9 @@ class Drive:
                 self._worker.plan()
                 waits = self._worker.something_waits
                 for line in self._lines:
-                    self._look_at_tickers(line, seen, waits=waits)
+                    looked = line.looked
+                    if looked is None or waits or not looked.holds() or not _is_ahead(line.tick_stop, line.tickers):
+                        self._look_at_tickers(line, seen, waits=waits)
         if exchange:
             self._look_at_all_trades()
 
@@ -245,26 +247,21 @@ class Drive:
             return False
         if line.has_marks and line.mark_due_us <= self._venue.markets[line.symbol].marked_ms * 1000:
             return False
-        stop, cursor = line.trade_stop, line.trades
-        return stop is None or stop >= (cursor.day, cursor.index)
+        return _is_ahead(line.trade_stop, line.trades)
 
     def _look_at_trades(self, line: _Line, margins: Margins) -> None:
         line.margins, line.nearest = margins, self._venue.exchange.resting.nearest(line.symbol)
         wanted, cursor = self._stops.of_exchange(line.symbol, margins), line.trades
         mark_ms = self._stops.next_mark(line.symbol, margins)
         line.mark_due_us = FAR if mark_ms == FAR else mark_ms * 1000
-        if wanted == line.trade_range and (line.trade_stop is None or line.trade_stop >= (cursor.day, cursor.index)):
+        if wanted == line.trade_range and _is_ahead(line.trade_stop, cursor):
             return
         line.trade_range = wanted
         line.trade_stop = place = cursor.next_outside(*wanted)
         line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
 
     def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None, *, waits: bool) -> None:
-        cursor, looked = line.tickers, line.looked
-        if looked is not None and not waits and looked.holds():
-            stop = line.tick_stop
-            if stop is None or stop >= (cursor.day, cursor.index):
-                return
+        cursor = line.tickers
         low, high = self._stops.of_worker(line.symbol, waits=waits)
         line.looked = None if waits else self._stops.steady(line.symbol)
         moment_ms = FAR
@@ -273,7 +270,7 @@ class Drive:
             seen_ms = 0 if seen is None else line.feed.open(seen.day).times[seen.at]
             moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
         wanted = low, high, moment_ms
-        if wanted == line.tick_range and (line.tick_stop is None or line.tick_stop >= (cursor.day, cursor.index)):
+        if wanted == line.tick_range and _is_ahead(line.tick_stop, cursor):
             return
         if now is not None:  # until now it was quiet there
             self._hear(line, now[0] + (line.number < now[1]))
@@ -296,6 +293,10 @@ class Drive:
                 return last
             place = cursor.next_outside(low, high, after=last)
         return None
+
+
+def _is_ahead(stop: Place | None, cursor: Cursor) -> bool:
+    return stop is None or stop >= (cursor.day, cursor.index)
 
 
 def _at(cursor: Cursor, moment_ms: int) -> Place | None:
