@@ -24,6 +24,8 @@ __all__ = ["Drive"]
 
 LOOKS_BETWEEN: Final = 512
 """Looks between two calls of `on_progress`."""
+KEPT_TICKS: Final = 300_000
+"""Of 25 bytes each: 8 MB."""
 
 
 class _Line:
@@ -76,6 +78,7 @@ class Drive:
         loop.before_exchange, loop.before_worker = self._before_exchange, self._before_worker
         self._was_ready = False
         self._sees_all = worker.looks_across
+        self._let_go_at = 0
         self.looks = 0
         """Prices that somebody looked at, and moments at which something was due."""
 
@@ -105,6 +108,7 @@ class Drive:
             self.looks += 1
             if self.looks % LOOKS_BETWEEN == 0:
                 self._on_progress(now_us)
+                self._let_go()
             if heap_us == now_us:
                 self._after(*loop.turn(now_us))
             elif tick.tick_due_us == now_us:
@@ -125,6 +129,14 @@ class Drive:
         loop.now_us = until_us
         self._before_exchange()
         self._before_worker()
+
+    def _let_go(self) -> None:
+        """Of the columns no more is in memory than of so many ticks."""
+        ticks = self.ticks
+        if ticks - self._let_go_at >= KEPT_TICKS:
+            self._let_go_at = ticks
+            for line in self._lines:
+                line.feed.let_go()
 
     # ------------------------------------------------------------------ one step
 

@@ -60,6 +60,7 @@ def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
         now = datetime.now(UTC).replace(tzinfo=None)
         con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [records.account, records.last_seq, now])
         con.commit()
+        pa.default_memory_pool().release_unused()
     except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, pa.ArrowException):
         con.rollback()
         commit(con, Rows(records.bodies(), {records.account: records.last_seq}), rolls_up=False)

@@ -26,7 +26,7 @@ __all__ = ["RunRecords"]
 
 SAMPLED: Final = ("position_events", "wallets")
 USUAL: Final = frozenset({OrderState.PENDING, OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.FILLED})
-AT_ONCE: Final = 8_000
+AT_ONCE: Final = 5_000
 """Records in one transaction of the results, each of which costs some 30 ms and holds them all in memory."""
 
 

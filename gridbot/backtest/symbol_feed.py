@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class OpenDay:
     sides: memoryview
     size: int
     """How many ticks of it count: those before the end of the run."""
+    maps: Sequence[mmap.mmap]
+    """The files behind them."""
 
 
 class SymbolFeed:
@@ -88,6 +91,12 @@ class SymbolFeed:
                 del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
         return found
 
+    def let_go(self) -> None:
+        """Give back the memory of what was read of the open days; what is looked at again comes from the file again."""
+        for opened in self._open.values():
+            for each in opened.maps:
+                each.madvise(mmap.MADV_DONTNEED)
+
     def stays(self, number: int, low: int, high: int) -> bool:
         """Whether a day is known to have no price (ticks) below `low` or above `high`: it need not be opened again."""
         span = self._spans.get(number)
@@ -104,7 +113,16 @@ class SymbolFeed:
             )
         times, prices, sizes, sides = view(day.times_ms), view(day.prices), view(day.sizes), view(day.sides)
         size = bisect_left(times, self._to_ms)
-        return OpenDay(day, times, prices, sizes, sides, size)
+        maps = [found for each in (day.times_ms, day.prices, day.sizes, day.sides) if (found := _map_of(each))]
+        return OpenDay(day, times, prices, sizes, sides, size, maps)
+
+
+def _map_of(column: NDArray[Any]) -> mmap.mmap | None:
+    """The file behind an array; None of one that is in memory."""
+    base: Any = column
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    return base
 
 
 def view(column: NDArray[Any]) -> memoryview:
