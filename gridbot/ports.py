@@ -183,6 +183,12 @@ class Streams(Protocol):
     async def stop(self) -> None:
         """Close both, within two seconds."""
 
+    def follow(self, symbol: str) -> None:
+        """Hear of one more symbol; the other topics go on."""
+
+    def forget(self, symbol: str) -> None:
+        """Hear of it no more."""
+
     def drain(self) -> Drained:
         """Take everything that has arrived since the last call."""
 

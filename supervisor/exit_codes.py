@@ -44,17 +44,19 @@ MEANINGS: Final = {
     ExitCode.TIMEOUT: ("timeout", "it did not happen in the time allowed"),
     ExitCode.DEGRADED: (
         "degraded",
-        "it runs, but something is not healthy; `ledger check`: an account could not be compared",
+        "it runs, but something is not healthy; `ledger check`: an account could not be compared; `doctor`: warnings",
     ),
     ExitCode.REFUSED: (
         "refused",
         "another supervisor has the data directory, this user may not use it, or a check of the machine failed; "
-        "a command for several accounts was not confirmed; `data`: a file was refused",
+        "a command for several accounts was not confirmed, or it cannot be carried out as things are: somebody else "
+        "has the account, its orders are being cancelled, the supervisor is stopping; `data`: a file was refused; "
+        "`doctor`: something is refused",
     ),
     ExitCode.DIFFERS: (
         "differs",
         "`compare`, `verdict`: more than the tolerance differs; `ledger check`: records and exchange differ, or a cent "
-        "or more is unexplained; `data check`: something is wrong",
+        "or more is unexplained; `data check`: something is wrong; `config migrate`: the new file needs a hand",
     ),
     ExitCode.NOTHING: (
         "nothing to compare",

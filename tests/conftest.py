@@ -10,12 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.compile_once import compile_all, is_new
+from tests.examples import examples
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
 # processes compile the program again, each of them, and each worker of xdist all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# A busy machine makes any example late. Tests that say no number draw this one, ten times as many by --long.
+settings.register_profile(
+    "suite", deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+gc.disable()  # until all tests are collected: nothing of them is garbage, and looking is a sixth of the time
 
 
 @pytest.fixture(scope="session")
@@ -74,23 +84,34 @@ def _signals_as_they_were() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-WAITING = ("tests/system/", "tests/test_benchmarks.py", "tests/integration/", "tests/supervisor/process/")
-"""Where tests take long because they wait for processes of their own; the longest elsewhere need the processor."""
+CORES = len(os.sched_getaffinity(0))
+WAITERS = 3
+"""So many workers more than cores begin with tests that wait: the others keep the cores busy meanwhile."""
+WAITING = ("tests/system/", "tests/supervisor/process/", "tests/integration/", "tests/test_benchmarks.py")
+"""Where tests take long because they wait for processes of their own, the longest first; the longest elsewhere need the
+processor."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones come first, so that no worker of xdist is left with one when the others have nothing to do.
 
-    With `--dist worksteal` each worker begins with an equal part of the list: half of them begin with what waits, while
-    the others compute.
+    With `--dist worksteal` each worker begins with an equal part of the list: as many as there are cores compute, while
+    what waits is dealt to the first parts.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers < 2:
         return
-    waiting = [item for item in items if item.nodeid.startswith(WAITING)]
+    waiting = [item for place in WAITING for item in items if item.nodeid.startswith(place)]
     others = [item for item in items if not item.nodeid.startswith(WAITING)]
-    between = max(0, len(items) // workers * (workers // 2) - len(waiting[::2]))
-    items[:] = waiting[::2] + others[:between] + waiting[1::2] + others[between:]
+    waiters = min(WAITERS, max(1, workers - CORES))
+    heads = [waiting[first::waiters] for first in range(waiters)] + [[] for _ in range(workers - waiters)]
+    dealt, taken = [], 0
+    for number, head in enumerate(heads):
+        size = (len(items) - len(dealt)) // (workers - number)  # as xdist cuts the list
+        rest = max(0, size - len(head))
+        dealt += head + others[taken : taken + rest]
+        taken += rest
+    items[:] = dealt + others[taken:]
 
 
 def pytest_collection_finish() -> None:
@@ -98,8 +119,18 @@ def pytest_collection_finish() -> None:
     simulated run ends with one)."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before xdist starts its workers, which begin with collecting."""
+    if getattr(session.config.option, "dist", "no") == "no" or hasattr(session.config, "workerinput"):
+        return
+    tests = sorted((ROOT / "tests").rglob("test_*.py"))
+    if is_new(tests):
+        compile_all(ROOT, tests, CORES)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto` takes two workers more than cores: most of a system test is waiting for other processes."""
-    return len(os.sched_getaffinity(0)) + 2
+    """`-n auto` takes more workers than cores: most of a system test is waiting for other processes."""
+    return CORES + WAITERS

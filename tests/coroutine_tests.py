@@ -9,7 +9,7 @@ import pytest
 
 __all__ = ["pytest_pyfunc_call"]
 
-TIMEOUT_S = 15
+TIMEOUT_S = 60
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -87,9 +87,9 @@ def gridbot(request: pytest.FixtureRequest, tmp_path: Path, wheel: Path) -> Iter
 
 
 def test_the_demo_trades_and_its_money_adds_up(gridbot: Installed) -> None:
-    demo = str(ROOT / "conf" / "demo.yaml")
-    assert "4 strategies can start" in gridbot("check", "-c", demo)
-    gridbot("start", "--detach", "-c", demo)
+    """The demo is in the wheel: nothing of a checkout is named."""
+    assert "4 strategies can start" in gridbot("check")
+    gridbot("start", "--detach")
     tick = threading.Event()
     for _ in range(120):
         if json.loads(gridbot("sql", "--format", "json", "SELECT count(*) AS fills FROM fills"))[0]["fills"] > 10:

@@ -25,6 +25,8 @@ SIZES: dict[str, tuple[str, ...]] = {
     "floods": ("--json", "--seconds", "5"),
     "memory": ("--json", "--minutes", "5"),
     "deaths": ("--json", "--accounts", "10", "--minutes", "2"),
+    "flatten": ("--json", "--accounts", "10", "--dead", "2"),
+    "kill_matrix": ("--json", "--cell", "worker,SIGSTOP,flatten"),
     "simulate": ("--seeds", "20"),
     "fuzz": ("--json", "--inputs", "200000"),
     "upgrade": ("--json", "--seconds", "20"),

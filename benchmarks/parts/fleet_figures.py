@@ -12,6 +12,7 @@ from supervisor.store.query import Limits, ask
 
 __all__ = [
     "decisions",
+    "kinds_of_requests",
     "loop_lags",
     "orders_of_accounts",
     "pss_mb",
@@ -112,6 +113,17 @@ def requests_of_accounts(probe: Path, accounts: Sequence[str], since: float, unt
     each = sorted(counts[f"paper-{account}"] for account in accounts)
     figures: dict[str, float] = {"least": each[0], "most": each[-1], "all": sum(each)}
     return {**figures, "ratio": round(each[-1] / each[0], 2)} if each[0] else figures
+
+
+def kinds_of_requests(probe: Path, since: float, until: float) -> dict[str, int]:
+    """What the exchange was asked within a time, by "account endpoint way"; "403": by a banned address."""
+    counts: Counter[str] = Counter()
+    for file in probe.glob("requests-*"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if since <= row["at"] <= until:
+                counts.update(row.get("kinds", {}))
+    return dict(counts)
 
 
 def refusals(data_dir: Path, until: float) -> dict[str, int]:

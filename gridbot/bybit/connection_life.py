@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.private_frames import UNREADABLE
 from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.socket_line import Line
-from gridbot.bybit.stream_talk import PING, Topics, reason, sign_in, subscription
+from gridbot.bybit.stream_talk import PING, Topics, reason, sign_in, subscription, withdrawal
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import shown
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
@@ -21,6 +21,9 @@ from gridbot.exchange.stream_news import ConnectionState
 __all__ = ["Deliver", "Life", "Manners"]
 
 log = logging.getLogger(__name__)
+
+ADDED = "added"
+"""The request id of topics that come or go while a connection is up."""
 
 Deliver = Callable[[str, dict[str, Any], int, bool], None]
 """Takes a message of a topic: topic, frame, when it came (monotonic ns), and whether the next one is at hand already.
@@ -115,6 +118,18 @@ class Life:
             self.error = error
         self._become(ConnectionState.LOST)
 
+    # ------------------------------------------------------------------ topics that come and go
+
+    def also(self, topics: Sequence[str]) -> None:
+        """Ask for more topics, which the manners have already; a refusal costs them alone."""
+        if self.state in (ConnectionState.SUBSCRIBING, ConnectionState.READY):
+            self._send(subscription(ADDED, topics))
+
+    def no_more(self, topics: Sequence[str]) -> None:
+        """Ask for topics no more, which the manners do not have any more."""
+        if self.state in (ConnectionState.SUBSCRIBING, ConnectionState.READY):
+            self._send(withdrawal(ADDED, topics))
+
     # ------------------------------------------------------------------ inside
 
     def _count(self, received_ns: int) -> None:
@@ -139,6 +154,9 @@ class Life:
                 self._subscribe()
             else:
                 self._refused("sign-in", frame, ErrorKind.AUTH)
+        elif operation == "subscribe" and frame.get("req_id") == ADDED:
+            if frame.get("success") is not True:
+                log.warning("%s stream: topics refused: %s", self._manners.name, reason(frame, self._secrets()))
         elif operation == "subscribe":
             request = self._answered(frame.get("req_id"))
             if frame.get("success") is True:

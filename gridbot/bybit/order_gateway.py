@@ -140,7 +140,7 @@ def _taking_params(order: OrderRequest, taking: Taking) -> dict[str, Any]:
         "orderType": "Limit" if is_limit else "Market",
         "qty": "0" if taking is Taking.WHOLE else plain(order.qty),
         "timeInForce": "IOC",
-        "positionIdx": order.direction.position_idx,
+        "positionIdx": 0 if order.one_way else order.direction.position_idx,
         "orderLinkId": order.order_link_id,
         "reduceOnly": order.reduce_only,
     }

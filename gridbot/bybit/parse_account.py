@@ -152,6 +152,14 @@ def parse_position(row: Row) -> PositionEvent | None:
     )
 
 
+def parse_one_way_position(row: Row) -> PositionEvent | None:
+    """An open position that is none of a hedge, as the leg of its side; None for a leg of a hedge, or a flat row."""
+    side = row.get("side")
+    if whole_or_none(row.get("positionIdx")) != 0 or side not in ("Buy", "Sell"):
+        return None
+    return parse_position({**row, "positionIdx": 1 if side == "Buy" else 2})
+
+
 def parse_wallet(row: Row, exchange_ts: int = 0, coin: str = SETTLE_COIN) -> WalletEvent:
     """An account row of account/wallet-balance or the `wallet` topic.
 

@@ -37,6 +37,7 @@ METHODS = {
     "account/fee-rate": "get_fee_rates",
     "account/wallet-balance": "get_wallet_balance",
     "account/info": "get_account_info",
+    "account/query-dcp-info": "query_dcp_info",
     "account/transaction-log": "get_transaction_log",
     "position/list": "get_positions",
     "position/set-leverage": "set_leverage",

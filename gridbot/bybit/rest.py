@@ -11,7 +11,13 @@ from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_o
 from gridbot.bybit.clocks import wall_ms
 from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
-from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse_account import (
+    parse_execution,
+    parse_one_way_position,
+    parse_order,
+    parse_position,
+    parse_wallet,
+)
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
 from gridbot.bybit.raw_fields import (
@@ -222,6 +228,13 @@ class BybitRest(Calls):
         rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(symbol))
         return listed(parse_position, rows, "position/list", self.horizon)
 
+    async def every_position(self) -> tuple[Listing[PositionEvent], Listing[PositionEvent]]:
+        """All that is open: the legs of hedges, and the positions in one-way mode, each as the leg of its side."""
+        rows = await self._listing("position/list", category=LINEAR, limit=200, **_scope(None))
+        hedged = listed(parse_position, rows, "position/list", self.horizon)
+        one_way = [row for row in rows if isinstance(row, dict) and whole_or_none(row.get("positionIdx")) == 0]
+        return hedged, listed(parse_one_way_position, one_way, "position/list", self.horizon)
+
     async def leverage(self, symbol: str) -> Decimal | None:
         """The account's leverage for a symbol, in either position mode; the lower one of two legs."""
         rows = await self._listing("position/list", category=LINEAR, limit=200, symbol=symbol)
@@ -277,6 +290,7 @@ class BybitRest(Calls):
             read_only=result.get("readOnly") == 1,
             contract_trade=texts(permissions.get("ContractTrade")),
             can_withdraw="Withdraw" in texts(permissions.get("Wallet")),
+            wallet=texts(permissions.get("Wallet")),
             ips=texts(result.get("ips")),
             is_unified=result.get("uta") == 1,
             expires_at=words_of(result, "expiredAt"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gridbot.bybit.clocks import monotonic_s, wall_ms
@@ -75,6 +75,16 @@ class StreamConnection:
         self._life = life = Life(self._manners, deliver, self._changed, monotonic_s())
         self._room.opened(monotonic_s())
         life.line = self._dial(life)
+
+    def also(self, topics: Sequence[str]) -> None:
+        """More topics are wanted; `manners.requests` has them for the next connection."""
+        if self._life is not None:
+            self._life.also(topics)
+
+    def no_more(self, topics: Sequence[str]) -> None:
+        """Topics are not wanted any more."""
+        if self._life is not None:
+            self._life.no_more(topics)
 
     def step(self, now_s: float) -> float:
         """Give up a dead connection, reconnect when that is due, report the gap of one that is back."""

@@ -13,7 +13,7 @@ from pybit._http_manager import generate_signature
 
 from gridbot.bybit.error_mapping import scrub
 
-__all__ = ["PING", "Topics", "reason", "sign_in", "subscription"]
+__all__ = ["PING", "Topics", "reason", "sign_in", "subscription", "withdrawal"]
 
 Topics = Mapping[str, Sequence[str]]
 """Topics of each subscription message, by its request id."""
@@ -30,6 +30,11 @@ def sign_in(api_key: str, api_secret: str, expires_ms: int) -> str:
 def subscription(request_id: str, topics: Sequence[str]) -> str:
     """The message that asks for topics."""
     return orjson.dumps({"op": "subscribe", "req_id": request_id, "args": list(topics)}).decode()
+
+
+def withdrawal(request_id: str, topics: Sequence[str]) -> str:
+    """The message that asks for topics no more."""
+    return orjson.dumps({"op": "unsubscribe", "req_id": request_id, "args": list(topics)}).decode()
 
 
 def reason(frame: Mapping[str, Any], secrets: Sequence[str]) -> str:

@@ -69,7 +69,7 @@ class StreamSet:
         self._watch: asyncio.Task[None] | None = None
         self._missed: list[Gap] = []
         public = ("tickers", "publicTrade") if settings.public_trades else ("tickers",)
-        public_topics: Topics = {name: [f"{name}.{symbol}" for symbol in self._symbols] for name in public}
+        self._topics = {name: [f"{name}.{symbol}" for symbol in self._symbols] for name in public}
         wanted = (*PRIVATE_TOPICS, DEAD_MAN_TOPIC) if settings.dead_man else PRIVATE_TOPICS
         private_topics: Topics = {topic: [topic] for topic in wanted}
 
@@ -88,16 +88,14 @@ class StreamSet:
         sign_in = (settings.private_auth_expire_s, clock_offset_ms)
         self._horizon = Horizon(lambda: wall_ms() + clock_offset_ms())
         shared = (self._mailbox, self._changed.set, settings, self._horizon)
-        self._public = StreamConnection(
-            "public", Manners("public", public_topics, None, *sign_in), dial_public, *shared
-        )
+        self._public = StreamConnection("public", Manners("public", self._topics, None, *sign_in), dial_public, *shared)
         self._private = StreamConnection(
             "private",
             Manners("private", private_topics, credentials, *sign_in, optional=frozenset({DEAD_MAN_TOPIC})),
             dial_private,
             *shared,
         )
-        self._connections = (self._public, self._private) if self._symbols else (self._private,)
+        self._connections = self._wanted()
 
     # ------------------------------------------------------------------ life
 
@@ -130,6 +128,42 @@ class StreamSet:
             await asyncio.sleep(0.005)
         for line in lines:
             line.abandon()
+
+    # ------------------------------------------------------------------ symbols that come and go
+
+    def follow(self, symbol: str) -> None:
+        """Hear of one more symbol; the other topics go on."""
+        if symbol in self._symbols:
+            return
+        self._symbols += (symbol,)
+        topics = [f"{name}.{symbol}" for name in self._topics]
+        for (_, wanted), topic in zip(self._topics.items(), topics, strict=True):
+            wanted.append(topic)
+        if self._public in self._connections:
+            self._public.also(topics)
+        else:
+            self._connections = self._wanted()
+            self._public.connect()
+
+    def forget(self, symbol: str) -> None:
+        """Hear of it no more."""
+        if symbol not in self._symbols:
+            return
+        self._symbols = tuple(each for each in self._symbols if each != symbol)
+        topics = [f"{name}.{symbol}" for name in self._topics]
+        for (_, wanted), topic in zip(self._topics.items(), topics, strict=True):
+            wanted.remove(topic)
+        self._public.ticker_s.pop(symbol, None)
+        if self._symbols:
+            self._public.no_more(topics)
+            return
+        self._connections = self._wanted()
+        line = self._public.close()
+        if line is not None:
+            line.abandon()
+
+    def _wanted(self) -> tuple[StreamConnection, ...]:
+        return (self._public, self._private) if self._symbols else (self._private,)
 
     # ------------------------------------------------------------------ what came
 

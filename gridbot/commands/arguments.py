@@ -18,6 +18,7 @@ from gridbot.doors.bounded_json import read_json
 
 __all__ = [
     "AckArguments",
+    "AdoptArguments",
     "Arguments",
     "CancelArguments",
     "CorrectArguments",
@@ -27,6 +28,7 @@ __all__ = [
     "OnCommandLine",
     "PauseArguments",
     "ReduceArguments",
+    "ReloadArguments",
     "RestartArguments",
     "ResumeArguments",
     "StopArguments",
@@ -92,7 +94,9 @@ class CancelArguments(_WithReason):
     leave_running: Annotated[
         bool, Field(description="Do not pause: what is wanted is placed anew with the next price.")
     ] = False
-    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
+    foreign: Annotated[
+        bool, Field(description="Also cancel orders that are not ours; of a whole account on every symbol.")
+    ] = False
 
 
 class FlattenArguments(_WithReason):
@@ -110,7 +114,10 @@ class FlattenArguments(_WithReason):
             pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$",
         ),
     ] = None
-    foreign: Annotated[bool, Field(description="Also cancel orders on the same symbols that are not ours.")] = False
+    foreign: Annotated[
+        bool,
+        Field(description="Also cancel orders that are not ours; of a whole account on every symbol, closing it all."),
+    ] = False
 
 
 class ResumeArguments(_OfStrategies):
@@ -139,6 +146,16 @@ class CorrectArguments(Arguments):
         return _objects("orders", self.orders)
 
 
+class AdoptArguments(_OfStrategies):
+    apply: Annotated[bool, Field(description="Take over what fits; without it everything is only shown.")] = False
+    ladder: Annotated[
+        bool, Field(description="Lay the strategy's ladder on the orders first, instead of around the market price.")
+    ] = False
+    any_quantity: Annotated[
+        bool, Field(description="Take over orders of another quantity than the strategy's now, too.")
+    ] = False
+
+
 class StopArguments(Arguments):
     force: Annotated[bool, Field(description="Kill everything at once; resting orders stay on the exchange.")] = False
     mode: Annotated[
@@ -146,6 +163,17 @@ class StopArguments(Arguments):
         Field(description="What becomes of orders [default: on_stop]."),
         OnCommandLine(option="--orders"),
     ] = None
+
+
+class ReloadArguments(Arguments):
+    leave_positions: Annotated[
+        bool, Field(description="Go on although positions of what is removed stay open; nobody looks after them then.")
+    ] = False
+    dry_run: Annotated[bool, Field(description="Change nothing."), OnCommandLine(by_target=True)] = False
+    plan: Annotated[str, Field(description="What was confirmed.", max_length=64), OnCommandLine(by_target=True)] = ""
+    variables: Annotated[
+        dict[str, str], Field(description="Variables of the file, for new keys."), OnCommandLine(by_target=True)
+    ] = Field(default_factory=dict, repr=False)
 
 
 class RestartArguments(Arguments):

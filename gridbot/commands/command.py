@@ -45,7 +45,7 @@ class Command:
     rescued: bool = False
     """Whether a rescue process carries it out where no worker can: it needs the exchange alone."""
     kept: bool = False
-    """Whether it is kept for the next life of a worker that does not run: it only stops orders."""
+    """Whether it only stops orders: then a rescue keeps it for the next life of a worker that does not run or hangs."""
 
     @property
     def for_worker(self) -> bool:

@@ -11,10 +11,25 @@ from typing import Final
 from gridbot.commands.command import Command, Target
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 
-__all__ = ["ACK", "COMMANDS", "FLEET_COMMANDS", "MUTE", "RESTART", "STOP", "UNMUTE", "WORKER_COMMANDS", "find_command"]
+__all__ = [
+    "ACK",
+    "ADOPT",
+    "COMMANDS",
+    "FLEET_COMMANDS",
+    "MUTE",
+    "RELOAD",
+    "RESTART",
+    "STOP",
+    "UNMUTE",
+    "WORKER_COMMANDS",
+    "find_command",
+]
 
 FLATTEN_S: Final = 75.0
 """Whoever asked is told after a minute what remains; it goes on. The rest is for the way of the answer."""
+
+ADOPT_S: Final = 60.0
+"""For a listing of the exchange and a comparison with it."""
 
 PAUSE: Final = Command(
     name="pause",
@@ -24,6 +39,7 @@ PAUSE: Final = Command(
     help="Send no new order for accounts, or for some of their strategies, until `resume`.",
     example="pause alice/alice-btc bob --cancel",
     needs_trading=True,
+    takes_s=FLATTEN_S,
     kept=True,
 )
 REDUCE: Final = Command(
@@ -34,6 +50,7 @@ REDUCE: Final = Command(
     help="Open nothing more: what rests to open is withdrawn, closes go on, until `resume`.",
     example="reduce alice/alice-btc bob",
     needs_trading=True,
+    takes_s=FLATTEN_S,
     kept=True,
 )
 CANCEL: Final = Command(
@@ -107,6 +124,19 @@ CORRECT: Final = Command(
     one_at_a_time=True,
     dangerous=True,
 )
+ADOPT: Final = Command(
+    name="adopt",
+    target=Target.STRATEGY,
+    arguments="AdoptArguments",
+    summary="Take over orders of another program, by shape.",
+    help="Compare the orders of other programs that rest on the symbols of strategies with what these want, by symbol, "
+    "side, price, quantity, reduceOnly and positionIdx, and show which fit, which nearly, and why not. Nothing is "
+    "changed without --apply, which needs paused strategies.",
+    example="adopt alice/alice-btc --ladder --apply",
+    needs_trading=True,
+    dangerous=True,
+    takes_s=ADOPT_S,
+)
 STOP: Final = Command(
     name="stop",
     target=Target.FLEET,
@@ -114,6 +144,17 @@ STOP: Final = Command(
     summary="Stop everything in order and wait for it.",
     help="Stop the supervisor and wait until all its processes have ended.",
     example="stop --orders cancel",
+    dangerous=True,
+)
+RELOAD: Final = Command(
+    name="reload",
+    target=Target.FLEET,
+    arguments="ReloadArguments",
+    summary="Put the changed configuration file in force.",
+    help="Read the configuration file again, print what differs and what it does to orders and accounts, and apply it: "
+    "strategies change, come and go without a restart of the others. When something is wrong with it, nothing changes. "
+    "Orders of what is removed are cancelled. SIGHUP does the same without a question.",
+    example="reload --dry-run",
     dangerous=True,
 )
 RESTART: Final = Command(
@@ -156,7 +197,10 @@ UNMUTE: Final = Command(
     example="alerts unmute stale_price",
 )
 
-COMMANDS: Final = (PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, STOP, RESTART, ACK, MUTE, UNMUTE)
+COMMANDS: Final = (
+    *(PAUSE, REDUCE, CANCEL, FLATTEN, KILL, RESUME, RECONCILE, CORRECT, ADOPT),
+    *(STOP, RELOAD, RESTART, ACK, MUTE, UNMUTE),
+)
 WORKER_COMMANDS: Final = tuple(command for command in COMMANDS if command.for_worker)
 FLEET_COMMANDS: Final = tuple(command for command in COMMANDS if not command.for_worker)
 

@@ -56,20 +56,33 @@ def _cancel(args: Row, strategy: Row) -> str:
     after = "it places anew what it wants" if args.get("leave_running") else "it pauses"
     if _is_shadow(strategy):
         return f"{_SHADOW}; {after}"
-    return f"{_orders(strategy)} {_are(strategy)} cancelled; {after}"
+    return f"{_orders(strategy)} {_are(strategy)} cancelled; {after}{_foreign(args)}"
+
+
+def _adopt(args: Row, strategy: Row) -> str:
+    if _is_shadow(strategy):
+        return "nothing: a shadow has no orders on the exchange"
+    then = "those of its shape are taken over" if args.get("apply") else "nothing is changed"
+    return f"what rests on its symbol and is not its own is compared with what it wants; {then}"
 
 
 def _reduce(_args: Row, _strategy: Row) -> str:
     return "of its resting orders those that open are cancelled; closes go on"
 
 
-def _flatten(_: Row, strategy: Row) -> str:
+def _flatten(args: Row, strategy: Row) -> str:
     if _is_shadow(strategy):
         return f"{_SHADOW}; it pauses"
     legs = held(strategy)
     closed = " and ".join(f"{leg} {size}" for leg, size in legs.items()) or "no position"
     verb = "is" if len(legs) < 2 else "are"
-    return f"it pauses; {_orders(strategy)} {_are(strategy)} cancelled, {closed} {verb} closed"
+    return f"it pauses; {_orders(strategy)} {_are(strategy)} cancelled, {closed} {verb} closed{_foreign(args)}"
+
+
+def _foreign(args: Row) -> str:
+    if not args.get("foreign"):
+        return ""
+    return "; so is all that others have there, of a whole account on every symbol"
 
 
 def _kill(args: Row, strategy: Row) -> str:
@@ -88,5 +101,6 @@ _EFFECTS: Final[Mapping[str, Callable[[Row, Row], str]]] = {
     "kill": _kill,
     "resume": _resume,
     "reconcile": _reconcile,
+    "adopt": _adopt,
     "restart": lambda _, strategy: f"its process ends and begins anew; {_orders(strategy)} and its positions stay",
 }

@@ -101,7 +101,7 @@ class AccountCaps(Model):
 class AccountConfig(Model):
     """One Bybit account: one worker process. Paper accounts need no keys."""
 
-    ALIASES = ("testnet",)
+    ALIASES = ("testnet", "template", "strategies")
 
     name: Name = Field(
         description="Unique; letters, digits, _ and -. Part of every order's identity: change it only while none rests."
@@ -122,6 +122,11 @@ class AccountConfig(Model):
         description="How orders are sent: http, websocket, or auto: websocket on paper and testnet, http on demo. On "
         "mainnet auto is http until 100 creates over WebSocket were acknowledged while this account (its name, in this "
         "data directory) had `environment: testnet`. While the trade socket is down, orders go by HTTP in any case.",
+    )
+    allow_withdraw_permission: bool = Field(
+        False,
+        description="Start also with a key that may withdraw money. Trading needs no such key: whoever gets hold of it "
+        "can empty the account.",
     )
     dead_man: DeadMan = Field(
         None,
@@ -159,6 +164,8 @@ class StrategyConfig(Model):
 
     A section of the file is an instance of a class that has the keys of its kind as well (`strategy_kinds.py`).
     """
+
+    ALIASES = ("template",)
 
     strat_id: Name = Field(description="Unique and for ever: it is part of every order's identity.")
     account: Name = Field(description="Name of an account above.")

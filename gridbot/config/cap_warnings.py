@@ -9,13 +9,13 @@ from gridbot.config.ladder_report import LadderReport
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 
-__all__ = ["cap_warnings"]
+__all__ = ["cap_warnings", "dead_man_warnings"]
 
 ZERO = Decimal(0)
 
 
 def cap_warnings(config: GridbotConfig, reports: Sequence[LadderReport]) -> Iterator[str]:
-    """One sentence each: a cap below what the ladders of its accounts want, then a `dead_man` that does nothing."""
+    """One sentence for each cap below what the ladders of its accounts want."""
     for scope, (caps, accounts) in config.cap_scopes().items():
         if caps.max_notional is None:
             continue
@@ -30,6 +30,10 @@ def cap_warnings(config: GridbotConfig, reports: Sequence[LadderReport]) -> Iter
                 f"{scope}: max_notional is {most.normalize():f} USDT, the ladders of its accounts want {wanted:.2f} "
                 "USDT together; what is above it is not placed, whoever asks first has it"
             )
+
+
+def dead_man_warnings(config: GridbotConfig) -> Iterator[str]:
+    """One sentence for each `dead_man` that does nothing, as far as that can be known offline."""
     for account in config.accounts:
         if account.dead_man is None:
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from gridbot.config.account_models import missing_keys
 from gridbot.config.errors import Loc, Problem
@@ -19,6 +19,7 @@ __all__ = ["Parts", "conflicts"]
 
 Entry = Mapping[str, Any]
 Entries = dict[int, Entry]
+Section = Literal["accounts", "strategies"]
 
 
 @dataclass(slots=True)
@@ -30,6 +31,11 @@ class Parts:
     allow_mainnet: bool = False
     capped_groups: tuple[str, ...] = ()
     """The labels that `fleet.groups` names."""
+    label: Callable[[str, int], str] = "{}[{}]".format
+    """How the file names an entry of a section."""
+
+    def entries(self, section: Section) -> Entries:
+        return self.accounts if section == "accounts" else self.strategies
 
     def names(self) -> list[str]:
         return list(dict.fromkeys(str(account["name"]) for account in self.accounts.values() if account.get("name")))
@@ -46,27 +52,25 @@ def conflicts(parts: Parts) -> Iterator[Problem]:
 
 def _accounts(parts: Parts) -> Iterator[Problem]:
     yield from _twice(
-        "accounts", parts.accounts, "name", lambda account: _folded(account.get("name")),
+        parts, "accounts", "name", lambda account: _folded(account.get("name")),
         "a name no other account has", "choose another name",
     )  # fmt: skip
-    yield from _same_tags("accounts", parts.accounts, "name", "environment", account_tag)
+    yield from _same_tags(parts, "accounts", "name", "environment", account_tag)
     yield from _twice(
-        "accounts", parts.accounts, "api_key", lambda account: str(account["api_key"]), "a key no other account uses",
+        parts, "accounts", "api_key", lambda account: str(account["api_key"]), "a key no other account uses",
         "give each account its own API key: two workers on one account would trade against each other",
     )  # fmt: skip
-    yield from _groups(parts.accounts)
+    yield from _groups(parts)
 
 
 def _strategies(parts: Parts) -> Iterator[Problem]:
     yield from _twice(
-        "strategies", parts.strategies, "strat_id", lambda strategy: _folded(strategy.get("strat_id")),
+        parts, "strategies", "strat_id", lambda strategy: _folded(strategy.get("strat_id")),
         "a strat_id no other strategy has", "choose another: orders and saved grids belong to it",
     )  # fmt: skip
-    yield from _same_tags(
-        "strategies", parts.strategies, "strat_id", "account", lambda account, strat_id: strategy_tag(strat_id)
-    )
+    yield from _same_tags(parts, "strategies", "strat_id", "account", lambda account, strat_id: strategy_tag(strat_id))
     yield from _twice(
-        "strategies", parts.strategies, "symbol", _market,
+        parts, "strategies", "symbol", _market,
         "one strategy per account and symbol", "use another account: the two would share one position",
     )  # fmt: skip
     names = parts.names()
@@ -95,10 +99,10 @@ def _account(loc: Loc, account: Entry, parts: Parts) -> Iterator[Problem]:
         yield Problem((*loc, "balance"), "a balance on paper accounts only", f"environment {environment}", do)
 
 
-def _groups(accounts: Entries) -> Iterator[Problem]:
+def _groups(parts: Parts) -> Iterator[Problem]:
     """A problem for each label that differs from an earlier one in capitals only: a command would miss one of them."""
     first: dict[str, tuple[str, int]] = {}
-    for index, account in accounts.items():
+    for index, account in parts.accounts.items():
         groups = account.get("groups")
         for place, group in enumerate(groups if isinstance(groups, list) else ()):
             if not isinstance(group, str) or not group:
@@ -126,35 +130,36 @@ def _capped_groups(parts: Parts) -> Iterator[Problem]:
 
 
 def _twice(
-    section: str, entries: Entries, key: str, identity: Callable[[Entry], Hashable], wanted: str, do: str
+    parts: Parts, section: Section, key: str, identity: Callable[[Entry], Hashable], wanted: str, do: str
 ) -> Iterator[Problem]:
     """A problem for each entry whose identity an earlier one has; entries without one are reported elsewhere."""
     first: dict[Hashable, int] = {}
-    for index, entry in entries.items():
+    for index, entry in parts.entries(section).items():
         mine = identity(entry) if isinstance(entry.get(key), str) and entry[key] else None
         if mine is None:
             continue
         if mine in first:
             value = "the same" if key == "api_key" else f"`{entry[key]}`"
-            yield Problem((section, index, key), wanted, f"{value} as {section}[{first[mine]}]", do)
+            yield Problem((section, index, key), wanted, f"{value} as {parts.label(section, first[mine])}", do)
         first.setdefault(mine, index)
 
 
 def _same_tags(
-    section: str, entries: Entries, key: str, among: str, tag_of: Callable[[str, str], str]
+    parts: Parts, section: Section, key: str, among: str, tag_of: Callable[[str, str], str]
 ) -> Iterator[Problem]:
     """A problem for each entry whose orders would have the ids of an earlier one's, of those with the same `among`."""
     first: dict[tuple[str, str], int] = {}
-    for index, entry in entries.items():
+    for index, entry in parts.entries(section).items():
         name, place = entry.get(key), str(entry.get(among))
         if not isinstance(name, str) or not name:
             continue  # reported elsewhere
         tag = tag_of(place, name)
         other = first.setdefault((place, tag), index)
-        if entries[other][key] != name:
+        known = parts.entries(section)[other][key]
+        if known != name:
             yield Problem(
                 (section, index, key),
-                f"another {key}: it gives orders the same tag `{tag}` as `{entries[other][key]}`, {section}[{other}]",
+                f"another {key}: it gives orders the same tag `{tag}` as `{known}`, {parts.label(section, other)}",
                 f"`{name}`",
                 "change one of the two, best the one whose account has no orders; the tag is a hash of it",
             )

@@ -24,7 +24,10 @@ ROUNDED_UP_MUCH = Decimal("1.1")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One level. Without a known price only `percent` (distance from the centre) and `side` are known."""
+    """One level. Without a known price only `percent` (distance from the centre) and `side` are known.
+
+    `wanted` is what the configuration asks for (USDT), `notional` what an order of it is worth.
+    """
 
     side: str
     percent: Decimal
@@ -32,6 +35,7 @@ class Row:
     size: Decimal | None = None
     notional: Decimal | None = None
     reason: str = ""
+    wanted: Decimal | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -96,20 +100,23 @@ def ladder_report(
     strategy: StrategyConfig,
     prices: Mapping[str, Decimal],
     wallets: Mapping[str, Decimal],
+    *,
+    asked: Instrument | None = None,
 ) -> LadderReport:
     """The ladder at the price given in `prices` (by symbol), else at the paper market's start price, else in percent.
 
-    Sizes by fraction need a wallet balance: `wallets` (by account, USDT), else the paper balance.
+    Sizes by fraction need a wallet balance: `wallets` (by account, USDT), else the paper balance. `asked` are the
+    trading rules as the exchange has told them; else those that are known offline count.
     """
     account = config.account(strategy.account)
     price, source = _price(config, account, strategy, prices)
-    instrument = offline_instrument(strategy, account.environment, config.paper)
+    instrument = asked or offline_instrument(strategy, account.environment, config.paper)
     wallet = _wallet(config, account, wallets)
     kind = strategy.decided_by
     report = LadderReport(strategy, kind.summary(strategy), account.environment, price, source, instrument, wallet)
     if price is None or instrument is None:
         outline = tuple(Row(_side(side), percent) for side, percent in kind.outline(strategy))
-        return replace(report, rows=outline, notes=tuple(_unknowns(report)))
+        return replace(report, rows=outline, notes=tuple(_unknowns(report, is_asked=asked is not None)))
     try:
         levels = kind.plan(strategy, instrument, price)
     except CannotTrade as error:
@@ -117,7 +124,8 @@ def ladder_report(
     rows = [_row(level, report, instrument, price) for level in levels]
     rows = _beyond_margin(rows, strategy, wallet)
     totals = tuple(_totals(rows))
-    return replace(report, rows=tuple(reversed(rows)), totals=totals, notes=tuple(_unknowns(report)))
+    notes = tuple(_unknowns(report, is_asked=asked is not None))
+    return replace(report, rows=tuple(reversed(rows)), totals=totals, notes=notes)
 
 
 def _price(
@@ -153,12 +161,12 @@ def _row(level: PlannedLevel, report: LadderReport, instrument: Instrument, cent
     if rule.kind is AmountKind.WALLET_FRACTION and report.wallet is None:
         return Row(side, percent, price)
     size = quantity_for(rule, price, instrument, report.wallet)
-    if size == 0:
-        return Row(side, percent, price, size, size, "below the smallest order: nothing is sent")
     wanted = _wanted(rule, price, report.wallet)
+    if size == 0:
+        return Row(side, percent, price, size, size, "below the smallest order: nothing is sent", wanted)
     much = size * price > wanted * ROUNDED_UP_MUCH
     reason = f"rounded up from {wanted:.2f} USDT to what the exchange takes" if much else ""
-    return Row(side, percent, price, size, size * price, reason)
+    return Row(side, percent, price, size, size * price, reason, wanted)
 
 
 def _wanted(rule: AmountRule, price: Decimal, wallet: Decimal | None) -> Decimal:
@@ -181,7 +189,7 @@ def _beyond_margin(rows: list[Row], strategy: StrategyConfig, wallet: Decimal | 
             total += row.notional
             if total > strategy.max_margin * wallet and not row.reason:
                 reason = f"withheld by max_margin {strategy.max_margin} when the nearer ones have filled"
-                marked[index] = Row(row.side, row.percent, row.price, row.size, row.notional, reason)
+                marked[index] = replace(row, reason=reason)
     return marked
 
 
@@ -193,13 +201,13 @@ def _totals(rows: list[Row]) -> Iterator[Totals]:
             yield Totals(direction, len(sized), size, sum((notional for _, notional in sized), Decimal(0)))
 
 
-def _unknowns(report: LadderReport) -> Iterator[str]:
+def _unknowns(report: LadderReport, *, is_asked: bool) -> Iterator[str]:
     strategy = report.strategy
     if report.price is None:
         yield f"the price is {report.price_source}; name one with --price {strategy.symbol}=PRICE to see more"
     if report.instrument is None:
         yield f"the trading rules of {strategy.symbol} are not known offline; give it a tick_size to see prices"
-    elif report.price is not None and report.environment is not Environment.PAPER:
+    elif report.price is not None and report.environment is not Environment.PAPER and not is_asked:
         if strategy.symbol in LISTINGS:
             yield "trading rules are those shipped with the paper exchange; the start takes the exchange's own"
         else:

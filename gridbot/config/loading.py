@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,18 @@ from gridbot.config.account_models import with_environment
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.ladder_problems import ladder_problems
+from gridbot.config.layers import LAYERED, Expansion, expanded
 from gridbot.config.models import GridbotConfig
 from gridbot.config.named_paths import path_problems, with_paths
 from gridbot.config.paths import DATA_DIR_VARIABLE, project_root, text_of
 from gridbot.config.strategy_kinds import strategy_config
+from gridbot.config.unused_templates import unused_problems
 from gridbot.config.validation_problems import problems_of
-from gridbot.config.yaml_nodes import Document, read_document
+from gridbot.config.yaml_nodes import read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
-__all__ = ["load_config"]
+__all__ = ["LoadedFile", "load_config", "load_file", "load_text"]
 
 OF_ENVIRONMENT = frozenset({"environment", "api_key", "api_secret", "balance"})
 """Keys of an account whose meaning depends on its environment."""
@@ -47,9 +49,40 @@ def load_config(
     `storage.data_dir` of the result is absolute: `data_dir` (the command line), else GRIDBOT_DATA_DIR, both relative to
     the working directory, else the file's own. Raises ConfigError with every problem of the file.
     """
+    return load_file(path, environ=environ, data_dir=data_dir).config
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A configuration, and where its values stand in its file."""
+
+    config: GridbotConfig
+    written: Expansion
+
+
+def load_file(
+    path: str | Path,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    data_dir: str | Path | None = None,
+) -> LoadedFile:
+    """As `load_config`, with the places that the values come from."""
+    return load_text(text_of(Path(path)), path, environ=environ, data_dir=data_dir)
+
+
+def load_text(
+    text: str,
+    path: str | Path,
+    *,
+    environ: Mapping[str, str],
+    data_dir: str | Path | None = None,
+) -> LoadedFile:
+    """The same of a text that is, or is to be, in the file at `path`."""
     file = Path(path)
-    document = read_document(text_of(file), environ)
-    problems = list(document.problems)
+    read = read_document(text, environ, verbatim=LAYERED)
+    expansion = expanded(read, environ)
+    document = expansion.document
+    problems = [*document.problems, *expansion.problems]
     broken = {problem.loc for problem in problems}
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
@@ -58,15 +91,19 @@ def load_config(
             config = GridbotConfig.model_validate(data)
         except ValidationError as error:
             problems += problems_of(error, GridbotConfig, document.raw)
-        parts = _parts(data)
+        parts = _parts(data, expansion)
         problems += [*contradictions, *conflicts(parts), *path_problems(data, document.raw), *_ladders(data, parts)]
+        told = {expansion.written(problem.loc) for problem in problems}
+        problems += [problem for problem in unused_problems(read, expansion.unused) if problem.loc not in told]
+        broken = {*expansion.broken, *(problem.loc for problem in problems if expansion.written(problem.loc) in broken)}
         problems = [p for p in problems if (p.line is not None or p.loc not in broken) and not _follows(p, unsaid)]
     elif not problems:
         got = "an empty file" if document.data is None else "something else"
         problems.append(Problem((), "keys with values", got, "start from conf/gridbot.yaml.example"))
     if problems or config is None:
-        raise ConfigError(str(path), [_with_line(problem, document) for problem in problems])
-    return with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
+        raise ConfigError(str(path), expansion.told(problems))
+    placed = with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
+    return LoadedFile(placed, expansion)
 
 
 def _follows(problem: Problem, unsaid: Collection[int]) -> bool:
@@ -109,7 +146,7 @@ def _with_environments(data: dict[str, Any]) -> tuple[dict[str, Any], list[Probl
     return root, problems, unsaid
 
 
-def _parts(data: Mapping[str, Any]) -> Parts:
+def _parts(data: Mapping[str, Any], expansion: Expansion) -> Parts:
     def entries(section: str) -> dict[int, Mapping[str, Any]]:
         values = data.get(section)
         return (
@@ -120,7 +157,7 @@ def _parts(data: Mapping[str, Any]) -> Parts:
     fleet = data.get("fleet")
     groups = fleet.get("groups") if isinstance(fleet, dict) else None
     capped = tuple(map(str, groups)) if isinstance(groups, dict) else ()
-    return Parts(entries("accounts"), entries("strategies"), allowed, capped)
+    return Parts(entries("accounts"), entries("strategies"), allowed, capped, expansion.label)
 
 
 def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
@@ -135,7 +172,3 @@ def _ladders(data: Mapping[str, Any], parts: Parts) -> list[Problem]:
                 environment = environments.get(strategy.account)
                 problems += ladder_problems(("strategies", index), strategy, environment, paper)
     return problems
-
-
-def _with_line(problem: Problem, document: Document) -> Problem:
-    return problem if problem.line is not None else replace(problem, line=document.line_of(problem.loc))

@@ -83,7 +83,7 @@ def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
 class GridbotConfig(Model):
     """The whole file."""
 
-    ALIASES = ("testnet",)
+    ALIASES = ("testnet", "defaults", "templates")
 
     environment: Environment | None = Field(None, description="Default of all accounts that name none.")
     allow_mainnet: bool = Field(False, description="Must be true before any account may use real money.")

@@ -25,21 +25,32 @@ __all__ = [
 
 CONFIG_VARIABLE: Final = "GRIDBOT_CONFIG_PATH"
 DATA_DIR_VARIABLE: Final = "GRIDBOT_DATA_DIR"
+INSTALLED_DEMO: Final = Path(__file__).with_name("demo.yaml")
+"""In a checkout a link to conf/demo.yaml; a wheel has the file."""
 DEFAULT_DIRECTORY: Final = "data"
 _SHELL_VARIABLE: Final = re.compile(r"\$[A-Za-z_]")
 
 
 def find_config(option: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The file to use: the option, else GRIDBOT_CONFIG_PATH, else conf/demo.yaml of this checkout or directory."""
+    """The file to use: the option, else GRIDBOT_CONFIG_PATH, else conf/demo.yaml of this checkout or directory, else
+    the demo that is installed with the program.
+    """
     named = option or environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
-    checkout = Path(__file__).resolve().parents[2] / "conf" / "demo.yaml"
-    return checkout if checkout.is_file() else Path.cwd() / "conf" / "demo.yaml"
+    checkout = Path(__file__).resolve().parents[2]
+    for place in (checkout, Path.cwd()):
+        if (place / "conf" / "demo.yaml").is_file():
+            return place / "conf" / "demo.yaml"
+    return INSTALLED_DEMO
 
 
 def project_root(config_path: Path) -> Path:
-    """The directory that relative paths in the file start from."""
+    """The directory that relative paths in the file start from: where it is, or the directory above a `conf`; of the
+    installed demo the working directory.
+    """
+    if config_path == INSTALLED_DEMO:
+        return Path.cwd()
     home = config_path.resolve().parent
     return home.parent if home.name == "conf" else home
 

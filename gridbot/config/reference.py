@@ -29,7 +29,8 @@ every key is `conf/gridbot.yaml.example`; `gridbot-supervisor check` reads a fil
 prints what it would trade. It asks no exchange, so it knows nothing of a symbol's state (not open yet, being delisted):
 a start reads that, and `status` shows it.
 
-**Which file.** `-c/--config`, else `GRIDBOT_CONFIG_PATH`, else `conf/demo.yaml` of the checkout.
+**Which file.** `-c/--config`, else `GRIDBOT_CONFIG_PATH`, else `conf/demo.yaml` of the checkout, else the same file as
+it was installed, with its data in the working directory.
 
 **Where data goes.** `--data-dir`, else `GRIDBOT_DATA_DIR` (both relative to the working directory), else
 `storage.data_dir`. A relative path inside the file (`data_dir`, a file of a replay, `instruments_from`) starts from the
@@ -47,6 +48,18 @@ errors, logs or records.
 **Numbers** are read as text and kept exact. Limits called *cap* are USDT (`20000`), a multiple of the wallet (`x10`),
 or `off`. A *drawdown* is USDT (`500`), a share of the peak (`20%`), or `off`. A *duration* is days (`30d`), hours
 (`12h`), or `off` for ever.
+
+**Defaults and templates** are written out before anything is checked. Own keys win over templates, those over defaults.
+Mappings merge key by key, all else replaces (`docs/templates.md`; an example is `conf/fleet.yaml`).
+
+| key | type | meaning |
+|---|---|---|
+| `defaults.accounts` | keys of `accounts[]` | What every account has that says nothing else. |
+| `defaults.strategies` | keys of `strategies[]` | The same for strategies. |
+| `templates.accounts.NAME` | keys of `accounts[]` | What accounts have that say `template: NAME`. |
+| `templates.strategies.NAME` | keys of `strategies[]` | The same for strategies. |
+| `accounts[].template`, `strategies[].template` | name or list | Its templates; of several the later wins. |
+| `accounts[].strategies.NAME` | keys of `strategies[]` | A strategy of this account; its id is `ACCOUNT-NAME`. |
 """
 
 

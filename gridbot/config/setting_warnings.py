@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
@@ -13,15 +14,16 @@ __all__ = ["setting_warnings"]
 
 MAKER_FEE_ELSEWHERE = Decimal("0.0002")
 """Bybit's maker fee for accounts without a discount, as a fraction."""
+NO_FEES: Mapping[str, Decimal] = MappingProxyType({})
 LARGE_MIN_TOTAL_MARGIN = Decimal("0.6")
 
 
-def setting_warnings(config: GridbotConfig) -> Iterator[str]:
-    """One sentence for each such setting, accounts first."""
+def setting_warnings(config: GridbotConfig, maker_fees: Mapping[str, Decimal] = NO_FEES) -> Iterator[str]:
+    """One sentence for each such setting, accounts first. `maker_fees`: by strategy, where they are known."""
     for account in config.accounts:
         yield from _account_warnings(config, account)
     for strategy in config.strategies:
-        yield from _strategy_warnings(config, strategy)
+        yield from _strategy_warnings(strategy, maker_fees.get(strategy.strat_id, _maker_fee(config, strategy)))
 
 
 def _account_warnings(config: GridbotConfig, account: AccountConfig) -> Iterator[str]:
@@ -34,7 +36,7 @@ def _account_warnings(config: GridbotConfig, account: AccountConfig) -> Iterator
         yield f"account {account.name}: session_loss_limit is off; nothing stops a losing session"
 
 
-def _strategy_warnings(config: GridbotConfig, strategy: StrategyConfig) -> Iterator[str]:
+def _strategy_warnings(strategy: StrategyConfig, maker_fee: Decimal) -> Iterator[str]:
     name = f"strategy {strategy.strat_id}"
     caps = strategy.caps
     for key in ("max_notional", "max_open_orders", "max_orders_per_minute"):
@@ -49,7 +51,7 @@ def _strategy_warnings(config: GridbotConfig, strategy: StrategyConfig) -> Itera
             f"{name}: min_total_margin {strategy.min_total_margin} is far above the default 0.15; "
             f"the rule for equal positions ({rule}) would hold nearly always"
         )
-    for warning in strategy.decided_by.warnings(strategy, _maker_fee(config, strategy)):
+    for warning in strategy.decided_by.warnings(strategy, maker_fee):
         yield f"{name}: {warning}"
     if strategy.leverage is not None and strategy.max_margin > strategy.leverage:
         yield (

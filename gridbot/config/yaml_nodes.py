@@ -7,26 +7,19 @@ replaced after parsing, so a variable in a comment is a comment and a value can 
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
 from gridbot.config.errors import Loc, Problem, looks_secret
-from gridbot.doors.plain_text import one_line
+from gridbot.config.variables import Fault, with_variables
 
-__all__ = ["Document", "read_document"]
+__all__ = ["Document", "read_document", "variable_problem"]
 
 REPEATS: Final = 200_000
 """Values that aliases and merges may add: nine lists of nine aliases each would be a thousand million otherwise."""
-LONGEST_SECRET: Final = 8192
-"""Bytes of a file that `NAME_FILE` names: an RSA key of 8192 bits has 6,500."""
-_VARIABLE = re.compile(r"\$\{([^}]*)\}|\$\{")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -68,14 +61,17 @@ class Document:
         return None
 
 
-def read_document(text: str, environ: Mapping[str, str]) -> Document:
-    """Parse `text`; `problems` holds what is wrong with it, `data` what could be read."""
+def read_document(text: str, environ: Mapping[str, str], verbatim: Collection[str] = ()) -> Document:
+    """Parse `text`; `problems` holds what is wrong with it, `data` what could be read.
+
+    In the sections of the root that `verbatim` names, variables stay as they are written.
+    """
     document = Document()
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
             document.lines[()] = node.start_mark.line + 1
-            document.data = _Reader(document, environ).read(node, ())
+            document.data = _Reader(document, environ, verbatim).read(node, ())
     except yaml.YAMLError as error:
         document.problems.append(_syntax_problem(error))
     except RecursionError:
@@ -85,6 +81,15 @@ def read_document(text: str, environ: Mapping[str, str]) -> Document:
         expected = f"aliases and merges that repeat at most {REPEATS:,} values"
         document.problems.append(Problem((), expected, "more", "write out what they nest", error.line))
     return document
+
+
+def variable_problem(fault: Fault, loc: Loc, line: int | None) -> Problem:
+    """What is said of a variable that has no value."""
+    if fault.name is None:
+        got = fault.got if not looks_secret(loc) else "something else"
+        return Problem(loc, "a variable as ${NAME}", got, "use letters, digits and _ between the braces", line)
+    do = f"set it before starting: export {fault.name}=... (or {fault.name}_FILE=/path/of/a/file with the value)"
+    return Problem(loc, f"a value in the environment variable {fault.name}", fault.got, do, line)
 
 
 def _syntax_problem(error: yaml.YAMLError) -> Problem:
@@ -103,9 +108,10 @@ class _TooManyRepeats(Exception):
 
 
 class _Reader:
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environ: Mapping[str, str], verbatim: Collection[str]) -> None:
         self._document = document
         self._environ = environ
+        self._verbatim = verbatim
         self._open: set[int] = set()
         """Nodes around the one that is read, by identity."""
         self._seen: set[int] = set()
@@ -178,46 +184,11 @@ class _Reader:
         self._document.raw[loc] = text
         if getattr(node, "style", None) is None and text in _NULL:
             return None
-        return _VARIABLE.sub(lambda match: self._variable(match, node, loc), text)
-
-    def _variable(self, match: re.Match[str], node: yaml.Node, loc: Loc) -> str:
-        name = match.group(1)
-        if name is None or not _NAME.match(name):
-            got = match.group(0) if not looks_secret(loc) else "something else"
-            self._problem(node, loc, "a variable as ${NAME}", got, "use letters, digits and _ between the braces")
-            return ""
-        value, reason = _lookup(name, self._environ)
-        if not value:
-            self._problem(
-                node, loc, f"a value in the environment variable {name}", reason,
-                f"set it before starting: export {name}=... (or {name}_FILE=/path/of/a/file with the value)",
-            )  # fmt: skip
-        return value
+        if loc and loc[0] in self._verbatim:
+            return text
+        line = node.start_mark.line + 1
+        problems = self._document.problems
+        return with_variables(text, self._environ, lambda fault: problems.append(variable_problem(fault, loc, line)))
 
     def _problem(self, node: yaml.Node, loc: Loc, expected: str, got: str, do: str) -> None:
         self._document.problems.append(Problem(loc, expected, got, do, node.start_mark.line + 1))
-
-
-def _lookup(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Value of a variable, or "" and why. `NAME_FILE` names a file with the value: mounted secrets of containers."""
-    if name in environ:
-        return environ[name], "an empty value"
-    path = environ.get(f"{name}_FILE")
-    if not path:
-        return "", "no such variable"
-    return _of_file(path)
-
-
-def _of_file(path: str) -> tuple[str, str]:
-    """What a file has, without blanks around it, or "" and why. Never waits: a pipe may have no writer."""
-    try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return "", f"something else than a file at {one_line(path)}"
-            content = file.read(LONGEST_SECRET + 1)
-        if len(content) > LONGEST_SECRET:
-            return "", f"a file of more than {LONGEST_SECRET:,} bytes, {one_line(path)}"
-        return content.decode("utf-8").strip(), f"an empty file {one_line(path)}"
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text"
-        return "", f"an unreadable file {one_line(path)} ({why})"

@@ -101,6 +101,10 @@ class Position:
         if inputs is not None:
             self.recompute(inputs)
 
+    def judge_by(self, risk: RiskConfig) -> None:
+        """Other settings of the rules count for both legs, from the next evaluation on."""
+        self.risk = self.opposite.risk = risk
+
     def recompute(self, inputs: RiskInputs) -> Multipliers:
         """Evaluate both tables and store the result on both legs; orders placed from now on use it."""
         long, short = self._pair()

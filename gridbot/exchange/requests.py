@@ -48,7 +48,8 @@ class OrderRequest(NamedTuple):
     """One order to create. `qty` is base coin, `price` USDT; both already rounded to the instrument's steps.
 
     `direction` becomes positionIdx 1 or 2. `order_link_id` has at most 36 characters of [A-Za-z0-9_-]. A limit order
-    that may rest, unless `taking` says how it takes.
+    that may rest, unless `taking` says how it takes. `one_way`: what takes is for a position without a hedge, and
+    positionIdx is 0.
     """
 
     symbol: str
@@ -60,6 +61,7 @@ class OrderRequest(NamedTuple):
     reduce_only: bool
     post_only: bool = True
     taking: Taking | None = None
+    one_way: bool = False
 
 
 @quick_value(frozen=True, slots=True)
@@ -105,17 +107,26 @@ class RateLimit:
 
 @quick_value(frozen=True, slots=True)
 class ApiKeyInfo:
-    """What the API key may do (`user/query-api`). `user_id` is the account's UID; the key itself is not kept."""
+    """What the API key may do (`user/query-api`). `user_id` is the account's UID; the key itself is not kept.
+
+    `deadline_days` is negative for a key that is bound to addresses; others expire.
+    """
 
     user_id: str
     read_only: bool
     contract_trade: tuple[str, ...]
     can_withdraw: bool
+    wallet: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
     is_unified: bool = True
     expires_at: str = ""
     deadline_days: int | None = None
     vip_level: str = ""
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the exchange takes it from certain addresses only."""
+        return bool(self.ips) and "*" not in self.ips
 
 
 @quick_value(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def request_for(close: Close, owner: Owner, *, reference: Decimal, leg_size: Dec
         reduce_only=True,
         post_only=False,
         taking=taking_of(close),
+        one_way=close.one_way,
     )
 
 

@@ -23,6 +23,7 @@ from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
 from gridbot.flatten.flatten_state import FlattenState
 from gridbot.flatten.flatten_step import next_look_s, step
 from gridbot.flatten.flatten_words import (
+    AskKnown,
     AskLegs,
     AskMarket,
     AskOrders,
@@ -35,6 +36,7 @@ from gridbot.flatten.flatten_words import (
     Event,
     Finished,
     KeepLatch,
+    Known,
     LatchSaved,
     LegsListed,
     MarketRead,
@@ -67,7 +69,7 @@ class FlattenQueries(Protocol):
     """What is read of the exchange (`BybitRest`)."""
 
     async def open_orders(self) -> Listing[OrderUpdateEvent]: ...
-    async def positions(self) -> Listing[PositionEvent]: ...
+    async def every_position(self) -> tuple[Listing[PositionEvent], Listing[PositionEvent]]: ...
     async def tickers(self, symbol: str) -> TickerEvent: ...
     async def instrument(self, symbol: str) -> Instrument: ...
 
@@ -92,6 +94,9 @@ class Hands(Protocol):
 
     def known_rules(self, symbol: str) -> Instrument | None:
         """The exchange's rules of a symbol where they are known already."""
+
+    def known(self, symbols: Iterable[str]) -> Known:
+        """During a ban: legs and prices by the streams, where closes have another way than HTTP."""
 
     def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
         """The request of a close, with an id of ours and recorded; or why it may not leave (the gate)."""
@@ -137,6 +142,7 @@ class FlattenDrive:
             WithdrawKnown: self._withdraw,
             AskOrders: lambda effect: self._start(self._ask_orders(), "reading the open orders"),
             AskLegs: lambda effect: self._start(self._ask_legs(), "reading the legs"),
+            AskKnown: lambda effect: self._tell_known(),
             AskMarket: lambda effect: self._start(self._ask_market(effect.symbol), "reading a symbol"),
             Cancel: self._cancel,
             Warn: lambda effect: hands.warn(effect.text),
@@ -223,6 +229,10 @@ class FlattenDrive:
         count = self._hands.withdraw_known(self.state.wanted.symbols)
         self._clock.call_later(0.0, lambda: self._feed(Withdrawn(count)))
 
+    def _tell_known(self) -> None:
+        known = self._hands.known(self.state.wanted.symbols)
+        self._clock.call_later(0.0, lambda: self._feed(known))
+
     async def _keep_latch(self) -> None:
         while not self._hands.latch_is_safe():
             await self._clock.sleep(POLL_S)
@@ -234,7 +244,8 @@ class FlattenDrive:
             under_way = self._hands.under_way(self.state.wanted.symbols)
             listed = await self._queries.open_orders()
             rows = tuple(
-                Resting(row.symbol, row.order_id, row.order_link_id, self._hands.is_ours(row)) for row in listed
+                Resting(row.symbol, row.order_id, row.order_link_id, self._hands.is_ours(row), not row.reduce_only)
+                for row in listed
             )
             answer: Event = OrdersListed(asked_s, rows, under_way, _unreadable(listed))
         except Exception as error:  # noqa: BLE001 - a fault of ours is reported, and counts as a lost answer
@@ -244,10 +255,11 @@ class FlattenDrive:
     async def _ask_legs(self) -> None:
         asked_s = self._clock.monotonic_s()
         try:
-            listed = await self._queries.positions()
-            self._hands.saw_legs(listed)
-            sizes = {(leg.symbol, leg.direction): leg.size for leg in listed}
-            answer: Event = LegsListed(asked_s, sizes, _unreadable(listed))
+            hedged, one_way = await self._queries.every_position()
+            self._hands.saw_legs(hedged)
+            sizes = {(leg.symbol, leg.direction): leg.size for leg in (*hedged, *one_way)}
+            alone = tuple((leg.symbol, leg.direction) for leg in one_way)
+            answer: Event = LegsListed(asked_s, sizes, _unreadable(hedged) | _unreadable(one_way), alone)
         except Exception as error:  # noqa: BLE001 - as above
             answer = ReadFailed("legs", self._problem("reading the legs", error))
         self._feed(answer)

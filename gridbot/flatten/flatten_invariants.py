@@ -28,9 +28,7 @@ def of_effects(state: FlattenState, effects: Iterable[Effect], now_s: float) -> 
     for cancel in listed:
         if isinstance(cancel, Cancel):
             found += [
-                f"{row} was cancelled, and nobody wanted that"
-                for row in cancel.rows
-                if row.symbol not in state.wanted.symbols or not (row.ours or state.wanted.terms.foreign)
+                f"{row} was cancelled, and nobody wanted that" for row in cancel.rows if not state.wanted.has_to_go(row)
             ]
             if now_s < state.silent_until_s:
                 found.append("a cancel left during a ban")
@@ -49,14 +47,14 @@ def _of_closes(state: FlattenState, closes: list[Close], now_s: float) -> list[s
     terms, found = state.wanted.terms, []
     if closes and not state.latch_saved and now_s - state.began_s < terms.latch_wait_s - LATCH_SLACK_S:
         found.append("a close left before the latch")
-    if closes and now_s < state.silent_until_s:
+    if closes and now_s < state.silent_until_s and not state.past_ban:
         found.append("a close left during a ban")
     total: dict[LegName, Decimal] = {}
     for close in closes:
         name = (close.symbol, close.direction)
         leg, market = state.legs.get(name), state.markets.get(close.symbol)
         total[name] = total.get(name, ZERO) + close.qty
-        if leg is None or not state.wanted.symbols.get(close.symbol):
+        if leg is None or not state.wanted.closes_legs_of(close.symbol):
             found.append(f"{close} closes what is not to be closed")
             continue
         if total[name] > leg.size:

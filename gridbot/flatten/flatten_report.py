@@ -7,7 +7,7 @@ from decimal import Decimal
 from gridbot.flatten.flatten_state import FlattenState, LegToClose
 from gridbot.flatten.flatten_words import LegName, Problem
 
-__all__ = ["remains", "report"]
+__all__ = ["left_alone", "remains", "report"]
 
 NOT_READ = "not read yet"
 
@@ -21,10 +21,20 @@ def report(state: FlattenState, now_s: float) -> str:
         done.append(f"closed {_legs(state.closed, closed)}" if closed else "no leg was closed")
     done.append(f"{state.withdrawn + len(state.cancelled)} orders cancelled")
     seconds = f"in {max(0.0, now_s - state.began_s):.1f} s"
-    word = "flat" if state.wanted.closes else "nothing rests"
+    word = "flat" if state.wanted.closes else _cancelled(state)
+    stays = left_alone(state)
     if not left:
-        return f"{word}, confirmed by REST: {', '.join(done)} {seconds}"
-    return f"NOT {word}: {'; '.join(left)}; {', '.join(done)} {seconds}"
+        return f"{word}, confirmed by REST: {', '.join(done)} {seconds}{stays}"
+    return f"NOT {word}: {'; '.join(left)}; {', '.join(done)} {seconds}{stays}"
+
+
+def left_alone(state: FlattenState) -> str:
+    """What stays on symbols that are not named, as the end of a report; empty when nothing does."""
+    there = [_legs(state.left_legs, [name]) for name in sorted(state.left_legs)]
+    there += [f"{count} order{'' if count == 1 else 's'} of {symbol}" for symbol, count in state.left_orders.items()]
+    if not there:
+        return ""
+    return f"; LEFT ALONE, as no strategy of this account trades it: {', '.join(there)} (--foreign takes it, too)"
 
 
 def remains(state: FlattenState, now_s: float) -> list[str]:
@@ -41,10 +51,15 @@ def remains(state: FlattenState, now_s: float) -> list[str]:
         for symbol, why in rows.items()
     ]
     if found and state.silent_until_s > now_s:
-        found.append(f"the exchange bans this address for {state.silent_until_s - now_s:.0f} s more")
+        seems = "; by the streams all legs are closed, which REST confirms then" if state.seems_flat else ""
+        found.append(f"the exchange bans this address for {state.silent_until_s - now_s:.0f} s more{seems}")
     elif found and state.read_problem is not None:
         found.append(f"reading the exchange failed: {state.read_problem.text}")
     return found
+
+
+def _cancelled(state: FlattenState) -> str:
+    return "nothing that opens rests" if state.wanted.terms.opens_only else "nothing rests"
 
 
 def _orders(state: FlattenState) -> str:

@@ -22,6 +22,8 @@ class Stage(StrEnum):
     ORDERS = "orders"
     CANCELS = "cancels"
     LEGS = "legs"
+    KNOWN = "known"
+    """During a ban: instead of orders, cancels and legs."""
     MARKETS = "markets"
     CLOSES = "closes"
     REST = "rest"
@@ -51,6 +53,7 @@ class LegToClose:
     """The largest piece that the exchange has not refused; None while it has refused none."""
     by_whole: bool = False
     """It is closed without a quantity: what is left is below the minimum, or its rules cannot be read."""
+    one_way: bool = False
     refused: int = 0
     """Refusals since it last became smaller."""
     idle: int = 0
@@ -70,6 +73,10 @@ class FlattenState:
     """When the next round may begin."""
     silent_until_s: float = 0.0
     """A ban: nothing is sent before."""
+    past_ban: bool | None = None
+    """Whether closes have another way than HTTP during a ban; None before anybody has said so."""
+    seems_flat: bool = False
+    """By the streams nothing is open, during a ban; REST has to confirm it."""
     latch_saved: bool = False
     asked_s: float = 0.0
     """When the orders of this round were asked for."""
@@ -100,6 +107,10 @@ class FlattenState:
     closed: dict[LegName, Decimal] = field(default_factory=dict)
     """Size of each leg when it was first seen."""
     closes_sent: int = 0
+    left_orders: dict[str, int] = field(default_factory=dict)
+    """Orders that rest on symbols that are not named and stay, by symbol."""
+    left_legs: dict[LegName, Decimal] = field(default_factory=dict)
+    """Legs of such symbols."""
     told: bool = False
     under_way: int = 0
     """Creates of before that may land yet."""

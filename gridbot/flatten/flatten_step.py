@@ -15,19 +15,33 @@ every answer, show nothing; it gives up when what is left was refused again and 
 
 * Orders that do not go keep the closes waiting for `clear_s`, no longer: the legs are what costs money.
 * Each leg has its own tries, waits and problems; one that is refused never keeps another waiting.
-* After a ban nothing is sent before its end.
+* During a ban nothing goes by HTTP. Where requests have another way (the trade socket), legs are closed by what the
+  streams say of them; it ends clean only when REST has confirmed it, after the ban.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from gridbot.exchange.failures import ErrorKind
-from gridbot.flatten.flatten_legs import STUCK_AT, answered, pieces, refuses, size_seen
+from gridbot.flatten.flatten_legs import STUCK_AT, answered, pieces, refuses
+from gridbot.flatten.flatten_readings import (
+    FAILED_S,
+    KNOWN,
+    LEGS,
+    ORDERS,
+    ROUND_S,
+    known,
+    legs_listed,
+    market_read,
+    orders_listed,
+    rest,
+)
 from gridbot.flatten.flatten_report import remains, report
-from gridbot.flatten.flatten_state import FlattenState, LegToClose, Market, Stage
+from gridbot.flatten.flatten_state import FlattenState, Stage
 from gridbot.flatten.flatten_words import (
+    AskKnown,
     AskLegs,
     AskMarket,
     AskOrders,
@@ -40,6 +54,7 @@ from gridbot.flatten.flatten_words import (
     Event,
     Finished,
     KeepLatch,
+    Known,
     LatchSaved,
     LegsListed,
     MarketRead,
@@ -55,11 +70,6 @@ from gridbot.flatten.flatten_words import (
 
 __all__ = ["next_look_s", "step"]
 
-ORDERS, LEGS = "orders", "legs"
-ROUND_S = 0.25
-"""From the end of a round to the next one."""
-FAILED_S = 1.0
-"""The same after a question that was not answered."""
 FRESH_S = 0.5
 """A price of that age is read again before a limit is made of it."""
 
@@ -81,7 +91,7 @@ def next_look_s(state: FlattenState, now_s: float) -> float:
     if not state.told:
         due_s.append(state.began_s + terms.told_after_s)
     if state.stage is Stage.REST:
-        due_s.append(max(state.next_s, state.silent_until_s))
+        due_s.append(state.next_s if state.wanted.closes else max(state.next_s, state.silent_until_s))
     return max(0.0, min(due_s) - now_s)
 
 
@@ -105,48 +115,6 @@ def _withdrawn(state: FlattenState, event: Withdrawn, now_s: float) -> list[Effe
     return []
 
 
-def _orders_listed(state: FlattenState, event: OrdersListed, now_s: float) -> list[Effect]:
-    if ORDERS not in state.waiting:
-        return []
-    state.waiting.discard(ORDERS)
-    _read_again(state)
-    foreign = state.wanted.terms.foreign
-    state.resting = tuple(row for row in event.rows if row.symbol in state.wanted.symbols and (row.ours or foreign))
-    state.under_way = event.under_way
-    state.unreadable[ORDERS] = _of_ours(state, event.unreadable)
-    is_clear = not (state.resting or event.under_way or state.unreadable[ORDERS])
-    state.cleared_s = event.asked_s if is_clear else None
-    if is_clear:
-        state.stubborn.clear()
-    return []
-
-
-def _legs_listed(state: FlattenState, event: LegsListed, now_s: float) -> list[Effect]:
-    if LEGS not in state.waiting:
-        return []
-    state.waiting.discard(LEGS)
-    _read_again(state)
-    state.listed_s = event.asked_s
-    state.unreadable[LEGS] = {
-        symbol: why for symbol, why in _of_ours(state, event.unreadable).items() if state.wanted.symbols[symbol]
-    }
-    wanted = {name: size for name, size in event.sizes.items() if size > 0 and state.wanted.symbols.get(name[0])}
-    for name in [name for name in state.legs if name not in wanted and name[0] not in state.unreadable[LEGS]]:
-        del state.legs[name]
-    for name, size in wanted.items():
-        if name not in state.legs:
-            state.legs[name] = LegToClose(size, size)
-            state.closed.setdefault(name, size)
-        size_seen(state.legs[name], size)
-    return []
-
-
-def _market_read(state: FlattenState, event: MarketRead, now_s: float) -> list[Effect]:
-    state.waiting.discard(event.symbol)
-    state.markets[event.symbol] = Market(event.rules, event.price, now_s)
-    return []
-
-
 def _read_failed(state: FlattenState, event: ReadFailed, now_s: float) -> list[Effect]:
     if event.what not in state.waiting:
         return []
@@ -155,7 +123,7 @@ def _read_failed(state: FlattenState, event: ReadFailed, now_s: float) -> list[E
     if event.what in (ORDERS, LEGS):
         state.read_problem = event.problem
         state.read_refused = state.read_refused + 1 if refuses(event.problem) else 0
-        _rest(state, now_s + FAILED_S)
+        rest(state, now_s + FAILED_S)
     else:
         for name, leg in state.legs.items():
             if name[0] == event.what:
@@ -200,9 +168,10 @@ _ON: dict[type[Any], Callable[[FlattenState, Any, float], list[Effect]]] = {
     Begun: _begun,
     LatchSaved: _latch_saved,
     Withdrawn: _withdrawn,
-    OrdersListed: _orders_listed,
-    LegsListed: _legs_listed,
-    MarketRead: _market_read,
+    OrdersListed: orders_listed,
+    LegsListed: legs_listed,
+    Known: known,
+    MarketRead: market_read,
     ReadFailed: _read_failed,
     CancelAnswered: _cancel_answered,
     CloseAnswered: _close_answered,
@@ -210,24 +179,10 @@ _ON: dict[type[Any], Callable[[FlattenState, Any, float], list[Effect]]] = {
 }
 
 
-def _of_ours(state: FlattenState, unreadable: Mapping[str, str]) -> dict[str, str]:
-    """Of our symbols; a row that does not even name its symbol may be of any of them."""
-    found = dict.fromkeys(state.wanted.symbols, unreadable[""]) if "" in unreadable else {}
-    return found | {symbol: why for symbol, why in unreadable.items() if symbol in state.wanted.symbols}
-
-
-def _read_again(state: FlattenState) -> None:
-    state.read_problem, state.read_refused = None, 0
-
-
 def _heed(state: FlattenState, problem: Problem) -> None:
     """A ban silences everything until its end."""
     if problem.until_s is not None:
         state.silent_until_s = max(state.silent_until_s, problem.until_s)
-
-
-def _rest(state: FlattenState, until_s: float) -> None:
-    state.stage, state.next_s = Stage.REST, max(state.next_s, until_s)
 
 
 # ---------------------------------------------------------------------- what follows
@@ -255,7 +210,8 @@ def _latch_is_over(state: FlattenState, now_s: float, effects: list[Effect]) -> 
         effects.append(
             Warn(f"the disk has not taken what stops orders within {wait_s * 1000:.0f} ms: going on without")
         )
-    effects.append(WithdrawKnown())
+    if not state.wanted.terms.opens_only:  # a strategy that only reduces has withdrawn what opens by itself
+        effects.append(WithdrawKnown())
     state.stage = Stage.REST
     return True
 
@@ -263,8 +219,14 @@ def _latch_is_over(state: FlattenState, now_s: float, effects: list[Effect]) -> 
 def _begin_round(state: FlattenState, now_s: float) -> list[Effect] | None:
     if state.read_refused >= STUCK_AT:
         return _finish(state, now_s)
-    if now_s < max(state.next_s, state.silent_until_s):
+    is_banned = now_s < state.silent_until_s
+    if now_s < state.next_s or (is_banned and not state.wanted.closes):
         return None
+    if is_banned:
+        state.stage = Stage.KNOWN
+        state.waiting.add(KNOWN)
+        return [AskKnown()]
+    state.past_ban, state.seems_flat = None, False
     state.stage, state.asked_s = Stage.ORDERS, now_s
     state.waiting.add(ORDERS)
     return [AskOrders()]
@@ -309,7 +271,7 @@ def _after_legs(state: FlattenState, now_s: float) -> list[Effect]:
 def _after_markets(state: FlattenState, now_s: float) -> list[Effect]:
     """Close every leg that is due, in as many pieces as it takes."""
     state.stage = Stage.CLOSES
-    if now_s < state.silent_until_s:
+    if now_s < state.silent_until_s and not state.past_ban:
         return []
     effects: list[Effect] = []
     for (symbol, direction), leg in sorted(state.legs.items()):
@@ -318,7 +280,7 @@ def _after_markets(state: FlattenState, now_s: float) -> list[Effect]:
         market = state.markets.get(symbol)
         for qty, price in pieces(leg, market, state.wanted.terms, direction.close_side, now_s):
             state.last_number += 1
-            close = Close(state.last_number, symbol, direction, qty, price)
+            close = Close(state.last_number, symbol, direction, qty, price, leg.one_way)
             state.sent[str(close.number)] = close
             state.waiting.add(str(close.number))
             effects.append(close)
@@ -329,7 +291,7 @@ def _after_markets(state: FlattenState, now_s: float) -> list[Effect]:
 def _end_round(state: FlattenState, now_s: float) -> list[Effect]:
     if _is_hopeless(state):
         return _finish(state, now_s)
-    _rest(state, now_s + ROUND_S)
+    rest(state, now_s + ROUND_S)
     return []
 
 
@@ -374,7 +336,9 @@ def _look_at_the_clock(state: FlattenState, now_s: float) -> list[Effect]:
     terms, passed_s = state.wanted.terms, now_s - state.began_s
     if passed_s >= terms.give_up_s:
         return _finish(state, now_s)
-    is_long = passed_s >= terms.told_after_s or state.silent_until_s - state.began_s > terms.told_after_s
+    is_long = passed_s >= terms.told_after_s
+    if state.silent_until_s - state.began_s > terms.told_after_s:  # a ban: at once, or when it seems to be done
+        is_long |= not state.wanted.closes or state.past_ban is False or state.seems_flat
     if is_long and not state.told:
         state.told = True
         return [Told(f"{report(state, now_s)}; it goes on")]

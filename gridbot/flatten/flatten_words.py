@@ -6,8 +6,9 @@ Sizes are base coin, prices USDT, times monotonic seconds unless they say otherw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from gridbot.core.instrument import Instrument
@@ -15,6 +16,7 @@ from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 
 __all__ = [
+    "AskKnown",
     "AskLegs",
     "AskMarket",
     "AskOrders",
@@ -27,11 +29,13 @@ __all__ = [
     "Event",
     "Finished",
     "KeepLatch",
+    "Known",
     "LatchSaved",
     "LegName",
     "LegsListed",
     "MarketRead",
     "OrdersListed",
+    "Others",
     "Problem",
     "ReadFailed",
     "Resting",
@@ -53,12 +57,13 @@ LegName = tuple[str, Direction]
 class Terms:
     """How it is done. `band` is a ratio to the last price; `settle_s` is how long a request of before may be under way.
 
-    `foreign`: orders on the symbols that are not ours go, too.
+    `foreign`: orders on the symbols that are not ours go, too. `opens_only`: orders that only reduce stay.
     """
 
     band: Decimal = Decimal("0.005")
     market_after_s: float = 5.0
     foreign: bool = False
+    opens_only: bool = False
     settle_s: float = 0.0
     latch_wait_s: float = 0.2
     """How long the disk may take for what stops orders; then the rest goes on without it."""
@@ -70,24 +75,59 @@ class Terms:
     """Longer than the ten minutes of a ban."""
 
 
+class Others(StrEnum):
+    """What becomes of orders and legs on symbols that are not named: those that no strategy of the account trades."""
+
+    UNSEEN = "unseen"
+    TOLD = "told"
+    """They stay, and the report says so."""
+    CANCELLED = "cancelled"
+    CLOSED = "closed"
+    """Orders are cancelled, and legs are closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The symbols whose orders go, each with whether its legs are closed, too."""
 
     symbols: Mapping[str, bool]
     terms: Terms = field(default_factory=Terms)
+    others: Others = Others.UNSEEN
 
     @property
     def closes(self) -> bool:
         """Whether any leg is to be closed."""
-        return any(self.symbols.values())
+        return self.others is Others.CLOSED or any(self.symbols.values())
+
+    def takes(self, symbol: str) -> bool:
+        """Whether it is about orders of this symbol."""
+        return symbol in self.symbols or self.others in (Others.CANCELLED, Others.CLOSED)
+
+    def closes_legs_of(self, symbol: str) -> bool:
+        """Whether legs of this symbol are to be closed."""
+        return self.symbols.get(symbol, False) or self.others is Others.CLOSED
+
+    def tells_of(self, symbol: str) -> bool:
+        """Whether the report says what is left of a symbol that is not named."""
+        return self.others is not Others.UNSEEN and symbol not in self.symbols
+
+    def has_to_go(self, row: Resting) -> bool:
+        """Whether a resting order is to be cancelled."""
+        terms = self.terms
+        is_meant = self.takes(row.symbol) and (row.ours or terms.foreign)
+        return is_meant and (row.opens or not terms.opens_only)
 
     def beside(self, other: Self) -> Self:
         """Both: what either wants, by the newer terms (`other`'s)."""
         symbols = dict(self.symbols)
         for symbol, closes in other.symbols.items():
             symbols[symbol] = closes or symbols.get(symbol, False)
-        return type(self)(symbols, other.terms)
+        opens_only = self.terms.opens_only and other.terms.opens_only
+        others = max(self.others, other.others, key=list(Others).index)
+        terms = replace(other.terms, opens_only=opens_only)
+        if others in (Others.CANCELLED, Others.CLOSED):
+            terms = replace(terms, foreign=True)
+        return type(self)(symbols, terms, others)
 
     def to_document(self) -> dict[str, Any]:
         """What a later process needs to go on, JSON-able."""
@@ -97,6 +137,8 @@ class Wanted:
             "band": str(terms.band),
             "market_after_s": terms.market_after_s,
             "foreign": terms.foreign,
+            "opens_only": terms.opens_only,
+            "others": str(self.others),
         }
 
     @classmethod
@@ -107,8 +149,14 @@ class Wanted:
             raise ValueError(f"expected a band below 1 and seconds, got {band} and {market_after_s!r}")
         if not isinstance(symbols, Mapping):
             raise TypeError(f"expected symbols as an object, got {symbols!r}")
-        terms = Terms(band=band, market_after_s=float(market_after_s), foreign=bool(document["foreign"]))
-        return cls({str(name): bool(closes) for name, closes in symbols.items()}, terms)
+        terms = Terms(
+            band=band,
+            market_after_s=float(market_after_s),
+            foreign=bool(document["foreign"]),
+            opens_only=bool(document.get("opens_only")),  # absent in what earlier versions wrote
+        )
+        others = Others(document.get("others", Others.UNSEEN))
+        return cls({str(name): bool(closes) for name, closes in symbols.items()}, terms, others)
 
 
 class Resting(NamedTuple):
@@ -118,6 +166,7 @@ class Resting(NamedTuple):
     order_id: str
     link_id: str
     ours: bool
+    opens: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +223,21 @@ class LegsListed:
     sizes: Mapping[LegName, Decimal]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Why a row of a symbol cannot be read."""
+    one_way: tuple[LegName, ...] = ()
+    """Those that are no legs of a hedge: all that their symbol has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the streams say of the legs during a ban, where requests have another way than HTTP.
+
+    `sizes` is None where there is no such way. `markets` has rules and newest price by symbol, `resting` how many
+    orders may rest yet.
+    """
+
+    sizes: Mapping[LegName, Decimal] | None = None
+    markets: Mapping[str, tuple[Instrument, Decimal | None]] = field(default_factory=dict)
+    resting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +284,7 @@ Event = (
     | Withdrawn
     | OrdersListed
     | LegsListed
+    | Known
     | MarketRead
     | ReadFailed
     | CancelAnswered
@@ -252,6 +317,11 @@ class AskLegs:
 
 
 @dataclass(frozen=True, slots=True)
+class AskKnown:
+    """Say what is known of the legs without HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskMarket:
     """Read rules and price of a symbol."""
 
@@ -277,6 +347,8 @@ class Close:
     direction: Direction
     qty: Decimal
     price: Decimal | None = None
+    one_way: bool = False
+    """The position is none of a hedge."""
 
     @property
     def side(self) -> Side:
@@ -305,4 +377,6 @@ class Finished:
     text: str
 
 
-Effect = KeepLatch | WithdrawKnown | AskOrders | AskLegs | AskMarket | Cancel | Close | Warn | Told | Finished
+Effect = (
+    KeepLatch | WithdrawKnown | AskOrders | AskLegs | AskKnown | AskMarket | Cancel | Close | Warn | Told | Finished
+)

@@ -25,7 +25,17 @@ from functools import lru_cache
 
 from gridbot.core import Direction, Side
 
-__all__ = ["MAX_LENGTH", "Generations", "LinkId", "Owner", "account_tag", "parse", "strategy_tag", "wire_id"]
+__all__ = [
+    "MAX_LENGTH",
+    "Generations",
+    "LinkId",
+    "Owner",
+    "account_tag",
+    "has_layout",
+    "parse",
+    "strategy_tag",
+    "wire_id",
+]
 
 MAX_LENGTH = 36
 TAG_LENGTH = 6
@@ -88,6 +98,11 @@ def wire_id(owner: Owner, side: Side, direction: Direction, ticks: int, generati
     if len(text) > MAX_LENGTH:
         raise ValueError(f"expected an orderLinkId of at most {MAX_LENGTH} characters, got {len(text)}: {text}")
     return text
+
+
+def has_layout(link_id: str) -> bool:
+    """Whether an id has today's layout, whoever made it."""
+    return _LAYOUT.fullmatch(link_id) is not None and len(link_id) <= MAX_LENGTH
 
 
 def parse(link_id: str) -> LinkId | None:

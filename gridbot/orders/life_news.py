@@ -81,6 +81,7 @@ def stranger_seen(book: OrderBook, event: StrangerSeen, now_s: float) -> list[Ef
 def adopted(book: OrderBook, event: Adopted, now_s: float) -> list[Effect]:
     """An order of ours that rests and is not in the book, after a restart or a lost reply."""
     order = event.order
+    book.strangers.pop(order.order_id, None)
     added = book.add(order)
     kept = keep_one_per_level(book, order, now_s)
     if not kept and book.instrument.round_qty_down(order.qty) != order.qty:

@@ -82,8 +82,9 @@ def index_is_right(book: OrderBook) -> list[str]:
     if levels != index.levels:
         wrong.append(f"levels taken are {dict(levels)}, the index has {index.levels}")
     for order in _all(book):
-        names = {order.key} | ({order.order_id} if order.order_id else set())
-        wrong += [f"{order.key} is not found as {name}" for name in names if book.get(name) is not order]
+        for name in (order.key, order.order_id):
+            if name and book.get(name) is not order:
+                wrong.append(f"{order.key} is not found as {name}")
     wrong += [f"{order.key} is settled and live" for order in index.live.values() if order.is_settled]
     wrong += [f"{order.key} is finished and not settled" for order in index.finished.values() if not order.is_settled]
     shown = {order.key for order in (*book.limit_orders.long, *book.limit_orders.short)}
@@ -114,15 +115,15 @@ def state_follows_executions(book: OrderBook) -> list[str]:
     """Open: nothing executed. Partially filled: something, not all. Filled: all. Rejected: nothing. Never too much."""
     wrong = []
     for order in _all(book):
-        executed, qty = order.cum_exec_qty, order.qty
-        fits = {
-            OrderState.OPEN: executed == 0,
-            OrderState.PARTIALLY_FILLED: 0 < executed < qty,
-            OrderState.FILLED: executed >= qty,
-            OrderState.REJECTED: executed == 0,
-        }.get(order.state, True)
-        if not fits or not ZERO <= executed <= qty:
-            wrong.append(f"{order.key} is {order.state} with {executed} of {qty} executed")
+        executed, qty, state = order.cum_exec_qty, order.qty, order.state
+        if state is OrderState.OPEN or state is OrderState.REJECTED:
+            fits = executed == 0
+        elif state is OrderState.PARTIALLY_FILLED:
+            fits = 0 < executed < qty
+        else:
+            fits = ZERO <= executed <= qty and (state is not OrderState.FILLED or executed == qty)
+        if not fits:
+            wrong.append(f"{order.key} is {state} with {executed} of {qty} executed")
     return wrong
 
 

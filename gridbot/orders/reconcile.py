@@ -14,7 +14,7 @@ from decimal import Decimal
 from gridbot.core import Direction, ExecutionEvent, Instrument, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders import former_ids
 from gridbot.orders.book import OrderBook
-from gridbot.orders.ids import Owner
+from gridbot.orders.ids import Owner, parse
 from gridbot.orders.order import OrderState, TrackedOrder, state_of
 from gridbot.orders.reconcile_state import Recorded
 
@@ -56,33 +56,36 @@ def contradicts(order: TrackedOrder, row: OrderUpdateEvent) -> bool:
 
 
 def owns(row: OrderUpdateEvent, owner: Owner, instrument: Instrument, recorded: Mapping[str, Recorded]) -> bool:
-    """Whether an order is one that this strategy made, by its id: whatever its price is now, and its quantity.
+    """Whether an order is this strategy's, by its id: whatever its price is now, and its quantity.
 
-    `recorded`: the orders that our records hold for open, by key. An id of the layout before says whose it is only
-    together with the price of then, which a hand may have moved since: the records know the id at any price.
+    `recorded`: the orders of our records, by key. An id of the layout before says whose it is only together with the
+    price of then, which a hand may have moved since: the records know the id at any price. An order of another program
+    that was adopted (`shape_match`) is known by the records alone.
     """
     if row.direction is None or row.symbol != instrument.symbol:
         return False
-    return owner.made(row.order_link_id) or _made_before(
-        row.order_link_id, owner, instrument, recorded, row.side, row.direction, row.price
+    key = row.order_link_id or row.order_id
+    return owner.made(row.order_link_id) or _known_otherwise(
+        key, owner, instrument, recorded, row.side, row.direction, row.price
     )
 
 
 def owns_execution(
     execution: ExecutionEvent, owner: Owner, instrument: Instrument, recorded: Mapping[str, Recorded]
 ) -> bool:
-    """Whether a fill is of an order that this strategy made, perhaps in an earlier run, by the order's id.
+    """Whether a fill is of an order of this strategy, perhaps of an earlier run, by the order's id.
 
     `recorded` as for `owns`.
     """
     price = execution.order_price if execution.order_price is not None else execution.price
-    return owner.made(execution.order_link_id) or _made_before(
-        execution.order_link_id, owner, instrument, recorded, execution.side, execution.direction, price
+    key = execution.order_link_id or execution.order_id
+    return owner.made(execution.order_link_id) or _known_otherwise(
+        key, owner, instrument, recorded, execution.side, execution.direction, price
     )
 
 
-def _made_before(
-    link_id: str,
+def _known_otherwise(
+    key: str,
     owner: Owner,
     instrument: Instrument,
     recorded: Mapping[str, Recorded],
@@ -90,16 +93,16 @@ def _made_before(
     direction: Direction,
     price: Decimal,
 ) -> bool:
-    """Whether an id has the layout of before and is this strategy's, by our records or by the order's terms.
+    """Whether an order is this strategy's by our records, or has an id of before that its terms fit.
 
-    Only for that layout: an id of today names its strategy itself, and nothing else may say otherwise.
+    Not with an id of today: that names its strategy itself, and nothing else may say otherwise.
     """
-    if not former_ids.has_layout(link_id):
+    if parse(key) is not None:
         return False
-    told = recorded.get(link_id)
+    told = recorded.get(key)
     if told is not None and (told.strategy, told.symbol) == (owner.strat_id, instrument.symbol):
         return True
-    return former_ids.made(owner.strat_id, instrument, link_id, side, direction, price)
+    return former_ids.made(owner.strat_id, instrument, key, side, direction, price)
 
 
 def adopted(row: OrderUpdateEvent, strat_id: str, instrument: Instrument) -> TrackedOrder:

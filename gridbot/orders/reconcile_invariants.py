@@ -82,7 +82,7 @@ def applied_once_in_order(effects: Sequence[Effect], ledger: Ledger) -> list[str
 
 
 def nothing_foreign_is_touched(effects: Sequence[Effect], view: View) -> list[str]:
-    """Only orders with an id of ours are adopted; only orders of a book are revived, ended or given up.
+    """Only orders of ours (by id or record) are adopted; only orders of a book are revived, ended or given up.
 
     What has ended unseen is in our records, and in no book.
     """
@@ -91,7 +91,7 @@ def nothing_foreign_is_touched(effects: Sequence[Effect], view: View) -> list[st
         match effect:
             case Adopt(row):
                 held = view.strategies.get(row.symbol)
-                if held is None or not owns(row, held.owner, held.instrument, view.recorded):
+                if held is None or not owns(row, held.owner, held.instrument, view.by_record):
                     wrong.append(f"{row.order_id} is adopted and is not ours")
             case Revive(row):
                 held = view.strategies.get(row.symbol)
@@ -216,7 +216,9 @@ def equals_listing(view: View, listing: Iterable[OrderUpdateEvent]) -> list[str]
         ours = {order.key: order.cum_exec_qty for order in held.book if not order.state.is_final}
         mine = [row for row in rows if row.symbol == symbol]
         theirs = {
-            row.order_link_id: row.cum_exec_qty for row in mine if owns(row, held.owner, held.instrument, view.recorded)
+            row.order_link_id or row.order_id: row.cum_exec_qty
+            for row in mine
+            if owns(row, held.owner, held.instrument, view.by_record)
         }
         wrong += [f"{key} rests and is in no book" for key in sorted(theirs.keys() - ours.keys())]
         wrong += [f"{key} is in the book and does not rest" for key in sorted(ours.keys() - theirs.keys())]

@@ -84,7 +84,8 @@ class View:
     """The account as it is when the event comes. `strategies` by symbol; `retrying` has orders that wait for a try.
 
     `recorded` has the orders that our records hold for open, by key, whatever has become of them. `account_tag` is
-    what ids of ours begin with, whichever the strategy.
+    what ids of ours begin with, whichever the strategy. `known` has also those that were adopted from another program
+    and have ended: by their ids nobody could tell that they are ours; None where there are none.
     """
 
     strategies: Mapping[str, Held]
@@ -92,6 +93,12 @@ class View:
     retrying: Retrying
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
     account_tag: str = ""
+    known: Mapping[str, Recorded] | None = None
+
+    @property
+    def by_record(self) -> Mapping[str, Recorded]:
+        """The orders that `reconcile.owns` may ask our records about."""
+        return self.recorded if self.known is None else self.known
 
 
 # ---------------------------------------------------------------------- state

@@ -200,7 +200,7 @@ def _on_listing(turn: Turn, event: ListingAnswered) -> None:
             instrument=held.instrument,
             asked_ms=run.asked_ms,
             cancels=run.cancels,
-            recorded=turn.view.recorded,
+            recorded=turn.view.by_record,
         )
         turn.effects += [ApplyRow(row) for row in (*plan.update, *plan.foreign, *plan.gone)]
         turn.effects += [Revive(row) for row in plan.undone]

@@ -8,7 +8,7 @@ table with the code):
     feed      -> engine, market, settings, streams
     streams   -> accounts, api, api_error, engine, faults, market, rows
     api       -> accounts, api_error, calls, engine, settings
-    calls     -> accounts, api_error, engine, market, params, rows
+    calls     -> accounts, api_error, engine, market, params, rows, settings
     params    -> accounts, api_error, market
     engine    -> accounts, api_error, ledger, market, rows, settings, stops
     stops     -> accounts, api_error, ledger, market, rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -16,6 +16,7 @@ __all__ = [
     "AtEnd",
     "CancelFirst",
     "InstrumentConfig",
+    "KeyConfig",
     "MarketConfig",
     "MatchingModel",
     "PaperConfig",
@@ -203,6 +204,26 @@ class RateLimitConfig(_Model):
     ip_ban_s: float = Field(600, ge=0, description="Seconds of HTTP 403 after the address limit was broken.")
 
 
+class KeyConfig(_Model):
+    """What the key of an account may do, as `user/query-api` tells it and requests are held to it.
+
+    `ips`: "*" is a key that is bound to no address, which Bybit lets expire after three months. Without the field every
+    address is served, and the key shows one that is bound.
+    """
+
+    read_only: bool = Field(False, description="Only queries are answered; all else is 10005.")
+    contract_trade: tuple[Literal["Order", "Position"], ...] = Field(
+        ("Order", "Position"), description="What it may do with contracts; orders or positions without it are 10005."
+    )
+    wallet: tuple[Literal["AccountTransfer", "SubMemberTransfer", "Withdraw"], ...] = Field(
+        (), description="What it may do with the wallet. Shown only: nothing leaves a paper account."
+    )
+    ips: tuple[str, ...] | None = Field(None, description='Addresses it is bound to (others are 10010), or "*".')
+    expires_in_days: int | None = Field(
+        None, ge=-1, le=90, description="Days from the start until it expires; -1 has expired (33004). Default never."
+    )
+
+
 class PaperConfig(_Model):
     """The embedded paper exchange."""
 
@@ -236,4 +257,7 @@ class PaperConfig(_Model):
         False, description="Answer POST /paper/control (faults, prices) from loopback addresses, with the token."
     )
     fault_seed: int = Field(1, description="Seed of the faults' draws, and of what Bybit leaves to chance.")
+    keys: dict[str, KeyConfig] = Field(
+        default_factory=dict, description="What the keys of accounts may do, by account; default: orders and positions."
+    )
     faults: tuple[FaultConfig, ...] = Field((), description="Faults to inject; see docs/paper.md.")

@@ -26,7 +26,7 @@ from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal, JournalBusy
-from gridbot.records.journal_reader import JournalReader
+from gridbot.records.journal_reader import JournalReader, newest_header
 from gridbot.records.record_queue import Batch
 from gridbot.records.record_types import (
     AdjustmentRecord,
@@ -271,9 +271,18 @@ class Recorder:
         """Number at which the journal begins (`Journal.oldest_seq`)."""
         return self.journal.oldest_seq
 
-    def replay(self, after_seq: int = 0) -> Iterator[tuple[Header, Record | StateRecord]]:
-        """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'."""
-        return JournalReader(self.journal.directory).read_from(after_seq + 1)
+    def replay(
+        self, after_seq: int = 0, kinds: frozenset[str] | None = None
+    ) -> Iterator[tuple[Header, Record | StateRecord]]:
+        """Records of this account numbered above `after_seq` that are in the journal, in order; also earlier runs'.
+
+        `kinds`: only of these tables (None: of all).
+        """
+        return JournalReader(self.journal.directory).read_from(after_seq + 1, kinds)
+
+    def newest_header(self) -> Header | None:
+        """Header of the last record in the journal, of whatever run. Raises OSError."""
+        return newest_header(self.journal.directory)
 
     # -- files that somebody removes
 

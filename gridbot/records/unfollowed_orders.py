@@ -1,4 +1,4 @@
-"""Records of orders that no worker follows: how one ended, and that one rests. Pure."""
+"""Records of orders that no worker follows: how one ended, that one rests, and that one is adopted. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from gridbot.core import OrderUpdateEvent
 from gridbot.orders.order import OrderState, state_of
 from gridbot.records.record_types import OrderRecord, UtcMs
 
-__all__ = ["of_end", "of_resting"]
+__all__ = ["of_adoption", "of_end", "of_resting"]
 
 UNSEEN = "ended while no worker followed it"
+
+
+def of_adoption(strategy: str, row: OrderUpdateEvent, who: str) -> OrderRecord:
+    """An order of another program that `who` has a strategy take over. From this record on it is the strategy's."""
+    return replace(of_resting(strategy, row), reason=f"adopted from another program by {who}")
 
 
 def of_resting(strategy: str, row: OrderUpdateEvent) -> OrderRecord:

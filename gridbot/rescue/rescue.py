@@ -1,7 +1,10 @@
 """One command for an account that no worker trades: the holds at once, then the exchange by REST, then the records.
 
-    pause, reduce           what holds in the next life
+    pause                   what holds in the next life
+    reduce                  the same, and what rests to open is withdrawn
     cancel, flatten, kill   the same, and what a worker would do (`worker/flatten_commands.py`)
+
+A message with `capped` comes from a cap of fleet or groups, which holds the account by itself: no strategy is held.
 
 The caller has the lock of the account's key. What has not come to its end is in `flatten.json`: whoever has the account
 next goes on with it.
@@ -29,7 +32,7 @@ from gridbot.commands.wording import did_you_mean
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ExchangeError
 from gridbot.flatten.flatten_drive import FlattenDrive
-from gridbot.flatten.flatten_words import Finished, Terms, Wanted
+from gridbot.flatten.flatten_words import Finished, Others, Terms, Wanted
 from gridbot.orders.ids import Generations, Owner, account_tag
 from gridbot.ports import Clock, Ids
 from gridbot.records import unfollowed_orders
@@ -38,7 +41,7 @@ from gridbot.rescue.rescue_books import RescueBooks
 from gridbot.rescue.rescue_hands import RescueHands
 from gridbot.risk.holds import Held, Kill, Pause, Reduce, Who
 from gridbot.worker.commands import Answer, record_of, told
-from gridbot.worker.flatten_commands import OPERATOR, held_by, terms_of
+from gridbot.worker.flatten_commands import OPERATOR, held_by, others_of, terms_of
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.spec import WorkerSpec
 
@@ -126,13 +129,12 @@ class Rescue:
         self, message: Mapping[str, Any], name: str, args: Any, strategies: list[str], books: RescueBooks | None
     ) -> bool:
         who = str(message.get("who") or "") or OPERATOR
-        count = self._hold(name, args, strategies, books, who)
-        if isinstance(args, PauseArguments | ReduceArguments) and not getattr(args, "cancel", False):
+        count = 0 if message.get("capped") else self._hold(name, args, strategies, books, who)
+        if isinstance(args, PauseArguments) and not args.cancel:
             if books is None:
                 self._answer(message, books, {"ok": False, "error": "its holds cannot be kept: see the alert"})
                 return False
-            what = "paused" if name == "pause" else "only reducing"
-            self._answer(message, books, {"ok": True, "result": f"{count} {what}, for the next life of the worker"})
+            self._answer(message, books, {"ok": True, "result": f"{count} paused, for the next life of the worker"})
             return True
         self.said.taken()
         wanted = self._wanted(name, args, strategies)
@@ -176,8 +178,12 @@ class Rescue:
             for each in self.spec.settings.strategies_of(self.spec.account)
             if each.strat_id in strategies and not each.shadow_mode
         ]
-        terms = terms_of(args) if isinstance(args, FlattenArguments) else Terms(foreign=getattr(args, "foreign", False))
-        return Wanted(dict.fromkeys(live, name in ("flatten", "kill")), replace(terms, settle_s=self.settle_s))
+        terms = Terms(foreign=getattr(args, "foreign", False), opens_only=isinstance(args, ReduceArguments))
+        if isinstance(args, FlattenArguments):
+            terms = terms_of(args)
+        closes = name in ("flatten", "kill")
+        others = Others.UNSEEN if isinstance(args, ReduceArguments) else others_of(args, closes=closes)
+        return Wanted(dict.fromkeys(live, closes), replace(terms, settle_s=self.settle_s), others)
 
     # ------------------------------------------------------------------ the exchange
 
@@ -198,7 +204,8 @@ class Rescue:
         )
         self.fleet.hear_bans(rest.banned)
         owners = self._owners(str(config.environment), config.name)
-        hands = RescueHands(owners, books, _fresh_numbers(self.clock), self.said.alert, self.on_fault)
+        nobody = Owner.of(account_tag(str(config.environment), config.name), "")
+        hands = RescueHands(owners, nobody, books, _fresh_numbers(self.clock), self.said.alert, self.on_fault)
         try:
             await self._set_the_clock(rest)
             drive = FlattenDrive(wanted, rest, rest.orders, hands, self.clock, self.fleet.budget)

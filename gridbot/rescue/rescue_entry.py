@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import os
 import signal
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -21,6 +23,7 @@ from gridbot.records.journal import JournalBusy
 from gridbot.rescue.rescue import Rescue, Said
 from gridbot.state.key_lock import KeyBusy, KeyRefused, key_lock
 from gridbot.system_ports import SystemClock, SystemIds
+from gridbot.worker.commands import too_late
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.supervisor_pipe import SupervisorPipe
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 LOCK_WAIT_S = 10.0
 POLL_S = 0.05
 LEAVE_S = 3.0
+REPORT_S = 1.0
 EXIT_OK, EXIT_LEFT, EXIT_REFUSED = 0, 1, 7
 
 
@@ -89,6 +93,8 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
             asked.cancel()
 
     pipe.listen(loop, on_message, on_gone)
+    pipe.send({"type": "ready", "account": spec.account, "pid": os.getpid()})
+    reports = background.start(_report(pipe, clock), name="the reports to the supervisor")
     stopping = background.awaited(_rescue(spec, records, clock, fleet, pipe, asked), name="the rescue")
     loop.add_signal_handler(signal.SIGTERM, stopping.cancel)
     try:
@@ -96,7 +102,15 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
     except asyncio.CancelledError:
         return EXIT_LEFT
     finally:
+        reports.cancel()
         pipe.close()
+
+
+async def _report(pipe: SupervisorPipe, clock: Clock) -> None:
+    """Whoever hangs is silent, and is ended for it."""
+    while True:
+        pipe.send({"type": "health"})
+        await clock.sleep(REPORT_S)
 
 
 async def _rescue(
@@ -130,9 +144,13 @@ async def _rescue(
     with contextlib.ExitStack() as stack, _watched(rescue):
         try:
             await locked(stack, spec, clock, LOCK_WAIT_S)
+            late_s = clock.monotonic_s() - message.get("expires_s", math.inf)
+            if late_s > 0:  # the operator has been told that it is not carried out
+                answer(too_late(late_s))
+                return EXIT_REFUSED
             return EXIT_OK if await rescue.run(message) else EXIT_LEFT
         except (KeyRefused, JournalBusy) as refusal:
-            answer({"ok": False, "error": f"nothing was done: {refusal}"})
+            answer({"ok": False, "denied": True, "error": f"nothing was done: {refusal}"})
             return EXIT_REFUSED
 
 

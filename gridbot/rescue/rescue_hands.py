@@ -13,7 +13,7 @@ from gridbot.core import Instrument, OrderUpdateEvent, PositionEvent
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.flatten.close_records import ended, request_for, sending
-from gridbot.flatten.flatten_words import Close
+from gridbot.flatten.flatten_words import Close, Known
 from gridbot.orders.ids import Generations, Owner
 from gridbot.rescue.rescue_books import RescueBooks
 
@@ -21,11 +21,13 @@ __all__ = ["RescueHands"]
 
 
 class RescueHands:
-    """`owners` are the strategies with orders on the exchange, by symbol; `fallback` gives numbers without a state."""
+    """`owners` are the strategies with orders on the exchange, by symbol, `nobody` is whose the closes of all
+    other symbols are, of which no record is kept; `fallback` gives numbers without a state."""
 
     def __init__(
         self,
         owners: Mapping[str, Owner],
+        nobody: Owner,
         books: RescueBooks | None,
         fallback: Generations,
         alert: Callable[[str, str, str], object],
@@ -34,6 +36,7 @@ class RescueHands:
         self.sent: list[OrderRequest] = []
         """Closes that the exchange may have."""
         self._owners = owners
+        self._nobody = nobody
         self._books = books
         self._fallback = fallback
         self._alert = alert
@@ -52,11 +55,11 @@ class RescueHands:
         return owner.made(row.order_link_id) or self._is_recorded(row)
 
     def _is_recorded(self, row: OrderUpdateEvent) -> bool:
-        """Ids of an earlier layout say whose they are only together with our records."""
+        """Ids of an earlier layout, and of adopted orders, say whose they are only together with our records."""
         if self._books is None:
             return False
-        known = self._books.checkpoint.orders.by_key.get(row.order_link_id or row.order_id)
-        return known is not None and not known.shadow and bool(known.order_link_id)
+        known = self._books.checkpoint.orders.known.get(row.order_link_id or row.order_id)
+        return known is not None and not known.shadow
 
     def under_way(self, symbols: Iterable[str]) -> int:
         return 0
@@ -64,13 +67,18 @@ class RescueHands:
     def saw_legs(self, legs: Sequence[PositionEvent]) -> None:
         """The machine has them."""
 
+    def known(self, symbols: Iterable[str]) -> Known:
+        return Known()  # there is nothing but HTTP
+
     def known_rules(self, symbol: str) -> Instrument | None:
         return None
 
     def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
-        owner, books = self._owners[close.symbol], self._books
+        owner, books = self._owners.get(close.symbol, self._nobody), self._books
         numbers = books.generations if books is not None and books.generations.available(1) else self._fallback
         request = request_for(close, owner, reference=reference, leg_size=leg_size, generation=numbers.next())
+        if not owner.strat_id:
+            return request
         if books is not None:
             books.record(sending(request, owner.strat_id))
             books.recorder.write_ahead()
@@ -78,7 +86,8 @@ class RescueHands:
         return request
 
     def answered(self, request: OrderRequest, answer: OrderAck | ExchangeError) -> None:
-        record = ended(request, self._owners[request.symbol].strat_id, answer)
+        owner = self._owners.get(request.symbol)
+        record = None if owner is None else ended(request, owner.strat_id, answer)
         if record is not None:
             self.sent.remove(request)
             if self._books is not None:

@@ -80,6 +80,16 @@ class Gate:
         self.strategies[state.strat_id] = state
         self._step(Enrolled(state.strat_id, state.caps.max_orders_per_minute))
 
+    def limit(self, account_max_notional: Limit | None) -> None:
+        """Another cap of the account counts from now on, for shadow strategies too."""
+        self._account = AccountView(account_max_notional, self.strategies)
+        for shadow in self._shadows:
+            shadow.limit(account_max_notional)
+
+    def withdraw(self, strat_id: str) -> None:
+        """A strategy is gone: its positions and orders count no more towards the account's caps."""
+        self.strategies.pop(strat_id, None)
+
     def admit(
         self, state: StrategyRiskState, proposal: Proposal, now_s: float, producer: Producer = Producer.STRATEGY
     ) -> Refusal | None:

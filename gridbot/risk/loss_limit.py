@@ -11,6 +11,7 @@ saved, so they survive a restart (incidents L26, 5.2 no. 14)::
     Restored   as an earlier run left it            none
     Unknown    latched                              Latched
     Checked    latched, if too much is lost         Latched, once
+    Regrouped  as it was, and nothing more is lost  none
     Cleared    clear, counting from `net`           none
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "Latched",
     "LossLimit",
     "LossState",
+    "Regrouped",
     "Restored",
     "Unknown",
     "lost",
@@ -121,6 +123,16 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Regrouped:
+    """Other strategies count from now on: what they made so far (USDT) and paid in other coins, before and after."""
+
+    net_before: Decimal
+    net: Decimal
+    fees_before: Mapping[str, Decimal] = field(default_factory=dict)
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """An operator resumes the account."""
 
@@ -128,7 +140,7 @@ class Cleared:
     fees: Mapping[str, Decimal] = field(default_factory=dict)
 
 
-Event = Begun | Restored | Unknown | Checked | Cleared
+Event = Begun | Restored | Unknown | Checked | Regrouped | Cleared
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +159,21 @@ def step(state: LossState, event: Event, rule: LossLimit) -> tuple[LossState, La
             return restored, None
         case Unknown(reason=unknown, now_ms=now_ms):
             return replace(state, latched=unknown, since_ms=now_ms), Latched(unknown)
+        case Regrouped():
+            return _regrouped(state, event), None
     if state.fees is None:
         state = replace(state, fees=dict(event.fees))
     reason = "" if state.latched else _too_much(state, event, rule)
     return (replace(state, latched=reason, since_ms=event.now_ms), Latched(reason)) if reason else (state, None)
+
+
+def _regrouped(state: LossState, event: Regrouped) -> LossState:
+    fees = state.fees
+    if fees is not None:
+        coins = {**event.fees_before, **event.fees}
+        moved = {coin: event.fees.get(coin, ZERO) - event.fees_before.get(coin, ZERO) for coin in coins}
+        fees = {**fees, **{coin: fees.get(coin, ZERO) + by for coin, by in moved.items() if by}}
+    return replace(state, baseline=state.baseline + event.net - event.net_before, fees=fees)
 
 
 def unpriced(fees: Mapping[str, Decimal], prices: Mapping[str, Decimal], state: LossState) -> list[str]:

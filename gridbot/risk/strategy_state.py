@@ -140,6 +140,11 @@ class StrategyRiskState:
         """The exchange contradicts the size we have: nothing is closed until it has been read again."""
         self.legs[direction] = replace(self.legs[direction], unsure=True)
 
+    def limit(self, caps: Caps) -> None:
+        """Other limits count from now on: what they had refused may pass."""
+        self.caps = caps
+        self.epoch += 1
+
     def money_changed(self) -> None:
         """The wallet, or a factor on sizes, changed: sizes and caps may have, too."""
         self.epoch += 1

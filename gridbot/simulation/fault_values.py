@@ -63,6 +63,7 @@ class FaultKind(StrEnum):
     WICK = "wick"
     HAND_COVER = "hand_cover"
     FLATTEN = "flatten"
+    RELOAD = "reload"
     STRANGE_EXECUTION = "strange_execution"
     COIN_FRAME = "coin_frame"
     DELISTING = "delisting"

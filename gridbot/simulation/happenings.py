@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from gridbot.simulation import contract_changes, strange_money
 from gridbot.simulation.odd_answers import strange_row
+from gridbot.simulation.reloads import begin_reload
 from gridbot.simulation.run_faults import Fault, FaultKind
 from gridbot.simulation.scene import PRICES, TICKS
 from gridbot.simulation.stage import Stage
@@ -311,6 +312,7 @@ HAPPENINGS: dict[FaultKind, Callable[[Stage, Fault], bool]] = {
     FaultKind.WICK: _wick,
     FaultKind.HAND_COVER: _hand_cover,
     FaultKind.FLATTEN: _flatten,
+    FaultKind.RELOAD: begin_reload,
     **strange_money.BEGIN,
     **contract_changes.BEGIN,
 }

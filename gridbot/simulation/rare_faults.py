@@ -14,6 +14,8 @@ __all__ = ["drawn_apart"]
 
 What = dict[str, str | float | int]
 Drawn = tuple[FaultKind, float, float, What]
+RELOADS = ("step", "count", "amount", "caps", "remove", "add", "shadow")
+"""What of the configuration is another one."""
 STRANGE = ("status", "side", "qty", "leg")
 """What of a row has a value that nobody knows."""
 
@@ -226,6 +228,21 @@ _OF_THE_SOCKET: tuple[tuple[FaultKind, What], ...] = (
     (FaultKind.LATE_ANSWERS, {"late_s": 12.0}),
 )
 
+
+def _reload(rng: random.Random, length_s: float) -> list[Drawn]:
+    """The configuration is reloaded several times, at times twice at once or with a death in the midst."""
+    drawn: list[Drawn] = []
+    for _ in range(rng.randint(2, 6)):
+        at_s = rng.uniform(0.05, 1.0) * length_s
+        drawn.append((FaultKind.RELOAD, at_s, 0.0, {"how": rng.choice(RELOADS), "pick": rng.random()}))
+        if rng.random() < 0.2:
+            drawn.append((FaultKind.RELOAD, at_s, 0.0, {"how": rng.choice(RELOADS), "pick": rng.random()}))
+        if rng.random() < 0.2:
+            what: What = {"steps": rng.randint(1, 60), "away_s": round(rng.uniform(1.0, 8.0), 2), "torn": 0}
+            drawn.append((FaultKind.DEATH, min(at_s + rng.choice((0.0, 0.1, 1.0)), length_s), 0.0, what))
+    return drawn
+
+
 _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = {
     "band": (0.15, _band),
     "old listing": (0.15, _old_listing),
@@ -243,5 +260,6 @@ _RARE: dict[str, tuple[float, Callable[[random.Random, float], list[Drawn]]]] = 
     "trade socket": (0.4, _trade_socket),
     "banned": (0.04, _banned),
     "flatten": (0.15, _flatten),
+    "reload": (0.2, _reload),
 }
 """How many runs have it."""

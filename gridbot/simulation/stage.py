@@ -6,13 +6,15 @@ import asyncio
 import contextvars
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from gridbot.config.models import GridbotConfig
 from gridbot.simulation.lone_sharing import LoneSharing
 from gridbot.simulation.memory_files import Disk
 from gridbot.simulation.network import Network
+from gridbot.simulation.reloads import Reloads
 from gridbot.simulation.run_checks import Finding
 from gridbot.simulation.run_faults import Fault, Plan
 from gridbot.simulation.scene import ACCOUNT, PriceWalk, account_of, exchange_config, says_realised, worker_config
@@ -70,11 +72,12 @@ class Stage:
         self.directory = directory
         self.trace = trace
         config = worker_config(plan, directory)
-        self.shadows = frozenset(strategy.strat_id for strategy in config.strategies if strategy.shadow_mode)
-        self.symbols = [strategy.symbol for strategy in config.strategies if not strategy.shadow_mode]
+        self.shadows = frozenset[str]()
+        self.symbols: list[str] = []
         """Those with orders on the exchange."""
-        self.moving = [strategy.symbol for strategy in config.strategies]
+        self.moving: list[str] = []
         """Those whose prices anybody looks at."""
+        self._follow(config)
         self.loop = VirtualLoop()  # type: ignore[abstract]  # what it lacks would reach outside
         self.clock = SimulatedClock(self.loop)
         self.network = Network(plan, self.loop)
@@ -91,6 +94,7 @@ class Stage:
         )
         self.sharing = LoneSharing(config.supervisor.share_of(paper.limits.ip_requests))
         self.world = World(self.loop, self.clock, self.network, self.wires, disk, spec)
+        self.reloads = Reloads(self)
         self._lives = 0
         self.away_until_s = 0.0
         """When a worker that was killed is started again."""
@@ -99,6 +103,17 @@ class Stage:
         """What stops orders, as workers have told their supervisor."""
         self._supervisor_dies = random.Random(f"supervisor:{plan.seed}")
         self.context = contextvars.copy_context()
+
+    def _follow(self, config: GridbotConfig) -> None:
+        self.shadows = frozenset(strategy.strat_id for strategy in config.strategies if strategy.shadow_mode)
+        self.symbols = [strategy.symbol for strategy in config.strategies if not strategy.shadow_mode]
+        self.moving = [strategy.symbol for strategy in config.strategies]
+
+    def reloaded(self, config: GridbotConfig) -> None:
+        """A worker has applied another configuration: it is what the next life begins by."""
+        self.trace.note(f"reloaded: {', '.join(each.strat_id for each in config.strategies)}")
+        self.world.spec = replace(self.world.spec, settings=config)
+        self._follow(config)
 
     # ------------------------------------------------------------------ life and death of the worker
 
@@ -171,6 +186,8 @@ class Stage:
         return True
 
     def _on_message(self, life: Life, message: dict[str, Any]) -> None:
+        if message["type"] == "answer":
+            self.reloads.answered(life, message)
         if message["type"] == "answer" and message["ok"]:
             self.judge.commanded(str(message["id"]))
         if message["type"] == "held":

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from gridbot.core import ExecutionEvent, Instrument, LimitOrders, TickerEvent
 from gridbot.strategies.registry import KINDS
+from gridbot.worker.reload_effects import TRIAL
 
 __all__ = ["Tape", "taped"]
 
@@ -113,6 +114,8 @@ def _making(make: Callable[..., Any], tapes: dict[str, Tape]) -> Callable[..., A
             return make(kind, keys, instrument, strat_id, state)
 
         engine = again(restored)
+        if strat_id == TRIAL:
+            return engine
         tape = tapes.get(strat_id)
         if tape is None:
             tape = tapes[strat_id] = Tape(again, engine, kind.most_orders(keys))

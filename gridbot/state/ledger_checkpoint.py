@@ -20,7 +20,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from gridbot.core.events import ExecutionEvent, PositionEvent
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
@@ -39,6 +39,10 @@ __all__ = ["VERSION", "Checkpoint"]
 log = logging.getLogger(__name__)
 
 Told = TypeVar("Told", ExecutionEvent, PositionEvent)
+
+ORDERS: Final = frozenset({OrderRecord.TABLE})
+FOLDED: Final = ORDERS | {kind.TABLE for kind in (ExecutionRecord, CorrectionRecord, AdjustmentRecord, StateRecord)}
+"""The kinds of which a ledger, the open orders and the state log are made."""
 
 VERSION = 1
 """Of the file around the ledger, which has a version of its own."""
@@ -74,10 +78,11 @@ class Checkpoint:
         # A journal that has lost its end may have lost the record with which an order ended: it is open there, and gets
         # another one when the next listing does not have it.
         if not self._knows_orders or seq > self._recorder.found_seq:
-            for _, record in self._recorder.replay(0):
+            for _, record in self._recorder.replay(0, ORDERS):
                 if isinstance(record, OrderRecord):
                     self.orders.take(record)
-        for header, record in self._recorder.replay(read_from):
+        # Without a checkpoint the time of the oldest record counts, of whatever kind it is.
+        for header, record in self._recorder.replay(read_from, None if is_alone else FOLDED):
             if not began_ms and header.run_id != self._recorder.run_id:
                 began_ms = header.local_ts // 1000
             self._states.recall(header.seq, record)

@@ -31,7 +31,8 @@ class RunLog:
         """Open this run, and close an earlier one that was cut off. Raises OSError."""
         earlier = self._file.load()
         if earlier is not None and not earlier.get("ended"):
-            heartbeat = _last_sign_of_life(self._recorder)
+            newest = self._recorder.newest_header()  # a run that was cut off was alive then
+            heartbeat = None if newest is None else newest.local_ts
             self._add("crashed", str(earlier.get("run_id")), reason="it never ended", heartbeat=heartbeat)
         self._file.save_now({"run_id": self._recorder.run_id, "ended": False})
         self._add("start", self._recorder.run_id)
@@ -60,11 +61,3 @@ class RunLog:
                 last_heartbeat=None if heartbeat is None else UtcUs(heartbeat),
             )
         )
-
-
-def _last_sign_of_life(recorder: Recorder) -> int | None:
-    """Local time (µs) of the newest record in the journal: a crashed run was alive then."""
-    newest = None
-    for header, _ in recorder.replay(max(0, recorder.stats.written_seq - 1)):
-        newest = header.local_ts
-    return newest

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import ConfigDict
 
@@ -22,6 +22,7 @@ from gridbot.doors.strict_model import StrictModel
 __all__ = [
     "CannotTrade",
     "Ladder",
+    "LaysLadder",
     "PlannedLevel",
     "SavedState",
     "Strategy",
@@ -145,6 +146,22 @@ class Strategy(Protocol):
 
     def wishes(self, price: Decimal) -> Sequence[Wish]:
         """All orders that it would have rest, at a price (USDT), from the lowest up. For operators, not for trading."""
+        ...
+
+
+@runtime_checkable
+class LaysLadder(Protocol):
+    """A strategy whose ladder can be laid on orders that rest already (`adopt --ladder`)."""
+
+    def wishes_on(self, orders: Sequence[tuple[int, Side]], price: Decimal, /) -> Sequence[Wish]:
+        """What it would have rest at `price` (USDT) with its ladder on these orders: (whole ticks, side).
+
+        Raises CannotTrade when no ladder of its settings lies on them.
+        """
+        ...
+
+    def lay_on(self, orders: Sequence[tuple[int, Side]], /) -> None:
+        """Have its ladder there from now on; it is a change of `state`. Raises CannotTrade, and changes nothing."""
         ...
 
 

@@ -52,6 +52,7 @@ from gridbot.worker.outside import Outside
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
+from gridbot.worker.reloading import Reloading
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import CLOCK_AGE_S, PreparedSymbol, prepare_account, refused_by_disk
@@ -202,6 +203,14 @@ class Assembly:
             if strategy.symbol in prepared.symbols
         ]
         self.orchestrator = Orchestrator(parts, runners)
+        self.reloading = Reloading(
+            self.orchestrator, self.rest, lambda strategy, symbol: self._runner(strategy, symbol, context), settings
+        )
+        if self._spec.paused:
+            for runner in runners:
+                runner.pause(reason=self._spec.paused)
+            for each in parts.refused:
+                parts.refused.pause(each.strat_id, reason=self._spec.paused)
         self.ready = True
         await self.orchestrator.start()
 
@@ -358,7 +367,7 @@ class Assembly:
             engine,
             context,
             keeping=Keeping(
-                save_state=lambda told: states.save(name, engine.state(), told),
+                save_state=lambda told: states.save(name, runner.engine.state(), told),
                 told=() if saved is None else [told for told in saved.told if self._ledger.is_new(told)],
                 keep_holds=lambda held: self._holds.keep(name, held),
                 holds=holds,

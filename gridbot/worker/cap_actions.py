@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gridbot.flatten.flatten_words import Terms, Wanted
+from gridbot.flatten.flatten_words import Others, Terms, Wanted
 from gridbot.risk.brake import Brake, Stops
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.flattening import Flattening
@@ -63,7 +63,8 @@ class CapActions:
         is_open = any(leg.size > 0 for runner in self._live.values() for leg in runner.risk_state.legs.values())
         if is_open or self._begun_s is None:
             self._begun_s = now_s
-            self._flattening.begin(Wanted(dict.fromkeys([*self._live, *self._others], True), Terms()), reason)
+            symbols = dict.fromkeys([*self._live, *self._others], True)
+            self._flattening.begin(Wanted(symbols, Terms(), Others.TOLD), reason)
 
 
 def _withdraw_opens(runner: StrategyRunner) -> None:

@@ -94,6 +94,13 @@ class CapGuard:
         self._action = caps.on_breach
         """What the account's own latch does; as it was when it latched."""
 
+    def limit(self, caps: AccountCaps) -> None:
+        """Other caps of the account count from now on; a latch stays, and what it does."""
+        self._caps = caps
+        self._rule = DrawdownRule(caps.max_drawdown, "max_drawdown", f"{_THEN[caps.on_breach]} until {self._resume}")
+        if not self._state.latched:
+            self._action = caps.on_breach
+
     # ------------------------------------------------------------------ life
 
     def load(self, word: Mapping[str, Any] | None = None) -> None:

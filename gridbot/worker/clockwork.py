@@ -17,7 +17,7 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
@@ -45,7 +45,7 @@ ROUNDING_S = 0.001
 
 
 class Clockwork:
-    """One per account; `runners` are all its strategies.
+    """One per account; `runners` are all its strategies, as they come and go.
 
     `private_alive` tells whether the private stream works; while it does, a wallet that was not pushed has not changed.
     """
@@ -53,7 +53,7 @@ class Clockwork:
     def __init__(
         self,
         context: WorkerContext,
-        runners: Sequence[StrategyRunner],
+        runners: Collection[StrategyRunner],
         readings: Readings,
         *,
         intervals: Intervals,

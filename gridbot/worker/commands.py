@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 
 from gridbot.command_line import pasteable
 from gridbot.commands.arguments import (
+    AdoptArguments,
     CancelArguments,
     CorrectArguments,
     FlattenArguments,
@@ -26,8 +27,9 @@ from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
+from gridbot.worker.adoption import Adoption, HowToAdopt
 from gridbot.worker.cap_guard import CapGuard
-from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, Told, held_by
+from gridbot.worker.flatten_commands import OPERATOR, FlattenCommands, NotNow, Told, held_by
 from gridbot.worker.flattening import Flattening
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
@@ -48,7 +50,7 @@ class Commands:
     def __init__(
         self,
         account: str,
-        runners: Sequence[StrategyRunner],
+        runners: Collection[StrategyRunner],
         requests: RefreshRequests,
         losses: LossGuard,
         money: MoneyWatch,
@@ -57,6 +59,7 @@ class Commands:
         refused: RefusedStrategies = NOBODY,
         data_dir: Path | None = None,
         caps: CapGuard | None = None,
+        adoption: Adoption | None = None,
     ) -> None:
         self._account = account
         self._restart = pasteable(f"restart {account}", data_dir=data_dir)
@@ -65,6 +68,7 @@ class Commands:
         self._requests = requests
         self._losses = losses
         self._caps = caps
+        self._adoption = adoption
         self._money = money
         self._recorded = recorded
         self._flattening = flattening
@@ -79,6 +83,7 @@ class Commands:
             "resume": self._resume,
             "reconcile": self._reconcile,
             "correct": self._correct,
+            "adopt": self._adopt,
         }
 
     def run(self, name: object, args: object, who: str = "") -> str | Told:
@@ -94,7 +99,7 @@ class Commands:
     def _addressed(self, name: str | None) -> tuple[Sequence[StrategyRunner], Sequence[RefusedStrategy]]:
         """The strategy of that name, or all: those that run, and those that could not start."""
         if not name:
-            return self._runners, tuple(self._refused)
+            return list(self._runners), tuple(self._refused)
         runners = [runner for runner in self._runners if runner.strat_id == name]
         refused = [each for each in self._refused if each.strat_id == name]
         if not (runners or refused):
@@ -145,6 +150,12 @@ class Commands:
         self._requests.reconcile("asked by the operator")
         return "under way"
 
+    def _adopt(self, args: AdoptArguments) -> Told:
+        runners, refused = self._addressed(args.strategy)
+        if self._adoption is None or (refused and not runners):
+            raise ValueError(f"expected a strategy that runs, got {'; '.join(map(str, refused)) or 'none'}")
+        return self._adoption.begin(runners, HowToAdopt(args.apply, args.ladder, args.any_quantity, self._who))
+
     def _correct(self, args: CorrectArguments) -> str:
         done = []
         if args.listed_figures:
@@ -161,9 +172,12 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
     try:
         find_command(name, WORKER_COMMANDS)
         if commands is None:
-            raise ValueError(f"expected a trading worker, it is {state}; try again in a moment")
+            text = f"expected a trading worker, it is {state}; try again in a moment"
+            return {"ok": False, "unanswered": True, "error": text}
         result = commands.run(name, message.get("args") or {}, str(message.get("who") or ""))
         return {"ok": True, "result": result}
+    except NotNow as busy:
+        return {"ok": False, "denied": True, "error": str(busy)}
     except (LookupError, ValueError) as error:
         return {"ok": False, "error": str(error)}
 

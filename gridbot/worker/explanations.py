@@ -5,7 +5,7 @@ The answer is made on the loop, between two prices: a millisecond for a strategy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from gridbot.commands.wording import did_you_mean
@@ -33,7 +33,7 @@ class Explanations:
     def __init__(
         self,
         context: WorkerContext,
-        runners: list[StrategyRunner],
+        runners: Collection[StrategyRunner],
         refused: RefusedStrategies,
         caps: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     ) -> None:

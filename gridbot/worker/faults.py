@@ -60,6 +60,10 @@ class Faults:
         """`halt` stops the strategy of `symbol` and alerts; it returns False when the strategy was halted before."""
         self._halts[symbol] = halt
 
+    def withdraw(self, symbol: str) -> None:
+        """The strategy of `symbol` is gone."""
+        self._halts.pop(symbol, None)
+
     def report(self, part: str, error: BaseException, symbol: str = "") -> None:
         """`part` failed, in words; with `symbol` it belongs to that symbol's strategy.
 

@@ -15,21 +15,25 @@ from asyncio import Future
 from collections.abc import Sequence
 from decimal import Decimal
 
-from gridbot.commands.arguments import CancelArguments, FlattenArguments, ReduceArguments
-from gridbot.flatten.flatten_words import Terms, Wanted
+from gridbot.commands.arguments import CancelArguments, FlattenArguments, PauseArguments, ReduceArguments
+from gridbot.flatten.flatten_words import Others, Terms, Wanted
 from gridbot.risk.holds import Who
 from gridbot.worker.flattening import Flattening
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["OPERATOR", "FlattenCommands", "Told", "held_by", "terms_of"]
+__all__ = ["OPERATOR", "FlattenCommands", "NotNow", "Told", "held_by", "others_of", "terms_of"]
 
 Told = Future[tuple[bool, str]]
 """What a command that takes long ends with: whether all is done, and the report."""
 OPERATOR = "the operator"
 PERCENT = Decimal(100)
 Addressed = tuple[Sequence[StrategyRunner], Sequence[RefusedStrategy]]
+
+
+class NotNow(ValueError):
+    """A command that was understood, and cannot be carried out as things are."""
 
 
 class FlattenCommands:
@@ -53,19 +57,19 @@ class FlattenCommands:
         """Withdraw, and pause unless it is to run on."""
         if not args.leave_running:
             self._pause(addressed, held_by("all orders cancelled", who, args.reason))
-        wanted = Wanted(_symbols(addressed, closes=False), Terms(foreign=args.foreign))
+        wanted = Wanted(_symbols(addressed, closes=False), Terms(foreign=args.foreign), others_of(args, closes=False))
         return self._flattening.begin(wanted, held_by("cancel", who, args.reason))
 
     def flatten(self, addressed: Addressed, args: FlattenArguments, who: str = OPERATOR) -> Told:
         """Pause, withdraw, close."""
-        wanted = Wanted(_symbols(addressed, closes=True), terms_of(args))
+        wanted = Wanted(_symbols(addressed, closes=True), terms_of(args), others_of(args, closes=True))
         self._pause(addressed, held_by("flattened", who, args.reason))
         return self._flattening.begin(wanted, held_by("flatten", who, args.reason))
 
     def kill(self, addressed: Addressed, args: FlattenArguments, who: str = OPERATOR) -> Told:
         """Flatten and latch: the account, or one strategy of it."""
         runners, refused = addressed
-        wanted = Wanted(_symbols(addressed, closes=True), terms_of(args))
+        wanted = Wanted(_symbols(addressed, closes=True), terms_of(args), others_of(args, closes=True))
         reason = held_by("killed", who, args.reason)
         if args.strategy:
             for runner in runners:
@@ -78,10 +82,10 @@ class FlattenCommands:
         return self._flattening.begin(wanted, held_by("kill", who, args.reason))
 
     def refuse_while_busy(self, addressed: Addressed) -> None:
-        """ValueError while one of the strategies is being cancelled or closed: nothing may be placed meanwhile."""
+        """NotNow while one of the strategies is being cancelled or closed: nothing may be placed meanwhile."""
         busy = sorted(self._flattening.busy.keys() & _symbols(addressed, closes=False).keys())
         if busy:
-            raise ValueError(
+            raise NotNow(
                 f"expected nothing under way for {', '.join(busy)}, got a resume while orders are cancelled and legs "
                 "closed there; resume when that is over"
             )
@@ -102,6 +106,15 @@ def terms_of(args: FlattenArguments) -> Terms:
         raise ValueError(f"expected a band above 0 and below 100 percent, got {args.band}")
     after_s = usual.market_after_s if args.market_after is None else float(args.market_after)
     return Terms(band=band, market_after_s=after_s, foreign=args.foreign)
+
+
+def others_of(args: CancelArguments | FlattenArguments | PauseArguments, *, closes: bool) -> Others:
+    """What becomes of symbols that no strategy trades: nothing, unless the whole account is meant."""
+    if args.strategy:
+        return Others.UNSEEN
+    if not getattr(args, "foreign", False):
+        return Others.TOLD
+    return Others.CLOSED if closes else Others.CANCELLED
 
 
 def _symbols(addressed: Addressed, *, closes: bool) -> dict[str, bool]:

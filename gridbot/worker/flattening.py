@@ -25,7 +25,7 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.flatten.close_records import ended, request_for, sending
 from gridbot.flatten.flatten_drive import FlattenDrive, FlattenQueries
-from gridbot.flatten.flatten_words import Close, Finished, Wanted
+from gridbot.flatten.flatten_words import Close, Finished, Known, Wanted
 from gridbot.orders.ids import Owner
 from gridbot.orders.order import OrderState
 from gridbot.orders.proposal import Proposal
@@ -68,6 +68,8 @@ class Flattening:
         self._live = live
         self._owners = {symbol: Owner.of(context.account_tag, name) for symbol, name in refused.items()}
         self._owners |= {symbol: runner.orders.owner for symbol, runner in live.items()}
+        self._nobody = Owner.of(context.account_tag, "")
+        """Of closes on symbols that no strategy trades: no record is kept of them."""
         self._file = file
         self._queries = queries
         self._gateway = gateway
@@ -75,6 +77,14 @@ class Flattening:
         self._write_ahead = write_ahead
         self._drive: FlattenDrive | None = None
         self._ended: list[Callable[[Finished], None]] = []
+
+    def enroll(self, symbol: str, owner: Owner) -> None:
+        """A strategy with orders on the exchange has come."""
+        self._owners[symbol] = owner
+
+    def withdraw(self, symbol: str) -> None:
+        """It is gone, and has none there."""
+        self._owners.pop(symbol, None)
 
     # ------------------------------------------------------------------ the account's latch
 
@@ -193,7 +203,7 @@ class Flattening:
         runner, owner = self._live.get(row.symbol), self._owners.get(row.symbol)
         if owner is None or owner.made(row.order_link_id):
             return owner is not None
-        return runner is not None and owns(row, owner, runner.instrument, self._context.recorded.by_key)
+        return runner is not None and owns(row, owner, runner.instrument, self._context.recorded.known)
 
     def under_way(self, symbols: Iterable[str]) -> int:
         orders = [order for runner in self._of(symbols) for order in runner.book]
@@ -206,16 +216,30 @@ class Flattening:
                 with self._context.faults.contained(f"{leg.symbol}: a leg", leg.symbol):
                     runner.on_position_update(leg, source="rest")
 
+    def known(self, symbols: Iterable[str]) -> Known:
+        if self._gateway.by_http:
+            return Known()
+        runners = self._of(symbols)
+        return Known(
+            {
+                (runner.symbol, direction): leg.size
+                for runner in runners
+                for direction, leg in runner.risk_state.legs.items()
+            },
+            {runner.symbol: (runner.instrument, runner.risk_state.last_price) for runner in runners},
+            sum(len(runner.book) for runner in runners),
+        )
+
     def known_rules(self, symbol: str) -> Instrument | None:
         runner = self._live.get(symbol)
         return None if runner is None else runner.instrument
 
     def request_of(self, close: Close, reference: Decimal, leg_size: Decimal) -> OrderRequest | str:
         """Asks the gate, as for every order of an operator; there is none for a strategy that could not start."""
-        context, runner, owner = self._context, self._live.get(close.symbol), self._owners[close.symbol]
+        context, runner, owner = self._context, self._live.get(close.symbol), self._owner(close.symbol)
         if not context.generations.available(1):
             return "no number for an order can be reserved: the disk does not take generation.json"
-        if runner is not None:
+        if runner is not None and not close.one_way:
             proposal = Proposal(
                 side=close.side,
                 direction=close.direction,
@@ -231,12 +255,16 @@ class Flattening:
         request = request_for(
             close, owner, reference=reference, leg_size=leg_size, generation=context.generations.next()
         )
+        if not owner.strat_id:
+            log.warning("[flatten] closing what no strategy trades: %s", close)
+            return request
         context.record_order(sending(request, owner.strat_id))
         self._write_ahead()
         return request
 
     def answered(self, request: OrderRequest, answer: OrderAck | ExchangeError) -> None:
-        record = ended(request, self._owners[request.symbol].strat_id, answer)
+        owner = self._owner(request.symbol)
+        record = None if not owner.strat_id else ended(request, owner.strat_id, answer)
         if record is not None:
             self._context.record_order(record)
 
@@ -245,6 +273,9 @@ class Flattening:
 
     def on_fault(self, part: str, error: BaseException) -> None:
         self._context.faults.report(part, error)
+
+    def _owner(self, symbol: str) -> Owner:
+        return self._owners.get(symbol, self._nobody)
 
     def _of(self, symbols: Iterable[str]) -> list[StrategyRunner]:
         return [self._live[symbol] for symbol in symbols if symbol in self._live]

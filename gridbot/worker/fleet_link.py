@@ -32,10 +32,22 @@ SAME_S: Final = 1.0
 
 
 class FleetLink:
-    """One per process. `scope` says where the account trades; without `send` the worker shares nothing."""
+    """One per process. `scope` says where the account trades; without `send` the worker shares nothing.
 
-    def __init__(self, clock: Clock, scope: str = "", send: Callable[[Message], None] | None = None) -> None:
-        self.budget = AddressBudget(clock, send)
+    A process that is no worker may come with a `budget` of its own, and have `on_ban` hear what it is told of a ban.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        scope: str = "",
+        send: Callable[[Message], None] | None = None,
+        *,
+        budget: AddressBudget | None = None,
+        on_ban: Callable[[Ban], object] = lambda ban: None,
+    ) -> None:
+        self.budget = budget or AddressBudget(clock, send)
+        self._tell_ban = on_ban
         self.facts = FactShare(clock, scope, send)
         self.line_starts = LineStarts(clock, send)
         self._on_ban: Callable[[Ban], object] = lambda ban: None
@@ -65,6 +77,7 @@ class FleetLink:
     def banned(self, ban: Ban) -> None:
         """The exchange has told this account that the address is banned: so are the others."""
         self._ban = ban
+        self._tell_ban(ban)
         if self._send is not None:
             code, status = ban.error.ret_code, ban.error.http_status
             self._send({"type": "banned", "until_s": ban.until_s, "ret_code": code, "http_status": status})

@@ -18,6 +18,7 @@ from gridbot.risk.loss_limit import (
     Latched,
     LossLimit,
     LossState,
+    Regrouped,
     Restored,
     Unknown,
     lost,
@@ -95,6 +96,22 @@ class LossGuard:
         """An operator resumes the account: trade again, and count the loss from here."""
         self._step(Cleared(self._net(), self._fees()))
         self._context.alert.over("session_loss_limit", "the account may trade again: an operator has resumed it")
+        self._file.save(self._state.to_document())
+
+    def limit(self, limit: LossLimit) -> None:
+        """Another limit counts from now on; a latch stays."""
+        self._limit = limit
+
+    @property
+    def resume(self) -> str:
+        """What ends a latch, in words."""
+        return self._limit.resume
+
+    def follow(self, live: Sequence[str]) -> None:
+        """Other strategies count from now on; what is lost so far stays what it is."""
+        net, fees = self._net(), self._fees()
+        self._live = live
+        self._step(Regrouped(net, self._net(), fees, self._fees()))
         self._file.save(self._state.to_document())
 
     def _now(self) -> Checked:

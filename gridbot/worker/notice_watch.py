@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
@@ -40,12 +41,22 @@ class NoticeWatch:
     ) -> None:
         self._queries = queries
         self._context = context
-        self._strategies = strategies
+        self._strategies = dict(strategies)
         self._environment = environment
         self._user_id = user_id
         self._board = Board()
         self._is_told = False
         self._unreadable = ""
+
+    def follow(self, symbol: str, strategy: str) -> None:
+        """A strategy has come."""
+        self._strategies[symbol] = strategy
+
+    def forget(self, symbol: str) -> None:
+        """A strategy is gone: what was announced of its symbol concerns nobody."""
+        self._strategies.pop(symbol, None)
+        sights = tuple(each for each in self._board.sights if each.symbol != symbol)
+        self._board = replace(self._board, sights=sights)
 
     async def read(self) -> None:
         """Read all that is announced. Raises ExchangeError; an exchange that has no announcements is none."""

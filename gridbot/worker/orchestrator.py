@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -32,6 +32,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.state.flatten_file import FlattenFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.worker.account_records import AccountRecords
+from gridbot.worker.adoption import Adoption
 from gridbot.worker.bounded_wait import is_set_within
 from gridbot.worker.cap_actions import CapActions
 from gridbot.worker.cap_guard import CapGuard
@@ -140,7 +141,7 @@ class Orchestrator:
         self._cap_actions = CapActions(
             context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
         )
-        self.explanations = Explanations(context, list(runners), parts.refused, parts.caps.rows)
+        self.explanations = Explanations(context, self.runners.values(), parts.refused, parts.caps.rows)
         self._router = Router(
             context,
             self.runners,
@@ -155,13 +156,15 @@ class Orchestrator:
             on_wallet=self._router.on_wallet,
             refused=parts.refused,
         )
+        self.adoption = Adoption(context, parts.queries, self.reconciler.run, parts.recorder.write)
         self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
-        self._states = SymbolStates(context, self.runners, parts.refused)
+        self.states = SymbolStates(context, self.runners, parts.refused)
+        self.readings = self._readings(parts)
         self._jobs = Jobs(context.faults, context.jobs, context.clock, parts.recorder.flush)
         self.clockwork = Clockwork(
             context,
-            runners,
-            self._readings(parts),
+            self.runners.values(),
+            self.readings,
             intervals=Intervals(
                 order_sync_s=settings.order_sync_interval,
                 position_check_s=settings.position_check_interval,
@@ -172,7 +175,7 @@ class Orchestrator:
             jobs=self._jobs,
             records=self.records,
             files=self.files,
-            states=self._states,
+            states=self.states,
             private_alive=lambda: self.streams.private_alive,
         )
         context.executor.tell_sight(lambda: self.streams.private_alive and not self.reconciler.misses_news)
@@ -213,6 +216,21 @@ class Orchestrator:
             background.awaited(self._serve_look_ups(), name="look-ups"),
         ]
         self.flattening.go_on()
+
+    def enroll(self, runner: StrategyRunner) -> None:
+        """A strategy is one of this account (`members`)."""
+        self.runners[runner.symbol] = runner
+        if not runner.is_shadow:
+            self.live[runner.symbol] = runner
+
+    def withdraw(self, runner: StrategyRunner) -> None:
+        """It is none any more (`members`)."""
+        self.runners.pop(runner.symbol)
+        self.live.pop(runner.symbol, None)
+
+    def until_stop(self, coroutine: Coroutine[None, None, None], name: str) -> None:
+        """Run something that ends with this account at the latest."""
+        self._tasks.append(background.awaited(coroutine, name=name))
 
     async def run_until_shutdown(self, shutdown: asyncio.Event) -> None:
         """Trade until `shutdown` is set. If one of our own tasks fails, raises its exception: the worker has to end."""
@@ -290,7 +308,7 @@ class Orchestrator:
             parts.strategies,
             instruments,
             context.passage,
-            states=self._states,
+            states=self.states,
             alert=context.alert,
             begin_anew=parts.begin_anew,
             wall_ms=context.clock.wall_ms,

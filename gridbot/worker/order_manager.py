@@ -105,7 +105,7 @@ class OrderManager:
         if known is not None:
             self._steps.take(life_events.Heard(known, update))
         else:
-            recorded = self._context.recorded.by_key
+            recorded = self._context.recorded.known
             ours = update.status.is_open and owns(update, self.owner, self._instrument, recorded)
             self._steps.take(life_events.StrangerSeen(update, ours, self.strat_id))
 

@@ -36,20 +36,20 @@ class PositionSizer:
     def __init__(self, config: StrategyConfig, instrument: Instrument) -> None:
         self._amount = AmountRule.parse(config.amount)
         self._instrument = instrument
-        self.risk = RiskConfig(
-            min_liq_ratio=config.min_liq_ratio,
-            max_liq_ratio=config.max_liq_ratio,
-            min_total_margin=config.min_total_margin,
-            increase_same_position_on_low_margin=config.increase_same_position_on_low_margin,
-            early_imbalance_multiplier=config.early_imbalance_multiplier,
-            low_balance_fraction=config.low_balance_fraction,
-        )
+        self.risk = _risk_of(config)
         self.long, self.short = Position.linked_pair(self.risk)
         self._wallet: Decimal | None = None
         self._available: Decimal | None = None
         self._imbalance = self.long.imbalance_multiplier
-        """Of both legs as they are: they change in `assess`."""
+        """Of both legs as they are: they change in `assess`, how they are judged in `renew`."""
         self._known: dict[tuple[Direction, Side, Decimal], Decimal] = {}
+
+    def renew(self, config: StrategyConfig) -> None:
+        """Size by other settings from now on; what is known of wallet and legs stays. Assess the legs afterwards."""
+        self._amount, self.risk = AmountRule.parse(config.amount), _risk_of(config)
+        self.long.judge_by(self.risk)
+        self._imbalance = self.long.imbalance_multiplier
+        self._known.clear()
 
     @property
     def rule(self) -> str:
@@ -103,3 +103,14 @@ class PositionSizer:
                 reduce_only=reduce_only,
             )
         return closable(position.size, qty, resting_close) if reduce_only else qty
+
+
+def _risk_of(config: StrategyConfig) -> RiskConfig:
+    return RiskConfig(
+        min_liq_ratio=config.min_liq_ratio,
+        max_liq_ratio=config.max_liq_ratio,
+        min_total_margin=config.min_total_margin,
+        increase_same_position_on_low_margin=config.increase_same_position_on_low_margin,
+        early_imbalance_multiplier=config.early_imbalance_multiplier,
+        low_balance_fraction=config.low_balance_fraction,
+    )

@@ -31,11 +31,19 @@ class Readings:
     ) -> None:
         self._reconciler = reconciler
         self._money = money
-        self._terms = terms
-        self._shadows = shadows
+        self.terms = terms
+        self.shadows = dict(shadows)
         self._faults = faults
         self.notices = notices
         self._dead_man = dead_man
+
+    def follow(self, symbol: str, shadow: ShadowSide) -> None:
+        """A shadow strategy has come."""
+        self.shadows[symbol] = shadow
+
+    def forget(self, symbol: str) -> None:
+        """It is gone."""
+        del self.shadows[symbol]
 
     def again(self) -> str:
         """Why another comparison with the exchange is needed (`Reconciler.again`)."""
@@ -46,14 +54,14 @@ class Readings:
         match job.kind:
             case JobKind.RECONCILE:
                 return self._reconcile(job.subject)
-            case JobKind.POSITIONS if job.subject in self._shadows:
-                return self._shadow_legs(self._shadows[job.subject])
+            case JobKind.POSITIONS if job.subject in self.shadows:
+                return self._shadow_legs(self.shadows[job.subject])
             case JobKind.POSITIONS:
                 return self._reconciler.positions(job.subject)
             case JobKind.TERMS:
-                return self._terms.read(job.subject)
+                return self.terms.read(job.subject)
             case JobKind.MARGIN_MODE:
-                return self._terms.read_margin_mode()
+                return self.terms.read_margin_mode()
             case JobKind.CLOCK:
                 return self._reconciler.measure_clock()
             case JobKind.WALLET:
@@ -66,7 +74,7 @@ class Readings:
                 return self._dead_man.set()
 
     async def _reconcile(self, reason: str) -> None:
-        for symbol, shadow in self._shadows.items():
+        for symbol, shadow in self.shadows.items():
             with self._faults.contained(f"{symbol}: reading the shadow's legs", symbol):
                 shadow.read_legs()
         await self._reconciler.reconcile(reason)

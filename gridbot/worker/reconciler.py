@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from gridbot import background
@@ -77,8 +78,9 @@ class Reconciler:
         self._refused = refused
         self._state = states.ReconcileState(complete_to_ms=context.ledger.complete_to)
         held = {symbol: states.Held(r.orders.owner, r.instrument, r.book) for symbol, r in runners.items()}
-        recorded, tag = context.recorded.by_key, context.account_tag
-        self._view = states.View(held, context.ledger, context.retry, recorded, tag)
+        self._held = held
+        recorded, tag = context.recorded, context.account_tag
+        self._view = states.View(held, context.ledger, context.retry, recorded.by_key, tag, recorded.known)
         self._questions: dict[asyncio.Task[None], None] = {}
         self._waiters = Waiters()
         self._timer: Timer | None = None
@@ -100,6 +102,26 @@ class Reconciler:
         """Whether anything is open between two passes: a leg, or an order that ended unseen or lacks executions."""
         return bool(self._state.doubts or self._state.ends.orders or self._state.missing)
 
+    # ------------------------------------------------------------------ strategies come and go
+
+    def enroll(self, runner: StrategyRunner) -> None:
+        """A live strategy has come: the next pass reads its orders and legs."""
+        self._held[runner.symbol] = states.Held(runner.orders.owner, runner.instrument, runner.book)
+
+    def may_withdraw(self, symbol: str) -> bool:
+        """Whether nothing is asked about a symbol now."""
+        state = self._state
+        asked = [look.symbol for look in state.looking.values()]
+        asked += [missing.symbol for missing in state.missing.values()]
+        asked += [legs.symbol for legs in state.legs.values()]
+        return state.run is None and symbol not in asked
+
+    def withdraw(self, symbol: str) -> None:
+        """Its strategy is gone. Only while `may_withdraw`."""
+        self._held.pop(symbol, None)
+        doubts = {name: doubt for name, doubt in self._state.doubts.items() if name[0] != symbol}
+        self._state = replace(self._state, doubts=doubts)
+
     # ------------------------------------------------------------------ what is wanted
 
     def reconcile(self, reason: str) -> Coroutine[Any, Any, None]:
@@ -119,6 +141,8 @@ class Reconciler:
 
     async def positions(self, symbol: str) -> None:
         """Read both legs of a symbol; a reading by REST clears `unsure`. Raises ExchangeError."""
+        if symbol not in self._held:
+            return  # its strategy was removed since somebody asked
         ticket, told = self._waiters.ticket()
         self._feed(words.LegsWanted(symbol, ticket))
         await told

@@ -37,6 +37,11 @@ class RefusedStrategies:
     def __iter__(self) -> Iterator[RefusedStrategy]:
         return iter(self._refused.values())
 
+    def withdraw(self, strat_id: str) -> None:
+        """It is not of this account any more."""
+        self._refused.pop(strat_id, None)
+        self._holds.pop(strat_id, None)
+
     def of_symbol(self, symbol: str) -> RefusedStrategy | None:
         """The strategy that would trade a symbol; None when it is not one of these."""
         return next((each for each in self if each.symbol == symbol), None)

@@ -32,6 +32,14 @@ class ShadowSide:
         self._context = context
         wire.connect(self)
 
+    def leave(self) -> None:
+        """The strategy is gone."""
+        self._wire.disconnect()
+
+    def come_back(self) -> None:
+        """It has not gone after all."""
+        self._wire.connect(self)
+
     def read_legs(self) -> None:
         """Take both legs as they would be now."""
         for position in self._wire.positions():

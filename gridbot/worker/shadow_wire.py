@@ -48,6 +48,10 @@ class Shadows:
         """A strategy that hears of the wallet from now on."""
         self._hearers.append(hearer)
 
+    def withdraw(self, hearer: ShadowHearer) -> None:
+        """It is gone."""
+        self._hearers = [each for each in self._hearers if each is not hearer]
+
     def on_wallet(self, wallet: WalletEvent) -> None:
         """The exchange's wallet has come."""
         self.account.seen(wallet)
@@ -78,6 +82,12 @@ class ShadowWire:
         """Tell this strategy what becomes of its orders."""
         self._hearer = hearer
         self.shadows.enroll(hearer)
+
+    def disconnect(self) -> None:
+        """Nobody hears of it any more."""
+        if self._hearer is not None:
+            self.shadows.withdraw(self._hearer)
+            self._hearer = None
 
     def place(self, order: TrackedOrder) -> None:
         """Send an order."""

@@ -31,6 +31,9 @@ class WorkerSpec:
     caps: Mapping[str, Any] | None = None
     """What the caps of groups and fleet say to the account (`risk/fleet_share.py`); None when none is over it."""
 
+    paused: str = ""
+    """Why every strategy begins paused; empty when none does (`start --paused`)."""
+
     @property
     def neighbours(self) -> int:
         """How many accounts of the file share its exchange and our address, itself included."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
+from gridbot.exchange.examined import MAX_CLOCK_AHEAD_MS, MAX_CLOCK_BEHIND_MS
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.listing import UnreadableRows
 from gridbot.orders.shadow_account import ShadowTerms
@@ -40,8 +41,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RETRY_WAITS_S = (2.0, 5.0, 10.0)
-MAX_CLOCK_AHEAD_MS = 500
-MAX_CLOCK_BEHIND_MS = 3_000
 KEY_EXPIRES_SOON_DAYS = 7
 CLOCK_AGE_S = 60.0
 """How old the exchange's time may be that another account has measured."""
@@ -187,9 +186,10 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> str:
         raise StartRefused("expected a unified trading account, got an older kind; upgrade the account on Bybit")
     if key.deadline_days is not None and 0 <= key.deadline_days <= KEY_EXPIRES_SOON_DAYS:
         log.warning("the key expires in %d days; bind it to this machine's address or renew it", key.deadline_days)
-    if key.can_withdraw:
-        log.warning(
-            "the key may withdraw money; a trading bot does not need that: create a key without this permission"
+    if key.can_withdraw and not account.allow_withdraw_permission:
+        raise StartRefused(
+            "expected a key that cannot withdraw money, this one can; take that permission away on Bybit (trading does "
+            "not need it), or set `allow_withdraw_permission: true` in the account"
         )
     return key.user_id
 

@@ -72,6 +72,11 @@ class StrategyPositions:
         if changed or source == "rest":
             self._record(position, source)
 
+    def judge_again(self) -> None:
+        """The settings of the risk rules are others: judge both legs by them."""
+        for position in list(self._latest.values()):
+            self._assess(position)
+
     def liq_price(self, direction: Direction) -> Decimal | None:
         """The exchange's liquidation price of a leg; None when it gave none."""
         position = self._latest.get(direction)

@@ -80,6 +80,7 @@ class StrategyRunner:
     ) -> None:
         self.instrument = instrument
         self.engine = engine
+        self.settings = config
         self.strat_id = config.strat_id
         self.symbol = config.symbol
         self.is_shadow = wire is not None
@@ -113,6 +114,23 @@ class StrategyRunner:
         """What only a shadow strategy has."""
 
     # ------------------------------------------------------------------ control
+
+    def renew(self, config: StrategyConfig, engine: Strategy | None) -> None:
+        """Go on by other settings of the same strategy; what rests, holds and figures stay.
+
+        `engine` decides from now on (None: the one there is). With the next price it withdraws what its ladder does not
+        have, and places what is missing.
+        """
+        before, self.settings = self.risk_state.caps, config
+        self._leverage = config.leverage
+        self.risk_state.limit(_caps(config))
+        if before.max_orders_per_minute != config.caps.max_orders_per_minute:
+            self.gate.enroll(self.risk_state)
+        self.sizer.renew(config)
+        self.positions.judge_again()
+        if engine is not None:
+            self.engine = engine
+            self.saving.follow(engine)
 
     def ready(self) -> None:
         """Everything is reconciled with the exchange: decide from the next price on."""
@@ -243,7 +261,7 @@ class StrategyRunner:
             self._note(execution)
 
     def _owns(self, execution: ExecutionEvent) -> bool:
-        return owns_execution(execution, self.orders.owner, self.instrument, self._context.recorded.by_key)
+        return owns_execution(execution, self.orders.owner, self.instrument, self._context.recorded.known)
 
     def on_order_update(self, update: OrderUpdateEvent) -> None:
         """An update of an order of this symbol, ours or not."""
@@ -299,12 +317,16 @@ def _risk_state(
         strat_id=config.strat_id,
         symbol=config.symbol,
         book=book,
-        caps=Caps(
-            max_notional=config.caps.max_notional,
-            max_open_orders=config.caps.max_open_orders,
-            max_margin=config.max_margin,
-            max_orders_per_minute=config.caps.max_orders_per_minute,
-        ),
+        caps=_caps(config),
         wall_ms=wall_ms,
         keep=keep,
+    )
+
+
+def _caps(config: StrategyConfig) -> Caps:
+    return Caps(
+        max_notional=config.caps.max_notional,
+        max_open_orders=config.caps.max_open_orders,
+        max_margin=config.max_margin,
+        max_orders_per_minute=config.caps.max_orders_per_minute,
     )

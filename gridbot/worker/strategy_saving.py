@@ -38,6 +38,11 @@ class StrategySaving:
         self._recorded_version: int | None = None
         self._told = set(told) - {""}
 
+    def follow(self, strategy: Strategy) -> None:
+        """Another strategy decides from now on: its state is kept in place of the one before."""
+        self._strategy, self._recorded_version = strategy, None
+        self.save()
+
     def save(self) -> None:
         """The state has another version than `saved_version`. Does not wait for the disk."""
         self.saved_version = self._strategy.state_version

@@ -36,6 +36,10 @@ class SymbolStates:
         """Of each symbol that may not be traded, or not yet, the strategy that could not start."""
         self._covered: dict[str, frozenset[Direction]] = {}
 
+    def forget(self, symbol: str) -> None:
+        """A strategy that could not start is none of this account any more."""
+        self.refused.pop(symbol, None)
+
     def read(self, symbol: str, instrument: Instrument) -> None:
         """The exchange's rules of a symbol were read."""
         self._runners[symbol].risk_state.listed(instrument)

@@ -63,7 +63,7 @@ class Terms:
     ) -> None:
         self._queries = queries
         self._strategies = {strategy.symbol: strategy for strategy in strategies}
-        self._instruments = instruments
+        self._instruments = dict(instruments)
         self._passage = passage
         self._states = states
         self._alert = alert
@@ -77,8 +77,22 @@ class Terms:
         self._of_account: list[str] = []
         """What is wrong with the account's margin mode."""
 
+    def follow(self, strategy: StrategyConfig, instrument: Instrument | None) -> None:
+        """A strategy has come, with its instrument, or its settings are others (None)."""
+        self._strategies[strategy.symbol] = strategy
+        if instrument is not None:
+            self._instruments[strategy.symbol] = instrument
+            self._looked_ms[strategy.symbol] = self._wall_ms()
+
+    def forget(self, symbol: str) -> None:
+        """A strategy is gone."""
+        for known in (self._strategies, self._instruments, self._looked_ms, self._notes):
+            known.pop(symbol, None)
+
     async def read(self, symbol: str) -> None:
         """Read the symbol's own terms, set mode and leverage. Raises ExchangeError when something could not be read."""
+        if symbol not in self._strategies:
+            return  # its strategy was removed since somebody asked
         if symbol in self._states.refused:
             await self._try_again(symbol)
             return

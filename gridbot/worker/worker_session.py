@@ -31,6 +31,7 @@ from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
+from gridbot.worker.reload_messages import reload_step
 from gridbot.worker.reporting import Process, Reporting
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.spec import WorkerSpec
@@ -182,7 +183,7 @@ class WorkerSession:
             log.error("%s failed", part, exc_info=error)
 
     def on_message(self, message: Message) -> None:
-        """A message of the supervisor: `stop`, `ack`, `command`, `question`, `caps`, or one to the `FleetLink`."""
+        """A message of the supervisor; what is not about this account alone is for the `FleetLink`."""
         match message.get("type"):
             case "stop":
                 asked = OnStop(message.get("mode") or self._stop_mode)
@@ -194,6 +195,8 @@ class WorkerSession:
                 self._on_command(message)
             case "question":
                 self._on_question(message)
+            case "reload":
+                background.start(self._reload(message), name="a reload")
             case "lease" | "fact" | "read_fact" | "fact_coming" | "line_start":
                 self._fleet.on_message(message)
             case "caps":
@@ -250,6 +253,17 @@ class WorkerSession:
             answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
         self._send({"type": "answer", "id": message.get("id"), **answer})
 
+    async def _reload(self, message: Message) -> None:
+        """A step of a reload. The supervisor records the whole."""
+        assembly = self._assembly
+        if assembly is None or self._commands is None:
+            answer = {"ok": False, "error": f"the worker is {self._reporting.state}; try again in a moment"}
+        else:
+            answer = await reload_step(assembly.reloading, message, self.on_fault)
+            assembly.recorder.write()
+            self._reporting.report_safely()
+        self._send({"type": "answer", "id": message.get("id"), "recorded": True, **answer})
+
     # ------------------------------------------------------------------ start, trade, wind down
 
     def _account(self) -> Orchestrator | None:
@@ -296,7 +310,7 @@ class WorkerSession:
         orchestrator = assembly.orchestrator
         self._commands = Commands(
             self._spec.account,
-            list(orchestrator.runners.values()),
+            orchestrator.runners.values(),
             orchestrator.context.requests,
             orchestrator.losses,
             orchestrator.money,
@@ -305,6 +319,7 @@ class WorkerSession:
             orchestrator.refused,
             self._spec.data_dir,
             orchestrator.caps,
+            orchestrator.adoption,
         )
         self._reporting.enter("trading")
         self._reporting.report()

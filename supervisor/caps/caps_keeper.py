@@ -3,8 +3,9 @@
     message `caps` of a worker    figures into each of its scopes; shares are dealt; a cap may be crossed
     message `caps` to a worker    its shares and what holds it: at once when something changed, else each second
 
-A worker that does not say within `ANSWER_S` that it is held is killed: nobody sends anything for its account then, and
-its next process begins with what holds it. What holds whom, peaks and shares are kept in `fleet_caps.json`: at once
+A worker that does not say within `ANSWER_S` that it is held is killed: nobody sends anything for its account then, a
+rescue does what the cap wants, and its next process begins with what holds it. So it is where no process of the account
+lives when a cap is crossed. What holds whom, peaks and shares are kept in `fleet_caps.json`: at once
 when somebody is held or resumed, else every few seconds. A file that cannot be read holds all until they are resumed.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final
 
 from gridbot.config.fleet_models import FleetCaps
@@ -23,10 +25,10 @@ from gridbot.risk.caps import WARN_AT
 from gridbot.risk.fleet_share import CapHold
 from gridbot.state.documents import LoneStopFile, Unreadable
 from supervisor.caps.cap_scope import Adopted, CapScope, Figures, Reported, Resumed, loss_used, restored, step
-from supervisor.caps.notional_shares import Gone, Limit, Said, Shares
+from supervisor.caps.notional_shares import Gone, Limit, Member, Said, Shares
 from supervisor.caps.notional_shares import step as shares_step
 
-__all__ = ["ANSWER_S", "CapsKeeper"]
+__all__ = ["ANSWER_S", "CapsKeeper", "Stage"]
 
 log = logging.getLogger("supervisor")
 
@@ -35,6 +37,8 @@ ANSWER_S: Final = 1.0
 """A worker that has said nothing for so long, since it was told that it is held, hangs."""
 DONE_S: Final = 3.0
 """One that talks has done it by then."""
+BEGUN_S: Final = 10.0
+"""One that starts does it before anything else, once it has begun: by then at the latest."""
 STALL_S: Final = 3.0
 """A look so late says that the machine stood still: a busy one is late as well, and what was said is read before."""
 AGAIN_S: Final = 1.0
@@ -44,23 +48,34 @@ VERSION: Final = 1
 ZERO: Final = Decimal(0)
 
 
+class Stage(StrEnum):
+    """How the process of an account is."""
+
+    TRADES = "trades"
+    BEGINS = "begins"
+    """It starts or ends."""
+    DOWN = "down"
+    """There is none."""
+
+
 class CapsKeeper:
     """One per supervisor. `scopes` are the caps and accounts of each scope.
 
-    `send` passes a message to the worker of an account, `runs` tells whether that trades, `kill` ends it with a reason.
+    `send` passes a message to the worker of an account, `stage` tells how that is, `enforce` has done without it what a
+    latch says, and ends it with a reason.
     """
 
     def __init__(
         self,
         scopes: Mapping[str, tuple[FleetCaps, Sequence[str]]],
         send: Callable[[str, Message], object],
-        runs: Callable[[str], bool],
-        kill: Callable[[str, str], object],
+        stage: Callable[[str], Stage],
+        enforce: Callable[[str, OnBreach, str], object],
         *,
         clock: Callable[[], float],
         wall_ms: Callable[[], int],
     ) -> None:
-        self._send, self._runs, self._kill = send, runs, kill
+        self._send, self._stage, self._enforce = send, stage, enforce
         self._clock, self._wall_ms = clock, wall_ms
         self._file: LoneStopFile | None = None
         self._kept_s = float("-inf")
@@ -97,6 +112,30 @@ class CapsKeeper:
             self._shares |= found[1]
         self._set_limits()
 
+    def join(self, scopes: Mapping[str, tuple[FleetCaps, Sequence[str]]]) -> None:
+        """Accounts have come: `scopes` are all there are now."""
+        for name, (caps, accounts) in scopes.items():
+            scope = self._scopes.setdefault(name, CapScope(name, caps, ()))
+            if _lends(scope):
+                self._shares.setdefault(name, Shares(()))
+            for account in accounts:
+                self._spoken_s.setdefault(account, float("-inf"))
+                if account in scope.accounts:
+                    continue
+                scope.accounts += (account,)
+                if name in self._shares:
+                    self._shares[name].members[account] = Member()
+                self._of.setdefault(account, []).append(name)
+                self._resumes.setdefault(account, 0)
+                self._said.setdefault(account, frozenset())
+                self._heard_s.setdefault(account, float("-inf"))
+        self._set_limits()
+
+    def leave(self, account: str) -> None:
+        """An account is gone. Its position may be there still: it counts with its last figures until our next start."""
+        self._spoken_s.pop(account, None)
+        self._asked_s.pop(account, None)
+
     # ------------------------------------------------------------------ what happens
 
     def take(self, account: str, message: Message) -> None:
@@ -128,7 +167,6 @@ class CapsKeeper:
         if account in self._of:
             self._resumes[account] = 0
             self._said[account] = frozenset()
-            self._asked_s.pop(account, None)
 
     def look(self) -> None:
         """Time has passed; a few times a second."""
@@ -140,13 +178,24 @@ class CapsKeeper:
             self._asked_s = dict.fromkeys(self._asked_s, now_s)
         self._looked_s = now_s
         for account, asked_s in list(self._asked_s.items()):
-            silent_s = now_s - max(asked_s, self._heard_s[account])
-            if silent_s >= ANSWER_S or now_s - asked_s >= DONE_S:
+            if self._is_overdue(account, asked_s, now_s):
                 del self._asked_s[account]
-                if self._runs(account):
-                    self._kill(account, "it does not answer while a cap holds its account")
+                if actions := [hold.action for hold in self._holds(account).values()]:
+                    strictest = max(actions, key=list(OnBreach).index)
+                    self._enforce(account, strictest, "it does not answer while a cap holds its account")
         if self._scopes and now_s - self._kept_s >= FILE_S:
             self._keep()
+
+    def _is_overdue(self, account: str, asked_s: float, now_s: float) -> bool:
+        """Whether the worker will not do by itself, in time, what a latch wants."""
+        passed_s = now_s - asked_s
+        match self._stage(account):
+            case Stage.TRADES:
+                return now_s - max(asked_s, self._heard_s[account]) >= ANSWER_S or passed_s >= DONE_S
+            case Stage.BEGINS:
+                return passed_s >= BEGUN_S
+            case Stage.DOWN:
+                return passed_s >= ANSWER_S
 
     def word_for(self, account: str) -> Message | None:
         """What the worker of an account has to know now; None when no cap is over it."""
@@ -249,6 +298,8 @@ class CapsKeeper:
                 log.error("%s: %s; held: %s", name, breach.reason, ", ".join(breach.names))
                 for each in breach.names:
                     self._speak(each)
+                    if not self._has_said(each):
+                        self._asked_s.setdefault(each, self._clock())
         if breached:
             self._keep()
         self._set_limits()
@@ -267,15 +318,21 @@ class CapsKeeper:
                 step(self._scopes[name], Adopted(account, CapHold.from_document(held[name])))
                 self._keep()
         self._said[account] = frozenset(held)
-        if self._said[account].issuperset(self._holds(account)):
+        if self._has_said(account):
             self._asked_s.pop(account, None)
 
     def _speak(self, account: str) -> None:
+        if account not in self._spoken_s:
+            return  # it has left
         now_s = self._clock()
         self._spoken_s[account] = now_s
         self._send(account, self.word_for(account) or {})
-        if not self._said[account].issuperset(self._holds(account)) and self._runs(account):
+        if not self._has_said(account) and self._stage(account) is Stage.TRADES:
             self._asked_s.setdefault(account, now_s)
+
+    def _has_said(self, account: str) -> bool:
+        """Whether the present process of an account knows all that holds it."""
+        return self._said[account].issuperset(self._holds(account))
 
     # ------------------------------------------------------------------ the file
 

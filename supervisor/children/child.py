@@ -49,6 +49,10 @@ class Child:
 
     def __init__(self, spec: ChildSpec, launcher: Launcher, events: ChildEvents) -> None:
         self.spec = spec
+        self.leaves = False
+        """Whether its account is removed: its orders are cancelled by then, and its position stays."""
+        self.staged: ChildSpec | None = None
+        """What it becomes when an operator restarts it: settings that a reload could not put in force."""
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
         self._state = ChildState()
@@ -117,6 +121,8 @@ class Child:
         Raises TimeoutError when the kernel does not let go of it, as with a process that waits for a dead disk.
         """
         self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.give_up_now()
         deadline = time.monotonic() + KILL_WAIT_S
         while self._process is not None and self._process.pid is None and self._pipe is not None:
             if time.monotonic() > deadline:  # it ends by itself: its pipe is closed, and who it is told to have no more

@@ -12,6 +12,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from supervisor.children.child import Child, ChildEvents
 from supervisor.children.child_spec import ChildKind, ChildSpec
@@ -55,7 +56,8 @@ class Fleet:
         jitter: Callable[[], float],
     ) -> None:
         of_child = ChildEvents(events.message, events.exit, self._unborn)
-        self._children = [Child(spec, launcher, of_child) for spec in specs]
+        self._make = partial(Child, launcher=launcher, events=of_child)
+        self._children = [self._make(spec) for spec in specs]
         self._launch = launch
         self._events = events
         self._clock = clock
@@ -63,6 +65,17 @@ class Fleet:
 
     def __iter__(self) -> Iterator[Child]:
         return iter(self._children)
+
+    def add(self, spec: ChildSpec) -> Child:
+        """One more child; a paper exchange comes first. `StartOrder` starts it."""
+        child = self._make(spec)
+        at = 0 if spec.kind is ChildKind.PAPER else len(self._children)
+        self._children = [*self._children[:at], child, *self._children[at:]]
+        return child
+
+    def remove(self, child: Child) -> None:
+        """A child whose process has ended is none of ours any more."""
+        self._children = [each for each in self._children if each is not child]
 
     def of_kind(self, kind: ChildKind) -> list[Child]:
         return [child for child in self._children if child.spec.kind is kind]
@@ -124,7 +137,7 @@ class Fleet:
             case Do.LAUNCH:
                 self._start(child)
             case Do.ASK_STOP:
-                message = {"type": "stop", "mode": self._events.stop_mode()}
+                message = {"type": "stop", "mode": "keep" if child.leaves else self._events.stop_mode()}
                 if child.spec.kind is not ChildKind.WORKER or not child.send(message):
                     child.signal(signal.SIGTERM)
             case Do.TERMINATE:

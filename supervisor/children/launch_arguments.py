@@ -16,22 +16,43 @@ from gridbot.records.record_queue import record_queue
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
 
-__all__ = ["CAPS", "LaunchArguments"]
+__all__ = ["CAPS", "PAUSED", "LaunchArguments"]
 
 
 CAPS: Final = "caps"
 """Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say."""
+PAUSED: Final = "paused"
+"""Beside them, why the strategies of an account begin paused."""
+HOLDS: Final = "holds.json"
+"""The document of pause and halt; a worker says it as soon as it has paused its strategies."""
 
 
 class LaunchArguments:
-    """The arguments of the next process of each child. Raises OSError when there are no descriptors for the queues."""
+    """The arguments of the next process of each child. Raises OSError when there are no descriptors for the queues.
 
-    def __init__(self, accounts: Iterable[str]) -> None:
+    With a reason in `paused` the strategies of each account begin paused, until its worker has said that they are: from
+    then on what holds them is as the worker says.
+    """
+
+    def __init__(self, accounts: Iterable[str], paused: str = "") -> None:
         self._queues = {account: record_queue() for account in accounts}
         self._paper: dict[str, Any] = {}
         self._held: dict[str, dict[str, Any]] = {account: {} for account in self._queues}
+        self.on_paper: dict[str, None] = {}
+        """Accounts that the paper exchange has opened while it ran."""
+        self._paused = dict.fromkeys(self._queues, paused) if paused else {}
         self.caps: Callable[[str], Message | None] = lambda account: None
         """What the caps of groups and fleet say to the next process of an account."""
+
+    def add(self, account: str) -> None:
+        """One more account. The writer of now reads its journal, the next one its queue too. Raises OSError."""
+        if account not in self._queues:
+            self._queues[account] = record_queue()
+        self._held[account] = {}
+
+    def remove(self, account: str) -> None:
+        """An account whose processes have ended; its queue stays for what is in it."""
+        self._held.pop(account, None)
 
     @property
     def paper_url(self) -> str | None:
@@ -49,16 +70,21 @@ class LaunchArguments:
                 paper_url = self.paper_url if spec.needs_paper else None
                 word = self.caps(spec.account)
                 held = {**self._held[spec.account], **({} if word is None else {CAPS: word})}
+                if spec.account in self._paused:
+                    held[PAUSED] = self._paused[spec.account]
                 return paper_url, self._queues[spec.account][0], held
 
     def held(self, account: str, message: Message) -> None:
         """A worker says what stops its orders now: a whole document, which takes the place of the one before."""
-        self._held[account][str(message["name"])] = message["document"]
+        self._held.setdefault(account, {})[str(message["name"])] = message["document"]
+        if message["name"] == HOLDS:
+            self._paused.pop(account, None)
 
     def paper_is_ready(self, message: Message) -> str:
         """Store the address of its ready message. Returns the previous address if it was different, else ""."""
         before = str(self.paper_url or "") if self._paper and message.get("url") != self.paper_url else ""
         self._paper = {"url": message.get("url"), "port": message.get("port")}
+        self.on_paper.clear()
         return before
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from supervisor.children.policy_types import RestartPolicy
 if TYPE_CHECKING:
     from gridbot.config.fleet_models import FleetCaps
     from gridbot.config.models import GridbotConfig
+    from supervisor.children.config_source import ConfigSource
 
 __all__ = ["ChildLogs", "Plan", "plan_of"]
 
@@ -56,8 +57,15 @@ class Plan:
     bybit_spare: int = 0
     paper_spare: int = 0
     preload: Sequence[str] = ()
+    paused: str = ""
+    """Why all strategies begin paused; empty when none does."""
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
     """The caps of fleet and groups, by scope, with the accounts that each holds for."""
+    config: GridbotConfig | None = field(default=None, repr=False)
+    """What the plan is made of; None for one that cannot be reloaded, as is `source`, where it is read again."""
+    source: ConfigSource | None = None
+    remake: Callable[[GridbotConfig], Plan] | None = field(default=None, repr=False)
+    """The plan of another configuration in the same run."""
 
     @property
     def accounts(self) -> list[str]:
@@ -83,6 +91,9 @@ def plan_of(
     console: bool,
     warnings: Sequence[str] = (),
     control_token: str = "",
+    paused: str = "",
+    run_id: str = "",
+    source: ConfigSource | None = None,
 ) -> Plan:
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file.
 
@@ -92,7 +103,7 @@ def plan_of(
     from gridbot.config.paper_secrets import knowing_only
     from gridbot.config.snapshots import fleet_snapshot
 
-    run_id = new_run_id()
+    run_id = run_id or new_run_id()
     logs = ChildLogs(console)
     policy = _policy(config)
     workers = tuple(
@@ -127,6 +138,7 @@ def plan_of(
     )
     return Plan(
         data_dir=config.storage.data_dir,
+        paused=paused,
         children=((paper,) if on_paper else ()) + (writer, *workers),
         strategies={account.name: _strategies(config, account.name) for account in config.accounts},
         groups={account.name: account.groups for account in config.accounts},
@@ -144,6 +156,9 @@ def plan_of(
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
         preload=PRELOADED,
         caps=config.cap_scopes(),
+        config=config,
+        source=source,
+        remake=lambda other: plan_of(other, config_path, console=console, control_token=control_token, run_id=run_id),
     )
 
 

@@ -34,6 +34,8 @@ UNDER_WAY: Final = 8
 """Most children that are asked for and not born yet; others wait here."""
 FROZEN_S: Final = 30.0
 """A fork server that has let a launch wait for so long is ended; importing everything takes a second."""
+GIVEN_UP_S: Final = 2.0
+"""The same for one that is to be killed: somebody waits for its end."""
 SHORTEST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 """Between two starts of fork servers that nobody waits for, while they end before they have forked anything."""
@@ -48,6 +50,7 @@ class Launch:
     asked_at: float | None = None
     problem: OSError | None = None
     """Why it could not even be asked for."""
+    given_up: bool = False
     open: bool = field(default=True)
 
     def close(self) -> None:
@@ -138,18 +141,24 @@ class Launcher:
             self._pause = SHORTEST_PAUSE_S
         self._ask()
 
-    def give_up(self, launch: Launch) -> None:
-        """Its child is not wanted any more: what waits is dropped; a fork server that does not fork it is ended."""
+    def give_up(self, launch: Launch, *, now: bool = False) -> None:
+        """Its child is not wanted any more: what waits is dropped; a fork server that does not fork it soon is ended,
+        or at once (`now`), where nobody calls `look` any more."""
         if launch in self._waiting:
             self._waiting.remove(launch)
             launch.close()
-        elif launch in self._asked:
-            self._kill("it did not fork a child that was given up")
+        elif launch in self._asked:  # it is killed at its birth; the others that are asked for are to be born
+            launch.given_up = True
+            if now:
+                self._kill("it did not fork a child that was given up")
 
     def look(self) -> None:
         """Once in a while: keep a fork server ready, and end one that answers no more."""
         now = time.monotonic()
-        if any(launch.asked_at is not None and now - launch.asked_at > FROZEN_S for launch in self._asked):
+        late = [launch for launch in self._asked if launch.asked_at is not None and now - launch.asked_at > GIVEN_UP_S]
+        if any(launch.given_up for launch in late):
+            self._kill(f"it did not fork within {GIVEN_UP_S:g} s a child that was given up")
+        elif any(launch.asked_at is not None and now - launch.asked_at > FROZEN_S for launch in self._asked):
             self._kill(f"it forked nothing for {FROZEN_S:g} s")
         elif self._server is None and self._started_at is not None and now - self._started_at >= self._pause:
             self._pause = min(LONGEST_PAUSE_S, 2 * self._pause)

@@ -66,6 +66,11 @@ class ProcessHandle:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def give_up_now(self) -> None:
+        """One that is not born may never be; nobody waits for it."""
+        if self.pid is None and not self._settled:
+            self._launcher.give_up(self._launch, now=True)
+
     def wait(self, seconds: float) -> bool:
         """Wait, without the loop, until a born process has ended; False when it has not."""
         deadline = time.monotonic() + seconds

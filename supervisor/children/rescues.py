@@ -7,6 +7,9 @@
 
 A lock may be held by a worker that an earlier supervisor has left behind, frozen: one of our account without a living
 parent of ours is killed by the pid that the lock names. Any other holder is somebody else's, and refuses the rescue.
+
+A rescue reports each second like every child, and one that is silent for too long is ended by the same policy: it
+hangs, and while it is there the worker may not start.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ from supervisor.children.fleet import Fleet
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
-from supervisor.children.policy_types import LaunchFailed, ProcessState, Stop
+from supervisor.children.policy_types import Event, LaunchFailed, ProcessState, Start, Stop
 
-__all__ = ["NoRescue", "Rescues", "left_behind"]
+__all__ = ["NoRescue", "RescueUnderWay", "Rescues", "left_behind"]
 
 log = logging.getLogger("supervisor")
 
@@ -43,6 +46,10 @@ class NoRescue(Exception):
     """There can be none; the text says why and what to do."""
 
 
+class RescueUnderWay(NoRescue):
+    """There is one already, of another command."""
+
+
 class Rescues:
     """`on_message` and `on_exit` hear of a rescue like of every child."""
 
@@ -53,7 +60,10 @@ class Rescues:
         launch: LaunchArguments,
         on_message: Callable[[Child, Message], None],
         on_exit: Callable[[Child, int], None],
+        *,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._fleet = fleet
         self._launcher = launcher
         self._launch = launch
@@ -74,13 +84,26 @@ class Rescues:
         """Of the rescues that run."""
         return {child.pid for child in self._running.values() if child is not None and child.pid is not None}
 
+    def look(self, *events: Event) -> None:
+        """Let events and time pass for each, with all that it has said so far: one that hangs is ended."""
+        for child in list(self._running.values()):
+            if child is not None:
+                child.catch_up()
+                self._fleet.advance(child, *events)
+
+    def end(self, account: str) -> None:
+        """Ask the rescue of an account to end, where there is one: what it has not done it leaves to the next one."""
+        child = self._running.get(account)
+        if child is not None:
+            child.signal(signal.SIGTERM)
+
     async def begin(self, worker: Child) -> Child:
         """End the worker, and start a rescue of its account. Raises NoRescue."""
         spec = worker.spec
         if not spec.rescue:
             raise NoRescue(f"the worker of {spec.account} cannot be rescued: its plan names no rescue")
         if spec.account in self._running:
-            raise NoRescue(
+            raise RescueUnderWay(
                 f"a rescue of {spec.account} is under way already; look at status, and ask again when it ends"
             )
         self._running[spec.account] = None
@@ -134,6 +157,7 @@ class Rescues:
             child.launch(self._launch.of(rescue))
         except OSError as error:
             raise NoRescue(f"expected to start a process for the rescue of {spec.account}, got: {error}") from error
+        child.advance(self._clock(), [Start()], jitter=0.0)  # it is launched already
         log.info("%s: begun", rescue.name, extra={"account": spec.account})
         self._running[spec.account] = child
         return child

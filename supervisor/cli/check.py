@@ -12,11 +12,12 @@ from typing import Any
 import click
 
 from gridbot.commands.wording import closest
-from gridbot.config.cap_warnings import cap_warnings
+from gridbot.config.cap_warnings import cap_warnings, dead_man_warnings
 from gridbot.config.errors import ConfigError
 from gridbot.config.ladder_report import LadderReport, ladder_report
 from gridbot.config.ladder_warnings import ladder_warnings
-from gridbot.config.loading import load_config
+from gridbot.config.layers import layer_warnings
+from gridbot.config.loading import load_file
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
 from gridbot.config.setting_warnings import setting_warnings
@@ -58,18 +59,21 @@ def check(
     """
     path = find_config(config)
     try:
-        loaded = load_config(path, data_dir=data_dir)
+        file = load_file(path, data_dir=data_dir)
     except ConfigError as error:
         _refuse(error, as_json)
         sys.exit(ExitCode.CONFIG)
+    loaded = file.config
     _require_known("--price", prices, {strategy.symbol for strategy in loaded.strategies}, "a symbol")
     _require_known("--wallet", wallets, {account.name for account in loaded.accounts}, "an account")
     reports = [ladder_report(loaded, strategy, prices, wallets) for strategy in loaded.strategies]
     failures = list(machine_failures(loaded))
     cautions = [
+        *layer_warnings(file.written),
         *setting_warnings(loaded),
         *ladder_warnings(reports),
         *cap_warnings(loaded, reports),
+        *dead_man_warnings(loaded),
         *machine_cautions(loaded),
         *left_behind(loaded),
     ]

@@ -33,7 +33,7 @@ SMALLEST_ROOM = 4096
 """Bytes; a process that ends without a word on a disk with less could not write it."""
 
 
-def start_detached(config: str | None, data_dir: str | None, timeout: float) -> ExitCode:
+def start_detached(config: str | None, data_dir: str | None, timeout: float, *, paused: bool = False) -> ExitCode:
     """Start it and print how it went. Raises CommandError when it did not start."""
     config_file = find_config(config)
     home = load_or_refuse(config_file, data_dir).storage.data_dir  # its problems are shown here, not in a file
@@ -49,7 +49,7 @@ def start_detached(config: str | None, data_dir: str | None, timeout: float) -> 
     with _opened(errors) as stream:
         began = stream.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor", "start", "--detached", *where],
+            [sys.executable, "-m", "supervisor", "start", "--detached", *where, *(["--paused"] if paused else [])],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

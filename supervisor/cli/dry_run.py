@@ -11,8 +11,10 @@ from gridbot.commands.targets import Addressed, accounts_of
 from supervisor.cli.answer_output import rendered
 from supervisor.status.screen_width import UNBOUNDED, screen_width
 
-__all__ = ["dry_rows", "dry_text"]
+__all__ = ["DIRECT", "dry_rows", "dry_text"]
 
+DIRECT: Final = "DIRECT"
+"""The state of the process where the command is carried out without one."""
 COLUMNS: Final = ("account", "strategy", "symbol", "state", "orders", "long", "short", "would")
 
 
@@ -70,7 +72,7 @@ def _row(
 
 def _would(command: Command, process: str, done: str) -> str:
     """Also where the worker cannot take a command: what becomes of it then."""
-    if not command.needs_trading or process == "RUNNING":
+    if not command.needs_trading or process in ("RUNNING", DIRECT):
         return done
     if command.rescued:
         return f"{done} (by a rescue process: its worker is {process})"

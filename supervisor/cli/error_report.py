@@ -15,13 +15,14 @@ from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line, printable_lines
 from gridbot.private_files import open_private
 from gridbot.shortage import is_shortage
-from supervisor.control.control_client import NotRunning, Refused, Unanswered
+from supervisor.control.control_client import Denied, NotRunning, Refused, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.utc_time import utc_now
 
 __all__ = ["explain"]
 
-_CODES = ((NotRunning, ExitCode.NOT_RUNNING), (Unanswered, ExitCode.TIMEOUT), (Refused, ExitCode.USAGE))
+_CODES = ((NotRunning, ExitCode.NOT_RUNNING), (Unanswered, ExitCode.TIMEOUT), (Denied, ExitCode.REFUSED))
+_LAST = (Refused, ExitCode.USAGE)
 
 
 def explain(error: Exception) -> ExitCode:
@@ -29,7 +30,7 @@ def explain(error: Exception) -> ExitCode:
     if isinstance(error, CommandError):
         click.echo(f"gridbot-supervisor: {printable_lines(error.text)}", err=True)
         return error.code
-    for kind, code in _CODES:
+    for kind, code in (*_CODES, _LAST):
         if isinstance(error, kind):
             click.echo(f"gridbot-supervisor: {printable_lines(str(error))}", err=True)
             return code

@@ -23,12 +23,31 @@ from supervisor.cli.target_options import addressed
 from supervisor.control.control_client import ControlError
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["Given", "Send", "confirm_for_all", "give", "to_worker"]
+__all__ = [
+    "Given",
+    "Send",
+    "Unfolded",
+    "conclude",
+    "confirm_for_all",
+    "give",
+    "show_dry_run",
+    "show_outcome",
+    "tell_error",
+    "to_worker",
+]
 
 Json = Mapping[str, Any]
 LONGEST_LINE = 2000
 Send = Callable[[PatientClient, Addressed], str]
 """Sends the command for one target; returns what was done, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """How an answer that is no sentence is shown: `text` of target and answer for people, `document` for `--json`."""
+
+    text: Callable[[str, str], str]
+    document: Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,7 @@ class Given:
     expect: int | None = None
     dry_run: bool = False
     as_json: bool = False
+    unfolded: Unfolded | None = None
 
 
 def to_worker(given: Given) -> Send:
@@ -66,13 +86,18 @@ def give(
             status = client.status()
         targets = _targets(given, members_of(status["accounts"]), processes(status))
         if given.dry_run:
-            return _show(given, targets, status)
+            return show_dry_run(given, targets, dry_rows(given.command, given.args, targets, status))
         _confirm(place, given, targets)
     except (CommandError, ControlError) as error:
-        if given.as_json:  # whoever reads it gets JSON, whatever there is to say
-            _tell({"command": given.command.name, "error": str(error), "targets": []})
+        tell_error(given, error)
         raise
     return _send(place, given, targets, send)
+
+
+def tell_error(given: Given, error: Exception) -> None:
+    """Whoever reads JSON gets JSON, whatever there is to say."""
+    if given.as_json:
+        _tell({"command": given.command.name, "error": str(error), "targets": []})
 
 
 def confirm_for_all(place: Path, command: Command, args: Json, expect: int | None, *, as_json: bool) -> None:
@@ -117,8 +142,8 @@ def _confirm(place: Path, given: Given, targets: Sequence[Addressed]) -> None:
         raise
 
 
-def _show(given: Given, targets: Sequence[Addressed], status: Json) -> ExitCode:
-    rows = dry_rows(given.command, given.args, targets, status)
+def show_dry_run(given: Given, targets: Sequence[Addressed], rows: Sequence[Mapping[str, Any]]) -> ExitCode:
+    """Print what the command would do."""
     if given.as_json:
         _tell(_document(given, targets, rows))
     else:
@@ -137,15 +162,27 @@ def _send(place: Path, given: Given, targets: Sequence[Addressed], send: Send) -
     try:
         for outcome in outcomes(list(by_name), one):
             found[outcome.target] = outcome
-            if not given.as_json and (outcome.done or len(targets) > 1):
-                click.echo(_line(outcome))
+            show_outcome(given, targets, outcome)
     except KeyboardInterrupt:
         open_ones = listed([name for name in by_name if name not in found])
         click.echo(f"nothing is taken back by Ctrl-C: not answered yet, and perhaps carried out: {open_ones}", err=True)
         raise
+    return conclude(given, targets, found)
+
+
+def show_outcome(given: Given, targets: Sequence[Addressed], outcome: Outcome) -> None:
+    """Print what came of one target, as soon as it is known; a single failure is told at the end."""
+    if not given.as_json and (outcome.done or len(targets) > 1):
+        unfolded = given.unfolded if outcome.done else None
+        click.echo(_line(outcome) if unfolded is None else unfolded.text(outcome.target, outcome.result))
+
+
+def conclude(given: Given, targets: Sequence[Addressed], found: Mapping[str, Outcome]) -> ExitCode:
+    """Print what came of all; the exit code. Raises the failure itself when there is one target alone."""
+    by_name = {str(target): target for target in targets}
     code = exit_code(list(found.values()))
     if given.as_json:
-        rows = [_row(by_name[name], found[name]) for name in by_name]
+        rows = [_row(by_name[name], found[name], given.unfolded) for name in by_name]
         done = sum(outcome.done for outcome in found.values())
         _tell({**_document(given, targets, rows), "done": done, "not_done": len(rows) - done, "exit_code": code})
     elif len(targets) > 1:
@@ -167,13 +204,14 @@ def _summary(found: Sequence[Outcome]) -> str:
     )
 
 
-def _row(target: Addressed, outcome: Outcome) -> dict[str, Any]:
+def _row(target: Addressed, outcome: Outcome, unfolded: Unfolded | None) -> dict[str, Any]:
+    told = unfolded.document if unfolded is not None else str
     return {
         "target": str(target),
         "account": target.account,
         "strategy": target.strategy,
         "ok": outcome.done,
-        "result": outcome.result if outcome.done else None,
+        "result": told(outcome.result) if outcome.done else None,
         "error": None if outcome.done else str(outcome.failure),
         "unanswered": outcome.unanswered,
         "took_s": round(outcome.took_s, 3),

@@ -17,9 +17,11 @@ from typing import Final
 
 from gridbot.budget.line_starts import ALL_LINES, LINES_OF_START
 from gridbot.config.models import GridbotConfig
-from gridbot.exchange.environment import Environment
+from gridbot.doctor.doctor_facts import MachineFacts, Needs
+from gridbot.doctor.findings import Verdict
+from gridbot.doctor.machine_findings import LITTLE_DISK, address_uses, machine_findings, request_finding
 
-__all__ = ["Machine", "fleet_cautions", "this_machine"]
+__all__ = ["NEEDS", "Machine", "fleet_cautions", "this_machine"]
 
 WORKER_MB: Final = 30
 OTHERS_MB: Final = 200
@@ -28,10 +30,28 @@ WORKER_CORE: Final = 0.03
 OTHERS_CORE: Final = 0.1
 SHARE: Final = 0.8
 """Of the machine; the rest is for the system, for starts, and for whoever looks at the records."""
-START_REQUESTS: Final = 19
-"""HTTP requests of one account's start with one strategy."""
-WINDOW_S: Final = 5
-MB: Final = 1_000_000
+START_REQUESTS: Final = 9
+"""HTTP requests of one account's start (docs/performance.md)."""
+SHARED_REQUESTS: Final = 3
+SYMBOL_REQUESTS: Final = 2
+"""What the first account of an exchange reads for all others, and again for each symbol."""
+FILES_EACH: Final = 10
+FILES_OTHERS: Final = 60
+"""Open files of the process that has most of them: the paper exchange has 7 an account, the supervisor 4 and 20."""
+NEEDS: Final = Needs(
+    worker_mb=WORKER_MB,
+    others_mb=OTHERS_MB,
+    worker_core=WORKER_CORE,
+    others_core=OTHERS_CORE,
+    files_each=FILES_EACH,
+    files_others=FILES_OTHERS,
+    start_requests=START_REQUESTS,
+    start_requests_shared=SHARED_REQUESTS,
+    start_requests_symbol=SYMBOL_REQUESTS,
+    lines=ALL_LINES,
+    lines_each=LINES_OF_START,
+    share=SHARE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +64,20 @@ class Machine:
 
 def fleet_cautions(config: GridbotConfig, machine: Machine) -> Iterator[str]:
     """A sentence each for memory, CPU and address, when the fleet will want more than they can well give. Pure."""
-    count = len(config.accounts)
-    who = f"{count} account{'s' if count != 1 else ''} want{'s' if count == 1 else ''}"
-    remedy = "take a larger machine, or divide the accounts among several"
-    memory = (OTHERS_MB + WORKER_MB * count) * MB
-    if memory > SHARE * machine.memory:
-        yield (
-            f"memory: {who} about {memory / 1e9:.1f} GB ({WORKER_MB} MB each and {OTHERS_MB} MB for the rest), and "
-            f"there are {machine.memory / 1e9:.1f} GB here; {remedy}"
-        )
-    cores = OTHERS_CORE + WORKER_CORE * count
-    if cores > SHARE * machine.cores:
-        yield (
-            f"CPU: {who} about {cores:.1f} cores when each fills five orders a second, and there are "
-            f"{machine.cores:g} here; {remedy}"
-        )
-    yield from _address_cautions(config)
-
-
-def _address_cautions(config: GridbotConfig) -> Iterator[str]:
-    """Of each exchange, whose limits count all accounts of an address together."""
-    paper, supervisor = config.paper.limits, config.supervisor
-    limited = {True: (paper.ws_connections, paper.ip_requests), False: (ALL_LINES, supervisor.requests_per_5s)}
-    for on_paper, (lines, requests) in limited.items():
-        count = sum((account.environment is Environment.PAPER) is on_paper for account in config.accounts)
-        if not lines or count * LINES_OF_START <= ALL_LINES:
-            continue
-        share, wanted = supervisor.share_of(requests), START_REQUESTS * count
-        start_s = WINDOW_S * wanted / share if share else 0
-        start = f", and with {START_REQUESTS} requests each their start takes {start_s:.0f} s" if share else ""
-        yield (
-            f"address: {count} accounts open {LINES_OF_START} WebSockets each when they start, "
-            f"{count * LINES_OF_START} together, and {ALL_LINES} in five minutes are what one address can well open: "
-            f"enough for {ALL_LINES // LINES_OF_START} accounts{start}; divide the accounts among several addresses"
-        )
+    facts = MachineFacts(
+        memory=machine.memory,
+        memory_free=machine.memory,
+        cores=machine.cores,
+        disk_free=LITTLE_DISK,
+        safe_write_ms=None,
+        files=None,
+        is_running=True,  # what is free now is no matter of the file
+    )
+    found = machine_findings(facts, NEEDS, len(config.accounts), str(config.storage.data_dir))
+    found += [request_finding(use, NEEDS) for use in address_uses(config)]
+    for finding in found:
+        if finding.verdict is not Verdict.OK:
+            yield f"{finding.check}: {finding.text}"
 
 
 def this_machine(groups: Path = Path("/sys/fs/cgroup")) -> Machine:

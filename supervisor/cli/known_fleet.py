@@ -32,9 +32,10 @@ def configured_fleet(path: Path, environ: Mapping[str, str]) -> tuple[FleetMembe
 
     Quick, and needs no secrets: the Tab key asks for it.
     """
-    from gridbot.config.yaml_nodes import read_document  # not earlier: `status` is quick
+    from gridbot.config.layers import LAYERED, expanded  # not earlier: `status` is quick
+    from gridbot.config.yaml_nodes import read_document
 
-    data = read_document(text_of(path), environ).data
+    data = expanded(read_document(text_of(path), environ, verbatim=LAYERED), environ).document.data
     accounts, strategies = _entries(data, "accounts"), _entries(data, "strategies")
     return tuple(
         FleetMember(

@@ -11,20 +11,23 @@ from pathlib import Path
 
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import is_address
+from gridbot.doctor.machine_findings import LITTLE_DISK
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
 from supervisor.cli.fleet_size import fleet_cautions, this_machine
 
-__all__ = ["machine_cautions", "machine_failures"]
-
-LITTLE_DISK = 500 * 1024 * 1024
-"""Bytes."""
+__all__ = ["machine_cautions", "machine_failures", "nearest", "not_writable", "paper_cautions", "replay_failures"]
 
 
 def machine_failures(config: GridbotConfig) -> Iterator[str]:
     """What would keep the bot from starting on this machine."""
-    if (reason := _not_writable(config.storage.data_dir)) is not None:
+    if (reason := not_writable(config.storage.data_dir)) is not None:
         yield f"data directory {config.storage.data_dir}: expected to be able to write there, got: {reason}"
+    yield from replay_failures(config)
+
+
+def replay_failures(config: GridbotConfig) -> Iterator[str]:
+    """Files that the paper exchange is to read, and cannot."""
     if not _uses_paper(config):
         return
     market = config.paper.market
@@ -40,11 +43,16 @@ def machine_failures(config: GridbotConfig) -> Iterator[str]:
 
 def machine_cautions(config: GridbotConfig) -> Iterator[str]:
     """What may go wrong on this machine."""
-    home = _nearest(config.storage.data_dir)
+    home = nearest(config.storage.data_dir)
     free = shutil.disk_usage(home).free
     if free < LITTLE_DISK:
         yield f"data directory {config.storage.data_dir}: only {free // 1024**2} MB free"
     yield from fleet_cautions(config, this_machine())
+    yield from paper_cautions(config)
+
+
+def paper_cautions(config: GridbotConfig) -> Iterator[str]:
+    """What may go wrong with the paper exchange: its address, keys of accounts that it does not have."""
     if not _uses_paper(config):
         return
     host, port = config.paper.host, config.paper.port
@@ -52,19 +60,23 @@ def machine_cautions(config: GridbotConfig) -> Iterator[str]:
         yield f"paper.host {host}: the paper exchange would be open to other machines"
     if port and (reason := _port_taken(host, port)) is not None:
         yield f"paper.port {port}: {reason}; fine if that is gridbot running already, otherwise use another or 0"
+    names = {account.name for account in config.accounts if account.environment is Environment.PAPER}
+    for name in sorted(config.paper.keys.keys() - names):
+        yield f"paper.keys {name}: expected the name of a paper account ({', '.join(sorted(names))}); it does nothing"
 
 
 def _uses_paper(config: GridbotConfig) -> bool:
     return any(account.environment is Environment.PAPER for account in config.accounts)
 
 
-def _nearest(path: Path) -> Path:
+def nearest(path: Path) -> Path:
     """The path itself or the nearest directory above it that exists."""
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def _not_writable(data_dir: Path) -> str | None:
-    home = _nearest(data_dir)
+def not_writable(data_dir: Path) -> str | None:
+    """Why nothing can be written there; None when it can."""
+    home = nearest(data_dir)
     if not home.is_dir():
         return f"{home} is not a directory"
     try:

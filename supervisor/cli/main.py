@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from gridbot.commands.command_table import RESTART, STOP, WORKER_COMMANDS
+from gridbot.commands.command_table import RELOAD, RESTART, STOP, WORKER_COMMANDS
 from gridbot.commands.wording import closest
 from gridbot.private_files import PRIVATE_UMASK
 from supervisor.cli import standard_streams
@@ -21,18 +21,23 @@ COMMANDS = {
     "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
+    "doctor": ("doctor:doctor", "Look at keys, accounts, exchange and machine before a start."),
     "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),
     "completion": ("completion:completion", "Print the completion script of bash, zsh or fish."),
+    "config": ("config_commands:config", "Show the values in force and their sources; migrate the original bot's."),
     "data": ("data_commands:data", "Market data of the past, for backtests: fetch, import, list, check."),
     "fills": ("record_commands:fills", "Show trades, also those that come."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
+    "init": ("init:init", "Ask a few questions and write a first configuration file."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
     "orders": ("record_commands:orders", "Show orders that rest, or what became of others."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),
+    "ping": ("ping:ping", "Say whether the supervisor answers; for watchdogs."),
     "pnl": ("record_commands:pnl", "Show profit and loss by strategy, account, symbol or day."),
     "positions": ("record_commands:positions", "Show open positions."),
     "rebuild": ("maintenance_commands:rebuild", "Build a new database from the journals."),
+    "reload": ("reload:reload", RELOAD.summary),
     "report": ("report:report", "Write a report of an account as one HTML file."),
     "restart": ("restart:restart", RESTART.summary),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),

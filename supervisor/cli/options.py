@@ -16,6 +16,7 @@ from gridbot.config.paths import CONFIG_VARIABLE, DATA_DIR_VARIABLE
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 
 if TYPE_CHECKING:
+    from gridbot.config.loading import LoadedFile
     from gridbot.config.models import GridbotConfig
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "UtcTime",
     "example",
     "fair_memory",
+    "load_file_or_refuse",
     "load_or_refuse",
     "load_with_secrets",
     "memory_option",
@@ -147,11 +149,16 @@ def _default_memory() -> str:
 
 def load_or_refuse(config_file: Path, data_dir: str | None) -> GridbotConfig:
     """The checked configuration. Raises CommandError (exit code 4) with every problem of the file."""
+    return load_file_or_refuse(config_file, data_dir).config
+
+
+def load_file_or_refuse(config_file: Path, data_dir: str | None) -> LoadedFile:
+    """The same with the places of its values."""
     from gridbot.config.errors import ConfigError
-    from gridbot.config.loading import load_config
+    from gridbot.config.loading import load_file
 
     try:
-        return load_config(config_file, data_dir=data_dir)
+        return load_file(config_file, data_dir=data_dir)
     except ConfigError as error:
         raise CommandError(str(error), ExitCode.CONFIG) from None
 

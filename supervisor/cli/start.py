@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,8 +28,9 @@ __all__ = ["run_supervisor", "start"]
 @place_options()
 @click.option("--detach", is_flag=True, help="Run in the background; return when it works or has failed.")
 @click.option("--timeout", type=Seconds(), default=90.0, show_default=True, help="With --detach: seconds to wait.")
+@click.option("--paused", is_flag=True, help="Begin with every strategy paused, until it is resumed.")
 @click.option("--detached", is_flag=True, hidden=True)
-def start(config: str | None, data_dir: str | None, detach: bool, timeout: float, detached: bool) -> None:
+def start(config: str | None, data_dir: str | None, detach: bool, timeout: float, paused: bool, detached: bool) -> None:
     """Start the supervisor: paper exchange (if used), writer, one worker per account.
 
     In the foreground Ctrl-C stops it in order, a second Ctrl-C by force.
@@ -35,25 +38,33 @@ def start(config: str | None, data_dir: str | None, detach: bool, timeout: float
     if detach:
         from supervisor.cli.detached_start import start_detached
 
-        raise SystemExit(start_detached(config, data_dir, timeout))
-    raise SystemExit(run_supervisor(config, data_dir, console=not detached))
+        raise SystemExit(start_detached(config, data_dir, timeout, paused=paused))
+    raise SystemExit(run_supervisor(config, data_dir, console=not detached, paused=paused))
 
 
-def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -> ExitCode:
-    """Run until stopped. `console` is false for a detached one: its log lines go to files only."""
+def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, paused: bool = False) -> ExitCode:
+    """Run until stopped. `console` is false for a detached one: its log lines go to files only.
+
+    `paused`: all strategies begin paused.
+    """
     from supervisor.process.adopted import end_at_sigterm
 
     end_at_sigterm(ExitCode.OK)
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
     from gridbot.process_guard import close_memory, leave_no_core
+    from supervisor.children.config_source import ConfigSource
     from supervisor.children.launch_plan import plan_of
+    from supervisor.control.operator_name import user_at_host
     from supervisor.process.file_rights import settle_rights
     from supervisor.process.loop import Supervisor
+    from supervisor.process.service_notify import ServiceManager
     from supervisor.store.left_behind import left_behind
 
+    service = ServiceManager(os.environ)
     settle_program()
     config_file = find_config(config)
+    environ = dict(os.environ)
     settings, token = load_with_secrets(config_file, data_dir)
     forget_variables(settings)
     leave_no_core()
@@ -65,7 +76,16 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
     except OSError as error:
         raise unwritable(error) from None
     warnings = (*rights, *left_behind(settings))
-    plan = plan_of(settings, str(config_file.absolute()), console=console, warnings=warnings, control_token=token)
+    path = config_file.absolute()
+    held = f"started paused by {user_at_host(os.getuid())}" if paused else ""
+    plan = plan_of(
+        *(settings, str(path)),
+        console=console,
+        warnings=warnings,
+        control_token=token,
+        paused=held,
+        source=ConfigSource(path, data_dir and str(Path(data_dir).absolute()), environ),
+    )
     for secret in settings.secrets():
         logging_setup.register_secret(secret)
     try:
@@ -76,7 +96,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool) -
         line = functools.partial(pasteable, config=config, data_dir=data_dir)
         click.echo(_greeting(settings, plan, line), err=True)
     try:
-        return asyncio.run(Supervisor(plan).run())
+        return asyncio.run(Supervisor(plan, service=service).run())
     finally:
         logging_setup.stop_logging()
         sys.stderr.flush()
@@ -89,6 +109,8 @@ def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> 
     names = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
     grids = len(config.strategies)
     query = line('sql "SELECT * FROM fills"')
+    is_live = any(account.environment != "paper" for account in config.accounts)
+    doctor = (f"  keys   `{line('doctor')}` looks at keys, accounts and this machine",) if is_live else ()
     return "\n".join(
         (
             f"gridbot {__version__}: {_plural(len(config.accounts), 'account')}, {names}; "
@@ -96,6 +118,7 @@ def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> 
             f"  data   {plan.data_dir}",
             f"  stop   Ctrl-C, or `{line('stop')}`; a second Ctrl-C ends it by force",
             f"  look   `{line('status')}`, `{query}`",
+            *doctor,
         )
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from gridbot.commands.command import Command
+from gridbot.commands.command_table import ADOPT
 from gridbot.config.paths import data_directory
 from supervisor.cli.declared_options import argument_options, declared_command
-from supervisor.cli.fleet_command import Given, give, to_worker
+from supervisor.cli.fleet_command import Given, Unfolded, give, to_worker
 from supervisor.cli.options import place_options
 from supervisor.cli.target_options import acting_options, target_options, target_words
 
@@ -52,6 +54,10 @@ def worker_command(command: Command) -> click.Command:
             from supervisor.cli.direct_command import give_directly
 
             raise SystemExit(give_directly(config, data_dir, given))
+        if command is ADOPT:
+            from supervisor.cli.adoption_table import document_of, table_of
+
+            given = replace(given, unfolded=Unfolded(table_of, document_of))
         raise SystemExit(give(data_directory(data_dir, config), given, to_worker(given)))
 
     return send

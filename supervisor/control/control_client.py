@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from supervisor.control.socket_protocol import LONGEST_ANSWER, Json, encode, kernel_path, socket_path
+from supervisor.control.socket_protocol import LONGEST_ANSWER, UNTIL, Json, encode, kernel_path, socket_path
 
-__all__ = ["ControlClient", "ControlError", "NotRunning", "Refused", "Unanswered"]
+__all__ = ["ControlClient", "ControlError", "Denied", "NotRunning", "Refused", "Unanswered"]
 
 AGAIN_S: Final = 0.05
+LATER: Final = {"worker": "; what it has begun goes on, and what it has not read by now it will not carry out"}
 
 
 class ControlError(Exception):
@@ -30,7 +31,13 @@ class Unanswered(ControlError):
 
 
 class Refused(ControlError):
-    """The supervisor answered that it will not or cannot do it."""
+    """The supervisor answered that it will not or cannot do it; `kind` tells some refusals apart."""
+
+    kind = ""
+
+
+class Denied(Refused):
+    """It was understood, and cannot be done as things are: somebody else has the account, or it is busy."""
 
 
 class ControlClient:
@@ -61,13 +68,18 @@ class ControlClient:
             raise Unanswered(f"what listens in {self._data_dir} is no supervisor of this version: {error}") from None
         except TimeoutError:
             self.close()
-            raise Unanswered(f"the supervisor in {self._data_dir} did not answer {op!r} in time") from None
+            raise Unanswered(
+                f"the supervisor in {self._data_dir} did not answer {op!r} in time{LATER.get(op, '')}"
+            ) from None
         except OSError as error:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
         if not answer.get("ok"):
-            kind = Unanswered if answer.get("unanswered") else Refused
-            raise kind(str(answer.get("error", "refused without a reason")))
+            kind = Unanswered if answer.get("unanswered") else Denied if answer.get("denied") else Refused
+            refusal = kind(str(answer.get("error", "refused without a reason")))
+            if isinstance(refusal, Refused):
+                refusal.kind = str(answer.get("kind", ""))
+            raise refusal
         return dict(answer)
 
     def ping(self) -> Json:
@@ -81,6 +93,10 @@ class ControlClient:
         """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`)."""
         return dict(self.request("why", account=account, strategy=strategy)["why"])
 
+    def running_config(self, account: str) -> Json:
+        """What an account runs with, without secrets (`gridbot.config.snapshots.account_snapshot`)."""
+        return dict(self.request("config", account=account)["config"] or {})
+
     def stop(self, *, mode: str | None = None, force: bool = False) -> Json:
         """Ask for the end; returns at once. `wait_closed` waits for it."""
         return self.request("stop", mode=mode, force=force)
@@ -92,8 +108,9 @@ class ControlClient:
 
         `takes_s`: how long it may take from then on (`Command.takes_s`).
         """
+        waits_s = wait_s + takes_s + self._timeout
         fields = {"account": account, "name": name, "args": args or {}, "wait_s": wait_s}
-        return self.request("worker", timeout=wait_s + takes_s + self._timeout, **fields)
+        return self.request("worker", timeout=waits_s, **fields, **{UNTIL: time.monotonic() + waits_s})
 
     def wait_closed(self, timeout: float) -> bool:
         """Whether the supervisor closed this connection within `timeout` seconds: its children are gone by then.

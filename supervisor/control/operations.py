@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from gridbot.commands.arguments import RestartArguments, StopArguments, read_arg
 from gridbot.commands.command import Command
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
+from gridbot.core.limits import OnBreach
 from gridbot.core.strict_numbers import amount_or_none
 from gridbot.doors.plain_text import for_people, one_line, printable_lines, shown
 from gridbot.version import __version__
@@ -21,31 +23,50 @@ from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.policy_types import ProcessState, Restart
-from supervisor.children.rescues import NoRescue, Rescues
+from supervisor.children.rescues import NoRescue, Rescues, RescueUnderWay
 from supervisor.control.operator_name import asked_for
-from supervisor.control.socket_protocol import Json, refused, unanswered
+from supervisor.control.socket_protocol import UNTIL, Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
-__all__ = ["Operations"]
+__all__ = ["Operations", "no_reload"]
 
 COMMAND_WAIT_S = 5.0
 RESCUED_WAIT_S = 2.0
 """How long a worker may take for a command that a rescue would carry out."""
 RESCUE_WAIT_S = 15.0
 """How long a rescue may wait for the lock of the key."""
+CAPPED_POLL_S = 0.1
+"""Between two looks whether a rescue that is in the way of a cap's has ended."""
+RESCUES = 3
+"""How many rescues are tried for a command: one may die or hang."""
+SETTLING_S = 1.0
+"""How long a rescue that has answered may write down what it did."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
-QUESTIONS = ("ping", "status", "why", "permits")
+QUESTIONS = ("ping", "status", "why", "permits", "config")
 EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
+VARIABLES = "variables"
 LONGEST_WHY = 4000
 """Characters that are kept of why a command was not given."""
 
 
-Handler = Callable[[Any, str], Json]
+_OF_CAPS: Mapping[OnBreach, str] = {
+    OnBreach.REDUCE: "reduce",
+    OnBreach.CANCEL: "cancel",
+    OnBreach.FLATTEN: "flatten",
+}
+"""The command that does without a worker what a cap wants."""
+
+Handler = Callable[[Any, str], Json | Awaitable[Json]]
 """Gets the arguments of a command and who has given it."""
 NO_DESK: Mapping[str, Handler] = {}
+
+
+def no_reload(args: Any, who: str) -> Json:
+    """Of a supervisor that was started without a file."""
+    return refused("this supervisor has no configuration file to read again")
 
 
 class StopCall(Protocol):
@@ -63,7 +84,8 @@ class PermitsCall(Protocol):
 class Operations:
     """Answers requests. `record` keeps a command, arguments, answer, and who gave it. `alert` takes a level, a text.
 
-    `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts.
+    `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts; `running`
+    has what each account runs with, without secrets.
     """
 
     def __init__(
@@ -78,29 +100,44 @@ class Operations:
         clock: Callable[[], float],
         data_dir: Path,
         permits: PermitsCall,
+        reload: Handler | None = None,
+        running: Callable[[], Mapping[str, Any]],
         desk: Mapping[str, Handler] = NO_DESK,
     ) -> None:
         self._fleet = fleet
         self._permits = permits
+        self._running = running
         self._status = status
         self._begin_stop = stop
         self._record = record
         self._rescues = rescues
-        self._commands = WorkerCommands(clock, alert, data_dir)
-        self.handlers: Mapping[str, Handler] = {"stop": self._stop, "restart": self._restart, **desk}
+        self._clock = clock
+        self.commands = self._commands = WorkerCommands(clock, alert, data_dir)
+        self.handlers: Mapping[str, Handler] = {
+            "stop": self._stop,
+            "reload": reload or no_reload,
+            "restart": self._restart,
+            **desk,
+        }
 
     async def handle(self, request: Json, peer: str = "") -> Json:
         """The answer to one request of `peer`, who may say in "who" for whom it asks.
 
         Commands are recorded, also those that are refused; what a worker has recorded itself is not.
         """
-        asked = {key: value for key, value in request.items() if key != "who"}
+        asked = {key: value for key, value in request.items() if key not in ("who", UNTIL)}
         who = asked_for(request.get("who"), peer)
+        until_s = amount_or_none(request.get(UNTIL))
+        late_s = 0.0 if until_s is None else self._clock() - float(until_s)
         try:
-            answer = await self._answer(asked, who)
+            if late_s > 0 and asked["op"] == WORKER:
+                answer = unanswered(f"it was not carried out: this supervisor read it {late_s:.1f} s too late")
+            else:
+                answer = await self._answer(asked, who)
         except CommandMistake as mistake:
             answer = refused(str(mistake))
         op, by_worker = str(asked.pop("op")), bool(answer.pop("recorded", False))
+        asked.pop(VARIABLES, None)  # they may be secrets
         if op in (*self.handlers, WORKER) and not by_worker:
             name = one_line(str(asked.get("name", ""))) if op == WORKER else op
             self._record(name, asked if answer["ok"] else for_people(asked), answer, who)
@@ -131,6 +168,9 @@ class Operations:
                 return self._lend(request)
             case "why":
                 return await self._why(request)
+            case "config":
+                account = self._of_account(one_line(str(request.get("account", "")))).spec.account
+                return {"ok": True, "config": self._running().get(account)}
             case "worker":
                 return await self._worker(request, who)
             case "declined":
@@ -138,7 +178,8 @@ class Operations:
                 return {"ok": True}
             case name if name in self.handlers:
                 args = {key: value for key, value in request.items() if key != "op"}
-                return self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
+                answer = self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
+                return await answer if isinstance(answer, Awaitable) else answer
             case other:
                 known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
@@ -167,7 +208,9 @@ class Operations:
             there = f"there are {', '.join(known)}{did_you_mean(args.child, known)}"
             return refused(f"no process or account {one_line(args.child)!r} here; {there}")
         if self._state() == "stopping":
-            return refused("the supervisor is stopping")
+            return denied("the supervisor is stopping")
+        if child.staged is not None:
+            child.spec, child.staged = child.staged, None
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
@@ -205,18 +248,49 @@ class Operations:
         if command.rescued:
             take_s = min(take_s, RESCUED_WAIT_S)
         answer = await self._commands.send(worker, command.name, args, take_s, who, takes_s=command.takes_s)
-        if answer.pop("not_taken", False) and command.rescued and worker.spec.rescue:
+        if answer.pop("not_taken", False) and worker.spec.rescue and (command.rescued or command.kept):
             return await self._rescue(worker, command, args, who)
         return answer
 
-    async def _rescue(self, worker: Child, command: Command, args: Json, who: str) -> Json:
+    async def capped(self, account: str, action: OnBreach, why: str) -> Json:
+        """A cap of fleet or groups holds an account whose worker has not said so: what it wants is done without it.
+
+        The worker is killed, and a rescue does with orders and legs what `action` says; no strategy is held, as the cap
+        holds the next worker by itself. `why` is for the records.
+        """
+        worker, command = self._of_account(account), find_command(_OF_CAPS[action])
+        while self._rescues.keeps_down(account):
+            await asyncio.sleep(CAPPED_POLL_S)
+        return await self._rescue(worker, command, {"reason": why}, "a cap", capped=True)
+
+    async def _rescue(self, worker: Child, command: Command, args: Json, who: str, *, capped: bool = False) -> Json:
         """For a worker that does not trade or does not answer: a process of its own does it by REST."""
         if self._state() == "stopping":
-            return refused("the supervisor is stopping")
-        try:
-            rescue = await self._rescues.begin(worker)
-        except NoRescue as why:
-            return refused(f"{command.name} was not carried out: {why}")
-        answer = await self._commands.send(rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s)
-        answer.pop("not_taken", None)
+            return denied("the supervisor is stopping")
+        patience_s = command.takes_s or COMMAND_WAIT_S
+        for tries_left in reversed(range(RESCUES)):
+            try:
+                await self._let_rescue_end(worker.spec.account, patience_s)
+                rescue = await self._rescues.begin(worker)
+            except RescueUnderWay as why:
+                return unanswered(f"{command.name} was not carried out: {why}")
+            except NoRescue as why:
+                return denied(f"{command.name} was not carried out: {why}")
+            more = {"capped": True} if capped else {}
+            answer = await self._commands.send(
+                rescue, command.name, args, RESCUE_WAIT_S, who, takes_s=command.takes_s, more=more
+            )
+            # one that ended, or hung, is followed by another, which goes on with what it has begun
+            if not (answer.pop("not_taken", False) and tries_left) or self._state() == "stopping":
+                break
         return answer
+
+    async def _let_rescue_end(self, account: str, patience_s: float) -> None:
+        """Until no rescue of the account is there, so long. One that has answered and still goes on makes way: the next
+        one does what is left of its work together with its own."""
+        begun_s = self._clock()
+        while self._rescues.keeps_down(account) and self._clock() < begun_s + patience_s:
+            rescue, waited_s = self._rescues.of(account), self._clock() - begun_s
+            if rescue is not None and waited_s > SETTLING_S and not self._commands.waits_for(rescue):
+                self._rescues.end(account)
+            await asyncio.sleep(CAPPED_POLL_S)

@@ -13,6 +13,7 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 | {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
 | {"op": "status"}                                             | {"ok", "status": model of supervisor.status.model} |
 | {"op": "why", "account", "strategy": "" or a name}           | {"ok", "why": answer of gridbot.worker.explanations} |
+| {"op": "config", "account"}                                  | {"ok", "config": gridbot.config.snapshots of it}   |
 | {"op": "permits", "exchange", "seen", "back", "wants"}       | {"ok", "guest", "lent", "keep", "ban"}             |
 | {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; when all is gone {"ok", "killed"}, then EOF |
 | {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |
@@ -40,7 +41,9 @@ from gridbot.doors.plain_text import printable_lines
 __all__ = [
     "LONGEST_ANSWER",
     "LONGEST_LINE",
+    "UNTIL",
     "Json",
+    "denied",
     "encode",
     "kernel_path",
     "read_request",
@@ -51,6 +54,9 @@ __all__ = [
 
 Json = dict[str, Any]
 
+UNTIL: Final = "until_s"
+"""In a request: until when its client waits, by the machine's monotonic clock. A command that is read later is refused:
+the operator has been told that it was not carried out."""
 SOCKET_FILE: Final = "control.sock"
 DESCRIPTORS: Final = Path("/proc/self/fd")
 """Linux: the directory of our open files, by their numbers."""
@@ -105,6 +111,11 @@ def refused(text: str) -> Json:
     """The answer that something cannot or will not be done; of what was asked for not more than its beginning."""
     cut = text if len(text) <= LONGEST_REFUSAL else f"{text[:LONGEST_REFUSAL]}..."
     return {"ok": False, "error": printable_lines(cut)}
+
+
+def denied(text: str) -> Json:
+    """The answer that something was understood and cannot be done as things are; the text says why."""
+    return {**refused(text), "denied": True}
 
 
 def unanswered(text: str) -> Json:

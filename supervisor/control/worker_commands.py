@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from gridbot.command_line import pasteable
 from gridbot.core.strict_numbers import whole_or_none
@@ -45,16 +46,24 @@ class WorkerCommands:
         self._given_up: OrderedDict[int, str] = OrderedDict()
 
     async def send(
-        self, worker: Child, name: str, args: Json, wait_s: float, who: str, *, takes_s: float = 0.0
+        self,
+        worker: Child,
+        name: str,
+        args: Json,
+        wait_s: float,
+        who: str,
+        *,
+        takes_s: float = 0.0,
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> Json:
         """The answer to the client, with "recorded": whether the worker keeps the record of the command.
 
         The worker has `wait_s` seconds to take it, and `takes_s` more when it says that it takes long. `who` is for
-        the record. An answer with "not_taken" says that the worker will not carry it out.
+        the record, `more` goes with the message. An answer with "not_taken" says that the worker will not carry it out.
         """
         account = worker.spec.account
         number, future = self._expect(worker)
-        message = {"type": "command", "id": number, "name": name, "args": args, "who": who}
+        message = {"type": "command", "id": number, "name": name, "args": args, "who": who, **more}
         message["expires_s"] = self._clock() + wait_s
         try:
             if not worker.send(message):
@@ -83,7 +92,7 @@ class WorkerCommands:
         recorded = bool(answer.get("recorded", ok))
         if not ok:
             told = refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
-            return {**told, "recorded": recorded}
+            return {**told, "recorded": recorded, **({"denied": True} if answer.get("denied") else {})}
         return {"ok": True, "delivered": True, "result": answer.get("result"), "recorded": recorded}
 
     async def _answer(self, number: int, future: asyncio.Future[Json], wait_s: float, takes_s: float) -> Json:
@@ -95,11 +104,31 @@ class WorkerCommands:
                 raise
         return await asyncio.wait_for(future, takes_s)
 
+    def waits_for(self, child: Child) -> bool:
+        """Whether an answer of this process is waited for."""
+        return any(asked is child for asked, _ in self._waiting.values())
+
     def on_taken(self, message: Json) -> None:
         """A worker has taken a command that takes long: {"type": "taken", "id": n}."""
         number = whole_or_none(message.get("id")) or 0
         if number in self._waiting:
             self._taken.add(number)
+
+    async def step(self, worker: Child, message: Json, wait_s: float) -> Json:
+        """The answer to a step of a reload: `ok`, and `result` or `error`. A late one may be carried out yet."""
+        account = worker.spec.account
+        number, future = self._expect(worker)
+        try:
+            if not worker.send({"type": "reload", "id": number, **message}):
+                return unanswered(f"the worker of {account} reads nothing at the moment")
+            return await asyncio.wait_for(future, wait_s)
+        except TimeoutError:
+            age = self._clock() - worker.state.last_report
+            return unanswered(
+                f"the worker of {account} did not answer within {wait_s:g} s (its last report came {age:.0f} s ago)"
+            )
+        finally:
+            self._waiting.pop(number, None)
 
     async def ask(self, worker: Child, strategy: str, wait_s: float) -> Json:
         """The answer to the question why orders are missing; a late one harms nobody, and is dropped."""

@@ -88,6 +88,10 @@ class Sharing:
             if limits[exchange]
         }
 
+    def join(self, account: str, exchange: str) -> None:
+        """An account has come, or trades on another exchange with its next process."""
+        self._exchange_of[account] = exchange
+
     def open(self, file: StateFile) -> None:
         """Take in what an earlier supervisor has left in `file`, and keep there what a later one has to know."""
         self._file = file

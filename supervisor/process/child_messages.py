@@ -83,6 +83,8 @@ class ChildMessages:
                 self._on_answer(message)
             case "taken":
                 self._on_taken(message)
+            case "account_opened":
+                self._launch.on_paper[str(message["name"])] = None
             case "bye" | "refused":
                 pass
             case other:

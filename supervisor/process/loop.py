@@ -32,6 +32,7 @@ from dataclasses import replace
 from typing import Any
 
 from gridbot import background
+from gridbot.core.limits import OnBreach
 from gridbot.shortage import is_shortage
 from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
@@ -44,7 +45,7 @@ from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, Hung, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
-from supervisor.control.operations import Operations
+from supervisor.control.operations import Operations, no_reload
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
@@ -53,7 +54,10 @@ from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
+from supervisor.process.fleet_reload import Hands, reload_of
+from supervisor.process.membership import Membership
 from supervisor.process.own_faults import Faults
+from supervisor.process.service_notify import ServiceManager
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
 from supervisor.status.collection import status_of, supervisor_facts
@@ -86,8 +90,10 @@ class Supervisor:
         *,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        service: ServiceManager | None = None,
     ) -> None:
         self.plan = plan
+        self._service = service or ServiceManager({})
         self._clock = clock
         self._started_at = self._last_tick = clock()
         self._pause = TICK_S
@@ -98,7 +104,7 @@ class Supervisor:
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
         self._alerts = Alerts(self._journal, clock, lambda: time.time_ns() // 1000)
         self._faults = Faults(self._alerts)
-        self._launch = LaunchArguments(plan.accounts)
+        self._launch = LaunchArguments(plan.accounts, plan.paused)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
             exit=self._on_exit,
@@ -116,8 +122,9 @@ class Supervisor:
             self._launch,
             lambda child, message: self._messages.take(child, message),
             self._on_rescue_end,
+            clock=clock,
         )
-        self._starting = StartOrder(self._fleet, self._launch, self._rescues.keeps_down)
+        self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
         self._operations = Operations(
@@ -130,6 +137,8 @@ class Supervisor:
             clock=clock,
             data_dir=plan.data_dir,
             permits=self._lend,
+            reload=lambda args, who: (self._reload.handle if self._reload else no_reload)(args, who),
+            running=lambda: self.plan.snapshot,
             desk=self._desk.handlers,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
@@ -144,12 +153,16 @@ class Supervisor:
         self._caps = CapsKeeper(
             plan.caps,
             self._send_to,
-            lambda account: self._workers[account].state.process is ProcessState.RUNNING,
-            lambda account, why: self._fleet.advance(self._workers[account], Hung(why)),
+            lambda account: self._membership.stage(account),
+            self._enforce,
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
         )
         self._launch.caps = self._caps.word_for
+        parts = (self._fleet, self._launch, self._sharing, self._caps, self._workers, self._rescues)
+        self._membership = Membership(plan, *parts, self._follow)
+        hands = Hands(lambda: self._stopping.begun, self._alerts.own, self._journal.command)
+        self._reload = reload_of(plan, self._operations.commands, self._membership, hands)
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
             self._fleet,
@@ -193,6 +206,7 @@ class Supervisor:
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.add_signal_handler(number, self._on_signal, number)
                 loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+                self._service.ready()
                 self._tick(loop)
                 keeping = background.start(self._keep_reachable(control), name="the watch over the control socket")
                 await self._finished.wait()
@@ -202,6 +216,7 @@ class Supervisor:
                 self._rescues.kill_now()
                 await control.close()
                 for part in (
+                    self._service.close,
                     self._launcher.close,
                     self._sharing.close,
                     self._journal.close,
@@ -237,6 +252,7 @@ class Supervisor:
 
     def stop(self, mode: str | None = None, *, force: bool = False) -> None:
         """Begin the end. `mode` is keep, cancel or flatten (default: as configured); `force` kills everything now."""
+        self._service.stopping()
         self._stopping.begin(mode, force=force)
         self._rescues.stop()
         done = self._faults.attempt("stopping", self._tend)
@@ -261,7 +277,8 @@ class Supervisor:
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
         reasons = self._sharing.reasons() + self._caps.reasons()
         own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), reasons=reasons)
-        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000)
+        facts = self._reload.facts() if self._reload else {}
+        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000, configuration=facts)
         return status_of(now, own, self._fleet, self.plan, self._launch)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -274,8 +291,13 @@ class Supervisor:
         elif self._signalled_at is None or now - self._signalled_at > SAME_SIGNAL_S:
             self.stop(force=True)
 
+    def _follow(self, plan: Plan) -> None:
+        self.plan = plan
+
     def _on_hangup(self) -> None:
-        log.info("SIGHUP received and ignored; a changed configuration needs stop and start")
+        log.info("SIGHUP received%s", " and ignored: there is no file to read again" if self._reload is None else "")
+        if self._reload is not None:
+            background.start(self._reload.by_signal(), name="a reload by SIGHUP")
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -290,12 +312,14 @@ class Supervisor:
         done = [
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
+            self._faults.attempt("looking after the rescues", self._rescues.look),
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("the caps of groups and fleet", self._caps.look),
             self._faults.attempt("looking for incidents", self._look),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
             self._faults.attempt("looking after the process that forks", self._launcher.look),
             self._faults.attempt("reaping what we adopted", self._reap),
+            self._faults.attempt("a sign of life", lambda: self._service.turned(now, self._starting.in_words)),
         ]
         # The accounts trade on without us for a while; silence would be worse than a late tick.
         self._pause = TICK_S if all(done) else min(LONGEST_PAUSE_S, max(1.0, 2 * self._pause))
@@ -308,6 +332,7 @@ class Supervisor:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
             self._fleet.advance_all(Stalled())
+            self._rescues.look(Stalled())
 
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())
@@ -316,8 +341,24 @@ class Supervisor:
     def _lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
         return self._sharing.ask(PAPER if exchange == "paper" else BYBIT, message)
 
+    def _enforce(self, account: str, action: OnBreach, why: str) -> None:
+        """A cap holds an account whose worker does not carry it out: it is ended, and a rescue does it."""
+        worker = self._workers[account]
+        self._fleet.advance(worker, Hung(why))
+        background.start(self._enforced(worker, action, why), name=f"the cap of {account}")
+
+    async def _enforced(self, worker: Child, action: OnBreach, why: str) -> None:
+        answer = await self._operations.capped(worker.spec.account, action, why)
+        if answer["ok"]:
+            log.warning("%s: a rescue did what the cap wants: %s", worker.spec.name, answer["result"])
+        else:
+            text = f"a cap holds its account, and what it wants is not done without the worker: {answer['error']}"
+            self._alerts.add(worker, "ERROR", text, "cap_rescue")
+
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
-        (self._rescues.of(account) or self._workers[account]).send(message)
+        child = self._rescues.of(account) or self._workers.get(account)
+        if child is not None:  # else its account was removed
+            child.send(message)
 
     def _sample(self, now: float, gone: float) -> None:
         self._journal.sample(now, max(0.0, gone - self._pause), self.plan.health_interval, self.status)

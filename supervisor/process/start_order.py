@@ -36,6 +36,12 @@ class StartOrder:
         """Whether every child has started or failed at least once."""
         return self._all_settled
 
+    @property
+    def in_words(self) -> str:
+        """How many processes run, for who looks from outside."""
+        states = [child.state.process for child in self._fleet]
+        return f"{states.count(ProcessState.RUNNING)} of {len(states)} processes run"
+
     def start_due(self) -> None:
         """Start each stopped child that need not wait."""
         for child in self._fleet:

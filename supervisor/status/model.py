@@ -108,6 +108,8 @@ class SupervisorFacts:
     reasons: Sequence[str] = field(default=())
     marks: Marks = NOTHING_SAID
     wall_us: int = 0
+    configuration: Json = field(default_factory=dict)
+    """Which is in force: `hash`, `since`, `file_differs`, and `waiting`, what of it counts after a restart."""
 
 
 def build_status(
@@ -136,6 +138,7 @@ def build_status(
             "data_dir": supervisor.data_dir,
             "config": supervisor.config,
             "run_id": supervisor.run_id,
+            "configuration": supervisor.configuration,
         },
         "requests": list(supervisor.requests),
         "caps": list(supervisor.caps),

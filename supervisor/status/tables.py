@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from gridbot.command_line import pasteable
 from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
 from supervisor.status.caps_text import caps_lines
@@ -71,6 +72,8 @@ def render(status: Json, stream: IO[str]) -> None:
 def _print(status: Json, console: Console) -> None:
     supervisor = status["supervisor"]
     console.print(_headline(status, supervisor))
+    if in_force := supervisor.get("configuration"):
+        console.print(_configuration(in_force, supervisor["data_dir"]))
     console.print()
     console.print(*_parts(_accounts(status["accounts"]), console))
     console.print()
@@ -160,6 +163,17 @@ def _headline(status: Json, supervisor: Json) -> Text:
     line = Text(f"gridbot {supervisor['version']}  {supervisor['state']} {duration(supervisor['uptime_s'])}  ")
     line.append(status["health"], style=_COLOURS.get(status["health"], ""))
     return line.append(f"  pid {supervisor['pid']}  rss {size(supervisor['rss'])}  data {supervisor['data_dir']}")
+
+
+def _configuration(in_force: Json, data_dir: str) -> Text:
+    line = Text(f"configuration {in_force['hash']} since {in_force['since']}")
+    if in_force["file_differs"]:
+        line.append(
+            f"; the file differs: `{pasteable('reload --dry-run', data_dir=data_dir)}` shows how", style="yellow"
+        )
+    if in_force["waiting"]:
+        line.append(f"; not in force until a restart: {', '.join(in_force['waiting'])}", style="yellow")
+    return line
 
 
 def _table(*columns: tuple[str, str], gap: int = 2) -> Table:

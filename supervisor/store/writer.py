@@ -116,6 +116,12 @@ class Writer:
             directory = journal_directory(spec.data_dir, account)
             self._sources[account] = AccountSource(account, directory, queues.get(account))
 
+    def follow(self, account: str) -> None:
+        """One more account, by its journal; its queue comes with the next process of the writer."""
+        if account not in self._sources:
+            self._sources[account] = AccountSource(account, journal_directory(self.spec.data_dir, account))
+            self._uncertain = True  # what the database has of it is read before its records
+
     # -- one flush
 
     def flush(self, *, idle: bool = True) -> bool:

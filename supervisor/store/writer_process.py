@@ -109,7 +109,7 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
         if now >= next_health:
             _send(health, writer.health() | {"damage": scan.damage, "scanned": scan.is_complete})
             next_health = now + HEALTH_S
-        if life in wait([life], 0 if again else _until(now, pause, next_health)) and _ended(life):
+        if life in wait([life], 0 if again else _until(now, pause, next_health)) and _ended(life, writer):
             break
     _last_flush(writer)
     _send(health, writer.health())
@@ -124,11 +124,13 @@ def _until(now: float, pause: float, next_health: float) -> float:
     return max(0.0, min(pause, next_health - now))
 
 
-def _ended(life: Connection) -> bool:
+def _ended(life: Connection, writer: Writer) -> bool:
+    """What comes over `life` is the name of one more account."""
     try:
-        life.recv()
+        account = life.recv()["account"]
     except (EOFError, OSError):
         return True
+    writer.follow(str(account))
     return False
 
 

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.bybit.parse_account import parse_execution, parse_order, parse_position, parse_wallet
+from gridbot.bybit.parse_account import (
+    parse_execution,
+    parse_one_way_position,
+    parse_order,
+    parse_position,
+    parse_wallet,
+)
 from gridbot.bybit.parse_market import parse_instrument, parse_ticker, parse_tiers
 from gridbot.bybit.raw_fields import decimal_or_none, parse_rows, whole_or_none
 from gridbot.core.events import CoinBalance, ExecType, OrderStatus
@@ -328,3 +334,13 @@ def test_tiers_come_lowest_first_and_without_a_deduction_where_there_is_none():
 def test_whether_a_leg_may_only_be_reduced_is_unknown_where_it_is_not_told():
     told = [parse_position(position_row(1, isReduceOnly=value)) for value in (True, False, None, "")]
     assert [leg.reduce_only for leg in told if leg is not None] == [True, False, None, None]
+
+
+def test_a_position_in_one_way_mode_is_the_leg_of_its_side_and_a_leg_of_a_hedge_is_none() -> None:
+    row = position_row(0, size="0.10", side="Sell", avgPrice="60000")
+    assert parse_position(row) is None
+    found = parse_one_way_position(row)
+    assert found is not None
+    assert (found.direction, found.size) == (Direction.SHORT, Decimal("0.10"))
+    assert parse_one_way_position({**row, "side": ""}) is None, "flat"
+    assert parse_one_way_position({**row, "positionIdx": 1, "side": "Buy"}) is None

@@ -48,14 +48,15 @@ def test_only_a_worker_can_be_needed_to_trade(command: Command) -> None:
 
 def test_what_can_cost_money_when_given_by_mistake() -> None:
     dangerous = {command.name for command in COMMANDS if command.dangerous}
-    assert dangerous == {"flatten", "kill", "resume", "correct", "stop"}
+    assert dangerous == {"flatten", "kill", "resume", "correct", "adopt", "stop", "reload"}
 
 
 def test_the_records_page_names_every_command() -> None:
     described = CommandRecord.__dataclass_fields__["name"].metadata["doc"]
     assert (
         described
-        == "pause, reduce, cancel, flatten, kill, resume, reconcile, correct, stop, restart, ack, mute, unmute."
+        == "pause, reduce, cancel, flatten, kill, resume, reconcile, correct, adopt, stop, reload, restart, ack, mute, "
+        "unmute."
     )
 
 
@@ -65,15 +66,15 @@ def test_the_records_page_names_every_command() -> None:
         (
             "puase",
             COMMANDS,
-            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct, "
-            "stop, restart, ack, mute or unmute, got 'puase'; did you mean pause?",
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct, adopt, "
+            "stop, reload, restart, ack, mute or unmute, got 'puase'; did you mean pause?",
         ),
         (
             "stop",
             WORKER_COMMANDS,
-            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got 'stop'",
         ),
-        (None, FLEET_COMMANDS, "expected stop, restart, ack, mute or unmute, got None"),
+        (None, FLEET_COMMANDS, "expected stop, reload, restart, ack, mute or unmute, got None"),
     ],
 )
 def test_an_unknown_name_is_answered_with_those_there_are(name: object, among: tuple[Command, ...], text: str) -> None:

@@ -27,6 +27,23 @@ def test_where_things_are(tmp_path):
     assert find_config("x", {"GRIDBOT_CONFIG_PATH": "y"}) == Path("x")
 
 
+def test_without_a_checkout_the_installed_demo_runs_where_one_is(tmp_path, monkeypatch):
+    """As in a wheel: its `site-packages` has no `conf`."""
+    installed = tmp_path / "site-packages" / "gridbot" / "config"
+    installed.mkdir(parents=True)
+    (installed / "demo.yaml").write_bytes((ROOT / "gridbot" / "config" / "demo.yaml").read_bytes())
+    monkeypatch.setattr("gridbot.config.paths.__file__", str(installed / "paths.py"))
+    monkeypatch.setattr("gridbot.config.paths.INSTALLED_DEMO", installed / "demo.yaml")
+    here = tmp_path / "here"
+    (here / "conf").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert find_config(None, {}) == installed / "demo.yaml"
+    assert data_directory(None, None, {}) == here / "data"
+    assert load_config(installed / "demo.yaml", environ={}).storage.data_dir == here / "data"
+    (here / "conf" / "demo.yaml").write_text("accounts: []")
+    assert find_config(None, {}) == here / "conf" / "demo.yaml", "one's own counts"
+
+
 def test_paths_agree_with_the_loaded_configuration(tmp_path):
     demo = ROOT / "conf" / "demo.yaml"
     assert load_config(demo, environ={}).storage.data_dir == data_directory(None, str(demo), {})

@@ -13,6 +13,7 @@ from gridbot.flatten.flatten_invariants import of_effects
 from gridbot.flatten.flatten_state import FlattenState
 from gridbot.flatten.flatten_step import next_look_s, step
 from gridbot.flatten.flatten_words import (
+    AskKnown,
     AskLegs,
     AskMarket,
     AskOrders,
@@ -25,11 +26,13 @@ from gridbot.flatten.flatten_words import (
     Event,
     Finished,
     KeepLatch,
+    Known,
     LatchSaved,
     LegName,
     LegsListed,
     MarketRead,
     OrdersListed,
+    Others,
     Problem,
     ReadFailed,
     Resting,
@@ -75,15 +78,20 @@ class World:
     fault: Fault = honest
     terms: Terms = field(default_factory=Terms)
     symbols: dict[str, bool] = field(default_factory=lambda: {A: True, B: True})
+    others: Others = Others.UNSEEN
     disk_s: float | None = 0.0
     delay_s: float = 0.05
+    has_socket: bool = False
+    stubborn: int = 0
+    """Orders that the books know of and that do not go, during a ban."""
     dust_goes: bool = True
+    one_way: tuple[LegName, ...] = ()
     now_s: float = 100.0
     log: list[tuple[float, Effect]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.state = FlattenState(Wanted(self.symbols, self.terms))
+        self.state = FlattenState(Wanted(self.symbols, self.terms, self.others))
         self.events: list[tuple[float, int, Event]] = []
         self.count = 0
 
@@ -129,7 +137,9 @@ class World:
             case AskOrders():
                 self.read("orders", effect, OrdersListed(self.now_s, tuple(self.orders)))
             case AskLegs():
-                self.read("legs", effect, LegsListed(self.now_s, dict(self.legs)))
+                self.read("legs", effect, LegsListed(self.now_s, dict(self.legs), one_way=self.one_way))
+            case AskKnown():
+                self.later(self.known(), 0.0)
             case AskMarket(symbol=symbol):
                 self.read(symbol, effect, MarketRead(symbol, RULES[symbol], PRICE))
             case Cancel(rows=rows):
@@ -140,6 +150,12 @@ class World:
                 self.later(Withdrawn(3), 0.0)
             case KeepLatch() | Warn() | Told() | Finished():
                 pass
+
+    def known(self) -> Known:
+        if not self.has_socket:
+            return Known()
+        markets = {symbol: (RULES[symbol], PRICE) for symbol in (A, B)}
+        return Known(dict(self.legs), markets, self.stubborn)
 
     def read(self, what: str, request: Effect, answer: Event) -> None:
         fate = self.fault("read", request)
@@ -175,8 +191,8 @@ class World:
         return Problem(ErrorKind.AMBIGUOUS, "no answer")
 
 
-def resting(number: int, symbol: str = A, *, ours: bool = True) -> Resting:
-    return Resting(symbol, f"id{number}", f"link{number}" if ours else "", ours)
+def resting(number: int, symbol: str = A, *, ours: bool = True, opens: bool = True) -> Resting:
+    return Resting(symbol, f"id{number}", f"link{number}" if ours else "", ours, opens)
 
 
 LONG, SHORT = Direction.LONG, Direction.SHORT

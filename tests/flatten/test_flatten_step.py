@@ -17,6 +17,7 @@ from gridbot.flatten.flatten_legs import MOST_PIECES, STUCK_AT, limit_price, pie
 from gridbot.flatten.flatten_state import FlattenState, LegToClose, Market, Stage
 from gridbot.flatten.flatten_step import next_look_s, step
 from gridbot.flatten.flatten_words import (
+    AskLegs,
     AskOrders,
     Begun,
     Cancel,
@@ -25,9 +26,11 @@ from gridbot.flatten.flatten_words import (
     CloseAnswered,
     Finished,
     KeepLatch,
+    Known,
     LegsListed,
     MarketRead,
     OrdersListed,
+    Others,
     Problem,
     ReadFailed,
     Terms,
@@ -115,6 +118,49 @@ def test_cancel_closes_nothing() -> None:
     assert calm.of(Close) == []
 
 
+def test_a_whole_account_has_symbols_that_nobody_trades_and_they_are_told_or_taken() -> None:
+    """A position of the owner's own stayed open after `flatten ACCOUNT`, and nothing said so."""
+    orders = [resting(1), resting(2, B, ours=False), resting(3, B, ours=False)]
+    calm = world(symbols={A: True}, orders=list(orders), others=Others.TOLD, terms=Terms(foreign=True))
+    end = calm.run()
+    assert end is not None
+    assert end.clean, "it is no failure: nobody asked for it"
+    told = "no strategy of this account trades it: 4 long of BUSDT, 2 orders of BUSDT (--foreign takes it, too)"
+    assert end.text.endswith(f"; LEFT ALONE, as {told}")
+    assert (calm.legs[B, LONG], [row.order_id for row in calm.orders]) == (D(4), ["id2", "id3"])
+    cancelled = world(symbols={A: False}, orders=list(orders), others=Others.CANCELLED, terms=Terms(foreign=True))
+    end = cancelled.run()
+    assert (end is not None and end.clean, cancelled.orders, cancelled.legs) == (True, [], LEGS)
+    all_of_it = world(symbols={}, orders=list(orders), others=Others.CLOSED, terms=Terms(foreign=True))
+    all_of_it.one_way = ((B, LONG),)
+    end = all_of_it.run()
+    assert end is not None
+    assert (end.clean, "LEFT" in end.text, all_of_it.orders) == (True, False, [])
+    assert not any(all_of_it.legs.values())
+    closes = [one for one in all_of_it.of(Close) if isinstance(one, Close)]
+    assert {(one.symbol, one.one_way) for one in closes} == {(A, False), (B, True)}
+    one_strategy = world(symbols={A: True})
+    end = one_strategy.run()
+    assert end is not None
+    assert "LEFT" not in end.text
+    for it in (calm, cancelled, all_of_it, one_strategy):
+        assert it.violations == []
+
+
+def test_of_what_only_reduces_nothing_is_withdrawn_when_opens_alone_are_to_go() -> None:
+    calm = world(
+        symbols={A: False, B: False},
+        terms=Terms(opens_only=True),
+        orders=[resting(1), resting(2, opens=False), resting(3, B)],
+    )
+    end = calm.run()
+    assert end is not None
+    assert end.text.startswith("nothing that opens rests, confirmed by REST: 2 orders cancelled")
+    assert [row.order_id for row in calm.orders] == ["id2"]
+    assert calm.of(WithdrawKnown) == [], "that takes closes, too"
+    assert calm.violations == []
+
+
 def test_only_what_is_asked_for() -> None:
     calm = world(symbols={B: True})
     end = calm.run()
@@ -165,6 +211,36 @@ def test_after_a_ban_nothing_is_sent_before_its_end() -> None:
     told = [one.text for one in it.of(Told) if isinstance(one, Told)]
     assert len(told) == 1
     assert "the exchange bans this address for 600 s" in told[0]
+    assert it.violations == []
+
+
+@pytest.mark.parametrize("stubborn", [0, 2], ids=["nothing rests", "orders that do not go"])
+def test_during_a_ban_legs_are_closed_by_another_way_and_rest_confirms_it_afterwards(stubborn: int) -> None:
+    """A 403 is about HTTP alone: the legs stayed open for its ten minutes though the trade socket was up."""
+    it = world(fault=first(1, ErrorKind.IP_BAN, "read"), has_socket=True, stubborn=stubborn)
+    end = it.run()
+    assert end is not None
+    assert end.clean
+    closes = [at_s for at_s, one in it.log if isinstance(one, Close)]
+    assert stubborn * 2.5 <= closes[0] - 100 < stubborn * 2.5 + 2, "orders that do not go keep them waiting for 5 s"
+    assert closes[-1] - closes[0] < 10
+    [(told_s, told)] = [(at_s, one) for at_s, one in it.log if isinstance(one, Told)]
+    assert isinstance(told, Told)
+    assert "by the streams all legs are closed, which REST confirms then" in told.text
+    assert told_s < closes[0] + 2
+    confirmed = [at_s for at_s, one in it.log if isinstance(one, AskLegs)]
+    assert confirmed[0] - 100 >= 600, "nothing by HTTP before the end of the ban"
+    assert it.violations == []
+
+
+def test_a_way_that_ends_in_a_ban_is_asked_for_again_and_says_so() -> None:
+    it = world(fault=first(1, ErrorKind.IP_BAN, "read"))
+    it.run(30.0)
+    assert (it.of(Close), len(it.of(Told))) == ([], 1), "told at once: nobody can close"
+    it.feed(Known({}, {}))
+    it.has_socket = True
+    it.run(3.0)
+    assert it.of(Close)
     assert it.violations == []
 
 
@@ -360,10 +436,11 @@ FATES = st.sampled_from([OK, OK, OK, LOST, NEVER, *ErrorKind])
     fates=st.lists(FATES, max_size=60),
     disk_s=st.sampled_from([0.0, 0.1, None]),
     foreign=st.booleans(),
+    has_socket=st.booleans(),
 )
 @settings(max_examples=examples(120), deadline=None)
 def test_whatever_is_refused_or_lost_it_ends_flat_once_the_exchange_is_well(
-    legs: Any, orders: Any, fates: list[Any], disk_s: float | None, foreign: bool
+    legs: Any, orders: Any, fates: list[Any], disk_s: float | None, foreign: bool, has_socket: bool
 ) -> None:
     """Refusals in a row may make it give up a leg; then it says so, and a second order of the operator ends flat."""
     left = iter(fates)
@@ -373,6 +450,7 @@ def test_whatever_is_refused_or_lost_it_ends_flat_once_the_exchange_is_well(
         fault=lambda what, request: next(left, OK),
         disk_s=disk_s,
         terms=Terms(foreign=foreign),
+        has_socket=has_socket,
     )
     end = it.run()
     assert end is not None, "it ends"
@@ -404,6 +482,9 @@ def test_the_invariants_find_what_they_are_for() -> None:
     ]
     for wrong, told in first_wrong:
         assert any(told in text for text in of_effects(state, wrong, it.now_s)), told
+    state.wanted = Wanted({A: True}, Terms(opens_only=True))
+    assert any("nobody wanted" in text for text in of_effects(state, [Cancel((resting(1, opens=False),))], it.now_s))
+    state.wanted = Wanted(it.symbols)
     state.markets[A] = Market(RULES[A], PRICE, 0.0)
     state.silent_until_s = it.now_s + 1
     state.sent["9"] = Close(9, A, LONG, D(1))
@@ -429,12 +510,22 @@ def test_the_invariants_find_what_they_are_for() -> None:
 
 
 def test_what_is_wanted_survives() -> None:
-    wanted = Wanted({A: True, B: False}, Terms(band=D("0.01"), market_after_s=3.0, foreign=True))
+    wanted = Wanted({A: True, B: False}, Terms(band=D("0.01"), market_after_s=3.0, foreign=True, opens_only=True))
     again = Wanted.from_document(orjson.loads(orjson.dumps(wanted.to_document())))
     assert again == wanted
     both = Wanted({A: False, B: False}).beside(Wanted({B: True}, Terms(foreign=True)))
     assert (both.symbols, both.terms.foreign) == ({A: False, B: True}, True)
     assert Wanted({A: True}).beside(Wanted({A: False})).symbols == {A: True}
+    opens = Wanted({A: False}, Terms(opens_only=True))
+    for either in (opens.beside(Wanted({A: False})), Wanted({A: False}).beside(opens)):
+        assert not either.terms.opens_only, "one of them wants all to go"
+    assert opens.beside(opens).terms.opens_only
+    older = {key: value for key, value in opens.to_document().items() if key not in ("opens_only", "others")}
+    assert Wanted.from_document(older) == Wanted({A: False})
+    whole = Wanted({A: True}, others=Others.CLOSED)
+    assert Wanted.from_document(orjson.loads(orjson.dumps(whole.to_document()))) == whole
+    for either in (whole.beside(Wanted({B: True})), Wanted({B: True}).beside(whole)):
+        assert (either.others, either.terms.foreign) == (Others.CLOSED, True), "what the first wanted, it still wants"
 
 
 @pytest.mark.parametrize(

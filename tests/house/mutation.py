@@ -128,7 +128,8 @@ def copy_tree(target: Path, room: str, files: Sequence[str]) -> None:
         shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
     for other in ROOMS:
         shutil.copytree(ROOT / "tests" / other, target / "tests" / other, ignore=ignore)
-    shutil.copy(ROOT / "tests" / "examples.py", target / "tests" / "examples.py")
+    for module in ("examples.py", "compile_once.py"):  # tests/conftest.py imports them
+        shutil.copy(ROOT / "tests" / module, target / "tests" / module)
     conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
     (target / "tests" / "conftest.py").write_text(conftest + PROFILE, encoding="utf-8")
     settings = f"""

@@ -33,6 +33,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.compare.difference_words": (1, "a number of our own database"),
     "gridbot.compare.log_values": (5, "numbers that were read strictly, and bounds"),
     "gridbot.config.fields": (3, "texts that their pattern has checked; a duration"),
+    "gridbot.config.original_keys": (1, "a number that was read strictly"),
     "gridbot.market.download": (1, "digits that their pattern has checked"),
     "gridbot.market.row_reading": (10, "places and numbers of rows, which are numpy's"),
     "gridbot.market.rule_book": (3, "numbers that were read strictly"),
@@ -50,7 +51,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.paper.feed.file_layouts": (1, "a number that was read strictly"),
     "gridbot.paper.feed.market_feed": (6, "what the control endpoint has read strictly, and texts of tests and feeds"),
     "gridbot.paper.ledger.strange_executions": (6, "what the control endpoint has read strictly"),
-    "supervisor.control.operations": (1, "a number that was read strictly"),
+    "supervisor.control.operations": (2, "numbers that were read strictly"),
 }
 
 

@@ -26,7 +26,7 @@ from tests.house.source import (
 
 PURE_ROOMS = (
     *("gridbot.core", "gridbot.strategies", "gridbot.orders", "gridbot.risk", "gridbot.exchange"),
-    *("gridbot.commands", "gridbot.why"),
+    *("gridbot.commands", "gridbot.why", "gridbot.doctor"),
     *("gridbot.ports", "gridbot.frames", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
     *(
         "gridbot.records.record_types",
@@ -45,7 +45,7 @@ PURE_ROOMS = (
     *("gridbot.market.pyramid", "gridbot.market.row_reading", "gridbot.market.text_columns"),
     *("gridbot.flatten.flatten_words", "gridbot.flatten.flatten_state", "gridbot.flatten.flatten_legs"),
     *("gridbot.flatten.flatten_report", "gridbot.flatten.flatten_step", "gridbot.flatten.flatten_invariants"),
-    "gridbot.flatten.close_records",
+    *("gridbot.flatten.close_records", "gridbot.flatten.flatten_readings"),
     "gridbot.fault_words",
     "gridbot.incidents",
     *("gridbot.bybit.parse_account", "gridbot.bybit.parse_market", "gridbot.bybit.raw_fields"),

@@ -58,6 +58,8 @@ GRIDBOT = {
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
+    # What is looked at before a start: facts in, findings out.
+    "doctor": "config core doors exchange orders risk",
     # Two strategies, or a strategy and a log, side by side.
     "compare": "core doors store risk config private_files",
     # Market data of the past.
@@ -97,21 +99,24 @@ SUPERVISOR = {
     " exit_codes utc_time",
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
-    "status": "gridbot.commands gridbot.doors gridbot.incidents gridbot.version children exit_codes utc_time",
+    "doctor": "gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doctor gridbot.doors"
+    " gridbot.exchange gridbot.state store",
+    "status": "gridbot.command_line gridbot.commands gridbot.doors gridbot.incidents gridbot.version children"
+    " exit_codes utc_time",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
-    " gridbot.background gridbot.command_line gridbot.commands gridbot.doors gridbot.fault_words gridbot.incidents"
-    " gridbot.lock_file gridbot.state"
+    " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
     " gridbot.shortage caps children leases control status store exit_codes utc_time polling",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.rescue gridbot.state gridbot.system_ports gridbot.worker"
     " gridbot.atomic_file gridbot.backtest gridbot.budget gridbot.command_line gridbot.commands gridbot.compare"
     " gridbot.config"
-    " gridbot.core gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
+    " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
-    " control process status store exit_codes utc_time polling",
+    " control doctor process status store exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

@@ -12,9 +12,10 @@ from tests.house.source import MODULES, dotted, tree, walk
 TASKS = {
     "gridbot.worker.jobs": 1,  # each job of the schedule: watched
     "gridbot.worker.reconciler": 1,  # each question of a comparison: watched, or its job is
-    "gridbot.worker.orchestrator": 2,  # the clock of the account, the task of look-ups: the worker ends with them
+    "gridbot.worker.orchestrator": 3,  # clock, look-ups: the worker ends with them; what a reload waits for
     "gridbot.worker.bounded_wait": 2,  # one wait
-    "gridbot.worker.worker_session": 4,  # the reports, the start, a stop, a command that takes long
+    "gridbot.worker.worker_session": 5,  # the reports, the start, a stop, a command that takes long, a reload
+    "gridbot.worker.adoption": 1,  # one adoption, which tells the operator what it meets
     "gridbot.worker.flattening": 1,  # one flattening, which tells what it meets
     "gridbot.execution.executor": 1,  # a request for orders: `risk/passage.py`
 }
@@ -23,6 +24,7 @@ TASKS = {
 A new one that asks the exchange for something again and again has to be a job, or told to `JobWatch` itself.
 """
 ASKERS = {
+    "gridbot.worker.adoption",
     "gridbot.worker.assembly",
     "gridbot.worker.dead_man_watch",
     "gridbot.worker.money_watch",
@@ -32,7 +34,7 @@ ASKERS = {
     "gridbot.worker.startup",
     "gridbot.worker.terms",
 }
-"""Who asks the exchange (`ExchangeQueries`): all of them as a job, or before anything trades."""
+"""Who asks the exchange (`ExchangeQueries`): all of them as a job, before anything trades, or once for an operator."""
 
 
 def test_tasks_of_a_worker_are_started_in_known_places() -> None:

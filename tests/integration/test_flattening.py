@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pybit.unified_trading import HTTP
 
 from gridbot.core import Direction
 from gridbot.flatten.flatten_words import Terms, Wanted
+from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.records.record_types import OrderRecord
 from gridbot.risk.holds import Who
@@ -108,6 +110,60 @@ def test_kill_ends_flat_and_stays_latched_over_a_death_until_the_account_is_resu
     assert {one.strategy for one in executions(tmp_path)} == {"btc"}
     ends = {r.order_link_id: r.state for r in records(tmp_path) if isinstance(r, OrderRecord)}
     assert {ends[one.order_link_id] for one in closes} == {"filled"}
+
+
+def by_hand(config: Any, paper: PaperThread) -> None:
+    """The owner buys ETHUSDT in one-way mode, which no strategy trades, and has an order there."""
+    keys = config.account("alice")
+    session = HTTP(api_key=keys.api_key.get_secret_value(), api_secret=keys.api_secret.get_secret_value())
+    session.endpoint = paper.url
+    order = {"category": "linear", "symbol": "ETHUSDT", "side": "Buy", "qty": "0.3", "positionIdx": 0}
+    session.place_order(**order, orderType="Market")
+    session.place_order(**order, orderType="Limit", price="2000")
+
+
+def test_what_the_owner_has_on_other_symbols_is_told_and_goes_when_that_is_asked_for(tmp_path: Path) -> None:
+    """It stayed open after `flatten alice`, and nothing said so; a position in one-way mode was not even seen."""
+    config = settings(tmp_path)
+
+    async def scenario(paper: PaperThread) -> None:
+        async with trading(config, paper) as bench:
+            await with_legs(bench, paper)
+            by_hand(config, paper)
+            done, text = await say(bench, "flatten")
+            assert (done, text[:23]) == (True, FLAT)
+            assert text.endswith("trades it: 0.30 long of ETHUSDT, 1 order of ETHUSDT (--foreign takes it, too)")
+            assert legs(paper) == {("ETHUSDT", 0): D("0.3")}
+            done, text = await say(bench, "flatten", strategy="btc")
+            assert (done, "ETHUSDT" in text) == (True, False), text
+            done, text = await say(bench, "cancel", foreign=True)
+            assert (done, resting(paper)) == (True, []), text
+            done, text = await say(bench, "kill", foreign=True)
+            assert done, text
+            assert text.startswith(f"{FLAT}: closed 0.30 long of ETHUSDT")
+            assert legs(paper) == {}
+
+    run(config, scenario)
+    assert {one.symbol for one in records(tmp_path) if isinstance(one, OrderRecord)} == {"BTCUSDT"}
+
+
+def test_during_a_ban_of_http_orders_and_legs_go_by_the_trade_socket(tmp_path: Path) -> None:
+    """They stayed for the ten minutes of a 403, which is about HTTP alone; that they are gone REST confirms later."""
+    config = settings(tmp_path)
+
+    async def scenario(paper: PaperThread) -> None:
+        async with trading(config, paper) as bench:
+            await with_legs(bench, paper)
+            await bench.until(lambda: not bench.assembly.gateway.by_http, "the trade socket")
+            paper.call(paper.server.faults.add, FaultConfig.model_validate({"kind": "ip_ban", "for_s": 600}))
+            done, text = await say(bench, "flatten")
+            assert (done, legs(paper), resting(paper)) == (False, {}, []), text
+            assert text.startswith("NOT flat: "), text
+            assert text.endswith("it goes on")
+            assert "s more; by the streams all legs are closed, which REST confirms then" in text
+            assert bench.assembly.orchestrator.flattening.busy
+
+    run(config, scenario)
 
 
 def test_flatten_of_one_strategy_leaves_the_other_trading_and_pauses_its_own(tmp_path: Path) -> None:

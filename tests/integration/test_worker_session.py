@@ -30,7 +30,7 @@ from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.worker_session import EXIT_OK, EXIT_REFUSED, WorkerSession
 from tests.integration.worker_bench import exchange, records, resting, settings
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 
 
 @dataclass

@@ -121,13 +121,14 @@ async def trading(
     crash: bool = False,
     outside: Outside | None = None,
     begin_anew: Callable[[str], None] = print,
+    paused: str = "",
 ) -> AsyncIterator[WorkerBench]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files.
 
-    `begin_anew` hears that it asks for another start.
+    `begin_anew` hears that it asks for another start; with `paused` the strategies begin paused, for that reason.
     """
     data_dir = config.storage.data_dir
-    spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False)
+    spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False, paused=paused)
     alerts: list[tuple[str, str, str]] = []
     assembly = Assembly(
         spec,

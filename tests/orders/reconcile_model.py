@@ -6,7 +6,7 @@ What it asks, an `Exchange` of `model_exchange` answers.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -81,6 +81,8 @@ class Account:
         """Orders whose cancel was answered without effect, and that a listing then had cancelled again."""
         self.tickets = self.generation = 0
         self.recorded: dict[str, Told] = {}
+        self.ended: dict[str, Told] = {}
+        """Adopted orders that are over: their ids do not say that they are ours."""
         self.refused: set[str] = set()
         """Orders whose next records find no room."""
         self._begin()
@@ -92,8 +94,10 @@ class Account:
         self.answered_at: dict[str, int] = {}
         """When the last cancel of an order was answered, and when the last listing was asked for, as moments."""
         self.state = states.ReconcileState(complete_to_ms=self.ledger.complete_to)
+        known = ChainMap(self.recorded, self.ended)
         self.view = states.View(
-            {SYMBOL: states.Held(OWNER, INSTRUMENT, self.book)}, self.ledger, frozenset(), self.recorded
+            *({SYMBOL: states.Held(OWNER, INSTRUMENT, self.book)}, self.ledger, frozenset(), self.recorded),
+            known=known,
         )
 
     def save(self) -> None:
@@ -127,7 +131,9 @@ class Account:
             if order.key in self.refused:
                 continue
             if order.state.is_final:
-                self.recorded.pop(order.key, None)
+                told = self.recorded.pop(order.key, None)
+                if told is not None and not OWNER.made(order.link_id):
+                    self.ended[order.key] = told
             else:
                 self.recorded[order.key] = Told(order.link_id, order.order_id)
 
@@ -182,6 +188,11 @@ class Account:
         order.sent_ms = self.exchange.now_ms
         self.book.add(order)
         return order
+
+    def adopt(self, row: OrderUpdateEvent) -> None:
+        """An operator has an order of another program taken over: a record says so, and a pass is asked for."""
+        self.recorded[row.order_link_id] = Told(row.order_link_id, row.order_id)
+        self.want_pass("orders were adopted")
 
     def lose_reply(self, order: TrackedOrder) -> None:
         """It is not known what became of the request."""

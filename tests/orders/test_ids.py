@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.core import Direction, Side
-from gridbot.orders.ids import MAX_LENGTH, Generations, LinkId, Owner, account_tag, parse, strategy_tag, wire_id
+from gridbot.orders.ids import (
+    MAX_LENGTH,
+    Generations,
+    LinkId,
+    Owner,
+    account_tag,
+    has_layout,
+    parse,
+    strategy_tag,
+    wire_id,
+)
 
 OWNER = Owner.of(account_tag("paper", "alice"), "btc")
 MOST = {"ticks": 36**8 - 1, "generation": 36**9 - 1, "epoch": 36**3 - 1}
@@ -24,6 +34,7 @@ def test_an_id_is_legal_and_says_what_it_was_made_of(
     link = wire_id(OWNER, side, direction, ticks, generation, epoch)
     assert len(link) <= MAX_LENGTH
     assert set(link) <= set(string.ascii_lowercase + string.digits + "-")
+    assert has_layout(link)
     assert parse(link) == LinkId(OWNER.head[:6], OWNER.head[6:], side, direction, ticks, generation, epoch)
     assert OWNER.made(link)
 
@@ -97,6 +108,7 @@ def test_a_small_hash_is_as_long_as_any_other() -> None:
 )
 def test_foreign_ids_are_not_taken_for_ours(foreign: str) -> None:
     assert parse(foreign) is None
+    assert not has_layout(foreign)
     assert not OWNER.made(foreign)
 
 

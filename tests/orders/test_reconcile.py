@@ -139,7 +139,9 @@ def test_an_order_and_a_fill_of_the_layout_before_are_ours_by_their_terms(
         (FORMER, None, False),  # nobody can tell: the digits do not fit the price of now
         (FORMER, Told(FORMER, strategy="s2"), False),
         (FORMER, Told(FORMER, symbol="ETHUSDT"), False),
-        ("by hand", Told("by hand"), False),
+        ("by hand", Told("by hand"), True),  # adopted: the records alone know that it is ours
+        ("by hand", None, False),
+        ("by hand", Told("by hand", strategy="s2"), False),
         (OTHERS, Told(OTHERS), False),  # an id of today says itself whose it is
     ],
 )

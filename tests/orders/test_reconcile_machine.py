@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from gridbot.core import ExecutionEvent, OrderUpdateEvent, Side
+from gridbot.core import Direction, ExecutionEvent, OrderUpdateEvent, Side
 from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ErrorKind, TruncatedListing, make_error
 from gridbot.orders import reconcile_invariants as invariants
@@ -20,7 +20,7 @@ from gridbot.orders import reconcile_words as words
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.reconcile import GRACE_MS
 from tests.core.helpers import EXAMPLES
-from tests.orders.helpers import begin_cancel
+from tests.orders.helpers import begin_cancel, make_order
 from tests.orders.model_exchange import Exchange
 from tests.orders.reconcile_model import STRATEGY, Account
 
@@ -84,6 +84,17 @@ class Reconciling(RuleBasedStateMachine):
             self.delayed.append((order.link_id, late))
         if reply >= 2:
             account.lose_reply(order)
+
+    @rule(ticks=st.integers(1000, 1003), side=st.sampled_from(Side), told=st.booleans())
+    def an_order_of_another_program_is_adopted(self, ticks: int, side: Side, told: bool) -> None:
+        """It rests under an id that is not ours, and its news may have come before."""
+        direction = Direction.LONG if side is Side.BUY else Direction.SHORT
+        order = make_order(ticks=ticks, side=side, direction=direction)
+        order.link_id = f"theirs-{len(self.exchange.orders)}"
+        row = self.exchange.accept(order, 0)
+        if told:
+            self._push(row)
+        self.account.adopt(row)
 
     @precondition(lambda self: self.delayed)
     @rule(pick=PICK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gridbot.core.execution_ledger import Ledger
 from gridbot.orders.reconcile_state import (
     Ending,
     Ends,
@@ -9,8 +10,10 @@ from gridbot.orders.reconcile_state import (
     Missing,
     ReconcileState,
     Report,
+    View,
     Wish,
 )
+from tests.orders.reconcile_model import Told
 
 
 def test_a_report_in_a_sentence() -> None:
@@ -36,3 +39,10 @@ def test_a_gap_is_open_until_its_executions_were_paged() -> None:
     assert not ReconcileState(wish=Wish("periodic", (1,))).has_gap
     assert ReconcileState(wish=Wish("the private stream reconnected", (1,), 5)).has_gap
     assert ReconcileState(gap_from_ms=5).has_gap
+
+
+def test_whose_an_order_is_may_be_asked_of_more_records_than_those_that_are_open() -> None:
+    """An adopted order that has ended is still ours: a fill of it may come late."""
+    opened, known = {"a": Told("a")}, {"a": Told("a"), "ended": Told("ended")}
+    assert View({}, Ledger(), frozenset(), opened).by_record is opened
+    assert View({}, Ledger(), frozenset(), opened, known=known).by_record is known

@@ -11,13 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gridbot import frames
 from gridbot.records import codec
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
-from gridbot.records.journal_reader import JournalReader, read_committed, write_committed
+from gridbot.records.journal_reader import JournalReader, newest_header, read_committed, write_committed
 from gridbot.segment_file import SegmentDisk
 from tests.examples import examples
 from tests.store.kit import execution, until
+
+KINDS = ("executions", "orders", "of_a_later_version")
 
 
 def frame(seq: int) -> bytes:
@@ -45,6 +48,19 @@ def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
             fill(journal, 5, each=2)
     assert seqs(tmp_path) == list(range(1, 31))
     assert seqs(tmp_path, 28) == [28, 29, 30]
+
+
+def test_a_start_decodes_only_what_it_asks_for(tmp_path: Path) -> None:
+    assert newest_header(tmp_path) is None
+    with Journal(tmp_path, "alice", Durability.PROCESS, segment_bytes=1) as journal:  # a segment each
+        fill(journal, 4)
+        unknown = codec.body_of_data(codec.head_of("of_a_later_version", "alice", "run"), 5, 5, b"{}")
+        assert journal.append(frames.frame(unknown), 5)
+    kinds = {kind: [h.seq for h, _ in JournalReader(tmp_path).read_from(2, frozenset({kind}))] for kind in KINDS}
+    assert kinds == {"executions": [2, 3, 4], "orders": [], "of_a_later_version": []}
+    newest = newest_header(tmp_path)
+    assert newest is not None
+    assert (newest.run_id, newest.seq, newest.local_ts) == ("run", 4, 4)  # the last that this version can read
 
 
 def test_a_flush_is_one_write(tmp_path: Path) -> None:

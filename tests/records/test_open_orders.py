@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gridbot.core import Direction, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders.order import OrderState
 from gridbot.records import unfollowed_orders
-from gridbot.records.open_orders import OVER, OpenOrders, is_over
+from gridbot.records.open_orders import ADOPTED_KEPT, OVER, OpenOrders, is_over
 from gridbot.records.record_types import OrderRecord
 from tests.examples import examples
 
@@ -135,3 +135,30 @@ def test_what_the_exchange_does_not_tell_is_said(newest: OrderRecord, state: str
     last = unfollowed_orders.of_end(newest, None)
     assert (last.state, last.reason, last.exchange_ts) == (state, reason, None)
     assert unfollowed_orders.of_end(newest, None, "its venue ended").reason == "its venue ended"
+
+
+def test_an_adopted_order_is_known_when_it_is_over_until_many_others_have_been() -> None:
+    """Its id does not say that it is ours; a fill of it may be read in the next life, after its end is recorded."""
+    orders = OpenOrders()
+    ours = "abcdefghijkl-a1-1-0"
+    theirs = "0123456789abcdef-1764000000000"  # as the original bot made them
+    for record in (order(theirs, order_id="x1"), order("", order_id="x2"), order(ours)):
+        orders.take(record)
+    for record in (order(theirs, "filled"), order("", "cancelled", order_id="x2"), order(ours, "filled")):
+        orders.take(record)
+    assert (len(orders), set(orders.by_key), set(orders.known)) == (0, set(), {theirs, "x2"})
+    next_life = OpenOrders()
+    next_life.restore(json.loads(json.dumps(orders.to_rows())))
+    assert (len(next_life), set(next_life.known)) == (0, {theirs, "x2"})
+    next_life.take(order(theirs))
+    assert (set(next_life.by_key), next_life.known[theirs].state) == ({theirs}, "open")
+    for number in range(ADOPTED_KEPT):
+        next_life.take(order(f"other {number}", "cancelled"))
+    assert len(next_life.known) == 1 + ADOPTED_KEPT
+    assert "x2" not in next_life.known
+
+
+def test_the_record_of_an_adoption_says_who_did_it() -> None:
+    record = unfollowed_orders.of_adoption("s1", row(OrderStatus.PARTIALLY_FILLED), "ann@host")
+    assert (record.strategy, record.state, record.cum_exec_qty) == ("s1", OrderState.PARTIALLY_FILLED, D("0.004"))
+    assert record.reason == "adopted from another program by ann@host"

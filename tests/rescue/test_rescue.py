@@ -19,7 +19,7 @@ from gridbot.risk.holds import Hold
 from gridbot.system_ports import SystemClock, SystemIds
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.spec import WorkerSpec
-from tests.integration.test_flattening import legs, with_legs
+from tests.integration.test_flattening import by_hand, legs, with_legs
 from tests.integration.worker_bench import exchange, executions, records, resting, settings, trading
 
 D = Decimal
@@ -39,8 +39,9 @@ class Bench:
     def take(self) -> None:
         self.taken += 1
 
-    async def say(self, name: str, **args: Any) -> tuple[bool, dict[str, Any]]:
-        done = await self.rescue.run({"type": "command", "id": 1, "name": name, "args": args, "who": "op@host"})
+    async def say(self, name: str, *, capped: bool = False, **args: Any) -> tuple[bool, dict[str, Any]]:
+        message = {"type": "command", "id": 1, "name": name, "args": args, "who": "op@host", "capped": capped}
+        done = await self.rescue.run(message)
         return done, self.answers[-1]
 
 
@@ -67,15 +68,20 @@ def test_kill_by_rest_alone_is_explained_to_the_worker_that_starts_later(tmp_pat
         assert {one.order_link_id for one in executions(tmp_path)} >= {
             one.order_link_id for one in records(tmp_path) if isinstance(one, OrderRecord) and "flatten" in one.reason
         }
+        by_hand(config, paper)
         again, answer = await Bench(config, paper).say("flatten")
         assert (again, answer["ok"]) == (True, True), "safe to repeat"
-        before = len(executions(tmp_path))
+        assert "LEFT ALONE, as no strategy of this account trades it: 0.30 long of ETHUSDT" in answer["result"]
+        again, answer = await Bench(config, paper).say("flatten", foreign=True)
+        assert (again, legs(paper), resting(paper)) == (True, {}, []), answer
+        before = len([one for one in executions(tmp_path) if one.strategy])
         async with trading(config, paper) as bench:
             assert bench.assembly.context.gate.latched == "killed by op@host: leaked"
             assert bench.runner().risk_state.holds.reason(Hold.PAUSED).startswith("killed by op@host")
             ledger = bench.assembly.context.ledger
             assert all(ledger.leg("btc", direction)[0] == 0 for direction in Direction)
-            assert len(executions(tmp_path)) == before, "each execution counts once"
+            ours = [one for one in executions(tmp_path) if one.strategy]
+            assert len(ours) == before, "each execution counts once"
             await bench.until(lambda: not bench.assembly.context.recorded.by_key, "each order has its end")
             await bench.until(lambda: not bench.assembly.orchestrator.reconciler.open_questions, "no question is open")
             paper.set_price("BTCUSDT", "49701")
@@ -84,16 +90,18 @@ def test_kill_by_rest_alone_is_explained_to_the_worker_that_starts_later(tmp_pat
 
     run(config, scenario)
     said = [(one.name, one.ok, one.who) for one in records(tmp_path) if isinstance(one, CommandRecord)]
-    assert said == [("kill", True, "op@host"), ("flatten", True, "op@host")]
+    assert said == [("kill", True, "op@host"), *[("flatten", True, "op@host")] * 2]
 
 
 @pytest.mark.parametrize(
     ("name", "args", "holds", "rest"),
     [
         ("pause", {}, {Hold.PAUSED}, True),
-        ("reduce", {"reason": "margin"}, {Hold.REDUCING}, True),
+        ("reduce", {"reason": "margin"}, {Hold.REDUCING}, False),
         ("cancel", {}, {Hold.PAUSED}, False),
         ("cancel", {"leave_running": True}, set(), False),
+        ("reduce", {"capped": True}, set(), False),
+        ("flatten", {"capped": True}, set(), False),
         ("kill", {"strategy": "btc"}, {Hold.PAUSED, Hold.LATCHED}, False),
     ],
 )
@@ -111,8 +119,6 @@ def test_what_each_command_leaves_to_the_next_life(
         async with trading(config, paper) as bench:
             assert bench.runner().risk_state.holds.held.keys() == holds
             assert bench.assembly.context.gate.latched == ""
-            if name == "reduce":
-                await bench.until(lambda: not resting(paper), "what opens is withdrawn")
 
     run(config, scenario)
 
@@ -121,12 +127,13 @@ def test_what_it_cannot_do_is_refused_and_changes_nothing(tmp_path: Path) -> Non
     config = settings(tmp_path)
 
     async def scenario(paper: PaperThread) -> None:
-        for name, args, text in (
+        wrong: tuple[tuple[str, dict[str, Any], str], ...] = (
             ("resume", {}, "resume needs a worker that trades"),
             ("flatten", {"strategy": "btx"}, "expected a strategy of alice (btc), got 'btx'; did you mean btc?"),
             ("flatten", {"band": "0"}, "expected a band above 0"),
             ("dance", {}, "expected pause, reduce"),
-        ):
+        )
+        for name, args, text in wrong:
             done, answer = await Bench(config, paper).say(name, **args)
             assert (done, answer["ok"]) == (False, False)
             assert answer["error"].startswith(text)

@@ -178,3 +178,15 @@ def test_caps_brake_the_account_and_what_a_share_lacks_is_told_once() -> None:
     bench.gate.lent(D(5))
     assert bench.ask() is Refusal.FLEET_MAX_NOTIONAL
     assert (bench.gate.take_short(), bench.gate.take_short()) == (10, 0)
+
+
+def test_another_cap_of_the_account_counts_at_once_for_shadow_strategies_too_and_who_is_gone_counts_no_more() -> None:
+    bench = Bench()
+    shadow = bench.gate.shadow()
+    bench.gate.limit(Limit.parse("5"))
+    assert bench.ask() is Refusal.ACCOUNT_MAX_NOTIONAL
+    assert shadow.account.max_notional == bench.gate.account.max_notional == Limit.parse("5")
+    bench.gate.limit(None)
+    assert bench.ask() is None
+    bench.gate.withdraw("s1")
+    assert bench.gate.account.strategies == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +19,10 @@ from gridbot.risk.loss_limit import (
     Latched,
     LossLimit,
     LossState,
+    Regrouped,
     Restored,
     Unknown,
+    lost,
     step,
     unpriced,
 )
@@ -184,3 +187,22 @@ def test_a_document_without_fees_in_other_coins_counts_them_from_now_on() -> Non
     state, latched = step(earlier, now, rule("50"))
     assert (state.fees, latched) == ({"MNT": D(9999)}, None)
     assert LossState.from_document(state.to_document()) == state
+
+
+def test_what_is_lost_stays_when_other_strategies_count() -> None:
+    """One that had made money is removed: without this the account would seem to have lost it."""
+    limit, state = rule("50"), LossState(D(-10), fees={"MNT": D(100)})
+
+    def at(net: str, mnt: str) -> Checked:
+        return Checked(D(net), D(1000), ZERO, NOW_MS, {"MNT": D(mnt)}, {"MNT": D(1)})
+
+    before, moved = (
+        at("30", "105"),
+        Regrouped(D(30), D(-370), {"MNT": D(105), "BNB": D(2)}, {"MNT": D(80), "BNB": D(2)}),
+    )
+    after, latched = step(state, moved, limit)
+    assert latched is None
+    assert lost(after, at("-370", "80"), limit) == lost(state, before, limit)
+    assert after.fees == {"MNT": D(75)}
+    unknown, _ = step(replace(state, fees=None), moved, limit)
+    assert (unknown.baseline, unknown.fees) == (D(-410), None)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from gridbot.core import Direction, Side
 from gridbot.exchange.failures import ErrorKind, make_error
+from gridbot.risk.caps import Caps
 from gridbot.risk.holds import Held, Hold, Holds, Who
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
 from gridbot.risk.symbol_state import SymbolWord
@@ -165,3 +166,10 @@ def test_what_an_earlier_process_left_holds_again_as_it_was() -> None:
     state.pause()
     assert state.holds.held[Hold.PAUSED] == left
     assert kept == [], "the file has it already"
+
+
+def test_other_limits_count_at_once_and_what_was_refused_may_pass() -> None:
+    state = trading_state("s1")
+    before = state.epoch
+    state.limit(Caps(max_open_orders=7))
+    assert (state.caps.max_open_orders, state.epoch) == (7, before + 1)

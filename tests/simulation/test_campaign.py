@@ -45,8 +45,11 @@ def test_a_campaign_that_is_killed_leaves_no_process_behind() -> None:
 
 def test_a_campaign_that_is_ended_with_all_its_processes_ends_after_their_runs() -> None:
     """As Ctrl-C and `timeout` do: it printed its sums, and then ran what was left of its seeds."""
-    command = [sys.executable, "-m", "benchmarks.simulate", "--seeds", "999", "--minutes", "0.02", "--jobs", "2"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    given = ["--seeds", "999", "--minutes", "0.02", "--jobs", "2"]
+    text = f"from benchmarks import simulate\nsimulate.TOLD_EACH = 2\nraise SystemExit(simulate.main({given}))"
+    with subprocess.Popen(
+        [sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         left = psutil.Process(process.pid).children(recursive=True)

@@ -143,8 +143,8 @@ def test_isolated_margin_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("code", CREATE_CODES)
 def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: int) -> None:
     """Also with a code that nobody knows, whose orders are looked up for ever: it was silent for 32 s."""
-    refused = fault(FaultKind.NO_CREATES, 0.1, for_s=90.0, endpoint="/v5/order/create", chance=1.0, code=code)
-    result, story = story_of(refused, length_s=200.0)
+    refused = fault(FaultKind.NO_CREATES, 0.1, for_s=45.0, endpoint="/v5/order/create", chance=1.0, code=code)
+    result, story = story_of(refused, length_s=120.0)
     assert result.counts["fault no_creates"] >= 3
     lines = [line for line in story.splitlines() if "alert refused.BTCUSDT" in line]
     assert len(lines) == 2

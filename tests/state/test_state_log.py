@@ -63,10 +63,10 @@ class Life:
     def path(self) -> Path:
         return self.files.path(NAME)
 
-    def die(self) -> None:
-        """Nothing more is written."""
+    def die(self, patience_s: float = 60.0) -> None:
+        """Nothing more is written; a file that the disk refuses is given up after `patience_s`."""
         self.recorder.journal.close()
-        self.files.close()
+        self.files.close(patience_s)
 
 
 def newest(tmp_path: Path) -> tuple[Any, list[str]]:
@@ -236,7 +236,7 @@ def test_segments_stay_until_each_document_behind_them_is_in_its_file(tmp_path: 
     assert not life.files.flush(timeout_s=0.1), "the disk refuses one of the two"
     life.checkpoint.release()
     life.recorder.ack(life.recorder.last_seq)
-    life.die()
+    life.die(patience_s=0.1)
     blocked.rmdir()
     blocked.parent.rmdir()
     after = [f"e-{number}" for number in range(1, 30)]

@@ -25,7 +25,7 @@ FAST = {
     "stop_timeout": 10.0,
     "abort_grace": 5.0,
 }
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def wait_for(condition, what):

@@ -41,6 +41,9 @@ supervisor: {heartbeat_timeout: 60}
 )
 
 
+BY_A_CAP = "FROM commands WHERE who = 'a cap'"
+
+
 def cap(status, name):
     return next((row for row in status["caps"] if row["cap"] == name), {"held": [], "share": None})
 
@@ -63,6 +66,10 @@ def test_a_group_is_held_also_who_is_frozen_and_without_a_machine_the_exchange_c
     status = session.wait(lambda status: status["accounts"][0]["dead_man"]["state"] == "set", "carol's dead_man")
     texts = [alert["text"] for alert in status["alerts"] if "does not answer while a cap" in alert["text"]]
     assert len(texts) == 1
+    session.wait(lambda _: session.sql(BY_A_CAP), "the record of the rescue that has withdrawn bob's orders")
+    [done] = session.sql(BY_A_CAP)
+    assert (done["account"], done["name"], done["ok"]) == ("bob", "reduce", True)
+    assert done["result"].startswith("nothing that opens rests, confirmed by REST")
     shown = " ".join(session.run("status").stdout.split())
     assert "held: alice, bob" in shown
     assert "carol dead_man: set, 4 s" in shown

@@ -45,7 +45,9 @@ def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
         text=True,
     )
     try:
+        check_what_is_in_force(session)
         check_what_is_missing(session)
+        check_doctor(session)
         session.kill("writer")  # readers meet whatever it has left behind
         assert ask(session, "sql", "SELECT count(*) FROM fills").exit_code == 0
         check_a_worker_that_hangs(session)
@@ -62,6 +64,29 @@ def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
         begin, end = mine.index(seen[0]), mine.index(seen[-1])
         assert seen == mine[begin : end + 1], f"none of {account} is missed between {first} and {last}"
     session.stop()
+
+
+def check_what_is_in_force(session: Any) -> None:
+    """The file says something else by now; what runs is what was started."""
+    config = ("-c", str(session.config), "--running")
+    text = session.config.read_text()
+    same = ask(session, "config", "show", "alice", *config)
+    assert (same.exit_code, "as it was started" in same.output) == (0, False), same.output
+    session.config.write_text(text.replace("grid_step: 0.1 ", "grid_step: 0.9 ").replace("alice-eth", "alice-new"))
+    try:
+        shown = ask(session, "config", "show", "alice", *config, "--json")
+    finally:
+        session.config.write_text(text)
+    sections = {section["name"]: section for section in json.loads(shown.stdout)["sections"]}
+    new = "alice/alice-new (does not run: only the file has it)"
+    assert list(sections) == ["alice", "alice/alice-btc", new, "alice/alice-eth"]
+    assert {value["source"] for value in sections["alice/alice-eth"]["values"]} == {
+        "as it was started; the file has none"
+    }
+    section = sections["alice/alice-btc"]
+    [step] = [value for value in section["values"] if value["key"] == "grid_step"]
+    assert (step["value"], step["kind"]) == ("0.1", "running")
+    assert step["source"].startswith("as it was started; the file has 0.9 now (own key, line ")
 
 
 def check_what_is_missing(session: Any) -> None:
@@ -84,6 +109,20 @@ def check_what_is_missing(session: Any) -> None:
     said = " ".join(then.output.split())
     assert f"! paused since {at[:10]}" in said
     assert "command pause alice-btc" in said
+
+
+def check_doctor(session: Any) -> None:
+    """Beside a running bot, with requests that its supervisor lends: the workers' own locks and ids are no rivals."""
+    done = ask(session, "doctor", "--json")
+    rows = {(row["about"], row["check"]): row for row in json.loads(done.output)["findings"]}
+    assert done.exit_code in (0, 6), done.output
+    accounts = {row["account"] for row in session.status()["accounts"]}
+    for account in accounts:
+        for check in ("reach", "key", "withdrawals", "foreign_orders", "foreign_positions", "rival", "liquidation"):
+            assert rows[account, check]["verdict"] == "ok", rows[account, check]
+    assert rows["paper", "clock"]["verdict"] == "ok"
+    assert re.search(r"[1-9]\d* trades? of the last hour", rows["alice", "rival"]["text"])
+    assert {row["health"] for row in session.status()["accounts"]} == {"healthy"}
 
 
 def check_a_worker_that_hangs(session: Any) -> None:

@@ -89,6 +89,16 @@ def test_flatten_where_a_worker_is_frozen_killed_or_fatal(gridbot: Any) -> None:
     session.wait(lambda _: session.account("dora")["health"] == "healthy", "the neighbour, who trades on")
     session.wait(lambda _: left(session, "dora")[0], "orders of the neighbour to rest")
     assert session.run("pause", "carol").stdout.startswith("carol: 1 paused, for the next life")
+    frozen = session.kill("worker-dora", signal.SIGSTOP)
+    with session.client() as client:
+        kept = client.worker("dora", "reduce", {"reason": "it hangs"}, wait_s=0.2, takes_s=75.0)
+    assert kept["result"].startswith("nothing that opens rests, confirmed by REST"), (
+        "exit code 5 it was, and it went on"
+    )
+    session.wait_replaced("worker-dora", frozen)
+    session.wait(lambda _: session.strategy("dora-btc")["state"] == "reducing", "the next worker of dora")
+    beside = session.run("flatten", "dora", "--direct")
+    assert (beside.returncode, "expected no supervisor for --direct, got one (pid" in beside.stderr) == (7, True)
     given = {(row["account"], row["name"], row["ok"]) for row in session.sql("FROM commands")}
     assert {("alice", "kill", True), ("bob", "flatten", True), ("carol", "flatten", True)} <= given
     session.stop()

@@ -12,7 +12,7 @@ import pytest
 
 from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction, ExecType
-from gridbot.flatten.flatten_words import Terms, Wanted
+from gridbot.flatten.flatten_words import Others, Terms, Wanted
 from gridbot.records.open_orders import OpenOrders
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.refusals import Refusal
@@ -163,17 +163,22 @@ async def test_reduce_withdraws_what_opens_and_lets_closes_pass() -> None:
 @pytest.mark.parametrize(
     ("name", "args", "wanted", "holds"),
     [
-        ("cancel", {}, Wanted({"BTCUSDT": False}), {Hold.PAUSED}),
-        ("cancel", {"leave_running": True, "foreign": True}, Wanted({"BTCUSDT": False}, Terms(foreign=True)), set()),
+        ("cancel", {}, Wanted({"BTCUSDT": False}, others=Others.TOLD), {Hold.PAUSED}),
+        (
+            "cancel",
+            {"leave_running": True, "foreign": True},
+            Wanted({"BTCUSDT": False}, Terms(foreign=True), Others.CANCELLED),
+            set(),
+        ),
         ("flatten", {"strategy": "btc"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED}),
         (
             "flatten",
             {"band": "1.5", "market_after": "2", "foreign": True},
-            Wanted({"BTCUSDT": True}, Terms(band=D("0.015"), market_after_s=2.0, foreign=True)),
+            Wanted({"BTCUSDT": True}, Terms(band=D("0.015"), market_after_s=2.0, foreign=True), Others.CLOSED),
             {Hold.PAUSED},
         ),
         ("kill", {"strategy": "btc"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED, Hold.LATCHED}),
-        ("kill", {"reason": "leaked"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED}),
+        ("kill", {"reason": "leaked"}, Wanted({"BTCUSDT": True}, others=Others.TOLD), {Hold.PAUSED}),
     ],
 )
 async def test_what_takes_long_holds_at_once_and_is_answered_when_it_is_over(
@@ -237,7 +242,7 @@ def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
         (
             "zzzz",
             {"strategy": "eth"},
-            f"expected {ALL} or correct, got 'zzzz'",
+            f"expected {ALL}, correct or adopt, got 'zzzz'",
         ),
     ],
 )
@@ -266,7 +271,7 @@ def test_arguments_that_are_no_object_are_refused_and_recorded() -> None:
 def test_an_unknown_command_names_those_there_are() -> None:
     assert Bench().say("zzzz") == {
         "ok": False,
-        "error": f"expected {ALL} or correct, got 'zzzz'",
+        "error": f"expected {ALL}, correct or adopt, got 'zzzz'",
     }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -74,22 +76,30 @@ class Exchange:
         return True
 
 
-def prepare(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Prepared:
-    return prepare_all(exchange, [{"strat_id": "s", "symbol": "BTCUSDT", **strategy}], environment)
+def prepare(
+    exchange: Exchange,
+    environment: Environment = Environment.TESTNET,
+    account: Mapping[str, object] = MappingProxyType({}),
+    **strategy: object,
+) -> Prepared:
+    return prepare_all(exchange, [{"strat_id": "s", "symbol": "BTCUSDT", **strategy}], environment, account)
 
 
 def prepare_all(
-    exchange: Exchange, strategies: list[dict[str, object]], environment: Environment = Environment.TESTNET
+    exchange: Exchange,
+    strategies: list[dict[str, object]],
+    environment: Environment = Environment.TESTNET,
+    keys: Mapping[str, object] = MappingProxyType({}),
 ) -> Prepared:
     account = AccountConfig.model_validate(
-        {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36}
+        {"name": "alice", "environment": environment, "api_key": "k" * 18, "api_secret": "s" * 36, **keys}
     )
     grids = [strategy_config({"account": "alice", **strategy}) for strategy in strategies]
     return asyncio.run(prepare_account(exchange, account, grids, 1_000_000))  # type: ignore[arg-type]
 
 
 def gather(exchange: Exchange, environment: Environment = Environment.TESTNET, **strategy: object) -> Exchange:
-    prepare(exchange, environment, **strategy)
+    prepare(exchange, environment, {}, **strategy)
     return exchange
 
 
@@ -127,6 +137,7 @@ def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> No
         (Exchange(key=replace(KEY, read_only=True)), "read-only"),
         (Exchange(key=replace(KEY, contract_trade=("Position",))), "Order missing"),
         (Exchange(key=replace(KEY, is_unified=False)), "unified trading account"),
+        (Exchange(key=replace(KEY, can_withdraw=True)), "set `allow_withdraw_permission: true` in the account"),
         (Exchange(margin_mode="ISOLATED_MARGIN"), "expected cross margin, the account is in isolated margin"),
         (Exchange(margin_mode="A_NEW_MARGIN"), "the account is in A_NEW_MARGIN, a margin mode nobody knows; switch"),
     ],
@@ -164,11 +175,14 @@ def test_a_symbol_that_is_going_to_be_delisted_is_set_up_like_any_other() -> Non
 
 def test_what_is_only_unwise_is_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    gather(Exchange(key=replace(KEY, can_withdraw=True, deadline_days=3), clock_ms=990_000))
+    gather(Exchange(key=replace(KEY, deadline_days=3), clock_ms=990_000))
     said = caplog.text
-    assert "may withdraw" in said
     assert "expires in 3 days" in said
     assert "10000 ms off" in said
+
+
+def test_a_key_that_may_withdraw_is_taken_where_the_account_allows_it() -> None:
+    prepare(Exchange(key=replace(KEY, can_withdraw=True)), account={"allow_withdraw_permission": True})
 
 
 def test_an_environment_that_does_not_tell_about_keys_is_tolerated_where_documented() -> None:

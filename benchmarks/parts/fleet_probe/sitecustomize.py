@@ -1,8 +1,9 @@
-"""What `bin/bench fleet` counts inside the paper exchange of its fleet, whatever version of the code it runs.
+"""What `bin/bench fleet` and `bin/bench flatten` count inside the paper exchange, whatever version of the code it runs.
 
 Python imports this at the start of each process that finds it first in PYTHONPATH. With FLEET_PROBE in the environment
-the exchange's table of endpoints counts the HTTP requests of each API key, and a thread leaves them each second as a
-line of `requests-PID`. Nothing else of any process is changed.
+the exchange's table of endpoints counts the HTTP requests of each API key (`counts`) and, by account, endpoint and way
+("http" or "ws"), what it was asked to do (`kinds`); requests of a banned address are "403". A thread leaves them each
+second as a line of `requests-PID`. Nothing else of any process is changed.
 """
 
 from __future__ import annotations
@@ -20,32 +21,57 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-PATCHED = "gridbot.paper.api.dispatch"
+counts: Counter[str] = Counter()
+kinds: Counter[str] = Counter()
 
 
 def count_requests(module: ModuleType) -> None:
     """From the first request on."""
-    handle = module.Api.handle
-    counts: Counter[str] = Counter()
+    handle, call = module.Api.handle, module.Api.call
     began = threading.Event()
+    by_http = False
 
     def keep() -> None:
         file = Path(os.environ["FLEET_PROBE"]) / f"requests-{os.getpid()}"
         while True:
             time.sleep(1.0)
             taken = {key: counts.pop(key) for key in list(counts)}
-            if taken:
+            by_kind = {key: kinds.pop(key) for key in list(kinds)}
+            if taken or by_kind:
                 with file.open("a") as lines:
-                    lines.write(json.dumps({"at": time.time(), "counts": taken}) + "\n")
+                    lines.write(json.dumps({"at": time.time(), "counts": taken, "kinds": by_kind}) + "\n")
 
     def counted(api: Any, verb: str, target: str, headers: Any, *rest: Any, **named: Any) -> Any:
         if not began.is_set():
             began.set()
             threading.Thread(target=keep, name="fleet-probe", daemon=True).start()
         counts[headers.get("X-BAPI-API-KEY", "")] += 1
-        return handle(api, verb, target, headers, *rest, **named)
+        nonlocal by_http
+        by_http = True
+        try:
+            return handle(api, verb, target, headers, *rest, **named)
+        finally:
+            by_http = False
 
-    module.Api.handle = counted
+    def called(api: Any, route: Any, path: str, account: Any, *rest: Any, **named: Any) -> Any:
+        kinds[f"{account.name} {path} {'http' if by_http else 'ws'}"] += 1
+        return call(api, route, path, account, *rest, **named)
+
+    module.Api.handle, module.Api.call = counted, called
+
+
+def count_bans(module: ModuleType) -> None:
+    """What a banned address is answered."""
+    banned = module.HttpFront._banned
+
+    def counted(front: Any) -> Any:
+        kinds["403"] += 1
+        return banned(front)
+
+    module.HttpFront._banned = counted
+
+
+PATCHES = {"gridbot.paper.api.dispatch": count_requests, "gridbot.paper.server.http_front": count_bans}
 
 
 class Loader(importlib.abc.Loader):
@@ -60,7 +86,7 @@ class Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._inner.exec_module(module)
-        count_requests(module)
+        PATCHES[module.__name__](module)
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -69,7 +95,7 @@ class Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != PATCHED:
+        if name not in PATCHES:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None:

@@ -43,6 +43,7 @@ class Account:
         self.api_secret = api_secret
         self.opened_ms = opened_ms
         self.ips: tuple[str, ...] = ()
+        self.expires_ms: int | None = None  # when its key does
         self.rsa_public_key = ""
         self.deposit = balance
         self.wallet = balance

@@ -11,11 +11,14 @@ from gridbot.core.strict_numbers import time_or_none
 from gridbot.doors.plain_text import printable
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api_error import ApiError
+from gridbot.paper.settings import KeyConfig
 
-__all__ = ["authenticate", "check_ws_auth", "is_named", "sign"]
+__all__ = ["authenticate", "check_permission", "check_ws_auth", "is_named", "sign"]
 
 DEFAULT_RECV_WINDOW = 5000
 AHEAD_MS = 1000
+_NEEDED = {"order": "Order", "execution": "Order", "position": "Position"}
+"""By the first part of a path: the permission of contracts that it needs."""
 LONGEST_ECHO = 200
 """Characters of what a client signed that come back in an answer."""
 PROOF_OF = b"GET/public"
@@ -63,12 +66,28 @@ def authenticate(
         raise ApiError(10003, "API key is invalid.")
     if account.ips and remote not in account.ips:
         raise ApiError(10010, "Unmatched IP, please check your API key's bound IP addresses.")
+    if has_expired(account, now_ms):
+        raise ApiError(33004, "Your api key has expired.")
     check_time(timestamp, window, now_ms)
     origin = f"{timestamp}{key}{window}".encode() + payload
     if not is_signed(account, signature, origin):
         shown = _echo(origin[: 5 * LONGEST_ECHO].decode(errors="replace"))
         raise ApiError(10004, f"error sign! origin_string[{shown}]")
     return account
+
+
+def has_expired(account: Account, now_ms: int) -> bool:
+    return account.expires_ms is not None and account.expires_ms <= now_ms
+
+
+def check_permission(key: KeyConfig | None, verb: str, path: str) -> None:
+    """Refuse what a key may not do: a read-only one changes nothing, one without `Order` knows no orders."""
+    if key is None:
+        return
+    area = path.removeprefix("/v5/").partition("/")[0]
+    needed = _NEEDED.get(area)
+    if (key.read_only and verb != "GET") or (needed is not None and needed not in key.contract_trade):
+        raise ApiError(10005, "Permission denied, please check your API key permissions.")
 
 
 def _echo(text: str) -> str:
@@ -98,7 +117,7 @@ def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int, re
     account = accounts.get(key) if isinstance(key, str) else None
     if account is None or expires_ms is None or expires_ms <= now_ms or not isinstance(signature, str):
         return None
-    if account.ips and remote not in account.ips:
+    if (account.ips and remote not in account.ips) or has_expired(account, now_ms):
         return None
     return account if is_signed(account, signature, f"GET/realtime{expires}".encode()) else None
 

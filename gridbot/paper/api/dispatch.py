@@ -11,7 +11,7 @@ import orjson
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.paper.accounts.account import Account
-from gridbot.paper.api.auth import authenticate
+from gridbot.paper.api.auth import authenticate, check_permission
 from gridbot.paper.api.request_limits import ENDPOINT_WINDOW_MS, EndpointLimiter, Quota
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.calls import (
@@ -210,6 +210,7 @@ class Api:
         try:
             if not quota.granted:
                 raise ApiError(10006, "Too many visits! Exceeded the API Rate Limit.")
+            check_permission(self.exchange.config.keys.get(account.name), route.verb, path)
             if route.batch is not None:
                 allowed = quota.granted if quota.granted < units else None
                 result, extra = route.batch(self.exchange, account, params, now_ms, allowed)

@@ -13,6 +13,7 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.api_error import ApiError
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.validate import limit_field, text
+from gridbot.paper.settings import KeyConfig
 
 __all__ = [
     "api_limit_caps",
@@ -22,29 +23,32 @@ __all__ = [
     "set_api_limit",
 ]
 
+DAY_MS = 24 * 3600 * 1000
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 
 
 def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:
-    created = datetime.fromtimestamp(account.opened_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    names = ("Spot", "Wallet", "Options", "CopyTrading", "BlockTrade", "Exchange", "NFT", "Affiliate", "Earn")
+    key = exchange.config.keys.get(account.name) or KeyConfig()
+    bound = list(account.ips) or ["127.0.0.1"]
+    names = ("Spot", "Options", "CopyTrading", "BlockTrade", "Exchange", "NFT", "Affiliate", "Earn")
     return {
         "id": str(account.uid),
         "note": account.name,
         "apiKey": account.api_key,
-        "readOnly": 0,
+        "readOnly": 1 if key.read_only else 0,
         "secret": "",
         "permissions": {
-            "ContractTrade": ["Order", "Position"],
+            "ContractTrade": list(key.contract_trade),
+            "Wallet": list(key.wallet),
             "Derivatives": ["DerivativesTrade"],
             **{name: [] for name in names},
         },
-        "ips": list(account.ips) or ["127.0.0.1"],
+        "ips": ["*"] if key.ips == ("*",) else bound,
         "type": 1,
-        "deadlineDay": -2,
-        "expiredAt": "1970-01-01T00:00:00Z",
-        "createdAt": created,
+        "deadlineDay": -2 if account.expires_ms is None else max(0, (account.expires_ms - now_ms) // DAY_MS),
+        "expiredAt": _text_of(account.expires_ms or 0),
+        "createdAt": _text_of(account.opened_ms),
         "unified": 0,
         "uta": 1,
         "userID": account.uid,
@@ -59,6 +63,10 @@ def query_api(exchange: Exchange, account: Account, params: Params, now_ms: int)
         "kycLevel": "LEVEL_DEFAULT",
         "kycRegion": "",
     }
+
+
+def _text_of(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def api_limits(exchange: Exchange, account: Account, params: Params, now_ms: int) -> Result:

@@ -18,6 +18,10 @@ from gridbot.paper.settings import PaperConfig, PositionMode
 __all__ = ["ExchangeState", "IdCounter", "working_price"]
 
 DEFAULT_DCP_WINDOW_S = 10
+DAY_MS = 24 * 3600 * 1000
+UNBOUND = ("*",)
+UNBOUND_DAYS = 90
+"""After which Bybit lets a key expire that is bound to no address."""
 FIRST_UID = 9_000_001
 
 
@@ -64,6 +68,10 @@ class ExchangeState:
         uid = FIRST_UID + len(self.accounts)
         account = make(name, uid, api_key, api_secret, balance, opened_ms=self.started_ms)
         account.dcp_window_s = DEFAULT_DCP_WINDOW_S if self.config.dcp else None
+        if (key := self.config.keys.get(name)) is not None:
+            account.ips = tuple(ip for ip in key.ips or () if ip != "*")
+            days = key.expires_in_days if key.expires_in_days is not None or key.ips != UNBOUND else UNBOUND_DAYS
+            account.expires_ms = None if days is None else self.started_ms + days * DAY_MS
         account.transfer(0, "TRANSFER_IN", balance, self.started_ms)
         self.accounts[name] = account
         self.by_key[api_key] = account

@@ -36,8 +36,8 @@ async def _serve(spec: PaperSpec, ready: Connection, life: Connection) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_reader(life.fileno(), _watch, life, stop)
     async with PaperServer(spec) as server:
+        loop.add_reader(life.fileno(), _watch, life, stop, server, ready)
         log.info("paper exchange listens on %s with %d accounts", server.url, len(spec.accounts))
         gc.freeze()  # modules and markets stay for good: looking through them again costs a tenth of an order
         _send(ready, {"type": "ready", "url": server.url, "port": server.port, "pid": os.getpid()}, stop)
@@ -51,13 +51,16 @@ async def _serve(spec: PaperSpec, ready: Connection, life: Connection) -> None:
     loop.remove_reader(life.fileno())
 
 
-def _watch(life: Connection, stop: asyncio.Event) -> None:
-    """Stop at the end of `life`; anything sent over it is ignored."""
+def _watch(life: Connection, stop: asyncio.Event, server: PaperServer, ready: Connection) -> None:
+    """Stop at the end of `life`; what comes over it is one more account, which is open when we say so."""
     try:
-        life.recv_bytes()
+        account = life.recv()["account"]
     except (EOFError, OSError):
         stop.set()
         asyncio.get_running_loop().remove_reader(life.fileno())
+        return
+    server.open_account(account)
+    _send(ready, {"type": "account_opened", "name": account.name}, stop)
 
 
 def _send(ready: Connection, message: dict[str, object], stop: asyncio.Event) -> None:

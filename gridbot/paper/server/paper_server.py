@@ -28,7 +28,7 @@ from gridbot.paper.server.fast_http import FastHttp
 from gridbot.paper.server.http_front import HttpFront
 from gridbot.paper.server.open_callers import IDLE_S, OpenCallers
 from gridbot.paper.server.paper_control import Control
-from gridbot.paper.server.paper_spec import PaperSpec
+from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.stranger_turns import StrangerTurns
 from gridbot.paper.settings import SourceKind
 from gridbot.paper.storage.commits import Commits
@@ -66,9 +66,7 @@ class PaperServer:
         markets = open_markets(config.market, known, self._model, now_ms)
         self.exchange = Exchange(config, markets, f"{time.time_ns():016x}"[-12:], now_ms)
         for account in spec.accounts:
-            balance = spec.balance_of(account)
-            added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
-            added.ips, added.rsa_public_key = account.ips, account.rsa_public_key
+            self.open_account(account)
         self._outgoing = self._opened(config.state_file)
         self.api = Api(self.exchange)
         self.hub = Hub()
@@ -91,6 +89,14 @@ class PaperServer:
         self._web: web.Server | None = None
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
+
+    def open_account(self, account: PaperAccount) -> None:
+        """Let an account trade; one that there is already stays what it is."""
+        if account.name in self.exchange.accounts:
+            return
+        balance = self.spec.balance_of(account)
+        added = self.exchange.state.add_account(account.name, account.api_key, account.api_secret, balance)
+        added.ips, added.rsa_public_key = account.ips or added.ips, account.rsa_public_key
 
     def _opened(self, state_file: Path | None) -> Outgoing:
         if state_file is None:

@@ -23,6 +23,7 @@ from decimal import Decimal
 from gridbot.core.events import Event, ExecutionEvent, TickerEvent
 from gridbot.core.instrument import Instrument
 from gridbot.core.intents import Intent, LimitOrders
+from gridbot.core.vocabulary import Side
 from gridbot.strategies.base import Wish
 from gridbot.strategies.grid.decision import OrdersView, judge
 from gridbot.strategies.grid.grid_memory import (
@@ -38,6 +39,7 @@ from gridbot.strategies.grid.grid_memory import (
 )
 from gridbot.strategies.grid.known_interval import Edges, Eligibility
 from gridbot.strategies.grid.ladder import Grid, GridConfig
+from gridbot.strategies.grid.laid_ladder import laid_on
 from gridbot.strategies.grid.leg_decision import LevelOrders, most_orders
 from gridbot.strategies.grid.plan import Plan
 from gridbot.strategies.grid.state import GridState
@@ -123,7 +125,18 @@ class GridEngine:
         plan = self._memory.plan
         return () if plan is None else wishes_at(plan, self._rule, price)
 
+    def wishes_on(self, orders: Sequence[tuple[int, Side]], price: Decimal) -> Sequence[Wish]:
+        """The same with the ladder on these orders (whole ticks, side). Raises CannotTrade when none lies on them."""
+        return wishes_at(plan_of(self._laid(orders)), self._rule, price)
+
     # ------------------------------------------------------------------ events
+
+    def lay_on(self, orders: Sequence[tuple[int, Side]]) -> None:
+        """Have the ladder on these orders from now on. Raises CannotTrade, and changes nothing then."""
+        self._keep(self._laid(orders))
+
+    def _laid(self, orders: Sequence[tuple[int, Side]]) -> GridMemory:
+        return from_state(self._setup, None, laid_on(self.state(), self.config, orders))[0]
 
     def on_event(self, event: Event, limit_orders: OrdersView) -> Sequence[Intent]:
         """Decide. Intents come from tickers only; executions move the grid; everything else changes nothing.

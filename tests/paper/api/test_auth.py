@@ -13,6 +13,7 @@ import requests
 from Crypto.PublicKey import RSA
 from pybit.exceptions import InvalidRequestError
 
+from gridbot.paper.api.auth import check_ws_auth, sign
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from tests.paper.support import Inbox, Venue, eventually, limit_order, manual_config
 
@@ -55,6 +56,48 @@ def test_a_key_works_from_its_addresses_only(venue: Venue) -> None:
     assert venue.http(BOUND).get_api_key_information()["result"]["ips"] == ["10.1.2.3", "127.0.0.1"]
     assert refusal(venue.http(ELSEWHERE)) == 10010
     assert venue.http(None).get_server_time()["retCode"] == 0  # public data has no key
+
+
+KEYS = {
+    "reader": {"read_only": True},
+    "positions": {"contract_trade": ["Position"], "wallet": ["Withdraw"], "expires_in_days": 7},
+    "orders": {"contract_trade": ["Order"], "ips": ["127.0.0.1"]},
+    "unbound": {"ips": ["*"]},
+    "elsewhere": {"ips": ["10.1.2.3"]},
+    "over": {"expires_in_days": -1},
+}
+
+
+def test_a_key_may_what_the_configuration_says_and_says_so_itself() -> None:
+    accounts = {name: PaperAccount(name, f"key-{name}", "secret", Decimal(1000)) for name in KEYS}
+    order = limit_order("BTCUSDT", "Buy", "0.001", "59000.00", 1)
+    with Venue(PaperSpec(config=manual_config(keys=KEYS), accounts=tuple(accounts.values()))) as venue:
+
+        def code(name: str, call: str, **params: Any) -> int:
+            try:
+                return int(getattr(venue.http(accounts[name]), call)(**params)["retCode"])
+            except InvalidRequestError as refused:
+                return int(refused.status_code)
+
+        def told(name: str) -> dict[str, Any]:
+            return venue.http(accounts[name]).get_api_key_information()["result"]  # type: ignore[no-any-return]
+
+        listed = {"category": "linear", "symbol": "BTCUSDT"}
+        assert [code(name, "place_order", **order) for name in KEYS] == [10005, 10005, 0, 0, 10010, 33004]
+        assert [code(name, "get_positions", **listed) for name in KEYS] == [0, 0, 10005, 0, 10010, 33004]
+        assert [code(name, "get_executions", **listed) for name in ("reader", "positions")] == [0, 10005]
+        assert (told("reader")["readOnly"], told("orders")["readOnly"]) == (1, 0)
+        assert told("positions")["permissions"]["Wallet"] == ["Withdraw"]
+        assert told("positions")["permissions"]["ContractTrade"] == ["Position"]
+        assert (told("positions")["deadlineDay"], told("positions")["ips"]) == (6, ["127.0.0.1"])
+        assert (told("unbound")["deadlineDay"], told("unbound")["ips"]) == (89, ["*"])
+        assert (told("orders")["deadlineDay"], told("orders")["expiredAt"][:4]) == (-2, "1970")
+        until_ms = 4_000_000_000_000
+        proof = sign("secret", f"GET/realtime{until_ms}".encode())
+        for name, known in (("orders", True), ("over", False)):
+            asked = [f"key-{name}", until_ms, proof]
+            found = check_ws_auth(venue.server.exchange.by_key, asked, venue.server.now_ms(), "127.0.0.1")
+            assert (found is not None) is known, name
 
 
 def test_requests_signed_with_an_rsa_key(venue: Venue) -> None:

@@ -13,7 +13,7 @@ from gridbot.incidents import Name
 from gridbot.risk.fleet_share import FleetShare
 from gridbot.state.documents import LoneStopFile
 from gridbot.state.state_files import StateFiles
-from supervisor.caps.caps_keeper import ANSWER_S, DONE_S, CapsKeeper
+from supervisor.caps.caps_keeper import ANSWER_S, BEGUN_S, DONE_S, CapsKeeper, Stage
 from tests.execution.support import ManualClock
 
 D = Decimal
@@ -31,6 +31,7 @@ class Fleet:
         self.killed: list[str] = []
         self.frozen: set[str] = set()
         self.dead: set[str] = set()
+        self.begins: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
@@ -41,8 +42,8 @@ class Fleet:
         self.keeper = CapsKeeper(
             self.config.cap_scopes(),
             self.deliver,
-            lambda name: name not in self.dead,
-            lambda name, why: self.killed.append(f"{name}: {why}"),
+            lambda name: Stage.BEGINS if name in self.begins else Stage.DOWN if name in self.dead else Stage.TRADES,
+            lambda name, action, why: self.killed.append(f"{name}: {why} ({action})"),
             clock=self.clock.monotonic_s,
             wall_ms=self.clock.wall_ms,
         )
@@ -59,7 +60,9 @@ class Fleet:
 
     def deliver(self, name: str, word: dict[str, Any]) -> None:
         """At once; a worker says at once when something new holds it."""
-        if name not in self.frozen | self.dead and self.workers[name].hear(word, self.used[name], self.clock.now_s):
+        if name not in self.frozen | self.dead | self.begins and self.workers[name].hear(
+            word, self.used[name], self.clock.now_s
+        ):
             self.told_news.append(name)
 
     def says(self, name: str, equity: object = 1000, short: object = 0, result: object = 0) -> None:
@@ -113,7 +116,7 @@ def test_a_latch_holds_all_at_once_a_silent_worker_is_killed_and_the_next_one_is
     fleet.says("cyd")
     assert fleet.killed == []
     fleet.pass_time(0.4)
-    assert fleet.killed == ["bob: it does not answer while a cap holds its account"]
+    assert fleet.killed == ["bob: it does not answer while a cap holds its account (flatten)"]
     fleet.keeper.gone("bob")
     fleet.frozen = set()
     fleet.workers["bob"] = fleet.worker("bob")
@@ -126,11 +129,11 @@ def test_a_latch_holds_all_at_once_a_silent_worker_is_killed_and_the_next_one_is
     assert Name("cap_latch", "supervisor", "fleet/paper") in fleet.keeper.standing()
 
 
-def test_one_that_talks_has_more_time_and_one_that_does_not_trade_yet_is_not_killed(tmp_path: Path) -> None:
+def test_one_that_talks_has_more_time_and_so_has_one_that_begins(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, caps={"max_drawdown": "10%"})
     for name in NAMES:
         fleet.says(name)
-    fleet.frozen, fleet.dead = {"bob"}, {"cyd"}
+    fleet.frozen, fleet.begins = {"bob"}, {"cyd"}
     fleet.says("ann", 699)
     for _ in range(4):
         fleet.pass_time(0.6)
@@ -138,6 +141,22 @@ def test_one_that_talks_has_more_time_and_one_that_does_not_trade_yet_is_not_kil
     assert fleet.killed == []
     fleet.pass_time(0.8)
     assert len(fleet.killed) == 1
+
+
+def test_what_a_cap_wants_is_done_also_where_no_process_of_the_account_lives(tmp_path: Path) -> None:
+    """Orders of a FATAL worker, or of one that waited for its next start, rested on though the fleet was to be flat."""
+    fleet = Fleet(tmp_path, caps={"max_drawdown": "10%", "on_breach": "cancel"})
+    for name in NAMES:
+        fleet.says(name)
+    fleet.frozen, fleet.dead = {"bob"}, {"cyd"}
+    fleet.says("ann", 699)
+    fleet.dead.add("bob")
+    fleet.keeper.gone("bob")  # it dies before it could say anything
+    fleet.pass_time(ANSWER_S + 0.2)
+    why = "it does not answer while a cap holds its account (cancel)"
+    assert sorted(fleet.killed) == [f"bob: {why}", f"cyd: {why}"]
+    fleet.pass_time(2 * BEGUN_S)
+    assert len(fleet.killed) == 2, "once"
 
 
 def test_a_busy_supervisor_whose_looks_are_late_still_finds_who_does_not_answer(tmp_path: Path) -> None:
@@ -232,7 +251,7 @@ def test_a_hold_that_the_file_has_lost_comes_back_from_the_worker(tmp_path: Path
 
 
 def test_without_caps_nothing_is_said_nor_kept(tmp_path: Path) -> None:
-    keeper = CapsKeeper({}, lambda *_: pytest.fail("told"), bool, lambda *_: None, clock=float, wall_ms=int)
+    keeper = CapsKeeper({}, lambda *_: pytest.fail("told"), Stage, lambda *_: None, clock=float, wall_ms=int)
     keeper.open(LoneStopFile(StateFiles(tmp_path), "fleet_caps.json"))
     keeper.take("ann", {"type": "caps"})
     keeper.gone("ann")

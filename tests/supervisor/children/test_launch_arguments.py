@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.launch_arguments import PAUSED, LaunchArguments
 
 
 def test_what_stops_the_orders_of_an_account_goes_to_its_next_process() -> None:
@@ -15,4 +15,18 @@ def test_what_stops_the_orders_of_an_account_goes_to_its_next_process() -> None:
     launch.held("alice", {"type": "held", "name": "ban.json", "document": {"seq": 3}})
     assert launch.of(alice)[2] == {"holds.json": {"seq": 2}, "ban.json": {"seq": 3}}
     assert launch.of(bob)[2] == {}
+    launch.close()
+
+
+def test_an_account_begins_paused_until_its_worker_has_said_what_holds_it() -> None:
+    """A death before that must not let the next process trade; one after a resume must not pause it again."""
+    launch = LaunchArguments(["alice", "bob"], "started paused by ann@host")
+    alice, bob = (ChildSpec(name, ChildKind.WORKER, "", account=name) for name in ("alice", "bob"))
+    for _ in range(2):
+        assert launch.of(alice)[2] == {PAUSED: "started paused by ann@host"}
+    launch.held("alice", {"type": "held", "name": "ban.json", "document": {"seq": 1}})
+    assert PAUSED in launch.of(alice)[2]
+    launch.held("alice", {"type": "held", "name": "holds.json", "document": {"seq": 2}})
+    assert PAUSED not in launch.of(alice)[2]
+    assert PAUSED in launch.of(bob)[2]
     launch.close()

@@ -146,7 +146,27 @@ def test_what_waits_its_turn_is_born_by_the_next_fork_server(tmp_path: Path, mon
     run(tmp_path, work)
 
 
-def test_signals_before_the_birth_come_at_the_birth_and_a_kill_ends_what_is_not_born(tmp_path: Path) -> None:
+def test_who_is_killed_before_its_birth_costs_nobody_else_theirs(tmp_path: Path) -> None:
+    """The fork server was ended for it, and with it a neighbour's rescue: its `flatten` was not carried out."""
+
+    async def work(place: Place) -> None:
+        place.launcher.start()
+        server = place.server
+        os.kill(server, signal.SIGSTOP)
+        killed, neighbour = place.launch("killed", "deaf", None), place.launch("neighbour", "ends", 0)
+        killed.signal(signal.SIGKILL)
+        place.launcher.look()
+        os.kill(server, signal.SIGCONT)
+        await place.until(lambda: place.exits and neighbour.pid, "the end of one and the birth of the other")
+        assert [(name, code) for name, code, _ in place.exits] == [("killed", -signal.SIGKILL)]
+        assert (place.server, place.unborn) == (server, [])
+
+    run(tmp_path, work)
+
+
+def test_signals_before_the_birth_come_at_the_birth_and_a_kill_ends_what_is_not_born(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def work(place: Place) -> None:
         place.launcher.start()
         os.kill(place.server, signal.SIGSTOP)
@@ -160,6 +180,8 @@ def test_signals_before_the_birth_come_at_the_birth_and_a_kill_ends_what_is_not_
         os.kill(place.server, signal.SIGSTOP)
         never = place.launch("never", "ends", 0)
         never.signal(signal.SIGKILL)
+        monkeypatch.setattr(launcher_module, "GIVEN_UP_S", 0.0)
+        place.launcher.look()
         await place.until(lambda: place.unborn, "the end of what was never born")
         assert [name for name, _, _ in place.unborn] == ["never"]
         assert killed.pid is not None

@@ -78,7 +78,7 @@ def rescues(events: list[Any]) -> Rescues:
     nobody: Any = None
     fleet: Any = Fleet()
     launch: Any = Launch()
-    return Rescues(fleet, nobody, launch, lambda child, message: None, lambda child, code: None)
+    return Rescues(fleet, nobody, launch, lambda child, message: None, lambda child, code: None, clock=lambda: 0.0)
 
 
 def test_the_worker_is_ended_before_its_rescue_is_started() -> None:

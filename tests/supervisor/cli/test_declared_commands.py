@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from gridbot.commands.arguments import arguments_model
 from gridbot.commands.command import Command
-from gridbot.commands.command_table import COMMANDS, RESTART, STOP
+from gridbot.commands.command_table import COMMANDS, RELOAD, RESTART, STOP
 from supervisor.cli import fleet_command, value_completion
 from supervisor.cli.main import SUMMARIES, cli
 from supervisor.cli.options import Seconds
@@ -81,16 +81,21 @@ def clicked(name: str) -> click.Command:
     return found
 
 
+BY_COMMAND = {RESTART: {"child"}, RELOAD: {"plan", "variables"}}
+"""Arguments that no option gives: targets do, or the command itself."""
+
+
 @every_command
 def test_every_command_has_its_command_line_with_its_words_and_arguments(command: Command) -> None:
     made = clicked(command.name)
     assert made.name == command.name
     assert made.help == command.help
-    fields = set(arguments_model(command).model_fields) - ({"child"} if command is RESTART else set())
+    fields = set(arguments_model(command).model_fields) - BY_COMMAND.get(command, set())
     parameters = {parameter.name for parameter in made.params}
     assert fields <= parameters
     named = {"targets", "groups", "everything", "expect", "dry_run", "as_json"}
-    assert named & parameters == ({"expect", "as_json"} if command is STOP else set() if command.below else named)
+    own = {STOP: {"expect", "as_json"}, RELOAD: {"expect", "dry_run", "as_json"}}
+    assert named & parameters == own.get(command, set() if command.below else named)
     shown = CliRunner().invoke(cli, [*filter(None, [command.below]), "--help"]).output
     assert f"  {command.name} " in shown
     assert command.below or command.summary in shown
@@ -138,7 +143,7 @@ def test_numbers_of_options_have_bounds() -> None:
     options = [(name, option) for name, command in all_commands().items() for option in command.params]
     numbers = [(name, option) for name, option in options if isinstance(option.type, click.types.FloatParamType)]
     assert [name for name, option in numbers if not isinstance(option.type, Seconds)] == []
-    assert len(numbers) == 18
+    assert len(numbers) == 19
     whole = [option for _, option in options if isinstance(option.type, click.types.IntParamType)]
     assert [option.name for option in whole if not isinstance(option.type, click.IntRange)] == []
     for name, option in numbers:
@@ -183,7 +188,7 @@ def test_an_unknown_command_is_answered_with_the_one_that_was_meant() -> None:
 @pytest.mark.parametrize(
     ("line", "begun", "expected"),
     [
-        ("", "re", ["rebuild", "reconcile", "reduce", "report", "restart", "resume"]),
+        ("", "re", ["rebuild", "reconcile", "reduce", "reload", "report", "restart", "resume"]),
         ("pause", "", ["alice", "bob"]),
         ("pause alice", "", ["bob", "bob/bob-sol"]),
         ("pause", "al", ["alice", "alice/alice-btc", "alice/alice-eth"]),

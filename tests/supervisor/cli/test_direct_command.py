@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.paper_thread import PaperThread
 from gridbot.state.key_lock import key_lock
 from supervisor.cli.main import cli
+from supervisor.control.control_client import Denied
 from supervisor.exit_codes import ExitCode
 from tests.integration.test_flattening import legs, with_legs
 from tests.integration.worker_bench import resting, trading
@@ -81,11 +84,29 @@ def test_it_cancels_and_closes_with_nothing_but_the_file(tmp_path: Path) -> None
             return done.exit_code, done.output
 
         with key_lock(account.api_key.get_secret_value(), paper.url):
-            code, text = give("flatten", "alice")
-            assert code == ExitCode.REFUSED
-            assert "NOT DONE: nothing was done: expected to be the only process that trades with this API key" in text
+            with pytest.raises(Denied, match="nothing was done: expected to be the only process that trades with this"):
+                CliRunner().invoke(cli, ["flatten", "alice", "--direct", "-c", str(file)], catch_exceptions=False)
+            code, text = give("flatten", "alice", "bob", "--expect", "2")
+            assert code == ExitCode.PARTLY
+            assert "alice: NOT DONE: nothing was done: expected" in text
+            assert "bob: flat, confirmed by REST: no leg was closed" in text
+            assert text.endswith("done for 1 of 2; NOT done: alice\n")
+            code, text = give("cancel", "bob", "alice", "--json")
+            told = json.loads(text)
+            assert (code, told["done"], told["not_done"], told["exit_code"]) == (ExitCode.PARTLY, 1, 1, 11)
+            assert [(row["target"], row["ok"]) for row in told["targets"]] == [("alice", False), ("bob", True)]
             assert legs(paper)
-        assert give("flatten", "alice", "bob", "--dry-run")[0] != 0
+        code, text = give("flatten", "alice", "bob", "--dry-run")
+        assert code == 0, text
+        assert "it asks for that number, or --expect 2. Nothing was sent." in text
+        alice, bob = json.loads(give("flatten", "alice", "bob", "--dry-run", "--json")[1])["targets"]
+        assert re.fullmatch(
+            "it pauses; [1-9][0-9]* resting orders are cancelled, long 0.010? and short 0.010? are closed",
+            alice["would"],
+        )
+        assert (bob["orders"], bob["long"], alice["process"]) == (0, "0", "DIRECT")
+        assert legs(paper)
+        assert json.loads(give("flatten", "alice", "bob", "--json")[1])["error"].startswith("expected --expect 2")
         assert give("flatten", "alice/btx")[0] != 0
         code, text = give("kill", "alice", "--reason", "the host burns")
         assert (code, text.count("\n")) == (0, 1), text

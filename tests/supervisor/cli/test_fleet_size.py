@@ -30,14 +30,14 @@ def fleet(count: int) -> GridbotConfig:
             20,
             int(0.9 * GB),
             2,
-            ["memory: 20 accounts want about 0.8 GB (30 MB each and 200 MB for the rest), and"],
+            ["memory: 20 accounts want about 0.80 GB (30 MB each, 200 MB for all else); 0.9 GB here"],
         ),
         (50, 8 * GB, 2, []),
         (
             60,
             8 * GB,
             2,
-            ["CPU: 60 accounts want about 1.9 cores when each fills five orders a second, and"],
+            ["cpu: 60 accounts want about 1.9 cores when each fills five orders a second; 2 here"],
         ),
         (225, 100 * GB, 64, []),
         (
@@ -45,12 +45,11 @@ def fleet(count: int) -> GridbotConfig:
             100 * GB,
             64,
             [
-                "address: 226 accounts open 2 WebSockets each when they start, 452 together, and 450 in five minutes "
-                "are what one address can well open: enough for 225 accounts, and with 19 requests each their start "
-                "takes 40 s; divide the accounts among several addresses"
+                "requests: a start takes 2037 requests, then 267 a minute of 6480 that workers may send; an address "
+                "bears 225 accounts; divide the accounts among several addresses"
             ],
         ),
-        (1, GB // 4, 0.1, ["memory: 1 account wants about 0.2 GB", "CPU: 1 account wants about 0.1 cores"]),
+        (1, GB // 4, 0.1, ["memory: 1 account wants about 0.23 GB", "cpu: 1 account wants about 0.1 cores"]),
     ],
 )
 def test_a_fleet_that_wants_more_than_there_is_is_told(

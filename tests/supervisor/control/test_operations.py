@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from gridbot.commands.command_table import FLEET_COMMANDS, find_command
+from gridbot.core.limits import OnBreach
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
-from supervisor.children.rescues import NoRescue
+from supervisor.children.rescues import NoRescue, RescueUnderWay
 from supervisor.control import operations, worker_commands
 from supervisor.control.operations import Operations
 from supervisor.process.alert_desk import AlertDesk
@@ -42,6 +43,7 @@ class Child:
         self.last_exit = "killed by the supervisor"
         self.sent: list[dict[str, Any]] = []
         self.reached = True
+        self.staged: object = None
 
     def send(self, message: dict[str, Any]) -> bool:
         self.sent.append(message)
@@ -58,6 +60,7 @@ class Rig:
         self.by: list[str] = []
         self.rescue, self.no_rescue = Child("rescue-alice", ChildKind.RESCUE, "alice"), ""
         self.rescued: list[str] = []
+        self.under_way, self.down = False, 0
         self.operations = Operations(
             self.fleet,  # type: ignore[arg-type]
             lambda: {"supervisor": {"state": self.state}},
@@ -68,6 +71,7 @@ class Rig:
             clock=lambda: 100.0,
             data_dir=Path("/the data"),
             permits=self.lend,
+            running=lambda: {"alice": {"account": {"name": "alice"}}},
             desk=AlertDesk(lambda: {"incidents": []}, lambda _: None, lambda: 0).handlers,
         )
 
@@ -77,9 +81,20 @@ class Rig:
     async def begin(self, worker: Any) -> Any:
         """A rescue of the worker's account, as far as a command needs one."""
         if self.no_rescue:
-            raise NoRescue(self.no_rescue)
+            raise (RescueUnderWay if self.under_way else NoRescue)(self.no_rescue)
         self.rescued.append(worker.spec.name)
         return self.rescue
+
+    def of(self, account: str) -> Any:
+        return self.rescue
+
+    def end(self, account: str) -> None:
+        self.down = 0
+
+    def keeps_down(self, account: str) -> bool:
+        """Whether there is a rescue, for so many looks."""
+        self.down = max(0, self.down - 1)
+        return self.down > 0
 
     def record(self, name: str, args: Any, answer: Any, who: str) -> None:
         self.records.append((name, args, answer))
@@ -130,7 +145,7 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    known = "ping, status, why, permits, stop, restart, ack, mute, unmute, worker or declined"
+    known = "ping, status, why, permits, config, stop, reload, restart, ack, mute, unmute, worker or declined"
     assert f"expected {known}; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
@@ -178,9 +193,12 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
     [
         (
             {"account": "alice", "name": "stop"},
-            "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got 'stop'",
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got 'stop'",
         ),
-        ({"account": "alice"}, "expected pause, reduce, cancel, flatten, kill, resume, reconcile or correct, got None"),
+        (
+            {"account": "alice"},
+            "expected pause, reduce, cancel, flatten, kill, resume, reconcile, correct or adopt, got None",
+        ),
         ({"account": "alice", "name": "pause", "args": {"x": 1}}, "expected strategy, reason or cancel as an argument"),
         *(
             ({"account": "alice", "name": "pause", "args": odd}, "expected the arguments of pause as an object")
@@ -231,6 +249,13 @@ def test_a_question_to_a_worker_is_passed_on_and_not_recorded(monkeypatch: pytes
     assert rig.fleet[1].sent == [{"type": "question", "id": 1, "strategy": "s"}]
     wrong = Rig().answered({**question, "strategy": "t"}, ok=False, error="expected a strategy of alice (s), got 't'")
     assert wrong == {"ok": False, "error": "expected a strategy of alice (s), got 't'"}
+    assert rig.records == []
+
+
+def test_what_an_account_runs_with_can_be_asked_and_is_not_recorded() -> None:
+    rig = Rig()
+    assert rig.ask("config", account="alice") == {"ok": True, "config": {"account": {"name": "alice"}}}
+    assert "no account 'bob' here, only alice" in rig.refusal("config", account="bob")
     assert rig.records == []
 
 
@@ -287,12 +312,14 @@ def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_
     """It was "ok", with the result None, and the command line ended with exit code 0."""
     monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
     rig = Rig()
-    answer = rig.ask("worker", account="alice", name="pause", wait_s=0.01)
+    answer = rig.ask("worker", account="alice", name="reconcile", wait_s=0.01)
     assert answer["ok"] is False
     assert answer["unanswered"] is True
-    assert answer["error"].startswith("pause was not carried out: the worker of alice did not take it within 0.01 s")
+    assert answer["error"].startswith(
+        "reconcile was not carried out: the worker of alice did not take it within 0.01 s"
+    )
     assert "its last report came 3 s ago" in answer["error"]
-    assert [(name, recorded["ok"]) for name, _, recorded in rig.records] == [("pause", False)]
+    assert [(name, recorded["ok"]) for name, _, recorded in rig.records] == [("reconcile", False)]
     rig.operations.on_answer({"type": "answer", "id": 1, "ok": False, "error": "it was read too late"})
     assert rig.alerts == []
 
@@ -300,11 +327,11 @@ def test_a_command_that_nobody_answers_was_not_carried_out_and_that_is_said_and_
 def test_what_was_carried_out_although_we_said_it_was_not_is_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
     rig = Rig()
-    rig.ask("worker", account="alice", name="pause", wait_s=0.0)
+    rig.ask("worker", account="alice", name="reconcile", wait_s=0.0)
     for _ in range(2):
         rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": "1 paused"})
     [(level, text)] = rig.alerts
-    assert (level, text.partition(":")[0]) == ("WARNING", "pause for alice was carried out after all")
+    assert (level, text.partition(":")[0]) == ("WARNING", "reconcile for alice was carried out after all")
 
 
 def test_only_the_newest_given_up_commands_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +339,7 @@ def test_only_the_newest_given_up_commands_are_remembered(monkeypatch: pytest.Mo
     monkeypatch.setattr(worker_commands, "MOST_GIVEN_UP", 1)
     rig = Rig()
     for _ in range(2):
-        rig.ask("worker", account="alice", name="pause", wait_s=0.0)
+        rig.ask("worker", account="alice", name="reconcile", wait_s=0.0)
     for number in (1, 2):
         rig.operations.on_answer({"type": "answer", "id": number, "ok": True})
     assert len(rig.alerts) == 1
@@ -322,7 +349,7 @@ def test_a_worker_that_ends_before_it_answers_keeps_nobody_waiting() -> None:
     rig = Rig()
 
     async def run() -> dict[str, Any]:
-        request = {"op": "worker", "account": "alice", "name": "pause", "wait_s": 3600.0}
+        request = {"op": "worker", "account": "alice", "name": "reconcile", "wait_s": 3600.0}
         asked = asyncio.ensure_future(rig.operations.handle(request))
         while not rig.fleet[1].sent:
             await asyncio.sleep(0)
@@ -372,9 +399,13 @@ def test_a_rescue_that_leaves_something_is_no_success_and_one_that_cannot_be_is_
     answer = rig.rescued_by("flatten", ok=False, unanswered=True, error="NOT flat: ...", recorded=True)
     assert answer == {"ok": False, "unanswered": True, "error": "NOT flat: ..."}
     rig.no_rescue = "somebody else has the key"
-    refusal = rig.refusal("worker", account="alice", name="flatten")
-    assert refusal == "flatten was not carried out: somebody else has the key"
+    refusal = rig.ask("worker", account="alice", name="flatten")
+    assert refusal["error"] == "flatten was not carried out: somebody else has the key"
+    assert refusal["denied"], "exit code 7: the command line was no mistake"
     assert [name for name, *_ in rig.records] == ["flatten"]
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    assert rig.rescued_by("flatten", ok=False, denied=True, error="the lock is held")["denied"]
 
 
 @pytest.mark.parametrize("name", ["pause", "reduce"])
@@ -383,7 +414,90 @@ def test_what_only_holds_is_kept_for_the_next_life_of_a_worker_that_does_not_run
     rig.fleet[1].state.process = ProcessState.FATAL
     assert rig.rescued_by(name, ok=True, result="1 paused")["ok"]
     assert rig.rescued == ["worker-alice"]
+
+
+@pytest.mark.parametrize("name", ["pause", "reduce"])
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_worker_that_hangs_is_ended_by_what_only_holds(monkeypatch: Any, name: str, reads: bool) -> None:
+    """It was told to give the command again after a restart (exit code 5), and the grid went on meanwhile."""
+    monkeypatch.setattr(worker_commands, "ANSWER_GRACE_S", 0.0)
     rig = Rig()
-    rig.fleet[1].reached = False
-    assert "reads no commands" in rig.refusal("worker", account="alice", name=name)
-    assert rig.rescued == [], "one that runs is left alone"
+    rig.fleet[1].reached = reads
+    answer = rig.rescued_by(name, ok=True, result="1 paused, for the next life of the worker", recorded=True)
+    assert answer["result"] == "1 paused, for the next life of the worker"
+    assert rig.rescued == ["worker-alice"]
+
+
+@pytest.mark.parametrize(
+    ("action", "name"), [(OnBreach.REDUCE, "reduce"), (OnBreach.CANCEL, "cancel"), (OnBreach.FLATTEN, "flatten")]
+)
+def test_what_a_cap_wants_goes_the_way_of_a_command_once_no_other_rescue_is_there(action: OnBreach, name: str) -> None:
+    rig = Rig()
+    rig.down = 2  # a rescue of another command is there for two looks
+
+    async def run() -> dict[str, Any]:
+        asked = asyncio.ensure_future(rig.operations.capped("alice", action, "summed equity fell"))
+        while not rig.rescue.sent:
+            await asyncio.sleep(0.01)
+        rig.operations.on_answer({"type": "answer", "id": 1, "ok": True, "result": "done", "recorded": True})
+        return await asked
+
+    assert asyncio.run(run())["result"] == "done"
+    [message] = rig.rescue.sent
+    assert (message["name"], message["capped"], message["who"]) == (name, True, "a cap")
+    assert message["args"] == {"reason": "summed equity fell"}
+    assert (rig.rescued, rig.down) == (["worker-alice"], 0)
+
+
+@pytest.mark.parametrize("deaths", [1, 2, 3])
+def test_a_rescue_that_dies_is_followed_by_another(deaths: int) -> None:
+    """One death of it, or of the process that forks, and the command was not carried out (exit code 5)."""
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+
+    async def run() -> dict[str, Any]:
+        asked = asyncio.ensure_future(rig.operations.handle({"op": "worker", "account": "alice", "name": "kill"}))
+        for number in range(deaths):
+            while len(rig.rescue.sent) == number:
+                await asyncio.sleep(0.001)
+            rig.operations.on_exit(rig.rescue)  # type: ignore[arg-type]
+            await asyncio.sleep(0.001)
+        if deaths < operations.RESCUES:
+            while len(rig.rescue.sent) == deaths:
+                await asyncio.sleep(0.001)
+            rig.operations.on_answer({"type": "answer", "id": deaths + 1, "ok": True, "result": "flat"})
+        return await asked
+
+    answer = asyncio.run(run())
+    assert answer["ok"] is (deaths < operations.RESCUES)
+    assert len(rig.rescued) == min(deaths + 1, operations.RESCUES)
+    assert answer["ok"] or answer["unanswered"], "exit code 5"
+
+
+def test_a_rescue_that_has_answered_and_goes_on_makes_way_for_the_next_command(monkeypatch: Any) -> None:
+    """`kill` was refused, and latched nothing, while a flatten that had answered went on for a quarter of an hour."""
+    monkeypatch.setattr(operations, "SETTLING_S", -1.0)
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    rig.down = 1000
+    assert rig.rescued_by("kill", ok=True, result="flat")["ok"]
+    assert rig.down == 0
+
+
+def test_a_command_that_is_read_when_nobody_waits_any_more_is_not_carried_out() -> None:
+    """A frozen supervisor that came back flattened minutes after the operator had been told that it did not answer."""
+    rig = Rig()
+    late = rig.ask("worker", account="alice", name="flatten", until_s=99.0)
+    assert late["unanswered"]
+    assert late["error"] == "it was not carried out: this supervisor read it 1.0 s too late"
+    assert rig.fleet[1].sent == rig.rescue.sent == []
+    [(name, args, answer)] = rig.records
+    assert (name, args["account"], answer["ok"]) == ("flatten", "alice", False)
+    assert "until_s" not in args
+
+
+def test_a_rescue_that_is_under_way_is_no_mistake_of_the_operator() -> None:
+    rig = Rig()
+    rig.fleet[1].state.process = ProcessState.FATAL
+    rig.no_rescue, rig.under_way = "a rescue of alice is under way already", True
+    assert rig.ask("worker", account="alice", name="flatten")["unanswered"], "exit code 5"

@@ -292,7 +292,7 @@ def test_commands_to_workers(rig):
             client.worker("b", "pause")
         with pytest.raises(
             Refused,
-            match="resume, reconcile or correct, got 'puase'; did you mean pause",
+            match="resume, reconcile, correct or adopt, got 'puase'; did you mean pause",
         ):
             client.worker("a", "puase")
         with pytest.raises(Refused, match="expected strategy, reason or cancel as an argument of pause, got 'cancle'"):

@@ -1,0 +1,56 @@
+"""Findings as lines: the verdict as a word first, then whom it is about, the check, and the sentence."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import click
+
+from gridbot.doctor.findings import Finding, Verdict
+from supervisor.status.screen_width import screen_width
+
+__all__ = ["finding_lines"]
+
+COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.REFUSED: "red"}
+LEAST_ROOM: Final = 30
+"""Columns that a sentence gets at least; a narrower screen has it on lines of its own."""
+INDENT: Final = 8
+
+
+def finding_lines(findings: Sequence[Finding], *, only_bad: bool) -> Iterator[str]:
+    """A line each, as wide as the screen, then one of all."""
+    width = screen_width()
+    shown = [finding for finding in findings if not (only_bad and finding.verdict is Verdict.OK)]
+    abouts = [finding.about or "machine" for finding in shown]
+    if shown:
+        widths = (max(len(f.verdict) for f in shown), max(map(len, abouts)), max(len(f.check) for f in shown))
+        for finding, about in zip(shown, abouts, strict=True):
+            yield from _lines(finding, about, widths, width)
+    yield _total(findings)
+
+
+def _lines(finding: Finding, about: str, widths: tuple[int, int, int], width: int) -> Iterator[str]:
+    word = click.style(
+        finding.verdict.ljust(widths[0]), fg=COLOURS[finding.verdict], bold=finding.verdict is not Verdict.OK
+    )
+    begin = f"{word}  {about.ljust(widths[1])}  {finding.check.ljust(widths[2])}"
+    room = width - sum(widths) - 6
+    if room < LEAST_ROOM:
+        yield begin.rstrip()
+        lines = textwrap.wrap(finding.text, max(width - INDENT, LEAST_ROOM), break_long_words=False)
+        yield from (" " * INDENT + line for line in lines)
+        return
+    first, *more = textwrap.wrap(finding.text, room, break_long_words=False, break_on_hyphens=False) or [""]
+    yield f"{begin}  {first}".rstrip()
+    yield from (" " * (sum(widths) + 6) + line for line in more)
+
+
+def _total(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.verdict for finding in findings)
+    bad = [f"{counts[verdict]} {verdict}" for verdict in (Verdict.REFUSED, Verdict.WARNING) if counts[verdict]]
+    text = f"{counts[Verdict.OK]} ok" + "".join(f", {each}" for each in bad)
+    worst = next((v for v in (Verdict.REFUSED, Verdict.WARNING) if counts[v]), Verdict.OK)
+    return click.style(text, fg=COLOURS[worst])

@@ -1,0 +1,283 @@
+"""A reload, from the file to all workers: read, compare, ask each worker, prepare, apply, and only then count as done.
+
+::
+
+    file ──► checked ──► compared ──► workers concerned have looked ──► all have prepared ──► all have applied ──► done
+                │            │                    │                            │                     │
+                └────────────┴──────────── refused, nothing changed ───────────┘     those that had applied go back
+
+Until all have applied it, a worker that dies begins again by the configuration of before, so nothing is half in force.
+A worker that does not trade cannot be asked: where orders of it may rest, the reload is refused; else it begins by the
+new one. Accounts that go are cancelled by their worker first; those that come start when the others have applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from gridbot.command_line import pasteable
+from gridbot.commands.arguments import ReloadArguments
+from gridbot.config.errors import ConfigError
+from gridbot.config.models import GridbotConfig
+from gridbot.config.reload_plan import ReloadPlan, Word, reload_plan
+from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
+from supervisor.children.config_source import ConfigSource, FileLook
+from supervisor.children.launch_plan import Plan
+from supervisor.children.policy_types import ProcessState
+from supervisor.control.socket_protocol import Json, denied, refused, unanswered
+from supervisor.control.worker_commands import WorkerCommands
+from supervisor.process.membership import Membership
+from supervisor.process.reload_words import document_of, left_open, lines_of, waiting
+from supervisor.utc_time import utc_now
+
+__all__ = ["FleetReload", "Hands", "reload_of"]
+
+log = logging.getLogger("supervisor")
+
+LOOK_S: Final = 5.0
+PREPARE_S: Final = 30.0
+APPLY_S: Final = 90.0
+"""Longer than the worker's own time to have orders cancelled."""
+RETURN_S: Final = 120.0
+INVALID: Final = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the supervisor has for a reload."""
+
+    is_stopping: Callable[[], bool]
+    alert: Callable[[str, str], object]
+    record: Callable[[str, Mapping[str, Any], Mapping[str, Any], str], None]
+
+
+@dataclass(slots=True)
+class _Asked:
+    plan: ReloadPlan
+    before: GridbotConfig
+    rows: dict[str, dict[str, Json]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    """The accounts whose worker has something to do and can be asked."""
+
+    @property
+    def digest(self) -> str:
+        return snapshot_sha256({"of": fleet_snapshot(self.plan.in_force), "waits": waiting(self.plan)})[:16]
+
+
+class _Refused(Exception):
+    """Nothing has changed."""
+
+
+def reload_of(plan: Plan, commands: WorkerCommands, members: Membership, hands: Hands) -> FleetReload | None:
+    """None for a plan that was made of no file."""
+    if plan.config is None or plan.source is None or plan.remake is None:
+        return None
+    return FleetReload(plan.config, plan.source, plan.data_dir, commands, members, hands)
+
+
+class FleetReload:
+    """One per supervisor; the owner of the configuration in force."""
+
+    def __init__(
+        self,
+        config: GridbotConfig,
+        source: ConfigSource,
+        place: Path,
+        commands: WorkerCommands,
+        members: Membership,
+        hands: Hands,
+    ) -> None:
+        self._members = members
+        self._config = config
+        self._source = source
+        self._place = place
+        self._commands = commands
+        self._hands = hands
+        self._busy = asyncio.Lock()
+        self._file = FileLook(source.file)
+        self._since = utc_now()
+        self._waiting: list[str] = []
+
+    def facts(self) -> dict[str, Any]:
+        """Which configuration is in force, for `status`."""
+        return {
+            "hash": snapshot_sha256(fleet_snapshot(self._config))[:12],
+            "since": self._since,
+            "file_differs": self._file.differs,
+            "waiting": list(self._waiting),
+        }
+
+    # ------------------------------------------------------------------ asked for
+
+    async def handle(self, args: ReloadArguments, who: str) -> Json:
+        """By an operator's command: the difference (`dry_run`), or what was done."""
+        if self._busy.locked():
+            return denied("a reload is under way; look at status, and try again when it is over")
+        async with self._busy:
+            try:
+                return await self._reload(args)
+            except ConfigError as error:
+                return {**refused(str(error)), "kind": INVALID}
+            except (_Refused, OSError, ValueError) as why:
+                return denied(f"not reloaded, nothing has changed: {why}")
+
+    async def by_signal(self) -> None:
+        """SIGHUP: the same, without a question; a refusal is an alert."""
+        answer = await self.handle(ReloadArguments(), "")
+        self._hands.record("reload", {"signal": "SIGHUP"}, answer, "")
+        if answer["ok"]:
+            for line in answer["lines"]:
+                log.info("reload: %s", line)
+            log.info("reload: %s", answer["result"])
+        else:
+            self._hands.alert("ERROR", f"SIGHUP: {answer['error']}")
+
+    async def _reload(self, args: ReloadArguments) -> Json:
+        if self._hands.is_stopping():
+            raise _Refused("the supervisor is stopping")
+        new = await asyncio.to_thread(self._source.load, args.variables, self._place)
+        asked = _Asked(reload_plan(self._config, new), self._config)
+        await self._look(asked)
+        open_legs = left_open(asked.plan, asked.rows)
+        answer = {
+            "ok": True,
+            "lines": lines_of(asked.plan, asked.rows, asked.notes, partial(pasteable, data_dir=self._place)),
+            "difference": document_of(asked.plan, asked.rows),
+            "plan": asked.digest,
+            "left_open": open_legs,
+            "asks": _asks(asked),
+            "applied": False,
+        }
+        if args.dry_run:
+            return {**answer, "result": "nothing was changed"}
+        if args.plan and args.plan != asked.digest:
+            raise _Refused("the file has changed since it was shown; reload again")
+        if open_legs and not args.leave_positions:
+            names = " ".join(leg.split()[0] for leg in open_legs)
+            close = pasteable(f"flatten {names}", data_dir=self._place)
+            raise _Refused(
+                f"these positions would stay with nobody to look after them: {'; '.join(open_legs)}; close them with "
+                f"`{close}`, or say --leave-positions"
+            )
+        await self._carry_out(asked, leave=args.leave_positions)
+        self._config, self._since, self._waiting = asked.plan.in_force, utc_now(), waiting(asked.plan)
+        self._file.taken()
+        told = "nothing to apply" if asked.plan.is_empty else "applied"
+        if open_legs:
+            self._hands.alert(
+                "WARNING", f"a reload has left positions with nobody to look after them: {'; '.join(open_legs)}"
+            )
+        if self._waiting:
+            told += f"; NOT applied, until a restart: {', '.join(self._waiting)}"
+        return {**answer, "applied": True, "result": told}
+
+    # ------------------------------------------------------------------ workers
+
+    async def _look(self, asked: _Asked) -> None:
+        """Ask every worker concerned what it would do. Raises _Refused for one that cannot be asked."""
+        plan = asked.plan
+        for account in [*plan.touched, *plan.names(Word.REMOVED)]:
+            worker = self._members.worker(account)
+            if worker.state.process is ProcessState.RUNNING:
+                asked.running.append(account)
+                continue
+            removes = account in plan.names(Word.REMOVED) or any(
+                change.account == account and change.word in (Word.REMOVED, Word.REPLACED) for change in plan.strategies
+            )
+            state = worker.state.process
+            if worker.pid is not None or removes:
+                what = "its orders have to be cancelled by it" if removes else "it can be asked when it runs"
+                raise _Refused(f"the worker of {account} is {state}, and {what}; try again when it is RUNNING")
+            asked.notes.append(f"the worker of {account} is {state}: it begins with this at its next start")
+        answers = await self._each(asked.running, lambda name: self._step("look", name, asked.plan.in_force), LOOK_S)
+        for account, rows in answers.items():
+            asked.rows[account] = {str(row["strategy"]): dict(row) for row in rows}
+
+    async def _carry_out(self, asked: _Asked, *, leave: bool) -> None:
+        plan = asked.plan
+        if plan.is_empty:
+            return
+        try:
+            await self._each(asked.running, lambda name: self._step("prepare", name, plan.in_force), PREPARE_S)
+            await self._members.begin(plan)
+        except (_Refused, OSError) as error:
+            await self._forget(asked)
+            raise _Refused(str(error)) from error
+        apply = {"step": "apply", "leave_positions": leave}
+        answers = await asyncio.gather(*(self._ask(name, apply, APPLY_S) for name in asked.running))
+        failed = {
+            name: str(answer.get("error"))
+            for name, answer in zip(asked.running, answers, strict=True)
+            if not answer["ok"]
+        }
+        if failed or self._hands.is_stopping():
+            await self._go_back(asked, failed)
+        await self._members.commit(plan)
+
+    async def _go_back(self, asked: _Asked, failed: Mapping[str, str]) -> None:
+        """Put the last good configuration in force again where the new one was applied. Raises _Refused."""
+        applied = [name for name in asked.running if name not in failed]
+        told = [f"{name} did not apply it: {text}" for name, text in failed.items()] or ["the supervisor is stopping"]
+        again = []
+        for name in asked.running:  # also one that answered too late: it may have applied it after all
+            answer = await self._ask(name, self._step("prepare", name, asked.before), PREPARE_S)
+            if answer["ok"]:
+                answer = await self._ask(name, {"step": "apply", "leave_positions": True}, RETURN_S)
+            if not answer["ok"] and self._members.end(name):
+                again.append(f"{name} ({answer.get('error')})")
+        if applied:
+            told.append(f"rolled back to the last good configuration: {', '.join(applied)}")
+        if again:
+            told.append(f"restarted, because it did not go back by itself: {', '.join(again)}")
+        text = "; ".join(told)
+        self._hands.alert("ERROR", f"a reload was rolled back: {text}")
+        raise _Refused(text)
+
+    async def _forget(self, asked: _Asked) -> None:
+        await asyncio.gather(*(self._ask(name, {"step": "forget"}, LOOK_S) for name in asked.running))
+
+    def _step(self, step: str, account: str, settings: GridbotConfig) -> Json:
+        """The message of a step; an account that goes is asked to have no strategies left."""
+        from gridbot.config.paper_secrets import knowing_only
+
+        names = {each.name for each in settings.accounts}
+        if account not in names:
+            gone = self._config.account(account)
+            rest = tuple(each for each in settings.strategies if each.account != account)
+            settings = settings.model_copy(update={"accounts": (*settings.accounts, gone), "strategies": rest})
+        return {"step": step, "settings": knowing_only(settings, account)}
+
+    async def _ask(self, account: str, message: Json, wait_s: float) -> Json:
+        try:
+            worker = self._members.worker(account)
+        except KeyError:
+            return unanswered(f"there is no worker of {account}")
+        return await self._commands.step(worker, message, wait_s)
+
+    async def _each(self, names: Sequence[str], message: Callable[[str], Json], wait_s: float) -> dict[str, Any]:
+        """The results of all, asked side by side. Raises _Refused with what those say that refuse."""
+        answers = await asyncio.gather(*(self._ask(name, message(name), wait_s) for name in names))
+        found = dict(zip(names, answers, strict=True))
+        wrong = [f"{name}: {answer.get('error')}" for name, answer in found.items() if not answer.get("ok", True)]
+        if wrong:
+            raise _Refused("; ".join(wrong))
+        return {name: answer.get("result") for name, answer in found.items()}
+
+
+def _asks(asked: _Asked) -> list[str]:
+    """The accounts for which an operator has to confirm it: something goes, or changes while it has orders."""
+    plan = asked.plan
+    found = dict.fromkeys(plan.names(Word.REMOVED))
+    for change in plan.strategies:
+        row = asked.rows.get(change.account, {}).get(change.strategy, {})
+        changes_orders = change.word is Word.CHANGED and (row.get("cancel") is None or row.get("cancel"))
+        if change.word in (Word.REMOVED, Word.REPLACED) or (row and changes_orders):
+            found[change.account] = None
+    return list(found)

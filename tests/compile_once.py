@@ -1,0 +1,53 @@
+"""In a fresh checkout each worker of xdist would compile all tests for itself: 17 s of a core, as often as there are
+workers. So they are compiled before the workers start, by one process per core, each its part.
+
+    new checkout ──► is_new ──► compile_all: `pytest --collect-only` of a part, on each core ──► workers find them
+
+Pytest rewrites the assertions of tests and keeps what it has compiled as `__pycache__/NAME.*-pytest-*.pyc`; only pytest
+itself can make these. What is not compiled here, the workers compile: nothing but time is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["compile_all", "is_new"]
+
+FEW = 100
+"""So many tests that are not compiled yet are compiled by the workers just as soon."""
+COLLECT = ("-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider", "-p", "no:xdist")
+
+
+def is_new(tests: Sequence[Path]) -> bool:
+    """Whether more than a few of these files have never been compiled by this Python, or have changed since."""
+    tag = sys.implementation.cache_tag
+
+    def is_compiled(test: Path) -> bool:
+        kept = list((test.parent / "__pycache__").glob(f"{test.stem}.{tag}-pytest-*.pyc"))
+        return any(path.stat().st_mtime >= test.stat().st_mtime for path in kept)
+
+    return sum(not is_compiled(test) for test in tests) > FEW
+
+
+def compile_all(root: Path, tests: Sequence[Path], processes: int) -> None:
+    """Have the tests compiled and wait for it; whatever else they say, they say it again when they are run."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    parts = [tests[first::processes] for first in range(processes)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, *COLLECT, *map(str, part)],
+            cwd=root,
+            env=own,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for part in parts
+        if part
+    ]
+    for process in running:
+        process.wait()
