@@ -87,12 +87,6 @@ class SendQueue:
         """The more urgent lane first."""
         self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
 
-    @property
-    def waits(self) -> bool:
-        """Whether anything was queued that has not left; it may not be wanted any more."""
-        return bool(self.cancels.heap or self.creates.heap)
-
-
 # ---------------------------------------------------------------------- events
 
 

@@ -24,6 +24,9 @@ __all__ = ["Placement"]
 ZERO = Decimal(0)
 _NOT_COVERED = Refusal.NOT_COVERED
 WIRE_ORDER: Final = itemgetter(0, 1)
+"""Closes before opens, the nearest price first."""
+_Level = tuple[bool, Decimal, Decimal, PlaceLimitIntent]
+"""Whether it opens, how far from the last price it is, its price (USDT), and the level."""
 
 
 class Placement:
@@ -68,7 +71,8 @@ class Placement:
             return
         risk_state = self._risk_state
         moment = self.settled.moment()
-        levels: list[tuple[bool, Decimal, PlaceLimitIntent]] = []
+        levels: list[_Level] = []
+        price_of, last = self._instrument.price, risk_state.last_price
         refused: dict[tuple[Direction, int], Refusal] = {}
         covers: dict[Direction, bool] = {}
         with self._orders.batch:
@@ -85,13 +89,15 @@ class Placement:
                     if not covered:  # half the levels: of a flat leg, and of one whose closes all rest
                         refused[direction, intent.ticks] = _NOT_COVERED
                         continue
-                levels.append(self._placed(intent))
+                price = price_of(intent.ticks)
+                levels.append((not intent.reduce_only, ZERO if last is None else abs(price - last), price, intent))
             now_s = self._context.clock.monotonic_s()
             has_numbers = self._context.generations.available(len(levels))
-            levels.sort(key=WIRE_ORDER)
+            if len(levels) > 1:
+                levels.sort(key=WIRE_ORDER)
             places = []
-            for _, _, intent in levels:
-                if intent.reduce_only:
+            for opens, distance, price, intent in levels:
+                if not opens:
                     direction = intent.direction
                     covered = covers.get(direction)
                     if covered is None:
@@ -99,13 +105,13 @@ class Placement:
                     if not covered:  # the closes before it have taken what there was: it is neither sized nor asked for
                         refused[direction, intent.ticks] = _NOT_COVERED
                         continue
-                proposal = self.proposal(intent)
+                proposal = self._sized(intent, price, distance)
                 places.append(proposal)
                 # A number that is not reserved on the disk might be used twice. The disk is asked again all the while.
                 refusal = self._gate.admit(risk_state, proposal, now_s) if has_numbers else Refusal.NO_NUMBER
                 if refusal is None:
                     self._orders.submit(proposal)
-                    if proposal.reduce_only:
+                    if not opens:
                         covers.clear()
                 else:
                     refused[proposal.direction, proposal.ticks] = refusal
@@ -114,11 +120,6 @@ class Placement:
         self._refused = refused
         if len(refused) == len(intents):
             self.settled.note(intents, moment, refused, places)
-
-    def _placed(self, intent: PlaceLimitIntent) -> tuple[bool, Decimal, PlaceLimitIntent]:
-        """An intent and its place among the others: closes before opens, the nearest price first."""
-        price, last = self._instrument.price(intent.ticks), self._risk_state.last_price
-        return not intent.reduce_only, ZERO if last is None else abs(price - last), intent
 
     def _covers_a_close(self, direction: Direction) -> bool:
         """Whether the position may be large enough for one more close, as small as the exchange takes it."""
@@ -130,7 +131,10 @@ class Placement:
 
     def proposal(self, intent: PlaceLimitIntent) -> Proposal:
         """The order that an intent asks for, sized as of now."""
-        price = self._instrument.price(intent.ticks)
+        price, last = self._instrument.price(intent.ticks), self._risk_state.last_price
+        return self._sized(intent, price, ZERO if last is None else abs(price - last))
+
+    def _sized(self, intent: PlaceLimitIntent, price: Decimal, distance: Decimal) -> Proposal:
         book = self._risk_state.book
         qty = self._sizer.quantity(
             intent.direction,
@@ -138,7 +142,6 @@ class Placement:
             price,
             resting_close=book.resting_close_qty(intent.direction) if intent.reduce_only else ZERO,
         )
-        last = self._risk_state.last_price or price
         return Proposal(
             side=intent.side,
             direction=intent.direction,
@@ -146,7 +149,7 @@ class Placement:
             price=price,
             qty=qty,
             reduce_only=intent.reduce_only,
-            level_distance=abs(price - last) / last,  # a ratio: strategies of an account share the budget
+            level_distance=distance / (self._risk_state.last_price or price),  # a ratio: strategies share the budget
         )
 
     def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:
