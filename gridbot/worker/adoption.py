@@ -224,17 +224,25 @@ def _lost(plan: _Plan) -> frozenset[str]:
 
 
 def _ladder_orders(runner: StrategyRunner, rows: Iterable[OrderUpdateEvent]) -> list[tuple[int, Side]]:
-    """Where the ladder of another program is, by its orders."""
+    """Where the ladder of another program is: by its orders, and by those that are the strategy's already.
+
+    Some may be: adopted before, or made by the original under an id that our layout of before gives as well.
+    """
     limits = (row for row in rows if row.direction is not None and row.order_type == "Limit" and row.price > 0)
-    return [(runner.instrument.ticks(row.price), row.side) for row in limits]
+    own = [(order.ticks, order.side) for order in runner.book if order.is_live]
+    return [*own, *((runner.instrument.ticks(row.price), row.side) for row in limits)]
 
 
 def _wishes_on(runner: StrategyRunner, orders: Sequence[tuple[int, Side]], price: Decimal) -> Sequence[Wish]:
     if not isinstance(runner.engine, LaysLadder):
         raise _no_ladder(runner, "a strategy with a ladder", "another kind")
-    if len(runner.book):
-        raise _no_ladder(runner, "no order of its own that rests", f"{len(runner.book)}; cancel them first")
-    return runner.engine.wishes_on(orders, price)
+    wishes = runner.engine.wishes_on(orders, price)
+    levels = {(wish.direction, wish.ticks, wish.side) for wish in wishes}
+    left = [order for order in runner.book if (order.direction, order.ticks, order.side) not in levels]
+    if left:
+        places = ", ".join(str(order.price) for order in left[:3])
+        raise _no_ladder(runner, "its own orders on the new levels too", f"{len(left)} beside them ({places})")
+    return wishes
 
 
 def _no_ladder(runner: StrategyRunner, expected: str, got: str) -> CannotTrade:

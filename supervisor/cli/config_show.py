@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.config.paths import DATA_DIR_VARIABLE, data_directory, find_config
 from supervisor.cli.options import example, load_file_or_refuse, place_options
 from supervisor.cli.patient_client import PatientClient
@@ -80,6 +81,9 @@ def show(
         print_json({"format": FORMAT, "config": str(path), "running": running, "sections": document})
     else:
         click.echo("\n".join(_lines(sections, path, screen_width())))
+        if any(each.kind == "running" for _, _, values in sections for each in values):
+            more = pasteable("reload", config=config, data_dir=data_dir)
+            click.echo(f"\nthe file says something else by now: `{more}` puts it in force")
 
 
 def _sections(file: LoadedFile, chosen: Sequence[Addressed] | None, data_dir: str | None) -> Iterator[Section]:
@@ -129,7 +133,7 @@ def _gone(
 def _of_snapshot(file: LoadedFile, values: Mapping[str, Any]) -> list[Sourced]:
     from gridbot.config.value_sources import Sourced, hidden, leaves
 
-    source = "as it was started; the file has none"
+    source = "as it runs; the file has none"
     return [Sourced(".".join(place), hidden(file, place, value), "running", source) for place, value in leaves(values)]
 
 
@@ -160,7 +164,7 @@ def _marked(value: Sourced, runs: dict[str, Any]) -> Sourced:
     if value.key not in runs or runs[value.key] == value.value:
         return value
     line = "" if value.line is None else f", line {value.line}"
-    source = f"as it was started; the file has {_text(value.value)} now ({value.source or 'own key'}{line})"
+    source = f"as it runs; the file has {_text(value.value)} now ({value.source or 'own key'}{line})"
     return replace(value, value=runs[value.key], kind="running", source=source, line=None, origins=())
 
 

@@ -214,9 +214,29 @@ def test_only_a_strategy_that_is_held_is_given_orders(tmp_path: Path) -> None:
             await bench.quiet()
             with pytest.raises(AssertionError, match="expected every strategy to be paused, got btc"):
                 await adopt(bench, apply=True)
-            bench.runner().pause()
-            told = await adopt(bench, ladder=True, apply=True)
-            assert "no order of its own that rests, got 10; cancel them first" in told["said"]
+
+    with exchange(config) as paper:
+        asyncio.run(scenario(paper))
+
+
+def test_a_second_adoption_goes_on_where_the_first_has_left_off(tmp_path: Path) -> None:
+    """Orders that are the strategy's already are part of the ladder, and stay on it."""
+    config = settings(tmp_path, BTC)
+
+    async def scenario(paper: PaperThread) -> None:
+        bot = OldBot(paper)
+        for side, price in LEVELS[2:]:
+            bot.place(side, price)
+        async with trading(config, paper, paused=AS_STARTED) as bench:
+            assert fits(await adopt(bench, ladder=True, apply=True)) == {"adopted": 8}
+            for side, price in LEVELS[:2]:
+                bot.place(side, price)
+            assert fits(await adopt(bench, ladder=True, apply=True)) == {"adopted": 2}
+            assert len(bench.runner().book) == 10
+            bench.runner().resume()
+            paper.set_price("BTCUSDT", "50001")
+            await bench.quiet()
+            assert (ever(paper), doubled(paper)) == (10, [])
 
     with exchange(config) as paper:
         asyncio.run(scenario(paper))

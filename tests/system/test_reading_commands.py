@@ -71,22 +71,22 @@ def check_what_is_in_force(session: Any) -> None:
     config = ("-c", str(session.config), "--running")
     text = session.config.read_text()
     same = ask(session, "config", "show", "alice", *config)
-    assert (same.exit_code, "as it was started" in same.output) == (0, False), same.output
+    assert (same.exit_code, "reload" in same.output) == (0, False), same.output
     session.config.write_text(text.replace("grid_step: 0.1 ", "grid_step: 0.9 ").replace("alice-eth", "alice-new"))
     try:
         shown = ask(session, "config", "show", "alice", *config, "--json")
+        told = ask(session, "config", "show", "alice", *config)
     finally:
         session.config.write_text(text)
+    assert "says something else by now: `gridbot-supervisor reload -c" in told.output
     sections = {section["name"]: section for section in json.loads(shown.stdout)["sections"]}
     new = "alice/alice-new (does not run: only the file has it)"
     assert list(sections) == ["alice", "alice/alice-btc", new, "alice/alice-eth"]
-    assert {value["source"] for value in sections["alice/alice-eth"]["values"]} == {
-        "as it was started; the file has none"
-    }
+    assert {value["source"] for value in sections["alice/alice-eth"]["values"]} == {"as it runs; the file has none"}
     section = sections["alice/alice-btc"]
     [step] = [value for value in section["values"] if value["key"] == "grid_step"]
     assert (step["value"], step["kind"]) == ("0.1", "running")
-    assert step["source"].startswith("as it was started; the file has 0.9 now (own key, line ")
+    assert step["source"].startswith("as it runs; the file has 0.9 now (own key, line ")
 
 
 def check_what_is_missing(session: Any) -> None:

@@ -145,8 +145,10 @@ async def test_why_a_strategy_is_given_nothing(what: str) -> None:
     elif what == "no ladder":
         how, expected = replace(APPLY, ladder=True), "expected orders on both sides of the price"
     else:
-        runner.orders.adopt(replace(row, order_id="own", order_link_id="own"), "a test")
-        how, expected = replace(APPLY, ladder=True), "expected no order of its own that rests, got 1; cancel them first"
+        far = replace(row, order_id="own", order_link_id="own", price=D("49000.0"))
+        runner.orders.adopt(far, "a test")
+        desk.rows = Listing([row, desk.resting(Side.SELL, order_id="x2", order_link_id="")])
+        how, expected = replace(APPLY, ladder=True), "its own orders on the new levels too, got 1 beside them (49000.0)"
     done, told = await desk.ask(how)
     assert (done, desk.adopted()) == (True, [])
     assert expected in told["strategies"][0]["refused"]
