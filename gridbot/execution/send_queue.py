@@ -87,6 +87,7 @@ class SendQueue:
         """The more urgent lane first."""
         self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
 
+
 # ---------------------------------------------------------------------- events
 
 
