@@ -17,9 +17,9 @@ HEAD: Final = """# Metrics
 Made by `python -m supervisor.metrics.metric_reference > docs/metrics.md`; do not edit by hand. How to scrape them, the
 Grafana board and the alerts: `docs/deployment.md` 5.
 
-Everything comes from the status model (`status --json`), asked for once a second at most, whoever scrapes; no
-scrape reads the database. What the model does not know now, such as the equity of an account whose worker is down, has no sample. While the
-supervisor does not answer, `gridbot_up` is 0 and all else is absent.
+Everything comes from the status model, the one that is shown as JSON, too; no scrape reads the database. What it does
+not know now, such as the equity of an account whose worker is down, has no sample. While the supervisor does not
+answer, `gridbot_up` is 0 and all else is absent.
 
 Counters are added up by the supervisor over all lives of a process: they do not go back when a worker dies (what it
 counted after its last report, a second at most, is lost). They begin at 0 with the supervisor, but for
@@ -35,9 +35,18 @@ def page() -> str:
         ("Accounts", ACCOUNT_METRICS),
         ("Strategies", STRATEGY_METRICS),
     ):
-        parts += [f"\n## {title}\n", "| name | kind | unit | labels | what it is | of the model |", "|---|---|---|---|---|---|"]
+        parts += [
+            f"\n## {title}\n",
+            "| name | kind | unit | labels | what it is | of the model |",
+            "|---|---|---|---|---|---|",
+        ]
         parts += map(_row, metrics)
-    parts += ["\n## Labels\n", "No label has values that others could make up.\n", "| label | its values |", "|---|---|"]
+    parts += [
+        "\n## Labels\n",
+        "No label has values that others could make up.\n",
+        "| label | its values |",
+        "|---|---|",
+    ]
     parts += [f"| `{label.name}` | {_values(label.bound, label.values)} |" for label in LABELS.values()]
     return "\n".join(parts) + "\n"
 

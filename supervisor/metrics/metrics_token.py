@@ -34,7 +34,7 @@ def metrics_token(path: Path) -> str:
         _make(path)
     with open_private(path, "r", encoding="utf-8", errors="replace") as file:
         found = os.fstat(file.fileno())
-        text = file.read(LONGEST + 1).strip()
+        text = str(file.read(LONGEST + 1)).strip()
     if found.st_mode & 0o077:
         raise PermissionError(
             f"expected {path} to be for its owner alone, got the mode {found.st_mode & 0o777:o}; what others may have "

@@ -15,7 +15,8 @@ SCOPES = ("fleet", "night")
 
 
 def recorded() -> dict[str, Any]:
-    return json.loads(RECORDED.read_text(encoding="utf-8"))
+    model: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return model
 
 
 def fifty() -> dict[str, Any]:

@@ -23,16 +23,15 @@ DEPLOY = ROOT / "conf" / "deploy"
 OURS = re.compile(r"\bgridbot_[a-z_]+")
 BASE_UNITS = {"seconds", "bytes", "ratio", "usdt", "coins", "records", ""}
 WRONG_UNITS = ("_ms", "_us", "_ns", "_milliseconds", "_minutes", "_kb", "_mb", "_percent")
-PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=str(ROOT / ".ci" / "prometheus" / "usr" / "bin"))
-HOW = "no promtool here: (mkdir -p .ci/prometheus && cd .ci/prometheus && apt-get download prometheus && dpkg -x prometheus_*.deb .)"
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason=HOW)
+HERE = ROOT / ".ci" / "prometheus" / "usr" / "bin"
+PROMTOOL = shutil.which("promtool") or shutil.which("promtool", path=str(HERE)) or ""
+UNPACK = "(mkdir -p .ci/prometheus && cd .ci/prometheus && apt-get download prometheus && dpkg -x prometheus_*.deb .)"
+needs_promtool = pytest.mark.skipif(not PROMTOOL, reason=f"no promtool here: {UNPACK}")
 
 
 def samples(model):
     return [
-        sample
-        for family in text_string_to_metric_families(exposition(model).decode())
-        for sample in family.samples
+        sample for family in text_string_to_metric_families(exposition(model).decode()) for sample in family.samples
     ]
 
 
@@ -99,6 +98,7 @@ def test_figures_are_those_of_the_model():
 def test_what_is_not_known_has_no_sample():
     """A worker that is down: its state is told, and no figure of a minute ago as if it were of now."""
     model = recorded()
+    model["writer"]["waiting"] = {}
     model["accounts"] = [
         {
             "account": "alice",
@@ -123,7 +123,15 @@ def test_what_is_not_known_has_no_sample():
 
 
 def test_numbers_of_the_model():
-    assert [number(each) for each in (None, "x", "1e999", "NaN", "-0.50", 3, True)] == [None, None, None, None, -0.5, 3, 1]
+    assert [number(each) for each in (None, "x", "1e999", "NaN", "-0.50", 3, True)] == [
+        None,
+        None,
+        None,
+        None,
+        -0.5,
+        3,
+        1,
+    ]
 
 
 def test_fifty_accounts_cost_little():
@@ -159,6 +167,12 @@ def test_promtool_finds_nothing_wrong_and_each_alert_fires_when_it_should():
     for words in (("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml")):
         code, said = promtool(*words)
         assert (code, "SUCCESS" in said) == (0, True), said
+
+
+def test_what_the_skip_message_shows_is_what_ci_runs():
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in UNPACK.strip("()").split(" && "):
+        assert command in run
 
 
 def test_each_alert_has_a_night_that_it_is_for():
