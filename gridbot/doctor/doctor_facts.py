@@ -45,11 +45,13 @@ class Local:
 
     `holder` is the pid of a process that has the account's key and is none of this fleet ("unknown" where it does not
     say, "" when there is none). `next_number` is the first number of an order id that no process of this data directory
-    has reserved, None when it has never traded the account.
+    has reserved, None when it has never traded the account. `adopted` are orders of other programs that
+    our records know for ours: by their link ids, or the exchange's where they have none.
     """
 
     holder: str = ""
     next_number: int | None = None
+    adopted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _of_account(
     yield from key_findings(name, facts.key, allows_withdrawals=account.allow_withdraw_permission)
     yield margin_mode_finding(name, facts.info)
     yield dead_man_finding(name, account.dead_man, facts.dead_man, account.environment)
-    yield foreign_orders(name, facts.orders, ours, local.next_number)
+    yield foreign_orders(name, facts.orders, ours, local.next_number, local.adopted)
     yield foreign_positions(name, facts.legs, ours)
     yield rival(name, ours, local, facts.orders, facts.executions, facts.server_ms)
 
