@@ -84,7 +84,7 @@ def load_text(
     expansion = expanded(read, environ)
     document = expansion.document
     problems = [*document.problems, *expansion.problems]
-    broken = {problem.loc for problem in problems} - expansion.unset
+    broken = {problem.loc for problem in problems}.difference(expansion.unset)
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
         data, contradictions, unsaid = _with_environments(document.data)

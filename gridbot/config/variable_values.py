@@ -31,5 +31,5 @@ def without_values(
         return text
 
     for problem in problems:
-        texts = {name: shown(getattr(problem, name)) for name in ("expected", "got", "do")}
-        yield replace(problem, **texts)
+        what, got, do = map(shown, (problem.expected, problem.got, problem.do))
+        yield replace(problem, expected=what, got=got, do=do)
