@@ -21,7 +21,7 @@ TOLD: Final = (Fate.DIFFERS, Fate.NO_EQUAL, Fate.IGNORED)
 
 
 def text_of_file(migration: Migration, source: str, home: str = "data-gridbot") -> str:
-    """The new file, with a data directory of its own: `home`, not that of the demo, whose records would be beside its own.
+    """The new file, with a data directory of its own: `home`, apart from the records of the demo.
 
     `source` is the name of the old one. Of no use when the migration has problems.
     """

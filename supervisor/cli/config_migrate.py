@@ -145,8 +145,8 @@ def _told(old: Path, out: Path | None, migration: Migration, left: list[Problem]
     for problem in left:
         text = f"{problem.key}: expected {problem.expected}, got {problem.got}; {problem.do}"
         lines += wrapped(f"left to do: {text}", width)
-    accounts, strategies = len(migration.accounts), len(migration.strategies)
-    counts = f"{accounts} account{'' if accounts == 1 else 's'}, {strategies} strateg{'y' if strategies == 1 else 'ies'}"
+    accounts, grids = len(migration.accounts), len(migration.strategies)
+    counts = f"{accounts} account{'' if accounts == 1 else 's'}, {grids} strateg{'y' if grids == 1 else 'ies'}"
     if out is None:
         return [*lines, *wrapped(f"{counts}; nothing is written: -o NEW.yaml writes the new file", width)]
     then = pasteable("check", config=str(out))
