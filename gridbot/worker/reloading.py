@@ -29,7 +29,6 @@ from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
 from gridbot.flatten.flatten_words import Terms, Wanted
 from gridbot.ports import ExchangeQueries
-from gridbot.risk.holds import Hold
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.strategies.base import CannotTrade
 from gridbot.worker.members import Members
@@ -271,11 +270,12 @@ class Reloading:
         return came
 
     def _pause_with_the_others(self, runner: StrategyRunner, came: list[StrategyRunner]) -> None:
-        """Where everything of the account is paused, nothing begins to trade because it was added."""
+        """Where everything of the account is held, by whatever, nothing begins to trade because it was added."""
         others = [each for each in self._orchestrator.runners.values() if each not in came]
-        if others and all(each.risk_state.paused for each in others):
-            why = others[0].risk_state.holds.reason(Hold.PAUSED)
-            runner.pause(reason=f"added while all of its account was paused: {why}")
+        held = [each.risk_state.holds.durable().held for each in others]
+        if held and all(held):
+            hold, why = next(iter(held[0].items()))
+            runner.pause(reason=f"added while all of its account was held ({hold}): {why.reason}")
 
     async def _begin(self, came: list[StrategyRunner]) -> None:
         """Take over what rests and is held under the names of those that have come; they send nothing before."""

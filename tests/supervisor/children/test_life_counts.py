@@ -7,7 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.life_counts import added_up
+from tests.supervisor.conftest import unheard_child
 
 COUNTS: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"sent": st.integers(0, 1000), "times": st.lists(st.integers(0, 9), min_size=3, max_size=3)},
@@ -48,3 +50,12 @@ def test_a_new_life_takes_nothing_back(lives: list[Any], now: Any) -> None:
         assert more[key] >= total.get(key, 0)
     assert all(new >= old for new, old in zip(more["times"], total.get("times", [0, 0, 0]), strict=True))
     assert all(more["codes"][code] >= count for code, count in total.get("codes", {}).items())
+
+
+def test_a_report_without_counts_takes_none_back() -> None:
+    """The first and the last report of a worker have none, nor has one whose counts could not be made."""
+    child = unheard_child(ChildSpec("worker-a", ChildKind.WORKER, "x:y", account="a"))
+    assert child.counts == {}
+    for message in ({"counts": {"sent": 5}}, {}, {"counts": None}):
+        child._take({"type": "health", **message})
+        assert child.counts == {"sent": 5}
