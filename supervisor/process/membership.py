@@ -97,8 +97,8 @@ class Membership:
         self._tell_paper(change.in_force, change.names(Word.ADDED))
         await self._until_open(change)
 
-    async def commit(self, change: ReloadPlan) -> None:
-        """This is in force: those that went are stopped, those that came start with the next look at the children."""
+    def commit(self, change: ReloadPlan) -> None:
+        """This is in force, for every process that begins from now on. `let_go` has to follow."""
         plan = self._made_anew(change.in_force)
         self._remade(plan)
         specs = {spec.name: spec for spec in plan.children}
@@ -112,6 +112,9 @@ class Membership:
         for spec in plan.children:
             if self._fleet.find(spec.name) is None:
                 self._add(spec)
+
+    async def let_go(self, change: ReloadPlan) -> None:
+        """Stop those that went."""
         await asyncio.gather(*(self._remove(name) for name in change.names(Word.REMOVED)))
 
     def _add(self, spec: ChildSpec) -> None:
