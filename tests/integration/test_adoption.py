@@ -98,6 +98,7 @@ def test_an_old_ladder_is_taken_over_and_traded_on(tmp_path: Path, dies: str) ->
     async def scenario(paper: PaperThread) -> None:
         OldBot(paper).ladder()
         async with trading(config, paper, crash=dies != "never", paused=AS_STARTED) as bench:
+            assert bench.handed[-1] == ("paused", {}), "after the holds of each strategy"
             shown = await adopt(bench)
             assert fits(shown) == {"near": 10}, "its own ladder is around the market price"
             assert "ticks from the level" in shown["strategies"][0]["orders"][0]["why"]
