@@ -232,6 +232,13 @@ def test_a_second_adoption_goes_on_where_the_first_has_left_off(tmp_path: Path) 
             assert fits(await adopt(bench, ladder=True, apply=True)) == {"adopted": 8}
             for side, price in LEVELS[:2]:
                 bot.place(side, price)
+            runner = bench.runner()
+            bench.assembly.context.gate.withdraw(
+                runner.strat_id
+            )  # as a reload that removes it, while the exchange is asked
+            with pytest.raises(AssertionError, match="got a reload that removed btc"):
+                await adopt(bench, ladder=True, apply=True)
+            bench.assembly.context.gate.enroll(runner.risk_state)
             assert fits(await adopt(bench, ladder=True, apply=True)) == {"adopted": 2}
             assert len(bench.runner().book) == 10
             bench.runner().resume()
