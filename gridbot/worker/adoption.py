@@ -139,9 +139,8 @@ class Adoption:
         there = self._context.gate.strategies
         gone = [runner.strat_id for runner in runners if there.get(runner.strat_id) is not runner.risk_state]
         if gone:
-            raise ValueError(
-                f"expected the strategies of before, got a reload that removed {', '.join(gone)}; look again"
-            )
+            names = ", ".join(gone)
+            raise ValueError(f"expected the strategies of before, got a reload that removed {names}; look again")
 
     async def _compare(self) -> str:
         """Bring the orders into the books; what is to be said when that has to wait."""

@@ -18,6 +18,7 @@ from typing import Final
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word
 from supervisor.caps.caps_keeper import CapsKeeper, Stage
+from supervisor.caps.own_caps import Member
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.entry_points import paper_spec
@@ -81,6 +82,19 @@ class Membership:
         if worker is None or (worker.state.process is not ProcessState.RUNNING and worker.pid is not None):
             return Stage.BEGINS
         return Stage.TRADES if worker.state.process is ProcessState.RUNNING else Stage.DOWN
+
+    def beside_their_caps(self) -> list[Member]:
+        """The accounts whose worker watches their own caps, or would if it were there, and what it has said of them."""
+        return [
+            Member(
+                account,
+                worker.launches,
+                max(worker.state.last_report, worker.state.listening_since),
+                worker.health.get("caps") or (),
+            )
+            for account, worker in self._workers.items()
+            if not self.keeps_down(account) and self.stage(account) is not Stage.BEGINS
+        ]
 
     def end(self, account: str) -> bool:
         """Kill a worker that did not go back: the next one begins by what counts. False where none trades."""
