@@ -9,20 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
+from click import unstyle
 from click.testing import CliRunner
 
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paper_secrets import paper_seed, with_paper_secrets
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.doctor.findings import Finding, Verdict
 from gridbot.orders.ids import Owner, account_tag, wire_id
+from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import SymbolConfig
 from gridbot.state.key_lock import key_lock
+from supervisor.cli.doctor_text import finding_lines
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError, ExitCode
-from tests.paper.support import Venue
+from tests.paper.support import Venue, eventually
 
 KEYS: dict[str, dict[str, Any]] = {
     "good": {},
@@ -84,7 +89,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Venu
         "storage": {"data_dir": str(home / "data")},
         "paper": {
             "port": port,
-            "limits": {"ip_requests": 0},
+            "limits": {"ip_requests": 0, "ip_ban_s": 0.1},
             "keys": KEYS,
             "market": {"source": "manual", "mark_halflife_s": 0},
         },
@@ -178,6 +183,33 @@ def test_each_broken_account_has_its_line(place: tuple[Path, Venue, GridbotConfi
     assert not any(secret in json.dumps(list(found.values())) for secret in config.secrets())
 
 
+def test_an_answer_that_does_not_come_is_not_known_and_a_ban_ends_all(place: tuple[Path, Venue, GridbotConfig]) -> None:
+    file, venue, _ = place
+
+    def spoil(kind: str, endpoint: str, **how: Any) -> None:
+        venue.server.faults.add(FaultConfig.model_validate({"kind": kind, "endpoint": f"/v5/{endpoint}", **how}))
+
+    spoil("error", "market/instruments-info", code=10016)
+    _, found = asked("-c", str(file), "allowed")
+    row = found["allowed/grid-allowed", "instrument"]
+    assert row["verdict"] == "warning", row
+    assert "BTCUSDT is not known" in row["text"]
+    assert "give the command again" in row["text"]
+    assert "correct the symbol" not in row["text"]
+    assert "missing: the rules of BTCUSDT" in found["allowed", "margin"]["text"]
+
+    spoil("ip_ban", "account/fee-rate", account="good")
+    code, found = asked("-c", str(file), "good", "isolated")
+    assert code == ExitCode.REFUSED
+    for name in ("good", "isolated"):
+        row = found[name, "reach"]
+        assert row["verdict"] == "refused"
+        assert "HTTP 403" in row["text"], row
+        assert "wait until it is over, then give the command again" in row["text"]
+        assert [check for about, check in found if about == name] == ["reach"]
+    assert eventually(lambda: requests.get(venue.url + "/v5/market/time", timeout=5).status_code == 200), "it is over"
+
+
 def test_what_is_asked_for_and_how_it_is_shown(place: tuple[Path, Venue, GridbotConfig]) -> None:
     file, _, _ = place
     _, found = asked("-c", str(file), "unbound")
@@ -193,6 +225,25 @@ def test_what_is_asked_for_and_how_it_is_shown(place: tuple[Path, Venue, Gridbot
     nobody = CliRunner().invoke(cli, ["doctor", "-c", str(file), "nobody"]).exception
     assert isinstance(nobody, CommandError)
     assert nobody.code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("example", ["demo.yaml", "fleet.yaml", "bad-night.yaml"])
+def test_the_examples_that_are_shown_trade_the_sizes_they_name(example: str, tmp_path: Path) -> None:
+    """Each of fifty accounts was said to trade 4 % of its wallet, and traded 6 %."""
+    file = Path(__file__).parents[3] / "conf" / example
+    _, found = asked("-c", str(file), "--data-dir", str(tmp_path), "--offline")
+    sizes = {about: row["text"] for (about, check), row in found.items() if check == "sizes"}
+    assert sizes
+    assert [text for text in sizes.values() if "rounded up" in text] == []
+
+
+@pytest.mark.parametrize(("fine", "bad", "last"), [(30, 2, "--quiet"), (2, 2, "2 ok, 2 warnings"), (30, 0, "30 ok")])
+def test_what_has_scrolled_away_can_be_asked_for_alone(fine: int, bad: int, last: str) -> None:
+    found = [Finding("sizes", Verdict.OK, "well", "alice")] * fine
+    found += [Finding("sizes", Verdict.WARNING, "look", "alice")] * bad
+    lines = list(finding_lines(found, only_bad=False))
+    assert unstyle(lines[-1]).startswith(last)
+    assert unstyle(next(iter(finding_lines(found[fine:][:1], only_bad=True)))).startswith("warning" if bad else "0 ok")
 
 
 def test_before_a_start_there_is_no_paper_exchange(tmp_path: Path) -> None:
