@@ -20,7 +20,6 @@ import click
 from gridbot.commands.targets import Addressed, FleetMember, accounts_of, listed
 from gridbot.config.paths import find_config
 from gridbot.doors.plain_text import one_line
-from gridbot.fault_words import in_words
 from supervisor.cli.confirmation import require_confirmation
 from supervisor.cli.dry_run import DIRECT, dry_rows
 from supervisor.cli.fleet_command import Given, conclude, show_dry_run, show_outcome, tell_error
@@ -104,7 +103,8 @@ async def _all(settings: GridbotConfig, given: Given, targets: Sequence[Addresse
         except ControlError as failure:
             outcome = Outcome(str(target), "", failure, time.monotonic() - began_s)
         except Exception as error:  # noqa: BLE001 - told as its outcome: the other accounts are carried on
-            failed = Failed(f"it broke off, look at the account: unexpected {in_words(error)}")
+            what = one_line(f"{type(error).__name__}: {error}", LONGEST_LINE)
+            failed = Failed(f"it broke off, look at the account: unexpected {what}")
             outcome = Outcome(str(target), "", failed, time.monotonic() - began_s)
         found[str(target)] = outcome
         show_outcome(given, targets, outcome)
