@@ -29,7 +29,6 @@ from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
 from gridbot.flatten.flatten_words import Terms, Wanted
 from gridbot.ports import ExchangeQueries
-from gridbot.risk.holds import Hold
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.strategies.base import CannotTrade
 from gridbot.worker.members import Members
@@ -253,15 +252,15 @@ class Reloading:
     def _swap(self, change: _Change, ready: Mapping[str, PreparedSymbol]) -> list[StrategyRunner]:
         """Those that come for those that go. Raises CannotReload with those back that had gone."""
         came = list[StrategyRunner]()
-        paused = self._why_all_are_paused()
+        held = self._why_all_are_held()
         gone = [runner for each in change.removed.values() if (runner := self._runner(each)) is not None]
         try:
             for runner in gone:
                 self._members.withdraw(runner)
             for name, strategy in change.added.items():
                 runner = self._make_runner(strategy, ready[name])
-                if paused:
-                    runner.pause(reason=f"added while all of its account was paused: {paused}")
+                if held:
+                    runner.pause(reason=f"added while all of its account was held {held}")
                 self._members.enroll(runner)
                 came.append(runner)
         except Exception as error:
@@ -278,13 +277,17 @@ class Reloading:
             self._members.refused_goes(strategy)
         return came
 
-    def _why_all_are_paused(self) -> str:
-        """The reason where everything of the account is, what is to go too: then nothing begins to trade because it was
-        added. Empty where something is not."""
+    def _why_all_are_held(self) -> str:
+        """What holds the account where everything of it is held, by whatever, also what is to go: then nothing begins
+        to trade because it was added. Empty where something is free."""
         refused = self._orchestrator.refused
         holds = [runner.risk_state.holds for runner in self._orchestrator.runners.values()]
         holds += [refused.holds(each.strat_id) for each in refused]
-        return holds[0].reason(Hold.PAUSED) if holds and all(Hold.PAUSED in each.held for each in holds) else ""
+        held = [each.durable().held for each in holds]
+        if not held or not all(held):
+            return ""
+        hold, why = next(iter(held[0].items()))
+        return f"({hold}): {why.reason}"
 
     async def _begin(self, came: list[StrategyRunner]) -> None:
         """Take over what rests and is held under the names of those that have come; they send nothing before."""
