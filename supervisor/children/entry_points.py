@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from gridbot.records.record_queue import QueueReceiver, QueueSender
     from gridbot.worker.spec import WorkerSpec
     from supervisor.store.writer import WriterSpec
+    from supervisor.web.web_spec import WebSpec
 
-__all__ = ["paper", "paper_spec", "prepare", "rescue", "worker", "writer", "writer_spec"]
+__all__ = ["paper", "paper_spec", "prepare", "rescue", "web", "web_spec", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
 
@@ -162,6 +163,30 @@ def paper_spec(config: GridbotConfig, port: int | None = None, control_token: st
         if account.environment == "paper"
     ]
     return PaperSpec(config=config.paper, accounts=accounts, port=port, control_token=control_token)
+
+
+def web(config: GridbotConfig, logs: ChildLogs, report: Connection[Any, Any], life: Connection[Any, Any]) -> None:
+    """The process that serves the page."""
+    from supervisor.web.web_process import run_web
+
+    _set_up_logging("web", config, logs)
+    run_web(web_spec(config), report, life)
+
+
+def web_spec(config: GridbotConfig) -> WebSpec:
+    """The page's settings from a configuration."""
+    from supervisor.web.web_spec import WebSpec
+
+    section = config.web
+    return WebSpec(
+        data_dir=config.storage.data_dir,
+        host=section.host,
+        port=section.port,
+        names=section.names,
+        tls_cert=section.tls_cert,
+        tls_key=section.tls_key,
+        is_secure=section.is_secure,
+    )
 
 
 def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:

@@ -73,6 +73,8 @@ class LaunchArguments:
                 if spec.account in self._paused:
                     held[PAUSED] = self._paused[spec.account]
                 return paper_url, self._queues[spec.account][0], held
+            case ChildKind.WEB:
+                return ()
 
     def held(self, account: str, message: Message) -> None:
         """A worker says what stops its orders now: a whole document, which takes the place of the one before."""
