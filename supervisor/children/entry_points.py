@@ -165,15 +165,17 @@ def paper_spec(config: GridbotConfig, port: int | None = None, control_token: st
     return PaperSpec(config=config.paper, accounts=accounts, port=port, control_token=control_token)
 
 
-def web(config: GridbotConfig, logs: ChildLogs, report: Connection[Any, Any], life: Connection[Any, Any]) -> None:
-    """The process that serves the page."""
+def web(
+    config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
+) -> None:
+    """The process that serves the page; `port` is the one it had before, 0 at its first start."""
     from supervisor.web.web_process import run_web
 
     _set_up_logging("web", config, logs)
-    run_web(web_spec(config), report, life)
+    run_web(web_spec(config, port), report, life)
 
 
-def web_spec(config: GridbotConfig) -> WebSpec:
+def web_spec(config: GridbotConfig, before: int = 0) -> WebSpec:
     """The page's settings from a configuration."""
     from supervisor.web.web_spec import WebSpec
 
@@ -182,6 +184,7 @@ def web_spec(config: GridbotConfig) -> WebSpec:
         data_dir=config.storage.data_dir,
         host=section.host,
         port=section.port,
+        before=before,
         names=section.names,
         tls_cert=section.tls_cert,
         tls_key=section.tls_key,

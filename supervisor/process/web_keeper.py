@@ -43,6 +43,7 @@ class WebKeeper:
         events = FleetEvents(self._take, self._ended, self._tell, lambda: "keep", on_fault)
         specs = () if spec is None else (spec,)
         self._fleet = Fleet(specs, launcher, launch, events, clock=clock, jitter=jitter)
+        self._launch = launch
         self._clock = clock
         self._began_s = clock()
         self._told = ""
@@ -76,6 +77,7 @@ class WebKeeper:
         match message.get("type"):
             case "ready":
                 self._told = ""
+                self._launch.web_port = int(message["port"])
                 self._fleet.advance(child, Ready())
                 log.info("web: the page is at %s", message.get("url"))
             case "health":

@@ -68,7 +68,7 @@ class StatusFeed:
         self._poll: asyncio.Task[None] | None = None
         self._fresh = asyncio.Event()
         self._seen_s = clock()
-        self._told_s = 0.0
+        self._told_s = clock()
         self.model: Json | None = None
         self.version = 0
         self.problem = ""

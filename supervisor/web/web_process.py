@@ -33,7 +33,7 @@ NICE: Final = 10
 def run_web(spec: WebSpec, report: Connection, life: Connection) -> None:
     """Serve until SIGTERM or the end of `life`. Raises SystemExit when it cannot listen: 7 or 10, else 4.
 
-    Sends `{"type": "ready", "url", "pid"}` over `report`, then each second `{"type": "health", "url", "rss", "viewers"}`.
+    Sends `{"type": "ready", "url", "port", "pid"}` over `report`, then each second `{"type": "health", "url", "rss", "viewers"}`.
     """
     with contextlib.suppress(OSError):
         os.nice(NICE)
@@ -70,7 +70,7 @@ async def _serve(spec: WebSpec, report: Connection, life: Connection) -> None:
         async with WebServer(spec) as server:
             log.info("the page is at %s", server.url)
             gc.freeze()
-            _send(report, {"type": "ready", "url": server.url, "pid": os.getpid()})
+            _send(report, {"type": "ready", "url": server.url, "port": server.port, "pid": os.getpid()})
             reporting = background.start(_report(server, report), name="the reports on the page")
             await stop.wait()
             reporting.cancel()

@@ -10,6 +10,7 @@ All answers have the same headers against other sites. Nothing of a request is e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import ssl
@@ -41,6 +42,8 @@ READ_S: Final = 10.0
 WRITE_S: Final = 10.0
 ASK_S: Final = 4.0
 TLS_S: Final = 10.0
+GOODBYE_S: Final = 0.2
+"""Pages that look would keep it open for ever."""
 PAGE_KEY: Final = "X-Gridbot-Page"
 ONCE: Final = ("Host", "Origin", "Cookie", "Content-Length", "Transfer-Encoding", PAGE_KEY)
 """Headers that come once at most: of two, somebody on the way may have believed the other."""
@@ -53,7 +56,6 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
-    "Server": "gridbot",
 }
 LOGIN: Final = "/login"
 EVENTS: Final = "/api/events"
@@ -98,18 +100,13 @@ class WebServer:
             max_field_size=MOST_HEAD,
             lingering_time=0.0,
             handler_cancellation=True,
+            shutdown_timeout=GOODBYE_S,
         )
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
         self._connections = OpenConnections(server, time.monotonic)
-        tls = self._tls()
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._connections.protocol,
-            *(self.spec.host, self.spec.port),
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else TLS_S,
-        )
+        self._listener = await self._listen(self._connections, self._tls())
         self.port = int(self._listener.sockets[0].getsockname()[1])
         self._sweeper = background.start(self._connections.keep(), name="the watch over the page's connections")
         return self
@@ -123,6 +120,19 @@ class WebServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _listen(self, connections: OpenConnections, tls: ssl.SSLContext | None) -> asyncio.Server:
+        """Any free port is the one of before where nobody has taken it: a page that is open finds it again."""
+        patience_s = None if tls is None else TLS_S
+        loop, host = asyncio.get_running_loop(), self.spec.host
+        if not self.spec.port and self.spec.before:
+            with contextlib.suppress(OSError):
+                return await loop.create_server(
+                    connections.protocol, host, self.spec.before, ssl=tls, ssl_handshake_timeout=patience_s
+                )
+        return await loop.create_server(
+            connections.protocol, host, self.spec.port, ssl=tls, ssl_handshake_timeout=patience_s
+        )
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.spec.tls_cert is None:
@@ -300,6 +310,7 @@ def _is_login_from_a_file(request: web.Request) -> bool:
 async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = "gridbot"
 
 
 async def _health(_: web.Request) -> web.StreamResponse:

@@ -3,7 +3,7 @@ import { html, render, useEffect, useMemo, useState } from "./vendor/htm/standal
 import { Fleet } from "./fleet.js";
 import { freshness, logOut, watch } from "./live.js";
 import { accountRows, totals } from "./rows.js";
-import { count, duration, gain, money } from "./words.js";
+import { DASH, count, duration, gain, money } from "./words.js";
 
 function useNow(everyMs) {
   const [now, setNow] = useState(performance.now());
@@ -44,28 +44,38 @@ function Lost({ live }) {
 
 const KINDS = { mainnet: "real money", testnet: "testnet", demo: "Bybit demo", paper: "paper", shadow: "shadow: sends nothing" };
 
+const SUMS = [
+  ["Equity", (row) => (row.kind === "shadow" ? DASH : money(row.equity))],
+  ["Net", (row) => html`<b class=${row.net < 0 ? "minus" : ""}>${gain(row.net)}</b>`],
+  ["Realised", (row) => gain(row.realised)],
+  ["Fees", (row) => gain(-row.fees)],
+  ["Funding", (row) => gain(-row.funding)],
+  ["Unrealised", (row) => gain(row.unrealised)],
+  ["Orders", (row) => count(row.placed)],
+  ["Fills", (row) => count(row.fills)],
+  ["Strategies", (row) => count(row.strategies)],
+  ["Accounts", (row) => (row.kind === "shadow" ? DASH : count(row.accounts))],
+];
+
 function Totals({ rows }) {
-  return html`<section aria-label="Totals by kind of money" class="totals">
-    ${totals(rows).map(
-      (row) => html`<dl key=${row.kind} class=${row.kind}>
-        <dt class="kind">${KINDS[row.kind] ?? row.kind}</dt>
-        <dd>${row.kind === "shadow" ? `${count(row.strategies)} strategies` : `${count(row.accounts)} ${row.accounts === 1 ? "account" : "accounts"}, ${count(row.strategies)} strategies`}</dd>
-        ${row.kind !== "shadow" && html`<dt>Equity</dt><dd>${money(row.equity)}</dd>`}
-        <dt>Net</dt><dd class="net">${gain(row.net)}</dd>
-        <dt>Realised</dt><dd>${gain(row.realised)}</dd>
-        <dt>Fees</dt><dd>${gain(-row.fees)}</dd>
-        <dt>Funding</dt><dd>${gain(-row.funding)}</dd>
-        <dt>Unrealised</dt><dd>${gain(row.unrealised)}</dd>
-        <dt>Orders</dt><dd>${count(row.placed)}</dd>
-        <dt>Fills</dt><dd>${count(row.fills)}</dd>
-      </dl>`,
-    )}
+  return html`<section aria-label="Totals" class="totals">
+    <table>
+      <caption class="unseen">Totals, never of two kinds of money together</caption>
+      <thead><tr><th scope="col" class="text">Total of</th>${SUMS.map(([title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
+      <tbody>${totals(rows).map(
+        (row) => html`<tr key=${row.kind}>
+          <th scope="row" class="text kind ${row.kind}">${KINDS[row.kind] ?? row.kind}</th>
+          ${SUMS.map(([title, cell]) => html`<td data-title=${title}>${cell(row)}</td>`)}
+        </tr>`,
+      )}</tbody>
+    </table>
   </section>`;
 }
 
 function Alerts({ model }) {
   const open = model.incidents.filter((row) => !row.muted_until);
-  return html`<section aria-label="Open alerts" aria-live="polite" class="alerts">
+  return html`<section aria-label="What is wrong" aria-live="polite" class="alerts">
+    ${model.reasons.length > 0 && html`<ul class="reasons">${model.reasons.map((text) => html`<li key=${text}>${text}</li>`)}</ul>`}
     ${open.length > 0 &&
     html`<details open=${open.length <= 3}>
       <summary>${count(open.length)} open ${open.length === 1 ? "alert" : "alerts"}</summary>
@@ -85,7 +95,7 @@ function Processes({ model }) {
   const parts = [["writer", model.writer], ["paper exchange", model.paper], ["page", model.web]].filter(([, row]) => row);
   return html`<p class="processes dim">
     gridbot ${model.supervisor.version}, ${model.supervisor.state}, up ${duration(model.supervisor.uptime_s)}
-    ${parts.map(([name, row]) => html`<span> · ${name} ${row.process.state.toLowerCase()}${row.process.restarts ? `, ${row.process.restarts} restarts` : ""}</span>`)}
+    ${parts.map(([name, row]) => html`<span> · ${name} ${row.process.state.toLowerCase()}${row.process.restarts ? `, restarted ${row.process.restarts} times` : ""}</span>`)}
     ${model.writer && html`<span> · records ${duration(model.writer.lag_s)} behind</span>`}
   </p>`;
 }
@@ -118,4 +128,6 @@ function Page() {
   `;
 }
 
-render(html`<${Page} />`, document.getElementById("app"));
+const place = document.getElementById("app");
+place.replaceChildren();
+render(html`<${Page} />`, place);

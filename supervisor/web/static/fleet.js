@@ -44,7 +44,7 @@ function Account({ row, open, toggle }) {
     <span aria-hidden="true">${open ? "▾" : "▸"}</span> ${row.name}
   </button>${few}`;
   return html`
-    <tr class="account ${TONES[row.tone]}"><${Cells} row=${row} first=${first} /></tr>
+    <tr class="account is-${TONES[row.tone]}"><${Cells} row=${row} first=${first} /></tr>
     ${open && row.strategies.map((each) => html`<${Strategy} key=${each.id} row=${each} />`)}
     ${open && row.open.map((each) => html`<tr class="more alert"><td colspan=${COLUMNS.length}><b>${each.level}</b> ${each.strategy} ${each.text}</td></tr>`)}
   `;
@@ -98,12 +98,12 @@ export function Fleet({ rows }) {
   const pick = (key) => (event) => setFilter({ ...filter, [key]: event.target.value });
   return html`<section aria-label="Fleet">
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
-      <label>Find <input type="search" value=${filter.text} onInput=${pick("text")} placeholder="account, symbol, state" /></label>
-      <label>State <select value=${filter.state} onChange=${pick("state")}>
+      <label>Find <input type="search" name="find" value=${filter.text} onInput=${pick("text")} placeholder="account, symbol, state" /></label>
+      <label>State <select name="state" value=${filter.state} onChange=${pick("state")}>
         <option value="">all</option><option value="trouble">anything wrong</option>
         ${states.map((state) => html`<option value=${state}>${state}</option>`)}
       </select></label>
-      ${groups.length > 0 && html`<label>Group <select value=${filter.group} onChange=${pick("group")}>
+      ${groups.length > 0 && html`<label>Group <select name="group" value=${filter.group} onChange=${pick("group")}>
         <option value="">all</option>${groups.map((group) => html`<option value=${group}>${group}</option>`)}
       </select></label>`}
       <span class="dim" role="status">${count(shown.length)} of ${count(rows.length)} accounts</span>

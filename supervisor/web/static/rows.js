@@ -23,7 +23,8 @@ function liquidation(strategy) {
 }
 
 export function strategyRow(strategy, account) {
-  const waiting = Object.values(strategy.waiting ?? {}).reduce((one, other) => one + other, 0);
+  const missing = hindered(strategy.waiting);
+  const waiting = missing.reduce((sum, [, count]) => sum + count, 0);
   const [realised, fees, funding, unrealised] = ["realised", "fees", "funding", "unrealised"].map((key) => number(strategy[key]));
   return {
     id: strategy.strat_id,
@@ -32,7 +33,7 @@ export function strategyRow(strategy, account) {
     kind: strategy.mode === "shadow" ? "shadow" : account.environment,
     state: strategy.state ?? "no report",
     tone: strategy.state === null ? WARN : OF_STRATEGY[strategy.state] ?? WARN,
-    why: strategy.reason || waits(strategy.waiting),
+    why: strategy.reason || (waiting ? `not placed: ${missing.map(([why, count]) => `${count} ${why.replaceAll("_", " ")}`).join(", ")}` : ""),
     placed: strategy.open_orders ?? null,
     wanted: strategy.open_orders === undefined ? null : strategy.open_orders + waiting,
     fills: strategy.fills ?? null,
@@ -45,9 +46,9 @@ export function strategyRow(strategy, account) {
   };
 }
 
-function waits(waiting) {
-  const parts = Object.entries(waiting ?? {}).map(([why, count]) => `${count} ${why.replaceAll("_", " ")}`);
-  return parts.length ? `not placed: ${parts.join(", ")}` : "";
+// Closes that have nothing to close yet (`not_covered`) are no orders that are missing.
+function hindered(waiting) {
+  return Object.entries(waiting ?? {}).filter(([why]) => why !== "not_covered");
 }
 
 function standing(account, strategies) {

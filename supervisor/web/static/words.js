@@ -8,7 +8,7 @@ const COUNT = new Intl.NumberFormat("en");
 export const money = (value) => (value === null ? DASH : MONEY.format(value));
 export const gain = (value) => (value === null ? DASH : SIGNED.format(value).replace("-", "−"));
 export const count = (value) => (value === null || value === undefined ? DASH : COUNT.format(value));
-export const share = (value) => (value === null ? DASH : `${(value * 100).toFixed(1)} %`);
+export const share = (value) => (value === null ? DASH : value > 1 ? "over 100 %" : `${(value * 100).toFixed(1)} %`);
 
 export function orders({ placed, wanted }) {
   if (placed === null) return DASH;
