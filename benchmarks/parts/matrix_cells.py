@@ -39,7 +39,8 @@ class Promise:
 
     `state` of the strategy; `orders`: none, closes (nothing that opens), or some; `legs`: flat, held, or any.
     `by_rescue`: it is also carried out where the worker does not do it; `kept`: held for the next life of a worker that
-    is down. `first`: a command that is given before, so that it has something to change.
+    is down. `first`: a command that is given before, so that it has something to change. `alone`: it is for the whole
+    fleet.
     """
 
     state: str
@@ -49,6 +50,7 @@ class Promise:
     kept: bool = False
     asks_worker: bool = True
     first: str = ""
+    alone: bool = False
 
 
 PROMISES = {
@@ -59,8 +61,10 @@ PROMISES = {
     "flatten": Promise("paused", "none", "flat", by_rescue=True),
     "kill": Promise("latched", "none", "flat", by_rescue=True),
     "reconcile": Promise("active", "some", "any"),
+    "adopt": Promise("active", "some", "any"),  # without --apply it shows, and changes nothing
+    "reload": Promise("active", "some", "any", alone=True),
     "restart": Promise("active", "some", "any", asks_worker=False),
-    "stop": Promise("active", "some", "any", asks_worker=False),
+    "stop": Promise("active", "some", "any", asks_worker=False, alone=True),
 }
 """Another command is another row."""
 COMMANDS = tuple(PROMISES)

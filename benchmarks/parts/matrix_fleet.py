@@ -202,6 +202,14 @@ class MatrixFleet(Fleet):
         if self.supervisor is not None and self.supervisor.poll() is None:
             self.supervisor.send_signal(signal.SIGCONT)
 
+    def change_ladder(self, account: str) -> None:
+        """Another number of levels for the strategy of an account, in the file."""
+        document = json.loads(self.config.read_text(encoding="utf-8"))
+        for strategy in document["strategies"]:
+            if strategy["account"] == account:
+                strategy["grid_count"] = 26 - strategy["grid_count"]
+        self.config.write_text(json.dumps(document), encoding="utf-8")
+
     def give(self, *words: str) -> Given:
         return Given(self, words)
 

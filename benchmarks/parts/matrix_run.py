@@ -73,16 +73,16 @@ def run_cells(home: Path, cells: Sequence[Cell], accounts: int, first: int = 0) 
 
 
 def batches(cells: Iterable[Cell], accounts: int) -> Iterator[list[Cell]]:
-    """Cells that can share a moment, at most one for each account; `stop` ends a session, and is alone."""
+    """Cells that can share a moment, at most one for each account; what is for the whole fleet is alone."""
 
     def moment(cell: Cell) -> tuple[str, ...]:
-        if cell.process in OWN and cell.command != "stop":
-            return ("own",)
-        return cell.process, cell.fault, cell.when, "stop" if cell.command == "stop" else ""
+        if PROMISES[cell.command].alone:
+            return cell.process, cell.fault, cell.when, "alone", cell.command
+        return ("own",) if cell.process in OWN else (cell.process, cell.fault, cell.when)
 
     for key, group in groupby(sorted(cells, key=moment), key=moment):
         together = list(group)
-        size = 1 if "stop" in key else accounts
+        size = 1 if "alone" in key else accounts
         for start in range(0, len(together), size):
             yield together[start : start + size]
 
@@ -96,6 +96,8 @@ def run_batch(fleet: MatrixFleet, cells: Sequence[Cell], accounts: Sequence[str]
         outcome.pid = child_rows(status)[f"worker-{outcome.account}"]["pid"]
         if first := PROMISES[outcome.cell.command].first:
             fleet.give(first, outcome.account).result()
+        if outcome.cell.command == "reload":
+            fleet.change_ladder(outcome.account)
     _act(fleet, outcomes)
     alive = not {cell.process for cell in cells} & {"paper", "supervisor"} and cells[0].command != "stop"
     if alive:
@@ -141,7 +143,7 @@ def _name(outcome: Outcome) -> str:
 
 def _words(outcome: Outcome) -> tuple[str, ...]:
     command = outcome.cell.command
-    return (command,) if command == "stop" else (command, outcome.account)
+    return (command,) if PROMISES[command].alone else (command, outcome.account)
 
 
 def _act(fleet: MatrixFleet, outcomes: Sequence[Outcome]) -> None:

@@ -2,10 +2,11 @@
 
     backtest_run.py  `run`: from configuration and market to results
     drive.py         the order of events; quiet_stops.py: where nothing can happen
-    run_account.py   one account's parts of the worker; run_venue.py: its exchange; direct_calls.py: the way between
+    run_account.py   one account's parts of the worker; run_venue.py: its exchange, with run_books.py;
+                     direct_calls.py: the way between
     run_loop.py      simulated time
     symbol_feed.py   the ticks of a symbol; run_market.py: the exchange's market made of them
-    run_records.py, run_file.py, result.py   what comes of it
+    run_records.py, record_columns.py, run_file.py, result.py   what comes of it
     run_options.py, overrides.py, beginning.py   what is assumed, what is tried, how accounts stand at first
 
 Needs `gridbot[backtest]`. Nothing that trades imports it.

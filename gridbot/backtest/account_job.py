@@ -12,6 +12,7 @@ from typing import Final
 from gridbot import background
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.drive import Drive
+from gridbot.backtest.record_columns import KeptRecords
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_loop import RunClock, RunLoop
 from gridbot.backtest.run_options import Options
@@ -21,7 +22,6 @@ from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.paper.settings import PaperConfig
-from gridbot.store.commit import Rows
 
 __all__ = ["RUN_ID", "AccountJob", "Counts", "Tell"]
 
@@ -67,7 +67,7 @@ class AccountJob:
     to_us: int
     beginning: Beginning = NEW
 
-    def run(self, put: Callable[[Rows], None], tell: Tell, on_progress: Callable[[Counts], None]) -> None:
+    def run(self, put: Callable[[KeptRecords], None], tell: Tell, on_progress: Callable[[Counts], None]) -> None:
         """Run it; `put` gets the records. What `on_progress` raises ends it, with all records put that there are.
 
         Raise StartRefused when the account cannot start, RuntimeError for a fault of ours.

@@ -18,7 +18,7 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import RateLimit
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.api.dispatch import ROUTES, Api
-from gridbot.paper.api.request_limits import Quota
+from gridbot.paper.api.request_limits import EndpointLimiter, Quota
 from gridbot.paper.api_error import ApiError
 
 __all__ = ["DirectCalls"]
@@ -157,6 +157,8 @@ class DirectCalls:
             if route.public is not None:
                 result = route.public(self._api.exchange, params, now_ms)
             else:
+                if not self.takes_time:  # all requests of a start come at one moment: they are no crowd
+                    self._api.limiter = EndpointLimiter()
                 result, extra, quota = self._api.call(route, path, self._account, params, now_ms)
                 limit = _limit_of(quota)
         except ApiError as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gridbot.backtest.quiet_stops import QuietStops
+from gridbot.backtest.quiet_stops import Margins, QuietStops, Steady
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_options import Options
@@ -24,14 +24,16 @@ __all__ = ["Drive"]
 
 LOOKS_BETWEEN: Final = 512
 """Looks between two calls of `on_progress`."""
+KEPT_TICKS: Final = 300_000
+"""Of 25 bytes each: 8 MB."""
 
 
 class _Line:
     """One symbol: how far the exchange and the worker are, and where each has to look next."""
 
     __slots__ = (
-        *("due_us", "feed", "mark_due_us", "number", "symbol", "tick_due_us", "tick_range", "tick_stop", "tickers"),
-        *("trade_range", "trade_stop", "trades"),
+        *("due_us", "feed", "has_marks", "looked", "margins", "mark_due_us", "nearest", "number", "symbol"),
+        *("tick_due_us", "tick_range", "tick_stop", "tickers", "trade_range", "trade_stop", "trades"),
     )
 
     def __init__(self, number: int, symbol: str, feed: SymbolFeed) -> None:
@@ -41,6 +43,12 @@ class _Line:
         self.trade_range = (-1, -1)
         self.tick_range = (-1, -1, 0)
         """For which the next stop is known; none yet."""
+        self.looked: Steady | None = None
+        """What the worker's range follows from, while nothing but this can make it another."""
+        self.has_marks = bool(feed.marks)
+        self.margins: Margins | None = None
+        self.nearest: tuple[int | None, int | None] = (None, None)
+        """When its trades were looked at last."""
         self.mark_due_us = FAR
         self.trades = Cursor(feed)
         self.tickers = Cursor(feed)
@@ -70,6 +78,7 @@ class Drive:
         loop.before_exchange, loop.before_worker = self._before_exchange, self._before_worker
         self._was_ready = False
         self._sees_all = worker.looks_across
+        self._let_go_at = 0
         self.looks = 0
         """Prices that somebody looked at, and moments at which something was due."""
 
@@ -81,8 +90,7 @@ class Drive:
     def run(self, until_us: int) -> None:
         """Go on to a time (µs UTC)."""
         loop, lines = self._loop, self._lines
-        for line in lines:
-            self._look_at_trades(line)
+        self._look_at_all_trades()
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
@@ -100,6 +108,7 @@ class Drive:
             self.looks += 1
             if self.looks % LOOKS_BETWEEN == 0:
                 self._on_progress(now_us)
+                self._let_go()
             if heap_us == now_us:
                 self._after(*loop.turn(now_us))
             elif tick.tick_due_us == now_us:
@@ -107,15 +116,27 @@ class Drive:
                 self._after(False, True, self._tick(tick))
             elif mark.mark_due_us == now_us:
                 loop.now_us = now_us
-                for line in lines if self._mark(mark) else (mark,):
-                    self._look_at_trades(line)
+                if self._mark(mark):
+                    self._look_at_all_trades()
+                else:
+                    self._look_at_trades(mark, self._stops.margins())
             else:
                 loop.now_us = now_us
-                for line in lines if self._trade(trade) else (trade,):
-                    self._look_at_trades(line)
+                if self._trade(trade):
+                    self._look_at_all_trades()
+                else:
+                    self._look_at_trades(trade, self._stops.margins())
         loop.now_us = until_us
         self._before_exchange()
         self._before_worker()
+
+    def _let_go(self) -> None:
+        """Of the columns no more is in memory than of so many ticks."""
+        ticks = self.ticks
+        if ticks - self._let_go_at >= KEPT_TICKS:
+            self._let_go_at = ticks
+            for line in self._lines:
+                line.feed.let_go()
 
     # ------------------------------------------------------------------ one step
 
@@ -159,6 +180,7 @@ class Drive:
         else:
             self._hear(line, ms)
         line.tickers.go_behind(place)
+        line.looked = None  # its answer may be another
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
         return ms, line.number
 
@@ -166,13 +188,15 @@ class Drive:
         """Give the exchange the newest prices of before now. None of them can change anything."""
         ms = -(-self._loop.now_us // 1000)
         for line in self._lines:
-            self._move(line, ms, ms - 1)
+            if ms > line.trades.next_ms or line.has_marks:
+                self._move(line, ms, ms - 1)
 
     def _before_worker(self) -> None:
         """Likewise the worker."""
         ms = -(-(self._loop.now_us - self._ticker_us) // 1000)
         for line in self._lines:
-            self._hear(line, ms)
+            if ms > line.tickers.next_ms:
+                self._hear(line, ms)
 
     def _move(self, line: _Line, ms: int, marks_ms: int) -> None:
         """The trades before `ms` (UTC) met nobody, and the mark prices up to `marks_ms` liquidated nobody."""
@@ -208,10 +232,11 @@ class Drive:
                 self._worker.plan()
                 waits = self._worker.something_waits
                 for line in self._lines:
-                    self._look_at_tickers(line, seen, waits=waits)
+                    looked = line.looked
+                    if looked is None or waits or not looked.holds() or not _is_ahead(line.tick_stop, line.tickers):
+                        self._look_at_tickers(line, seen, waits=waits)
         if exchange:
-            for line in self._lines:
-                self._look_at_trades(line)
+            self._look_at_all_trades()
 
     def _begin(self) -> None:
         """The worker is ready: it has the newest prices."""
@@ -222,11 +247,26 @@ class Drive:
 
     # ------------------------------------------------------------------ where to look next
 
-    def _look_at_trades(self, line: _Line) -> None:
-        wanted, cursor = self._stops.of_exchange(line.symbol), line.trades
-        mark_ms = self._stops.next_mark(line.symbol)
+    def _look_at_all_trades(self) -> None:
+        margins = self._stops.margins()
+        for line in self._lines:
+            if not (line.margins is margins and self._is_as_looked(line)):
+                self._look_at_trades(line, margins)
+
+    def _is_as_looked(self, line: _Line) -> bool:
+        """Whether orders, and the next place that matters, are where they were when it was looked at last."""
+        if line.nearest != self._venue.exchange.resting.nearest(line.symbol):
+            return False
+        if line.has_marks and line.mark_due_us <= self._venue.markets[line.symbol].marked_ms * 1000:
+            return False
+        return _is_ahead(line.trade_stop, line.trades)
+
+    def _look_at_trades(self, line: _Line, margins: Margins) -> None:
+        line.margins, line.nearest = margins, self._venue.exchange.resting.nearest(line.symbol)
+        wanted, cursor = self._stops.of_exchange(line.symbol, margins), line.trades
+        mark_ms = self._stops.next_mark(line.symbol, margins)
         line.mark_due_us = FAR if mark_ms == FAR else mark_ms * 1000
-        if wanted == line.trade_range and (line.trade_stop is None or line.trade_stop >= (cursor.day, cursor.index)):
+        if wanted == line.trade_range and _is_ahead(line.trade_stop, cursor):
             return
         line.trade_range = wanted
         line.trade_stop = place = cursor.next_outside(*wanted)
@@ -235,13 +275,14 @@ class Drive:
     def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None, *, waits: bool) -> None:
         cursor = line.tickers
         low, high = self._stops.of_worker(line.symbol, waits=waits)
+        line.looked = None if waits else self._stops.steady(line.symbol)
         moment_ms = FAR
         if line.symbol in self._stops.shadows:
             seen = cursor.seen
             seen_ms = 0 if seen is None else line.feed.open(seen.day).times[seen.at]
             moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
         wanted = low, high, moment_ms
-        if wanted == line.tick_range and (line.tick_stop is None or line.tick_stop >= (cursor.day, cursor.index)):
+        if wanted == line.tick_range and _is_ahead(line.tick_stop, cursor):
             return
         if now is not None:  # until now it was quiet there
             self._hear(line, now[0] + (line.number < now[1]))
@@ -264,6 +305,10 @@ class Drive:
                 return last
             place = cursor.next_outside(low, high, after=last)
         return None
+
+
+def _is_ahead(stop: Place | None, cursor: Cursor) -> bool:
+    return stop is None or stop >= (cursor.day, cursor.index)
 
 
 def _at(cursor: Cursor, moment_ms: int) -> Place | None:

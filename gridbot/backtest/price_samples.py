@@ -16,6 +16,8 @@ from gridbot.backtest.symbol_feed import OpenDay, SymbolFeed
 
 __all__ = ["put_prices"]
 
+PART: Final = 500_000
+"""Ticks of a day that are looked at together: a whole one may be larger than all else that a run needs."""
 INSERT: Final = """
     INSERT INTO tickers BY NAME
     SELECT $account AS account, $run_id AS run_id, $seq + row_number() OVER (ORDER BY ms) AS seq,
@@ -57,11 +59,14 @@ def _samples(feed: SymbolFeed, sample_ms: int, from_ms: int, to_ms: int) -> Iter
     for number in range(feed.count):
         opened: OpenDay = feed.open(number)
         day = opened.day
-        first, last = np.searchsorted(day.times_ms, (from_ms, to_ms))
-        times = day.times_ms[first:last]
-        if not len(times):
-            continue
-        at = np.flatnonzero(np.diff(times // sample_ms, prepend=-1)) + first
-        ms, ticks, above = day.times_ms[at], day.prices[at], (day.sides[at] > 0).astype(np.int64)
-        marks, there = feed.marks.newest(ms)
-        yield pa.table({"ms": ms, "ticks": ticks, "above": above, "mark": pa.array(marks, mask=~there)})
+        first, last = (int(place) for place in np.searchsorted(day.times_ms, (from_ms, to_ms)))
+        before = -1
+        for start in range(first, last, PART):
+            periods = day.times_ms[start : min(start + PART, last)] // sample_ms
+            at = np.flatnonzero(np.diff(periods, prepend=before)) + start
+            before = periods[-1]
+            if len(at):
+                ms, ticks, above = day.times_ms[at], day.prices[at], (day.sides[at] > 0).astype(np.int64)
+                marks, there = feed.marks.newest(ms)
+                yield pa.table({"ms": ms, "ticks": ticks, "above": above, "mark": pa.array(marks, mask=~there)})
+            feed.let_go()

@@ -8,6 +8,7 @@ Outside, and wherever this cannot be told, each tick is looked at. A pair of pri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
@@ -15,13 +16,39 @@ from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import FAR
 from gridbot.paper.settings import MatchingModel
+from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["QuietStops"]
+__all__ = ["Margins", "QuietStops", "Steady"]
+
+Margins = Mapping[str, tuple[Decimal, Decimal]]
 
 NOTHING: Final = (1, 0)
 """No price lies in it: each tick is looked at."""
 ONE: Final = Decimal(1)
 ALL: Final = (0, 1 << 60)
+
+
+class Steady:
+    """What the range of a live strategy follows from, while it asks for nothing, or for what nothing beside its legs,
+    its orders, its sizes and its ladder can let through."""
+
+    __slots__ = ("_epoch", "_holds", "_ladder", "_orders", "_runner", "_state")
+
+    def __init__(self, runner: StrategyRunner) -> None:
+        self._runner, self._state = runner, runner.risk_state
+        state = self._state
+        self._epoch, self._orders, self._holds = state.epoch, state.book.version, state.holds
+        self._ladder = runner.engine.state_version
+
+    def holds(self) -> bool:
+        """Whether all of it is as it was."""
+        state = self._state
+        return (
+            self._epoch == state.epoch
+            and self._holds is state.holds
+            and self._orders == state.book.version
+            and self._ladder == self._runner.engine.state_version
+        )
 
 
 class QuietStops:
@@ -39,12 +66,16 @@ class QuietStops:
 
     # ------------------------------------------------------------------ the exchange
 
-    def of_exchange(self, symbol: str) -> tuple[int, int]:
+    def margins(self) -> Margins:
+        """Between which marks nobody is liquidated, by symbol; the same object while they are the same."""
+        return self._venue.margin_bounds()
+
+    def of_exchange(self, symbol: str, margins: Margins) -> tuple[int, int]:
         """Prices (lowest, highest) at which a trade fills nothing and liquidates nobody."""
         if self._every_tick:
             return NOTHING
         bid, ask = self._venue.exchange.resting.nearest(symbol)
-        low, high = self._of_margin(symbol)
+        low, high = self._of_margin(symbol, margins)
         touched = 1 if self._at_level else 0
         if bid is not None:
             low = max(low, bid + touched)
@@ -52,12 +83,12 @@ class QuietStops:
             high = min(high, ask - touched)
         return low, high
 
-    def _of_margin(self, symbol: str) -> tuple[int, int]:
+    def _of_margin(self, symbol: str, margins: Margins) -> tuple[int, int]:
         """Prices at which the account is certainly not due for liquidation, if each symbol stays within its own."""
         market = self._venue.markets[symbol]
         if market.has_marks:
             return ALL
-        bounds = self._venue.margin_bounds(symbol)
+        bounds = margins.get(symbol)
         if bounds is None:
             return ALL
         tick = market.instrument.tick_size
@@ -65,14 +96,14 @@ class QuietStops:
         high = (bounds[1] / tick).to_integral_value(ROUND_FLOOR)
         return max(0, int(low)), int(high)
 
-    def next_mark(self, symbol: str) -> int:
+    def next_mark(self, symbol: str, margins: Margins) -> int:
         """When (ms UTC) the mark price of the data next has to be looked at: it may liquidate the account."""
         market = self._venue.markets[symbol]
         if not market.has_marks:
             return FAR
         if self._every_tick:
             return market.marks_leave(NOTHING[0] * ONE, NOTHING[1] * ONE)
-        bounds = self._venue.margin_bounds(symbol)
+        bounds = margins.get(symbol)
         if bounds is None:
             return FAR
         known = self._marks.get(symbol)
@@ -86,6 +117,13 @@ class QuietStops:
     def shadows(self) -> frozenset[str]:
         """Symbols of shadow strategies: some moments are theirs (`moment_of_worker`)."""
         return self._worker.shadows
+
+    def steady(self, symbol: str) -> Steady | None:
+        """What the range that `of_worker` has just given follows from; None where more may make it another."""
+        runner = self._worker.runners.get(symbol)
+        if self._every_tick or runner is None or runner.is_shadow or not runner.is_steady:
+            return None
+        return Steady(runner)
 
     def of_worker(self, symbol: str, *, waits: bool) -> tuple[int, int]:
         """Prices (lowest, highest) at which a ticker changes nothing but the price; `waits`: orders wait to be sent."""

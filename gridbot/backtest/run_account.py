@@ -119,7 +119,7 @@ class RunAccount:
         self._ready_s = 0.0
         self._early: list[PrivateEvent] = []
         self._alive = -1
-        self._seen_news = 0
+        self._seen_news = self._seen_changes = 0
         self._slot: Any = None
         self._slot_us = 0
         self._due_slot = 0
@@ -286,7 +286,7 @@ class RunAccount:
         if not self.is_ready:
             return
         after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
-        if not self._has_something_to_do():
+        if self.records.changes == self._seen_changes and not self._has_something_to_do():
             after = max(after, self._due_slot)
         elif not self.losses.has_limit:
             after = -(-after // SLOTS) * SLOTS  # between two seconds only losses are looked at
@@ -305,25 +305,26 @@ class RunAccount:
             or len(context.retry) > 0
             or context.requests.wishes != Wishes()
             or bool(self._jobs.failed)
-            or bool(self.reconciler.open_questions)
+            or self.reconciler.asks
         )
 
     def _on_slot(self) -> None:
         self._slot = None
         if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
-            now_s = self._clock.monotonic_s()
-            if self._is_calm(now_s):
+            now_s, records = self._clock.monotonic_s(), self.records
+            is_calm = self._is_calm(now_s)
+            self._seen_changes, self._seen_news = records.changes, records.news
+            if is_calm:
                 self._clockwork.tick_calmly(now_s)
             else:
-                self._seen_news = self.records.news
                 self._clockwork.tick(now_s)
             due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
             self._due_slot = -(-due_us // SECOND_US) * SLOTS
         self._guard()
 
     def _is_calm(self, now_s: float) -> bool:
-        """Whether nothing but the schedule can have anything to do: nothing stood, nothing has happened since, and no
-        time runs out for anything."""
+        """Whether nothing but the schedule can have anything to do: nothing stood, nothing but fills and their orders
+        has happened since, and no time runs out for anything."""
         records = self._account_records
         return (
             records.is_calm

@@ -17,9 +17,10 @@ import orjson
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.backtest.account_job import RUN_ID, AccountJob
 from gridbot.backtest.price_samples import put_prices
+from gridbot.backtest.record_columns import KeptRecords, put_records
 from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
-from gridbot.store.commit import Rows, commit, roll_up, stored_offsets
+from gridbot.store.commit import roll_up, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.reading import ReadingError, connect
 from gridbot.store.schema import fingerprint
@@ -101,13 +102,12 @@ class RunFile:
             for name, (_, doc) in COLUMNS.items():
                 con.execute(f"COMMENT ON COLUMN backtests.{name} IS '{doc}'")
 
-    def put(self, rows: Rows) -> None:
+    def put(self, records: KeptRecords) -> None:
         """Keep records. Sums and newest rows follow after so many of them; of the last ones by `put_samples`."""
         with self._database.open() as con:
-            commit(con, rows, rolls_up=False)
-            for account, seq in rows.offsets.items():
-                if seq - self._rolled.get(account, 0) >= ROLLED_UP:
-                    self._roll_up(con, account, seq)
+            put_records(con, records)
+            if records.last_seq - self._rolled.get(records.account, 0) >= ROLLED_UP:
+                self._roll_up(con, records.account, records.last_seq)
 
     def _roll_up(self, con: duckdb.DuckDBPyConnection, account: str, seq: int) -> None:
         roll_up(con, account, self._rolled.get(account, 0))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.direct_calls import DirectCalls
 from gridbot.backtest.event_outbox import EventOutbox, leg_event, wallet_event
+from gridbot.backtest.run_books import RunBooks
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_market import RunMarket
 from gridbot.backtest.run_options import Options
@@ -63,7 +64,7 @@ class RunVenue:
         self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
         balance = paper.default_balance if account.balance is None else account.balance
         balance = balance if beginning.wallet is None else beginning.wallet
-        self.account = self.exchange.state.add_account(account.name, "backtest", "", balance)
+        self.account = self.exchange.state.add_account(account.name, "backtest", "", balance, RunBooks)
         self.account.listening = set(TOPICS)
         self._hold(beginning, now_ms)
         self._rest(beginning, now_ms)
@@ -142,7 +143,7 @@ class RunVenue:
         if not self.is_exposed:
             return False
         if not self._options.every_tick:
-            bounds = self.margin_bounds(market.listing.symbol)
+            bounds = self.margin_bounds().get(market.listing.symbol)
             if bounds is None or bounds[0] <= market.mark <= bounds[1]:
                 return False
         self.exchange.liquidator.liquidate_if_due(self.account, now_ms)
@@ -150,17 +151,20 @@ class RunVenue:
         self._bounds_of = []
         return True
 
-    def margin_bounds(self, symbol: str) -> tuple[Decimal, Decimal] | None:
-        """Marks (lowest, highest, USDT) of a symbol at which the account is certainly not due for liquidation.
+    def margin_bounds(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """Marks (lowest, highest, USDT) at which the account is certainly not due for liquidation, by symbol.
 
-        As long as each symbol that it holds stays within its own. None for a symbol that it does not hold.
+        As long as each symbol that it holds stays within its own; others are not in it. The same object as before
+        while they are the same.
         """
         account = self.account
         legs = [leg for leg in account.legs.values() if leg.size]
-        made_of = [account.wallet, account.order_maintenance, *((leg.symbol, leg.size, leg.cost) for leg in legs)]
+        made_of: list[object] = [account.wallet, account.order_maintenance]
+        for leg in legs:
+            made_of += (leg.symbol, leg.size, leg.cost)
         if self._bounds_of != made_of:
             self._bounds_of, self._bounds = made_of, self._new_bounds(legs)
-        return self._bounds.get(symbol)
+        return self._bounds
 
     def _new_bounds(self, legs: Sequence[Leg]) -> dict[str, tuple[Decimal, Decimal]]:
         """Were each mark to move by this part, no more would be lost, and no more maintenance needed, than there is."""

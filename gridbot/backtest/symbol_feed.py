@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class OpenDay:
     sides: memoryview
     size: int
     """How many ticks of it count: those before the end of the run."""
+    maps: Sequence[mmap.mmap]
+    """The files behind them."""
 
 
 class SymbolFeed:
@@ -88,6 +91,12 @@ class SymbolFeed:
                 del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
         return found
 
+    def let_go(self) -> None:
+        """Give back the memory of what was read of the open days; what is looked at again comes from the file again."""
+        for opened in self._open.values():
+            for each in opened.maps:
+                each.madvise(mmap.MADV_DONTNEED)
+
     def stays(self, number: int, low: int, high: int) -> bool:
         """Whether a day is known to have no price (ticks) below `low` or above `high`: it need not be opened again."""
         span = self._spans.get(number)
@@ -104,7 +113,16 @@ class SymbolFeed:
             )
         times, prices, sizes, sides = view(day.times_ms), view(day.prices), view(day.sizes), view(day.sides)
         size = bisect_left(times, self._to_ms)
-        return OpenDay(day, times, prices, sizes, sides, size)
+        maps = [found for each in (day.times_ms, day.prices, day.sizes, day.sides) if (found := _map_of(each))]
+        return OpenDay(day, times, prices, sizes, sides, size, maps)
+
+
+def _map_of(column: NDArray[Any]) -> mmap.mmap | None:
+    """The file behind an array; None of one that is in memory."""
+    base: Any = column
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    return base
 
 
 def view(column: NDArray[Any]) -> memoryview:
@@ -170,7 +188,7 @@ def _marks(loads: Sequence[Callable[[], Day]]) -> Marks:
 class Cursor:
     """A place in a feed that only goes on: the next tick that somebody has not seen. `passed` counts those behind."""
 
-    __slots__ = ("_feed", "at", "day", "index", "passed", "seen")
+    __slots__ = ("_feed", "at", "day", "index", "next_ms", "passed", "seen")
 
     def __init__(self, feed: SymbolFeed) -> None:
         self._feed = feed
@@ -179,9 +197,14 @@ class Cursor:
         self.seen: Place | None = None
         """The newest tick behind."""
         self.at: OpenDay | None = None if feed.is_empty else feed.open(self.day)
+        self.next_ms = 0
+        """When the next tick is, or any time before."""
+        self._look()
 
     def go_before(self, ms: int) -> int:
         """Go on to the first tick that is not before `ms`; how many were passed."""
+        if ms <= self.next_ms:
+            return 0
         count = 0
         while (opened := self.at) is not None:
             index = bisect_left(opened.times, ms, self.index, opened.size)
@@ -193,6 +216,7 @@ class Cursor:
                 break
             self._next_day()
         self.passed += count
+        self._look()
         return count
 
     def go_behind(self, place: Place) -> int:
@@ -209,7 +233,12 @@ class Cursor:
             count += opened.size - self.index
             self._next_day()
         self.passed += count
+        self._look()
         return count
+
+    def _look(self) -> None:
+        opened = self.at
+        self.next_ms = FAR if opened is None else opened.times[self.index]
 
     def _next_day(self) -> None:
         feed = self._feed

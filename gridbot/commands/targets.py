@@ -60,6 +60,8 @@ class Addressed:
 
     account: str
     strategy: str = ""
+    is_account: bool = True
+    """False for a process that is none, such as the writer: it is not counted."""
 
     def __str__(self) -> str:
         return f"{self.account}/{self.strategy}" if self.strategy else self.account
@@ -95,7 +97,7 @@ def resolve(written: TargetWords, fleet: Sequence[FleetMember], *, whole_for: st
 
 def accounts_of(addressed: Sequence[Addressed]) -> list[str]:
     """The accounts that are addressed, as a whole or in part, each once."""
-    return list(dict.fromkeys(each.account for each in addressed))
+    return list(dict.fromkeys(each.account for each in addressed if each.is_account))
 
 
 def members_of(accounts: Sequence[Mapping[str, Any]]) -> tuple[FleetMember, ...]:

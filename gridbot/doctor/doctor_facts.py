@@ -17,9 +17,13 @@ __all__ = ["AccountFacts", "Local", "MachineFacts", "Needs", "SymbolFacts", "Unr
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """It could not be read, or was not asked for; the text says why."""
+    """It could not be read, or was not asked for; the text says why.
+
+    `is_absent`: the exchange has answered, and has no such thing.
+    """
 
     text: str
+    is_absent: bool = False
 
 
 NOT_ASKED = Unread("not asked")
@@ -41,11 +45,13 @@ class Local:
 
     `holder` is the pid of a process that has the account's key and is none of this fleet ("unknown" where it does not
     say, "" when there is none). `next_number` is the first number of an order id that no process of this data directory
-    has reserved, None when it has never traded the account.
+    has reserved, None when it has never traded the account. `adopted` are orders of other programs that
+    our records know for ours: by their link ids, or the exchange's where they have none.
     """
 
     holder: str = ""
     next_number: int | None = None
+    adopted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ configuration. The older layout has no account in it, so there only a hash of th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -22,7 +22,17 @@ from gridbot.exchange.requests import ApiKeyInfo
 from gridbot.orders.former_ids import has_layout
 from gridbot.orders.ids import parse, strategy_tag
 
-__all__ = ["RECENT_MS", "Maker", "Ours", "foreign_orders", "foreign_positions", "maker_of", "rival", "same_users"]
+__all__ = [
+    "RECENT_MS",
+    "Maker",
+    "Ours",
+    "adopted_of",
+    "foreign_orders",
+    "foreign_positions",
+    "maker_of",
+    "rival",
+    "same_users",
+]
 
 RECENT_MS: Final = 3_600_000
 MOST_NAMES: Final = 4
@@ -67,13 +77,32 @@ def maker_of(link_id: str, ours: Ours, next_number: int | None) -> Maker:
     return Maker.OURS if found.strategy in ours.strategies else Maker.LEFT
 
 
+def adopted_of(ledger: object) -> frozenset[str]:
+    """The orders that a ledger's document knows for ours although their ids do not say so, by link id or exchange id.
+
+    None of a document that is none.
+    """
+    rows = ledger.get("orders") if isinstance(ledger, dict) else None
+    told = [row for row in rows if isinstance(row, dict) and not row.get("shadow")] if isinstance(rows, list) else []
+    keys = {str(row.get("order_link_id") or row.get("order_id") or "") for row in told}
+    return frozenset(key for key in keys if key and parse(key) is None)
+
+
 def foreign_orders(
-    account: str, orders: Sequence[OrderUpdateEvent] | Unread, ours: Ours, next_number: int | None
+    account: str,
+    orders: Sequence[OrderUpdateEvent] | Unread,
+    ours: Ours,
+    next_number: int | None,
+    adopted: Collection[str] = (),
 ) -> Finding:
     """`foreign_orders`."""
     if isinstance(orders, Unread):
         return Finding("foreign_orders", WARNING, f"not known: {orders.text}", account)
-    foreign = [(order, maker) for order in orders if (maker := _of_order(order, ours, next_number)) is not Maker.OURS]
+    foreign = [
+        (order, maker)
+        for order in orders
+        if _key(order) not in adopted and (maker := _of_order(order, ours, next_number)) is not Maker.OURS
+    ]
     if not foreign:
         return Finding("foreign_orders", OK, f"none; {_count(len(orders), 'order')} of ours rest", account)
     by_symbol: dict[str, Decimal] = {}
@@ -90,6 +119,10 @@ def foreign_orders(
         f"{_count(len(foreign), 'order')} not of ours ({_some(rows)}), made by {makers}; they are never touched{also}"
     )
     return Finding("foreign_orders", WARNING, text, account)
+
+
+def _key(row: OrderUpdateEvent | ExecutionEvent) -> str:
+    return row.order_link_id or row.order_id
 
 
 def _of_order(order: OrderUpdateEvent, ours: Ours, next_number: int | None) -> Maker:
@@ -129,6 +162,7 @@ def rival(
         why = next(each.text for each in (orders, executions) if isinstance(each, Unread))
         return Finding("rival", WARNING, f"not known: {why}", account)
     recent = [e for e in executions if e.exec_type is ExecType.TRADE and e.exchange_ts > server_ms - RECENT_MS]
+    strange = [each for each in recent if _key(each) not in local.adopted]
     makers: dict[Maker, str] = {}
     seen = [(row.symbol, row.order_link_id) for row in orders] + [(row.symbol, row.order_link_id) for row in recent]
     for symbol, link_id in seen:
@@ -149,7 +183,7 @@ def rival(
         return Finding("rival", REFUSED, text, account)
     strangers = Counter(
         maker
-        for row in recent
+        for row in strange
         if row.symbol in ours.symbols
         and (maker := maker_of(row.order_link_id, ours, local.next_number)) in (Maker.PROGRAM, Maker.HAND, Maker.FORMER)
     )

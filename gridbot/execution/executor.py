@@ -242,7 +242,9 @@ class Executor:
         """What a broken batch has queued leaves in the next turn, unless its fault has it dropped before."""
         if broken:
             self._ask_next_turn()
-        else:
+            return
+        queue = self.queue
+        if queue.creates.heap or queue.cancels.heap or self._timer is not None or self._waits_for_room:
             self.pump()
 
     def _ask_next_turn(self) -> None:

@@ -23,6 +23,7 @@ from gridbot.exchange.requests import CancelRef, OrderAck, OrderRequest
 from gridbot.flatten.flatten_state import FlattenState
 from gridbot.flatten.flatten_step import next_look_s, step
 from gridbot.flatten.flatten_words import (
+    BROKEN_OFF,
     AskKnown,
     AskLegs,
     AskMarket,
@@ -163,9 +164,8 @@ class FlattenDrive:
     async def stop(self) -> None:
         """Send nothing more; whoever waits is told."""
         await self._end()
-        text = "it was broken off: this process ends; the next one of the account goes on with it"
-        self._tell(False, text)
-        self._finish(Finished(False, text))
+        self._tell(False, BROKEN_OFF)
+        self._finish(Finished(False, BROKEN_OFF))
 
     async def _end(self) -> None:
         self.stopped = True

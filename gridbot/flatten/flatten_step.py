@@ -244,8 +244,8 @@ def _after_cancels(state: FlattenState, now_s: float) -> list[Effect]:
     """On to the legs, when nothing rests or it takes too long."""
     is_clear = state.cleared_s is not None
     if not state.wanted.closes:
-        if is_clear and _has_settled(state):
-            return _finish(state, now_s)
+        if is_clear:
+            return _finish(state, now_s) if _has_settled(state) else _let_settle(state, now_s)
         return _end_round(state, now_s)
     if not is_clear and now_s - state.began_s < state.wanted.terms.clear_s:
         return _end_round(state, now_s)
@@ -258,8 +258,8 @@ def _after_cancels(state: FlattenState, now_s: float) -> list[Effect]:
 
 def _after_legs(state: FlattenState, now_s: float) -> list[Effect]:
     if not state.legs and not state.unreadable.get(LEGS):
-        if state.cleared_s is not None and _has_settled(state):
-            return _finish(state, now_s)
+        if state.cleared_s is not None:
+            return _finish(state, now_s) if _has_settled(state) else _let_settle(state, now_s)
         return _end_round(state, now_s)
     state.stage = Stage.MARKETS
     symbols = sorted({name[0] for name, leg in state.legs.items() if leg.next_s <= now_s})
@@ -292,6 +292,13 @@ def _end_round(state: FlattenState, now_s: float) -> list[Effect]:
     if _is_hopeless(state):
         return _finish(state, now_s)
     rest(state, now_s + ROUND_S)
+    return []
+
+
+def _let_settle(state: FlattenState, now_s: float) -> list[Effect]:
+    """Nothing is left: the next look is the one that counts. A look each round would be 16 requests in 2 s for nothing,
+    and the rescues of a whole fleet share one address."""
+    rest(state, max(now_s + ROUND_S, state.began_s + state.wanted.terms.settle_s))
     return []
 
 

@@ -16,6 +16,7 @@ from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 
 __all__ = [
+    "BROKEN_OFF",
     "AskKnown",
     "AskLegs",
     "AskMarket",
@@ -49,6 +50,8 @@ __all__ = [
     "problem_of",
 ]
 
+BROKEN_OFF = "it was broken off: this process ends; the next one of the account goes on with it"
+"""What is told when a process ends in the midst of it."""
 LegName = tuple[str, Direction]
 """Symbol and direction."""
 

@@ -110,7 +110,8 @@ class OrderBook:
             raise IllegalTransition(f"{order.key}: {before} -> {after} is not a legal transition ({reason})")
         order.state = after
         order.cancelling = after is _PENDING_CANCEL
-        self.index.touch(order)
+        if after.is_final or after is _PENDING_CANCEL or before is _PENDING_CANCEL:
+            self.index.touch(order)  # else it rests, or may rest, as before, for all that others see of it
         if order.is_settled:
             self.index.retire(order)
         return Transition(order, before, after, reason, exchange_ts, ret_code)

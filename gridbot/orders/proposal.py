@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gridbot.core import Direction, Side
 from gridbot.orders.order import TrackedOrder
 
-__all__ = ["Proposal", "proposal_of", "wire_order"]
+__all__ = ["Proposal", "proposal_of"]
 
 ZERO = Decimal(0)
 
@@ -42,10 +42,3 @@ def proposal_of(order: TrackedOrder) -> Proposal:
         reduce_only=order.reduce_only,
         post_only=order.post_only,
     )
-
-
-def wire_order(proposals: list[Proposal]) -> list[Proposal]:
-    """Closes before opens, nearest price first. (Cancels go before all of them.)"""
-    if len(proposals) < 2:
-        return proposals
-    return sorted(proposals, key=lambda p: (not p.reduce_only, p.level_distance))

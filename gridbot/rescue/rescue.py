@@ -39,7 +39,8 @@ from gridbot.records import unfollowed_orders
 from gridbot.records.journal import JournalBusy
 from gridbot.rescue.rescue_books import RescueBooks
 from gridbot.rescue.rescue_hands import RescueHands
-from gridbot.risk.holds import Held, Kill, Pause, Reduce, Who
+from gridbot.risk.holds import Event, Held, Holds, Kill, Pause, Reduce, Who, step
+from gridbot.state.unkept_holds import unkept_document, unkept_of
 from gridbot.worker.commands import Answer, record_of, told
 from gridbot.worker.flatten_commands import OPERATOR, held_by, others_of, terms_of
 from gridbot.worker.fleet_link import FleetLink
@@ -49,6 +50,9 @@ __all__ = ["SETTLE_S", "Rescue", "Said"]
 
 log = logging.getLogger(__name__)
 
+UNKEPT = "unkept"
+"""The document of what holds without books; the supervisor knows it by this name, too."""
+_DONE = {"pause": "paused", "reduce": "only reducing", "flatten": "flattened", "kill": "killed"}
 SETTLE_S = 2.0
 """How long a request of the dead worker may still be under way."""
 
@@ -56,12 +60,12 @@ SETTLE_S = 2.0
 @dataclass
 class Said:
     """Who hears what: `answer` the answer, `taken` that it takes long, `alert` level, key and text, `hand` a document
-    that stops orders."""
+    that stops orders, where there is a supervisor."""
 
     answer: Callable[[Answer], None]
     taken: Callable[[], None] = lambda: None
     alert: Callable[[str, str, str], object] = lambda level, key, text: None
-    hand: Callable[[str, dict[str, Any]], None] = lambda name, document: None
+    hand: Callable[[str, dict[str, Any]], None] | None = None
 
 
 @dataclass
@@ -116,7 +120,8 @@ class Rescue:
 
     def _open(self) -> RescueBooks | None:
         try:
-            return RescueBooks(self.spec, self.queue, self.clock, self.ids, hand=self.said.hand, alert=self.said.alert)
+            hand = self.said.hand or (lambda name, document: None)
+            return RescueBooks(self.spec, self.queue, self.clock, self.ids, hand=hand, alert=self.said.alert)
         except JournalBusy:
             raise
         except Exception as error:
@@ -131,10 +136,8 @@ class Rescue:
         who = str(message.get("who") or "") or OPERATOR
         count = 0 if message.get("capped") else self._hold(name, args, strategies, books, who)
         if isinstance(args, PauseArguments) and not args.cancel:
-            if books is None:
-                self._answer(message, books, {"ok": False, "error": "its holds cannot be kept: see the alert"})
-                return False
-            self._answer(message, books, {"ok": True, "result": f"{count} paused, for the next life of the worker"})
+            text = f"{count} paused, for the next life of the worker"
+            self._answer(message, books, {"ok": True, "result": text if books else text + self._unrecorded()})
             return True
         self.said.taken()
         wanted = self._wanted(name, args, strategies)
@@ -151,26 +154,37 @@ class Rescue:
         return end.clean
 
     def _hold(self, name: str, args: Any, strategies: list[str], books: RescueBooks | None, who: str) -> int:
-        if books is None:
-            return len(strategies)
-        reason = held_by(
-            {"pause": "paused", "reduce": "only reducing", "flatten": "flattened", "kill": "killed"}.get(
-                name, "all orders cancelled"
-            ),
-            who,
-            args.reason,
-        )
-        if name == "reduce":
-            return books.hold(strategies, Reduce(reason, Who.OPERATOR))
+        reason = held_by(_DONE.get(name, "all orders cancelled"), who, args.reason)
+        latched = Held(reason, Who.OPERATOR, self.clock.wall_ms()) if name == "kill" and not args.strategy else None
+        events: list[Event] = [Reduce(reason, Who.OPERATOR) if name == "reduce" else Pause(reason, Who.OPERATOR)]
         if name == "kill" and args.strategy:
-            books.hold(strategies, Kill(reason, Who.OPERATOR))
-        elif name == "kill":
-            document = books.flatten.document
-            held = document.latched or Held(reason, Who.OPERATOR, self.clock.wall_ms())
-            books.flatten.keep(replace(document, latched=held))
+            events.append(Kill(reason, Who.OPERATOR))
         if isinstance(args, CancelArguments) and args.leave_running:
+            events = []
+        if books is None:
+            self._hold_without_books(strategies, events, latched)
             return len(strategies)
-        return books.hold(strategies, Pause(reason, Who.OPERATOR))
+        if latched is not None:
+            document = books.flatten.document
+            books.flatten.keep(replace(document, latched=document.latched or latched))
+        for event in events:
+            books.hold(strategies, event)
+        return len(strategies)
+
+    def _unrecorded(self) -> str:
+        if self.said.hand is None:
+            return "; the disk takes nothing: nothing of it is recorded, and nothing holds the account afterwards"
+        return "; the disk takes nothing: nothing of it is recorded, and what holds ends with this supervisor"
+
+    def _hold_without_books(self, strategies: list[str], events: list[Event], latched: Held | None) -> None:
+        """The supervisor alone has it, and gives it to the next process of the account."""
+        if self.said.hand is None:
+            return
+        holds, latched_before = unkept_of(self.spec.unkept)
+        for strategy in strategies:
+            for event in events:
+                holds[strategy], _ = step(holds.get(strategy, Holds()), event, self.clock.wall_ms())
+        self.said.hand(UNKEPT, unkept_document(holds, latched_before or latched))
 
     def _wanted(self, name: str, args: Any, strategies: list[str]) -> Wanted:
         live = [
@@ -212,7 +226,7 @@ class Rescue:
             drive.start()
             done, text = await drive.told
             if books is None:
-                text += "; nothing of it is recorded, and what holds is with the supervisor alone"
+                text += self._unrecorded()
             self._answer(message, books, told(done, text))
             end = await drive.finished
             if books is not None:

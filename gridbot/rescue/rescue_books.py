@@ -27,6 +27,7 @@ from gridbot.state.holds_file import HoldsFile
 from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.state_files import StateFiles
 from gridbot.state.state_log import StateLog
+from gridbot.state.unkept_holds import take_unkept
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.spec import WorkerSpec
 
@@ -76,6 +77,7 @@ class RescueBooks:
         ):
             if unread:
                 alert("error", "holds", unread)
+        take_unkept(spec.unkept, self._holds, self.flatten)
         self._generation_file = StateFile(self._files, "generation.json")
         self.generations: Generations = generations_from(self._generation_file, clock)
 

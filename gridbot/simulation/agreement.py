@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from gridbot.orders.order import OrderState
 from gridbot.records import codec
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord, Record
 from gridbot.records.state_record import StateRecord
+from gridbot.risk.symbol_state import Allows
 from gridbot.simulation import run_checks
 from gridbot.simulation.bounds import sizes, too_large
 from gridbot.simulation.money_at_rest import legs_differ, totals_differ
@@ -19,6 +21,8 @@ from gridbot.simulation.tape import Tape
 from gridbot.worker.orchestrator import Orchestrator
 
 __all__ = ["Agreement"]
+
+RESTING = (OrderState.OPEN, OrderState.PARTIALLY_FILLED)
 
 READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
 
@@ -63,6 +67,7 @@ class Agreement:
             | (orchestrator.live.keys() if orchestrator.context.gate.loss_latched else set()),
         ):
             self._find("mode-is-ours", text)
+        self._compare_settings(orchestrator)
         for text in too_large(sizes(life.session if life is not None else None)):
             self._find("bounded", text)
         states = {symbol: runner.risk_state for symbol, runner in orchestrator.live.items()}
@@ -73,6 +78,24 @@ class Agreement:
             difference = tape.difference()
             if difference:
                 self._find("grid", f"{strat_id}: {difference}")
+
+    def _compare_settings(self, orchestrator: Orchestrator) -> None:
+        """What a reload has put in force trades, and its orders are those of the new ladder."""
+        refused = {each.strat_id for each in orchestrator.refused}
+        in_force = {each.strat_id: each for each in self._stage.reloads.settings.strategies}
+        for text in run_checks.other_settings(
+            {name: settings for name, settings in in_force.items() if name not in refused},
+            {runner.strat_id: runner.settings for runner in orchestrator.runners.values()},
+        ):
+            self._find("reload-counts", text)
+        for runner in orchestrator.live.values():
+            ladder, state = runner.engine.ladder(), runner.risk_state
+            if ladder is None or state.halted or state.symbol_watch.state.allows is not Allows.ALL:
+                continue
+            levels = {ticks for ticks, _ in ladder.levels}
+            resting = [order.ticks for order in runner.book if not order.withdrawn and order.state in RESTING]
+            for text in run_checks.off_the_ladder(runner.strat_id, resting, levels):
+                self._find("reload-counts", text)
 
     def compare_orders(self, orchestrator: Orchestrator) -> None:
         """The books and what rests, also between two troubles."""

@@ -14,7 +14,7 @@ __all__ = ["drawn_apart"]
 
 What = dict[str, str | float | int]
 Drawn = tuple[FaultKind, float, float, What]
-RELOADS = ("step", "count", "amount", "caps", "remove", "add", "shadow")
+RELOADS = ("step", "count", "amount", "caps", "remove", "add")
 """What of the configuration is another one."""
 STRANGE = ("status", "side", "qty", "leg")
 """What of a row has a value that nobody knows."""

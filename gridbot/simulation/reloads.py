@@ -19,7 +19,7 @@ __all__ = ["Reloads", "begin_reload", "changed"]
 
 MORE: tuple[dict[str, Any], ...] = (
     {"strat_id": "eth", "account": ACCOUNT, "symbol": "ETHUSDT", "grid_count": 6, "grid_step": 0.2, "amount": "q0.2"},
-    {**SHADOW, "strat_id": "sol", "shadow_mode": False, "grid_count": 6},
+    {**SHADOW, "strat_id": "sol-live", "shadow_mode": False, "grid_count": 6},
     {"strat_id": "btc", "account": ACCOUNT, "symbol": "BTCUSDT", "grid_count": 10, "grid_step": 0.3, "amount": "q0.01"},
 )
 
@@ -31,6 +31,7 @@ class Staged(Protocol):
     loop: Any
     world: Any
     result: Any
+    judge: Any
 
     @property
     def reloads(self) -> Reloads: ...
@@ -46,6 +47,7 @@ class Reloads:
         self._stage = stage
         self._asked: dict[str, tuple[Any, GridbotConfig]] = {}
         self._number = 0
+        self._runners: dict[str, Any] = {}
         self.settings = stage.world.spec.settings
         """In force."""
 
@@ -63,14 +65,28 @@ class Reloads:
         if str(message["id"]).startswith("reload prepare"):
             self._say("apply", settings)
         else:
+            self._compare(life, settings)
             self.settings = settings
             stage.result.counts["reloads"] += 1
             stage.reloaded(settings)
+
+    def _compare(self, life: Any, settings: GridbotConfig) -> None:
+        """Who has not changed is looked after by the same runner, with the same memory."""
+        before = {each.strat_id: each for each in self.settings.strategies}
+        now = {runner.strat_id: runner for runner in life.orchestrator.runners.values()}
+        for strategy in settings.strategies:
+            was, runner = self._runners.get(strategy.strat_id), now.get(strategy.strat_id)
+            if before.get(strategy.strat_id) != strategy or was is None:
+                continue
+            if runner is None or was != (runner, runner.engine):
+                self._stage.judge.find("reload-counts", f"{strategy.strat_id} has not changed, and was made anew")
 
     def _say(self, step: str, settings: GridbotConfig) -> None:
         life = self._stage.life
         if life is None:
             return
+        if life.orchestrator is not None:
+            self._runners = {each.strat_id: (each, each.engine) for each in life.orchestrator.runners.values()}
         name = f"reload {step} {self._number}"
         self._asked[name] = (life, settings)
         message = {"type": "reload", "id": name, "step": step, "settings": settings}
@@ -104,15 +120,14 @@ def changed(settings: GridbotConfig, how: str, pick: float) -> GridbotConfig | N
             one["amount"] = rng.choice(AMOUNTS.get(str(one["symbol"]), ("q1", "q2")))
         case "caps":
             one["caps"] = {"max_open_orders": rng.choice((3, 7, 40, None))}
-        case "shadow":
-            one["shadow_mode"] = not one["shadow_mode"]
         case "remove":
             if len(strategies) < 2:
                 return None
             del strategies[at]
         case "add":
             names = {strategy.strat_id for strategy in strategies}
-            missing = [row for row in MORE if row["strat_id"] not in names]
+            symbols = {strategy.symbol for strategy in strategies}
+            missing = [row for row in MORE if row["strat_id"] not in names and row["symbol"] not in symbols]
             if not missing:
                 return None
             strategies.append(strategy_config(rng.choice(missing)))

@@ -23,6 +23,7 @@ nothing-in-vain         what the exchange does not take on a symbol or a leg is 
 account-is-followed     rows that nobody can read and symbols that are gone keep nobody from comparing
 mode-is-ours            a symbol that trades is in hedge mode
 shadow-is-fresh         the funds of shadow strategies are as fresh as those of live ones
+reload-counts           what a reload has put in force is what trades and rests; who has not changed has noticed nothing
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ __all__ = [
     "money_of_totals",
     "moved_unseen",
     "no_unknown_order",
+    "off_the_ladder",
     "one_order_per_level",
+    "other_settings",
     "shadow_is_fresh",
 ]
 
@@ -146,6 +149,21 @@ def mode_is_ours(hedge: Mapping[str, bool], excused: Collection[str]) -> list[st
     """`hedge` says of each symbol that trades whether it has two legs; one with a position or an order of one-way mode
     cannot be switched, and what is held sends nothing."""
     return [f"{symbol} is in one-way mode" for symbol, is_set in hedge.items() if not is_set and symbol not in excused]
+
+
+def other_settings(in_force: Mapping[str, object], trading: Mapping[str, object]) -> list[str]:
+    """By strategy, the settings that are in force and those that its runner goes by."""
+    found = [f"{name} is in force, and does not trade" for name in in_force.keys() - trading.keys()]
+    found += [f"{name} trades, and is not in force" for name in trading.keys() - in_force.keys()]
+    both = in_force.keys() & trading.keys()
+    return sorted(found + [f"{name} trades by other settings" for name in both if in_force[name] != trading[name]])
+
+
+def off_the_ladder(strategy: str, resting: Iterable[int], levels: Collection[int]) -> list[str]:
+    """Orders (whole ticks) that nobody withdraws, at prices that the ladder does not have."""
+    return [
+        f"{strategy}: an order rests at {ticks} ticks, which is no level" for ticks in resting if ticks not in levels
+    ]
 
 
 def shadow_is_fresh(known_s: float | None, shadow_s: float | None) -> list[str]:

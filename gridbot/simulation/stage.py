@@ -73,6 +73,7 @@ class Stage:
         self.trace = trace
         config = worker_config(plan, directory)
         self.shadows = frozenset[str]()
+        """Those that are or were shadows: what they made is nobody's money."""
         self.symbols: list[str] = []
         """Those with orders on the exchange."""
         self.moving: list[str] = []
@@ -105,7 +106,7 @@ class Stage:
         self.context = contextvars.copy_context()
 
     def _follow(self, config: GridbotConfig) -> None:
-        self.shadows = frozenset(strategy.strat_id for strategy in config.strategies if strategy.shadow_mode)
+        self.shadows |= {strategy.strat_id for strategy in config.strategies if strategy.shadow_mode}
         self.symbols = [strategy.symbol for strategy in config.strategies if not strategy.shadow_mode]
         self.moving = [strategy.symbol for strategy in config.strategies]
 

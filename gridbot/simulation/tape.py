@@ -34,6 +34,10 @@ class Tape:
     """The life that was told all this has ended."""
     is_cut: bool = False
     """It ended with records that its disk did not have: what it was told last may be lost."""
+    is_unknown: bool = False
+    """A life that had put other settings in force ended with records that its disk did not have: with the settings of
+    before, and what it was told since, nobody can say what the next one made of it."""
+    _is_reloaded: bool = False
     _began: int = -1
     """Where the newest life began, in `events`; a start that is tried again begins several times."""
 
@@ -50,6 +54,8 @@ class Tape:
     def end_life(self, *, loses_records: bool) -> None:
         """The process is gone."""
         self.is_over, self.is_cut = True, self.is_cut or loses_records
+        self.is_unknown |= loses_records and self._is_reloaded
+        self._is_reloaded = False
 
     def begin_life(self, again: Callable[[Any], Any], restored: Any) -> None:
         """A new life, or another try to start one, goes on from a saved state (None: from nothing), made by `again`."""
@@ -58,6 +64,8 @@ class Tape:
                 before = next((told for told in reversed(self.events) if callable(told)), self.make)
                 self._cut_back(before(restored).state().to_dict())
             self._began = len(self.events)
+        else:
+            self._is_reloaded = True
         self.is_over = self.is_cut = False
         self.events.append(again)
 
@@ -80,6 +88,8 @@ class Tape:
 
         Where a life began, the fresh one goes on from its own state, saved without loss.
         """
+        if self.is_unknown:
+            return ""
         engine, nothing = self.make(None), LimitOrders(long=[], short=[])
         for told in self.events:
             if callable(told):

@@ -37,6 +37,7 @@ from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore, file_name
+from gridbot.state.unkept_holds import take_unkept
 from gridbot.worker.account_guards import account_guards
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
@@ -123,6 +124,7 @@ class Assembly:
         names = [strategy.strat_id for strategy in self._strategies]
         lifted_by = f"resume {spec.account}"
         unread = (self._flatten.load(clock.wall_ms(), lifted_by), self._holds.load(names, clock.wall_ms(), lifted_by))
+        take_unkept(spec.unkept, self._holds, self._flatten)
         self._unread = "; ".join(filter(None, unread))
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()

@@ -25,6 +25,7 @@ from gridbot.commands.arguments import (
 )
 from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
+from gridbot.flatten.flatten_words import BROKEN_OFF
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CommandRecord, Json
 from gridbot.worker.adoption import Adoption, HowToAdopt
@@ -183,8 +184,14 @@ def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str)
 
 
 def told(done: bool, text: str) -> Answer:
-    """The answer of a command that has taken long: what is not done in time is no refusal."""
-    return {"ok": True, "result": text} if done else {"ok": False, "unanswered": True, "error": text}
+    """The answer of a command that has taken long: what is not done in time is no refusal.
+
+    What the end of this process has broken off the supervisor gives to whoever can go on with it now.
+    """
+    if done:
+        return {"ok": True, "result": text}
+    not_over = {"ok": False, "unanswered": True, "error": text}
+    return {**not_over, "not_taken": True} if text == BROKEN_OFF else not_over
 
 
 def too_late(late_s: float) -> Answer:

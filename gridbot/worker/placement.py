@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
+from typing import Final
 
 from gridbot.core import CancelIntent, Direction, Instrument, Intent, PlaceLimitIntent
-from gridbot.orders.proposal import Proposal, wire_order
+from gridbot.orders.proposal import Proposal
 from gridbot.records import builders
 from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Refusal
@@ -21,6 +23,10 @@ __all__ = ["Placement"]
 
 ZERO = Decimal(0)
 _NOT_COVERED = Refusal.NOT_COVERED
+WIRE_ORDER: Final = itemgetter(0, 1)
+"""Closes before opens, the nearest price first."""
+_Level = tuple[bool, Decimal, Decimal, PlaceLimitIntent]
+"""Whether it opens, how far from the last price it is, its price (USDT), and the level."""
 
 
 class Placement:
@@ -65,7 +71,8 @@ class Placement:
             return
         risk_state = self._risk_state
         moment = self.settled.moment()
-        places = []
+        levels: list[_Level] = []
+        price_of, last = self._instrument.price, risk_state.last_price
         refused: dict[tuple[Direction, int], Refusal] = {}
         covers: dict[Direction, bool] = {}
         with self._orders.batch:
@@ -75,20 +82,37 @@ class Placement:
                     covers.clear()  # a close that had not left is gone at once
                     continue
                 if intent.reduce_only:
-                    covered = covers.get(intent.direction)
+                    direction = intent.direction
+                    covered = covers.get(direction)
                     if covered is None:
-                        covered = covers[intent.direction] = self._covers_a_close(intent.direction)
+                        covered = covers[direction] = self._covers_a_close(direction)
                     if not covered:  # half the levels: of a flat leg, and of one whose closes all rest
-                        refused[intent.direction, intent.ticks] = _NOT_COVERED
+                        refused[direction, intent.ticks] = _NOT_COVERED
                         continue
-                places.append(self.proposal(intent))
+                price = price_of(intent.ticks)
+                levels.append((not intent.reduce_only, ZERO if last is None else abs(price - last), price, intent))
             now_s = self._context.clock.monotonic_s()
-            has_numbers = self._context.generations.available(len(places))
-            for proposal in wire_order(places):
+            has_numbers = self._context.generations.available(len(levels))
+            if len(levels) > 1:
+                levels.sort(key=WIRE_ORDER)
+            places = []
+            for opens, distance, price, intent in levels:
+                if not opens:
+                    direction = intent.direction
+                    covered = covers.get(direction)
+                    if covered is None:
+                        covered = covers[direction] = self._covers_a_close(direction)
+                    if not covered:  # the closes before it have taken what there was: it is neither sized nor asked for
+                        refused[direction, intent.ticks] = _NOT_COVERED
+                        continue
+                proposal = self._sized(intent, price, distance)
+                places.append(proposal)
                 # A number that is not reserved on the disk might be used twice. The disk is asked again all the while.
                 refusal = self._gate.admit(risk_state, proposal, now_s) if has_numbers else Refusal.NO_NUMBER
                 if refusal is None:
                     self._orders.submit(proposal)
+                    if not opens:
+                        covers.clear()
                 else:
                     refused[proposal.direction, proposal.ticks] = refusal
                     if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
@@ -107,7 +131,10 @@ class Placement:
 
     def proposal(self, intent: PlaceLimitIntent) -> Proposal:
         """The order that an intent asks for, sized as of now."""
-        price = self._instrument.price(intent.ticks)
+        price, last = self._instrument.price(intent.ticks), self._risk_state.last_price
+        return self._sized(intent, price, ZERO if last is None else abs(price - last))
+
+    def _sized(self, intent: PlaceLimitIntent, price: Decimal, distance: Decimal) -> Proposal:
         book = self._risk_state.book
         qty = self._sizer.quantity(
             intent.direction,
@@ -115,7 +142,6 @@ class Placement:
             price,
             resting_close=book.resting_close_qty(intent.direction) if intent.reduce_only else ZERO,
         )
-        last = self._risk_state.last_price or price
         return Proposal(
             side=intent.side,
             direction=intent.direction,
@@ -123,7 +149,7 @@ class Placement:
             price=price,
             qty=qty,
             reduce_only=intent.reduce_only,
-            level_distance=abs(price - last) / last,  # a ratio: strategies of an account share the budget
+            level_distance=distance / (self._risk_state.last_price or price),  # a ratio: strategies share the budget
         )
 
     def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:

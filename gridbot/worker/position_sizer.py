@@ -40,12 +40,15 @@ class PositionSizer:
         self.long, self.short = Position.linked_pair(self.risk)
         self._wallet: Decimal | None = None
         self._available: Decimal | None = None
+        self._imbalance = self.long.imbalance_multiplier
+        """Of both legs as they are: they change in `assess`, how they are judged in `renew`."""
         self._known: dict[tuple[Direction, Side, Decimal], Decimal] = {}
 
     def renew(self, config: StrategyConfig) -> None:
         """Size by other settings from now on; what is known of wallet and legs stays. Assess the legs afterwards."""
         self._amount, self.risk = AmountRule.parse(config.amount), _risk_of(config)
         self.long.judge_by(self.risk)
+        self._imbalance = self.long.imbalance_multiplier
         self._known.clear()
 
     @property
@@ -73,9 +76,10 @@ class PositionSizer:
     def assess(self, position: PositionEvent, last_price: Decimal | None) -> bool:
         """Update a leg and evaluate the risk rules for orders placed from now on. True if sizes may be others."""
         leg = self.position(position.direction)
-        before = (leg.multipliers, leg.imbalance_multiplier)
+        multipliers, factor = leg.multipliers, self._imbalance
         leg.update(position, RiskInputs(last_price, self._wallet, self._available))
-        are_others = (leg.multipliers, leg.imbalance_multiplier) != before
+        self._imbalance = leg.imbalance_multiplier
+        are_others = self._imbalance != factor or leg.multipliers != multipliers
         if are_others:
             self._known.clear()
         return are_others
@@ -95,7 +99,7 @@ class PositionSizer:
                 self._instrument,
                 self._wallet,
                 multiplier=position.multiplier(side),
-                imbalance_multiplier=position.imbalance_multiplier,
+                imbalance_multiplier=self._imbalance,
                 reduce_only=reduce_only,
             )
         return closable(position.size, qty, resting_close) if reduce_only else qty

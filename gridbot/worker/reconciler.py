@@ -97,6 +97,11 @@ class Reconciler:
         legs = (f"{direction} of {symbol}" for symbol, direction in self._state.doubts)
         return sorted([*legs, *self._state.ends.orders])
 
+    @property
+    def asks(self) -> bool:
+        """Whether anything is open between two passes: a leg, or an order that ended unseen or lacks executions."""
+        return bool(self._state.doubts or self._state.ends.orders or self._state.missing)
+
     # ------------------------------------------------------------------ strategies come and go
 
     def enroll(self, runner: StrategyRunner) -> None:

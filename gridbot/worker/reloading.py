@@ -29,6 +29,7 @@ from gridbot.core import Direction
 from gridbot.exchange.failures import ExchangeError
 from gridbot.flatten.flatten_words import Terms, Wanted
 from gridbot.ports import ExchangeQueries
+from gridbot.risk.holds import Hold
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.strategies.base import CannotTrade
 from gridbot.worker.members import Members
@@ -199,8 +200,9 @@ class Reloading:
             if symbols:
                 wanted = Wanted(dict.fromkeys(symbols, False), Terms())
                 names = ", ".join(change.removed)
+                # The next process would cancel what it places: it begins by the configuration of before.
                 reason = f"cancel by a reload that removes {names}"
-                done, text = await self._orchestrator.flattening.begin(wanted, reason)
+                done, text = await self._orchestrator.flattening.begin(wanted, reason, kept=False)
                 if not done:
                     raise CannotReload(f"the orders of {names} could not all be cancelled: {text}")
             await self._until_gone(leaving)
@@ -252,6 +254,7 @@ class Reloading:
                 self._members.withdraw(runner)
             for name, strategy in change.added.items():
                 runner = self._make_runner(strategy, ready[name])
+                self._pause_with_the_others(runner, came)
                 self._members.enroll(runner)
                 came.append(runner)
         except Exception as error:
@@ -266,6 +269,13 @@ class Reloading:
         for strategy in change.removed.values():
             self._members.refused_goes(strategy)
         return came
+
+    def _pause_with_the_others(self, runner: StrategyRunner, came: list[StrategyRunner]) -> None:
+        """Where everything of the account is paused, nothing begins to trade because it was added."""
+        others = [each for each in self._orchestrator.runners.values() if each not in came]
+        if others and all(each.risk_state.paused for each in others):
+            why = others[0].risk_state.holds.reason(Hold.PAUSED)
+            runner.pause(reason=f"added while all of its account was paused: {why}")
 
     async def _begin(self, came: list[StrategyRunner]) -> None:
         """Take over what rests and is held under the names of those that have come; they send nothing before."""

@@ -65,6 +65,10 @@ class SettledRefusals:
             return False
         return self._is_blind or self._holds_beside(state)
 
+    def is_blind(self, intents: Sequence[Intent]) -> bool:
+        """Whether these stay refused until a leg, an order or a size is another, whatever else happens."""
+        return self._is_blind and self.holds(intents)
+
     def _holds_beside(self, state: StrategyRiskState) -> bool:
         """Whether what else may lift them is as it was."""
         gate, between = self._gate.state, self._range

@@ -28,6 +28,9 @@ class WorkerSpec:
     held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What stops orders, by the name of its document, as an earlier process of this session said it last."""
 
+    unkept: Mapping[str, Any] = field(default_factory=dict)
+    """What holds besides, as a rescue has said that no disk has taken (`state/unkept_holds.py`)."""
+
     caps: Mapping[str, Any] | None = None
     """What the caps of groups and fleet say to the account (`risk/fleet_share.py`); None when none is over it."""
 

@@ -209,6 +209,12 @@ class StrategyRunner:
             return None
         return self.placement.settled.within(*known[:2]) if known[2] else known[:2]
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether legs, orders, sizes and the ladder alone decide what `quiet_interval` is: no time, hold or wallet."""
+        known = self.engine.known_interval
+        return known is not None and (not known[2] or self.placement.settled.is_blind(known[2]))
+
     def shadow_orders(self) -> tuple[int | None, int | None]:
         """Highest Buy and lowest Sell (whole ticks) that rest on a shadow strategy's own venue; None for none."""
         return (None, None) if self._wire is None else self._wire.nearest()

@@ -51,8 +51,8 @@ class Child:
         self.spec = spec
         self.leaves = False
         """Whether its account is removed: its orders are cancelled by then, and its position stays."""
-        self.staged: ChildSpec | None = None
-        """What it becomes when an operator restarts it: settings that a reload could not put in force."""
+        self.staged: Callable[[], None] | None = None
+        """To be called when an operator restarts it: puts in force what a reload could not."""
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
         self._state = ChildState()

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from gridbot.shortage import is_of_system, is_shortage
-from supervisor.children.launch_arguments import CAPS, PAUSED
+from supervisor.children.launch_arguments import CAPS, PAUSED, UNKEPT
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -82,7 +82,8 @@ def _worker_spec(
         run_id=run_id,
         paper_url=paper_url,
         console=logs.console,
-        held={name: document for name, document in held.items() if name not in (CAPS, PAUSED)},
+        held={name: document for name, document in held.items() if name not in (CAPS, PAUSED, UNKEPT)},
+        unkept=held.get(UNKEPT, {}),
         shares=True,
         caps=held.get(CAPS),
         paused=str(held.get(PAUSED, "")),

@@ -16,13 +16,15 @@ from gridbot.records.record_queue import record_queue
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
 
-__all__ = ["CAPS", "PAUSED", "LaunchArguments"]
+__all__ = ["CAPS", "PAUSED", "UNKEPT", "LaunchArguments"]
 
 
 CAPS: Final = "caps"
 """Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say."""
 PAUSED: Final = "paused"
 """Beside them, why the strategies of an account begin paused."""
+UNKEPT: Final = "unkept"
+"""What holds an account besides, by a rescue that could write nothing; the next process makes it its own."""
 HOLDS: Final = "holds.json"
 """The document of pause and halt; a worker says it as soon as it has paused its strategies."""
 
@@ -83,6 +85,7 @@ class LaunchArguments:
         self._held.setdefault(account, {})[str(message["name"])] = message["document"]
         if message["name"] == HOLDS:
             self._paused.pop(account, None)
+            self._held[account].pop(UNKEPT, None)
 
     def paper_is_ready(self, message: Message) -> str:
         """Store the address of its ready message. Returns the previous address if it was different, else ""."""

@@ -34,7 +34,7 @@ UNDER_WAY: Final = 8
 """Most children that are asked for and not born yet; others wait here."""
 FROZEN_S: Final = 30.0
 """A fork server that has let a launch wait for so long is ended; importing everything takes a second."""
-GIVEN_UP_S: Final = 2.0
+GIVEN_UP_S: Final = 5.0
 """The same for one that is to be killed: somebody waits for its end."""
 SHORTEST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0

@@ -35,6 +35,8 @@ def dry_text(command: Command, addressed: Sequence[Addressed], rows: Sequence[Ma
     """For people: how many accounts and strategies, what the command does, and the table."""
     accounts, strategies = len(accounts_of(addressed)), sum(bool(row["strategy"]) for row in rows)
     whom = f"{accounts} account{'' if accounts == 1 else 's'}, {strategies} strateg{'y' if strategies == 1 else 'ies'}"
+    if others := sum(not each.is_account for each in addressed):
+        whom += f", {others} other process{'' if others == 1 else 'es'}"
     confirm = f"; it asks for that number, or --expect {accounts}" if command.dangerous and accounts > 1 else ""
     cells = [[row[name] for name in COLUMNS] for row in rows]
     table = rendered(COLUMNS, [cells], "table", screen_width(UNBOUNDED))

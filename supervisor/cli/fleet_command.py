@@ -119,7 +119,9 @@ def _targets(given: Given, fleet: Sequence[FleetMember], processes: Mapping[str,
     if named:
         members = [*fleet, *map(FleetMember, processes)]
         asked = addressed(TargetWords(named), members, whole_for=whole_for)
-        found = tuple(Addressed(processes.get(each.account, each.account)) for each in asked)
+        names = [processes.get(each.account, each.account) for each in asked]
+        accounts = {member.account for member in fleet}
+        found = tuple(Addressed(name, is_account=name in accounts) for name in names)
     if not (named and rest.are_none):
         found += addressed(rest, fleet, whole_for=whole_for)
     found = tuple(dict.fromkeys(found))

@@ -33,8 +33,8 @@ __all__ = ["Operations", "no_reload"]
 COMMAND_WAIT_S = 5.0
 RESCUED_WAIT_S = 2.0
 """How long a worker may take for a command that a rescue would carry out."""
-RESCUE_WAIT_S = 15.0
-"""How long a rescue may wait for the lock of the key."""
+RESCUE_WAIT_S = 30.0
+"""How long a rescue may take until it begins: its birth, on a machine with too much to do, and the lock of the key."""
 CAPPED_POLL_S = 0.1
 """Between two looks whether a rescue that is in the way of a cap's has ended."""
 RESCUES = 3
@@ -210,7 +210,7 @@ class Operations:
         if self._state() == "stopping":
             return denied("the supervisor is stopping")
         if child.staged is not None:
-            child.spec, child.staged = child.staged, None
+            child.staged()
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 
@@ -248,7 +248,8 @@ class Operations:
         if command.rescued:
             take_s = min(take_s, RESCUED_WAIT_S)
         answer = await self._commands.send(worker, command.name, args, take_s, who, takes_s=command.takes_s)
-        if answer.pop("not_taken", False) and worker.spec.rescue and (command.rescued or command.kept):
+        not_taken = answer.pop("not_taken", False) and self._state() != "stopping"
+        if not_taken and worker.spec.rescue and (command.rescued or command.kept):
             return await self._rescue(worker, command, args, who)
         return answer
 

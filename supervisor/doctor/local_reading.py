@@ -8,6 +8,7 @@ from typing import Any
 
 from gridbot.config.account_models import AccountConfig
 from gridbot.doctor.doctor_facts import Local
+from gridbot.doctor.stranger_findings import adopted_of
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.state.key_lock import key_holder
 
@@ -22,7 +23,17 @@ def local_of(account: AccountConfig, data_dir: Path, process: Mapping[str, Any] 
     holder = ""
     if process is None or (process.get("pid") is None and process.get("state") in ("FATAL", "STOPPED")):
         holder = key_holder(account.api_key.get_secret_value(), paper_url or str(account.environment))
-    return Local(holder, _next_number(data_dir / "state" / account.name))
+    state = data_dir / "state" / account.name
+    return Local(holder, _next_number(state), _adopted(state))
+
+
+def _adopted(state: Path) -> frozenset[str]:
+    """Orders that our records know for ours though their ids do not say so (`gridbot/records/open_orders.py`)."""
+    try:
+        document = read_json((state / "ledger.json").read_bytes())
+    except (OSError, JsonMistake):
+        return frozenset()
+    return adopted_of(document)
 
 
 def _next_number(state: Path) -> int | None:

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from gridbot.command_line import pasteable
 from gridbot.commands.arguments import ReloadArguments
+from gridbot.config.account_models import AccountConfig
 from gridbot.config.errors import ConfigError
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word, reload_plan
@@ -104,15 +105,28 @@ class FleetReload:
         self._file = FileLook(source.file)
         self._since = utc_now()
         self._waiting: list[str] = []
+        self._later: dict[str, AccountConfig] = {}
+        """Accounts as they are once their operator has restarted them."""
 
     def facts(self) -> dict[str, Any]:
         """Which configuration is in force, for `status`."""
+        self._catch_up()
         return {
             "hash": snapshot_sha256(fleet_snapshot(self._config))[:12],
             "since": self._since,
             "file_differs": self._file.differs,
             "waiting": list(self._waiting),
         }
+
+    def _catch_up(self) -> None:
+        """Accounts that were restarted since have what they had to wait for."""
+        for name, account in list(self._later.items()):
+            if self._members.is_staged(name):
+                continue
+            del self._later[name]
+            accounts = tuple(account if each.name == name else each for each in self._config.accounts)
+            self._config = self._config.model_copy(update={"accounts": accounts})
+            self._waiting = [each for each in self._waiting if not each.startswith(f"{name}: ")]
 
     # ------------------------------------------------------------------ asked for
 
@@ -142,6 +156,7 @@ class FleetReload:
     async def _reload(self, args: ReloadArguments) -> Json:
         if self._hands.is_stopping():
             raise _Refused("the supervisor is stopping")
+        self._catch_up()
         new = await asyncio.to_thread(self._source.load, args.variables, self._place)
         asked = _Asked(reload_plan(self._config, new), self._config)
         await self._look(asked)
@@ -168,6 +183,7 @@ class FleetReload:
             )
         await self._carry_out(asked, leave=args.leave_positions)
         self._config, self._since, self._waiting = asked.plan.in_force, utc_now(), waiting(asked.plan)
+        self._later = dict(asked.plan.after_restart)
         self._file.taken()
         told = "nothing to apply" if asked.plan.is_empty else "applied"
         if open_legs:
@@ -212,21 +228,21 @@ class FleetReload:
             raise _Refused(str(error)) from error
         apply = {"step": "apply", "leave_positions": leave}
         answers = await asyncio.gather(*(self._ask(name, apply, APPLY_S) for name in asked.running))
-        failed = {
-            name: str(answer.get("error"))
-            for name, answer in zip(asked.running, answers, strict=True)
-            if not answer["ok"]
-        }
+        told = dict(zip(asked.running, answers, strict=True))
+        failed = {name: str(answer.get("error")) for name, answer in told.items() if not answer["ok"]}
         if failed or self._hands.is_stopping():
-            await self._go_back(asked, failed)
+            unchanged = [name for name in failed if not (told[name].get("unanswered") or told[name].get("unsure"))]
+            await self._go_back(asked, failed, unchanged)
         await self._members.commit(plan)
 
-    async def _go_back(self, asked: _Asked, failed: Mapping[str, str]) -> None:
+    async def _go_back(self, asked: _Asked, failed: Mapping[str, str], unchanged: Sequence[str]) -> None:
         """Put the last good configuration in force again where the new one was applied. Raises _Refused."""
         applied = [name for name in asked.running if name not in failed]
         told = [f"{name} did not apply it: {text}" for name, text in failed.items()] or ["the supervisor is stopping"]
         again = []
         for name in asked.running:  # also one that answered too late: it may have applied it after all
+            if name in unchanged:
+                continue
             answer = await self._ask(name, self._step("prepare", name, asked.before), PREPARE_S)
             if answer["ok"]:
                 answer = await self._ask(name, {"step": "apply", "leave_positions": True}, RETURN_S)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from gridbot.config.models import GridbotConfig
@@ -68,6 +69,11 @@ class Membership:
     def worker(self, account: str) -> Child:
         """Raises KeyError."""
         return self._workers[account]
+
+    def is_staged(self, account: str) -> bool:
+        """Whether an account still waits for its operator to restart it."""
+        worker = self._workers.get(account)
+        return worker is not None and worker.staged is not None
 
     def stage(self, account: str) -> Stage:
         """How the process of a worker is, for the caps; of an account that is gone it is not looked at."""
@@ -142,7 +148,13 @@ class Membership:
             accounts = tuple(account if each.name == name else each for each in change.in_force.accounts)
             plan = self._made_anew(change.in_force.model_copy(update={"accounts": accounts}))
             spec = next(spec for spec in plan.children if spec.account == name)
-            self._workers[name].staged = spec
+            exchange = PAPER if account.environment == "paper" else BYBIT
+            child = self._workers[name]
+            child.staged = partial(self._take_staged, child, spec, exchange)
+
+    def _take_staged(self, child: Child, spec: ChildSpec, exchange: str) -> None:
+        child.spec, child.staged = spec, None
+        self._sharing.join(spec.account, exchange)
 
     def _made_anew(self, config: GridbotConfig) -> Plan:
         assert self._plan.remake is not None

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from gridbot.backtest.account_job import AccountJob
+from gridbot.backtest.record_columns import KeptRecords
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.config.models import GridbotConfig
@@ -72,8 +73,8 @@ class Ran:
         self.counts: Any = None
         job.run(self._put, lambda *told: self.told.append(told), self._progress)
 
-    def _put(self, rows: Any) -> None:
-        for table, bodies in rows.tables.items():
+    def _put(self, rows: KeptRecords) -> None:
+        for table, bodies in rows.bodies().items():
             self.bodies.setdefault(table, []).extend(bodies)
 
     def _progress(self, counts: Any) -> None:

@@ -14,6 +14,7 @@ import orjson
 
 from gridbot.backtest.account_job import AccountJob
 from gridbot.backtest.fidelity import COMPARED, first_difference
+from gridbot.backtest.record_columns import KeptRecords
 from gridbot.backtest.run_options import Latency, Options
 from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.config.models import GridbotConfig
@@ -23,7 +24,6 @@ from gridbot.simulation.even_ways import Latencies
 from gridbot.simulation.market_session import play_account
 from gridbot.simulation.own_directory import MEMORY
 from gridbot.simulation.session_records import records_of
-from gridbot.store.commit import Rows
 from tests.simulation.session_examples import WAYS, DaysInMemory
 
 ALIKE = Latencies(10_000, 10_000, 7_000, 10_000)
@@ -54,8 +54,8 @@ def backtested(
     options = replace(options_of(ways, config), every_tick=every_tick)
     bodies: dict[str, list[bytes]] = {}
 
-    def put(rows: Rows) -> None:
-        for table, more in rows.tables.items():
+    def put(rows: KeptRecords) -> None:
+        for table, more in rows.bodies().items():
             bodies.setdefault(table, []).extend(more)
 
     job = AccountJob(

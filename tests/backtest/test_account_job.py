@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from gridbot.backtest.run_options import Latency, Options
 from gridbot.paper.settings import MatchingModel
-from tests.backtest.backtest_examples import START_MS, Ran, config_of, day_of
+from tests.backtest.backtest_examples import BTC, START_MS, Ran, config_of, day_of
 
 FALL = [50_000] * 5 + [49_400] * 5
 """Through the Buy at 49,500, one percent below, and not to that at 49,005."""
@@ -94,6 +95,15 @@ def test_strategies_share_the_wallet_of_their_account():
     assert sorted(times) == [
         time for _, time in sorted((row["seq"], row["local_ts"]) for t in ran.bodies for row in ran.rows(t))
     ]
+
+
+def test_an_account_of_many_symbols_starts():
+    """All of them are set up at one moment, which is no crowd of requests."""
+    days = [replace(day_of([50_000] * 3), symbol=f"C{number}USDT") for number in range(12)]
+    days = [replace(day, instrument=replace(BTC, symbol=day.symbol)) for day in days]
+    strategies = [{"strat_id": f"c{number}", "symbol": day.symbol} for number, day in enumerate(days)]
+    orders = Ran(config_of(*strategies), days, minutes=1).rows("orders", state="pending")
+    assert {order["symbol"] for order in orders} == {day.symbol for day in days}
 
 
 def test_a_shadow_strategy_trades_as_a_shadow():

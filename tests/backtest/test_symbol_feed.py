@@ -1,9 +1,11 @@
-"""Where mark prices are next of interest."""
+"""Where mark prices are next of interest, and what of a day is in memory."""
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from gridbot.backtest.symbol_feed import FAR, Cursor, Marks, Place, SymbolFeed
 from gridbot.market.day import DAY_MS, Day, ticks_of
-from tests.backtest.backtest_examples import BTC, START_MS
+from gridbot.market.market_root import Market
+from tests.backtest.backtest_examples import BTC, DAY, START_MS
 
 UNIT = Decimal("0.5")
 
@@ -55,3 +58,26 @@ def test_a_price_that_is_reached_days_later_is_not_searched_for_in_each_day_agai
         assert feed.open(0).prices[0] == 600_000
         assert feed.open(8).prices[0] == 600_900
     assert opened == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_was_read_of_a_day_can_be_given_back(tmp_path: Path) -> None:
+    count = 50_000
+    Market(tmp_path).put(ticks_of(BTC, START_MS + np.arange(count), np.full(count, 600_000)))
+    market = Market(tmp_path)
+    feed = SymbolFeed("BTCUSDT", [partial(market.day, "BTCUSDT", DAY)], START_MS, START_MS + DAY_MS)
+    assert (sum(feed.open(0).prices), held(tmp_path) > 0) == (count * 600_000, True)
+    feed.let_go()
+    assert held(tmp_path) == 0
+    assert feed.open(0).prices[count - 1] == 600_000
+
+
+def held(directory: Path) -> int:
+    """kB of memory that this process has of the columns in a directory."""
+    found, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if line[0] in "0123456789abcdef" and not line.startswith(("Rss", "Pss")):
+            ours = str(directory) in line and "pyramid" not in line
+        elif ours and line.startswith("Rss:"):
+            found += int(line.split()[1])
+    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gridbot.config.account_models import AccountConfig
 from gridbot.core import Instrument
 from gridbot.core.events import ExecType, ExecutionEvent, OrderStatus, OrderUpdateEvent
 from gridbot.core.vocabulary import Direction, Side
@@ -21,6 +24,7 @@ from gridbot.exchange.environment import Environment
 from gridbot.exchange.examined import ClockReading, DeadManState, HeldLeg
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo
 from gridbot.orders.ids import Owner, account_tag, wire_id
+from supervisor.doctor.local_reading import local_of
 
 D = Decimal
 OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
@@ -98,6 +102,8 @@ def test_a_key_that_tells_nothing_is_one_warning() -> None:
         (-5020.0, 20.0, REFUSED, "behind"),
         (100.0, 1000.0, OK, "give or take 1000 ms"),
         (100.0, 1001.0, WARNING, "too slow to tell"),
+        (1500.0, 1501.0, WARNING, "too slow to tell"),  # it may be right
+        (1700.0, 1001.0, WARNING, "set the clock by NTP"),  # it is wrong, however slow the line is
     ],
 )
 def test_the_clock(ahead: float, room: float, verdict: Verdict, text: str) -> None:
@@ -202,6 +208,26 @@ def test_foreign_orders(orders: list[OrderUpdateEvent], verdict: Verdict, text: 
     verdict_of(foreign_orders("alice", orders, OURS, None), text, verdict, "foreign_orders")
 
 
+def test_an_adopted_order_is_ours_and_the_file_of_the_ledger_says_so(tmp_path: Path) -> None:
+    """`adopt`: its id is still the other program's."""
+    (tmp_path / "state" / "alice").mkdir(parents=True)
+    row = {"order_link_id": "their-1", "order_id": "x1", "shadow": False}
+    rows = [
+        row,
+        {**row, "order_link_id": ""},
+        {**row, "order_link_id": "s", "shadow": True},
+        5,
+        {"order_link_id": link()},
+    ]
+    ledger = tmp_path / "state" / "alice" / "ledger.json"
+    account = AccountConfig.model_validate({"name": "alice", "environment": "paper"})
+    running = {"pid": 7, "state": "RUNNING"}
+    for content, adopted in ((json.dumps({"orders": rows}), {"their-1", "x1"}), ("{", set()), ('{"orders": 5}', set())):
+        ledger.write_text(content)
+        assert local_of(account, tmp_path, running, None).adopted == adopted
+    verdict_of(foreign_orders("alice", [order("their-1")], OURS, None, {"their-1"}), "none; 1 order of ours rest", OK)
+
+
 def test_foreign_orders_elsewhere_change_nothing_of_ours() -> None:
     assert "on a symbol of ours" not in foreign_orders("alice", [order("x", "ETHUSDT")], OURS, None).text
 
@@ -242,6 +268,7 @@ def test_foreign_positions() -> None:
             "1 by a hand, or the exchange, 1 by another program",
         ),
         (Local(), [], [execution("their-1", "ETHUSDT")], OK, "nobody"),
+        (Local(adopted=frozenset({"their-1"})), [], [execution("their-1")], OK, "nobody: 1 trade of"),
         (Local(), [], [execution("", kind=ExecType.FUNDING)], OK, "nobody: 0 trades"),
         (Local(), [order("their-1")], [], OK, "nobody"),
     ],

@@ -353,6 +353,7 @@ def test_what_may_land_yet_is_waited_for() -> None:
     it = world(orders=[], legs={}, terms=Terms(settle_s=2.0))
     assert it.run() is not None
     assert it.now_s - it.log[0][0] >= 2
+    assert len(it.of(AskOrders)) == len(it.of(AskLegs)) == 2, "at once, and when all has landed: no look in between"
     it = world(orders=[], legs={}, symbols={A: False})
     it.read = lambda what, request, answer: it.later(  # type: ignore[method-assign]
         replace(answer, under_way=1) if isinstance(answer, OrdersListed) and it.now_s < 103 else answer

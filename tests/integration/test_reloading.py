@@ -153,18 +153,18 @@ def test_holds_stay_and_what_cannot_be_done_leaves_all_as_it_was(tmp_path: Path)
             await priced(bench, paper, "BTCUSDT", "50001.0")
             bench.runner().pause()
             before = ids(paper, "BTCUSDT")
-            assert (
-                "paused" in bench.assembly.reloading.look(settings(tmp_path, {**BTC, "grid_step": 0.5}, ETH))[0]["held"]
-            )
-            await reload_to(bench, settings(tmp_path, {**BTC, "grid_step": 0.5}, ETH))
+            assert "paused" in bench.assembly.reloading.look(settings(tmp_path, {**BTC, "grid_step": 0.5}))[0]["held"]
+            await reload_to(bench, settings(tmp_path, {**BTC, "grid_step": 0.5}))
             await asyncio.to_thread(paper.set_price, "BTCUSDT", "50002.0")
             await until(lambda: not ids(paper, "BTCUSDT") & before, "withdrawn while it is paused")
             assert Hold.PAUSED in bench.runner().risk_state.holds.held
             assert not ids(paper, "BTCUSDT")
+            await reload_to(bench, settings(tmp_path, {**BTC, "grid_step": 0.5}, ETH))
+            assert "added while all of its account was paused" in str(bench.runner("ETHUSDT").risk_state.holds.held)
 
     with exchange(first) as paper:
         asyncio.run(live())
-    other = settings(tmp_path / "paused", BTC, ETH)
+    other = settings(tmp_path / "paused", BTC)
     with exchange(other) as paper:
         first = other
         asyncio.run(paused())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gridbot.config.models import GridbotConfig
@@ -122,6 +123,7 @@ async def trading(
     outside: Outside | None = None,
     begin_anew: Callable[[str], None] = print,
     paused: str = "",
+    unkept: Mapping[str, Any] = MappingProxyType({}),
 ) -> AsyncIterator[WorkerBench]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files.
 
@@ -129,6 +131,7 @@ async def trading(
     """
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False, paused=paused)
+    spec = replace(spec, unkept=unkept)
     alerts: list[tuple[str, str, str]] = []
     assembly = Assembly(
         spec,

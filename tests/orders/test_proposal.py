@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridbot.core import Side
-from gridbot.orders.proposal import Proposal, proposal_of, wire_order
+from gridbot.orders.proposal import Proposal, proposal_of
 from tests.orders.helpers import make_order
 
 
@@ -24,12 +24,3 @@ def test_another_try_proposes_the_same_order_again() -> None:
         post_only=False,
     )
     assert proposal_of(order).notional == 2
-
-
-def test_closes_go_first_then_the_nearest() -> None:
-    far, near, close, nearer_close = (
-        proposal_of(make_order(side=side))._replace(level_distance=Decimal(distance))
-        for side, distance in ((Side.BUY, 10), (Side.BUY, 1), (Side.SELL, 20), (Side.SELL, 15))
-    )
-    assert (wire_order([]), wire_order([far])) == ([], [far])
-    assert wire_order([far, near, close, nearer_close]) == [nearer_close, close, near, far]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,14 @@ D = Decimal
 
 
 class Bench:
-    def __init__(self, config: GridbotConfig, paper: PaperThread) -> None:
+    def __init__(self, config: GridbotConfig, paper: PaperThread, held: dict[str, Any] | None = None) -> None:
         self.answers: list[dict[str, Any]] = []
         self.alerts: list[tuple[str, str, str]] = []
         self.handed: dict[str, Any] = {}
         self.taken = 0
         clock = SystemClock()
         spec = WorkerSpec("alice", config, config.storage.data_dir, "0123456789abcdef", paper.url, console=False)
+        spec = replace(spec, unkept=(held or {}).get("unkept", {}))
         said = Said(self.answers.append, self.take, lambda *alert: self.alerts.append(alert), self.handed.__setitem__)
         self.rescue = Rescue(spec, None, clock, SystemIds(), said, FleetLink(clock), settle_s=0.1)
 
@@ -158,6 +160,22 @@ def test_a_disk_that_gives_nothing_does_not_keep_a_leg_open(tmp_path: Path) -> N
         assert done, answer
         assert answer["recorded"] is False
         assert (legs(paper), resting(paper)) == ({}, [])
+        assert answer["result"].endswith("nothing of it is recorded, and what holds ends with this supervisor")
         assert any("going on without them" in text for _, _, text in rescue.alerts)
+        alone = Bench(config, paper)
+        alone.rescue.said.hand = None
+        done, answer = await alone.say("kill")
+        assert answer["result"].endswith("and nothing holds the account afterwards"), "--direct: nobody keeps it"
+        second = Bench(config, paper, rescue.handed)
+        done, answer = await second.say("kill", reason="twice")
+        assert done
+        journal.unlink()
+        (tmp_path / "elsewhere").rename(journal)
+        async with trading(config, paper, unkept=second.handed["unkept"]) as bench:
+            assert bench.runner().risk_state.holds.reason(Hold.PAUSED) == "flattened by op@host", "the first one stays"
+            assert bench.assembly.context.gate.latched == "killed by op@host: twice"
+        async with trading(config, paper) as bench:
+            assert bench.runner().risk_state.holds.held.keys() == {Hold.PAUSED}, "from the disk"
+            assert bench.assembly.context.gate.latched == "killed by op@host: twice"
 
     run(config, scenario)

@@ -20,6 +20,10 @@ class Finder:
             imported.write(comm.read().strip() + " " + name + "\\n")
 
 os.register_at_fork(after_in_child=lambda: sys.meta_path.insert(0, Finder()))
+if "-c" in sys.orig_argv:  # the process that all workers are forked from, and which imports it anyway
+    from gridbot.worker import schedule
+
+    schedule.APART_S = dict.fromkeys(schedule.APART_S, 1.0)
 '''
 OFTEN = """
 position_check_interval: 2

@@ -132,6 +132,11 @@ def test_a_fleet_is_reloaded_many_times_and_the_neighbours_keep_their_orders(gri
         "supervisor.stop_timeout",
     ]
 
+    assert session.run("restart", "bob").returncode == 0
+    session.wait(lambda status: status["supervisor"]["configuration"]["waiting"] == ["supervisor.stop_timeout"], "bob")
+    session.wait(lambda status: fleet.pids()["bob"] not in (None, pids["bob"]), "another process of bob")
+    pids["bob"] = session.wait(lambda status: status["health"] == "healthy", "bob") and fleet.pids()["bob"]
+
     # they go again: an account and a strategy, with their orders
     fleet.config["accounts"] = [each for each in fleet.config["accounts"] if each["name"] != "carol"]
     fleet.config["strategies"] = [each for each in fleet.config["strategies"] if each["strat_id"] not in ("sol", "xrp")]

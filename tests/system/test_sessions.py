@@ -208,9 +208,31 @@ def assert_end_recorded(session: Any, account: str, symbol: str) -> None:
     assert session.sql(f"SELECT * FROM orders WHERE symbol = '{symbol}' AND reason = 'CancelBySettle'")
 
 
-def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(gridbot: Any) -> None:
+SOONER = """
+import sys
+
+if "-c" in sys.orig_argv:  # the process that all workers are forked from
+    from gridbot.worker import notice_watch, orchestrator, schedule
+
+    orchestrator.NOTICES_WITHIN_S = 3
+    notice_watch.SHARED_S = 3.0
+    schedule.NOTICES_S = schedule.WATCHED_S = 5.0
+    schedule.APART_S = {**schedule.APART_S, schedule.JobKind.TERMS: 3.0}
+"""
+"""Readings that are minutes apart are seconds apart: a fleet that waits for them trades on, for nothing."""
+
+
+def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(
+    gridbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over a session with the death of a worker and the end of a contract in it; while it runs, and afterwards."""
-    session = gridbot.start(DEMO.replace("paper:\n", "paper:\n  control: true\n"))
+    (tmp_path / "sooner").mkdir()
+    (tmp_path / "sooner" / "sitecustomize.py").write_text(SOONER)
+    session = gridbot.prepare(DEMO.replace("paper:\n", "paper:\n  control: true\n"))
+    environment = session.environment()
+    path = f"{tmp_path / 'sooner'}:{environment['PYTHONPATH']}"
+    monkeypatch.setattr(session, "environment", lambda: {**environment, "PYTHONPATH": path})
+    session.start()
     session.wait(lambda status: filled(status) > 20, "fills")
     control(session, "delist", symbol="ETHUSDT", in_s=2 * 86_400)
     session.kill("worker-alice")

@@ -82,3 +82,13 @@ def test_an_unknown_wallet_sizes_nothing_that_depends_on_it() -> None:
     sizer = PositionSizer(strategy(amount="x0.1"), BTC)
     sizer.set_wallet(WalletEvent("USDT", None))
     assert sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0)) == 0
+
+
+def test_a_quantity_is_worked_out_again_when_the_settings_are_others() -> None:
+    sizer = PositionSizer(strategy(amount="q1"), BTC)
+    sizer.set_wallet(wallet())
+    sizer.assess(position(Direction.LONG, "3"), PRICE)
+    sizer.assess(position(Direction.SHORT, "1"), PRICE)
+    assert sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0)) == 1
+    sizer.renew(strategy(amount="q1", early_imbalance_multiplier=2))
+    assert sizer.quantity(Direction.LONG, Side.BUY, PRICE, resting_close=D(0)) == 2

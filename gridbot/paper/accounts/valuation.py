@@ -87,7 +87,7 @@ class Valuation:
     """Markets by symbol, the leverage of a symbol until an account sets it, and the taker fee as a fraction.
 
     What an account holds is valued once for each mark price, however often it is asked for: `_known` has, by account,
-    everything that the newest figures were made of, and them.
+    everything that the newest figures were made of, and them; `_pairs` the same of the margins of each symbol.
     """
 
     markets: Mapping[str, SymbolMarket]
@@ -95,6 +95,7 @@ class Valuation:
     taker_fee: Decimal
     _reserve_fee: Decimal = field(init=False)
     _known: dict[str, tuple[list[Any], Holdings]] = field(init=False, default_factory=dict)
+    _pairs: dict[tuple[str, str], tuple[Any, tuple[LegMargin, LegMargin]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_reserve_fee", reserve_fee(self.taker_fee))
@@ -173,11 +174,10 @@ class Valuation:
         legs = [leg for leg in account.legs.values() if leg.size]
         if not legs:
             return NOTHING_HELD
-        made_of: list[Any] = [account.isolated, account.charges.tax]
+        made_of: list[Any] = [account.isolated, account.charges.tax, {**account.leverage}, {**account.sell_leverage}]
         for leg in legs:
-            market, leverage = self.markets[leg.symbol], self.leverage(account, leg.symbol, leg.direction)
-            made_of += (leg.symbol, leg.direction, leg.size, leg.cost, leg.extra, leverage, market.mark)
-            made_of.append(market.instrument)
+            market = self.markets[leg.symbol]
+            made_of += (leg.symbol, leg.direction, leg.size, leg.cost, leg.extra, market.mark, market.instrument)
         known = self._known.get(account.name)
         if known is None or known[0] != made_of:
             known = self._known[account.name] = made_of, self._valued(account, legs)
@@ -216,10 +216,15 @@ class Valuation:
         if account.isolated:
             long, short = (NO_MARGIN if leg is None else self.leg_margin(account, leg) for leg in legs)
             return long, short
-        market = self.markets[symbol]
+        market, fee = self.markets[symbol], self.fee(account)
         one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
         states[symbol] = one, other
-        return pair_margins(one, other, market.mark, market.instrument.tiers, self.fee(account))
+        made_of = one, other, market.mark, market.instrument, fee
+        known = self._pairs.get((account.name, symbol))
+        if known is None or known[0] != made_of:
+            margins = pair_margins(one, other, market.mark, market.instrument.tiers, fee)
+            known = self._pairs[account.name, symbol] = made_of, margins
+        return known[1]
 
 
 def _available(wallet: Decimal, holdings: Holdings, order_initial: Decimal, isolated: bool) -> Decimal:

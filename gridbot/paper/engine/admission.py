@@ -55,11 +55,12 @@ class Admission:
         """What an order on the closing side may still close: position less resting closing orders."""
         leg = account.leg(request.symbol, request.position_idx)
         size = leg.size if request.side is leg.direction.close_side else ZERO
-        for other in account.resting_on(request.symbol):
-            if other.is_waiting:
-                continue
-            if other.closing and other.side is request.side and other.request.position_idx == request.position_idx:
-                size -= other.unfilled
+        side, idx = request.side, request.position_idx
+        for other in account.open_by_symbol.get(request.symbol, {}).values():
+            if other.closing and not other.is_waiting:
+                wanted = other.request
+                if wanted.side is side and wanted.position_idx == idx:
+                    size -= other.qty - other.cum_qty
         return size
 
     def is_closing(self, account: Account, request: NewOrder) -> bool:

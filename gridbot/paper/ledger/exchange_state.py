@@ -61,10 +61,12 @@ class ExchangeState:
         self.listings = ChangedListings()
         self.valuation = Valuation(self.markets, config.default_leverage, config.taker_fee)
 
-    def add_account(self, name: str, api_key: str, api_secret: str, balance: Decimal) -> Account:
+    def add_account(
+        self, name: str, api_key: str, api_secret: str, balance: Decimal, make: type[Account] = Account
+    ) -> Account:
         """Open an account with a balance in USDT, which is the first entry of its transaction log."""
         uid = FIRST_UID + len(self.accounts)
-        account = Account(name, uid, api_key, api_secret, balance, opened_ms=self.started_ms)
+        account = make(name, uid, api_key, api_secret, balance, opened_ms=self.started_ms)
         account.dcp_window_s = DEFAULT_DCP_WINDOW_S if self.config.dcp else None
         if (key := self.config.keys.get(name)) is not None:
             account.ips = tuple(ip for ip in key.ips or () if ip != "*")

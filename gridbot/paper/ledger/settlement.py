@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import OrderStatus
@@ -55,7 +54,7 @@ class Settlement:
         net = change.realised - change.released_fee - rounded(cost * change.closed / deal.qty)
         order.add_fill(deal.qty, value, fee, net if change.closed else ZERO, now_ms)
         order.fee_coin = coin
-        execution = replace(self._execution(account, order, leg, change, deal, fee), fee_coin=coin, tax=tax)
+        execution = self._execution(account, order, leg, change, deal, (fee, coin, tax))
         account.add_execution(execution)
         if change.closed:
             leverage = state.valuation.leverage(account, order.symbol, leg.direction)
@@ -73,9 +72,16 @@ class Settlement:
         return execution
 
     def _execution(
-        self, account: Account, order: Order, leg: Leg, change: LegChange, deal: Deal, fee: Decimal
+        self,
+        account: Account,
+        order: Order,
+        leg: Leg,
+        change: LegChange,
+        deal: Deal,
+        charged: tuple[Decimal, str, Decimal],
     ) -> Execution:
         config, market, number = self._state.config, self._state.markets[order.symbol], self._state.ids.take()
+        fee, coin, tax = charged
         return Execution(
             number=number,
             exec_id=self._state.ids.text(number),
@@ -101,6 +107,8 @@ class Settlement:
             create_type=order.request.create_type,
             position_size=leg.signed_size,
             wallet=account.wallet,
+            fee_coin=coin,
+            tax=tax,
         )
 
     def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
@@ -144,15 +152,20 @@ class Settlement:
 
     def uncover(self, account: Account, leg: Leg, room: Decimal, now_ms: int) -> None:
         """Cancel resting closing orders of a leg, in the configured order, until they close no more than `room`."""
-        closing = [
-            order
-            for order in account.resting_on(leg.symbol)
-            if order.closing and order.request.position_idx == leg.position_idx and order in self._resting
-        ]
-        wanted = sum((order.unfilled for order in closing if order.side is leg.direction.close_side), ZERO)
+        idx, close_side, wanted, is_odd = leg.position_idx, leg.direction.close_side, ZERO, False
+        closing: list[Order] = []
+        for order in account.resting_on(leg.symbol):
+            if order.closing and order.request.position_idx == idx and order in self._resting:
+                closing.append(order)
+                if order.request.side is close_side:
+                    wanted += order.qty - order.cum_qty
+                else:
+                    is_odd = True
+        if wanted <= room and not is_odd:
+            return  # the usual case: the others are not put in turn for nothing
         last = self._state.markets[leg.symbol].last
         for order in _in_turn(closing, self._state.config.reduce_only_cancels, last):
-            wrong_side = order.side is not leg.direction.close_side
+            wrong_side = order.side is not close_side
             if wanted <= room and not wrong_side:
                 break
             if not wrong_side:

@@ -13,7 +13,6 @@ Each function takes a memory and returns the next one, and the same object when 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core.events import ExecType, ExecutionEvent
@@ -132,8 +131,8 @@ def keep_fill(memory: GridMemory, event: ExecutionEvent, *, market_known: bool) 
     """The fill among those to apply. Before the first price it stays there, which is a change to save."""
     pending = (*memory.pending, event.price)
     if market_known:
-        return replace(memory, pending=pending)
-    return replace(memory, pending=pending, version=memory.version + 1, changed_ts=event.exchange_ts)
+        return GridMemory(memory.plan, pending, memory.seed, memory.version, memory.changed_ts)
+    return GridMemory(memory.plan, pending, memory.seed, memory.version + 1, event.exchange_ts)
 
 
 def use_fill(setup: GridSetup, memory: GridMemory, market: Decimal, exchange_ts: int) -> GridMemory:
@@ -144,10 +143,10 @@ def use_fill(setup: GridSetup, memory: GridMemory, market: Decimal, exchange_ts:
     grid = Grid.build(setup.config, setup.instrument, market) if memory.plan is None else memory.plan.grid
     built = _moved(memory, grid, exchange_ts)
     moved = _moved(built, grid.filled(memory.pending[0], market), exchange_ts)
-    return replace(moved, pending=memory.pending[1:])
+    return GridMemory(moved.plan, memory.pending[1:], moved.seed, moved.version, moved.changed_ts)
 
 
 def _moved(memory: GridMemory, grid: Grid, exchange_ts: int) -> GridMemory:
-    if memory.plan is not None and grid == memory.plan.grid:
+    if memory.plan is not None and (grid is memory.plan.grid or grid == memory.plan.grid):
         return memory
-    return replace(memory, plan=Plan.of(grid), version=memory.version + 1, changed_ts=exchange_ts)
+    return GridMemory(Plan.of(grid), memory.pending, memory.seed, memory.version + 1, exchange_ts)

@@ -227,16 +227,18 @@ def _assign_sides(
     step, scale = config.grid_step.as_integer_ratio()
     fill_top, fill_bottom = _in_ticks(instrument, fill)
     last_top, last_bottom = _in_ticks(instrument, last_price)
+    parts, step_of = 400 * scale, step * fill_bottom
     result = []
     for level in levels:
-        ticks, side = level
-        if abs(ticks * fill_bottom - fill_top) * 400 * scale < step * ticks * fill_bottom:
+        ticks, before = level
+        side = before
+        if abs(ticks * fill_bottom - fill_top) * parts < step_of * ticks:
             side = WAIT
-        elif last_top < ticks * last_bottom:
+        elif last_top < (at := ticks * last_bottom):
             side = _SELL
-        elif last_top > ticks * last_bottom:
+        elif last_top > at:
             side = _BUY
-        result.append(Level(ticks, side))
+        result.append(level if side is before else Level(ticks, side))
     return result
 
 
@@ -247,18 +249,19 @@ def _shift(config: GridConfig, levels: list[Level]) -> tuple[Level, ...]:
     that level or at zero, the ladder stays: it is still valid, and once the price leaves it, the rebuild raises a clear
     error.
     """
-    sides = [level.side for level in levels]
+    sides = [side for _, side in levels]
     buys, sells = sides.count(_BUY), sides.count(_SELL)
     limit, limit_scale = config.rebalance_threshold.as_integer_ratio()
     step, scale = config.grid_step.as_integer_ratio()
     whole = 100 * scale
-    shifted = levels
     if (buys - sells) * limit_scale > limit * (buys + sells):
         top = levels[-1].ticks
         shifted = [*levels[1:], Level(round_div(top * (whole + step), whole), Side.SELL)]
     elif (sells - buys) * limit_scale > limit * (buys + sells):
         bottom = levels[0].ticks
         shifted = [Level(round_div(bottom * (whole - step), whole), Side.BUY), *levels[:-1]]
+    else:
+        return tuple(levels)
     if problem_of_ladder([level.ticks for level in shifted], config):
         return tuple(levels)
     return tuple(shifted)

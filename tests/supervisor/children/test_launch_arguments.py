@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.children.launch_arguments import PAUSED, LaunchArguments
+from supervisor.children.launch_arguments import PAUSED, UNKEPT, LaunchArguments
 
 
 def test_what_stops_the_orders_of_an_account_goes_to_its_next_process() -> None:
@@ -30,3 +30,17 @@ def test_an_account_begins_paused_until_its_worker_has_said_what_holds_it() -> N
     assert PAUSED not in launch.of(alice)[2]
     assert PAUSED in launch.of(bob)[2]
     launch.close()
+
+
+def test_what_no_disk_took_goes_to_the_next_process_until_one_has_made_it_its_own() -> None:
+    launch = LaunchArguments(["a"])
+    spec = ChildSpec("a", ChildKind.WORKER, "", account="a")
+    try:
+        launch.held("a", {"name": UNKEPT, "document": {"strategies": {}}})
+        assert launch.of(spec)[2] == {UNKEPT: {"strategies": {}}}
+        launch.held("a", {"name": "ban.json", "document": {}})
+        assert UNKEPT in launch.of(spec)[2]
+        launch.held("a", {"name": "holds.json", "document": {"seq": 3}})
+        assert launch.of(spec)[2] == {"ban.json": {}, "holds.json": {"seq": 3}}
+    finally:
+        launch.close()

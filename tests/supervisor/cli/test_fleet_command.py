@@ -123,6 +123,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         ("pause --all --expect 3", "alice bob carl"),
         ("reconcile 'a*' carl", "alice carl"),
         ("restart writer --group night", "alice bob writer"),
+        ("restart writer --group night --expect 2", "alice bob writer"),
         ("restart worker-carl carl", "carl"),
     ],
 )
@@ -161,6 +162,11 @@ def test_each_command_goes_to_those_that_are_named(fleet: Fleet, line: str, sent
         ("restart 'w*'", 2, "expected a pattern that fits an account (alice, bob, carl), got 'w*'"),
         ("correct alice bob --as-of 1", 2, "correct is for one account at a time, got 2: alice, bob"),
         ("pause alice --expect 2", 7, "expected 2 accounts (--expect), pause is for 1: alice; nothing was sent"),
+        (
+            "restart writer carl --expect 2",
+            7,
+            "expected 2 accounts (--expect), restart is for 1: carl; nothing was sent",
+        ),
         ("resume --all --expect 2", 7, "expected 2 accounts (--expect), resume is for 3: alice, bob, carl; nothing"),
         (
             "resume alice/* bob",
@@ -326,7 +332,9 @@ def test_a_dry_run_shows_what_would_be_done_to_whom_and_sends_nothing(
     }.items():
         [row] = json.loads(fleet.typed(f"{line} bob --dry-run --json")[1])["targets"]
         assert row["would"].endswith(end)
-    assert fleet.typed("restart writer carl --dry-run")[1].splitlines()[-1].startswith("writer")
+    dry = fleet.typed("restart writer carl --dry-run")[1].splitlines()
+    assert dry[-1].startswith("writer")
+    assert dry[0].startswith("restart would be sent for 1 account, 0 strategies, 1 other process.")
     assert fleet.asked == []
 
 

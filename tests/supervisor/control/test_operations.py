@@ -13,6 +13,8 @@ import pytest
 
 from gridbot.commands.command_table import FLEET_COMMANDS, find_command
 from gridbot.core.limits import OnBreach
+from gridbot.flatten.flatten_words import BROKEN_OFF
+from gridbot.worker.commands import told
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.policy_types import ProcessState
 from supervisor.children.rescues import NoRescue, RescueUnderWay
@@ -472,6 +474,29 @@ def test_a_rescue_that_dies_is_followed_by_another(deaths: int) -> None:
     assert answer["ok"] is (deaths < operations.RESCUES)
     assert len(rig.rescued) == min(deaths + 1, operations.RESCUES)
     assert answer["ok"] or answer["unanswered"], "exit code 5"
+
+
+@pytest.mark.parametrize("state", ["running", "stopping"])
+def test_a_flatten_that_the_end_of_its_worker_breaks_off_goes_to_a_rescue_unless_all_stops(state: str) -> None:
+    """The operator was told with exit code 5 that somebody goes on with it, and not that it had worked."""
+    rig = Rig()
+
+    async def run() -> dict[str, Any]:
+        asked = asyncio.ensure_future(rig.operations.handle({"op": "worker", "account": "alice", "name": "kill"}))
+        while not rig.fleet[1].sent:
+            await asyncio.sleep(0.001)
+        rig.state = state
+        rig.operations.on_taken({"type": "taken", "id": 1})
+        rig.operations.on_answer({"type": "answer", "id": 1, **told(False, BROKEN_OFF)})
+        while state == "running" and not rig.rescue.sent:
+            await asyncio.sleep(0.001)
+        rig.operations.on_answer({"type": "answer", "id": 2, "ok": True, "result": "flat"})
+        return await asked
+
+    answer = asyncio.run(run())
+    assert answer["ok"] is (state == "running")
+    assert answer.get("error") == (None if state == "running" else BROKEN_OFF)
+    assert "not_taken" not in answer
 
 
 def test_a_rescue_that_has_answered_and_goes_on_makes_way_for_the_next_command(monkeypatch: Any) -> None:

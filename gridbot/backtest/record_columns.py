@@ -1,0 +1,113 @@
+"""Records of a backtest, from the objects that a worker's parts make of them into the tables of the results.
+
+A worker's records become JSON: they go through a journal and another process. Here they stay as they are until there
+are many; then each table gets its columns at once. The rows are the same (`tests/backtest/test_record_columns.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import attrgetter, itemgetter
+from typing import Any, Final
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from gridbot.records import codec
+from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
+from gridbot.records.record_types import Record
+from gridbot.store.commit import Rows, commit
+from gridbot.store.schema import sql_type
+
+__all__ = ["Kept", "KeptRecords", "put_records"]
+
+Kept = tuple[int, int, "Record | bytes"]
+"""Number, time (µs UTC), and the record; of an order that is sent its JSON, which is all that was made of it."""
+WHOLE: Final = (ColumnKind.INTEGER, ColumnKind.UTC_MS, ColumnKind.UTC_US)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecords:
+    """Records of an account by table, in the order of their numbers; `last_seq` is the highest."""
+
+    account: str
+    run_id: str
+    last_seq: int
+    tables: Mapping[str, Sequence[Kept]]
+
+    def bodies(self) -> dict[str, list[bytes]]:
+        """As a worker's journal has them."""
+        return {table: [self._body(table, *each) for each in kept] for table, kept in self.tables.items()}
+
+    def _body(self, table: str, seq: int, at_us: int, record: Record | bytes) -> bytes:
+        if isinstance(record, bytes):
+            return codec.body_of_data(codec.head_of(table, self.account, self.run_id), seq, at_us, record)
+        return codec.body_of(self.account, self.run_id, seq, at_us, record)
+
+
+def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
+    """Insert them in one transaction, without the rollups, and commit. What fits no table goes to ingest_rejects."""
+    try:
+        con.begin()
+        for table, kept in records.tables.items():
+            con.register("kept", _columns(table, kept))
+            con.execute(_insert_sql(table), [records.account, records.run_id])
+            con.unregister("kept")
+        now = datetime.now(UTC).replace(tzinfo=None)
+        con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [records.account, records.last_seq, now])
+        con.commit()
+        pa.default_memory_pool().release_unused()
+    except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, pa.ArrowException):
+        con.rollback()
+        commit(con, Rows(records.bodies(), {records.account: records.last_seq}), rolls_up=False)
+
+
+def _columns(table: str, kept: Sequence[Kept]) -> pa.Table:
+    """Numbers as text, which is what DuckDB makes the same amounts of as of JSON."""
+    seqs, times, records = zip(*kept, strict=True)
+    of_record, of_text = _values_of(table)
+    rows = [of_text(orjson.loads(each)) if type(each) is bytes else of_record(each) for each in records]
+    arrays = [pa.array(seqs, pa.int64()), pa.array(times, pa.int64())]
+    columns = columns_of(RECORD_TYPES[table])
+    arrays += [_array(column, values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)]
+    return pa.table(arrays, names=["seq", "local_ts", *(column.name for column in columns)])
+
+
+def _array(column: Column, values: Iterable[Any]) -> pa.Array:
+    if column.kind in WHOLE:
+        return pa.array(values, pa.int64())
+    if column.kind is ColumnKind.BOOLEAN:
+        return pa.array(values, pa.bool_())
+    if column.kind is ColumnKind.DECIMAL:
+        values = [None if value is None else str(value) for value in values]
+    return pa.array(values, pa.string())
+
+
+@functools.cache
+def _values_of(table: str) -> tuple[Callable[[Any], tuple[Any, ...]], Callable[[Any], tuple[Any, ...]]]:
+    names = [column.name for column in columns_of(RECORD_TYPES[table])]
+    return attrgetter(*names), itemgetter(*names)
+
+
+@functools.cache
+def _insert_sql(table: str) -> str:
+    columns = columns_of(RECORD_TYPES[table])
+    values = ["$1", "$2", "seq", "make_timestamp(local_ts)", *map(_value, columns)]
+    names = ("account", "run_id", "seq", "local_ts", *(f'"{column.name}"' for column in columns))
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} FROM kept"
+
+
+def _value(column: Column) -> str:
+    name = f'"{column.name}"'
+    match column.kind:
+        case ColumnKind.UTC_MS:
+            return f"make_timestamp({name} * 1000)"
+        case ColumnKind.UTC_US:
+            return f"make_timestamp({name})"
+        case ColumnKind.DECIMAL | ColumnKind.JSON:
+            return f"CAST({name} AS {sql_type(column)})"
+    return name
