@@ -16,8 +16,8 @@ from gridbot.config.errors import expected
 from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
 from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.storage import StorageConfig
-from gridbot.config.web import WebConfig
 from gridbot.config.strategy_kinds import StrategySection
+from gridbot.config.web import WebConfig
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 

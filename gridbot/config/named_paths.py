@@ -49,7 +49,7 @@ def with_paths(config: GridbotConfig, root: Path, data_dir: str | Path | None) -
         "state_file": None if paper.state_file is None else placed(home, paper.state_file),
     }
     storage = config.storage.model_copy(update={"data_dir": home})
-    tls = {key: placed(root, file) for _, key in TLS if (file := getattr(config.web, str(key))) is not None}
+    tls = {name: placed(root, file) for name in ("tls_cert", "tls_key") if (file := getattr(config.web, name))}
     web = config.web.model_copy(update=tls)
     return config.model_copy(update={"storage": storage, "paper": paper.model_copy(update=changes), "web": web})
 

@@ -22,9 +22,9 @@ class WebConfig(Model):
     enabled: bool = Field(True, description="Whether there is a page at all, and a process that serves it.")
     host: HostName = Field(
         "127.0.0.1",
-        description="Address that it listens on. Others than loopback need `tls_cert` and `tls_key`, or `behind_proxy`.",
+        description="Address it listens on. Others than loopback need `tls_cert` and `tls_key`, or `behind_proxy`.",
     )
-    port: int = Field(8797, ge=0, le=65535, description="Its TCP port; 0 takes any free one, which `status` shows.")
+    port: int = Field(8797, ge=0, le=65535, description="Its TCP port; 0 takes any free one, which the status shows.")
     names: tuple[HostName, ...] = Field(
         (), description="Host names by which browsers ask for it, beside its address and localhost."
     )

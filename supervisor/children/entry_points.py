@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from gridbot.records.record_queue import QueueReceiver, QueueSender
     from gridbot.worker.spec import WorkerSpec
     from supervisor.store.writer import WriterSpec
-    from supervisor.web.web_spec import WebSpec
 
-__all__ = ["paper", "paper_spec", "prepare", "rescue", "web", "web_spec", "worker", "writer", "writer_spec"]
+__all__ = ["paper", "paper_spec", "prepare", "rescue", "set_up_logging", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
 
@@ -103,7 +102,7 @@ def writer(
 
     if config.storage.group is not None:
         os.umask(SHARED_UMASK)  # the database is made by DuckDB
-    _set_up_logging("writer", config, logs)
+    set_up_logging("writer", config, logs)
     run_writer(writer_spec(config), queues, report, life)
 
 
@@ -131,7 +130,7 @@ def paper(
     from gridbot.paper.server.paper_process import run_paper_exchange
     from gridbot.paper.server.paper_server import ReplayError, SetupError
 
-    _set_up_logging("paper", config, logs)
+    set_up_logging("paper", config, logs)
     try:
         run_paper_exchange(paper_spec(config, port or None, control_token), report, life)
     except (SetupError, ReplayError, OSError) as error:
@@ -166,34 +165,8 @@ def paper_spec(config: GridbotConfig, port: int | None = None, control_token: st
     return PaperSpec(config=config.paper, accounts=accounts, port=port, control_token=control_token)
 
 
-def web(
-    config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
-) -> None:
-    """The process that serves the page; `port` is the one it had before, 0 at its first start."""
-    from supervisor.web.web_process import run_web
-
-    _set_up_logging("web", config, logs)
-    run_web(web_spec(config, port), report, life)
-
-
-def web_spec(config: GridbotConfig, before: int = 0) -> WebSpec:
-    """The page's settings from a configuration."""
-    from supervisor.web.web_spec import WebSpec
-
-    section = config.web
-    return WebSpec(
-        data_dir=config.storage.data_dir,
-        host=section.host,
-        port=section.port,
-        before=before,
-        names=section.names,
-        tls_cert=section.tls_cert,
-        tls_key=section.tls_key,
-        is_secure=section.is_secure,
-    )
-
-
-def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:
+def set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:
+    """Log file and console of a child, with its secrets hidden in both."""
     from gridbot.logging_setup import register_secret, setup_logging
 
     for secret in config.secrets():

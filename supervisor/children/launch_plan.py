@@ -24,7 +24,7 @@ PRELOADED = (
     "gridbot.worker.entry:prepare",
     "gridbot.rescue.rescue_entry",
     "gridbot.paper.server.paper_process",
-    "supervisor.web.web_process",
+    "supervisor.web.web_entry",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
 
@@ -174,7 +174,7 @@ def _web(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
     from gridbot.config.paper_secrets import knowing_only
 
     return ChildSpec(
-        *("web", ChildKind.WEB, "supervisor.children.entry_points:web"),
+        *("web", ChildKind.WEB, "supervisor.web.web_entry:web"),
         args=(knowing_only(config), logs),
         policy=replace(_policy(config), max_restarts=_TRIES),
     )

@@ -1,4 +1,4 @@
-"""`gridbot-supervisor open`: the page in a browser, logged in. The code that does it is in no address and no argument."""
+"""`gridbot-supervisor open`: the page in a browser, logged in. The code for that is in no address and no argument."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import for_people
 from gridbot.private_files import open_private
@@ -59,8 +60,9 @@ def open_page(config: str | None, data_dir: str | None, in_text: bool) -> None:
         used = wait_until(lambda: not is_unused(place, code) or None, timeout_s=CODE_S, every_s=POLL_S)
     withdraw_code(place, code)
     if used is None:
-        again = "open the address that `gridbot-supervisor open --print` shows"
-        raise CommandError(f"expected the browser to log in within {CODE_S:g} s, but it did not; {again}", ExitCode.TIMEOUT)
+        line = pasteable("open --print", config=config, data_dir=data_dir)
+        text = f"expected the browser to log in within {CODE_S:g} s, but it did not; `{line}` shows address and code"
+        raise CommandError(text, ExitCode.TIMEOUT)
     print_lines([f"the page is open in your browser: {url}"])
 
 

@@ -1,11 +1,11 @@
 """Who may look: one-time codes that the owner of the data directory makes, and the sessions that come of them.
 
-A code is a file in `DATA_DIR/web/codes`, which only this user can reach: its name is the SHA-256 of the code, and whoever
-could put it there may look. It opens one session, within a minute of its making. Sessions are kept in memory alone:
-they end with the process, so what somebody has got hold of is worth nothing to whoever takes its port afterwards.
+A code is a file in `DATA_DIR/web/codes`, which only this user can reach: its name is the SHA-256 of the code, and
+whoever could put it there may look. It opens one session, within a minute of its making. Sessions are kept in memory
+alone: they end with the process, so what somebody has got hold of is worth nothing to whoever takes its port then.
 
-A session is two secrets. One is an HttpOnly cookie, which scripts cannot read but browsers send to every port of a host;
-the other is the page's key, which browsers keep for one port alone. Neither is enough.
+A session is two secrets. One is an HttpOnly cookie, which scripts cannot read but browsers send to every port of a
+host; the other is the page's key, which browsers keep for one port alone. Neither is enough.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -64,7 +64,7 @@ class StatusFeed:
     def __init__(self, ask: Callable[[], Json], clock: Callable[[], float]) -> None:
         self._ask = ask
         self._clock = clock
-        self._viewers: set[Viewer] = set()
+        self._viewers: dict[Viewer, None] = {}
         self._poll: asyncio.Task[None] | None = None
         self._fresh = asyncio.Event()
         self._seen_s = clock()
@@ -89,7 +89,7 @@ class StatusFeed:
             await asyncio.wait_for(self._fresh.wait(), 2 * POLL_S)
         return self.model
 
-    async def messages(self) -> AsyncIterator[bytes]:
+    async def messages(self) -> AsyncGenerator[bytes, None]:
         """Server-sent events for one page, for ever. Raises TooMany."""
         with self._watching() as viewer:
             await self.current()
@@ -106,11 +106,11 @@ class StatusFeed:
         if len(self._viewers) >= MOST_VIEWERS:
             raise TooMany
         viewer = Viewer()
-        self._viewers.add(viewer)
+        self._viewers[viewer] = None
         try:
             yield viewer
         finally:
-            self._viewers.discard(viewer)
+            self._viewers.pop(viewer, None)
 
     def _start(self) -> None:
         if self._poll is None or self._poll.done():

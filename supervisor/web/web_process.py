@@ -31,9 +31,10 @@ NICE: Final = 10
 
 
 def run_web(spec: WebSpec, report: Connection, life: Connection) -> None:
-    """Serve until SIGTERM or the end of `life`. Raises SystemExit when it cannot listen: 7 or 10, else 4.
+    """Serve until SIGTERM or the end of `life`. Raises SystemExit when it cannot listen: 7, or 10 for want of room.
 
-    Sends `{"type": "ready", "url", "port", "pid"}` over `report`, then each second `{"type": "health", "url", "rss", "viewers"}`.
+    Sends `{"type": "ready", "url", "port", "pid"}` over `report`, then each second
+    `{"type": "health", "url", "rss", "viewers"}`.
     """
     with contextlib.suppress(OSError):
         os.nice(NICE)
@@ -50,7 +51,7 @@ def _why(spec: WebSpec, error: OSError) -> str:
             f"expected port {spec.port} of {spec.host} to be free, got: another program has it; there is no page until "
             "it is free; set web.port to another one or to 0, or web.enabled to false"
         )
-    if isinstance(error, ssl.SSLError) or spec.tls_cert is not None and error.errno in (errno.ENOENT, errno.EACCES):
+    if isinstance(error, ssl.SSLError) or (spec.tls_cert is not None and error.errno in (errno.ENOENT, errno.EACCES)):
         return f"expected web.tls_cert and web.tls_key to be a certificate and its key (PEM), got: {error}"
     return f"expected to listen on {spec.host} port {spec.port}, got: {error}; correct web.host and web.port"
 

@@ -213,7 +213,7 @@ class WebServer:
     def _not_logged_in(self, request: web.Request) -> web.Response | None:
         session = self._session(request)
         if session is None or not self._logins.has_key(session, request.headers.get(PAGE_KEY, "")):
-            return _words(401, "expected a login: `gridbot-supervisor open` makes one")
+            return _words(401, "expected a login; the page itself says how to get one")
         request[SESSION] = session
         return None
 

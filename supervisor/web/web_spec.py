@@ -10,7 +10,9 @@ __all__ = ["WebSpec"]
 
 @dataclass(frozen=True, slots=True)
 class WebSpec:
-    """`host` and `port` as configured, `before` the port it had in this run; `names` that lead to it; `is_secure` when browsers speak TLS."""
+    """`host` and `port` as configured, `before` the port it had in this run; `names` that lead to it;
+    `is_secure` when browsers speak TLS.
+    """
 
     data_dir: Path
     host: str = "127.0.0.1"

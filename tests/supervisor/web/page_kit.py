@@ -1,7 +1,7 @@
 """The real server of the page behind a real control socket, which answers with a recorded status model.
 
-    async with PageKit(tmp_path) as kit:         # in this loop
-    with served(tmp_path) as kit:                # in a thread of its own, for a browser
+async with PageKit(tmp_path) as kit:         # in this loop
+with served(tmp_path) as kit:                # in a thread of its own, for a browser
 """
 
 from __future__ import annotations

@@ -77,8 +77,9 @@ async def test_another_run_of_the_process_knows_no_session_of_before(tmp_path):
     async with PageKit(tmp_path) as kit:
         mine = await kit.login()
     async with PageKit(tmp_path) as kit:
-        name, value = mine["Cookie"].split("=", 1)
-        assert await kit.status("GET", "/api/status", {**mine, "Cookie": f"gridbot_{kit.server.port}={value}"}) == 401
+        value = mine["Cookie"].partition("=")[2]
+        stale = {**mine, "Cookie": f"gridbot_{kit.server.port}={value}"}
+        assert await kit.status("GET", "/api/status", stale) == 401
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,10 @@ async def test_a_page_of_another_site_or_port_asks_and_posts_in_vain_even_with_t
         mine = await kit.login()
         for verb, path in (("GET", "/api/status"), ("GET", "/api/events"), ("POST", "/api/logout")):
             assert await kit.status(verb, path, {**mine, **more}) == 403
-        assert await kit.status("OPTIONS", "/api/logout", {**more, "Access-Control-Request-Method": "POST"}) in (401, 403)
+        assert await kit.status("OPTIONS", "/api/logout", {**more, "Access-Control-Request-Method": "POST"}) in (
+            401,
+            403,
+        )
         ours = {"Origin": f"http://{kit.host}", "Sec-Fetch-Site": "same-origin"}
         assert await kit.status("POST", "/api/logout", {**mine, **ours}) == 200
 
@@ -180,18 +184,22 @@ async def test_no_path_leads_out_of_the_page(tmp_path, path):
 
 
 HOST = b"Host: 127.0.0.1\r\n"
+LOGIN = b"POST /login HTTP/1.1\r\n" + HOST
 HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
-        b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\nContent-Length: 49\r\n\r\n" + HIDDEN,
-        b"POST /login HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + HIDDEN,
-        b"POST /login HTTP/1.1\r\n" + HOST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
-        b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: +0\r\n\r\n" + HIDDEN,
-        b"POST /login HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n" + HIDDEN,
+        b"POST /login HTTP/1.1\r\n"
+        + HOST
+        + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        + HIDDEN,
+        LOGIN + b"Content-Length: 0\r\nContent-Length: 49\r\n\r\n" + HIDDEN,
+        LOGIN + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+        LOGIN + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+        LOGIN + b"Content-Length: +0\r\n\r\n" + HIDDEN,
+        LOGIN + b"Content-Length: -1\r\n\r\n" + HIDDEN,
         b"GET / HTTP/1.1\r\n" + HOST + b"X: a\nY: b\r\n bad\r\n\r\n" + HIDDEN,
         b"GET / HTTP/1.1\r\n" + HOST + HOST.replace(b"127.0.0.1", b"evil.example") + b"\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
@@ -203,11 +211,21 @@ HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         b"\r\n\r\n\r\n",
     ],
     ids=[
-        *("both_lengths", "two_lengths", "xchunked", "space_before_colon", "plus_length", "minus_length", "bare_newline"),
+        *(
+            "both_lengths",
+            "two_lengths",
+            "xchunked",
+            "space_before_colon",
+            "plus_length",
+            "minus_length",
+            "bare_newline",
+        ),
         *("two_hosts", "no_host", "foreign_target", "long_path", "long_header", "many_headers", "tls", "nothing"),
     ],
 )
-async def test_a_request_that_two_programs_could_read_differently_is_refused_and_hides_no_other(tmp_path, request_bytes, monkeypatch):
+async def test_a_request_that_two_programs_could_read_differently_is_refused_and_hides_no_other(
+    tmp_path, request_bytes, monkeypatch
+):
     monkeypatch.setattr(open_connections, "IDLE_S", 0.1)
     monkeypatch.setattr(open_connections, "SWEEP_S", 0.05)
     async with PageKit(tmp_path) as kit:
@@ -241,7 +259,7 @@ async def test_connections_are_bounded_and_those_who_ask_nothing_give_way(tmp_pa
         idle = [await asyncio.open_connection("127.0.0.1", kit.server.port) for _ in range(open_connections.MOST + 10)]
         mine = await kit.login()
         assert await kit.status("GET", "/api/status", mine) == 200
-        assert len(kit.server._connections) <= open_connections.MOST
+        assert len(kit.server._connections or ()) <= open_connections.MOST
         for _, writer in idle:
             writer.close()
 
@@ -275,6 +293,7 @@ async def test_a_stream_ends_with_its_session(tmp_path):
         async with kit.request("GET", "/api/events", mine) as stream:
             assert await stream.content.readline() == b"id: 1\n"
             assert await kit.status("POST", "/api/logout", mine) == 200
+            assert kit.model is not None
             kit.model["accounts"][0]["equity"] = "1"
             rest = await asyncio.wait_for(stream.content.read(), 20)
             assert b'"equity"],"1"' not in rest.replace(b" ", b"")

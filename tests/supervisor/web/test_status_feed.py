@@ -60,7 +60,7 @@ async def test_each_viewer_gets_the_whole_and_then_what_changed_and_all_of_them_
     for viewer in viewers:
         await viewer.aclose()
     assert feed.viewers == 0
-    while not feed._poll.done():  # nobody looks: nobody asks
+    while feed._poll is not None and not feed._poll.done():  # nobody looks: nobody asks
         await asyncio.sleep(0.01)
     asked = ask.asked
     await asyncio.sleep(0.05)
