@@ -320,6 +320,7 @@ class WorkerSession:
             self._spec.data_dir,
             orchestrator.caps,
             orchestrator.adoption,
+            orchestrator.context.gate.account_latch,
         )
         self._reporting.enter("trading")
         self._reporting.report()

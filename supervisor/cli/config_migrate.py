@@ -96,7 +96,7 @@ def _refuse(error: ConfigError, *, as_json: bool) -> None:
         click.echo(json.dumps({"ok": False, "old": error.file, "problems": _rows(error.problems)}, indent=2))
         return
     click.echo(str(error), err=True)
-    click.echo("nothing is written: the original would not start with it either, or it is another file", err=True)
+    click.echo("nothing is written: correct what is named, or name the original bot's own file", err=True)
 
 
 def _rows(problems: Sequence[Problem]) -> list[dict[str, Any]]:

@@ -257,7 +257,7 @@ def _exports(draft: Draft) -> list[str]:
 
 
 def _next(path: Path) -> list[str]:
-    return [pasteable("check", config=path), pasteable("start --detach", config=path)]
+    return [pasteable(words, config=path) for words in ("check", "doctor", "start --detach")]
 
 
 def _document(draft: Draft, path: Path) -> dict[str, Any]:

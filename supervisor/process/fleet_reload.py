@@ -34,7 +34,7 @@ from supervisor.children.policy_types import ProcessState
 from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 from supervisor.process.membership import Membership
-from supervisor.process.reload_words import document_of, left_open, lines_of, waiting
+from supervisor.process.reload_words import document_of, left_open, lines_of, never, waiting
 from supervisor.utc_time import utc_now
 
 __all__ = ["FleetReload", "Hands", "reload_of"]
@@ -187,11 +187,14 @@ class FleetReload:
         self._file.taken()
         told = "nothing to apply" if asked.plan.is_empty else "applied"
         if open_legs:
+            left_text = f"a reload has left positions with nobody to look after them: {'; '.join(open_legs)}"
             self._hands.alert(
-                "WARNING", f"a reload has left positions with nobody to look after them: {'; '.join(open_legs)}"
+                "WARNING", f"{left_text}; close them on the exchange, or put them back into the file and reload"
             )
         if self._waiting:
             told += f"; NOT applied, until a restart: {', '.join(self._waiting)}"
+        if left := never(asked.plan):
+            told += f"; NOT applied, whatever is restarted: {', '.join(left)}"
         return {**answer, "applied": True, "result": told}
 
     # ------------------------------------------------------------------ workers

@@ -149,7 +149,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_without_a_terminal_the_next_two_commands_work_as_they_are_said(tmp_path: Path) -> None:
+def test_without_a_terminal_the_next_commands_work_as_they_are_said(tmp_path: Path) -> None:
     done = init("it's.yaml", "--json", "--symbol", "ETHUSDT", "--wallet", "2000")
     assert done.exit_code == 0, done.output
     document = json.loads(done.stdout)
@@ -159,7 +159,10 @@ def test_without_a_terminal_the_next_two_commands_work_as_they_are_said(tmp_path
     checked = CliRunner().invoke(cli, words)
     assert checked.exit_code == 0, checked.output
     assert "warning" not in checked.output
-    assert shlex.split(document["next"][1])[1:] == ["start", "--detach", "-c", "it's.yaml"]
+    assert shlex.split(document["next"][1])[1:] == ["doctor", "-c", "it's.yaml"]
+    looked = CliRunner().invoke(cli, [*shlex.split(document["next"][1])[1:], "--offline"])
+    assert "0 refused" in looked.output or "refused" not in looked.output, looked.output
+    assert shlex.split(document["next"][2])[1:] == ["start", "--detach", "-c", "it's.yaml"]
     assert "'data-it''s'" in (tmp_path / "it's.yaml").read_text()
 
 

@@ -23,6 +23,7 @@ class Rig:
     """Two accounts; `answer` is what the worker of an account says to a step."""
 
     def __init__(self, place: Path, answer: Answer) -> None:
+        place.mkdir(exist_ok=True)
         self.file = place / "g.yaml"
         self.write(BTC, ETH)
         self.source = ConfigSource(self.file, str(place / "data"), {})
@@ -150,6 +151,11 @@ def test_a_position_that_would_be_left_refuses_it_unless_that_is_wanted(tmp_path
     assert "its 4 resting orders are cancelled, its position stays (long 0.3)" in told["lines"][0]
     assert told["asks"] == ["bob"]
     assert "nobody to look after them" in rig.alerts[0]
+    assert "close them on the exchange" in rig.alerts[0]
+    rig = Rig(tmp_path / "flat", answer)
+    row.update(long="0", cancel=0)
+    rig.write(BTC)
+    assert rig.ask()["lines"][0].endswith("is removed: no order of it rests, it has no position")
 
 
 def test_what_waits_for_a_restart_is_named_until_then(tmp_path: Path) -> None:
@@ -158,6 +164,14 @@ def test_what_waits_for_a_restart_is_named_until_then(tmp_path: Path) -> None:
     told = rig.ask()
     assert "order_sync_interval 61.0 -> 9.0: NOT applied, needs restart of the supervisor" in told["lines"][0]
     assert rig.reload.facts()["waiting"] == ["order_sync_interval"]
+
+
+def test_what_never_counts_for_what_is_there_waits_for_no_restart(tmp_path: Path) -> None:
+    """It was told as "never" and as "until a restart" at once."""
+    rig = Rig(tmp_path, lambda account, message: {})
+    rig.write(BTC, ETH, accounts=[{"name": "alice", "balance": 9}, {"name": "bob"}])
+    assert rig.ask()["result"].endswith("; NOT applied, whatever is restarted: alice: accounts.balance")
+    assert rig.reload.facts()["waiting"] == []
 
 
 def test_only_variables_that_the_file_names_are_given() -> None:
