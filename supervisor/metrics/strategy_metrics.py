@@ -145,7 +145,7 @@ STRATEGY_METRICS: Final = (
            "Fees paid since its first start; less than before after a rebate.",
            "accounts[].strategies[].fees", _kept_apart("fees")),
     Metric("gridbot_strategy_funding_usdt", GAUGE, "usdt", MONEY,
-           "Funding since its first start; below 0 it was paid.",
+           "Funding paid since its first start; below 0 it was received.",
            "accounts[].strategies[].funding", _kept_apart("funding")),
     Metric("gridbot_strategy_unrealised_usdt", GAUGE, "usdt", MONEY,
            "Unrealised profit and loss of both legs.",
