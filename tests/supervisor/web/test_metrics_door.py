@@ -27,7 +27,7 @@ async def test_the_token_of_the_file_opens_it(tmp_path):
             assert answer.headers["Content-Type"].startswith("text/plain; version=")
             families = {each.name: each for each in text_string_to_metric_families(await answer.text())}
         equity = {each.labels["account"]: each.value for each in families["gridbot_account_equity_usdt"].samples}
-        assert equity == {row["account"]: float(row["equity"]) for row in kit.model["accounts"]}
+        assert equity == {row["account"]: float(row["equity"]) for row in recorded()["accounts"]}
         for _ in range(20):
             assert await kit.status("GET", "/metrics", mine) == 200
         assert kit.asked <= 5, "once a second for all who look, and never for each scrape"
