@@ -297,7 +297,7 @@ REVERTS: dict[str, Revert] = {
     "final-yet-listed": Revert(
         "A listing that shows an order which is over for us revives it.",
         ("no-unknown-order", "one-order-per-level"),
-        53,
+        88,
         _hold_for_over,
     ),
     "price-band": Revert(
