@@ -18,6 +18,7 @@ import pytest
 from benchmarks.parts.all_figures import SIZES, read_answer
 from benchmarks.parts.earlier_version import Left
 from benchmarks.parts.fleet_figures import (
+    kinds_of_requests,
     loop_lags,
     orders_of_accounts,
     recoveries,
@@ -162,6 +163,10 @@ def test_requests_are_counted_between_two_moments(tmp_path: Path) -> None:
     found = requests_of_accounts(tmp_path, ["a00", "a01"], 6.0, 7.0)
     assert found == {"least": 8, "most": 10, "all": 18, "ratio": 1.25}
     assert requests_of_accounts(tmp_path, ["a00", "a01"], 5.0, 6.0) == {"least": 0, "most": 7, "all": 7}
+    kinds = [{"at": 7.0, "counts": {}, "kinds": {"a00 /v5/order/cancel ws": 3, "403": 1}}, {"at": 9.0, "counts": {}}]
+    (tmp_path / "requests-2").write_text("".join(json.dumps(row) + "\n" for row in kinds))
+    assert kinds_of_requests(tmp_path, 6.0, 9.0) == {"a00 /v5/order/cancel ws": 3, "403": 1}
+    assert kinds_of_requests(tmp_path, 8.0, 9.0) == {}
 
 
 def test_the_exchange_counts_for_the_fleet_s_benchmark(tmp_path: Path) -> None:

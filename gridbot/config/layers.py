@@ -49,6 +49,8 @@ class Expansion:
     """Of strategies that stand below an account: by their index, how the file would name their place there."""
     unused: list[tuple[Kind, str]] = field(default_factory=list)
 
+    unset: dict[Loc, None] = field(default_factory=dict)
+    """Places of the file with a variable that has no value for some of those who use them: `broken` says for whom."""
     filled: dict[Loc, str] = field(default_factory=dict)
     """Texts with `{account}` filled in, their variables still as they are written."""
 
@@ -133,6 +135,7 @@ class _Writer:
             made.document.data = None
             return made
         for (place, got), faults in self._faults.items():
+            made.unset[place] = None
             made.problems.append(self._without_value(place, got, faults))
         made.problems[:] = made.told(made.problems)
         made.unused = self._templates.unused()

@@ -21,13 +21,14 @@ from gridbot.config.account_models import with_environment
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.ladder_problems import ladder_problems
+from gridbot.config.layer_problems import layer_problems
 from gridbot.config.layers import LAYERED, Expansion, expanded
 from gridbot.config.models import GridbotConfig
 from gridbot.config.named_paths import path_problems, with_paths
 from gridbot.config.paths import DATA_DIR_VARIABLE, project_root, text_of
 from gridbot.config.strategy_kinds import strategy_config
-from gridbot.config.unused_templates import unused_problems
 from gridbot.config.validation_problems import problems_of
+from gridbot.config.variable_values import without_values
 from gridbot.config.yaml_nodes import read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
@@ -83,7 +84,7 @@ def load_text(
     expansion = expanded(read, environ)
     document = expansion.document
     problems = [*document.problems, *expansion.problems]
-    broken = {problem.loc for problem in problems}
+    broken = {problem.loc for problem in problems}.difference(expansion.unset)
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
         data, contradictions, unsaid = _with_environments(document.data)
@@ -94,14 +95,14 @@ def load_text(
         parts = _parts(data, expansion)
         problems += [*contradictions, *conflicts(parts), *path_problems(data, document.raw), *_ladders(data, parts)]
         told = {expansion.written(problem.loc) for problem in problems}
-        problems += [problem for problem in unused_problems(read, expansion.unused) if problem.loc not in told]
+        problems += [problem for problem in layer_problems(read, expansion.unused) if problem.loc not in told]
         broken = {*expansion.broken, *(problem.loc for problem in problems if expansion.written(problem.loc) in broken)}
         problems = [p for p in problems if (p.line is not None or p.loc not in broken) and not _follows(p, unsaid)]
     elif not problems:
         got = "an empty file" if document.data is None else "something else"
         problems.append(Problem((), "keys with values", got, "start from conf/gridbot.yaml.example"))
     if problems or config is None:
-        raise ConfigError(str(path), expansion.told(problems))
+        raise ConfigError(str(path), without_values(expansion.told(problems), read, expansion.filled, environ))
     placed = with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
     return LoadedFile(placed, expansion)
 

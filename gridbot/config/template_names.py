@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from gridbot.config.errors import Loc, Problem
 from gridbot.config.yaml_nodes import Document
 
-__all__ = ["Kind", "Layer", "Templates"]
+__all__ = ["KINDS", "Kind", "Layer", "Templates"]
 
 Kind = Literal["accounts", "strategies"]
 KINDS: Final[tuple[Kind, ...]] = ("accounts", "strategies")

@@ -36,7 +36,8 @@ def clock_finding(exchange: str, clock: ClockReading | Unread) -> Finding:
     if surely >= (REFUSED_AHEAD_MS if ahead >= 0 else REFUSED_BEHIND_MS):
         text += "; the exchange refuses requests with such a time (10002): set the clock by NTP"
         return Finding("clock", REFUSED, text, exchange)
-    if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
+    is_off = not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS
+    if is_off and (surely or room <= SLOW_MS):
         return Finding("clock", WARNING, f"{text}; set the clock by NTP", exchange)
     if room > SLOW_MS:
         return Finding("clock", WARNING, f"{text}: the line to the exchange is too slow to tell", exchange)

@@ -17,9 +17,13 @@ __all__ = ["AccountFacts", "Local", "MachineFacts", "Needs", "SymbolFacts", "Unr
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """It could not be read, or was not asked for; the text says why."""
+    """It could not be read, or was not asked for; the text says why.
+
+    `is_absent`: the exchange has answered, and has no such thing.
+    """
 
     text: str
+    is_absent: bool = False
 
 
 NOT_ASKED = Unread("not asked")

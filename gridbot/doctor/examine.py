@@ -96,12 +96,22 @@ class _Planned:
         leverage = self.leverage or Decimal(1)
         return LegState(leverage=leverage) if held is None else LegState(held.size, held.entry_price, None, leverage)
 
+    def missing(self) -> str:
+        """What of the symbol is not known, of all that money is reckoned with; "" when all is."""
+        if not isinstance(self.facts.instrument, Instrument):
+            return "the rules"
+        known = {
+            "risk tiers": bool(self.facts.instrument.tiers),
+            "price": self.report.price is not None and not isinstance(self.facts.price, Unread),
+            "leverage": self.leverage is not None,
+            "fees": not isinstance(self.fees, Unread),
+        }
+        return " and ".join(name for name, is_known in known.items() if not is_known)
+
     def book(self) -> SymbolBook | None:
-        """None where price, tiers or fees are not known."""
+        """None where something is missing."""
         instrument, price, fees = self.facts.instrument, self.report.price, self.fees
-        if not isinstance(instrument, Instrument) or not instrument.tiers or price is None or isinstance(fees, Unread):
-            return None
-        if self.leverage is None:
+        if self.missing() or not isinstance(instrument, Instrument) or price is None or isinstance(fees, Unread):
             return None
         return SymbolBook(
             instrument.symbol,
@@ -155,8 +165,8 @@ def _of_money(account: AccountConfig, live: Sequence[_Planned], facts: AccountFa
     known = [book for book in books if book is not None]
     if balance is None or len(known) < len(books):
         unread = next((each.text for each in (facts.wallet, facts.legs) if isinstance(each, Unread)), "")
-        missing = [each.strategy.symbol for each, book in zip(live, books, strict=True) if book is None]
-        why = unread or f"price, risk tiers, leverage or fees of {', '.join(missing)} are not"
+        missing = [f"{each.missing()} of {each.strategy.symbol}" for each in live if each.missing()]
+        why = unread or f"what it takes is missing: {', '.join(missing)}"
         if all(each.facts is NO_FACTS for each in live):
             return []  # offline, and the exchange's own: it is left out with everything else
         return [Finding("margin", Verdict.WARNING, f"not known: {why}", account.name)]

@@ -67,7 +67,8 @@ class Moment(NamedTuple):
 
     @property
     def is_liquidated(self) -> bool:
-        return self.maintenance >= self.balance
+        """An account without positions has nothing to liquidate, however poor it is."""
+        return self.maintenance >= self.balance and self.maintenance > ZERO
 
 
 class Filled(NamedTuple):

@@ -119,7 +119,7 @@ CHECKS: Final = MappingProxyType(
         ),
         "instrument": Check(
             "state and rules of the symbol",
-            "it does not trade yet, is going to be delisted, may only be reduced",
+            "its rules could not be read, it does not trade yet, is going to be delisted, may only be reduced",
             "not listed, closed, or another `tick_size` than the file's",
         ),
         "position_mode": Check(

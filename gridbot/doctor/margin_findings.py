@@ -57,7 +57,7 @@ def _liquidation(account: str, books: Sequence[SymbolBook], ways: dict[str, Fill
     if verdict is Verdict.REFUSED:
         text += "; that is before the ladders are full: lower amount or grid_count, or add funds"
     elif verdict is Verdict.WARNING:
-        text += f"; expected {percent(NEAR)} of the price at least beyond the last level: lower amount or grid_count"
+        text += f"; expected {NEAR * 100:.0f} % of the price at least beyond the last level: lower amount or grid_count"
     return [Finding("liquidation", verdict, f"liquidated {text}", account)]
 
 

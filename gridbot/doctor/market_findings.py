@@ -38,6 +38,8 @@ OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
 def instrument_finding(about: str, strategy: StrategyConfig, instrument: Instrument | Unread, now_ms: int) -> Finding:
     """`instrument`."""
     if isinstance(instrument, Unread):
+        if not instrument.is_absent:
+            return Finding("instrument", WARNING, f"{strategy.symbol} is not known: {instrument.text}", about)
         text = f"expected to trade {strategy.symbol}, got: {instrument.text}; correct the symbol"
         return Finding("instrument", REFUSED, text, about)
     state = symbol_state(instrument, now_ms)

@@ -66,6 +66,7 @@ _BY_KIND = {
 }
 
 _READ_AGAIN = "it is read again by itself"
+_ASK_AGAIN = "give the command again"
 _OF_READINGS = {
     10003: f"the exchange does not know the API key ({_WORLDS}): correct it, then restart the account",
     10004: "the API secret does not belong to the key: correct it, then restart the account",
@@ -74,10 +75,10 @@ _OF_READINGS = {
     33004: "the API key has expired: make a new one on Bybit, enter it in the configuration, then restart the account",
 }
 _OF_READINGS_BY_KIND = {
-    ErrorKind.RATE_LIMIT: f"{_READ_AGAIN}; run fewer programs with this account",
-    ErrorKind.IP_BAN: _BY_KIND[ErrorKind.IP_BAN],
-    ErrorKind.RETRY: f"{_READ_AGAIN}; look at the connection and at Bybit's status page",
-    ErrorKind.AMBIGUOUS: f"{_READ_AGAIN}; look at the connection and at Bybit's status page",
+    ErrorKind.RATE_LIMIT: "{again}; run fewer programs with this account",
+    ErrorKind.IP_BAN: "{waits}; run fewer programs on this address, or see whether Bybit serves it",
+    ErrorKind.RETRY: "{again}; look at the connection and at Bybit's status page",
+    ErrorKind.AMBIGUOUS: "{again}; look at the connection and at Bybit's status page",
     ErrorKind.AUTH: "check the API key and its secret, then restart the account",
 }
 
@@ -96,17 +97,22 @@ def with_remedy(error: ExchangeError) -> str:
     return f"{error}; {remedy_for(error)}"
 
 
-def reading_remedy(error: ExchangeError) -> str:
-    """One sentence about a reading that fails: what is said of orders does not fit it."""
+def reading_remedy(error: ExchangeError, *, once: bool = False) -> str:
+    """One sentence about a reading that fails: what is said of orders does not fit it.
+
+    `once`: it was read for a command, and nobody reads it again by himself.
+    """
     if error.is_unknown:
         return _UNKNOWN
     by_code = _OF_READINGS.get(error.ret_code or 0)
-    return by_code or _OF_READINGS_BY_KIND.get(error.kind, f"{_READ_AGAIN}; if it goes on, report it with this text")
+    text = by_code or _OF_READINGS_BY_KIND.get(error.kind, "{again}; if it goes on, report it with this text")
+    waits = f"wait until it is over, then {_ASK_AGAIN}" if once else "it waits by itself"
+    return text.format(again=_ASK_AGAIN if once else _READ_AGAIN, waits=waits)
 
 
-def with_reading_remedy(error: ExchangeError) -> str:
+def with_reading_remedy(error: ExchangeError, *, once: bool = False) -> str:
     """As `with_remedy`, of a reading."""
-    return f"{error}; {reading_remedy(error)}"
+    return f"{error}; {reading_remedy(error, once=once)}"
 
 
 def key_pause(error: ExchangeError) -> str:

@@ -87,8 +87,9 @@ class Gate:
             shadow.limit(account_max_notional)
 
     def withdraw(self, strat_id: str) -> None:
-        """A strategy is gone: its positions and orders count no more towards the account's caps."""
+        """A strategy is gone: it counts no more towards the account's caps, and what was refused of it is forgotten."""
         self.strategies.pop(strat_id, None)
+        self.repaired(strat_id)
 
     def admit(
         self, state: StrategyRiskState, proposal: Proposal, now_s: float, producer: Producer = Producer.STRATEGY

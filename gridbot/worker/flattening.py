@@ -123,14 +123,15 @@ class Flattening:
         """The symbols that are being flattened or cleared now; empty when nothing runs."""
         return {} if self._drive is None else self._drive.state.wanted.symbols
 
-    def begin(self, wanted: Wanted, reason: str) -> Future[tuple[bool, str]]:
+    def begin(self, wanted: Wanted, reason: str, *, kept: bool = True) -> Future[tuple[bool, str]]:
         """Cancel, and close what `wanted` says; the strategies are held already. The answer: done, and what remains.
 
-        What is under way goes on together with it, by the newer terms.
+        What is under way goes on together with it, by the newer terms. What is not `kept` ends with this process.
         """
         if self._drive is not None:
             wanted = self._drive.state.wanted.beside(wanted)
-        self._keep(replace(self._file.document, unfinished=wanted, reason=reason))
+        if kept:
+            self._keep(replace(self._file.document, unfinished=wanted, reason=reason))
         return self._run(wanted)
 
     def on_end(self, tell: Callable[[Finished], None]) -> None:

@@ -40,4 +40,5 @@ async def reload_step(
         return {"ok": False, "error": str(error)}
     except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
         on_fault(f"the step {step!r} of a reload", error)
-        return {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
+        text = f"unexpected {in_words(error)}; the worker's log has the traceback"
+        return {"ok": False, "unsure": True, "error": text}

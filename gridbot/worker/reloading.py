@@ -200,8 +200,9 @@ class Reloading:
             if symbols:
                 wanted = Wanted(dict.fromkeys(symbols, False), Terms())
                 names = ", ".join(change.removed)
+                # The next process would cancel what it places: it begins by the configuration of before.
                 reason = f"cancel by a reload that removes {names}"
-                done, text = await self._orchestrator.flattening.begin(wanted, reason)
+                done, text = await self._orchestrator.flattening.begin(wanted, reason, kept=False)
                 if not done:
                     raise CannotReload(f"the orders of {names} could not all be cancelled: {text}")
             await self._until_gone(leaving)

@@ -178,7 +178,9 @@ class CapsKeeper:
             self._asked_s = dict.fromkeys(self._asked_s, now_s)
         self._looked_s = now_s
         for account, asked_s in list(self._asked_s.items()):
-            if self._is_overdue(account, asked_s, now_s):
+            if account not in self._spoken_s:
+                del self._asked_s[account]  # it has left
+            elif self._is_overdue(account, asked_s, now_s):
                 del self._asked_s[account]
                 if actions := [hold.action for hold in self._holds(account).values()]:
                     strictest = max(actions, key=list(OnBreach).index)

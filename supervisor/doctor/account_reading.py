@@ -27,7 +27,7 @@ from gridbot.doctor.stranger_findings import RECENT_MS
 from gridbot.doors.plain_text import one_line
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.examined import ClockReading
-from gridbot.exchange.failures import ExchangeError
+from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.exchange.requests import FeeRate
 from supervisor.store.address_pace import Paces
@@ -119,7 +119,7 @@ async def _account(
     market: _Market,
     local: Callable[[AccountConfig], Local],
 ) -> AccountFacts:
-    """Raises ExchangeError when the exchange does not answer, or refuses the key: nothing else would come then."""
+    """Raises ExchangeError when the exchange does not answer, refuses the key, or bans us: nothing else comes then."""
     if market.clock is None:
         market.clock = background.awaited(_read(clock_of(rest)), name="the time of an exchange")
     clock = await market.clock
@@ -138,6 +138,9 @@ async def _account(
         _read(held_legs(rest)),
         _read(newest_executions(rest, now_ms - RECENT_MS, PAGES)),
     )
+    by_symbol = await found
+    if (ban := rest.silence()) is not None:
+        raise ban
     return AccountFacts(
         account.name,
         account.environment,
@@ -148,7 +151,7 @@ async def _account(
         orders,
         legs,
         executions,
-        {symbol: _with_fees(facts, symbol, fees) for symbol, facts in zip(symbols, await found, strict=True)},
+        {symbol: _with_fees(facts, symbol, fees) for symbol, facts in zip(symbols, by_symbol, strict=True)},
         await asyncio.to_thread(local, account),
         now_ms,
     )
@@ -176,17 +179,17 @@ def _with_fees(facts: SymbolFacts, symbol: str, fees: Mapping[str, FeeRate] | Un
 
 
 async def _read(question: Awaitable[T], *, fatal: bool = False) -> T | Unread:
-    """The answer, or why there is none. `fatal` raises that; a key that is refused, or a ban, always does so."""
+    """The answer, or why there is none. `fatal` raises that."""
     try:
         return await question
     except ExchangeError as error:
         if fatal:
             raise
-        return Unread(_words(error))
+        return Unread(_words(error), is_absent=error.kind is ErrorKind.PARAM and error.http_status is None)
 
 
 def _words(error: Exception) -> str:
-    text = with_reading_remedy(error) if isinstance(error, ExchangeError) else str(error)
+    text = with_reading_remedy(error, once=True) if isinstance(error, ExchangeError) else str(error)
     return one_line(text, LONGEST)
 
 

@@ -228,21 +228,21 @@ class FleetReload:
             raise _Refused(str(error)) from error
         apply = {"step": "apply", "leave_positions": leave}
         answers = await asyncio.gather(*(self._ask(name, apply, APPLY_S) for name in asked.running))
-        failed = {
-            name: str(answer.get("error"))
-            for name, answer in zip(asked.running, answers, strict=True)
-            if not answer["ok"]
-        }
+        told = dict(zip(asked.running, answers, strict=True))
+        failed = {name: str(answer.get("error")) for name, answer in told.items() if not answer["ok"]}
         if failed or self._hands.is_stopping():
-            await self._go_back(asked, failed)
+            unchanged = [name for name in failed if not (told[name].get("unanswered") or told[name].get("unsure"))]
+            await self._go_back(asked, failed, unchanged)
         await self._members.commit(plan)
 
-    async def _go_back(self, asked: _Asked, failed: Mapping[str, str]) -> None:
+    async def _go_back(self, asked: _Asked, failed: Mapping[str, str], unchanged: Sequence[str]) -> None:
         """Put the last good configuration in force again where the new one was applied. Raises _Refused."""
         applied = [name for name in asked.running if name not in failed]
         told = [f"{name} did not apply it: {text}" for name, text in failed.items()] or ["the supervisor is stopping"]
         again = []
         for name in asked.running:  # also one that answered too late: it may have applied it after all
+            if name in unchanged:
+                continue
             answer = await self._ask(name, self._step("prepare", name, asked.before), PREPARE_S)
             if answer["ok"]:
                 answer = await self._ask(name, {"step": "apply", "leave_positions": True}, RETURN_S)

@@ -308,6 +308,47 @@ def test_each_mistake_has_a_sentence(refusal: Refusal, mistake: str) -> None:
     assert refusal(text) == said.splitlines()
 
 
+VALUE = "aVeryLongValueOfAVariable"
+BTC = "strategies: {btc: {symbol: BTCUSDT}}"
+HIDDEN_MISTAKES = {
+    "a default that every entry overrides": (
+        "defaults: {accounts: {caps: {max_notional: zz}}, strategies: {grid_count: x}}\n"
+        "accounts: [{name: a, caps: {max_notional: x2}, strategies: {btc: {symbol: BTCUSDT, grid_count: 10}}}]\n",
+        ["defaults.accounts.caps.max_notional", "defaults.strategies.grid_count"],
+    ),
+    "a value of a template that its only user overrides": (
+        "templates: {strategies: {t: {grid_count: x}}}\n"
+        "accounts: [{name: a, strategies: {btc: {symbol: BTCUSDT, grid_count: 10, template: t}}}]\n",
+        ["templates.strategies.t.grid_count"],
+    ),
+    "a wrong value of one account beside a missing one of another": (
+        "defaults: {accounts: {balance: '${BAL_{ACCOUNT}}'}}\n"
+        f"accounts: [{{name: a, {BTC}}}, {{name: b, {BTC}}}]\n",
+        ["defaults.accounts.balance", "defaults.accounts.balance"],
+    ),
+    "a variable in the place of a template's name": (
+        f"accounts: [{{name: a, template: '${{LONG}}', {BTC}}}]\n", ["accounts[0].template"],
+    ),
+    "a variable in the place of an account's name": (
+        f"accounts: [{{name: 'a ${{LONG}}', {BTC}}}]\n",
+        ["accounts[0].name", "accounts[0].strategies.btc.account", "accounts[0].strategies.btc.strat_id"],
+    ),
+    "a variable in the place of the account that a strategy is of": (
+        "accounts: [{name: a}]\nstrategies: [{strat_id: s, account: '${LONG}', symbol: BTCUSDT}]\n",
+        ["strategies[0].account"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", HIDDEN_MISTAKES)
+def test_no_other_value_hides_a_mistake_and_no_value_of_a_variable_is_shown(refusal: Refusal, mistake: str) -> None:
+    text, places = HIDDEN_MISTAKES[mistake]
+    said = refusal(f"environment: paper\n{text}", BAL_A="wrong", LONG=VALUE)
+    assert [line.split(": ")[1] for line in said] == places, said
+    assert VALUE not in "".join(said)
+    assert all("${LONG}" in line for line in said) is ("LONG" in text)
+
+
 def test_unused_templates_are_named(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(f"{FLEET}accounts: [{{name: a, template: pair}}]\n")
     written = load_file(tmp_path / "f.yaml", environ={}).written

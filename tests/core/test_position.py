@@ -71,3 +71,10 @@ def test_an_update_replaces_the_rule_of_before():
     assert long.rule == "long_1"
     long.update(event(LONG, "0", None), inputs())
     assert (long.rule, factors(long.multipliers), long.multipliers.rule) == ("", {}, "")
+
+
+def test_other_settings_of_the_rules_count_for_both_legs() -> None:
+    long, short = Position.linked_pair(RiskConfig())
+    other = RiskConfig(min_liq_ratio=d("0.5"))
+    short.judge_by(other)
+    assert (long.risk, short.risk) == (other, other)

@@ -102,6 +102,8 @@ def test_a_key_that_tells_nothing_is_one_warning() -> None:
         (-5020.0, 20.0, REFUSED, "behind"),
         (100.0, 1000.0, OK, "give or take 1000 ms"),
         (100.0, 1001.0, WARNING, "too slow to tell"),
+        (1500.0, 1501.0, WARNING, "too slow to tell"),  # it may be right
+        (1700.0, 1001.0, WARNING, "set the clock by NTP"),  # it is wrong, however slow the line is
     ],
 )
 def test_the_clock(ahead: float, room: float, verdict: Verdict, text: str) -> None:

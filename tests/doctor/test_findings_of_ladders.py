@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -77,7 +78,8 @@ def has(found: Finding, verdict: Verdict, text: str) -> None:
         (replace(BTC, status="Settling"), None, WARNING, "is Settling"),
         (replace(BTC, delivery_ms=NOW + 2 * DAY), None, WARNING, "delists on"),
         (replace(BTC, delivery_ms=NOW + DAY), None, WARNING, "reduce only, close by then"),
-        (Unread("the exchange has none"), None, REFUSED, "expected to trade BTCUSDT, got: the exchange has none"),
+        (Unread("there is none", is_absent=True), None, REFUSED, "expected to trade BTCUSDT, got: there is none; cor"),
+        (UNREAD, None, WARNING, "BTCUSDT is not known: no answer"),  # the symbol may be right
     ],
 )
 def test_the_instrument(instrument: Instrument | Unread, tick: Decimal | None, verdict: Verdict, text: str) -> None:
@@ -266,12 +268,12 @@ def test_both_ways_in_one_wallet() -> None:
 
 @pytest.mark.parametrize(
     ("balance", "move"),
-    [("0", "0"), ("1", "-0.1"), ("49", "-0.2")],
+    [("0", "-0.1"), ("1", "-0.1"), ("49", "-0.2")],
 )
 def test_a_liquidation_before_the_ladder_is_full(balance: str, move: str) -> None:
     rungs = [Rung(D(90), D(5)), Rung(D(80), D(5))]
     found = filled([book(buys=rungs)], D(balance), up=False)
-    assert found.is_before_full or D(balance) == 0
+    assert found.is_before_full
     assert found.liquidated is not None
     assert abs(found.liquidated) <= abs(D(move))
 
@@ -296,8 +298,8 @@ def test_margins_of_other_positions_count() -> None:
 
 
 def test_nothing_open_is_never_liquidated() -> None:
-    for up in (True, False):
-        assert filled([book()], D(100), up=up).liquidated is None
+    for balance, up in itertools.product((D(100), D(0), D(-5)), (True, False)):
+        assert filled([book()], balance, up=up).liquidated is None
 
 
 @given(
@@ -385,13 +387,15 @@ def test_a_good_account_has_a_line_of_each_check() -> None:
 def test_what_is_missing_is_said_and_takes_nothing_else_along() -> None:
     gone = Unread("there is none")
     found = findings(replace(FACTS, symbols={"BTCUSDT": SymbolFacts(gone, gone, gone, gone)}))
-    assert found["instrument"].verdict is REFUSED
-    has(found["margin"], WARNING, "price, risk tiers, leverage or fees of BTCUSDT are not")
+    has(found["instrument"], WARNING, "not known: there is none")
+    has(found["margin"], WARNING, "not known: what it takes is missing: the rules of BTCUSDT")
+    without_price = replace(SYMBOL, price=UNREAD, fees=UNREAD)
+    has(findings(replace(FACTS, symbols={"BTCUSDT": without_price}))["margin"], WARNING, "price and fees of BTCUSDT")
     has(findings(replace(FACTS, wallet=UNREAD, legs=UNREAD))["foreign_positions"], WARNING, "no answer")
     has(findings(replace(FACTS, legs=UNREAD))["margin"], WARNING, "no answer")
     has(findings(replace(FACTS, wallet=UNREAD), config(caps={"max_notional": "off"}))["risk_limit"], OK, "worth 2")
     no_leverage = replace(SYMBOL, terms=SymbolTerms(True, None))
-    has(findings(replace(FACTS, symbols={"BTCUSDT": no_leverage}))["margin"], WARNING, "leverage or fees of BTCUSDT")
+    has(findings(replace(FACTS, symbols={"BTCUSDT": no_leverage}))["margin"], WARNING, "missing: leverage of BTCUSDT")
     has(findings(FACTS, config(amount="0.0001"))["sizes"], WARNING, "rounded up by over 10 %")
 
 

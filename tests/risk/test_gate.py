@@ -188,5 +188,9 @@ def test_another_cap_of_the_account_counts_at_once_for_shadow_strategies_too_and
     assert shadow.account.max_notional == bench.gate.account.max_notional == Limit.parse("5")
     bench.gate.limit(None)
     assert bench.ask() is None
+    for _ in range(3):
+        bench.gate.refused(make_order(), NOW)
+    assert bench.gate.breaker.open_until(NOW)
     bench.gate.withdraw("s1")
     assert bench.gate.account.strategies == {}
+    assert not bench.gate.breaker.open_until(NOW), "who tells of circuits asks the strategy"

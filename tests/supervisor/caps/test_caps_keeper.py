@@ -258,3 +258,29 @@ def test_without_caps_nothing_is_said_nor_kept(tmp_path: Path) -> None:
     keeper.look()
     assert (keeper.word_for("ann"), keeper.rows(), keeper.standing(), keeper.reasons()) == (None, [], {}, [])
     assert not (tmp_path / "fleet_caps.json").exists()
+
+
+def test_an_account_that_comes_shares_from_then_on_and_one_that_leaves_is_spoken_to_no_more(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, caps={"max_notional": "1000", "session_loss_limit": "100"})
+    for name in NAMES:
+        fleet.says(name, short=100)
+    accounts = [*fleet.config.accounts, fleet.config.account("cyd").model_copy(update={"name": "dora"})]
+    fleet.config = fleet.config.model_copy(update={"accounts": tuple(accounts)})
+    assert fleet.keeper.word_for("dora") is None
+    fleet.keeper.join(fleet.config.cap_scopes())
+    fleet.keeper.join(fleet.config.cap_scopes())
+    fleet.workers["dora"], fleet.used["dora"] = fleet.worker("dora"), D(0)
+    fleet.says("dora", short=100)
+    assert D(fleet.keeper.word_for("dora")["shares"]["fleet/paper"][0]) >= 100  # type: ignore[index]
+    rows = {row["cap"]: row for row in fleet.keeper.rows()}
+    assert rows["max_notional"]["accounts"] == 4
+    fleet.keeper.leave("bob")
+    spoken: list[str] = []
+    fleet.deliver = lambda name, word: spoken.append(name)  # type: ignore[method-assign]
+    fleet.keeper._send = fleet.deliver
+    fleet.dead.add("bob")
+    fleet.says("ann", result=-500)
+    fleet.pass_time(5.0)
+    assert "bob" not in spoken
+    assert {"ann", "cyd", "dora"} <= set(spoken)
+    assert not [text for text in fleet.killed if text.startswith("bob")]

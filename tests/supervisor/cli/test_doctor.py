@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 from click.testing import CliRunner
 
@@ -17,12 +18,13 @@ from gridbot.config.models import GridbotConfig
 from gridbot.config.paper_secrets import paper_seed, with_paper_secrets
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.orders.ids import Owner, account_tag, wire_id
+from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import SymbolConfig
 from gridbot.state.key_lock import key_lock
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError, ExitCode
-from tests.paper.support import Venue
+from tests.paper.support import Venue, eventually
 
 KEYS: dict[str, dict[str, Any]] = {
     "good": {},
@@ -84,7 +86,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Venu
         "storage": {"data_dir": str(home / "data")},
         "paper": {
             "port": port,
-            "limits": {"ip_requests": 0},
+            "limits": {"ip_requests": 0, "ip_ban_s": 0.1},
             "keys": KEYS,
             "market": {"source": "manual", "mark_halflife_s": 0},
         },
@@ -176,6 +178,33 @@ def test_each_broken_account_has_its_line(place: tuple[Path, Venue, GridbotConfi
     }
     assert after == before, "it changes nothing"
     assert not any(secret in json.dumps(list(found.values())) for secret in config.secrets())
+
+
+def test_an_answer_that_does_not_come_is_not_known_and_a_ban_ends_all(place: tuple[Path, Venue, GridbotConfig]) -> None:
+    file, venue, _ = place
+
+    def spoil(kind: str, endpoint: str, **how: Any) -> None:
+        venue.server.faults.add(FaultConfig.model_validate({"kind": kind, "endpoint": f"/v5/{endpoint}", **how}))
+
+    spoil("error", "market/instruments-info", code=10016)
+    _, found = asked("-c", str(file), "allowed")
+    row = found["allowed/grid-allowed", "instrument"]
+    assert row["verdict"] == "warning", row
+    assert "BTCUSDT is not known" in row["text"]
+    assert "give the command again" in row["text"]
+    assert "correct the symbol" not in row["text"]
+    assert "missing: the rules of BTCUSDT" in found["allowed", "margin"]["text"]
+
+    spoil("ip_ban", "account/fee-rate", account="good")
+    code, found = asked("-c", str(file), "good", "isolated")
+    assert code == ExitCode.REFUSED
+    for name in ("good", "isolated"):
+        row = found[name, "reach"]
+        assert row["verdict"] == "refused"
+        assert "HTTP 403" in row["text"], row
+        assert "wait until it is over, then give the command again" in row["text"]
+        assert [check for about, check in found if about == name] == ["reach"]
+    assert eventually(lambda: requests.get(venue.url + "/v5/market/time", timeout=5).status_code == 200), "it is over"
 
 
 def test_what_is_asked_for_and_how_it_is_shown(place: tuple[Path, Venue, GridbotConfig]) -> None:
