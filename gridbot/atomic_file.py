@@ -17,10 +17,12 @@ records, store, state, paper and the supervisor.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import re
 import shutil
+import stat
 import time
 from pathlib import Path
 from typing import Final
@@ -153,5 +155,10 @@ def _remove(path: Path) -> None:
 
 
 def _rename(temporary: Path, path: Path) -> None:
+    """Never over a device: whoever may write in /dev would take /dev/null from the whole machine."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a directory keeps its place by itself
+            raise OSError(errno.EINVAL, "it is a device, a pipe or a socket, which is never replaced", str(path))
     os.replace(temporary, path)
     sync_directory(path.parent)

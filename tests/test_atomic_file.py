@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,24 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside(tmp_path: Pat
         write_atomic(path, NEW)
     assert path.read_bytes() == OLD
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("way", [write_atomic, lambda path, data: put_in_place(written(path, data), path)])
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path: Path, way: Callable[[Path, bytes], None]) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="never replaced"):
+            way(path, NEW)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+
+
+def written(path: Path, data: bytes) -> Path:
+    beside = path.with_name("beside")
+    beside.write_bytes(data)
+    return beside
 
 
 def test_content_is_synced_before_the_rename_and_the_directory_after(tmp_path: Path, monkeypatch) -> None:

@@ -97,7 +97,7 @@ def _each_once(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def _symbol(value: str) -> str:
     if not _SYMBOL.match(value):
-        raise expected("a USDT perpetual such as BTCUSDT", "write the symbol as Bybit does, in capitals")
+        raise expected("a USDT perpetual such as BTCUSDT", "write the whole symbol in capitals, as Bybit does")
     return value
 
 

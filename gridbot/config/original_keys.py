@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,9 +29,11 @@ __all__ = [
     "Kind",
     "OldKey",
     "Outcome",
+    "is_of_another_base",
 ]
 
 Value = str | int | bool | Decimal | None
+_OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|0[xb][0-9a-f_]+|[0-9][0-9_:.]*[_:][0-9_:.]*)\Z", re.IGNORECASE)
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
@@ -80,9 +83,17 @@ class OldKey:
 
 def _decimal(text: str) -> Decimal:
     number = decimal_or_none(text)
-    if number is None:
+    if number is None or is_of_another_base(text):
         raise ValueError(text)
     return number
+
+
+def is_of_another_base(text: str) -> bool:
+    """Whether YAML 1.1, which the original reads, may take a plain text for another number than it looks like.
+
+    `010` is 8 there, `0x10` 16, `1_000` 1000, and `1:30` 90; in quotes `010` is 10.
+    """
+    return _OTHER_BASE.match(text.strip()) is not None
 
 
 def _number(expected: str, fits: Callable[[Decimal], bool]) -> Kind:
@@ -118,7 +129,7 @@ def _words(text: str) -> Value:
 
 
 def _amount(text: str) -> Value:
-    if AmountRule.parse(text).kind is AmountKind.QUANTITY:
+    if AmountRule.parse(text).kind is AmountKind.QUANTITY or is_of_another_base(text):
         raise ValueError(text)
     return text
 

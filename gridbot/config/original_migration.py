@@ -26,6 +26,7 @@ from gridbot.config.original_keys import (
     Fate,
     OldKey,
     Outcome,
+    is_of_another_base,
 )
 from gridbot.config.yaml_nodes import Document
 from gridbot.core.strict_numbers import decimal_or_none
@@ -236,7 +237,10 @@ class _Work:
                 return None  # told already
             is_hidden = old.is_secret or looks_secret(loc)
             got = "something else" if is_hidden or not isinstance(text, str) else f"`{one_line(text, 60)}`"
-            self._problem(loc, old.kind.expected, got, "correct the value: the original does not start with it either")
+            do = "correct the value: neither the original nor gridbot works with it"
+            if not is_hidden and isinstance(text, str) and is_of_another_base(text):
+                do = "write it in plain decimal digits: YAML has other readings of this one"
+            self._problem(loc, old.kind.expected, got, do)
             return None
 
     def _unknown(self, section: Mapping[str, Any], known: Collection[str], loc: Loc, where: str) -> None:

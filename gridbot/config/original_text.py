@@ -20,9 +20,12 @@ COLUMN: Final = 40
 TOLD: Final = (Fate.DIFFERS, Fate.NO_EQUAL, Fate.IGNORED)
 
 
-def text_of_file(migration: Migration, source: str) -> str:
-    """The new file. `source` is the name of the old one. Of no use when the migration has problems."""
-    return "\n".join([*_lines(migration, source), ""])
+def text_of_file(migration: Migration, source: str, home: str = "data-gridbot") -> str:
+    """The new file, with a data directory of its own: `home`, apart from the records of the demo.
+
+    `source` is the name of the old one. Of no use when the migration has problems.
+    """
+    return "\n".join([*_lines(migration, source), "", f"storage: {{data_dir: {json.dumps(home)}}}", ""])
 
 
 def told_together(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:

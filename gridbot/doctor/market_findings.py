@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ __all__ = [
 
 ZERO: Final = Decimal(0)
 BPS: Final = Decimal(10_000)
+HUNDREDTH_BPS: Final = Decimal("0.000001")
 ROUNDED_UP_MUCH: Final = Decimal("1.1")
 OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
 
@@ -135,13 +136,18 @@ def fee_finding(about: str, fees: FeeRate | Unread, step: Decimal | None, *, is_
     if step is None:
         return Finding("fees", OK, f"{rates}; fewer than two levels to compare", about)
     maker, taker = (step - (2 + step) * fees.maker, step - fees.maker - (1 + step) * fees.taker)
-    earns = f"{_bps(maker)} bps with two maker fees, {_bps(taker)} with one taker fee"
+    earns = f"{_bps(_floor(maker))} bps with two maker fees, {_bps(_floor(taker))} with one taker fee"
     text = f"a step of {_bps(step)} bps earns {earns}; {rates}"
     if maker < 0:
         return Finding("fees", REFUSED, f"{text}; every pair of fills loses: raise grid_step", about)
     if maker == 0 or taker < 0:
         return Finding("fees", WARNING, f"{text}; raise grid_step", about)
     return Finding("fees", OK, text, about)
+
+
+def _floor(part: Decimal) -> Decimal:
+    """To hundredths of a basis point, never upwards: a loss is not shown as nothing."""
+    return part.quantize(HUNDREDTH_BPS, ROUND_FLOOR)
 
 
 def _bps(part: Decimal) -> str:

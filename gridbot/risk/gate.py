@@ -149,6 +149,11 @@ class Gate:
         """Why the account is latched by `kill` or a cap; empty when it is not."""
         return self.state.holds.reason(Hold.LATCHED)
 
+    def account_latch(self) -> str:
+        """Why the whole account is held until an operator resumes it: `kill`, its loss limit, a cap; else empty."""
+        brake = self.state.brake
+        return self.latched or self.loss_latched or ("" if brake.passes else brake.reason)
+
     # ------------------------------------------------------------------ what has happened
 
     def stop(self) -> None:

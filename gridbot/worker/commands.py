@@ -61,9 +61,13 @@ class Commands:
         data_dir: Path | None = None,
         caps: CapGuard | None = None,
         adoption: Adoption | None = None,
+        latched: Callable[[], str] = lambda: "",
     ) -> None:
+        """`latched`: why the account is held as a whole, which `resume` of one of its strategies does not lift."""
         self._account = account
         self._restart = pasteable(f"restart {account}", data_dir=data_dir)
+        self._resume_all = pasteable(f"resume {account}", data_dir=data_dir)
+        self._latched = latched
         self._refused = refused
         self._runners = runners
         self._requests = requests
@@ -144,6 +148,9 @@ class Commands:
             runner.resume()
         for each in refused:
             self._refused.resume(each.strat_id)
+        if args.strategy and (why := self._latched()):
+            told = f"{args.strategy} is not held any more, but its account is latched ({why})"
+            return f"{told}: `{self._resume_all}` lifts that"
         again = f"; it is looked at again each minute, `{self._restart}` does so now"
         return "; ".join([f"{len(runners)} active", *(f"{each}{again}" for each in refused)])
 

@@ -126,7 +126,7 @@ def _failed(
         return _enter(now, state, ProcessState.FATAL, f"{text}; {limit}")
     wait = policy.delay(failures, jitter)
     if not state.killed_for:  # a kill of ours was told when it was decided, and counts once
-        actions.append(Alert("ERROR", f"{text}; next start in {wait:.1f} s"))
+        actions.append(Alert("ERROR", f"{text}; next start {f'in {wait:.1f} s' if wait else 'at once'}"))
     return replace(_enter(now, state, ProcessState.BACKOFF, text), due=now + wait)
 
 

@@ -53,7 +53,7 @@ def migrate(config: str | None, data_dir: str | None, old: Path, out: Path | Non
     except ConfigError as error:
         _refuse(error, as_json=as_json)
         sys.exit(ExitCode.CONFIG)
-    text = text_of_file(migration, old.name)
+    text = text_of_file(migration, old.name, f"data-{(out or old).stem}")
     left = _left_to_do(text, migration)
     if out is not None:
         _write(out, text)
@@ -96,7 +96,7 @@ def _refuse(error: ConfigError, *, as_json: bool) -> None:
         click.echo(json.dumps({"ok": False, "old": error.file, "problems": _rows(error.problems)}, indent=2))
         return
     click.echo(str(error), err=True)
-    click.echo("nothing is written: the original would not start with it either, or it is another file", err=True)
+    click.echo("nothing is written: correct what is named, or name the original bot's own file", err=True)
 
 
 def _rows(problems: Sequence[Problem]) -> list[dict[str, Any]]:
@@ -145,7 +145,8 @@ def _told(old: Path, out: Path | None, migration: Migration, left: list[Problem]
     for problem in left:
         text = f"{problem.key}: expected {problem.expected}, got {problem.got}; {problem.do}"
         lines += wrapped(f"left to do: {text}", width)
-    counts = f"{len(migration.accounts)} accounts, {len(migration.strategies)} strategies"
+    accounts, grids = len(migration.accounts), len(migration.strategies)
+    counts = f"{accounts} account{'' if accounts == 1 else 's'}, {grids} strateg{'y' if grids == 1 else 'ies'}"
     if out is None:
         return [*lines, *wrapped(f"{counts}; nothing is written: -o NEW.yaml writes the new file", width)]
     then = pasteable("check", config=str(out))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 FORMAT: Final = 1
+SWITCHED_OFF: Final = frozenset({"max_notional", "max_drawdown", "session_loss_limit"})
+"""Keys of caps: the file writes `off` where they have no value."""
 WIDEST_VALUE: Final = 24
 """Columns of values; a wider one pushes its source to the right."""
 
@@ -164,7 +166,7 @@ def _marked(value: Sourced, runs: dict[str, Any]) -> Sourced:
     if value.key not in runs or runs[value.key] == value.value:
         return value
     line = "" if value.line is None else f", line {value.line}"
-    source = f"as it runs; the file has {_text(value.value)} now ({value.source or 'own key'}{line})"
+    source = f"as it runs; the file has {_value(value)} now ({value.source or 'own key'}{line})"
     return replace(value, value=runs[value.key], kind="running", source=source, line=None, origins=())
 
 
@@ -176,9 +178,9 @@ def _lines(sections: Sequence[Section], path: Path, width: int) -> Iterator[str]
             yield ""
         yield click.style(f"{kind} {name}".strip() if kind != "file" else str(path), bold=True)
         keys = max(len(each.key) for each in values)
-        room = min(WIDEST_VALUE, max(len(_text(each.value)) for each in values))
+        room = min(WIDEST_VALUE, max(len(_value(each)) for each in values))
         for each in values:
-            begin = f"  {each.key.ljust(keys)}  {_text(each.value).ljust(room)}"
+            begin = f"  {each.key.ljust(keys)}  {_value(each).ljust(room)}"
             source = _source(each, path)
             if len(begin) + 2 + len(source) <= width:
                 yield f"{begin}  {source}"
@@ -190,6 +192,12 @@ def _lines(sections: Sequence[Section], path: Path, width: int) -> Iterator[str]
 def _source(value: Sourced, path: Path) -> str:
     place = "" if value.line is None else f"{path}:{value.line}"
     return ", ".join(filter(None, (value.source, place, *value.origins)))
+
+
+def _value(value: Sourced) -> str:
+    """As the file would write it."""
+    is_off = value.value is None and value.key.rpartition(".")[2] in SWITCHED_OFF
+    return "off" if is_off else _text(value.value)
 
 
 def _text(value: Any) -> str:

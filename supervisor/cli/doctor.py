@@ -58,7 +58,7 @@ def doctor(
     Before a start it asks each exchange with the keys of the file; beside a running bot it borrows the requests for it
     from the supervisor. Nothing is changed and nothing is sent but queries. Without ACCOUNT: all of them.
 
-    Exit code 0: all is ok. 6: there are warnings. 7: something is refused. 4: the file is wrong.
+    Exit code 0: all is ok. 6: there are warnings. 7: something is refused. 4: the file is wrong. 5: no answer.
     """
     place = data_directory(data_dir, config)
     written = target_words(targets, groups, everything)

@@ -18,6 +18,8 @@ COLOURS: Final = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.REFUSE
 LEAST_ROOM: Final = 30
 """Columns that a sentence gets at least; a narrower screen has it on lines of its own."""
 INDENT: Final = 8
+SCREEN: Final = 24
+"""Lines that are seen at once: where there are more, what is wrong has scrolled away."""
 
 
 def finding_lines(findings: Sequence[Finding], *, only_bad: bool) -> Iterator[str]:
@@ -30,6 +32,8 @@ def finding_lines(findings: Sequence[Finding], *, only_bad: bool) -> Iterator[st
         for finding, about in zip(shown, abouts, strict=True):
             yield from _lines(finding, about, widths, width)
     yield _total(findings)
+    if not only_bad and 0 < len(findings) - _counts(findings)[Verdict.OK] < len(findings) > SCREEN:
+        yield "--quiet shows the warnings and refusals alone"
 
 
 def _lines(finding: Finding, about: str, widths: tuple[int, int, int], width: int) -> Iterator[str]:
@@ -49,8 +53,13 @@ def _lines(finding: Finding, about: str, widths: tuple[int, int, int], width: in
 
 
 def _total(findings: Sequence[Finding]) -> str:
-    counts = Counter(finding.verdict for finding in findings)
-    bad = [f"{counts[verdict]} {verdict}" for verdict in (Verdict.REFUSED, Verdict.WARNING) if counts[verdict]]
+    counts = _counts(findings)
+    words = ((Verdict.REFUSED, "refused"), (Verdict.WARNING, "warning" if counts[Verdict.WARNING] == 1 else "warnings"))
+    bad = [f"{counts[verdict]} {word}" for verdict, word in words if counts[verdict]]
     text = f"{counts[Verdict.OK]} ok" + "".join(f", {each}" for each in bad)
     worst = next((v for v in (Verdict.REFUSED, Verdict.WARNING) if counts[v]), Verdict.OK)
     return click.style(text, fg=COLOURS[worst])
+
+
+def _counts(findings: Sequence[Finding]) -> Counter[Verdict]:
+    return Counter(finding.verdict for finding in findings)

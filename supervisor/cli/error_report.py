@@ -11,17 +11,23 @@ from pathlib import Path
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line, printable_lines
 from gridbot.private_files import open_private
 from gridbot.shortage import is_shortage
-from supervisor.control.control_client import Denied, NotRunning, Refused, Unanswered
+from supervisor.control.control_client import Denied, Failed, NotRunning, Refused, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.utc_time import utc_now
 
 __all__ = ["explain"]
 
-_CODES = ((NotRunning, ExitCode.NOT_RUNNING), (Unanswered, ExitCode.TIMEOUT), (Denied, ExitCode.REFUSED))
+_CODES = (
+    (NotRunning, ExitCode.NOT_RUNNING),
+    (Unanswered, ExitCode.TIMEOUT),
+    (Denied, ExitCode.REFUSED),
+    (Failed, ExitCode.UNEXPECTED),
+)
 _LAST = (Refused, ExitCode.USAGE)
 
 
@@ -32,7 +38,8 @@ def explain(error: Exception) -> ExitCode:
         return error.code
     for kind, code in (*_CODES, _LAST):
         if isinstance(error, kind):
-            click.echo(f"gridbot-supervisor: {printable_lines(str(error))}", err=True)
+            hint = _without_supervisor() if kind is NotRunning else ""
+            click.echo(f"gridbot-supervisor: {printable_lines(str(error))}{hint}", err=True)
             return code
     from gridbot.config.errors import ConfigError  # not earlier: `status` is quick
 
@@ -52,6 +59,18 @@ def explain(error: Exception) -> ExitCode:
         err=True,
     )
     return ExitCode.UNEXPECTED
+
+
+def _without_supervisor() -> str:
+    """What there is to do where no supervisor runs: start one, or what needs none."""
+    from gridbot.commands.command_table import WORKER_COMMANDS  # not earlier: `ping` is quick
+
+    place = {"config": _given("-c", "--config"), "data_dir": _given("--data-dir")}
+    hint = f"; `{pasteable('start --detach', **place)}` starts one"
+    direct = next((each.name for each in WORKER_COMMANDS if each.rescued and each.name in sys.argv[1:2]), "")
+    if direct:
+        hint += f"; `{pasteable(f'{direct} --direct', **place)}` with the same targets needs none"
+    return hint
 
 
 def _asked_of_the_machine(error: Exception) -> str:

@@ -169,6 +169,19 @@ def _with(answers: Answers, name: str, text: str, path: Path) -> Answers:
     return changed
 
 
+def _of_type(name: str, text: str) -> str:
+    """What a type of `gridbot.config.fields` takes: what it does not take must not become YAML of ours."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from gridbot.config import fields
+
+    try:
+        return str(TypeAdapter[str](getattr(fields, name)).validate_python(text))
+    except ValidationError as error:
+        said = error.errors(include_url=False)[0].get("ctx", {})
+        raise click.BadParameter(f"expected {said.get('what')}, got `{text[:40]}`; {said.get('do')}") from None
+
+
 def _number(text: str) -> Decimal:
     number = amount_or_none(text)
     if not number:
@@ -207,11 +220,13 @@ def _keys(text: str) -> Any:
 READ: Final[Mapping[str, Callable[[str], Any]]] = {
     "environment": _environment,
     "real_money": _real_money,
-    "symbol": str.upper,
+    "account": lambda text: _of_type("Name", text),
+    "symbol": lambda text: _of_type("Symbol", text.upper()),
     "price": _number,
     "wallet": _number,
     "levels": _levels,
     "step": _number,
+    "amount": lambda text: _of_type("Amount", text),
     "keys": _keys,
 }
 
@@ -223,7 +238,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 
     try:
         if force:
-            write_atomic(path, text.encode())
+            write_atomic(Path(os.path.realpath(path)), text.encode())  # a link keeps leading to it
             return
         with open_private(path, "x") as file:
             try:
@@ -257,7 +272,7 @@ def _exports(draft: Draft) -> list[str]:
 
 
 def _next(path: Path) -> list[str]:
-    return [pasteable("check", config=path), pasteable("start --detach", config=path)]
+    return [pasteable(words, config=path) for words in ("check", "doctor", "start --detach")]
 
 
 def _document(draft: Draft, path: Path) -> dict[str, Any]:

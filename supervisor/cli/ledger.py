@@ -278,10 +278,10 @@ def _views(
 def _show_views(found: ViewCheck, rows: int, restart: str) -> bool | None:
     """Whether `open_orders` and `positions` are what the exchange has (None: not compared); what differs is printed."""
     if found.problem:
-        click.echo(f"  open_orders and positions: not compared: {found.problem}")
+        click.echo(f"  open orders and positions: not compared: {found.problem}")
     elif not found.lines:
         apart = "; symbols with rows that could not be read were left out" if found.unreadable else ""
-        click.echo(f"  {found.orders} open_orders and {found.legs} positions are as the exchange has them{apart}")
+        click.echo(f"  {found.orders} open orders and {found.legs} positions are as the exchange has them{apart}")
     _show_unreadable(found.unreadable)
     _show_lines([f"DIFFERENT {line}" for line in found.lines], rows)
     if found.lines:

@@ -57,6 +57,8 @@ def reload(
     click.echo("\n".join(answer["lines"]))
     for text in answer["left_open"]:
         click.echo(f"! stays open with nobody to look after it: {text}")
+    if answer["left_open"] and not answer["applied"]:
+        click.echo("  so it will be refused: flatten these first, or say --leave-positions")
     click.echo(answer["result"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import re
 import shlex
 import sys
@@ -234,7 +235,7 @@ def _write(figures: Figures, place: Path, out: str | None) -> None:
     words = [asked.run, asked.account, asked.strategy, moment(asked.from_ms), moment(asked.to_ms)]
     name = "-".join(re.sub(r"[^\w.-]", "", word.replace(" ", "T")) for word in words if word)
     home = place if place.is_dir() else place.parent
-    path = home / REPORTS / f"{name}.html" if out is None else Path(out).absolute()
+    path = home / REPORTS / f"{name}.html" if out is None else Path(os.path.realpath(out))
     if path.exists() and not path.is_file():
         raise click.UsageError(f"--out: expected a file or -, got {out!r}")
     if out is not None and not path.parent.is_dir():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from gridbot.config.reload_keys import Applies
 from gridbot.config.reload_plan import AccountChange, KeyChange, ReloadPlan, StrategyChange, Word
 
-__all__ = ["document_of", "left_open", "lines_of", "waiting"]
+__all__ = ["document_of", "left_open", "lines_of", "never", "waiting"]
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Mapping[str, Row]]
@@ -34,8 +34,17 @@ def lines_of(plan: ReloadPlan, rows: Rows, notes: Sequence[str] = (), command: C
 
 def waiting(plan: ReloadPlan) -> list[str]:
     """What of the file counts only after a restart: "alice: accounts.api_key"."""
-    found = [f"{change.account}: {key.key}" for change in plan.accounts for key in change.keys if _waits(key)]
-    return found + [key.key for key in plan.fleet if _waits(key)]
+    return _left(plan, (Applies.ACCOUNT, Applies.SUPERVISOR))
+
+
+def never(plan: ReloadPlan) -> list[str]:
+    """What of the file does not count for what exists already, whatever is restarted."""
+    return _left(plan, (Applies.NEVER,))
+
+
+def _left(plan: ReloadPlan, of: Collection[Applies]) -> list[str]:
+    found = [f"{c.account}: {key.key}" for c in plan.accounts for key in c.keys if key.rule.applies in of]
+    return found + [key.key for key in plan.fleet if key.rule.applies in of]
 
 
 def left_open(plan: ReloadPlan, rows: Rows) -> list[str]:
@@ -110,11 +119,9 @@ def _of_strategy(change: StrategyChange, row: Row | None, plan: ReloadPlan) -> l
         case Word.REMOVED:
             if change.account in plan.names(Word.REMOVED) and row is None:
                 return []
-            orders = "its orders are cancelled" if row is None else f"{_orders(row['cancel'])} cancelled"
-            return [f"{place} is removed: {orders}, its position stays{_position(row)}"]
+            return [f"{place} is removed: {_gone(row)}"]
         case Word.REPLACED:
-            orders = "its orders are cancelled" if row is None else f"{_orders(row['cancel'])} cancelled"
-            return [f"{place} is replaced ({keys}): {orders}, its position stays{_position(row)}; it begins anew"]
+            return [f"{place} is replaced ({keys}): {_gone(row)}; it begins anew"]
         case _:
             return [f"{place} changes: {keys}{_effect(change, row)}"]
 
@@ -132,13 +139,17 @@ def _effect(change: StrategyChange, row: Row | None) -> str:
         return f"; its {kept} resting orders stay as they are{held}"
     why = ""
     if gone and not kept and any(key.key.startswith("strategies.grid_") for key in change.keys):
-        why = ", all of the old ladder"
-    return f"; of its resting orders {kept} stay, {gone} are cancelled{why}, about {new} are placed{held}"
+        why = " (all of the old ladder)"
+    return f"; of its resting orders {kept} stay, {gone} are cancelled{why}; about {new} are placed{held}"
 
 
-def _position(row: Row | None) -> str:
-    legs = [] if row is None else [f"{leg} {row[leg]}" for leg in ("long", "short") if _size(row, leg)]
-    return f" ({' and '.join(legs)})" if legs else ""
+def _gone(row: Row | None) -> str:
+    """What becomes of the orders and legs of a strategy that goes; `row` is None where its worker was not asked."""
+    if row is None:
+        return "its orders are cancelled, its position stays"
+    legs = [f"{leg} {row[leg]}" for leg in ("long", "short") if _size(row, leg)]
+    orders = f"{_orders(row['cancel'])} cancelled" if row["cancel"] else "no order of it rests"
+    return f"{orders}, " + (f"its position stays ({' and '.join(legs)})" if legs else "it has no position")
 
 
 def _size(row: Row, leg: str) -> bool:

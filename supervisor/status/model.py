@@ -233,7 +233,8 @@ def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
         freshness = Freshness.STALE.value if freshness == Freshness.ACTIVE.value else freshness
     if is_running:
         if health != AccountHealth.HEALTHY.value:
-            reasons.append(f"{facts.account} is {health or 'not reporting'}" + (f": {'; '.join(own)}" if own else ""))
+            state = "latched" if health == AccountHealth.CIRCUIT_OPEN.value else health or "not reporting"
+            reasons.append(f"{facts.account} is {state}" + (f": {'; '.join(own)}" if own else ""))
         elif freshness != Freshness.ACTIVE.value:
             reasons.append(f"{facts.account}: market data is {freshness}")
     row: Json = {

@@ -99,12 +99,14 @@ def _happened(moment: Json) -> Iterator[str]:
         why = f": {row['reason']}" if row["reason"] else ""
         lines.append((row["local_ts"], f"{words.get(row['event'], row['event'])}{why}"))
     for row in moment["commands"]:
+        args = row["args"] if row["account"] == "_supervisor" else ""
+        if '"dry_run":true' in args:
+            continue  # nothing was changed
         by = f" by {row['who']}" if row.get("who") else ""
-        about = row["strategy"] or (row["args"] if row["account"] == "_supervisor" else "")
+        about = row["strategy"] or args
+        what = f"command {row['name']}{about and f' {about}'}{by}"
         outcome = "" if row["ok"] else "refused: "
-        lines.append(
-            (row["local_ts"], f"command {row['name']} {about}{by}: {outcome}{row['result']}".replace(" :", ":"))
-        )
+        lines.append((row["local_ts"], f"{what}: {outcome}{row['result']}".replace("\n", "; ")))
     for row in moment["comparisons"]:
         lines.append((row["local_ts"], f"the exchange could not be read ({row['reason']}): {row['error']}"))
     for row in moment["gaps"]:

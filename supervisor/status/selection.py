@@ -27,7 +27,7 @@ def select(status: Json, addressed: Sequence[Addressed] | None) -> Json:
         if "" not in names:
             row = {**row, "strategies": [each for each in row["strategies"] if each["strat_id"] in names]}
         rows.append(row)
-        reasons += _reasons(row, many=len(addressed) > 1)
+        reasons += _reasons(row)
         about = {"", *names}
         incidents += [
             incident
@@ -38,9 +38,15 @@ def select(status: Json, addressed: Sequence[Addressed] | None) -> Json:
     return {**status, "accounts": rows, "incidents": incidents, "health": health, "reasons": reasons}
 
 
-def _reasons(row: Json, *, many: bool) -> list[str]:
+def _reasons(row: Json) -> list[str]:
     well = (row["process"]["state"], row["health"], row["freshness"]) == ("RUNNING", "healthy", "active")
     if well:
         return []
-    found = list(row["reasons"]) or [row["process"]["reason"] or f"{row['account']} is not healthy"]
-    return [f"{row['account']}: {reason}" for reason in found] if many else found
+    process = row["process"]
+    if process["state"] != "RUNNING":
+        state = f"its process is {process['state']}" + (f": {process['reason']}" if process["reason"] else "")
+    elif row["health"] != "healthy":
+        state = "it has not reported yet" if row["health"] is None else f"it is {row['health']}"
+    else:
+        state = f"market data is {row['freshness']}"
+    return [f"{row['account']}: {reason}" for reason in row["reasons"] or (state,)]

@@ -21,6 +21,7 @@ from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
 from supervisor.status.caps_text import caps_lines
 from supervisor.status.screen_width import screen_width
+from supervisor.status.strategy_notes import strategy_notes
 
 __all__ = ["duration", "exit_code", "leg", "money", "render", "seconds", "short", "size"]
 
@@ -73,7 +74,10 @@ def _print(status: Json, console: Console) -> None:
     supervisor = status["supervisor"]
     console.print(_headline(status, supervisor))
     if in_force := supervisor.get("configuration"):
-        console.print(_configuration(in_force, supervisor["data_dir"]))
+        console.print(_configuration(in_force))
+        if in_force["file_differs"]:
+            look = pasteable("reload --dry-run", data_dir=supervisor["data_dir"])
+            console.print(Text(f"the file differs: `{look}` shows how", style="yellow"), soft_wrap=True)
     console.print()
     console.print(*_parts(_accounts(status["accounts"]), console))
     console.print()
@@ -89,11 +93,8 @@ def _print(status: Json, console: Console) -> None:
     for account in status["accounts"]:
         if text := _other_coins(account):
             console.print(Text(f"{account['account']}: {text}"))
-    for _, strategy in strategies:
-        if strategy.get("reason"):
-            console.print(Text(f"! {strategy['strat_id']}: {strategy['reason']}", style="yellow"))
-        for item in strategy.get("retrying", ()):
-            console.print(Text(f"! {strategy['strat_id']}: {_retry(item)}", style="yellow"))
+    for note in strategy_notes(status["accounts"], supervisor["data_dir"]):
+        console.print(Text(note, style="yellow"), soft_wrap="lifted by" in note)  # what is to be pasted is not broken
     for reason in status["reasons"]:
         console.print(Text(f"! {reason}", style="yellow"))
     shown = [row for row in status["incidents"] if not row.get("muted_until")]
@@ -117,10 +118,6 @@ def _other_coins(account: Json) -> str:
     charged = [f"{fee.normalize():f} {coin}" for coin, fee in fees.items()]
     parts = (("other coins", held), ("fees in other coins", charged))
     return "; ".join(f"{name}: {', '.join(texts)}" for name, texts in parts if texts)
-
-
-def _retry(item: Json) -> str:
-    return f"retry {item['attempt']} of the {item['request']} request for {item['order']} is due: {item['error']}"
 
 
 def _incident(row: Json) -> str:
@@ -165,12 +162,8 @@ def _headline(status: Json, supervisor: Json) -> Text:
     return line.append(f"  pid {supervisor['pid']}  rss {size(supervisor['rss'])}  data {supervisor['data_dir']}")
 
 
-def _configuration(in_force: Json, data_dir: str) -> Text:
-    line = Text(f"configuration {in_force['hash']} since {in_force['since']}")
-    if in_force["file_differs"]:
-        line.append(
-            f"; the file differs: `{pasteable('reload --dry-run', data_dir=data_dir)}` shows how", style="yellow"
-        )
+def _configuration(in_force: Json) -> Text:
+    line = Text(f"configuration {in_force['hash']} since {in_force['since'][:19].replace('T', ' ')} UTC")
     if in_force["waiting"]:
         line.append(f"; not in force until a restart: {', '.join(in_force['waiting'])}", style="yellow")
     return line
@@ -273,8 +266,8 @@ def _requests(row: Json) -> str:
 
 
 def word(value: str | None) -> Text:
-    """A state in its colour; "-" when it is not known."""
-    return Text(value or "-", style=_COLOURS.get(value or "", ""))
+    """A state in its colour; "-" when it is not known. An account is latched, as its strategies are."""
+    return Text("latched" if value == "circuit_open" else value or "-", style=_COLOURS.get(value or "", ""))
 
 
 def entry(value: Json | None) -> Text:

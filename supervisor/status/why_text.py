@@ -5,8 +5,9 @@ Orders that are missing for the same reason are one line: how many, of which leg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from supervisor.status.tables import duration, short
@@ -15,7 +16,11 @@ from supervisor.utc_time import utc_text
 __all__ = ["is_held", "one_line_of", "silent_lines", "strategy_lines"]
 
 Json = Mapping[str, Any]
-_WORDS = {"held": "held back", "passing": "on their way", "normal": "wait as they should"}
+_WORDS = {
+    "held": ("held back", "held back"),
+    "passing": ("on its way", "on their way"),
+    "normal": ("waits as it should", "wait as they should"),
+}
 LEFT_S = 0.05
 
 
@@ -30,7 +35,7 @@ def one_line_of(found: Json) -> str:
         return "it has not started: nothing of it is wanted yet"
     if not found["wanted"]:
         return "it wants no order yet" + ("" if found["last_price"] else ": no price has come")
-    counts = [f"{found[weight]} {words}" for weight, words in _WORDS.items() if found[weight]]
+    counts = [f"{found[weight]} {words[found[weight] > 1]}" for weight, words in _WORDS.items() if found[weight]]
     extra = f"; {found['off_grid']} more at levels that wait for now, or are no more" if found["off_grid"] else ""
     return f"{found['placed']} of {found['wanted']} orders rest" + "".join(f", {each}" for each in counts) + extra
 
@@ -45,9 +50,9 @@ def strategy_lines(found: Json, *, in_full: bool = True) -> Iterator[str]:
         yield f"  price {found['last_price']}, {found['price_age_s']:.1f} s old"
     yield from _holds(found["holds"])
     rows = [row for row in found["missing"] if in_full or row["weight"] != "normal"]
-    yield from _missing(rows)
+    yield from _missing(rows, {row["lifted_by"] for row in found["holds"]})
     if found["left_out"] and in_full:
-        yield f"  and {found['left_out']} more orders that do not rest"
+        yield f"  and {found['left_out']} more that do not rest"
     if in_full:
         yield from _figures(found)
 
@@ -64,16 +69,18 @@ def _holds(holds: Iterable[Json]) -> Iterator[str]:
             yield f"    lifted by: {row['lifted_by']}"
 
 
-def _missing(rows: Sequence[Json]) -> Iterator[str]:
+def _missing(rows: Sequence[Json], said: Collection[str]) -> Iterator[str]:
+    """`said`: the commands that stand above already, with what holds the strategy."""
     groups: dict[tuple[Any, ...], list[Json]] = {}
     for row in rows:
         groups.setdefault((row["weight"], row["text"], row["lifted_by"]), []).append(row)
-    for (weight, text, lifted_by), members in groups.items():
+    after = [lifted_by for _, _, lifted_by in groups][1:]
+    for ((weight, text, lifted_by), members), following in zip_longest(groups.items(), after):
         sign = "!" if weight == "held" else "~" if weight == "passing" else "-"
         times = [row["next_s"] for row in members if row["next_s"] is not None]
         again = f"; tried again in {min(times):.1f} s" if times and min(times) > LEFT_S else ""
         yield f"  {sign} {_which(members)}: {text}{again}"
-        if lifted_by:
+        if lifted_by and lifted_by not in said and following != lifted_by:  # once for several in a row
             yield f"    changed by: {lifted_by}"
 
 
@@ -83,7 +90,8 @@ def _which(members: Sequence[Json]) -> str:
     prices = sorted(Decimal(row["price"]) for row in members)
     if len(members) == 1:
         return f"{kinds} {prices[0]}"
-    return f"{len(members)} orders, {kinds}, {prices[0]} to {prices[-1]}"
+    prices = list(dict.fromkeys((prices[0], prices[-1])))
+    return f"{len(members)} orders, {kinds}, {' to '.join(map(str, prices))}"
 
 
 def _figures(found: Json) -> Iterator[str]:
@@ -96,7 +104,8 @@ def _figures(found: Json) -> Iterator[str]:
     for cap in found["caps"]:
         percent = "" if cap["percent"] is None else f", {cap['percent']} %"
         used, limit = short(cap["used"]), short(cap["limit"])
-        yield f"  cap {cap['name']}: {used} of {limit} {cap['unit']} used{percent}, {short(cap['left'])} left"
+        unit = f" {cap['unit']}" if cap["unit"] else ""
+        yield f"  cap {cap['name']}: {used} of {limit}{unit} used{percent}, {short(cap['left'])} left"
 
 
 def _leg(leg: Json) -> str:

@@ -178,7 +178,7 @@ def _stale(name: str, ours: Recorded) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ViewCheck:
-    """How many orders and legs of an account were compared, and what lasts of their differences.
+    """How many orders, and legs that are not flat, of an account were compared, and what lasts of their differences.
 
     `stale` are the orders that are recorded as open and do not rest. `problem` is why nothing could be compared,
     `unreadable` why nothing of their symbols was.
@@ -224,7 +224,13 @@ def check_views(
             shown[name].append(differences(account_tag(account.environment, name), ours, answer, traded))
             lines = tuple(lasting(shown[name]))
             stale = tuple(order for key, order in ours.orders.items() if _stale(key, order) in lines)
-            found[name] = ViewCheck(len(ours.orders), len(ours.legs), lines, stale=stale, unreadable=unreadable)
+            found[name] = ViewCheck(
+                len(ours.orders),
+                sum(1 for size, _ in ours.legs.values() if size),
+                lines,
+                stale=stale,
+                unreadable=unreadable,
+            )
         left = [account for account in left if found[account.name].lines]
         if not left:
             break

@@ -188,6 +188,16 @@ def test_no_secret_is_in_anything_that_is_made_of_the_file():
         (ACCOUNTS + "strategies: [{strat_id: s, account: b, symbol: X}]", "strategies[0].account", "`b`"),
         (f"{ONE}, amount: b5}}", "strategies[0].amount", "`b5`"),
         (f"{ONE}, grid_count: 3}}", "strategies[0].grid_count", "from 4 up"),
+        *(
+            (f"{ONE}, {key}: {value}}}", f"strategies[0].{key}", "write it in plain decimal digits")
+            for key, value in {
+                "grid_count": "010",
+                "grid_step": "0.1_5",
+                "max_margin": "0x10",
+                "amount": "0100",
+            }.items()
+        ),
+        (f"{ONE}, grid_count: '1:30'}}", "strategies[0].grid_count", "write it in plain decimal digits"),
         (f"{ONE}, grid_step: null}}", "strategies[0].grid_step", "above 0"),
         (f"{ONE}, long_koef: 2}}", "strategies[0].long_koef", "early_imbalance_multiplier"),
         (f"{ONE}, safety_caps: 5}}", "strategies[0].safety_caps", "keys with values"),

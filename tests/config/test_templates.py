@@ -364,7 +364,7 @@ def test_the_example_is_fifty_accounts_and_the_guide_says_what_its_file_means(tm
     assert fleet.written.unused == []
     assert len(fleet.config.accounts) == 50
     assert len(grids(fleet.config)) == 64
-    assert grids(fleet.config)["a12/a12-btc"] == ("BTCUSDT", 20, "0.2", "x0.05")
+    assert grids(fleet.config)["a12/a12-btc"] == ("BTCUSDT", 20, "0.2", "x0.08")
     guide = (ROOT / "docs" / "templates.md").read_text().partition("```yaml\n")[2].partition("```")[0]
     keys = {
         f"GRIDBOT_A{number}_{part}": f"{part}{number}"

@@ -13,12 +13,19 @@ import pytest
 from gridbot.config.models import GridbotConfig
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_thread import PaperThread
-from gridbot.risk.holds import Hold
+from gridbot.risk.holds import Hold, Who
 from gridbot.worker.reloading import CannotReload
+from gridbot.worker.strategy_runner import StrategyRunner
 from tests.integration.worker_bench import BTC, PRICE, WorkerBench, exchange, resting, settings, trading
 
 ETH: dict[str, Any] = {**BTC, "strat_id": "eth", "symbol": "ETHUSDT", "amount": "q0.1"}
 SOL: dict[str, Any] = {**BTC, "strat_id": "sol", "symbol": "SOLUSDT", "amount": "q1"}
+
+HOLDING: dict[Hold, Callable[[StrategyRunner], object]] = {
+    Hold.PAUSED: lambda runner: runner.pause(),
+    Hold.REDUCING: lambda runner: runner.reduce(Who.OPERATOR, "as asked"),
+    Hold.HALTED: lambda runner: runner.halt("its file is torn"),
+}
 
 
 def ids(paper: PaperThread, symbol: str) -> set[str]:
@@ -159,8 +166,25 @@ def test_holds_stay_and_what_cannot_be_done_leaves_all_as_it_was(tmp_path: Path)
             await until(lambda: not ids(paper, "BTCUSDT") & before, "withdrawn while it is paused")
             assert Hold.PAUSED in bench.runner().risk_state.holds.held
             assert not ids(paper, "BTCUSDT")
-            await reload_to(bench, settings(tmp_path, {**BTC, "grid_step": 0.5}, ETH))
-            assert "added while all of its account was paused" in str(bench.runner("ETHUSDT").risk_state.holds.held)
+            for hold in (Hold.PAUSED, Hold.REDUCING, Hold.HALTED):  # seed 2060: all halted, and what was added traded
+                bench.runner().resume()
+                HOLDING[hold](bench.runner())
+                await reload_to(
+                    bench, settings(tmp_path, {**BTC, "grid_step": 0.5}, {**ETH, "strat_id": f"eth-{hold}"})
+                )
+                held = str(bench.runner("ETHUSDT").risk_state.holds.held[Hold.PAUSED])
+                assert f"added while all of its account was held ({hold})" in held
+                await reload_to(bench, settings(tmp_path, {**BTC, "grid_step": 0.5}))
+            # also where what was held goes: another symbol for the only strategy
+            await reload_to(bench, settings(tmp_path, {**ETH, "strat_id": "eth2"}))
+            assert list(bench.assembly.orchestrator.runners) == ["ETHUSDT"]
+            assert "added while all of its account was held" in str(bench.runner("ETHUSDT").risk_state.holds.held)
+            # a fault of ours between two configurations: it cannot go back by itself, and says so
+            bench.assembly.orchestrator.losses.follow = lambda live: 1 / 0  # type: ignore[assignment,method-assign]
+            with pytest.raises(ZeroDivisionError):
+                await reload_to(bench, settings(tmp_path, {**ETH, "strat_id": "eth2"}, BTC))
+            with pytest.raises(CannotReload, match="has to begin anew"):
+                await bench.assembly.reloading.prepare(settings(tmp_path, {**ETH, "strat_id": "eth2"}))
 
     with exchange(first) as paper:
         asyncio.run(live())

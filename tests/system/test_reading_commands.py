@@ -11,12 +11,15 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
 from click.testing import CliRunner, Result
 
+from supervisor.cli.doctor import OF_ACCOUNT
 from supervisor.cli.main import cli
+from supervisor.control.guest import Guest
 from tests.system.conftest import DEMO, wait_for
 
 pytestmark = pytest.mark.system
@@ -113,7 +116,18 @@ def check_what_is_missing(session: Any) -> None:
 
 def check_doctor(session: Any) -> None:
     """Beside a running bot, with requests that its supervisor lends: the workers' own locks and ids are no rivals."""
-    done = ask(session, "doctor", "--json")
+    lent: list[int] = []
+    lend = Guest._lend
+
+    def noted(guest: Guest, count: int, keep: int | None = None) -> None:
+        lent.append(count)
+        lend(guest, count, keep)
+
+    with patch.object(Guest, "_lend", noted):
+        done = ask(session, "doctor", "--json")
+    requests = OF_ACCOUNT * len(session.status()["accounts"])
+    assert lent == sorted(lent), "alone it would have all of its own at once"
+    assert lent[0] < requests <= lent[-1], "the supervisor has lent each"
     rows = {(row["about"], row["check"]): row for row in json.loads(done.output)["findings"]}
     assert done.exit_code in (0, 6), done.output
     accounts = {row["account"] for row in session.status()["accounts"]}

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from gridbot.command_line import pasteable
 from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction, ExecType
 from gridbot.flatten.flatten_words import Others, Terms, Wanted
 from gridbot.records.open_orders import OpenOrders
+from gridbot.risk.brake import Brake, Stops
 from gridbot.risk.holds import Hold, Who
 from gridbot.risk.refusals import Refusal
 from gridbot.worker.commands import Commands, answer_to, record_of, told
@@ -141,6 +143,31 @@ def test_resume_of_one_strategy_leaves_the_loss_latch() -> None:
     bench.say("resume", strategy="btc")
     assert not bench.account.runner.risk_state.paused
     assert bench.losses.cleared == 0
+
+
+@pytest.mark.parametrize("what", ["killed", "loss", "cap"])
+def test_resume_of_one_strategy_says_when_its_account_stays_latched(what: str) -> None:
+    """It said "1 active", and nothing traded."""
+    bench = Bench()
+    gate = bench.account.context.gate
+    if what == "killed":
+        gate.kill("enough", Who.OPERATOR)
+    elif what == "loss":
+        gate.latch_loss("enough")
+    else:
+        gate.braked(Brake(Stops.OPENS, "enough"))
+    parts: Any = (bench.account.requests, bench.losses, bench.money, bench.recorded, bench.flattening)
+    made: Any = Commands
+    commands = made("alice", [bench.account.runner], *parts, latched=gate.account_latch)
+    lifts = pasteable("resume alice")
+    assert commands.run("resume", {"strategy": "btc"}) == (
+        f"btc is not held any more, but its account is latched (enough): `{lifts}` lifts that"
+    )
+    assert commands.run("resume", {}) == "1 active"
+    gate.braked(Brake(Stops.OPENS, "enough", passes=True))
+    gate.unlatch()
+    gate.latch_loss("")
+    assert gate.account_latch() == "", "a brake that passes is no latch"
 
 
 async def test_reduce_withdraws_what_opens_and_lets_closes_pass() -> None:

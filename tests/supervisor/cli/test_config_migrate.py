@@ -35,7 +35,8 @@ def test_the_new_file_passes_check_when_its_variables_are_set(run, tmp_path, mon
     done = run(old, "-o", new)
     assert done.exit_code == 0, done.output
     assert "set before you start: A_API_KEY, A_API_SECRET" in done.output
-    assert f"written: {new}" in done.output
+    assert f"1 account, 1 strategy; written: {new}" in done.output
+    assert 'storage: {data_dir: "data-new"}' in new.read_text(), "not that of the demo"
     assert "SESAME" not in new.read_text()
     assert new.stat().st_mode & 0o077 == 0
     monkeypatch.setenv("A_API_KEY", "one")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import ValidationError
 
+from gridbot.config.account_models import AccountCaps, StrategyCaps
+from gridbot.config.fleet_models import FleetCaps
+from supervisor.cli.config_show import SWITCHED_OFF
 from supervisor.cli.main import cli
 from supervisor.control.control_client import NotRunning
 from supervisor.exit_codes import CommandError
@@ -85,6 +91,14 @@ def test_each_value_says_where_it_comes_from() -> None:
         ":supervisor.restart.window": (600.0, "built-in", None),
     }
     assert {key: found[key] for key in expected} == expected
+    text = shown("b").output
+    assert re.search(r"caps\.max_drawdown +off", text), text
+    takes_off = set()
+    for model in (StrategyCaps, AccountCaps, FleetCaps):
+        for name in model.model_fields:
+            with contextlib.suppress(ValidationError):
+                takes_off |= {name} if getattr(model.model_validate({name: "off"}), name) is None else set()
+    assert takes_off == SWITCHED_OFF
 
 
 def test_the_data_directory_of_the_command_line_and_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,17 +11,20 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from click import unstyle
 from click.testing import CliRunner
 
 from gridbot.config.loading import load_config
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paper_secrets import paper_seed, with_paper_secrets
 from gridbot.core.vocabulary import Direction, Side
+from gridbot.doctor.findings import Finding, Verdict
 from gridbot.orders.ids import Owner, account_tag, wire_id
 from gridbot.paper.faults.fault_config import FaultConfig
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import SymbolConfig
 from gridbot.state.key_lock import key_lock
+from supervisor.cli.doctor_text import finding_lines
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError, ExitCode
 from tests.paper.support import Venue, eventually
@@ -222,6 +225,25 @@ def test_what_is_asked_for_and_how_it_is_shown(place: tuple[Path, Venue, Gridbot
     nobody = CliRunner().invoke(cli, ["doctor", "-c", str(file), "nobody"]).exception
     assert isinstance(nobody, CommandError)
     assert nobody.code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("example", ["demo.yaml", "fleet.yaml", "bad-night.yaml"])
+def test_the_examples_that_are_shown_trade_the_sizes_they_name(example: str, tmp_path: Path) -> None:
+    """Each of fifty accounts was said to trade 4 % of its wallet, and traded 6 %."""
+    file = Path(__file__).parents[3] / "conf" / example
+    _, found = asked("-c", str(file), "--data-dir", str(tmp_path), "--offline")
+    sizes = {about: row["text"] for (about, check), row in found.items() if check == "sizes"}
+    assert sizes
+    assert [text for text in sizes.values() if "rounded up" in text] == []
+
+
+@pytest.mark.parametrize(("fine", "bad", "last"), [(30, 2, "--quiet"), (2, 2, "2 ok, 2 warnings"), (30, 0, "30 ok")])
+def test_what_has_scrolled_away_can_be_asked_for_alone(fine: int, bad: int, last: str) -> None:
+    found = [Finding("sizes", Verdict.OK, "well", "alice")] * fine
+    found += [Finding("sizes", Verdict.WARNING, "look", "alice")] * bad
+    lines = list(finding_lines(found, only_bad=False))
+    assert unstyle(lines[-1]).startswith(last)
+    assert unstyle(next(iter(finding_lines(found[fine:][:1], only_bad=True)))).startswith("warning" if bad else "0 ok")
 
 
 def test_before_a_start_there_is_no_paper_exchange(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_without_a_terminal_the_next_two_commands_work_as_they_are_said(tmp_path: Path) -> None:
+def test_without_a_terminal_the_next_commands_work_as_they_are_said(tmp_path: Path) -> None:
     done = init("it's.yaml", "--json", "--symbol", "ETHUSDT", "--wallet", "2000")
     assert done.exit_code == 0, done.output
     document = json.loads(done.stdout)
@@ -159,7 +159,10 @@ def test_without_a_terminal_the_next_two_commands_work_as_they_are_said(tmp_path
     checked = CliRunner().invoke(cli, words)
     assert checked.exit_code == 0, checked.output
     assert "warning" not in checked.output
-    assert shlex.split(document["next"][1])[1:] == ["start", "--detach", "-c", "it's.yaml"]
+    assert shlex.split(document["next"][1])[1:] == ["doctor", "-c", "it's.yaml"]
+    looked = CliRunner().invoke(cli, [*shlex.split(document["next"][1])[1:], "--offline"])
+    assert "0 refused" in looked.output or "refused" not in looked.output, looked.output
+    assert shlex.split(document["next"][2])[1:] == ["start", "--detach", "-c", "it's.yaml"]
     assert "'data-it''s'" in (tmp_path / "it's.yaml").read_text()
 
 
@@ -200,6 +203,15 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(tmp_path: Path) -> None:
     assert init("mine.yaml", "--force", "--yes").exit_code == 0
     assert (tmp_path / "mine.yaml").stat().st_mode & 0o777 == 0o600
     assert "strategies:" in (tmp_path / "mine.yaml").read_text()
+    (tmp_path / "real.yaml").write_text("precious: true\n")
+    (tmp_path / "link.yaml").symlink_to("real.yaml")
+    assert init("link.yaml", "--force", "--yes").exit_code == 0
+    assert (tmp_path / "link.yaml").is_symlink()
+    assert "strategies:" in (tmp_path / "real.yaml").read_text()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CommandError, match="which is never replaced at pipe"):
+        CliRunner().invoke(cli, ["init", "pipe", "--force"], catch_exceptions=False)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize(
@@ -215,6 +227,9 @@ def test_a_file_that_is_there_stays_unless_it_is_forced(tmp_path: Path) -> None:
         ("--amount 10", "--amount: expected whole steps of BTCUSDT, such as q0.001 (61.21 USDT), got 10"),
         ("--wallet 3", "--wallet: expected at least 31 USDT for BTCUSDT, whose smallest orders want that, got 3"),
         ("--account a/b", "--account: expected 1 to 32 letters, digits, _ or -"),
+        ("--account {a:b}", "--account: expected 1 to 32 letters, digits, _ or -"),
+        ("--symbol {BTC}USDT", "--symbol: expected a USDT perpetual such as BTCUSDT, got `{BTC}USDT`"),
+        ('--amount "10', "--amount: expected x0.001 (fraction of the wallet), 100 (USDT) or q0.01 (coins)"),
         ("--environment demo --wallet 900 --keys sesame", "--keys: expected variables or files"),
         ("--data-dir $OOPS/x", "expected a path, with variables as ${NAME}"),
     ],

@@ -163,7 +163,7 @@ def test_rows_of_the_exchange_that_cannot_be_read_are_told_and_leave_the_account
     assert code == ExitCode.DIFFERS
     assert first.endswith("(transfers and the like): NOT KNOWN: not all of the log could be read")
     assert unread == "  1 rows of the exchange could not be read: account/transaction-log: row 3 (7): no change"
-    assert of_alice == "  1 open_orders and 1 positions are as the exchange has them"
+    assert of_alice == "  1 open orders and 1 positions are as the exchange has them"
     assert second.endswith(": explained")
     assert of_bob.endswith("as the exchange has them; symbols with rows that could not be read were left out")
     assert unread_view == "  1 rows of the exchange could not be read: SOLUSDT: no price"

@@ -75,12 +75,23 @@ def test_nothing_runs(tmp_path, command):
     done = run(*command, "--data-dir", str(tmp_path))
     assert done.returncode == 3
     assert done.stderr.startswith(f"gridbot-supervisor: no supervisor runs in {tmp_path}")
+    if "stop" not in command:
+        assert done.stderr.endswith(f"; `{pasteable('start --detach', data_dir=tmp_path)}` starts one\n")
     if "--json" in command:
         said = json.loads(done.stdout)
         assert (said["running"], said["data_dir"]) == (False, str(tmp_path))
         assert said["reasons"][0] in done.stderr
     else:
         assert done.stdout == ""
+
+
+def test_where_nothing_runs_what_needs_no_supervisor_is_named(tmp_path):
+    place = ["--data-dir", str(tmp_path), "-c", "mine.yaml"]
+    done = run("flatten", "alice", *place)
+    assert done.returncode == 3
+    where = {"config": "mine.yaml", "data_dir": tmp_path}
+    start, direct = pasteable("start --detach", **where), pasteable("flatten --direct", **where)
+    assert done.stderr.endswith(f"; `{start}` starts one; `{direct}` with the same targets needs none\n")
 
 
 def test_usage_and_version():

@@ -92,7 +92,10 @@ HELD = {
         },
         {"leg": "short", "size": "0"},
     ],
-    "caps": [{"name": "max_notional", "used": "201", "limit": "10000", "left": "9799", "percent": 2.0, "unit": "USDT"}],
+    "caps": [
+        {"name": "max_notional", "used": "201", "limit": "10000", "left": "9799", "percent": 2.0, "unit": "USDT"},
+        {"name": "account max_margin_ratio", "used": "0.1", "limit": "0.5", "left": "0.4", "percent": 20.0, "unit": ""},
+    ],
     "rules": ["long_1: near"],
     "low_balance": False,
 }
@@ -156,21 +159,21 @@ def test_one_strategy_in_full() -> None:
     result = run("alice/btc")
     assert result.exit_code == 6
     assert result.output.splitlines() == [
-        "alice/btc BTCUSDT: 6 of 10 orders rest, 2 held back, 1 on their way, 1 wait as they should; "
+        "alice/btc BTCUSDT: 6 of 10 orders rest, 2 held back, 1 on its way, 1 waits as it should; "
         "1 more at levels that wait for now, or are no more",
         "  price 60000.1, 0.2 s old",
         "  ! paused since 2023-11-14 22:13:20 UTC by the operator: paused by the operator",
         "    lifted by: gb resume alice/btc",
         "  ! ip ban (the whole account) for 1m30s more: the exchange bans this address",
         "  ! 2 orders, long Buy, 59000.0 to 59900.0: paused",
-        "    changed by: gb resume alice/btc",
         "  ~ short Sell 60100.0: tried; tried again in 2.0 s",
         "  - short Buy 59900.0: nothing to close",
-        "  and 3 more orders that do not rest",
+        "  and 3 more that do not rest",
         "  long: 0.5 @ 60010.12, leverage 10, liquidation at 52000, 13.33 % away, sizes: Buy × 1, Sell × 1.5",
         "  short: no position",
         "  risk rule long_1: near",
         "  cap max_notional: 201 of 10000 USDT used, 2.0 %, 9799 left",
+        "  cap account max_margin_ratio: 0.1 of 0.5 used, 20.0 %, 0.4 left",
     ]
 
 
@@ -178,7 +181,7 @@ def test_without_a_target_only_what_is_not_as_it_should_be_and_what_is_known_of_
     result = run()
     assert result.exit_code == 5
     lines = result.output.splitlines()
-    assert "alice/eth BTCUSDT: 6 of 10 orders rest, 1 wait as they should" in lines[7]
+    assert "alice/eth BTCUSDT: 6 of 10 orders rest, 1 waits as it should" in lines[6]
     assert "nothing to close" not in result.output
     assert lines[-5:] == [
         "bob: the worker of bob did not answer within 3 s",

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from gridbot.commands.arguments import ReloadArguments
 from supervisor.children.config_source import ConfigSource, variables_in
 from supervisor.children.policy_types import ProcessState
@@ -23,12 +25,14 @@ class Rig:
     """Two accounts; `answer` is what the worker of an account says to a step."""
 
     def __init__(self, place: Path, answer: Answer) -> None:
+        place.mkdir(exist_ok=True)
         self.file = place / "g.yaml"
         self.write(BTC, ETH)
         self.source = ConfigSource(self.file, str(place / "data"), {})
         (place / "data").mkdir()
         self.asked: list[tuple[str, str, Any]] = []
         self.states = {"alice": ProcessState.RUNNING, "bob": ProcessState.RUNNING}
+        self.launches = {"alice": 1, "bob": 1}
         self.done: list[str] = []
         self.alerts: list[str] = []
         self.answer = answer
@@ -51,13 +55,19 @@ class Rig:
 
     def worker(self, account: str) -> Any:
         state = self.states[account]
-        return SimpleNamespace(name=account, pid=1, state=SimpleNamespace(process=state))
+        alive = state not in (ProcessState.BACKOFF, ProcessState.FATAL)
+        return SimpleNamespace(
+            name=account, launches=self.launches[account], state=SimpleNamespace(process=state, alive=alive)
+        )
 
     async def begin(self, plan: Any) -> None:
         self.done.append("begin")
 
-    async def commit(self, plan: Any) -> None:
+    def commit(self, plan: Any) -> None:
         self.done.append("commit")
+
+    async def let_go(self, plan: Any) -> None:
+        self.done.append(f"let go by {self.reload.facts()['hash']}")
 
     def end(self, account: str) -> bool:
         self.done.append(f"end {account}")
@@ -83,8 +93,8 @@ def test_all_prepare_before_any_applies_and_only_then_it_counts(tmp_path: Path) 
     assert (told["applied"], told["result"]) == (True, "applied")
     steps = [step for _, step, _ in rig.asked]
     assert steps == ["look", "look", "prepare", "prepare", "apply", "apply"]
-    assert rig.done == ["begin", "commit"]
     after = rig.reload.facts()
+    assert rig.done == ["begin", "commit", f"let go by {after['hash']}"], "what is in force is told before it is waited"
     assert (after["file_differs"], after["hash"] != before["hash"]) == (False, True)
     assert rig.ask()["lines"] == ["nothing differs from the configuration in force"]
 
@@ -121,6 +131,30 @@ def test_one_that_does_not_go_back_by_itself_is_ended_and_begins_by_the_last_goo
     assert rig.done == ["begin", "end alice", "end bob"]
 
 
+@pytest.mark.parametrize("begins", ["alice, which had applied it", "bob, which did not run"])
+def test_one_that_began_by_the_old_configuration_while_another_applied_undoes_it_all(
+    tmp_path: Path, begins: str
+) -> None:
+    """Else it would trade by what is not in force any more, and what was removed there with nobody to know of it."""
+    name = begins.split(",")[0]
+
+    def answer(account: str, message: dict[str, Any]) -> dict[str, Any]:
+        if message["step"] == "apply":
+            rig.launches[name] = 2
+        return {}
+
+    rig = Rig(tmp_path, answer)
+    if name == "bob":
+        rig.states["bob"] = ProcessState.BACKOFF
+    before = rig.reload.facts()["hash"]
+    rig.write({**BTC, "grid_step": 1}, {**ETH, "grid_step": 2})
+    told = rig.ask()
+    assert f"{name} did not apply it: its process began meanwhile" in told["error"]
+    assert (rig.done, rig.reload.facts()["hash"]) == (["begin"], before)
+    back = [account for account, step, _ in rig.asked if step == "prepare"][-1]
+    assert back == ("bob" if name == "alice" else "alice"), "who had applied it goes back"
+
+
 def test_what_cannot_be_asked_or_says_no_changes_nothing(tmp_path: Path) -> None:
     def answer(account: str, message: dict[str, Any]) -> dict[str, Any]:
         return {"ok": False, "error": "no such symbol"} if (account, message["step"]) == ("bob", "prepare") else {}
@@ -150,6 +184,11 @@ def test_a_position_that_would_be_left_refuses_it_unless_that_is_wanted(tmp_path
     assert "its 4 resting orders are cancelled, its position stays (long 0.3)" in told["lines"][0]
     assert told["asks"] == ["bob"]
     assert "nobody to look after them" in rig.alerts[0]
+    assert "close them on the exchange" in rig.alerts[0]
+    rig = Rig(tmp_path / "flat", answer)
+    row.update(long="0", cancel=0)
+    rig.write(BTC)
+    assert rig.ask()["lines"][0].endswith("is removed: no order of it rests, it has no position")
 
 
 def test_what_waits_for_a_restart_is_named_until_then(tmp_path: Path) -> None:
@@ -158,6 +197,14 @@ def test_what_waits_for_a_restart_is_named_until_then(tmp_path: Path) -> None:
     told = rig.ask()
     assert "order_sync_interval 61.0 -> 9.0: NOT applied, needs restart of the supervisor" in told["lines"][0]
     assert rig.reload.facts()["waiting"] == ["order_sync_interval"]
+
+
+def test_what_never_counts_for_what_is_there_waits_for_no_restart(tmp_path: Path) -> None:
+    """It was told as "never" and as "until a restart" at once."""
+    rig = Rig(tmp_path, lambda account, message: {})
+    rig.write(BTC, ETH, accounts=[{"name": "alice", "balance": 9}, {"name": "bob"}])
+    assert rig.ask()["result"].endswith("; NOT applied, whatever is restarted: alice: accounts.balance")
+    assert rig.reload.facts()["waiting"] == []
 
 
 def test_only_variables_that_the_file_names_are_given() -> None:

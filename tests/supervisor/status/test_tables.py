@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.command_line import pasteable
 from gridbot.commands.targets import Addressed
 from supervisor.exit_codes import ExitCode
 from supervisor.status.selection import select
@@ -97,7 +98,7 @@ def test_in_a_pipe_it_is_plain_and_fits_with_nothing_left_out(status, monkeypatc
     text = text_of(status)
     assert "\x1b" not in text
     lines = text.splitlines()
-    assert max(len(line) for line in lines) <= columns
+    assert max(len(line) for line in lines if not line.startswith("  lifted by: ")) <= columns
     assert [line for line in lines if line != line.rstrip()] == []
     assert "…" not in text
     assert set(everything.split()) == set(text.split())
@@ -180,6 +181,40 @@ def test_a_request_that_is_tried_again_is_shown_with_its_last_error(status):
     ]
 
 
+def test_what_holds_a_fleet_is_one_line_with_the_command_that_lifts_it(status):
+    """Each strategy had a line of its own, and none said what to do."""
+    item = {"order": "o", "request": "create", "attempt": 1, "error": "too many visits"}
+    rows = [account(f"a{n}", strategies=[{**STRATEGY, "strat_id": f"s{n}", "state": "paused"}]) for n in range(8)]
+    rows[7]["strategies"] = [{**STRATEGY, "strat_id": "s7", "state": "active", "reason": "", "retrying": [item, item]}]
+    notes = [
+        line for line in text_of({**status, "accounts": rows}).splitlines() if line.startswith(("! s", "  lifted"))
+    ]
+    resume = pasteable("resume", data_dir="/d")
+    assert notes == [
+        "! s0, s1, s2, s3, s4, s5 and 1 more: price left the grid",
+        f"  lifted by: `{resume}` with their names, or with --all",
+        "! s7: 2 create requests are tried again: too many visits",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "health", "target"),
+    [
+        ("halted", "healthy", "a/s"),
+        ("latched", "healthy", "a/s"),
+        ("latched", "circuit_open", "a"),
+        ("waiting", "", ""),
+    ],
+)
+def test_what_lifts_a_hold_is_not_broken_where_the_screen_ends(status, monkeypatch, state, health, target):
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [account("a", health, strategies=[{**STRATEGY, "strat_id": "s", "state": state}])]
+    text = text_of({**status, "accounts": rows})
+    assert (f"\n  lifted by: {pasteable(f'resume {target}', data_dir='/d')}\n" in text) is bool(target)
+    assert ("lifted by" in text) is bool(target)
+    assert "circuit_open" not in text
+
+
 def test_no_writer_and_no_paper_before_they_exist(status):
     assert "paper" not in text_of({**status, "paper": None})
 
@@ -189,10 +224,10 @@ def test_the_model_of_some_accounts_and_strategies(status: dict[str, Any]):
     alice, bob = select(status, [Addressed("alice")]), select(status, [Addressed("bob")])
     assert (exit_code(alice), exit_code(bob)) == (ExitCode.OK, ExitCode.DEGRADED)
     assert [row["account"] for row in bob["accounts"]] == ["bob"]
-    assert bob["reasons"] == ["bob is not healthy"]
+    assert bob["reasons"] == ["bob: its process is BACKOFF"]
     both = select(status, [Addressed("alice", "alice-bitcoin-grid"), Addressed("bob")])
     assert [(row["account"], len(row["strategies"])) for row in both["accounts"]] == [("alice", 1), ("bob", 1)]
-    assert both["reasons"] == ["bob: bob is not healthy"]
+    assert both["reasons"] == ["bob: its process is BACKOFF"]
     assert select(status, [Addressed("alice", "other")])["accounts"][0]["strategies"] == []
 
 

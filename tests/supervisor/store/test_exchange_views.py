@@ -126,7 +126,7 @@ class Rest:
 def checked(monkeypatch: pytest.MonkeyPatch, connect: Any) -> ViewCheck:
     monkeypatch.setattr(exchange_views, "APART_S", 0.0)
     other = replace(RECORDED, link_id="x", symbol="ETHUSDT")
-    legs = {("ETHUSDT", Direction.LONG): (D(1), D(1))}
+    legs = {("ETHUSDT", Direction.LONG): (D(1), D(1)), ("BTCUSDT", Direction.LONG): (D(0), D(0))}
     monkeypatch.setattr(exchange_views, "_read_views", lambda *_: {"alice": Views({OURS: RECORDED, "x": other}, legs)})
     config = configuration(0)
     account = config.account("alice")
@@ -134,7 +134,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, connect: Any) -> ViewCheck:
 
 
 def test_nothing_is_said_of_a_symbol_with_a_row_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its order counted as one that does not rest, its leg as flat."""
+    """Its order counted as one that does not rest, its leg as flat; a flat leg is no position."""
     found = checked(monkeypatch, lambda _: Rest())
     assert (found.orders, found.legs, found.stale) == (1, 0, (RECORDED,))
     assert [row.symbol for row in found.unreadable] == ["ETHUSDT"]
