@@ -32,7 +32,6 @@ from dataclasses import replace
 from typing import Any
 
 from gridbot import background
-from gridbot.core.limits import OnBreach
 from gridbot.shortage import is_shortage
 from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
@@ -42,7 +41,7 @@ from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
 from supervisor.children.launcher import Launcher
 from supervisor.children.policy import NOT_IN_TIME
-from supervisor.children.policy_types import Exited, Hung, ProcessState, Stalled
+from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations, no_reload
@@ -50,6 +49,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
 from supervisor.process.alert_desk import AlertDesk
+from supervisor.process.cap_rescues import CapRescues
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
@@ -60,6 +60,7 @@ from supervisor.process.own_faults import Faults
 from supervisor.process.service_notify import ServiceManager
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
+from supervisor.process.web_keeper import WebKeeper
 from supervisor.status.collection import status_of, supervisor_facts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import JournalBusy, SupervisorJournal
@@ -124,6 +125,7 @@ class Supervisor:
             self._on_rescue_end,
             clock=clock,
         )
+        self._web = WebKeeper(plan.web, self._launcher, self._launch, self._faults.report, clock, jitter)
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
@@ -154,13 +156,15 @@ class Supervisor:
             plan.caps,
             self._send_to,
             lambda account: self._membership.stage(account),
-            self._enforce,
+            lambda account, action, why: self._cap_rescues.enforce(account, action, why),
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
         )
         self._launch.caps = self._caps.word_for
         parts = (self._fleet, self._launch, self._sharing, self._caps, self._workers, self._rescues)
         self._membership = Membership(plan, *parts, self._follow)
+        by_rescue = (self._caps, self._operations.capped, self._alerts, lambda: self._stopping.begun)
+        self._cap_rescues = CapRescues(self._fleet, self._workers, self._membership, *by_rescue)
         hands = Hands(lambda: self._stopping.begun, self._alerts.own, self._journal.command)
         self._reload = reload_of(plan, self._operations.commands, self._membership, hands)
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
@@ -188,11 +192,9 @@ class Supervisor:
             raise CommandError(
                 f"{error}: another gridbot-supervisor, whose lock file was removed", ExitCode.REFUSED
             ) from error
-        kept = self._journal.document("address.json")
-        if kept is not None:
+        if (kept := self._journal.document("address.json")) is not None:
             self._sharing.open(kept)
-        held = self._journal.stop_document("fleet_caps.json")
-        if held is not None:
+        if (held := self._journal.stop_document("fleet_caps.json")) is not None:
             self._caps.open(held)
         self._desk.open()
         for text in self.plan.warnings:
@@ -212,8 +214,8 @@ class Supervisor:
                 await self._finished.wait()
                 keeping.cancel()
             finally:
-                self._fleet.kill_now()
-                self._rescues.kill_now()
+                for those in (self._fleet, self._rescues, self._web):
+                    those.kill_now()
                 await control.close()
                 for part in (
                     self._service.close,
@@ -275,11 +277,10 @@ class Supervisor:
         now = self._clock()
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
-        reasons = self._sharing.reasons() + self._caps.reasons()
-        own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), reasons=reasons)
-        facts = self._reload.facts() if self._reload else {}
-        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000, configuration=facts)
-        return status_of(now, own, self._fleet, self.plan, self._launch)
+        own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), marks=self._desk.marks)
+        own = replace(own, reasons=self._sharing.reasons() + self._caps.reasons(), wall_us=time.time_ns() // 1000)
+        own = replace(own, configuration=self._reload.facts() if self._reload else {})
+        return status_of(now, own, self._fleet, self.plan, self._launch, self._web.child)
 
     def _on_signal(self, number: signal.Signals) -> None:
         now = self._clock()
@@ -313,8 +314,10 @@ class Supervisor:
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
             self._faults.attempt("looking after the rescues", self._rescues.look),
+            self._faults.attempt("looking after the page", lambda: self._web.look(self._starting, self._stopping)),
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("the caps of groups and fleet", self._caps.look),
+            self._faults.attempt("the caps of accounts", lambda: self._cap_rescues.look(now)),
             self._faults.attempt("looking for incidents", self._look),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
             self._faults.attempt("looking after the process that forks", self._launcher.look),
@@ -326,13 +329,14 @@ class Supervisor:
 
     def _reap(self) -> None:
         if not self._launcher.expects:  # a dead process may be a child that has not said its pid yet
-            reap_adopted(self._fleet.pids() | self._launcher.pids | self._rescues.pids())
+            reap_adopted(self._fleet.pids() | self._launcher.pids | self._rescues.pids() | self._web.pids())
 
     def _allow_for_stall(self, gone: float) -> None:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
             self._fleet.advance_all(Stalled())
             self._rescues.look(Stalled())
+            self._web.stalled()
 
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())
@@ -340,20 +344,6 @@ class Supervisor:
 
     def _lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
         return self._sharing.ask(PAPER if exchange == "paper" else BYBIT, message)
-
-    def _enforce(self, account: str, action: OnBreach, why: str) -> None:
-        """A cap holds an account whose worker does not carry it out: it is ended, and a rescue does it."""
-        worker = self._workers[account]
-        self._fleet.advance(worker, Hung(why))
-        background.start(self._enforced(worker, action, why), name=f"the cap of {account}")
-
-    async def _enforced(self, worker: Child, action: OnBreach, why: str) -> None:
-        answer = await self._operations.capped(worker.spec.account, action, why)
-        if answer["ok"]:
-            log.warning("%s: a rescue did what the cap wants: %s", worker.spec.name, answer["result"])
-        else:
-            text = f"a cap holds its account, and what it wants is not done without the worker: {answer['error']}"
-            self._alerts.add(worker, "ERROR", text, "cap_rescue")
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
         child = self._rescues.of(account) or self._workers.get(account)
