@@ -122,6 +122,19 @@ def test_one_that_does_not_go_back_by_itself_is_ended_and_begins_by_the_last_goo
     assert rig.done == ["begin", "end alice", "end bob"]
 
 
+def test_what_a_held_strategy_places_is_said_to_wait_for_that(tmp_path: Path) -> None:
+    row = {"strategy": "btc", "symbol": "BTCUSDT", "mode": "live", "long": "0", "short": "0"}
+    row |= {"keep": 0, "cancel": 0, "place": 12, "held": "paused"}
+
+    def answer(account: str, message: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": True, "result": [row]} if (account, message["step"]) == ("alice", "look") else {}
+
+    rig = Rig(tmp_path, answer)
+    rig.write({**BTC, "grid_step": 1}, ETH)
+    line = rig.ask(dry_run=True)["lines"][0]
+    assert line.endswith("; about 12 are placed when it trades again (it is held: paused)"), line
+
+
 def test_what_cannot_be_asked_or_says_no_changes_nothing(tmp_path: Path) -> None:
     def answer(account: str, message: dict[str, Any]) -> dict[str, Any]:
         return {"ok": False, "error": "no such symbol"} if (account, message["step"]) == ("bob", "prepare") else {}
