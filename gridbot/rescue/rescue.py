@@ -40,7 +40,7 @@ from gridbot.records.journal import JournalBusy
 from gridbot.rescue.rescue_books import RescueBooks
 from gridbot.rescue.rescue_hands import RescueHands
 from gridbot.risk.holds import Event, Held, Holds, Kill, Pause, Reduce, Who, step
-from gridbot.state.unkept_holds import unkept_document, unkept_of
+from gridbot.state.unkept_holds import UNKEPT, unkept_document, unkept_of
 from gridbot.worker.commands import Answer, record_of, told
 from gridbot.worker.flatten_commands import OPERATOR, held_by, others_of, terms_of
 from gridbot.worker.fleet_link import FleetLink
@@ -50,8 +50,6 @@ __all__ = ["SETTLE_S", "Rescue", "Said"]
 
 log = logging.getLogger(__name__)
 
-UNKEPT = "unkept"
-"""The document of what holds without books; the supervisor knows it by this name, too."""
 _DONE = {"pause": "paused", "reduce": "only reducing", "flatten": "flattened", "kill": "killed"}
 SETTLE_S = 2.0
 """How long a request of the dead worker may still be under way."""

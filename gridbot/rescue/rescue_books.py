@@ -77,7 +77,7 @@ class RescueBooks:
         ):
             if unread:
                 alert("error", "holds", unread)
-        take_unkept(spec.unkept, self._holds, self.flatten)
+        take_unkept(spec.unkept, self._holds, self.flatten, hand)
         self._generation_file = StateFile(self._files, "generation.json")
         self.generations: Generations = generations_from(self._generation_file, clock)
 

@@ -41,7 +41,7 @@ def _of_account(cap: Mapping[str, Any]) -> Row:
     share, name = cap["share"], str(cap["cap"])
     percent = None if share is None else float(round(share * 100, 1))
     left = max(Decimal(0), Decimal(cap["limit"]) - Decimal(cap["used"]))
-    unit = "" if "ratio" in name or "drawdown" in name else "USDT"
+    unit = "" if "ratio" in name else "USDT"
     row = {"name": f"account {name}", "used": cap["used"], "limit": cap["limit"], "left": _text(left)}
     return {**row, "percent": percent, "unit": unit}
 

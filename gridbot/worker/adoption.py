@@ -122,6 +122,7 @@ class Adoption:
 
     async def _adopt(self, runners: Sequence[StrategyRunner], how: HowToAdopt) -> tuple[bool, str]:
         listing = await self._queries.open_orders()
+        self._require_there(runners)
         unreadable = {row.symbol for row in listing.unreadable}
         plans = [self._plan(runner, listing, unreadable, how) for runner in runners]
         late = ""
@@ -132,6 +133,14 @@ class Adoption:
             plans = [replace(plan, lost=_lost(plan)) for plan in plans]
         rows = [strategy_row(plan, how) for plan in plans]
         return True, json.dumps({"said": _said(plans, how) + late, "applied": how.apply, "strategies": rows})
+
+    def _require_there(self, runners: Sequence[StrategyRunner]) -> None:
+        """A reload may have removed one meanwhile: what it took over then nobody would look after."""
+        there = self._context.gate.strategies
+        gone = [runner.strat_id for runner in runners if there.get(runner.strat_id) is not runner.risk_state]
+        if gone:
+            names = ", ".join(gone)
+            raise ValueError(f"expected the strategies of before, got a reload that removed {names}; look again")
 
     async def _compare(self) -> str:
         """Bring the orders into the books; what is to be said when that has to wait."""

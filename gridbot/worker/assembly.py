@@ -37,7 +37,7 @@ from gridbot.state.ledger_checkpoint import Checkpoint
 from gridbot.state.run_log import RunLog
 from gridbot.state.state_log import StateLog
 from gridbot.state.strategy_store import GridAnchorStore, file_name
-from gridbot.state.unkept_holds import take_unkept
+from gridbot.state.unkept_holds import BEGINS_PAUSED, take_unkept
 from gridbot.worker.account_guards import account_guards
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
@@ -89,6 +89,7 @@ class Assembly:
         self._spec = spec
         self._outside = outside or Outside()
         self._begin_anew = begin_anew
+        self._hand = hand
         self._clock = clock
         self._fleet = fleet or FleetLink(clock)
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
@@ -124,7 +125,7 @@ class Assembly:
         names = [strategy.strat_id for strategy in self._strategies]
         lifted_by = f"resume {spec.account}"
         unread = (self._flatten.load(clock.wall_ms(), lifted_by), self._holds.load(names, clock.wall_ms(), lifted_by))
-        take_unkept(spec.unkept, self._holds, self._flatten)
+        take_unkept(spec.unkept, self._holds, self._flatten, hand)
         self._unread = "; ".join(filter(None, unread))
         self._credentials = Credentials(
             self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
@@ -213,6 +214,7 @@ class Assembly:
                 runner.pause(reason=self._spec.paused)
             for each in parts.refused:
                 parts.refused.pause(each.strat_id, reason=self._spec.paused)
+            self._hand(BEGINS_PAUSED, {})
         self.ready = True
         await self.orchestrator.start()
 

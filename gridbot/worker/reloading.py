@@ -84,12 +84,16 @@ class Reloading:
         self._settings = settings
         self._prepared: tuple[_Change, dict[str, PreparedSymbol]] | None = None
         self._busy = asyncio.Lock()
+        self._half_done = False
+        """Whether a fault of ours has broken off a reload between two configurations."""
 
     # ------------------------------------------------------------------ what is asked
 
     def look(self, settings: GridbotConfig) -> list[Row]:
         """What each strategy that changes, comes or goes would do with its orders. Raises CannotReload."""
         self._refuse_while_flattening()
+        if self._half_done:
+            raise CannotReload("a reload broke off half-way here, the log says why; the worker has to begin anew")
         change = self._change_to(settings)
         return [*self._rows_of_changed(change), *self._rows_of_removed(change), *map(of_added, change.added.values())]
 
@@ -123,9 +127,10 @@ class Reloading:
             if self._change_to(change.settings) != change:
                 raise CannotReload("another configuration was put in force meanwhile; reload again")
             await self._cancel(change, leave_positions=leave_positions)
+            self._half_done = True
             came = self._swap(change, ready)
             self._renew(change)
-            self._settings = change.settings
+            self._settings, self._half_done = change.settings, False
             log.info("[reload] %s", _told(change))
             await self._begin(came)
             return _told(change)
@@ -247,13 +252,15 @@ class Reloading:
     def _swap(self, change: _Change, ready: Mapping[str, PreparedSymbol]) -> list[StrategyRunner]:
         """Those that come for those that go. Raises CannotReload with those back that had gone."""
         came = list[StrategyRunner]()
+        held = self._why_all_are_held()
         gone = [runner for each in change.removed.values() if (runner := self._runner(each)) is not None]
         try:
             for runner in gone:
                 self._members.withdraw(runner)
             for name, strategy in change.added.items():
                 runner = self._make_runner(strategy, ready[name])
-                self._pause_with_the_others(runner, came)
+                if held:
+                    runner.pause(reason=f"added while all of its account was held {held}")
                 self._members.enroll(runner)
                 came.append(runner)
         except Exception as error:
@@ -263,19 +270,24 @@ class Reloading:
                 self._members.enroll_again(runner)
                 runner.ready()
             if isinstance(error, OSError):
+                self._half_done = False
                 raise CannotReload(f"the disk does not give or take what a strategy needs: {error}") from error
             raise
         for strategy in change.removed.values():
             self._members.refused_goes(strategy)
         return came
 
-    def _pause_with_the_others(self, runner: StrategyRunner, came: list[StrategyRunner]) -> None:
-        """Where everything of the account is held, by whatever, nothing begins to trade because it was added."""
-        others = [each for each in self._orchestrator.runners.values() if each not in came]
-        held = [each.risk_state.holds.durable().held for each in others]
-        if held and all(held):
-            hold, why = next(iter(held[0].items()))
-            runner.pause(reason=f"added while all of its account was held ({hold}): {why.reason}")
+    def _why_all_are_held(self) -> str:
+        """What holds the account where everything of it is held, by whatever, also what is to go: then nothing begins
+        to trade because it was added. Empty where something is free."""
+        refused = self._orchestrator.refused
+        holds = [runner.risk_state.holds for runner in self._orchestrator.runners.values()]
+        holds += [refused.holds(each.strat_id) for each in refused]
+        held = [each.durable().held for each in holds]
+        if not held or not all(held):
+            return ""
+        hold, why = next(iter(held[0].items()))
+        return f"({hold}): {why.reason}"
 
     async def _begin(self, came: list[StrategyRunner]) -> None:
         """Take over what rests and is held under the names of those that have come; they send nothing before."""

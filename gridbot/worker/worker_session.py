@@ -215,7 +215,8 @@ class WorkerSession:
             answer = too_late(late_s) if late_s > 0 else answer_to(message, self._commands, self._reporting.state)
         except Exception as error:  # noqa: BLE001 - reported with its traceback; the operator gets an answer
             self.on_fault(f"the command {message.get('name')!r}", error)
-            answer = {"ok": False, "error": f"unexpected {in_words(error)}; the worker's log has the traceback"}
+            text = f"unexpected {in_words(error)}; the worker's log has the traceback"
+            answer = {"ok": False, "fault": True, "error": text}
         if isinstance(result := answer.get("result"), asyncio.Future):
             self._send({"type": "taken", "id": message.get("id")})
             self._reporting.report_safely()

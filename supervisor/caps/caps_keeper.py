@@ -43,6 +43,8 @@ STALL_S: Final = 3.0
 """A look so late says that the machine stood still: a busy one is late as well, and what was said is read before."""
 AGAIN_S: Final = 1.0
 """Between two words to a worker to which nothing new is to be said."""
+RETRY_S: Final = 15.0
+"""Until what could not be done without a worker is tried again: the exchange may be away, or a rescue in the way."""
 FILE_S: Final = 2.0
 VERSION: Final = 1
 ZERO: Final = Decimal(0)
@@ -167,6 +169,11 @@ class CapsKeeper:
         if account in self._of:
             self._resumes[account] = 0
             self._said[account] = frozenset()
+
+    def not_done(self, account: str) -> None:
+        """What a latch wants could not be done without the worker: it is tried again, unless a worker does it first."""
+        if account in self._spoken_s and not self._has_said(account):
+            self._asked_s.setdefault(account, self._clock() + RETRY_S)
 
     def look(self) -> None:
         """Time has passed; a few times a second."""

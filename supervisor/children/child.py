@@ -55,6 +55,8 @@ class Child:
         """To be called when an operator restarts it: puts in force what a reload could not."""
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
+        self.launches = 0
+        """How many processes it has had; each goes by the spec of its launch."""
         self._state = ChildState()
         self._said = _Said()
         self._launcher = launcher
@@ -98,6 +100,7 @@ class Child:
             for end in set(ours):
                 end.close()
             raise
+        self.launches += 1
         self._process = ProcessHandle(self._launcher, launch, self._ended)
         self._pipe = ChildPipe(loop, ours[0], ours[1], self._take, self._pipe_closed)
 

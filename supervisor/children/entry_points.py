@@ -11,7 +11,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from gridbot.shortage import is_of_system, is_shortage
-from supervisor.children.launch_arguments import CAPS, PAUSED, UNKEPT
+from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
+from supervisor.children.launch_arguments import CAPS
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -81,11 +82,11 @@ def _worker_spec(
         run_id=run_id,
         paper_url=paper_url,
         console=logs.console,
-        held={name: document for name, document in held.items() if name not in (CAPS, PAUSED, UNKEPT)},
+        held={name: document for name, document in held.items() if name not in (CAPS, BEGINS_PAUSED, UNKEPT)},
         unkept=held.get(UNKEPT, {}),
         shares=True,
         caps=held.get(CAPS),
-        paused=str(held.get(PAUSED, "")),
+        paused=str(held.get(BEGINS_PAUSED, "")),
     )
 
 

@@ -13,27 +13,22 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from gridbot.records.record_queue import record_queue
+from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
 
-__all__ = ["CAPS", "PAUSED", "UNKEPT", "LaunchArguments"]
-
+__all__ = ["CAPS", "LaunchArguments"]
 
 CAPS: Final = "caps"
 """Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say."""
-PAUSED: Final = "paused"
-"""Beside them, why the strategies of an account begin paused."""
-UNKEPT: Final = "unkept"
-"""What holds an account besides, by a rescue that could write nothing; the next process makes it its own."""
-HOLDS: Final = "holds.json"
-"""The document of pause and halt; a worker says it as soon as it has paused its strategies."""
 
 
 class LaunchArguments:
     """The arguments of the next process of each child. Raises OSError when there are no descriptors for the queues.
 
-    With a reason in `paused` the strategies of each account begin paused, until its worker has said that they are: from
-    then on what holds them is as the worker says.
+    With a reason in `paused` the strategies of each account begin paused, until its worker has said that they all are:
+    from then on what holds them is as the worker says. So it is with what a rescue could write nowhere
+    (`gridbot.state.unkept_holds`).
     """
 
     def __init__(self, accounts: Iterable[str], paused: str = "") -> None:
@@ -73,15 +68,18 @@ class LaunchArguments:
                 word = self.caps(spec.account)
                 held = {**self._held[spec.account], **({} if word is None else {CAPS: word})}
                 if spec.account in self._paused:
-                    held[PAUSED] = self._paused[spec.account]
+                    held[BEGINS_PAUSED] = self._paused[spec.account]
                 return paper_url, self._queues[spec.account][0], held
 
     def held(self, account: str, message: Message) -> None:
         """A worker says what stops its orders now: a whole document, which takes the place of the one before."""
-        self._held.setdefault(account, {})[str(message["name"])] = message["document"]
-        if message["name"] == HOLDS:
+        name, document = str(message["name"]), message["document"]
+        if name == BEGINS_PAUSED:
             self._paused.pop(account, None)
+        elif name == UNKEPT and not document:
             self._held[account].pop(UNKEPT, None)
+        else:
+            self._held.setdefault(account, {})[name] = document
 
     def paper_is_ready(self, message: Message) -> str:
         """Store the address of its ready message. Returns the previous address if it was different, else ""."""

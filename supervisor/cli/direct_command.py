@@ -27,7 +27,7 @@ from supervisor.cli.options import load_with_secrets
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.side_by_side import Outcome
 from supervisor.cli.target_options import addressed
-from supervisor.control.control_client import ControlError, Denied, NotRunning, Refused, Unanswered
+from supervisor.control.control_client import ControlError, Denied, Failed, NotRunning, Refused, Unanswered
 from supervisor.control.operator_name import asked_for, before_sudo, user_at_host
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -102,6 +102,10 @@ async def _all(settings: GridbotConfig, given: Given, targets: Sequence[Addresse
             outcome = Outcome(str(target), text, None, time.monotonic() - began_s)
         except ControlError as failure:
             outcome = Outcome(str(target), "", failure, time.monotonic() - began_s)
+        except Exception as error:  # noqa: BLE001 - told as its outcome: the other accounts are carried on
+            what = one_line(f"{type(error).__name__}: {error}", LONGEST_LINE)
+            failed = Failed(f"it broke off, look at the account: unexpected {what}")
+            outcome = Outcome(str(target), "", failed, time.monotonic() - began_s)
         found[str(target)] = outcome
         show_outcome(given, targets, outcome)
 

@@ -16,13 +16,18 @@ from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line, printable_lines
 from gridbot.private_files import open_private
 from gridbot.shortage import is_shortage
-from supervisor.control.control_client import Denied, NotRunning, Refused, Unanswered
+from supervisor.control.control_client import Denied, Failed, NotRunning, Refused, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.utc_time import utc_now
 
 __all__ = ["explain"]
 
-_CODES = ((NotRunning, ExitCode.NOT_RUNNING), (Unanswered, ExitCode.TIMEOUT), (Denied, ExitCode.REFUSED))
+_CODES = (
+    (NotRunning, ExitCode.NOT_RUNNING),
+    (Unanswered, ExitCode.TIMEOUT),
+    (Denied, ExitCode.REFUSED),
+    (Failed, ExitCode.UNEXPECTED),
+)
 _LAST = (Refused, ExitCode.USAGE)
 
 

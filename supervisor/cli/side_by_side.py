@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Final
 
-from supervisor.control.control_client import ControlError, Denied, Unanswered
+from supervisor.control.control_client import ControlError, Denied, Failed, Unanswered
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["Outcome", "exit_code", "outcomes"]
@@ -56,8 +56,8 @@ def outcomes(targets: Sequence[str], send: Callable[[str], str]) -> Iterator[Out
 
 
 def exit_code(found: Sequence[Outcome]) -> ExitCode:
-    """0 when all was done, 11 when a part was; when nothing was: 5 when somebody did not answer, 7 when it was denied
-    to somebody, else 2."""
+    """0 when all was done, 11 when a part was; when nothing was: 5 when somebody did not answer, 1 after a fault of
+    ours, 7 when it was denied to somebody, else 2."""
     failed = [outcome for outcome in found if not outcome.done]
     if not failed:
         return ExitCode.OK
@@ -65,5 +65,7 @@ def exit_code(found: Sequence[Outcome]) -> ExitCode:
         return ExitCode.PARTLY
     if any(outcome.unanswered for outcome in failed):
         return ExitCode.TIMEOUT
+    if any(isinstance(outcome.failure, Failed) for outcome in failed):
+        return ExitCode.UNEXPECTED
     is_denied = any(isinstance(outcome.failure, Denied) for outcome in failed)
     return ExitCode.REFUSED if is_denied else ExitCode.USAGE

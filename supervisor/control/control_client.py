@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import LONGEST_ANSWER, UNTIL, Json, encode, kernel_path, socket_path
 
-__all__ = ["ControlClient", "ControlError", "Denied", "NotRunning", "Refused", "Unanswered"]
+__all__ = ["ControlClient", "ControlError", "Denied", "Failed", "NotRunning", "Refused", "Unanswered"]
 
 AGAIN_S: Final = 0.05
 LATER: Final = {"worker": "; what it has begun goes on, and what it has not read by now it will not carry out"}
@@ -38,6 +38,10 @@ class Refused(ControlError):
 
 class Denied(Refused):
     """It was understood, and cannot be done as things are: somebody else has the account, or it is busy."""
+
+
+class Failed(Refused):
+    """A fault of ours: it raised what nobody expected; how much of it was done is not known."""
 
 
 class ControlClient:
@@ -75,8 +79,7 @@ class ControlClient:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
         if not answer.get("ok"):
-            kind = Unanswered if answer.get("unanswered") else Denied if answer.get("denied") else Refused
-            refusal = kind(str(answer.get("error", "refused without a reason")))
+            refusal = _kind_of(answer)(str(answer.get("error", "refused without a reason")))
             if isinstance(refusal, Refused):
                 refusal.kind = str(answer.get("kind", ""))
             raise refusal
@@ -195,6 +198,14 @@ class ControlClient:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
+
+
+def _kind_of(answer: Json) -> type[Unanswered | Refused]:
+    if answer.get("unanswered"):
+        return Unanswered
+    if answer.get("fault"):
+        return Failed
+    return Denied if answer.get("denied") else Refused
 
 
 def _answer(line: bytes) -> Json:

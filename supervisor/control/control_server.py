@@ -170,4 +170,5 @@ class ControlServer:
             return encode(answer)
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             background.report("a request on the control socket", error)
-            return encode(refused(f"unexpected {type(error).__name__}: {error}; the supervisor's log has it"))
+            text = f"unexpected {type(error).__name__}: {error}; the supervisor's log has it"
+            return encode({**refused(text), "fault": True})

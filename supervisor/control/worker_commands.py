@@ -26,6 +26,8 @@ log = logging.getLogger("supervisor")
 ANSWER_GRACE_S: Final = 1.0
 """How much longer we wait than the worker has to take the command: for what it took at the last moment."""
 MOST_GIVEN_UP: Final = 100
+KINDS: Final = ("denied", "fault")
+"""What an answer may say of a refusal: it cannot be done as things are; a fault of ours."""
 
 
 class WorkerCommands:
@@ -92,7 +94,8 @@ class WorkerCommands:
         recorded = bool(answer.get("recorded", ok))
         if not ok:
             told = refused(str(answer.get("error") or f"the worker of {account} refused {name!r}"))
-            return {**told, "recorded": recorded, **({"denied": True} if answer.get("denied") else {})}
+            kinds = {kind: True for kind in KINDS if answer.get(kind)}
+            return {**told, "recorded": recorded, **kinds}
         return {"ok": True, "delivered": True, "result": answer.get("result"), "recorded": recorded}
 
     async def _answer(self, number: int, future: asyncio.Future[Json], wait_s: float, takes_s: float) -> Json:

@@ -66,6 +66,8 @@ class _Asked:
     notes: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
     """The accounts whose worker has something to do and can be asked."""
+    launches: dict[str, int] = field(default_factory=dict)
+    """How many processes each worker concerned had had when it was looked at."""
 
     @property
     def digest(self) -> str:
@@ -182,9 +184,6 @@ class FleetReload:
                 f"`{close}`, or say --leave-positions"
             )
         await self._carry_out(asked, leave=args.leave_positions)
-        self._config, self._since, self._waiting = asked.plan.in_force, utc_now(), waiting(asked.plan)
-        self._later = dict(asked.plan.after_restart)
-        self._file.taken()
         told = "nothing to apply" if asked.plan.is_empty else "applied"
         if open_legs:
             left_text = f"a reload has left positions with nobody to look after them: {'; '.join(open_legs)}"
@@ -204,6 +203,7 @@ class FleetReload:
         plan = asked.plan
         for account in [*plan.touched, *plan.names(Word.REMOVED)]:
             worker = self._members.worker(account)
+            asked.launches[account] = worker.launches
             if worker.state.process is ProcessState.RUNNING:
                 asked.running.append(account)
                 continue
@@ -211,7 +211,7 @@ class FleetReload:
                 change.account == account and change.word in (Word.REMOVED, Word.REPLACED) for change in plan.strategies
             )
             state = worker.state.process
-            if worker.pid is not None or removes:
+            if worker.state.alive or removes:
                 what = "its orders have to be cancelled by it" if removes else "it can be asked when it runs"
                 raise _Refused(f"the worker of {account} is {state}, and {what}; try again when it is RUNNING")
             asked.notes.append(f"the worker of {account} is {state}: it begins with this at its next start")
@@ -222,6 +222,7 @@ class FleetReload:
     async def _carry_out(self, asked: _Asked, *, leave: bool) -> None:
         plan = asked.plan
         if plan.is_empty:
+            self._count(asked)
             return
         try:
             await self._each(asked.running, lambda name: self._step("prepare", name, plan.in_force), PREPARE_S)
@@ -233,10 +234,25 @@ class FleetReload:
         answers = await asyncio.gather(*(self._ask(name, apply, APPLY_S) for name in asked.running))
         told = dict(zip(asked.running, answers, strict=True))
         failed = {name: str(answer.get("error")) for name, answer in told.items() if not answer["ok"]}
+        unchanged = [name for name in failed if not (told[name].get("unanswered") or told[name].get("unsure"))]
+        for name in self._begun_anew(asked):
+            failed[name] = "its process began meanwhile, by the configuration of before"
+            unchanged.append(name)
         if failed or self._hands.is_stopping():
-            unchanged = [name for name in failed if not (told[name].get("unanswered") or told[name].get("unsure"))]
             await self._go_back(asked, failed, unchanged)
-        await self._members.commit(plan)
+        self._members.commit(plan)  # nothing is waited for since the look at the processes: none began in between
+        self._count(asked)
+        await self._members.let_go(plan)
+
+    def _begun_anew(self, asked: _Asked) -> list[str]:
+        """Who died and began again while others applied, also after its own answer: it has the old configuration."""
+        return [name for name, count in asked.launches.items() if self._members.worker(name).launches != count]
+
+    def _count(self, asked: _Asked) -> None:
+        """This configuration is in force."""
+        self._config, self._since, self._waiting = asked.plan.in_force, utc_now(), waiting(asked.plan)
+        self._later = dict(asked.plan.after_restart)
+        self._file.taken()
 
     async def _go_back(self, asked: _Asked, failed: Mapping[str, str], unchanged: Sequence[str]) -> None:
         """Put the last good configuration in force again where the new one was applied. Raises _Refused."""

@@ -32,7 +32,6 @@ from dataclasses import replace
 from typing import Any
 
 from gridbot import background
-from gridbot.core.limits import OnBreach
 from gridbot.shortage import is_shortage
 from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
@@ -42,7 +41,7 @@ from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
 from supervisor.children.launcher import Launcher
 from supervisor.children.policy import NOT_IN_TIME
-from supervisor.children.policy_types import Exited, Hung, ProcessState, Stalled
+from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
 from supervisor.control.operations import Operations, no_reload
@@ -50,6 +49,7 @@ from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
 from supervisor.process.alert_desk import AlertDesk
+from supervisor.process.cap_rescues import CapRescues
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
@@ -154,13 +154,15 @@ class Supervisor:
             plan.caps,
             self._send_to,
             lambda account: self._membership.stage(account),
-            self._enforce,
+            lambda account, action, why: self._cap_rescues.enforce(account, action, why),
             clock=clock,
             wall_ms=lambda: time.time_ns() // 1_000_000,
         )
         self._launch.caps = self._caps.word_for
         parts = (self._fleet, self._launch, self._sharing, self._caps, self._workers, self._rescues)
         self._membership = Membership(plan, *parts, self._follow)
+        by_rescue = (self._caps, self._operations.capped, self._alerts, lambda: self._stopping.begun)
+        self._cap_rescues = CapRescues(self._fleet, self._workers, self._membership, *by_rescue)
         hands = Hands(lambda: self._stopping.begun, self._alerts.own, self._journal.command)
         self._reload = reload_of(plan, self._operations.commands, self._membership, hands)
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
@@ -315,6 +317,7 @@ class Supervisor:
             self._faults.attempt("looking after the rescues", self._rescues.look),
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("the caps of groups and fleet", self._caps.look),
+            self._faults.attempt("the caps of accounts", lambda: self._cap_rescues.look(now)),
             self._faults.attempt("looking for incidents", self._look),
             self._faults.attempt("recording the state of all", lambda: self._sample(now, gone)),
             self._faults.attempt("looking after the process that forks", self._launcher.look),
@@ -340,20 +343,6 @@ class Supervisor:
 
     def _lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:
         return self._sharing.ask(PAPER if exchange == "paper" else BYBIT, message)
-
-    def _enforce(self, account: str, action: OnBreach, why: str) -> None:
-        """A cap holds an account whose worker does not carry it out: it is ended, and a rescue does it."""
-        worker = self._workers[account]
-        self._fleet.advance(worker, Hung(why))
-        background.start(self._enforced(worker, action, why), name=f"the cap of {account}")
-
-    async def _enforced(self, worker: Child, action: OnBreach, why: str) -> None:
-        answer = await self._operations.capped(worker.spec.account, action, why)
-        if answer["ok"]:
-            log.warning("%s: a rescue did what the cap wants: %s", worker.spec.name, answer["result"])
-        else:
-            text = f"a cap holds its account, and what it wants is not done without the worker: {answer['error']}"
-            self._alerts.add(worker, "ERROR", text, "cap_rescue")
 
     def _send_to(self, account: str, message: dict[str, Any]) -> None:
         child = self._rescues.of(account) or self._workers.get(account)

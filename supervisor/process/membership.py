@@ -18,6 +18,7 @@ from typing import Final
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word
 from supervisor.caps.caps_keeper import CapsKeeper, Stage
+from supervisor.caps.own_caps import Member
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.entry_points import paper_spec
@@ -82,6 +83,19 @@ class Membership:
             return Stage.BEGINS
         return Stage.TRADES if worker.state.process is ProcessState.RUNNING else Stage.DOWN
 
+    def beside_their_caps(self) -> list[Member]:
+        """The accounts whose worker watches their own caps, or would if it were there, and what it has said of them."""
+        return [
+            Member(
+                account,
+                worker.launches,
+                max(worker.state.last_report, worker.state.listening_since),
+                worker.health.get("caps") or (),
+            )
+            for account, worker in self._workers.items()
+            if not self.keeps_down(account) and self.stage(account) is not Stage.BEGINS
+        ]
+
     def end(self, account: str) -> bool:
         """Kill a worker that did not go back: the next one begins by what counts. False where none trades."""
         worker = self._workers.get(account)
@@ -97,8 +111,8 @@ class Membership:
         self._tell_paper(change.in_force, change.names(Word.ADDED))
         await self._until_open(change)
 
-    async def commit(self, change: ReloadPlan) -> None:
-        """This is in force: those that went are stopped, those that came start with the next look at the children."""
+    def commit(self, change: ReloadPlan) -> None:
+        """This is in force, for every process that begins from now on. `let_go` has to follow."""
         plan = self._made_anew(change.in_force)
         self._remade(plan)
         specs = {spec.name: spec for spec in plan.children}
@@ -112,6 +126,9 @@ class Membership:
         for spec in plan.children:
             if self._fleet.find(spec.name) is None:
                 self._add(spec)
+
+    async def let_go(self, change: ReloadPlan) -> None:
+        """Stop those that went."""
         await asyncio.gather(*(self._remove(name) for name in change.names(Word.REMOVED)))
 
     def _add(self, spec: ChildSpec) -> None:

@@ -104,7 +104,8 @@ def _figures(found: Json) -> Iterator[str]:
     for cap in found["caps"]:
         percent = "" if cap["percent"] is None else f", {cap['percent']} %"
         used, limit = short(cap["used"]), short(cap["limit"])
-        yield f"  cap {cap['name']}: {used} of {limit} {cap['unit']} used{percent}, {short(cap['left'])} left"
+        unit = f" {cap['unit']}" if cap["unit"] else ""
+        yield f"  cap {cap['name']}: {used} of {limit}{unit} used{percent}, {short(cap['left'])} left"
 
 
 def _leg(leg: Json) -> str:

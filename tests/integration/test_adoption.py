@@ -98,6 +98,7 @@ def test_an_old_ladder_is_taken_over_and_traded_on(tmp_path: Path, dies: str) ->
     async def scenario(paper: PaperThread) -> None:
         OldBot(paper).ladder()
         async with trading(config, paper, crash=dies != "never", paused=AS_STARTED) as bench:
+            assert bench.handed[-1] == ("paused", {}), "after the holds of each strategy"
             shown = await adopt(bench)
             assert fits(shown) == {"near": 10}, "its own ladder is around the market price"
             assert "ticks from the level" in shown["strategies"][0]["orders"][0]["why"]
@@ -231,6 +232,13 @@ def test_a_second_adoption_goes_on_where_the_first_has_left_off(tmp_path: Path) 
             assert fits(await adopt(bench, ladder=True, apply=True)) == {"adopted": 8}
             for side, price in LEVELS[:2]:
                 bot.place(side, price)
+            runner = bench.runner()
+            bench.assembly.context.gate.withdraw(
+                runner.strat_id
+            )  # as a reload that removes it, while the exchange is asked
+            with pytest.raises(AssertionError, match="got a reload that removed btc"):
+                await adopt(bench, ladder=True, apply=True)
+            bench.assembly.context.gate.enroll(runner.risk_state)
             assert fits(await adopt(bench, ladder=True, apply=True)) == {"adopted": 2}
             assert len(bench.runner().book) == 10
             bench.runner().resume()

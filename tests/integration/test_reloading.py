@@ -175,6 +175,16 @@ def test_holds_stay_and_what_cannot_be_done_leaves_all_as_it_was(tmp_path: Path)
                 held = str(bench.runner("ETHUSDT").risk_state.holds.held[Hold.PAUSED])
                 assert f"added while all of its account was held ({hold})" in held
                 await reload_to(bench, settings(tmp_path, {**BTC, "grid_step": 0.5}))
+            # also where what was held goes: another symbol for the only strategy
+            await reload_to(bench, settings(tmp_path, {**ETH, "strat_id": "eth2"}))
+            assert list(bench.assembly.orchestrator.runners) == ["ETHUSDT"]
+            assert "added while all of its account was held" in str(bench.runner("ETHUSDT").risk_state.holds.held)
+            # a fault of ours between two configurations: it cannot go back by itself, and says so
+            bench.assembly.orchestrator.losses.follow = lambda live: 1 / 0  # type: ignore[assignment,method-assign]
+            with pytest.raises(ZeroDivisionError):
+                await reload_to(bench, settings(tmp_path, {**ETH, "strat_id": "eth2"}, BTC))
+            with pytest.raises(CannotReload, match="has to begin anew"):
+                await bench.assembly.reloading.prepare(settings(tmp_path, {**ETH, "strat_id": "eth2"}))
 
     with exchange(first) as paper:
         asyncio.run(live())

@@ -290,7 +290,7 @@ def test_a_command_that_breaks_is_answered_and_told_of(tmp_path: Path, monkeypat
                 await life.until("ready")
                 monkeypatch.setattr(StrategyRunner, "pause", broken)
                 life.say("pause")
-                answer = await life.until("answer", id="pause", ok=False)
+                answer = await life.until("answer", id="pause", ok=False, fault=True)
                 assert "unexpected ZeroDivisionError: a fault of ours" in answer["error"]
                 alert = await life.until("alert", key="fault")
                 assert "the command 'pause' failed" in alert["text"]

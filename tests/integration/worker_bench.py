@@ -85,6 +85,8 @@ class WorkerBench:
     assembly: Assembly
     data_dir: Path
     alerts: list[tuple[str, str, str]] = field(default_factory=list)
+    handed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What its supervisor was given, in order."""
 
     def runner(self, symbol: str = "BTCUSDT") -> StrategyRunner:
         return self.assembly.orchestrator.runners[symbol]
@@ -133,6 +135,7 @@ async def trading(
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False, paused=paused)
     spec = replace(spec, unkept=unkept)
     alerts: list[tuple[str, str, str]] = []
+    handed: list[tuple[str, dict[str, Any]]] = []
     assembly = Assembly(
         spec,
         None,
@@ -141,8 +144,9 @@ async def trading(
         ids=SystemIds(),
         outside=outside,
         begin_anew=begin_anew,
+        hand=lambda name, document: handed.append((name, document)),
     )
-    bench = WorkerBench(assembly, data_dir, alerts)
+    bench = WorkerBench(assembly, data_dir, alerts, handed)
     try:
         await _start(assembly)
         yield bench

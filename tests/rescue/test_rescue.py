@@ -174,6 +174,9 @@ def test_a_disk_that_gives_nothing_does_not_keep_a_leg_open(tmp_path: Path) -> N
         async with trading(config, paper, unkept=second.handed["unkept"]) as bench:
             assert bench.runner().risk_state.holds.reason(Hold.PAUSED) == "flattened by op@host", "the first one stays"
             assert bench.assembly.context.gate.latched == "killed by op@host: twice"
+            names = [name for name, _ in bench.handed]
+            assert ("unkept", {}) in bench.handed
+            assert {"flatten.json", "holds.json"} <= set(names[: names.index("unkept")]), "said when it has all of it"
         async with trading(config, paper) as bench:
             assert bench.runner().risk_state.holds.held.keys() == {Hold.PAUSED}, "from the disk"
             assert bench.assembly.context.gate.latched == "killed by op@host: twice"

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.system
 
 CAROL = """accounts:
   - {name: carol, balance: 9000, dead_man: dcp 4}
+  - {name: dora, balance: 9000, caps: {session_loss_limit: 0.001}}
   - name: alice
     groups: [night]
 """
@@ -30,7 +31,9 @@ CONFIG = (
     .replace("  - name: bob\n", "  - name: bob\n    groups: [night]\n", 1)
     .replace(
         "strategies:\n",
-        "strategies:\n  - {strat_id: carol-btc, account: carol, symbol: BTCUSDT, grid_step: 0.1, amount: 120}\n",
+        "strategies:\n"
+        "  - {strat_id: carol-btc, account: carol, symbol: BTCUSDT, grid_step: 0.1, amount: 120}\n"
+        "  - {strat_id: dora-btc, account: dora, symbol: BTCUSDT, grid_step: 0.1, amount: 120}\n",
         1,
     )
     .replace("paper:\n", "paper:\n  dcp: true\n", 1)
@@ -59,15 +62,21 @@ def test_a_group_is_held_also_who_is_frozen_and_without_a_machine_the_exchange_c
     session.launch()
     session.wait(lambda status: cap(status, "max_notional")["share"], "shares to be lent and used")
     frozen = session.kill("worker-bob", signal.SIGSTOP)
+    # a cap of an account alone, which nobody watches while its worker is frozen
+    session.wait(lambda _: (session.account("dora")["caps"][0]["share"] or 0) > 1, "the fee of a first fill")
+    alone = session.kill("worker-dora", signal.SIGSTOP)
     session.wait(lambda status: cap(status, "max_drawdown")["held"] == ["alice", "bob"], "a fall of the summed equity")
     session.wait_replaced("worker-bob", frozen)
+    session.wait_replaced("worker-dora", alone)
     for account in ("alice", "bob"):
         session.wait(lambda _, name=account: refuses_opens(session, name), f"{account} to open nothing")
     status = session.wait(lambda status: status["accounts"][0]["dead_man"]["state"] == "set", "carol's dead_man")
     texts = [alert["text"] for alert in status["alerts"] if "does not answer while a cap" in alert["text"]]
     assert len(texts) == 1
-    session.wait(lambda _: session.sql(BY_A_CAP), "the record of the rescue that has withdrawn bob's orders")
-    [done] = session.sql(BY_A_CAP)
+    session.wait(lambda _: len(session.sql(BY_A_CAP)) > 1, "the records of the rescues that have withdrawn orders")
+    other, done = session.sql(f"{BY_A_CAP} ORDER BY account DESC")
+    assert (other["account"], other["name"], other["ok"]) == ("dora", "reduce", True)
+    assert "it is silent while session_loss_limit of its account is used up" in other["args"]
     assert (done["account"], done["name"], done["ok"]) == ("bob", "reduce", True)
     assert done["result"].startswith("nothing that opens rests, confirmed by REST")
     shown = " ".join(session.run("status").stdout.split())

@@ -103,17 +103,22 @@ def test_distances_to_the_caps_and_to_liquidation() -> None:
     state = bench.risk_state
     state.set_leg(LONG, Leg(D(2), D(100), D(10)))
     state.set_price(TickerEvent("BTCUSDT", D("100.5"), mark_price=D(100)), NOW)
-    own = ({"cap": "max_drawdown", "used": "12.5", "limit": "50", "share": 0.25},)
+    own = (
+        {"cap": "max_drawdown", "used": "12.5", "limit": "50", "share": 0.25},
+        {"cap": "max_margin_ratio", "used": "0.1", "limit": "0.5", "share": 0.2},
+    )
     values: dict[str, Any] = {"liquidation": {LONG: D(80), SHORT: None}, "rules": "long_2,short_9", "account_caps": own}
     found = explain(scene(bench, **values), NOW)
     assert [(row["name"], row["used"], row["limit"], row["left"], row["percent"]) for row in found["caps"]] == [
         ("max_notional", "201", "10000", "9799", 2.0),
         ("account max_drawdown", "12.5", "50", "37.5", 25.0),
+        ("account max_margin_ratio", "0.1", "0.5", "0.4", 20.0),
         ("max_margin long", "0.2", "8", "7.8", 2.5),
         ("max_margin short", "0", "8", "8", 0.0),
         ("max_open_orders", "0", "200", "200", 0.0),
         ("max_orders_per_minute", "0", "600", "600", 0.0),
     ]
+    assert [row["unit"] for row in found["caps"]] == ["USDT", "USDT", "", "wallets", "wallets", "orders", "orders"]
     long, short = found["legs"]
     assert (long["size"], long["liq"], long["liq_distance_percent"]) == ("2", "80", 20.0)
     assert (short["size"], short["liq"], short["liq_distance_percent"]) == ("0", None, None)

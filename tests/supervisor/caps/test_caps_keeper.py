@@ -13,7 +13,7 @@ from gridbot.incidents import Name
 from gridbot.risk.fleet_share import FleetShare
 from gridbot.state.documents import LoneStopFile
 from gridbot.state.state_files import StateFiles
-from supervisor.caps.caps_keeper import ANSWER_S, BEGUN_S, DONE_S, CapsKeeper, Stage
+from supervisor.caps.caps_keeper import ANSWER_S, BEGUN_S, DONE_S, RETRY_S, CapsKeeper, Stage
 from tests.execution.support import ManualClock
 
 D = Decimal
@@ -157,6 +157,17 @@ def test_what_a_cap_wants_is_done_also_where_no_process_of_the_account_lives(tmp
     assert sorted(fleet.killed) == [f"bob: {why}", f"cyd: {why}"]
     fleet.pass_time(2 * BEGUN_S)
     assert len(fleet.killed) == 2, "once"
+    fleet.keeper.not_done("cyd")  # the exchange did not answer
+    fleet.pass_time(RETRY_S)
+    assert len(fleet.killed) == 2
+    fleet.pass_time(ANSWER_S + 0.4)
+    assert fleet.killed[2:] == [f"cyd: {why}"], "again, and again only when that fails too"
+    fleet.keeper.not_done("cyd")
+    fleet.dead.remove("cyd")
+    fleet.workers["cyd"] = fleet.worker("cyd")
+    fleet.says("cyd")
+    fleet.pass_time(2 * RETRY_S)
+    assert not [text for text in fleet.killed[3:] if text.startswith("cyd")], "its next worker knows and does it"
 
 
 def test_a_busy_supervisor_whose_looks_are_late_still_finds_who_does_not_answer(tmp_path: Path) -> None:

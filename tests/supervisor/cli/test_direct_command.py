@@ -7,8 +7,9 @@ import contextlib
 import json
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from gridbot.config.loading import load_config
 from gridbot.config.paper_secrets import paper_seed, with_paper_secrets
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.server.paper_thread import PaperThread
+from gridbot.rescue.rescue import Rescue
 from gridbot.state.key_lock import key_lock
 from supervisor.cli.main import cli
 from supervisor.control.control_client import Denied
@@ -96,6 +98,17 @@ def test_it_cancels_and_closes_with_nothing_but_the_file(tmp_path: Path) -> None
             assert (code, told["done"], told["not_done"], told["exit_code"]) == (ExitCode.PARTLY, 1, 1, 11)
             assert [(row["target"], row["ok"]) for row in told["targets"]] == [("alice", False), ("bob", True)]
             assert legs(paper)
+        with pytest.MonkeyPatch.context() as patch:  # a fault of ours with one account leaves the other's closes alone
+            real = Rescue.run
+
+            async def run(rescue: Rescue, message: Mapping[str, Any]) -> bool:
+                return await real(rescue, message) if rescue.spec.account == "bob" else bool(1 / 0)
+
+            patch.setattr(Rescue, "run", run)
+            code, text = give("flatten", "alice", "bob", "--expect", "2")
+            assert (code, "bob: flat, confirmed by REST" in text) == (ExitCode.PARTLY, True), text
+            assert "alice: NOT DONE: it broke off, look at the account: unexpected ZeroDivisionError" in text
+            assert give("flatten", "alice")[0] == ExitCode.UNEXPECTED
         code, text = give("flatten", "alice", "bob", "--dry-run")
         assert code == 0, text
         assert "it asks for that number, or --expect 2. Nothing was sent." in text

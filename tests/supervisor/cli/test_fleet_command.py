@@ -241,6 +241,7 @@ def test_files_that_a_shell_has_put_for_a_pattern_are_recognised(
 
 
 REFUSED = {"ok": False, "error": "it is halted"}
+FAULT = {"ok": False, "error": "unexpected ZeroDivisionError: ours", "fault": True}
 SILENT = {"ok": False, "error": "it did not take it", "unanswered": True}
 
 
@@ -251,7 +252,8 @@ SILENT = {"ok": False, "error": "it did not take it", "unanswered": True}
         ({"bob": REFUSED}, 11, "done for 2 of 3; NOT done: bob"),
         ({"bob": SILENT, "alice": REFUSED}, 11, "done for 1 of 3; NOT done: alice bob"),
         (dict.fromkeys(("alice", "bob", "carl"), REFUSED), 2, "done for 0 of 3; NOT done: alice bob carl"),
-        ({"alice": REFUSED, "bob": SILENT, "carl": REFUSED}, 5, "done for 0 of 3; NOT done: alice bob carl"),
+        ({"alice": REFUSED, "bob": FAULT, "carl": REFUSED}, 1, "done for 0 of 3; NOT done: alice bob carl"),
+        ({"alice": REFUSED, "bob": SILENT, "carl": FAULT}, 5, "done for 0 of 3; NOT done: alice bob carl"),
     ],
 )
 def test_the_exit_code_says_whether_all_was_done(fleet: Fleet, says: dict[str, Json], code: int, last: str) -> None:
@@ -289,7 +291,7 @@ def test_ctrl_c_says_who_has_not_answered_and_waits_for_nobody(fleet: Fleet) -> 
     assert not {f"{name}: done" for name in named.split(", ")} & set(said.splitlines())
 
 
-@pytest.mark.parametrize(("says", "code"), [(REFUSED, 2), (SILENT, 5)])
+@pytest.mark.parametrize(("says", "code"), [(REFUSED, 2), (SILENT, 5), (FAULT, 1)])
 def test_one_target_alone_fails_with_its_own_words(fleet: Fleet, says: Json, code: int) -> None:
     fleet.says = {"bob": says}
     assert fleet.typed("pause bob/btc-b") == (code, "", says["error"])

@@ -92,7 +92,10 @@ HELD = {
         },
         {"leg": "short", "size": "0"},
     ],
-    "caps": [{"name": "max_notional", "used": "201", "limit": "10000", "left": "9799", "percent": 2.0, "unit": "USDT"}],
+    "caps": [
+        {"name": "max_notional", "used": "201", "limit": "10000", "left": "9799", "percent": 2.0, "unit": "USDT"},
+        {"name": "account max_margin_ratio", "used": "0.1", "limit": "0.5", "left": "0.4", "percent": 20.0, "unit": ""},
+    ],
     "rules": ["long_1: near"],
     "low_balance": False,
 }
@@ -170,6 +173,7 @@ def test_one_strategy_in_full() -> None:
         "  short: no position",
         "  risk rule long_1: near",
         "  cap max_notional: 201 of 10000 USDT used, 2.0 %, 9799 left",
+        "  cap account max_margin_ratio: 0.1 of 0.5 used, 20.0 %, 0.4 left",
     ]
 
 

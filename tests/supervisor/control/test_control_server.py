@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from supervisor.control import control_server
-from supervisor.control.control_client import ControlClient, NotRunning, Refused, Unanswered
+from supervisor.control.control_client import ControlClient, Failed, NotRunning, Refused, Unanswered
 from supervisor.control.control_server import CLIENTS, ControlServer
 from supervisor.control.operator_name import user_at_host
 from supervisor.control.socket_protocol import socket_path
@@ -200,6 +200,6 @@ def test_a_socket_that_another_has_put_in_the_place_of_ours_stays(served):
 def test_a_request_that_breaks_the_handler_is_answered(served):
     data_dir, _ = served
     with ControlClient(data_dir) as client:
-        with pytest.raises(Refused, match="unexpected ZeroDivisionError"):
+        with pytest.raises(Failed, match="unexpected ZeroDivisionError"):
             client.request("break")
         assert client.request("hello")["ok"]

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from gridbot.commands.arguments import ReloadArguments
 from supervisor.children.config_source import ConfigSource, variables_in
 from supervisor.children.policy_types import ProcessState
@@ -30,6 +32,7 @@ class Rig:
         (place / "data").mkdir()
         self.asked: list[tuple[str, str, Any]] = []
         self.states = {"alice": ProcessState.RUNNING, "bob": ProcessState.RUNNING}
+        self.launches = {"alice": 1, "bob": 1}
         self.done: list[str] = []
         self.alerts: list[str] = []
         self.answer = answer
@@ -52,13 +55,19 @@ class Rig:
 
     def worker(self, account: str) -> Any:
         state = self.states[account]
-        return SimpleNamespace(name=account, pid=1, state=SimpleNamespace(process=state))
+        alive = state not in (ProcessState.BACKOFF, ProcessState.FATAL)
+        return SimpleNamespace(
+            name=account, launches=self.launches[account], state=SimpleNamespace(process=state, alive=alive)
+        )
 
     async def begin(self, plan: Any) -> None:
         self.done.append("begin")
 
-    async def commit(self, plan: Any) -> None:
+    def commit(self, plan: Any) -> None:
         self.done.append("commit")
+
+    async def let_go(self, plan: Any) -> None:
+        self.done.append(f"let go by {self.reload.facts()['hash']}")
 
     def end(self, account: str) -> bool:
         self.done.append(f"end {account}")
@@ -84,8 +93,8 @@ def test_all_prepare_before_any_applies_and_only_then_it_counts(tmp_path: Path) 
     assert (told["applied"], told["result"]) == (True, "applied")
     steps = [step for _, step, _ in rig.asked]
     assert steps == ["look", "look", "prepare", "prepare", "apply", "apply"]
-    assert rig.done == ["begin", "commit"]
     after = rig.reload.facts()
+    assert rig.done == ["begin", "commit", f"let go by {after['hash']}"], "what is in force is told before it is waited"
     assert (after["file_differs"], after["hash"] != before["hash"]) == (False, True)
     assert rig.ask()["lines"] == ["nothing differs from the configuration in force"]
 
@@ -123,7 +132,7 @@ def test_one_that_does_not_go_back_by_itself_is_ended_and_begins_by_the_last_goo
 
 
 def test_what_a_held_strategy_places_is_said_to_wait_for_that(tmp_path: Path) -> None:
-    row = {"strategy": "btc", "symbol": "BTCUSDT", "mode": "live", "long": "0", "short": "0"}
+    row: dict[str, Any] = {"strategy": "btc", "symbol": "BTCUSDT", "mode": "live", "long": "0", "short": "0"}
     row |= {"keep": 0, "cancel": 0, "place": 12, "held": "paused"}
 
     def answer(account: str, message: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +142,30 @@ def test_what_a_held_strategy_places_is_said_to_wait_for_that(tmp_path: Path) ->
     rig.write({**BTC, "grid_step": 1}, ETH)
     line = rig.ask(dry_run=True)["lines"][0]
     assert line.endswith("; about 12 are placed when it trades again (it is held: paused)"), line
+
+
+@pytest.mark.parametrize("begins", ["alice, which had applied it", "bob, which did not run"])
+def test_one_that_began_by_the_old_configuration_while_another_applied_undoes_it_all(
+    tmp_path: Path, begins: str
+) -> None:
+    """Else it would trade by what is not in force any more, and what was removed there with nobody to know of it."""
+    name = begins.split(",")[0]
+
+    def answer(account: str, message: dict[str, Any]) -> dict[str, Any]:
+        if message["step"] == "apply":
+            rig.launches[name] = 2
+        return {}
+
+    rig = Rig(tmp_path, answer)
+    if name == "bob":
+        rig.states["bob"] = ProcessState.BACKOFF
+    before = rig.reload.facts()["hash"]
+    rig.write({**BTC, "grid_step": 1}, {**ETH, "grid_step": 2})
+    told = rig.ask()
+    assert f"{name} did not apply it: its process began meanwhile" in told["error"]
+    assert (rig.done, rig.reload.facts()["hash"]) == (["begin"], before)
+    back = [account for account, step, _ in rig.asked if step == "prepare"][-1]
+    assert back == ("bob" if name == "alice" else "alice"), "who had applied it goes back"
 
 
 def test_what_cannot_be_asked_or_says_no_changes_nothing(tmp_path: Path) -> None:
