@@ -17,6 +17,7 @@ from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
 from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.storage import StorageConfig
 from gridbot.config.strategy_kinds import StrategySection
+from gridbot.config.web import WebConfig
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
@@ -102,6 +103,7 @@ class GridbotConfig(Model):
     supervisor: SupervisorConfig = Field(default_factory=SupervisorConfig, description="Process supervision.")
     storage: StorageConfig = Field(default_factory=StorageConfig, description="Files and database.")
     paper: PaperConfig = Field(default_factory=PaperConfig, description="The embedded paper exchange.")
+    web: WebConfig = Field(default_factory=WebConfig, description="The page in a browser.")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="Log files and console.")
 
     @model_validator(mode="before")

@@ -17,7 +17,11 @@ __all__ = ["path_problems", "with_paths"]
 
 MARKET: Final = ("paper", "market")
 FILES: Final = (*MARKET, "files")
-SINGLE: Final[tuple[Loc, ...]] = (("storage", "data_dir"), ("paper", "state_file"), (*MARKET, "instruments_from"))
+TLS: Final[tuple[Loc, ...]] = (("web", "tls_cert"), ("web", "tls_key"))
+SINGLE: Final[tuple[Loc, ...]] = (
+    *(("storage", "data_dir"), ("paper", "state_file"), (*MARKET, "instruments_from")),
+    *TLS,
+)
 
 
 def path_problems(data: Mapping[str, Any], raw: Mapping[Loc, str]) -> Iterator[Problem]:
@@ -45,7 +49,9 @@ def with_paths(config: GridbotConfig, root: Path, data_dir: str | Path | None) -
         "state_file": None if paper.state_file is None else placed(home, paper.state_file),
     }
     storage = config.storage.model_copy(update={"data_dir": home})
-    return config.model_copy(update={"storage": storage, "paper": paper.model_copy(update=changes)})
+    tls = {name: placed(root, file) for name in ("tls_cert", "tls_key") if (file := getattr(config.web, name))}
+    web = config.web.model_copy(update=tls)
+    return config.model_copy(update={"storage": storage, "paper": paper.model_copy(update=changes), "web": web})
 
 
 def _at(data: Any, place: Loc) -> Any:

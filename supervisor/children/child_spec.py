@@ -20,6 +20,7 @@ class ChildKind(StrEnum):
                                                   held: what stops orders, as an earlier process has said it
 
     RESCUE: like a worker
+    WEB:    entry(*args, port, report, life)      port: as of PAPER
 
     `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
     """
@@ -28,6 +29,7 @@ class ChildKind(StrEnum):
     WRITER = "writer"
     WORKER = "worker"
     RESCUE = "rescue"
+    WEB = "web"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gridbot.worker.spec import WorkerSpec
     from supervisor.store.writer import WriterSpec
 
-__all__ = ["paper", "paper_spec", "prepare", "rescue", "worker", "writer", "writer_spec"]
+__all__ = ["paper", "paper_spec", "prepare", "rescue", "set_up_logging", "worker", "writer", "writer_spec"]
 
 DAY_S = 86_400
 
@@ -103,7 +103,7 @@ def writer(
 
     if config.storage.group is not None:
         os.umask(SHARED_UMASK)  # the database is made by DuckDB
-    _set_up_logging("writer", config, logs)
+    set_up_logging("writer", config, logs)
     run_writer(writer_spec(config), queues, report, life)
 
 
@@ -131,7 +131,7 @@ def paper(
     from gridbot.paper.server.paper_process import run_paper_exchange
     from gridbot.paper.server.paper_server import ReplayError, SetupError
 
-    _set_up_logging("paper", config, logs)
+    set_up_logging("paper", config, logs)
     try:
         run_paper_exchange(paper_spec(config, port or None, control_token), report, life)
     except (SetupError, ReplayError, OSError) as error:
@@ -166,7 +166,8 @@ def paper_spec(config: GridbotConfig, port: int | None = None, control_token: st
     return PaperSpec(config=config.paper, accounts=accounts, port=port, control_token=control_token)
 
 
-def _set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:
+def set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:
+    """Log file and console of a child, with its secrets hidden in both."""
     from gridbot.logging_setup import register_secret, setup_logging
 
     for secret in config.secrets():

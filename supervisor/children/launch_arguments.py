@@ -35,6 +35,8 @@ class LaunchArguments:
         self._queues = {account: record_queue() for account in accounts}
         self._paper: dict[str, Any] = {}
         self._held: dict[str, dict[str, Any]] = {account: {} for account in self._queues}
+        self.web_port = 0
+        """The port that the page had; 0 before the first time."""
         self.on_paper: dict[str, None] = {}
         """Accounts that the paper exchange has opened while it ran."""
         self._paused = dict.fromkeys(self._queues, paused) if paused else {}
@@ -70,6 +72,8 @@ class LaunchArguments:
                 if spec.account in self._paused:
                     held[BEGINS_PAUSED] = self._paused[spec.account]
                 return paper_url, self._queues[spec.account][0], held
+            case ChildKind.WEB:
+                return (self.web_port,)
 
     def held(self, account: str, message: Message) -> None:
         """A worker says what stops its orders now: a whole document, which takes the place of the one before."""
@@ -77,7 +81,7 @@ class LaunchArguments:
         if name == BEGINS_PAUSED:
             self._paused.pop(account, None)
         elif name == UNKEPT and not document:
-            self._held[account].pop(UNKEPT, None)
+            self._held.get(account, {}).pop(UNKEPT, None)
         else:
             self._held.setdefault(account, {})[name] = document
 

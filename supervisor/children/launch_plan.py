@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,12 @@ PRELOADED = (
     "gridbot.worker.entry:prepare",
     "gridbot.rescue.rescue_entry",
     "gridbot.paper.server.paper_process",
+    "supervisor.web.web_entry",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
+
+
+_TRIES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Plan:
     bybit_spare: int = 0
     paper_spare: int = 0
     preload: Sequence[str] = ()
+    web: ChildSpec | None = None
+    """The page's process, which is none of the children that trading needs."""
     paused: str = ""
     """Why all strategies begin paused; empty when none does."""
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
@@ -155,10 +161,22 @@ def plan_of(
         bybit_spare=config.supervisor.share_of_others(config.supervisor.requests_per_5s),
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
         preload=PRELOADED,
+        web=_web(config, logs) if config.web.enabled else None,
         caps=config.cap_scopes(),
         config=config,
         source=source,
         remake=lambda other: plan_of(other, config_path, console=console, control_token=control_token, run_id=run_id),
+    )
+
+
+def _web(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
+    """It gets no key and no secret, and is tried again for as long as it takes."""
+    from gridbot.config.paper_secrets import knowing_only
+
+    return ChildSpec(
+        *("web", ChildKind.WEB, "supervisor.web.web_entry:web"),
+        args=(knowing_only(config), logs),
+        policy=replace(_policy(config), max_restarts=_TRIES),
     )
 
 

@@ -60,6 +60,7 @@ from supervisor.process.own_faults import Faults
 from supervisor.process.service_notify import ServiceManager
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
+from supervisor.process.web_keeper import WebKeeper
 from supervisor.status.collection import status_of, supervisor_facts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import JournalBusy, SupervisorJournal
@@ -124,6 +125,7 @@ class Supervisor:
             self._on_rescue_end,
             clock=clock,
         )
+        self._web = WebKeeper(plan.web, self._launcher, self._launch, self._faults.report, clock, jitter)
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
@@ -190,11 +192,9 @@ class Supervisor:
             raise CommandError(
                 f"{error}: another gridbot-supervisor, whose lock file was removed", ExitCode.REFUSED
             ) from error
-        kept = self._journal.document("address.json")
-        if kept is not None:
+        if (kept := self._journal.document("address.json")) is not None:
             self._sharing.open(kept)
-        held = self._journal.stop_document("fleet_caps.json")
-        if held is not None:
+        if (held := self._journal.stop_document("fleet_caps.json")) is not None:
             self._caps.open(held)
         self._desk.open()
         for text in self.plan.warnings:
@@ -214,8 +214,8 @@ class Supervisor:
                 await self._finished.wait()
                 keeping.cancel()
             finally:
-                self._fleet.kill_now()
-                self._rescues.kill_now()
+                for those in (self._fleet, self._rescues, self._web):
+                    those.kill_now()
                 await control.close()
                 for part in (
                     self._service.close,
@@ -277,11 +277,10 @@ class Supervisor:
         now = self._clock()
         state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
         own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
-        reasons = self._sharing.reasons() + self._caps.reasons()
-        own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), reasons=reasons)
-        facts = self._reload.facts() if self._reload else {}
-        own = replace(own, marks=self._desk.marks, wall_us=time.time_ns() // 1000, configuration=facts)
-        return status_of(now, own, self._fleet, self.plan, self._launch)
+        own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), marks=self._desk.marks)
+        own = replace(own, reasons=self._sharing.reasons() + self._caps.reasons(), wall_us=time.time_ns() // 1000)
+        own = replace(own, configuration=self._reload.facts() if self._reload else {})
+        return status_of(now, own, self._fleet, self.plan, self._launch, self._web.child)
 
     def _on_signal(self, number: signal.Signals) -> None:
         now = self._clock()
@@ -315,6 +314,7 @@ class Supervisor:
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
             self._faults.attempt("looking after the rescues", self._rescues.look),
+            self._faults.attempt("looking after the page", lambda: self._web.look(self._starting, self._stopping)),
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("the caps of groups and fleet", self._caps.look),
             self._faults.attempt("the caps of accounts", lambda: self._cap_rescues.look(now)),
@@ -329,13 +329,14 @@ class Supervisor:
 
     def _reap(self) -> None:
         if not self._launcher.expects:  # a dead process may be a child that has not said its pid yet
-            reap_adopted(self._fleet.pids() | self._launcher.pids | self._rescues.pids())
+            reap_adopted(self._fleet.pids() | self._launcher.pids | self._rescues.pids() | self._web.pids())
 
     def _allow_for_stall(self, gone: float) -> None:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
             self._fleet.advance_all(Stalled())
             self._rescues.look(Stalled())
+            self._web.stalled()
 
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())

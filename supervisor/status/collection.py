@@ -40,8 +40,10 @@ def supervisor_facts(
     )
 
 
-def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch: LaunchArguments) -> dict[str, Any]:
-    """The whole model; `now` is the clock of the children's states."""
+def status_of(
+    now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch: LaunchArguments, web: Child | None = None
+) -> dict[str, Any]:
+    """The whole model; `now` is the clock of the children's states, `web` the page's process."""
 
     writer_runs = any(child.state.process is ProcessState.RUNNING for child in fleet.of_kind(ChildKind.WRITER))
 
@@ -68,4 +70,5 @@ def status_of(now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch
         writer[0] if writer else None,
         paper[0] if paper else None,
         paper_url=launch.paper_url,
+        web=None if web is None else facts(web),
     )

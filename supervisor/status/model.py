@@ -120,6 +120,7 @@ def build_status(
     paper: ChildFacts | None,
     *,
     paper_url: str | None,
+    web: ChildFacts | None = None,
 ) -> Json:
     """The whole model. `now` is the clock of the children's states."""
     reasons: list[str] = list(supervisor.reasons)
@@ -145,6 +146,7 @@ def build_status(
         "accounts": rows,
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
+        "web": None if web is None else _web(now, web),
         "incidents": [marked(row, supervisor.marks, supervisor.wall_us) for row in _incidents(supervisor, accounts)],
         "alerts": list(supervisor.alerts),
     }
@@ -316,3 +318,9 @@ def _paper(now: float, facts: ChildFacts, url: str | None, reasons: list[str]) -
     if silence:
         reasons.append(f"{facts.name}: {silence}")
     return {**dict.fromkeys(_PAPER_FIGURES), **_figures(reported), **own}
+
+
+def _web(now: float, facts: ChildFacts) -> Json:
+    """The page's process; nothing of it is a reason against health."""
+    reported = facts.health if facts.state.alive else {}
+    return {"process": _process(now, facts, []), "url": reported.get("url"), "viewers": reported.get("viewers")}

@@ -235,13 +235,13 @@ def _services(status: Json) -> Table:
     for justify in ("left", "left", "right", "left", "right"):
         table.add_column(no_wrap=True, justify=justify)
     table.add_column()
-    for name in ("writer", "paper"):
-        row = status[name]
+    for name in ("writer", "paper", "web"):
+        row = status.get(name)
         if row is None:
             continue
         process = row["process"]
-        note = _writer_note(row) if name == "writer" else _paper_note(row)
-        note = note if process["state"] == "RUNNING" else process["reason"]
+        note = _NOTES[name](row)
+        note = note if process["state"] == "RUNNING" else process["reason"] or process["last_exit"]
         restarts = f"restarts {process['restarts']}"
         table.add_row(
             Text(name),
@@ -263,6 +263,13 @@ def _paper_note(row: Json) -> str:
     market = f", {row['market']}" if row["market"] else ""
     counts = f"{_count(row['orders'])} orders, {_count(row['trades'])} trades, {_count(row['connections'])} connections"
     return f"{row['url']}, {counts}{market}"
+
+
+def _web_note(row: Json) -> str:
+    return f"{row['url']}, {_count(row['viewers'])} {'looks' if row['viewers'] == 1 else 'look'}"
+
+
+_NOTES = {"writer": _writer_note, "paper": _paper_note, "web": _web_note}
 
 
 def _requests(row: Json) -> str:

@@ -14,7 +14,9 @@ HOME = "gridbot.background"
 INSIDE = [module for module in MODULES if module != HOME and not module.startswith("gridbot.paper")]
 STARTS = frozenset({"create_task", "ensure_future", "TaskGroup"})
 # Entries of processes with an asyncio loop.
-LOOPS = {"gridbot.worker.entry", "gridbot.rescue.rescue_entry", "supervisor.process.loop"}
+LOOPS = {
+    *("gridbot.worker.entry", "gridbot.rescue.rescue_entry", "supervisor.process.loop", "supervisor.web.web_process"),
+}
 
 
 def starts(source: ast.AST) -> Iterator[str]:

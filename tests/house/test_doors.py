@@ -41,7 +41,7 @@ OWN: dict[str, tuple[int, str]] = {
         8,
         "numbers that were read strictly, lengths, and digits that their pattern has checked",
     ),
-    "gridbot.paper.api.callers": (1, "only asks, beside isascii"),
+    "gridbot.doors.http_site": (1, "only asks, beside isascii"),
     "gridbot.paper.api.request_limits": (1, "our own clock"),
     "gridbot.paper.calls.precheck_call": (1, "a number worked out here"),
     "gridbot.paper.params.control_values": (1, "a number that was read strictly"),

@@ -36,6 +36,9 @@ DEADLINE_S = 60.0
 DEMO = (ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8")
 """The demo configuration, to be written elsewhere or to be changed by a test."""
 
+NO_PAGE = "web: {enabled: false}\n"
+"""Many sessions run side by side, and the port of the page is one."""
+
 
 def wait_for(condition: Callable[[], Any], what: str, detail: Callable[[], str] = lambda: "") -> Any:
     """The first truthy answer. The deadline is generous: it only ends tests that have failed.
@@ -208,9 +211,9 @@ class Sessions:
         self._sessions: list[Session] = []
 
     def prepare(self, config: str = DEMO, name: str = "data") -> Session:
-        """A session that is not started yet; `config` is YAML."""
+        """A session that is not started yet; `config` is YAML. It has no page where it does not say so."""
         path = self._home / f"{name}.yaml"
-        path.write_text(config, encoding="utf-8")
+        path.write_text(config if "\nweb:" in config else f"{config}\n{NO_PAGE}", encoding="utf-8")
         session = Session(self._home / name, path)
         self._sessions.append(session)
         return session

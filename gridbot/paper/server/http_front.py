@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from gridbot.paper.api.callers import Caller, CallerLimits, Site
+from gridbot.doors.http_site import Site
+from gridbot.paper.api.callers import Caller, CallerLimits
 from gridbot.paper.api.dispatch import Api, Reply, error_reply
 from gridbot.paper.api.request_limits import Quota
 from gridbot.paper.api_error import ApiError

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from aiohttp import web
 
-from gridbot.paper.api.callers import Site
+from gridbot.doors.http_site import Site
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.faults.fault_injector import Faults

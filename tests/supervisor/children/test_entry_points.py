@@ -28,7 +28,7 @@ paper: {state_file: exchange.json, market: {source: synthetic, symbols: {BTCUSDT
 
 def ended(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[ExitCode, str]:
     """Exit code and last words of a paper exchange with this configuration."""
-    monkeypatch.setattr(entry_points, "_set_up_logging", lambda *_: None)
+    monkeypatch.setattr(entry_points, "set_up_logging", lambda *_: None)
     monkeypatch.setattr(exchange_file, "LOCK_WAIT_S", 0.0)
     path = tmp_path / "gridbot.yaml"
     path.write_text(text)

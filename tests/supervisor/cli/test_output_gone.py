@@ -60,6 +60,7 @@ LINES = {
     "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
+    "open": "open --print",
     "orders": "orders",
     "paper": "paper -c {here}/g.yaml",
     "pause": "pause alice",
@@ -121,7 +122,14 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         alice = {"account": "alice", "process": {"name": "worker-alice", "state": "RUNNING"}, "strategies": []}
-        return {"health": "healthy", "accounts": [alice], "incidents": [], "supervisor": {"config": str(MAP)}}
+        web = {"url": "http://127.0.0.1:8797", "process": {}}
+        return {
+            "health": "healthy",
+            "accounts": [alice],
+            "incidents": [],
+            "supervisor": {"config": str(MAP)},
+            "web": web,
+        }
 
 
 async def nothing_new(*_: Any) -> Fetched:
@@ -162,7 +170,7 @@ def test_it_ends_without_a_word(
     (tmp_path / "g.yaml").write_text(PAPER)
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "original.yaml").write_text(ORIGINAL)
-    for module in ("alerts", "fleet_command", "ledger", "ping", "reload", "status_command", "why"):
+    for module in ("alerts", "fleet_command", "ledger", "open_page", "ping", "reload", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))

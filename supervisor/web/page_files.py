@@ -1,0 +1,54 @@
+"""The files of the page, read once, and the policy that lets nothing else run or load.
+
+What is asked for is looked up by its whole name among them: no path of a request ever reaches the disk. None has a
+figure, so they need no login; what shows anything is asked for by their scripts, with one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+__all__ = ["POLICY", "PageFile", "page_files"]
+
+POLICY: Final = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; "
+    "img-src 'self' data:"
+)
+TYPES: Final = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file as it is sent; `tag` changes with its content."""
+
+    body: bytes
+    content_type: str
+    tag: str
+
+
+@cache
+def page_files() -> dict[str, PageFile]:
+    """By name below `static/`, such as `vendor/htm/standalone.module.js`."""
+    return dict(_below(files("supervisor.web").joinpath("static"), ""))
+
+
+def _below(place: Traversable, name: str) -> list[tuple[str, PageFile]]:
+    found: list[tuple[str, PageFile]] = []
+    for each in place.iterdir():
+        if each.is_dir():
+            found += _below(each, f"{name}{each.name}/")
+        elif (kind := TYPES.get(each.name.rpartition(".")[2])) is not None:
+            body = each.read_bytes()
+            found.append((f"{name}{each.name}", PageFile(body, kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"')))
+    return found

@@ -1,0 +1,133 @@
+// The page: where it stands with the supervisor, the sums, and the fleet.
+import { html, render, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
+import { Fleet } from "./fleet.js";
+import { freshness, logOut, watch } from "./live.js";
+import { accountRows, totals } from "./rows.js";
+import { DASH, count, duration, gain, money } from "./words.js";
+
+function useNow(everyMs) {
+  const [now, setNow] = useState(performance.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+const SAYS = {
+  active: () => "live",
+  stale: (age) => `${duration(age)} old`,
+  offline: (age) => (isFinite(age) ? `not live: what you see is ${duration(age)} old` : "not live"),
+};
+
+function Link({ live }) {
+  const { word, age } = freshness(live, useNow(1000));
+  return html`<span class="link ${word}" title="active: newer than 3 s; stale: newer than 15 s; offline: older">
+    <span aria-hidden="true">${{ active: "●", stale: "◐", offline: "○" }[word]}</span> ${SAYS[word](age)}
+  </span>`;
+}
+
+function Lost({ live }) {
+  const { word, age } = freshness(live, useNow(1000));
+  if (live.link === "loggedOut") {
+    return html`<p class="banner bad" role="alert">
+      You are logged out: a login ends with the page's process. <code>gridbot-supervisor open</code> logs you in again,
+      or <a href="/login">type a code</a>.
+    </p>`;
+  }
+  const since = isFinite(age) ? ` What you see is ${duration(age)} old.` : "";
+  if (live.problem) return html`<p class="banner bad">The supervisor does not answer: ${live.problem}.${since}</p>`;
+  if (word !== "offline") return null;
+  if (live.link === "connecting") return html`<p class="banner">Connecting…</p>`;
+  return html`<p class="banner bad">The connection to the page's process is lost; it is tried again all the time.${since} Trading does not need it.</p>`;
+}
+
+const KINDS = { mainnet: "real money", testnet: "testnet", demo: "Bybit demo", paper: "paper", shadow: "shadow: sends nothing" };
+
+const SUMS = [
+  ["Equity", (row) => (row.kind === "shadow" ? DASH : money(row.equity))],
+  ["Net", (row) => html`<b class=${row.net < 0 ? "minus" : ""}>${gain(row.net)}</b>`],
+  ["Realised", (row) => gain(row.realised)],
+  ["Fees", (row) => gain(-row.fees)],
+  ["Funding", (row) => gain(-row.funding)],
+  ["Unrealised", (row) => gain(row.unrealised)],
+  ["Orders", (row) => count(row.placed)],
+  ["Fills", (row) => count(row.fills)],
+  ["Strategies", (row) => count(row.strategies)],
+  ["Accounts", (row) => (row.kind === "shadow" ? DASH : count(row.accounts))],
+];
+
+function Totals({ rows }) {
+  return html`<section aria-label="Totals" class="totals">
+    <table>
+      <caption class="unseen">Totals, never of two kinds of money together</caption>
+      <thead><tr><th scope="col" class="text">Total of</th>${SUMS.map(([title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
+      <tbody>${totals(rows).map(
+        (row) => html`<tr key=${row.kind}>
+          <th scope="row" class="text kind ${row.kind}">${KINDS[row.kind] ?? row.kind}</th>
+          ${SUMS.map(([title, cell]) => html`<td data-title=${title}>${cell(row)}</td>`)}
+        </tr>`,
+      )}</tbody>
+    </table>
+  </section>`;
+}
+
+function Alerts({ model }) {
+  const open = model.incidents.filter((row) => !row.muted_until);
+  return html`<section aria-label="What is wrong" aria-live="polite" class="alerts">
+    ${model.reasons.length > 0 && html`<ul class="reasons">${model.reasons.map((text) => html`<li key=${text}>${text}</li>`)}</ul>`}
+    ${open.length > 0 &&
+    html`<details open=${open.length <= 3}>
+      <summary>${count(open.length)} open ${open.length === 1 ? "alert" : "alerts"}</summary>
+      <ul>
+        ${open.map(
+          (row) => html`<li key=${`${row.account} ${row.strategy} ${row.child} ${row.key} ${row.cause}`} class=${row.acked ? "acked" : ""}>
+            <b>${row.level}</b> ${[row.account, row.strategy, row.child].filter(Boolean).join(" ")}: ${row.text}
+            <span class="dim"> since ${row.since.slice(0, 19).replace("T", " ")} UTC${row.count > 1 ? `, ${row.count} times` : ""}</span>
+          </li>`,
+        )}
+      </ul>
+    </details>`}
+  </section>`;
+}
+
+function Processes({ model }) {
+  const parts = [["writer", model.writer], ["paper exchange", model.paper], ["page", model.web]].filter(([, row]) => row);
+  return html`<p class="processes dim">
+    gridbot ${model.supervisor.version}, ${model.supervisor.state}, up ${duration(model.supervisor.uptime_s)}
+    ${parts.map(([name, row]) => html`<span> · ${name} ${row.process.state.toLowerCase()}${row.process.restarts ? `, restarted ${row.process.restarts} times` : ""}</span>`)}
+    ${model.writer && html`<span> · records ${duration(model.writer.lag_s)} behind</span>`}
+  </p>`;
+}
+
+function Page() {
+  const [live, setLive] = useState({ model: null, seenAt: null, problem: "", link: "connecting" });
+  useEffect(() => watch(setLive), []);
+  const { model } = live;
+  const rows = useMemo(() => (model ? accountRows(model) : []), [model]);
+  return html`
+    <header>
+      <h1>gridbot</h1>
+      ${model && html`<span class="health ${model.health === "healthy" ? "good" : "warn"}">${model.health === "healthy" ? "✓" : "▲"} ${model.health}</span>`}
+      <${Link} live=${live} />
+      <span class="grow"></span>
+      <button onClick=${logOut}>Log out</button>
+    </header>
+    <${Lost} live=${live} />
+    ${model &&
+    html`<main class=${live.link === "open" && !live.problem ? "" : "old"}>
+      <${Alerts} model=${model} />
+      <${Totals} rows=${rows} />
+      <${Fleet} rows=${rows} />
+      <p class="dim">
+        All money in USDT, since the records of an account begin. Net = realised − fees − funding + unrealised: what the strategies made so far, at
+        the prices of now. A grid can have earned on every close and still be below zero, while its open position has lost more.
+      </p>
+      <${Processes} model=${model} />
+    </main>`}
+  `;
+}
+
+const place = document.getElementById("app");
+place.replaceChildren();
+render(html`<${Page} />`, place);

@@ -1,0 +1,107 @@
+// The status model, live: one stream of events for this page, tried again for as long as it is lost.
+//
+// What `watch` tells: {model, seenAt, problem, link}. `seenAt` is when the model was true, by the clock of this page
+// (performance.now); `link` is one of connecting, open, lost, loggedOut.
+
+const KEY = "gridbot-page-key";
+const SILENT_MS = 12000; // a beat comes every five seconds
+const WAITS_MS = [500, 1000, 2000, 4000, 8000];
+
+export function keepKey(key) {
+  localStorage.setItem(KEY, key);
+}
+
+// A request with the page's key; the cookie goes with it by itself.
+export function ask(path, more = {}) {
+  const headers = { "X-Gridbot-Page": localStorage.getItem(KEY) ?? "", ...more.headers };
+  return fetch(path, { ...more, headers, credentials: "same-origin", cache: "no-store" });
+}
+
+export async function logOut() {
+  await ask("/api/logout", { method: "POST" });
+  localStorage.removeItem(KEY);
+  location.replace("/login");
+}
+
+// As supervisor/web/model_changes.py makes them.
+export function applyChanges(model, changes) {
+  for (const [path, ...value] of changes) {
+    if (!path.length) {
+      model = value[0];
+      continue;
+    }
+    let place = model;
+    for (const part of path.slice(0, -1)) place = place[part];
+    if (value.length) place[path.at(-1)] = value[0];
+    else delete place[path.at(-1)];
+  }
+  return model;
+}
+
+export function watch(tell) {
+  const state = { model: null, seenAt: null, problem: "", link: "connecting" };
+  const say = (more) => tell({ ...Object.assign(state, more) });
+  let failures = 0;
+
+  function take(event, text) {
+    const document = JSON.parse(text);
+    if (event === "change") say({ model: { ...applyChanges(state.model, document) }, seenAt: performance.now(), problem: "" });
+    else {
+      const seenAt = document.age_s === null ? state.seenAt : performance.now() - document.age_s * 1000;
+      say({ ...(document.model ? { model: document.model } : {}), seenAt, problem: document.problem });
+    }
+  }
+
+  async function follow() {
+    const end = new AbortController();
+    let silence;
+    const heard = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => end.abort(), SILENT_MS);
+    };
+    heard();
+    try {
+      const answer = await ask("/api/events", { signal: end.signal });
+      if (answer.status === 401) return "loggedOut";
+      if (!answer.ok) throw new Error(await answer.text());
+      say({ link: "open" });
+      failures = 0;
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return "lost";
+        heard();
+        text += value;
+        for (let at = text.indexOf("\n\n"); at >= 0; at = text.indexOf("\n\n")) {
+          const lines = text.slice(0, at).split("\n");
+          text = text.slice(at + 2);
+          const field = (name) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+          take(field("event"), field("data"));
+        }
+      }
+    } catch {
+      return "lost";
+    } finally {
+      clearTimeout(silence);
+      end.abort();
+    }
+  }
+
+  (async () => {
+    for (;;) {
+      const link = await follow();
+      say({ link });
+      if (link === "loggedOut") return;
+      const wait = WAITS_MS[Math.min(failures++, WAITS_MS.length - 1)];
+      await new Promise((done) => setTimeout(done, wait * (0.75 + Math.random() / 2)));
+    }
+  })();
+}
+
+// How old what is shown is: active, stale or offline, as everywhere in gridbot.
+export function freshness({ seenAt, link }, now) {
+  const age = seenAt === null ? Infinity : (now - seenAt) / 1000;
+  if (age > 15 || (link !== "open" && age > 5)) return { word: "offline", age };
+  return { word: age > 3.5 || link !== "open" ? "stale" : "active", age };
+}

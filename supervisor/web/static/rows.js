@@ -1,0 +1,136 @@
+// From the status model to the rows of the fleet: what an account is at, in one word, and its sums. Pure.
+//
+// Money comes as exact decimal text. Sums here are for the eye: to the cent, of amounts far below 2^53 hundredths.
+
+const BAD = 3, WARN = 2, NOTE = 1, GOOD = 0;
+export const TONES = ["good", "note", "warn", "bad"];
+const OF_STRATEGY = {
+  halted: BAD, latched: BAD, delisted: BAD, settling: WARN, reducing: WARN, paused: WARN, waiting: NOTE, active: GOOD,
+};
+const OF_PROCESS = {
+  FATAL: ["failed", BAD], BACKOFF: ["restarts", BAD], STARTING: ["starting", NOTE], STOPPING: ["stopping", WARN], STOPPED: ["stopped", WARN],
+};
+const OF_HEALTH = { auth_cooldown: ["key refused", BAD], circuit_open: ["circuit open", BAD], degraded: ["degraded", WARN] };
+
+export const number = (text) => (text === null || text === undefined || text === "" ? null : Number(text));
+const sum = (values) => (values.some((value) => value === null) ? null : values.reduce((one, other) => one + other, 0));
+
+// How far the price may go until the leg is liquidated, as a share of the price; null when nothing says so.
+function liquidation(strategy) {
+  const price = number(strategy.last_price);
+  const far = ["long", "short"].map((leg) => number(strategy[leg]?.liq)).filter((liq) => liq && price);
+  return far.length ? Math.min(...far.map((liq) => Math.abs(price - liq) / price)) : null;
+}
+
+export function strategyRow(strategy, account) {
+  const missing = hindered(strategy.waiting);
+  const waiting = missing.reduce((sum, [, count]) => sum + count, 0);
+  const [realised, fees, funding, unrealised] = ["realised", "fees", "funding", "unrealised"].map((key) => number(strategy[key]));
+  return {
+    id: strategy.strat_id,
+    name: strategy.strat_id,
+    symbol: strategy.symbol,
+    kind: strategy.mode === "shadow" ? "shadow" : account.environment,
+    state: strategy.state ?? "no report",
+    tone: strategy.state === null ? WARN : OF_STRATEGY[strategy.state] ?? WARN,
+    why: strategy.reason || (waiting ? `not placed: ${missing.map(([why, count]) => `${count} ${why.replaceAll("_", " ")}`).join(", ")}` : ""),
+    placed: strategy.open_orders ?? null,
+    wanted: strategy.open_orders === undefined ? null : strategy.open_orders + waiting,
+    fills: strategy.fills ?? null,
+    realised, fees, funding, unrealised,
+    net: sum([realised, fees === null ? null : -fees, funding === null ? null : -funding, unrealised]),
+    liquidation: liquidation(strategy),
+    price: strategy.last_price,
+    long: strategy.long,
+    short: strategy.short,
+  };
+}
+
+// Closes that have nothing to close yet (`not_covered`) are no orders that are missing.
+function hindered(waiting) {
+  return Object.entries(waiting ?? {}).filter(([why]) => why !== "not_covered");
+}
+
+function standing(account, strategies) {
+  const process = account.process;
+  if (process.state !== "RUNNING") {
+    const [word, tone] = OF_PROCESS[process.state] ?? [process.state.toLowerCase(), WARN];
+    return { state: word, tone, why: process.reason || process.last_exit };
+  }
+  const worst = strategies.filter((row) => row.kind !== "shadow").reduce((one, other) => (other.tone > one.tone ? other : one), { tone: GOOD });
+  if (worst.tone === BAD) return { state: worst.state, tone: BAD, why: `${worst.name}: ${worst.why}` };
+  if (account.health !== "healthy") {
+    const [word, tone] = OF_HEALTH[account.health] ?? ["no report", WARN];
+    return { state: word, tone, why: account.reasons.join("; ") };
+  }
+  if (account.freshness !== "active") return { state: `prices ${account.freshness}`, tone: WARN, why: account.reasons.join("; ") };
+  if (worst.tone > GOOD) return { state: worst.state, tone: worst.tone, why: `${worst.name}: ${worst.why}` };
+  return { state: "trading", tone: GOOD, why: "" };
+}
+
+export function accountRow(account, incidents) {
+  const strategies = account.strategies.map((strategy) => strategyRow(strategy, account));
+  const live = strategies.filter((row) => row.kind !== "shadow");
+  const of = (key) => sum(live.map((row) => row[key]));
+  const far = live.map((row) => row.liquidation).filter((value) => value !== null);
+  const open = incidents.filter((row) => row.account === account.account && !row.muted_until);
+  return {
+    id: account.account,
+    name: account.account,
+    kind: account.environment ?? "no report",
+    groups: account.groups,
+    ...standing(account, strategies),
+    equity: number(account.equity),
+    realised: of("realised"), fees: of("fees"), funding: of("funding"), unrealised: of("unrealised"), net: of("net"),
+    placed: of("placed"), wanted: of("wanted"), fills: of("fills"),
+    liquidation: far.length ? Math.min(...far) : null,
+    reconcile: account.last_reconcile_age_s ?? null,
+    restarts: account.process.restarts,
+    alerts: open.length,
+    open,
+    strategies,
+  };
+}
+
+export function accountRows(model) {
+  return model.accounts.map((account) => accountRow(account, model.incidents));
+}
+
+// One line per kind of money. Paper, shadow, testnet and real are never added up.
+export function totals(rows) {
+  const kinds = new Map();
+  const of = (kind) => kinds.get(kind) ?? kinds.set(kind, { kind, accounts: 0, equity: null, parts: [] }).get(kind);
+  for (const row of rows) {
+    const total = of(row.kind);
+    total.accounts += 1;
+    total.equity = row.equity === null ? total.equity : (total.equity ?? 0) + row.equity;
+    total.parts.push(...row.strategies.filter((each) => each.kind !== "shadow"));
+    const shadows = row.strategies.filter((each) => each.kind === "shadow");
+    if (shadows.length) of("shadow").parts.push(...shadows);
+  }
+  return [...kinds.values()].map(({ parts, ...total }) => {
+    const known = (key) => parts.map((row) => row[key]).filter((value) => value !== null).reduce((one, other) => one + other, 0);
+    return { ...total, strategies: parts.length, ...Object.fromEntries(["realised", "fees", "funding", "unrealised", "net", "fills", "placed", "wanted"].map((key) => [key, known(key)])) };
+  });
+}
+
+export function chosen(rows, { text, state, group }) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const has = (row) => [row.name, row.kind, row.state, row.why, ...row.groups, ...row.strategies.flatMap((each) => [each.name, each.symbol, each.state])].join(" ").toLowerCase();
+  return rows.filter(
+    (row) =>
+      (!state || (state === "trouble" ? row.tone >= WARN || row.alerts : row.state === state)) &&
+      (!group || row.groups.includes(group)) &&
+      words.every((word) => has(row).includes(word)),
+  );
+}
+
+export function sorted(rows, { key, down }) {
+  const order = (one, other) => {
+    const [a, b] = [one[key], other[key]];
+    if (a === null || b === null) return (a === null) - (b === null); // what is not known comes last, either way
+    const by = typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b;
+    return down ? -by : by;
+  };
+  return [...rows].sort((one, other) => order(one, other) || one.name.localeCompare(other.name, "en", { numeric: true }));
+}

@@ -1,0 +1,31 @@
+// Numbers and times as people read them. What is not known is a dash, never a zero.
+
+export const DASH = "–";
+const MONEY = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const SIGNED = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
+const COUNT = new Intl.NumberFormat("en");
+
+export const money = (value) => (value === null ? DASH : MONEY.format(value));
+export const gain = (value) => (value === null ? DASH : SIGNED.format(value).replace("-", "−"));
+export const count = (value) => (value === null || value === undefined ? DASH : COUNT.format(value));
+export const share = (value) => (value === null ? DASH : value > 1 ? "over 100 %" : `${(value * 100).toFixed(1)} %`);
+
+export function orders({ placed, wanted }) {
+  if (placed === null) return DASH;
+  return wanted > placed ? `${placed} of ${wanted}` : `${placed}`;
+}
+
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined || !isFinite(seconds)) return DASH;
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+
+export function leg(value) {
+  if (!value) return DASH;
+  if (!Number(value.size)) return "flat";
+  return `${value.size} @ ${Number(Number(value.entry).toPrecision(7))}`;
+}

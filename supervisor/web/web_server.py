@@ -1,0 +1,340 @@
+"""The page's server. `async with WebServer(spec) as server: server.url`.
+
+Every request passes the same doors in this order, whatever it asks for:
+
+    Host and Origin once, and ours ──► known path ──► `/api/`: cookie and page key ──► answered within `ANSWER_S`
+
+All answers have the same headers against other sites. Nothing of a request is ever written to the log but its path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from gridbot import background
+from gridbot.doors.http_site import Site
+from supervisor.control.control_client import ControlClient
+from supervisor.web.logins import Logins, Session
+from supervisor.web.open_connections import OpenConnections
+from supervisor.web.page_files import POLICY, page_files
+from supervisor.web.status_feed import StatusFeed, TooMany
+from supervisor.web.web_spec import WebSpec
+
+__all__ = ["WebServer"]
+
+log = logging.getLogger("supervisor.web")
+
+MOST_BODY: Final = 16_384
+MOST_HEAD: Final = 8_190
+ANSWER_S: Final = 30.0
+READ_S: Final = 10.0
+WRITE_S: Final = 10.0
+ASK_S: Final = 4.0
+TLS_S: Final = 10.0
+GOODBYE_S: Final = 0.2
+"""Pages that look would keep it open for ever."""
+PAGE_KEY: Final = "X-Gridbot-Page"
+ONCE: Final = ("Host", "Origin", "Cookie", "Content-Length", "Transfer-Encoding", PAGE_KEY)
+"""Headers that come once at most: of two, somebody on the way may have believed the other."""
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+LOGIN: Final = "/login"
+EVENTS: Final = "/api/events"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SESSION: Final = web.RequestKey("session", Session)
+
+
+class WebServer:
+    """One per process; the page's routes are `_routes`."""
+
+    def __init__(self, spec: WebSpec) -> None:
+        self.spec = spec
+        self.port = 0
+        self._site = Site(spec.host, spec.names, what="this page", setting="web.names")
+        self._logins = Logins(spec.data_dir, clock=time.monotonic, wall=time.time, uid=os.geteuid())
+        self.feed = StatusFeed(self._ask, time.monotonic)
+        self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._connections: OpenConnections | None = None
+
+    @property
+    def url(self) -> str:
+        """By which a browser on this machine reaches it."""
+        host = self.spec.host if self.spec.host not in ("0.0.0.0", "::") else "127.0.0.1"
+        scheme = "http" if self.spec.tls_cert is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def __aenter__(self) -> WebServer:
+        """Raises OSError when it cannot listen there, or has no TLS files that can be used."""
+        page_files()
+        app = web.Application(middlewares=[self._doors], client_max_size=MOST_BODY)
+        app.on_response_prepare.append(_with_headers)
+        for verb, path, handler in self._routes():
+            app.router.add_route(verb, path, handler)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=15.0,
+            max_line_size=MOST_HEAD,
+            max_field_size=MOST_HEAD,
+            lingering_time=0.0,
+            handler_cancellation=True,
+            shutdown_timeout=GOODBYE_S,
+        )
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        self._connections = OpenConnections(server, time.monotonic)
+        self._listener = await self._listen(self._connections, self._tls())
+        self.port = int(self._listener.sockets[0].getsockname()[1])
+        self._sweeper = background.start(self._connections.keep(), name="the watch over the page's connections")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _listen(self, connections: OpenConnections, tls: ssl.SSLContext | None) -> asyncio.Server:
+        """Any free port is the one of before where nobody has taken it: a page that is open finds it again."""
+        patience_s = None if tls is None else TLS_S
+        loop, host = asyncio.get_running_loop(), self.spec.host
+        if not self.spec.port and self.spec.before:
+            with contextlib.suppress(OSError):
+                return await loop.create_server(
+                    connections.protocol, host, self.spec.before, ssl=tls, ssl_handshake_timeout=patience_s
+                )
+        return await loop.create_server(
+            connections.protocol, host, self.spec.port, ssl=tls, ssl_handshake_timeout=patience_s
+        )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self.spec.tls_cert is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.spec.tls_cert, self.spec.tls_key)
+        return context
+
+    def _ask(self) -> dict[str, Any]:
+        with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
+            return client.status()
+
+    def _routes(self) -> list[tuple[str, str, Handler]]:
+        """Verb, path, handler. All below `/api/` need a login (`_doors`), and the others show no figures."""
+        return [
+            ("GET", "/healthz", _health),
+            ("GET", "/", self._page),
+            ("GET", LOGIN, self._login_page),
+            ("POST", LOGIN, self._enter),
+            ("POST", "/api/logout", self._leave),
+            ("GET", "/static/{name:.+}", _static),
+            ("GET", "/api/status", self._status),
+            ("GET", EVENTS, self._events),
+        ]
+
+    # -- the doors
+
+    @web.middleware
+    async def _doors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        connections = self._connections
+        assert connections is not None
+        transport = request.transport
+        connections.begins(transport)
+        try:
+            if refusal := self._refusal(request):
+                return refusal
+            if request.path == EVENTS:
+                return await handler(request)
+            async with asyncio.timeout(ANSWER_S):
+                return await handler(request)
+        except web.HTTPException as error:
+            return _words(error.status, error.reason)
+        except TimeoutError:
+            return _words(408, "it took too long")
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("a request failed: %s %s", request.method, request.path)
+            return _words(500, "a fault of the page; the log of the process `web` has it")
+        finally:
+            connections.ends(transport)
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        """Why it is not answered; None when it is."""
+        headers = request.headers
+        for name in ONCE:
+            if len(headers.getall(name, ())) > 1:
+                return _words(400, f"expected the header {name} once")
+        if "Host" not in headers:
+            return _words(400, "expected the header Host")
+        if "Content-Length" in headers and "Transfer-Encoding" in headers:
+            return _words(400, "expected Content-Length or Transfer-Encoding, not both")
+        capitals = {name.upper(): value for name, value in headers.items()}
+        wrong = self._site.refuses_host(capitals)
+        if not wrong and not (request.method == "GET" or _is_login_from_a_file(request)):
+            wrong = self._site.refuses_origin(capitals)
+        elif not wrong and "Origin" in headers and request.path != LOGIN:
+            wrong = self._site.refuses_origin({**capitals, "SEC-FETCH-SITE": "none"})
+        if wrong:
+            return _words(403, wrong)
+        if request.path.startswith("/api/"):
+            if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+                return _words(403, "web pages may not ask this page: the request comes from another site")
+            return self._not_logged_in(request)
+        return None
+
+    def _not_logged_in(self, request: web.Request) -> web.Response | None:
+        session = self._session(request)
+        if session is None or not self._logins.has_key(session, request.headers.get(PAGE_KEY, "")):
+            return _words(401, "expected a login; the page itself says how to get one")
+        request[SESSION] = session
+        return None
+
+    def _session(self, request: web.Request) -> Session | None:
+        cookie = request.cookies.get(self._cookie_name, "")
+        return self._logins.find(cookie) if cookie else None
+
+    @property
+    def _cookie_name(self) -> str:
+        """Of this port: browsers send the cookies of a host to all of its ports."""
+        return f"gridbot_{self.port}"
+
+    # -- what it answers
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        if self._session(request) is None:
+            return web.Response(status=303, headers={"Location": LOGIN})
+        return _file("index.html", request)
+
+    async def _login_page(self, request: web.Request) -> web.StreamResponse:
+        return _file("login.html", request)
+
+    async def _enter(self, request: web.Request) -> web.StreamResponse:
+        if request.content_type != "application/x-www-form-urlencoded":
+            return _words(415, "expected a form with the field `code`")
+        async with asyncio.timeout(READ_S):
+            form = await request.post()
+        code = form.get("code", "")
+        session = self._logins.enter(code) if isinstance(code, str) else None
+        if session is None:
+            waits_s = self._logins.waits_s
+            if waits_s:
+                log.warning("too many wrong login codes: none is looked at for %.0f s", waits_s)
+                answer = _file("login-wait.html", request, status=429)
+                answer.headers["Retry-After"] = str(int(waits_s) + 1)
+                return answer
+            return _file("login-again.html", request, status=403)
+        body = page_files()["entered.html"].body.replace(b"PAGE_KEY", session.page_key.encode())
+        response = web.Response(body=body, headers={"Content-Type": "text/html; charset=utf-8"})
+        response.set_cookie(
+            self._cookie_name, session.cookie, httponly=True, samesite="Strict", secure=self.spec.is_secure, path="/"
+        )
+        log.info("somebody has logged in")
+        return response
+
+    async def _leave(self, request: web.Request) -> web.StreamResponse:
+        self._logins.leave(request[SESSION])
+        response = _words(200, "logged out")
+        response.del_cookie(self._cookie_name, path="/")
+        return response
+
+    async def _status(self, request: web.Request) -> web.StreamResponse:
+        model = await self.feed.current()
+        if model is None:
+            return _words(503, self.feed.problem or "no status yet")
+        return json_answer({"model": model, "age_s": self.feed.age_s, "problem": self.feed.problem})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        session = request[SESSION]
+        messages = self.feed.messages()
+        try:
+            first = await anext(messages)
+        except TooMany:
+            refusal = _words(503, "too many pages are open; close some of them")
+            refusal.headers["Retry-After"] = "10"
+            return refusal
+        try:
+            stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+            await stream.prepare(request)
+            await self._push(stream, first)
+            async for message in messages:
+                if session.is_over or self._logins.find(session.cookie) is None:
+                    break
+                await self._push(stream, message)
+            return stream
+        except TimeoutError:  # it does not read
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the page does not read what it is told") from None
+        finally:
+            await messages.aclose()
+
+    @staticmethod
+    async def _push(stream: web.StreamResponse, message: bytes) -> None:
+        async with asyncio.timeout(WRITE_S):
+            await stream.write(message)
+
+
+def _is_login_from_a_file(request: web.Request) -> bool:
+    """`open` makes a file that posts the code: a browser calls its Origin null. The code itself is the proof."""
+    return request.path == LOGIN and request.headers.get("Origin", "null") == "null"
+
+
+async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "gridbot"
+
+
+async def _health(_: web.Request) -> web.StreamResponse:
+    return web.Response(text="ok\n")
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    return _file(request.match_info["name"], request)
+
+
+def _file(name: str, request: web.Request, status: int = 200) -> web.Response:
+    file = page_files().get(name)
+    if file is None:
+        return _words(404, "there is no such file")
+    if status == 200 and request.headers.get("If-None-Match") == file.tag:
+        return web.Response(status=304, headers={"ETag": file.tag, "Cache-Control": "no-cache"})
+    headers = {"Content-Type": file.content_type, "ETag": file.tag, "Cache-Control": "no-cache"}
+    return web.Response(status=status, body=file.body, headers=headers)
+
+
+def _words(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=f"{text}\n", content_type="text/plain")
+
+
+def json_answer(document: Any) -> web.Response:
+    """A document as it is sent to the page's scripts."""
+    return web.Response(body=orjson.dumps(document), content_type="application/json")

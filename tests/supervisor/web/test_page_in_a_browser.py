@@ -1,0 +1,123 @@
+"""The page in a real browser: in by a code, live, lost and found again, many accounts, phone, dark."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor.cli.open_page import FORM
+from supervisor.web import status_feed
+from supervisor.web.logins import make_code
+from tests.report.browser import Browser
+
+from .page_kit import PageKit, recorded, served
+
+
+@pytest.fixture
+def kit(tmp_path, monkeypatch):
+    monkeypatch.setattr(status_feed, "POLL_S", 0.1)
+    with served(tmp_path) as served_kit:
+        yield served_kit
+
+
+def log_in(browser: Browser, kit: PageKit, rows: int) -> None:
+    """By the file that `open` writes."""
+    form = kit.data_dir / "form.html"
+    form.write_text(FORM.format(url=kit.server.url, code=make_code(kit.data_dir)))
+    browser.events.clear()
+    browser.send("Page.navigate", url=form.as_uri())
+    shows(browser, f"document.querySelectorAll('tr.account').length === {rows}", f"{rows} accounts")
+
+
+def shows(browser: Browser, condition: str, what: str) -> None:
+    """Wait until it is so, on whatever page the browser is by then."""
+
+    def is_so() -> bool:
+        try:
+            return bool(browser.run(condition))
+        except AssertionError:  # between two pages
+            return False
+
+    browser.until(is_so, what)
+
+
+def text(place: str) -> str:
+    return f"document.querySelector({place!r}).textContent"
+
+
+def test_the_fleet_is_live_says_what_is_wrong_and_when_it_is_not_live(browser, kit):
+    browser.screen(1400, 800)
+    log_in(browser, kit, 2)
+    assert browser.run("location.pathname") == "/"
+    assert "10,000.81" in browser.run(text("tr.account"))
+    assert "trading" in browser.run(text("tr.account"))
+    totals = browser.run("[...document.querySelectorAll('.totals tbody tr')].map((row) => row.innerText)")
+    assert len(totals) == 2, "paper, and shadow by itself"
+    assert "15,000.81" in totals[0]
+    assert totals[1].startswith("shadow")
+    assert "+0.18" in totals[1]
+
+    changed = recorded()
+    alice = changed["accounts"][0]
+    alice["strategies"][0] |= {"state": "halted", "reason": "hedge mode is off <b>now</b>"}
+    alice["equity"] = "9999.5"
+    changed["incidents"] = [
+        {"account": "alice", "strategy": "alice-btc", "child": "", "key": "halt", "cause": "", "level": "ERROR",
+         "since": "2026-11-30T01:10:00.000Z", "count": 1, "text": "it is <i>halted</i>"}
+    ]  # fmt: skip
+    kit.model = changed
+    shows(browser, f"{text('tr.account')}.includes('9,999.50')", "another equity")
+    row = browser.run(text("tr.account"))
+    assert "halted" in row
+    assert "alice-btc: hedge mode is off <b>now</b>" in row, "words of others are text"
+    assert "it is <i>halted</i>" in browser.run(text(".alerts"))
+    browser.run("document.querySelector('tr.account button').click()")
+    shows(browser, "document.querySelectorAll('tr.strategy').length === 2", "the strategies")
+    assert browser.run("document.querySelector('tr.account button').getAttribute('aria-expanded')") == "true"
+
+    kit.model = None
+    shows(browser, "document.body.innerText.includes('The supervisor does not answer: no room')", "the problem")
+    assert "9,999.50" in browser.run(text("tr.account")), "what was known stays, with its age"
+    kit.model = recorded()
+    shows(browser, f"{text('tr.account')}.includes('10,000.81')", "the supervisor again")
+    assert not browser.run("document.body.innerText.includes('does not answer')")
+
+    browser.run("document.querySelector('header button').click()")
+    shows(browser, "location.pathname === '/login'", "the way out")
+    foreign = [url for url in browser.requested() if not url.startswith((kit.server.url, "file:", "data:"))]
+    assert foreign == []
+    assert browser.complaints() == []
+
+
+def test_fifty_and_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, kit, tmp_path):
+    for accounts in (50, 200):
+        kit.model = recorded(accounts)
+        browser.screen(1600, 1000)
+        log_in(browser, kit, accounts)
+        height = browser.run("document.querySelector('tr.account').getBoundingClientRect().height")
+        assert height <= 32, "fifty rows are for one screen of a large monitor"
+        typed = "const box = document.querySelector('input[name=find]'); box.value = 'account-01'; "
+        browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
+        shows(browser, "document.querySelectorAll('tr.account').length === 10", "ten of them")
+        browser.run("document.querySelectorAll('thead button')[0].click()")
+        browser.run("document.querySelectorAll('thead button')[0].click()")
+        typed = typed.replace("account-01", "")
+        browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
+        shows(browser, f"document.querySelectorAll('tr.account').length === {accounts}", "all of them")
+        assert browser.run("localStorage.getItem('gridbot-order')") in (
+            '{"key":"name","down":false}', '{"key":"name","down":true}')  # fmt: skip
+        for dark in (False, True):
+            browser.screen(390, 800, dark=dark, phone=True)
+            shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
+    assert browser.complaints() == []
+
+
+def test_a_page_that_lost_the_process_says_so_and_one_without_login_how_to_get_in(browser, tmp_path):
+    with served(tmp_path) as kit:
+        browser.screen(1000, 700)
+        log_in(browser, kit, 2)
+        port = kit.server.port
+    shows(browser, "document.querySelector('.link').className.includes('stale')", "that it is not live")
+    assert "is lost" in browser.run("document.body.innerText") or "old" in browser.run(text(".link"))
+    with served(tmp_path, before=port) as kit:
+        assert kit.server.port == port, "it comes back at the address that the page knows"
+        shows(browser, "document.body.innerText.includes('gridbot-supervisor open')", "how to log in again")

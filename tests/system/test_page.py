@@ -1,0 +1,75 @@
+"""The page's process beside real trading: nobody waits for it, nobody misses it, and its owner gets in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import urllib.request
+
+import psutil
+import pytest
+
+from .conftest import DEMO, wait_for
+
+pytestmark = pytest.mark.system
+
+BROWSER = """#!/bin/sh
+# As much of a browser as it takes: posts the form of the file that it is given.
+code=$(sed -n 's/.*name="code" value="\\([^"]*\\)".*/\\1/p' "${1#file://}")
+url=$(sed -n 's/.*action="\\([^"]*\\)".*/\\1/p' "${1#file://}")
+exec python3 - "$url" "$code" "$0.said" <<'END'
+import sys, urllib.parse, urllib.request
+url, code, said = sys.argv[1:]
+with urllib.request.urlopen(url, urllib.parse.urlencode({"code": code}).encode()) as answer:
+    open(said, "w").write(answer.headers["Set-Cookie"])
+END
+"""
+
+
+def healthz(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_page_comes_and_goes_while_accounts_trade(gridbot, tmp_path, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        session = gridbot.start(f"{DEMO}\nweb: {{port: {port}}}\n")
+        status = session.wait(lambda status: status["web"]["process"]["last_exit"], "a page that finds its port taken")
+        assert (status["health"], status["incidents"]) == ("healthy", []), "a warning, and trading starts"
+        assert f"expected port {port} of 127.0.0.1 to be free" in session.tail()
+        refused = session.run("open")
+        assert refused.returncode == 7
+        assert str(port) in refused.stderr
+    status = session.wait(lambda status: status["web"]["url"], "the page, now that its port is free")
+    url, pid = status["web"]["url"], status["web"]["process"]["pid"]
+    assert url == f"http://127.0.0.1:{port}"
+    assert healthz(url) == "ok\n"
+    assert psutil.Process(pid).nice() >= 10, "it gives way to those who trade"
+
+    shown = session.run("open", "--print")
+    assert f"{url}/login" in shown.stdout
+    browser = tmp_path / "browser"
+    browser.write_text(BROWSER)
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    monkeypatch.setenv("DISPLAY", ":0")
+    opened = session.run("open")
+    assert opened.returncode == 0, opened.stderr
+    assert "HttpOnly" in (tmp_path / "browser.said").read_text()
+    assert [path.name for path in (session.data_dir / "web").glob("*.html")] == []
+
+    fills = session.sql("SELECT count(*) AS n FROM fills")[0]["n"]
+    workers = {row["process"]["pid"] for row in status["accounts"]}
+    os.kill(pid, signal.SIGKILL)
+    again = session.wait(
+        lambda status: status["web"]["url"] and status["web"]["process"]["pid"] != pid, "another process of the page"
+    )
+    assert again["web"]["url"] == url
+    assert (again["health"], again["incidents"], again["reasons"]) == ("healthy", [], [])
+    assert {row["process"]["pid"] for row in again["accounts"]} == workers
+    wait_for(lambda: session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > fills, "more fills")
+    session.stop()
