@@ -60,6 +60,8 @@ class QuietStops:
         self._every_tick = every_tick
         self._marks: dict[str, tuple[tuple[Decimal, Decimal], int]] = {}
         """By symbol, between which marks nothing happens, and when they are left."""
+        self._margins: dict[str, tuple[tuple[Decimal, Decimal], tuple[int, int]]] = {}
+        """By symbol, between which marks nobody is liquidated, in USDT, and in ticks."""
         self._quiet: dict[str, tuple[tuple[Decimal, Decimal], tuple[int, int]]] = {}
         """By symbol, the quiet interval in USDT, and in ticks."""
         self._at_level = venue.exchange.config.matching is not MatchingModel.THROUGH
@@ -91,10 +93,13 @@ class QuietStops:
         bounds = margins.get(symbol)
         if bounds is None:
             return ALL
-        tick = market.instrument.tick_size
-        low = (bounds[0] / tick).to_integral_value(ROUND_CEILING)
-        high = (bounds[1] / tick).to_integral_value(ROUND_FLOOR)
-        return max(0, int(low)), int(high)
+        known = self._margins.get(symbol)
+        if known is None or known[0] is not bounds:
+            tick = market.instrument.tick_size
+            low = (bounds[0] / tick).to_integral_value(ROUND_CEILING)
+            high = (bounds[1] / tick).to_integral_value(ROUND_FLOOR)
+            known = self._margins[symbol] = bounds, (max(0, int(low)), int(high))
+        return known[1]
 
     def next_mark(self, symbol: str, margins: Margins) -> int:
         """When (ms UTC) the mark price of the data next has to be looked at: it may liquidate the account."""

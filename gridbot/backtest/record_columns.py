@@ -6,11 +6,13 @@ are many; then each table gets its columns at once. The rows are the same (`test
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import attrgetter, itemgetter
+from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import duckdb
@@ -18,6 +20,7 @@ import orjson
 import pyarrow as pa
 
 from gridbot.records import codec
+from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
@@ -27,6 +30,7 @@ __all__ = ["Kept", "KeptRecords", "put_records"]
 
 Kept = tuple[int, int, "Record | bytes"]
 """Number, time (µs UTC), and the record; of an order that is sent its JSON, which is all that was made of it."""
+AMOUNT: Final = pa.decimal128(*PRECISION)
 WHOLE: Final = (ColumnKind.INTEGER, ColumnKind.UTC_MS, ColumnKind.UTC_US)
 
 
@@ -67,10 +71,9 @@ def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
 
 
 def _columns(table: str, kept: Sequence[Kept]) -> pa.Table:
-    """Numbers as text, which is what DuckDB makes the same amounts of as of JSON."""
     seqs, times, records = zip(*kept, strict=True)
-    of_record, of_text = _values_of(table)
-    rows = [of_text(orjson.loads(each)) if type(each) is bytes else of_record(each) for each in records]
+    of_record = _values_of(table)
+    rows = [_parsed(table, each) if type(each) is bytes else of_record(each) for each in records]
     arrays = [pa.array(seqs, pa.int64()), pa.array(times, pa.int64())]
     columns = columns_of(RECORD_TYPES[table])
     arrays += [_array(column, values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)]
@@ -83,14 +86,25 @@ def _array(column: Column, values: Iterable[Any]) -> pa.Array:
     if column.kind is ColumnKind.BOOLEAN:
         return pa.array(values, pa.bool_())
     if column.kind is ColumnKind.DECIMAL:
-        values = [None if value is None else str(value) for value in values]
+        with contextlib.suppress(pa.ArrowInvalid):
+            return pa.array(values, AMOUNT)
+        values = [None if value is None else str(value) for value in values]  # more decimals: DuckDB rounds as ever
     return pa.array(values, pa.string())
 
 
 @functools.cache
-def _values_of(table: str) -> tuple[Callable[[Any], tuple[Any, ...]], Callable[[Any], tuple[Any, ...]]]:
-    names = [column.name for column in columns_of(RECORD_TYPES[table])]
-    return attrgetter(*names), itemgetter(*names)
+def _values_of(table: str) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(column.name for column in columns_of(RECORD_TYPES[table])))
+
+
+def _parsed(table: str, text: bytes) -> list[Any]:
+    """The values of a record that is JSON already."""
+    values = orjson.loads(text)
+    return [
+        Decimal(value) if column.kind is ColumnKind.DECIMAL and value is not None else value
+        for column in columns_of(RECORD_TYPES[table])
+        for value in (values[column.name],)
+    ]
 
 
 @functools.cache

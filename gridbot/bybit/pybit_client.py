@@ -26,7 +26,7 @@ from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import classify
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 
-__all__ = ["METHODS", "ORDER_ENDPOINTS", "PybitClient"]
+__all__ = ["METHODS", "NO_ENVELOPE", "ORDER_ENDPOINTS", "PybitClient"]
 
 # Endpoint (the path after /v5/, also the key of `limits`) -> pybit's method.
 METHODS = {
@@ -56,6 +56,7 @@ METHODS = {
 }
 
 
+NO_ENVELOPE = "expected an object with retCode, got something else"
 ORDER_ENDPOINTS = frozenset({"order/create", "order/create-batch", "order/cancel", "order/cancel-batch"})
 _ORDER_PATHS = frozenset(f"/v5/{endpoint}" for endpoint in ORDER_ENDPOINTS)
 
@@ -135,8 +136,10 @@ class PybitClient:
         try:
             self._http._check_status_code(answer, "", "", "")
             payload = self._http._handle_response(answer, "", "", "", 0, 0)
-        except Exception as exc:  # noqa: BLE001 - the border to pybit, which also raises KeyError and ValueError
+        except (AttributeError, KeyError, TypeError):  # pybit takes the answer for an envelope before it has looked
+            return make_error(NO_ENVELOPE, ErrorKind.AMBIGUOUS)
+        except Exception as exc:  # noqa: BLE001 - the border to pybit, which also raises ValueError
             return classify(exc, secrets=self._secrets)
         if not isinstance(payload, dict) or "retCode" not in payload:
-            return make_error("expected an object with retCode, got something else", ErrorKind.AMBIGUOUS)
+            return make_error(NO_ENVELOPE, ErrorKind.AMBIGUOUS)
         return payload

@@ -167,6 +167,7 @@ class _Facts:
 
 
 _ALL_ONE = Multipliers()
+_NO_RULES = (None, None)
 
 _Orders = tuple[Direction, Side]
 _LONG_OPEN: _Orders = (Direction.LONG, Side.BUY)
@@ -197,9 +198,12 @@ def assessed(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConf
     facts = _facts(long, short, inputs, risk)
     if facts is None:
         return _ALL_ONE, False
+    rules = _long_rule(facts), _short_rule(facts)
+    if rules == _NO_RULES:
+        return _ALL_ONE, facts.low_balance
     factors = {_LONG_OPEN: ONE, _LONG_CLOSE: ONE, _SHORT_OPEN: ONE, _SHORT_CLOSE: ONE}
     names = ["", ""]
-    for index, rule in enumerate((_long_rule(facts), _short_rule(facts))):
+    for index, rule in enumerate(rules):
         if rule is not None:
             names[index], orders, factor = rule
             if factor >= 1 or not facts.low_balance:

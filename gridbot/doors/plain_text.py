@@ -46,13 +46,13 @@ def json_line(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
 
 
-def for_people(value: Any) -> Any:
+def for_people(value: Any, longest: int = LONGEST) -> Any:
     """Plain values of JSON with every text as `one_line` has it, at any depth."""
     if isinstance(value, str):
-        return one_line(value)
+        return one_line(value, longest)
     if isinstance(value, dict):
-        return {for_people(name): for_people(inner) for name, inner in value.items()}
-    return [for_people(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {for_people(name, longest): for_people(inner, longest) for name, inner in value.items()}
+    return [for_people(inner, longest) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def printable_lines(text: str) -> str:

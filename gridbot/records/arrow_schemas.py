@@ -15,7 +15,7 @@ from gridbot.records.record_types import Header
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["schema_of"]
+__all__ = ["PRECISION", "schema_of"]
 
 PRECISION: Final = (38, 12)
 """Total digits and decimals of each amount, as in the database."""

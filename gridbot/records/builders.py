@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -311,19 +312,23 @@ def of_ticker(ticker: TickerEvent) -> TickerRecord:
 
 def of_grid(strategy: str, ladder: Ladder) -> GridRecord:
     """A ladder as it is now."""
-    levels = [
-        [f"{(ticks * ladder.tick_size).normalize():f}", "Wait" if side is None else side.value]
-        for ticks, side in ladder.levels
-    ]
+    tick_size = ladder.tick_size
+    levels = ",".join([_level_text(ticks, side, tick_size) for ticks, side in ladder.levels])
     return GridRecord(
         strategy=strategy,
         symbol=ladder.symbol,
         version=ladder.version,
         anchor=ladder.anchor,
         last_fill=ladder.last_fill,
-        levels=_json(levels),
+        levels=Json(f"[{levels}]"),
         exchange_ts=UtcMs(ladder.exchange_ts) if ladder.exchange_ts else None,
     )
+
+
+@lru_cache(maxsize=2_000)
+def _level_text(ticks: int, side: Side | None, tick_size: Decimal) -> str:
+    """A level as JSON; from ladder to ladder most are the same."""
+    return f'["{(ticks * tick_size).normalize():f}","{"Wait" if side is None else side.value}"]'
 
 
 def of_public_trade(trade: PublicTrade) -> PublicTradeRecord:

@@ -251,7 +251,7 @@ REVERTS: dict[str, Revert] = {
         "Above the margin ratio nothing is opened.", ("halted-sends-nothing",), 51, behind.brake_nothing
     ),
     "grant-wishes": Revert(
-        "A pass asked for during one is another one.", ("reconcile-rules",), 2, behind.drop_the_wish
+        "A pass asked for during one is another one.", ("reconcile-rules",), 3, behind.drop_the_wish
     ),
     "ask-for-missing": Revert(
         "The executions that a finished order lacks are asked for by its id.",
@@ -297,7 +297,7 @@ REVERTS: dict[str, Revert] = {
     "final-yet-listed": Revert(
         "A listing that shows an order which is over for us revives it.",
         ("no-unknown-order", "one-order-per-level"),
-        53,
+        88,
         _hold_for_over,
     ),
     "price-band": Revert(

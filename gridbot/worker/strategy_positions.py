@@ -58,15 +58,12 @@ class StrategyPositions:
         if source != "shadow" and before is not None and is_before(position, before):
             return
         self._latest[position.direction] = position
-        self._risk_state.set_leg(
-            position.direction,
-            Leg(
-                size=position.size,
-                entry_price=position.entry_price,
-                leverage=position.leverage or leg.leverage,
-                reduce_only=leg.reduce_only if position.reduce_only is None else position.reduce_only,
-            ),
-        )
+        leverage = position.leverage or leg.leverage
+        reduce_only = leg.reduce_only if position.reduce_only is None else position.reduce_only
+        known = leg.size, leg.entry_price, leg.leverage, leg.reduce_only
+        if leg.unsure or known != (position.size, position.entry_price, leverage, reduce_only):
+            new = Leg(position.size, position.entry_price, leverage, reduce_only=reduce_only)
+            self._risk_state.set_leg(position.direction, new)
         self._assess(position)
         changed = before is None or (before.size, before.entry_price) != (position.size, position.entry_price)
         if changed or source == "rest":

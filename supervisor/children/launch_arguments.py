@@ -81,7 +81,7 @@ class LaunchArguments:
         if name == BEGINS_PAUSED:
             self._paused.pop(account, None)
         elif name == UNKEPT and not document:
-            self._held[account].pop(UNKEPT, None)
+            self._held.get(account, {}).pop(UNKEPT, None)
         else:
             self._held.setdefault(account, {})[name] = document
 

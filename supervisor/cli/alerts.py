@@ -26,6 +26,8 @@ from supervisor.store.query import Limits
 __all__ = ["alerts"]
 
 LIST: Final = "list"
+WHOLE: Final = 2000
+"""Characters of an alert: what there is to do stands at its end, and `status` cuts it sooner."""
 
 
 class ListFirst(click.Group):
@@ -78,7 +80,7 @@ def _open(client: PatientClient, written: TargetWords) -> list[Row]:
     chosen: tuple[Addressed, ...] | None = None
     if not (written.are_none or written.everything):
         chosen = addressed(written, members_of(status["accounts"]))
-    rows = for_people(select(status, chosen)["incidents"])
+    rows = for_people(select(status, chosen)["incidents"], WHOLE)
     return [_row(row) for row in sorted(rows, key=lambda row: (bool(row["acked"]), row["since"]))]
 
 

@@ -53,7 +53,9 @@ class CapRescues:
 
     def enforce(self, account: str, action: OnBreach, why: str) -> None:
         """End the worker, and have done what `action` says; `why` is for the operator."""
-        worker = self._workers[account]
+        worker = self._workers.get(account)
+        if worker is None:
+            return  # it has left
         self._fleet.advance(worker, Hung(why))
         background.start(self._done_without(worker, action, why), name=f"the cap of {account}")
 

@@ -140,7 +140,8 @@ def _effect(change: StrategyChange, row: Row | None) -> str:
     why = ""
     if gone and not kept and any(key.key.startswith("strategies.grid_") for key in change.keys):
         why = " (all of the old ladder)"
-    return f"; of its resting orders {kept} stay, {gone} are cancelled{why}; about {new} are placed{held}"
+    then = " when it trades again" if held else ""
+    return f"; of its resting orders {kept} stay, {gone} are cancelled{why}; about {new} are placed{then}{held}"
 
 
 def _gone(row: Row | None) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -50,6 +51,9 @@ _COLOURS = {
     "ERROR": "red",
     "CRITICAL": "red",
 }
+
+
+_CUT = re.compile(r"\.\.\. \(\d+ characters\)\Z")
 
 
 def exit_code(status: Json) -> ExitCode:
@@ -101,6 +105,8 @@ def _print(status: Json, console: Console) -> None:
     for incident in sorted(shown, key=lambda row: bool(row.get("acked"))):
         style = "dim" if incident.get("acked") else _COLOURS.get(incident["level"], "yellow")
         console.print(Text(f"! {_incident(incident)}", style=style))
+        if _CUT.search(incident["text"]):
+            console.print(Text(f"  all of it: {pasteable('alerts', data_dir=supervisor['data_dir'])}"), soft_wrap=True)
     if muted := len(status["incidents"]) - len(shown):
         console.print(Text(f"- {muted} {'alert is' if muted == 1 else 'alerts are'} muted", style="dim"))
 

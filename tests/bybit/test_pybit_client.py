@@ -13,7 +13,7 @@ from pybit.unified_trading import HTTP
 from gridbot.bybit.carrier import Answer, Outgoing
 from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.order_gateway import _order_params
-from gridbot.bybit.pybit_client import METHODS, ORDER_ENDPOINTS, PybitClient
+from gridbot.bybit.pybit_client import METHODS, NO_ENVELOPE, ORDER_ENDPOINTS, PybitClient
 from gridbot.exchange.failures import ExchangeError
 from tests.bybit.rest_session import order
 from tests.bybit.support import CREDENTIALS, KEY, SECRET
@@ -94,8 +94,14 @@ def test_what_pybit_cannot_make_is_told_and_not_raised() -> None:
     assert error.__context__ is None
 
 
-@pytest.mark.parametrize("body", [b"\xff", b"", b"[" * 2000, b'{"retCode": "x", "retMsg": "y"}', b'{"ret_code": 0}'])
+NONE = [b"\xff", b"", b"[" * 2000, b'{"retCode": "x", "retMsg": "y"}', b'{"ret_code": 0}']
+NO_ENVELOPES = [b"[]", b"5", b"null", b'"x"', b'{"retCode": "0"}']
+
+
+@pytest.mark.parametrize("body", [*NONE, *NO_ENVELOPES])
 def test_an_answer_that_is_none_is_told_and_not_raised(body: bytes) -> None:
     found = PybitClient(CREDENTIALS, ExchangeClock(), recv_window=5000).read(Answer(200, {}, body))
     assert isinstance(found, ExchangeError)
+    assert "during a request" not in found.message, "the name of an exception tells an operator nothing"
+    assert found.message == NO_ENVELOPE or body not in NO_ENVELOPES
     assert found.__context__ is None

@@ -98,9 +98,13 @@ def test_an_account_that_only_waits_is_healthy(tmp_path: Path) -> None:
         with exchange(config) as paper:
             list_as(paper, status="PreLaunch")
             async with trading(config, paper) as bench:
-                health = account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
-                assert (health["health"], health["freshness"]) == ("healthy", "active")
-                assert [row["state"] for row in health["strategies"]] == ["waiting"]
+
+                def health() -> dict[str, Any]:
+                    return account_health(bench.assembly.orchestrator, state="running", uptime_s=1, pid=1, rss=1)
+
+                await bench.until(lambda: health()["freshness"] == "active", "the first news")
+                await bench.until(lambda: health()["health"] == "healthy", "an account that is healthy")
+                assert [row["state"] for row in health()["strategies"]] == ["waiting"]
 
     asyncio.run(run())
 

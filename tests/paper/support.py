@@ -24,7 +24,7 @@ ALICE = PaperAccount("alice", "paper-alice", "secret-of-alice", Decimal(10000))
 BOB = PaperAccount("bob", "paper-bob", "secret-of-bob", Decimal(500))
 
 
-def eventually(condition: Callable[[], T], *, timeout: float = 10.0) -> T:
+def eventually(condition: Callable[[], T], *, timeout: float = 30.0) -> T:
     """Wait until the condition is true and return its value."""
     deadline = time.monotonic() + timeout
     while True:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +22,60 @@ strategies: [{strat_id: alice-btc, account: alice, symbol: BTCUSDT, grid_count: 
 """
 
 
-def test_systemd_and_ping_hear_how_it_is(gridbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
-        heard: list[str] = []
+class Manager:
+    """What listens as systemd does: it reads at once, or the system would drop what comes after ten messages."""
 
-        def hears(line: str) -> bool:
-            try:
-                while True:
-                    heard.extend(manager.recv(4096).decode().splitlines())
-            except BlockingIOError:
-                return line in heard
+    def __init__(self, path: Path) -> None:
+        self.heard: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "200000")
-        session = gridbot.start(CONFIG)
-        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
-            monkeypatch.delenv(name)
-        assert heard == [], "only what follows is asked for"
-        wait_for(lambda: hears("STATUS=3 of 3 processes run"), "the state in words", lambda: str(heard))
-        assert heard[0] == "READY=1", "once commands are answered, whatever the exchange does"
-        heard.clear()
-        wait_for(lambda: hears("WATCHDOG=1"), "a sign of life")
+    def _read(self) -> None:
+        while text := self._socket.recv(4096):
+            self.heard.extend(text.decode().splitlines())
 
-        answered = session.run("ping", "--healthy")
-        assert (answered.returncode, answered.stdout.split(":")[0]) == (0, "running")
-        session.kill("worker-alice", signal.SIGSTOP)
-        session.wait(lambda status: status["health"] != "healthy", "an account that is not healthy")
-        assert session.run("ping").returncode == 0, "the supervisor is at work on it"
-        degraded = session.run("ping", "--healthy")
-        assert degraded.returncode == 6
-        assert "alice" in degraded.stdout
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join()
+        self._socket.close()
 
-        session.supervisor.send_signal(signal.SIGSTOP)
-        assert session.run("ping", "--timeout", "0.3").returncode == 5
-        session.supervisor.send_signal(signal.SIGCONT)
-        hears("")  # the system drops what nobody reads, after ten
-        session.stop()
-        assert hears("STOPPING=1")
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    listening = Manager(tmp_path / "notify")
+    yield listening
+    listening.close()
+
+
+def test_systemd_and_ping_hear_how_it_is(
+    gridbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: Manager
+) -> None:
+    def hears(line: str) -> None:
+        wait_for(lambda: line in manager.heard, line, lambda: str(manager.heard[-20:]))
+
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    session = gridbot.start(CONFIG)
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
+        monkeypatch.delenv(name)
+    wait_for(lambda: any(line.endswith("processes run") for line in manager.heard), "the state in words")
+    assert manager.heard[0] == "READY=1", "once commands are answered, whatever the exchange does"
+    hears("WATCHDOG=1")
+
+    answered = session.run("ping", "--healthy")
+    assert (answered.returncode, answered.stdout.split(":")[0]) == (0, "running")
+    session.kill("worker-alice", signal.SIGSTOP)
+    session.wait(lambda status: status["health"] != "healthy", "an account that is not healthy")
+    assert session.run("ping").returncode == 0, "the supervisor is at work on it"
+    degraded = session.run("ping", "--healthy")
+    assert degraded.returncode == 6
+    assert "alice" in degraded.stdout
+
+    session.supervisor.send_signal(signal.SIGSTOP)
+    assert session.run("ping", "--timeout", "0.3").returncode == 5
+    session.supervisor.send_signal(signal.SIGCONT)
+    session.stop()
+    hears("STOPPING=1")
     assert session.run("ping").returncode == 3

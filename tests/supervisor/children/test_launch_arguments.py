@@ -46,5 +46,7 @@ def test_what_no_disk_took_goes_to_the_next_process_until_one_has_made_it_its_ow
         assert UNKEPT in launch.of(spec)[2], "of several strategies it may hold the first alone yet"
         launch.held("a", {"name": UNKEPT, "document": {}})
         assert launch.of(spec)[2] == {"holds.json": {"seq": 3}}
+        launch.remove("a")
+        launch.held("a", {"name": UNKEPT, "document": {}})  # the last word of a rescue, when its account has left
     finally:
         launch.close()

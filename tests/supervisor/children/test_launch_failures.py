@@ -23,7 +23,11 @@ from supervisor.children.policy_types import ChildState, LaunchFailed, ProcessSt
 from tests.supervisor.children.launch_place import Place, run
 
 
-def test_a_fork_server_that_cannot_begin_is_told_with_its_traceback(tmp_path: Path) -> None:
+def test_a_fork_server_that_cannot_begin_is_told_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher_module, "SHORTEST_PAUSE_S", 600.0)
+
     async def work(place: Place) -> None:
         place.launch("a", "ends", 0)
         await place.until(lambda: place.unborn and place.lost, "both ends")

@@ -32,7 +32,9 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         rows = [row(since="2023-11-14T22:00:00Z", count=1), row(account="bob", since="2023-11-14T22:01:00Z", count=2)]
-        rows.append(row("halt.BTCUSDT", "bob", since="2023-11-14T22:02:00Z", count=1, text="halted\x1b[2J"))
+        rows.append(
+            row("halt.BTCUSDT", "bob", since="2023-11-14T22:02:00Z", count=1, text=f"halted\x1b[2J{400 * '.'}lift it")
+        )
         marks, _ = acknowledge(Marks(), rows, rows[0]["id"], "ann@host", NOW)
         marks, _ = mute(marks, rows, "halt", "", 3600, "ann@host", NOW)
         process = {"state": "RUNNING", "reason": ""}
@@ -59,7 +61,7 @@ class Client:
 def client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerts, "PatientClient", Client)
     monkeypatch.setattr(Client, "asked", [])
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "900")
 
 
 def run(*words: str) -> Result:
@@ -96,6 +98,7 @@ def test_a_table_of_them_and_no_words_of_others_that_move_the_cursor() -> None:
     ]
     assert first.split()[1:5] == ["ERROR", "bob", "btc", "stale_price.BTCUSDT"]
     assert "\x1b" not in run("--muted").output
+    assert "lift it" in run("--muted").output, "it ends with what there is to do"
     assert run("alice", "-n", "0").output == "no alert is open\n"
 
 

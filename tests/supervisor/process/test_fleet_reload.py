@@ -131,6 +131,19 @@ def test_one_that_does_not_go_back_by_itself_is_ended_and_begins_by_the_last_goo
     assert rig.done == ["begin", "end alice", "end bob"]
 
 
+def test_what_a_held_strategy_places_is_said_to_wait_for_that(tmp_path: Path) -> None:
+    row: dict[str, Any] = {"strategy": "btc", "symbol": "BTCUSDT", "mode": "live", "long": "0", "short": "0"}
+    row |= {"keep": 0, "cancel": 0, "place": 12, "held": "paused"}
+
+    def answer(account: str, message: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": True, "result": [row]} if (account, message["step"]) == ("alice", "look") else {}
+
+    rig = Rig(tmp_path, answer)
+    rig.write({**BTC, "grid_step": 1}, ETH)
+    line = rig.ask(dry_run=True)["lines"][0]
+    assert line.endswith("; about 12 are placed when it trades again (it is held: paused)"), line
+
+
 @pytest.mark.parametrize("begins", ["alice, which had applied it", "bob, which did not run"])
 def test_one_that_began_by_the_old_configuration_while_another_applied_undoes_it_all(
     tmp_path: Path, begins: str

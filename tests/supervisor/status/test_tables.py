@@ -257,6 +257,10 @@ def test_open_alerts_are_shown_with_their_count_and_of_one_account_when_asked(st
         "! alert open since 2026-11-28 18:02:11: ERROR alice btc: btc is halted: a fault",
         "! alert open since 2026-11-28 18:00:00, 6 times: CRITICAL worker-bob: killed by SIGKILL",
     ]
+    halt["text"] = "x" * 400
+    assert f"  all of it: {pasteable('alerts', data_dir='/d')}" in text_of(status).splitlines(), (
+        "what to do is at its end"
+    )
     assert select(status, [Addressed("alice")])["incidents"] == [halt]
     assert select(status, [Addressed("alice", "sol")])["incidents"] == []
     assert select(status, [Addressed("alice", "btc")])["incidents"] == [halt]
