@@ -213,7 +213,7 @@ class _Work:
                 outcome = Outcome(Fate.TAKEN, "as a variable; the secret itself is not copied", outcome.ours)
             elif outcome.ours and outcome.written:
                 written[outcome.ours] = outcome.written
-            display = HIDDEN if old.is_secret and given else one_line(text, 60)
+            display = HIDDEN if old.is_secret and given else one_line(self._as_written(text, (*loc, key)), 60)
             self.done.findings.append(Finding(f"{shown}{key}", where, display, given, outcome))
         return written
 
@@ -236,12 +236,21 @@ class _Work:
             if any(problem.loc == loc for problem in self._document.problems):
                 return None  # told already
             is_hidden = old.is_secret or looks_secret(loc)
-            got = "something else" if is_hidden or not isinstance(text, str) else f"`{one_line(text, 60)}`"
+            got = (
+                "something else"
+                if is_hidden or not isinstance(text, str)
+                else f"`{one_line(self._as_written(text, loc), 60)}`"
+            )
             do = "correct the value: neither the original nor gridbot works with it"
             if not is_hidden and isinstance(text, str) and is_of_another_base(text):
                 do = "write it in plain decimal digits: YAML has other readings of this one"
             self._problem(loc, old.kind.expected, got, do)
             return None
+
+    def _as_written(self, text: str, loc: Loc) -> str:
+        """With the names of variables in place of their values."""
+        raw = self._document.raw.get(loc, "")
+        return raw if "${" in raw else text
 
     def _unknown(self, section: Mapping[str, Any], known: Collection[str], loc: Loc, where: str) -> None:
         """Keys that the original does not know: it ignored them, so a slip of the pen meant the default."""

@@ -32,6 +32,7 @@ from gridbot.exchange.bans import Ban
 from gridbot.exchange.requests import ORDERS_AT_ONCE
 from gridbot.execution.gateway_calls import GatewayCalls, OnFault
 from gridbot.execution.latency_trace import LatencyTrace
+from gridbot.execution.request_counts import RequestCounts
 from gridbot.execution.send_lane import PLACE, Entry, OrderOwner, RequestKind
 from gridbot.execution.send_queue import (
     Answered,
@@ -101,6 +102,7 @@ class Executor:
         address: AddressBudget | None = None,
     ) -> None:
         self.trace = LatencyTrace(clock.monotonic_ns)
+        self.counts = RequestCounts()
         self.queue = SendQueue(max_in_flight)
         """What waits, slots and budget; only `step` changes it."""
         self.creates_sent = 0
@@ -123,6 +125,8 @@ class Executor:
         """Creates wait that an earlier pump could not send."""
         self.batch = _Batch(self._end_batch)
         """Orders that are queued together, on the hot path; not to be nested."""
+        self._frame_ns = 0
+        """When the frame came whose decision ends now; 0 at any other time."""
 
     @property
     def asks_again(self) -> bool:
@@ -245,7 +249,11 @@ class Executor:
             return
         queue = self.queue
         if queue.creates.heap or queue.cancels.heap or self._timer is not None or self._waits_for_room:
-            self.pump()
+            self._frame_ns = self.trace.frame_ns
+            try:
+                self.pump()
+            finally:
+                self._frame_ns = 0
 
     def _ask_next_turn(self) -> None:
         if not (self.batch.is_open or self._asks_next_turn or self._closed):
@@ -277,7 +285,8 @@ class Executor:
             broken += [(entry, self._calls.broken(send.kind, error)) for entry in entries]
         if send.kind is PLACE:
             self._tell_sent(entries)
-        task = background.awaited(self._take_in(send, entries, answer, broken), name="a request for orders")
+        moments = self._frame_ns, self._clock.monotonic_ns()
+        task = background.awaited(self._take_in(send, entries, answer, broken, moments), name="a request for orders")
         self._tasks[task] = None
         task.add_done_callback(self._landed)
 
@@ -323,14 +332,22 @@ class Executor:
         entries: list[Entry],
         answer: Awaitable[list[OrderResult]] | None,
         broken: list[tuple[Entry, OrderResult]],
+        moments: tuple[int, int],
     ) -> None:
-        """Pass each order's result to its owner: what broke now, the rest once the request is answered."""
+        """Pass each order's result to its owner: what broke now, the rest once the request is answered.
+
+        `moments`: when the frame came that made it leave at once, or 0, and when it had left; ns.
+        """
         if broken:
             self._tell(send.kind, broken)
         if answer is not None:
+            self.counts.left(*moments)
             results = await answer
+            took_ns = self._clock.monotonic_ns() - moments[1]
             self._learn(send.endpoint, results)
             self._tell(send.kind, zip(entries, results, strict=True))
+            kind = "create" if send.kind is PLACE else "cancel"
+            self.counts.answered(kind, took_ns, [each.error for each in results if not each.reason])
 
     def _tell(self, kind: RequestKind, results: Iterable[tuple[Entry, OrderResult]]) -> None:
         for (order, owner), result in results:

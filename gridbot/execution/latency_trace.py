@@ -31,17 +31,20 @@ class Stage(StrEnum):
 class LatencyTrace:
     """Stamps in ns of the monotonic clock, which all processes of a machine share. `traces` grows while `on`."""
 
-    __slots__ = ("_decision", "_now_ns", "on", "traces")
+    __slots__ = ("_decision", "_now_ns", "frame_ns", "on", "traces")
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
         self.on = False
+        self.frame_ns = 0
+        """When the frame of the newest decision came, also when off."""
         self.traces: dict[str, dict[Stage, int]] = {}
         """Stamps by orderLinkId."""
         self._decision: dict[Stage, int] = {}
 
     def begin(self, received_ns: int) -> None:
         """A decision begins, because of a frame that came at `received_ns`."""
+        self.frame_ns = received_ns
         if self.on:
             self._decision = {Stage.RECEIVED: received_ns, Stage.EVENT: self._now_ns()}
 

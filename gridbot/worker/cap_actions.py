@@ -16,6 +16,8 @@ from gridbot.flatten.flatten_words import Others, Terms, Wanted
 from gridbot.risk.brake import Brake, Stops
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.flattening import Flattening
+from gridbot.worker.refused_strategies import NOBODY
+from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
 
 __all__ = ["CapActions"]
@@ -25,19 +27,19 @@ AGAIN_S: Final = 10.0
 
 
 class CapActions:
-    """One per account; `live` are its live strategies by symbol, `others` the symbols of those that could not start."""
+    """One per account; `live` are its live strategies by symbol, `refused` those that could not start, as of now."""
 
     def __init__(
         self,
         context: WorkerContext,
         live: Mapping[str, StrategyRunner],
         flattening: Flattening,
-        others: Iterable[str] = (),
+        refused: Iterable[RefusedStrategy] = NOBODY,
     ) -> None:
         self._context = context
         self._live = live
         self._flattening = flattening
-        self._others = tuple(others)
+        self._refused = refused
         self._begun_s: float | None = None
 
     def carry_out(self, brake: Brake, *, flattens: bool) -> None:
@@ -63,7 +65,8 @@ class CapActions:
         is_open = any(leg.size > 0 for runner in self._live.values() for leg in runner.risk_state.legs.values())
         if is_open or self._begun_s is None:
             self._begun_s = now_s
-            symbols = dict.fromkeys([*self._live, *self._others], True)
+            others = [each.symbol for each in self._refused if not each.shadow]
+            symbols = dict.fromkeys([*self._live, *others], True)
             self._flattening.begin(Wanted(symbols, Terms(), Others.TOLD), reason)
 
 

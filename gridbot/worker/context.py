@@ -27,6 +27,7 @@ from gridbot.worker.job_watch import JobWatch
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.shadow_wire import Shadows
+from gridbot.worker.tallies import Tallies
 
 __all__ = ["Alert", "RecordSink", "WorkerContext"]
 
@@ -66,6 +67,8 @@ class WorkerContext:
     """The orders that our records hold for open."""
     jobs: JobWatch = field(default_factory=JobWatch)
     """Which readings of the exchange fail."""
+    tallies: Tallies = field(default_factory=Tallies)
+    """Counts of what happened since the start, for the metrics."""
     keeps_raw: bool = False
     """Whether the exchange's raw messages are recorded besides the events read from them."""
     address: AddressBudget | None = None

@@ -16,6 +16,7 @@ from gridbot.risk.refusals import Refusal
 from gridbot.risk.symbol_state import Allows, SymbolWord
 from gridbot.worker.band_words import band_words, learnt_words
 from gridbot.worker.orchestrator import Orchestrator
+from gridbot.worker.report_parts import counted, journal_figures
 from gridbot.worker.schedule import JobKind
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -105,16 +106,6 @@ def _clock(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     }
 
 
-def _journal(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
-    stats = orchestrator.recorder.stats
-    return {
-        "journal_seq": stats.last_seq,
-        "acked_seq": stats.acked_seq,
-        "journal_error": stats.journal_error,
-        "queue_dropped": stats.queue_dropped,
-    }
-
-
 def _money(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
     funds = orchestrator.context.funds
     wallet = funds.wallet
@@ -122,6 +113,7 @@ def _money(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
         "wallet": _text(wallet.wallet_balance if wallet else None),
         "equity": _text(wallet.equity if wallet else None),
         "available": _text(funds.available),
+        "margin_ratio": _text(wallet.account_mm_rate if wallet else None),
         "other_coins": _other_coins(wallet),
     }
 
@@ -150,11 +142,12 @@ _PARTS: Mapping[str, Callable[[Orchestrator, float], dict[str, Any]]] = {
     "the streams": _streams,
     "the order entry": _entry,
     "the clock": _clock,
-    "the journal": _journal,
+    "the journal": journal_figures,
     "the money": _money,
     "the limits": _limits,
     "the caps": _caps,
     "the alerts": _incidents,
+    "the counts": counted,
 }
 _FIGURES: Mapping[str, Any] = {
     "freshness": "offline",
@@ -166,17 +159,21 @@ _FIGURES: Mapping[str, Any] = {
     "last_reconcile_age_s": None,
     "journal_seq": None,
     "acked_seq": None,
+    "journal_lag_s": None,
+    "journal_waits": None,
     "journal_error": None,
     "queue_dropped": None,
     "wallet": None,
     "equity": None,
     "available": None,
+    "margin_ratio": None,
     "other_coins": None,
     "auth_cooldowns": None,
     "breakers_open": None,
     "caps": (),
     "dead_man": None,
     "incidents": (),
+    "counts": None,
 }
 """Every figure of the parts, as it is when its part could not be made."""
 

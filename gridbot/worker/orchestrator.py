@@ -138,9 +138,7 @@ class Orchestrator:
             lambda: self.order_entry,
             lambda: {**self.caps.standing(), **self.dead_man.standing()},
         )
-        self._cap_actions = CapActions(
-            context, self.live, self.flattening, [each.symbol for each in parts.refused if not each.shadow]
-        )
+        self._cap_actions = CapActions(context, self.live, self.flattening, parts.refused)
         self.explanations = Explanations(context, self.runners.values(), parts.refused, parts.caps.rows)
         self._router = Router(
             context,

@@ -157,6 +157,7 @@ class Placement:
         if refusal in (Refusal.LEVEL_TAKEN, Refusal.NOT_COVERED):
             return  # routine: the level waits until its old order is gone, or until there is a position to close
         state = self._risk_state
+        self._context.tallies.refused(state.strat_id, refusal)
         self._context.recorder.record(
             builders.of_proposal(
                 state.strat_id, state.symbol, proposal, verdict="refused", reason=refusal, ticker=state.ticker

@@ -122,6 +122,7 @@ def record_end(context: WorkerContext, end: words.Finished | words.Failed) -> No
         return
     failed = isinstance(end, words.Failed)
     report = Report() if isinstance(end, words.Failed) else end.report or Report()
+    context.tallies.compared(None if failed else report)
     error = str(end.error) if isinstance(end, words.Failed) else ""
     took_ms = round(end.took_s * 1000)
     record = ReconcileRecord(reason=end.reason, ok=not failed, took_ms=took_ms, error=error, **asdict(report))

@@ -22,6 +22,7 @@ from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.exit_text import exit_text
 from supervisor.children.fork_server import BORN, UNBORN, is_short
 from supervisor.children.launcher import Launcher
+from supervisor.children.life_counts import added_up
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import step
 from supervisor.children.policy_types import Action, ChildState, Event, LaunchFailed
@@ -59,6 +60,8 @@ class Child:
         """How many processes it has had; each goes by the spec of its launch."""
         self._state = ChildState()
         self._said = _Said()
+        self._counted: Any = {}
+        """What its processes before this one have counted."""
         self._launcher = launcher
         self._events = events
         self._process: ProcessHandle | None = None
@@ -79,6 +82,12 @@ class Child:
         return self._said.health
 
     @property
+    def counts(self) -> dict[str, Any]:
+        """What all its processes have counted since our start, by their newest reports."""
+        total: dict[str, Any] = added_up(self._counted, self._said.counts)
+        return total
+
+    @property
     def unsaved(self) -> str:
         """What the disk did not take of the current process, or the last one, by its last words."""
         return self._said.unsaved
@@ -90,7 +99,7 @@ class Child:
 
     def launch(self, extra: tuple[Any, ...]) -> None:
         """Launch a process with the spec's arguments, `extra` and the pipe ends. After an OSError nothing is left."""
-        self._said = _Said()
+        self._counted, self._said = self.counts, _Said()
         loop = asyncio.get_running_loop()
         ours, theirs = self._pipes()
         boot = Boot(self.spec.name, self.spec.entry, self._launcher.crash_log, os.getpid())
@@ -195,6 +204,8 @@ class _Said:
     """What the current process has said about itself."""
 
     health: Message = field(default_factory=dict)
+    counts: Message = field(default_factory=dict)
+    """The newest that it has told: a report of one that begins or ends has none."""
     bye: str = ""
     unsaved: str = ""
 
@@ -202,6 +213,7 @@ class _Said:
         match message.get("type"):
             case "health":
                 self.health = message
+                self.counts = message.get("counts") or self.counts
             case "bye" | "refused":
                 self.bye = str(message.get("reason") or "")
                 self.unsaved = str(message.get("unsaved") or "")

@@ -31,6 +31,7 @@ COMMANDS = {
     "init": ("init:init", "Ask a few questions and write a first configuration file."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
+    "metrics": ("metrics:metrics", "Print what Prometheus scrapes, for those who read files."),
     "open": ("open_page:open_page", "Open the page in a browser, logged in."),
     "orders": ("record_commands:orders", "Show orders that rest, or what became of others."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),

@@ -59,6 +59,7 @@ def status_of(
             strategies=[dict(row) for row in plan.strategies.get(account, ())],
             groups=plan.groups.get(account, ()),
             by_queue=writer_runs,
+            counts=child.counts,
         )
 
     of_kind = {kind: [facts(child) for child in fleet.of_kind(kind)] for kind in ChildKind}

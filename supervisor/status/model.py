@@ -82,6 +82,8 @@ class ChildFacts:
     strategies: Sequence[Json] = ()
     by_queue: bool = True
     groups: Sequence[str] = ()
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    """What all its processes have counted since the start of the supervisor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,7 @@ def _account(now: float, facts: ChildFacts, reasons: list[str]) -> Json:
         "freshness": freshness,
         "reasons": own,
         "records": "queue" if facts.by_queue else "journal",
+        "counts": dict(facts.counts),
         "strategies": _strategies(facts.strategies, reported.get("strategies", ())),
     }
     return {**dict.fromkeys(_ACCOUNT_FIGURES), **_figures(reported), **row}
@@ -267,6 +270,7 @@ _ACCOUNT_FIGURES = (
     "wallet",
     "equity",
     "other_coins",
+    "margin_ratio",
 )
 _ACCOUNT_AGES = ("last_tick_age_s", "private_age_s", "last_reconcile_age_s")
 _WRITER_FIGURES = ("lag_s", "rows", "held_by", "held_s", "error", "damage")
@@ -307,7 +311,7 @@ def _writer(now: float, facts: ChildFacts, accounts: Sequence[ChildFacts], reaso
         reasons.append(f"the database is {lag:.0f} s behind{holder}")
     if reported.get("damage"):
         reasons.append(str(reported["damage"]))
-    own = {"process": process, "committed": committed, "waiting": waiting}
+    own = {"process": process, "committed": committed, "waiting": waiting, "counts": dict(facts.counts)}
     return {**dict.fromkeys(_WRITER_FIGURES), **_figures(reported), **own}
 
 

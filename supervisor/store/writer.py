@@ -265,6 +265,7 @@ class Writer:
             "removed": self.losses.text,
             "lost": self.losses.count,
             "quarantined": [str(path) for path in self.database.quarantined],
+            "counts": {"rows": state.rows, "flushes": state.flushes, "rejects": state.rejects},
         }
 
     def close(self) -> None:

@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["apply_changes", "changes"]
+__all__ = ["apply_changes", "changes", "shown"]
 
 Change = list[Any]
 Path = tuple[str | int, ...]
+
+
+def shown(model: dict[str, Any]) -> dict[str, Any]:
+    """The model without the counts that are for `/metrics` alone: they change each second, and no page shows them."""
+    rows = [{key: value for key, value in row.items() if key != "counts"} for row in model["accounts"]]
+    return {**model, "accounts": rows}
 
 
 def changes(before: Any, after: Any) -> list[Change]:

@@ -15,7 +15,7 @@ import orjson
 
 from gridbot import background
 from supervisor.control.control_client import ControlError
-from supervisor.web.model_changes import changes
+from supervisor.web.model_changes import changes, shown
 
 __all__ = ["MOST_VIEWERS", "StatusFeed", "TooMany", "Viewer"]
 
@@ -143,7 +143,7 @@ class StatusFeed:
         before, self.model, self._seen_s = self.model, model, self._clock()
         self.version += 1
         if before is not None and self._viewers:
-            self._tell("change", changes(before, model))
+            self._tell("change", changes(shown(before), shown(model)))
 
     def _tell(self, event: str, document: Any) -> None:
         self._told_s = self._clock() if event == "beat" else self._told_s
@@ -154,7 +154,7 @@ class StatusFeed:
     def _whole(self) -> bytes:
         if self.model is None:
             return self._event("beat", {"age_s": None, "problem": self.problem})
-        return self._event("status", {"model": self.model, "age_s": self.age_s, "problem": self.problem})
+        return self._event("status", {"model": shown(self.model), "age_s": self.age_s, "problem": self.problem})
 
     def _event(self, event: str, document: Any) -> bytes:
         return b"id: %d\nevent: %s\ndata: %s\n\n" % (self.version, event.encode(), orjson.dumps(document))

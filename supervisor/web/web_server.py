@@ -25,7 +25,9 @@ from aiohttp import web
 from gridbot import background
 from gridbot.doors.http_site import Site
 from supervisor.control.control_client import ControlClient
+from supervisor.metrics.metric_text import CONTENT_TYPE
 from supervisor.web.logins import Logins, Session
+from supervisor.web.metrics_door import MetricsDoor
 from supervisor.web.open_connections import OpenConnections
 from supervisor.web.page_files import POLICY, page_files
 from supervisor.web.status_feed import StatusFeed, TooMany
@@ -45,7 +47,7 @@ TLS_S: Final = 10.0
 GOODBYE_S: Final = 0.2
 """Pages that look would keep it open for ever."""
 PAGE_KEY: Final = "X-Gridbot-Page"
-ONCE: Final = ("Host", "Origin", "Cookie", "Content-Length", "Transfer-Encoding", PAGE_KEY)
+ONCE: Final = ("Host", "Origin", "Cookie", "Authorization", "Content-Length", "Transfer-Encoding", PAGE_KEY)
 """Headers that come once at most: of two, somebody on the way may have believed the other."""
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
@@ -59,6 +61,7 @@ HEADERS: Final = {
 }
 LOGIN: Final = "/login"
 EVENTS: Final = "/api/events"
+METRICS: Final = "/metrics"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SESSION: Final = web.RequestKey("session", Session)
@@ -72,6 +75,7 @@ class WebServer:
         self.port = 0
         self._site = Site(spec.host, spec.names, what="this page", setting="web.names")
         self._logins = Logins(spec.data_dir, clock=time.monotonic, wall=time.time, uid=os.geteuid())
+        self._metrics_door = MetricsDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -88,6 +92,7 @@ class WebServer:
     async def __aenter__(self) -> WebServer:
         """Raises OSError when it cannot listen there, or has no TLS files that can be used."""
         page_files()
+        self._metrics_door.open()
         app = web.Application(middlewares=[self._doors], client_max_size=MOST_BODY)
         app.on_response_prepare.append(_with_headers)
         for verb, path, handler in self._routes():
@@ -150,6 +155,7 @@ class WebServer:
         """Verb, path, handler. All below `/api/` need a login (`_doors`), and the others show no figures."""
         return [
             ("GET", "/healthz", _health),
+            ("GET", METRICS, self._metrics),
             ("GET", "/", self._page),
             ("GET", LOGIN, self._login_page),
             ("POST", LOGIN, self._enter),
@@ -204,6 +210,8 @@ class WebServer:
             wrong = self._site.refuses_origin({**capitals, "SEC-FETCH-SITE": "none"})
         if wrong:
             return _words(403, wrong)
+        if request.path == METRICS and (refused := self._metrics_door.refuses(headers.get("Authorization", ""))):
+            return _words(*refused)
         if request.path.startswith("/api/"):
             if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
                 return _words(403, "web pages may not ask this page: the request comes from another site")
@@ -264,6 +272,11 @@ class WebServer:
         response = _words(200, "logged out")
         response.del_cookie(self._cookie_name, path="/")
         return response
+
+    async def _metrics(self, _: web.Request) -> web.StreamResponse:
+        model = await self.feed.current()
+        text = self._metrics_door.text(None if self.feed.problem else model, self.feed.version)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _status(self, request: web.Request) -> web.StreamResponse:
         model = await self.feed.current()

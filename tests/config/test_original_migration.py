@@ -172,6 +172,10 @@ def test_no_secret_is_in_anything_that_is_made_of_the_file():
     wrong = migrated(read_document("accounts: [{name: a, api_key: [SESAME], api_secret: {SESAME: 1}}]", {}))
     assert "SESAME" not in repr(wrong)
     assert len(wrong.problems) == 2
+    text = f"status_file_path: '/x/${{KEY}}'\n{ONE}, amount: '${{KEY}}', grid_step: '${{KEY}}'}}"
+    in_wrong_lines = migrated(read_document(text, {"KEY": "SESAME-OPEN"}))
+    assert [problem.got for problem in in_wrong_lines.problems] == ["`${KEY}`", "`${KEY}`"]
+    assert "SESAME" not in repr(in_wrong_lines)
 
 
 @pytest.mark.parametrize(

@@ -103,10 +103,12 @@ SUPERVISOR = {
     " gridbot.exchange gridbot.state store",
     "status": "gridbot.command_line gridbot.commands gridbot.doors gridbot.incidents gridbot.version children"
     " exit_codes utc_time",
+    # What Prometheus reads of the status model.
+    "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     "web": "gridbot.background gridbot.config gridbot.doors gridbot.private_files gridbot.rolling_limit"
-    " gridbot.shortage children control exit_codes",
+    " gridbot.shortage children control metrics exit_codes",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
@@ -118,7 +120,7 @@ SUPERVISOR = {
     " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
-    " control doctor process status store web exit_codes utc_time polling",
+    " control doctor metrics process status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

@@ -16,10 +16,12 @@ from unittest.mock import patch
 import psutil
 import pytest
 from click.testing import CliRunner, Result
+from prometheus_client.parser import text_string_to_metric_families
 
 from supervisor.cli.doctor import OF_ACCOUNT
 from supervisor.cli.main import cli
 from supervisor.control.guest import Guest
+from supervisor.metrics.metric_catalogue import CATALOGUE
 from tests.system.conftest import DEMO, wait_for
 
 pytestmark = pytest.mark.system
@@ -54,6 +56,7 @@ def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
         session.kill("writer")  # readers meet whatever it has left behind
         assert ask(session, "sql", "SELECT count(*) FROM fills").exit_code == 0
         check_a_worker_that_hangs(session)
+        check_metrics(session)
         check_money(session)
     finally:
         follower.send_signal(signal.SIGINT)
@@ -151,6 +154,25 @@ def check_a_worker_that_hangs(session: Any) -> None:
     said = " ".join(silent.output.split())
     assert "the worker of bob did not answer within 3 s" in said
     assert "bob-sol, as it reported" in said
+
+
+def check_metrics(session: Any) -> None:
+    """What a worker has counted does not go back when it dies; each line is one of the catalogue."""
+
+    def counters() -> dict[str, float]:
+        families = list(text_string_to_metric_families(ask(session, "metrics").output))
+        assert {family.name for family in families} == {metric.name.removesuffix("_total") for metric in CATALOGUE}
+        samples = [sample for family in families if family.type != "gauge" for sample in family.samples]
+        return {str((each.name, each.labels)): each.value for each in samples}
+
+    before = counters()
+    assert any("frame_to_request_seconds_count" in name and count > 0 for name, count in before.items())
+    session.wait_replaced("worker-bob", session.kill("worker-bob"))
+    session.wait(lambda status: status["accounts"][1]["freshness"] == "active", "bob trades again")
+    after = counters()
+    restarts = str(("gridbot_process_restarts_total", {"process": "worker-bob"}))
+    assert after[restarts] == before[restarts] + 1
+    assert {name: (count, after.get(name)) for name, count in before.items() if after.get(name, -1.0) < count} == {}
 
 
 def check_money(session: Any) -> None:

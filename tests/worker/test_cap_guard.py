@@ -19,6 +19,8 @@ from gridbot.risk.refusals import Refusal
 from gridbot.worker.cap_actions import CapActions
 from gridbot.worker.cap_guard import CapGuard
 from gridbot.worker.loss_guard import LossGuard
+from gridbot.worker.refused_strategies import RefusedStrategies
+from gridbot.worker.startup import RefusedStrategy
 from tests.execution.support import settle
 from tests.worker.account_bench import AccountBench, position, ticker, wallet
 from tests.worker.test_loss_guard import Paper
@@ -61,7 +63,11 @@ class Bench:
         self.guard.load()
         self.flattening = FakeFlattening()
         live = {"BTCUSDT": self.account.runner}
-        self.actions = CapActions(context, live, self.flattening, ["DOTUSDT"])  # type: ignore[arg-type]
+        self.refused = RefusedStrategies(
+            [RefusedStrategy(name, symbol, "closed") for name, symbol in (("dot", "DOTUSDT"), ("sol", "SOLUSDT"))]
+        )
+        self.actions = CapActions(context, live, self.flattening, self.refused)  # type: ignore[arg-type]
+        self.refused.withdraw("sol")  # a reload has removed it: its position was left on purpose
         self.account.runner.on_position_update(position(Direction.LONG, "1"), source="rest")
 
     def trade_at(self, price: object) -> None:

@@ -42,6 +42,8 @@ async def test_a_refusal_is_recorded_when_it_begins_and_not_again_while_it_lasts
     for _ in range(50):
         bench.runner.placement.act(list(intents))
     assert refusals(bench) == [("paused", D("49900.0")), ("paused", D("49800.0"))]
+    counted = bench.context.tallies.document()["refusals"]
+    assert counted == {bench.runner.strat_id: {"paused": 2}}, "as often as it is recorded"
 
 
 async def test_through_the_whole_runner_each_level_is_refused_once() -> None:

@@ -69,6 +69,11 @@ async def test_a_failure_in_the_middle_is_recorded_and_what_was_applied_stays() 
     assert bench.reconciler.last_s is None
     await bench.reconciler.reconcile("periodic")
     assert [record.ok for record in bench.account.notes.of(ReconcileRecord)] == [False, True]
+    counted = bench.account.context.tallies.document()
+    assert counted["reconciles"] == {"failed": 1, "complete": 1}
+    assert counted["differences"].keys() == {f"{what}_orders" for what in ("adopted", "looked_up", "foreign")} | {
+        "missed_executions"
+    }
     assert bench.reconciler.last_s == bench.account.clock.now_s
 
 

@@ -143,7 +143,7 @@ def test_numbers_of_options_have_bounds() -> None:
     options = [(name, option) for name, command in all_commands().items() for option in command.params]
     numbers = [(name, option) for name, option in options if isinstance(option.type, click.types.FloatParamType)]
     assert [name for name, option in numbers if not isinstance(option.type, Seconds)] == []
-    assert len(numbers) == 19
+    assert len(numbers) == 20
     whole = [option for _, option in options if isinstance(option.type, click.types.IntParamType)]
     assert [option.name for option in whole if not isinstance(option.type, click.IntRange)] == []
     for name, option in numbers:

@@ -60,6 +60,7 @@ LINES = {
     "kill": "kill alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
+    "metrics": "metrics",
     "open": "open --print",
     "orders": "orders",
     "paper": "paper -c {here}/g.yaml",

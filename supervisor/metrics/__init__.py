@@ -1,0 +1,1 @@
+"""What Prometheus reads of the fleet: a closed catalogue of metrics, each read from the status model."""
