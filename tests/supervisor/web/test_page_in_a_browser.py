@@ -94,7 +94,7 @@ def test_fifty_and_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser
         browser.screen(1600, 1000)
         log_in(browser, kit, accounts)
         height = browser.run("document.querySelector('tr.account').getBoundingClientRect().height")
-        assert height <= 32, "fifty rows are for one screen of a large monitor"
+        assert height <= 24, "fifty rows are for one screen of a large monitor"
         typed = "const box = document.querySelector('input[name=find]'); box.value = 'account-01'; "
         browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
         shows(browser, "document.querySelectorAll('tr.account').length === 10", "ten of them")
