@@ -2,7 +2,7 @@
 
     command   holds                                                 then
     reduce    reducing                                              what rests to open is withdrawn
-    cancel    paused, unless `leave_running`                        all orders go, confirmed by the exchange
+    cancel    paused; with `leave_running` until it is over alone   all orders go, confirmed by the exchange
     flatten   paused                                                the same, and all legs are closed
     kill      paused and latched; of a whole account the account    the same
 
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from gridbot.commands.arguments import CancelArguments, FlattenArguments, PauseArguments, ReduceArguments
-from gridbot.flatten.flatten_words import Others, Terms, Wanted
+from gridbot.flatten.flatten_words import Finished, Others, Terms, Wanted
 from gridbot.risk.holds import Who
 from gridbot.worker.flattening import Flattening
 from gridbot.worker.refused_strategies import RefusedStrategies
@@ -55,7 +55,9 @@ class FlattenCommands:
 
     def cancel(self, addressed: Addressed, args: CancelArguments, who: str = OPERATOR) -> Told:
         """Withdraw, and pause unless it is to run on."""
-        if not args.leave_running:
+        if args.leave_running:
+            self._stand_still(addressed)
+        else:
             self._pause(addressed, held_by("all orders cancelled", who, args.reason))
         wanted = Wanted(_symbols(addressed, closes=False), Terms(foreign=args.foreign), others_of(args, closes=False))
         return self._flattening.begin(wanted, held_by("cancel", who, args.reason))
@@ -89,6 +91,18 @@ class FlattenCommands:
                 f"expected nothing under way for {', '.join(busy)}, got a resume while orders are cancelled and legs "
                 "closed there; resume when that is over"
             )
+
+    def _stand_still(self, addressed: Addressed) -> None:
+        """Nothing is placed until the cancelling is over: a list would show it, and it would be cancelled again."""
+        ready = [runner for runner in addressed[0] if runner.risk_state.ready and not runner.is_shadow]
+        for runner in ready:
+            runner.stop()
+
+        def go_on(_: Finished) -> None:
+            for runner in ready:
+                runner.ready()
+
+        self._flattening.on_end(go_on)
 
     def _pause(self, addressed: Addressed, reason: str) -> None:
         runners, refused = addressed

@@ -76,6 +76,34 @@ def run(config: Any, scenario: Callable[[PaperThread], Any], **paper: Any) -> No
         asyncio.run(scenario(thread))
 
 
+def test_a_cancel_that_leaves_running_is_not_fought_by_its_own_strategy(tmp_path: Path) -> None:
+    """It went on placing while the list had to show nothing: 79 orders were cancelled, by the dozen."""
+    config = settings(tmp_path)
+
+    async def scenario(paper: PaperThread) -> None:
+        async with trading(config, paper) as bench:
+            await bench.quiet()
+            before = {order.order_id for order in resting(paper)}
+            slow = FaultConfig(kind="delay", endpoint="/v5/order/realtime", times=0, delay_ms=200)
+            await asyncio.to_thread(paper.call, lambda: paper.server.faults.add(slow))
+            cancelling = asyncio.ensure_future(say(bench, "cancel", leave_running=True))
+            price = 50000
+            while not cancelling.done():
+                price += 1
+                await asyncio.to_thread(paper.set_price, "BTCUSDT", str(price))
+            done, text = await cancelling
+            assert (done, "nothing rests" in text) == (True, True), text
+            paper.call(paper.server.faults.plan.clear)
+            await bench.until(lambda: bench.runner().risk_state.ready)
+            await asyncio.to_thread(paper.set_price, "BTCUSDT", str(price + 1))
+            await bench.until(lambda: resting(paper), "what it wants, placed anew")
+            rows = [row for row in records(tmp_path) if isinstance(row, OrderRecord)]
+            cancelled = {row.order_id for row in rows if row.state == "cancelled"}
+            assert cancelled == before, "and nothing was placed meanwhile"
+
+    run(config, scenario)
+
+
 def test_kill_ends_flat_and_stays_latched_over_a_death_until_the_account_is_resumed(tmp_path: Path) -> None:
     config = settings(tmp_path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from gridbot.command_line import pasteable
 from gridbot.commands.command_table import WORKER_COMMANDS
 from gridbot.core import Direction, ExecType
-from gridbot.flatten.flatten_words import Others, Terms, Wanted
+from gridbot.flatten.flatten_words import Finished, Others, Terms, Wanted
 from gridbot.records.open_orders import OpenOrders
 from gridbot.risk.brake import Brake, Stops
 from gridbot.risk.holds import Hold, Who
@@ -58,12 +59,16 @@ class FakeFlattening:
         self.latched: list[tuple[str, Who]] = []
         self.unlatched = 0
         self.begun: list[tuple[Wanted, str]] = []
+        self.ended: list[Callable[[Finished], None]] = []
 
     def latch(self, reason: str, who: Who) -> None:
         self.latched.append((reason, who))
 
     def unlatch(self) -> None:
         self.unlatched += 1
+
+    def on_end(self, tell: Callable[[Finished], None]) -> None:
+        self.ended.append(tell)
 
     def begin(self, wanted: Wanted, reason: str) -> asyncio.Future[tuple[bool, str]]:
         self.begun.append((wanted, reason))
@@ -195,7 +200,7 @@ async def test_reduce_withdraws_what_opens_and_lets_closes_pass() -> None:
             "cancel",
             {"leave_running": True, "foreign": True},
             Wanted({"BTCUSDT": False}, Terms(foreign=True), Others.CANCELLED),
-            set(),
+            {Hold.NOT_READY},  # until it is over: the test below
         ),
         ("flatten", {"strategy": "btc"}, Wanted({"BTCUSDT": True}), {Hold.PAUSED}),
         (
