@@ -140,6 +140,7 @@ class PybitClient:
             return make_error(NO_ENVELOPE, ErrorKind.AMBIGUOUS)
         except Exception as exc:  # noqa: BLE001 - the border to pybit, which also raises ValueError
             return classify(exc, secrets=self._secrets)
-        if not isinstance(payload, dict) or "retCode" not in payload:
+        # pybit takes whatever is false for success: null, false, 0.0.
+        if not isinstance(payload, dict) or type(payload.get("retCode")) is not int:
             return make_error(NO_ENVELOPE, ErrorKind.AMBIGUOUS)
         return payload

@@ -48,7 +48,7 @@ def _each(target: Addressed, fleet: tuple[FleetMember, ...]) -> list[Addressed]:
 
 
 def _moment(place: Path, target: Addressed, at: datetime) -> dict[str, Any]:
-    at = at.replace(tzinfo=None, microsecond=0)
+    at = at.replace(tzinfo=None)
     asked = questions(target.account, target.strategy, at)
     answers = _ask(place, list(asked.values()))
     rows = {

@@ -95,7 +95,10 @@ def test_what_pybit_cannot_make_is_told_and_not_raised() -> None:
 
 
 NONE = [b"\xff", b"", b"[" * 2000, b'{"retCode": "x", "retMsg": "y"}', b'{"ret_code": 0}']
-NO_ENVELOPES = [b"[]", b"5", b"null", b'"x"', b'{"retCode": "0"}']
+NO_ENVELOPES = [
+    *(b"[]", b"5", b"null", b'"x"', b'{"retCode": "0"}', b'{"retCode": null, "result": {}}'),
+    *(b'{"retCode": false, "result": {}}', b'{"retCode": 0.0, "result": {}}', b'{"retCode": "", "result": {}}'),
+]
 
 
 @pytest.mark.parametrize("body", [*NONE, *NO_ENVELOPES])

@@ -40,6 +40,13 @@ NO_PAGE = "web: {enabled: false}\n"
 """Many sessions run side by side, and the port of the page is one."""
 
 
+def without_a_page(config: str) -> str:
+    """`config`, YAML or JSON, with no page where it does not say so."""
+    if config.startswith("{"):
+        return json.dumps({"web": {"enabled": False}, **json.loads(config)})
+    return config if "\nweb:" in config else f"{config}\n{NO_PAGE}"
+
+
 def wait_for(condition: Callable[[], Any], what: str, detail: Callable[[], str] = lambda: "") -> Any:
     """The first truthy answer. The deadline is generous: it only ends tests that have failed.
 
@@ -213,7 +220,7 @@ class Sessions:
     def prepare(self, config: str = DEMO, name: str = "data") -> Session:
         """A session that is not started yet; `config` is YAML. It has no page where it does not say so."""
         path = self._home / f"{name}.yaml"
-        path.write_text(config if "\nweb:" in config else f"{config}\n{NO_PAGE}", encoding="utf-8")
+        path.write_text(without_a_page(config), encoding="utf-8")
         session = Session(self._home / name, path)
         self._sessions.append(session)
         return session

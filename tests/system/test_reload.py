@@ -16,6 +16,7 @@ pytestmark = pytest.mark.system
 
 CONFIG: dict[str, Any] = {
     "environment": "paper",
+    "web": {"enabled": False},
     "accounts": [{"name": "alice"}, {"name": "bob"}],
     "strategies": [
         {
