@@ -2,8 +2,8 @@
 
     a query     `await turn()`: when it returns, the query leaves, and counts. Between `starting` and `started` it is
                 one of a start
-    an order    `may_leave` says whether one may. Who says that one waits (`orders_wait`) hears when it may leave;
-                `sent` counts it when it leaves
+    an order    `may_leave` says whether one may. The executor says how many wait (`orders_wait`) and hears when one
+                may leave; who sends beside it waits in `order_turn`. `sent` counts it when it leaves
 
 Each is over when what `turn` or `sent` returned is called.
 
@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gridbot.budget.request_permits import IDLE_S, Purpose, RequestPermits
@@ -38,6 +39,14 @@ APART_S: Final = 0.01
 ORDERS: Final = (Purpose.CANCEL, Purpose.CLOSE, Purpose.OPEN)
 
 
+@dataclass(eq=False, slots=True)
+class _OrderTurn:
+    """One that waits in `order_turn`; `room` ends when there may be room for it."""
+
+    purpose: Purpose
+    room: asyncio.Future[None]
+
+
 class AddressBudget:
     """One per process. `send` passes a message to the supervisor and never blocks; None when there is nobody to ask."""
 
@@ -52,6 +61,10 @@ class AddressBudget:
         """Queries that wait, in their order."""
         self._query = Purpose.QUERY
         """What they are for now."""
+        self._queued: Mapping[Purpose, int] = {}
+        """Orders of the executor's queue that wait."""
+        self._beside: list[_OrderTurn] = []
+        """Those of others, in `order_turn`."""
         self._said: tuple[Any, ...] = ()
         self._said_s = float("-inf")
         self._timer: Timer | None = None
@@ -91,11 +104,35 @@ class AddressBudget:
         """So many requests of orders wait for a permit now, by purpose; none of the others."""
         if not self._limited:
             return
-        now_s = self._clock.monotonic_s()
-        for purpose in ORDERS:
-            self.permits.waits(purpose, waiting.get(purpose, 0), now_s)
+        self._queued = waiting
+        self._note_orders()
         if waiting:
             self._look()
+
+    async def order_turn(self, purpose: Purpose) -> None:
+        """Wait until a request of an order beside the executor's may leave; it has to leave before the next `await`.
+
+        Who has gone on waits no longer, whatever ends it: a mark that stayed would go before every query, for ever.
+        """
+        if self.may_leave(purpose):
+            return
+        waiting = _OrderTurn(purpose, asyncio.get_running_loop().create_future())
+        self._beside.append(waiting)
+        try:
+            while not self.may_leave(purpose):
+                waiting.room = asyncio.get_running_loop().create_future()
+                self._note_orders()
+                self._look()
+                await waiting.room
+        finally:
+            self._beside.remove(waiting)
+            self._note_orders()
+
+    def _note_orders(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for purpose in ORDERS:
+            beside = sum(each.purpose is purpose for each in self._beside)
+            self.permits.waits(purpose, self._queued.get(purpose, 0) + beside, now_s)
 
     async def turn(self) -> Done:
         """Wait until a query may leave; it is counted as sent. Call the result when it is over."""
@@ -190,7 +227,7 @@ class AddressBudget:
         if not self._limited:
             while self._turns:
                 _wake(self._turns.popleft())
-            self._on_room()
+            self._tell_of_room()
             return
         while True:
             now_s = self._clock.monotonic_s()
@@ -199,7 +236,7 @@ class AddressBudget:
             if first is None or not self.permits.may(first, now_s):
                 return
             if first is not self._query:
-                self._on_room()
+                self._tell_of_room()
                 if self.permits.next_purpose(now_s) is first and self.permits.may(first, now_s):
                     return  # what could leave does not; no query waits for it for ever, thanks to its patience
                 continue
@@ -207,6 +244,12 @@ class AddressBudget:
             if not turn.done():
                 self.permits.take(self._query, now_s)
                 turn.set_result(self._done)
+
+    def _tell_of_room(self) -> None:
+        for each in self._beside:
+            if not each.room.done():
+                each.room.set_result(None)  # it asks `may_leave` again
+        self._on_room()
 
     def _say_soon(self) -> None:
         """After a request: what is at hand may have become too little."""

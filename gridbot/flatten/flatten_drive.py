@@ -62,7 +62,6 @@ T = TypeVar("T")
 AT_ONCE = 10
 """Orders of one request."""
 POLL_S = 0.02
-ROOM_POLL_S = 0.05
 LEAST_WAIT_S = 0.001
 
 
@@ -330,10 +329,8 @@ class FlattenDrive:
 
     async def _room(self, purpose: Purpose) -> None:
         """Wait for a permit of the address, where they are lent."""
-        budget = self._budget
-        while budget is not None and self._gateway.by_http and not budget.may_leave(purpose):
-            budget.orders_wait({purpose: 1})
-            await self._clock.sleep(ROOM_POLL_S)
+        if self._budget is not None and self._gateway.by_http:
+            await self._budget.order_turn(purpose)
 
     def _problem_in(self, answer: OrderAck | ExchangeError | Problem) -> Problem | None:
         if isinstance(answer, OrderAck):

@@ -116,6 +116,39 @@ def test_an_order_is_first_and_its_owner_hears_of_room() -> None:
     asyncio.run(scene())
 
 
+def test_who_sends_beside_the_executor_waits_and_leaves_no_mark_behind() -> None:
+    """A rescue cancelled once where permits were short, and then none of its queries had a turn again, for ever."""
+
+    async def scene() -> None:
+        desk = Desk()
+        waiting = [asyncio.ensure_future(desk.budget.order_turn(Purpose.CANCEL)) for _ in range(2)]
+        desk.budget.orders_wait({Purpose.CANCEL: 1, Purpose.OPEN: 2})
+        [query] = turns(desk.budget, 1)
+        await settle()
+        await desk.clock.advance(2 * APART_S)
+        assert desk.wants() == (3, 0, 0, 2, 1, 0), "beside those of the executor"
+        waiting[1].cancel()
+        desk.lend(1)
+        await settle()
+        assert waiting[0].done()
+        desk.budget.sent(Purpose.CANCEL)(True)
+        desk.budget.orders_wait({})
+        await desk.clock.advance(AGAIN_S)
+        assert desk.wants() == (0, 0, 0, 0, 1, 0)
+        assert not query.done(), "its permit rests"
+        await desk.clock.advance(REST_S)
+        await settle()
+        assert query.done()
+        free = asyncio.ensure_future(desk.budget.order_turn(Purpose.CLOSE))
+        await settle()
+        assert not free.done()
+        desk.lend(None)
+        await settle()
+        assert free.done(), "nothing is limited any more"
+
+    asyncio.run(scene())
+
+
 def test_a_query_that_is_given_up_leaves_its_turn_to_the_next() -> None:
     async def scene() -> None:
         desk = Desk()
