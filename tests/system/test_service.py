@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import threading
@@ -66,13 +68,15 @@ def test_systemd_and_ping_hear_how_it_is(
 
     answered = session.run("ping", "--healthy")
     assert (answered.returncode, answered.stdout.split(":")[0]) == (0, "running")
-    session.kill("worker-alice", signal.SIGSTOP)
+    frozen = session.kill("worker-alice", signal.SIGSTOP)
     session.wait(lambda status: status["health"] != "healthy", "an account that is not healthy")
     assert session.run("ping").returncode == 0, "the supervisor is at work on it"
     degraded = session.run("ping", "--healthy")
     assert degraded.returncode == 6
     assert "alice" in degraded.stdout
 
+    with contextlib.suppress(ProcessLookupError):  # it may have been replaced by now
+        os.kill(frozen, signal.SIGCONT)
     session.supervisor.send_signal(signal.SIGSTOP)
     assert session.run("ping", "--timeout", "0.3").returncode == 5
     session.supervisor.send_signal(signal.SIGCONT)
