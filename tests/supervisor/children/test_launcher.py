@@ -47,7 +47,12 @@ def test_each_end_is_told_as_the_kernel_saw_it_whichever_process_forked_it(tmp_p
     assert place.unborn == []
 
 
-def test_a_fresh_child_has_one_thread_its_own_descriptors_and_randomness_of_its_own(tmp_path: Path) -> None:
+def test_a_fresh_child_has_one_thread_its_own_descriptors_and_randomness_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A test that acted as another user has closed the memory of this very process: the kernel does that.
+    monkeypatch.setattr(launcher_module, "memory_is_closed", lambda: False)
+
     async def work(place: Place) -> None:
         queue, other = socket.socketpair()
         for name in ("a", "b"):
