@@ -55,6 +55,7 @@ MAX_ANSWER_BYTES = 1 << 20
 STALL_S, READ_FIRST_S = 1.0, 0.1
 """After our own loop stood still for so long, what lies in the socket is read for a moment before anything is late."""
 UNRESOLVED = "the trade socket was closed before the answer"
+NO_ROOM = "it waits: this address has opened as many connections in five minutes as the exchange lets it"
 
 
 class TradeSocket:
@@ -216,7 +217,9 @@ class TradeSocket:
     def _connect_if_there_is_room(self, now_s: float) -> None:
         wait_s = self._settings.room.wait_s("trade", now_s)
         self._retry_s = now_s + wait_s
-        if not wait_s:
+        if wait_s:
+            self._error = NO_ROOM
+        else:
             self._connect()
 
     def _connect(self) -> None:

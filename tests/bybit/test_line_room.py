@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import functools
 import random
+import time
 from collections.abc import Sequence
 
 import pytest
 
+from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.line_room import ALL_LINES, WINDOW_S, LineRoom, part_of
 from gridbot.bybit.line_room import LEAST as LINES_OF_START
+from gridbot.bybit.rest import BybitRest
+from gridbot.bybit.stream_settings import StreamSettings
+from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.bybit.watchdog import Limits, backoff_s
+from gridbot.exchange.environment import Environment
+from gridbot.exchange.order_entry import OrderEntry
 from supervisor.leases.line_grants import LineGrants
 
 KINDS = ("private", "public", "trade")
@@ -37,6 +44,30 @@ def test_the_last_ones_are_for_what_matters_more() -> None:
     assert small.wait_s("trade", 0.0) == 0.0, "a small part has room for each kind, one after the other"
     small.opened(0.0)
     assert small.wait_s("trade", 0.0) > 0
+
+
+async def test_a_trade_socket_without_room_says_that_it_waits() -> None:
+    """It said "lost", of a socket that had not been opened yet, for two and a half minutes."""
+    room = LineRoom(2)
+    for _ in range(2):
+        room.opened(time.monotonic())
+    endpoints = endpoints_for(Environment.PAPER, "http://127.0.0.1:1")
+    key = Credentials("key", "secret")
+    rest = BybitRest(endpoints, key)
+    socket = TradeSocket(
+        endpoints.ws_trade,
+        key,
+        name="test",
+        limits=rest.limits,
+        refusal=rest.refusal,
+        on_back=lambda unresolved: None,
+        timeout=1.0,
+        settings=StreamSettings(room=room),
+    )
+    socket.start()
+    assert "as many connections in five minutes as the exchange lets it" in socket.health(OrderEntry.HTTP).error
+    await socket.stop()
+    rest.close()
 
 
 @pytest.mark.parametrize("accounts", [50, 150, 200])
