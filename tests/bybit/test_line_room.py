@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import random
 import time
@@ -17,7 +18,6 @@ from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.bybit.watchdog import Limits, backoff_s
 from gridbot.exchange.environment import Environment
-from gridbot.exchange.order_entry import OrderEntry
 from supervisor.leases.line_grants import LineGrants
 
 KINDS = ("private", "public", "trade")
@@ -46,7 +46,7 @@ def test_the_last_ones_are_for_what_matters_more() -> None:
     assert small.wait_s("trade", 0.0) > 0
 
 
-async def test_a_trade_socket_without_room_says_that_it_waits() -> None:
+def test_a_trade_socket_without_room_says_that_it_waits() -> None:
     """It said "lost", of a socket that had not been opened yet, for two and a half minutes."""
     room = LineRoom(2)
     for _ in range(2):
@@ -54,19 +54,23 @@ async def test_a_trade_socket_without_room_says_that_it_waits() -> None:
     endpoints = endpoints_for(Environment.PAPER, "http://127.0.0.1:1")
     key = Credentials("key", "secret")
     rest = BybitRest(endpoints, key)
-    socket = TradeSocket(
-        endpoints.ws_trade,
-        key,
-        name="test",
-        limits=rest.limits,
-        refusal=rest.refusal,
-        on_back=lambda unresolved: None,
-        timeout=1.0,
-        settings=StreamSettings(room=room),
-    )
-    socket.start()
-    assert "as many connections in five minutes as the exchange lets it" in socket.health(OrderEntry.HTTP).error
-    await socket.stop()
+
+    async def scene() -> None:
+        socket = TradeSocket(
+            endpoints.ws_trade,
+            key,
+            name="test",
+            limits=rest.limits,
+            refusal=rest.refusal,
+            on_back=lambda unresolved: None,
+            timeout=1.0,
+            settings=StreamSettings(room=room),
+        )
+        socket.start()
+        assert "as many connections in five minutes as the exchange lets it" in socket.health().error
+        await socket.stop()
+
+    asyncio.run(scene())
     rest.close()
 
 
