@@ -175,13 +175,17 @@ class Commands:
 
 
 def answer_to(message: Mapping[str, Any], commands: Commands | None, state: str) -> Answer:
-    """Carry out the command of a `command` message. `commands` is None while the worker, in `state`, cannot trade."""
+    """Carry out the command of a `command` message. `commands` is None while the worker, in `state`, cannot trade.
+
+    Then it is not taken: a worker that was sent SIGTERM by a stranger still counts as running in the supervisor, which
+    has to give the command to a rescue.
+    """
     name = message.get("name")
     try:
         find_command(name, WORKER_COMMANDS)
         if commands is None:
             text = f"expected a trading worker, it is {state}; try again in a moment"
-            return {"ok": False, "unanswered": True, "error": text}
+            return {"ok": False, "unanswered": True, "not_taken": True, "error": text}
         result = commands.run(name, message.get("args") or {}, str(message.get("who") or ""))
         return {"ok": True, "result": result}
     except NotNow as busy:
