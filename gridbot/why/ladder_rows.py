@@ -20,6 +20,7 @@ def ladder_rows(scene: Scene, most: int = MOST_ORDERS) -> dict[str, Any]:
     those nearest to the last price are told, and `left_out` says how many are not.
     """
     view, ladder = scene.view, scene.ladder
+    levels = () if ladder is None else ladder.levels
     price, ticker = view.book.instrument.price, view.ticker
     orders = sorted(view.book, key=lambda order: order.ticks)
     if len(orders) > most:
@@ -30,7 +31,7 @@ def ladder_rows(scene: Scene, most: int = MOST_ORDERS) -> dict[str, Any]:
         "anchor": _text(None if ladder is None else ladder.anchor),
         "last_fill": _text(None if ladder is None else ladder.last_fill),
         "mark_price": _text(None if ticker is None else ticker.mark_price),
-        "levels": [] if ladder is None else [[f"{price(ticks):f}", side and str(side)] for ticks, side in ladder.levels],
+        "levels": [[f"{price(ticks):f}", side and str(side)] for ticks, side in levels],
         "orders": [_order(scene, order) for order in orders],
         "left_out": len(view.book) - len(orders),
     }

@@ -43,7 +43,7 @@ class Explanations:
         self._caps = caps
 
     def answer(self, strategy: str = "") -> dict[str, Any]:
-        """JSON-able. Of one strategy, with its ladder, or of all. LookupError for one that the account does not have."""
+        """JSON-able. Of one strategy, with its ladder, or of all. LookupError for one that is not there."""
         runners = [each for each in self._runners if strategy in ("", each.strat_id)]
         refused = [each for each in self._refused if strategy in ("", each.strat_id)]
         if strategy and not runners and not refused:
