@@ -34,12 +34,6 @@ def module(browser, kit, name, script):
     return answer["result"]["value"]
 
 
-def faults(browser):
-    """What the page complained of; not that a script has set an address, and that there are cookies of other ports."""
-    ours = ("NavigationEntryMarkedSkippable", "CookieIssue")
-    return [each for each in browser.complaints() if not any(name in each for name in ours)]
-
-
 def wish(leg, price, text_of="paused", weight="held", **more):
     side = "Buy" if float(price) < 100 else "Sell"
     row = {"leg": leg, "side": side, "price": price, "closes": (leg == "long") == (side == "Sell"), "weight": weight}
@@ -120,7 +114,7 @@ def test_addresses_ladders_reasons_and_scales(browser, kit):
     assert module(browser, kit, "ladder", f"[...{shown}]") == ["a", "c"]
     assert module(browser, kit, "words", "['59838.40', '0.002', '1234567', null].map(m.priced)") == [
         "59,838.40", "0.002", "1,234,567", "–"]  # fmt: skip
-    assert faults(browser) == []
+    assert browser.complaints() == []
 
 
 def test_the_ladder_is_there_with_its_table_and_says_why_orders_are_missing(browser, kit):
@@ -187,7 +181,7 @@ def test_the_ladder_is_there_with_its_table_and_says_why_orders_are_missing(brow
     shows(browser, "document.body.innerText.includes('There is no strategy nobody')", "that there is none")
     browser.run("location.hash = '#/'")
     shows(browser, "document.querySelectorAll('tr.account').length === 2", "the fleet again")
-    assert faults(browser) == []
+    assert browser.complaints() == []
 
 
 def priced(value):
@@ -203,4 +197,4 @@ def test_it_fits_a_phone_in_the_dark_and_two_hundred_accounts(browser, kit):
     shows(browser, "document.querySelectorAll('svg.ladder .bar').length > 10", "the ladder")
     shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
     assert browser.run("document.querySelector('.ranges [aria-current]').textContent") == "24h"
-    assert faults(browser) == []
+    assert browser.complaints() == []
