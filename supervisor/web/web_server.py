@@ -27,7 +27,7 @@ from gridbot.doors.http_site import Site
 from supervisor.control.control_client import ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
 from supervisor.web.logins import Logins, Session
-from supervisor.web.metrics_door import MetricsDoor
+from supervisor.web.metrics_door import MetricsDoor, token_path
 from supervisor.web.open_connections import OpenConnections
 from supervisor.web.page_files import POLICY, page_files
 from supervisor.web.status_feed import StatusFeed, TooMany
@@ -75,7 +75,7 @@ class WebServer:
         self.port = 0
         self._site = Site(spec.host, spec.names, what="this page", setting="web.names")
         self._logins = Logins(spec.data_dir, clock=time.monotonic, wall=time.time, uid=os.geteuid())
-        self._metrics_door = MetricsDoor(spec.data_dir, time.monotonic)
+        self._metrics_door = MetricsDoor(spec.metrics_token_file or token_path(spec.data_dir), time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -275,7 +275,7 @@ class WebServer:
 
     async def _metrics(self, _: web.Request) -> web.StreamResponse:
         model = await self.feed.current()
-        text = self._metrics_door.text(None if self.feed.problem else model, self.feed.version)
+        text = await self._metrics_door.text(None if self.feed.problem else model, self.feed.version)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _status(self, request: web.Request) -> web.StreamResponse:
