@@ -1,5 +1,6 @@
-"""`/metrics`: who may scrape, and the text, made once for each model, in a thread: it takes a tenth of a second for fifty
-accounts, and pages go on meanwhile.
+"""`/metrics`: who may scrape, and the text, made once for each model.
+
+It is made in a thread: it takes a tenth of a second for fifty accounts, and pages go on meanwhile.
 
 Without a token that can be used there are no metrics, and a line in the log says why; the page does not need them.
 """

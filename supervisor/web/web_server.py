@@ -26,6 +26,8 @@ from gridbot import background
 from gridbot.doors.http_site import Site
 from supervisor.control.control_client import ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
+from supervisor.web.command_door import CommandDoor
+from supervisor.web.command_forms import command_forms
 from supervisor.web.logins import Logins, Session
 from supervisor.web.metrics_door import MetricsDoor, token_path
 from supervisor.web.open_connections import OpenConnections
@@ -61,6 +63,9 @@ HEADERS: Final = {
 }
 LOGIN: Final = "/login"
 EVENTS: Final = "/api/events"
+COMMAND: Final = "/api/command"
+SLOW: Final = (EVENTS, COMMAND)
+"""Those that take as long as they take."""
 METRICS: Final = "/metrics"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -76,6 +81,7 @@ class WebServer:
         self._site = Site(spec.host, spec.names, what="this page", setting="web.names")
         self._logins = Logins(spec.data_dir, clock=time.monotonic, wall=time.time, uid=os.geteuid())
         self._metrics_door = MetricsDoor(spec.metrics_token_file or token_path(spec.data_dir), time.monotonic)
+        self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -125,6 +131,7 @@ class WebServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        self._commands.close()
 
     async def _listen(self, connections: OpenConnections, tls: ssl.SSLContext | None) -> asyncio.Server:
         """Any free port is the one of before where nobody has taken it: a page that is open finds it again."""
@@ -163,6 +170,8 @@ class WebServer:
             ("GET", "/static/{name:.+}", _static),
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
+            ("GET", "/api/commands", _forms),
+            ("POST", COMMAND, self._command),
         ]
 
     # -- the doors
@@ -176,7 +185,7 @@ class WebServer:
         try:
             if refusal := self._refusal(request):
                 return refusal
-            if request.path == EVENTS:
+            if request.path in SLOW:
                 return await handler(request)
             async with asyncio.timeout(ANSWER_S):
                 return await handler(request)
@@ -284,6 +293,9 @@ class WebServer:
             return _words(503, self.feed.problem or "no status yet")
         return json_answer({"model": model, "age_s": self.feed.age_s, "problem": self.feed.problem})
 
+    async def _command(self, request: web.Request) -> web.StreamResponse:
+        return await self._commands.answer(request, request[SESSION])
+
     async def _events(self, request: web.Request) -> web.StreamResponse:
         session = request[SESSION]
         messages = self.feed.messages()
@@ -328,6 +340,10 @@ async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
 
 async def _health(_: web.Request) -> web.StreamResponse:
     return web.Response(text="ok\n")
+
+
+async def _forms(_: web.Request) -> web.StreamResponse:
+    return json_answer(command_forms())
 
 
 async def _static(request: web.Request) -> web.StreamResponse:
