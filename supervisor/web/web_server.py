@@ -33,6 +33,7 @@ from supervisor.web.metrics_door import MetricsDoor, token_path
 from supervisor.web.open_connections import OpenConnections
 from supervisor.web.page_files import POLICY, page_files
 from supervisor.web.status_feed import StatusFeed, TooMany
+from supervisor.web.strategy_asker import StrategyAsker
 from supervisor.web.web_spec import WebSpec
 
 __all__ = ["WebServer"]
@@ -83,6 +84,7 @@ class WebServer:
         self._metrics_door = MetricsDoor(spec.metrics_token_file or token_path(spec.data_dir), time.monotonic)
         self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
+        self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -158,6 +160,10 @@ class WebServer:
         with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
             return client.status()
 
+    def _ask_why(self, account: str, strategy: str) -> dict[str, Any]:
+        with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
+            return client.why(account, strategy)
+
     def _routes(self) -> list[tuple[str, str, Handler]]:
         """Verb, path, handler. All below `/api/` need a login (`_doors`), and the others show no figures."""
         return [
@@ -172,6 +178,7 @@ class WebServer:
             ("GET", EVENTS, self._events),
             ("GET", "/api/commands", _forms),
             ("POST", COMMAND, self._command),
+            ("GET", "/api/strategy/{account}/{strategy}", self._strategy),
         ]
 
     # -- the doors
@@ -295,6 +302,10 @@ class WebServer:
 
     async def _command(self, request: web.Request) -> web.StreamResponse:
         return await self._commands.answer(request, request[SESSION])
+
+    async def _strategy(self, request: web.Request) -> web.StreamResponse:
+        asked = request.match_info
+        return json_answer(await self._strategies.about(asked["account"], asked["strategy"]))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         session = request[SESSION]
