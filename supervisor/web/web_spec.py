@@ -11,7 +11,7 @@ __all__ = ["WebSpec"]
 @dataclass(frozen=True, slots=True)
 class WebSpec:
     """`host` and `port` as configured, `before` the port it had in this run; `names` that lead to it;
-    `is_secure` when browsers speak TLS.
+    `metrics_token_file` where it is not the data directory's own; `is_secure` when browsers speak TLS.
     """
 
     data_dir: Path
@@ -21,4 +21,5 @@ class WebSpec:
     names: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    metrics_token_file: Path | None = None
     is_secure: bool = False
