@@ -30,6 +30,8 @@ from supervisor.web.logins import Logins, Session
 from supervisor.web.metrics_door import MetricsDoor
 from supervisor.web.open_connections import OpenConnections
 from supervisor.web.page_files import POLICY, page_files
+from supervisor.web.record_reader import RecordReader
+from supervisor.web.record_routes import RecordRoutes, is_download
 from supervisor.web.status_feed import StatusFeed, TooMany
 from supervisor.web.web_spec import WebSpec
 
@@ -77,6 +79,8 @@ class WebServer:
         self._logins = Logins(spec.data_dir, clock=time.monotonic, wall=time.time, uid=os.geteuid())
         self._metrics_door = MetricsDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
+        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
+        self._records = RecordRoutes(self._reader)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -125,6 +129,7 @@ class WebServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._reader.close()
 
     async def _listen(self, connections: OpenConnections, tls: ssl.SSLContext | None) -> asyncio.Server:
         """Any free port is the one of before where nobody has taken it: a page that is open finds it again."""
@@ -163,6 +168,7 @@ class WebServer:
             ("GET", "/static/{name:.+}", _static),
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
+            ("GET", "/api/rows/{name}", self._records.rows),
         ]
 
     # -- the doors
@@ -176,7 +182,7 @@ class WebServer:
         try:
             if refusal := self._refusal(request):
                 return refusal
-            if request.path == EVENTS:
+            if request.path == EVENTS or is_download(request):
                 return await handler(request)
             async with asyncio.timeout(ANSWER_S):
                 return await handler(request)
