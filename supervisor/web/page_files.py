@@ -39,8 +39,9 @@ class PageFile:
 
 @cache
 def page_files() -> dict[str, PageFile]:
-    """By name below `static/`, such as `vendor/htm/standalone.module.js`."""
-    return dict(_below(files("supervisor.web").joinpath("static"), ""))
+    """By name below `static/`, such as `vendor/htm/standalone.module.js`; uPlot is that of the reports."""
+    shared = files("gridbot.report").joinpath("vendor")
+    return dict(_below(files("supervisor.web").joinpath("static"), "") + _below(shared, "vendor/"))
 
 
 def _below(place: Traversable, name: str) -> list[tuple[str, PageFile]]:

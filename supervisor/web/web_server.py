@@ -33,6 +33,7 @@ from supervisor.web.page_files import POLICY, page_files
 from supervisor.web.record_reader import RecordReader
 from supervisor.web.record_routes import RecordRoutes, is_download
 from supervisor.web.status_feed import StatusFeed, TooMany
+from supervisor.web.strategy_asker import StrategyAsker
 from supervisor.web.web_spec import WebSpec
 
 __all__ = ["WebServer"]
@@ -81,6 +82,7 @@ class WebServer:
         self.feed = StatusFeed(self._ask, time.monotonic)
         self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
         self._records = RecordRoutes(self._reader)
+        self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -156,6 +158,10 @@ class WebServer:
         with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
             return client.status()
 
+    def _ask_why(self, account: str, strategy: str) -> dict[str, Any]:
+        with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
+            return client.why(account, strategy)
+
     def _routes(self) -> list[tuple[str, str, Handler]]:
         """Verb, path, handler. All below `/api/` need a login (`_doors`), and the others show no figures."""
         return [
@@ -169,6 +175,7 @@ class WebServer:
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
             ("GET", "/api/rows/{name}", self._records.rows),
+            ("GET", "/api/strategy/{account}/{strategy}", self._strategy),
         ]
 
     # -- the doors
@@ -289,6 +296,10 @@ class WebServer:
         if model is None:
             return _words(503, self.feed.problem or "no status yet")
         return json_answer({"model": model, "age_s": self.feed.age_s, "problem": self.feed.problem})
+
+    async def _strategy(self, request: web.Request) -> web.StreamResponse:
+        asked = request.match_info
+        return json_answer(await self._strategies.about(asked["account"], asked["strategy"]))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         session = request[SESSION]

@@ -24,6 +24,7 @@ from supervisor.web.web_server import PAGE_KEY, WebServer
 from supervisor.web.web_spec import WebSpec
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_status.json").read_text(encoding="utf-8"))
+RECORDED_WHY = json.loads(Path(__file__).with_name("recorded_why.json").read_text(encoding="utf-8"))
 
 
 def recorded(accounts: int = 2) -> dict[str, Any]:
@@ -37,20 +38,34 @@ def recorded(accounts: int = 2) -> dict[str, Any]:
     return model
 
 
+def recorded_why() -> dict[str, Any]:
+    """What the worker of alice said of alice-btc a minute after the demo began."""
+    return copy.deepcopy(RECORDED_WHY)
+
+
 class PageKit:
-    """`model` is what the supervisor would answer; None: it has nothing to say, and refuses."""
+    """`model` is what the supervisor would answer, `why` of each strategy; None: it has nothing to say, and refuses."""
 
     def __init__(self, data_dir: Path, **spec: Any) -> None:
         self.data_dir = data_dir
         self.model: dict[str, Any] | None = recorded()
+        self.why: dict[str, dict[str, Any]] = {"alice-btc": recorded_why()}
         self.asked = 0
         self.server = WebServer(WebSpec(data_dir, **spec))
         self._control = ControlServer(data_dir, self._answer)
         self._client: aiohttp.ClientSession | None = None
 
     async def _answer(self, request: dict[str, Any], _: object) -> dict[str, Any]:
+        if request["op"] == "why":
+            return self._why(request)
         self.asked += 1
         return {"ok": True, "status": self.model} if self.model else {"ok": False, "error": "no room"}
+
+    def _why(self, request: dict[str, Any]) -> dict[str, Any]:
+        found = self.why.get(request["strategy"])
+        if self.model is None or found is None:
+            return {"ok": False, "error": f"expected a strategy of {request['account']}, got {request['strategy']!r}"}
+        return {"ok": True, "why": {"account": request["account"], "time_ms": 0, "strategies": [found]}}
 
     async def __aenter__(self) -> Self:
         await self._control.open()
