@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -29,7 +29,7 @@ from gridbot.core.strict_numbers import count_or_none
 from gridbot.private_files import make_directory
 from gridbot.store.schema import quote
 from supervisor.utc_time import utc_now
-from supervisor.web.record_file import RecordFile, TooLong, Unreadable
+from supervisor.web.record_file import HoldOver, RecordFile, TooLong, Unreadable
 from supervisor.web.row_catalogue import CATALOGUE, RowQuestion, Wanted
 from supervisor.web.web_spec import downloads_directory
 
@@ -87,20 +87,22 @@ class RecordDesk:
 
     def _rows(self, question: RowQuestion, wanted: Wanted) -> Reply:
         sql = dedent(question.statement(wanted)).strip()
-        columns: list[str] = list(question.columns)
         rows: list[tuple[Any, ...]] = []
         problem, as_of = "", utc_now()
-        try:
+
+        def read() -> None:
+            nonlocal rows, as_of
             with self._opened(question, wanted) as con:
                 as_of = utc_now()
                 rows = con.execute(sql).fetchall()
-        except TooLong:
-            problem = self._too_long
-        except Unreadable as error:
-            problem = str(error)
+
+        try:
+            _twice(read)
+        except (TooLong, Unreadable) as error:
+            rows, problem = [], self._why(error)
         document = {
             "name": question.name,
-            "columns": columns,
+            "columns": list(question.columns),
             "units": question.columns,
             "rows": rows,
             "limit": wanted.limit,
@@ -115,15 +117,21 @@ class RecordDesk:
         sql = question.statement(wanted)
         make_directory(self._downloads)
         path = self._downloads / f"{secrets.token_hex(16)}.{kind}"
-        try:
+
+        def write() -> None:
             with self._opened(question, wanted, path) as con:
                 con.execute(f"COPY ({sql}) TO {quote(str(path))} {KINDS[kind]}")
+
+        try:
+            _twice(write)
             return Reply(200, file=str(path))
         except (TooLong, Unreadable) as error:
             with contextlib.suppress(OSError):
                 os.unlink(path)
-            text = self._too_long if isinstance(error, TooLong) else str(error)
-            return Reply(503, f"{text}\n".encode())
+            return Reply(503, f"{self._why(error)}\n".encode())
+
+    def _why(self, error: TooLong | Unreadable) -> str:
+        return self._too_long if isinstance(error, TooLong) else str(error)
 
     @contextlib.contextmanager
     def _opened(
@@ -137,6 +145,14 @@ class RecordDesk:
         copied = {table: f"FROM {table} WHERE {mine}" for table in question.copied}
         with self._records.apart(copied, question.views, writes=writes) as con:
             yield con
+
+
+def _twice(work: Callable[[], None]) -> None:
+    """Once more when the file had to be given back: the machine may have been busy for a moment."""
+    try:
+        work()
+    except HoldOver:
+        work()
 
 
 def _parsed(request: Mapping[str, Any]) -> tuple[RowQuestion, Wanted, str]:

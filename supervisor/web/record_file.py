@@ -22,7 +22,7 @@ from gridbot.store.reading import ReadingError, attach, database_path, is_unfini
 from gridbot.store.schema import quote
 from gridbot.store.views import VIEWS
 
-__all__ = ["HOLD_S", "RecordFile", "TooLong", "Unreadable"]
+__all__ = ["HOLD_S", "HoldOver", "RecordFile", "TooLong", "Unreadable"]
 
 HOLD_S: Final = 0.2
 ENDING_S: Final = 0.05
@@ -42,6 +42,10 @@ _RECORDS: Final = "records"
 
 class TooLong(Exception):
     """It was not done in the time that it has."""
+
+
+class HoldOver(TooLong):
+    """Not while the file was held; on a machine that is less busy it may be."""
 
 
 class Unreadable(Exception):
@@ -101,8 +105,13 @@ class RecordFile:
         since = attach(con, self._data_dir, _RECORDS, timeout_s=self._wait_s)
         try:
             lock(con)
-            with _interrupted(con, self._hold_s - ENDING_S - (time.monotonic() - since)):
+            left_s = self._hold_s - ENDING_S - (time.monotonic() - since)
+            if left_s <= 0.0:  # a busy machine: opening it took all the time there is
+                raise HoldOver
+            with _interrupted(con, left_s):
                 yield
+        except duckdb.InterruptException as error:
+            raise HoldOver from error
         finally:
             with contextlib.suppress(duckdb.Error):
                 con.execute("USE memory")
@@ -118,9 +127,7 @@ class RecordFile:
             yield
         except (ReadingError, OSError) as error:
             raise Unreadable(str(error)) from error
-        except duckdb.InterruptException as error:
-            raise TooLong from error
-        except duckdb.OutOfMemoryException as error:
+        except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
             raise TooLong from error
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise Unreadable(f"{path} was written by another version: {_first_line(error)}") from error
