@@ -111,7 +111,8 @@ class SupervisorFacts:
     marks: Marks = NOTHING_SAID
     wall_us: int = 0
     configuration: Json = field(default_factory=dict)
-    """Which is in force: `hash`, `since`, `file_differs`, and `waiting`, what of it counts after a restart."""
+    """Which is in force: `hash`, `since`, `file_differs`, `waiting`, what of it counts after a restart, and
+    `page_commands`, whether the page may give commands."""
 
 
 def build_status(

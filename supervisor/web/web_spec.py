@@ -11,7 +11,8 @@ __all__ = ["WebSpec", "downloads_directory"]
 @dataclass(frozen=True, slots=True)
 class WebSpec:
     """`host` and `port` as configured, `before` the port it had in this run; `names` that lead to it;
-    `is_secure` when browsers speak TLS; `hold_s` how long the records' file may be held at a time.
+    `metrics_token_file` where it is not the data directory's own; `is_secure` when browsers speak TLS; `hold_s` how
+    long the records' file may be held at a time.
     """
 
     data_dir: Path
@@ -21,6 +22,7 @@ class WebSpec:
     names: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    metrics_token_file: Path | None = None
     is_secure: bool = False
     hold_s: float = 0.2
 

@@ -51,6 +51,10 @@ class PageKit:
         self.model: dict[str, Any] | None = recorded()
         self.why: dict[str, dict[str, Any]] = {"alice-btc": recorded_why()}
         self.asked = 0
+        self.given: list[dict[str, Any]] = []
+        """What it was asked beside the status."""
+        self.answers: dict[str, dict[str, Any]] = {}
+        """By `op`, what it answers; else that it was done."""
         self.server = WebServer(WebSpec(data_dir, **spec))
         self._control = ControlServer(data_dir, self._answer)
         self._client: aiohttp.ClientSession | None = None
@@ -59,6 +63,9 @@ class PageKit:
         if request["op"] == "why":
             return self._why(request)
         self.asked += 1
+        if request["op"] != "status":
+            self.given.append(request)
+            return self.answers.get(request["op"], {"ok": True, "result": f"{request['op']} done", "child": "x"})
         return {"ok": True, "status": self.model} if self.model else {"ok": False, "error": "no room"}
 
     def _why(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -100,13 +107,24 @@ class PageKit:
         async with self.request(verb, path, headers, **more) as answer:
             return answer.status
 
-    async def login(self) -> dict[str, str]:
+    async def login(self, who: str = "") -> dict[str, str]:
         """The headers of one who has logged in: cookie and page key."""
-        async with self.request("POST", "/login", data={"code": make_code(self.data_dir)}) as answer:
+        async with self.request("POST", "/login", data={"code": make_code(self.data_dir, who)}) as answer:
             assert answer.status == 200, await answer.text()
             cookie = answer.headers["Set-Cookie"].partition(";")[0]
             key = (await answer.text()).partition('name="page-key" content="')[2].partition('"')[0]
         return {"Cookie": cookie, PAGE_KEY: key}
+
+    def allow_commands(self, *, allowed: bool = True) -> None:
+        """As `web.allow_commands` would have it."""
+        assert self.model is not None
+        self.model["supervisor"]["configuration"] |= {"page_commands": allowed}
+
+    async def command(self, login: dict[str, str], **document: Any) -> tuple[int, Any]:
+        """Code and answer of a POST to /api/command; words where it is no JSON."""
+        async with self.request("POST", "/api/command", login, json=document) as answer:
+            is_json = answer.content_type == "application/json"
+            return answer.status, await (answer.json() if is_json else answer.text())
 
     async def raw(self, *parts: bytes) -> bytes:
         """What comes back for these bytes until the server closes the connection."""
