@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -86,7 +87,14 @@ def test_soon_after_a_restart_that_was_asked_for_only_critical_alerts_are_told_a
 
 
 def test_a_row_of_the_supervisor_is_read() -> None:
-    row = {"id": "k3x9aq", "account": "", "strategy": "", "child": "worker-alice", "key": "down", "level": "ERROR"}
+    row: dict[str, Any] = {
+        "id": "k3x9aq",
+        "account": "",
+        "strategy": "",
+        "child": "worker-alice",
+        "key": "down",
+        "level": "ERROR",
+    }
     row |= {"text": "killed", "count": 2, "phase": "worse", "muted_until": "2026-01-02T03:04:05Z"}
     assert read_row(row) == Seen("k3x9aq", "worse", "ERROR", "alice", "alice", "down", "killed", 2, True)
     row |= {"account": "alice", "strategy": "btc", "child": "", "key": "halt.BTCUSDT", "muted_until": None}
@@ -123,7 +131,8 @@ def test_of_each_alert_beginnings_and_ends_take_turns(events: list[tuple[str, st
     for phase, name, level, is_muted, seconds in events:
         row = seen(name, phase, level=level, is_muted=is_muted)
         calm = {"alice": NOON_US + 300 * US}
-        event: Event = {"list": Standing((row,)), "tick": Tick()}.get(phase) or News((row,), calm)
+        others: dict[str, Event] = {"list": Standing((row,)), "tick": Tick()}
+        event = others.get(phase, News((row,), calm))
         for which, kind in desk.hears(event, seconds):
             assert (which in told) is (kind != "begun"), (which, kind)
             told = told | {which} if kind == "begun" else told - {which} if kind == "ended" else told
