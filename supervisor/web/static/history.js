@@ -9,7 +9,7 @@ import { Copy } from "./shared.js";
 import { DASH, count, gain, moment, money, priced } from "./words.js";
 
 // Name in the catalogue of the server, most rows, and how many seconds until it is asked for again: with fills, without.
-const QUESTIONS = { fills: [500, 2, 30], prices: [900, 60, 60], pairs: [1000, 5, 60], equity: [400, 15, 30], levels: [5000, 10, 60], refusals: [1000, 10, 20], latency: [1000, 10, 30] };
+const QUESTIONS = { fills: [500, 3, 30], prices: [900, 60, 60], equity: [400, 15, 30], pairs: [1000, 15, 60], levels: [5000, 30, 120], refusals: [1000, 20, 20], latency: [1000, 20, 60] };
 
 const address = (name, { account, strategy }, from, more) =>
   `/api/rows/${name}?${new URLSearchParams({ account, strategy, ...(from === null ? {} : { from: new Date(from).toISOString() }), ...more })}`;
@@ -18,7 +18,8 @@ async function rowsOf(name, route, from) {
   const answer = await ask(address(name, route, from, { limit: QUESTIONS[name][0] }));
   if (!answer.ok) return { problem: (await answer.text()).trim(), busy: answer.status === 429 };
   const told = await answer.json();
-  return { rows: asObjects(told), sql: told.sql, problem: told.problem, as_of: told.as_of };
+  const { sql, problem, as_of } = told;
+  return problem ? { sql, problem } : { rows: asObjects(told), sql, problem, as_of };
 }
 
 // {figures: {name: {rows, sql, problem, from}}, prices, fills}: asked one after the other, again when there is more.
@@ -42,7 +43,7 @@ export function useHistory({ account, strategy, range, now, fills }) {
         const from = spanFrom(latest.current.now, RANGES[range]);
         const found = await rowsOf(name, { account, strategy }, from).catch((error) => ({ problem: error.message }));
         if (over) return;
-        if (found.busy || found.problem) asked[name].wait = 5;
+        if (found.problem) asked[name].wait = found.busy ? 2 : 8;
         setTold((before) => {
           const kept = before.key === key ? before.figures : {};
           return { key, figures: { ...kept, [name]: { ...kept[name], ...found, from } } };
@@ -87,7 +88,7 @@ function Figure({ name, title, says, figure, route, children }) {
       ${["csv", "parquet"].map((format) => html`<button class="small" onClick=${save(format)} aria-label=${`${title}: download as ${format}`}>${format}</button>`)}
     </span>`}</div>
     ${says && html`<p class="dim says">${says}</p>`}
-    ${(problem || figure?.problem) && html`<p class="warn">${problem || figure.problem}</p>`}
+    ${(problem || figure?.problem) && html`<p class="warn">${problem || figure.problem}${figure?.rows && !problem ? `. What is shown is of ${moment(Date.parse(figure.as_of))} UTC.` : ""}</p>`}
     ${figure?.rows ? (figure.rows.length ? children : html`<p class="dim">Nothing in this time.</p>`) : !figure?.problem && html`<p class="dim">Reading…</p>`}
   </section>`;
 }
@@ -130,7 +131,7 @@ function Pairs({ figures, route }) {
   const sum = net.reduce((one, other) => one + other, 0);
   const heads = [["Closed, UTC", "text"], ["Leg", "text"], ["Quantity"], ["Opened at"], ["Closed at"], ["Profit"], ["Fees"], ["Net"]];
   return html`<${Figure} name="pairs" title="Pairs" figure=${figures.pairs} route=${route}
-      says=${rows.length ? `${count(rows.length)} pairs, net ${gain(sum)} USDT, ${gain(sum / rows.length)} a pair; ${count(net.filter((value) => value > 0).length)} of them above zero.` : ""}>
+      says=${rows.length ? `${rows.length === QUESTIONS.pairs[0] ? "The newest " : ""}${count(rows.length)} pairs, net ${gain(sum)} USDT, ${gain(sum / rows.length)} a pair; ${count(net.filter((value) => value > 0).length)} of them above zero.` : ""}>
     <${Table} first=${8} caption="Pairs, the newest first" heads=${heads} rows=${rows.map((row) => [
       moment(Date.parse(row.ts)), row.direction, row.qty, priced(row.open_price), priced(row.close_price), fine(row.profit), fine(row.fees), signed(Number(row.net_profit)),
     ])} /></${Figure}>`;
