@@ -32,6 +32,8 @@ from supervisor.web.logins import Logins, Session
 from supervisor.web.metrics_door import MetricsDoor, token_path
 from supervisor.web.open_connections import OpenConnections
 from supervisor.web.page_files import POLICY, page_files
+from supervisor.web.record_reader import RecordReader
+from supervisor.web.record_routes import RecordRoutes, is_download
 from supervisor.web.status_feed import StatusFeed, TooMany
 from supervisor.web.strategy_asker import StrategyAsker
 from supervisor.web.web_spec import WebSpec
@@ -84,6 +86,8 @@ class WebServer:
         self._metrics_door = MetricsDoor(spec.metrics_token_file or token_path(spec.data_dir), time.monotonic)
         self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
+        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
+        self._records = RecordRoutes(self._reader)
         self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -133,6 +137,7 @@ class WebServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._reader.close()
         self._commands.close()
 
     async def _listen(self, connections: OpenConnections, tls: ssl.SSLContext | None) -> asyncio.Server:
@@ -176,6 +181,7 @@ class WebServer:
             ("GET", "/static/{name:.+}", _static),
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
+            ("GET", "/api/rows/{name}", self._records.rows),
             ("GET", "/api/commands", _forms),
             ("POST", COMMAND, self._command),
             ("GET", "/api/strategy/{account}/{strategy}", self._strategy),
@@ -192,7 +198,7 @@ class WebServer:
         try:
             if refusal := self._refusal(request):
                 return refusal
-            if request.path in SLOW:
+            if request.path in SLOW or is_download(request):
                 return await handler(request)
             async with asyncio.timeout(ANSWER_S):
                 return await handler(request)
