@@ -40,13 +40,16 @@ function optionsOf(uPlot, { series, below, points, logarithmic, label }, width) 
       { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
       ...series.map(([name, , tone, filled]) => ({
         label: name, stroke: color(tone), width: points ? 0 : 1.6, spanGaps: true, value: (u, value) => shown(value, 2),
-        fill: filled ? color(`${tone} veil`).replace("rgb(", "rgba(").replace(")", ", 0.15)") : undefined,
+        fill: filled ? color(tone).replace("rgb(", "rgba(").replace(")", ", 0.15)") : undefined,
         paths: points ? () => null : uPlot.paths.stepped({ align: 1 }), points: points ? { show: true, size: 4, fill: color(tone) } : { show: series[0][1].length < 2 },
       })),
     ],
     legend: { live: true },
   };
 }
+
+// Where no cursor is, the legend has the newest value.
+const told = (plot) => plot?.setLegend({ idx: plot.data[0].length - 1 }, false);
 
 export function Chart(props) {
   const { id, label, x, series } = props;
@@ -63,6 +66,7 @@ export function Chart(props) {
       if (over || !uPlot) return;
       plot.current?.destroy();
       plot.current = new uPlot(optionsOf(uPlot, props, Math.max(200, place.current.clientWidth)), newest.current, place.current);
+      told(plot.current);
     };
     const watch = new ResizeObserver(([entry]) => plot.current?.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 190 }));
     watch.observe(place.current);
@@ -76,6 +80,9 @@ export function Chart(props) {
       plot.current = null;
     };
   }, []);
-  useEffect(() => plot.current?.setData(data), [x.length, x.at(-1), x[0]]);
+  useEffect(() => {
+    plot.current?.setData(data);
+    told(plot.current);
+  }, [x.length, x.at(-1), x[0]]);
   return html`<figure class="chart"><figcaption>${label}</figcaption><div ref=${place} id=${`chart-${id}`} role="img" aria-label=${`${label}; the table below has the figures`}></div>${lost && html`<p class="warn">The chart could not be loaded.</p>`}</figure>`;
 }

@@ -31,13 +31,15 @@ export function useHistory({ account, strategy, range, now, fills }) {
   useEffect(() => {
     let over = false, timer;
     const asked = {};
-    const due = (name) => {
+    // How long it has been due: what was never asked for comes first, so that no question waits for ever.
+    const late = (name) => {
       const { at, fills: then, wait } = asked[name] ?? {};
       const [, quick, slow] = QUESTIONS[name];
-      return at === undefined || performance.now() - at > 1000 * (wait ?? (latest.current.fills !== then ? quick : slow));
+      return at === undefined ? Infinity : performance.now() - at - 1000 * (wait ?? (latest.current.fills !== then ? quick : slow));
     };
     const step = async () => {
-      const name = document.hidden ? undefined : Object.keys(QUESTIONS).find(due);
+      const names = Object.keys(QUESTIONS).filter((each) => late(each) > 0);
+      const name = document.hidden ? undefined : names.reduce((one, other) => (one === undefined || late(other) > late(one) ? other : one), undefined);
       if (name) {
         asked[name] = { at: performance.now(), fills: latest.current.fills };
         const from = spanFrom(latest.current.now, RANGES[range]);
@@ -109,13 +111,14 @@ const fine = (text) => (text === null ? DASH : Number(Number(text).toFixed(4)).t
 
 function Fills({ figures, route }) {
   const closes = closesOf(figures.pairs?.rows ?? []);
+  const known = figures.pairs?.as_of ? Date.parse(figures.pairs.as_of) - 3000 : 0;
   const rows = [...(figures.fills?.rows ?? [])].reverse().map((row) => {
     const pairs = closes.get(row.exec_id) ?? [];
     const closing = (row.direction === "long") === (row.side === "Sell");
     return [
       moment(Date.parse(row.exchange_ts)), row.direction, html`<span class=${row.side === "Buy" ? "buy" : "sell"}>${row.side} ${closing ? "closes" : "opens"}</span>`,
       priced(row.price), row.qty, fine(row.fee), closing ? fine(row.realised) : "",
-      pairs.length ? pairs.map((pair) => html`<div>${pair.qty} @ ${priced(pair.open_price)}, ${moment(Date.parse(pair.opened_at))}</div>`) : closing ? DASH : "",
+      pairs.length ? pairs.map((pair) => html`<div>${pair.qty} @ ${priced(pair.open_price)}, ${moment(Date.parse(pair.opened_at))}</div>`) : closing ? (Date.parse(row.exchange_ts) < known ? DASH : "…") : "",
       pairs.length ? signed(pairs.reduce((sum, pair) => sum + Number(pair.net_profit), 0)) : "",
     ];
   });
