@@ -166,8 +166,8 @@ def _prices(wanted: Wanted) -> str:
             SEMI JOIN ({symbols}) AS ours USING (account, symbol) WHERE {wanted.of_account("local_ts")}),
         span AS (SELECT epoch_us(min(ts)) AS first_us, epoch_us(max(ts)) AS last_us FROM points),
         parts AS (
-            SELECT account, symbol, [arg_min(points, last_price), arg_max(points, last_price), arg_max(points, seq)] AS ends
-            FROM points, span
+            SELECT account, symbol,
+                [arg_min(points, last_price), arg_max(points, last_price), arg_max(points, seq)] AS ends FROM points, span
             GROUP BY account, symbol, (epoch_us(ts) - first_us) * {parts} // (last_us - first_us + 1))
         SELECT DISTINCT point.ts AS ts, account, symbol, point.last_price AS last_price, point.mark_price AS mark_price,
             point.seq AS seq
@@ -328,7 +328,7 @@ CATALOGUE: Final = {
                 "symbol": "",
                 "last_price": "USDT",
                 "mark_price": "USDT",
-                "seq": "number within the account",
+                "seq": "of the account",
             },
             _prices,
         ),
