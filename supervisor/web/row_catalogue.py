@@ -167,7 +167,8 @@ def _prices(wanted: Wanted) -> str:
         span AS (SELECT epoch_us(min(ts)) AS first_us, epoch_us(max(ts)) AS last_us FROM points),
         parts AS (
             SELECT account, symbol,
-                [arg_min(points, last_price), arg_max(points, last_price), arg_max(points, seq)] AS ends FROM points, span
+                [arg_min(points, last_price), arg_max(points, last_price), arg_max(points, seq)] AS ends
+            FROM points, span
             GROUP BY account, symbol, (epoch_us(ts) - first_us) * {parts} // (last_us - first_us + 1))
         SELECT DISTINCT point.ts AS ts, account, symbol, point.last_price AS last_price, point.mark_price AS mark_price,
             point.seq AS seq
@@ -322,14 +323,7 @@ CATALOGUE: Final = {
         RowQuestion(
             "prices",
             "Prices of the strategy's symbol: of each part of the span the lowest, the highest and the newest.",
-            {
-                "ts": "UTC",
-                "account": "",
-                "symbol": "",
-                "last_price": "USDT",
-                "mark_price": "USDT",
-                "seq": "of the account",
-            },
+            {"ts": "UTC", "account": "", "symbol": "", "last_price": "USDT", "mark_price": "USDT", "seq": ""},
             _prices,
         ),
         RowQuestion(

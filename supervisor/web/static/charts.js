@@ -21,6 +21,9 @@ const color = (name) => {
 };
 const shown = (value, digits) => (value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−"));
 
+// Where no cursor is, the legend has the newest values.
+const told = (plot) => plot.cursor.idx ?? plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+
 function optionsOf(uPlot, { series, below, points, logarithmic, label }, width) {
   const axis = { stroke: color("dim"), grid: { stroke: color("faint"), width: 1 }, ticks: { stroke: color("faint") }, font: "11px system-ui, sans-serif" };
   const room = (u, low, high) => {
@@ -45,11 +48,9 @@ function optionsOf(uPlot, { series, below, points, logarithmic, label }, width) 
       })),
     ],
     legend: { live: true },
+    hooks: { draw: [told] },
   };
 }
-
-// Where no cursor is, the legend has the newest value.
-const told = (plot) => plot?.setLegend({ idx: plot.data[0].length - 1 }, false);
 
 export function Chart(props) {
   const { id, label, x, series } = props;
@@ -66,7 +67,6 @@ export function Chart(props) {
       if (over || !uPlot) return;
       plot.current?.destroy();
       plot.current = new uPlot(optionsOf(uPlot, props, Math.max(200, place.current.clientWidth)), newest.current, place.current);
-      told(plot.current);
     };
     const watch = new ResizeObserver(([entry]) => plot.current?.setSize({ width: Math.max(200, Math.floor(entry.contentRect.width)), height: 190 }));
     watch.observe(place.current);
@@ -82,7 +82,6 @@ export function Chart(props) {
   }, []);
   useEffect(() => {
     plot.current?.setData(data);
-    told(plot.current);
   }, [x.length, x.at(-1), x[0]]);
   return html`<figure class="chart"><figcaption>${label}</figcaption><div ref=${place} id=${`chart-${id}`} role="img" aria-label=${`${label}; the table below has the figures`}></div>${lost && html`<p class="warn">The chart could not be loaded.</p>`}</figure>`;
 }
