@@ -52,12 +52,13 @@ def _init_of(cls: type[Any]) -> Callable[..., None]:
     }
     fields = dataclasses.fields(cls)
     by_slots = len(fields) <= FEW
+    if by_slots:
+        known |= {f"_s{number}": getattr(cls, field.name).__set__ for number, field in enumerate(fields)}
     head: list[str] = []
     named: list[str] = []
     body: list[str] = []
     for number, field in enumerate(fields):
         name = field.name
-        known[f"_s{number}"] = getattr(cls, name).__set__
         put = f"_s{number}(self, %s)" if by_slots else f"self.{name} = %s"
         default, made = field.default, field.default_factory
         if made is not dataclasses.MISSING:
@@ -90,5 +91,6 @@ def _init_of(cls: type[Any]) -> Callable[..., None]:
 
 
 FEW: Final = 2
+"""Fields."""
 _NONE: Final = object()
 """Nothing was given for a field whose default is made."""
