@@ -6,6 +6,7 @@ figure, so they need no login; what shows anything is asked for by their scripts
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -30,9 +31,10 @@ TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """A file as it is sent; `tag` changes with its content."""
+    """A file as it is sent, `packed` (gzip) to browsers that take that; `tag` changes with its content."""
 
     body: bytes
+    packed: bytes
     content_type: str
     tag: str
 
@@ -51,5 +53,6 @@ def _below(place: Traversable, name: str) -> list[tuple[str, PageFile]]:
             found += _below(each, f"{name}{each.name}/")
         elif (kind := TYPES.get(each.name.rpartition(".")[2])) is not None:
             body = each.read_bytes()
-            found.append((f"{name}{each.name}", PageFile(body, kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"')))
+            packed, digest = gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:32]
+            found.append((f"{name}{each.name}", PageFile(body, packed, kind, f'"{digest}"')))
     return found

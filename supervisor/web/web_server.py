@@ -32,6 +32,8 @@ from supervisor.web.open_connections import OpenConnections
 from supervisor.web.operations_door import OperationsDoor
 from supervisor.web.page_answers import SESSION, file_answer, forms, health, json_answer, static, with_headers, words
 from supervisor.web.page_files import page_files
+from supervisor.web.record_reader import RecordReader
+from supervisor.web.record_routes import RecordRoutes, is_download
 from supervisor.web.status_feed import StatusFeed, TooMany
 from supervisor.web.strategy_asker import StrategyAsker
 from supervisor.web.web_spec import WebSpec
@@ -76,6 +78,8 @@ class WebServer:
         self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
         self._operations = OperationsDoor(spec.data_dir, self._ask_settings, self._in_force, time.monotonic)
+        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
+        self._records = RecordRoutes(self._reader)
         self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -125,6 +129,7 @@ class WebServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._reader.close()
         self._commands.close()
 
     async def _listen(self, connections: OpenConnections, tls: ssl.SSLContext | None) -> asyncio.Server:
@@ -177,6 +182,7 @@ class WebServer:
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
             ("GET", "/api/commands", forms),
+            ("GET", "/api/rows/{name}", self._records.rows),
             ("POST", COMMAND, self._command),
             ("GET", "/api/operations", self._operations.operations),
             ("GET", "/api/settings", self._operations.settings),
@@ -195,7 +201,7 @@ class WebServer:
         try:
             if refusal := self._refusal(request):
                 return refusal
-            if request.path in SLOW:
+            if request.path in SLOW or is_download(request):
                 return await handler(request)
             async with asyncio.timeout(ANSWER_S):
                 return await handler(request)

@@ -107,8 +107,10 @@ SUPERVISOR = {
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
-    "web": "gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.doors gridbot.private_files"
-    " gridbot.rolling_limit gridbot.shortage children control metrics exit_codes",
+    "web": "gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.private_files"
+    " gridbot.process_guard gridbot.rolling_limit gridbot.shortage gridbot.store"
+    " children control metrics store exit_codes utc_time",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"

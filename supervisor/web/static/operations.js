@@ -77,7 +77,7 @@ function Alerts({ model, may, given }) {
       ${!row.acked && html`<button class="small" onClick=${() => give(row.id, "ack", { alert: row.id })} aria-label=${`Acknowledge ${row.id}`}>Acknowledge</button>`}
       ${row.muted_until
         ? html`<button class="small" onClick=${() => give(row.id, "unmute", { what: row.id })} aria-label=${`Unmute ${row.id}`}>Unmute</button>`
-        : html`<button class="small" onClick=${() => give(row.id, "mute", { what: row.id, period: "1h" })} aria-label=${`Mute ${row.id} for an hour`}>Mute for 1 h</button>`}
+        : html`<button class="small" onClick=${() => give(row.id, "mute", { what: row.id, period: "1h" })} aria-label=${`Mute for 1 h: ${row.id}`}>Mute for 1 h</button>`}
       ${said[row.id] && html`<span role="status">${said[row.id]}</span>`}
     </span>`;
     return { key: row.id, cells: [row.id, row.level, about || "the fleet", row.key, when(row.since), count(row.count), row.text, html`${by}${row.muted_until ? `, muted until ${when(row.muted_until)}` : ""} ${may && buttons}`] };

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from pathlib import Path
 
 from supervisor.web import page_files as module
 from supervisor.web.page_files import page_files
+
+from .page_kit import PageKit
 
 STATIC = Path(module.__file__).parent / "static"
 VENDOR = STATIC / "vendor" / "htm"
@@ -25,7 +28,22 @@ def test_htm_and_preact_are_as_their_authors_have_published_them():
 
 
 def test_the_page_is_small():
-    assert sum(len(file.body) for file in page_files().values()) < 150_000
+    ours = sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file())
+    assert ours < 150_000, "all that is below static/, and uPlot is shared with the reports"
+    assert sum(len(file.packed) for file in page_files().values()) < 150_000, "all that a browser loads"
+
+
+async def test_what_a_browser_loads_is_packed_where_it_takes_that_and_the_same_either_way(tmp_path):
+    async with PageKit(tmp_path) as kit:
+        for taken, encoding in (("gzip, br", "gzip"), ("identity", None)):
+            headers = {"Accept-Encoding": taken}
+            async with kit.request("GET", "/static/app.js", headers, auto_decompress=False) as answer:
+                assert answer.headers.get("Content-Encoding") == encoding
+                body, tag = await answer.read(), answer.headers["ETag"]
+            assert (gzip.decompress(body) if encoding else body) == page_files()["app.js"].body
+            assert await kit.status("GET", "/static/app.js", {**headers, "If-None-Match": tag}) == 304
+            other = {**headers, "Accept-Encoding": "identity" if encoding else "gzip"}
+            assert await kit.status("GET", "/static/app.js", {**other, "If-None-Match": tag}) == 200
 
 
 def test_all_files_of_the_page_are_served_but_for_what_is_about_them():
