@@ -55,9 +55,8 @@ def file_answer(name: str, request: web.Request, status: int = 200) -> web.Respo
     if file is None:
         return words(404, "there is no such file")
     takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
-    tag = f'{file.tag[:-1]}-z"' if takes_gzip else file.tag
-    kept = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if status == 200 and request.headers.get("If-None-Match") == tag:
+    kept = {"ETag": file.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if status == 200 and request.headers.get("If-None-Match") == file.tag:
         return web.Response(status=304, headers=kept)
     packing = {"Content-Encoding": "gzip"} if takes_gzip else {}
     headers = {"Content-Type": file.content_type, **kept, **packing}

@@ -31,12 +31,12 @@ TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """A file as it is sent, `packed` (gzip) to browsers that take that; `tag` changes with its content."""
+    """A file as it is sent, also packed (gzip); `tag` changes with its content."""
 
     body: bytes
-    packed: bytes
     content_type: str
     tag: str
+    packed: bytes
 
 
 @cache
@@ -53,6 +53,6 @@ def _below(place: Traversable, name: str) -> list[tuple[str, PageFile]]:
             found += _below(each, f"{name}{each.name}/")
         elif (kind := TYPES.get(each.name.rpartition(".")[2])) is not None:
             body = each.read_bytes()
-            packed, digest = gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:32]
-            found.append((f"{name}{each.name}", PageFile(body, packed, kind, f'"{digest}"')))
+            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            found.append((f"{name}{each.name}", PageFile(body, kind, tag, gzip.compress(body, mtime=0))))
     return found
