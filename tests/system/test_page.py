@@ -7,6 +7,7 @@ import signal
 import socket
 import urllib.request
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -84,7 +85,7 @@ def test_the_page_comes_and_goes_while_accounts_trade(gridbot, tmp_path, monkeyp
 def test_a_strategy_is_watched_while_it_is_paused_and_its_worker_is_killed(gridbot, browser):
     session = gridbot.start(f"{DEMO}\nweb: {{port: 0}}\n")
     status = session.wait(lambda status: status["web"]["url"], "the page")
-    page = SimpleNamespace(server=SimpleNamespace(url=status["web"]["url"]), data_dir=session.data_dir)
+    page: Any = SimpleNamespace(server=SimpleNamespace(url=status["web"]["url"]), data_dir=session.data_dir)
     browser.screen(1400, 900)
     log_in(browser, page, 2)
     browser.run("location.hash = '#/alice/alice-btc'")
