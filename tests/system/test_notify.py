@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.parts.own_supervisor import child_rows
 from tests.supervisor.notify.post_office import post_office
 
-from .conftest import DEMO, child_rows, wait_for
+from .conftest import DEMO, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -73,5 +74,6 @@ def test_a_death_is_told_though_the_service_was_away_and_the_messenger_was_kille
         }  # fmt: skip
         assert known == set()
         assert TOKEN not in str(status)
-        session.stop()
+        session.kill_supervisor()
+        wait_for(lambda: any("the supervisor is gone" in text for text in office.texts), "the last message")
     assert spread(session.data_dir, session.console) == []

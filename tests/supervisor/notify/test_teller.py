@@ -15,7 +15,7 @@ from supervisor.notify.alert_notices import Kind
 from supervisor.notify.alert_routes import Route, fits
 from supervisor.notify.message_text import Message
 from supervisor.notify.quiet_hours import QuietHours
-from supervisor.notify.teller import Event, Heard, Listed, Passed, Plan, Teller, Went, due, step
+from supervisor.notify.teller import Event, Heard, Listed, Orphaned, Passed, Plan, Teller, Went, due, step
 from tests.supervisor.metrics.metric_models import recorded
 from tests.supervisor.notify.notice_kit import NOON_US, US, notice, plan, seen
 
@@ -167,10 +167,23 @@ def test_a_supervisor_that_starts_again_unasked_says_so_and_one_that_was_stopped
     night.passes(10)
     [(_, _, message)] = night.sent
     assert "nobody had stopped it" in message.body
+    assert message.title == "gridbot: the supervisor has started again"
     night.hears(run="r2", stopping=True)
     night.hears(run="r3")
     night.passes(10)
     assert len(night.sent) == 1
+
+
+def test_the_end_of_the_supervisor_and_news_that_were_missed_are_letters() -> None:
+    night = Night(plan(quiet=QuietHours(0, 24 * 60 - 1, pytz.utc)))
+    night.hears(missed=7)
+    night._step(Orphaned())
+    night.passes(10)
+    assert [message.title for _, _, message in night.sent] == [
+        "gridbot: news were missed",
+        "gridbot: the supervisor is gone",
+    ]
+    assert night.sent[0][2].body.startswith("7 changes")
 
 
 def test_the_summary_comes_once_a_day_and_compares_with_the_one_before() -> None:
