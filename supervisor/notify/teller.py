@@ -31,8 +31,8 @@ __all__ = ["Event", "Heard", "Listed", "Orphaned", "Passed", "Plan", "Teller", "
 
 FORMAT: Final = 1
 GONE: Final = (
-    "It has ended, and nobody had stopped it. Its workers end within seconds; orders and positions stay as they are, and "
-    "nobody looks after them until it is started again."
+    "It has ended, and nobody had stopped it. Its workers end within seconds; orders and positions stay as they are, "
+    "and nobody looks after them until it is started again."
 )
 BACK: Final = "It had ended though nobody had stopped it: it was killed, or the machine went down. It runs again."
 
@@ -202,9 +202,7 @@ def _heard(state: Teller, event: Heard, plan: Plan, now_us: int) -> Teller:
     if unasked:
         state = _letter(state, plan, "the supervisor has started again", BACK, "ERROR", now_us)
     if event.missed:
-        text = (
-            f"{event.missed} changes of alerts came faster than they could be read; what is open is told all the same."
-        )
+        text = f"{event.missed} changes of alerts were too many to be read; what is open is told all the same."
         state = _letter(state, plan, "news were missed", text, "WARNING", now_us)
     return _booked(state, incident_book.News(event.rows, _calm(state, plan)), plan, now_us)
 

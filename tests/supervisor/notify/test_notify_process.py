@@ -171,12 +171,15 @@ async def test_a_file_that_cannot_be_read_is_set_aside_and_what_is_open_is_told(
         supervisor.feed._kept.clear()  # lost: the list of open alerts has it
         desk = desk_of(tmp_path, office)
         await desk.open()
-        await until(lambda: office.letters, desk)
+        await until(lambda: len(office.letters) == 2, desk)
         await desk.close()
     finally:
         await supervisor.server.close()
     assert (tmp_path / "notify" / "notify.damaged").exists()
-    assert office.texts[0].startswith("gridbot: ERROR alice/s: halt")
+    assert [text.partition("\n")[0] for text in office.texts] == [
+        "gridbot: news were missed",
+        "gridbot: ERROR alice/s: halt",
+    ]
 
 
 @pytest.mark.parametrize(
