@@ -28,7 +28,7 @@ from gridbot.process_guard import ORPHAN_GRACE_S
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import ExitCode
 from supervisor.notify.alive_ping import AlivePing
-from supervisor.notify.apprise_door import AppriseDoor, Door, NoApprise
+from supervisor.notify.apprise_door import UNREADABLE, AppriseDoor, Door, NoApprise
 from supervisor.notify.incident_book import read_row
 from supervisor.notify.message_text import Message
 from supervisor.notify.notify_file import NotifyFile
@@ -68,7 +68,7 @@ def run_notify(spec: NotifySpec, report: Connection, life: Connection) -> None:
         _send(report, {"type": "bye", "reason": str(error)})
         raise SystemExit(ExitCode.REFUSED) from None
     for line in door.unreadable:
-        log.warning("route %s: Apprise cannot read its address; `notify test %s` says so, too", line, line)
+        log.warning("route %s: %s", line, UNREADABLE)
     asyncio.run(_serve(spec, door, report, life))
 
 
