@@ -182,6 +182,7 @@ class WebServer:
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
             ("GET", "/api/rows/{name}", self._records.rows),
+            ("GET", "/api/fleet", self._records.fleet),
             ("GET", "/api/commands", _forms),
             ("POST", COMMAND, self._command),
             ("GET", "/api/strategy/{account}/{strategy}", self._strategy),
