@@ -9,7 +9,7 @@ only when the account has new ones, and for `GRID_SHARE` of the time at most onc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -36,6 +36,8 @@ GRID_TURN_S: Final = 1.5
 """So long one answer may take for matched pairs; the next goes on."""
 GRID_MOST_S: Final = 5.0
 """And so long one account; of one that needs longer, `pnl` tells it."""
+TOGETHER: Final = 10_000
+"""Accounts with so many executions in all are done at once."""
 KEPT_DAYS: Final = 2
 TOO_LONG: Final = "it takes longer than the page may keep the records from being written"
 ZERO: Final = Decimal(0)
@@ -235,39 +237,56 @@ class FleetHistory:
         changed = [name for name, count in counts.items() if not self._is_matched(name, count)]
         changed.sort(key=lambda name: grid.as_of if (grid := self._grids.get(name)) else NEVER)
         until_s = self._clock() + GRID_TURN_S
-        for number, account in enumerate(changed):
-            began_s, is_new = self._clock(), account not in self._grids
+        while changed:
+            began_s, is_new = self._clock(), changed[0] not in self._grids
             if began_s >= until_s or (not is_new and began_s < self._grid_next_s):
-                return len(changed) - number
-            self._match_one(account, counts[account], now)
+                break
+            together = _few(changed, counts, is_new, self._grids)
+            self._match_some({name: counts[name] for name in together}, now)
             if not is_new:
                 self._grid_next_s = self._clock() + (self._clock() - began_s) / GRID_SHARE
-        return 0
+            changed = changed[len(together) :]
+        return len(changed)
 
     def _is_matched(self, account: str, count: int) -> bool:
         grid = self._grids.get(account)
         return grid is not None and grid.executions == count
 
-    def _match_one(self, account: str, count: int, now: datetime) -> None:
-        mine = f"account = {quote(account)}"
-        copied = {table: f"SELECT {columns} FROM {table} WHERE {mine}" for table, columns in COPIED.items()}
-        sql = record_questions.grid_profit(Asked((Addressed(account),)), "strategy", "day")
-        grid = self._grids[account] = _Grid(count, now)
+    def _match_some(self, counts: Mapping[str, int], now: datetime) -> None:
+        asked = Asked(tuple(map(Addressed, counts)))
+        copied = {table: f"SELECT {columns} FROM {table} WHERE {asked.where()}" for table, columns in COPIED.items()}
+        grids = {account: _Grid(count, now) for account, count in counts.items()}
+        self._grids.update(grids)
         try:
             with self._records.apart(copied, within_s=GRID_MOST_S) as con:
-                rows = _fetched(con, sql)
+                rows = _fetched(con, record_questions.grid_profit(asked, "strategy", "day"))
         except (HoldOver, Unreadable):
-            grid.executions = -1  # again, when it is its turn
+            for grid in grids.values():
+                grid.executions = -1  # again, when it is their turn
             return
         except TooLong:
             return
-        grid.is_known = True
+        for grid in grids.values():
+            grid.is_known = True
         oldest = now.date() - timedelta(days=KEPT_DAYS)
         for row in rows:
             key, day, profit = _key(row), row["day"], row["grid_profit"]
+            grid = grids[key[0]]
             grid.total[key] = grid.total.get(key, ZERO) + profit
             if day >= oldest:
                 grid.days[key, day] = grid.days.get((key, day), ZERO) + profit
+
+
+def _few(changed: Sequence[str], counts: Mapping[str, int], is_new: bool, known: Container[str]) -> list[str]:
+    """The first of them, and those after it that are as new and quickly done together with it."""
+    found: list[str] = []
+    room = TOGETHER
+    for account in changed:
+        room -= counts[account]
+        if found and (room < 0 or (account not in known) != is_new):
+            break
+        found.append(account)
+    return found
 
 
 def _fetched(con: duckdb.DuckDBPyConnection, statement: str) -> list[Row]:
