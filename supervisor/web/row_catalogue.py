@@ -156,6 +156,25 @@ def _commands(wanted: Wanted) -> str:
     )
 
 
+def _prices(wanted: Wanted) -> str:
+    """Of each of so many parts of the span the lowest, the highest and the newest price, of the strategy's symbol."""
+    parts = max(1, wanted.limit // 3)
+    symbols = f"SELECT account, symbol FROM latest_positions WHERE {wanted.asked.where()}"
+    return f"""
+        WITH points AS (
+            SELECT account, symbol, seq, local_ts AS ts, last_price, mark_price FROM tickers
+            SEMI JOIN ({symbols}) AS ours USING (account, symbol) WHERE {wanted.of_account("local_ts")}),
+        span AS (SELECT epoch_us(min(ts)) AS first_us, epoch_us(max(ts)) AS last_us FROM points),
+        parts AS (
+            SELECT account, symbol,
+                [arg_min(points, last_price), arg_max(points, last_price), arg_max(points, seq)] AS ends
+            FROM points, span
+            GROUP BY account, symbol, (epoch_us(ts) - first_us) * {parts} // (last_us - first_us + 1))
+        SELECT DISTINCT point.ts AS ts, account, symbol, point.last_price AS last_price, point.mark_price AS mark_price,
+            point.seq AS seq
+        FROM (SELECT account, symbol, unnest(ends) AS point FROM parts) ORDER BY ts, account, seq"""
+
+
 def _funding(wanted: Wanted) -> str:
     return _newest(
         "exchange_ts AS ts, account, strategy, symbol, direction, position_size, mark_price, paid",
@@ -300,6 +319,12 @@ CATALOGUE: Final = {
             _levels,
             _PAIRED,
             ("grid_trades",),
+        ),
+        RowQuestion(
+            "prices",
+            "Prices of the strategy's symbol: of each part of the span the lowest, the highest and the newest.",
+            {"ts": "UTC", "account": "", "symbol": "", "last_price": "USDT", "mark_price": "USDT", "seq": ""},
+            _prices,
         ),
         RowQuestion(
             "funding",

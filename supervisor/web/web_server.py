@@ -375,7 +375,9 @@ def _file(name: str, request: web.Request, status: int = 200) -> web.Response:
     if status == 200 and request.headers.get("If-None-Match") == file.tag:
         return web.Response(status=304, headers={"ETag": file.tag, "Cache-Control": "no-cache"})
     headers = {"Content-Type": file.content_type, "ETag": file.tag, "Cache-Control": "no-cache"}
-    return web.Response(status=status, body=file.body, headers=headers)
+    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return web.Response(status=status, body=file.body, headers=headers)
+    return web.Response(status=status, body=file.packed, headers=headers | {"Content-Encoding": "gzip"})
 
 
 def _words(status: int, text: str) -> web.Response:

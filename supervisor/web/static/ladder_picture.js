@@ -6,7 +6,7 @@
 // the letter of its reason. The table beside it says the same in words.
 import { html } from "./vendor/htm/standalone.module.js";
 import { LEGS, apart, labelled, scaleOf, timeTicks, waitingBands } from "./ladder.js";
-import { priced } from "./words.js";
+import { priced, short } from "./words.js";
 
 const TOP = 34, BOTTOM = 24, FRESH_MS = 15000;
 
@@ -66,8 +66,8 @@ function linesOf(why, last) {
   const lines = [];
   if (why.ladder.mark_price) lines.push(["mark", "mark", why.ladder.mark_price]);
   for (const leg of why.legs) {
-    if (leg.entry && Number(leg.size)) lines.push([`entry`, `${leg.leg} entry`, String(Number(Number(leg.entry).toPrecision(8)))]);
-    if (leg.liq) lines.push(["liq", `${leg.leg} liquidation`, leg.liq]);
+    if (leg.entry && Number(leg.size)) lines.push(["entry", `${leg.leg} entry`, short(leg.entry)]);
+    if (leg.liq) lines.push(["liq", `${leg.leg} liquidation`, short(leg.liq)]);
   }
   return lines.map(([key, name, text]) => ({ key, name, text, value: Number(text), away: last ? Number(text) / last - 1 : null }));
 }

@@ -7,7 +7,7 @@ import { ask } from "./live.js";
 import { RANGES, linkTo } from "./route.js";
 import { TONES, number } from "./rows.js";
 import { Copy, SIGNS } from "./shared.js";
-import { count, duration, gain, leg as legText, percent, priced } from "./words.js";
+import { count, duration, gain, leg as legText, percent, priced, short } from "./words.js";
 
 const AGAIN_MS = 2000;
 
@@ -72,7 +72,7 @@ function cellText(cell) {
   if (!cell) return "";
   const what = `${cell.side} ${cell.qtyText}${cell.closes ? " closes" : " opens"}`.replace("  ", " ");
   const filled = cell.filled ? `, ${cell.filledText} filled` : "";
-  if (cell.qty === null) return `${what}: missing`;
+  if (cell.qty === null) return `${cell.side} missing`;
   return `${what}${filled}${cell.mark || STATES[cell.state] === "" ? "" : `: ${STATES[cell.state] ?? cell.state.replaceAll("_", " ")}`}`;
 }
 
@@ -119,9 +119,10 @@ function readout(row) {
 function Ladder({ why, rows, last, now, history, seen, range }) {
   const [place, width] = useWidth();
   const [picked, pick] = useState(null);
-  const from = RANGES[range] === null ? Math.min(now - 60000, ...history.prices.slice(0, 1).map(([at]) => at)) : now - RANGES[range] * 1000;
   const begin = seen[0]?.[0] ?? now;
   const prices = [...history.prices.filter(([at]) => at < begin), ...seen];
+  const first = Math.min(now - 60000, prices[0]?.[0] ?? now, history.fills[0]?.at ?? now);
+  const from = RANGES[range] === null ? first : Math.max(first, now - RANGES[range] * 1000);
   const keys = (event) => {
     const at = rows.findIndex((row) => row.price === picked);
     const to = { ArrowDown: at < 0 ? Math.floor(rows.length / 2) : at + 1, ArrowUp: at < 0 ? Math.floor(rows.length / 2) : at - 1, Home: 0, End: rows.length - 1 }[event.key];
@@ -170,7 +171,7 @@ function Leg({ row, model }) {
   return html`<dl class="card"><div class="title">${row.leg}</div>
     <div><dt>Position</dt><dd>${held ? legText(row) : "flat"}</dd></div>
     <div><dt>Unrealised</dt><dd>${held ? gain(number(model?.upnl)) : "–"}</dd></div>
-    <div><dt>Liquidation</dt><dd>${row.liq ? `${priced(row.liq)}${away}` : held ? "no price: far away" : "–"}</dd></div>
+    <div><dt>Liquidation</dt><dd>${row.liq ? `${priced(short(row.liq))}${away}` : held ? "no price: far away" : "–"}</dd></div>
     <div><dt>Leverage</dt><dd>${row.leverage ? `${row.leverage} ×` : "–"}</dd></div>
     <div><dt>Order sizes</dt><dd>${factors}</dd></div>
   </dl>`;

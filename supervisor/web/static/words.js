@@ -36,7 +36,7 @@ export function shortly(seconds) {
 export function leg(value) {
   if (!value) return DASH;
   if (!Number(value.size)) return "flat";
-  return `${value.size} @ ${Number(Number(value.entry).toPrecision(7))}`;
+  return `${value.size} @ ${priced(Number(Number(value.entry).toPrecision(7)))}`;
 }
 
 // A price as text, as the exchange writes it, with its thousands apart.
@@ -45,6 +45,9 @@ export function priced(text) {
   const [whole, part] = String(text).split(".");
   return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part === undefined ? "" : `.${part}`);
 }
+
+// A figure that was worked out, to as many digits as a price has.
+export const short = (text) => (text === null ? null : String(Number(Number(text).toPrecision(8))));
 
 export const percent = (share, digits = 2) => (share === null ? DASH : `${(share * 100).toFixed(digits).replace("-", "−")} %`);
 

@@ -6,8 +6,11 @@ import json
 from itertools import pairwise
 
 import pytest
+from click.testing import CliRunner
 
+from supervisor.cli.main import cli
 from supervisor.web import status_feed, strategy_asker
+from tests.store.night import make_night
 
 from .page_kit import recorded, recorded_why, served
 from .test_page_in_a_browser import log_in, shows, text
@@ -198,3 +201,107 @@ def test_it_fits_a_phone_in_the_dark_and_two_hundred_accounts(browser, kit):
     shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
     assert browser.run("document.querySelector('.ranges [aria-current]').textContent") == "24h"
     assert browser.complaints() == []
+
+
+def test_figures_are_what_the_rows_say(browser, kit):
+    pairs = [
+        {"close_exec_id": "c1", "open_price": "99", "net_profit": "1"},
+        {"close_exec_id": "c1", "open_price": "98", "net_profit": "2"},
+        {"close_exec_id": "c2", "open_price": "97", "net_profit": "3"},
+    ]
+    script = f"[...m.closesOf({json.dumps(pairs)})].map(([id, of]) => [id, of.map((pair) => pair.open_price)])"
+    assert module(browser, kit, "figures", script) == [["c1", ["99", "98"]], ["c2", ["97"]]]
+    told = {"columns": ["ts", "fee"], "rows": [["a", "1"], ["b", None]]}
+    assert module(browser, kit, "figures", f"m.asObjects({json.dumps(told)})") == [
+        {"ts": "a", "fee": "1"},
+        {"ts": "b", "fee": None},
+    ]
+    assert module(browser, kit, "figures", "[m.spanFrom(7_000_123, 3600), m.spanFrom(5, null)]") == [3_360_000, None]
+
+    def profit(level, direction, net, pairs="1"):
+        return {"level": level, "direction": direction, "net_profit": net, "pairs": pairs}
+
+    few = [profit("99.5", "long", "1.5", "3"), profit("101", "short", "-2"), profit("99.5", "short", "0.25")]
+    bands = module(browser, kit, "figures", f"m.banded({json.dumps(few)})")
+    assert [(band["name"], band["long"], band["short"]) for band in bands] == [
+        ("101", {"net": 0, "pairs": 0}, {"net": -2, "pairs": 1}),
+        ("99.5", {"net": 1.5, "pairs": 3}, {"net": 0.25, "pairs": 1}),
+    ]
+    many = [profit(str(1000 + number), "long", "0.5") for number in range(200)]
+    bands = module(browser, kit, "figures", f"m.banded({json.dumps(many)}, 10)")
+    assert len(bands) == 10
+    assert sum(band["long"]["net"] for band in bands) == 100, "nothing is left out"
+    assert bands[0]["name"].endswith("to 1,199")
+    assert bands[-1]["name"].startswith("1,000 to")
+    assert module(browser, kit, "figures", "m.banded([])") == []
+
+    def refusal(ts, by, code, reason, direction="long"):
+        row = {"ts": ts, "refused_by": by, "ret_code": code, "reason": reason}
+        return row | {"direction": direction, "side": "Buy"}
+
+    refusals = [
+        refusal("2026-01-01T00:00:02Z", "gate", None, "max_notional"),
+        refusal("2026-01-01T00:00:01Z", "exchange", 110007, "not enough"),
+        refusal("2026-01-01T00:00:05Z", "exchange", 110007, "not enough", "short"),
+    ]
+    counted = module(browser, kit, "figures", f"m.reasonsCounted({json.dumps(refusals)})")
+    assert [(row["by"], row["reason"], row["times"], row["kinds"]) for row in counted] == [
+        ("exchange 110007", "not enough", 2, ["long Buy", "short Buy"]),
+        ("gate", "max notional", 1, ["long Buy"]),
+    ]
+    assert counted[0]["last"] - counted[0]["first"] == 4000
+    shares = module(browser, kit, "figures", "m.percentiles([5, 1, 3, 2, 4], [0.5, 0.95, 1, 0])")
+    assert shares == [3, 5, 5, 1]
+    assert module(browser, kit, "figures", "m.percentiles([], [0.5])") == [None]
+
+
+def test_the_past_is_what_the_records_have_with_its_sql_and_as_files(browser, tmp_path, monkeypatch):
+    """Real records, read by the real reader."""
+    monkeypatch.setattr(status_feed, "POLL_S", 0.1)
+    make_night(tmp_path)
+    model = recorded()
+    model["accounts"][0]["strategies"][0]["strat_id"] = "btc_grid"
+    with served(tmp_path, hold_s=60.0) as kit:
+        kit.model = model
+        kit.why["btc_grid"] = recorded_why() | {"strategy": "btc_grid"}
+        browser.screen(1400, 900)
+        log_in(browser, kit, 2)
+        saved = "window.saved = []; const click = HTMLAnchorElement.prototype.click; "
+        saved += "HTMLAnchorElement.prototype.click = function () { window.saved.push(this.download); }; "
+        saved += (
+            "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (t) => { window.copied = t; }}})"
+        )
+        browser.run(f"{{{saved}}}")
+        browser.run("location.hash = '#/alice/btc_grid?range=all'")
+        shows(browser, "document.querySelectorAll('.figure .tools').length === 6", "all figures")
+        shows(
+            browser, "[...document.querySelectorAll('.figure')].every((f) => !f.innerText.includes('Reading'))", "rows"
+        )
+        rows = "[...document.querySelectorAll({!r})].map((row) => [...row.cells].map((cell) => cell.innerText.trim()))"
+        fills = browser.run(rows.format("section[aria-labelledby=figure-fills] tbody tr"))
+        assert [row[1:6] for row in fills] == [
+            ["long", "Sell closes", "110", "1", "0.022"],
+            ["long", "Sell closes", "101", "1", "0.0202"],
+            ["long", "Buy opens", "99", "2", "0.0396"],
+        ]
+        assert [row[7].partition(",")[0] for row in fills] == ["1 @ 99", "1 @ 99", ""], "with the fill that each closes"
+        levels = browser.run(rows.format("section[aria-labelledby=figure-levels] tbody tr"))
+        assert [row[0] for row in levels] == ["99"]
+        assert levels[0][3] == "2", "pairs"
+        refusals = browser.run(rows.format("section[aria-labelledby=figure-refusals] tbody tr"))
+        assert {row[0] for row in refusals} == {"gate", "exchange 110007"}
+        shows(
+            browser, "document.querySelectorAll('#chart-equity canvas, #chart-latency canvas').length === 2", "charts"
+        )
+
+        browser.run("document.querySelector('[aria-label=\"Fills: copy SQL\"]').click()")
+        shows(browser, "window.copied", "its SQL")
+        pasted = CliRunner().invoke(cli, ["sql", browser.run("window.copied"), "--data-dir", str(tmp_path)])
+        assert pasted.exit_code == 0, pasted.output
+        files = [("fills", "csv"), ("fills", "parquet"), ("equity", "csv"), ("levels", "csv"), ("latency", "parquet")]
+        for number, (name, kind) in enumerate(files, 1):
+            button = f"#figure-{name} + .tools button[aria-label$={kind}]"
+            browser.run(f"document.querySelector({button!r}).click()")
+            shows(browser, f"window.saved.length === {number}", f"{name} as {kind}")
+        assert browser.run("window.saved") == [f"{name}-alice-btc_grid-all.{kind}" for name, kind in files]
+        assert browser.complaints() == []
