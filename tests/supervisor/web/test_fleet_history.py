@@ -43,6 +43,10 @@ def night(tmp_path_factory):
     return directory
 
 
+def at(moment):
+    return lambda: moment
+
+
 def by_key(document):
     return {(row["account"], row["money"], row["strategy"]): row for row in document["strategies"]}
 
@@ -50,7 +54,7 @@ def by_key(document):
 def test_money_of_all_time_and_of_today_is_that_of_pnl_and_kinds_of_money_stay_apart(night):
     """alice traded on paper, then on testnet, under one name; bob has real money and shadow strategies."""
     for now, today in ((NIGHT + timedelta(hours=1), "2023-11-14"), (NIGHT + timedelta(hours=3), "2023-11-15")):
-        document = FleetHistory(RecordFile(night, hold_s=60.0), now=lambda now=now: now).document()
+        document = FleetHistory(RecordFile(night, hold_s=60.0), now=at(now)).document()
         assert (document["problems"], document["pairs_waiting"]) == ({}, 0)
         assert document["day"].isoformat() == today
         shown = by_key(document)
