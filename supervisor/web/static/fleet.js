@@ -149,6 +149,7 @@ export function Fleet({ rows, known }) {
   const states = [...new Set(rows.map((row) => row.state))].sort();
   const groups = [...new Set(rows.flatMap((row) => row.groups))].sort();
   const toggle = (id) => setOpen((before) => new Set(before.has(id) ? [...before].filter((each) => each !== id) : [...before, id]));
+  const body = useMemo(() => shown.map((row) => html`<${Account} key=${row.id} row=${row} open=${open.has(row.id)} toggle=${toggle} columns=${columns} />`), [shown, open, columns]);
   const pick = (key) => (event) => setFilter({ ...filter, [key]: event.target.value });
   return html`<section aria-label="Fleet">
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
@@ -168,7 +169,7 @@ export function Fleet({ rows, known }) {
       <table>
         <caption class="unseen">Accounts, a row for each; the button of a row shows its strategies</caption>
         <${Head} order=${order} setOrder=${setOrder} columns=${columns} />
-        <tbody>${shown.map((row) => html`<${Account} key=${row.id} row=${row} open=${open.has(row.id)} toggle=${toggle} columns=${columns} />`)}</tbody>
+        <tbody>${body}</tbody>
       </table>
     </div>
   </section>`;

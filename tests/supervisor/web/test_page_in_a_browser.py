@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from supervisor.cli.open_page import FORM
-from supervisor.web import status_feed
+from supervisor.web import record_routes, status_feed
 from supervisor.web.logins import make_code
 from tests.report.browser import Browser
 from tests.store.night import Life
@@ -93,7 +93,8 @@ def test_the_fleet_is_live_says_what_is_wrong_and_when_it_is_not_live(browser, k
     assert browser.complaints() == []
 
 
-def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_a_dash(browser, tmp_path):
+def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_a_dash(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(record_routes, "FLEET_S", 0.0)
     cell = "document.querySelector('tr.account td[data-title=\"{}\"]').innerText.trim()"
     with served(tmp_path, hold_s=60.0) as kit:
         browser.screen(1400, 800)
@@ -103,14 +104,16 @@ def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_
         assert browser.run(cell.format("Drawdown")) == "–"
         browser.run("location.hash = '#/alice/alice-btc'")
         shows(browser, "!document.querySelector('.fleet')", "another view")
-        life = Life(tmp_path, "alice")
+        elsewhere = tmp_path / "elsewhere"
+        life = Life(elsewhere, "alice")
         life.now_ms = time.time_ns() // 1_000_000 - 7_200_000
         life.began("paper")
         life.wallet("20001.617014")
         life.fill("Buy", "100", "2", strategy="alice-btc")
         life.fill("Sell", "101.5", "1", strategy="alice-btc", realised_pnl=Decimal("1.5"))
         life.close()
-        write_all(tmp_path)
+        write_all(elsewhere)
+        (elsewhere / "gridbot.duckdb").rename(tmp_path / "gridbot.duckdb")
         browser.run("location.hash = '#/'")
         shows(browser, f"{cell.format('Total: Grid')} === '+1.50'", "the grid profit of the records")
         assert browser.run(cell.format("Today: Grid")) in ("+1.50", "0.00"), "just after midnight it was yesterday"
