@@ -28,7 +28,7 @@ from tests.report.browser import INSTALL, Browser, find_browser
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST_BYTES = 100_000
-QUALITY = 80
+QUALITY = 70
 DEMO_RUNS_S = 75
 """How long the demo has traded when the pictures are taken: the curves have a shape by then."""
 DEADLINE_S = 240
@@ -52,9 +52,11 @@ class View:
 
 
 HEALTHY = "document.querySelector('.health.good') && document.querySelectorAll('tr.strategy').length === 2"
+LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.picture .fill').length > 5"
 CURVES = "document.querySelectorAll('canvas').length > 1"
 VIEWS = (
     View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button"),
+    View("strategy", "demo", "#/alice/alice-btc", 1440, 850, LADDER),
     View("report", "report", "#curves", 1100, 866, CURVES),
 )
 
@@ -118,13 +120,13 @@ def log_in(browser: Browser, url: str, data_dir: Path, home: Path) -> None:
 def until(browser: Browser, condition: str, what: str) -> None:
     """Wait until it is so, on whatever page the browser is by then."""
 
-    def is_so() -> bool:
-        try:
-            return bool(browser.run(condition))
-        except AssertionError:  # between two pages
-            return False
-
-    browser.until(is_so, what)
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(AssertionError):  # between two pages
+            if browser.run(condition):
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"screenshots: waited {DEADLINE_S} s in vain for {what}: {condition}")
 
 
 def take(browser: Browser, view: View, place: Path) -> list[Path]:
