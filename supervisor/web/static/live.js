@@ -11,9 +11,11 @@ export function keepKey(key) {
   localStorage.setItem(KEY, key);
 }
 
+export const pageKey = () => localStorage.getItem(KEY) ?? "";
+
 // A request with the page's key; the cookie goes with it by itself.
 export function ask(path, more = {}) {
-  const headers = { "X-Gridbot-Page": localStorage.getItem(KEY) ?? "", ...more.headers };
+  const headers = { "X-Gridbot-Page": pageKey(), ...more.headers };
   return fetch(path, { ...more, headers, credentials: "same-origin", cache: "no-store" });
 }
 
