@@ -28,7 +28,7 @@ from tests.report.browser import INSTALL, Browser, find_browser
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST_BYTES = 100_000
-QUALITY = 70
+QUALITY = 60
 DEMO_RUNS_S = 75
 """How long the demo has traded when the pictures are taken: the curves have a shape by then."""
 DEADLINE_S = 240
@@ -53,10 +53,12 @@ class View:
 
 HEALTHY = "document.querySelector('.health.good') && document.querySelectorAll('tr.strategy').length === 2"
 LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.picture .fill').length > 5"
+PROCESSES = "document.querySelector('.health.good') && document.querySelectorAll('main table').length > 2"
 CURVES = "document.querySelectorAll('canvas').length > 1"
 VIEWS = (
     View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button"),
-    View("strategy", "demo", "#/alice/alice-btc", 1440, 850, LADDER),
+    View("strategy", "demo", "#/alice/alice-btc", 1440, 800, LADDER),
+    View("operations", "demo", "#/operations", 1440, 900, PROCESSES),
     View("report", "report", "#curves", 1100, 866, CURVES),
 )
 
@@ -84,6 +86,8 @@ def demo(home: Path) -> Iterator[tuple[str, Path]]:
     )
     gridbot(data_dir, "start", "--detach", "-c", str(config))
     try:
+        for command in ("pause", "resume"):  # so that the record of commands has some
+            gridbot(data_dir, command, "bob/bob-sol")
         tell(f"the demo trades for {DEMO_RUNS_S} s")
         deadline = time.monotonic() + DEMO_RUNS_S + DEADLINE_S
         while True:
