@@ -125,7 +125,7 @@ SUPERVISOR = {
     " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
-    " control doctor metrics process status store web exit_codes utc_time polling",
+    " control doctor metrics notify process status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }
