@@ -17,6 +17,7 @@ import yaml
 
 from docs.tools.foreign_assets import foreign_assets, foreign_in
 from docs.tools.notebook_pages import page_of
+from docs.tools.pictures import LARGEST_BYTES, VIEWS
 from docs.tools.site_pages import anchors, first_page, for_the_site, links
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,6 +164,14 @@ def test_notebooks_lie_in_git_without_outputs(name: str) -> None:
     code = [cell for cell in NOTEBOOKS[name]["cells"] if cell["cell_type"] == "code"]
     assert len(code) > 4
     assert [cell for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
+
+
+def test_the_pictures_are_those_of_the_script_small_and_shown() -> None:
+    pictures = {path.name: path.stat().st_size for path in (DOCS / "pictures").iterdir()}
+    assert set(pictures) == {f"{view.name}-{colours}.webp" for view in VIEWS for colours in ("light", "dark")}
+    assert {name: size for name, size in pictures.items() if size > LARGEST_BYTES} == {}
+    shown = {Path(link).name for text in PAGES.values() for link in links(text)}
+    assert set(pictures) <= shown
 
 
 @pytest.mark.skipif(not os.environ.get("GRIDBOT_DOCS"), reason="bin/test --long, or GRIDBOT_DOCS=1: builds the site")

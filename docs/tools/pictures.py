@@ -28,7 +28,7 @@ from tests.report.browser import INSTALL, Browser, find_browser
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 LARGEST_BYTES = 100_000
-QUALITY = 80
+QUALITY = 60
 DEMO_RUNS_S = 75
 """How long the demo has traded when the pictures are taken: the curves have a shape by then."""
 DEADLINE_S = 240
@@ -52,9 +52,13 @@ class View:
 
 
 HEALTHY = "document.querySelector('.health.good') && document.querySelectorAll('tr.strategy').length === 2"
+LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.picture .fill').length > 5"
+PROCESSES = "document.querySelector('.health.good') && document.querySelectorAll('main table').length > 2"
 CURVES = "document.querySelectorAll('canvas').length > 1"
 VIEWS = (
     View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button"),
+    View("strategy", "demo", "#/alice/alice-btc", 1440, 800, LADDER),
+    View("operations", "demo", "#/operations", 1440, 900, PROCESSES),
     View("report", "report", "#curves", 1100, 866, CURVES),
 )
 
@@ -82,6 +86,8 @@ def demo(home: Path) -> Iterator[tuple[str, Path]]:
     )
     gridbot(data_dir, "start", "--detach", "-c", str(config))
     try:
+        for command in ("pause", "resume"):  # so that the record of commands has some
+            gridbot(data_dir, command, "bob/bob-sol")
         tell(f"the demo trades for {DEMO_RUNS_S} s")
         deadline = time.monotonic() + DEMO_RUNS_S + DEADLINE_S
         while True:
@@ -118,13 +124,13 @@ def log_in(browser: Browser, url: str, data_dir: Path, home: Path) -> None:
 def until(browser: Browser, condition: str, what: str) -> None:
     """Wait until it is so, on whatever page the browser is by then."""
 
-    def is_so() -> bool:
-        try:
-            return bool(browser.run(condition))
-        except AssertionError:  # between two pages
-            return False
-
-    browser.until(is_so, what)
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(AssertionError):  # between two pages
+            if browser.run(condition):
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"screenshots: waited {DEADLINE_S} s in vain for {what}: {condition}")
 
 
 def take(browser: Browser, view: View, place: Path) -> list[Path]:
