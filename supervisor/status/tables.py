@@ -23,6 +23,7 @@ from supervisor.exit_codes import ExitCode
 from supervisor.status.caps_text import caps_lines
 from supervisor.status.screen_width import screen_width
 from supervisor.status.strategy_notes import strategy_notes
+from supervisor.status.undelivered_text import undelivered_lines
 
 __all__ = ["duration", "exit_code", "leg", "money", "render", "seconds", "short", "size"]
 
@@ -93,6 +94,8 @@ def _print(status: Json, console: Console) -> None:
     for shared in status.get("requests", ()):
         console.print(Text(_requests(shared)))
     for line in caps_lines(status):
+        console.print(Text(line))
+    for line in undelivered_lines(status):
         console.print(Text(line))
     for account in status["accounts"]:
         if text := _other_coins(account):
@@ -235,7 +238,7 @@ def _services(status: Json) -> Table:
     for justify in ("left", "left", "right", "left", "right"):
         table.add_column(no_wrap=True, justify=justify)
     table.add_column()
-    for name in ("writer", "paper", "web"):
+    for name in ("writer", "paper", "web", "notify"):
         row = status.get(name)
         if row is None:
             continue
@@ -269,7 +272,14 @@ def _web_note(row: Json) -> str:
     return f"{row['url']}, {_count(row['viewers'])} {'looks' if row['viewers'] == 1 else 'look'}"
 
 
-_NOTES = {"writer": _writer_note, "paper": _paper_note, "web": _web_note}
+def _notify_note(row: Json) -> str:
+    routes = row["routes"] or ()
+    late = sum(bool(each["problem"]) for each in routes)
+    text = f"{_count(sum(each['messages'] for each in routes))} messages to {len(routes)} addresses"
+    return text + (f", {late} cannot be reached" if late else "")
+
+
+_NOTES = {"writer": _writer_note, "paper": _paper_note, "web": _web_note, "notify": _notify_note}
 
 
 def _requests(row: Json) -> str:

@@ -1,8 +1,12 @@
-// The page: where it stands with the supervisor, the sums, and the fleet.
+// The page: where it stands with the supervisor, and the view that its address names.
 import { html, render, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { Fleet } from "./fleet.js";
 import { freshness, logOut, watch } from "./live.js";
+import { OperationsView } from "./operations.js";
+import { routeOf } from "./route.js";
+import { fleetRecords, useFleetRecords } from "./records.js";
 import { accountRows, totals } from "./rows.js";
+import { StrategyView } from "./strategy.js";
 import { DASH, count, duration, gain, money } from "./words.js";
 
 function useNow(everyMs) {
@@ -46,10 +50,13 @@ const KINDS = { mainnet: "real money", testnet: "testnet", demo: "Bybit demo", p
 
 const SUMS = [
   ["Equity", (row) => (row.kind === "shadow" ? DASH : money(row.equity))],
+  ["Today", (row) => html`<b class=${row.todayNet < 0 ? "minus" : ""}>${gain(row.todayNet)}</b>`],
+  ["Today's grid", (row) => gain(row.todayGrid)],
   ["Net", (row) => html`<b class=${row.net < 0 ? "minus" : ""}>${gain(row.net)}</b>`],
+  ["Grid", (row) => gain(row.grid)],
   ["Realised", (row) => gain(row.realised)],
-  ["Fees", (row) => gain(-row.fees)],
-  ["Funding", (row) => gain(-row.funding)],
+  ["Fees", (row) => gain(row.fees === null ? null : -row.fees)],
+  ["Funding", (row) => gain(row.funding === null ? null : -row.funding)],
   ["Unrealised", (row) => gain(row.unrealised)],
   ["Orders", (row) => count(row.placed)],
   ["Fills", (row) => count(row.fills)],
@@ -100,31 +107,69 @@ function Processes({ model }) {
   </p>`;
 }
 
+// A view gets {model, rows, route, isLive}; `main` around it has what went wrong.
+const VIEWS = { fleet: FleetView, strategy: StrategyView, operations: OperationsView };
+const LINKS = [["#/", "Fleet", ["fleet", "strategy"]], ["#/operations", "Operations", ["operations"]]];
+
+function FleetView({ model }) {
+  const known = useFleetRecords();
+  const records = useMemo(() => fleetRecords(known), [known.answer]);
+  const rows = useMemo(() => accountRows(model, records), [model, records]);
+  return html`
+    <${Alerts} model=${model} />
+    <${Totals} rows=${rows} />
+    <${Fleet} rows=${rows} known=${known} />
+    <p class="dim">
+      All money in USDT; a day begins at 00:00 UTC. <b>Grid profit</b> is what matched pairs made: each close with the opening fill that it
+      closes, before fees. <b>Net</b> of all time = realised − fees − funding + unrealised: what the strategies made so far, at the prices of now.
+      A grid can have earned on every close and still be below zero, while its open position has lost more. Today's net has no unrealised: that
+      has no day.
+    </p>
+    <${Processes} model=${model} />
+  `;
+}
+
+function Nowhere() {
+  return html`<p>There is nothing at this address. <a href="#/">The fleet</a> is here.</p>`;
+}
+
+function useRoute() {
+  const [route, setRoute] = useState(() => routeOf(location.hash));
+  useEffect(() => {
+    const follow = () => setRoute(routeOf(location.hash));
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  const place = `${route.view} ${route.account ?? ""} ${route.strategy ?? ""}`;
+  const [shown, setShown] = useState(place);
+  useEffect(() => {
+    document.title = route.strategy ? `${route.account} / ${route.strategy} · gridbot` : "gridbot";
+    if (shown === place) return;
+    setShown(place);
+    scrollTo(0, 0);
+    document.querySelector("main")?.focus({ preventScroll: true });
+  }, [place]);
+  return route;
+}
+
 function Page() {
   const [live, setLive] = useState({ model: null, seenAt: null, problem: "", link: "connecting" });
   useEffect(() => watch(setLive), []);
+  const route = useRoute();
   const { model } = live;
   const rows = useMemo(() => (model ? accountRows(model) : []), [model]);
+  const isLive = live.link === "open" && !live.problem;
   return html`
     <header>
       <h1>gridbot</h1>
       ${model && html`<span class="health ${model.health === "healthy" ? "good" : "warn"}">${model.health === "healthy" ? "✓" : "▲"} ${model.health}</span>`}
       <${Link} live=${live} />
+      <nav aria-label="Views">${LINKS.map(([to, name, views]) => html`<a href=${to} aria-current=${views.includes(route.view) ? (views[0] === route.view ? "page" : "true") : undefined}>${name}</a>`)}</nav>
       <span class="grow"></span>
       <button onClick=${logOut}>Log out</button>
     </header>
     <${Lost} live=${live} />
-    ${model &&
-    html`<main class=${live.link === "open" && !live.problem ? "" : "old"}>
-      <${Alerts} model=${model} />
-      <${Totals} rows=${rows} />
-      <${Fleet} rows=${rows} />
-      <p class="dim">
-        All money in USDT, since the records of an account begin. Net = realised − fees − funding + unrealised: what the strategies made so far, at
-        the prices of now. A grid can have earned on every close and still be below zero, while its open position has lost more.
-      </p>
-      <${Processes} model=${model} />
-    </main>`}
+    ${model && html`<main tabindex="-1" class=${isLive ? "" : "old"}><${VIEWS[route.view] ?? Nowhere} ...${{ model, rows, route, isLive }} /></main>`}
   `;
 }
 

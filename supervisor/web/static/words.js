@@ -24,8 +24,33 @@ export function duration(seconds) {
   return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
 }
 
+// The same in one word, for a table.
+export function shortly(seconds) {
+  if (seconds === null || seconds === undefined || !isFinite(seconds)) return DASH;
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  return whole < 172800 ? `${Math.floor(whole / 3600)} h` : `${Math.floor(whole / 86400)} d`;
+}
+
 export function leg(value) {
   if (!value) return DASH;
   if (!Number(value.size)) return "flat";
-  return `${value.size} @ ${Number(Number(value.entry).toPrecision(7))}`;
+  return `${value.size} @ ${priced(Number(Number(value.entry).toPrecision(7)))}`;
 }
+
+// A price as text, as the exchange writes it, with its thousands apart.
+export function priced(text) {
+  if (text === null || text === undefined || text === "") return DASH;
+  const [whole, part] = String(text).split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part === undefined ? "" : `.${part}`);
+}
+
+// A figure that was worked out, to as many digits as a price has.
+export const short = (text) => (text === null ? null : String(Number(Number(text).toPrecision(8))));
+
+export const percent = (share, digits = 2) => (share === null ? DASH : `${(share * 100).toFixed(digits).replace("-", "−")} %`);
+
+// Times are UTC, as in the records.
+export const clock = (ms) => (ms === null ? DASH : new Date(ms).toISOString().slice(11, 19));
+export const moment = (ms) => (ms === null ? DASH : new Date(ms).toISOString().slice(0, 19).replace("T", " "));
