@@ -20,6 +20,7 @@ export function routeOf(hash) {
   const parts = path.split("/").filter(Boolean).map(decoded);
   const range = new URLSearchParams(query).get("range");
   if (parts.length === 2) return { view: "strategy", account: parts[0], strategy: parts[1], range: Object.hasOwn(RANGES, range) ? range : FIRST_RANGE };
+  if (parts.length === 1 && parts[0] === "strategy") return { view: "nowhere" };
   return { view: parts.length === 1 ? parts[0] : "fleet" };
 }
 
