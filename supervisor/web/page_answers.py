@@ -65,7 +65,7 @@ def file_answer(name: str, request: web.Request, status: int = 200) -> web.Respo
 
 
 async def form_of(request: web.Request) -> dict[str, str]:
-    """The fields of a small form. What is no UTF-8 becomes other signs, and nothing that it claims to be is believed."""
+    """The fields of a small form. What is no UTF-8 becomes other signs; no charset that it names is believed."""
     body = await request.read()
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 

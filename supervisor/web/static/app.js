@@ -122,9 +122,8 @@ function FleetView({ model }) {
     <${Fleet} rows=${rows} known=${known} />
     <p class="dim">
       All money in USDT; a day begins at 00:00 UTC. <b>Grid profit</b> is what matched pairs made: each close with the opening fill that it
-      closes, before fees. <b>Net</b> of all time = realised − fees − funding + unrealised: what the strategies made so far, at the prices of now.
-      A grid can have earned on every close and still be below zero, while its open position has lost more. Today's net has no unrealised: that
-      has no day.
+      closes, before fees. <b>Net</b> of all time = realised − fees − funding + unrealised, at the prices of now. A grid can have earned on
+      every close and still be below zero, while its open position has lost more. Unrealised has no day.
     </p>
     <${Processes} model=${model} />
   `;

@@ -2,9 +2,8 @@
 import { html, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { linkTo } from "./route.js";
 import { TONES, chosen, sorted } from "./rows.js";
+import { SIGNS } from "./shared.js";
 import { DASH, count, duration, gain, leg, moment, money, orders, share, shortly } from "./words.js";
-
-const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
 
 const minus = (value) => (value === null ? null : -value);
 const colour = (value, text) => html`<span class=${value < 0 ? "minus" : ""}>${text}</span>`;

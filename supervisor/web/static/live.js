@@ -96,15 +96,13 @@ export function watch(tell) {
     }
   }
 
-  // The whole model, once: for a page that has no stream.
+  // The whole model once, where other pages have the streams.
   async function look() {
     try {
       const answer = await ask("/api/status", { signal: AbortSignal.timeout(SILENT_MS) });
       if (answer.status === 401) return "loggedOut";
-      if (!answer.ok) throw new Error(await answer.text());
-      const text = await answer.text();
-      say({ link: "open" });
-      take("status", text);
+      if (!answer.ok) return "lost";
+      take("status", await answer.text());
       failures = 0;
       return "open";
     } catch {
@@ -112,22 +110,21 @@ export function watch(tell) {
     }
   }
 
-  // Visible pages of one browser share its connections: the first few follow a stream, the others look.
   async function followOrLook() {
     if (!navigator.locks) return follow();
     for (let n = 0; n < STREAMS; n++) {
-      const link = await navigator.locks.request(`gridbot-stream-${n}`, { ifAvailable: true }, (lock) => (lock ? follow() : null));
+      const link = await navigator.locks.request(`gridbot-stream-${n}`, { ifAvailable: true }, (lock) => lock && follow());
       if (link) return link;
     }
     return look();
   }
 
-  // A page that nobody sees asks for nothing: else six open tabs would leave no connection for the seventh.
+  // A page that nobody sees asks for nothing: six open tabs would leave no connection for a seventh.
   const seen = () =>
     new Promise((done) => {
-      const look = () => document.hidden || (document.removeEventListener("visibilitychange", look), done());
-      document.addEventListener("visibilitychange", look);
-      look();
+      const check = () => document.hidden || (document.removeEventListener("visibilitychange", check), done());
+      document.addEventListener("visibilitychange", check);
+      check();
     });
 
   (async () => {

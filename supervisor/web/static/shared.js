@@ -13,15 +13,13 @@ export function Copy({ text, title = "Copy", name }) {
   return html`<button class="small" onClick=${copy} title=${text} aria-label=${name}>${done ? "Copied" : title}</button>`;
 }
 
-// A fault of a part must not stop the page, which would go on to look alive: the part says so, and is tried again. What it
-// has drawn by then goes with the element around it: preact forgets half of it.
-const AGAIN_MS = 2000;
+// A part with a fault must not stop the page: it says so and is tried again. What it has drawn goes with the div: preact
+// forgets half of it.
 export function Guarded({ name, children }) {
   const [error, again] = useErrorBoundary();
   useEffect(() => {
-    if (!error) return undefined;
-    const timer = setTimeout(again, AGAIN_MS);
+    const timer = error && setTimeout(again, 2000);
     return () => clearTimeout(timer);
   }, [error]);
-  return error ? html`<p class="banner bad" role="alert">A fault of the page, in ${name}: ${String(error.message ?? error)}. It is tried again every few seconds; \`status\` in a terminal has it all.</p>` : html`<div>${children}</div>`;
+  return error ? html`<p class="banner bad" role="alert">A fault of the page, in ${name}: ${String(error)}. It is tried again; <code>status</code> in a terminal has it all.</p>` : html`<div>${children}</div>`;
 }

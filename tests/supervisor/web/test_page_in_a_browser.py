@@ -28,6 +28,8 @@ def log_in(browser: Browser, kit: PageKit, rows: int) -> None:
     """By the file that `open` writes."""
     form = kit.data_dir / "form.html"
     form.write_text(FORM.format(url=kit.server.url, code=make_code(kit.data_dir)))
+    browser.send("Page.navigate", url="about:blank")  # the page of the test before asks for its server still
+    shows(browser, "location.href === 'about:blank'", "nothing")
     browser.events.clear()
     browser.send("Page.navigate", url=form.as_uri())
     shows(browser, f"document.querySelectorAll('tr.account').length === {rows}", f"{rows} accounts")
@@ -172,7 +174,10 @@ def test_a_view_with_a_fault_says_so_and_many_pages_of_a_browser_leave_room_for_
         kit.model = recorded()
         shows(browser, "document.querySelectorAll('tr.account').length === 2", "the view again, by itself")
 
-    seen = "Object.defineProperty(document, 'hidden', {configurable: true, value: %s}); dispatchEvent.call(document, new Event('visibilitychange'))"
+    seen = (
+        "Object.defineProperty(document, 'hidden', {configurable: true, value: %s}); "
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
     browser.run(seen % "true")
     browser.until(lambda: not kit.server.feed.viewers, "a page that nobody sees to ask for nothing")
     browser.run(seen % "false")
