@@ -1,1 +1,1 @@
-"""Commands of somebody who is not at this machine, as the page and Telegram share them: read, shown, confirmed, given."""
+"""Commands from afar, as the page and Telegram share them: read, shown, confirmed, given."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +22,9 @@ from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.control.dry_rows import dry_rows
 from supervisor.control.target_outcomes import Outcome, outcomes
 from supervisor.remote.command_forms import arguments_of, known_arguments, takes_targets
+from supervisor.remote.prepared_command import Prepared
 
-__all__ = ["NotAllowed", "Prepared", "carry_out", "decline", "prepare", "require_allowed"]
+__all__ = ["NotAllowed", "carry_out", "decline", "prepare", "require_allowed"]
 
 Json = dict[str, Any]
 May = Callable[[Json], bool]
@@ -46,25 +46,6 @@ FORMAT: Final = {
 
 class NotAllowed(Exception):
     """The configuration in force does not let them be given in this way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A command that was read, checked and looked at, and not given: what a second step would carry out."""
-
-    command: Command
-    args: Json
-    targets: tuple[Addressed, ...]
-    accounts: tuple[str, ...]
-    """Whose number a second step has to name."""
-    shown: Json
-    is_dry: bool = False
-    plan: str = ""
-    """Of a reload: what was shown."""
-
-    @property
-    def needs_second_step(self) -> bool:
-        return self.command.dangerous and not self.is_dry
 
 
 def prepare(data_dir: Path, document: Any, who: str, may: May) -> Prepared:

@@ -116,6 +116,9 @@ SUPERVISOR = {
     # Messages to people about alerts.
     "notify": "gridbot.atomic_file gridbot.background gridbot.config gridbot.core gridbot.doors gridbot.process_guard"
     " children control exit_codes",
+    # Questions and commands by Telegram.
+    "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.logging_setup gridbot.process_guard children control remote status",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
