@@ -38,6 +38,7 @@ __all__ = [
     "database_path",
     "is_unfinished",
     "lock",
+    "names_in",
 ]
 
 DATABASE_NAME: Final = "gridbot.duckdb"
@@ -145,6 +146,14 @@ def _made_again(path: Path) -> str:
     if path.name == DATABASE_NAME:
         return f"{rebuild_line(path)} makes a new one from the journals"
     return "Remove it, and run again what made it (a backtest, a comparison, a copy)"
+
+
+def names_in(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Names of the tables and views of the open file, whatever program and version made it."""
+    found = con.execute("""
+        SELECT table_name FROM duckdb_tables() WHERE NOT internal
+        UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal""")
+    return {str(name) for (name,) in found.fetchall()}
 
 
 def lock(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -12,7 +12,10 @@ from typing import Final
 
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS
 
-__all__ = ["VIEWS", "View", "grid_trades_sql"]
+__all__ = ["NUMBERED_EXECUTIONS", "VIEWS", "View", "grid_trades_sql"]
+
+NUMBERED_EXECUTIONS: Final = "numbered_executions"
+"""Made in `stored_views`: executions with a number of one column, `row`, by which they are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,10 @@ def grid_trades_sql(which: str) -> str:
             SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
             FROM (SELECT DISTINCT {_LEG} FROM daily_sums WHERE exec_type = 'Trade' AND {which})),
         trades AS (
-            SELECT leg, executions.rowid AS row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
+            SELECT leg, row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
                 seq, closed_size > 0 AS closes, greatest(exchange_seq, 0) AS number,
                 CASE WHEN closed_size > 0 THEN -qty ELSE qty END AS change
-            FROM executions JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND {which}),
+            FROM {NUMBERED_EXECUTIONS} JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND {which}),
         begun AS (
             SELECT *, number BETWEEN 1 AND lag(number) OVER time - 1 AND at_ms - lag(at_ms) OVER time > {CLOCK_STEP_MS}
                 AS anew
@@ -114,8 +117,8 @@ def grid_trades_sql(which: str) -> str:
         added AS (
             SELECT account, exec_id, sum(fee) AS fee FROM corrections GROUP BY ALL HAVING sum(fee) <> 0),
         charged AS (
-            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee), executions.rowid AS row
-            FROM executions LEFT JOIN added USING (account, exec_id)
+            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee)
+            FROM {NUMBERED_EXECUTIONS} AS executions LEFT JOIN added USING (account, exec_id)
             WHERE exec_type = 'Trade' AND {which}),
         priced AS (
             SELECT {_qualified("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
