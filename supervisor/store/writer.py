@@ -150,25 +150,26 @@ class Writer:
             self._forget_rows()  # all that was read was known already: it takes no room, and there may be more behind
             return self._more
         lands = not (is_due or self._more) and self._landing.takes(self._rows.count, self._bytes)
-        moved = self._put(self._rows, lands=lands)
+        moved = self._put(lands=lands)
         landed = self._rows.count + len(self._rows.offsets)
         self._landing.note(landed, self._bytes, started, moved=bool(moved) or not lands)
         return self._committed(moved, started)
 
     def compact(self) -> None:
         """Put all that has landed into the tables of its kinds. Raise as `flush`."""
-        if self._landing.count and not self._uncertain:
-            self._put(Rows(), lands=False)
-            self._landing.note(0, 0, time.monotonic(), moved=True)
+        if self._landing.count:
+            with self.database.open() as con:
+                put(con, Rows(), lands=False)
+            self._landing.begin(0, 0, time.monotonic())
             self._require_checkpoint()
 
-    def _put(self, rows: Rows, *, lands: bool) -> Rows:
-        """Commit rows; what went into the tables of its kinds, as `put` says it."""
+    def _put(self, *, lands: bool) -> Rows:
+        """Commit what was collected; what went into the tables of its kinds, as `put` says it."""
         with self.database.open() as con:
             self._uncertain = True  # until the rows are in the file itself
             if not (self.database.is_as_left or self._matches(stored_offsets(con))):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")
-            moved = put(con, rows, lands=lands)
+            moved = put(con, self._rows, lands=lands)
         self._uncertain = False
         return moved
 
@@ -245,8 +246,9 @@ class Writer:
         """Delete rows that are older than `keep_days` allows; return how many. Raise as `flush`."""
         if not self.spec.keep_days:
             return 0
-        self.compact()
         with self.database.open() as con:
+            put(con, Rows(), lands=False)  # what is old enough may have landed only
+            self._landing.begin(0, 0, time.monotonic())
             deleted = sum(delete_older(con, table, days) for table, days in self.spec.keep_days.items())
         self._require_checkpoint()
         if deleted:
