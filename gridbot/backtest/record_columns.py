@@ -62,7 +62,9 @@ def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
             con.execute(_insert_sql(table), [records.account, records.run_id])
             con.unregister("kept")
         now = datetime.now(UTC).replace(tzinfo=None)
-        con.execute(f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", [records.account, records.last_seq, now])
+        con.execute(
+            f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", [records.account, records.last_seq, now]
+        )
         con.commit()
         pa.default_memory_pool().release_unused()
     except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, pa.ArrowException):

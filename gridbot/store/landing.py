@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -33,7 +32,7 @@ Landed = tuple[str, int, str, str]
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP columns are naive UTC
 _COLUMNS: Final = ["account", "seq", "kind", "body"]
-_AMOUNT: Final = re.compile(r"-?[0-9]{1,25}(\.[0-9]{1,40})?")
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,25}(\.[0-9]{1,200})?")
 """Digits that DECIMAL(38, 12) holds; the store rounds what has more than twelve decimals, either way alike."""
 _ZERO: Final = re.compile(r"-?0E[+-][0-9]{1,3}")
 _MOST_INTEGER: Final = 2**63

@@ -91,10 +91,7 @@ def _merge_sums(of: str, new: str) -> str:
     """Statement that adds the sums of a query to those of a rollup."""
     name = as_stored(of)
     matches = " AND ".join(f"{name}.{key} = new.{key}" for key in SUM_KEYS)
-    added = ", ".join(
-        f"{column} = coalesce(TRY({name}.{column} + new.{column}), {name}.{column})"
-        for column in SUMMED
-    )
+    added = ", ".join(f"{column} = coalesce(TRY({name}.{column} + new.{column}), {name}.{column})" for column in SUMMED)
     return f"""
         MERGE INTO {name} USING ({new}) AS new ON {matches}
         WHEN MATCHED THEN UPDATE SET {added}, last_seq = greatest({name}.last_seq, new.last_seq)

@@ -29,8 +29,8 @@ __all__ = [
     "applied",
     "ensure_schema",
     "forget_fingerprint",
-    "require_known",
     "quote",
+    "require_known",
     "sql_type",
     "table_columns",
 ]
@@ -47,7 +47,9 @@ _INTERNAL_TABLES: Final = {
             account VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL)""",
     LANDED: f"""
         CREATE TABLE IF NOT EXISTS {LANDED} (
-            account VARCHAR NOT NULL, seq BIGINT NOT NULL, kind VARCHAR NOT NULL, body VARCHAR NOT NULL)""",
+            account VARCHAR NOT NULL USING COMPRESSION uncompressed, seq BIGINT NOT NULL USING COMPRESSION uncompressed,
+            kind VARCHAR NOT NULL USING COMPRESSION uncompressed,
+            body VARCHAR NOT NULL USING COMPRESSION uncompressed)""",
     "ingest_gaps": """
         CREATE TABLE IF NOT EXISTS ingest_gaps (
             account VARCHAR NOT NULL, from_seq BIGINT NOT NULL, to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL,
@@ -86,7 +88,11 @@ def create_table_sql(table: str, name: str = "", *, temporary: bool = False) -> 
 
 def fingerprint() -> str:
     """Changes when anything about tables, views or their documentation does."""
-    parts: list[object] = [_INTERNAL_TABLES, _INTERNAL_DOCS, [(view.name, view.doc, view.sql) for view in (*STORED_VIEWS, *VIEWS)]]
+    parts: list[object] = [
+        _INTERNAL_TABLES,
+        _INTERNAL_DOCS,
+        [(view.name, view.doc, view.sql) for view in (*STORED_VIEWS, *VIEWS)],
+    ]
     parts += [*ROLLUPS, REMOVED_SUMS]
     for table, cls in RECORD_TYPES.items():
         # Not their defaults: what stands for none has another address in each process.

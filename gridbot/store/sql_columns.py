@@ -11,7 +11,17 @@ from typing import Final
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Header
 
-__all__ = ["LANDED", "OFFSETS", "as_stored", "json_type", "quote", "sql_type", "table_columns", "value_sql"]
+__all__ = [
+    "LANDED",
+    "OFFSETS",
+    "as_stored",
+    "json_type",
+    "known_name",
+    "quote",
+    "sql_type",
+    "table_columns",
+    "value_sql",
+]
 
 LANDED: Final = "landed"
 """Table of what has arrived and is not in the tables of its kind yet."""
@@ -31,6 +41,11 @@ _SQL_TYPES: Final = {
 def as_stored(name: str) -> str:
     """Table in which the rows are kept that users read under this name."""
     return f"{name}_stored"
+
+
+def known_name(table: str) -> str:
+    """The name under which people know a table of stored rows; that of any other table."""
+    return table.removesuffix(as_stored(""))
 
 
 def table_columns(table: str) -> tuple[Column, ...]:

@@ -19,7 +19,7 @@ import duckdb
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
-from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
+from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
 __all__ = ["TableLoss", "Taken", "committed_numbers", "take_over"]
@@ -90,7 +90,7 @@ def take_over(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> Tak
     for table in (table for table in NUMBERS if table in known):
         count, loss = _copy_table(con, table, known[table])
         if count:
-            copied[_shown(table)] = count
+            copied[known_name(table)] = count
         if loss:
             losses.append(loss)
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -106,11 +106,6 @@ def _old_tables(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     found = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
     names = {str(name) for (name,) in found}
     return {as_stored(name): name for name in names} | {name: name for name in names}
-
-
-def _shown(table: str) -> str:
-    """The name under which people know it."""
-    return table.removesuffix(as_stored(""))
 
 
 def _require_unreadable(error: duckdb.Error) -> None:
@@ -131,9 +126,9 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[
         failed = read_in_pieces(row_ranges(con, f"old.{name}"), copy)
     except duckdb.Error as exc:
         _require_unreadable(exc)
-        return 0, TableLoss(_shown(table), None, first_line(exc))
+        return 0, TableLoss(known_name(table), None, first_line(exc))
     lost = sum(_count_lost(con, table, name, rows) for rows, _ in failed)
-    return copied, TableLoss(_shown(table), lost, first_line(failed[0][1])) if lost else None
+    return copied, TableLoss(known_name(table), lost, first_line(failed[0][1])) if lost else None
 
 
 def _wanted(table: str, name: str, rows: Rows) -> str:
@@ -151,7 +146,9 @@ def _count_lost(con: duckdb.DuckDBPyConnection, table: str, name: str, rows: Row
         return _count(con, f"SELECT count(*) FROM old.{name} WHERE {rows.sql}")
 
 
-def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], known: Mapping[str, str]) -> list[TableLoss]:
+def _copy_rollups(
+    con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], known: Mapping[str, str]
+) -> list[TableLoss]:
     """Make the rollups of the copied rows, and copy what the old file has of rows that retention has removed."""
     losses = {}
     con.execute("USE fresh")

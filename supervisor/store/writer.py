@@ -117,6 +117,7 @@ class Writer:
         self._uncertain = True
         self.losses = Losses(spec.data_dir, self.database.path)
         self._more = False
+        self._process = psutil.Process()
         self._landing = LandingPace(spec.compact_s)
         for account in sorted({*spec.accounts, *queues, *accounts_on_disk(spec.data_dir)}):
             directory = journal_directory(spec.data_dir, account)
@@ -275,7 +276,7 @@ class Writer:
         return {
             "type": "health",
             "pid": os.getpid(),
-            "rss": psutil.Process().memory_info().rss,
+            "rss": self._process.memory_info().rss,
             "committed": dict(state.committed),
             "lag_s": round(max(0, now_us - oldest) / 1e6, 3) if oldest is not None else 0.0,
             "held_by": state.held_by,

@@ -17,6 +17,7 @@ from gridbot.backtest.record_columns import KeptRecords, put_records
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import load
 from gridbot.store.schema import create_table_sql
+from gridbot.store.sql_columns import as_stored
 from tests.examples import examples
 from tests.records.test_codec import any_record
 from tests.store.kit import execution
@@ -28,7 +29,7 @@ REJECTS = "ingest_rejects (account VARCHAR, seq BIGINT, tbl VARCHAR, error VARCH
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": "1"}) as made:
-        made.execute("CREATE TABLE ingest_offsets (account VARCHAR PRIMARY KEY, seq BIGINT, put_at TIMESTAMP)")
+        made.execute("CREATE TABLE ingest_offsets_stored (account VARCHAR PRIMARY KEY, seq BIGINT, put_at TIMESTAMP)")
         made.execute(f"CREATE TABLE {REJECTS}")
         for table in RECORD_TYPES:
             made.execute(create_table_sql(table))
@@ -36,8 +37,8 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def rows(con: duckdb.DuckDBPyConnection, table: str) -> list[Any]:
-    found = con.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
-    con.execute(f"TRUNCATE {table}")
+    found = con.execute(f"SELECT * FROM {as_stored(table)} ORDER BY rowid").fetchall()
+    con.execute(f"TRUNCATE {as_stored(table)}")
     return found
 
 

@@ -94,7 +94,8 @@ def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> 
         for number, kind in enumerate(("Trade", "Funding", "Trade")):
             row = executed(con) | {"seq": number, "local_ts": BEGIN.replace(hour=number), "exec_type": kind}
             con.execute(
-                f"INSERT INTO executions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()]
+                f"INSERT INTO executions_stored ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
+                [*row.values()],
             )
     for process in (str(os.getpid()), ""):
         [row] = summaries(tmp_path)

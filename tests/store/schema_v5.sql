@@ -161,10 +161,10 @@ CREATE TABLE intents_stored(
     last_price DECIMAL(38,12),
     exchange_ts TIMESTAMP);
 CREATE TABLE landed(
-    account VARCHAR NOT NULL,
-    seq BIGINT NOT NULL,
-    kind VARCHAR NOT NULL,
-    body VARCHAR NOT NULL);
+    account VARCHAR USING COMPRESSION Uncompressed NOT NULL,
+    seq BIGINT USING COMPRESSION Uncompressed NOT NULL,
+    kind VARCHAR USING COMPRESSION Uncompressed NOT NULL,
+    body VARCHAR USING COMPRESSION Uncompressed NOT NULL);
 CREATE TABLE latches_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,

@@ -270,9 +270,9 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     wrong[8] = wrong[12] = str(Decimal(wrong[8]) + 5)
     path.write_text(json.dumps(document))
     with duckdb.connect(str(database_path(session.data_dir))) as con:
-        con.execute("UPDATE executions SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
+        con.execute("UPDATE executions_stored SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
         con.execute(
-            "INSERT INTO live_orders BY NAME SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders "
+            "INSERT INTO live_orders_stored BY NAME SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders "
             "WHERE account = 'bob' LIMIT 1"
         )
     session.start()
