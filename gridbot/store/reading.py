@@ -1,6 +1,6 @@
 """Read-only access to the records: what `gridbot-supervisor sql`, notebooks and `gridbot.connect()` use.
 
-The store's writer holds the database file only while it writes, about 50 ms at a time, so a reader that finds it
+The store's writer holds the database file only while it writes, about 15 ms at a time, so a reader that finds it
 locked tries again for a moment. So does one that finds it unfinished, as a writer leaves it that is killed while it
 writes: the next one puts it in order. Close what you opened: while a reader has the file open the writer cannot write,
 the file lags behind (trading does not notice, nothing is lost).

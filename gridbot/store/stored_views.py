@@ -19,7 +19,7 @@ __all__ = ["STORED_VIEWS", "landed_query"]
 
 
 def landed_query(table: str, number: str = "") -> str:
-    """Query of a kind's landed rows, with the columns of its table. `number`: an expression that comes first, as row."""
+    """Query of a kind's landed rows, with the columns of its table. `number`: an expression that comes first, `row`."""
     own = columns_of(RECORD_TYPES[table])
     data = ", ".join(f'"{column.name}": "{json_type(column)}"' for column in own)
     shape = f'{{"run_id": "VARCHAR", "local_ts": "BIGINT", "data": {{{data}}}}}'

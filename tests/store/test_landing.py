@@ -206,7 +206,8 @@ def test_gaps_and_rejects_take_the_way_of_the_tables_with_all_that_had_landed() 
 def test_the_writer_lets_few_records_land_and_moves_them_when_it_is_time(tmp_path: Path) -> None:
     recorder = make_recorder(tmp_path)
     writer = Writer(WriterSpec(tmp_path, ("alice",), compact_s=3600.0), {})
-    where = f"SELECT (SELECT count(*) FROM {LANDED} WHERE kind = 'executions'), (SELECT count(*) FROM executions_stored)"
+    landed = f"SELECT count(*) FROM {LANDED} WHERE kind = 'executions'"
+    where = f"SELECT ({landed}), (SELECT count(*) FROM executions_stored)"
     record_executions(recorder, range(1, 4))
     flush_all(writer)
     assert rows(tmp_path, where) == [(3, 0)]

@@ -62,13 +62,13 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
         order = "'alice', 'r', {0}, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'l-{0}', 'o-{0}', 'long', 'Buy', 100, 1, 0, "
         for seq, state in ((31, "open"), (32, "filled")):
             con.execute(
-                f"INSERT INTO {named('orders')} (account, run_id, seq, local_ts, strategy, symbol, order_link_id, order_id, "
-                f"direction, side, price, qty, cum_exec_qty, reduce_only, state, attempt, reason, shadow) "
+                f"INSERT INTO {named('orders')} (account, run_id, seq, local_ts, strategy, symbol, order_link_id, "
+                f"order_id, direction, side, price, qty, cum_exec_qty, reduce_only, state, attempt, reason, shadow) "
                 f"VALUES ({order.format(seq)} false, '{state}', 1, '', false)"
             )
         con.execute(
-            f"INSERT INTO {named('position_events')} (account, run_id, seq, local_ts, strategy, symbol, direction, size, "
-            "multiplier_buy, multiplier_sell, rule, shadow, source) "
+            f"INSERT INTO {named('position_events')} (account, run_id, seq, local_ts, strategy, symbol, direction, "
+            "size, multiplier_buy, multiplier_sell, rule, shadow, source) "
             "VALUES ('alice', 'r', 33, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'long', 15, 1, 1, '', false, 'rest')"
         )
         for rollup in ROLLUPS if version > 1 else ():
