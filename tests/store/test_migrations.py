@@ -185,6 +185,26 @@ def test_statements_of_a_step_run_before_what_is_missing_is_made(
     assert ask(path, "SELECT sum(fees) FROM pnl_daily") == [(D("0.6"),)]
 
 
+def test_a_step_whose_process_is_killed_before_its_log_is_in_the_file_is_done(tmp_path: Path) -> None:
+    """The step is in the write-ahead log alone: renamed tables, and views in their place."""
+    path = old_database(tmp_path, SCHEMA_VERSION - 1)
+    program = """
+import os, sys, duckdb
+from gridbot.store.schema import ensure_schema
+con = duckdb.connect(sys.argv[1])
+con.execute("SET checkpoint_threshold = '1GB'")
+ensure_schema(con)
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert path.with_name(f"{path.name}.wal").stat().st_size > 0
+    assert ask(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)], "a reader has the log too"
+    Database(path).prepare()
+    assert not path.with_name(f"{path.name}.wal").exists()
+    assert ask(path, "SELECT count(*) FROM executions_stored") == [(30,)]
+    assert ask(path, "SELECT order_link_id FROM open_orders") == [("l-31",)]
+
+
 def test_without_room_for_a_copy_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = old_database(tmp_path)
     full = shutil.disk_usage(tmp_path)._replace(free=100)
