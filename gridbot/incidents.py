@@ -195,6 +195,11 @@ class Change(NamedTuple):
     incident: Incident
     text: str
 
+    @property
+    def level(self) -> str:
+        """How much it matters now: an end is `info`."""
+        return "info" if self.phase is Phase.ENDED else self.incident.level
+
 
 def ends_after_s(name: Name) -> float:
     """Seconds without it after which it is over."""

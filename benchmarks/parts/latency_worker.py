@@ -77,9 +77,7 @@ class Watched(Assembly):
     """A worker's parts, and a look at them after each wake-up of its loop."""
 
     def __init__(self, spec: WorkerSpec, records: Any, look: Callable[[], None]) -> None:
-        super().__init__(
-            spec, records, alert=lambda level, key, text, strategy: None, clock=SystemClock(), ids=SystemIds()
-        )
+        super().__init__(spec, records, alert=lambda change: None, clock=SystemClock(), ids=SystemIds())
         self._look = look
 
     def _streams(self, symbols: Sequence[str], on_wake: Callable[[], None]) -> StreamSet:

@@ -107,7 +107,7 @@ class PathBench:
         journal = Journal(directory / "journal" / "bench", "bench")
         self.recorder = Recorder("bench", "0123456789ab-cdef", journal, clock=clock)
         requests = RefreshRequests()
-        alerts = Alerts(self.recorder, lambda level, key, text, strategy: None, clock)
+        alerts = Alerts(self.recorder, lambda change: None, clock)
         faults = Faults(alerts, requests)
         executor = Executor(self.gateway, clock, before_send=self.recorder.write_ahead, on_fault=faults.report)
         gate = Gate(clock.wall_ms)

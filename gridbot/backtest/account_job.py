@@ -21,6 +21,7 @@ from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import SymbolFeed
 from gridbot.config.account_models import StrategyConfig
 from gridbot.config.models import GridbotConfig
+from gridbot.incidents import Change, Phase
 from gridbot.paper.settings import PaperConfig
 
 __all__ = ["RUN_ID", "AccountJob", "Counts", "Tell"]
@@ -77,9 +78,9 @@ class AccountJob:
         records = RunRecords(self.account, RUN_ID, RunClock(loop), put, self.options.sample_s)
         account = self.config.account(self.account)
 
-        def told(level: str, key: str, text: str, strategy: str) -> None:
-            if level != "info":
-                tell(loop.now_us, strategy, text)
+        def told(change: Change) -> None:
+            if change.phase is not Phase.ENDED:
+                tell(loop.now_us, change.incident.name.where, change.text)
 
         def progress(now_us: int) -> None:
             records.flush()

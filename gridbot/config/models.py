@@ -15,6 +15,7 @@ from gridbot.config.account_models import AccountConfig, StrategyConfig, with_en
 from gridbot.config.errors import expected
 from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
 from gridbot.config.fleet_models import FleetCaps, FleetConfig
+from gridbot.config.notify import NotifyConfig
 from gridbot.config.storage import StorageConfig
 from gridbot.config.strategy_kinds import StrategySection
 from gridbot.config.web import WebConfig
@@ -104,6 +105,7 @@ class GridbotConfig(Model):
     storage: StorageConfig = Field(default_factory=StorageConfig, description="Files and database.")
     paper: PaperConfig = Field(default_factory=PaperConfig, description="The embedded paper exchange.")
     web: WebConfig = Field(default_factory=WebConfig, description="The page in a browser.")
+    notify: NotifyConfig = Field(default_factory=NotifyConfig, description="Messages about alerts.")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="Log files and console.")
 
     @model_validator(mode="before")
@@ -154,7 +156,7 @@ class GridbotConfig(Model):
         """Values that must never reach a log (`logging_setup.register_secret`). Paper keys are not secret."""
         values = [account.api_secret for account in self.accounts]
         values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
-        return [value.get_secret_value() for value in values]
+        return [*(value.get_secret_value() for value in values), *self.notify.secrets()]
 
 
 def _with_default_environment(data: Any) -> Any:

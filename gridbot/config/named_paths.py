@@ -18,9 +18,11 @@ __all__ = ["path_problems", "with_paths"]
 MARKET: Final = ("paper", "market")
 FILES: Final = (*MARKET, "files")
 TLS: Final[tuple[Loc, ...]] = (("web", "tls_cert"), ("web", "tls_key"))
+TOKEN: Final[Loc] = ("web", "metrics_token_file")
 SINGLE: Final[tuple[Loc, ...]] = (
     *(("storage", "data_dir"), ("paper", "state_file"), (*MARKET, "instruments_from")),
     *TLS,
+    TOKEN,
 )
 
 
@@ -50,6 +52,8 @@ def with_paths(config: GridbotConfig, root: Path, data_dir: str | Path | None) -
     }
     storage = config.storage.model_copy(update={"data_dir": home})
     tls = {name: placed(root, file) for name in ("tls_cert", "tls_key") if (file := getattr(config.web, name))}
+    if config.web.metrics_token_file is not None:
+        tls["metrics_token_file"] = placed(home, config.web.metrics_token_file)
     web = config.web.model_copy(update=tls)
     return config.model_copy(update={"storage": storage, "paper": paper.model_copy(update=changes), "web": web})
 

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
+from gridbot.config.notify import NotifyConfig
 from gridbot.exchange.environment import Environment
 from gridbot.private_files import make_directory, open_private
 
@@ -74,18 +75,21 @@ def control_token(seed: bytes) -> str:
 
 
 def knowing_only(config: GridbotConfig, *names: str) -> GridbotConfig:
-    """The configuration with keys and secrets of these accounts, and no others."""
+    """The configuration with keys and secrets of these accounts, and no others; with no address of `notify`."""
     nothing = {"api_key": SecretStr(""), "api_secret": SecretStr("")}
     accounts = tuple(each if each.name in names else each.model_copy(update=nothing) for each in config.accounts)
-    return config.model_copy(update={"accounts": accounts})
+    return config.model_copy(update={"accounts": accounts, "notify": NotifyConfig()})
 
 
 def forget_variables(config: GridbotConfig, environ: MutableMapping[str, str] = os.environ) -> list[str]:
     """Remove the variables that hold a key or a secret, or a part of one, so that no child gets them; their names."""
     known = [secret for secret in config.secrets() if len(secret) >= SHORTEST_PART]
+    hosts = [secret for secret in known if "://" in secret]
+    """Whole addresses, of which a part such as the host is no secret: `NO_PROXY` may have it."""
 
     def tells(value: str) -> bool:
-        return any(secret in value or (len(value) >= SHORTEST_PART and value in secret) for secret in known)
+        is_part = len(value) >= SHORTEST_PART and any(value in secret for secret in known if secret not in hosts)
+        return is_part or any(secret in value for secret in known)
 
     names = [name for name, value in environ.items() if tells(value)]
     for name in names:

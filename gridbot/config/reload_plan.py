@@ -120,6 +120,7 @@ def reload_plan(old: GridbotConfig, new: GridbotConfig) -> ReloadPlan:
             staged[account.name] = account.model_copy(update=update)
     update_all: dict[str, Any] = {"accounts": tuple(kept), "strategies": new.strategies}
     update_all |= {key: getattr(new, key) for key in ("allow_mainnet", "environment")}
+    update_all["web"] = old.web.model_copy(update={"allow_commands": new.web.allow_commands})
     return ReloadPlan(old.model_copy(update=update_all), accounts, tuple(_strategies(old, new)), fleet, staged)
 
 

@@ -28,6 +28,14 @@ class WebConfig(Model):
     names: tuple[HostName, ...] = Field(
         (), description="Host names by which browsers ask for it, beside its address and localhost."
     )
+    allow_commands: bool = Field(
+        False, description="Whether who is logged in may give commands on the page, not only look."
+    )
+    metrics_token_file: Path | None = Field(
+        None,
+        description="File with the token of `/metrics`, made at the first start where there is none "
+        "[default: web/metrics_token in the data directory].",
+    )
     tls_cert: Path | None = Field(None, description="File with its certificate and those between (PEM).")
     tls_key: Path | None = Field(None, description="File with the certificate's key (PEM).")
     behind_proxy: bool = Field(

@@ -38,6 +38,7 @@ class Network:
     """One per run. `strike` counts what faults did; `trouble_s` is when one last acted, on the loop's clock.
 
     `silent_until_s` is when the last request that gets no answer will be given up: who asked knows nothing before.
+    `create_lost_s` is when a create last left that never arrived.
     """
 
     def __init__(self, plan: Plan, loop: VirtualLoop) -> None:
@@ -50,6 +51,7 @@ class Network:
         self.struck: Counter[FaultKind] = Counter()
         self.trouble_s = self._start_s
         self.silent_until_s = self._start_s
+        self.create_lost_s = self._start_s
 
     def at_s(self) -> float:
         """Seconds since the run began."""
@@ -96,6 +98,8 @@ class Network:
             self.strike(fault)
             match fault.kind:
                 case FaultKind.REST_DOWN | FaultKind.LOST_REQUESTS:
+                    if "create" in path:
+                        self.create_lost_s = self._loop.now_s
                     return RequestFate(there_s, back_s, before=str(what["how"]))
                 case FaultKind.LOST_REPLIES:
                     return RequestFate(there_s, back_s, after=str(what["how"]))

@@ -187,7 +187,7 @@ class Verdict:
             self._wants_since = None
             return
         self._wants_since = self._wants_since or now_s
-        if now_s - max(self._wants_since, self._sent_s) <= STANDSTILL_S:
+        if now_s - max(self._wants_since, self._sent_s, self._stage.network.create_lost_s) <= STANDSTILL_S:
             return
         self._must_be_told(self._wants_since, f"nothing was sent for a minute though levels want orders: {why}")
 

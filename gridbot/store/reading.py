@@ -11,8 +11,9 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 
@@ -34,12 +35,15 @@ __all__ = [
     "DatabaseLocked",
     "NoDatabase",
     "ReadingError",
+    "attach",
     "connect",
     "database_path",
     "is_unfinished",
     "lock",
     "names_in",
 ]
+
+T = TypeVar("T")
 
 DATABASE_NAME: Final = "gridbot.duckdb"
 _RETRY_S: Final = 0.01
@@ -90,16 +94,37 @@ def connect(
     compares with the columns of the records. Raise NoDatabase, DatabaseLocked, DatabaseDamaged or PermissionError.
     """
     path = database_path(data_dir)
+    # mypy: duckdb's stub wants dict[str, str | bool | int | float | list]
+    options: Any = config or {}
+    found = _had(path, timeout_s, lambda: _in_utc(duckdb.connect(str(path), read_only=True, config=options)))
+    return lock(found) if locked else found
+
+
+def attach(con: duckdb.DuckDBPyConnection, data_dir: str | Path, name: str, *, timeout_s: float = 5.0) -> float:
+    """Open the records under a name, read-only, beside what the connection has; `DETACH` gives the file back.
+
+    Returns since when this process holds the file, in `time.monotonic` seconds. Waits and raises as `connect`.
+    """
+    path = database_path(data_dir)
+    quoted = str(path).replace("'", "''")
+
+    def attached() -> float:
+        since = time.monotonic()
+        con.execute(f"ATTACH '{quoted}' AS {name} (READ_ONLY)")
+        return since
+
+    return _had(path, timeout_s, attached)
+
+
+def _had(path: Path, timeout_s: float, take: Callable[[], T]) -> T:
+    """What `take` returns, which opens the file; tried again while the writer has it."""
     deadline = time.monotonic() + timeout_s
     retry_s = _RETRY_S
     while True:
         if not path.exists():
             raise NoDatabase(f"there is no database at {path} yet; start the bot first")
         try:
-            # mypy: duckdb's stub wants dict[str, str | bool | int | float | list]
-            options: Any = config or {}
-            found = _in_utc(duckdb.connect(str(path), read_only=True, config=options))
-            return lock(found) if locked else found
+            return take()
         except duckdb.Error as exc:
             if is_lock_error(exc):
                 if time.monotonic() < deadline:

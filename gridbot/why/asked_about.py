@@ -17,7 +17,7 @@ from gridbot.risk.gate_checks import AccountView
 from gridbot.risk.gate_state import GateState
 from gridbot.risk.refusals import Refusal
 from gridbot.risk.strategy_state import StrategyRiskState
-from gridbot.strategies.base import Wish
+from gridbot.strategies.base import Ladder, Wish
 
 __all__ = ["Level", "Reason", "Scene", "Sending", "Spoken", "Weight"]
 
@@ -93,6 +93,7 @@ class Scene:
     """The account's caps with what is used of each (`CapGuard.rows`): cap, used and limit as text, share a fraction."""
     blocked: str = ""
     """What of the strategy does not get through at all (`risk/passage.py`)."""
+    ladder: Ladder | None = None
 
     @property
     def orders(self) -> dict[Level, list[TrackedOrder]]:

@@ -13,6 +13,7 @@ from gridbot.strategies.base import Wish
 from gridbot.why.asked_about import Reason, Scene, Weight
 from gridbot.why.cap_rows import cap_rows, leg_rows
 from gridbot.why.hold_rows import hold_rows
+from gridbot.why.ladder_rows import ladder_rows
 from gridbot.why.level_words import level_reason
 from gridbot.why.rule_words import rule_texts
 
@@ -23,8 +24,8 @@ LONGEST_TEXT = 600
 _ORDER = (Weight.HELD, Weight.PASSING, Weight.NORMAL)
 
 
-def explain(scene: Scene, now_s: float, most: int = MOST_ROWS) -> dict[str, Any]:
-    """JSON-able; money and prices as text, ages and waits in seconds, times in ms UTC."""
+def explain(scene: Scene, now_s: float, most: int = MOST_ROWS, *, with_ladder: bool = False) -> dict[str, Any]:
+    """JSON-able; money and prices as text, ages and waits in seconds, times in ms UTC. `ladder`: see `ladder_rows`."""
     view = scene.view
     orders = scene.orders
     found = [
@@ -55,6 +56,7 @@ def explain(scene: Scene, now_s: float, most: int = MOST_ROWS) -> dict[str, Any]
         "caps": cap_rows(scene, now_s),
         "rules": rule_texts(scene.rules),
         "low_balance": scene.low_balance,
+        **({"ladder": ladder_rows(scene)} if with_ladder else {}),
     }
 
 

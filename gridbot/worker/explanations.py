@@ -43,7 +43,7 @@ class Explanations:
         self._caps = caps
 
     def answer(self, strategy: str = "") -> dict[str, Any]:
-        """JSON-able. Of one strategy, or of all. LookupError for one that the account does not have."""
+        """JSON-able. Of one strategy, with its ladder, or of all. LookupError for one that is not there."""
         runners = [each for each in self._runners if strategy in ("", each.strat_id)]
         refused = [each for each in self._refused if strategy in ("", each.strat_id)]
         if strategy and not runners and not refused:
@@ -57,7 +57,10 @@ class Explanations:
             "account": self._context.name,
             "time_ms": self._context.clock.wall_ms(),
             "strategies": [
-                *(explain(scene_of(self._context, each, caps), now_s, most) for each in runners),
+                *(
+                    explain(scene_of(self._context, each, caps), now_s, most, with_ladder=bool(strategy))
+                    for each in runners
+                ),
                 *(self._of_refused(each) for each in refused),
             ],
         }
@@ -112,6 +115,7 @@ def scene_of(context: WorkerContext, runner: StrategyRunner, caps: Sequence[Mapp
         multipliers={direction: runner.sizer.multipliers(direction) for direction in Direction},
         liquidation={direction: runner.positions.liq_price(direction) for direction in Direction},
         blocked="" if runner.is_shadow else context.passage.blocked(runner.book, runner.strat_id),
+        ladder=runner.engine.ladder(),
     )
 
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gridbot.incidents import Change, Event, Incidents, Looked, Name, Over, Phase, Standing, Told, step
+from gridbot.incidents import Change, Event, Incidents, Looked, Name, Over, Standing, Told, step
 from gridbot.ports import Clock
 from gridbot.records.record_types import AlertRecord, UtcUs
 from gridbot.worker.context import RecordSink
@@ -18,8 +18,8 @@ __all__ = ["Alerts", "Tell"]
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[str, str, str, str], None]
-"""Gets level (info for an end), key, text and strategy; logs them and informs the supervisor."""
+Tell = Callable[[Change], None]
+"""Gets what began, got worse or ended; logs it and informs the supervisor."""
 
 
 class Alerts:
@@ -61,10 +61,10 @@ class Alerts:
 
     def _carry_out(self, change: Change) -> None:
         phase, incident, text = change
-        level, name = "info" if phase is Phase.ENDED else incident.level, incident.name
+        name = incident.name
         record = AlertRecord(
             strategy=name.where,
-            level=level.upper(),
+            level=change.level.upper(),
             key=name.key,
             text=text,
             phase=str(phase),
@@ -76,4 +76,4 @@ class Alerts:
                 self._recorder.record(record)
         except Exception:  # whatever it is: it must still be told, and an alert about it would fail in the same way
             log.exception("an alert could not be recorded")
-        self._tell(level, name.key, text, name.where)
+        self._tell(change)

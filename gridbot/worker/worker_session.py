@@ -22,6 +22,7 @@ from gridbot import background
 from gridbot.config.models import OnStop
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.fault_words import cause_of, in_words, sentence
+from gridbot.incidents import Change
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
@@ -349,7 +350,14 @@ class WorkerSession:
         """Recorded while there is a recorder, sent to the supervisor in any case."""
         return self._assembly.alerts if self._assembly is not None else self._early_alerts
 
-    def _tell(self, level: str, key: str, text: str, strategy: str = "") -> None:
-        log.log(LOG_LEVELS[level], "[alert] %s", text)
-        message = {"level": level, "key": key, "text": text, "recorded": self._assembly is not None}
+    def _tell(self, change: Change) -> None:
+        log.log(LOG_LEVELS[change.level], "[alert] %s", change.text)
+        message = {
+            **change.incident.row(),
+            "level": change.level,
+            "severity": change.incident.level,
+            "phase": str(change.phase),
+            "text": change.text,
+            "recorded": self._assembly is not None,
+        }
         self._send({"type": "alert", "account": self._spec.account, **message})

@@ -21,6 +21,7 @@ class ChildKind(StrEnum):
 
     RESCUE: like a worker
     WEB:    entry(*args, port, report, life)      port: as of PAPER
+    NOTIFY: entry(*args, report, life)
 
     `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
     """
@@ -30,6 +31,7 @@ class ChildKind(StrEnum):
     WORKER = "worker"
     RESCUE = "rescue"
     WEB = "web"
+    NOTIFY = "notify"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class LaunchArguments:
                 return paper_url, self._queues[spec.account][0], held
             case ChildKind.WEB:
                 return (self.web_port,)
+            case ChildKind.NOTIFY:
+                return ()
 
     def held(self, account: str, message: Message) -> None:
         """A worker says what stops its orders now: a whole document, which takes the place of the one before."""

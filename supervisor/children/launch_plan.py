@@ -25,6 +25,7 @@ PRELOADED = (
     "gridbot.rescue.rescue_entry",
     "gridbot.paper.server.paper_process",
     "supervisor.web.web_entry",
+    "supervisor.notify.notify_entry",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
 
@@ -63,6 +64,8 @@ class Plan:
     preload: Sequence[str] = ()
     web: ChildSpec | None = None
     """The page's process, which is none of the children that trading needs."""
+    notify: ChildSpec | None = None
+    """The process that tells people of alerts; it is none of them either."""
     paused: str = ""
     """Why all strategies begin paused; empty when none does."""
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
@@ -162,6 +165,7 @@ def plan_of(
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
         preload=PRELOADED,
         web=_web(config, logs) if config.web.enabled else None,
+        notify=_notify(config, logs) if config.notify.is_wanted else None,
         caps=config.cap_scopes(),
         config=config,
         source=source,
@@ -176,6 +180,17 @@ def _web(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
     return ChildSpec(
         *("web", ChildKind.WEB, "supervisor.web.web_entry:web"),
         args=(knowing_only(config), logs),
+        policy=replace(_policy(config), max_restarts=_TRIES),
+    )
+
+
+def _notify(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
+    """It alone gets the addresses of `notify`, and no key."""
+    from gridbot.config.paper_secrets import knowing_only
+
+    return ChildSpec(
+        *("notify", ChildKind.NOTIFY, "supervisor.notify.notify_entry:notify"),
+        args=(knowing_only(config).model_copy(update={"notify": config.notify}), logs),
         policy=replace(_policy(config), max_restarts=_TRIES),
     )
 

@@ -21,14 +21,14 @@ from gridbot.commands.targets import Addressed, FleetMember, accounts_of, listed
 from gridbot.config.paths import find_config
 from gridbot.doors.plain_text import one_line
 from supervisor.cli.confirmation import require_confirmation
-from supervisor.cli.dry_run import DIRECT, dry_rows
 from supervisor.cli.fleet_command import Given, conclude, show_dry_run, show_outcome, tell_error
 from supervisor.cli.options import load_with_secrets
 from supervisor.cli.patient_client import PatientClient
-from supervisor.cli.side_by_side import Outcome
 from supervisor.cli.target_options import addressed
 from supervisor.control.control_client import ControlError, Denied, Failed, NotRunning, Refused, Unanswered
+from supervisor.control.dry_rows import DIRECT, dry_rows
 from supervisor.control.operator_name import asked_for, before_sudo, user_at_host
+from supervisor.control.target_outcomes import Outcome
 from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a command would do, and to whom: rows from the status model, shown as a table or as JSON."""
+"""What a command would do, and to whom, shown as a table."""
 
 from __future__ import annotations
 
@@ -6,29 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gridbot.commands.command import Command
-from gridbot.commands.effects import effect, held
 from gridbot.commands.targets import Addressed, accounts_of
 from supervisor.cli.answer_output import rendered
 from supervisor.status.screen_width import UNBOUNDED, screen_width
 
-__all__ = ["DIRECT", "dry_rows", "dry_text"]
+__all__ = ["dry_text"]
 
-DIRECT: Final = "DIRECT"
-"""The state of the process where the command is carried out without one."""
 COLUMNS: Final = ("account", "strategy", "symbol", "state", "orders", "long", "short", "would")
-
-
-def dry_rows(
-    command: Command, args: Mapping[str, Any], addressed: Sequence[Addressed], status: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """A row for each strategy that is addressed, in their order; an account without any has one, too."""
-    accounts = {row["account"]: row for row in status["accounts"]}
-    rows = []
-    for target in addressed:
-        account = accounts.get(target.account) or _as_account(status, target.account)
-        mine = [s for s in account["strategies"] if target.strategy in ("", s["strat_id"])]
-        rows += [_row(command, args, target, account, strategy) for strategy in mine or [{}]]
-    return rows
 
 
 def dry_text(command: Command, addressed: Sequence[Addressed], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -42,42 +26,3 @@ def dry_text(command: Command, addressed: Sequence[Addressed], rows: Sequence[Ma
     table = rendered(COLUMNS, [cells], "table", screen_width(UNBOUNDED))
     head = f"{command.name} would be sent for {whom}{confirm}. Nothing was sent.\n{command.help}\n\n"
     return "".join((head, *table)).rstrip("\n")
-
-
-def _as_account(status: Mapping[str, Any], process: str) -> dict[str, Any]:
-    """A process that is no worker, in the form of an account without strategies."""
-    rows = [row["process"] for row in (status.get("writer"), status.get("paper")) if row]
-    return {"strategies": [], "process": next(row for row in rows if row["name"] == process)}
-
-
-def _row(
-    command: Command,
-    args: Mapping[str, Any],
-    target: Addressed,
-    account: Mapping[str, Any],
-    strategy: Mapping[str, Any],
-) -> dict[str, Any]:
-    process, legs = account["process"]["state"], held(strategy)
-    return {
-        "target": str(target),
-        "account": target.account,
-        "process": process,
-        "strategy": strategy.get("strat_id", ""),
-        "symbol": strategy.get("symbol", ""),
-        "state": strategy.get("state"),
-        "orders": strategy.get("open_orders"),
-        "long": legs.get("long", "0"),
-        "short": legs.get("short", "0"),
-        "would": _would(command, process, effect(command, args, strategy)),
-    }
-
-
-def _would(command: Command, process: str, done: str) -> str:
-    """Also where the worker cannot take a command: what becomes of it then."""
-    if not command.needs_trading or process in ("RUNNING", DIRECT):
-        return done
-    if command.rescued:
-        return f"{done} (by a rescue process: its worker is {process})"
-    if command.kept:
-        return f"{done} (kept for its next worker: this one is {process})"
-    return f"nothing: its worker is {process}"

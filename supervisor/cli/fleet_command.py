@@ -5,22 +5,26 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gridbot.commands.command import Command, Target
-from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, is_pattern, listed, members_of
+from gridbot.commands.command import Command
+from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, listed, members_of
+from gridbot.commands.wording import CommandMistake
 from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.confirmation import require_confirmation
-from supervisor.cli.dry_run import dry_rows, dry_text
+from supervisor.cli.dry_run import dry_text
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json
-from supervisor.cli.side_by_side import Outcome, exit_code, outcomes
+from supervisor.cli.side_by_side import exit_code
 from supervisor.cli.target_options import addressed
+from supervisor.control.command_targets import command_targets
 from supervisor.control.control_client import ControlError
+from supervisor.control.dry_rows import dry_rows
+from supervisor.control.target_outcomes import Outcome, outcomes
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = [
@@ -110,25 +114,10 @@ def confirm_for_all(place: Path, command: Command, args: Json, expect: int | Non
 
 
 def _targets(given: Given, fleet: Sequence[FleetMember], processes: Mapping[str, str]) -> tuple[Addressed, ...]:
-    """Processes are named one by one: no pattern, group or --all means them."""
-    command, written = given.command, given.written
-    whole_for = "" if command.target is Target.STRATEGY else command.name
-    named = () if written.everything else tuple(word for word in written.words if processes and not is_pattern(word))
-    rest = replace(written, words=tuple(word for word in written.words if word not in named))
-    found: tuple[Addressed, ...] = ()
-    if named:
-        members = [*fleet, *map(FleetMember, processes)]
-        asked = addressed(TargetWords(named), members, whole_for=whole_for)
-        names = [processes.get(each.account, each.account) for each in asked]
-        accounts = {member.account for member in fleet}
-        found = tuple(Addressed(name, is_account=name in accounts) for name in names)
-    if not (named and rest.are_none):
-        found += addressed(rest, fleet, whole_for=whole_for)
-    found = tuple(dict.fromkeys(found))
-    if command.one_at_a_time and len(found) > 1:
-        text = f"{command.name} is for one account at a time, got {len(found)}: {listed([str(each) for each in found])}"
-        raise CommandError(text, ExitCode.USAGE)
-    return found
+    try:
+        return command_targets(given.command, given.written, fleet, processes, addressed)
+    except CommandMistake as mistake:
+        raise CommandError(str(mistake), ExitCode.USAGE) from None
 
 
 def _confirm(place: Path, given: Given, targets: Sequence[Addressed]) -> None:

@@ -24,6 +24,7 @@ from gridbot.private_files import open_private
 from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_lines
+from supervisor.control.operator_name import before_sudo, user_at_host
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
 from supervisor.web.logins import CODE_S, is_unused, make_code, withdraw_code
@@ -49,7 +50,7 @@ def open_page(config: str | None, data_dir: str | None, in_text: bool) -> None:
     place = data_directory(data_dir, config)
     with PatientClient(place) as client:
         url = _address(for_people(client.status()).get("web"))
-    code = make_code(place)
+    code = make_code(place, before_sudo(os.environ) or user_at_host(os.getuid()))
     if in_text or not _has_browser():
         print_lines(_in_text(url, code))
         return

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from gridbot.command_line import pasteable
@@ -17,6 +14,7 @@ from supervisor.cli.options import place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.target_options import acting_options, target_options, target_words
 from supervisor.cli.value_completion import complete_processes
+from supervisor.control.command_targets import named_processes
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["restart"]
@@ -38,7 +36,7 @@ def restart(
     as_json: bool,
 ) -> None:
     given = Given(RESTART, {}, target_words(targets, groups, everything), expect, dry_run, as_json)
-    code = give(data_directory(data_dir, config), given, _send, _processes)
+    code = give(data_directory(data_dir, config), given, _send, named_processes)
     if code is ExitCode.OK and not (dry_run or as_json):
         click.echo(f"`{pasteable('status', config=config, data_dir=data_dir)}` shows how it goes")
     raise SystemExit(code)
@@ -46,10 +44,3 @@ def restart(
 
 def _send(client: PatientClient, target: Addressed) -> str:
     return f"{client.request('restart', child=target.account)['child']} restarts"
-
-
-def _processes(status: Mapping[str, Any]) -> dict[str, str]:
-    """What may be named beside accounts: the other processes, and a worker by the name of its process."""
-    others = [row["process"]["name"] for row in (status.get("writer"), status.get("paper")) if row]
-    workers = {row["process"]["name"]: row["account"] for row in status["accounts"]}
-    return {name: name for name in others} | workers

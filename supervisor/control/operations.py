@@ -16,7 +16,7 @@ from gridbot.commands.command import Command
 from gridbot.commands.command_table import FLEET_COMMANDS, WORKER_COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of
 from gridbot.core.limits import OnBreach
-from gridbot.core.strict_numbers import amount_or_none
+from gridbot.core.strict_numbers import amount_or_none, whole_or_none
 from gridbot.doors.plain_text import for_people, one_line, printable_lines, shown
 from gridbot.version import __version__
 from supervisor.children.child import Child
@@ -43,7 +43,7 @@ SETTLING_S = 1.0
 """How long a rescue that has answered may write down what it did."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
-QUESTIONS = ("ping", "status", "why", "permits", "config")
+QUESTIONS = ("ping", "status", "news", "why", "permits", "config")
 EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
@@ -81,6 +81,16 @@ class PermitsCall(Protocol):
     def __call__(self, exchange: str, message: Json) -> Json: ...
 
 
+class NewsFeed(Protocol):
+    """What has become of alerts (`supervisor.process.alert_feed`)."""
+
+    def asked(self, account: str) -> None:
+        """Somebody has asked for a restart of this account."""
+
+    def news(self, run: str, after: int) -> Json:
+        """The changes after that number of that run."""
+
+
 class Operations:
     """Answers requests. `record` keeps a command, arguments, answer, and who gave it. `alert` takes a level, a text.
 
@@ -103,7 +113,9 @@ class Operations:
         reload: Handler | None = None,
         running: Callable[[], Mapping[str, Any]],
         desk: Mapping[str, Handler] = NO_DESK,
+        feed: NewsFeed | None = None,
     ) -> None:
+        self._feed = feed
         self._fleet = fleet
         self._permits = permits
         self._running = running
@@ -164,6 +176,8 @@ class Operations:
                 return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
                 return {"ok": True, "status": self._status()}
+            case "news":
+                return self._news(request)
             case "permits":
                 return self._lend(request)
             case "why":
@@ -184,6 +198,12 @@ class Operations:
                 known = (*QUESTIONS, *self.handlers, WORKER, DECLINED)
                 asked = one_line(other)
                 return refused(f"unknown request {asked!r}: expected {one_of(known)}{did_you_mean(asked, known)}")
+
+    def _news(self, request: Json) -> Json:
+        after = whole_or_none(request.get("after", 0))
+        if self._feed is None or after is None:
+            return refused(f"expected a whole number in after, got {shown(request.get('after'))}")
+        return {"ok": True, **self._feed.news(str(request.get("run", "")), after)}
 
     def _lend(self, request: Json) -> Json:
         exchange = request.get("exchange")
@@ -211,6 +231,8 @@ class Operations:
             return denied("the supervisor is stopping")
         if child.staged is not None:
             child.staged()
+        if self._feed is not None and child.spec.account:
+            self._feed.asked(child.spec.account)
         self._fleet.advance(child, Restart("restart asked for by an operator"))
         return {"ok": True, "child": child.spec.name}
 

@@ -12,6 +12,7 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 |--------------------------------------------------------------|----------------------------------------------------|
 | {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
 | {"op": "status"}                                             | {"ok", "status": model of supervisor.status.model} |
+| {"op": "news", "run", "after": number}                       | {"ok", "run", "last", "news"}: `process/alert_feed` |
 | {"op": "why", "account", "strategy": "" or a name}           | {"ok", "why": answer of gridbot.worker.explanations} |
 | {"op": "config", "account"}                                  | {"ok", "config": gridbot.config.snapshots of it}   |
 | {"op": "permits", "exchange", "seen", "back", "wants"}       | {"ok", "guest", "lent", "keep", "ban"}             |

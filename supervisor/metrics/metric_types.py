@@ -94,7 +94,7 @@ LABELS: Final[dict[str, Label]] = dict(
     for rows in (
         _label("account", "the accounts of the configuration"),
         _label("strategy", "the strategies (`strat_id`) of the configuration"),
-        _label("process", "the processes of the fleet: supervisor, one worker an account, writer, paper, web"),
+        _label("process", "the processes of the fleet: supervisor, one worker an account, writer, paper, web, notify"),
         _label("environment", "where it trades", ("mainnet", "testnet", "demo", "paper")),
         _label("mode", "whether its orders leave", ("live", "shadow")),
         _label("direction", "the leg", ("long", "short")),

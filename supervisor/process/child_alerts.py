@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from gridbot.incidents import DELETED, LOST, Change, Event, Incidents, Looked, Name, Over, Phase, Standing, Told, step
+from gridbot.incidents import DELETED, LOST, Change, Event, Incidents, Looked, Name, Over, Standing, Told, step
 from supervisor.children.child import Child
 from supervisor.children.policy_types import ProcessState
+from supervisor.status.model import incident_row
 from supervisor.store.supervisor_journal import SupervisorJournal
 from supervisor.utc_time import utc_now
 
@@ -30,10 +31,20 @@ ROOM: Final = "room"
 
 
 class Alerts:
-    """The only way to raise an alert; keeps the newest ones for `status`. The clocks: monotonic seconds, UTC µs."""
+    """The only way to raise an alert; keeps the newest ones for `status`. The clocks: monotonic seconds, UTC µs.
 
-    def __init__(self, journal: SupervisorJournal, clock: Callable[[], float], wall_us: Callable[[], int]) -> None:
+    `feed` hears each change, as a row like those of `status`, with its phase.
+    """
+
+    def __init__(
+        self,
+        journal: SupervisorJournal,
+        clock: Callable[[], float],
+        wall_us: Callable[[], int],
+        feed: Callable[[Mapping[str, Any], str], None] = lambda row, phase: None,
+    ) -> None:
         self._journal = journal
+        self._feed = feed
         self._clock = clock
         self._wall_us = wall_us
         self._incidents = Incidents()
@@ -50,9 +61,11 @@ class Alerts:
         """The supervisor's own open incidents (`Incident.row`); `where` is the child."""
         return self._incidents.rows()
 
-    def pass_on(self, child: Child, level: str, text: str) -> None:
-        """A worker tells of an incident that it has recorded itself."""
+    def pass_on(self, child: Child, level: str, text: str, message: Mapping[str, Any]) -> None:
+        """A worker tells of an incident that it has recorded itself; `message` has its row."""
         self._note(child.spec.name, child.spec.account, level, text)
+        row = {**message, "level": message.get("severity", level), "text": text}
+        self._feed(incident_row(child.spec.account, row), str(message.get("phase")))
 
     def add(self, child: Child, level: str, text: str, key: str = DOWN) -> bool:
         """About a child; whether it was told: a repetition is not. `level` is a logging level name."""
@@ -82,10 +95,12 @@ class Alerts:
 
     def _step(self, event: Event) -> list[Change]:
         self._incidents, changes = step(self._incidents, event, self._clock(), self._wall_us())
-        for phase, incident, text in changes:
-            level, child = "INFO" if phase is Phase.ENDED else incident.level.upper(), incident.name.where
+        for change in changes:
+            phase, incident, text = change
+            level, child = change.level.upper(), incident.name.where
             self._note(child, self._accounts.get(child, ""), level, text)
             self._journal.alert(level, child, text, str(phase), incident.began_us, incident.count)
+            self._feed(incident_row("", {**incident.row(), "text": text}), str(phase))
         return changes
 
     def _note(self, name: str, account: str, level: str, text: str) -> None:

@@ -94,7 +94,7 @@ class ChildMessages:
         """What a worker has recorded itself is an incident of its own; all else is one of ours."""
         level, text = str(message.get("level", "WARNING")).upper(), str(message.get("text", ""))
         if message.get("recorded"):
-            self._alerts.pass_on(child, level, text)
+            self._alerts.pass_on(child, level, text, message)
         elif level == "INFO":
             self._alerts.over(child, str(message.get("key", "")), text)
         else:

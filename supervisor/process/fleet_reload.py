@@ -118,6 +118,7 @@ class FleetReload:
             "since": self._since,
             "file_differs": self._file.differs,
             "waiting": list(self._waiting),
+            "page_commands": self._config.web.allow_commands,
         }
 
     def _catch_up(self) -> None:

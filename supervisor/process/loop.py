@@ -49,6 +49,8 @@ from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
 from supervisor.process.alert_desk import AlertDesk
+from supervisor.process.alert_feed import AlertFeed
+from supervisor.process.beside import Beside
 from supervisor.process.cap_rescues import CapRescues
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
@@ -60,7 +62,6 @@ from supervisor.process.own_faults import Faults
 from supervisor.process.service_notify import ServiceManager
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
-from supervisor.process.web_keeper import WebKeeper
 from supervisor.status.collection import status_of, supervisor_facts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import JournalBusy, SupervisorJournal
@@ -80,6 +81,10 @@ REACHABLE_S = 1.0
 """Between two looks whether control socket and lock file are still there."""
 SAME_SIGNAL_S = 0.3
 """A terminal or `timeout` may deliver one request twice, to the process and to its group; nobody types that fast."""
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1000
 
 
 class Supervisor:
@@ -103,7 +108,8 @@ class Supervisor:
         self._finished = asyncio.Event()
         self._lock = DirectoryLock(plan.data_dir)
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
-        self._alerts = Alerts(self._journal, clock, lambda: time.time_ns() // 1000)
+        self._feed = AlertFeed(plan.run_id, lambda: self._desk.marks, self._state, _wall_us)
+        self._alerts = Alerts(self._journal, clock, _wall_us, self._feed.add)
         self._faults = Faults(self._alerts)
         self._launch = LaunchArguments(plan.accounts, plan.paused)
         events = FleetEvents(
@@ -125,10 +131,10 @@ class Supervisor:
             self._on_rescue_end,
             clock=clock,
         )
-        self._web = WebKeeper(plan.web, self._launcher, self._launch, self._faults.report, clock, jitter)
+        self._beside = Beside(plan, self._launcher, self._launch, self._faults, clock, jitter)
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
-        self._desk = AlertDesk(self.status, self._journal.document, lambda: time.time_ns() // 1000)
+        self._desk = AlertDesk(self.status, self._journal.document, _wall_us)
         self._operations = Operations(
             self._fleet,
             self.status,
@@ -142,6 +148,7 @@ class Supervisor:
             reload=lambda args, who: (self._reload.handle if self._reload else no_reload)(args, who),
             running=lambda: self.plan.snapshot,
             desk=self._desk.handlers,
+            feed=self._feed,
         )
         self._workers = {child.spec.account: child for child in self._fleet.of_kind(ChildKind.WORKER)}
         self._sharing = Sharing(
@@ -213,8 +220,9 @@ class Supervisor:
                 keeping = background.start(self._keep_reachable(control), name="the watch over the control socket")
                 await self._finished.wait()
                 keeping.cancel()
+                await self._beside.end(forced=self._stopping.forced)
             finally:
-                for those in (self._fleet, self._rescues, self._web):
+                for those in (self._fleet, self._rescues, self._beside):
                     those.kill_now()
                 await control.close()
                 for part in (
@@ -275,12 +283,14 @@ class Supervisor:
         """The model of `supervisor.status.model`, with all that the children have said up to this moment."""
         self._fleet.catch_up()
         now = self._clock()
-        state = "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
-        own = supervisor_facts(self.plan, state, now - self._started_at, self._alerts.newest, self._alerts.open)
+        own = supervisor_facts(self.plan, self._state(), now - self._started_at, self._alerts.newest, self._alerts.open)
         own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), marks=self._desk.marks)
-        own = replace(own, reasons=self._sharing.reasons() + self._caps.reasons(), wall_us=time.time_ns() // 1000)
+        own = replace(own, reasons=self._sharing.reasons() + self._caps.reasons(), wall_us=_wall_us())
         own = replace(own, configuration=self._reload.facts() if self._reload else {})
-        return status_of(now, own, self._fleet, self.plan, self._launch, self._web.child)
+        return status_of(now, own, self._fleet, self.plan, self._launch, *self._beside.children)
+
+    def _state(self) -> str:
+        return "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
 
     def _on_signal(self, number: signal.Signals) -> None:
         now = self._clock()
@@ -314,7 +324,7 @@ class Supervisor:
             self._faults.attempt("looking for a stall", lambda: self._allow_for_stall(gone)),
             self._faults.attempt("looking after the children", self._tend),
             self._faults.attempt("looking after the rescues", self._rescues.look),
-            self._faults.attempt("looking after the page", lambda: self._web.look(self._starting, self._stopping)),
+            self._faults.attempt("looking beside", lambda: self._beside.look(self._starting, self._stopping)),
             self._faults.attempt("sharing requests", self._sharing.look),
             self._faults.attempt("the caps of groups and fleet", self._caps.look),
             self._faults.attempt("the caps of accounts", lambda: self._cap_rescues.look(now)),
@@ -329,14 +339,14 @@ class Supervisor:
 
     def _reap(self) -> None:
         if not self._launcher.expects:  # a dead process may be a child that has not said its pid yet
-            reap_adopted(self._fleet.pids() | self._launcher.pids | self._rescues.pids() | self._web.pids())
+            reap_adopted(self._fleet.pids() | self._launcher.pids | self._rescues.pids() | self._beside.pids())
 
     def _allow_for_stall(self, gone: float) -> None:
         if gone > self._pause + STALL_S:
             log.warning("this process did not run for %.1f s; children get that time on top", gone)
             self._fleet.advance_all(Stalled())
             self._rescues.look(Stalled())
-            self._web.stalled()
+            self._beside.stalled()
 
     def _look(self) -> None:
         self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())

@@ -1,94 +1,24 @@
-"""The page's process: started when trading is, restarted by the policy of every child, and never a reason for anything.
-
-It is none of the fleet: whether it runs says nothing about accounts. What goes wrong with it is a line in the log, and
-in `status` beside it.
-"""
+"""The page's process beside the fleet."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Final
 
-from supervisor.children.child import Child
-from supervisor.children.child_spec import ChildSpec
-from supervisor.children.fleet import Fleet, FleetEvents
-from supervisor.children.launch_arguments import LaunchArguments
-from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
-from supervisor.children.policy_types import Exited, ProcessState, Ready, Report, Stalled, Start
-from supervisor.process.start_order import StartOrder
-from supervisor.process.stop_order import StopOrder
+from supervisor.process.side_keeper import SideKeeper
 
 __all__ = ["WebKeeper"]
 
 log = logging.getLogger("supervisor")
 
-PATIENCE_S: Final = 5.0
-"""Workers are started before it; when one takes longer than that, somebody may want to look why."""
 
+class WebKeeper(SideKeeper):
+    """Remembers the port of the page, which the next process gets again."""
 
-class WebKeeper:
-    """Owns the child; without a `spec` there is none. The clock in seconds; `began_s` is when the supervisor began."""
+    name = "web"
+    missing = "the page is not there"
 
-    def __init__(
-        self,
-        spec: ChildSpec | None,
-        launcher: Launcher,
-        launch: LaunchArguments,
-        on_fault: Callable[[str, BaseException], None],
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
-    ) -> None:
-        events = FleetEvents(self._take, self._ended, self._tell, lambda: "keep", on_fault)
-        specs = () if spec is None else (spec,)
-        self._fleet = Fleet(specs, launcher, launch, events, clock=clock, jitter=jitter)
-        self._launch = launch
-        self._clock = clock
-        self._began_s = clock()
-        self._told = ""
-
-    @property
-    def child(self) -> Child | None:
-        return next(iter(self._fleet), None)
-
-    def pids(self) -> set[int]:
-        """Of its process, while there is one."""
-        return self._fleet.pids()
-
-    def look(self, starting: StartOrder, stopping: StopOrder) -> None:
-        """Let time pass; start it when it is its turn, which is after all that trades."""
-        self._fleet.catch_up()
-        self._fleet.advance_all()
-        its_turn = starting.complete or self._clock() - self._began_s > PATIENCE_S
-        child = self.child
-        if child is not None and its_turn and not stopping.begun and child.state.process is ProcessState.STOPPED:
-            self._fleet.advance(child, Start())
-
-    def stalled(self) -> None:
-        """The supervisor did not run for a while: nobody heard what it said."""
-        self._fleet.advance_all(Stalled())
-
-    def kill_now(self) -> None:
-        """It has nothing to put in order."""
-        self._fleet.kill_now()
-
-    def _take(self, child: Child, message: Message) -> None:
-        match message.get("type"):
-            case "ready":
-                self._told = ""
-                self._launch.web_port = int(message["port"])
-                self._fleet.advance(child, Ready())
-                log.info("web: the page is at %s", message.get("url"))
-            case "health":
-                self._fleet.advance(child, Report())
-
-    def _ended(self, child: Child, code: int) -> None:
-        self._fleet.advance(child, Exited(code, child.last_exit))
-
-    def _tell(self, child: Child, level: str, text: str, key: str) -> bool:
-        """A warning at most, and the same one once."""
-        if text != self._told:
-            self._told = text
-            log.warning("web: the page is not there: %s; trading does not need it", text)
-        return True
+    def is_ready(self, message: Message) -> None:
+        """Takes the page's address."""
+        self._launch.web_port = int(message["port"])
+        log.info("web: the page is at %s", message.get("url"))

@@ -41,9 +41,15 @@ def supervisor_facts(
 
 
 def status_of(
-    now: float, own: SupervisorFacts, fleet: Fleet, plan: Plan, launch: LaunchArguments, web: Child | None = None
+    now: float,
+    own: SupervisorFacts,
+    fleet: Fleet,
+    plan: Plan,
+    launch: LaunchArguments,
+    web: Child | None = None,
+    notify: Child | None = None,
 ) -> dict[str, Any]:
-    """The whole model; `now` is the clock of the children's states, `web` the page's process."""
+    """The whole model; `now` is the clock of the children's states, `web` and `notify` are those beside the fleet."""
 
     writer_runs = any(child.state.process is ProcessState.RUNNING for child in fleet.of_kind(ChildKind.WRITER))
 
@@ -72,4 +78,5 @@ def status_of(
         paper[0] if paper else None,
         paper_url=launch.paper_url,
         web=None if web is None else facts(web),
+        notify=None if notify is None else facts(notify),
     )

@@ -30,7 +30,16 @@ from supervisor.children.policy_types import ChildState, ProcessState
 from supervisor.status.alert_marks import Marks, marked
 from supervisor.utc_time import utc_text
 
-__all__ = ["FORMAT", "AccountHealth", "ChildFacts", "Freshness", "StrategyState", "SupervisorFacts", "build_status"]
+__all__ = [
+    "FORMAT",
+    "AccountHealth",
+    "ChildFacts",
+    "Freshness",
+    "StrategyState",
+    "SupervisorFacts",
+    "build_status",
+    "incident_row",
+]
 
 FORMAT = 1
 
@@ -111,7 +120,8 @@ class SupervisorFacts:
     marks: Marks = NOTHING_SAID
     wall_us: int = 0
     configuration: Json = field(default_factory=dict)
-    """Which is in force: `hash`, `since`, `file_differs`, and `waiting`, what of it counts after a restart."""
+    """Which is in force: `hash`, `since`, `file_differs`, `waiting`, what of it counts after a restart, and
+    `page_commands`, whether the page may give commands."""
 
 
 def build_status(
@@ -123,6 +133,7 @@ def build_status(
     *,
     paper_url: str | None,
     web: ChildFacts | None = None,
+    notify: ChildFacts | None = None,
 ) -> Json:
     """The whole model. `now` is the clock of the children's states."""
     reasons: list[str] = list(supervisor.reasons)
@@ -149,6 +160,7 @@ def build_status(
         "writer": None if writer is None else _writer(now, writer, accounts, reasons),
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
         "web": None if web is None else _web(now, web),
+        "notify": None if notify is None else _notify(now, notify),
         "incidents": [marked(row, supervisor.marks, supervisor.wall_us) for row in _incidents(supervisor, accounts)],
         "alerts": list(supervisor.alerts),
     }
@@ -162,24 +174,24 @@ def _incidents(supervisor: SupervisorFacts, accounts: Sequence[ChildFacts]) -> l
     rows = [
         (facts.account, row) for facts in accounts if facts.state.alive for row in facts.health.get("incidents", ())
     ]
-    found = []
-    for account, row in [*rows, *(("", row) for row in supervisor.incidents)]:
-        about = "strategy" if account else "child"
-        found.append(
-            {
-                "account": account,
-                "strategy": "",
-                "child": "",
-                about: row["where"],
-                "key": row["key"],
-                "cause": row.get("cause", ""),
-                "level": row["level"].upper(),
-                "since": utc_text(row["began_us"]),
-                "count": row["count"],
-                "text": row["text"],
-            }
-        )
-    return found
+    return [incident_row(account, row) for account, row in [*rows, *(("", row) for row in supervisor.incidents)]]
+
+
+def incident_row(account: str, row: Mapping[str, Any]) -> Json:
+    """An incident as `status` shows it, from `Incident.row`; without an account its place is a child."""
+    about = "strategy" if account else "child"
+    return {
+        "account": account,
+        "strategy": "",
+        "child": "",
+        about: row["where"],
+        "key": row["key"],
+        "cause": row.get("cause", ""),
+        "level": row["level"].upper(),
+        "since": utc_text(row["began_us"]),
+        "count": row["count"],
+        "text": row["text"],
+    }
 
 
 def _age(now: float, facts: ChildFacts) -> float:
@@ -328,3 +340,10 @@ def _web(now: float, facts: ChildFacts) -> Json:
     """The page's process; nothing of it is a reason against health."""
     reported = facts.health if facts.state.alive else {}
     return {"process": _process(now, facts, []), "url": reported.get("url"), "viewers": reported.get("viewers")}
+
+
+def _notify(now: float, facts: ChildFacts) -> Json:
+    """The process that tells people of alerts; nothing of it is a reason against health."""
+    reported = facts.health if facts.state.alive else {}
+    own = {key: reported.get(key) for key in ("routes", "open", "ping")}
+    return {"process": _process(now, facts, []), **own}

@@ -235,7 +235,7 @@ def _services(status: Json) -> Table:
     for justify in ("left", "left", "right", "left", "right"):
         table.add_column(no_wrap=True, justify=justify)
     table.add_column()
-    for name in ("writer", "paper", "web"):
+    for name in ("writer", "paper", "web", "notify"):
         row = status.get(name)
         if row is None:
             continue
@@ -269,7 +269,14 @@ def _web_note(row: Json) -> str:
     return f"{row['url']}, {_count(row['viewers'])} {'looks' if row['viewers'] == 1 else 'look'}"
 
 
-_NOTES = {"writer": _writer_note, "paper": _paper_note, "web": _web_note}
+def _notify_note(row: Json) -> str:
+    routes = row["routes"] or ()
+    late = [each for each in routes if each["problem"]]
+    text = ", ".join(f"{each['route']}: {each['problem']}, {each['waiting']} wait" for each in late)
+    return text or f"{_count(sum(each['messages'] for each in routes))} messages to {len(routes)} addresses"
+
+
+_NOTES = {"writer": _writer_note, "paper": _paper_note, "web": _web_note, "notify": _notify_note}
 
 
 def _requests(row: Json) -> str:

@@ -1,8 +1,9 @@
 """Who may look: one-time codes that the owner of the data directory makes, and the sessions that come of them.
 
-A code is a file in `DATA_DIR/web/codes`, which only this user can reach: its name is the SHA-256 of the code, and
-whoever could put it there may look. It opens one session, within a minute of its making. Sessions are kept in memory
-alone: they end with the process, so what somebody has got hold of is worth nothing to whoever takes its port then.
+A code is a file in `DATA_DIR/web/codes`, which only this user can reach: its name is the SHA-256 of the code, in it
+stands who had it made, and whoever could put it there may look. It opens one session, within a minute of its making.
+Sessions are kept in memory alone: they end with the process, so what somebody has got hold of is worth nothing to
+whoever takes its port then.
 
 A session is two secrets. One is an HttpOnly cookie, which scripts cannot read but browsers send to every port of a
 host; the other is the page's key, which browsers keep for one port alone. Neither is enough.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gridbot.doors.plain_text import one_line
 from gridbot.private_files import make_directory, open_private
 from gridbot.rolling_limit import RollingLimit
 
@@ -30,6 +32,7 @@ ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 GROUPS: Final = 4
 LETTERS: Final = 5
 LONGEST_CODE: Final = 200
+LONGEST_WHO: Final = 90
 FAILURES: Final = (10, 60.0)
 """So many wrong codes in so many seconds; then nobody gets in until some of them are so old."""
 SESSION_S: Final = 7 * 86_400.0
@@ -42,14 +45,15 @@ def codes_directory(data_dir: Path) -> Path:
     return data_dir / "web" / "codes"
 
 
-def make_code(data_dir: Path) -> str:
-    """A new code, such as ABCDE-FGHJK-LMNPQ-RSTUV. Raises OSError when this user may not, or the disk is full."""
+def make_code(data_dir: Path, who: str = "") -> str:
+    """A new code, such as ABCDE-FGHJK-LMNPQ-RSTUV, for `who`. Raises OSError: this user may not, the disk is full."""
     groups = ("".join(secrets.choice(ALPHABET) for _ in range(LETTERS)) for _ in range(GROUPS))
     code = "-".join(groups)
     directory = codes_directory(data_dir)
     make_directory(directory)
-    with open_private(directory / _digest(code), "x"):
-        return code
+    with open_private(directory / _digest(code), "x", encoding="utf-8") as file:
+        file.write(who)
+    return code
 
 
 def is_unused(data_dir: Path, code: str) -> bool:
@@ -69,10 +73,11 @@ def _digest(code: str) -> str:
 
 @dataclass(slots=True)
 class Session:
-    """Somebody who looks. `began_s` and `seen_s` on the monotonic clock; `is_over` is set at its end."""
+    """Somebody who looks. `who` is for records; `began_s` and `seen_s` on the monotonic clock; `is_over` at its end."""
 
     cookie: str
     page_key: str
+    who: str
     began_s: float
     seen_s: float
     is_over: bool = False
@@ -100,13 +105,14 @@ class Logins:
         now_s = self._clock()
         if not self._failures.left(now_s):
             return None
-        if len(code) > LONGEST_CODE or not self._takes(_digest(code)):
+        who = None if len(code) > LONGEST_CODE else self._takes(_digest(code))
+        if who is None:
             self._failures.take(1, now_s)
             return None
         self._forget_old(now_s)
         if len(self._sessions) >= MOST_SESSIONS:
             self._end(min(self._sessions.values(), key=lambda each: each.seen_s))
-        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), now_s, now_s)
+        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), who, now_s, now_s)
         self._sessions[_digest_of(session.cookie)] = session
         return session
 
@@ -138,13 +144,14 @@ class Logins:
             if now_s - session.began_s > SESSION_S or now_s - session.seen_s > IDLE_S:
                 self._end(session)
 
-    def _takes(self, digest: str) -> bool:
-        """Whether this code waits, no older than a minute. It is removed with that, and so is what is too old."""
-        found = False
+    def _takes(self, digest: str) -> str | None:
+        """Who had this code made, when it waits, no older than a minute; else None. It is removed with that, and so is
+        what is too old."""
+        found = None
         try:
             waiting = list(self._codes.iterdir())
         except FileNotFoundError:
-            return False
+            return None
         for path in waiting:
             age_s, is_file = self._look(path)
             if age_s is None:
@@ -164,13 +171,15 @@ class Logins:
         return self._wall() - seen.st_mtime, stat.S_ISREG(seen.st_mode) and seen.st_uid == self._uid
 
 
-def _removed(path: Path) -> bool:
-    """False when somebody else was first: a code counts once."""
+def _removed(path: Path) -> str | None:
+    """Who had it made; None when somebody else was first: a code counts once."""
     try:
+        with open_private(path, "r", encoding="utf-8", errors="replace") as file:
+            who = one_line(file.read(LONGEST_WHO))
         path.unlink()
     except FileNotFoundError:
-        return False
-    return True
+        return None
+    return who
 
 
 def _digest_of(cookie: str) -> str:

@@ -6,6 +6,7 @@ figure, so they need no login; what shows anything is asked for by their scripts
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -30,17 +31,19 @@ TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """A file as it is sent; `tag` changes with its content."""
+    """A file as it is sent, also packed (gzip); `tag` changes with its content."""
 
     body: bytes
     content_type: str
     tag: str
+    packed: bytes
 
 
 @cache
 def page_files() -> dict[str, PageFile]:
-    """By name below `static/`, such as `vendor/htm/standalone.module.js`."""
-    return dict(_below(files("supervisor.web").joinpath("static"), ""))
+    """By name below `static/`, such as `vendor/htm/standalone.module.js`; uPlot is that of the reports."""
+    shared = files("gridbot.report").joinpath("vendor")
+    return dict(_below(files("supervisor.web").joinpath("static"), "") + _below(shared, "vendor/"))
 
 
 def _below(place: Traversable, name: str) -> list[tuple[str, PageFile]]:
@@ -50,5 +53,6 @@ def _below(place: Traversable, name: str) -> list[tuple[str, PageFile]]:
             found += _below(each, f"{name}{each.name}/")
         elif (kind := TYPES.get(each.name.rpartition(".")[2])) is not None:
             body = each.read_bytes()
-            found.append((f"{name}{each.name}", PageFile(body, kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"')))
+            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            found.append((f"{name}{each.name}", PageFile(body, kind, tag, gzip.compress(body, mtime=0))))
     return found

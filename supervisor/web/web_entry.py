@@ -33,5 +33,6 @@ def web_spec(config: GridbotConfig, before: int = 0) -> WebSpec:
         names=section.names,
         tls_cert=section.tls_cert,
         tls_key=section.tls_key,
+        metrics_token_file=section.metrics_token_file,
         is_secure=section.is_secure,
     )

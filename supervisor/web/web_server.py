@@ -26,11 +26,16 @@ from gridbot import background
 from gridbot.doors.http_site import Site
 from supervisor.control.control_client import ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
+from supervisor.web.command_door import CommandDoor
+from supervisor.web.command_forms import command_forms
 from supervisor.web.logins import Logins, Session
-from supervisor.web.metrics_door import MetricsDoor
+from supervisor.web.metrics_door import MetricsDoor, token_path
 from supervisor.web.open_connections import OpenConnections
 from supervisor.web.page_files import POLICY, page_files
+from supervisor.web.record_reader import RecordReader
+from supervisor.web.record_routes import RecordRoutes, is_download
 from supervisor.web.status_feed import StatusFeed, TooMany
+from supervisor.web.strategy_asker import StrategyAsker
 from supervisor.web.web_spec import WebSpec
 
 __all__ = ["WebServer"]
@@ -61,6 +66,9 @@ HEADERS: Final = {
 }
 LOGIN: Final = "/login"
 EVENTS: Final = "/api/events"
+COMMAND: Final = "/api/command"
+SLOW: Final = (EVENTS, COMMAND)
+"""Those that take as long as they take."""
 METRICS: Final = "/metrics"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -75,8 +83,12 @@ class WebServer:
         self.port = 0
         self._site = Site(spec.host, spec.names, what="this page", setting="web.names")
         self._logins = Logins(spec.data_dir, clock=time.monotonic, wall=time.time, uid=os.geteuid())
-        self._metrics_door = MetricsDoor(spec.data_dir, time.monotonic)
+        self._metrics_door = MetricsDoor(spec.metrics_token_file or token_path(spec.data_dir), time.monotonic)
+        self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
+        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
+        self._records = RecordRoutes(self._reader)
+        self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -125,6 +137,8 @@ class WebServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._reader.close()
+        self._commands.close()
 
     async def _listen(self, connections: OpenConnections, tls: ssl.SSLContext | None) -> asyncio.Server:
         """Any free port is the one of before where nobody has taken it: a page that is open finds it again."""
@@ -151,6 +165,10 @@ class WebServer:
         with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
             return client.status()
 
+    def _ask_why(self, account: str, strategy: str) -> dict[str, Any]:
+        with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
+            return client.why(account, strategy)
+
     def _routes(self) -> list[tuple[str, str, Handler]]:
         """Verb, path, handler. All below `/api/` need a login (`_doors`), and the others show no figures."""
         return [
@@ -163,6 +181,10 @@ class WebServer:
             ("GET", "/static/{name:.+}", _static),
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
+            ("GET", "/api/rows/{name}", self._records.rows),
+            ("GET", "/api/commands", _forms),
+            ("POST", COMMAND, self._command),
+            ("GET", "/api/strategy/{account}/{strategy}", self._strategy),
         ]
 
     # -- the doors
@@ -176,7 +198,7 @@ class WebServer:
         try:
             if refusal := self._refusal(request):
                 return refusal
-            if request.path == EVENTS:
+            if request.path in SLOW or is_download(request):
                 return await handler(request)
             async with asyncio.timeout(ANSWER_S):
                 return await handler(request)
@@ -275,7 +297,7 @@ class WebServer:
 
     async def _metrics(self, _: web.Request) -> web.StreamResponse:
         model = await self.feed.current()
-        text = self._metrics_door.text(None if self.feed.problem else model, self.feed.version)
+        text = await self._metrics_door.text(None if self.feed.problem else model, self.feed.version)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _status(self, request: web.Request) -> web.StreamResponse:
@@ -283,6 +305,13 @@ class WebServer:
         if model is None:
             return _words(503, self.feed.problem or "no status yet")
         return json_answer({"model": model, "age_s": self.feed.age_s, "problem": self.feed.problem})
+
+    async def _command(self, request: web.Request) -> web.StreamResponse:
+        return await self._commands.answer(request, request[SESSION])
+
+    async def _strategy(self, request: web.Request) -> web.StreamResponse:
+        asked = request.match_info
+        return json_answer(await self._strategies.about(asked["account"], asked["strategy"]))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         session = request[SESSION]
@@ -330,6 +359,10 @@ async def _health(_: web.Request) -> web.StreamResponse:
     return web.Response(text="ok\n")
 
 
+async def _forms(_: web.Request) -> web.StreamResponse:
+    return json_answer(command_forms())
+
+
 async def _static(request: web.Request) -> web.StreamResponse:
     return _file(request.match_info["name"], request)
 
@@ -341,7 +374,9 @@ def _file(name: str, request: web.Request, status: int = 200) -> web.Response:
     if status == 200 and request.headers.get("If-None-Match") == file.tag:
         return web.Response(status=304, headers={"ETag": file.tag, "Cache-Control": "no-cache"})
     headers = {"Content-Type": file.content_type, "ETag": file.tag, "Cache-Control": "no-cache"}
-    return web.Response(status=status, body=file.body, headers=headers)
+    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return web.Response(status=status, body=file.body, headers=headers)
+    return web.Response(status=status, body=file.packed, headers=headers | {"Content-Encoding": "gzip"})
 
 
 def _words(status: int, text: str) -> web.Response:

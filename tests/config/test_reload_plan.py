@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel
 
 from gridbot.config.models import GridbotConfig
+from gridbot.config.notify import NotifyConfig
 from gridbot.config.reload_keys import KEYS, Applies, key_rule
 from gridbot.config.reload_plan import Word, reload_plan
 from gridbot.config.strategy_kinds import strategy_model
-from gridbot.config.web import WebConfig
 from gridbot.paper.settings import PaperConfig
 from gridbot.strategies.registry import KINDS
 
@@ -27,7 +27,7 @@ def config(*strategies: dict[str, Any], accounts: tuple[dict[str, Any], ...] = (
 
 
 def every_key(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    """Each key of the file; those of the paper exchange are one, and so are those of the page."""
+    """Each key of the file; those of the paper exchange are one, and so are those of messages."""
     for name, field in model.model_fields.items():
         key = f"{path}.{name}" if path else name
         if key == "strategies":
@@ -35,7 +35,7 @@ def every_key(model: type[BaseModel], path: str = "") -> Iterator[str]:
                 yield from every_key(strategy_model(kind), key)
             continue
         inner = [part for part in _parts(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
-        if PaperConfig in inner or WebConfig in inner:
+        if PaperConfig in inner or NotifyConfig in inner:
             yield key
         elif inner:
             yield from every_key(inner[0], key)
@@ -122,3 +122,13 @@ def test_what_all_share_waits_for_the_supervisor_also_labels_that_caps_go_by() -
     free = reload_plan(config(BTC), config(BTC, accounts=({**ALICE, "groups": ["day"]},)))
     assert free.in_force.account("alice").groups == ("day",)
     assert reload_plan(old, config(BTC)).fleet[0].key == "fleet.groups.night"
+
+
+def test_whether_the_page_may_act_counts_at_once_and_where_it_is_does_not() -> None:
+    old, new = config(BTC), config(BTC, web={"allow_commands": True, "port": 9000})
+    plan = reload_plan(old, new)
+    assert {key.key: key.rule.applies for key in plan.fleet} == {
+        "web.allow_commands": Applies.LIVE, "web.port": Applies.SUPERVISOR
+    }  # fmt: skip
+    assert (plan.in_force.web.allow_commands, plan.in_force.web.port) == (True, 8797)
+    assert plan.touched == []

@@ -40,10 +40,16 @@ def test_it_listens_on_loopback_or_with_tls_or_behind_a_proxy(tmp_path, section,
     spec = web_spec(config, before=7)
     assert (spec.host, spec.is_secure, spec.names) == (config.web.host, is_secure, config.web.names)
     assert spec.before == 7
+    assert (spec.metrics_token_file, config.web.allow_commands) == (None, False)
     if "tls" in section:
         assert (spec.tls_cert, spec.tls_key) == (tmp_path / "a.pem", tmp_path / "b.pem"), (
             "beside conf/, as all that is read"
         )
+
+
+def test_the_token_file_is_written_so_it_is_below_the_data_directory(tmp_path):
+    config = load(tmp_path, "metrics_token_file: scrape/token")
+    assert web_spec(config).metrics_token_file == config.storage.data_dir / "scrape" / "token"
 
 
 @pytest.mark.parametrize(

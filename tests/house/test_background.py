@@ -16,6 +16,7 @@ STARTS = frozenset({"create_task", "ensure_future", "TaskGroup"})
 # Entries of processes with an asyncio loop.
 LOOPS = {
     *("gridbot.worker.entry", "gridbot.rescue.rescue_entry", "supervisor.process.loop", "supervisor.web.web_process"),
+    "supervisor.notify.notify_process",
 }
 
 

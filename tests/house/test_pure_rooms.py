@@ -62,6 +62,9 @@ PURE_ROOMS = (
     *("supervisor.children.policy", "supervisor.children.policy_types", "supervisor.exit_codes"),
     *("supervisor.status.model", "supervisor.status.caps_text"),
     *("supervisor.store.store_watch", "supervisor.store.transactions"),
+    *("supervisor.notify.alert_notices", "supervisor.notify.alert_routes", "supervisor.notify.daily_summary"),
+    *("supervisor.notify.delivery_line", "supervisor.notify.incident_book", "supervisor.notify.message_text"),
+    *("supervisor.notify.quiet_hours", "supervisor.notify.teller"),
 )
 SHELLS = frozenset({"gridbot.report.page_assets", "gridbot.report.report_page"})
 """The files of the page, and what puts them into it."""

@@ -75,9 +75,9 @@ GRIDBOT = {
     "rescue": "background bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
     " state system_ports worker",
     # A worker's parts and the paper exchange on market data of the past.
-    "backtest": "atomic_file background bybit command_line commands config core exchange execution lock_file market"
-    " orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings private_files"
-    " records risk state store version worker",
+    "backtest": "atomic_file background bybit command_line commands config core exchange execution incidents lock_file"
+    " market orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings"
+    " private_files records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "background budget flatten incidents core ports strategies orders records risk execution bybit"
     " exchange config market state store worker"
@@ -107,8 +107,13 @@ SUPERVISOR = {
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
-    "web": "gridbot.background gridbot.config gridbot.doors gridbot.private_files gridbot.rolling_limit"
-    " gridbot.shortage children control metrics exit_codes",
+    "web": "gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.private_files"
+    " gridbot.process_guard gridbot.rolling_limit gridbot.shortage gridbot.store"
+    " children control metrics store exit_codes utc_time",
+    # Messages to people about alerts.
+    "notify": "gridbot.atomic_file gridbot.background gridbot.config gridbot.core gridbot.doors gridbot.process_guard"
+    " children control exit_codes",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"

@@ -139,7 +139,7 @@ async def trading(
     assembly = Assembly(
         spec,
         None,
-        alert=lambda level, key, text, strategy: alerts.append((level, key, text)),
+        alert=lambda change: alerts.append((change.level, change.incident.name.key, change.text)),
         clock=SystemClock(),
         ids=SystemIds(),
         outside=outside,

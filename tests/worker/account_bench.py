@@ -26,6 +26,7 @@ from gridbot.core import (
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.failures import ExchangeError
 from gridbot.execution.executor import Executor
+from gridbot.incidents import Change
 from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.order import TrackedOrder
 from gridbot.orders.retry import RetryQueue
@@ -85,11 +86,12 @@ class Alarm(Alerts):
         self.ended: list[str] = []
         super().__init__(None, self._note, clock)
 
-    def _note(self, level: str, key: str, text: str, strategy: str) -> None:
-        if level == "info":
-            self.ended.append(text)
+    def _note(self, change: Change) -> None:
+        name = change.incident.name
+        if change.level == "info":
+            self.ended.append(change.text)
         else:
-            self.alerts.append((level, key, text, strategy))
+            self.alerts.append((change.level, name.key, change.text, name.where))
 
     @property
     def keys(self) -> list[str]:

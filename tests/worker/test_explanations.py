@@ -52,6 +52,13 @@ async def test_from_the_first_price_to_orders_that_rest() -> None:
         "normal": 4,
     }
     assert {row["text"].partition(":")[0] for row in found["missing"]} == {"nothing to close"}
+    levels, orders = found["ladder"]["levels"], found["ladder"]["orders"]
+    assert [side for _, side in levels] == ["Buy", "Buy", None, "Sell", "Sell"]
+    assert [(row["price"], row["side"], row["leg"], row["closes"], row["state"]) for row in orders] == [
+        *((price, "Buy", "long", False, "open") for price, _ in levels[:2]),
+        *((price, "Sell", "short", False, "open") for price, _ in levels[3:]),
+    ]
+    assert "ladder" not in bench.why(""), "of several strategies only what is missing"
 
 
 async def test_a_refusal_is_told_with_its_code_until_the_exchange_takes_the_order() -> None:

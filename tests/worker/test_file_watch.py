@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gridbot.incidents import Change
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
@@ -28,8 +29,8 @@ class Renewals:
 class Told:
     alerts: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def __call__(self, level: str, key: str, text: str, strategy: str) -> None:
-        self.alerts.append((level, key, text))
+    def __call__(self, change: Change) -> None:
+        self.alerts.append((change.level, change.incident.name.key, change.text))
 
 
 def test_what_is_removed_is_made_again_and_told_and_a_loss_stays_told(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.order_entry import EntryHealth, OrderEntry
 from gridbot.exchange.requests import OrderAck
 from gridbot.exchange.stream_news import ConnectionState
-from gridbot.incidents import Name, Standing
+from gridbot.incidents import Change, Name, Standing
 from gridbot.orders.outcomes import OrderOutcome, OrderResult
 from gridbot.records.record_types import AlertRecord
 from gridbot.risk.caps import CapWarned
@@ -36,7 +36,11 @@ class Bench:
         self.account = AccountBench()
         self.notes = Notes()
         self.told: list[tuple[str, str, str, str]] = []
-        self.alerts = Alerts(self.notes, lambda *what: self.told.append(what), self.account.clock)
+        self.alerts = Alerts(self.notes, self._hear, self.account.clock)
+
+    def _hear(self, change: Change) -> None:
+        name = change.incident.name
+        self.told.append((change.level, name.key, change.text, name.where))
 
     def everything(self) -> dict[Name, Standing]:
         account = self.account

@@ -1,8 +1,10 @@
-// The page: where it stands with the supervisor, the sums, and the fleet.
+// The page: where it stands with the supervisor, and the view that its address names.
 import { html, render, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { Fleet } from "./fleet.js";
 import { freshness, logOut, watch } from "./live.js";
+import { routeOf } from "./route.js";
 import { accountRows, totals } from "./rows.js";
+import { StrategyView } from "./strategy.js";
 import { DASH, count, duration, gain, money } from "./words.js";
 
 function useNow(everyMs) {
@@ -100,31 +102,64 @@ function Processes({ model }) {
   </p>`;
 }
 
+// A view gets {model, rows, route, isLive}; `main` around it has what went wrong.
+const VIEWS = { fleet: FleetView, strategy: StrategyView };
+const LINKS = [["#/", "Fleet", ["fleet", "strategy"]]];
+
+function FleetView({ model, rows }) {
+  return html`
+    <${Alerts} model=${model} />
+    <${Totals} rows=${rows} />
+    <${Fleet} rows=${rows} />
+    <p class="dim">
+      All money in USDT, since the records of an account begin. Net = realised − fees − funding + unrealised: what the strategies made so far, at
+      the prices of now. A grid can have earned on every close and still be below zero, while its open position has lost more.
+    </p>
+    <${Processes} model=${model} />
+  `;
+}
+
+function Nowhere() {
+  return html`<p>There is nothing at this address. <a href="#/">The fleet</a> is here.</p>`;
+}
+
+function useRoute() {
+  const [route, setRoute] = useState(() => routeOf(location.hash));
+  useEffect(() => {
+    const follow = () => setRoute(routeOf(location.hash));
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  const place = `${route.view} ${route.account ?? ""} ${route.strategy ?? ""}`;
+  const [shown, setShown] = useState(place);
+  useEffect(() => {
+    document.title = route.strategy ? `${route.account} / ${route.strategy} · gridbot` : "gridbot";
+    if (shown === place) return;
+    setShown(place);
+    scrollTo(0, 0);
+    document.querySelector("main")?.focus({ preventScroll: true });
+  }, [place]);
+  return route;
+}
+
 function Page() {
   const [live, setLive] = useState({ model: null, seenAt: null, problem: "", link: "connecting" });
   useEffect(() => watch(setLive), []);
+  const route = useRoute();
   const { model } = live;
   const rows = useMemo(() => (model ? accountRows(model) : []), [model]);
+  const isLive = live.link === "open" && !live.problem;
   return html`
     <header>
       <h1>gridbot</h1>
       ${model && html`<span class="health ${model.health === "healthy" ? "good" : "warn"}">${model.health === "healthy" ? "✓" : "▲"} ${model.health}</span>`}
       <${Link} live=${live} />
+      <nav aria-label="Views">${LINKS.map(([to, name, views]) => html`<a href=${to} aria-current=${views.includes(route.view) ? (views[0] === route.view ? "page" : "true") : undefined}>${name}</a>`)}</nav>
       <span class="grow"></span>
       <button onClick=${logOut}>Log out</button>
     </header>
     <${Lost} live=${live} />
-    ${model &&
-    html`<main class=${live.link === "open" && !live.problem ? "" : "old"}>
-      <${Alerts} model=${model} />
-      <${Totals} rows=${rows} />
-      <${Fleet} rows=${rows} />
-      <p class="dim">
-        All money in USDT, since the records of an account begin. Net = realised − fees − funding + unrealised: what the strategies made so far, at
-        the prices of now. A grid can have earned on every close and still be below zero, while its open position has lost more.
-      </p>
-      <${Processes} model=${model} />
-    </main>`}
+    ${model && html`<main tabindex="-1" class=${isLive ? "" : "old"}><${VIEWS[route.view] ?? Nowhere} ...${{ model, rows, route, isLive }} /></main>`}
   `;
 }
 

@@ -1,5 +1,6 @@
 // The table of the fleet: a row for each account, its strategies below it when it is opened.
 import { html, useMemo, useState } from "./vendor/htm/standalone.module.js";
+import { linkTo } from "./route.js";
 import { TONES, chosen, sorted } from "./rows.js";
 import { count, duration, gain, leg, money, orders, share } from "./words.js";
 
@@ -51,7 +52,7 @@ function Account({ row, open, toggle }) {
 }
 
 function Strategy({ row }) {
-  const first = html`<span class="below">${row.name}</span>`;
+  const first = html`<a class="below" href=${linkTo(row.account, row.name)}>${row.name}</a>`;
   return html`
     <tr class="strategy"><${Cells} row=${row} first=${first} /></tr>
     <tr class="more"><td colspan=${COLUMNS.length}>

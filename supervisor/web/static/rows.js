@@ -28,6 +28,7 @@ export function strategyRow(strategy, account) {
   const [realised, fees, funding, unrealised] = ["realised", "fees", "funding", "unrealised"].map((key) => number(strategy[key]));
   return {
     id: strategy.strat_id,
+    account: account.account,
     name: strategy.strat_id,
     symbol: strategy.symbol,
     kind: strategy.mode === "shadow" ? "shadow" : account.environment,

@@ -27,5 +27,21 @@ export function duration(seconds) {
 export function leg(value) {
   if (!value) return DASH;
   if (!Number(value.size)) return "flat";
-  return `${value.size} @ ${Number(Number(value.entry).toPrecision(7))}`;
+  return `${value.size} @ ${priced(Number(Number(value.entry).toPrecision(7)))}`;
 }
+
+// A price as text, as the exchange writes it, with its thousands apart.
+export function priced(text) {
+  if (text === null || text === undefined || text === "") return DASH;
+  const [whole, part] = String(text).split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part === undefined ? "" : `.${part}`);
+}
+
+// A figure that was worked out, to as many digits as a price has.
+export const short = (text) => (text === null ? null : String(Number(Number(text).toPrecision(8))));
+
+export const percent = (share, digits = 2) => (share === null ? DASH : `${(share * 100).toFixed(digits).replace("-", "−")} %`);
+
+// Times are UTC, as in the records.
+export const clock = (ms) => (ms === null ? DASH : new Date(ms).toISOString().slice(11, 19));
+export const moment = (ms) => (ms === null ? DASH : new Date(ms).toISOString().slice(0, 19).replace("T", " "));

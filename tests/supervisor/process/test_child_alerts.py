@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,12 +28,16 @@ class Bench:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.now_s = 100.0
+        self.fed: list[tuple[Mapping[str, Any], str]] = []
         self.journal = SupervisorJournal(data_dir, "r")
         self.journal.open({})
-        self.alerts = Alerts(self.journal, lambda: self.now_s, lambda: int(self.now_s * 1e6))
+        self.alerts = Alerts(self.journal, lambda: self.now_s, lambda: int(self.now_s * 1e6), self._feed)
         spec = ChildSpec("worker-a", ChildKind.WORKER, "x:y", account="a")
         self.worker = unheard_child(spec)
         self.worker.advance(self.now_s, [Start(), Ready()], jitter=0.0)
+
+    def _feed(self, row: Mapping[str, Any], phase: str) -> None:
+        self.fed.append((row, phase))
 
     def dies(self, level: str = "ERROR", text: str = "killed by SIGKILL") -> bool:
         self.worker.advance(self.now_s, [Exited(-9, text)], jitter=0.0)
@@ -89,9 +95,15 @@ def test_when_it_is_given_up_that_is_told_although_the_incident_is_open(tmp_path
 
 def test_what_a_worker_tells_of_its_own_incidents_is_passed_on_and_not_recorded(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.alerts.pass_on(bench.worker, "ERROR", "btc is halted")
+    row = {"key": "halt.BTCUSDT", "where": "btc", "cause": "", "level": "error", "began_us": 1, "count": 1}
+    bench.alerts.pass_on(bench.worker, "ERROR", "btc is halted", {**row, "severity": "error", "phase": "begun"})
     bench.journal.close()
     assert bench.texts == ["btc is halted"]
+    [(told, phase)] = bench.fed
+    assert (told["account"], told["strategy"], told["key"], told["level"], phase) == (
+        *("a", "btc", "halt.BTCUSDT", "ERROR"),
+        "begun",
+    )
     assert bench.alerts.open == []
     assert [record for record in records(tmp_path, SUPERVISOR) if isinstance(record, AlertRecord)] == []
 

@@ -24,6 +24,7 @@ from supervisor.web.web_server import PAGE_KEY, WebServer
 from supervisor.web.web_spec import WebSpec
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_status.json").read_text(encoding="utf-8"))
+RECORDED_WHY = json.loads(Path(__file__).with_name("recorded_why.json").read_text(encoding="utf-8"))
 
 
 def recorded(accounts: int = 2) -> dict[str, Any]:
@@ -37,20 +38,41 @@ def recorded(accounts: int = 2) -> dict[str, Any]:
     return model
 
 
+def recorded_why() -> dict[str, Any]:
+    """What the worker of alice said of alice-btc a minute after the demo began."""
+    return copy.deepcopy(RECORDED_WHY)
+
+
 class PageKit:
-    """`model` is what the supervisor would answer; None: it has nothing to say, and refuses."""
+    """`model` is what the supervisor would answer, `why` of each strategy; None: it has nothing to say, and refuses."""
 
     def __init__(self, data_dir: Path, **spec: Any) -> None:
         self.data_dir = data_dir
         self.model: dict[str, Any] | None = recorded()
+        self.why: dict[str, dict[str, Any]] = {"alice-btc": recorded_why()}
         self.asked = 0
+        self.given: list[dict[str, Any]] = []
+        """What it was asked beside the status."""
+        self.answers: dict[str, dict[str, Any]] = {}
+        """By `op`, what it answers; else that it was done."""
         self.server = WebServer(WebSpec(data_dir, **spec))
         self._control = ControlServer(data_dir, self._answer)
         self._client: aiohttp.ClientSession | None = None
 
     async def _answer(self, request: dict[str, Any], _: object) -> dict[str, Any]:
+        if request["op"] == "why":
+            return self._why(request)
         self.asked += 1
+        if request["op"] != "status":
+            self.given.append(request)
+            return self.answers.get(request["op"], {"ok": True, "result": f"{request['op']} done", "child": "x"})
         return {"ok": True, "status": self.model} if self.model else {"ok": False, "error": "no room"}
+
+    def _why(self, request: dict[str, Any]) -> dict[str, Any]:
+        found = self.why.get(request["strategy"])
+        if self.model is None or found is None:
+            return {"ok": False, "error": f"expected a strategy of {request['account']}, got {request['strategy']!r}"}
+        return {"ok": True, "why": {"account": request["account"], "time_ms": 0, "strategies": [found]}}
 
     async def __aenter__(self) -> Self:
         await self._control.open()
@@ -85,13 +107,24 @@ class PageKit:
         async with self.request(verb, path, headers, **more) as answer:
             return answer.status
 
-    async def login(self) -> dict[str, str]:
+    async def login(self, who: str = "") -> dict[str, str]:
         """The headers of one who has logged in: cookie and page key."""
-        async with self.request("POST", "/login", data={"code": make_code(self.data_dir)}) as answer:
+        async with self.request("POST", "/login", data={"code": make_code(self.data_dir, who)}) as answer:
             assert answer.status == 200, await answer.text()
             cookie = answer.headers["Set-Cookie"].partition(";")[0]
             key = (await answer.text()).partition('name="page-key" content="')[2].partition('"')[0]
         return {"Cookie": cookie, PAGE_KEY: key}
+
+    def allow_commands(self, *, allowed: bool = True) -> None:
+        """As `web.allow_commands` would have it."""
+        assert self.model is not None
+        self.model["supervisor"]["configuration"] |= {"page_commands": allowed}
+
+    async def command(self, login: dict[str, str], **document: Any) -> tuple[int, Any]:
+        """Code and answer of a POST to /api/command; words where it is no JSON."""
+        async with self.request("POST", "/api/command", login, json=document) as answer:
+            is_json = answer.content_type == "application/json"
+            return answer.status, await (answer.json() if is_json else answer.text())
 
     async def raw(self, *parts: bytes) -> bytes:
         """What comes back for these bytes until the server closes the connection."""

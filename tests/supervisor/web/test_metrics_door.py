@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
+import threading
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from supervisor.metrics.metric_text import exposition
+from supervisor.web import metrics_door
 from supervisor.web.metrics_door import FAILURES, token_path
 from supervisor.web.model_changes import shown
 
@@ -32,6 +36,26 @@ async def test_the_token_of_the_file_opens_it(tmp_path):
             assert await kit.status("GET", "/metrics", mine) == 200
         assert kit.asked <= 5, "once a second for all who look, and never for each scrape"
         assert await kit.status("POST", "/metrics", mine) == 405
+
+
+async def test_the_token_may_be_in_a_file_of_the_configuration_and_a_scrape_holds_up_no_page(tmp_path, monkeypatch):
+    path, begun, go_on = tmp_path / "scrape" / "token", threading.Event(), threading.Event()
+
+    def slow(model):
+        begun.set()
+        assert go_on.wait(60)
+        return exposition(model)
+
+    monkeypatch.setattr(metrics_door, "exposition", slow)
+    async with PageKit(tmp_path, metrics_token_file=path) as kit:
+        assert not token_path(tmp_path).exists()
+        mine = bearer(path.read_text().strip())
+        scrapes = [asyncio.create_task(kit.status("GET", "/metrics", mine)) for _ in range(3)]
+        assert await asyncio.to_thread(begun.wait, 60)
+        assert await kit.status("GET", "/healthz") == 200, "while the text is made"
+        assert not any(scrape.done() for scrape in scrapes)
+        go_on.set()
+        assert await asyncio.gather(*scrapes) == [200] * 3
 
 
 async def test_nobody_else_gets_in_and_nobody_keeps_the_right_one_out(tmp_path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from pathlib import Path
 
 from supervisor.web import page_files as module
 from supervisor.web.page_files import page_files
+
+from .page_kit import PageKit
 
 STATIC = Path(module.__file__).parent / "static"
 VENDOR = STATIC / "vendor" / "htm"
@@ -25,7 +28,23 @@ def test_htm_and_preact_are_as_their_authors_have_published_them():
 
 
 def test_the_page_is_small():
-    assert sum(len(file.body) for file in page_files().values()) < 150_000
+    """What a browser is sent for all views together; and what we have written of it, with preact and htm."""
+    assert sum(len(file.packed) for file in page_files().values()) < 75_000
+    ours = {name: file for name, file in page_files().items() if not name.startswith("vendor/uplot/")}
+    assert sum(len(file.body) for file in ours.values()) < 150_000
+    assert all(gzip.decompress(file.packed) == file.body for file in page_files().values())
+
+
+async def test_files_are_sent_packed_to_those_who_can_read_that(tmp_path):
+    file = page_files()["app.js"]
+    async with PageKit(tmp_path) as kit:
+        async with kit.request("GET", "/static/app.js", {"Accept-Encoding": "identity"}) as answer:
+            assert (answer.headers.get("Content-Encoding"), await answer.read()) == (None, file.body)
+        async with kit.request("GET", "/static/app.js", {"Accept-Encoding": "gzip"}) as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
+            assert int(answer.headers["Content-Length"]) == len(file.packed)
+            assert await answer.read() == file.body
+        assert await kit.status("GET", "/static/app.js", {"If-None-Match": file.tag}) == 304
 
 
 def test_all_files_of_the_page_are_served_but_for_what_is_about_them():

@@ -1,0 +1,1 @@
+"""Messages to people about alerts: a process of its own that reads status and news, and no trading (docs/alerts.md)."""

@@ -1,0 +1,64 @@
+"""The ping of the dead man's switch: a service of others is asked each period, and calls somebody when that stops.
+
+It stops when this process, the supervisor or the machine does. Its address is a secret: what is said of a failure is
+the number of the answer, or the kind of the error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+
+__all__ = ["AlivePing"]
+
+log = logging.getLogger("supervisor.notify")
+
+TIMEOUT_S: Final = 10.0
+POLL_S: Final = 1.0
+
+
+class AlivePing:
+    """Without a `url` it does nothing; `is_alive` says whether the fleet is looked after."""
+
+    def __init__(self, url: str, period_s: float, is_alive: Callable[[], bool]) -> None:
+        self._url = url
+        self._period_s = period_s
+        self._is_alive = is_alive
+        self._sent = 0
+        self._problem = ""
+
+    def report(self) -> dict[str, Any] | None:
+        """For `status`; None without an address."""
+        return {"sent": self._sent, "problem": self._problem} if self._url else None
+
+    async def run(self) -> None:
+        """For ever."""
+        if not self._url:
+            return
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+            while True:
+                if not self._is_alive():
+                    await asyncio.sleep(POLL_S)
+                    continue
+                self._note(await self._ask(session))
+                await asyncio.sleep(self._period_s)
+
+    async def _ask(self, session: aiohttp.ClientSession) -> str:
+        try:
+            async with session.get(self._url) as answer:
+                return "" if answer.status < 400 else f"it answered HTTP {answer.status}"
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            return f"it could not be reached ({type(error).__name__})"
+
+    def _note(self, problem: str) -> None:
+        if problem and not self._problem:
+            log.warning("the ping of the dead man's switch: %s; tried again each %g s", problem, self._period_s)
+        elif self._problem and not problem:
+            log.info("the ping of the dead man's switch arrives again")
+        self._sent += not problem
+        self._problem = problem

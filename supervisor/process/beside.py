@@ -1,0 +1,68 @@
+"""The processes beside the fleet: the page's, and the one that tells people of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from supervisor.children.child import Child
+from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.launch_plan import Plan
+from supervisor.children.launcher import Launcher
+from supervisor.process.notify_keeper import NotifyKeeper
+from supervisor.process.own_faults import Faults
+from supervisor.process.side_keeper import SideKeeper
+from supervisor.process.start_order import StartOrder
+from supervisor.process.stop_order import StopOrder
+from supervisor.process.web_keeper import WebKeeper
+
+__all__ = ["Beside"]
+
+LAST_NEWS_S: Final = 5.0
+"""How long an orderly end waits for the messages of its last minute."""
+
+
+class Beside:
+    """Owns the keepers. One that fails is no concern of the others."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        launcher: Launcher,
+        launch: LaunchArguments,
+        faults: Faults,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        shared = (launcher, launch, faults.report, clock, jitter)
+        self.web, self.notify = WebKeeper(plan.web, *shared), NotifyKeeper(plan.notify, *shared)
+        self._faults = faults
+        self._all: tuple[SideKeeper, ...] = (self.web, self.notify)
+
+    def look(self, starting: StartOrder, stopping: StopOrder) -> None:
+        """Let time pass for each."""
+        for each in self._all:
+            self._faults.attempt(f"looking after {each.name}", lambda it=each: it.look(starting, stopping))  # type: ignore[misc]
+
+    @property
+    def children(self) -> tuple[Child | None, ...]:
+        """Of the page, and of the messages."""
+        return self.web.child, self.notify.child
+
+    def pids(self) -> set[int]:
+        """Of their processes."""
+        return set().union(*(each.pids() for each in self._all))
+
+    def stalled(self) -> None:
+        """The supervisor did not run for a while."""
+        for each in self._all:
+            each.stalled()
+
+    async def end(self, *, forced: bool) -> None:
+        """Those who have something to put in order may do so, unless the end is by force."""
+        if not forced:
+            await self.notify.let_end(LAST_NEWS_S)
+
+    def kill_now(self) -> None:
+        for each in self._all:
+            each.kill_now()

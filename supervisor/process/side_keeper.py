@@ -1,0 +1,112 @@
+"""Keeps a process that is none of the fleet: started when trading is, restarted by the policy of every child, and never
+a reason for anything.
+
+Whether it runs says nothing about accounts. What goes wrong with it is a line in the log, and in `status` beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from supervisor.children.child import Child
+from supervisor.children.child_spec import ChildSpec
+from supervisor.children.fleet import Fleet, FleetEvents
+from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.launcher import Launcher
+from supervisor.children.pipe import Message
+from supervisor.children.policy_types import Exited, ProcessState, Ready, Report, Stalled, Start, Stop
+from supervisor.process.start_order import StartOrder
+from supervisor.process.stop_order import StopOrder
+
+__all__ = ["SideKeeper"]
+
+log = logging.getLogger("supervisor")
+
+PATIENCE_S: Final = 5.0
+"""Workers are started before it; when one takes longer than that, somebody may want to look why."""
+POLL_S: Final = 0.02
+
+
+class SideKeeper:
+    """Owns the child; without a `spec` there is none. The clock in seconds."""
+
+    name = "aside"
+    missing = "it is not there"
+
+    def __init__(
+        self,
+        spec: ChildSpec | None,
+        launcher: Launcher,
+        launch: LaunchArguments,
+        on_fault: Callable[[str, BaseException], None],
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        events = FleetEvents(self._take, self._ended, self._tell, lambda: "keep", on_fault)
+        specs = () if spec is None else (spec,)
+        self._fleet = Fleet(specs, launcher, launch, events, clock=clock, jitter=jitter)
+        self._launch = launch
+        self._clock = clock
+        self._began_s = clock()
+        self._told = ""
+
+    @property
+    def child(self) -> Child | None:
+        return next(iter(self._fleet), None)
+
+    def pids(self) -> set[int]:
+        """Of its process, while there is one."""
+        return self._fleet.pids()
+
+    def look(self, starting: StartOrder, stopping: StopOrder) -> None:
+        """Let time pass; start it when it is its turn, which is after all that trades."""
+        self._fleet.catch_up()
+        self._fleet.advance_all()
+        its_turn = starting.complete or self._clock() - self._began_s > PATIENCE_S
+        child = self.child
+        if child is not None and its_turn and not stopping.begun and child.state.process is ProcessState.STOPPED:
+            self._fleet.advance(child, Start())
+
+    def stalled(self) -> None:
+        """The supervisor did not run for a while: nobody heard what it said."""
+        self._fleet.advance_all(Stalled())
+
+    async def let_end(self, within_s: float) -> None:
+        """Ask it to end, and wait while it puts in order what it has, so many seconds at most."""
+        if not self.pids():
+            return
+        self._fleet.advance_all(Stop())
+        until_s = self._clock() + within_s
+        while self.pids() and self._clock() < until_s:
+            await asyncio.sleep(POLL_S)
+            self._fleet.advance_all()
+
+    def kill_now(self) -> None:
+        """What it has not put in order is lost."""
+        self._fleet.kill_now()
+
+    def is_ready(self, message: Message) -> None:
+        """It works; `message` says how it is reached."""
+        log.info("%s: it works", self.name)
+
+    def _take(self, child: Child, message: Message) -> None:
+        match message.get("type"):
+            case "ready":
+                self._told = ""
+                self.is_ready(message)
+                self._fleet.advance(child, Ready())
+            case "health":
+                self._fleet.advance(child, Report())
+
+    def _ended(self, child: Child, code: int) -> None:
+        self._fleet.advance(child, Exited(code, child.last_exit))
+
+    def _tell(self, child: Child, level: str, text: str, key: str) -> bool:
+        """A warning at most, and the same one once."""
+        if text != self._told:
+            self._told = text
+            log.warning("%s: %s: %s; trading does not need it", self.name, self.missing, text)
+        return True

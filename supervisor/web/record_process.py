@@ -1,0 +1,43 @@
+"""The process that reads the records for the page: `python -m supervisor.web.record_process DATA_DIR`.
+
+A line of JSON on standard input is a request; the answer is a line of JSON with `status`, `size` and `file`, and the
+bytes of the body. It ends with its input, so also with the process of the page. DuckDB, and what it does when its
+memory is used up, is nowhere but here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from gridbot.doors.bounded_json import read_json
+from gridbot.private_files import PRIVATE_UMASK
+from gridbot.process_guard import leave_no_core
+from supervisor.web.record_desk import RecordDesk
+from supervisor.web.record_file import RecordFile
+
+__all__ = ["main", "serve"]
+
+
+def main(data_dir: Path, hold_s: float) -> None:
+    """Answer until the input ends."""
+    os.umask(PRIVATE_UMASK)
+    leave_no_core()
+    serve(RecordDesk(data_dir, RecordFile(data_dir, hold_s=hold_s)), sys.stdin.buffer, sys.stdout.buffer)
+
+
+def serve(desk: RecordDesk, requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer line by line."""
+    for line in requests:
+        reply = desk.answer(read_json(line))
+        head = {"status": reply.status, "size": len(reply.body), "file": reply.file}
+        replies.write(orjson.dumps(head) + b"\n" + reply.body)
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,14 @@
+// Small parts that several views have.
+import { html, useState } from "./vendor/htm/standalone.module.js";
+
+export const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
+
+export function Copy({ text, title = "Copy", name }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setDone(true);
+    setTimeout(() => setDone(false), 1500);
+  };
+  return html`<button class="small" onClick=${copy} title=${text} aria-label=${name}>${done ? "Copied" : title}</button>`;
+}
