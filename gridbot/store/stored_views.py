@@ -13,24 +13,23 @@ from typing import Final
 from gridbot.records.columns import RECORD_TYPES, columns_of
 from gridbot.store.rollups import NEW_CORRECTIONS, NEW_SUMS, ROLLUPS, SUM_KEYS, SUMMED, Rollup
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, json_type, quote, table_columns, value_sql
-from gridbot.store.views import NUMBERED_EXECUTIONS, View
+from gridbot.store.views import View
 
 __all__ = ["STORED_VIEWS", "landed_query"]
 
 
-def landed_query(table: str, number: str = "") -> str:
-    """Query of a kind's landed rows, with the columns of its table. `number`: an expression that comes first, `row`."""
+def landed_query(table: str) -> str:
+    """Query of a kind's landed rows, with the columns of its table."""
     own = columns_of(RECORD_TYPES[table])
     data = ", ".join(f'"{column.name}": "{json_type(column)}"' for column in own)
     shape = f'{{"run_id": "VARCHAR", "local_ts": "BIGINT", "data": {{{data}}}}}'
-    values = ["row"] if number else []
-    values += ["account", "body.run_id AS run_id", "seq", "make_timestamp(body.local_ts) AS local_ts"]
+    values = ["account", "body.run_id AS run_id", "seq", "make_timestamp(body.local_ts) AS local_ts"]
     for column in own:
         value = value_sql(column, f'body.data."{column.name}"', "TRY_CAST")
         values.append(f'{value} AS "{column.name}"')
     return (
-        f"SELECT {', '.join(values)} FROM (SELECT {f'{number} AS row, ' if number else ''}account, seq, "
-        f"from_json(body, {quote(shape)}) AS body FROM {LANDED} WHERE kind = {quote(table)})"
+        f"SELECT {', '.join(values)} FROM (SELECT account, seq, from_json(body, {quote(shape)}) AS body "
+        f"FROM {LANDED} WHERE kind = {quote(table)})"
     )
 
 
@@ -95,19 +94,10 @@ _REMOVED: Final = View(
     f"SELECT * FROM {as_stored('removed_sums')}",
 )
 
-_NUMBERED: Final = View(
-    NUMBERED_EXECUTIONS,
-    "Executions with a number each, for the query of grid_trades; another number tomorrow.",
-    f"""
-    SELECT rowid AS row, {_names("executions")} FROM {as_stored("executions")}
-    UNION ALL {landed_query("executions", "-1 - rowid")}""",
-)
-
 STORED_VIEWS: Final = (
     _OFFSETS,
     *map(_records, RECORD_TYPES),
     _sums(ROLLUPS[0]),
     *(_newest(rollup) for rollup in ROLLUPS if rollup.newest),
     _REMOVED,
-    _NUMBERED,
 )

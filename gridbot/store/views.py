@@ -12,10 +12,7 @@ from typing import Final
 
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS
 
-__all__ = ["NUMBERED_EXECUTIONS", "VIEWS", "View", "grid_trades_sql"]
-
-NUMBERED_EXECUTIONS: Final = "numbered_executions"
-"""Made in `stored_views`: executions with a number of one column, `row`, by which they are joined."""
+__all__ = ["VIEWS", "View", "grid_trades_sql"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +67,10 @@ def grid_trades_sql(which: str) -> str:
             SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
             FROM (SELECT DISTINCT {_LEG} FROM daily_sums WHERE exec_type = 'Trade' AND {which})),
         trades AS (
-            SELECT leg, row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
+            SELECT leg, seq AS row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
                 seq, closed_size > 0 AS closes, greatest(exchange_seq, 0) AS number,
                 CASE WHEN closed_size > 0 THEN -qty ELSE qty END AS change
-            FROM {NUMBERED_EXECUTIONS} JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND {which}),
+            FROM executions JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND {which}),
         begun AS (
             SELECT *, number BETWEEN 1 AND lag(number) OVER time - 1 AND at_ms - lag(at_ms) OVER time > {CLOCK_STEP_MS}
                 AS anew
@@ -111,14 +108,14 @@ def grid_trades_sql(which: str) -> str:
                 lag(CASE WHEN NOT closes THEN row END) OVER (PARTITION BY leg, number ORDER BY step) AS open_row
             FROM numbered),
         pairs AS (
-            SELECT open_row, row AS close_row, sum(width) AS qty
+            SELECT leg, open_row, row AS close_row, sum(width) AS qty
             FROM crossings JOIN bounds USING (leg, number)
             WHERE closes AND open_row IS NOT NULL GROUP BY ALL),
         added AS (
             SELECT account, exec_id, sum(fee) AS fee FROM corrections GROUP BY ALL HAVING sum(fee) <> 0),
         charged AS (
-            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee)
-            FROM {NUMBERED_EXECUTIONS} AS executions LEFT JOIN added USING (account, exec_id)
+            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee), leg
+            FROM executions JOIN legs USING ({_LEG}) LEFT JOIN added USING (account, exec_id)
             WHERE exec_type = 'Trade' AND {which}),
         priced AS (
             SELECT {_qualified("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
@@ -132,8 +129,8 @@ def grid_trades_sql(which: str) -> str:
                 opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
                 opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
             FROM pairs
-            JOIN charged AS opens ON opens.row = open_row
-            JOIN charged AS closes ON closes.row = close_row)
+            JOIN charged AS opens ON opens.leg = pairs.leg AND opens.seq = open_row
+            JOIN charged AS closes ON closes.leg = pairs.leg AND closes.seq = close_row)
         SELECT {_LEG}, qty, open_price, close_price, profit, fees, profit - fees AS net_profit, opened_at, closed_at,
             open_link_id, close_link_id, open_exec_id, close_exec_id
         FROM priced"""

@@ -113,7 +113,7 @@ def _interactive(query: Query, style: str) -> None:
 
 _NAMES: Final = """
     SELECT table_name, column_name FROM duckdb_columns()
-    WHERE NOT internal AND NOT ends_with(table_name, '_stored') AND table_name NOT IN ('landed', 'numbered_executions')
+    WHERE NOT internal AND NOT ends_with(table_name, '_stored') AND table_name <> 'landed'
     ORDER BY ALL"""
 
 
