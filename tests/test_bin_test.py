@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIABLES = ("GRIDBOT_CAMPAIGNS", "GRIDBOT_TEST_KILLS", "GRIDBOT_EXAMPLES", "GRIDBOT_TEST_PYTHONS")
+VARIABLES = ("GRIDBOT_CAMPAIGNS", "GRIDBOT_TEST_KILLS", "GRIDBOT_EXAMPLES", "GRIDBOT_TEST_PYTHONS", "GRIDBOT_DOCS")
 PYTHON = """#!/bin/sh
-echo "$PWD: $* [${GRIDBOT_CAMPAIGNS-} ${GRIDBOT_TEST_KILLS-} ${GRIDBOT_EXAMPLES-} ${GRIDBOT_TEST_PYTHONS-}]" >>"$NOTES"
+set_to="${GRIDBOT_CAMPAIGNS-} ${GRIDBOT_TEST_KILLS-} ${GRIDBOT_EXAMPLES-} ${GRIDBOT_TEST_PYTHONS-} ${GRIDBOT_DOCS-}"
+echo "$PWD: $* [$set_to]" >>"$NOTES"
 case "$*" in *"$FAILING"*) exit 3 ;; esac
 """
 
@@ -52,19 +53,19 @@ def script(tmp_path: Path) -> Script:
 
 def test_usually_it_is_pytest_with_the_arguments(script: Script) -> None:
     assert script.run("tests/core", "-k", "two words").returncode == 0
-    assert script.calls() == ["-m pytest -n auto --dist worksteal tests/core -k two words [   ]"]
+    assert script.calls() == ["-m pytest -n auto --dist worksteal tests/core -k two words [    ]"]
 
 
 def test_long_has_more_of_everything_and_then_the_coverage(script: Script) -> None:
     assert script.run("--long", "-x").returncode == 0
     tests, coverage = script.calls()
-    assert tests == "-m pytest -n auto --dist worksteal -x [100 100 400 1]"
-    assert coverage == "-m tests.house.coverage_alone [   ]"
+    assert tests == "-m pytest -n auto --dist worksteal -x [100 100 400 1 1]"
+    assert coverage == "-m tests.house.coverage_alone [    ]"
 
 
 def test_long_keeps_what_is_set(script: Script) -> None:
-    script.run("--long", GRIDBOT_CAMPAIGNS="7", GRIDBOT_EXAMPLES="9", GRIDBOT_TEST_PYTHONS="")
-    assert script.calls()[0].endswith("[7 100 9 ]")
+    script.run("--long", GRIDBOT_CAMPAIGNS="7", GRIDBOT_EXAMPLES="9", GRIDBOT_TEST_PYTHONS="", GRIDBOT_DOCS="")
+    assert script.calls()[0].endswith("[7 100 9  ]")
 
 
 @pytest.mark.parametrize("failing", ["pytest", "coverage_alone"])

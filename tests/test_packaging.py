@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ("bin/gridbot-supervisor", "bin/test", "bin/bench", ".ci/run")
+SCRIPTS = ("bin/gridbot-supervisor", "bin/test", "bin/bench", "bin/docs", "bin/screenshots", ".ci/run")
 
 # Stands for the environment's python after `python -m venv`: `-m pip` takes a note, waits while told to, and makes
 # the console script; anything else is the real interpreter.
@@ -144,7 +144,8 @@ def test_the_constraints_are_exact_and_complete():
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines), lines
     fixed = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
     project = _pyproject()["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["docs"]]
     names = {re.split(r"[^A-Za-z0-9_-]", need)[0].lower().replace("_", "-") for need in wanted}
     assert names <= fixed
     assert "gridbot" not in fixed

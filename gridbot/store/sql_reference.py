@@ -16,9 +16,9 @@ __all__ = ["reference"]
 _HEAD = """\
 # Tables and views
 
-Made by `python -m gridbot.store.sql_reference > docs/tables.md`; a test compares. `docs/sql.md` has queries to start
-from. Ask the views first. Amounts are USDT unless a column says otherwise. Orders, fills and profit of shadow
-strategies are only in the views that have `shadow` in their names.
+Made by `python -m gridbot.store.sql_reference > docs/tables.md`; a test compares. Queries to start from:
+`docs/sql-cookbook.md`. Ask the views first. Amounts are USDT unless a column says otherwise. Orders, fills and profit
+of shadow strategies are only in the views that have `shadow` in their names.
 """
 
 

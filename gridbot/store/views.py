@@ -1,4 +1,4 @@
-"""The public face of the database: views people think in. `docs/sql.md` shows each with an example.
+"""The public face of the database: views people think in. `docs/sql-cookbook.md` shows each with an example.
 
 Amounts are USDT unless a column says otherwise; shadow strategies have views of their own and appear in no other.
 Within an account `seq` orders everything, so "newest" means highest `seq`. Users' tools may be as old as DuckDB 1.4,

@@ -20,6 +20,7 @@ from supervisor.cli.record_commands import Reading, lines_option, reading_option
 from supervisor.cli.record_output import Row, print_rows
 from supervisor.cli.target_options import addressed, target_words
 from supervisor.status.selection import select
+from supervisor.status.undelivered_text import undelivered_lines
 from supervisor.store import record_questions
 from supervisor.store.query import Limits
 
@@ -71,12 +72,15 @@ def show(
         print_rows(rows, style or "table", empty="no alert was told in that span", in_time=True)
         return
     with PatientClient(place) as client:
-        found = [row for row in _open(client, written) if muted or not row["muted_until"]]
+        status = client.status()
+    found = [row for row in _open(status, written) if muted or not row["muted_until"]]
     print_rows(found[-lines:] if lines else [], style or "table", empty="no alert is open", in_time=True)
+    if style is None:
+        for line in undelivered_lines(status):
+            click.echo(line, err=True)
 
 
-def _open(client: PatientClient, written: TargetWords) -> list[Row]:
-    status = client.status()
+def _open(status: dict[str, Any], written: TargetWords) -> list[Row]:
     chosen: tuple[Addressed, ...] | None = None
     if not (written.are_none or written.everything):
         chosen = addressed(written, members_of(status["accounts"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -49,6 +50,8 @@ def machine_cautions(config: GridbotConfig) -> Iterator[str]:
         yield f"data directory {config.storage.data_dir}: only {free // 1024**2} MB free"
     yield from fleet_cautions(config, this_machine())
     yield from paper_cautions(config)
+    if config.notify.enabled and config.notify.routes and importlib.util.find_spec("apprise") is None:
+        yield "notify: expected the package apprise, got none, so nobody is told: pip install 'gridbot[notify]'"
 
 
 def paper_cautions(config: GridbotConfig) -> Iterator[str]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
     "metrics": ("metrics:metrics", "Print what Prometheus scrapes, for those who read files."),
+    "notify": ("notify_command:notify", "Messages about alerts: send a test."),
     "open": ("open_page:open_page", "Open the page in a browser, logged in."),
     "orders": ("record_commands:orders", "Show orders that rest, or what became of others."),
     "paper": ("paper:paper", "Run the paper exchange alone, for other programs."),

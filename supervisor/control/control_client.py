@@ -100,6 +100,10 @@ class ControlClient:
         """What an account runs with, without secrets (`gridbot.config.snapshots.account_snapshot`)."""
         return dict(self.request("config", account=account)["config"] or {})
 
+    def settings(self) -> Json:
+        """All in force and where each value comes from, without secrets (`supervisor.status.config_sections`)."""
+        return self.request("settings")
+
     def stop(self, *, mode: str | None = None, force: bool = False) -> Json:
         """Ask for the end; returns at once. `wait_closed` waits for it."""
         return self.request("stop", mode=mode, force=force)

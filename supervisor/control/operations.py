@@ -43,7 +43,7 @@ SETTLING_S = 1.0
 """How long a rescue that has answered may write down what it did."""
 LONGEST_WAIT_S = 3600
 QUESTION_WAIT_S = 3.0
-QUESTIONS = ("ping", "status", "news", "why", "permits", "config")
+QUESTIONS = ("ping", "status", "news", "why", "permits", "config", "settings")
 EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
@@ -62,6 +62,11 @@ _OF_CAPS: Mapping[OnBreach, str] = {
 Handler = Callable[[Any, str], Json | Awaitable[Json]]
 """Gets the arguments of a command and who has given it."""
 NO_DESK: Mapping[str, Handler] = {}
+
+
+async def no_settings() -> Json:
+    """Of a supervisor that was started without a file."""
+    return refused("this supervisor has no configuration file")
 
 
 def no_reload(args: Any, who: str) -> Json:
@@ -95,7 +100,7 @@ class Operations:
     """Answers requests. `record` keeps a command, arguments, answer, and who gave it. `alert` takes a level, a text.
 
     `clock` is the monotonic one that all processes of this machine share; `desk` has the handlers of alerts; `running`
-    has what each account runs with, without secrets.
+    has what each account runs with, without secrets; `settings` says of all of it where each value comes from.
     """
 
     def __init__(
@@ -112,6 +117,7 @@ class Operations:
         permits: PermitsCall,
         reload: Handler | None = None,
         running: Callable[[], Mapping[str, Any]],
+        settings: Callable[[], Awaitable[Json]] = no_settings,
         desk: Mapping[str, Handler] = NO_DESK,
         feed: NewsFeed | None = None,
     ) -> None:
@@ -119,6 +125,7 @@ class Operations:
         self._fleet = fleet
         self._permits = permits
         self._running = running
+        self._settings = settings
         self._status = status
         self._begin_stop = stop
         self._record = record
@@ -185,6 +192,8 @@ class Operations:
             case "config":
                 account = self._of_account(one_line(str(request.get("account", "")))).spec.account
                 return {"ok": True, "config": self._running().get(account)}
+            case "settings":
+                return await self._settings()
             case "worker":
                 return await self._worker(request, who)
             case "declined":

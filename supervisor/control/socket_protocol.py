@@ -15,6 +15,7 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 | {"op": "news", "run", "after": number}                       | {"ok", "run", "last", "news"}: `process/alert_feed` |
 | {"op": "why", "account", "strategy": "" or a name}           | {"ok", "why": answer of gridbot.worker.explanations} |
 | {"op": "config", "account"}                                  | {"ok", "config": gridbot.config.snapshots of it}   |
+| {"op": "settings"}                                           | {"ok", "file", "sections": status.config_sections} |
 | {"op": "permits", "exchange", "seen", "back", "wants"}       | {"ok", "guest", "lent", "keep", "ban"}             |
 | {"op": "stop", "mode": null or a mode, "force": bool}        | {"ok"}; when all is gone {"ok", "killed"}, then EOF |
 | {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |

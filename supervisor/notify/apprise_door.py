@@ -48,14 +48,14 @@ class AppriseDoor:
     """`addresses` by the names of their lines. Raises NoApprise."""
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
-        try:
-            import apprise
-        except ImportError:
-            raise NoApprise(MISSING) from None
         for name in SPEAKERS:
             logger = logging.getLogger(name)
             logger.propagate = False
             logger.addHandler(logging.NullHandler())
+        try:
+            import apprise
+        except ImportError:
+            raise NoApprise(MISSING) from None
         # No image of Apprise's in messages, no store of its own on the disk, and one message at a time.
         asset = apprise.AppriseAsset(
             app_id="gridbot", app_desc="gridbot", app_url="", image_url_mask="", image_url_logo="",

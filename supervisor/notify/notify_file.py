@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ class NotifyFile:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / "notify" / FILE
         self._written = b""
+        self._lock = threading.Lock()
 
     def load(self, names: Sequence[str]) -> Teller:
         """What was kept for these addresses; a new state when there is none. Raises OSError."""
@@ -49,6 +51,7 @@ class NotifyFile:
     def save(self, state: Teller) -> None:
         """Write it, unless the file says so already. Raises OSError."""
         data = orjson.dumps(state.to_document())
-        if data != self._written:
-            write_atomic(self.path, data)
-            self._written = data
+        with self._lock:  # the thread of a turn that was cancelled may still be writing
+            if data != self._written:
+                write_atomic(self.path, data)
+                self._written = data

@@ -24,15 +24,16 @@ from typing import Any, Final
 import psutil
 
 from gridbot import background
+from gridbot.process_guard import ORPHAN_GRACE_S
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.exit_codes import ExitCode
 from supervisor.notify.alive_ping import AlivePing
-from supervisor.notify.apprise_door import AppriseDoor, Door, NoApprise
+from supervisor.notify.apprise_door import UNREADABLE, AppriseDoor, Door, NoApprise
 from supervisor.notify.incident_book import read_row
 from supervisor.notify.message_text import Message
 from supervisor.notify.notify_file import NotifyFile
 from supervisor.notify.notify_spec import NotifySpec
-from supervisor.notify.teller import Event, Heard, Listed, Passed, Teller, Went, due, step
+from supervisor.notify.teller import Event, Heard, Listed, Orphaned, Passed, Teller, Went, due, step
 
 __all__ = ["Desk", "run_notify"]
 
@@ -46,6 +47,7 @@ ALIVE_S: Final = 15.0
 """How long ago the supervisor may have answered for a ping to be sent."""
 LAST_S: Final = 3.0
 """How long the messages of an orderly end may take."""
+ORPHANED_S: Final = 0.8 * ORPHAN_GRACE_S
 NICE: Final = 10
 MOST_THREADS: Final = 3
 """Threads that a service may keep waiting beyond the deadline before nothing more is sent there."""
@@ -66,7 +68,7 @@ def run_notify(spec: NotifySpec, report: Connection, life: Connection) -> None:
         _send(report, {"type": "bye", "reason": str(error)})
         raise SystemExit(ExitCode.REFUSED) from None
     for line in door.unreadable:
-        log.warning("route %s: Apprise cannot read its address; `notify test %s` says so, too", line, line)
+        log.warning("route %s: %s", line, UNREADABLE)
     asyncio.run(_serve(spec, door, report, life))
 
 
@@ -90,7 +92,7 @@ async def _serve(spec: NotifySpec, door: Door, report: Connection, life: Connect
         await stop.wait()
         for part in parts:
             part.cancel()
-        await desk.close()
+        await desk.close(orphaned=life.poll())
     loop.remove_reader(life.fileno())
 
 
@@ -158,12 +160,19 @@ class Desk:
         self._begin()
         await self._save()
 
-    async def close(self) -> None:
-        """The last news, and a last try for what nobody has been told yet; then write down what is left."""
+    async def close(self, *, orphaned: bool = False) -> None:
+        """The last news, and a last try for what nobody has been told yet; then write down what is left.
+
+        `orphaned`: the supervisor is gone, which is news too, and there is little time (`process_guard`).
+        """
+        self._plan = replace(self._plan, limits=replace(self._plan.limits, gather_us=0))
+        if orphaned:
+            self._step(Orphaned())
+            await self._save()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_S):
-                await self._hear()
-                self._plan = replace(self._plan, limits=replace(self._plan.limits, gather_us=0))
+            async with asyncio.timeout(ORPHANED_S if orphaned else LAST_S):
+                if not orphaned:
+                    await self._hear()
                 self._begin()
                 while self._sending:
                     await asyncio.wait(list(self._sending))
@@ -202,6 +211,8 @@ class Desk:
             self._step(_read_news(answer))
         if status is not None:
             self._listed_s = self._heard_s
+            groups = {str(row["account"]): tuple(row["groups"]) for row in status["accounts"]}
+            self._plan = replace(self._plan, groups=groups)  # accounts come and go by `reload`
             self._step(_read_status(status))
 
     def _ask(self) -> tuple[list[Json], Json | None]:

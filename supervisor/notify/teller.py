@@ -4,6 +4,7 @@
     Listed      its status: what is open, the figures of the daily summary
     Passed      time has passed
     Went        a message has arrived at an address, or has not
+    Orphaned    the supervisor is gone, and nobody had stopped it
 
 `due` says which messages are to be sent. What is saved (`to_document`) has the number of the last news beside what came
 of them, so that a death in between loses none and doubles none; only a message that was on its way is sent again.
@@ -26,9 +27,14 @@ from supervisor.notify.incident_book import Book, Known, Seen
 from supervisor.notify.message_text import Message, compose
 from supervisor.notify.quiet_hours import QuietHours, due_day
 
-__all__ = ["Event", "Heard", "Listed", "Passed", "Plan", "Teller", "Went", "due", "step"]
+__all__ = ["Event", "Heard", "Listed", "Orphaned", "Passed", "Plan", "Teller", "Went", "due", "step"]
 
 FORMAT: Final = 1
+GONE: Final = (
+    "It has ended, and nobody had stopped it. Its workers end within seconds; orders and positions stay as they are, "
+    "and nobody looks after them until it is started again."
+)
+BACK: Final = "It had ended though nobody had stopped it: it was killed, or the machine went down. It runs again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,6 @@ class Teller:
     lines: Mapping[str, Line] = field(default_factory=dict)
     run: str = ""
     last: int = 0
-    missed: int = 0
     stopping: bool = True
     asked: Mapping[str, int] = field(default_factory=dict)
     day: str = ""
@@ -80,7 +85,6 @@ class Teller:
             "lines": {name: line.to_document() for name, line in self.lines.items()},
             "run": self.run,
             "last": self.last,
-            "missed": self.missed,
             "stopping": self.stopping,
             "asked": dict(self.asked),
             "day": self.day,
@@ -102,7 +106,6 @@ class Teller:
             lines={name: Line.from_document(line) for name, line in document["lines"].items() if name in names},
             run=str(document["run"]),
             last=int(document["last"]),
-            missed=int(document["missed"]),
             stopping=bool(document["stopping"]),
             asked={str(account): int(at_us) for account, at_us in document["asked"].items()},
             day=str(document["day"]),
@@ -147,7 +150,12 @@ class Went:
     problem: str = ""
 
 
-Event = Heard | Listed | Passed | Went
+@dataclass(frozen=True, slots=True)
+class Orphaned:
+    """The supervisor is gone, and nobody had stopped it: the last that this process can say."""
+
+
+Event = Heard | Listed | Passed | Went | Orphaned
 
 
 def step(state: Teller, event: Event, plan: Plan, now_us: int) -> Teller:
@@ -161,6 +169,8 @@ def step(state: Teller, event: Event, plan: Plan, now_us: int) -> Teller:
             return _daily(_booked(state, listed, plan, now_us), plan, now_us)
         case Passed():
             return _daily(_booked(state, incident_book.Tick(), plan, now_us), plan, now_us)
+        case Orphaned():
+            return _letter(state, plan, "the supervisor is gone", GONE, "CRITICAL", now_us)
         case Went(name, problem):
             line = state.lines[name]
             line = (
@@ -188,11 +198,12 @@ def due(state: Teller, plan: Plan, now_us: int, but: Collection[str] = ()) -> tu
 def _heard(state: Teller, event: Heard, plan: Plan, now_us: int) -> Teller:
     is_new = event.run != state.run
     unasked = is_new and bool(state.run) and not state.stopping
-    missed = state.missed + (0 if is_new and not state.run else event.missed)
-    state = replace(state, run=event.run, last=event.last, missed=missed, asked=event.asked, stopping=event.stopping)
+    state = replace(state, run=event.run, last=event.last, asked=event.asked, stopping=event.stopping)
     if unasked:
-        text = "The supervisor has started again, and nobody had stopped it: it was killed, or the machine went down."
-        state = _letter(state, plan, "began again", text, "ERROR", now_us)
+        state = _letter(state, plan, "the supervisor has started again", BACK, "ERROR", now_us)
+    if event.missed:
+        text = f"{event.missed} changes of alerts were too many to be read; what is open is told all the same."
+        state = _letter(state, plan, "news were missed", text, "WARNING", now_us)
     return _booked(state, incident_book.News(event.rows, _calm(state, plan)), plan, now_us)
 
 

@@ -25,6 +25,7 @@ from gridbot.command_line import pasteable
 from gridbot.commands.arguments import ReloadArguments
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.errors import ConfigError
+from gridbot.config.loading import load_file
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word, reload_plan
 from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
@@ -35,6 +36,7 @@ from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 from supervisor.process.membership import Membership
 from supervisor.process.reload_words import document_of, left_open, lines_of, never, waiting
+from supervisor.status.config_sections import as_it_runs, sections, sections_document
 from supervisor.utc_time import utc_now
 
 __all__ = ["FleetReload", "Hands", "reload_of"]
@@ -76,6 +78,12 @@ class _Asked:
 
 class _Refused(Exception):
     """Nothing has changed."""
+
+
+def _settings_of(source: ConfigSource, snapshots: Mapping[str, Any]) -> list[Json]:
+    file = load_file(source.file, environ=source.environ, data_dir=source.data_dir)
+    given = None if source.data_dir is None else "--data-dir"
+    return sections_document(list(as_it_runs(list(sections(file, source.environ, data_dir=given)), file, snapshots)))
 
 
 def reload_of(plan: Plan, commands: WorkerCommands, members: Membership, hands: Hands) -> FleetReload | None:
@@ -120,6 +128,18 @@ class FleetReload:
             "waiting": list(self._waiting),
             "page_commands": self._config.web.allow_commands,
         }
+
+    async def settings(self, running: Callable[[], Mapping[str, Any]]) -> Json:
+        """What is in force and where each value comes from, for the control socket; secrets are left out.
+
+        `running` has what each account runs with. The file is read in a thread: nothing waits for it.
+        """
+        source, snapshots = self._source, running()
+        try:
+            found = await asyncio.to_thread(_settings_of, source, snapshots)
+        except (ConfigError, OSError) as error:
+            return refused(f"the file is refused as it is now: {error}")
+        return {"ok": True, "file": str(source.file), "sections": found}
 
     def _catch_up(self) -> None:
         """Accounts that were restarted since have what they had to wait for."""

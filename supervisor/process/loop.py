@@ -44,7 +44,7 @@ from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
-from supervisor.control.operations import Operations, no_reload
+from supervisor.control.operations import Operations, no_reload, no_settings
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
@@ -147,6 +147,7 @@ class Supervisor:
             permits=self._lend,
             reload=lambda args, who: (self._reload.handle if self._reload else no_reload)(args, who),
             running=lambda: self.plan.snapshot,
+            settings=lambda: self._reload.settings(lambda: self.plan.snapshot) if self._reload else no_settings(),
             desk=self._desk.handlers,
             feed=self._feed,
         )

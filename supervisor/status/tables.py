@@ -23,6 +23,7 @@ from supervisor.exit_codes import ExitCode
 from supervisor.status.caps_text import caps_lines
 from supervisor.status.screen_width import screen_width
 from supervisor.status.strategy_notes import strategy_notes
+from supervisor.status.undelivered_text import undelivered_lines
 
 __all__ = ["duration", "exit_code", "leg", "money", "render", "seconds", "short", "size"]
 
@@ -93,6 +94,8 @@ def _print(status: Json, console: Console) -> None:
     for shared in status.get("requests", ()):
         console.print(Text(_requests(shared)))
     for line in caps_lines(status):
+        console.print(Text(line))
+    for line in undelivered_lines(status):
         console.print(Text(line))
     for account in status["accounts"]:
         if text := _other_coins(account):
@@ -271,9 +274,9 @@ def _web_note(row: Json) -> str:
 
 def _notify_note(row: Json) -> str:
     routes = row["routes"] or ()
-    late = [each for each in routes if each["problem"]]
-    text = ", ".join(f"{each['route']}: {each['problem']}, {each['waiting']} wait" for each in late)
-    return text or f"{_count(sum(each['messages'] for each in routes))} messages to {len(routes)} addresses"
+    late = sum(bool(each["problem"]) for each in routes)
+    text = f"{_count(sum(each['messages'] for each in routes))} messages to {len(routes)} addresses"
+    return text + (f", {late} cannot be reached" if late else "")
 
 
 _NOTES = {"writer": _writer_note, "paper": _paper_note, "web": _web_note, "notify": _notify_note}

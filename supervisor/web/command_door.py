@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import orjson
 from aiohttp import web
 
 from gridbot import background
@@ -29,6 +28,7 @@ from gridbot.doors.plain_text import for_people
 from supervisor.control.control_client import ControlError
 from supervisor.web.confirmations import GOOD_S, Confirmations
 from supervisor.web.logins import Session
+from supervisor.web.page_answers import json_answer, words
 from supervisor.web.page_commands import NotAllowed, Prepared, carry_out, decline, prepare, require_allowed
 
 __all__ = ["MOST_AT_WORK", "CommandDoor"]
@@ -39,6 +39,7 @@ log = logging.getLogger("supervisor.web")
 READ_S: Final = 10.0
 MOST_AT_WORK: Final = 8
 """Commands that wait for their answers at once."""
+LONGEST_TEXT: Final = 4000
 SECOND: Final = {"token", "accounts"}
 USED: Final = f"expected the token of a first step of this login, good for {GOOD_S:g} s and once; begin again"
 
@@ -55,15 +56,15 @@ class CommandDoor:
     async def answer(self, request: web.Request, session: Session) -> web.Response:
         """What one POST leads to. It waits for what was asked for, a minute and more."""
         if request.content_type != "application/json":
-            return _words(415, "expected JSON")
+            return words(415, "expected JSON")
         async with asyncio.timeout(READ_S):
             body = await request.read()
         try:
             document = read_json(body)
         except JsonMistake as mistake:
-            return _words(400, str(mistake))
+            return words(400, str(mistake))
         if len(self._at_work) >= MOST_AT_WORK:
-            return _words(503, f"{MOST_AT_WORK} commands are being carried out; again in a moment")
+            return words(503, f"{MOST_AT_WORK} commands are being carried out; again in a moment")
         task = background.awaited(self._answer(document, session), name="a command of the page")
         self._at_work[task] = None
         task.add_done_callback(self._at_work.pop)
@@ -76,11 +77,11 @@ class CommandDoor:
                 return await self._second(document, session, who)
             prepared = await self._in_thread(prepare, self._data_dir, document, who)
         except NotAllowed:
-            return _words(403, _off(self._data_dir))
+            return words(403, _off(self._data_dir))
         except CommandMistake as mistake:
-            return _words(422, str(mistake))
+            return words(422, str(mistake))
         except ControlError as error:
-            return _words(503, str(error))
+            return words(503, str(error))
         if prepared.needs_second_step:
             token = self._firsts.give(session, prepared)
             return _json({"step": "confirm", "token": token, "good_for_s": GOOD_S, **prepared.shown})
@@ -96,13 +97,13 @@ class CommandDoor:
         prepared = self._firsts.take(session, token)
         if prepared is None:
             log.warning("a second step of a command came with a token that is good for nothing (%s)", who)
-            return _words(409, USED)
+            return words(409, USED)
         wanted = len(prepared.accounts)
         if accounts != wanted:
             why = f"expected {counted(wanted, 'account')}, got {accounts} typed on the page; nothing was sent"
             targets = " ".join(map(str, prepared.targets))
             await self._in_thread(decline, self._data_dir, prepared.command, prepared.args, targets, why, who)
-            return _words(409, why)
+            return words(409, why)
         return await self._carried_out(prepared, who)
 
     async def _carried_out(self, prepared: Prepared, who: str) -> web.Response:
@@ -124,8 +125,4 @@ def _off(data_dir: Path) -> str:
 
 
 def _json(document: dict[str, Any]) -> web.Response:
-    return web.Response(body=orjson.dumps(for_people(document, 4000)), content_type="application/json")
-
-
-def _words(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=f"{text}\n", content_type="text/plain")
+    return json_answer(for_people(document, LONGEST_TEXT))

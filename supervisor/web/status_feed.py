@@ -50,6 +50,11 @@ class Viewer:
             self._waiting.append(message)
         self._something.set()
 
+    def forget(self) -> None:
+        """What waits is not told: what comes next says all of it."""
+        self._waiting.clear()
+        self.lost = False
+
     async def heard(self) -> bytes:
         """The next message; "" when some were lost."""
         while not self._waiting and not self.lost:
@@ -93,11 +98,12 @@ class StatusFeed:
         """Server-sent events for one page, for ever. Raises TooMany."""
         with self._watching() as viewer:
             await self.current()
+            viewer.forget()
             yield self._whole()
             while True:
                 message = await viewer.heard()
                 if not message:
-                    viewer.lost = False
+                    viewer.forget()
                     message = self._whole()
                 yield message
 
@@ -142,12 +148,18 @@ class StatusFeed:
     def _take(self, model: Json) -> None:
         before, self.model, self._seen_s = self.model, model, self._clock()
         self.version += 1
-        if before is not None and self._viewers:
+        if not self._viewers:
+            return
+        if before is None:  # who came earlier than the first model has nothing that could change
+            self._tell_all(self._whole())
+        else:
             self._tell("change", changes(shown(before), shown(model)))
 
     def _tell(self, event: str, document: Any) -> None:
         self._told_s = self._clock() if event == "beat" else self._told_s
-        message = self._event(event, document)
+        self._tell_all(self._event(event, document))
+
+    def _tell_all(self, message: bytes) -> None:
         for viewer in self._viewers:
             viewer.tell(message)
 

@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from gridbot import background
@@ -27,11 +26,12 @@ from gridbot.doors.http_site import Site
 from supervisor.control.control_client import ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
 from supervisor.web.command_door import CommandDoor
-from supervisor.web.command_forms import command_forms
 from supervisor.web.logins import Logins, Session
 from supervisor.web.metrics_door import MetricsDoor, token_path
 from supervisor.web.open_connections import OpenConnections
-from supervisor.web.page_files import POLICY, page_files
+from supervisor.web.operations_door import OperationsDoor
+from supervisor.web.page_answers import SESSION, file_answer, forms, health, json_answer, static, with_headers, words
+from supervisor.web.page_files import page_files
 from supervisor.web.record_reader import RecordReader
 from supervisor.web.record_routes import RecordRoutes, is_download
 from supervisor.web.status_feed import StatusFeed, TooMany
@@ -48,31 +48,22 @@ ANSWER_S: Final = 30.0
 READ_S: Final = 10.0
 WRITE_S: Final = 10.0
 ASK_S: Final = 4.0
+SETTINGS_S: Final = 15.0
 TLS_S: Final = 10.0
 GOODBYE_S: Final = 0.2
 """Pages that look would keep it open for ever."""
 PAGE_KEY: Final = "X-Gridbot-Page"
 ONCE: Final = ("Host", "Origin", "Cookie", "Authorization", "Content-Length", "Transfer-Encoding", PAGE_KEY)
 """Headers that come once at most: of two, somebody on the way may have believed the other."""
-HEADERS: Final = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-store",
-}
 LOGIN: Final = "/login"
 EVENTS: Final = "/api/events"
+REPORT: Final = "/api/report"
 COMMAND: Final = "/api/command"
 SLOW: Final = (EVENTS, COMMAND)
 """Those that take as long as they take."""
 METRICS: Final = "/metrics"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-SESSION: Final = web.RequestKey("session", Session)
 
 
 class WebServer:
@@ -86,6 +77,7 @@ class WebServer:
         self._metrics_door = MetricsDoor(spec.metrics_token_file or token_path(spec.data_dir), time.monotonic)
         self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
+        self._operations = OperationsDoor(spec.data_dir, self._ask_settings, self._in_force, time.monotonic)
         self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
         self._records = RecordRoutes(self._reader)
         self._strategies = StrategyAsker(self._ask_why, time.monotonic)
@@ -106,7 +98,7 @@ class WebServer:
         page_files()
         self._metrics_door.open()
         app = web.Application(middlewares=[self._doors], client_max_size=MOST_BODY)
-        app.on_response_prepare.append(_with_headers)
+        app.on_response_prepare.append(with_headers)
         for verb, path, handler in self._routes():
             app.router.add_route(verb, path, handler)
         self._runner = web.AppRunner(
@@ -169,21 +161,32 @@ class WebServer:
         with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
             return client.why(account, strategy)
 
+    def _ask_settings(self) -> dict[str, Any]:
+        with ControlClient(self.spec.data_dir, timeout=SETTINGS_S) as client:
+            return client.settings()
+
+    def _in_force(self) -> object:
+        """Which configuration is; another value means another one."""
+        return (self.feed.model or {}).get("supervisor", {}).get("configuration")
+
     def _routes(self) -> list[tuple[str, str, Handler]]:
         """Verb, path, handler. All below `/api/` need a login (`_doors`), and the others show no figures."""
         return [
-            ("GET", "/healthz", _health),
+            ("GET", "/healthz", health),
             ("GET", METRICS, self._metrics),
             ("GET", "/", self._page),
             ("GET", LOGIN, self._login_page),
             ("POST", LOGIN, self._enter),
             ("POST", "/api/logout", self._leave),
-            ("GET", "/static/{name:.+}", _static),
+            ("GET", "/static/{name:.+}", static),
             ("GET", "/api/status", self._status),
             ("GET", EVENTS, self._events),
+            ("GET", "/api/commands", forms),
             ("GET", "/api/rows/{name}", self._records.rows),
-            ("GET", "/api/commands", _forms),
             ("POST", COMMAND, self._command),
+            ("GET", "/api/operations", self._operations.operations),
+            ("GET", "/api/settings", self._operations.settings),
+            ("POST", REPORT, self._report),
             ("GET", "/api/strategy/{account}/{strategy}", self._strategy),
         ]
 
@@ -203,14 +206,14 @@ class WebServer:
             async with asyncio.timeout(ANSWER_S):
                 return await handler(request)
         except web.HTTPException as error:
-            return _words(error.status, error.reason)
+            return words(error.status, error.reason)
         except TimeoutError:
-            return _words(408, "it took too long")
+            return words(408, "it took too long")
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             log.exception("a request failed: %s %s", request.method, request.path)
-            return _words(500, "a fault of the page; the log of the process `web` has it")
+            return words(500, "a fault of the page; the log of the process `web` has it")
         finally:
             connections.ends(transport)
 
@@ -219,11 +222,11 @@ class WebServer:
         headers = request.headers
         for name in ONCE:
             if len(headers.getall(name, ())) > 1:
-                return _words(400, f"expected the header {name} once")
+                return words(400, f"expected the header {name} once")
         if "Host" not in headers:
-            return _words(400, "expected the header Host")
+            return words(400, "expected the header Host")
         if "Content-Length" in headers and "Transfer-Encoding" in headers:
-            return _words(400, "expected Content-Length or Transfer-Encoding, not both")
+            return words(400, "expected Content-Length or Transfer-Encoding, not both")
         capitals = {name.upper(): value for name, value in headers.items()}
         wrong = self._site.refuses_host(capitals)
         if not wrong and not (request.method == "GET" or _is_login_from_a_file(request)):
@@ -231,19 +234,31 @@ class WebServer:
         elif not wrong and "Origin" in headers and request.path != LOGIN:
             wrong = self._site.refuses_origin({**capitals, "SEC-FETCH-SITE": "none"})
         if wrong:
-            return _words(403, wrong)
+            return words(403, wrong)
         if request.path == METRICS and (refused := self._metrics_door.refuses(headers.get("Authorization", ""))):
-            return _words(*refused)
+            return words(*refused)
         if request.path.startswith("/api/"):
             if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-                return _words(403, "web pages may not ask this page: the request comes from another site")
+                return words(403, "web pages may not ask this page: the request comes from another site")
             return self._not_logged_in(request)
         return None
 
+    async def _report(self, request: web.Request) -> web.StreamResponse:
+        """By a form that opens a tab of its own. Such a form sends no headers: the page's key is in its body."""
+        if request.content_type != "application/x-www-form-urlencoded":
+            return words(415, "expected a form with the fields `key` and `name`")
+        async with asyncio.timeout(READ_S):
+            form = await request.post()
+        key, name = (each if isinstance(each, str) else "" for each in (form.get("key"), form.get("name")))
+        if not self._logins.has_key(request[SESSION], key):
+            return words(401, "expected a login; the page itself says how to get one")
+        return await self._operations.report(name)
+
     def _not_logged_in(self, request: web.Request) -> web.Response | None:
         session = self._session(request)
-        if session is None or not self._logins.has_key(session, request.headers.get(PAGE_KEY, "")):
-            return _words(401, "expected a login; the page itself says how to get one")
+        key_follows = request.path == REPORT and request.method == "POST"  # in the body, where `_report` looks at it
+        if session is None or not (key_follows or self._logins.has_key(session, request.headers.get(PAGE_KEY, ""))):
+            return words(401, "expected a login; the page itself says how to get one")
         request[SESSION] = session
         return None
 
@@ -261,14 +276,14 @@ class WebServer:
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if self._session(request) is None:
             return web.Response(status=303, headers={"Location": LOGIN})
-        return _file("index.html", request)
+        return file_answer("index.html", request)
 
     async def _login_page(self, request: web.Request) -> web.StreamResponse:
-        return _file("login.html", request)
+        return file_answer("login.html", request)
 
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/x-www-form-urlencoded":
-            return _words(415, "expected a form with the field `code`")
+            return words(415, "expected a form with the field `code`")
         async with asyncio.timeout(READ_S):
             form = await request.post()
         code = form.get("code", "")
@@ -277,10 +292,10 @@ class WebServer:
             waits_s = self._logins.waits_s
             if waits_s:
                 log.warning("too many wrong login codes: none is looked at for %.0f s", waits_s)
-                answer = _file("login-wait.html", request, status=429)
+                answer = file_answer("login-wait.html", request, status=429)
                 answer.headers["Retry-After"] = str(int(waits_s) + 1)
                 return answer
-            return _file("login-again.html", request, status=403)
+            return file_answer("login-again.html", request, status=403)
         body = page_files()["entered.html"].body.replace(b"PAGE_KEY", session.page_key.encode())
         response = web.Response(body=body, headers={"Content-Type": "text/html; charset=utf-8"})
         response.set_cookie(
@@ -291,7 +306,7 @@ class WebServer:
 
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         self._logins.leave(request[SESSION])
-        response = _words(200, "logged out")
+        response = words(200, "logged out")
         response.del_cookie(self._cookie_name, path="/")
         return response
 
@@ -303,7 +318,7 @@ class WebServer:
     async def _status(self, request: web.Request) -> web.StreamResponse:
         model = await self.feed.current()
         if model is None:
-            return _words(503, self.feed.problem or "no status yet")
+            return words(503, self.feed.problem or "no status yet")
         return json_answer({"model": model, "age_s": self.feed.age_s, "problem": self.feed.problem})
 
     async def _command(self, request: web.Request) -> web.StreamResponse:
@@ -319,7 +334,7 @@ class WebServer:
         try:
             first = await anext(messages)
         except TooMany:
-            refusal = _words(503, "too many pages are open; close some of them")
+            refusal = words(503, "too many pages are open; close some of them")
             refusal.headers["Retry-After"] = "10"
             return refusal
         try:
@@ -347,42 +362,3 @@ class WebServer:
 def _is_login_from_a_file(request: web.Request) -> bool:
     """`open` makes a file that posts the code: a browser calls its Origin null. The code itself is the proof."""
     return request.path == LOGIN and request.headers.get("Origin", "null") == "null"
-
-
-async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers["Server"] = "gridbot"
-
-
-async def _health(_: web.Request) -> web.StreamResponse:
-    return web.Response(text="ok\n")
-
-
-async def _forms(_: web.Request) -> web.StreamResponse:
-    return json_answer(command_forms())
-
-
-async def _static(request: web.Request) -> web.StreamResponse:
-    return _file(request.match_info["name"], request)
-
-
-def _file(name: str, request: web.Request, status: int = 200) -> web.Response:
-    file = page_files().get(name)
-    if file is None:
-        return _words(404, "there is no such file")
-    if status == 200 and request.headers.get("If-None-Match") == file.tag:
-        return web.Response(status=304, headers={"ETag": file.tag, "Cache-Control": "no-cache"})
-    headers = {"Content-Type": file.content_type, "ETag": file.tag, "Cache-Control": "no-cache"}
-    if "gzip" not in request.headers.get("Accept-Encoding", ""):
-        return web.Response(status=status, body=file.body, headers=headers)
-    return web.Response(status=status, body=file.packed, headers=headers | {"Content-Encoding": "gzip"})
-
-
-def _words(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=f"{text}\n", content_type="text/plain")
-
-
-def json_answer(document: Any) -> web.Response:
-    """A document as it is sent to the page's scripts."""
-    return web.Response(body=orjson.dumps(document), content_type="application/json")

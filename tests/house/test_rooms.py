@@ -101,8 +101,8 @@ SUPERVISOR = {
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "doctor": "gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doctor gridbot.doors"
     " gridbot.exchange gridbot.state store",
-    "status": "gridbot.command_line gridbot.commands gridbot.doors gridbot.incidents gridbot.version children"
-    " exit_codes utc_time",
+    "status": "gridbot.command_line gridbot.commands gridbot.config gridbot.doors gridbot.incidents gridbot.version"
+    " children exit_codes utc_time",
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
@@ -125,7 +125,7 @@ SUPERVISOR = {
     " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
-    " control doctor metrics process status store web exit_codes utc_time polling",
+    " control doctor metrics notify process status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

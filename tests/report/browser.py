@@ -23,7 +23,7 @@ FLAGS = """
 --disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage --hide-scrollbars
 --remote-debugging-pipe
 """.split()  # noqa: SIM905
-WAIT_S = 20.0
+WAIT_S = 60.0
 OF_THE_TEST = ("BounceTrackingIssue", "CookieIssue", "NavigationEntryMarkedSkippable")
 """Issues about how the browser is driven: no hand has touched a page, addresses change by script, and other tests have
 left their cookies. Whether they come depends on how fast the machine is."""

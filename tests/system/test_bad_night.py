@@ -1,4 +1,4 @@
-"""README's bad night with real processes: its commands in their order, and what it shows of what they said.
+"""docs/bad-night.md with real processes: its commands in their order, and what it shows of what they said.
 
 A line of the page is compared without its figures: each number, time, id of an alert, path and `who` is masked, and
 so are the blanks between columns. `...` stands for anything. A pid is that of the process that the comment behind it
@@ -21,7 +21,6 @@ from tests.system.conftest import DEADLINE_S
 
 pytestmark = pytest.mark.system
 
-PAGE = "## A bad night\n"
 WIDE = "500"
 """Columns of a terminal on which no line has to be broken."""
 PROGRAM = "bin/gridbot-supervisor"
@@ -37,7 +36,7 @@ MASKS = (
 
 def steps(root: Path) -> list[tuple[str, list[str]]]:
     """Each command of the page with the lines that it shows below it."""
-    night = (root / "README.md").read_text().split(PAGE)[1].split("\n## ")[0]
+    night = (root / "docs" / "bad-night.md").read_text()
     found: list[tuple[str, list[str]]] = []
     for block in re.findall(r"^```console\n(.*?)^```", night, flags=re.MULTILINE | re.DOTALL):
         for line in block.splitlines():

@@ -6,11 +6,18 @@ import os
 import signal
 import socket
 import urllib.request
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
+from tests.report.conftest import browser
+from tests.supervisor.web.test_page_in_a_browser import log_in, shows, text
+
 from .conftest import DEMO, wait_for
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.system
 
@@ -72,4 +79,33 @@ def test_the_page_comes_and_goes_while_accounts_trade(gridbot, tmp_path, monkeyp
     assert (again["health"], again["incidents"], again["reasons"]) == ("healthy", [], [])
     assert {row["process"]["pid"] for row in again["accounts"]} == workers
     wait_for(lambda: session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > fills, "more fills")
+    session.stop()
+
+
+def test_a_strategy_is_watched_while_it_is_paused_and_its_worker_is_killed(gridbot, browser):
+    session = gridbot.start(f"{DEMO}\nweb: {{port: 0}}\n")
+    status = session.wait(lambda status: status["web"]["url"], "the page")
+    page: Any = SimpleNamespace(server=SimpleNamespace(url=status["web"]["url"]), data_dir=session.data_dir)
+    browser.screen(1400, 900)
+    log_in(browser, page, 2)
+    browser.run("location.hash = '#/alice/alice-btc'")
+    shows(browser, "document.querySelectorAll('svg.ladder .bar.opens').length >= 10", "orders of both legs")
+    assert browser.run("document.querySelectorAll('.levels tbody tr').length") >= 13
+    shows(browser, "document.querySelector('svg.ladder .trail') !== null", "the price as it goes")
+
+    assert session.run("pause", "alice/alice-btc", "--reason", "looking").returncode == 0
+    shows(browser, f"document.querySelector('.holds') && {text('.holds')}.includes('looking')", "what holds it")
+    assert "resume alice/alice-btc" in browser.run(text(".holds")), "and what lifts it"
+    assert session.run("resume", "alice/alice-btc").returncode == 0
+    shows(browser, "document.querySelector('.holds') === null", "that nothing holds it")
+
+    [worker] = [row["process"]["pid"] for row in session.status()["accounts"] if row["account"] == "alice"]
+    os.kill(worker, signal.SIGKILL)
+    session.wait(lambda status: status["accounts"][0]["process"]["restarts"] == 1, "another worker")
+    told = "[...document.querySelectorAll('.facts dd')].at(-1).textContent"
+    bars = "document.querySelectorAll('svg.ladder .bar').length >= 10"
+    shows(browser, f"{told} === 'now' && !document.querySelector('main .banner') && {bars}", "the ladder as it is now")
+    browser.run("location.hash = '#/'")
+    shows(browser, "[...document.querySelectorAll('tr.account td[data-title=Restarts]')][0].textContent === '1'", "it")
+    assert browser.complaints() == []
     session.stop()

@@ -2,6 +2,7 @@
 import { html, render, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { Fleet } from "./fleet.js";
 import { freshness, logOut, watch } from "./live.js";
+import { OperationsView } from "./operations.js";
 import { routeOf } from "./route.js";
 import { accountRows, totals } from "./rows.js";
 import { StrategyView } from "./strategy.js";
@@ -103,8 +104,8 @@ function Processes({ model }) {
 }
 
 // A view gets {model, rows, route, isLive}; `main` around it has what went wrong.
-const VIEWS = { fleet: FleetView, strategy: StrategyView };
-const LINKS = [["#/", "Fleet", ["fleet", "strategy"]]];
+const VIEWS = { fleet: FleetView, strategy: StrategyView, operations: OperationsView };
+const LINKS = [["#/", "Fleet", ["fleet", "strategy"]], ["#/operations", "Operations", ["operations"]]];
 
 function FleetView({ model, rows }) {
   return html`

@@ -9,7 +9,7 @@ import { Copy } from "./shared.js";
 import { DASH, count, gain, moment, money, priced } from "./words.js";
 
 // Name in the catalogue of the server, most rows, and how many seconds until it is asked for again: with fills, without.
-const QUESTIONS = { fills: [500, 3, 30], prices: [900, 60, 60], equity: [400, 15, 30], pairs: [1000, 15, 60], levels: [5000, 30, 120], refusals: [1000, 20, 20], latency: [1000, 20, 60] };
+const QUESTIONS = { fills: [500, 4, 30], prices: [900, 60, 60], equity: [400, 15, 30], pairs: [1000, 15, 60], levels: [5000, 30, 120], refusals: [1000, 20, 20], latency: [1000, 20, 60] };
 
 const address = (name, { account, strategy }, from, more) =>
   `/api/rows/${name}?${new URLSearchParams({ account, strategy, ...(from === null ? {} : { from: new Date(from).toISOString() }), ...more })}`;
@@ -90,7 +90,7 @@ function Figure({ name, title, says, figure, route, children }) {
       ${["csv", "parquet"].map((format) => html`<button class="small" onClick=${save(format)} aria-label=${`${title}: download as ${format}`}>${format}</button>`)}
     </span>`}</div>
     ${says && html`<p class="dim says">${says}</p>`}
-    ${(problem || figure?.problem) && html`<p class="warn">${problem || figure.problem}${figure?.rows && !problem ? `. What is shown is of ${moment(Date.parse(figure.as_of))} UTC.` : ""}</p>`}
+    ${(problem || figure?.problem) && html`<p class="warn">${problem || `Not read, and asked again: ${figure.problem}`}${figure?.rows && !problem ? `. What is shown is of ${moment(Date.parse(figure.as_of))} UTC.` : ""}</p>`}
     ${figure?.rows ? (figure.rows.length ? children : html`<p class="dim">Nothing in this time.</p>`) : !figure?.problem && html`<p class="dim">Reading…</p>`}
   </section>`;
 }

@@ -11,9 +11,11 @@ export function keepKey(key) {
   localStorage.setItem(KEY, key);
 }
 
+export const pageKey = () => localStorage.getItem(KEY) ?? "";
+
 // A request with the page's key; the cookie goes with it by itself.
 export function ask(path, more = {}) {
-  const headers = { "X-Gridbot-Page": localStorage.getItem(KEY) ?? "", ...more.headers };
+  const headers = { "X-Gridbot-Page": pageKey(), ...more.headers };
   return fetch(path, { ...more, headers, credentials: "same-origin", cache: "no-store" });
 }
 
@@ -45,6 +47,7 @@ export function watch(tell) {
 
   function take(event, text) {
     const document = JSON.parse(text);
+    if (event === "change" && !state.model) throw new Error("a change of what never came");
     if (event === "change") say({ model: { ...applyChanges(state.model, document) }, seenAt: performance.now(), problem: "" });
     else {
       const seenAt = document.age_s === null ? state.seenAt : performance.now() - document.age_s * 1000;

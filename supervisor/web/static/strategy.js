@@ -168,13 +168,13 @@ function Leg({ row, model }) {
   const held = Number(row.size) !== 0;
   const away = row.liq_distance_percent === null ? "" : `, ${row.liq_distance_percent} % away`;
   const factors = row.multiplier_buy === "1" && row.multiplier_sell === "1" ? "as configured" : `Buy × ${row.multiplier_buy}, Sell × ${row.multiplier_sell}`;
-  return html`<dl class="card"><div class="title">${row.leg}</div>
+  return html`<div class="card"><div class="title">${row.leg}</div><dl>
     <div><dt>Position</dt><dd>${held ? legText(row) : "flat"}</dd></div>
     <div><dt>Unrealised</dt><dd>${held ? gain(number(model?.upnl)) : "–"}</dd></div>
     <div><dt>Liquidation</dt><dd>${row.liq ? `${priced(short(row.liq))}${away}` : held ? "no price: far away" : "–"}</dd></div>
     <div><dt>Leverage</dt><dd>${row.leverage ? `${row.leverage} ×` : "–"}</dd></div>
     <div><dt>Order sizes</dt><dd>${factors}</dd></div>
-  </dl>`;
+  </dl></div>`;
 }
 
 const COUNT = (text) => count(Number(Number(text).toFixed(Math.abs(Number(text)) < 100 ? 4 : 0)));

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from gridbot.config.account_models import AccountCaps, StrategyCaps
 from gridbot.config.fleet_models import FleetCaps
-from supervisor.cli.config_show import SWITCHED_OFF
 from supervisor.cli.main import cli
 from supervisor.control.control_client import NotRunning
 from supervisor.exit_codes import CommandError
+from supervisor.status.config_sections import SWITCHED_OFF
 
 TEXT = """\
 allow_mainnet: true

@@ -170,7 +170,7 @@ def test_without_a_terminal_the_next_commands_work_as_they_are_said(tmp_path: Pa
     "line",
     [
         line.removeprefix("bin/gridbot-supervisor ")
-        for page in ("README.md", "docs/templates.md", "conf/fleet.yaml")
+        for page in ("README.md", "docs/quick-start.md", "docs/templates.md", "conf/fleet.yaml")
         for line in (ROOT / page).read_text().splitlines()
         if line.startswith(("bin/gridbot-supervisor init", "bin/gridbot-supervisor config show"))
     ],

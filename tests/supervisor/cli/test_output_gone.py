@@ -61,6 +61,7 @@ LINES = {
     "ledger check": "ledger check",
     "logs": "logs writer",
     "metrics": "metrics",
+    "notify test": "notify test -c {here}/notify.yaml",
     "open": "open --print",
     "orders": "orders",
     "paper": "paper -c {here}/g.yaml",
@@ -169,6 +170,8 @@ def test_it_ends_without_a_word(
     if "{line}" in asked:  # help looks at no records
         shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
+    route = "notify: {routes: [{name: x, urls: ['json://127.0.0.1:9']}]}\n"
+    (tmp_path / "notify.yaml").write_text(PAPER + route)
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "original.yaml").write_text(ORIGINAL)
     for module in ("alerts", "fleet_command", "ledger", "open_page", "ping", "reload", "status_command", "why"):

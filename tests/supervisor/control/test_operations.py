@@ -23,8 +23,8 @@ def test_questions_are_not_recorded() -> None:
     rig = Rig()
     assert rig.ask("ping")["state"] == "running"
     assert rig.ask("status")["status"] == {"supervisor": {"state": "running"}}
-    known = "ping, status, news, why, permits, config, stop, reload, restart, ack, mute, unmute, worker or declined"
-    assert f"expected {known}; did you mean status?" in rig.refusal("statis")
+    known = "ping, status, news, why, permits, config, settings, stop, reload, restart, ack, mute, unmute, worker"
+    assert f"expected {known} or declined; did you mean status?" in rig.refusal("statis")
     assert rig.records == []
 
 

@@ -173,4 +173,4 @@ class LineMachine(RuleBasedStateMachine):
 
 
 TestLine = LineMachine.TestCase
-TestLine.settings = settings(max_examples=40, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+TestLine.settings = settings(max_examples=25, stateful_step_count=30, suppress_health_check=list(HealthCheck))

@@ -222,3 +222,24 @@ def test_what_never_counts_for_what_is_there_waits_for_no_restart(tmp_path: Path
 
 def test_only_variables_that_the_file_names_are_given() -> None:
     assert variables_in("key: ${A_KEY} ${B:-x} $C", {"A_KEY": "1", "B": "2", "C": "3"}) == {"A_KEY": "1", "B": "2"}
+
+
+def test_what_is_in_force_is_told_with_where_it_comes_from_and_without_secrets(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, lambda *_: {})
+    bob = {"name": "bob", "environment": "testnet", "api_key": "${BOB}", "api_secret": "hush-hush-8"}
+    rig.file.write_text(json.dumps({"accounts": [{"name": "alice", "environment": "paper"}, bob], "strategies": [ETH]}))
+    rig.reload._source = ConfigSource(rig.file, None, {"BOB": "hush-hush-7"})
+    runs = {"bob": {"account": {}, "strategies": [{**ETH, "grid_step": "0.7"}]}}
+    told = asyncio.run(rig.reload.settings(lambda: runs))
+    assert (told["ok"], told["file"]) == (True, str(rig.file))
+    assert [(each["section"], each["name"].partition(" ")[0]) for each in told["sections"]] == [
+        ("file", ""), ("account", "alice"), ("account", "bob"), ("strategy", "bob/eth")
+    ]  # fmt: skip
+    keys = {each["key"]: each["value"] for each in told["sections"][2]["values"]}
+    assert (keys["api_key"], keys["api_secret"]) == ("set", "set")
+    steps = [each for each in told["sections"][3]["values"] if each["key"] == "grid_step"]
+    assert (steps[0]["value"], steps[0]["kind"]) == ("0.7", "running")
+    assert "hush-hush" not in json.dumps(told)
+    rig.file.write_text("accounts: [{name: [}")
+    told = asyncio.run(rig.reload.settings(dict))
+    assert (told["ok"], "refused as it is now" in told["error"]) == (False, True)

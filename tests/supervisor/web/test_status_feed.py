@@ -109,6 +109,13 @@ async def test_before_the_first_answer_there_is_no_model_and_no_age(quick):
     assert feed.age_s is None
     viewer = feed.messages()
     assert told(await anext(viewer))[:2] == ("beat", {"age_s": None, "problem": "no supervisor runs"})
+    ask.gone = False
+    while (message := told(await anext(viewer)))[0] == "beat":
+        pass
+    event, document, _ = message
+    assert event == "status", "the whole of it: there was nothing that could change"
+    assert document["model"]["accounts"]
+    assert told(await anext(viewer))[0] == "change"
     await viewer.aclose()
 
 
