@@ -12,6 +12,7 @@ __all__ = ["FIGURES", "SIZES", "Change", "changes", "load_of", "read_answer", "v
 SIZES: dict[str, tuple[str, ...]] = {
     "latency": ("--json", "--orders", "1000", "--warmup", "100"),
     "fleet": ("--json", "--accounts", "10", "--minutes", "2", "--kills", "5"),
+    "web": ("--json", "--accounts", "10", "--seconds", "20", "--pairs", "1"),
     "engine": ("--json", "--naive-events", "100"),
     "path": ("--json", "--rounds", "1000"),
     "backtest": ("--json", "--ticks", "300000", "--every", "5000", "--symbols", "2", "--days", "1"),
@@ -55,6 +56,9 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "fleet: price to decision, p50, ms": ("fleet", "busy", "decision_ms", "p50"),
     "fleet: loop lag, p99, ms": ("fleet", "busy", "loop_lag_ms", "p99"),
     "fleet: CPU of a busy worker, %": ("fleet", "busy", "cpu_percent", "worker"),
+    "page: CPU with ten open, %": ("web", "page", "cpu_percent"),
+    "page: memory, PSS, MB": ("web", "page", "pss_mb"),
+    "page: first paint, ms": ("web", "page", "first_paint_ms"),
     "engine: decision, 100 orders, µs": ("engine", "full_decision_us", "median"),
     "path: price to request, 4 orders, µs": ("path", "us", "4", "price -> request", "p50"),
     "path: price to request, 50 orders, µs": ("path", "us", "50", "price -> request", "p50"),

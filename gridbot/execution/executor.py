@@ -343,11 +343,11 @@ class Executor:
         if answer is not None:
             self.counts.left(*moments)
             results = await answer
-            took_ns = self._clock.monotonic_ns() - moments[1]
+            answered_ns = self._clock.monotonic_ns()
             self._learn(send.endpoint, results)
             self._tell(send.kind, zip(entries, results, strict=True))
             kind = "create" if send.kind is PLACE else "cancel"
-            self.counts.answered(kind, took_ns, [each.error for each in results if not each.reason])
+            self.counts.answered(kind, moments, answered_ns, [each.error for each in results if not each.reason])
 
     def _tell(self, kind: RequestKind, results: Iterable[tuple[Entry, OrderResult]]) -> None:
         for (order, owner), result in results:

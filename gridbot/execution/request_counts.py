@@ -1,6 +1,7 @@
 """What became of the requests for orders since the start of a worker: how long they took, and what was answered.
 
     frame ──(to_request)──► request ──(to_answer)──► answer
+    frame ──────────────────(through)──────────────► answer
 
 `to_request` has requests that left at the end of the decision that wanted them: what waited for budget, a permit or
 the next turn of the loop was not late for want of speed. Nothing here is called before the request has left.
@@ -53,11 +54,13 @@ class TimeBuckets:
 class RequestCounts:
     """One per executor."""
 
-    __slots__ = ("answers", "to_answer", "to_request")
+    __slots__ = ("answers", "through", "to_answer", "to_request")
 
     def __init__(self) -> None:
         self.to_request = TimeBuckets(REQUEST_S)
         self.to_answer = {kind: TimeBuckets(ANSWER_S) for kind in ("create", "cancel")}
+        self.through = TimeBuckets(ANSWER_S)
+        """Of the requests of `to_request` that create orders: all of the way."""
         self.answers: Counter[str] = Counter()
         """Orders by what was answered about them: a retCode that we know, `other`, or `none`."""
 
@@ -66,9 +69,17 @@ class RequestCounts:
         if 0 < frame_ns <= sent_ns:
             self.to_request.took((sent_ns - frame_ns) / 1e9)
 
-    def answered(self, kind: str, took_ns: int, errors: Iterable[ExchangeError | None]) -> None:
-        """A request (`create` or `cancel`) was answered; for each of its orders why not, or None for done."""
-        self.to_answer[kind].took(max(0, took_ns) / 1e9)
+    def answered(
+        self, kind: str, moments: tuple[int, int], answered_ns: int, errors: Iterable[ExchangeError | None]
+    ) -> None:
+        """A request (`create` or `cancel`) was answered; for each of its orders why not, or None for done.
+
+        `moments`: when the frame came that caused it, or 0, and when it had left; ns.
+        """
+        frame_ns, sent_ns = moments
+        self.to_answer[kind].took(max(0, answered_ns - sent_ns) / 1e9)
+        if kind == "create" and 0 < frame_ns <= sent_ns <= answered_ns:
+            self.through.took((answered_ns - frame_ns) / 1e9)
         for error in errors:
             code = _code(error)
             is_new = code not in self.answers and len(self.answers) >= KNOWN_MOST
@@ -78,6 +89,7 @@ class RequestCounts:
         """For the report of the worker."""
         return {
             "frame_to_request": self.to_request.document(),
+            "frame_to_answer": self.through.document(),
             **{f"{kind}_to_answer": times.document() for kind, times in self.to_answer.items()},
             "ret_codes": dict(self.answers),
         }

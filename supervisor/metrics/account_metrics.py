@@ -99,6 +99,12 @@ def _to_request(model: Json) -> Iterator[Sample]:
             yield (row["account"],), found
 
 
+def _through(model: Json) -> Iterator[Sample]:
+    for row in model["accounts"]:
+        if (found := _buckets(_counts(row).get("frame_to_answer"), ANSWER_S)) is not None:
+            yield (row["account"],), found
+
+
 def _to_answer(model: Json) -> Iterator[Sample]:
     for row in model["accounts"]:
         for request in sorted(LABELS["request"].values):
@@ -164,6 +170,9 @@ ACCOUNT_METRICS: Final = (
     Metric("gridbot_account_frame_to_request_seconds", HISTOGRAM, "seconds", A,
            "From the frame with the price to the request that it caused, without what waited for budget.",
            "accounts[].counts.frame_to_request", _to_request),
+    Metric("gridbot_account_frame_to_answer_seconds", HISTOGRAM, "seconds", A,
+           "From the frame with the price to the exchange's answer to the orders that it caused.",
+           "accounts[].counts.frame_to_answer", _through),
     Metric("gridbot_account_request_to_answer_seconds", HISTOGRAM, "seconds", ("account", "request"),
            "From a request for orders to the exchange's answer.",
            "accounts[].counts.*_to_answer", _to_answer),

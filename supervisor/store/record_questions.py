@@ -100,9 +100,10 @@ def profit(asked: Asked, by: str) -> str:
         FROM moves GROUP BY ALL ORDER BY ALL"""
 
 
-def grid_profit(asked: Asked, by: str) -> str:
-    """What matched pairs of the grid made before fees, at the time of the close."""
-    keys = ", ".join("CAST(closed_at AS DATE) AS day" if key == "day" else f"pairs.{key}" for key in BY[by])
+def grid_profit(asked: Asked, by: str, *more: str) -> str:
+    """What matched pairs of the grid made before fees, at the time of the close; `more` are further keys of a row."""
+    found = (*BY[by], *more)
+    keys = ", ".join("CAST(closed_at AS DATE) AS day" if key == "day" else f"pairs.{key}" for key in found)
     accounts = _accounts(asked.addressed)
     pairs = " UNION ALL ".join(
         f"(SELECT *, {is_shadow} AS shadow FROM ({grid_trades_sql(which + accounts)}))"

@@ -3,6 +3,7 @@
 Requests are JSON objects with `ask`; all other values are texts from the address that a browser has sent.
 
     rows    name, account, strategy, from, to, limit, format    a question of `row_catalogue`
+    fleet   nothing                                             what `fleet_history` has
 
 A reply has the status of HTTP, and a body or a file that the caller takes over. Nothing of a request reaches SQL but
 what `Wanted` has parsed.
@@ -29,6 +30,7 @@ from gridbot.core.strict_numbers import count_or_none
 from gridbot.private_files import make_directory
 from gridbot.store.schema import quote
 from supervisor.utc_time import utc_now
+from supervisor.web.fleet_history import FleetHistory
 from supervisor.web.record_file import HoldOver, RecordFile, TooLong, Unreadable
 from supervisor.web.row_catalogue import CATALOGUE, RowQuestion, Wanted
 from supervisor.web.web_spec import downloads_directory
@@ -74,9 +76,12 @@ class RecordDesk:
         self._downloads = downloads_directory(data_dir)
         self._too_long = TOO_LONG.format(pasteable("sql", data_dir=data_dir))
         self._records = records
+        self._fleet = FleetHistory(records)
 
     def answer(self, request: Mapping[str, Any]) -> Reply:
         """The reply to one request; it raises for faults of ours only."""
+        if request.get("ask") == "fleet":
+            return Reply(200, json_text(self._fleet.document()))
         try:
             question, wanted, kind = _parsed(request)
             if kind == "json":

@@ -71,7 +71,12 @@ class RecordFile:
 
     @contextlib.contextmanager
     def apart(
-        self, copied: Mapping[str, str], views: tuple[str, ...], *, writes: Path | None = None
+        self,
+        copied: Mapping[str, str],
+        views: tuple[str, ...] = (),
+        *,
+        writes: Path | None = None,
+        within_s: float = APART_S,
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to a copy of some rows, when the file has been given back. Raises TooLong, Unreadable.
 
@@ -85,7 +90,7 @@ class RecordFile:
             for view in VIEWS:
                 if view.name in views:
                     con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-            with _interrupted(con, APART_S):
+            with _interrupted(con, within_s):
                 yield con
 
     @contextlib.contextmanager

@@ -31,7 +31,8 @@ log = logging.getLogger("supervisor.web")
 FRESH_S: Final = 2.0
 MOST_KEPT_BYTES: Final = 4_000_000
 MOST_WAITING: Final = 24
-ANSWER_S: Final = 25.0
+ANSWER_S: Final = 90.0
+"""A reader that needs longer is ended. Pages are answered earlier (408), and find it done the next time."""
 IDLE_S: Final = 60.0
 """So long without a question, and its process ends: a page that nobody looks at costs nothing."""
 LONGEST_LINE: Final = 1 << 16

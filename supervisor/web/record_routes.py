@@ -1,4 +1,4 @@
-"""The routes of what is recorded: `/api/rows/{name}`, as JSON for the page or as a file (csv, parquet).
+"""The routes of what is recorded: `/api/fleet`, and `/api/rows/{name}` as JSON or as a file (csv, parquet).
 
 A file is made by the reader and sent while nobody holds the records; a browser that takes it slowly keeps one of
 `MOST_DOWNLOADS` places, and a descriptor of a file that is removed already.
@@ -21,6 +21,7 @@ __all__ = ["RecordRoutes", "is_download"]
 
 ROWS: Final = "/api/rows/"
 TYPES: Final = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+FLEET_S: Final = 12.0
 MOST_DOWNLOADS: Final = 4
 MOST_PARAMETERS: Final = 10
 PART: Final = 1 << 16
@@ -58,7 +59,11 @@ class RecordRoutes:
         finally:
             self._downloads -= 1
 
-    async def answer(self, asked: Mapping[str, Any], **more: Any) -> web.Response:
+    async def fleet(self, _: web.Request) -> web.StreamResponse:
+        """Money, curves and last fills of all accounts, `FLEET_S` old at most."""
+        return await self.answer({"ask": "fleet"}, fresh_s=FLEET_S)
+
+    async def answer(self, asked: Mapping[str, Any], **more: float) -> web.Response:
         """What the reader answers, as JSON or as the words of a refusal."""
         try:
             reply = await self._reader.ask(asked, **more)

@@ -183,6 +183,7 @@ class WebServer:
             ("GET", EVENTS, self._events),
             ("GET", "/api/commands", forms),
             ("GET", "/api/rows/{name}", self._records.rows),
+            ("GET", "/api/fleet", self._records.fleet),
             ("POST", COMMAND, self._command),
             ("GET", "/api/operations", self._operations.operations),
             ("GET", "/api/settings", self._operations.settings),

@@ -19,13 +19,21 @@ def test_codes_have_an_end() -> None:
     counts = RequestCounts()
     errors = [make_error("m", ErrorKind.RETRY, ret_code=code) for code in range(KNOWN_MOST + 40)]
     strange = make_error("m", ErrorKind.AMBIGUOUS, ret_code=987654, is_unknown=True)
-    counts.answered("create", 5, [None, *errors, strange, make_error("m", ErrorKind.AMBIGUOUS, http_status=502)])
+    counts.answered(
+        "create", (0, 0), 5, [None, *errors, strange, make_error("m", ErrorKind.AMBIGUOUS, http_status=502)]
+    )
     assert sum(counts.answers.values()) == KNOWN_MOST + 43
     assert len(counts.answers) <= KNOWN_MOST + 1
     counts = RequestCounts()
-    counts.answered("cancel", -5, [strange, failure(ErrorKind.AMBIGUOUS), None, None])
+    counts.answered("cancel", (0, 10), 5, [strange, failure(ErrorKind.AMBIGUOUS), None, None])
     assert counts.document()["ret_codes"] == {"other": 1, "none": 1, "0": 2}
     assert counts.to_answer["cancel"].total_s == 0.0, "a clock that went back took no time"
+    assert sum(counts.through.counts) == 0, "no frame caused it"
+    counts.answered("create", (1_000_000, 2_000_000), 9_000_000, [None])
+    assert (counts.through.counts[ANSWER_S.index(0.01)], counts.through.total_s) == (1, 0.008)
+    for kind, moments in (("cancel", (1, 2)), ("create", (0, 2)), ("create", (3, 2)), ("create", (1, 99))):
+        counts.answered(kind, moments, 50, [None])
+    assert sum(counts.through.counts) == 1, "cancels, no frame, and clocks that went back are not counted"
 
 
 async def test_only_what_leaves_with_its_decision_is_timed_from_the_frame() -> None:
@@ -41,6 +49,7 @@ async def test_only_what_leaves_with_its_decision_is_timed_from_the_frame() -> N
     counts = executor.counts
     assert counts.to_request.counts[REQUEST_S.index(0.0002)] == sum(counts.to_request.counts) == 1
     assert sum(counts.to_answer["create"].counts) == 2
+    assert sum(counts.through.counts) == 1
     assert counts.answers == {"0": 3}
 
 

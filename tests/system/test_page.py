@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import urllib.request
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
+from supervisor.web.fleet_history import FleetHistory
+from supervisor.web.record_file import RecordFile
 from tests.report.conftest import browser
 from tests.supervisor.web.test_page_in_a_browser import log_in, shows, text
 
-from .conftest import DEMO, wait_for
+from .conftest import DEMO, Session, wait_for
 
 __all__ = ["browser"]
 
@@ -80,6 +84,27 @@ def test_the_page_comes_and_goes_while_accounts_trade(gridbot, tmp_path, monkeyp
     assert {row["process"]["pid"] for row in again["accounts"]} == workers
     wait_for(lambda: session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > fills, "more fills")
     session.stop()
+    same_as_pnl(session)
+
+
+def same_as_pnl(session: Session) -> None:
+    """The page's money of all time and of today, by strategy, is what `pnl` says, on what a demo has recorded."""
+    document = FleetHistory(RecordFile(session.data_dir, hold_s=60.0)).document()
+    assert document["problems"] == {}
+    shown = {(row["account"], row["strategy"], row["money"]): row for row in document["strategies"]}
+    for name, since in (("total", "2020-01-01"), ("today", document["day"].isoformat())):
+        rows = json.loads(session.run("pnl", "--from", since, "--json").stdout)["rows"]
+        assert {(row["account"], row["strategy"], row["money"]) for row in rows} <= shown.keys()
+        assert any(Decimal(str(row["fees"])) for row in rows), "it has traded"
+        for row in rows:
+            there = shown[row["account"], row["strategy"], row["money"]]
+            for column, key in (
+                ("grid_profit", "grid"),
+                *((key, key) for key in ("realised", "fees", "funding", "net")),
+            ):
+                assert Decimal(str(row[column])) == there[name][key], (row, column)
+            assert Decimal(str(row["unrealised"])) == there["unrealised"]
+            assert row["fills"] == there[name]["fills"]
 
 
 def test_a_strategy_is_watched_while_it_is_paused_and_its_worker_is_killed(gridbot, browser):

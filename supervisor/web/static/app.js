@@ -4,6 +4,7 @@ import { Fleet } from "./fleet.js";
 import { freshness, logOut, watch } from "./live.js";
 import { OperationsView } from "./operations.js";
 import { routeOf } from "./route.js";
+import { fleetRecords, useFleetRecords } from "./records.js";
 import { accountRows, totals } from "./rows.js";
 import { StrategyView } from "./strategy.js";
 import { DASH, count, duration, gain, money } from "./words.js";
@@ -49,10 +50,13 @@ const KINDS = { mainnet: "real money", testnet: "testnet", demo: "Bybit demo", p
 
 const SUMS = [
   ["Equity", (row) => (row.kind === "shadow" ? DASH : money(row.equity))],
+  ["Today", (row) => html`<b class=${row.todayNet < 0 ? "minus" : ""}>${gain(row.todayNet)}</b>`],
+  ["Today's grid", (row) => gain(row.todayGrid)],
   ["Net", (row) => html`<b class=${row.net < 0 ? "minus" : ""}>${gain(row.net)}</b>`],
+  ["Grid", (row) => gain(row.grid)],
   ["Realised", (row) => gain(row.realised)],
-  ["Fees", (row) => gain(-row.fees)],
-  ["Funding", (row) => gain(-row.funding)],
+  ["Fees", (row) => gain(row.fees === null ? null : -row.fees)],
+  ["Funding", (row) => gain(row.funding === null ? null : -row.funding)],
   ["Unrealised", (row) => gain(row.unrealised)],
   ["Orders", (row) => count(row.placed)],
   ["Fills", (row) => count(row.fills)],
@@ -107,14 +111,19 @@ function Processes({ model }) {
 const VIEWS = { fleet: FleetView, strategy: StrategyView, operations: OperationsView };
 const LINKS = [["#/", "Fleet", ["fleet", "strategy"]], ["#/operations", "Operations", ["operations"]]];
 
-function FleetView({ model, rows }) {
+function FleetView({ model }) {
+  const known = useFleetRecords();
+  const records = useMemo(() => fleetRecords(known), [known.answer]);
+  const rows = useMemo(() => accountRows(model, records), [model, records]);
   return html`
     <${Alerts} model=${model} />
     <${Totals} rows=${rows} />
-    <${Fleet} rows=${rows} />
+    <${Fleet} rows=${rows} known=${known} />
     <p class="dim">
-      All money in USDT, since the records of an account begin. Net = realised − fees − funding + unrealised: what the strategies made so far, at
-      the prices of now. A grid can have earned on every close and still be below zero, while its open position has lost more.
+      All money in USDT; a day begins at 00:00 UTC. <b>Grid profit</b> is what matched pairs made: each close with the opening fill that it
+      closes, before fees. <b>Net</b> of all time = realised − fees − funding + unrealised: what the strategies made so far, at the prices of now.
+      A grid can have earned on every close and still be below zero, while its open position has lost more. Today's net has no unrealised: that
+      has no day.
     </p>
     <${Processes} model=${model} />
   `;

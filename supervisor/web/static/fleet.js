@@ -1,74 +1,125 @@
 // The table of the fleet: a row for each account, its strategies below it when it is opened.
-import { html, useMemo, useState } from "./vendor/htm/standalone.module.js";
+import { html, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { linkTo } from "./route.js";
 import { TONES, chosen, sorted } from "./rows.js";
-import { count, duration, gain, leg, money, orders, share } from "./words.js";
+import { DASH, count, duration, gain, leg, moment, money, orders, share, shortly } from "./words.js";
 
 const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
 
+const minus = (value) => (value === null ? null : -value);
+const colour = (value, text) => html`<span class=${value < 0 ? "minus" : ""}>${text}</span>`;
+const ofAccount = (key, show) => (row) => (key in row ? show(row[key], row) : "");
+
+// `split` are the parts that a net is made of; `group` is what stands above some columns.
 const COLUMNS = [
   { key: "name", title: "Account", text: true },
   { key: "kind", title: "Money", text: true, cell: (row) => html`<span class="kind ${row.kind}">${row.kind}</span>` },
   { key: "tone", title: "State", text: true, down: true, cell: (row) => html`<${State} row=${row} />` },
   { key: "why", title: "Why not trading", text: true, wide: true },
-  { key: "equity", title: "Equity", cell: (row) => ("equity" in row ? money(row.equity) : "") },
-  { key: "net", title: "Net", cell: (row) => html`<span class=${row.net < 0 ? "minus" : ""}>${gain(row.net)}</span>` },
-  { key: "realised", title: "Realised", cell: (row) => gain(row.realised) },
-  { key: "fees", title: "Fees", cell: (row) => gain(row.fees === null ? null : -row.fees) },
-  { key: "funding", title: "Funding", cell: (row) => gain(row.funding === null ? null : -row.funding) },
-  { key: "unrealised", title: "Unrealised", cell: (row) => gain(row.unrealised) },
+  { key: "equity", title: "Equity", help: "with its last 24 hours", cell: ofAccount("equity", (value, row) => html`<${Curve} row=${row} /> ${money(value)}`) },
+  { key: "drawdown", title: "Drawdown", help: "how far the equity is below its highest so far", cell: ofAccount("drawdown", (value, row) => html`<span title="${money(value)} USDT">${share(row.drawdownShare)}</span>`) },
+  { key: "todayNet", group: "Today", title: "Net", help: "realised − fees − funding, since 00:00 UTC", cell: (row) => colour(row.todayNet, gain(row.todayNet)) },
+  { key: "todayGrid", group: "Today", title: "Grid", split: true, help: "grid profit: what pairs made that were closed today, before fees", cell: (row) => gain(row.todayGrid) },
+  { key: "todayRealised", group: "Today", title: "Realised", split: true, cell: (row) => gain(row.todayRealised) },
+  { key: "todayFees", group: "Today", title: "Fees", split: true, cell: (row) => gain(minus(row.todayFees)) },
+  { key: "todayFunding", group: "Today", title: "Funding", split: true, cell: (row) => gain(minus(row.todayFunding)) },
+  { key: "net", group: "Total", title: "Net", help: "realised − fees − funding + unrealised", cell: (row) => colour(row.net, gain(row.net)) },
+  { key: "grid", group: "Total", title: "Grid", split: true, help: "grid profit: what matched pairs made, before fees", cell: (row) => gain(row.grid) },
+  { key: "realised", group: "Total", title: "Realised", split: true, cell: (row) => gain(row.realised) },
+  { key: "fees", group: "Total", title: "Fees", split: true, cell: (row) => gain(minus(row.fees)) },
+  { key: "funding", group: "Total", title: "Funding", split: true, cell: (row) => gain(minus(row.funding)) },
+  { key: "unrealised", group: "Total", title: "Unrealised", split: true, help: "what the open positions would bring now", cell: (row) => gain(row.unrealised) },
+  { key: "margin", title: "Margin", help: "margin ratio: at 100 % the exchange liquidates", cell: ofAccount("margin", (value) => share(value)) },
+  { key: "liquidation", title: "To liq.", help: "how far the price may go until a leg is liquidated, at least", cell: (row) => share(row.liquidation) },
   { key: "placed", title: "Orders", help: "placed, of those that are wanted", cell: orders },
   { key: "fills", title: "Fills", cell: (row) => count(row.fills) },
-  { key: "liquidation", title: "To liquidation", help: "how far the price may go, at least", cell: (row) => share(row.liquidation) },
-  { key: "reconcile", title: "Compared", help: "since orders were last compared with the exchange", cell: (row) => ("reconcile" in row ? duration(row.reconcile) : "") },
-  { key: "restarts", title: "Restarts", cell: (row) => ("restarts" in row ? count(row.restarts) : "") },
-  { key: "alerts", title: "Alerts", cell: (row) => ("alerts" in row ? html`<span class=${row.alerts ? "bad" : ""}>${count(row.alerts)}</span>` : "") },
+  { key: "lastFill", title: "Last fill", down: true, cell: (row) => html`<span title=${row.lastFill === null ? undefined : `${moment(row.lastFill)} UTC`}>${row.lastFill === null ? DASH : shortly((Date.now() - row.lastFill) / 1000)}</span>` },
+  { key: "reconcile", title: "Compared", help: "since orders were last compared with the exchange", cell: ofAccount("reconcile", shortly) },
+  { key: "restarts", title: "Restarts", cell: ofAccount("restarts", count) },
+  { key: "alerts", title: "Alerts", cell: ofAccount("alerts", (value) => html`<span class=${value ? "bad" : ""}>${count(value)}</span>`) },
 ];
+const titleOf = (column) => (column.group ? `${column.group}: ${column.title}` : column.title);
+
+// The equity of the last day, from its lowest to its highest.
+function Curve({ row }) {
+  if (row.curve.length < 2) return html`<svg class="curve" viewBox="0 0 48 14" aria-hidden="true"></svg>`;
+  const [first, last] = [row.curve[0], row.curve.at(-1)];
+  const values = row.curve.map(([, value]) => value);
+  const low = Math.min(...values), high = Math.max(...values);
+  const points = row.curve.map(([part, value]) => `${((part / last[0]) * 47 + 0.5).toFixed(1)},${(13 - ((value - low) / (high - low || 1)) * 12).toFixed(1)}`);
+  return html`<svg class="curve" viewBox="0 0 48 14" role="img" aria-label="24 hours: from ${money(first[1])} to ${money(last[1])}, lowest ${money(low)}, highest ${money(high)}">
+    <title>24 hours: lowest ${money(low)}, highest ${money(high)}</title><polyline points=${points.join(" ")} />
+  </svg>`;
+}
 
 function State({ row }) {
   const tone = TONES[row.tone];
   return html`<span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${row.state}</span>`;
 }
 
-function Cells({ row, first }) {
-  return COLUMNS.map((column, at) => {
+const begins = (columns, at) => columns[at].group !== columns[at - 1]?.group;
+
+function Cells({ row, first, columns }) {
+  return columns.map((column, at) => {
     const inside = column.cell ? column.cell(row) : row[column.key];
-    const name = `${column.text ? "text" : "figure"}${column.wide ? " wide" : ""}`;
+    const name = `${column.text ? "text" : "figure"}${column.wide ? " wide" : ""}${begins(columns, at) ? " begins" : ""}`;
     if (at === 0) return html`<th scope="row" class="text">${first}</th>`;
-    return html`<td class=${name} data-title=${column.title} title=${column.wide ? row.why : undefined}>${inside}</td>`;
+    return html`<td class=${name} data-title=${titleOf(column)} title=${column.wide ? row.why : undefined}>${inside}</td>`;
   });
 }
 
-function Account({ row, open, toggle }) {
+function Account({ row, open, toggle, columns }) {
   const few = row.groups.length ? html` <span class="dim">${row.groups.join(", ")}</span>` : null;
   const first = html`<button class="open" aria-expanded=${open} onClick=${() => toggle(row.id)}>
     <span aria-hidden="true">${open ? "▾" : "▸"}</span> ${row.name}
   </button>${few}`;
   return html`
-    <tr class="account is-${TONES[row.tone]}"><${Cells} row=${row} first=${first} /></tr>
-    ${open && row.strategies.map((each) => html`<${Strategy} key=${each.id} row=${each} />`)}
-    ${open && row.open.map((each) => html`<tr class="more alert"><td colspan=${COLUMNS.length}><b>${each.level}</b> ${each.strategy} ${each.text}</td></tr>`)}
+    <tr class="account is-${TONES[row.tone]}"><${Cells} row=${row} first=${first} columns=${columns} /></tr>
+    ${open && row.strategies.map((each) => html`<${Strategy} key=${each.id} row=${each} columns=${columns} />`)}
+    ${open && row.open.map((each) => html`<tr class="more alert"><td colspan=${columns.length}><b>${each.level}</b> ${each.strategy} ${each.text}</td></tr>`)}
   `;
 }
 
-function Strategy({ row }) {
+function Strategy({ row, columns }) {
   const first = html`<a class="below" href=${linkTo(row.account, row.name)}>${row.name}</a>`;
   return html`
-    <tr class="strategy"><${Cells} row=${row} first=${first} /></tr>
-    <tr class="more"><td colspan=${COLUMNS.length}>
+    <tr class="strategy"><${Cells} row=${row} first=${first} columns=${columns} /></tr>
+    <tr class="more"><td colspan=${columns.length}>
       ${row.symbol} at ${row.price ?? "no price yet"} · long ${leg(row.long)} · short ${leg(row.short)}
     </td></tr>
   `;
 }
 
-function Head({ order, setOrder }) {
-  return html`<thead><tr>${COLUMNS.map((column) => {
+function Head({ order, setOrder, columns }) {
+  const groups = columns.reduce((found, column) => (column.group && found.at(-1)?.group === column.group ? [...found.slice(0, -1), { ...found.at(-1), size: found.at(-1).size + 1 }] : [...found, { group: column.group, size: 1 }]), []);
+  return html`<thead>
+    <tr class="groups">${groups.map(({ group, size }) => (group ? html`<th scope="colgroup" colspan=${size} class="begins">${group}</th>` : html`<td></td>`))}</tr>
+    <tr>${columns.map((column, at) => {
     const here = order.key === column.key;
     const next = () => setOrder({ key: column.key, down: here ? !order.down : !column.text || Boolean(column.down) });
-    return html`<th scope="col" class=${column.text ? "text" : "figure"} aria-sort=${here ? (order.down ? "descending" : "ascending") : "none"} title=${column.help}>
-      <button onClick=${next}>${column.title}<span aria-hidden="true">${here ? (order.down ? " ↓" : " ↑") : ""}</span></button>
+    return html`<th scope="col" class="${column.text ? "text" : "figure"}${begins(columns, at) ? " begins" : ""}" aria-sort=${here ? (order.down ? "descending" : "ascending") : "none"} title=${column.help}>
+      <button onClick=${next}>${column.group && html`<span class="unseen">${column.group}: </span>`}${column.title}<span aria-hidden="true">${here ? (order.down ? " ↓" : " ↑") : ""}</span></button>
     </th>`;
-  })}</tr></thead>`;
+  })}</tr>
+  </thead>`;
+}
+
+// How old the history is, and what of it is not there; money of today and grid profit come from the records.
+function Recorded({ known }) {
+  const [, setNow] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const { answer, seenAt, problem } = known;
+  const age = seenAt === null ? null : (performance.now() - seenAt) / 1000;
+  const words = [...Object.entries(answer?.problems ?? {}).map(([part, why]) => `${part.replace("_", " ")}: ${why}`)];
+  if (answer?.pairs_waiting) words.push(`grid profit of ${count(answer.pairs_waiting)} accounts is being worked out`);
+  else if (answer?.pairs_unknown.length) words.push(`grid profit of ${answer.pairs_unknown.join(", ")} takes longer than there is time for here; pnl has it`);
+  return html`<p class="recorded dim">
+    ${age === null ? (problem ? html`<span class="warn">▲ No history: ${problem}</span>` : "Reading the history…") : html`<span class=${age > 60 ? "warn" : ""}>${age > 60 ? "▲ " : ""}Today, grid profit, curves and last fills: ${duration(age)} old</span>${problem && html` <span class="warn">▲ ${problem}</span>`}`}
+    ${words.map((text) => html` <span class="warn">▲ ${text}</span>`)}
+  </p>`;
 }
 
 const remembered = (name, otherwise) => {
@@ -88,14 +139,17 @@ function useKept(name, otherwise) {
   return [value, keep];
 }
 
-export function Fleet({ rows }) {
+export function Fleet({ rows, known }) {
   const [filter, setFilter] = useKept("gridbot-filter", { text: "", state: "", group: "" });
   const [order, setOrder] = useKept("gridbot-order", { key: "name", down: false });
+  const [parts, setParts] = useKept("gridbot-parts", { split: true });
+  const columns = useMemo(() => COLUMNS.filter((column) => parts.split || !column.split), [parts.split]);
   const [open, setOpen] = useState(() => new Set());
   const shown = useMemo(() => sorted(chosen(rows, filter), order), [rows, filter, order]);
   const states = [...new Set(rows.map((row) => row.state))].sort();
   const groups = [...new Set(rows.flatMap((row) => row.groups))].sort();
   const toggle = (id) => setOpen((before) => new Set(before.has(id) ? [...before].filter((each) => each !== id) : [...before, id]));
+  const body = useMemo(() => shown.map((row) => html`<${Account} key=${row.id} row=${row} open=${open.has(row.id)} toggle=${toggle} columns=${columns} />`), [shown, open, columns]);
   const pick = (key) => (event) => setFilter({ ...filter, [key]: event.target.value });
   return html`<section aria-label="Fleet">
     <form class="filter" role="search" onSubmit=${(event) => event.preventDefault()}>
@@ -107,13 +161,15 @@ export function Fleet({ rows }) {
       ${groups.length > 0 && html`<label>Group <select name="group" value=${filter.group} onChange=${pick("group")}>
         <option value="">all</option>${groups.map((group) => html`<option value=${group}>${group}</option>`)}
       </select></label>`}
+      <label><input type="checkbox" name="split" checked=${parts.split} onChange=${(event) => setParts({ split: event.target.checked })} /> Split the money</label>
       <span class="dim" role="status">${count(shown.length)} of ${count(rows.length)} accounts</span>
     </form>
-    <div class="scroll" tabindex="0" role="region" aria-label="Accounts">
+    <${Recorded} known=${known} />
+    <div class="scroll fleet" tabindex="0" role="region" aria-label="Accounts">
       <table>
         <caption class="unseen">Accounts, a row for each; the button of a row shows its strategies</caption>
-        <${Head} order=${order} setOrder=${setOrder} />
-        <tbody>${shown.map((row) => html`<${Account} key=${row.id} row=${row} open=${open.has(row.id)} toggle=${toggle} />`)}</tbody>
+        <${Head} order=${order} setOrder=${setOrder} columns=${columns} />
+        <tbody>${body}</tbody>
       </table>
     </div>
   </section>`;

@@ -48,7 +48,7 @@ export function watch(tell) {
   function take(event, text) {
     const document = JSON.parse(text);
     if (event === "change" && !state.model) throw new Error("a change of what never came");
-    if (event === "change") say({ model: { ...applyChanges(state.model, document) }, seenAt: performance.now(), problem: "" });
+    if (event === "change") say({ model: document.length ? { ...applyChanges(state.model, document) } : state.model, seenAt: performance.now(), problem: "" });
     else {
       const seenAt = document.age_s === null ? state.seenAt : performance.now() - document.age_s * 1000;
       say({ ...(document.model ? { model: document.model } : {}), seenAt, problem: document.problem });

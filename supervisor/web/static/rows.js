@@ -2,6 +2,8 @@
 //
 // Money comes as exact decimal text. Sums here are for the eye: to the cent, of amounts far below 2^53 hundredths.
 
+import { UNKNOWN, fleetRecords, moneyOf } from "./records.js";
+
 const BAD = 3, WARN = 2, NOTE = 1, GOOD = 0;
 export const TONES = ["good", "note", "warn", "bad"];
 const OF_STRATEGY = {
@@ -22,7 +24,22 @@ function liquidation(strategy) {
   return far.length ? Math.min(...far.map((liq) => Math.abs(price - liq) / price)) : null;
 }
 
-export function strategyRow(strategy, account) {
+const MONEY = ["realised", "fees", "funding", "unrealised", "net", "grid", "todayNet", "todayGrid", "todayRealised", "todayFees", "todayFunding", "fills", "placed", "wanted"];
+
+const OF_RECORDS = new Set(["grid", "todayNet", "todayGrid", "todayRealised", "todayFees", "todayFunding"]);
+
+// Of the records: `grid` is null while it is not worked out.
+function recorded({ total, today, lastFill }) {
+  return {
+    grid: total?.grid ?? null,
+    todayNet: today?.net ?? null, todayGrid: today?.grid ?? null, todayRealised: today?.realised ?? null,
+    todayFees: today?.fees ?? null, todayFunding: today?.funding ?? null,
+    lastFill,
+  };
+}
+
+export function strategyRow(strategy, account, records = fleetRecords(UNKNOWN)) {
+  const kind = strategy.mode === "shadow" ? "shadow" : account.environment;
   const missing = hindered(strategy.waiting);
   const waiting = missing.reduce((sum, [, count]) => sum + count, 0);
   const [realised, fees, funding, unrealised] = ["realised", "fees", "funding", "unrealised"].map((key) => number(strategy[key]));
@@ -31,13 +48,14 @@ export function strategyRow(strategy, account) {
     account: account.account,
     name: strategy.strat_id,
     symbol: strategy.symbol,
-    kind: strategy.mode === "shadow" ? "shadow" : account.environment,
+    kind,
     state: strategy.state ?? "no report",
     tone: strategy.state === null ? WARN : OF_STRATEGY[strategy.state] ?? WARN,
     why: strategy.reason || (waiting ? `not placed: ${missing.map(([why, count]) => `${count} ${why.replaceAll("_", " ")}`).join(", ")}` : ""),
     placed: strategy.open_orders ?? null,
     wanted: strategy.open_orders === undefined ? null : strategy.open_orders + waiting,
     fills: strategy.fills ?? null,
+    ...recorded(records.strategy(account.account, moneyOf(kind), strategy.strat_id)),
     realised, fees, funding, unrealised,
     net: sum([realised, fees === null ? null : -fees, funding === null ? null : -funding, unrealised]),
     liquidation: liquidation(strategy),
@@ -69,8 +87,8 @@ function standing(account, strategies) {
   return { state: "trading", tone: GOOD, why: "" };
 }
 
-export function accountRow(account, incidents) {
-  const strategies = account.strategies.map((strategy) => strategyRow(strategy, account));
+export function accountRow(account, incidents, records = fleetRecords(UNKNOWN)) {
+  const strategies = account.strategies.map((strategy) => strategyRow(strategy, account, records));
   const live = strategies.filter((row) => row.kind !== "shadow");
   const of = (key) => sum(live.map((row) => row[key]));
   const far = live.map((row) => row.liquidation).filter((value) => value !== null);
@@ -81,9 +99,10 @@ export function accountRow(account, incidents) {
     kind: account.environment ?? "no report",
     groups: account.groups,
     ...standing(account, strategies),
-    equity: number(account.equity),
-    realised: of("realised"), fees: of("fees"), funding: of("funding"), unrealised: of("unrealised"), net: of("net"),
-    placed: of("placed"), wanted: of("wanted"), fills: of("fills"),
+    ...Object.fromEntries(MONEY.map((key) => [key, of(key)])),
+    ...ofEquity(number(account.equity), records.account(account.account, moneyOf(account.environment)), records.parts),
+    lastFill: live.reduce((newest, row) => (row.lastFill === null ? newest : Math.max(newest ?? 0, row.lastFill)), null),
+    margin: number(account.margin_ratio),
     liquidation: far.length ? Math.min(...far) : null,
     reconcile: account.last_reconcile_age_s ?? null,
     restarts: account.process.restarts,
@@ -93,8 +112,14 @@ export function accountRow(account, incidents) {
   };
 }
 
-export function accountRows(model) {
-  return model.accounts.map((account) => accountRow(account, model.incidents));
+// Drawdown: how far the equity of now is below the highest that was recorded; the share is of that highest.
+function ofEquity(equity, { highest, curve }, parts) {
+  const fall = equity === null || highest === null ? null : Math.max(0, highest - equity);
+  return { equity, drawdown: fall, drawdownShare: fall === null || !(highest > 0) ? null : fall / highest, curve: equity === null ? curve : [...curve, [parts, equity]] };
+}
+
+export function accountRows(model, records) {
+  return model.accounts.map((account) => accountRow(account, model.incidents, records));
 }
 
 // One line per kind of money. Paper, shadow, testnet and real are never added up.
@@ -110,8 +135,12 @@ export function totals(rows) {
     if (shadows.length) of("shadow").parts.push(...shadows);
   }
   return [...kinds.values()].map(({ parts, ...total }) => {
-    const known = (key) => parts.map((row) => row[key]).filter((value) => value !== null).reduce((one, other) => one + other, 0);
-    return { ...total, strategies: parts.length, ...Object.fromEntries(["realised", "fees", "funding", "unrealised", "net", "fills", "placed", "wanted"].map((key) => [key, known(key)])) };
+    const known = (key) => {
+      if (OF_RECORDS.has(key) && parts.some((row) => row[key] === null)) return null; // no total of a part
+      const values = parts.map((row) => row[key]).filter((value) => value !== null);
+      return values.length || !parts.length ? values.reduce((one, other) => one + other, 0) : null;
+    };
+    return { ...total, strategies: parts.length, ...Object.fromEntries(MONEY.map((key) => [key, known(key)])) };
   });
 }
 

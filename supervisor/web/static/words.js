@@ -24,6 +24,15 @@ export function duration(seconds) {
   return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
 }
 
+// The same in one word, for a table.
+export function shortly(seconds) {
+  if (seconds === null || seconds === undefined || !isFinite(seconds)) return DASH;
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  return whole < 172800 ? `${Math.floor(whole / 3600)} h` : `${Math.floor(whole / 86400)} d`;
+}
+
 export function leg(value) {
   if (!value) return DASH;
   if (!Number(value.size)) return "flat";

@@ -34,6 +34,7 @@ def fifty() -> dict[str, Any]:
             for leg in ("long", "short"):
                 strategy[leg] |= {"size": "1", "entry": "60000", "liq": "30000"}
         row["counts"]["refusals"] = {f"a{number}-0": {"paused": 4, "a word of tomorrow": 1}, "removed": {"paused": 9}}
+        row["counts"]["frame_to_answer"] = {"counts": [0, 3, *[0] * 11], "total_s": 0.004}
         row["counts"]["ret_codes"] = {"0": 5, "110007": 2, "other": 1, "none": 1}
         row["caps"] = [{"cap": "max_notional", "used": "1", "limit": "2", "share": 0.5}]
         model["accounts"].append(row)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from decimal import Decimal
+
 import pytest
 
 from supervisor.cli.open_page import FORM
-from supervisor.web import status_feed
+from supervisor.web import record_routes, status_feed
 from supervisor.web.logins import make_code
 from tests.report.browser import Browser
+from tests.store.night import Life
+from tests.store.session import write_all
 
 from .page_kit import PageKit, recorded, served
 
@@ -85,6 +90,46 @@ def test_the_fleet_is_live_says_what_is_wrong_and_when_it_is_not_live(browser, k
     shows(browser, "location.pathname === '/login'", "the way out")
     foreign = [url for url in browser.requested() if not url.startswith((kit.server.url, "file:", "data:"))]
     assert foreign == []
+    assert browser.complaints() == []
+
+
+def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_a_dash(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(record_routes, "FLEET_S", 0.0)
+    cell = "document.querySelector('tr.account td[data-title=\"{}\"]').innerText.trim()"
+    with served(tmp_path, hold_s=60.0) as kit:
+        browser.screen(1400, 800)
+        log_in(browser, kit, 2)
+        shows(browser, f"{text('.recorded')}.includes('No history: there is no database at')", "that there is none")
+        assert browser.run(cell.format("Total: Grid")) == "–"
+        assert browser.run(cell.format("Drawdown")) == "–"
+        browser.run("location.hash = '#/alice/alice-btc'")
+        shows(browser, "!document.querySelector('.fleet')", "another view")
+        elsewhere = tmp_path / "elsewhere"
+        life = Life(elsewhere, "alice")
+        life.now_ms = time.time_ns() // 1_000_000 - 7_200_000
+        life.began("paper")
+        life.wallet("20001.617014")
+        life.fill("Buy", "100", "2", strategy="alice-btc")
+        life.fill("Sell", "101.5", "1", strategy="alice-btc", realised_pnl=Decimal("1.5"))
+        life.close()
+        write_all(elsewhere)
+        (elsewhere / "gridbot.duckdb").rename(tmp_path / "gridbot.duckdb")
+        browser.run("location.hash = '#/'")
+        shows(browser, f"{cell.format('Total: Grid')} === '+1.50'", "the grid profit of the records")
+        assert browser.run(cell.format("Today: Grid")) in ("+1.50", "0.00"), "just after midnight it was yesterday"
+        assert browser.run(cell.format("Today: Funding")) == "0.00"
+        assert browser.run(cell.format("Drawdown")) == "50.0 %"
+        assert browser.run(cell.format("Last fill")) in ("1 h", "2 h")
+        assert browser.run("document.querySelectorAll('tr.account .curve polyline').length") == 1
+        assert "lowest 10,000.81" in browser.run("document.querySelector('.curve[role]').getAttribute('aria-label')")
+        assert browser.run(text(".recorded")).strip().startswith("Today, grid profit, curves and last fills: ")
+        totals = browser.run("[...document.querySelectorAll('.totals tbody tr')].map((row) => row.innerText)")
+        assert "+1.50" in totals[0]
+        assert "+1.50" not in totals[1], "what was paper is in no shadow's total"
+        browser.run("document.querySelector('input[name=split]').click()")
+        shows(browser, "!document.querySelector('td[data-title=\"Total: Grid\"]')", "nets alone")
+        assert browser.run(cell.format("Total: Net")) == "+0.97"
+        browser.run("document.querySelector('input[name=split]').click()")
     assert browser.complaints() == []
 
 

@@ -9,6 +9,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import duckdb
@@ -218,6 +220,16 @@ async def test_a_file_that_nobody_takes_is_given_up_and_leaves_nothing(night, mo
             await asyncio.sleep(0.01)
         assert (await ask.refused("fills", format="csv"))[0] == 200
         assert list((night / "web" / "downloads").iterdir()) == []
+
+
+def test_the_reader_ends_with_its_input_as_when_the_process_of_the_page_is_killed(night):
+    command = [sys.executable, "-m", "supervisor.web.record_process", str(night), "60"]
+    done = subprocess.run(
+        command, input=b'{"ask":"rows","name":"fills","account":"bob"}\n', capture_output=True, check=True
+    )
+    head, _, body = done.stdout.partition(b"\n")
+    assert json.loads(head) == {"status": 200, "size": len(body), "file": ""}
+    assert len(json.loads(body)["rows"]) == 3
 
 
 async def test_the_reader_gives_the_file_back_in_time_and_is_started_again_when_it_dies(night, tmp_path):
