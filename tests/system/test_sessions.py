@@ -28,6 +28,8 @@ from gridbot.config.loading import load_config
 from gridbot.config.paper_secrets import control_token, paper_seed, with_paper_secrets
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.exchange.environment import Environment
+from gridbot.store.commit import Rows
+from gridbot.store.landing import put
 from gridbot.store.reading import database_path
 from tests.system.conftest import DEMO
 
@@ -314,10 +316,11 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     wrong[8] = wrong[12] = str(Decimal(wrong[8]) + 5)
     path.write_text(json.dumps(document))
     with duckdb.connect(str(database_path(session.data_dir))) as con:
-        con.execute("UPDATE executions SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
+        put(con, Rows(), lands=False)
+        con.execute("UPDATE executions_stored SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
         con.execute(
-            "INSERT INTO live_orders BY NAME SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders "
-            "WHERE account = 'bob' LIMIT 1"
+            "INSERT INTO live_orders_stored BY NAME "
+            "SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders WHERE account = 'bob' LIMIT 1"
         )
     session.start()
     session.wait(
