@@ -25,6 +25,9 @@ settings.register_profile(
     "suite", deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # `bin/test &` in a script: the shell has us ignore Ctrl-C, and all that we start would ignore the one of a test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.disable()  # until all tests are collected: nothing of them is garbage, and looking is a sixth of the time
 
 

@@ -1,4 +1,4 @@
-"""Pages that somebody has open, as many as wanted: they follow the stream of events as the page does."""
+"""Pages that somebody has open, as many as wanted: they follow the events and ask for records, as the page does."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from supervisor.web.logins import make_code
 __all__ = ["Login", "Viewers", "log_in"]
 
 WAIT_S: Final = 60.0
+RECORDS_S: Final = 15.0
+"""Between two questions of the fleet's view for what is recorded (`static/records.js`)."""
 
 
 class Login:
@@ -54,12 +56,13 @@ def log_in(url: str, data_dir: Path) -> Login:
 
 
 class Viewers:
-    """One thread each, which reads and throws away. `bytes_read` is what all of them were sent."""
+    """Two threads each, which read and throw away. `bytes_read` is what all of them were sent."""
 
     def __init__(self, login: Login, pages: int) -> None:
         self._login = login
         self._end = threading.Event()
-        self._threads = [threading.Thread(target=self._follow, daemon=True) for _ in range(pages)]
+        works = [self._follow, self._ask_records] * pages
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
         self._lock = threading.Lock()
         self.bytes_read = 0
         self.lost = 0
@@ -88,6 +91,18 @@ class Viewers:
         if not self._end.is_set():
             with self._lock:
                 self.lost += 1
+
+    def _ask_records(self) -> None:
+        while True:
+            try:
+                with self._login.asked("/api/fleet") as answer:
+                    some = len(answer.read())
+            except (OSError, http.client.HTTPException):
+                some = 0
+            with self._lock:
+                self.bytes_read += some
+            if self._end.wait(RECORDS_S):
+                return
 
 
 def _connected(url: str) -> http.client.HTTPConnection:

@@ -32,6 +32,11 @@ QUALITY = 60
 DEMO_RUNS_S = 75
 """How long the demo has traded when the pictures are taken: the curves have a shape by then."""
 DEADLINE_S = 240
+ADDED = """
+web: {port: 0}
+defaults: {strategies: {caps: {max_orders_per_minute: 3000}}}  # no alert where a fast market comes near the usual cap
+"""
+"""What the configuration of the demo has here beyond its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class View:
     """One picture, taken light and dark.
 
     `address`: the part behind # of the demo's page (`of="demo"`) or of the report. `width`, `height`: the screen, CSS
-    pixels. `ready`: what is true in the page when it can be taken. `click`: a selector of what is clicked before.
+    pixels. `ready`: what is true in the page when it can be taken. `click`: selectors of what is clicked before.
     """
 
     name: str
@@ -51,12 +56,12 @@ class View:
     click: str = ""
 
 
-HEALTHY = "document.querySelector('.health.good') && document.querySelectorAll('tr.strategy').length === 2"
+HEALTHY = "document.querySelector('.health.good') && !document.body.innerText.includes('Reading the')"
 LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.picture .fill').length > 5"
 PROCESSES = "document.querySelector('.health.good') && document.querySelectorAll('main table').length > 2"
 CURVES = "document.querySelectorAll('canvas').length > 1"
 VIEWS = (
-    View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button"),
+    View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button, input[type=checkbox]"),
     View("strategy", "demo", "#/alice/alice-btc", 1440, 800, LADDER),
     View("operations", "demo", "#/operations", 1440, 900, PROCESSES),
     View("report", "report", "#curves", 1100, 866, CURVES),
@@ -81,9 +86,7 @@ def gridbot(data_dir: Path, *arguments: str) -> str:
 def demo(home: Path) -> Iterator[tuple[str, Path]]:
     """The demo, trading for a while already: the address of its page, and its data directory."""
     data_dir, config = home / "demo", home / "demo.yaml"
-    config.write_text(
-        (ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8") + "\nweb: {port: 0}\n", encoding="utf-8"
-    )
+    config.write_text((ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8") + ADDED, encoding="utf-8")
     gridbot(data_dir, "start", "--detach", "-c", str(config))
     try:
         for command in ("pause", "resume"):  # so that the record of commands has some
@@ -135,8 +138,8 @@ def until(browser: Browser, condition: str, what: str) -> None:
 
 def take(browser: Browser, view: View, place: Path) -> list[Path]:
     """The two pictures of a view that is open. Each is what fits on the screen."""
-    if view.click:
-        browser.run(f"document.querySelector({view.click!r}).click()")
+    for place_of_click in filter(None, view.click.split(", ")):
+        browser.run(f"document.querySelector({place_of_click!r}).click()")
     taken = []
     for colours in ("light", "dark"):
         browser.screen(view.width, view.height, dark=colours == "dark")

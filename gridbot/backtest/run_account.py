@@ -45,7 +45,7 @@ from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.router import Router
-from gridbot.worker.schedule import Intervals, Wishes
+from gridbot.worker.schedule import NO_WISHES, Intervals
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.startup import Prepared, PreparedSymbol, prepare_account
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -303,8 +303,8 @@ class RunAccount:
         return (
             self.records.news != self._seen_news
             or len(context.retry) > 0
-            or context.requests.wishes != Wishes()
-            or bool(self._jobs.failed)
+            or context.requests.wishes is not NO_WISHES
+            or self._jobs.has_failed
             or self.reconciler.asks
         )
 

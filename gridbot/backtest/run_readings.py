@@ -102,7 +102,7 @@ class RunReadings:
             runner.shadow.read_legs()
             return
         is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)))
-        if is_still and not self._reconciler.open_questions:
+        if is_still and not self._reconciler.has_questions:
             with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
                 for leg in legs:
                     runner.on_position_update(leg, source=self._source(runner, leg))

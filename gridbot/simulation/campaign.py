@@ -9,6 +9,8 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable
@@ -105,7 +107,9 @@ def run_seeds(
         for seed in seeds:
             yield run_seed(seed, minutes, dense, without)
         return
-    context = multiprocessing.get_context("spawn")
+    # A copy of a process that has imported everything; of one with threads it might have locks that nobody opens.
+    copies = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if copies else "spawn")
     left = iter(seeds)
     while some := list(itertools.islice(left, ROUND_PER_JOB * jobs)):
         pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _end_with, (os.getpid(),))

@@ -219,7 +219,7 @@ REVERTS: dict[str, Revert] = {
     "own-by-id": Revert(
         "The id says whose an order is, whatever its price and today's tick size.",
         ("no-unknown-order", "one-order-per-level"),
-        4,
+        8,
         _derive_the_owner,
     ),
     "off-tick": Revert("What fits no level of today is cancelled.", ("order-rules",), 60, _keep_what_fits_no_level),
@@ -325,7 +325,7 @@ REVERTS: dict[str, Revert] = {
     "name-cover": Revert(
         "It is said whose order covers a leg that cannot be closed.",
         ("standstill-is-told",),
-        35,
+        48,
         words.name_no_cover,
     ),
     "read-notices": Revert(

@@ -25,11 +25,11 @@ from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.readings import Readings
 from gridbot.worker.schedule import (
+    NO_WISHES,
     UNCHECKED_MOST,
     Intervals,
     ScheduleState,
     Second,
-    Wishes,
     next_due_s,
     step,
 )
@@ -39,7 +39,6 @@ from gridbot.worker.symbol_states import SymbolStates
 __all__ = ["TICK_S", "Clockwork"]
 
 TICK_S = 1.0
-NO_WISHES = Wishes()
 ROUNDING_S = 0.001
 """What the sum and the difference of two times may differ by, and more."""
 
@@ -151,7 +150,7 @@ class Clockwork:
             again = self._readings.again()
         requests, kept = self._context.requests, self._context.ledger.legs.kept
         watched, failed = self._states.watched, self._jobs.failed
-        is_asked = again or watched or failed or requests.wishes != NO_WISHES or kept > UNCHECKED_MOST
+        is_asked = again or watched or failed or requests.wishes is not NO_WISHES or kept > UNCHECKED_MOST
         if not is_asked and self.next_due_s() > now_s + ROUNDING_S:
             return  # the usual case: it would be told so
         is_maintained = self._readings.notices.is_maintained

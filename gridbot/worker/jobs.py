@@ -55,12 +55,19 @@ class Jobs:
         """The jobs whose last run the exchange let fail."""
         return frozenset(self._failed.values())
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether there are any of these."""
+        return bool(self._failed)
+
     def start(self, job: Job, coroutine: Coroutine[None, None, None]) -> None:
         """Run the job now. None of its name may be `running`."""
-        if job.name in self.running:
+        name = job.name
+        task = self._running.get(name)
+        if task is not None and not task.done():
             coroutine.close()
-            raise ValueError(f"{job.name} is running; its wish has to wait")
-        self._running[job.name] = background.start(self._guarded(job, coroutine), name=job.name)
+            raise ValueError(f"{name} is running; its wish has to wait")
+        self._running[name] = background.start(self._guarded(job, coroutine), name=name)
 
     async def stop(self) -> None:
         """Cancel running jobs, and wait until they have ended."""

@@ -49,12 +49,17 @@ class Placement:
         self._orders = orders
         self._gate = gate
         self._refused: dict[tuple[Direction, int], Refusal] = {}
+        """Another object after each decision."""
+        self._counted: tuple[object, Counter[Refusal]] = (None, Counter())
+        """Of which of these there are how many: it is asked for each second, and the decision is seldom another."""
         self.settled = SettledRefusals(risk_state, instrument, gate)
 
     @property
     def refusals(self) -> Counter[Refusal]:
         """How many levels wait, by reason, as of the last decision: why there are fewer orders than levels."""
-        return Counter(self._refused.values())
+        if self._counted[0] is not self._refused:
+            self._counted = self._refused, Counter(self._refused.values())
+        return self._counted[1]
 
     @property
     def refused(self) -> Mapping[tuple[Direction, int], Refusal]:

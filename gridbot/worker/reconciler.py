@@ -98,6 +98,11 @@ class Reconciler:
         return sorted([*legs, *self._state.ends.orders])
 
     @property
+    def has_questions(self) -> bool:
+        """Whether there are any `open_questions`."""
+        return bool(self._state.doubts or self._state.ends.orders)
+
+    @property
     def asks(self) -> bool:
         """Whether anything is open between two passes: a leg, or an order that ended unseen or lacks executions."""
         return bool(self._state.doubts or self._state.ends.orders or self._state.missing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from gridbot.orders.order import TrackedOrder
-from gridbot.worker.schedule import Job, Wishes
+from gridbot.worker.schedule import NO_WISHES, Job, Wishes
 
 __all__ = ["RefreshRequests"]
 
@@ -18,8 +18,8 @@ class RefreshRequests:
     """Posting never waits, and the same request posted twice is one request."""
 
     def __init__(self) -> None:
-        self.wishes = Wishes()
-        """All that is asked for, except look-ups; changed here only."""
+        self.wishes = NO_WISHES
+        """All that is asked for, except look-ups; `NO_WISHES` itself for nothing. Changed here only."""
         self._gap_ms: int | None = None
         self._look_ups: asyncio.Queue[TrackedOrder] = asyncio.Queue()
 
@@ -68,7 +68,9 @@ class RefreshRequests:
 
     def started(self, job: Job) -> None:
         """The request is served by this job, which starts now."""
-        self.wishes = self.wishes.without([job])
+        if self.wishes is not NO_WISHES:
+            left = self.wishes.without([job])
+            self.wishes = NO_WISHES if left == NO_WISHES else left
 
     @property
     def has_gap(self) -> bool:

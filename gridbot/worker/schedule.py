@@ -211,6 +211,10 @@ class Wishes:
         return jobs + ([Job(JobKind.NOTICES)] if self.notices else [])
 
 
+NO_WISHES = Wishes()
+"""What a mailbox without wishes has: this very object, so that most need no comparison."""
+
+
 @quick_value(frozen=True, slots=True)
 class Second:
     """A second has passed. `wishes` are those of others, `running` the names of the jobs under way.
@@ -233,7 +237,7 @@ class Second:
 class ScheduleState:
     """`owed` are the wishes of the clock that have not started; `last_s` has the last start of each period and job."""
 
-    owed: Wishes = Wishes()
+    owed: Wishes = NO_WISHES
     last_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -305,7 +309,7 @@ def next_due_s(state: ScheduleState, intervals: Intervals, *, is_maintained: boo
 
     For whoever jumps over seconds: without wishes, failures and watched symbols, no `step` before that has an effect.
     """
-    if state.owed != Wishes():
+    if state.owed != NO_WISHES:
         return 0.0
     periods = {
         "order_sync": intervals.order_sync_s,

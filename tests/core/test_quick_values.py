@@ -36,6 +36,50 @@ def both(decorate: Any) -> tuple[type[Any], type[Any]]:
     return Base, Child
 
 
+def few(decorate: Any) -> list[tuple[type[Any], list[tuple[Any, ...]]]]:
+    """Classes of at most two fields, and what they are made of."""
+
+    @decorate(frozen=True, slots=True)
+    class Nothing:
+        pass
+
+    @decorate(frozen=True, slots=True)
+    class One:
+        a: int = 3
+
+        def __post_init__(self) -> None:
+            if self.a < 0:
+                raise ValueError("below 0")
+
+    @decorate(frozen=True, slots=True)
+    class Two(One):
+        rows: list[int] = field(default_factory=list)
+
+    @decorate(frozen=True, slots=True)
+    class Made:
+        a: int
+        later: list[int] = field(init=False, default_factory=list)
+
+    return [(Nothing, [()]), (One, [(), (5,)]), (Two, [(), (5,), (6, [1])]), (Made, [(7,)])]
+
+
+def test_values_of_few_fields_are_made_as_a_dataclass_is_too():
+    for (quick, made_of), (plain, _) in zip(few(quick_value), few(dataclass), strict=True):
+        assert list(inspect.signature(quick).parameters) == list(inspect.signature(plain).parameters)
+        for args in made_of:
+            one = quick(*args)
+            assert repr(one) == repr(plain(*args))
+            assert one == quick(*args)
+            for name in quick.__slots__:
+                with pytest.raises(dataclasses.FrozenInstanceError):
+                    setattr(one, name, 1)
+    _, (one, _), (two, _), _ = few(quick_value)
+    assert two().rows is not two().rows
+    for kind in (one, two):
+        with pytest.raises(ValueError, match="below 0"):
+            kind(-1)
+
+
 @quick_value(frozen=True, slots=True)
 class Whole:
     number: int

@@ -23,17 +23,28 @@ from gridbot.simulation.run_faults import Plan
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_processes_are_replaced_and_every_seed_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `max_tasks_per_child` no process came after the last of the first ones: 1,000 seeds stood still at 400."""
-    monkeypatch.setattr(campaign, "ROUND_PER_JOB", 1)
-    outcomes = list(run_seeds(range(1, 4), 0.1, jobs=2))
-    assert sorted(outcome.seed for outcome in outcomes) == [1, 2, 3]
-    assert all(outcome.simulated_s > 6.0 for outcome in outcomes)
+REPLACED = """
+import threading, time
+from gridbot.simulation import campaign
+campaign.ROUND_PER_JOB = 1
+print(*(f"{each.seed} {each.simulated_s > 6.0}" for each in campaign.run_seeds(range(1, 4), 0.1, jobs=2)), sep="\\n")
+threading.Thread(target=time.sleep, args=(99,), daemon=True).start()
+print(*(f"{each.seed} {each.simulated_s > 6.0}" for each in campaign.run_seeds([4], 0.1, jobs=2)), sep="\\n")
+"""
+
+
+def test_processes_are_replaced_and_every_seed_comes() -> None:
+    """With `max_tasks_per_child` no process came after the last of the first ones: 1,000 seeds stood still at 400.
+
+    They are copies of their parent, or beside a thread of it a process of its own.
+    """
+    done = subprocess.run([sys.executable, "-c", REPLACED], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert sorted(done.stdout.splitlines()) == [f"{seed} True" for seed in range(1, 5)], done
 
 
 def test_a_campaign_that_is_killed_leaves_no_process_behind() -> None:
     """Its processes waited for more seeds for ever."""
-    text = "from gridbot.simulation.campaign import run_seeds\nfor _ in run_seeds(range(99), 0.5, jobs=2): print(1)"
+    text = "from gridbot.simulation.campaign import run_seeds\nfor _ in run_seeds(range(999), 0.02, jobs=2): print(1)"
     with subprocess.Popen([sys.executable, "-uc", text], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -45,7 +56,7 @@ def test_a_campaign_that_is_killed_leaves_no_process_behind() -> None:
 
 def test_a_campaign_that_is_ended_with_all_its_processes_ends_after_their_runs() -> None:
     """As Ctrl-C and `timeout` do: it printed its sums, and then ran what was left of its seeds."""
-    given = ["--seeds", "999", "--minutes", "0.02", "--jobs", "2"]
+    given = ["--seeds", "999", "--minutes", "0.01", "--jobs", "2"]
     text = f"from benchmarks import simulate\nsimulate.TOLD_EACH = 2\nraise SystemExit(simulate.main({given}))"
     with subprocess.Popen(
         [sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True

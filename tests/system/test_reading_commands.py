@@ -60,7 +60,11 @@ def test_what_an_operator_asks_at_night(gridbot: Any) -> None:
         check_money(session)
     finally:
         follower.send_signal(signal.SIGINT)
-        told = [json.loads(line)["exec_id"] for line in follower.communicate(timeout=60)[0].splitlines()]
+        try:
+            said, _ = follower.communicate(timeout=60)
+        finally:
+            follower.kill()  # else one that goes on would ask until the last test has ended
+        told = [json.loads(line)["exec_id"] for line in said.splitlines()]
     assert len(told) == len(set(told)) > 0, "none comes twice"
     first, last = told[0], told[-1]
     rows = session.sql("SELECT account, exec_id, seq, shadow FROM executions WHERE exec_type = 'Trade' ORDER BY seq")

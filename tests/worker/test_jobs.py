@@ -61,10 +61,12 @@ async def test_an_error_of_the_exchange_is_logged_and_no_alert() -> None:
     assert bench.alarm.alerts == []
     assert bench.ended == 1
     assert bench.jobs.failed == {WALLET}
+    assert bench.jobs.has_failed
     bench.gate.set()
     bench.jobs.start(WALLET, bench.wait("wallet"))
     await settle()
     assert bench.jobs.failed == frozenset()
+    assert not bench.jobs.has_failed
 
 
 async def test_a_job_that_fails_for_minutes_is_known_in_words_until_it_succeeds() -> None:

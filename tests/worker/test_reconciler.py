@@ -124,9 +124,11 @@ async def test_a_listing_ahead_of_the_stream_does_not_change_the_ledger() -> Non
     assert ledger.leg("btc", first.direction) == before
     assert bench.account.runner.risk_state.legs[first.direction].size == 7, "the risk rules want the newest word"
     assert bench.reconciler.open_questions == [f"{first.direction} of {SYMBOL}"]
+    assert bench.reconciler.has_questions is True
     bench.account.clock.now_s += 10
     await bench.reconciler.positions(SYMBOL)
     assert bench.reconciler.open_questions == []
+    assert bench.reconciler.has_questions is False
     assert ledger.leg("btc", first.direction)[0] == 7
     [record] = bench.account.notes.of(AdjustmentRecord)
     assert (record.size_before, record.entry_before, record.size) == (*before, 7)
@@ -138,6 +140,7 @@ async def test_an_order_that_ended_unseen_is_an_open_question_until_the_exchange
     bench.queries.failures["order"] = [BUSY]
     await bench.reconciler.run()
     assert bench.reconciler.open_questions == ["gone"]
+    assert bench.reconciler.has_questions is True
     bench.queries.found["gone"] = OrderUpdateEvent(
         SYMBOL, "o", "gone", Side.BUY, Direction.LONG, D(50000), D(1), OrderStatus.CANCELLED, exchange_ts=5
     )
@@ -145,6 +148,7 @@ async def test_an_order_that_ended_unseen_is_an_open_question_until_the_exchange
     await bench.reconciler.run()
     await settle()
     assert bench.reconciler.open_questions == []
+    assert bench.reconciler.has_questions is False
 
 
 async def test_a_row_ahead_of_the_stream_does_not_cost_the_profit_of_the_close_that_it_has() -> None:

@@ -6,10 +6,12 @@ import { ask } from "./live.js";
 import { RANGES } from "./route.js";
 import { number } from "./rows.js";
 import { Copy } from "./shared.js";
-import { DASH, count, gain, moment, money, priced } from "./words.js";
+import { DASH, clock, count, gain, moment, money, priced } from "./words.js";
 
 // Name in the catalogue of the server, most rows, and how many seconds until it is asked for again: with fills, without.
 const QUESTIONS = { fills: [500, 4, 30], prices: [900, 60, 60], equity: [400, 15, 30], pairs: [1000, 15, 60], levels: [5000, 30, 120], refusals: [1000, 20, 20], latency: [1000, 20, 60] };
+
+const FRESH_MS = 60000;
 
 const address = (name, { account, strategy }, from, more) =>
   `/api/rows/${name}?${new URLSearchParams({ account, strategy, ...(from === null ? {} : { from: new Date(from).toISOString() }), ...more })}`;
@@ -19,7 +21,7 @@ async function rowsOf(name, route, from) {
   if (!answer.ok) return { problem: (await answer.text()).trim(), busy: answer.status === 429 };
   const told = await answer.json();
   const { sql, problem, as_of } = told;
-  return problem ? { sql, problem } : { rows: asObjects(told), sql, problem, as_of };
+  return problem ? { sql, problem } : { rows: asObjects(told), sql, problem, as_of, readAt: performance.now() };
 }
 
 // {figures: {name: {rows, sql, problem, from}}, prices, fills}: asked one after the other, again when there is more.
@@ -83,6 +85,7 @@ async function download(name, route, from, format) {
 
 function Figure({ name, title, says, figure, route, children }) {
   const [problem, setProblem] = useState("");
+  const isFresh = figure?.rows && performance.now() - figure.readAt < FRESH_MS;
   const save = (format) => async () => setProblem(await download(name, route, figure.from, format).catch((error) => error.message));
   return html`<section class="figure" aria-labelledby=${`figure-${name}`}>
     <div class="section-head"><h3 id=${`figure-${name}`}>${title}</h3>${figure?.sql && html`<span class="tools">
@@ -90,7 +93,9 @@ function Figure({ name, title, says, figure, route, children }) {
       ${["csv", "parquet"].map((format) => html`<button class="small" onClick=${save(format)} aria-label=${`${title}: download as ${format}`}>${format}</button>`)}
     </span>`}</div>
     ${says && html`<p class="dim says">${says}</p>`}
-    ${(problem || figure?.problem) && html`<p class="warn">${problem || `Not read, and asked again: ${figure.problem}`}${figure?.rows && !problem ? `. What is shown is of ${moment(Date.parse(figure.as_of))} UTC.` : ""}</p>`}
+    ${problem && html`<p class="warn">${problem}</p>`}
+    ${figure?.problem && (isFresh ? html`<p class="dim says">As of ${clock(Date.parse(figure.as_of))} UTC; a newer reading has not had its turn yet.</p>`
+      : html`<p class="warn">Not read, and asked again: ${figure.problem}${figure.rows ? `. What is shown is of ${moment(Date.parse(figure.as_of))} UTC.` : ""}</p>`)}
     ${figure?.rows ? (figure.rows.length ? children : html`<p class="dim">Nothing in this time.</p>`) : !figure?.problem && html`<p class="dim">Reading…</p>`}
   </section>`;
 }
@@ -143,7 +148,7 @@ function Pairs({ figures, route }) {
 function Equity({ figures, route }) {
   const rows = figures.equity?.rows ?? [];
   const x = rows.map((row) => Date.parse(row.ts) / 1000);
-  const equity = rows.map((row) => number(row.equity)), fall = rows.map((row) => -number(row.drawdown));
+  const equity = rows.map((row) => number(row.equity)), fall = rows.map((row) => -number(row.drawdown) || 0);
   const change = rows.length ? equity.at(-1) - equity[0] : null;
   const says = rows.length ? `The whole account ${route.account}: ${money(equity.at(-1))} USDT, ${gain(change)} over this time; at most ${money(-Math.min(...fall))} below its highest.` : "";
   const table = rows.map((row) => [moment(Date.parse(row.ts)), money(number(row.equity)), money(number(row.wallet_balance)), gain(number(row.unrealised)), money(number(row.drawdown))]);
@@ -194,7 +199,7 @@ function Latency({ figures, route }) {
   </${Figure}>`;
 }
 
-export function History({ history: { figures }, route }) {
+export function History({ history: { figures }, route, kind }) {
   const parts = { figures, route };
-  return html`<${Fills} ...${parts} /><${Equity} ...${parts} /><${Levels} ...${parts} /><${Pairs} ...${parts} /><${Refusals} ...${parts} /><${Latency} ...${parts} />`;
+  return html`${kind === "shadow" && html`<p class="dim figure">A shadow strategy sends nothing: it has fills and prices, and no pairs, no profit per level and no latency. Equity is that of the account.</p>`}<${Fills} ...${parts} /><${Equity} ...${parts} /><${Levels} ...${parts} /><${Pairs} ...${parts} /><${Refusals} ...${parts} /><${Latency} ...${parts} />`;
 }

@@ -247,6 +247,6 @@ export function StrategyView({ model, rows, route }) {
           <${Caps} caps=${why.caps} /></div>
       </section>`}
     ${!why && !problem && html`<p class="dim">Asking its worker…</p>`}
-    <${History} history=${history} route=${route} />
+    <${History} history=${history} route=${route} kind=${row.kind} />
   `;
 }

@@ -37,13 +37,19 @@ WHO = {SEE: "see", OPERATE: "operate", FLATTEN: "flatten"}
 VERBS = (*READ, *GIVEN)
 
 
-def said(user: int, text: str | None, *, age_s: float = 0.0, kind: str = "message", **changes: Any) -> dict[str, Any]:
-    return {"update_id": 10, kind: {**message(user, text), "date": int(NOW - age_s), **changes}}
+def said(
+    user: int, text: str | None, *, age_s: float = 0.0, kind: str = "message", by: Any = None, **changes: Any
+) -> dict[str, Any]:
+    person = {} if by is None else {"from": by}
+    return {"update_id": 10, kind: {**message(user, text), "date": int(NOW - age_s), **changes, **person}}
 
 
-def pressed(user: int, data: str = "yes:token", chat: int | None = None, **changes: Any) -> dict[str, Any]:
+def pressed(
+    user: int, data: str = "yes:token", chat: int | None = None, by: Any = None, **changes: Any
+) -> dict[str, Any]:
     where = {"id": user if chat is None else chat, "type": "private"}
-    return {"update_id": 10, "callback_query": press(user, data, where, **changes)}
+    person = {} if by is None else {"from": by}
+    return {"update_id": 10, "callback_query": {**press(user, data, where, **changes), **person}}
 
 
 def effects(update: Any, state: BotState | None = None) -> tuple[Effect, ...]:
@@ -75,6 +81,7 @@ def test_each_command_is_for_its_role_and_above_and_refused_below(verb: Verb) ->
             [told, declined] = found
             assert isinstance(told, Say)
             assert f"needs the role {verb.role}, yours is {role}" in told.text
+            assert verb.command is not None
             assert declined == Decline(user, verb.command, "alice", f"it needs the role {verb.role}, yours is {role}")
 
 
@@ -103,7 +110,7 @@ REFUSED = {
     "an old forward": (said(SEE, "/status", forward_date=1), "got a forwarded one"),
     "by way of a bot": (said(SEE, "/status", via_bot={"id": 9}), "by a bot"),
     "in the name of a chat": (said(SEE, "/status", sender_chat={"id": -9}), "by a bot"),
-    "a bot": (said(SEE, "/status", **{"from": {"id": SEE, "is_bot": True}}), "by a bot"),
+    "a bot": (said(SEE, "/status", by={"id": SEE, "is_bot": True}), "by a bot"),
     "no text": (said(SEE, None), "expected a text"),
     "too long a text": (said(SEE, "/" + "x" * 4096), "at most 4096 characters, got 4097"),
     "too old": (said(SEE, "/status", age_s=61), "it is 61 s old"),
@@ -147,7 +154,7 @@ def test_a_command_that_is_not_given_is_answered_and_recorded(name: str) -> None
 
 SILENT = {
     "somebody unknown": said(NOBODY, "/kill --all"),
-    "an unknown bot": said(NOBODY, "/kill", **{"from": {"id": NOBODY, "is_bot": True}}),
+    "an unknown bot": said(NOBODY, "/kill", by={"id": NOBODY, "is_bot": True}),
     "a group": said(FLATTEN, "/kill", chat={"id": -100, "type": "group"}),
     "a supergroup": said(FLATTEN, "/kill", chat={"id": -100, "type": "supergroup"}),
     "a private chat of somebody else": said(FLATTEN, "/kill", chat={"id": NOBODY, "type": "private"}),
@@ -155,7 +162,7 @@ SILENT = {
     "an edited post": {"update_id": 10, "edited_channel_post": message(FLATTEN, "/kill")},
     "a press by somebody unknown": pressed(NOBODY),
     "no writer": {"update_id": 10, "message": {"text": "/kill"}},
-    "a writer without a number": said(FLATTEN, "/kill", **{"from": {"id": True, "is_bot": False}}),
+    "a writer without a number": said(FLATTEN, "/kill", by={"id": True, "is_bot": False}),
     "no time": said(FLATTEN, "/kill", date="now"),
     "something new": {"update_id": 10, "poll": {}},
     "a press of nobody": {"update_id": 10, "callback_query": {"id": "x", "data": "yes:t"}},
@@ -204,7 +211,7 @@ def test_one_user_is_not_answered_without_end_and_others_are() -> None:
         (pressed(FLATTEN, message=None), Press(FLATTEN, FLATTEN, "callback-3", 0, "token", True)),
         (pressed(OPERATE, chat=FLATTEN), "below a message to somebody else"),
         (pressed(FLATTEN, message={"message_id": 1, "chat": {"id": -1, "type": "group"}}), "not in a private chat"),
-        (pressed(FLATTEN, **{"from": {"id": FLATTEN, "is_bot": True}}), "a bot has pressed it"),
+        (pressed(FLATTEN, by={"id": FLATTEN, "is_bot": True}), "a bot has pressed it"),
         (pressed(FLATTEN, "maybe:token"), "none of ours"),
         (pressed(FLATTEN, "yes:"), "none of ours"),
     ],
@@ -255,7 +262,8 @@ FIELDS = st.sampled_from(["from", "chat", "date", "text", "id", "data", "message
 def test_whatever_comes_nothing_is_given_but_a_young_command_of_a_listed_user_once(
     kind: str, user: int, text: str, changes: dict[str, Any], age_s: int, number: int, known: int | None
 ) -> None:
-    update = {"update_id": number, kind: {**message(user, text), "date": int(NOW - age_s), **changes}}
+    inner: dict[str, Any] = {**message(user, text), "date": int(NOW - age_s), **changes}
+    update = {"update_id": number, kind: inner}
     before = BotState(next_id=known, seen_s=NOW)
     state, found = step(before, update, NOW, WHO)
     assert state.next_id is not None
@@ -267,7 +275,7 @@ def test_whatever_comes_nothing_is_given_but_a_young_command_of_a_listed_user_on
         if isinstance(effect, Give):
             assert kind == "message"
             assert "forward_origin" not in changes
-            assert abs(NOW - update[kind]["date"]) <= bot_core.OLDEST_S
+            assert abs(NOW - inner["date"]) <= bot_core.OLDEST_S
             assert effect.chat == effect.user
     assert step(state, update, NOW, WHO)[1] == ()
 
