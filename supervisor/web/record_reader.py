@@ -76,6 +76,11 @@ class RecordReader:
         """Of its process; None while there is none."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def kept(self) -> int:
+        """How many answers are kept."""
+        return len(self._kept)
+
     async def ask(self, request: Mapping[str, Any], *, fresh_s: float = FRESH_S) -> RecordReply:
         """The reply, `fresh_s` old at most. Raises Busy, NoReader, and OSError where no process can be started."""
         line = orjson.dumps(request, option=orjson.OPT_SORT_KEYS) + b"\n"
