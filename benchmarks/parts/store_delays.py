@@ -48,7 +48,7 @@ def delay(data_dir: Path, rate: int, seconds: float) -> Figures:
             seen = max([seen, *(seq for seq, _ in rows)])
             time.sleep(0.05)
         worker.join()
-    beat = "the writer's beat of 0.5 s, its flush, the reader's look each 50 ms"
+    beat = "the writer's beat of 0.85 s, its flush, the reader's look each 50 ms"
     return [
         Figure(f"delay to SQL at {rate}/s, p50", quantile(delays, 0.5), "ms", beat),
         Figure("p99", quantile(delays, 0.99), "ms"),

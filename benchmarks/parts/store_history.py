@@ -14,6 +14,7 @@ import duckdb
 from gridbot.store.database import Database
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
+from gridbot.store.sql_columns import as_stored
 
 __all__ = ["HISTORY", "Figure", "Figures", "make_rollups", "queries"]
 
@@ -34,12 +35,12 @@ Figures = list[Figure]
 def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
     """As the first start with an older file does."""
     for rollup in ROLLUPS:
-        for statement in rollup.statements(rollup.source):
+        for statement in rollup.statements(as_stored(rollup.source)):
             con.execute(statement)
 
 
 HISTORY = """
-INSERT INTO executions BY NAME
+INSERT INTO executions_stored BY NAME
 SELECT 'account' || (i % 8) AS account, 'run' || (i // 1000000) AS run_id, i // 8 AS seq,
     TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
     ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, uuid()::VARCHAR AS exec_id, uuid()::VARCHAR AS order_id,
@@ -54,7 +55,7 @@ SELECT 'account' || (i % 8) AS account, 'run' || (i // 1000000) AS run_id, i // 
 FROM range({first}, {last}) r(i)"""
 
 POSITIONS = """
-INSERT INTO position_events BY NAME
+INSERT INTO position_events_stored BY NAME
 SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
     TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
     ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, IF(i % 2 = 0, 'long', 'short') AS direction,
@@ -62,7 +63,7 @@ SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
 FROM range({first}, {last}) r(i)"""
 
 ORDERS = """
-INSERT INTO orders BY NAME
+INSERT INTO orders_stored BY NAME
 SELECT 'account' || (i % 8) AS account, 'run' AS run_id, i // 8 AS seq,
     TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS local_ts, 'grid' || (i % 24) AS strategy, 'BTCUSDT' AS symbol,
     'g' || (i // 24) || '-' || (i % 8) AS order_link_id, uuid()::VARCHAR AS order_id, 'long' AS direction,

@@ -15,7 +15,7 @@ from benchmarks.parts.fleet import Fleet
 from benchmarks.parts.fleet_books import doubled_executions, repeated_levels
 from benchmarks.parts.own_supervisor import Status
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.reading import connect, database_path
+from gridbot.store.reading import connect, database_path, names_in
 from supervisor.store.query import Limits, ask
 
 __all__ = [
@@ -66,8 +66,7 @@ def rows_lost(before: Path, data_dir: Path) -> list[str]:
     """Rows of the earlier version's database that are there no more, and numbers that no record has."""
     found = []
     with _opened(before) as old, connect(data_dir, timeout_s=PATIENT.wait_s) as new:
-        tables = {row[0] for row in old.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        for table in RECORD_TYPES.keys() & tables:
+        for table in RECORD_TYPES.keys() & names_in(old):
             had, has = (_numbers(con, table) for con in (old, new))
             if lost := had - has:
                 found.append(f"{table}: {sum(lost.values())} rows are lost, such as {next(iter(lost))}")

@@ -56,7 +56,7 @@ class View:
     click: str = ""
 
 
-HEALTHY = "document.querySelector('.health.good') && document.querySelectorAll('tr.account .curve').length === 2"
+HEALTHY = "document.querySelector('.health.good') && !document.body.innerText.includes('Reading the')"
 LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.picture .fill').length > 5"
 PROCESSES = "document.querySelector('.health.good') && document.querySelectorAll('main table').length > 2"
 CURVES = "document.querySelectorAll('canvas').length > 1"

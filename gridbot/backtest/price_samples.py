@@ -19,7 +19,7 @@ __all__ = ["put_prices"]
 PART: Final = 500_000
 """Ticks of a day that are looked at together: a whole one may be larger than all else that a run needs."""
 INSERT: Final = """
-    INSERT INTO tickers BY NAME
+    INSERT INTO tickers_stored BY NAME
     SELECT $account AS account, $run_id AS run_id, $seq + row_number() OVER (ORDER BY ms) AS seq,
         make_timestamp(ms * 1000 + $late_us) AS local_ts, $symbol AS symbol,
         (ticks::DECIMAL(18, 0) * $tick::DECIMAL(18, 12))::DECIMAL(38, 12) AS last_price,

@@ -24,7 +24,7 @@ from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
-from gridbot.store.schema import sql_type
+from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
 
 __all__ = ["Kept", "KeptRecords", "put_records"]
 
@@ -62,7 +62,9 @@ def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
             con.execute(_insert_sql(table), [records.account, records.run_id])
             con.unregister("kept")
         now = datetime.now(UTC).replace(tzinfo=None)
-        con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [records.account, records.last_seq, now])
+        con.execute(
+            f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", [records.account, records.last_seq, now]
+        )
         con.commit()
         pa.default_memory_pool().release_unused()
     except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, pa.ArrowException):
@@ -112,7 +114,7 @@ def _insert_sql(table: str) -> str:
     columns = columns_of(RECORD_TYPES[table])
     values = ["$1", "$2", "seq", "make_timestamp(local_ts)", *map(_value, columns)]
     names = ("account", "run_id", "seq", "local_ts", *(f'"{column.name}"' for column in columns))
-    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} FROM kept"
+    return f"INSERT INTO {as_stored(table)} ({', '.join(names)}) SELECT {', '.join(values)} FROM kept"
 
 
 def _value(column: Column) -> str:

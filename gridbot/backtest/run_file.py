@@ -130,7 +130,7 @@ class RunFile:
                     from_ms=job.from_us // 1000,
                     to_ms=reached_us // 1000,
                 )
-            con.execute("UPDATE ingest_offsets SET seq = ? WHERE account = ?", [seq, job.account])
+            con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [seq, job.account])
             self._roll_up(con, job.account, seq)
 
     def describe(self, row: Mapping[str, Any]) -> None:

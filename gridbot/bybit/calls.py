@@ -20,6 +20,7 @@ from gridbot.bybit.event_times import Horizon
 from gridbot.bybit.pace import Pace
 from gridbot.bybit.raw_fields import parse_rows, time_or_zero
 from gridbot.bybit.session import TIME_EXPIRED, Reply, RestTransport
+from gridbot.exchange.answer_counts import AnswerCounts
 from gridbot.exchange.bans import BANNED, Ban
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
@@ -71,6 +72,8 @@ class Calls:
         self._on_ban = on_ban
         self._budget = budget
         self._facts = facts
+        self.answers = AnswerCounts()
+        """Of queries; orders are counted by who sends them."""
 
     @property
     def limits(self) -> dict[str, RateLimit]:
@@ -131,6 +134,16 @@ class Calls:
         return from_ret_code(ret_code, text, secrets=self._secrets)
 
     async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
+        """A query: waits for its turn, and is counted. Raises ExchangeError."""
+        try:
+            envelope = await self._in_turn(endpoint, params)
+        except ExchangeError as error:
+            self.answers.came(error)
+            raise
+        self.answers.came(None)
+        return envelope
+
+    async def _in_turn(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
         budget = self._budget
         if budget is None or self.silence() is not None:
             return await self.answer(self.begin(endpoint, **params))

@@ -20,6 +20,7 @@ from gridbot.config.storage import StorageConfig
 from gridbot.config.strategy_kinds import StrategySection
 from gridbot.config.web import WebConfig
 from gridbot.exchange.environment import Environment
+from gridbot.exchange.rsa_keys import is_rsa_key, telling_lines
 from gridbot.paper.settings import PaperConfig
 
 __all__ = ["GridbotConfig", "LoggingConfig", "OnStop", "RestartConfig", "SupervisorConfig"]
@@ -156,7 +157,13 @@ class GridbotConfig(Model):
         """Values that must never reach a log (`logging_setup.register_secret`). Paper keys are not secret."""
         values = [account.api_secret for account in self.accounts]
         values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
-        return [*(value.get_secret_value() for value in values), *self.notify.secrets()]
+        known = [value.get_secret_value() for value in values]
+        return [*known, *(line for value in known for line in telling_lines(value)), *self.notify.secrets()]
+
+    @property
+    def has_rsa_keys(self) -> bool:
+        """Whether an account signs with RSA."""
+        return any(is_rsa_key(account.api_secret.get_secret_value()) for account in self.accounts)
 
 
 def _with_default_environment(data: Any) -> Any:

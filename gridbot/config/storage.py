@@ -28,7 +28,7 @@ class StorageConfig(Model):
         None,
         description="Group of this machine that may read database and logs; default: nobody but this user.",
     )
-    flush_interval: Seconds = Field(0.5, description="Seconds between commits of the writer.")
+    flush_interval: Seconds = Field(0.85, description="Seconds between commits of the writer.")
     lag_alert: Seconds = Field(
         60.0, description="Seconds the database may be behind (held by a reader, disk full) until an alert says so."
     )

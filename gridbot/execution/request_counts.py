@@ -10,11 +10,11 @@ the next turn of the loop was not late for want of speed. Nothing here is called
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable
 from itertools import repeat
 from typing import Any, Final
 
+from gridbot.exchange.answer_counts import AnswerCounts
 from gridbot.exchange.failures import ExchangeError
 
 __all__ = ["ANSWER_S", "REQUEST_S", "RequestCounts", "TimeBuckets"]
@@ -23,12 +23,6 @@ REQUEST_S: Final = (0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.005
 """Upper ends of the buckets from frame to request, seconds: our own work."""
 ANSWER_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Those from request to answer: the way to the exchange and back."""
-OTHER: Final = "other"
-"""A retCode that is in no table of ours: there is no end to those."""
-NONE: Final = "none"
-"""No retCode came: the connection failed, or something before Bybit's application answered."""
-KNOWN_MOST: Final = 60
-"""Codes that are counted apart; the tables of ours have about as many."""
 
 
 class TimeBuckets:
@@ -61,8 +55,8 @@ class RequestCounts:
         self.to_answer = {kind: TimeBuckets(ANSWER_S) for kind in ("create", "cancel")}
         self.through = TimeBuckets(ANSWER_S)
         """Of the requests of `to_request` that create orders: all of the way."""
-        self.answers: Counter[str] = Counter()
-        """Orders by what was answered about them: a retCode that we know, `other`, or `none`."""
+        self.answers = AnswerCounts()
+        """Of orders."""
 
     def left(self, frame_ns: int, sent_ns: int) -> None:
         """A request has left at the end of the decision that a frame caused; ns of the monotonic clock."""
@@ -81,9 +75,7 @@ class RequestCounts:
         if kind == "create" and 0 < frame_ns <= sent_ns <= answered_ns:
             self.through.took((answered_ns - frame_ns) / 1e9)
         for error in errors:
-            code = _code(error)
-            is_new = code not in self.answers and len(self.answers) >= KNOWN_MOST
-            self.answers[OTHER if is_new else code] += 1
+            self.answers.came(error)
 
     def document(self) -> dict[str, Any]:
         """For the report of the worker."""
@@ -93,11 +85,3 @@ class RequestCounts:
             **{f"{kind}_to_answer": times.document() for kind, times in self.to_answer.items()},
             "ret_codes": dict(self.answers),
         }
-
-
-def _code(error: ExchangeError | None) -> str:
-    if error is None:
-        return "0"
-    if error.ret_code is None:
-        return NONE
-    return OTHER if error.is_unknown else str(error.ret_code)

@@ -12,7 +12,7 @@ import numpy as np
 from gridbot.doors.plain_text import one_line
 from gridbot.market.market_error import MarketError
 from gridbot.market.text_columns import Rows, texts_of
-from gridbot.store.reading import ReadingError, connect
+from gridbot.store.reading import ReadingError, connect, names_in
 
 __all__ = ["RECORD_SUFFIXES", "read_records"]
 
@@ -37,7 +37,7 @@ def read_records(path: Path) -> Iterator[Rows]:
     """Trades, then tickers, of a database of ours. Rows are numbered in the order of time. Raise MarketError."""
     try:
         with connect(path) as database:
-            there = {name for (name,) in database.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+            there = names_in(database)
             if not there & {table for table, _ in TABLES.values()}:
                 raise MarketError(
                     f"{path}: expected the table tickers or public_trades, got {', '.join(sorted(there))}"

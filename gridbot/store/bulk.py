@@ -19,10 +19,10 @@ from typing import Any, Final
 import duckdb
 import orjson
 
-from gridbot.records.columns import Column, ColumnKind, columns_of
+from gridbot.records.columns import columns_of
 from gridbot.records.record_types import Header
 from gridbot.store.row_values import row_of
-from gridbot.store.schema import quote, sql_type, table_columns
+from gridbot.store.sql_columns import as_stored, json_type, quote, table_columns, value_sql
 
 __all__ = ["LOAD_FROM", "append", "load"]
 
@@ -39,14 +39,14 @@ def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], 
     Raise CodecError or duckdb.Error when a body fits no row of the table.
     """
     names = [column.name for column in table_columns(table)]
-    with con.appender(into or table, columns=names) as appender:
+    with con.appender(into or as_stored(table), columns=names) as appender:
         appender.append_rows([row_of(orjson.loads(body)) for body in bodies])
 
 
 def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
     """As `append`. Raise duckdb.Error when a body fits no row of the table, OSError when there is no memory file."""
     with _memory_file(bodies) as path:
-        con.execute(_load_sql(table, into or table).replace("$path", quote(path), 1))
+        con.execute(_load_sql(table, into or as_stored(table)).replace("$path", quote(path), 1))
 
 
 @contextlib.contextmanager
@@ -73,28 +73,13 @@ def _write_lines(file: Any, bodies: Sequence[bytes]) -> None:
 @functools.cache
 def _load_sql(table: str, into: str) -> str:
     header, own = columns_of(Header), table_columns(table)[len(columns_of(Header)) :]
-    outer = [f"{column.name}: {quote(_json_type(column))}" for column in header]
-    inner = ", ".join(f'"{column.name}" {_json_type(column)}' for column in own)
+    outer = [f"{column.name}: {quote(json_type(column))}" for column in header]
+    inner = ", ".join(f'"{column.name}" {json_type(column)}' for column in own)
     outer.append(f"data: {quote(f'STRUCT({inner})')}")
-    values = [_value(column, column.name) for column in header]
-    values += [_value(column, f'data."{column.name}"') for column in own]
+    values = [value_sql(column, column.name) for column in header]
+    values += [value_sql(column, f'data."{column.name}"') for column in own]
     names = ", ".join(f'"{column.name}"' for column in table_columns(table))
     return (
         f"INSERT INTO {into} ({names}) SELECT {', '.join(values)} FROM read_json($path, "
         f"format = 'newline_delimited', compression = 'none', columns = {{{', '.join(outer)}}})"
     )
-
-
-def _json_type(column: Column) -> str:
-    """Type in which the JSON reader takes a value."""
-    if column.kind in (ColumnKind.UTC_MS, ColumnKind.UTC_US):
-        return "BIGINT"
-    return "VARCHAR" if column.kind is ColumnKind.JSON else sql_type(column)
-
-
-def _value(column: Column, name: str) -> str:
-    if column.kind is ColumnKind.UTC_MS:
-        return f"make_timestamp({name} * 1000)"
-    if column.kind is ColumnKind.UTC_US:
-        return f"make_timestamp({name})"
-    return f"CAST({name} AS JSON)" if column.kind is ColumnKind.JSON else name

@@ -22,6 +22,7 @@ from gridbot.store.bulk import LOAD_FROM, append, load
 from gridbot.store.file_errors import first_line
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
 from gridbot.store.schema import create_table_sql
+from gridbot.store.sql_columns import OFFSETS, as_stored
 
 __all__ = ["Rows", "commit", "delete_older", "roll_up", "stored_offsets"]
 
@@ -46,6 +47,8 @@ class Rows:
     offsets: dict[str, int] = field(default_factory=dict)
     gaps: list[tuple[str, int, int, str]] = field(default_factory=list)
     rejects: list[tuple[str, int | None, str | None, str, str]] = field(default_factory=list)
+    seen_at: dict[str, datetime] = field(default_factory=dict)
+    """When an account's newest record came, UTC, where that is not now."""
 
     @property
     def count(self) -> int:
@@ -57,21 +60,22 @@ class Rows:
 
 def stored_offsets(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Last committed number per account."""
-    return dict(con.execute("SELECT account, seq FROM ingest_offsets").fetchall())
+    return dict(con.execute(f"SELECT account, seq FROM {OFFSETS}").fetchall())
 
 
-def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True) -> None:
+def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True, replaces: str = "") -> None:
     """Insert everything in one transaction and commit it. Records that fit no table go to ingest_rejects.
 
     Without `rolls_up` the rollups stay as they are: of many small commits it is quicker to `roll_up` some together.
+    `replaces`: a table that is emptied in the same transaction, since the rows were in it.
     """
     try:
-        _commit(con, rows, bulk=True, rolls_up=rolls_up)
+        _commit(con, rows, bulk=True, rolls_up=rolls_up, replaces=replaces)
     except _MISFIT:
         with contextlib.suppress(duckdb.Error):
             con.rollback()
         _reject_misfits(rows)
-        _commit(con, rows, bulk=False, rolls_up=rolls_up)
+        _commit(con, rows, bulk=False, rolls_up=rolls_up, replaces=replaces)
 
 
 def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
@@ -80,14 +84,16 @@ def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
     text = account.replace("'", "''")
     for rollup in ROLLUPS:
         for statement in rollup.statements(
-            f"(SELECT * FROM {rollup.source} WHERE account = '{text}' AND seq > {above})"
+            f"(SELECT * FROM {as_stored(rollup.source)} WHERE account = '{text}' AND seq > {above})"
         ):
             con.execute(statement)
     con.commit()
 
 
-def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up: bool) -> None:
+def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up: bool, replaces: str) -> None:
     con.begin()
+    if replaces:
+        con.execute(f"DELETE FROM {replaces}")
     now = datetime.now(UTC).replace(tzinfo=None)
     for table, bodies in rows.tables.items():
         if bodies:
@@ -97,7 +103,8 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
             else:
                 fill(con, table, bodies)
     for account, seq in rows.offsets.items():
-        con.execute("INSERT OR REPLACE INTO ingest_offsets VALUES (?, ?, ?)", [account, seq, now])
+        values = [account, seq, rows.seen_at.get(account, now)]
+        con.execute(f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", values)
     for gap in rows.gaps:
         con.execute("INSERT INTO ingest_gaps VALUES (?, ?, ?, ?, ?)", [*gap, now])
     for reject in rows.rejects:
@@ -112,9 +119,9 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
     con.begin()
     if table == REMOVED_SUMS.source:
-        for statement in REMOVED_SUMS.statements(f"(SELECT * FROM {table} WHERE local_ts < ?)"):
+        for statement in REMOVED_SUMS.statements(f"(SELECT * FROM {as_stored(table)} WHERE local_ts < ?)"):
             con.execute(statement, [before])
-    row = con.execute(f"DELETE FROM {table} WHERE local_ts < ?", [before]).fetchone()
+    row = con.execute(f"DELETE FROM {as_stored(table)} WHERE local_ts < ?", [before]).fetchone()
     con.commit()
     return int(row[0]) if row else 0
 
@@ -127,7 +134,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fil
     fresh = f"fresh_{table}"  # in a table of their own first: in the large one it is costly to find the new rows
     con.execute(create_table_sql(table, fresh, temporary=True))
     fill(con, table, bodies, fresh)
-    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {fresh}")
+    con.execute(f"INSERT INTO {as_stored(table)} BY NAME SELECT * FROM {fresh}")
     for rollup in ROLLUPS:
         if rollup.source == table:
             for statement in rollup.statements(fresh):

@@ -85,6 +85,8 @@ class Database:
         self._uses = 0
         self._left: _State | None = None
         self._was_changed = False
+        self.is_as_left = False
+        """True while the file is open and nobody has written to it since this process closed it."""
 
     def prepare(self) -> None:
         """Make the file when there is none, bring its schema up to date, with a copy kept of an older version.
@@ -162,7 +164,9 @@ class Database:
         write-ahead log aside and open without it. The engine is kept, because it takes longer to
         start than a flush takes; after an error, when its state is unknown, a new one is started.
         """
-        self._was_changed |= self._is_changed()  # before the file is as we leave it
+        changed = self._is_changed()  # before the file is as we leave it
+        self._was_changed |= changed
+        self.is_as_left = self._left is not None and not changed
         con = self._attached()
         try:
             con.execute(f"USE {_NAME}")

@@ -40,6 +40,8 @@ MIGRATIONS: Final = (
     Migration(3, "Corrections and adjustments; executions have the exchange's sequence number and own figure."),
     # An earlier program would leave out what was charged in other coins, and take it for USDT.
     Migration(4, "Executions have the coin of their fee, their taxes, and what was charged in other coins."),
+    # Renamed by `ensure_schema`. An earlier program would write to names that are views.
+    Migration(5, "Records land in one table; those of each kind are views over it and over what is stored."),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

@@ -1,6 +1,6 @@
 """Read-only access to the records: what `gridbot-supervisor sql`, notebooks and `gridbot.connect()` use.
 
-The store's writer holds the database file only while it writes, about 50 ms at a time, so a reader that finds it
+The store's writer holds the database file only while it writes, about 15 ms at a time, so a reader that finds it
 locked tries again for a moment. So does one that finds it unfinished, as a writer leaves it that is killed while it
 writes: the next one puts it in order. Close what you opened: while a reader has the file open the writer cannot write,
 the file lags behind (trading does not notice, nothing is lost).
@@ -40,6 +40,7 @@ __all__ = [
     "database_path",
     "is_unfinished",
     "lock",
+    "names_in",
 ]
 
 T = TypeVar("T")
@@ -170,6 +171,14 @@ def _made_again(path: Path) -> str:
     if path.name == DATABASE_NAME:
         return f"{rebuild_line(path)} makes a new one from the journals"
     return "Remove it, and run again what made it (a backtest, a comparison, a copy)"
+
+
+def names_in(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Names of the tables and views of the open file, whatever program and version made it."""
+    found = con.execute("""
+        SELECT table_name FROM duckdb_tables() WHERE NOT internal
+        UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal""")
+    return {str(name) for (name,) in found.fetchall()}
 
 
 def lock(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

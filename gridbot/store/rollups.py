@@ -7,6 +7,9 @@ as the rows they come from, so they are exactly as complete as those: after kill
     latest_positions  the newest row of each leg: behind positions
     live_orders       the newest row of each order that is not over: behind open_orders
 
+Each is the table of its name with `_stored` behind it; the name itself is a view, which adds what has landed only
+(`gridbot.store.stored_views`).
+
 Sums are DECIMAL, volume with 18 decimals: exact for every instrument there is. An amount that no market has (an
 execution of 500 million USDT, a fee or profit of 10^20) is left out of the sums: an overflow would stop the writer.
 """
@@ -16,7 +19,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["KEPT_SQLS", "REMOVED_SUMS", "ROLLUPS", "ROLLUP_SOURCES", "Rollup"]
+from gridbot.store.sql_columns import as_stored
+
+__all__ = [
+    "KEPT_SQLS",
+    "NEW_CORRECTIONS",
+    "NEW_SUMS",
+    "REMOVED_SUMS",
+    "ROLLUPS",
+    "ROLLUP_SOURCES",
+    "SUMMED",
+    "SUM_KEYS",
+    "Rollup",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +39,8 @@ class Rollup:
     """A table kept up to date with the record table `source`.
 
     `templates` are the statements that add new rows, which are in the table `{rows}`. `columns` None: those of the
-    source.
+    source. `same` and `newest`, of one that keeps newest rows: which of the `kept` ones a `new` one replaces, and the
+    query of the new ones that are kept.
     """
 
     name: str
@@ -32,6 +48,13 @@ class Rollup:
     doc: str
     templates: tuple[str, ...]
     columns: str | None = None
+    same: str = ""
+    newest: str = ""
+
+    @property
+    def table(self) -> str:
+        """Where its rows are."""
+        return as_stored(self.name)
 
     def statements(self, rows: str) -> list[str]:
         """Statements that add the rows of a table, or of a query in parentheses."""
@@ -45,10 +68,11 @@ _MOST_VALUE: Final = "CAST(500000000 AS DECIMAL(38, 24))"
 
 _MOST_MONEY: Final = "CAST(1e20 AS DECIMAL(38, 12))"
 
-_SUM_KEYS: Final = ("day", "account", "strategy", "symbol", "direction", "shadow", "exec_type", "is_maker")
+SUMMED: Final = ("executions", "volume", "realised_pnl", "fee")
+SUM_KEYS: Final = ("day", "account", "strategy", "symbol", "direction", "shadow", "exec_type", "is_maker")
 
-_NEW_SUMS: Final = f"""
-    SELECT CAST(exchange_ts AS DATE) AS day, {", ".join(_SUM_KEYS[1:])}, count(*) AS executions,
+NEW_SUMS: Final = f"""
+    SELECT CAST(exchange_ts AS DATE) AS day, {", ".join(SUM_KEYS[1:])}, count(*) AS executions,
         CAST(coalesce(sum(TRY(price * qty)) FILTER (abs(TRY(price * qty)) < {_MOST_VALUE}), 0)
             AS DECIMAL(38, 18)) AS volume,
         coalesce(sum(realised_pnl) FILTER (abs(realised_pnl) < {_MOST_MONEY}), 0) AS realised_pnl,
@@ -56,27 +80,25 @@ _NEW_SUMS: Final = f"""
     FROM {{rows}} GROUP BY ALL"""
 
 
-_NEW_CORRECTIONS: Final = f"""
-    SELECT CAST(exchange_ts AS DATE) AS day, {", ".join(_SUM_KEYS[1:])}, 0 AS executions, 0 AS volume,
+NEW_CORRECTIONS: Final = f"""
+    SELECT CAST(exchange_ts AS DATE) AS day, {", ".join(SUM_KEYS[1:])}, 0 AS executions, 0 AS volume,
         coalesce(sum(realised_pnl) FILTER (abs(realised_pnl) < {_MOST_MONEY}), 0) AS realised_pnl,
         coalesce(sum(fee) FILTER (abs(fee) < {_MOST_MONEY}), 0) AS fee, max(seq) AS last_seq
     FROM {{rows}} GROUP BY ALL"""
 
 
-def _merge_sums(name: str, new: str) -> str:
-    """Statement that adds the sums of a query to those of a table."""
-    matches = " AND ".join(f"{name}.{key} = new.{key}" for key in _SUM_KEYS)
-    added = ", ".join(
-        f"{column} = coalesce(TRY({name}.{column} + new.{column}), {name}.{column})"
-        for column in ("executions", "volume", "realised_pnl", "fee")
-    )
+def _merge_sums(of: str, new: str) -> str:
+    """Statement that adds the sums of a query to those of a rollup."""
+    name = as_stored(of)
+    matches = " AND ".join(f"{name}.{key} = new.{key}" for key in SUM_KEYS)
+    added = ", ".join(f"{column} = coalesce(TRY({name}.{column} + new.{column}), {name}.{column})" for column in SUMMED)
     return f"""
         MERGE INTO {name} USING ({new}) AS new ON {matches}
         WHEN MATCHED THEN UPDATE SET {added}, last_seq = greatest({name}.last_seq, new.last_seq)
         WHEN NOT MATCHED THEN INSERT BY NAME"""
 
 
-def _sums(name: str, doc: str, source: str = "executions", new: str = _NEW_SUMS) -> Rollup:
+def _sums(name: str, doc: str, source: str = "executions", new: str = NEW_SUMS) -> Rollup:
     return Rollup(
         name,
         source,
@@ -103,8 +125,9 @@ _ORDER: Final = " AND ".join(
 
 def _newest(name: str, source: str, doc: str, same: str, newest: str) -> Rollup:
     """Rows of the query `newest` instead of those that are the `same`. (MERGE takes three times as long to plan.)"""
-    delete = f"DELETE FROM {name} AS kept USING {{rows}} AS new WHERE {same}"
-    return Rollup(name, source, doc, (delete, f"INSERT INTO {name} BY NAME {newest}"))
+    table = as_stored(name)
+    delete = f"DELETE FROM {table} AS kept USING {{rows}} AS new WHERE {same}"
+    return Rollup(name, source, doc, (delete, f"INSERT INTO {table} BY NAME {newest}"), same=same, newest=newest)
 
 
 _DAILY_DOC: Final = (
@@ -113,7 +136,7 @@ _DAILY_DOC: Final = (
 
 ROLLUPS: Final = (
     _sums("daily_sums", _DAILY_DOC),
-    _sums("daily_sums", _DAILY_DOC, "corrections", _NEW_CORRECTIONS),
+    _sums("daily_sums", _DAILY_DOC, "corrections", NEW_CORRECTIONS),
     _newest(
         "latest_positions",
         "position_events",
@@ -148,12 +171,12 @@ def _keep_newest(name: str, same: str) -> tuple[str, str]:
     return (
         name,
         f"""
-        INSERT INTO {name} BY NAME SELECT * FROM old.{name} AS new WHERE account = ? AND seq < ?
-        AND NOT EXISTS (SELECT 1 FROM {name} AS kept WHERE {same})""",
+        INSERT INTO {as_stored(name)} BY NAME SELECT * FROM old.{{table}} AS new WHERE account = ? AND seq < ?
+        AND NOT EXISTS (SELECT 1 FROM {as_stored(name)} AS kept WHERE {same})""",
     )
 
 
-_OLD_SUMS: Final = "SELECT * FROM old.removed_sums WHERE account = ? AND last_seq < ?"
+_OLD_SUMS: Final = "SELECT * FROM old.{table} WHERE account = ? AND last_seq < ?"
 
 KEPT_SQLS: Final = (
     _keep_newest("latest_positions", _LEG),
@@ -163,6 +186,7 @@ KEPT_SQLS: Final = (
 )
 """For `rebuild`: take over from the database `old` what its rows, which are copied, no longer tell.
 
-Each is a table of `old` and a statement with an account and the number of its first record that is not copied. What
-retention removed although it is still in a kept journal comes again from there.
+Each is the name of a rollup and a statement with the `{table}` that the old file has it in, an account and the number
+of its first record that is not copied. What retention removed although it is still in a kept journal comes again from
+there.
 """

@@ -14,10 +14,11 @@ from typing import Final
 
 import duckdb
 
-from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
-from gridbot.records.record_types import Header
+from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
+from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
+from gridbot.store.stored_views import STORED_VIEWS
 from gridbot.store.views import VIEWS
 from gridbot.version import __version__
 
@@ -28,30 +29,27 @@ __all__ = [
     "applied",
     "ensure_schema",
     "forget_fingerprint",
+    "quote",
     "require_known",
+    "sql_type",
     "table_columns",
 ]
 
 STORAGE_VERSION: Final = "v1.4.0"
-
-_SQL_TYPES: Final = {
-    ColumnKind.TEXT: "VARCHAR",
-    ColumnKind.INTEGER: "BIGINT",
-    ColumnKind.BOOLEAN: "BOOLEAN",
-    ColumnKind.DECIMAL: "DECIMAL(38, 12)",
-    ColumnKind.UTC_MS: "TIMESTAMP",
-    ColumnKind.UTC_US: "TIMESTAMP",
-    ColumnKind.JSON: "JSON",
-}
 
 _INTERNAL_TABLES: Final = {
     "schema_versions": """
         CREATE TABLE IF NOT EXISTS schema_versions (
             version INTEGER NOT NULL, fingerprint VARCHAR NOT NULL, gridbot VARCHAR NOT NULL,
             applied_at TIMESTAMP NOT NULL)""",
-    "ingest_offsets": """
-        CREATE TABLE IF NOT EXISTS ingest_offsets (
+    as_stored(OFFSETS): f"""
+        CREATE TABLE IF NOT EXISTS {as_stored(OFFSETS)} (
             account VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, updated_at TIMESTAMP NOT NULL)""",
+    LANDED: f"""
+        CREATE TABLE IF NOT EXISTS {LANDED} (
+            account VARCHAR NOT NULL USING COMPRESSION uncompressed, seq BIGINT NOT NULL USING COMPRESSION uncompressed,
+            kind VARCHAR NOT NULL USING COMPRESSION uncompressed,
+            body VARCHAR NOT NULL USING COMPRESSION uncompressed)""",
     "ingest_gaps": """
         CREATE TABLE IF NOT EXISTS ingest_gaps (
             account VARCHAR NOT NULL, from_seq BIGINT NOT NULL, to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL,
@@ -64,7 +62,8 @@ _INTERNAL_TABLES: Final = {
 
 _INTERNAL_DOCS: Final = {
     "schema_versions": "Versions of this schema that the file has had; the newest counts.",
-    "ingest_offsets": "Number of the last record of each account that is in this file.",
+    as_stored(OFFSETS): "Number of the last record of each account that is in its table; read ingest_offsets.",
+    LANDED: "What came within the last minute, as it came; the views of the records show it with the stored rows.",
     "ingest_gaps": "Record numbers that could not be had: the journal was damaged or removed.",
     "ingest_rejects": "Records that fit no table, as they were; nothing is thrown away.",
 }
@@ -77,34 +76,23 @@ class SchemaTooNew(RuntimeError):
     """The file was made by a newer program."""
 
 
-def table_columns(table: str) -> tuple[Column, ...]:
-    """Columns of a record table: the header's, then the record's own."""
-    return columns_of(Header) + columns_of(RECORD_TYPES[table])
-
-
-def sql_type(column: Column) -> str:
-    """DuckDB type of a column."""
-    return _SQL_TYPES[column.kind]
-
-
 def create_table_sql(table: str, name: str = "", *, temporary: bool = False) -> str:
-    """CREATE TABLE statement of a record table, or of one with the same columns under another name."""
+    """CREATE TABLE statement of a kind's stored rows, or of a table with the same columns under another name."""
     lines = [
         f"    {column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
         for column in table_columns(table)
     ]
     create = "CREATE OR REPLACE TEMP TABLE" if temporary else "CREATE TABLE IF NOT EXISTS"
-    return f"{create} {name or table} (\n" + ",\n".join(lines) + "\n)"
-
-
-def quote(text: str) -> str:
-    """SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
+    return f"{create} {name or as_stored(table)} (\n" + ",\n".join(lines) + "\n)"
 
 
 def fingerprint() -> str:
     """Changes when anything about tables, views or their documentation does."""
-    parts: list[object] = [_INTERNAL_TABLES, _INTERNAL_DOCS, [(view.name, view.doc, view.sql) for view in VIEWS]]
+    parts: list[object] = [
+        _INTERNAL_TABLES,
+        _INTERNAL_DOCS,
+        [(view.name, view.doc, view.sql) for view in (*STORED_VIEWS, *VIEWS)],
+    ]
     parts += [*ROLLUPS, REMOVED_SUMS]
     for table, cls in RECORD_TYPES.items():
         # Not their defaults: what stands for none has another address in each process.
@@ -155,17 +143,32 @@ def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create(con: duckdb.DuckDBPyConnection) -> None:
+    _rename_tables(con)
     for table, sql in _INTERNAL_TABLES.items():
         con.execute(sql)
         con.execute(f"COMMENT ON TABLE {table} IS {quote(_INTERNAL_DOCS[table])}")
-    for table, cls in RECORD_TYPES.items():
-        _create_record_table(con, table, table, " ".join((cls.__doc__ or "").split()))
-    known = {row[0] for row in con.execute(_TABLES_HERE).fetchall()}
+    for table in RECORD_TYPES:
+        _create_record_table(con, table, as_stored(table), f"The rows of {table} that are stored; read {table}.")
+    known = _tables_here(con)
     for rollup in (*ROLLUPS, REMOVED_SUMS):
-        _create_rollup(con, rollup, is_new=rollup.name not in known)
-    for view in VIEWS:
+        _create_rollup(con, rollup, is_new=rollup.table not in known)
+    for view in (*STORED_VIEWS, *VIEWS):
         con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
         con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
+    for table in RECORD_TYPES:
+        for column in table_columns(table):
+            con.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {quote(column.doc)}")
+
+
+def _tables_here(con: duckdb.DuckDBPyConnection) -> set[str]:
+    return {row[0] for row in con.execute(_TABLES_HERE).fetchall()}
+
+
+def _rename_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Up to version 4 rows were in the tables that are views since: they stay as they are, under another name."""
+    names = (OFFSETS, *RECORD_TYPES, *(rollup.name for rollup in (*ROLLUPS, REMOVED_SUMS)))
+    for table in _tables_here(con).intersection(names):
+        con.execute(f"ALTER TABLE {table} RENAME TO {as_stored(table)}")
 
 
 def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, doc: str) -> None:
@@ -175,19 +178,18 @@ def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, 
     for column in table_columns(table):
         if column.name not in existing:
             con.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {sql_type(column)}")
-        con.execute(f"COMMENT ON COLUMN {name}.{column.name} IS {quote(column.doc)}")
     con.execute(f"COMMENT ON TABLE {name} IS {quote(doc)}")
 
 
 def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup, *, is_new: bool) -> None:
     """Make a rollup, and fill a new one from the rows that a file has already; one that was there is up to date."""
     if rollup.columns is None:
-        _create_record_table(con, rollup.source, rollup.name, rollup.doc)
+        _create_record_table(con, rollup.source, rollup.table, rollup.doc)
     else:
-        con.execute(f"CREATE TABLE IF NOT EXISTS {rollup.name} ({rollup.columns})")
-        con.execute(f"COMMENT ON TABLE {rollup.name} IS {quote(rollup.doc)}")
+        con.execute(f"CREATE TABLE IF NOT EXISTS {rollup.table} ({rollup.columns})")
+        con.execute(f"COMMENT ON TABLE {rollup.table} IS {quote(rollup.doc)}")
     if is_new and rollup in ROLLUPS:
-        for statement in rollup.statements(rollup.source):
+        for statement in rollup.statements(as_stored(rollup.source)):
             con.execute(statement)
 
 

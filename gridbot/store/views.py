@@ -67,7 +67,7 @@ def grid_trades_sql(which: str) -> str:
             SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
             FROM (SELECT DISTINCT {_LEG} FROM daily_sums WHERE exec_type = 'Trade' AND {which})),
         trades AS (
-            SELECT leg, executions.rowid AS row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
+            SELECT leg, seq AS row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
                 seq, closed_size > 0 AS closes, greatest(exchange_seq, 0) AS number,
                 CASE WHEN closed_size > 0 THEN -qty ELSE qty END AS change
             FROM executions JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND {which}),
@@ -108,14 +108,14 @@ def grid_trades_sql(which: str) -> str:
                 lag(CASE WHEN NOT closes THEN row END) OVER (PARTITION BY leg, number ORDER BY step) AS open_row
             FROM numbered),
         pairs AS (
-            SELECT open_row, row AS close_row, sum(width) AS qty
+            SELECT leg, open_row, row AS close_row, sum(width) AS qty
             FROM crossings JOIN bounds USING (leg, number)
             WHERE closes AND open_row IS NOT NULL GROUP BY ALL),
         added AS (
             SELECT account, exec_id, sum(fee) AS fee FROM corrections GROUP BY ALL HAVING sum(fee) <> 0),
         charged AS (
-            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee), executions.rowid AS row
-            FROM executions LEFT JOIN added USING (account, exec_id)
+            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee), leg
+            FROM executions JOIN legs USING ({_LEG}) LEFT JOIN added USING (account, exec_id)
             WHERE exec_type = 'Trade' AND {which}),
         priced AS (
             SELECT {_qualified("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
@@ -129,8 +129,8 @@ def grid_trades_sql(which: str) -> str:
                 opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
                 opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
             FROM pairs
-            JOIN charged AS opens ON opens.row = open_row
-            JOIN charged AS closes ON closes.row = close_row)
+            JOIN charged AS opens ON opens.leg = pairs.leg AND opens.seq = open_row
+            JOIN charged AS closes ON closes.leg = pairs.leg AND closes.seq = close_row)
         SELECT {_LEG}, qty, open_price, close_price, profit, fees, profit - fees AS net_profit, opened_at, closed_at,
             open_link_id, close_link_id, open_exec_id, close_exec_id
         FROM priced"""

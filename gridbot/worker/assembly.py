@@ -58,6 +58,7 @@ from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import CLOCK_AGE_S, PreparedSymbol, prepare_account, refused_by_disk
 from gridbot.worker.strategy_runner import Keeping, StrategyRunner
+from gridbot.worker.tallies import Tallies
 
 __all__ = ["Assembly"]
 
@@ -313,6 +314,7 @@ class Assembly:
             faults=faults,
             shadows=Shadows(self._clock, gate.shadow()),
             trace=executor.trace,
+            tallies=Tallies(self.rest.answers),
             passage=PassageWatch(self._clock, requests),
             recorded=self.checkpoint.orders,
             keeps_raw=self._spec.settings.storage.raw_messages,

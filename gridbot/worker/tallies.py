@@ -6,6 +6,8 @@ The supervisor adds up what one life after the other has counted (`supervisor/ch
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from gridbot.orders.reconcile_state import Report
@@ -15,11 +17,12 @@ __all__ = ["Tallies"]
 
 
 class Tallies:
-    """One per account."""
+    """One per account. `queries` is what counts the answers to them."""
 
-    __slots__ = ("passes", "reconciled", "refusals")
+    __slots__ = ("_queries", "passes", "reconciled", "refusals")
 
-    def __init__(self) -> None:
+    def __init__(self, queries: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._queries = queries
         self.refusals: dict[str, Counter[str]] = {}
         """By strategy and reason, as often as refusals are recorded: the first of a series of a level."""
         self.passes: Counter[str] = Counter()
@@ -48,4 +51,5 @@ class Tallies:
             "refusals": {strategy: dict(reasons) for strategy, reasons in self.refusals.items()},
             "reconciles": dict(self.passes),
             "differences": dict(self.reconciled),
+            "query_codes": dict(self._queries),
         }

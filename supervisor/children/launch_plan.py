@@ -28,6 +28,7 @@ PRELOADED = (
     "supervisor.notify.notify_entry",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
+RSA_PRELOADED = ("gridbot.bybit.signing:prepare_signing",)
 
 
 _TRIES = 1_000_000
@@ -107,9 +108,9 @@ def plan_of(
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file.
 
     Each child gets the keys and secrets that it needs: a worker those of its account, the paper exchange those of its
-    accounts and the token of its control endpoint, the writer none.
+    accounts (of an RSA key the public half) and the token of its control endpoint, the writer none.
     """
-    from gridbot.config.paper_secrets import knowing_only
+    from gridbot.config.paper_secrets import knowing_only, verifying_only
     from gridbot.config.snapshots import fleet_snapshot
 
     run_id = run_id or new_run_id()
@@ -140,7 +141,7 @@ def plan_of(
         name="paper",
         kind=ChildKind.PAPER,
         entry="supervisor.children.entry_points:paper",
-        args=(knowing_only(config, *on_paper), logs, control_token),
+        args=(verifying_only(knowing_only(config, *on_paper)), logs, control_token),
         ends_session=market.source == "replay" and market.at_end == "stop",
         keeps_state=config.paper.state_file is not None,
         policy=policy,
@@ -163,7 +164,7 @@ def plan_of(
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         bybit_spare=config.supervisor.share_of_others(config.supervisor.requests_per_5s),
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
-        preload=PRELOADED,
+        preload=(*PRELOADED, *(RSA_PRELOADED if config.has_rsa_keys else ())),
         web=_web(config, logs) if config.web.enabled else None,
         notify=_notify(config, logs) if config.notify.is_wanted else None,
         caps=config.cap_scopes(),

@@ -112,7 +112,9 @@ def _interactive(query: Query, style: str) -> None:
 
 
 _NAMES: Final = """
-    SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"""
+    SELECT table_name, column_name FROM duckdb_columns()
+    WHERE NOT internal AND NOT ends_with(table_name, '_stored') AND table_name <> 'landed'
+    ORDER BY ALL"""
 
 
 def _show(query: Query, statement: str, style: str) -> None:

@@ -14,12 +14,13 @@ import duckdb
 
 from gridbot.store.database import Database, Unreadable
 from gridbot.store.file_errors import first_line, is_damage, rebuild_line
+from gridbot.store.sql_columns import known_name
 from supervisor.store.row_ranges import Rows, row_ranges
 
 __all__ = ["DamageScan"]
 
 FIRST_S: Final = 10.0
-SHARE: Final = 100
+SHARE: Final = 400
 SHORTEST_S, LONGEST_S = 40.0, 3600.0
 """From the end of one reading to the next: `SHARE` times the CPU time that it took, within these limits. A file that
 another program has written to is read at once; this finds what changed without a trace in the file's size and time."""
@@ -108,4 +109,4 @@ class DamageScan:
     def _note(self, table: str, error: duckdb.Error, where: str = "") -> None:
         if not is_damage(error):
             raise error
-        self._found.setdefault(table, f"{where}{first_line(error)}")
+        self._found.setdefault(known_name(table), f"{where}{first_line(error)}")

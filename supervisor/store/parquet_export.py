@@ -11,7 +11,7 @@ import orjson
 from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten, temporary_beside, write_atomic
 from gridbot.private_files import make_directory
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.reading import connect
+from gridbot.store.reading import connect, names_in
 from gridbot.store.schema import quote
 
 __all__ = ["Exported", "export"]
@@ -41,7 +41,7 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
     for folder in target.glob("*/day=*"):
         remove_forgotten(folder, ".parquet")
     with connect(data_dir, timeout_s=wait_s) as con:  # a file of an earlier version does not have them all
-        there = {row[0] for row in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        there = names_in(con)
     for table in (table for table in tables or RECORD_TYPES if table in there):
         days = f"SELECT CAST(local_ts AS DATE)::VARCHAR, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
         with connect(data_dir, timeout_s=wait_s) as con:

@@ -72,6 +72,7 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
         try:
             while writer.flush():
                 pass
+            writer.compact()
         finally:
             writer.close()
         done.from_journals = writer.state.rows

@@ -19,6 +19,7 @@ import duckdb
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
+from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
 __all__ = ["TableLoss", "Taken", "committed_numbers", "take_over"]
@@ -27,7 +28,11 @@ log = logging.getLogger("supervisor.store")
 
 MONEY_FIRST: Final = ("executions", "corrections", "adjustments", "wallets", "position_events", "orders")
 TABLES: Final = (*MONEY_FIRST, *(table for table in RECORD_TYPES if table not in MONEY_FIRST))
-NUMBERS: Final = dict.fromkeys(TABLES, "seq") | {"ingest_gaps": "to_seq", "ingest_rejects": "seq"}
+NUMBERS: Final = (
+    dict.fromkeys((as_stored(table) for table in TABLES), "seq")
+    | {LANDED: "seq"}
+    | {"ingest_gaps": "to_seq", "ingest_rejects": "seq"}
+)
 """Tables in the order in which they are copied, each with the column that has the record's number."""
 
 
@@ -58,15 +63,18 @@ def committed_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     Where the table that tells it cannot be read, the largest number that a readable table has.
     """
     try:
-        return dict(con.execute("SELECT account, seq FROM old.ingest_offsets").fetchall())
+        return dict(con.execute(f"SELECT account, seq FROM old.{OFFSETS}").fetchall())
     except duckdb.Error as exc:
         _require_unreadable(exc)
         log.warning("ingest_offsets of the old file cannot be read (%s); the rows' own numbers count", first_line(exc))
     numbers: dict[str, int] = {}
     known = _old_tables(con)
-    for table in (table for table in TABLES if table in known):
+    for table in (*map(as_stored, TABLES), LANDED):
+        name = known.get(table)
+        if name is None:
+            continue
         try:
-            read_in_pieces(row_ranges(con, f"old.{table}"), partial(_note_largest, con, table, numbers))
+            read_in_pieces(row_ranges(con, f"old.{name}"), partial(_note_largest, con, name, numbers))
         except duckdb.Error as exc:
             _require_unreadable(exc)
     return numbers
@@ -80,23 +88,24 @@ def take_over(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int]) -> Tak
     losses: list[TableLoss] = []
     known = _old_tables(con)
     for table in (table for table in NUMBERS if table in known):
-        count, loss = _copy_table(con, table)
+        count, loss = _copy_table(con, table, known[table])
         if count:
-            copied[table] = count
+            copied[known_name(table)] = count
         if loss:
             losses.append(loss)
     now = datetime.now(UTC).replace(tzinfo=None)
     for account, before in befores.items():
-        con.execute("INSERT INTO fresh.ingest_offsets VALUES (?, ?, ?)", [account, before - 1, now])
+        con.execute(f"INSERT INTO fresh.{as_stored(OFFSETS)} VALUES (?, ?, ?)", [account, before - 1, now])
     losses += _copy_rollups(con, befores, known)
     return Taken(copied, tuple(losses))
 
 
-def _old_tables(con: duckdb.DuckDBPyConnection) -> set[str]:
-    """A file of an earlier version does not have them all."""
-    return {
-        row[0] for row in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
-    }
+def _old_tables(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """What the old file calls the tables of today. One of an earlier version does not have them all, and up to version
+    4 the stored rows were under the names that are views since."""
+    found = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
+    names = {str(name) for (name,) in found}
+    return {as_stored(name): name for name in names} | {name: name for name in names}
 
 
 def _require_unreadable(error: duckdb.Error) -> None:
@@ -105,50 +114,54 @@ def _require_unreadable(error: duckdb.Error) -> None:
         raise error
 
 
-def _copy_table(con: duckdb.DuckDBPyConnection, table: str) -> tuple[int, TableLoss | None]:
-    """Rows copied, and what could not be."""
+def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[int, TableLoss | None]:
+    """Rows copied into `table` from the one that the old file calls `name`, and what could not be."""
     copied = 0
 
     def copy(rows: Rows) -> None:
         nonlocal copied
-        copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * {_wanted(table, rows)}")
+        copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * {_wanted(table, name, rows)}")
 
     try:
-        failed = read_in_pieces(row_ranges(con, f"old.{table}"), copy)
+        failed = read_in_pieces(row_ranges(con, f"old.{name}"), copy)
     except duckdb.Error as exc:
         _require_unreadable(exc)
-        return 0, TableLoss(table, None, first_line(exc))
-    lost = sum(_count_lost(con, table, rows) for rows, _ in failed)
-    return copied, TableLoss(table, lost, first_line(failed[0][1])) if lost else None
+        return 0, TableLoss(known_name(table), None, first_line(exc))
+    lost = sum(_count_lost(con, table, name, rows) for rows, _ in failed)
+    return copied, TableLoss(known_name(table), lost, first_line(failed[0][1])) if lost else None
 
 
-def _wanted(table: str, rows: Rows) -> str:
+def _wanted(table: str, name: str, rows: Rows) -> str:
+    rows_sql = f"{rows.sql} AND kind <> '{OFFSETS}'" if table == LANDED else rows.sql
     below = "(SELECT before FROM befores AS b WHERE b.account = o.account)"
-    return f"FROM old.{table} AS o WHERE {rows.sql} AND coalesce(o.{NUMBERS[table]}, 0) < {below}"
+    return f"FROM old.{name} AS o WHERE {rows_sql} AND coalesce(o.{NUMBERS[table]}, 0) < {below}"
 
 
-def _count_lost(con: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> int:
+def _count_lost(con: duckdb.DuckDBPyConnection, table: str, name: str, rows: Rows) -> int:
     """How many of the unreadable rows no journal has; all of them where their numbers cannot be read either."""
     try:
-        return _count(con, f"SELECT count(*) {_wanted(table, rows)}")
+        return _count(con, f"SELECT count(*) {_wanted(table, name, rows)}")
     except duckdb.Error as exc:
         _require_unreadable(exc)
-        return _count(con, f"SELECT count(*) FROM old.{table} WHERE {rows.sql}")
+        return _count(con, f"SELECT count(*) FROM old.{name} WHERE {rows.sql}")
 
 
-def _copy_rollups(con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], known: set[str]) -> list[TableLoss]:
+def _copy_rollups(
+    con: duckdb.DuckDBPyConnection, befores: Mapping[str, int], known: Mapping[str, str]
+) -> list[TableLoss]:
     """Make the rollups of the copied rows, and copy what the old file has of rows that retention has removed."""
     losses = {}
     con.execute("USE fresh")
     for rollup in ROLLUPS:
-        for statement in rollup.statements(rollup.source):
+        for statement in rollup.statements(as_stored(rollup.source)):
             con.execute(statement)
     for table, statement in KEPT_SQLS:
-        if table not in known:
+        name = known.get(as_stored(table))
+        if name is None:
             continue
         for account, before in befores.items():
             try:
-                con.execute(statement, [account, before])
+                con.execute(statement.format(table=name), [account, before])
             except duckdb.Error as exc:
                 _require_unreadable(exc)
                 losses[table] = TableLoss(table, None, first_line(exc))

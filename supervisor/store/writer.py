@@ -25,12 +25,14 @@ import psutil
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
-from gridbot.store.commit import Rows, commit, delete_older, stored_offsets
+from gridbot.store.commit import Rows, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.file_errors import first_line, is_damage, rebuild_line
 from gridbot.store.ingest import AccountSource
+from gridbot.store.landing import landed_size, put
 from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
+from supervisor.store.landing_pace import LandingPace
 from supervisor.store.writer_lock import keep_writer_lock, take_writer_lock
 
 __all__ = ["Writer", "WriterSpec"]
@@ -45,14 +47,17 @@ class WriterSpec:
     `max_rows` and `max_bytes` bound one transaction, and so the memory it takes; `max_rows` is the size of a row group
     in DuckDB, because a table's last one is rewritten with each transaction until it is full.
 
+    `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
+
     `keep_days`: after how many days rows of a table are deleted (by `local_ts`), such as {"tickers": 30}; others stay.
     """
 
     data_dir: Path
     accounts: tuple[str, ...]
-    flush_interval: float = 0.5
+    flush_interval: float = 0.85
     max_rows: int = 122_880
     max_bytes: int = 96 * 1024 * 1024
+    compact_s: float = 60.0
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
 
@@ -83,11 +88,11 @@ class WriterState:
             log.info("the database is free again; %s had it", self.held_by)
         self.held_by = self.held_since = self.error = None
 
-    def committed_rows(self, rows: Rows, flush_ms: float) -> None:
-        """One transaction is in the file."""
+    def committed_rows(self, rows: Rows, moved: Rows, flush_ms: float) -> None:
+        """One transaction is in the file; what was `moved` in it into the tables of their kinds says what fits none."""
         self.rows += rows.count
         self.gaps += len(rows.gaps)
-        self.rejects += len(rows.rejects)
+        self.rejects += len(moved.rejects)
         self.flushes += 1
         self.flush_ms = flush_ms
         self.committed.update(rows.offsets)
@@ -112,6 +117,8 @@ class Writer:
         self._uncertain = True
         self.losses = Losses(spec.data_dir, self.database.path)
         self._more = False
+        self._process = psutil.Process()
+        self._landing = LandingPace(spec.compact_s)
         for account in sorted({*spec.accounts, *queues, *accounts_on_disk(spec.data_dir)}):
             directory = journal_directory(spec.data_dir, account)
             self._sources[account] = AccountSource(account, directory, queues.get(account))
@@ -137,28 +144,45 @@ class Writer:
             self._synchronise()
         if self._rows.count < self.spec.max_rows and self._bytes < self.spec.max_bytes:
             self._collect(idle=idle)
-        if not self._rows:
+        started = time.monotonic()
+        is_due = self._landing.is_due(started)
+        if not self._rows and not is_due:
             self.state.went_well()
             self._forget_rows()  # all that was read was known already: it takes no room, and there may be more behind
             return self._more
-        started = time.monotonic()
+        lands = not (is_due or self._more) and self._landing.takes(self._rows.count, self._bytes)
+        moved = self._put(lands=lands)
+        landed = self._rows.count + len(self._rows.offsets)
+        self._landing.note(landed, self._bytes, started, moved=bool(moved) or not lands)
+        return self._committed(moved, started)
+
+    def compact(self) -> None:
+        """Put all that has landed into the tables of its kinds. Raise as `flush`."""
+        if self._landing.count:
+            with self.database.open() as con:
+                put(con, Rows(), lands=False)
+            self._landing.begin(0, 0, time.monotonic())
+            self._require_checkpoint()
+
+    def _put(self, *, lands: bool) -> Rows:
+        """Commit what was collected; what went into the tables of its kinds, as `put` says it."""
         with self.database.open() as con:
             self._uncertain = True  # until the rows are in the file itself
-            if not self._matches(stored_offsets(con)):
+            if not (self.database.is_as_left or self._matches(stored_offsets(con))):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")
-            commit(con, self._rows)
+            moved = put(con, self._rows, lands=lands)
         self._uncertain = False
-        return self._committed(started)
+        return moved
 
     def _matches(self, stored: Mapping[str, int]) -> bool:
         return all(stored.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
 
-    def _committed(self, started: float) -> bool:
+    def _committed(self, moved: Rows, started: float) -> bool:
         self._require_checkpoint()
         self.losses.note(self._rows.gaps)
         if not self._more:
             self.losses.caught_up()
-        self.state.committed_rows(self._rows, (time.monotonic() - started) * 1000)
+        self.state.committed_rows(self._rows, moved, (time.monotonic() - started) * 1000)
         self._forget_rows()
         return self._more
 
@@ -167,6 +191,7 @@ class Writer:
         self.database.prepare()
         with self.database.open() as con:
             stored = stored_offsets(con)
+            self._landing.begin(*landed_size(con), time.monotonic())
         self._require_checkpoint()
         self.state.committed = dict(stored)
         for account in stored.keys() - self._sources.keys():
@@ -223,6 +248,8 @@ class Writer:
         if not self.spec.keep_days:
             return 0
         with self.database.open() as con:
+            put(con, Rows(), lands=False)  # what is old enough may have landed only
+            self._landing.begin(0, 0, time.monotonic())
             deleted = sum(delete_older(con, table, days) for table, days in self.spec.keep_days.items())
         self._require_checkpoint()
         if deleted:
@@ -249,7 +276,7 @@ class Writer:
         return {
             "type": "health",
             "pid": os.getpid(),
-            "rss": psutil.Process().memory_info().rss,
+            "rss": self._process.memory_info().rss,
             "committed": dict(state.committed),
             "lag_s": round(max(0, now_us - oldest) / 1e6, 3) if oldest is not None else 0.0,
             "held_by": state.held_by,

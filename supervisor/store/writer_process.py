@@ -142,6 +142,8 @@ def _last_flush(writer: Writer) -> None:
         try:
             if not writer.flush():
                 looks += 1  # the second reads the records that the first found in a journal only
+                if looks == 2:
+                    writer.compact()  # whoever opens the file at rest finds all in its table
         except DatabaseHeld as exc:
             writer.state.held(exc.holder)
             time.sleep(HELD_WAIT_S[0])

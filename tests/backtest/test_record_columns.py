@@ -17,6 +17,7 @@ from gridbot.backtest.record_columns import KeptRecords, put_records
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import load
 from gridbot.store.schema import create_table_sql
+from gridbot.store.sql_columns import as_stored
 from tests.examples import examples
 from tests.records.test_codec import any_record
 from tests.store.kit import execution
@@ -28,7 +29,7 @@ REJECTS = "ingest_rejects (account VARCHAR, seq BIGINT, tbl VARCHAR, error VARCH
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": "1"}) as made:
-        made.execute("CREATE TABLE ingest_offsets (account VARCHAR PRIMARY KEY, seq BIGINT, put_at TIMESTAMP)")
+        made.execute("CREATE TABLE ingest_offsets_stored (account VARCHAR PRIMARY KEY, seq BIGINT, put_at TIMESTAMP)")
         made.execute(f"CREATE TABLE {REJECTS}")
         for table in RECORD_TYPES:
             made.execute(create_table_sql(table))
@@ -57,15 +58,15 @@ def test_they_are_the_same_rows(con: duckdb.DuckDBPyConnection) -> None:
         made = kept(*records)
         put_records(con, made)
         for table, bodies in made.bodies().items():
-            by_columns = rows(con, table)
+            by_columns = rows(con, as_stored(table))
             load(con, table, bodies)
-            assert by_columns == rows(con, table)
-        assert rows(con, "ingest_offsets")[0][:2] == ("al'ice", len(records))
+            assert by_columns == rows(con, as_stored(table))
+        assert rows(con, "ingest_offsets_stored")[0][:2] == ("al'ice", len(records))
 
     same()
 
 
 def test_what_fits_no_table_costs_itself_alone(con: duckdb.DuckDBPyConnection) -> None:
     put_records(con, kept(execution(1), replace(execution(2), price=Decimal("1e40")), execution(3)))
-    assert [row[2] for row in rows(con, "executions")] == [1, 3]
+    assert [row[2] for row in rows(con, "executions_stored")] == [1, 3]
     assert [row[1:3] for row in rows(con, "ingest_rejects")] == [(2, "executions")]

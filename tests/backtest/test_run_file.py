@@ -76,7 +76,7 @@ def test_a_name_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
 def executed(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """What a row of executions has to have."""
     needed = con.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'executions' AND NOT is_nullable"
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'executions_stored' AND NOT is_nullable"
     )
     return {name: "" if kind == "VARCHAR" else BEGIN if "TIME" in kind else 0 for name, kind in needed.fetchall()}
 
@@ -94,7 +94,8 @@ def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> 
         for number, kind in enumerate(("Trade", "Funding", "Trade")):
             row = executed(con) | {"seq": number, "local_ts": BEGIN.replace(hour=number), "exec_type": kind}
             con.execute(
-                f"INSERT INTO executions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()]
+                f"INSERT INTO executions_stored ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
+                [*row.values()],
             )
     for process in (str(os.getpid()), ""):
         [row] = summaries(tmp_path)

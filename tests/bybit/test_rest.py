@@ -43,6 +43,7 @@ def test_what_is_so_already_is_a_success(path: str, code: int):
             with pytest.raises(ExchangeError) as caught:
                 await call()
             assert caught.value.kind is ErrorKind.RESYNC
+            assert rest.answers == {str(code): 1, "110028": 1}
 
     run(scene())
 

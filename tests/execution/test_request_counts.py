@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gridbot.exchange.answer_counts import KNOWN_MOST
 from gridbot.exchange.failures import ErrorKind, make_error
-from gridbot.execution.request_counts import ANSWER_S, KNOWN_MOST, REQUEST_S, RequestCounts, TimeBuckets
+from gridbot.execution.request_counts import ANSWER_S, REQUEST_S, RequestCounts, TimeBuckets
 from tests.execution.support import START_S, Bench, failure
 
 

@@ -253,13 +253,15 @@ class TestRecords:
             for account in ("alice", "bob"):
                 head = f"'{account}', 'run', 1, {at}, 'BTCUSDT'"
                 made.execute(
-                    "INSERT INTO tickers (account, run_id, seq, local_ts, symbol, last_price, mark_price, exchange_ts)"
+                    "INSERT INTO tickers_stored"
+                    " (account, run_id, seq, local_ts, symbol, last_price, mark_price, exchange_ts)"
                     f" VALUES ({head}, 60000.1, 60000.125, {at})"
                 )
                 if trades:
                     made.execute(
-                        "INSERT INTO public_trades (account, run_id, seq, local_ts, symbol, trade_id, side, price, qty,"
-                        f" exchange_ts) VALUES ({head}, 'x', 'Sell', 60000.2, 0.004, {at})"
+                        "INSERT INTO public_trades_stored"
+                        " (account, run_id, seq, local_ts, symbol, trade_id, side, price, qty, exchange_ts)"
+                        f" VALUES ({head}, 'x', 'Sell', 60000.2, 0.004, {at})"
                     )
         return path
 

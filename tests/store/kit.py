@@ -23,8 +23,10 @@ from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
-from gridbot.store.commit import Rows, commit
+from gridbot.store.commit import Rows
+from gridbot.store.landing import put
 from gridbot.store.reading import connect, database_path
+from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
@@ -174,12 +176,12 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
 def flush_without_an_answer(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush whose commit is done while the writer must believe that it failed."""
 
-    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows) -> None:
-        commit(con, batch)
+    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows, *, lands: bool) -> None:
+        put(con, batch, lands=lands)
         raise duckdb.IOException("the answer got lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr("supervisor.store.writer.commit", write_and_fail)
+        patch.setattr("supervisor.store.writer.put", write_and_fail)
         with pytest.raises(duckdb.IOException):
             writer.flush()
 
@@ -218,7 +220,12 @@ def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
 def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]:
     """Numbers of each account in the order in which they are stored."""
     found: dict[str, list[int]] = {}
-    for account, seq in rows(data_dir, f"SELECT account, seq FROM {table} ORDER BY rowid"):
+    statement = f"""
+        SELECT account, seq FROM (
+            SELECT 0 AS place, rowid AS row, account, seq FROM {as_stored(table)}
+            UNION ALL SELECT 1, rowid, account, seq FROM {LANDED} WHERE kind = '{table}')
+        ORDER BY place, row"""
+    for account, seq in rows(data_dir, statement):
         found.setdefault(account, []).append(seq)
     return found
 

@@ -238,8 +238,10 @@ def add_what_happened(session: Session) -> None:
     )
 
 
-def write_all(data_dir: Path) -> None:
-    """Put everything that is in the journals into the database."""
+def write_all(data_dir: Path, *, compacts: bool = False) -> None:
+    """Put everything that is in the journals into the database; `compacts`: into the tables of its kinds."""
     writer = Writer(WriterSpec(data_dir, ()), {})
     flush_all(writer)
+    if compacts:
+        writer.compact()
     writer.close()

@@ -16,6 +16,7 @@ from gridbot.store.bulk import LOAD_FROM, append, load
 from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
 from gridbot.store.schema import create_table_sql
+from gridbot.store.sql_columns import as_stored
 from tests.examples import examples
 from tests.records.test_codec import any_record
 from tests.store.kit import execution
@@ -32,9 +33,9 @@ def storable(record: Any) -> bool:
 
 def stored(con: duckdb.DuckDBPyConnection, fill: Any, table: str, bodies: list[bytes]) -> list[Any]:
     con.execute(create_table_sql(table))
-    con.execute(f"TRUNCATE {table}")
+    con.execute(f"TRUNCATE {as_stored(table)}")
     fill(con, table, bodies)
-    return con.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+    return con.execute(f"SELECT * FROM {as_stored(table)} ORDER BY rowid").fetchall()
 
 
 @settings(max_examples=examples(15), deadline=None)
@@ -77,7 +78,7 @@ def test_a_misfit_in_a_big_batch_costs_itself_only(tmp_path: Any) -> None:
     rows = Rows(tables={"executions": bodies}, offsets={"alice": len(bodies)})
     with database.open() as con:
         commit(con, rows)
-        found = [seq for (seq,) in con.execute("SELECT seq FROM executions ORDER BY rowid").fetchall()]
+        found = [seq for (seq,) in con.execute("SELECT seq FROM executions_stored ORDER BY rowid").fetchall()]
         rejects = con.execute("SELECT seq, error FROM ingest_rejects ORDER BY seq").fetchall()
         assert con.execute("SELECT shadow FROM executions WHERE seq = 12").fetchone() == (False,)
     assert found == [n for n in range(1, LOAD_FROM + 50) if n not in (8, 10)]

@@ -22,6 +22,7 @@ from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRo
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
+from gridbot.store.sql_columns import OFFSETS, as_stored
 from supervisor.store.maintenance import vacuum
 from tests.store.kit import execution, make_recorder, start_writer, until
 from tests.store.session import make_session, write_all
@@ -42,14 +43,15 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
     """A file as gridbot of that version left it, with 30 executions, two orders and a position of alice."""
     path = database_path(data_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
+    named = as_stored if version >= 5 else str
     with duckdb.connect() as con:
         con.execute(f"ATTACH '{path}' AS old (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("USE old")
         con.execute((HERE / f"schema_v{version}.sql").read_text())
         con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
-        con.execute("INSERT INTO ingest_offsets VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
+        con.execute(f"INSERT INTO {named(OFFSETS)} VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
         con.execute(
-            """INSERT INTO executions BY NAME
+            f"""INSERT INTO {named("executions")} BY NAME
             SELECT 'alice' AS account, 'r' AS run_id, i AS seq, TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR AS local_ts,
                 'btc' AS strategy, 'BTCUSDT' AS symbol, 'e-' || i AS exec_id, 'o' AS order_id, 'l' AS order_link_id,
                 'long' AS direction, 'Buy' AS side, 100 + i AS price, 0.5 AS qty, 0 AS leaves_qty, 0 AS closed_size,
@@ -60,19 +62,19 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
         order = "'alice', 'r', {0}, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'l-{0}', 'o-{0}', 'long', 'Buy', 100, 1, 0, "
         for seq, state in ((31, "open"), (32, "filled")):
             con.execute(
-                f"INSERT INTO orders (account, run_id, seq, local_ts, strategy, symbol, order_link_id, order_id, "
-                f"direction, side, price, qty, cum_exec_qty, reduce_only, state, attempt, reason, shadow) "
+                f"INSERT INTO {named('orders')} (account, run_id, seq, local_ts, strategy, symbol, order_link_id, "
+                f"order_id, direction, side, price, qty, cum_exec_qty, reduce_only, state, attempt, reason, shadow) "
                 f"VALUES ({order.format(seq)} false, '{state}', 1, '', false)"
             )
         con.execute(
-            "INSERT INTO position_events (account, run_id, seq, local_ts, strategy, symbol, direction, size, "
-            "multiplier_buy, multiplier_sell, rule, shadow, source) "
+            f"INSERT INTO {named('position_events')} (account, run_id, seq, local_ts, strategy, symbol, direction, "
+            "size, multiplier_buy, multiplier_sell, rule, shadow, source) "
             "VALUES ('alice', 'r', 33, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'long', 15, 1, 1, '', false, 'rest')"
         )
         for rollup in ROLLUPS if version > 1 else ():
             if rollup.source != "corrections":  # of version 3
-                for statement in rollup.statements(rollup.source):
-                    con.execute(statement)
+                for statement in rollup.statements(named(rollup.source)):
+                    con.execute(statement.replace(rollup.table, named(rollup.name)))
     return path
 
 
@@ -145,7 +147,8 @@ def test_an_old_file_is_filled_as_a_new_one_is(tmp_path: Path, version: int) -> 
         make_session(data_dir)
     names = """
         SELECT DISTINCT table_name FROM duckdb_columns()
-        WHERE column_name = 'account' AND NOT internal AND database_name = current_database() ORDER BY ALL"""
+        WHERE column_name = 'account' AND NOT internal AND database_name = current_database()
+            AND table_name <> 'landed' ORDER BY ALL"""
     answers = {}
     for data_dir in (old, new):
         with connect(data_dir) as con:
@@ -180,6 +183,26 @@ def test_statements_of_a_step_run_before_what_is_missing_is_made(
     monkeypatch.setattr("gridbot.store.migrations.MIGRATIONS", (MIGRATIONS[0], step))
     Database(path).prepare()
     assert ask(path, "SELECT sum(fees) FROM pnl_daily") == [(D("0.6"),)]
+
+
+def test_a_step_whose_process_is_killed_before_its_log_is_in_the_file_is_done(tmp_path: Path) -> None:
+    """The step is in the write-ahead log alone: renamed tables, and views in their place."""
+    path = old_database(tmp_path, SCHEMA_VERSION - 1)
+    program = """
+import os, sys, duckdb
+from gridbot.store.schema import ensure_schema
+con = duckdb.connect(sys.argv[1])
+con.execute("SET checkpoint_threshold = '1GB'")
+ensure_schema(con)
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert path.with_name(f"{path.name}.wal").stat().st_size > 0
+    assert ask(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)], "a reader has the log too"
+    Database(path).prepare()
+    assert not path.with_name(f"{path.name}.wal").exists()
+    assert ask(path, "SELECT count(*) FROM executions_stored") == [(30,)]
+    assert ask(path, "SELECT order_link_id FROM open_orders") == [("l-31",)]
 
 
 def test_without_room_for_a_copy_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from gridbot.store.bulk import LOAD_FROM
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
 from gridbot.store.schema import ensure_schema
+from gridbot.store.sql_columns import as_stored
 from supervisor.store.maintenance import vacuum
 from supervisor.store.rebuild import rebuild
 from supervisor.store.writer import Writer, WriterSpec
@@ -211,7 +212,7 @@ def test_a_file_from_before_is_filled_once(tmp_path: Path) -> None:
     before = {name: rows(tmp_path, f"SELECT * FROM {name} ORDER BY ALL") for name in names}
     with duckdb.connect(str(database_path(tmp_path))) as con:
         for name in names:
-            con.execute(f"DROP TABLE {name}")
+            con.execute(f"DROP TABLE {as_stored(name)}")
         con.execute("UPDATE schema_versions SET fingerprint = 'of an older program'")
         for _ in range(2):
             ensure_schema(con)

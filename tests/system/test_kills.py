@@ -108,7 +108,7 @@ def test_kills_all_over_a_fleet_lose_and_double_nothing(gridbot: Any) -> None:
         assert (told.returncode, told.stdout) == (0, f"{account}: 2 paused\n")
     session.wait(lambda _: all_orders(session) == 0, "the end of all orders: every one is known")
     checked = ["ledger", "check", "--exchange"]
-    session.wait(lambda _: session.run(*checked).stdout.count(": explained") == len(ACCOUNTS), "the money")
+    session.wait(lambda _: session.ask(*checked).stdout.count(": explained") == len(ACCOUNTS), "the money")
     truth: dict[str, list[ExecutionEvent]] = {account: ask_exchange(session, account)[0] for account in ACCOUNTS}
     assert all(truth.values())
     past.append(f"{datetime.now(UTC):%H:%M:%S.%f} the exchange was asked")

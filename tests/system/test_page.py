@@ -93,7 +93,7 @@ def same_as_pnl(session: Session) -> None:
     assert document["problems"] == {}
     shown = {(row["account"], row["strategy"], row["money"]): row for row in document["strategies"]}
     for name, since in (("total", "2020-01-01"), ("today", document["day"].isoformat())):
-        rows = json.loads(session.run("pnl", "--from", since, "--json").stdout)["rows"]
+        rows = json.loads(session.ask("pnl", "--from", since, "--json").stdout)["rows"]
         assert {(row["account"], row["strategy"], row["money"]) for row in rows} <= shown.keys()
         assert any(Decimal(str(row["fees"])) for row in rows), "it has traded"
         for row in rows:

@@ -9,7 +9,6 @@ import os
 import random
 import re
 import secrets
-import subprocess
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,6 +19,7 @@ import duckdb
 import psutil
 import pytest
 import requests
+from click.testing import Result
 
 from benchmarks.parts.own_supervisor import child_rows
 from gridbot.bybit.endpoints import Credentials, endpoints_for
@@ -28,6 +28,8 @@ from gridbot.config.loading import load_config
 from gridbot.config.paper_secrets import control_token, paper_seed, with_paper_secrets
 from gridbot.core import ExecutionEvent, OrderUpdateEvent
 from gridbot.exchange.environment import Environment
+from gridbot.store.commit import Rows
+from gridbot.store.landing import put
 from gridbot.store.reading import database_path
 from tests.system.conftest import DEMO
 
@@ -125,14 +127,55 @@ def assert_secrets_stay_where_they_are_used(session: Any, secret: bytes) -> None
         assert limit.split()[4:6] == ["0", "0"]
 
 
+def check_commands(session: Any) -> None:
+    """An operator pauses, resumes, asks for a comparison."""
+    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "resting orders")
+    told = session.run("pause", "alice", "--strategy", "alice-btc", "--cancel")
+    assert (told.returncode, told.stdout) == (0, "alice/alice-btc: 1 paused\n")
+    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] == 0, "its orders withdrawn")
+    assert session.strategy("alice-btc")["state"] == "paused"
+    assert session.strategy("alice-eth")["state"] == "active"
+    assert session.ask("resume", "alice").exit_code == 0
+    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "orders again")
+    wrong = session.run("pause", "alice", "--strategy", "nobody")
+    assert wrong.returncode != 0
+    assert "nobody" in wrong.stderr
+
+    asked = session.ask("reconcile", "alice")
+    assert (asked.exit_code, asked.stdout) == (0, "alice: under way\n")
+    wrong = session.run("reconcile", "alise")
+    assert wrong.returncode == 2
+    assert "expected an account (alice, bob), got 'alise'; did you mean alice?" in wrong.stderr
+    assert session.ask("reconcile", "alice", "--cancel").exit_code == 2
+    kept = "SELECT account, name, args, ok, result FROM commands WHERE name = 'reconcile' AND ok"
+    session.wait(lambda _: session.sql(kept), "the record of the command")
+    assert session.sql(kept) == [
+        {"account": "alice", "name": "reconcile", "args": "{}", "ok": True, "result": "under way"}
+    ]
+    compared = "SELECT account FROM reconciles WHERE reason = 'asked by the operator'"
+    session.wait(lambda _: session.sql(compared), "the comparison with the exchange")
+    assert session.sql(compared) == [{"account": "alice"}]
+
+
+def check_withdrawn(session: Any) -> None:
+    """What rested when it was stopped is over in the records."""
+    last = session.sql(
+        "SELECT state, count(*) AS n FROM (SELECT order_link_id, arg_max(state, seq) AS state FROM orders "
+        "WHERE NOT shadow GROUP BY 1) GROUP BY 1"
+    )
+    assert {row["state"] for row in last} <= {"filled", "cancelled", "rejected"}
+
+
 def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
     gridbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In the same session an operator gives commands, and it is stopped with orders withdrawn."""
     secret = secrets.token_hex(18)
     monkeypatch.setenv("SECRET_OF_ALICE", secret)
     before = os.umask(0)
     try:
-        session = gridbot.start(DEMO.replace("- name: alice\n", "- name: alice\n    api_secret: ${SECRET_OF_ALICE}\n"))
+        config = DEMO.replace("- name: alice\n", "- name: alice\n    api_secret: ${SECRET_OF_ALICE}\n")
+        session = gridbot.start(f"{config}\nsupervisor: {{on_stop: cancel}}\n")
     finally:
         os.umask(before)
     assert_secrets_stay_where_they_are_used(session, secret.encode())
@@ -149,7 +192,10 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
     executions, orders = ask_exchange(session, "bob")
     assert {e.symbol for e in executions} == {"SOLUSDT"}
     assert {o.symbol for o in orders} == {"SOLUSDT"}
+    check_commands(session)
+    session.wait(lambda _: session.strategy("bob-sol")["open_orders"] > 0, "resting orders")
     session.stop()
+    check_withdrawn(session)
     assert session.sql("SELECT DISTINCT symbol FROM executions WHERE shadow") == [{"symbol": "LTCUSDT"}]
     seed = paper_seed(session.data_dir)
     private = [*with_paper_secrets(load_config(session.config), seed).secrets(), control_token(seed)]
@@ -240,9 +286,9 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(
     end_contract(session, "alice-eth", "ETHUSDT")
 
     def agrees(_: Any) -> bool:  # what happens this moment may stand in one of the two only
-        done = session.run("ledger", "check", "--exchange")
+        done = session.ask("ledger", "check", "--exchange")
         views = done.stdout.count("positions are as the exchange has them")
-        return bool(done.returncode == 0 and done.stdout.count(": explained") == views == 2)
+        return bool(done.exit_code == 0 and done.stdout.count(": explained") == views == 2)
 
     session.wait(agrees, "an exchange that agrees")
     session.stop()
@@ -270,10 +316,11 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     wrong[8] = wrong[12] = str(Decimal(wrong[8]) + 5)
     path.write_text(json.dumps(document))
     with duckdb.connect(str(database_path(session.data_dir))) as con:
-        con.execute("UPDATE executions SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
+        put(con, Rows(), lands=False)
+        con.execute("UPDATE executions_stored SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
         con.execute(
-            "INSERT INTO live_orders BY NAME SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders "
-            "WHERE account = 'bob' LIMIT 1"
+            "INSERT INTO live_orders_stored BY NAME "
+            "SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders WHERE account = 'bob' LIMIT 1"
         )
     session.start()
     session.wait(
@@ -286,15 +333,15 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     done = session.run(*checked, "--account", "alice", "--repair")
     assert "alice: 1 executions corrected by -5 USDT" in done.stdout
     assert "corrected: 1 executions by -5 USDT: the exchange's transaction log, by" in done.stdout
-    said: list[subprocess.CompletedProcess[str]] = []
+    said: list[Result] = []
 
     def explained(_: Any) -> bool:
-        said[:] = [session.run(*checked)]
+        said[:] = [session.ask(*checked)]
         return said[0].stdout.count(": explained") == 2
 
     session.wait(explained, "the money")
     [of_both] = said
-    assert of_both.returncode == 8, "of bob's orders, not of the money"
+    assert of_both.exit_code == 8, "of bob's orders, not of the money"
     lost = r"DIFFERENT open_orders: lost of \w+: recorded as open, it does not rest"
     assert re.search(lost, of_both.stdout)
     session.stop()
@@ -341,41 +388,3 @@ paper:
     session.stop()
     fills = session.sql("SELECT price, is_maker FROM fills")
     assert all(f["is_maker"] and Decimal("49640") <= Decimal(str(f["price"])) <= Decimal("50400") for f in fills)
-
-
-def test_an_operator_pauses_asks_for_a_comparison_and_stops_with_orders_withdrawn(gridbot: Any) -> None:
-    session = gridbot.start(DEMO + "\nsupervisor: {on_stop: cancel}\n")
-    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "resting orders")
-    told = session.run("pause", "alice", "--strategy", "alice-btc", "--cancel")
-    assert (told.returncode, told.stdout) == (0, "alice/alice-btc: 1 paused\n")
-    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] == 0, "its orders withdrawn")
-    assert session.strategy("alice-btc")["state"] == "paused"
-    assert session.strategy("alice-eth")["state"] == "active"
-    assert session.run("resume", "alice").returncode == 0
-    session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "orders again")
-    wrong = session.run("pause", "alice", "--strategy", "nobody")
-    assert wrong.returncode != 0
-    assert "nobody" in wrong.stderr
-
-    asked = session.run("reconcile", "alice")
-    assert (asked.returncode, asked.stdout) == (0, "alice: under way\n")
-    wrong = session.run("reconcile", "alise")
-    assert wrong.returncode == 2
-    assert "expected an account (alice, bob), got 'alise'; did you mean alice?" in wrong.stderr
-    assert session.run("reconcile", "alice", "--cancel").returncode == 2
-    kept = "SELECT account, name, args, ok, result FROM commands WHERE name = 'reconcile' AND ok"
-    session.wait(lambda _: session.sql(kept), "the record of the command")
-    assert session.sql(kept) == [
-        {"account": "alice", "name": "reconcile", "args": "{}", "ok": True, "result": "under way"}
-    ]
-    compared = "SELECT account FROM reconciles WHERE reason = 'asked by the operator'"
-    session.wait(lambda _: session.sql(compared), "the comparison with the exchange")
-    assert session.sql(compared) == [{"account": "alice"}]
-
-    session.wait(lambda s: session.strategy("bob-sol")["open_orders"] > 0, "resting orders")
-    session.stop()
-    last = session.sql(
-        "SELECT state, count(*) AS n FROM (SELECT order_link_id, arg_max(state, seq) AS state FROM orders "
-        "WHERE NOT shadow GROUP BY 1) GROUP BY 1"
-    )
-    assert {row["state"] for row in last} <= {"filled", "cancelled", "rejected"}

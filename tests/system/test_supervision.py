@@ -83,14 +83,14 @@ def many_accounts_are_told_apart_confirmed_and_recorded(session):
     code, said = on_a_terminal(session, "resume", "--group", "late", "al*", typed="2\n")
     assert (code, "Type the number of accounts to go on: " in said) == (0, True), said
     assert session.strategy("bob-sol")["state"] == "active"
-    dry = json.loads(session.run("kill", "*/*", "--dry-run", "--json").stdout)
+    dry = json.loads(session.ask("kill", "*/*", "--dry-run", "--json").stdout)
     assert [row["target"] for row in dry["targets"]] == [
         "alice/alice-btc",
         "alice/alice-eth",
         "bob/bob-sol",
         "bob/bob-ltc-shadow",
     ]
-    done = json.loads(session.run("reconcile", "--all", "--expect", "2", "--json").stdout)
+    done = json.loads(session.ask("reconcile", "--all", "--expect", "2", "--json").stdout)
     assert [(row["target"], row["ok"], row["result"]) for row in done["targets"]] == [
         ("alice", True, "under way"),
         ("bob", True, "under way"),

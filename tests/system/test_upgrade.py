@@ -40,7 +40,7 @@ def test_a_data_directory_of_a_landed_version_goes_on(gridbot: Any, version: str
     for account in ACCOUNTS:
         _, orders = ask_exchange(session, account)
         assert_no_doubles(orders)
-    session.wait(lambda _: session.run("ledger", "check", "--exchange").stdout.count(": explained") == 2, "the money")
+    session.wait(lambda _: session.ask("ledger", "check", "--exchange").stdout.count(": explained") == 2, "the money")
     session.stop()
 
     [alerts] = session.sql("SELECT count(*) AS foreign_orders FROM alerts WHERE key LIKE 'foreign%'")

@@ -143,8 +143,8 @@ def test_it_has_the_settings_of_that_day(traded: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(records)) as con:
         for number, (day, config) in enumerate(((4, {"storage": {}}), (5, ran))):
             con.execute(
-                """INSERT INTO run_events (account, run_id, seq, local_ts, event, about_run_id, environment, version,
-                    config_hash, config, pid, reason)
+                """INSERT INTO run_events_stored (account, run_id, seq, local_ts, event, about_run_id, environment,
+                    version, config_hash, config, pid, reason)
                 VALUES ('alice', 'r', ?, ?, 'start', ?, 'paper', '1', ?, ?, 1, '')""",
                 [-number, datetime(2026, 1, day), str(number), str(number), json.dumps(config)],  # noqa: DTZ001
             )

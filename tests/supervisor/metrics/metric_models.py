@@ -36,6 +36,7 @@ def fifty() -> dict[str, Any]:
         row["counts"]["refusals"] = {f"a{number}-0": {"paused": 4, "a word of tomorrow": 1}, "removed": {"paused": 9}}
         row["counts"]["frame_to_answer"] = {"counts": [0, 3, *[0] * 11], "total_s": 0.004}
         row["counts"]["ret_codes"] = {"0": 5, "110007": 2, "other": 1, "none": 1}
+        row["counts"]["query_codes"] = {"0": 50, "10006": 1}
         row["caps"] = [{"cap": "max_notional", "used": "1", "limit": "2", "share": 0.5}]
         model["accounts"].append(row)
     model["writer"]["waiting"] = {f"a{number}": number for number in range(50)}

@@ -34,13 +34,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record_executions(recorder, range(1, EXECUTIONS + 1))
     recorder.record(ticker(EXECUTIONS + 1))
     recorder.close()
-    write_all(data_dir)
+    write_all(data_dir, compacts=True)
     path = database_path(data_dir)
     with duckdb.connect(str(path)) as con:
         con.execute(f"""
-            INSERT INTO tickers SELECT t.* REPLACE (seq + i AS seq, random() AS last_price)
+            INSERT INTO tickers_stored SELECT t.* REPLACE (seq + i AS seq, random() AS last_price)
             FROM tickers AS t, range(1, {TICKERS}) AS r(i)""")
-        con.execute("UPDATE ingest_offsets SET seq = (SELECT max(seq) FROM tickers)")
+        con.execute("UPDATE ingest_offsets_stored SET seq = (SELECT max(seq) FROM tickers)")
     shutil.rmtree(journal_directory(data_dir, "alice"))
     return path
 
@@ -66,7 +66,7 @@ def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
 ) -> None:
     """The block of `seq` has small columns of all rows: none is left. That of `last_price` has a third of it."""
     path = _copied(large, tmp_path)
-    damage_block(path, "tickers", column)
+    damage_block(path, "tickers_stored", column)
     result = _rebuild(tmp_path)
     assert result.exit_code == 7
     lost = re.search(r"lost: tickers: (\d+) rows of the old file cannot be read \(.*checksum", result.output)
@@ -84,8 +84,8 @@ def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
 def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tmp_path: Path, large: Path) -> None:
     path = _copied(large, tmp_path)
     with duckdb.connect(str(path)) as con:
-        con.execute("DROP TABLE adjustments")  # an earlier version did not have it
-    damage_block(path, "ingest_offsets", "account")
+        con.execute("DROP TABLE adjustments_stored")  # an earlier version did not have it
+    damage_block(path, "ingest_offsets_stored", "account")
     result = _rebuild(tmp_path, "--accept-loss")
     assert result.exit_code == 0, result.output
     assert _counts(tmp_path)[1] > 0
@@ -110,13 +110,13 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = old_database(tmp_path, SCHEMA_VERSION)
     with duckdb.connect(str(path)) as con:
         con.execute("INSERT INTO schema_versions VALUES (?, 'x', '9.0', now()::TIMESTAMP)", [SCHEMA_VERSION + 1])
-        con.execute("ALTER TABLE executions ADD COLUMN mood VARCHAR")
+        con.execute("ALTER TABLE executions_stored ADD COLUMN mood VARCHAR")
     result = _rebuild(tmp_path, "--accept-loss")
     assert result.exit_code == 7
     assert f"schema version {SCHEMA_VERSION + 1}" in result.output
     assert "use the newer gridbot" in result.output
     with connect(path) as con:
-        assert con.execute("SELECT count(mood), count(*) FROM executions").fetchall() == [(0, 30)]
+        assert con.execute("SELECT count(mood), count(*) FROM executions_stored").fetchall() == [(0, 30)]
 
 
 def test_a_want_of_memory_is_no_loss(tmp_path: Path, large: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_damaged_write_ahead_log_costs_nothing_of_the_file(tmp_path: Path, lar
     path = _copied(large, tmp_path)
     with duckdb.connect(str(path)) as con:
         con.execute("PRAGMA disable_checkpoint_on_shutdown")
-        con.execute("INSERT INTO executions SELECT * FROM executions")
+        con.execute("INSERT INTO executions_stored SELECT * FROM executions")
     wal = path.with_name(f"{path.name}.wal")
     content = bytearray(wal.read_bytes())
     content[len(content) // 2] ^= 0xFF

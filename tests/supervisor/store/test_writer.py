@@ -127,7 +127,7 @@ def test_kill_9_of_recorders_and_writer_at_random_moments(tmp_path: Path) -> Non
     try:
         for account in accounts:
             start_recorder(account)
-        writer = start_writer(tmp_path, accounts, receivers)
+        writer = start_writer(tmp_path, accounts, receivers, compact_s=0.1)
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.05, 0.35))  # not waiting for anything: the moment is the test's input
             for account, seq in writer.poll().get("committed", {}).items():
@@ -139,7 +139,7 @@ def test_kill_9_of_recorders_and_writer_at_random_moments(tmp_path: Path) -> Non
                 start_recorder(victim)
             if "writer" in victims:
                 writer.kill()
-                writer = start_writer(tmp_path, accounts, receivers)
+                writer = start_writer(tmp_path, accounts, receivers, compact_s=0.1)
         until(lambda: all(note.value > 0 for note in noted.values()), "records of both accounts")
     finally:
         for process, _ in recording.values():
