@@ -245,9 +245,10 @@ async def test_a_bot_api_that_fails_is_asked_again_and_its_token_is_nowhere(
             await kit.until(lambda words=words: words in kit.desk.report()["problem"])  # type: ignore[misc]
             seen.add(kit.desk.report()["problem"])
             assert kit.desk.report()["failing_s"] is not None
+            server.say(SEE, "/help")
             await kit.until(lambda: not kit.desk.report()["problem"])
         server.fails["sendMessage"] = [SLOW, BROKEN, (200, b"no")]
-        assert "role: see" in await kit.told(SEE, "/help"), "an answer is sent again"
+        assert "healthy" in await kit.told(SEE, "/status"), "an answer is sent again"
         server.fails["sendMessage"] = [(403, {"ok": False, "error_code": 403, "description": "blocked"})]
         server.say(SEE, "/status")
         await kit.until(lambda: kit.desk.outbox.lost == 1)
@@ -276,7 +277,7 @@ async def test_no_error_of_the_library_shows_the_address_with_the_token(
     async with DeskKit(tmp_path, server) as kit:
         await kit.until(lambda: kit.desk.report()["problem"])
         shown = f"{kit.desk.report()} {kit._api!r} {kit.desk._spec!r}"
-        assert "could not be reached" in kit.desk.report()["problem"]
+        assert kit.desk.report()["problem"].startswith("the Bot API")  # a proxy may answer for a host that is none
     async with BotApi("http://127.0.0.1:bad", TOKEN) as api:
         shown += repr(await api.call("getMe", {}, within_s=1.0))
     shown += repr(await BotApi(server.api, TOKEN).call("getMe", {}, within_s=1.0))
