@@ -6,11 +6,10 @@ addresses; everything else gets `Endpoints`.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
+from gridbot.bybit.signing import signer_of
 from gridbot.exchange.environment import Environment
 
 __all__ = ["Credentials", "Endpoints", "endpoints_for"]
@@ -34,7 +33,10 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An API key and its secret. Neither is shown by `repr` or `str`, nor by a log line that holds the object."""
+    """An API key and its secret, which may be an RSA private key in PEM.
+
+    Neither is shown by `repr` or `str`, nor by a log line that holds the object.
+    """
 
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
@@ -94,5 +96,5 @@ def endpoints_for(
 
 
 def _named(credentials: Credentials) -> str:
-    proof = hmac.new(credentials.api_secret.encode(), PROOF_OF, hashlib.sha256).hexdigest()
+    proof = quote(signer_of(credentials.api_secret)(PROOF_OF), safe="")
     return f"?key={quote(credentials.api_key, safe='')}&proof={proof}"

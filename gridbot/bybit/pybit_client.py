@@ -24,7 +24,9 @@ from gridbot.bybit.carrier import Answer, Outgoing
 from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import classify
+from gridbot.bybit.signing import Signer, signer_of
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
+from gridbot.exchange.rsa_keys import is_rsa_key
 
 __all__ = ["METHODS", "NO_ENVELOPE", "ORDER_ENDPOINTS", "PybitClient"]
 
@@ -99,6 +101,15 @@ class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
         }
 
 
+class _RsaHttp(_Http):
+    """The same, signed with the private half of a key: pybit would read the key anew each time."""
+
+    sign: Signer
+
+    def _auth(self, payload: str, recv_window: int, timestamp: int) -> str:
+        return self.sign(f"{timestamp}{self.api_key}{recv_window}{payload}".encode())
+
+
 class PybitClient:
     """Builds the requests of an account and reads their answers. Does no I/O; the time is `clock`'s."""
 
@@ -106,10 +117,14 @@ class PybitClient:
         self._secrets = (credentials.api_secret, credentials.api_key)
         pybit_log = logging.getLogger("pybit._http_manager")
         handlers = list(pybit_log.handlers)
-        self._http = _Http(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
+        kind = _RsaHttp if is_rsa_key(credentials.api_secret) else _Http
+        self._http = kind(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
         pybit_log.handlers[:] = handlers
         self._http.clock = clock
-        self._http.keyed = hmac.new(credentials.api_secret.encode(), digestmod="sha256")
+        if isinstance(self._http, _RsaHttp):
+            self._http.sign = signer_of(credentials.api_secret)
+        else:
+            self._http.keyed = hmac.new(credentials.api_secret.encode(), digestmod="sha256")
         self._http.endpoint = ""
         self._http.retry_codes = set()
         self._order_paths: dict[str, str] = {}

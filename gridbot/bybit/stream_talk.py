@@ -1,6 +1,6 @@
 """What is said on a stream: signing in, subscribing, and the answers to it. Pure.
 
-Of pybit's WebSocket we need its signature alone; its threads, reconnects and shared dictionaries are not used.
+pybit's WebSocket is not used: neither its threads, its reconnects nor its shared dictionaries.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from pybit._http_manager import generate_signature
 
 from gridbot.bybit.error_mapping import scrub
+from gridbot.bybit.signing import signer_of
 
 __all__ = ["PING", "Topics", "reason", "sign_in", "subscription", "withdrawal"]
 
@@ -23,7 +23,7 @@ PING: Final = '{"op":"ping"}'
 
 def sign_in(api_key: str, api_secret: str, expires_ms: int) -> str:
     """The message that signs in; it holds until `expires_ms` of the exchange's clock (UTC)."""
-    signature = generate_signature(False, api_secret, f"GET/realtime{expires_ms}")
+    signature = signer_of(api_secret)(f"GET/realtime{expires_ms}".encode())
     return orjson.dumps({"op": "auth", "args": [api_key, expires_ms, signature]}).decode()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -17,6 +18,7 @@ from gridbot.config.fields import Amount, Cap, DeadMan, Drawdown, Groups, Model,
 from gridbot.core.limits import Limit, OnBreach
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.order_entry import OrderEntry
+from gridbot.exchange.rsa_keys import is_rsa_key, key_problem, one_text
 from gridbot.strategies.registry import DEFAULT_KIND, KINDS, AnyKind
 
 __all__ = [
@@ -110,7 +112,15 @@ class AccountConfig(Model):
         (), description="Labels, such as `[night, vip]`: `--group night` means every account that has this one."
     )
     api_key: SecretStr = Field(SecretStr(""), description="API key, as ${VARIABLE}; not needed on paper.")
-    api_secret: SecretStr = Field(SecretStr(""), description="API secret, as ${VARIABLE}; not needed on paper.")
+    api_secret: SecretStr = Field(
+        SecretStr(""),
+        description="API secret, as ${VARIABLE}, or the RSA private key in PEM whose public half Bybit has "
+        "(docs/secrets.md); not needed on paper.",
+    )
+    api_key_file: Path | None = Field(None, description="A file with the API key, in place of `api_key`.")
+    api_secret_file: Path | None = Field(
+        None, description="A file with the API secret or the RSA private key, in place of `api_secret`."
+    )
     environment: Environment = Field(
         Environment.TESTNET, description="paper, testnet, demo or mainnet. `testnet: true|false` is the older spelling."
     )
@@ -143,6 +153,8 @@ class AccountConfig(Model):
         `gridbot.config.paper_secrets` has it.
         """
         data = with_environment(data)
+        if isinstance(data, Mapping) and isinstance(secret := data.get("api_secret"), str):
+            data = {**data, "api_secret": one_text(secret)}
         if isinstance(data, Mapping) and str(data.get("environment")) == Environment.PAPER.value:
             return {**data, "api_key": data.get("api_key") or f"paper-{data.get('name')}"}
         return data
@@ -153,6 +165,9 @@ class AccountConfig(Model):
         if (problem := missing_keys(self.name, self.environment, values)) is not None:
             key, what, do = problem
             raise expected(what, do, key=key, got="nothing")
+        if is_rsa_key(values["api_secret"]) and (wrong := key_problem(values["api_secret"])) is not None:
+            what, got, do = wrong
+            raise expected(what, do, key="api_secret", got=got)
         if self.environment is Environment.DEMO and self.order_entry is OrderEntry.WEBSOCKET:
             what = "http or auto for environment demo"
             raise expected(what, "Bybit's demo takes no orders over WebSocket", key="order_entry", got="websocket")

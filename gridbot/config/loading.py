@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from gridbot.config.account_models import with_environment
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
+from gridbot.config.key_files import with_key_files
 from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.layer_problems import layer_problems
 from gridbot.config.layers import LAYERED, Expansion, expanded
@@ -35,7 +36,7 @@ from gridbot.paper.settings import PaperConfig
 
 __all__ = ["LoadedFile", "load_config", "load_file", "load_text"]
 
-OF_ENVIRONMENT = frozenset({"environment", "api_key", "api_secret", "balance"})
+OF_ENVIRONMENT = frozenset({"environment", "api_key", "api_secret", "api_key_file", "api_secret_file", "balance"})
 """Keys of an account whose meaning depends on its environment."""
 
 
@@ -88,12 +89,19 @@ def load_text(
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
         data, contradictions, unsaid = _with_environments(document.data)
+        data, unread = with_key_files(data, project_root(file))
         try:
             config = GridbotConfig.model_validate(data)
         except ValidationError as error:
             problems += problems_of(error, GridbotConfig, document.raw)
         parts = _parts(data, expansion)
-        problems += [*contradictions, *conflicts(parts), *path_problems(data, document.raw), *_ladders(data, parts)]
+        problems += [
+            *contradictions,
+            *unread,
+            *conflicts(parts),
+            *path_problems(data, document.raw),
+            *_ladders(data, parts),
+        ]
         told = {expansion.written(problem.loc) for problem in problems}
         problems += [problem for problem in layer_problems(read, expansion.unused) if problem.loc not in told]
         broken = {*expansion.broken, *(problem.loc for problem in problems if expansion.written(problem.loc) in broken)}

@@ -18,8 +18,10 @@ from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.notify import NotifyConfig
 from gridbot.config.storage import StorageConfig
 from gridbot.config.strategy_kinds import StrategySection
+from gridbot.config.telegram import TelegramConfig
 from gridbot.config.web import WebConfig
 from gridbot.exchange.environment import Environment
+from gridbot.exchange.rsa_keys import is_rsa_key, telling_lines
 from gridbot.paper.settings import PaperConfig
 
 __all__ = ["GridbotConfig", "LoggingConfig", "OnStop", "RestartConfig", "SupervisorConfig"]
@@ -106,6 +108,7 @@ class GridbotConfig(Model):
     paper: PaperConfig = Field(default_factory=PaperConfig, description="The embedded paper exchange.")
     web: WebConfig = Field(default_factory=WebConfig, description="The page in a browser.")
     notify: NotifyConfig = Field(default_factory=NotifyConfig, description="Messages about alerts.")
+    telegram: TelegramConfig = Field(default_factory=TelegramConfig, description="Questions and commands by Telegram.")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="Log files and console.")
 
     @model_validator(mode="before")
@@ -156,7 +159,14 @@ class GridbotConfig(Model):
         """Values that must never reach a log (`logging_setup.register_secret`). Paper keys are not secret."""
         values = [account.api_secret for account in self.accounts]
         values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
-        return [*(value.get_secret_value() for value in values), *self.notify.secrets()]
+        known = [value.get_secret_value() for value in values]
+        known += [line for value in known for line in telling_lines(value)]
+        return [*known, *self.notify.secrets(), *self.telegram.secrets()]
+
+    @property
+    def has_rsa_keys(self) -> bool:
+        """Whether an account signs with RSA."""
+        return any(is_rsa_key(account.api_secret.get_secret_value()) for account in self.accounts)
 
 
 def _with_default_environment(data: Any) -> Any:

@@ -20,10 +20,20 @@ from pydantic import SecretStr
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.config.notify import NotifyConfig
+from gridbot.config.telegram import TelegramConfig
 from gridbot.exchange.environment import Environment
+from gridbot.exchange.rsa_keys import is_rsa_key, public_half
 from gridbot.private_files import make_directory, open_private
 
-__all__ = ["SEED_FILE", "control_token", "forget_variables", "knowing_only", "paper_seed", "with_paper_secrets"]
+__all__ = [
+    "SEED_FILE",
+    "control_token",
+    "forget_variables",
+    "knowing_only",
+    "paper_seed",
+    "verifying_only",
+    "with_paper_secrets",
+]
 
 SEED_FILE: Final = "paper.seed"
 SEED_BYTES: Final = 32
@@ -75,10 +85,22 @@ def control_token(seed: bytes) -> str:
 
 
 def knowing_only(config: GridbotConfig, *names: str) -> GridbotConfig:
-    """The configuration with keys and secrets of these accounts, and no others; with no address of `notify`."""
+    """The configuration with keys and secrets of these accounts, and no others; without `notify` and `telegram`."""
     nothing = {"api_key": SecretStr(""), "api_secret": SecretStr("")}
     accounts = tuple(each if each.name in names else each.model_copy(update=nothing) for each in config.accounts)
-    return config.model_copy(update={"accounts": accounts, "notify": NotifyConfig()})
+    return config.model_copy(update={"accounts": accounts, "notify": NotifyConfig(), "telegram": TelegramConfig()})
+
+
+def verifying_only(config: GridbotConfig) -> GridbotConfig:
+    """The configuration with the public halves of RSA keys: who only checks signatures needs no private one."""
+
+    def halved(account: AccountConfig) -> AccountConfig:
+        secret = account.api_secret.get_secret_value()
+        if not is_rsa_key(secret):
+            return account
+        return account.model_copy(update={"api_secret": SecretStr(public_half(secret))})
+
+    return config.model_copy(update={"accounts": tuple(halved(account) for account in config.accounts)})
 
 
 def forget_variables(config: GridbotConfig, environ: MutableMapping[str, str] = os.environ) -> list[str]:

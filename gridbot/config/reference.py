@@ -40,7 +40,7 @@ commands read `data_dir` as `start` does.
 
 **Secrets.** `${NAME}` in any value is the environment variable NAME; missing or empty is an error. Where NAME is not
 set and NAME_FILE is, the value is read from the file it names (8 kB at most). Secrets are printed nowhere: not in
-errors, logs or records.
+errors, logs or records. Files, RSA keys and systemd's credentials: `docs/secrets.md`.
 
 **Real money.** An account trades on mainnet only when its environment says so (`environment: mainnet`, or the older
 `testnet: false`) and the root of the file says `allow_mainnet: true`.

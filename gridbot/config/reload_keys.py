@@ -57,7 +57,8 @@ KEYS: Final[dict[str, KeyRule]] = {
              "accounts.name"),
     **_rules(Applies.LIVE, "labels are looked up when a command is given", "accounts.groups"),
     **_rules(Applies.ACCOUNT, "requests are signed and the account is locked by it from the start on",
-             "accounts.api_key", "accounts.api_secret"),
+             "accounts.api_key", "accounts.api_secret", "accounts.api_key_file",
+             "accounts.api_secret_file"),
     **_rules(Applies.ACCOUNT, "all connections lead there; what rests on the other one would be left alone",
              "accounts.environment"),
     **_rules(Applies.NEVER, "a paper account has its balance from its beginning on", "accounts.balance"),
@@ -142,11 +143,11 @@ KEYS: Final[dict[str, KeyRule]] = {
              *(f"web.{key}" for key in ("enabled", "host", "port", "names", "tls_cert", "tls_key", "behind_proxy",
                                         "metrics_token_file"))),
     **_rules(Applies.LIVE, "the page asks whether it may with each command", "web.allow_commands"),
-    **_rules(Applies.SUPERVISOR, _OWN, "notify"),
+    **_rules(Applies.SUPERVISOR, _OWN, "notify", "telegram"),
 }  # fmt: skip
 
 
 def key_rule(path: str) -> KeyRule:
     """The row of a key such as `strategies.grid_step`. Raises KeyError for one that is in no row."""
     section = path.partition(".")[0]
-    return KEYS[section] if section in ("paper", "notify") else KEYS[path]
+    return KEYS[section] if section in ("paper", "notify", "telegram") else KEYS[path]

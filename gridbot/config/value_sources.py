@@ -16,6 +16,7 @@ from gridbot.config.errors import Loc
 from gridbot.config.layers import LAYERED
 from gridbot.config.loading import LoadedFile
 from gridbot.config.variables import variable_origin, variables_in
+from gridbot.doors.plain_text import one_line
 
 __all__ = ["BUILT_IN", "Sourced", "account_values", "hidden", "leaves", "root_values", "strategy_values"]
 
@@ -105,6 +106,14 @@ def _sourced(file: LoadedFile, section: Loc, place: tuple[str, ...], value: Any,
             return Sourced(key, shown, "own", "the account that it stands below", line)
         origins = [variable_origin(name, environ) for name in variables_in(text)]
         return Sourced(key, shown, *_named(at), line, tuple(origins))
+    if (
+        section[:1] == ("accounts",)
+        and place[-1] in SECRET_KEYS
+        and _is_there(document.data, named := _beside(section, place))
+    ):
+        at = written.written(named)
+        origin = f"the file {one_line(str(_value(document.data, named)))} that {named[-1]} names"
+        return Sourced(key, shown, *_named(at), document.line_of(at), (origin,))
     if section[:1] == ("accounts",) and place == ("environment",):
         for name in ("environment", "testnet"):
             if name in document.data:
@@ -117,6 +126,17 @@ def _named(at: Loc) -> tuple[str, str]:
     if at[0] not in LAYERED:
         return "own", ""
     return ("defaults", "defaults") if at[0] == "defaults" else ("template", f"template {at[2]}")
+
+
+def _beside(section: Loc, place: tuple[str, ...]) -> Loc:
+    """Where a key would name the file that has this value."""
+    return (*section, *place[:-1], f"{place[-1]}_file")
+
+
+def _value(data: Any, loc: Loc) -> Any:
+    for part in loc:
+        data = data[part]
+    return data
 
 
 def _key(place: tuple[str, ...]) -> str:

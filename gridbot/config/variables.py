@@ -11,7 +11,7 @@ from typing import Final
 
 from gridbot.doors.plain_text import one_line
 
-__all__ = ["Fault", "variable_origin", "variables_in", "with_variables"]
+__all__ = ["Fault", "value_of_file", "variable_origin", "variables_in", "with_variables"]
 
 LONGEST_SECRET: Final = 8192
 """Bytes of a file that `NAME_FILE` names: an RSA key of 8192 bits has 6,500."""
@@ -62,10 +62,10 @@ def _lookup(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     path = environ.get(f"{name}_FILE")
     if not path:
         return "", "no such variable"
-    return _of_file(path)
+    return value_of_file(path)
 
 
-def _of_file(path: str) -> tuple[str, str]:
+def value_of_file(path: str) -> tuple[str, str]:
     """What a file has, without blanks around it, or "" and why. Never waits: a pipe may have no writer."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:

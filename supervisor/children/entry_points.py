@@ -17,8 +17,9 @@ from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from gridbot.config.account_models import AccountConfig
     from gridbot.config.models import GridbotConfig
-    from gridbot.paper.server.paper_spec import PaperSpec
+    from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
     from gridbot.records.record_queue import QueueReceiver, QueueSender
     from gridbot.worker.spec import WorkerSpec
     from supervisor.store.writer import WriterSpec
@@ -154,16 +155,21 @@ def _code_of(error: Exception) -> ExitCode:
 
 def paper_spec(config: GridbotConfig, port: int | None = None, control_token: str = "") -> PaperSpec:
     """The exchange that the paper accounts of a configuration trade on."""
-    from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+    from gridbot.paper.server.paper_spec import PaperSpec
 
-    accounts = [
-        PaperAccount(
-            account.name, account.api_key.get_secret_value(), account.api_secret.get_secret_value(), account.balance
-        )
-        for account in config.accounts
-        if account.environment == "paper"
-    ]
+    accounts = [_paper_account(account) for account in config.accounts if account.environment == "paper"]
     return PaperSpec(config=config.paper, accounts=accounts, port=port, control_token=control_token)
+
+
+def _paper_account(account: AccountConfig) -> PaperAccount:
+    """An account of the exchange. Of an RSA key it has the public half alone, as Bybit does."""
+    from gridbot.exchange.rsa_keys import is_rsa_key, public_half
+    from gridbot.paper.server.paper_spec import PaperAccount
+
+    key, secret = account.api_key.get_secret_value(), account.api_secret.get_secret_value()
+    if is_rsa_key(secret):
+        return PaperAccount(account.name, key, "", account.balance, rsa_public_key=public_half(secret))
+    return PaperAccount(account.name, key, secret, account.balance)
 
 
 def set_up_logging(process: str, config: GridbotConfig, logs: ChildLogs) -> None:

@@ -26,8 +26,10 @@ PRELOADED = (
     "gridbot.paper.server.paper_process",
     "supervisor.web.web_entry",
     "supervisor.notify.notify_entry",
+    "supervisor.telegram.telegram_entry",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
+RSA_PRELOADED = ("gridbot.bybit.signing:prepare_signing",)
 
 
 _TRIES = 1_000_000
@@ -66,6 +68,8 @@ class Plan:
     """The page's process, which is none of the children that trading needs."""
     notify: ChildSpec | None = None
     """The process that tells people of alerts; it is none of them either."""
+    telegram: ChildSpec | None = None
+    """The process that is asked and given commands by Telegram, likewise."""
     paused: str = ""
     """Why all strategies begin paused; empty when none does."""
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
@@ -107,9 +111,9 @@ def plan_of(
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file.
 
     Each child gets the keys and secrets that it needs: a worker those of its account, the paper exchange those of its
-    accounts and the token of its control endpoint, the writer none.
+    accounts (of an RSA key the public half) and the token of its control endpoint, the writer none.
     """
-    from gridbot.config.paper_secrets import knowing_only
+    from gridbot.config.paper_secrets import knowing_only, verifying_only
     from gridbot.config.snapshots import fleet_snapshot
 
     run_id = run_id or new_run_id()
@@ -140,7 +144,7 @@ def plan_of(
         name="paper",
         kind=ChildKind.PAPER,
         entry="supervisor.children.entry_points:paper",
-        args=(knowing_only(config, *on_paper), logs, control_token),
+        args=(verifying_only(knowing_only(config, *on_paper)), logs, control_token),
         ends_session=market.source == "replay" and market.at_end == "stop",
         keeps_state=config.paper.state_file is not None,
         policy=policy,
@@ -163,9 +167,10 @@ def plan_of(
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         bybit_spare=config.supervisor.share_of_others(config.supervisor.requests_per_5s),
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
-        preload=PRELOADED,
+        preload=(*PRELOADED, *(RSA_PRELOADED if config.has_rsa_keys else ())),
         web=_web(config, logs) if config.web.enabled else None,
         notify=_notify(config, logs) if config.notify.is_wanted else None,
+        telegram=_telegram(config, logs) if config.telegram.enabled else None,
         caps=config.cap_scopes(),
         config=config,
         source=source,
@@ -191,6 +196,17 @@ def _notify(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
     return ChildSpec(
         *("notify", ChildKind.NOTIFY, "supervisor.notify.notify_entry:notify"),
         args=(knowing_only(config).model_copy(update={"notify": config.notify}), logs),
+        policy=replace(_policy(config), max_restarts=_TRIES),
+    )
+
+
+def _telegram(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
+    """It alone gets the token of the bot, and no key."""
+    from gridbot.config.paper_secrets import knowing_only
+
+    return ChildSpec(
+        *("telegram", ChildKind.TELEGRAM, "supervisor.telegram.telegram_entry:telegram"),
+        args=(knowing_only(config).model_copy(update={"telegram": config.telegram}), logs),
         policy=replace(_policy(config), max_restarts=_TRIES),
     )
 

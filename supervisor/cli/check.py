@@ -20,6 +20,7 @@ from gridbot.config.layers import layer_warnings
 from gridbot.config.loading import load_file
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
+from gridbot.config.secret_files import secret_file_warnings
 from gridbot.config.setting_warnings import setting_warnings
 from gridbot.core.strict_numbers import amount_or_none
 from supervisor.cli.ladder_text import ladder_lines, wrapped
@@ -70,6 +71,7 @@ def check(
     failures = list(machine_failures(loaded))
     cautions = [
         *layer_warnings(file.written),
+        *secret_file_warnings(file, path),
         *setting_warnings(loaded),
         *ladder_warnings(reports),
         *cap_warnings(loaded, reports),

@@ -13,7 +13,7 @@ import click
 
 from gridbot.config.paths import data_directory, find_config
 from supervisor.cli.known_fleet import known_fleet
-from supervisor.cli.options import example, load_or_refuse, load_with_secrets, place_options
+from supervisor.cli.options import example, load_file_or_refuse, place_options, with_secrets
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json
 from supervisor.cli.target_options import addressed, target_options, target_words
@@ -68,8 +68,13 @@ def doctor(
         chosen = list(dict.fromkeys(each.account for each in found))
     status = _status(place)
     named = (status or {}).get("supervisor", {}).get("config")
-    settings = _settings(Path(named or find_config(config)), str(place), place)
-    findings = examine(settings, place, status, chosen, offline=offline)
+    from gridbot.config.secret_files import secret_file_warnings
+
+    config_file = Path(named or find_config(config))
+    file = load_file_or_refuse(config_file, str(place))
+    settings = _settings(file.config, place)
+    warned = list(secret_file_warnings(file, config_file))
+    findings = examine(settings, place, status, chosen, offline=offline, warned=warned)
     from gridbot.doctor.findings import Verdict, worst
 
     verdict = worst(findings)
@@ -92,19 +97,28 @@ def _status(place: Path) -> Json | None:
         return None
 
 
-def _settings(file: Path, data_dir: str, place: Path) -> GridbotConfig:
+def _settings(settings: GridbotConfig, place: Path) -> GridbotConfig:
     """With the secrets of paper accounts where there are any: none are made. Raises CommandError."""
     from gridbot.config.paper_secrets import SEED_FILE
 
     if (place / SEED_FILE).exists():
-        return load_with_secrets(file, data_dir)[0]
-    return load_or_refuse(file, data_dir)
+        return with_secrets(settings)[0]
+    return settings
 
 
 def examine(
-    settings: GridbotConfig, place: Path, status: Json | None, chosen: Sequence[str] | None, *, offline: bool
+    settings: GridbotConfig,
+    place: Path,
+    status: Json | None,
+    chosen: Sequence[str] | None,
+    *,
+    offline: bool,
+    warned: Sequence[str] = (),
 ) -> list[Finding]:
-    """All findings in the order of the table of checks: the machine, exchanges, then account by account."""
+    """All findings in the order of the table of checks: the machine, exchanges, then account by account.
+
+    `warned`: what is to be said of the file beside what follows from its settings.
+    """
     from gridbot.doctor.account_findings import clock_finding
     from gridbot.doctor.machine_findings import address_uses, machine_findings, request_finding
     from gridbot.doctor.stranger_findings import same_users
@@ -118,7 +132,7 @@ def examine(
     findings += [request_finding(use, NEEDS) for use in address_uses(settings)]
     asked = _asked(settings, accounts, place, status, offline=offline)
     findings += [clock_finding(exchange, clock) for exchange, clock in sorted(asked.clocks.items())]
-    configuration, examined = _examined(settings, accounts, asked)
+    configuration, examined = _examined(settings, accounts, asked, warned)
     findings += configuration
     reached = {finding.about: finding for finding in asked.findings}
     keys = {
@@ -192,7 +206,7 @@ def _paper_url(settings: GridbotConfig, status: Json | None) -> str | None:
 
 
 def _examined(
-    settings: GridbotConfig, accounts: Sequence[AccountConfig], asked: Asked
+    settings: GridbotConfig, accounts: Sequence[AccountConfig], asked: Asked, warned: Sequence[str]
 ) -> tuple[list[Finding], Mapping[str, Sequence[Finding]]]:
     """What is found in the file, of these accounts and of caps over all, and in each account by name."""
     from gridbot.config.cap_warnings import cap_warnings
@@ -222,6 +236,7 @@ def _examined(
     strategies = tuple(each for each in settings.strategies if each.account in names)
     mine = settings.model_copy(update={"accounts": tuple(accounts), "strategies": strategies})
     warnings = [
+        *warned,
         *setting_warnings(mine, fees),
         *ladder_warnings([report for report in reports if report.strategy.account in names]),
         *cap_warnings(settings, reports),

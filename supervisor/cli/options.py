@@ -30,6 +30,7 @@ __all__ = [
     "load_with_secrets",
     "memory_option",
     "place_options",
+    "with_secrets",
 ]
 
 LONGEST_S: Final = 1e8
@@ -168,9 +169,13 @@ def load_with_secrets(config_file: Path, data_dir: str | None) -> tuple[GridbotC
 
     Makes the data directory and the seed of the secrets, when an account is on paper. Raises CommandError.
     """
+    return with_secrets(load_or_refuse(config_file, data_dir))
+
+
+def with_secrets(settings: GridbotConfig) -> tuple[GridbotConfig, str]:
+    """The same of a configuration that is read already."""
     from gridbot.config.paper_secrets import control_token, paper_seed, with_paper_secrets
 
-    settings = load_or_refuse(config_file, data_dir)
     if not any(account.environment == "paper" for account in settings.accounts):
         return settings, ""
     try:

@@ -14,7 +14,7 @@ import click
 
 from gridbot.command_line import pasteable, settle_program
 from gridbot.config.paths import find_config
-from supervisor.cli.options import Seconds, example, load_with_secrets, place_options
+from supervisor.cli.options import Seconds, example, load_file_or_refuse, place_options, with_secrets
 from supervisor.exit_codes import ExitCode, unwritable
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     end_at_sigterm(ExitCode.OK)
     from gridbot import logging_setup
     from gridbot.config.paper_secrets import forget_variables
+    from gridbot.config.secret_files import secret_file_warnings
     from gridbot.process_guard import close_memory, leave_no_core
     from supervisor.children.config_source import ConfigSource
     from supervisor.children.launch_plan import plan_of
@@ -65,7 +66,9 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     settle_program()
     config_file = find_config(config)
     environ = dict(os.environ)
-    settings, token = load_with_secrets(config_file, data_dir)
+    file = load_file_or_refuse(config_file, data_dir)
+    warned = tuple(secret_file_warnings(file, config_file))
+    settings, token = with_secrets(file.config)
     forget_variables(settings)
     leave_no_core()
     if any(account.environment != "paper" for account in settings.accounts):
@@ -75,7 +78,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
         rights = settle_rights(storage.data_dir, storage.group, settings.paper.state_file)
     except OSError as error:
         raise unwritable(error) from None
-    warnings = (*rights, *left_behind(settings))
+    warnings = (*rights, *warned, *left_behind(settings))
     path = config_file.absolute()
     held = f"started paused by {user_at_host(os.getuid())}" if paused else ""
     plan = plan_of(

@@ -44,10 +44,9 @@ class Scene:
         self.server.market.trade(SYMBOL, D(price), D(qty), Side.SELL)
 
 
-@asynccontextmanager
-async def paper(**limits: int) -> AsyncIterator[Scene]:
-    """A market that only the test moves, an account, and both streams; without limits but those that are named."""
-    config = PaperConfig.model_validate(
+def manual_paper(**limits: int) -> PaperConfig:
+    """A market that only the test moves, without limits but those that are named."""
+    return PaperConfig.model_validate(
         {
             "position_mode": "one_way",
             "ticker_interval_ms": 0,
@@ -55,7 +54,12 @@ async def paper(**limits: int) -> AsyncIterator[Scene]:
             "market": {"source": "manual", "mark_halflife_s": 0, "symbols": {SYMBOL: {"price": 60000}}},
         }
     )
-    async with PaperServer(PaperSpec(config=config, accounts=(ALICE,))) as server:
+
+
+@asynccontextmanager
+async def paper(**limits: int) -> AsyncIterator[Scene]:
+    """Such a market, an account, and both streams."""
+    async with PaperServer(PaperSpec(config=manual_paper(**limits), accounts=(ALICE,))) as server:
         endpoints = endpoints_for(Environment.PAPER, server.url)
         credentials = Credentials(ALICE.api_key, ALICE.api_secret)
         rest = BybitRest(endpoints, credentials)

@@ -78,6 +78,7 @@ SHELLS = {
     "gridbot.private_files": "how files and directories are made, for all that make some",
     "gridbot.config.loading": "reads the configuration once, before a worker exists",
     "gridbot.config.paths": "finds the configuration, before a worker exists",
+    "gridbot.config.secret_files": "looks at the rights of files, before a worker exists",
     "gridbot.config.variables": "reads what the configuration names, once, before a worker exists",
     "gridbot.logging_setup": "log files and their thread; log lines carry real time in any case",
 }

@@ -125,4 +125,4 @@ def check_ws_auth(accounts: Mapping[str, Account], args: object, now_ms: int, re
 def is_named(accounts: Mapping[str, Account], query: Mapping[str, str]) -> bool:
     """Whether the address of a public stream names an account of this exchange, and proves it. Others need not."""
     account, proof = accounts.get(query.get("key", "")), query.get("proof", "")
-    return account is not None and not account.rsa_public_key and is_signed(account, proof, PROOF_OF)
+    return account is not None and is_signed(account, proof, PROOF_OF)
