@@ -115,6 +115,7 @@ class Browser:
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
         """Ask until it is so, again after an event of the page or AGAIN_S: asked all the time, it has no rest."""
+        assert self._process.stdout is not None
         deadline = time.monotonic() + WAIT_S
         while not condition():
             assert time.monotonic() < deadline, f"waited {WAIT_S} s for {what}"
