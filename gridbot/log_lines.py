@@ -13,7 +13,7 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 from gridbot.doors.plain_text import json_line, one_line, printable, printable_lines
 
-__all__ = ["ConsoleFormatter", "JsonFormatter", "register_secret"]
+__all__ = ["ConsoleFormatter", "JsonFormatter", "redacted", "register_secret", "spellings"]
 
 LONGEST_WHOLE = 100_000
 """Characters of a message in a line of JSON."""
@@ -44,11 +44,18 @@ _secrets: set[str] = set()
 
 def register_secret(value: str) -> None:
     """Never let `value` appear in a line, as it is, as JSON or as part of a URL. Very short values are left alone."""
-    if len(value) >= _SHORTEST_SECRET:
-        _secrets.update((value, json.dumps(value)[1:-1], urllib.parse.quote(value, safe="")))
+    _secrets.update(spellings(value))
 
 
-def _redacted(line: str) -> str:
+def spellings(secret: str) -> set[str]:
+    """How a secret may stand in a text: as it is, as JSON, in a URL. None of a very short one."""
+    if len(secret) < _SHORTEST_SECRET:
+        return set()
+    return {secret, json.dumps(secret)[1:-1], urllib.parse.quote(secret, safe="")}
+
+
+def redacted(line: str) -> str:
+    """The text without the secrets that are registered in this process."""
     for secret in _secrets:
         if secret in line:
             line = line.replace(secret, _HIDDEN)
@@ -93,7 +100,7 @@ class JsonFormatter(OrjsonFormatter):
             line = super().format(record)
         except (TypeError, ValueError, RecursionError):  # a lone surrogate, a number beyond 64 bits, endless nesting
             line = super().format(logging.makeLogRecord(_plain_fields(record)))
-        return _redacted(json_line(line))
+        return redacted(json_line(line))
 
     def formatException(self, ei: Any) -> Any:
         return printable_lines(str(super().formatException(ei)))
@@ -116,7 +123,7 @@ class ConsoleFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line += f" ({type(error).__name__}: {one_line(str(error))}; the log file has the traceback)"
-        return _redacted(line)
+        return redacted(line)
 
 
 def _utc(record: logging.LogRecord) -> datetime:

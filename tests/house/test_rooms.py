@@ -94,7 +94,8 @@ SUPERVISOR = {
     " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
     " gridbot.rescue gridbot.state"
-    " gridbot.exchange gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
+    " gridbot.exchange gridbot.log_lines"
+    " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
