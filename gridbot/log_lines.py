@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import urllib.parse
 from datetime import UTC, datetime
 from typing import Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from gridbot.doors.plain_text import json_line, one_line, printable, printable_lines
+from gridbot.hidden_words import redacted, register_secret
 
-__all__ = ["ConsoleFormatter", "JsonFormatter", "redacted", "register_secret", "spellings"]
+__all__ = ["ConsoleFormatter", "JsonFormatter", "register_secret"]
 
 LONGEST_WHOLE = 100_000
 """Characters of a message in a line of JSON."""
 LONGEST_SHOWN = 2_000
 """Characters of one on the console."""
-_HIDDEN = "********"
-_SHORTEST_SECRET = 6
 
 # The tag of a console line, by the longest matching logger name. `extra={"tag": "fill"}` or a message that begins with
 # `[fill] ` says otherwise.
@@ -38,28 +35,6 @@ _TAGS = {
 }
 
 _OWN_TAG = re.compile(r"\[([a-z_]+)\] ")
-
-_secrets: set[str] = set()
-
-
-def register_secret(value: str) -> None:
-    """Never let `value` appear in a line, as it is, as JSON or as part of a URL. Very short values are left alone."""
-    _secrets.update(spellings(value))
-
-
-def spellings(secret: str) -> set[str]:
-    """How a secret may stand in a text: as it is, as JSON, in a URL. None of a very short one."""
-    if len(secret) < _SHORTEST_SECRET:
-        return set()
-    return {secret, json.dumps(secret)[1:-1], urllib.parse.quote(secret, safe="")}
-
-
-def redacted(line: str) -> str:
-    """The text without the secrets that are registered in this process."""
-    for secret in _secrets:
-        if secret in line:
-            line = line.replace(secret, _HIDDEN)
-    return line
 
 
 def _cut(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gridbot import log_lines, logging_setup
+from gridbot import hidden_words, logging_setup
 from gridbot.config.models import LoggingConfig
 
 
@@ -26,7 +26,7 @@ def _clean() -> Iterator[None]:
     yield
     logging_setup.stop_logging()
     root.setLevel(level)
-    log_lines._secrets.clear()
+    hidden_words._secrets.clear()
 
 
 def _lines(data_dir: Path, process: str = "worker-alice") -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import orjson
 
 from gridbot.config.bundle_redaction import Redaction
 from gridbot.doors.plain_text import one_line
-from gridbot.log_lines import spellings
+from gridbot.hidden_words import spellings
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import ControlError
 

@@ -54,7 +54,7 @@ def explain(error: Exception) -> ExitCode:
     if expected := _asked_of_the_machine(error):
         click.echo(f"gridbot-supervisor: expected {expected}, got: {error}", err=True)
         return ExitCode.UNEXPECTED
-    from gridbot.log_lines import redacted  # not earlier: `status` is quick
+    from gridbot.hidden_words import redacted  # not earlier: `status` is quick
 
     told = redacted(one_line(str(error), 2000))
     click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {told}; {_keep_details()}", err=True)
@@ -92,7 +92,7 @@ def _has_working_directory() -> bool:
 
 def _keep_details() -> str:
     """Write the traceback of the error being handled to a file; return a sentence with its path."""
-    from gridbot.log_lines import redacted
+    from gridbot.hidden_words import redacted
 
     for directory in (_logs_directory, lambda: Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):

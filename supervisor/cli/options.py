@@ -168,7 +168,7 @@ def load_file_or_refuse(config_file: Path, data_dir: str | None) -> LoadedFile:
 
 def _hide_secrets(settings: GridbotConfig) -> None:
     """From whatever this process says of a mistake of its own."""
-    from gridbot.log_lines import register_secret
+    from gridbot.hidden_words import register_secret
 
     for secret in settings.secrets():
         register_secret(secret)
