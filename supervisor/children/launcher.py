@@ -33,9 +33,12 @@ __all__ = ["Launch", "Launcher"]
 UNDER_WAY: Final = 8
 """Most children that are asked for and not born yet; others wait here."""
 FROZEN_S: Final = 30.0
-"""A fork server that has let a launch wait for so long is ended; importing everything takes a second."""
+"""A fork server that has let a launch wait for so long is ended."""
 GIVEN_UP_S: Final = 5.0
 """The same for one that is to be killed: somebody waits for its end."""
+IMPORTING_S: Final = 120.0
+"""The same before its first fork, whoever waits: it imports everything, which takes a second of CPU. A machine that has
+none to spare gets there; another fork server would begin anew, and never get there either."""
 SHORTEST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 """Between two starts of fork servers that nobody waits for, while they end before they have forked anything."""
@@ -80,6 +83,8 @@ class Launcher:
         self._waiting: deque[Launch] = deque()
         self._asked: list[Launch] = []
         self._started_at: float | None = None
+        self._has_forked = False
+        """The fork server that runs now."""
         self._pause = SHORTEST_PAUSE_S
         self._closed = False
 
@@ -97,7 +102,7 @@ class Launcher:
         if self._server is not None or self._closed:
             return
         adopt_orphans()
-        self._started_at = time.monotonic()
+        self._started_at, self._has_forked = time.monotonic(), False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
@@ -138,7 +143,7 @@ class Launcher:
         if launch in self._asked:
             self._asked.remove(launch)
         if born:
-            self._pause = SHORTEST_PAUSE_S
+            self._pause, self._has_forked = SHORTEST_PAUSE_S, True
         self._ask()
 
     def give_up(self, launch: Launch, *, now: bool = False) -> None:
@@ -155,11 +160,12 @@ class Launcher:
     def look(self) -> None:
         """Once in a while: keep a fork server ready, and end one that answers no more."""
         now = time.monotonic()
-        late = [launch for launch in self._asked if launch.asked_at is not None and now - launch.asked_at > GIVEN_UP_S]
-        if any(launch.given_up for launch in late):
-            self._kill(f"it did not fork within {GIVEN_UP_S:g} s a child that was given up")
-        elif any(launch.asked_at is not None and now - launch.asked_at > FROZEN_S for launch in self._asked):
-            self._kill(f"it forked nothing for {FROZEN_S:g} s")
+        given_up_s, frozen_s = (GIVEN_UP_S, FROZEN_S) if self._has_forked else (IMPORTING_S, IMPORTING_S)
+        waited = [(now - launch.asked_at, launch) for launch in self._asked if launch.asked_at is not None]
+        if any(launch.given_up for waited_s, launch in waited if waited_s > given_up_s):
+            self._kill(f"it did not fork within {given_up_s:g} s a child that was given up")
+        elif any(waited_s > frozen_s for waited_s, _ in waited):
+            self._kill(f"it forked nothing for {frozen_s:g} s")
         elif self._server is None and self._started_at is not None and now - self._started_at >= self._pause:
             self._pause = min(LONGEST_PAUSE_S, 2 * self._pause)
             self.start()

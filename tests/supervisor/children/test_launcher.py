@@ -114,7 +114,7 @@ def test_the_environment_is_that_of_now(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_frozen_fork_server_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launcher_module, "FROZEN_S", 0.0)
+    monkeypatch.setattr(launcher_module, "IMPORTING_S", 0.0)
 
     async def work(place: Place) -> None:
         place.launcher.start()
@@ -123,7 +123,7 @@ def test_a_frozen_fork_server_is_replaced(tmp_path: Path, monkeypatch: pytest.Mo
         place.launcher.look()
         await place.until(lambda: place.unborn, "the end of a launch that nobody heard")
         assert place.unborn == [("a", "the process that forks the others has ended", False)]
-        monkeypatch.setattr(launcher_module, "FROZEN_S", 60.0)
+        monkeypatch.setattr(launcher_module, "IMPORTING_S", 60.0)
         child = place.launch("a", "ends", 0)
         await place.until(lambda: child.pid, "a birth by the next one")
 
@@ -165,6 +165,30 @@ def test_who_is_killed_before_its_birth_costs_nobody_else_theirs(tmp_path: Path)
         await place.until(lambda: place.exits and neighbour.pid, "the end of one and the birth of the other")
         assert [(name, code) for name, code, _ in place.exits] == [("killed", -signal.SIGKILL)]
         assert (place.server, place.unborn) == (server, [])
+
+    run(tmp_path, work)
+
+
+def test_a_fork_server_that_still_imports_is_not_ended_for_a_child_that_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine without CPU to spare each start that took too long ended the fork server, which began anew."""
+
+    async def work(place: Place) -> None:
+        place.launcher.start()
+        server = place.server
+        os.kill(server, signal.SIGSTOP)
+        place.launch("too late", "ends", 0).signal(signal.SIGKILL)
+        monkeypatch.setattr(launcher_module, "GIVEN_UP_S", 0.0)
+        monkeypatch.setattr(launcher_module, "FROZEN_S", 0.0)
+        place.launcher.look()
+        os.kill(server, signal.SIGCONT)
+        await place.until(lambda: place.exits, "the end of who was born to be killed")
+        assert place.server == server
+        os.kill(server, signal.SIGSTOP)
+        place.launch("next", "ends", 0)
+        place.launcher.look()
+        await place.until(lambda: place.unborn, "the end of a fork server that has forked before, and does no more")
 
     run(tmp_path, work)
 
