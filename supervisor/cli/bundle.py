@@ -22,9 +22,9 @@ MB: Final = 1_000_000
 READ_ME: Final = "README.txt"
 TOLD: Final = """A bundle of gridbot for a bug report, made {when} (UTC) from {place}.
 
-It has no API key, no secret, no token and no address of `notify`: those that are known were replaced by ********, and
-what looks like one, too. It does have what was traded: orders, positions, money, names of accounts, groups, this
-machine's name and paths. Look through it before it leaves your hands.
+It has no API key, no secret, no token and no address that messages go to: those that are known were replaced by
+********, and what looks like one, too. It does have what was traded: orders, positions, money, names of
+accounts, groups, this machine's name and paths. Look through it before it leaves your hands.
 
 {parts}
 {left_out}"""

@@ -121,8 +121,8 @@ def test_files_with_secrets_that_others_can_read_are_named(open_place: Path) -> 
     path = written(place, f"    api_key: ${{KEY}}\n    api_secret: {SECRET}\nweb: {{metrics_token_file: token}}\n")
     environ = {"KEY_FILE": str(place / "key"), "GRIDBOT_DATA_DIR": str(place)}
     for name in ("key", "token", "g.yaml"):
-        with (place / name).open("a") as file:
-            file.write("# planted-key\n")
+        with (place / name).open("a") as written_to:
+            written_to.write("# planted-key\n")
         (place / name).chmod(0o600)
     file = load_file(path, environ=environ)
     assert list(secret_file_warnings(file, path, environ)) == []

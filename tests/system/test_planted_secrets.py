@@ -34,6 +34,7 @@ SHORT = {
     "password of an address": "planted-password-0000005",
     "token of an address": "planted-hook-token-000006",
     "token of the ping": "planted-ping-token-000007",
+    "token of a bot": "1234567890:AA-planted-bot-token-abcdefghijklmn",
     "token of metrics": "planted-metrics-token-0008",
 }
 """Those that a test can write; an RSA key, the seed, a login and what follows from them are made."""
@@ -60,6 +61,7 @@ notify:
   retry_initial: 0.2
   ping_url: http://127.0.0.1:{port}/ping/planted-ping-token-000007
   ping_period: 5
+telegram: {{enabled: true, token: "${{BOT}}", api: "http://127.0.0.1:{port}", users: [{{id: 7, role: flatten}}]}}
 """
 
 CRASHES = '''
@@ -132,6 +134,7 @@ def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
         session = gridbot.prepare(CONFIG.format(place=place, port=office.port))
         names = {
             "BOB_SECRET": SHORT["API secret in a variable"],
+            "BOT": SHORT["token of a bot"],
             "DORA_SECRET_FILE": str(place / "dora.secret"),
             "HOOK": office.url(SHORT["token of an address"]).replace("//", f"//me:{SHORT['password of an address']}@"),
         }
@@ -151,6 +154,9 @@ def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
             wait_for(functools.partial(fills_of, session, account), f"fills of {account}, signed with its key")
         wait_for(lambda: any("dora" in text for text in office.texts), "a message about dora")
         wait_for(lambda: any(path.startswith("/ping/") for path in office.asked), "the ping")
+        wait_for(
+            lambda: any("/getUpdates" in path for path in office.asked), "the bot: its addresses have its token"
+        )
         secrets = planted(session, place, environment) | log_in(session, status["web"]["url"])
 
         outputs = tmp_path / "outputs"
