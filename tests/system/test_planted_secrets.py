@@ -154,7 +154,7 @@ def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
             wait_for(functools.partial(fills_of, session, account), f"fills of {account}, signed with its key")
         wait_for(lambda: any("dora" in str(letter) for letter in office.letters), "a message about dora")
         wait_for(lambda: any(path.startswith("/ping/") for path in office.asked), "the ping")
-        wait_for(lambda: any("/getUpdates" in path for path in office.asked), "the bot: its addresses have its token")
+        wait_for(lambda: any(path.startswith("/bot") for path in office.asked), "the bot: its addresses have its token")
         secrets = planted(session, place, environment) | log_in(session, status["web"]["url"])
 
         outputs = tmp_path / "outputs"
