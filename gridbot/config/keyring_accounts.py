@@ -39,11 +39,12 @@ def with_keyring(
     for index in asking:
         written = before["accounts"][index]
         beside = next((key for part in PARTS for key in (part, f"{part}_file") if written.get(key)), "")
+        unread = dict.fromkeys(PARTS, f"{_UNREAD} {index}")
+        filled[index] = {**filled[index], **{part: filled[index].get(part) or unread[part] for part in PARTS}}
         if beside:
             problems.append(Problem(_at(index), f"`keyring` or `{beside}`", "both", "remove one of the two"))
         else:
             alone.append(index)
-            filled[index] = {**filled[index], **dict.fromkeys(PARTS, f"{_UNREAD} {index}")}
     try:
         names = [name for index in alone for name in entries_of(str(accounts[index]["name"]))]
         answer = ask_keyring("get", names, environ) if alone else Answer("", ())

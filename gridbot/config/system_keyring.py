@@ -70,8 +70,8 @@ def ask_keyring(do: str, asked: Sequence[str], environ: Mapping[str, str], withi
         raise _late(within_s) from None
     except OSError as error:
         raise Trouble("a process that asks the system keyring", f"none ({error.strerror})", "try again") from None
-    if done.returncode == -signal.SIGALRM:
-        raise _late(within_s)
+    if done.returncode == -signal.SIGALRM or not (done.stdout or done.returncode):
+        raise _late(within_s)  # 0 without a word: as process 1 we had reaped it (supervisor/process/adopted.py)
     how, _, rest = done.stdout.decode("utf-8", "replace").partition("\0")
     about, *values = rest.split("\0")
     if how == "ok":

@@ -12,9 +12,18 @@ from pathlib import Path
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
+ROOT = Path(__file__).resolve().parents[2]
+BACKENDS = "tests.config.keyring_backends"
+
+
+def environ_of(place: Path, backend: str = f"{BACKENDS}.Files") -> dict[str, str]:
+    """The variables that choose a backend."""
+    named = {"PYTHON_KEYRING_BACKEND": backend, "KEYRING_TEST_PLACE": str(place), "PYTHONPATH": str(ROOT)}
+    return {**named, "HOME": str(place)}
+
 
 class Files(KeyringBackend):
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def _file(self, service: str, entry: str) -> Path:
         return Path(os.environ["KEYRING_TEST_PLACE"], f"{service}+{entry.replace('/', '+')}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,22 +17,17 @@ from gridbot.config.system_keyring import Trouble, ask_keyring
 from gridbot.config.value_sources import account_values
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError
+from tests.config.keyring_backends import BACKENDS, environ_of
 
 ROOT = Path(__file__).resolve().parents[2]
-BACKENDS = "tests.config.keyring_backends"
 ACCOUNT = "accounts:\n  - name: alice\n    environment: testnet\n"
 LINE = "    keyring: true\n"
 KEY, SECRET = "planted-key-0001", "planted-secret-0123456789"
 
 
-def environ_of(place: Path, backend: str = f"{BACKENDS}.Files") -> dict[str, str]:
-    named = {"PYTHON_KEYRING_BACKEND": backend, "KEYRING_TEST_PLACE": str(place), "PYTHONPATH": str(ROOT)}
-    return {**named, "HOME": str(place), "PLANTED": SECRET}
-
-
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, value in environ_of(tmp_path).items():
+    for name, value in ({**environ_of(tmp_path), "PLANTED": SECRET}).items():
         monkeypatch.setenv(name, value)
     (tmp_path / "g.yaml").write_text(ACCOUNT + LINE)
     return tmp_path
@@ -89,7 +83,7 @@ def test_what_set_refuses_stores_nothing(place: Path, monkeypatch: pytest.Monkey
 def test_config_show_and_who_is_not_asked(place: Path) -> None:
     stored(place)
     (place / "g.yaml").write_text(
-        f"defaults: {{account: {{keyring: true}}}}\n{ACCOUNT}  - {{name: bob, environment: paper}}\n"
+        f"defaults: {{accounts: {{keyring: true}}}}\n{ACCOUNT}  - {{name: bob, environment: paper}}\n"
     )
     file = load_file(place / "g.yaml", environ=os.environ)
     shown = {each.key: each for each in account_values(file, "alice", {})}
@@ -147,7 +141,7 @@ def test_the_child_gets_no_other_variable_and_no_value_as_an_argument(
     spy = tmp_path / "spy.py"
     spy.write_text("import os, sys\nprint('ok', sys.argv, dict(os.environ), sep='\\0', end='')\n")
     monkeypatch.setattr(system_keyring, "_CHILD", spy)
-    answer = ask_keyring("set", ["alice/api_secret", SECRET], environ_of(tmp_path))
+    answer = ask_keyring("set", ["alice/api_secret", SECRET], {**environ_of(tmp_path), "PLANTED": SECRET})
     assert "KEYRING_TEST_PLACE" in answer.values[0]
     assert SECRET not in answer.backend + answer.values[0]
 
@@ -160,4 +154,3 @@ def test_loading_imports_no_keyring(place: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert (done.stdout, done.stderr) == ("False\n", "")
-    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL

@@ -19,6 +19,7 @@ from supervisor.cli import detached_start
 from supervisor.cli import main as cli_module
 from supervisor.cli.standard_streams import OutputGone
 from supervisor.exit_codes import ExitCode
+from tests.config.keyring_backends import environ_of
 from tests.store.session import DAY_MS, Session, make_session, write_all
 from tests.supervisor.cli.test_declared_commands import all_commands
 
@@ -174,6 +175,10 @@ def test_it_ends_without_a_word(
     if "{line}" in asked:  # help looks at no records
         shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
+    (tmp_path / "keys").mkdir()
+    for variable, value in environ_of(tmp_path / "keys").items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr("sys.stdin", io.StringIO("key\nsecret\n"))
     route = "notify: {routes: [{name: x, urls: ['json://127.0.0.1:9']}]}\n"
     (tmp_path / "notify.yaml").write_text(PAPER + route)
     (tmp_path / "log.csv").write_text(LOG)
