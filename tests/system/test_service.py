@@ -1,4 +1,5 @@
-"""A supervisor that systemd has started says what it is doing, and `ping` tells any other watchdog the same."""
+"""A supervisor that systemd has started says what it is doing, and `ping` tells any other watchdog the same. In the
+same session no worker imports anything after its fork."""
 
 from __future__ import annotations
 
@@ -13,15 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import wait_for
+from tests.system.conftest import DEMO, wait_for
+from tests.system.import_finder import OFTEN, ImportFinder
 
 pytestmark = pytest.mark.system
-
-CONFIG = """
-environment: paper
-accounts: [{name: alice, balance: 1000}]
-strategies: [{strat_id: alice-btc, account: alice, symbol: BTCUSDT, grid_count: 4, grid_step: 0.5, amount: "50"}]
-"""
 
 
 class Manager:
@@ -51,7 +47,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     listening.close()
 
 
-def test_systemd_and_ping_hear_how_it_is(
+def test_systemd_and_ping_hear_how_it_is_and_no_worker_imports_anything(
     gridbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: Manager
 ) -> None:
     def hears(line: str) -> None:
@@ -59,12 +55,21 @@ def test_systemd_and_ping_hear_how_it_is(
 
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
-    session = gridbot.start(CONFIG)
+    session = gridbot.prepare(DEMO + OFTEN)
+    finder = ImportFinder(session, tmp_path, monkeypatch)
+    session.start()
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
         monkeypatch.delenv(name)
     wait_for(lambda: any(line.endswith("processes run") for line in manager.heard), "the state in words")
     assert manager.heard[0] == "READY=1", "once commands are answered, whatever the exchange does"
     hears("WATCHDOG=1")
+
+    reconciles = "SELECT account FROM reconciles GROUP BY account HAVING count(*) > 3"
+    session.wait(lambda _: len(session.sql(reconciles)) == 2, "comparisons with the exchange")
+    session.wait(lambda _: len(session.sql("SELECT DISTINCT account FROM fills")) == 2, "fills")
+    for command in ("pause", "resume"):
+        assert session.ask(command, "alice").exit_code == 0
+    session.wait(lambda status: status["health"] == "healthy", "health")
 
     answered = session.run("ping", "--healthy")
     assert (answered.returncode, answered.stdout.split(":")[0]) == (0, "running")
@@ -83,3 +88,4 @@ def test_systemd_and_ping_hear_how_it_is(
     session.stop()
     hears("STOPPING=1")
     assert session.run("ping").returncode == 3
+    finder.assert_nothing_by_workers()

@@ -130,8 +130,8 @@ def assert_secrets_stay_where_they_are_used(session: Any, secret: bytes) -> None
 def check_commands(session: Any) -> None:
     """An operator pauses, resumes, asks for a comparison."""
     session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "resting orders")
-    told = session.run("pause", "alice", "--strategy", "alice-btc", "--cancel")
-    assert (told.returncode, told.stdout) == (0, "alice/alice-btc: 1 paused\n")
+    told = session.ask("pause", "alice", "--strategy", "alice-btc", "--cancel")
+    assert (told.exit_code, told.stdout) == (0, "alice/alice-btc: 1 paused\n")
     session.wait(lambda s: session.strategy("alice-btc")["open_orders"] == 0, "its orders withdrawn")
     assert session.strategy("alice-btc")["state"] == "paused"
     assert session.strategy("alice-eth")["state"] == "active"
@@ -293,8 +293,8 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(
     session.wait(agrees, "an exchange that agrees")
     session.stop()
     assert_end_recorded(session, "alice", "ETHUSDT")
-    done = session.run("ledger", "check")
-    assert (done.returncode, done.stdout.count(": explained")) == (0, 2), done.stdout
+    done = session.ask("ledger", "check")
+    assert (done.exit_code, done.stdout.count(": explained")) == (0, 2), done.stdout
     [pnl] = session.sql("SELECT sum(net_pnl) AS net FROM pnl_daily WHERE account = 'alice'")
     change = "arg_max(wallet_balance, seq) - arg_min(wallet_balance, seq) AS change"
     [wallet] = session.sql(f"SELECT {change} FROM wallets WHERE account = 'alice'")
@@ -330,7 +330,7 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     assert session.sql("SELECT * FROM corrections") == []
 
     checked = ["ledger", "check", "--exchange"]
-    done = session.run(*checked, "--account", "alice", "--repair")
+    done = session.ask(*checked, "--account", "alice", "--repair")
     assert "alice: 1 executions corrected by -5 USDT" in done.stdout
     assert "corrected: 1 executions by -5 USDT: the exchange's transaction log, by" in done.stdout
     said: list[Result] = []
@@ -347,7 +347,7 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     session.stop()
     [row] = session.sql("SELECT exec_id, realised_pnl, fee FROM corrections")
     assert (row["exec_id"], Decimal(row["realised_pnl"]), Decimal(row["fee"])) == (wrong[0], -5, 0)
-    assert session.run("ledger", "check").returncode == 0
+    assert session.ask("ledger", "check").exit_code == 0
 
 
 def trade_file(path: Path, prices: list[str]) -> None:
