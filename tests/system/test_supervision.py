@@ -34,7 +34,8 @@ def fills(status):
 
 
 def test_a_detached_session_from_start_to_stop(gridbot):
-    session = gridbot.prepare(DEMO.replace("- name: bob\n", "- name: bob\n    groups: [late]\n"))
+    late = DEMO.replace("- name: bob\n", "- name: bob\n    groups: [late]\n")
+    session = gridbot.prepare(late + "\nsupervisor: {heartbeat_timeout: 60}\n")  # a frozen worker stays it
     started = session.run("start", "--detach")
     assert started.returncode == 0, started.stdout + started.stderr + session.tail()
     assert "runs in the background" in started.stdout
