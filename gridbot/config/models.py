@@ -18,6 +18,7 @@ from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.notify import NotifyConfig
 from gridbot.config.storage import StorageConfig
 from gridbot.config.strategy_kinds import StrategySection
+from gridbot.config.telegram import TelegramConfig
 from gridbot.config.web import WebConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.rsa_keys import is_rsa_key, telling_lines
@@ -107,6 +108,7 @@ class GridbotConfig(Model):
     paper: PaperConfig = Field(default_factory=PaperConfig, description="The embedded paper exchange.")
     web: WebConfig = Field(default_factory=WebConfig, description="The page in a browser.")
     notify: NotifyConfig = Field(default_factory=NotifyConfig, description="Messages about alerts.")
+    telegram: TelegramConfig = Field(default_factory=TelegramConfig, description="Questions and commands by Telegram.")
     logging: LoggingConfig = Field(default_factory=LoggingConfig, description="Log files and console.")
 
     @model_validator(mode="before")
@@ -158,7 +160,8 @@ class GridbotConfig(Model):
         values = [account.api_secret for account in self.accounts]
         values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
         known = [value.get_secret_value() for value in values]
-        return [*known, *(line for value in known for line in telling_lines(value)), *self.notify.secrets()]
+        known += [line for value in known for line in telling_lines(value)]
+        return [*known, *self.notify.secrets(), *self.telegram.secrets()]
 
     @property
     def has_rsa_keys(self) -> bool:

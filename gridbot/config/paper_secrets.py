@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.config.notify import NotifyConfig
+from gridbot.config.telegram import TelegramConfig
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.rsa_keys import is_rsa_key, public_half
 from gridbot.private_files import make_directory, open_private
@@ -84,10 +85,10 @@ def control_token(seed: bytes) -> str:
 
 
 def knowing_only(config: GridbotConfig, *names: str) -> GridbotConfig:
-    """The configuration with keys and secrets of these accounts, and no others; with no address of `notify`."""
+    """The configuration with keys and secrets of these accounts, and no others; without `notify` and `telegram`."""
     nothing = {"api_key": SecretStr(""), "api_secret": SecretStr("")}
     accounts = tuple(each if each.name in names else each.model_copy(update=nothing) for each in config.accounts)
-    return config.model_copy(update={"accounts": accounts, "notify": NotifyConfig()})
+    return config.model_copy(update={"accounts": accounts, "notify": NotifyConfig(), "telegram": TelegramConfig()})
 
 
 def verifying_only(config: GridbotConfig) -> GridbotConfig:

@@ -143,11 +143,11 @@ KEYS: Final[dict[str, KeyRule]] = {
              *(f"web.{key}" for key in ("enabled", "host", "port", "names", "tls_cert", "tls_key", "behind_proxy",
                                         "metrics_token_file"))),
     **_rules(Applies.LIVE, "the page asks whether it may with each command", "web.allow_commands"),
-    **_rules(Applies.SUPERVISOR, _OWN, "notify"),
+    **_rules(Applies.SUPERVISOR, _OWN, "notify", "telegram"),
 }  # fmt: skip
 
 
 def key_rule(path: str) -> KeyRule:
     """The row of a key such as `strategies.grid_step`. Raises KeyError for one that is in no row."""
     section = path.partition(".")[0]
-    return KEYS[section] if section in ("paper", "notify") else KEYS[path]
+    return KEYS[section] if section in ("paper", "notify", "telegram") else KEYS[path]

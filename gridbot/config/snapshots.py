@@ -15,9 +15,10 @@ __all__ = ["account_snapshot", "config_of", "fleet_snapshot", "snapshot_sha256"]
 def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
     """What one worker runs with, as JSON values without secrets: the record of the run. Raises KeyError.
 
-    Where files lie, how logs are written and who is told of alerts is left out: it does not change what is traded.
+    Where files lie, how logs are written, who is told of alerts and who may ask is left out: it does not change what
+    is traded.
     """
-    exclude: dict[str, Any] = dict.fromkeys(("accounts", "strategies", "paper", "logging", "notify"), True)
+    exclude: dict[str, Any] = dict.fromkeys(("accounts", "strategies", "paper", "logging", "notify", "telegram"), True)
     shared = config.model_dump(mode="json", exclude={**exclude, "storage": {"data_dir"}})
     mine = config.account(account).model_dump(mode="json", exclude={"api_key", "api_secret"})
     strategies = [strategy.model_dump(mode="json") for strategy in config.strategies_of(account)]

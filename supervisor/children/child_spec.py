@@ -22,6 +22,7 @@ class ChildKind(StrEnum):
     RESCUE: like a worker
     WEB:    entry(*args, port, report, life)      port: as of PAPER
     NOTIFY: entry(*args, report, life)
+    TELEGRAM: as NOTIFY
 
     `report` is written by the child, `life` only ever ends (when the supervisor is gone), `conn` is both.
     """
@@ -32,6 +33,7 @@ class ChildKind(StrEnum):
     RESCUE = "rescue"
     WEB = "web"
     NOTIFY = "notify"
+    TELEGRAM = "telegram"
 
 
 @dataclass(frozen=True, slots=True)

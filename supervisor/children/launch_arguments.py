@@ -74,7 +74,7 @@ class LaunchArguments:
                 return paper_url, self._queues[spec.account][0], held
             case ChildKind.WEB:
                 return (self.web_port,)
-            case ChildKind.NOTIFY:
+            case ChildKind.NOTIFY | ChildKind.TELEGRAM:
                 return ()
 
     def held(self, account: str, message: Message) -> None:

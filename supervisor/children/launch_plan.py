@@ -26,6 +26,7 @@ PRELOADED = (
     "gridbot.paper.server.paper_process",
     "supervisor.web.web_entry",
     "supervisor.notify.notify_entry",
+    "supervisor.telegram.telegram_entry",
 )
 """What the children run, and what each would make for itself; but for DuckDB, which only the writer needs."""
 RSA_PRELOADED = ("gridbot.bybit.signing:prepare_signing",)
@@ -67,6 +68,8 @@ class Plan:
     """The page's process, which is none of the children that trading needs."""
     notify: ChildSpec | None = None
     """The process that tells people of alerts; it is none of them either."""
+    telegram: ChildSpec | None = None
+    """The process that is asked and given commands by Telegram, likewise."""
     paused: str = ""
     """Why all strategies begin paused; empty when none does."""
     caps: Mapping[str, tuple[FleetCaps, Sequence[str]]] = field(default_factory=dict)
@@ -167,6 +170,7 @@ def plan_of(
         preload=(*PRELOADED, *(RSA_PRELOADED if config.has_rsa_keys else ())),
         web=_web(config, logs) if config.web.enabled else None,
         notify=_notify(config, logs) if config.notify.is_wanted else None,
+        telegram=_telegram(config, logs) if config.telegram.enabled else None,
         caps=config.cap_scopes(),
         config=config,
         source=source,
@@ -192,6 +196,17 @@ def _notify(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
     return ChildSpec(
         *("notify", ChildKind.NOTIFY, "supervisor.notify.notify_entry:notify"),
         args=(knowing_only(config).model_copy(update={"notify": config.notify}), logs),
+        policy=replace(_policy(config), max_restarts=_TRIES),
+    )
+
+
+def _telegram(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
+    """It alone gets the token of the bot, and no key."""
+    from gridbot.config.paper_secrets import knowing_only
+
+    return ChildSpec(
+        *("telegram", ChildKind.TELEGRAM, "supervisor.telegram.telegram_entry:telegram"),
+        args=(knowing_only(config).model_copy(update={"telegram": config.telegram}), logs),
         policy=replace(_policy(config), max_restarts=_TRIES),
     )
 

@@ -107,7 +107,14 @@ def in_words(seconds: float, farewell: dict[str, list[str]], force: bool) -> str
 
 def processes_of(status: dict[str, Any]) -> list[psutil.Process]:
     """The supervisor and its children, as handles that no later process with the same pid can be mistaken for."""
-    parts = (*status["accounts"], status["writer"], status["paper"], status.get("web"), status.get("notify"))
+    parts = (
+        *status["accounts"],
+        status["writer"],
+        status["paper"],
+        status.get("web"),
+        status.get("notify"),
+        status.get("telegram"),
+    )
     rows = [row["process"]["pid"] for row in parts if row]
     found = []
     for pid in (status["supervisor"]["pid"], *rows):

@@ -13,7 +13,7 @@ __all__ = ["FLEET_METRICS", "UP"]
 
 
 def _processes(model: Json) -> Iterator[Json]:
-    for part in (*model["accounts"], *(model.get(name) for name in ("writer", "paper", "web", "notify"))):
+    for part in (*model["accounts"], *(model.get(name) for name in ("writer", "paper", "web", "notify", "telegram"))):
         if part and part.get("process"):
             yield part["process"]
 

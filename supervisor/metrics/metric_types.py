@@ -94,7 +94,10 @@ LABELS: Final[dict[str, Label]] = dict(
     for rows in (
         _label("account", "the accounts of the configuration"),
         _label("strategy", "the strategies (`strat_id`) of the configuration"),
-        _label("process", "the processes of the fleet: supervisor, one worker an account, writer, paper, web, notify"),
+        _label(
+            "process",
+            "the processes of the fleet: supervisor, one worker an account, writer, paper, web, notify, telegram",
+        ),
         _label("environment", "where it trades", ("mainnet", "testnet", "demo", "paper")),
         _label("mode", "whether its orders leave", ("live", "shadow")),
         _label("direction", "the leg", ("long", "short")),

@@ -1,4 +1,4 @@
-"""The processes beside the fleet: the page's, and the one that tells people of alerts."""
+"""The processes beside the fleet: the page's, the one that tells people of alerts, and the one of Telegram."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from supervisor.process.own_faults import Faults
 from supervisor.process.side_keeper import SideKeeper
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
+from supervisor.process.telegram_keeper import TelegramKeeper
 from supervisor.process.web_keeper import WebKeeper
 
 __all__ = ["Beside"]
@@ -36,8 +37,9 @@ class Beside:
     ) -> None:
         shared = (launcher, launch, faults.report, clock, jitter)
         self.web, self.notify = WebKeeper(plan.web, *shared), NotifyKeeper(plan.notify, *shared)
+        self.telegram = TelegramKeeper(plan.telegram, *shared)
         self._faults = faults
-        self._all: tuple[SideKeeper, ...] = (self.web, self.notify)
+        self._all: tuple[SideKeeper, ...] = (self.web, self.notify, self.telegram)
 
     def look(self, starting: StartOrder, stopping: StopOrder) -> None:
         """Let time pass for each."""
@@ -46,8 +48,8 @@ class Beside:
 
     @property
     def children(self) -> tuple[Child | None, ...]:
-        """Of the page, and of the messages."""
-        return self.web.child, self.notify.child
+        """Of the page, of the messages, and of Telegram."""
+        return self.web.child, self.notify.child, self.telegram.child
 
     def pids(self) -> set[int]:
         """Of their processes."""

@@ -48,8 +48,9 @@ def status_of(
     launch: LaunchArguments,
     web: Child | None = None,
     notify: Child | None = None,
+    telegram: Child | None = None,
 ) -> dict[str, Any]:
-    """The whole model; `now` is the clock of the children's states, `web` and `notify` are those beside the fleet."""
+    """The whole model; `now` is the clock of the children's states, the last three are those beside the fleet."""
 
     writer_runs = any(child.state.process is ProcessState.RUNNING for child in fleet.of_kind(ChildKind.WRITER))
 
@@ -79,4 +80,5 @@ def status_of(
         paper_url=launch.paper_url,
         web=None if web is None else facts(web),
         notify=None if notify is None else facts(notify),
+        telegram=None if telegram is None else facts(telegram),
     )

@@ -134,6 +134,7 @@ def build_status(
     paper_url: str | None,
     web: ChildFacts | None = None,
     notify: ChildFacts | None = None,
+    telegram: ChildFacts | None = None,
 ) -> Json:
     """The whole model. `now` is the clock of the children's states."""
     reasons: list[str] = list(supervisor.reasons)
@@ -161,6 +162,7 @@ def build_status(
         "paper": None if paper is None else _paper(now, paper, paper_url, reasons),
         "web": None if web is None else _web(now, web),
         "notify": None if notify is None else _notify(now, notify),
+        "telegram": None if telegram is None else _telegram(now, telegram),
         "incidents": [marked(row, supervisor.marks, supervisor.wall_us) for row in _incidents(supervisor, accounts)],
         "alerts": list(supervisor.alerts),
     }
@@ -346,4 +348,11 @@ def _notify(now: float, facts: ChildFacts) -> Json:
     """The process that tells people of alerts; nothing of it is a reason against health."""
     reported = facts.health if facts.state.alive else {}
     own = {key: reported.get(key) for key in ("routes", "open", "ping")}
+    return {"process": _process(now, facts, []), **own}
+
+
+def _telegram(now: float, facts: ChildFacts) -> Json:
+    """The process that is asked and given commands by Telegram; nothing of it is a reason against health."""
+    reported = facts.health if facts.state.alive else {}
+    own = {key: reported.get(key) for key in ("bot", "users", "commands", "refused", "problem", "failing_s")}
     return {"process": _process(now, facts, []), **own}

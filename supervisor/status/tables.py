@@ -238,7 +238,7 @@ def _services(status: Json) -> Table:
     for justify in ("left", "left", "right", "left", "right"):
         table.add_column(no_wrap=True, justify=justify)
     table.add_column()
-    for name in ("writer", "paper", "web", "notify"):
+    for name in ("writer", "paper", "web", "notify", "telegram"):
         row = status.get(name)
         if row is None:
             continue
@@ -279,7 +279,18 @@ def _notify_note(row: Json) -> str:
     return text + (f", {late} cannot be reached" if late else "")
 
 
-_NOTES = {"writer": _writer_note, "paper": _paper_note, "web": _web_note, "notify": _notify_note}
+def _telegram_note(row: Json) -> str:
+    bot = f"@{row['bot']}" if row["bot"] else "not there yet"
+    return f"{bot}, {_count(row['commands'])} commands, {_count(row['refused'])} refused"
+
+
+_NOTES = {
+    "writer": _writer_note,
+    "paper": _paper_note,
+    "web": _web_note,
+    "notify": _notify_note,
+    "telegram": _telegram_note,
+}
 
 
 def _requests(row: Json) -> str:

@@ -1,4 +1,4 @@
-"""Whom messages about alerts do not reach, as lines of text. Pure."""
+"""Whom messages about alerts do not reach, and whether Telegram is heard, as lines of text. Pure."""
 
 from __future__ import annotations
 
@@ -25,4 +25,7 @@ def undelivered_lines(status: Mapping[str, Any]) -> list[str]:
     ping = notify.get("ping") or {}
     if ping.get("problem"):
         lines.append(f"notify: the ping of the dead man's switch fails: {ping['problem']}")
+    telegram = for_people(status.get("telegram") or {})
+    if telegram.get("problem"):
+        lines.append(f"telegram: nobody is heard for {telegram['failing_s'] or 0:.0f} s: {telegram['problem']}")
     return lines

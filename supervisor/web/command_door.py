@@ -26,10 +26,11 @@ from gridbot.commands.wording import CommandMistake, counted
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import for_people
 from supervisor.control.control_client import ControlError
-from supervisor.web.confirmations import GOOD_S, Confirmations
+from supervisor.remote.confirmations import GOOD_S, Confirmations
+from supervisor.remote.prepared_command import Prepared
+from supervisor.remote.remote_commands import NotAllowed, carry_out, decline, prepare, require_allowed
 from supervisor.web.logins import Session
 from supervisor.web.page_answers import json_answer, words
-from supervisor.web.page_commands import NotAllowed, Prepared, carry_out, decline, prepare, require_allowed
 
 __all__ = ["MOST_AT_WORK", "CommandDoor"]
 
@@ -75,7 +76,7 @@ class CommandDoor:
         try:
             if isinstance(document, dict) and "token" in document:
                 return await self._second(document, session, who)
-            prepared = await self._in_thread(prepare, self._data_dir, document, who)
+            prepared = await self._in_thread(prepare, self._data_dir, document, who, _page_may)
         except NotAllowed:
             return words(403, _off(self._data_dir))
         except CommandMistake as mistake:
@@ -93,7 +94,7 @@ class CommandDoor:
         token, accounts = document.get("token"), document.get("accounts")
         if document.keys() != SECOND or not isinstance(token, str) or type(accounts) is not int:
             raise CommandMistake("expected a second step with the texts `token` and the number `accounts` alone")
-        await self._in_thread(require_allowed, self._data_dir)
+        await self._in_thread(require_allowed, self._data_dir, _page_may)
         prepared = self._firsts.take(session, token)
         if prepared is None:
             log.warning("a second step of a command came with a token that is good for nothing (%s)", who)
@@ -117,6 +118,11 @@ class CommandDoor:
     def close(self) -> None:
         """What was begun is carried out; nothing more begins."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _page_may(status: dict[str, Any]) -> bool:
+    """The supervisor's own word."""
+    return bool((status["supervisor"].get("configuration") or {}).get("page_commands"))
 
 
 def _off(data_dir: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from supervisor.web.command_forms import command_forms
+from supervisor.remote.command_forms import command_forms
 from supervisor.web.logins import Session
 from supervisor.web.page_files import POLICY, page_files
 

@@ -353,6 +353,7 @@ def test_the_example_has_every_key_and_a_comment_on_each():
     shown |= {f"paper.market.symbols.moves.{name}" for name in re.findall(r"^ {8}#  [ -] (\w+):", text, re.MULTILINE)}
     shown |= {f"paper.keys.{name}" for name in re.findall(r"^ {4}#    (\w+):", text, re.MULTILINE)}
     shown |= {f"notify.routes.{name}" for name in re.findall(r"^ {4}# [ -] (\w+):", text, re.MULTILINE)}
+    shown |= {f"telegram.users.{name}" for name in re.findall(r"^ {6}# [ -] (\w+):", text, re.MULTILINE)}
     document = _written(yaml.safe_load(text)) | shown
     assert document - {"accounts.testnet"} == _keys(GridbotConfig)
     assert all(field.description for model in _every_model(GridbotConfig) for field in model.model_fields.values())

@@ -13,6 +13,7 @@ from gridbot.config.notify import NotifyConfig
 from gridbot.config.reload_keys import KEYS, Applies, key_rule
 from gridbot.config.reload_plan import Word, reload_plan
 from gridbot.config.strategy_kinds import strategy_model
+from gridbot.config.telegram import TelegramConfig
 from gridbot.paper.settings import PaperConfig
 from gridbot.strategies.registry import KINDS
 
@@ -27,7 +28,7 @@ def config(*strategies: dict[str, Any], accounts: tuple[dict[str, Any], ...] = (
 
 
 def every_key(model: type[BaseModel], path: str = "") -> Iterator[str]:
-    """Each key of the file; those of the paper exchange are one, and so are those of messages."""
+    """Each key of the file; those of the paper exchange are one, and so are those of messages and Telegram."""
     for name, field in model.model_fields.items():
         key = f"{path}.{name}" if path else name
         if key == "strategies":
@@ -35,7 +36,7 @@ def every_key(model: type[BaseModel], path: str = "") -> Iterator[str]:
                 yield from every_key(strategy_model(kind), key)
             continue
         inner = [part for part in _parts(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
-        if PaperConfig in inner or NotifyConfig in inner:
+        if {PaperConfig, NotifyConfig, TelegramConfig} & {*inner}:
             yield key
         elif inner:
             yield from every_key(inner[0], key)

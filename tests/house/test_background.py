@@ -17,6 +17,7 @@ STARTS = frozenset({"create_task", "ensure_future", "TaskGroup"})
 LOOPS = {
     *("gridbot.worker.entry", "gridbot.rescue.rescue_entry", "supervisor.process.loop", "supervisor.web.web_process"),
     "supervisor.notify.notify_process",
+    "supervisor.telegram.telegram_process",
 }
 
 

@@ -65,6 +65,10 @@ PURE_ROOMS = (
     *("supervisor.notify.alert_notices", "supervisor.notify.alert_routes", "supervisor.notify.daily_summary"),
     *("supervisor.notify.delivery_line", "supervisor.notify.incident_book", "supervisor.notify.message_text"),
     *("supervisor.notify.quiet_hours", "supervisor.notify.teller"),
+    *("supervisor.remote.command_forms", "supervisor.remote.prepared_command"),
+    *("supervisor.telegram.bot_answers", "supervisor.telegram.bot_core", "supervisor.telegram.bot_updates"),
+    *("supervisor.telegram.chat_commands", "supervisor.telegram.chat_text", "supervisor.telegram.command_lines"),
+    "supervisor.telegram.fleet_lines",
 )
 SHELLS = frozenset({"gridbot.report.page_assets", "gridbot.report.report_page"})
 """The files of the page, and what puts them into it."""

@@ -107,13 +107,18 @@ SUPERVISOR = {
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
+    # What the page and Telegram share of commands from afar.
+    "remote": "gridbot.commands gridbot.doors control",
     "web": "gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.private_files"
     " gridbot.process_guard gridbot.rolling_limit gridbot.shortage gridbot.store"
-    " children control metrics store exit_codes utc_time",
+    " children control metrics remote store exit_codes utc_time",
     # Messages to people about alerts.
     "notify": "gridbot.atomic_file gridbot.background gridbot.config gridbot.core gridbot.doors gridbot.process_guard"
     " children control exit_codes",
+    # Questions and commands by Telegram.
+    "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
+    " gridbot.logging_setup gridbot.process_guard children control remote status",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from gridbot.commands.command_table import COMMANDS
-from supervisor.web import command_door, command_forms
-from supervisor.web.confirmations import GOOD_S, MOST_WAITING, Confirmations
+from supervisor.remote import command_forms
+from supervisor.remote.confirmations import GOOD_S, MOST_WAITING, Confirmations
+from supervisor.web import command_door
 from supervisor.web.logins import Session, make_code
 
 from .page_kit import PageKit, recorded

@@ -1,13 +1,13 @@
-"""Commands of the page, from what the browser sent to what came of them. Blocks: for threads.
+"""Commands from afar, from what was sent to what came of them. Blocks: for threads.
 
-The same table, targets, checks and socket as the command line's, and the supervisor's own word whether the page may at
+The same table, targets, checks and socket as the command line's, and a word on the status whether they may be given at
 all, asked anew each time. Whatever was asked for by the name of a command is recorded, also when it was not given.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +21,14 @@ from supervisor.control.command_targets import command_targets, named_processes
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.control.dry_rows import dry_rows
 from supervisor.control.target_outcomes import Outcome, outcomes
-from supervisor.web.command_forms import arguments_of, known_arguments, takes_targets
+from supervisor.remote.command_forms import arguments_of, known_arguments, takes_targets
+from supervisor.remote.prepared_command import Prepared
 
-__all__ = ["NotAllowed", "Prepared", "carry_out", "decline", "prepare", "require_allowed"]
+__all__ = ["NotAllowed", "carry_out", "decline", "prepare", "require_allowed"]
 
 Json = dict[str, Any]
+May = Callable[[Json], bool]
+"""Whether commands may be given, by the status model."""
 ASK_S: Final = 5.0
 LOOK_S: Final = 60.0
 APPLY_S: Final = 400.0
@@ -42,32 +45,13 @@ FORMAT: Final = {
 
 
 class NotAllowed(Exception):
-    """The configuration in force does not let the page give commands."""
+    """The configuration in force does not let them be given in this way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A command that was read, checked and looked at, and not given: what a second step would carry out."""
-
-    command: Command
-    args: Json
-    targets: tuple[Addressed, ...]
-    accounts: tuple[str, ...]
-    """Whose number a second step has to name."""
-    shown: Json
-    is_dry: bool = False
-    plan: str = ""
-    """Of a reload: what was shown."""
-
-    @property
-    def needs_second_step(self) -> bool:
-        return self.command.dangerous and not self.is_dry
-
-
-def prepare(data_dir: Path, document: Any, who: str) -> Prepared:
+def prepare(data_dir: Path, document: Any, who: str, may: May) -> Prepared:
     """Read it and look whom it is for. Raises NotAllowed, CommandMistake and ControlError: nothing was given then."""
     with ControlClient(data_dir, timeout=ASK_S, who=who) as client:
-        status = _if_allowed(client)
+        status = _if_allowed(client, may)
         command = _command(document)
         try:
             return _prepared(client, command, document, status)
@@ -85,16 +69,16 @@ def decline(data_dir: Path, command: Command, args: Json, targets: str, why: str
         client.request("declined", name=command.name, args=for_people(told), why=why)
 
 
-def require_allowed(data_dir: Path) -> None:
+def require_allowed(data_dir: Path, may: May) -> None:
     """Raises NotAllowed and ControlError."""
     with ControlClient(data_dir, timeout=ASK_S) as client:
-        _if_allowed(client)
+        _if_allowed(client, may)
 
 
-def _if_allowed(client: ControlClient) -> Json:
-    """The status, in which the supervisor says so."""
+def _if_allowed(client: ControlClient, may: May) -> Json:
+    """The status, by which `may` says so."""
     status = client.status()
-    if not (status["supervisor"].get("configuration") or {}).get("page_commands"):
+    if not may(status):
         raise NotAllowed
     return status
 
@@ -187,7 +171,7 @@ def _give(client: ControlClient, prepared: Prepared, target: Addressed | None) -
     if command is STOP:
         asked = StopArguments.model_validate(args)
         client.stop(mode=asked.mode, force=asked.force)
-        return "the supervisor stops; the page goes with it"
+        return "the supervisor stops; what you read this with goes with it"
     if command is RELOAD:
         return str(client.request(RELOAD.name, timeout=APPLY_S, plan=prepared.plan, **args)["result"])
     if target is None:

@@ -1,7 +1,7 @@
-"""What the page may ask for in a command: the table of commands, as forms.
+"""What may be asked for from afar in a command: the table of commands, as forms.
 
 Whatever a target or the supervisor itself gives is no field of a form: strategies are named as ACCOUNT/STRATEGY, and
-the variables of a `reload`, which may be secrets, can never come from a browser.
+the variables of a `reload`, which may be secrets, can never come from a browser or a message.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def command_forms() -> list[dict[str, Any]]:
 
 
 def arguments_of(command: Command, given: Any) -> dict[str, Any]:
-    """The arguments that the page gives, checked. Raises CommandMistake, which says what may be given."""
+    """The arguments that came, checked. Raises CommandMistake, which says what may be given."""
     if not isinstance(given, dict):
         raise CommandMistake(f"expected args as an object, got {shown(given)}")
     fields = _fields(command)
@@ -66,7 +66,7 @@ def arguments_of(command: Command, given: Any) -> dict[str, Any]:
 
 
 def known_arguments(command: Command, given: Any) -> dict[str, str | bool]:
-    """What of the page's arguments may stand in a record, whatever is wrong with the others."""
+    """What of the arguments that came may stand in a record, whatever is wrong with the others."""
     fields = _fields(command) if isinstance(given, dict) else {}
     return {name: given[name] for name in fields if isinstance(given.get(name), str | bool)}
 

@@ -1,8 +1,8 @@
 """The first steps of commands that wait for their second one.
 
-A token is 256 random bits. It is good for the session that it was given to, for a minute, and once: whatever the second
-step says, it is used up by that. Another session neither can use it nor use it up. What is given here is what is
-carried out: the second step names nothing anew.
+A token is 256 random bits. It is good for whom it was given to (a login of the page, a user of
+Telegram), for a minute, and once: whatever the second step says, it is used up by that. Nobody else can use it, or use
+it up. What is given here is what is carried out: the second step names nothing anew.
 """
 
 from __future__ import annotations
@@ -11,21 +11,27 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
-from supervisor.web.logins import Session
-
-__all__ = ["GOOD_S", "MOST_WAITING", "Confirmations"]
+__all__ = ["GOOD_S", "MOST_WAITING", "Asker", "Confirmations"]
 
 GOOD_S: Final = 60.0
 MOST_WAITING: Final = 20
-"""Of all sessions; the oldest makes way."""
+"""Of all askers; the oldest makes way."""
 Shown = TypeVar("Shown")
+
+
+class Asker(Protocol):
+    """Who takes both steps, such as a login of the page; compared by identity."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what was given to it is good for nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class _First(Generic[Shown]):
-    session: Session
+    asker: Asker
     shown: Shown
     given_s: float
 
@@ -37,32 +43,32 @@ class Confirmations(Generic[Shown]):
         self._clock = clock
         self._waiting: dict[str, _First[Shown]] = {}
 
-    def give(self, session: Session, shown: Shown) -> str:
+    def give(self, asker: Asker, shown: Shown) -> str:
         """The token for the second step of what was shown."""
         self._forget()
         while len(self._waiting) >= MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
         token = secrets.token_urlsafe(32)
-        self._waiting[_digest(token)] = _First(session, shown, self._clock())
+        self._waiting[_digest(token)] = _First(asker, shown, self._clock())
         return token
 
-    def take(self, session: Session, token: str) -> Shown | None:
+    def take(self, asker: Asker, token: str) -> Shown | None:
         """What the token was given for, which is used up by that; None where it is good for nothing."""
         self._forget()
         digest = _digest(token)  # how long the search takes says nothing about the token
         first = self._waiting.get(digest)
-        if first is None or first.session is not session:
+        if first is None or first.asker is not asker:
             return None
         del self._waiting[digest]
         return first.shown
 
     def _forget(self) -> None:
-        """What is too old, and what belongs to a session that is over."""
+        """What is too old, and what belongs to one who is over."""
         now_s = self._clock()
         self._waiting = {
             digest: first
             for digest, first in self._waiting.items()
-            if now_s - first.given_s <= GOOD_S and not first.session.is_over
+            if now_s - first.given_s <= GOOD_S and not first.asker.is_over
         }
 
 

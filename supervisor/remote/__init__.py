@@ -1,0 +1,1 @@
+"""Commands from afar, as the page and Telegram share them: read, shown, confirmed, given."""
