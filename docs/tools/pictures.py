@@ -61,7 +61,7 @@ LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.
 PROCESSES = "document.querySelector('.health.good') && document.querySelectorAll('main table').length > 2"
 CURVES = "document.querySelectorAll('canvas').length > 1"
 VIEWS = (
-    View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button, input[type=checkbox]"),
+    View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button"),
     View("strategy", "demo", "#/alice/alice-btc", 1440, 800, LADDER),
     View("operations", "demo", "#/operations", 1440, 900, PROCESSES),
     View("report", "report", "#curves", 1100, 866, CURVES),

@@ -181,11 +181,11 @@ def watch_operations(session, browser):
 
     choose(browser, "#targets", names[0])
     choose(browser, "#field-reason", "watched")
-    press(browser, "Give pause")
+    press(browser, "pause now")
     shows(browser, "document.body.innerText.includes('pause: done')", "that it was done")
     choose(browser, "#command", "resume")
     press(browser, "Show resume, then confirm")
-    press(browser, "Give resume now")
+    press(browser, "resume now")
     shows(browser, "document.body.innerText.includes('resume: done')", "that it was done")
     sql = "SELECT name, who, ok FROM operator_commands WHERE who LIKE 'web:%' ORDER BY local_ts"
     wait_for(lambda: len(session.sql(sql)) == 2, "both in the records")

@@ -42,7 +42,7 @@ function Lost({ live }) {
   const since = isFinite(age) ? ` What you see is ${duration(age)} old.` : "";
   if (live.problem) return html`<p class="banner bad">The supervisor does not answer: ${live.problem}.${since}</p>`;
   if (word !== "offline") return null;
-  if (live.link === "connecting") return html`<p class="banner">Connecting…</p>`;
+  if (live.link !== "lost" && !live.model) return html`<p class="banner">Connecting…</p>`;
   return html`<p class="banner bad">The connection to the page's process is lost; it is tried again all the time.${since} Trading does not need it.</p>`;
 }
 
@@ -50,8 +50,8 @@ const KINDS = { mainnet: "real money", testnet: "testnet", demo: "Bybit demo", p
 
 const SUMS = [
   ["Equity", (row) => (row.kind === "shadow" ? DASH : money(row.equity))],
-  ["Today", (row) => html`<b class=${row.todayNet < 0 ? "minus" : ""}>${gain(row.todayNet)}</b>`],
-  ["Today's grid", (row) => gain(row.todayGrid)],
+  ["Net today", (row) => html`<b class=${row.todayNet < 0 ? "minus" : ""}>${gain(row.todayNet)}</b>`],
+  ["Grid today", (row) => gain(row.todayGrid)],
   ["Net", (row) => html`<b class=${row.net < 0 ? "minus" : ""}>${gain(row.net)}</b>`],
   ["Grid", (row) => gain(row.grid)],
   ["Realised", (row) => gain(row.realised)],
@@ -102,7 +102,7 @@ function Processes({ model }) {
   const parts = [["writer", model.writer], ["paper exchange", model.paper], ["page", model.web]].filter(([, row]) => row);
   return html`<p class="processes dim">
     gridbot ${model.supervisor.version}, ${model.supervisor.state}, up ${duration(model.supervisor.uptime_s)}
-    ${parts.map(([name, row]) => html`<span> · ${name} ${row.process.state.toLowerCase()}${row.process.restarts ? `, restarted ${row.process.restarts} times` : ""}</span>`)}
+    ${parts.map(([name, row]) => html`<span> · ${name} ${row.process.state.toLowerCase()}${row.process.restarts ? `, restarts ${row.process.restarts}` : ""}</span>`)}
     ${model.writer && html`<span> · records ${duration(model.writer.lag_s)} behind</span>`}
   </p>`;
 }
@@ -120,10 +120,9 @@ function FleetView({ model }) {
     <${Totals} rows=${rows} />
     <${Fleet} rows=${rows} known=${known} />
     <p class="dim">
-      All money in USDT; a day begins at 00:00 UTC. <b>Grid profit</b> is what matched pairs made: each close with the opening fill that it
-      closes, before fees. <b>Net</b> of all time = realised − fees − funding + unrealised: what the strategies made so far, at the prices of now.
-      A grid can have earned on every close and still be below zero, while its open position has lost more. Today's net has no unrealised: that
-      has no day.
+      All money in USDT; a day begins at 00:00 UTC. <b>Grid</b> is what matched pairs made: each close with the opening fill that it closes,
+      before fees. <b>Net</b> = realised − fees − funding + unrealised, at the prices of now; today's has no unrealised. A grid can have
+      earned on every close and still be below zero, while its open position has lost more.
     </p>
     <${Processes} model=${model} />
   `;
@@ -168,7 +167,7 @@ function Page() {
       <span class="grow"></span>
       <button onClick=${logOut}>Log out</button>
     </header>
-    <${Lost} live=${live} />
+    <div><${Lost} live=${live} /></div>
     ${model && html`<main tabindex="-1" class=${isLive ? "" : "old"}><${VIEWS[route.view] ?? Nowhere} ...${{ model, rows, route, isLive }} /></main>`}
   `;
 }

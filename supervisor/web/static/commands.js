@@ -69,7 +69,7 @@ function Second({ shown, confirm, leave, busy }) {
     <${Would} shown=${shown} />
     ${many && html`<p><label>Type the number of accounts to go on <input name="accounts" inputmode="numeric" autocomplete="off" value=${typed} onInput=${(event) => setTyped(event.target.value)} /></label> <span class="dim">${shown.names}</span></p>`}
     <p class="buttons">
-      <button class="danger" disabled=${!ready || busy}>${busy ? "Waiting for what comes of it…" : `Give ${shown.command} now`}</button>
+      <button class="danger" disabled=${!ready || busy}>${busy ? "Waiting for what comes of it…" : `${shown.command} now`}</button>
       <button type="button" onClick=${leave} disabled=${busy}>Leave it</button>
       <span class="dim">${left > 0 ? `can be confirmed for ${duration(left)}` : "too late to confirm: begin again"}</span>
     </p>
@@ -86,10 +86,10 @@ function Outcome({ told }) {
   </div>`;
 }
 
-export function Commands({ model, given }) {
+export function Commands({ model, given, whom }) {
   const forms = useForms();
   const [name, setName] = useState("pause");
-  const [targets, setTargets] = useState("");
+  const [targets, setTargets] = useState(whom);
   const [group, setGroup] = useState("");
   const [everything, setEverything] = useState(false);
   const [args, setArgs] = useState({});
@@ -148,7 +148,7 @@ export function Commands({ model, given }) {
         <label><input type="checkbox" checked=${everything} onChange=${(event) => setEverything(event.target.checked)} /> every account</label></div>`}
       ${form.fields.map((field) => html`<${Field} key=${`${name} ${field.name}`} field=${field} value=${args[field.name]} change=${(value) => setArgs({ ...args, [field.name]: value })} />`)}
       <p class="buttons">
-        <button value="give" disabled=${busy}>${busy ? "Waiting…" : form.dangerous ? `Show ${name}, then confirm` : `Give ${name}`}</button>
+        <button value="give" disabled=${busy}>${busy ? "Waiting…" : form.dangerous ? `Show ${name}, then confirm` : `${name} now`}</button>
         ${!form.dangerous && html`<button value="dry" disabled=${busy}>Only show what it would do</button>`}
       </p>
     </form>`}

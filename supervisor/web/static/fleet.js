@@ -2,9 +2,8 @@
 import { html, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { linkTo } from "./route.js";
 import { TONES, chosen, sorted } from "./rows.js";
+import { Sign } from "./shared.js";
 import { DASH, count, duration, gain, leg, moment, money, orders, share, shortly } from "./words.js";
-
-const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
 
 const minus = (value) => (value === null ? null : -value);
 const colour = (value, text) => html`<span class=${value < 0 ? "minus" : ""}>${text}</span>`;
@@ -14,7 +13,8 @@ const ofAccount = (key, show) => (row) => (key in row ? show(row[key], row) : ""
 const COLUMNS = [
   { key: "name", title: "Account", text: true },
   { key: "kind", title: "Money", text: true, cell: (row) => html`<span class="kind ${row.kind}">${row.kind}</span>` },
-  { key: "tone", title: "State", text: true, down: true, cell: (row) => html`<${State} row=${row} />` },
+  { key: "tone", title: "State", text: true, down: true, cell: (row) => html`<${Sign} tone=${TONES[row.tone]} word=${row.state} />` },
+  { key: "alerts", title: "Alerts", help: "open ones that are not muted", cell: ofAccount("alerts", (value) => html`<span class=${value ? "bad" : ""}>${count(value)}</span>`) },
   { key: "why", title: "Why not trading", text: true, wide: true },
   { key: "equity", title: "Equity", help: "with its last 24 hours", cell: ofAccount("equity", (value, row) => html`<${Curve} row=${row} /> ${money(value)}`) },
   { key: "drawdown", title: "Drawdown", help: "how far the equity is below its highest so far", cell: ofAccount("drawdown", (value, row) => html`<span title="${money(value)} USDT">${share(row.drawdownShare)}</span>`) },
@@ -36,7 +36,6 @@ const COLUMNS = [
   { key: "lastFill", title: "Last fill", down: true, cell: (row) => html`<span title=${row.lastFill === null ? undefined : `${moment(row.lastFill)} UTC`}>${row.lastFill === null ? DASH : shortly((Date.now() - row.lastFill) / 1000)}</span>` },
   { key: "reconcile", title: "Compared", help: "since orders were last compared with the exchange", cell: ofAccount("reconcile", shortly) },
   { key: "restarts", title: "Restarts", cell: ofAccount("restarts", count) },
-  { key: "alerts", title: "Alerts", cell: ofAccount("alerts", (value) => html`<span class=${value ? "bad" : ""}>${count(value)}</span>`) },
 ];
 const titleOf = (column) => (column.group ? `${column.group}: ${column.title}` : column.title);
 
@@ -52,17 +51,12 @@ function Curve({ row }) {
   </svg>`;
 }
 
-function State({ row }) {
-  const tone = TONES[row.tone];
-  return html`<span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${row.state}</span>`;
-}
-
 const begins = (columns, at) => columns[at].group !== columns[at - 1]?.group;
 
 function Cells({ row, first, columns }) {
   return columns.map((column, at) => {
     const inside = column.cell ? column.cell(row) : row[column.key];
-    const name = `${column.text ? "text" : "figure"}${column.wide ? " wide" : ""}${begins(columns, at) ? " begins" : ""}`;
+    const name = `${column.text ? "text" : ""}${column.wide ? " wide" : ""}${begins(columns, at) ? " begins" : ""}`;
     if (at === 0) return html`<th scope="row" class="text">${first}</th>`;
     return html`<td class=${name} data-title=${titleOf(column)} title=${column.wide ? row.why : undefined}>${inside}</td>`;
   });
@@ -97,7 +91,7 @@ function Head({ order, setOrder, columns }) {
     <tr>${columns.map((column, at) => {
     const here = order.key === column.key;
     const next = () => setOrder({ key: column.key, down: here ? !order.down : !column.text || Boolean(column.down) });
-    return html`<th scope="col" class="${column.text ? "text" : "figure"}${begins(columns, at) ? " begins" : ""}" aria-sort=${here ? (order.down ? "descending" : "ascending") : "none"} title=${column.help}>
+    return html`<th scope="col" class="${column.text ? "text" : ""}${begins(columns, at) ? " begins" : ""}" aria-sort=${here ? (order.down ? "descending" : "ascending") : "none"} title=${column.help}>
       <button onClick=${next}>${column.group && html`<span class="unseen">${column.group}: </span>`}${column.title}<span aria-hidden="true">${here ? (order.down ? " ↓" : " ↑") : ""}</span></button>
     </th>`;
   })}</tr>
@@ -113,7 +107,8 @@ function Recorded({ known }) {
   }, []);
   const { answer, seenAt, problem } = known;
   const age = seenAt === null ? null : (performance.now() - seenAt) / 1000;
-  const words = [...Object.entries(answer?.problems ?? {}).map(([part, why]) => `${part.replace("_", " ")}: ${why}`)];
+  const missing = Object.entries(answer?.problems ?? {});
+  const words = [...new Set(missing.map(([, why]) => why))].map((why) => `${missing.filter(([, other]) => other === why).map(([part]) => part.replace("_", " ")).join(", ")}: ${why}`);
   if (answer?.pairs_waiting) words.push(`grid profit of ${count(answer.pairs_waiting)} accounts is being worked out`);
   else if (answer?.pairs_unknown.length) words.push(`grid profit of ${answer.pairs_unknown.join(", ")} takes longer than there is time for here; pnl has it`);
   return html`<p class="recorded dim">
@@ -142,7 +137,7 @@ function useKept(name, otherwise) {
 export function Fleet({ rows, known }) {
   const [filter, setFilter] = useKept("gridbot-filter", { text: "", state: "", group: "" });
   const [order, setOrder] = useKept("gridbot-order", { key: "name", down: false });
-  const [parts, setParts] = useKept("gridbot-parts", { split: true });
+  const [parts, setParts] = useKept("gridbot-parts", { split: innerWidth > 1700 });
   const columns = useMemo(() => COLUMNS.filter((column) => parts.split || !column.split), [parts.split]);
   const [open, setOpen] = useState(() => new Set());
   const shown = useMemo(() => sorted(chosen(rows, filter), order), [rows, filter, order]);
@@ -166,10 +161,10 @@ export function Fleet({ rows, known }) {
     </form>
     <${Recorded} known=${known} />
     <div class="scroll fleet" tabindex="0" role="region" aria-label="Accounts">
-      <table>
+      <table class=${parts.split ? "" : "few"}>
         <caption class="unseen">Accounts, a row for each; the button of a row shows its strategies</caption>
         <${Head} order=${order} setOrder=${setOrder} columns=${columns} />
-        <tbody>${body}</tbody>
+        <tbody>${body.length ? body : html`<tr class="more"><td colspan=${columns.length}>No account fits what is chosen above.</td></tr>`}</tbody>
       </table>
     </div>
   </section>`;

@@ -129,7 +129,7 @@ function Fills({ figures, route }) {
   });
   const heads = [["Time, UTC", "text"], ["Leg", "text"], ["Order", "text"], ["Price"], ["Quantity"], ["Fee"], ["Realised"], ["Closes the fill", "text"], ["Pair, net"]];
   return html`<${Figure} name="fills" title="Fills" figure=${figures.fills} route=${route}
-      says="Each close with the fill that it pairs with: the newest opening fill at its depth of the position. Net: after the fees of both.">
+      says="Money in USDT. Each close with the fill that it pairs with: the newest opening fill at its depth of the position. Net: after the fees of both.">
     <${Table} caption="Fills, the newest first" heads=${heads} rows=${rows} /></${Figure}>`;
 }
 
@@ -191,7 +191,7 @@ function Latency({ figures, route }) {
   const ms = rows.map((row) => Number(row.to_open_ms));
   const [half, most, nearly, worst] = percentiles(ms, [0.5, 0.95, 0.99, 1]);
   const again = rows.filter((row) => row.attempts > 1).length;
-  const says = rows.length ? `From the decision until an order is known to rest, on our clock: half within ${half.toFixed(1)} ms, 95 % within ${most.toFixed(1)} ms, 99 % within ${nearly.toFixed(1)} ms, the slowest ${worst.toFixed(1)} ms; ${count(again)} of ${count(rows.length)} were sent more than once.` : "";
+  const says = rows.length ? `From the decision until an order is known to rest, on our clock: half within ${count(half)} ms, 95 % within ${count(most)} ms, 99 % within ${count(nearly)} ms, the slowest ${count(worst)} ms; ${count(again)} of ${count(rows.length)} were sent more than once.` : "";
   const table = [...rows].reverse().map((row) => [moment(Date.parse(row.ts)), row.direction, row.side, priced(row.price), Number(row.to_open_ms).toFixed(1), count(row.attempts)]);
   return html`<${Figure} name="latency" title="Latency" figure=${figures.latency} route=${route} says=${says}>
     <${Chart} id="latency" label="Decision to open, ms (logarithmic)" x=${rows.map((row) => Date.parse(row.ts) / 1000)} series=${[["ms", ms.map((value) => Math.max(value, 0.1)), "note"]]} points logarithmic />
@@ -201,5 +201,7 @@ function Latency({ figures, route }) {
 
 export function History({ history: { figures }, route, kind }) {
   const parts = { figures, route };
-  return html`${kind === "shadow" && html`<p class="dim figure">A shadow strategy sends nothing: it has fills and prices, and no pairs, no profit per level and no latency. Equity is that of the account.</p>`}<${Fills} ...${parts} /><${Equity} ...${parts} /><${Levels} ...${parts} /><${Pairs} ...${parts} /><${Refusals} ...${parts} /><${Latency} ...${parts} />`;
+  const own = kind !== "shadow";
+  return html`${!own && html`<p class="dim figure">A shadow strategy sends nothing: it has no pairs, no profit per level and no latency. Equity is that of the account.</p>`}<${Fills} ...${parts} /><${Equity} ...${parts} />
+    ${own && html`<${Levels} ...${parts} /><${Pairs} ...${parts} />`}<${Refusals} ...${parts} />${own && html`<${Latency} ...${parts} />`}`;
 }

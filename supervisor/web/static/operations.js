@@ -2,10 +2,11 @@
 import { html, useEffect, useState } from "./vendor/htm/standalone.module.js";
 import { Commands, useGive } from "./commands.js";
 import { ask, pageKey } from "./live.js";
-import { Copy, SIGNS } from "./shared.js";
+import { Copy, Sign } from "./shared.js";
 import { DASH, count, duration } from "./words.js";
 
 const TONE = { RUNNING: "good", STARTING: "note", STOPPING: "warn", STOPPED: "warn", BACKOFF: "bad", FATAL: "bad" };
+const WRITTEN_MS = 3000; // until a command is in the records
 const size = (bytes) => (bytes === null || bytes === undefined ? DASH : bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 const when = (text) => (text ? String(text).slice(0, 19).replace("T", " ") : DASH);
 
@@ -45,12 +46,9 @@ function Table({ name, head, rows, short }) {
   </table></div>`;
 }
 
-function State({ word }) {
-  const tone = TONE[word] ?? "warn";
-  return html`<span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${word.toLowerCase()}</span>`;
-}
+const State = ({ word }) => html`<${Sign} tone=${TONE[word] ?? "warn"} word=${word.toLowerCase()} />`;
 
-const PROCESS = [["Process"], ["State"], ["Id", "figure"], ["Up", "figure"], ["Memory", "figure"], ["Restarts", "figure"], ["Last report", "figure"], ["Why, and how the last one ended", "text long"]];
+const PROCESS = [["Process"], ["State"], ["Id", ""], ["Up", ""], ["Memory", ""], ["Restarts", ""], ["Last report", ""], ["Why; how the last one ended", "text long"]];
 
 function Processes({ model }) {
   const own = model.supervisor;
@@ -65,7 +63,7 @@ function Processes({ model }) {
   return html`<${Section} id="processes" title=${`Processes (${rows.length + 1})`}><${Table} name="Processes" head=${PROCESS} rows=${[first, ...rows]} short /><//>`;
 }
 
-const ALERT = [["Id"], ["Level"], ["About"], ["Kind"], ["Since, UTC", "figure"], ["Times", "figure"], ["What", "text long"], ["Looked after by"]];
+const ALERT = [["Id"], ["Level"], ["About"], ["Kind"], ["Since, UTC", ""], ["Times", ""], ["What", "text long"], ["Looked after by", "text long"]];
 
 function Alerts({ model, may, given }) {
   const [said, give] = useGive(given);
@@ -87,21 +85,34 @@ function Alerts({ model, may, given }) {
   <//>`;
 }
 
+// Columns of the records that are shown, with title and kind; the SQL has the others.
+const RECORDED = {
+  ts: ["Time, UTC"], account: ["Account"], strategy: ["Strategy"], who: ["Who"], name: ["Command"], target: ["For"], ok: ["Done"], result: ["What came of it", "text long"], args: ["With", "text long"],
+  level: ["Level"], phase: ["Phase"], text: ["What", "text long"], count: ["Times", ""],
+};
+
+function recorded(name, value) {
+  if (value === null || value === undefined || value === "") return DASH;
+  if (name === "ts") return when(value);
+  if (name === "ok") return value ? "yes" : html`<b class="bad">no</b>`;
+  return name === "args" ? value.replace(/^\{|\}$|"/g, "").replaceAll(",", ", ").replaceAll(":", ": ") : String(value);
+}
+
 // Rows of /api/rows/NAME, the newest first, with the SQL behind them.
 function Records({ id, title, name, turn, empty }) {
   const { found, problem } = useAsked(`/api/rows/${name}?limit=200`, turn);
-  const columns = found?.columns ?? [];
-  const head = columns.map((each) => [each.name ?? each]);
-  const text = (value) => (value === null || value === undefined ? DASH : typeof value === "object" ? JSON.stringify(value) : String(value));
-  const rows = (found?.rows ?? []).toReversed().map((row, at) => ({ key: at, cells: row.map(text) }));
+  const columns = (found?.columns ?? []).map((each, at) => [each.name ?? each, at]).filter(([name]) => name in RECORDED);
+  const head = columns.map(([name]) => RECORDED[name]);
+  const rows = (found?.rows ?? []).toReversed().map((row, key) => ({ key, cells: columns.map(([name, at]) => recorded(name, row[at])) }));
   return html`<${Section} id=${id} title=${title}>
     ${(problem || found?.problem) && html`<p class="bad">${problem || found.problem}</p>`}
+    ${!found && !problem && html`<p class="dim">Reading…</p>`}
     ${found && (rows.length ? html`<${Table} name=${title} head=${head} rows=${rows} short />` : html`<p class="dim">${empty}</p>`)}
-    ${found?.sql && html`<p class="buttons"><${Copy} text=${found.sql} title="Copy the SQL" /></p>`}
+    ${found?.sql && html`<p class="buttons"><${Copy} text=${found.sql} title="Copy SQL" /></p>`}
   <//>`;
 }
 
-const SETTING = [["Key"], ["Value"], ["Where from", "text long"]];
+const SETTING = [["Key"], ["Value", "text long"], ["Where from", "text long"]];
 
 function Settings({ told }) {
   const [of, setOf] = useState("");
@@ -122,6 +133,7 @@ function Settings({ told }) {
       <span class="dim">${told.file}; secrets are shown as set or not set</span>
     </form>
     ${problem && html`<p class="bad">${problem}</p>`}
+    ${!found && !problem && html`<p class="dim">Reading…</p>`}
     ${found && (rows.length ? html`<${Table} name="Configuration in force" head=${SETTING} rows=${rows} short />` : html`<p class="dim">All of it is built-in defaults.</p>`)}`;
 }
 
@@ -140,24 +152,25 @@ function Shelf({ told }) {
   const reports = told.reports.map((row) => ({ key: row.name, cells: [html`<${Report} name=${row.name} />`, when(row.written), size(row.bytes)] }));
   return html`
     <${Section} id="backtests" title=${`Backtests (${rows.length})`}>
-      ${rows.length ? html`<${Table} name="Backtests" head=${[["Name"], ["Written, UTC", "figure"], ["Size", "figure"], ["Reports", "text long"]]} rows=${rows} short />` : html`<p class="dim">No backtest is in the data directory.</p>`}
+      ${rows.length ? html`<${Table} name="Backtests" head=${[["Name"], ["Written, UTC", ""], ["Size", ""], ["Reports", "text long"]]} rows=${rows} short />` : html`<p class="dim">No backtest is in the data directory.</p>`}
     <//>
     ${reports.length > 0 && html`<${Section} id="reports" title=${`Reports of what was traded (${reports.length})`}>
-      <${Table} name="Reports" head=${[["Report"], ["Written, UTC", "figure"], ["Size", "figure"]]} rows=${reports} short />
+      <${Table} name="Reports" head=${[["Report"], ["Written, UTC", ""], ["Size", ""]]} rows=${reports} short />
     <//>`}`;
 }
 
-export function OperationsView({ model }) {
+export function OperationsView({ model, route }) {
   const [turn, setTurn] = useState(0);
-  const given = () => setTurn((before) => before + 1);
+  const read = () => setTurn((before) => before + 1);
+  const given = () => (read(), setTimeout(read, WRITTEN_MS));
   const configuration = model.supervisor.configuration ?? {};
   const { found: told, problem } = useAsked("/api/operations", `${turn} ${configuration.hash} ${configuration.file_differs}`);
   const may = Boolean(configuration.page_commands);
   return html`
-    <div class="section-head"><h2>Operations</h2><button onClick=${given}>Read records again</button></div>
+    <div class="section-head"><h2>Operations</h2><button onClick=${read}>Read records again</button></div>
     <${Processes} model=${model} />
     <${Alerts} model=${model} may=${may} given=${given} />
-    <${Section} id="commands" title="Give a command"><${Commands} model=${model} given=${given} /><//>
+    <${Section} id="commands" title="Give a command"><${Commands} model=${model} given=${given} whom=${route.whom} /><//>
     <${Records} id="operator-log" title="Operator log" name="commands" turn=${turn} empty="Nobody has given a command yet." />
     <${Records} id="told" title="Alerts that were told" name="incidents" turn=${turn} empty="No alert was told yet." />
     <${Section} id="configuration" title="Configuration in force">

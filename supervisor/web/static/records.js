@@ -33,9 +33,13 @@ export function fleetRecords({ answer }) {
   };
 }
 
+// The last answer, for who comes back from another view.
+let latest = UNKNOWN;
+
 // {answer, seenAt, problem}: `seenAt` is when the records were read, by the clock of this page.
 export function useFleetRecords() {
-  const [known, setKnown] = useState(UNKNOWN);
+  const [known, setKnown] = useState(latest);
+  latest = known;
   useEffect(() => {
     let timer, over = false;
     async function look() {

@@ -2,7 +2,7 @@
 //
 //   #/                      the fleet
 //   #/ACCOUNT/STRATEGY      one strategy; ?range=7d is how much of its past
-//   #/NAME                  a view of that name, such as operations
+//   #/NAME                  a view of that name, such as operations; ?for=alice is whom its form of commands names
 
 export const RANGES = { "1h": 3600, "24h": 86400, "7d": 604800, "30d": 2592000, all: null };
 const FIRST_RANGE = "1h";
@@ -18,9 +18,10 @@ const decoded = (text) => {
 export function routeOf(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const parts = path.split("/").filter(Boolean).map(decoded);
-  const range = new URLSearchParams(query).get("range");
+  const asked = new URLSearchParams(query);
+  const range = asked.get("range");
   if (parts.length === 2) return { view: "strategy", account: parts[0], strategy: parts[1], range: Object.hasOwn(RANGES, range) ? range : FIRST_RANGE };
-  return { view: parts.length === 1 ? parts[0] : "fleet" };
+  return { view: parts.length === 1 ? parts[0] : "fleet", whom: asked.get("for") ?? "" };
 }
 
 export function linkTo(account, strategy, range = FIRST_RANGE) {

@@ -1,7 +1,10 @@
 // Small parts that several views have.
 import { html, useState } from "./vendor/htm/standalone.module.js";
 
-export const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
+const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
+
+// A state as sign, word and colour.
+export const Sign = ({ tone, word }) => html`<span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${word}</span>`;
 
 export function Copy({ text, title = "Copy", name }) {
   const [done, setDone] = useState(false);

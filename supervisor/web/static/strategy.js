@@ -6,7 +6,7 @@ import { LadderPicture } from "./ladder_picture.js";
 import { ask } from "./live.js";
 import { RANGES, linkTo } from "./route.js";
 import { TONES, number } from "./rows.js";
-import { Copy, SIGNS } from "./shared.js";
+import { Copy, Sign } from "./shared.js";
 import { count, duration, gain, leg as legText, percent, priced, short } from "./words.js";
 
 const AGAIN_MS = 2000;
@@ -106,7 +106,7 @@ function Legend() {
     ${key(html`<rect class="bar buy opens away" x="1" y="2" width="20" height="10" />`, "does not rest yet")}
     ${key(html`<text class="mark held" x="2" y="8">A</text>`, "missing: its reason below")}
     ${key(html`<path class="fill buy opens" d="M6 2l4 8h-8z" /><path class="fill sell opens" d="M17 11l4-8h-8z" />`, "fill: Buy up, Sell down")}
-    ${key(html`<rect class="band" x="0" y="0" width="22" height="14" />`, "waiting band")}
+    ${key(html`<rect class="band" x="0" y="0" width="22" height="14" />`, "waits: nothing is placed")}
   </ul>`;
 }
 
@@ -231,8 +231,9 @@ export function StrategyView({ model, rows, route }) {
   return html`
     <nav class="crumbs" aria-label="Where this is"><a href="#/">Fleet</a> <span aria-hidden="true">›</span> ${account} <span aria-hidden="true">›</span>
       <h2>${strategy}</h2> <span class="dim">${row.symbol}</span> <span class="kind ${row.kind}">${row.kind}</span>
-      <span class="state ${tone}"><span aria-hidden="true">${SIGNS[tone]}</span> ${row.state}</span></nav>
-    ${row.why && html`<p class=${tone}>${row.why}</p>`}
+      <${Sign} tone=${tone} word=${row.state} />
+      ${model.supervisor.configuration?.page_commands && html`<a href="#/operations?for=${encodeURIComponent(`${account}/${strategy}`)}">Give a command</a>`}</nav>
+    ${row.why && !why?.holds?.length && html`<p class=${tone}>${row.why}</p>`}
     ${problem && html`<p class="banner bad">Its worker says nothing new: ${problem}.${age === null ? "" : ` The ladder is ${duration(age)} old.`}</p>`}
     <${Facts} row=${row} why=${why} age=${age} />
     ${why && html`<${Holds} holds=${why.holds} />`}

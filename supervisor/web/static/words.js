@@ -3,7 +3,7 @@
 export const DASH = "–";
 const MONEY = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const SIGNED = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
-const COUNT = new Intl.NumberFormat("en");
+const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 export const money = (value) => (value === null ? DASH : MONEY.format(value));
 export const gain = (value) => (value === null ? DASH : SIGNED.format(value).replace("-", "−"));

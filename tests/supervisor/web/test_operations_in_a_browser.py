@@ -60,7 +60,7 @@ def test_commands_are_given_from_the_page_and_dangerous_ones_only_after_a_second
     enter(browser, kit)
     choose(browser, "#targets", "alice/alice-btc bob")
     choose(browser, "#field-reason", "<b>night</b>")
-    press(browser, "Give pause")
+    press(browser, "pause now")
     shows(browser, "document.body.innerText.includes('pause: done')", "what came of it")
     given = [(each["name"], each["account"], each["args"]) for each in kit.given if each["op"] == "worker"]
     assert sorted(given, key=str) == [
@@ -78,16 +78,16 @@ def test_commands_are_given_from_the_page_and_dangerous_ones_only_after_a_second
     assert browser.run(f"{give}.disabled")
     assert kit.given == []
     choose(browser, "input[name=accounts]", "2")
-    press(browser, "Give flatten now")
+    press(browser, "flatten now")
     shows(browser, "document.body.innerText.includes('flatten: done')", "what came of it")
     assert sorted(each["account"] for each in kit.given if each["op"] == "worker") == ["alice", "bob"]
     kit.answers["worker"] = {"ok": False, "error": "the worker is <i>away</i>", "unanswered": True}
     choose(browser, "#command", "reconcile")
     choose(browser, "#targets", "bob")
-    press(browser, "Give reconcile")
+    press(browser, "reconcile now")
     shows(browser, "document.body.innerText.includes('NO ANSWER: the worker is <i>away</i>')", "that nobody answered")
     choose(browser, "#targets", "nobody")
-    press(browser, "Give reconcile")
+    press(browser, "reconcile now")
     shows(browser, "document.body.innerText.includes(\"got 'nobody'\")", "what was wrong")
     press(browser, "Acknowledge")
     shows(browser, f"{text('#alerts + div')}.includes('ack done')", "the alert")

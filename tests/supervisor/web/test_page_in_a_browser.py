@@ -28,6 +28,7 @@ def log_in(browser: Browser, kit: PageKit, rows: int) -> None:
     """By the file that `open` writes."""
     form = kit.data_dir / "form.html"
     form.write_text(FORM.format(url=kit.server.url, code=make_code(kit.data_dir)))
+    browser.send("Page.navigate", url="about:blank")  # a page of an earlier test may still ask a server that has gone
     browser.events.clear()
     browser.send("Page.navigate", url=form.as_uri())
     shows(browser, f"document.querySelectorAll('tr.account').length === {rows}", f"{rows} accounts")
@@ -53,6 +54,10 @@ def test_the_fleet_is_live_says_what_is_wrong_and_when_it_is_not_live(browser, k
     browser.screen(1400, 800)
     log_in(browser, kit, 2)
     assert browser.run("location.pathname") == "/"
+    parts = browser.run("[...document.querySelectorAll('#app > *')].map((each) => each.tagName)")
+    assert parts == ["HEADER", "DIV", "MAIN"], "in this order from the first figure on"
+    assert not browser.run("document.querySelector('input[name=split]').checked"), "it fits a small screen at first"
+    assert browser.run("document.querySelector('.fleet').scrollWidth <= document.querySelector('.fleet').clientWidth")
     assert "10,000.81" in browser.run(text("tr.account"))
     assert "trading" in browser.run(text("tr.account"))
     totals = browser.run("[...document.querySelectorAll('.totals tbody tr')].map((row) => row.innerText)")
@@ -97,7 +102,7 @@ def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_
     monkeypatch.setattr(record_routes, "FLEET_S", 0.0)
     cell = "document.querySelector('tr.account td[data-title=\"{}\"]').innerText.trim()"
     with served(tmp_path, hold_s=60.0) as kit:
-        browser.screen(1400, 800)
+        browser.screen(1800, 800)
         log_in(browser, kit, 2)
         shows(browser, f"{text('.recorded')}.includes('No history: there is no database at')", "that there is none")
         assert browser.run(cell.format("Total: Grid")) == "–"
@@ -153,6 +158,8 @@ def test_fifty_and_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser
         for dark in (False, True):
             browser.screen(390, 800, dark=dark, phone=True)
             shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
+            row = "document.querySelector('tr.account').getBoundingClientRect().height"
+            assert browser.run(row) < 320, "two figures stand on a line, with no gaps"
     assert browser.complaints() == []
 
 

@@ -54,9 +54,9 @@ LEVELS = [["98.0", "Buy"], ["99.0", "Buy"], ["100.0", None], ["101.0", "Sell"], 
 
 def test_addresses_ladders_reasons_and_scales(browser, kit):
     routes = {
-        "": {"view": "fleet"},
-        "#/": {"view": "fleet"},
-        "#/operations": {"view": "operations"},
+        "": {"view": "fleet", "whom": ""},
+        "#/": {"view": "fleet", "whom": ""},
+        "#/operations?for=alice%2Fbtc": {"view": "operations", "whom": "alice/btc"},
         "#/alice/btc": {"view": "strategy", "account": "alice", "strategy": "btc", "range": "1h"},
         "#/a%2Fb/x%20y?range=7d": {"view": "strategy", "account": "a/b", "strategy": "x y", "range": "7d"},
         "#/alice/%zz?range=toString": {"view": "strategy", "account": "alice", "strategy": "%zz", "range": "1h"},
