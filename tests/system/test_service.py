@@ -3,7 +3,6 @@ same session no worker imports anything after its fork."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -55,7 +54,7 @@ def test_systemd_and_ping_hear_how_it_is_and_no_worker_imports_anything(
 
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
-    session = gridbot.prepare(DEMO + OFTEN)
+    session = gridbot.prepare(DEMO + OFTEN + "supervisor: {heartbeat_timeout: 60}\n")  # who is frozen stays so
     finder = ImportFinder(session, tmp_path, monkeypatch)
     session.start()
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
@@ -69,10 +68,12 @@ def test_systemd_and_ping_hear_how_it_is_and_no_worker_imports_anything(
     session.wait(lambda _: len(session.sql("SELECT DISTINCT account FROM fills")) == 2, "fills")
     for command in ("pause", "resume"):
         assert session.ask(command, "alice").exit_code == 0
-    session.wait(lambda status: status["health"] == "healthy", "health")
 
-    answered = session.run("ping", "--healthy")
-    assert (answered.returncode, answered.stdout.split(":")[0]) == (0, "running")
+    def is_healthy() -> bool:  # a busy machine makes a report late, and `ping` says so
+        answered = session.run("ping", "--healthy")
+        return (answered.returncode, answered.stdout.split(":")[0]) == (0, "running")
+
+    wait_for(is_healthy, "a ping that says that all is well", session.tail)
     frozen = session.kill("worker-alice", signal.SIGSTOP)
     session.wait(lambda status: status["health"] != "healthy", "an account that is not healthy")
     assert session.run("ping").returncode == 0, "the supervisor is at work on it"
@@ -80,8 +81,7 @@ def test_systemd_and_ping_hear_how_it_is_and_no_worker_imports_anything(
     assert degraded.returncode == 6
     assert "alice" in degraded.stdout
 
-    with contextlib.suppress(ProcessLookupError):  # it may have been replaced by now
-        os.kill(frozen, signal.SIGCONT)
+    os.kill(frozen, signal.SIGCONT)
     session.supervisor.send_signal(signal.SIGSTOP)
     assert session.run("ping", "--timeout", "0.3").returncode == 5
     session.supervisor.send_signal(signal.SIGCONT)
