@@ -29,6 +29,7 @@ def log_in(browser: Browser, kit: PageKit, rows: int) -> None:
     form = kit.data_dir / "form.html"
     form.write_text(FORM.format(url=kit.server.url, code=make_code(kit.data_dir)))
     browser.send("Page.navigate", url="about:blank")  # a page of an earlier test may still ask a server that has gone
+    shows(browser, "location.href === 'about:blank'", "nothing")
     browser.events.clear()
     browser.send("Page.navigate", url=form.as_uri())
     shows(browser, f"document.querySelectorAll('tr.account').length === {rows}", f"{rows} accounts")
@@ -160,6 +161,43 @@ def test_fifty_and_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser
             shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
             row = "document.querySelector('tr.account').getBoundingClientRect().height"
             assert browser.run(row) < 320, "two figures stand on a line, with no gaps"
+    assert browser.complaints() == []
+
+
+def test_a_view_with_a_fault_says_so_and_many_pages_of_a_browser_leave_room_for_each_other(browser, kit):
+    browser.screen(1000, 700)
+    log_in(browser, kit, 2)
+    for place in ("__proto__", "constructor", "strategy"):
+        browser.run(f"location.hash = '#/{place}'")
+        shows(browser, "document.body.innerText.includes('There is nothing at this address')", place)
+    browser.run("location.hash = '#/'")
+    shows(browser, "document.querySelectorAll('tr.account').length === 2", "the fleet")
+    for part in ("groups", "strategies"):
+        broken = recorded()
+        broken["accounts"][0][part] = None
+        kit.model = broken
+        shows(browser, "document.body.innerText.includes('A fault of the page, in fleet')", "the fault")
+        kit.model = recorded()
+        shows(browser, "document.querySelectorAll('tr.account').length === 2", "the view again, by itself")
+
+    seen = (
+        "Object.defineProperty(document, 'hidden', {configurable: true, value: %s}); "
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    browser.run(seen % "true")
+    browser.until(lambda: not kit.server.feed.viewers, "a page that nobody sees to ask for nothing")
+    browser.run(seen % "false")
+    browser.until(lambda: kit.server.feed.viewers == 1, "its stream again")
+    browser.run(seen % "true")
+    browser.until(lambda: not kit.server.feed.viewers, "its end")
+    browser.run(
+        "for (let n = 0; n < 4; n++) navigator.locks.request(`gridbot-stream-${n}`, () => new Promise(() => {})); 0"
+    )
+    browser.run(seen % "false")
+    kit.model["accounts"][0]["equity"] = "77.7"
+    shows(browser, f"{text('tr.account')}.includes('77.70')", "the newest, without a stream")
+    assert "live" in browser.run(text(".link"))
+    assert not kit.server.feed.viewers, "four others have the streams"
     assert browser.complaints() == []
 
 
