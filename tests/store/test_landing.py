@@ -25,6 +25,8 @@ from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
 from gridbot.store.stored_views import STORED_VIEWS
 from gridbot.store.views import VIEWS
 from supervisor.store.landing_pace import MOST_AT_ONCE, MOST_BYTES, MOST_LANDED, LandingPace
+from supervisor.store.maintenance import vacuum
+from supervisor.store.rebuild import rebuild
 from supervisor.store.writer import Writer, WriterSpec
 from tests.examples import examples
 from tests.records.test_codec import any_record
@@ -286,6 +288,25 @@ def test_the_writer_lets_few_records_land_and_moves_them_when_it_is_time(tmp_pat
     assert rows(tmp_path, "SELECT count(*) FROM tickers_stored") == [(1,)]
     assert writer.state.rows == MOST_AT_ONCE + 4
     assert rows(tmp_path, "SELECT account, seq FROM ingest_offsets") == [("alice", MOST_AT_ONCE + 9)]
+
+
+def test_vacuum_and_rebuild_keep_what_has_landed_also_when_no_journal_has_it(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    writer = Writer(WriterSpec(tmp_path, ("alice",), compact_s=3600.0), {})
+    record_executions(recorder, range(1, 4))
+    flush_all(writer)
+    writer.compact()
+    record_executions(recorder, range(4, 6))
+    flush_all(writer)
+    writer.close()
+    recorder.close()
+    seen = "SELECT (SELECT count(DISTINCT seq) FROM executions), (SELECT sum(executions) FROM daily_sums), count(*)"
+    vacuum(tmp_path)
+    assert rows(tmp_path, f"{seen} FROM {LANDED} WHERE kind = 'executions'") == [(5, 5, 2)]
+    for path in journal_directory(tmp_path, "alice").glob("*.journal"):
+        path.write_bytes(b"")
+    assert rebuild(tmp_path).missing == []
+    assert rows(tmp_path, f"{seen} FROM executions_stored") == [(5, 5, 5)]
 
 
 def test_when_what_has_landed_is_moved() -> None:
