@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+from gridbot.fault_words import in_words
+
 __all__ = ["OnFault", "awaited", "report", "report_in_thread", "start", "watch"]
 
 T = TypeVar("T")
@@ -45,7 +47,7 @@ def report(part: str, error: BaseException) -> None:
 
 def report_in_thread(part: str, error: BaseException) -> None:
     """From a thread that goes on after a part of it has failed: tell what `watch` was given."""
-    told = RuntimeError(f"{part}: {type(error).__name__}: {error}").with_traceback(error.__traceback__)
+    told = RuntimeError(f"{part}: {in_words(error)}").with_traceback(error.__traceback__)
     threading.excepthook(threading.ExceptHookArgs((type(told), told, told.__traceback__, threading.current_thread())))
 
 

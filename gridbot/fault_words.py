@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gridbot.hidden_words import redacted
+
 __all__ = ["cause_of", "in_words", "sentence"]
 
 
@@ -14,8 +16,8 @@ def cause_of(part: str, error: BaseException) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """One line: what was raised, with its text."""
-    text = " ".join(str(error).split())
+    """One line: what was raised, with its text, without secrets of this process."""
+    text = " ".join(redacted(str(error)).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import urllib.parse
 from datetime import UTC, datetime
 from typing import Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from gridbot.doors.plain_text import json_line, one_line, printable, printable_lines
+from gridbot.hidden_words import redacted, register_secret
 
 __all__ = ["ConsoleFormatter", "JsonFormatter", "register_secret"]
 
@@ -19,8 +18,6 @@ LONGEST_WHOLE = 100_000
 """Characters of a message in a line of JSON."""
 LONGEST_SHOWN = 2_000
 """Characters of one on the console."""
-_HIDDEN = "********"
-_SHORTEST_SECRET = 6
 
 # The tag of a console line, by the longest matching logger name. `extra={"tag": "fill"}` or a message that begins with
 # `[fill] ` says otherwise.
@@ -38,21 +35,6 @@ _TAGS = {
 }
 
 _OWN_TAG = re.compile(r"\[([a-z_]+)\] ")
-
-_secrets: set[str] = set()
-
-
-def register_secret(value: str) -> None:
-    """Never let `value` appear in a line, as it is, as JSON or as part of a URL. Very short values are left alone."""
-    if len(value) >= _SHORTEST_SECRET:
-        _secrets.update((value, json.dumps(value)[1:-1], urllib.parse.quote(value, safe="")))
-
-
-def _redacted(line: str) -> str:
-    for secret in _secrets:
-        if secret in line:
-            line = line.replace(secret, _HIDDEN)
-    return line
 
 
 def _cut(text: str) -> str:
@@ -93,7 +75,7 @@ class JsonFormatter(OrjsonFormatter):
             line = super().format(record)
         except (TypeError, ValueError, RecursionError):  # a lone surrogate, a number beyond 64 bits, endless nesting
             line = super().format(logging.makeLogRecord(_plain_fields(record)))
-        return _redacted(json_line(line))
+        return redacted(json_line(line))
 
     def formatException(self, ei: Any) -> Any:
         return printable_lines(str(super().formatException(ei)))
@@ -116,7 +98,7 @@ class ConsoleFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line += f" ({type(error).__name__}: {one_line(str(error))}; the log file has the traceback)"
-        return _redacted(line)
+        return redacted(line)
 
 
 def _utc(record: logging.LogRecord) -> datetime:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from gridbot import log_lines, logging_setup
+from gridbot import hidden_words, logging_setup
 from gridbot.config.models import LoggingConfig
+from gridbot.log_lines import LONGEST_WHOLE
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def _clean() -> Iterator[None]:
     yield
     logging_setup.stop_logging()
     root.setLevel(level)
-    log_lines._secrets.clear()
+    hidden_words._secrets.clear()
 
 
 def _lines(data_dir: Path, process: str = "worker-alice") -> list[dict[str, Any]]:
@@ -312,7 +313,7 @@ def test_words_of_others_forge_no_line_and_lose_none(tmp_path: Path, monkeypatch
     assert lines[0]["message"] == forged, "the file has it whole"
     assert lines[1]["message"] == r"a lone \ud800 surrogate"
     assert str(2**80) in str(lines[1]["number"])
-    assert len(lines[2]["message"]) < log_lines.LONGEST_WHOLE + 50
+    assert len(lines[2]["message"]) < LONGEST_WHOLE + 50
     assert "ValueError" in lines[3]["exc_info"]
     shown = screen.getvalue().splitlines()
     assert len(shown) == 4

@@ -84,7 +84,7 @@ class TelegramConfig(Model):
     api: ApiAddress = Field(
         "https://api.telegram.org", description="Address of the Bot API; https, but for one of this machine."
     )
-    poll: Seconds = Field(25.0, le=50, description="Seconds for which a question for news waits at the Bot API.")
+    poll: Seconds = Field(25.0, ge=1, le=50, description="Seconds for which a question for news waits at the Bot API.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> TelegramConfig:

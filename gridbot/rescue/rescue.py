@@ -31,6 +31,7 @@ from gridbot.commands.command_table import WORKER_COMMANDS, find_command
 from gridbot.commands.wording import did_you_mean
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ExchangeError
+from gridbot.fault_words import in_words
 from gridbot.flatten.flatten_drive import FlattenDrive
 from gridbot.flatten.flatten_words import Finished, Others, Terms, Wanted
 from gridbot.orders.ids import Generations, Owner, account_tag
@@ -123,7 +124,7 @@ class Rescue:
         except JournalBusy:
             raise
         except Exception as error:
-            text = f"the account's records cannot be opened ({type(error).__name__}: {error}); going on without them"
+            text = f"the account's records cannot be opened ({in_words(error)}); going on without them"
             log.exception("the account's records cannot be opened")
             self.said.alert("error", "rescue.records", text)
             return None
@@ -278,7 +279,7 @@ class Rescue:
 
     def on_fault(self, part: str, error: BaseException) -> None:
         log.error("%s failed", part, exc_info=error)
-        self.said.alert("error", "fault", f"{part}: {type(error).__name__}: {error}")
+        self.said.alert("error", "fault", f"{part}: {in_words(error)}")
 
 
 def _fresh_numbers(clock: Clock) -> Generations:

@@ -34,7 +34,8 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - TIMESTAMP columns are nai
 _COLUMNS: Final = ["account", "seq", "kind", "body"]
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,25}(\.[0-9]{1,200})?")
 """Digits that DECIMAL(38, 12) holds; the store rounds what has more than twelve decimals, either way alike."""
-_ZERO: Final = re.compile(r"-?0E[+-][0-9]{1,3}")
+_EXPONENT: Final = re.compile(r"-?(0E\+[0-9]{1,3}|[0-9](\.[0-9]{1,60})?E(\+1?[0-9]|-[0-9]{1,3}))")
+"""As Python writes a small one, such as a fee of 0.00000012: 1.2E-7."""
 _MOST_INTEGER: Final = 2**63
 _LATEST_US: Final = 253_402_300_800_000_000
 """Year 10000, in µs: what Python and DuckDB both take for a time is before it."""
@@ -161,7 +162,7 @@ def _is_time(value: Any, unit_us: int) -> bool:
 
 
 def _is_amount(value: Any) -> bool:
-    return type(value) is str and (_AMOUNT.fullmatch(value) or _ZERO.fullmatch(value)) is not None
+    return type(value) is str and (_AMOUNT.fullmatch(value) or _EXPONENT.fullmatch(value)) is not None
 
 
 def _is_json(value: Any) -> bool:

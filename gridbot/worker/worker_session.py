@@ -112,7 +112,7 @@ class WorkerSession:
             self._fleet.budget.started()
             await self._trade(assembly)
         except BaseException as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = in_words(error)
             raise
         finally:
             report.cancel()

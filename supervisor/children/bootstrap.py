@@ -25,6 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
+from gridbot.hidden_words import redacted
 from gridbot.private_files import PRIVATE_UMASK, make_directory, open_private
 from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent, leave_no_core
 from gridbot.shortage import is_shortage
@@ -99,7 +100,7 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
     except KeyboardInterrupt:
         return ExitCode.FORCED
     except BaseException as error:  # noqa: BLE001 - the outermost frame of a process
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        text = redacted(f"{type(error).__name__}: {error}").splitlines()[0]
         code = ExitCode.NO_ROOM if is_shortage(error) else ExitCode.UNEXPECTED
         write_crash(boot.crash_log, boot.name, error)
         logging.getLogger("gridbot").critical("unexpected error, details in %s: %s", boot.crash_log, text)
@@ -111,7 +112,7 @@ def _run(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, Any], ..
 
 def write_crash(crash_log: Path | str, name: str, error: BaseException) -> None:
     """Append a traceback to the crash log, if the disk takes it."""
-    details = "".join(traceback.format_exception(error))
+    details = redacted("".join(traceback.format_exception(error)))
     with contextlib.suppress(OSError):
         make_directory(Path(crash_log).parent)
         with open_private(Path(crash_log), "a", encoding="utf-8") as file:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gridbot.doctor.findings import Finding
     from supervisor.doctor.account_reading import Asked
 
-__all__ = ["doctor"]
+__all__ = ["doctor", "document", "examine", "running_status", "settings_of"]
 
 FORMAT: Final = 1
 OF_ACCOUNT: Final = 9
@@ -66,20 +66,20 @@ def doctor(
     if not written.are_none:
         found = addressed(written, known_fleet(place, config), whole_for="doctor")
         chosen = list(dict.fromkeys(each.account for each in found))
-    status = _status(place)
+    status = running_status(place)
     named = (status or {}).get("supervisor", {}).get("config")
     from gridbot.config.secret_files import secret_file_warnings
 
     config_file = Path(named or find_config(config))
     file = load_file_or_refuse(config_file, str(place))
-    settings = _settings(file.config, place)
+    settings = settings_of(file.config, place)
     warned = list(secret_file_warnings(file, config_file))
     findings = examine(settings, place, status, chosen, offline=offline, warned=warned)
     from gridbot.doctor.findings import Verdict, worst
 
     verdict = worst(findings)
     if as_json:
-        print_json(_document(findings, verdict))
+        print_json(document(findings, verdict))
     else:
         from supervisor.cli.doctor_text import finding_lines
 
@@ -88,7 +88,7 @@ def doctor(
     sys.exit(codes[verdict])
 
 
-def _status(place: Path) -> Json | None:
+def running_status(place: Path) -> Json | None:
     """What the supervisor says that runs there; None when none runs."""
     try:
         with PatientClient(place) as client:
@@ -97,7 +97,7 @@ def _status(place: Path) -> Json | None:
         return None
 
 
-def _settings(settings: GridbotConfig, place: Path) -> GridbotConfig:
+def settings_of(settings: GridbotConfig, place: Path) -> GridbotConfig:
     """With the secrets of paper accounts where there are any: none are made. Raises CommandError."""
     from gridbot.config.paper_secrets import SEED_FILE
 
@@ -278,6 +278,6 @@ def _offline(settings: GridbotConfig, account: AccountConfig) -> AccountFacts:
     return AccountFacts(account.name, account.environment, symbols=symbols)
 
 
-def _document(findings: Sequence[Finding], verdict: str) -> Json:
+def document(findings: Sequence[Finding], verdict: str) -> Json:
     rows = [{"check": f.check, "about": f.about, "verdict": f.verdict.value, "text": f.text} for f in findings]
     return {"format": FORMAT, "verdict": str(verdict), "findings": rows}

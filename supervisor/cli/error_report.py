@@ -54,10 +54,10 @@ def explain(error: Exception) -> ExitCode:
     if expected := _asked_of_the_machine(error):
         click.echo(f"gridbot-supervisor: expected {expected}, got: {error}", err=True)
         return ExitCode.UNEXPECTED
-    click.echo(
-        f"gridbot-supervisor: unexpected {type(error).__name__}: {one_line(str(error), 2000)}; {_keep_details()}",
-        err=True,
-    )
+    from gridbot.hidden_words import redacted  # not earlier: `status` is quick
+
+    told = redacted(one_line(str(error), 2000))
+    click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {told}; {_keep_details()}", err=True)
     return ExitCode.UNEXPECTED
 
 
@@ -92,12 +92,14 @@ def _has_working_directory() -> bool:
 
 def _keep_details() -> str:
     """Write the traceback of the error being handled to a file; return a sentence with its path."""
+    from gridbot.hidden_words import redacted
+
     for directory in (_logs_directory, lambda: Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
             path = directory() / "gridbot-error.log"  # where no bot ever ran nothing is made
             with open_private(path, "a", encoding="utf-8") as file:
                 file.write(f"--- {utc_now()} {sys.argv[1:2]}\n")
-                traceback.print_exc(file=file)
+                file.write(redacted(traceback.format_exc()))
             return f"details are in {path}"
     return "its details could not be written anywhere"
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "alerts": ("alerts:alerts", "Show open alerts; acknowledge or mute them."),
     "backtest": ("backtest:backtest", "Run the strategies on market data of the past."),
     "backup": ("maintenance_commands:backup", "Copy the database to a file, also while it runs."),
+    "bundle": ("bundle:bundle", "Pack what a bug report needs, without secrets."),
     "check": ("check:check", "Read the configuration and print what would be traded."),
     "doctor": ("doctor:doctor", "Look at keys, accounts, exchange and machine before a start."),
     "compare": ("compare:compare", "Set two strategies, or a strategy and a log, side by side."),

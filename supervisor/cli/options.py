@@ -159,9 +159,19 @@ def load_file_or_refuse(config_file: Path, data_dir: str | None) -> LoadedFile:
     from gridbot.config.loading import load_file
 
     try:
-        return load_file(config_file, data_dir=data_dir)
+        file = load_file(config_file, data_dir=data_dir)
     except ConfigError as error:
         raise CommandError(str(error), ExitCode.CONFIG) from None
+    _hide_secrets(file.config)
+    return file
+
+
+def _hide_secrets(settings: GridbotConfig) -> None:
+    """From whatever this process says of a mistake of its own."""
+    from gridbot.hidden_words import register_secret
+
+    for secret in settings.secrets():
+        register_secret(secret)
 
 
 def load_with_secrets(config_file: Path, data_dir: str | None) -> tuple[GridbotConfig, str]:
@@ -184,4 +194,6 @@ def with_secrets(settings: GridbotConfig) -> tuple[GridbotConfig, str]:
         raise unwritable(error) from None
     except ValueError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from None
-    return with_paper_secrets(settings, seed), control_token(seed)
+    filled = with_paper_secrets(settings, seed)
+    _hide_secrets(filled)
+    return filled, control_token(seed)

@@ -1,4 +1,4 @@
-"""The process around the writer: a flush each half second, health each second, an orderly end.
+"""The process around the writer: a flush each 0.85 s, health each second, an orderly end.
 
 It ends when the supervisor's end of the life pipe closes, or at SIGTERM. It ignores Ctrl-C: the supervisor ends it.
 """

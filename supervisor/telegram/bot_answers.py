@@ -65,9 +65,9 @@ class Waits:
         """After so many problems in a row, this one included."""
         if problem.kind is Kind.TOKEN:
             return self.token_s
-        if problem.kind is Kind.CONFLICT:
-            return self.conflict_s
         doubled = self.first_s * 2.0 ** min(max(in_a_row - 1, 0), 20)
+        if problem.kind is Kind.CONFLICT:  # the first one may be a question of our own process that has just died
+            return min(self.conflict_s, doubled)
         return min(self.longest_s, max(problem.after_s, min(self.most_s, doubled)))
 
 

@@ -205,7 +205,9 @@ class FleetHistory:
     # -- the highest equity
 
     def _see_peaks(self, now: datetime) -> None:
-        """Month by month from the first record on; what was seen stays seen."""
+        """Month by month from the first record on; what was seen stays seen. Months without records are passed over: a
+        machine that began in 1970, before it knew the time, has hundreds.
+        """
         part = self._parts.setdefault("highest", _Part())
         try:
             begin = self._peaks_until
@@ -221,6 +223,9 @@ class FleetHistory:
                 self._peaks_until = begin = min(end, now - PEAK_OVERLAP) if end > now else end
                 if end > now:
                     break
+                if not rows:
+                    [[row]] = self._rows(f"SELECT min(local_ts) AS first FROM wallets WHERE local_ts >= {_time(end)}")
+                    begin = row["first"] or now
             part.as_of, part.problem = self._now(), ""
         except (TooLong, Unreadable) as error:
             part.problem = str(error) or TOO_LONG
@@ -317,6 +322,10 @@ LAST_FILLS: Final = f"""
 """Of an account that trades in another place now, only what it did on its newest day."""
 
 
+def _time(moment: datetime) -> str:
+    return f"TIMESTAMP {quote(moment.isoformat(sep=' '))}"
+
+
 def _curve(now: datetime) -> str:
     part_s = CURVE_S // CURVE_PARTS
     first = int(now.replace(tzinfo=UTC).timestamp()) // part_s - CURVE_PARTS + 1
@@ -325,14 +334,13 @@ def _curve(now: datetime) -> str:
         SELECT wallets.account, {_MONEY}, epoch_us(local_ts) // {part_s * 1_000_000} - {first} AS part,
             arg_max(equity, seq) AS equity
         FROM wallets LEFT JOIN {_PLACES} AS places USING (account, run_id)
-        WHERE equity IS NOT NULL AND local_ts >= TIMESTAMP {quote(begin.isoformat(sep=" "))}
+        WHERE equity IS NOT NULL AND local_ts >= {_time(begin)}
         GROUP BY ALL ORDER BY ALL"""
 
 
 def _peaks(begin: datetime, end: datetime) -> str:
-    first, last = (f"TIMESTAMP {quote(each.isoformat(sep=' '))}" for each in (begin, end))
     return f"""
         SELECT account, {_MONEY}, max(highest) AS highest
         FROM (SELECT account, run_id, max(equity) AS highest FROM wallets
-            WHERE equity IS NOT NULL AND local_ts >= {first} AND local_ts < {last} GROUP BY ALL)
+            WHERE equity IS NOT NULL AND local_ts >= {_time(begin)} AND local_ts < {_time(end)} GROUP BY ALL)
         LEFT JOIN {_PLACES} AS places USING (account, run_id) GROUP BY ALL"""

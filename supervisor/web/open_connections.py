@@ -7,14 +7,30 @@ and one that has sent half a request. aiohttp itself would wait for ever for the
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["OpenConnections"]
+from aiohttp.http_exceptions import HttpProcessingError
+
+__all__ = ["OpenConnections", "server_log"]
 
 MOST: Final = 128
 IDLE_S: Final = 20.0
 SWEEP_S: Final = 5.0
+
+
+def server_log() -> logging.Logger:
+    """For aiohttp's own lines. Requests that it cannot read are none: each would be a traceback that anybody can cause,
+    with a piece of the request, such as its cookie.
+    """
+    log = logging.getLogger("supervisor.web.http")
+    log.addFilter(_is_no_bad_request)
+    return log
+
+
+def _is_no_bad_request(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 class OpenConnections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
@@ -11,7 +12,7 @@ from supervisor.remote.command_forms import command_forms
 from supervisor.web.logins import Session
 from supervisor.web.page_files import POLICY, page_files
 
-__all__ = ["SESSION", "file_answer", "forms", "health", "json_answer", "static", "with_headers", "words"]
+__all__ = ["SESSION", "file_answer", "form_of", "forms", "health", "json_answer", "static", "with_headers", "words"]
 
 SESSION: Final = web.RequestKey("session", Session)
 """Of a request below `/api/`: who asks."""
@@ -61,6 +62,12 @@ def file_answer(name: str, request: web.Request, status: int = 200) -> web.Respo
     packing = {"Content-Encoding": "gzip"} if takes_gzip else {}
     headers = {"Content-Type": file.content_type, **kept, **packing}
     return web.Response(status=status, body=file.packed if takes_gzip else file.body, headers=headers)
+
+
+async def form_of(request: web.Request) -> dict[str, str]:
+    """The fields of a small form. What is no UTF-8 becomes other signs; no charset that it names is believed."""
+    body = await request.read()
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def words(status: int, text: str) -> web.Response:

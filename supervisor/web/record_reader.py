@@ -29,7 +29,9 @@ __all__ = ["Busy", "NoReader", "RecordReader", "RecordReply"]
 log = logging.getLogger("supervisor.web")
 
 FRESH_S: Final = 2.0
+KEPT_S: Final = 20.0
 MOST_KEPT_BYTES: Final = 4_000_000
+"""Of questions and answers; older ones than `KEPT_S` are good for nobody."""
 MOST_WAITING: Final = 24
 ANSWER_S: Final = 90.0
 """A reader that needs longer is ended. Pages are answered earlier (408), and find it done the next time."""
@@ -74,6 +76,11 @@ class RecordReader:
         """Of its process; None while there is none."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def kept(self) -> int:
+        """How many answers are kept."""
+        return len(self._kept)
+
     async def ask(self, request: Mapping[str, Any], *, fresh_s: float = FRESH_S) -> RecordReply:
         """The reply, `fresh_s` old at most. Raises Busy, NoReader, and OSError where no process can be started."""
         line = orjson.dumps(request, option=orjson.OPT_SORT_KEYS) + b"\n"
@@ -100,10 +107,15 @@ class RecordReader:
         return kept[1] if kept is not None and self._clock() - kept[0] < fresh_s else None
 
     def _keep(self, line: bytes, reply: RecordReply) -> None:
+        now_s = self._clock()
         self._kept.pop(line, None)
-        self._kept[line] = self._clock(), reply
-        while sum(len(each.body) for _, each in self._kept.values()) > MOST_KEPT_BYTES:
-            self._kept.popitem(last=False)
+        self._kept[line] = now_s, reply
+        left = sum(len(each) + len(answer.body) for each, (_, answer) in self._kept.items())
+        for each, (came_s, answer) in list(self._kept.items()):
+            if left <= MOST_KEPT_BYTES and now_s - came_s <= KEPT_S:
+                break
+            left -= len(each) + len(answer.body)
+            del self._kept[each]
 
     async def _in_turn(self, line: bytes, fresh_s: float) -> RecordReply:
         try:

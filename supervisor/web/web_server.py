@@ -28,9 +28,20 @@ from supervisor.metrics.metric_text import CONTENT_TYPE
 from supervisor.web.command_door import CommandDoor
 from supervisor.web.logins import Logins, Session
 from supervisor.web.metrics_door import MetricsDoor, token_path
-from supervisor.web.open_connections import OpenConnections
+from supervisor.web.model_changes import shown
+from supervisor.web.open_connections import OpenConnections, server_log
 from supervisor.web.operations_door import OperationsDoor
-from supervisor.web.page_answers import SESSION, file_answer, forms, health, json_answer, static, with_headers, words
+from supervisor.web.page_answers import (
+    SESSION,
+    file_answer,
+    form_of,
+    forms,
+    health,
+    json_answer,
+    static,
+    with_headers,
+    words,
+)
 from supervisor.web.page_files import page_files
 from supervisor.web.record_reader import RecordReader
 from supervisor.web.record_routes import RecordRoutes, is_download
@@ -104,6 +115,7 @@ class WebServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=server_log(),
             keepalive_timeout=15.0,
             max_line_size=MOST_HEAD,
             max_field_size=MOST_HEAD,
@@ -208,6 +220,8 @@ class WebServer:
                 return await handler(request)
         except web.HTTPException as error:
             return words(error.status, error.reason)
+        except web.RequestPayloadError:
+            return words(400, "expected a body that can be read")
         except TimeoutError:
             return words(408, "it took too long")
         except (ConnectionError, asyncio.CancelledError):
@@ -228,6 +242,8 @@ class WebServer:
             return words(400, "expected the header Host")
         if "Content-Length" in headers and "Transfer-Encoding" in headers:
             return words(400, "expected Content-Length or Transfer-Encoding, not both")
+        if "Content-Encoding" in headers:
+            return words(415, "expected a body that is not packed")
         capitals = {name.upper(): value for name, value in headers.items()}
         wrong = self._site.refuses_host(capitals)
         if not wrong and not (request.method == "GET" or _is_login_from_a_file(request)):
@@ -249,8 +265,8 @@ class WebServer:
         if request.content_type != "application/x-www-form-urlencoded":
             return words(415, "expected a form with the fields `key` and `name`")
         async with asyncio.timeout(READ_S):
-            form = await request.post()
-        key, name = (each if isinstance(each, str) else "" for each in (form.get("key"), form.get("name")))
+            form = await form_of(request)
+        key, name = form.get("key", ""), form.get("name", "")
         if not self._logins.has_key(request[SESSION], key):
             return words(401, "expected a login; the page itself says how to get one")
         return await self._operations.report(name)
@@ -286,9 +302,8 @@ class WebServer:
         if request.content_type != "application/x-www-form-urlencoded":
             return words(415, "expected a form with the field `code`")
         async with asyncio.timeout(READ_S):
-            form = await request.post()
-        code = form.get("code", "")
-        session = self._logins.enter(code) if isinstance(code, str) else None
+            form = await form_of(request)
+        session = self._logins.enter(form.get("code", ""))
         if session is None:
             waits_s = self._logins.waits_s
             if waits_s:
@@ -320,7 +335,7 @@ class WebServer:
         model = await self.feed.current()
         if model is None:
             return words(503, self.feed.problem or "no status yet")
-        return json_answer({"model": model, "age_s": self.feed.age_s, "problem": self.feed.problem})
+        return json_answer({"model": shown(model), "age_s": self.feed.age_s, "problem": self.feed.problem})
 
     async def _command(self, request: web.Request) -> web.StreamResponse:
         return await self._commands.answer(request, request[SESSION])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,20 +108,27 @@ def test_an_rsa_key_with_either_line_end_and_who_knows_which_half(place: Path, p
     assert verifying_only(knowing_only(config)).account("alice").api_secret.get_secret_value() == ""
 
 
-def test_files_with_secrets_that_others_can_read_are_named(place: Path) -> None:
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A directory that everybody may enter. pytest's own are closed again by each pytest that starts beside it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+def test_files_with_secrets_that_others_can_read_are_named(open_place: Path) -> None:
+    place = open_place
     path = written(place, f"    api_key: ${{KEY}}\n    api_secret: {SECRET}\nweb: {{metrics_token_file: token}}\n")
     environ = {"KEY_FILE": str(place / "key"), "GRIDBOT_DATA_DIR": str(place)}
-    (place / "token").write_text("t" * 40)
     for name in ("key", "token", "g.yaml"):
+        with (place / name).open("a") as written_to:
+            written_to.write("# planted-key\n")
         (place / name).chmod(0o600)
     file = load_file(path, environ=environ)
     assert list(secret_file_warnings(file, path, environ)) == []
     opened = [place / name for name in ("g.yaml", "key", "token")]
     for each in opened:
         each.chmod(0o644)
-    for above in (*place.parents, place):
-        if above.stat().st_uid == os.getuid() and above != Path("/"):
-            above.chmod(above.stat().st_mode | 0o011)
     found = list(secret_file_warnings(file, path, environ))
     assert [each.partition(":")[0] for each in found] == [
         f"the configuration has secrets written into it, {opened[0]}",

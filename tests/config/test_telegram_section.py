@@ -54,6 +54,15 @@ def test_its_token_is_secret_and_one_process_alone_gets_it(tmp_path: Path) -> No
     assert sorted(forget_variables(config, environ)) == ["BOT_TOKEN", "BOT_URL"]
 
 
+def test_the_example_of_the_docs_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "telegram.md").read_text()
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "g.yaml"
+    path.write_text("accounts: [{name: alice, environment: paper}]\n" + example)
+    roles = telegram_spec(load_config(path, environ={"TELEGRAM_TOKEN": TOKEN})).roles
+    assert roles == {123456789: "flatten", 987654321: "see"}
+
+
 @pytest.mark.parametrize(
     ("section", "problem"),
     [

@@ -38,6 +38,7 @@ WORKER_ROOMS = {
             "exchange",
             "execution",
             "fault_words",
+            "hidden_words",
             "incidents",
             "log_lines",
             "logging_setup",

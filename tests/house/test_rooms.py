@@ -24,9 +24,10 @@ GRIDBOT = {
     "lock_file": "shortage private_files",
     "segment_file": "atomic_file lock_file private_files",
     "process_guard": "",
-    "background": "",
+    "hidden_words": "",
+    "fault_words": "hidden_words",
+    "background": "fault_words",
     "command_line": "",
-    "fault_words": "",
     "incidents": "",
     "core": "",
     # What others send and say.
@@ -64,7 +65,7 @@ GRIDBOT = {
     "compare": "core doors store risk config private_files",
     # Market data of the past.
     "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
-    "log_lines": "doors",
+    "log_lines": "doors hidden_words",
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies orders risk flatten records config atomic_file background version private_files",
     # One account, put together.
@@ -72,7 +73,8 @@ GRIDBOT = {
     " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
     " shortage",
     # An account without its worker.
-    "rescue": "background bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
+    "rescue": "background fault_words"
+    " bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
     " state system_ports worker",
     # A worker's parts and the paper exchange on market data of the past.
     "backtest": "atomic_file background bybit command_line commands config core exchange execution incidents lock_file"
@@ -94,7 +96,8 @@ SUPERVISOR = {
     " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
     " gridbot.rescue gridbot.state"
-    " gridbot.exchange gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
+    " gridbot.exchange gridbot.hidden_words"
+    " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
@@ -128,6 +131,7 @@ SUPERVISOR = {
     " gridbot.atomic_file gridbot.backtest gridbot.budget gridbot.command_line gridbot.commands gridbot.compare"
     " gridbot.config"
     " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
+    " gridbot.hidden_words"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
     " control doctor metrics notify process status store web exit_codes utc_time polling",

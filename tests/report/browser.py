@@ -24,6 +24,7 @@ FLAGS = """
 --remote-debugging-pipe
 """.split()  # noqa: SIM905
 WAIT_S = 60.0
+AGAIN_S = 0.03
 OF_THE_TEST = ("BounceTrackingIssue", "CookieIssue", "NavigationEntryMarkedSkippable")
 """Issues about how the browser is driven: no hand has touched a page, addresses change by script, and other tests have
 left their cookies. Whether they come depends on how fast the machine is."""
@@ -113,10 +114,12 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
-        """Ask until it is so."""
+        """Ask until it is so, again after an event of the page or AGAIN_S: asked all the time, it has no rest."""
+        assert self._process.stdout is not None
         deadline = time.monotonic() + WAIT_S
         while not condition():
             assert time.monotonic() < deadline, f"waited {WAIT_S} s for {what}"
+            select.select([self._process.stdout], [], [], AGAIN_S)
 
     def requested(self) -> list[str]:
         """Addresses that the page has asked for since `open`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,18 @@ from hypothesis import strategies as st
 from gridbot.records import codec
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.records.journal_reader import journal_directory
-from gridbot.store.bulk import append
+from gridbot.store.bulk import append, load
 from gridbot.store.commit import Rows, commit, stored_offsets
 from gridbot.store.ingest import AccountSource
 from gridbot.store.landing import landable, landed_rows, put
+from gridbot.store.rollups import ROLLUPS
 from gridbot.store.schema import create_table_sql, ensure_schema
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
 from gridbot.store.stored_views import STORED_VIEWS
 from gridbot.store.views import VIEWS
 from supervisor.store.landing_pace import MOST_AT_ONCE, MOST_BYTES, MOST_LANDED, LandingPace
+from supervisor.store.maintenance import vacuum
+from supervisor.store.rebuild import rebuild
 from supervisor.store.writer import Writer, WriterSpec
 from tests.examples import examples
 from tests.records.test_codec import any_record
@@ -38,6 +41,21 @@ Bodies = list[tuple[str, str, int, bytes]]
 def store() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(config={"threads": "1"})
     ensure_schema(con)
+    return con
+
+
+@pytest.fixture(scope="module")
+def stores() -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]]:
+    """Two that are made once: tests empty them with `emptied`."""
+    with store() as one, store() as other:
+        yield one, other
+
+
+def emptied(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    for table in (*RECORD_TYPES, OFFSETS, *(rollup.name for rollup in ROLLUPS)):
+        con.execute(f"DELETE FROM {as_stored(table)}")
+    for table in (LANDED, "ingest_gaps", "ingest_rejects"):
+        con.execute(f"DELETE FROM {table}")
     return con
 
 
@@ -58,17 +76,19 @@ def batch(bodies: Bodies) -> Rows:
     return found
 
 
-def answers(con: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
-    """What every name that users read says. When the writer wrote last is the machine's clock: left out."""
-    kept = "COLUMNS(lambda c: c NOT IN ('updated_at', 'last_sign', 'up_seconds', 'up_percent'))"
-    names = [view.name for view in (*STORED_VIEWS, *VIEWS)]
-    names += ["ingest_gaps", "ingest_rejects"]
+EVERY_NAME = (*(view.name for view in (*STORED_VIEWS, *VIEWS)), "ingest_gaps", "ingest_rejects")
+ROLLED_UP = (OFFSETS, *dict.fromkeys(name for rollup in ROLLUPS for name in (rollup.source, rollup.name)))
+"""What the other views are made of: they say the same where these do."""
+
+
+def answers(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, list[Any]]:
+    """What these names say, with types. When the writer wrote last is the machine's clock: left out."""
+    kept = "COLUMNS(lambda c: c NOT IN ('updated_at', 'detected_at', 'last_sign', 'up_seconds', 'up_percent'))"
     found = {}
     for name in names:
         relation = con.execute(f"SELECT {kept} FROM {name} ORDER BY ALL")
         types = [str(column[1]) for column in relation.description or ()]
-        found[name] = [types, *(row for row in relation.fetchall())]
-    found["ingest_rejects"] = [row[:3] for row in found["ingest_rejects"]]
+        found[name] = [types, *relation.fetchall()]
     return found
 
 
@@ -88,65 +108,64 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Bodies:
     return session_bodies(tmp_path_factory.mktemp("session"))
 
 
-def assert_the_same(bodies: Bodies, cuts: list[int], lands: list[bool]) -> None:
+Stores = tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]
+
+
+def assert_the_same(stores: Stores, names: Iterable[str], bodies: Bodies, cuts: list[int], lands: list[bool]) -> None:
     """Batches up to each cut go straight into the tables of one store; into another as `lands` says of each."""
-    with store() as plain, store() as landing:
-        first = 0
-        for cut, land in zip([*cuts, len(bodies)], lands, strict=False):
-            part = bodies[first:cut]
-            first = max(first, cut)
-            if part:
-                commit(plain, batch(part))
-                put(landing, batch(part), lands=land)
-        assert stored_offsets(landing) == stored_offsets(plain)
-        expected = answers(plain)
-        assert answers(landing) == expected
-        put(landing, Rows(), lands=False)
-        assert landing.execute(f"SELECT count(*) FROM {LANDED}").fetchone() == (0,)
-        assert answers(landing) == expected
+    plain, landing = map(emptied, stores)
+    first = 0
+    for cut, land in zip([*cuts, len(bodies)], lands, strict=False):
+        part = bodies[first:cut]
+        first = max(first, cut)
+        if part:
+            commit(plain, batch(part))
+            put(landing, batch(part), lands=land)
+    assert stored_offsets(landing) == stored_offsets(plain)
+    expected = answers(plain, names)
+    assert answers(landing, names) == expected
+    put(landing, Rows(), lands=False)
+    assert landing.execute(f"SELECT count(*) FROM {LANDED}").fetchone() == (0,)
+    assert answers(landing, names) == expected
 
 
-def test_records_of_every_kind_are_seen_alike_landed_and_moved(session: Bodies) -> None:
+def test_records_of_every_kind_are_seen_alike_landed_and_moved(stores: Stores, session: Bodies) -> None:
     kinds = {kind for _, kind, *_ in session}
     assert set(RECORD_TYPES) - kinds <= {"corrections", "adjustments"}, "which are among the random ones"
     assert landable(batch(session)) is not None
-    for lands in ([True], [True, False, True], [False, True, True]):
-        cuts = [len(session) // 3, 2 * len(session) // 3][: len(lands) - 1]
-        assert_the_same(session, cuts, lands)
+    assert_the_same(stores, EVERY_NAME, session, [2 * len(session) // 3], [False, True])
 
 
 @settings(max_examples=examples(6), deadline=None)
 @given(data=st.data(), records=st.lists(st.tuples(st.sampled_from(["alice", "bob"]), RECORDS), max_size=25))
-def test_random_records_are_seen_alike_wherever_they_are_moved(data: st.DataObject, records: list[Any]) -> None:
+def test_random_records_are_seen_alike_wherever_they_are_moved(
+    stores: Stores, data: st.DataObject, records: list[Any]
+) -> None:
     bodies = numbered(records)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(bodies)), max_size=4)))
     lands = data.draw(st.lists(st.booleans(), min_size=len(cuts) + 1, max_size=len(cuts) + 1))
-    assert_the_same(bodies, cuts, lands)
+    assert_the_same(stores, ROLLED_UP, bodies, cuts, lands)
 
 
-@settings(max_examples=examples(60), deadline=None)
-@given(record=any_record())
-def test_what_lands_is_the_row_that_is_stored(shared: duckdb.DuckDBPyConnection, record: Any) -> None:
+@settings(max_examples=examples(6), deadline=None)
+@given(records=st.lists(any_record(), min_size=1, max_size=12))
+def test_what_lands_is_the_row_that_is_stored(stores: Stores, records: list[Any]) -> None:
     """No record that lands is refused when it is moved, or looks different then."""
-    table, body = record.TABLE, codec.body_of("al'ice", "r\n1", 7, 11, record)
-    if landable(Rows({table: [body]}, {"al'ice": 7})) is None:
-        return
-    put(shared, Rows({table: [body]}, {"al'ice": 7}), lands=True)
-    seen = shared.execute(f"SELECT * FROM {table}").fetchall()
-    put(shared, Rows(), lands=False)
-    moved = shared.execute(f"SELECT * FROM {as_stored(table)}").fetchall()
-    shared.execute("CREATE OR REPLACE TEMP TABLE other AS SELECT * FROM (SELECT 1) WHERE false")
-    shared.execute(create_table_sql(table, "other", temporary=True))
-    append(shared, table, [body], "other")
-    assert seen == moved == shared.execute("SELECT * FROM temp.other").fetchall()
-    for name in (*map(as_stored, (*RECORD_TYPES, OFFSETS)),):
-        shared.execute(f"DELETE FROM {name}")
-
-
-@pytest.fixture(scope="module")
-def shared() -> Any:
-    with store() as con:
-        yield con
+    con, found = stores[0], Rows(offsets={"al'ice": len(records)})
+    for seq, record in enumerate(records, 1):
+        body = codec.body_of("al'ice", "r\n1", seq, 11, record)
+        if landable(Rows({record.TABLE: [body]}, {"al'ice": seq})) is not None:
+            found.tables.setdefault(record.TABLE, []).append(body)
+    emptied(con)
+    put(con, found, lands=True)
+    seen = {table: con.execute(f"SELECT * FROM {table}").fetchall() for table in found.tables}
+    put(con, Rows(), lands=False)
+    for table, bodies in found.tables.items():
+        con.execute(create_table_sql(table, "other", temporary=True))
+        append(con, table, bodies, "other")
+        moved = con.execute(f"SELECT * FROM {as_stored(table)}").fetchall()
+        assert seen[table] == moved == con.execute("SELECT * FROM temp.other").fetchall()
+    con.execute("DROP TABLE IF EXISTS temp.other")
 
 
 GOOD = codec.body_of("alice", "run-1", 1, 10**15, execution(1))
@@ -157,6 +176,7 @@ GOOD = codec.body_of("alice", "run-1", 1, 10**15, execution(1))
     [
         (b'"price":"104233.10"', b'"price":"not money"'),
         (b'"price":"104233.10"', b'"price":"1e30"'),
+        (b'"price":"104233.10"', b'"price":"1E+26"'),
         (b'"price":"104233.10"', b'"price":"99999999999999999999999999.9999999999999"'),
         (b'"price":"104233.10"', b'"price":104233.1'),
         (b'"price":"104233.10"', b'"price":null'),
@@ -178,29 +198,64 @@ def test_what_may_fit_no_row_does_not_land(was: bytes, given: bytes) -> None:
     assert landable(Rows({"executions": [GOOD, GOOD.replace(was, given)]}, {"alice": 1})) is None
 
 
-def test_a_line_that_should_not_have_landed_breaks_no_query() -> None:
-    with store() as con:
-        put(con, Rows({"executions": [GOOD]}, {"alice": 1}), lands=True)
-        bad = GOOD.replace(b'"seq":1', b'"seq":2').replace(b"104", b"xyz").decode()
-        args = '{"kind":"commands","account":"alice","run_id":"r","seq":3,"local_ts":1,"data":{"args":"{"}}'
-        for seq, kind, body in ((2, "executions", bad), (3, "commands", args)):
-            con.execute(f"INSERT INTO {LANDED} VALUES ('alice', ?, ?, ?)", [seq, kind, body])
-        prices = [(1, Decimal("104233.1")), (2, None)]
-        assert con.execute("SELECT seq, price FROM fills ORDER BY seq").fetchall() == prices
-        assert con.execute("SELECT args FROM operator_commands").fetchall() == [(None,)]
-        put(con, Rows(), lands=False)
-        assert con.execute("SELECT seq FROM executions").fetchall() == [(1,)]
-        assert con.execute("SELECT seq FROM ingest_rejects ORDER BY seq").fetchall() == [(2,), (3,)]
+def test_amounts_at_the_borders_land_and_are_the_same_row(stores: Stores) -> None:
+    con = emptied(stores[0])
+    texts = [
+        "0",
+        "-0",
+        "0E-8",
+        "0E+3",
+        "1.2E-7",
+        "-3E-13",
+        "5E-13",
+        "9.99E+19",
+        "1E+19",
+        "-1.5E-999",
+        "0.1234567890125",
+    ]
+    texts += ["0.1234567890125", "9" * 25 + ".999999999999", "-" + "9" * 25, "0" * 25 + "." + "1" * 200]
+    bodies = [
+        codec.body_of("alice", "r", seq, 11, execution(1)).replace(b'"104233.10"', b'"%s"' % text.encode())
+        for seq, text in enumerate(texts, 1)
+    ]
+    assert not put(con, Rows({"executions": bodies}, {"alice": len(bodies)}), lands=True)
+    seen = con.execute("SELECT * FROM executions ORDER BY seq").fetchall()
+    assert put(con, Rows(), lands=False).rejects == []
+    assert con.execute("SELECT * FROM executions_stored ORDER BY seq").fetchall() == seen
+    con.execute(create_table_sql("executions", "other", temporary=True))
+    load(con, "executions", bodies, "other")
+    assert con.execute("SELECT * FROM temp.other ORDER BY seq").fetchall() == seen
+    con.execute("DROP TABLE temp.other")
+    assert [row[0] for row in con.execute("SELECT price FROM executions ORDER BY seq LIMIT 6").fetchall()] == [
+        *[Decimal(0)] * 4,
+        Decimal("0.00000012"),
+        Decimal(0),
+    ]
 
 
-def test_gaps_and_rejects_take_the_way_of_the_tables_with_all_that_had_landed() -> None:
-    with store() as con:
-        assert not put(con, Rows({"executions": [GOOD]}, {"alice": 1}), lands=True)
-        moved = put(con, Rows({}, {"alice": 5}, gaps=[("alice", 2, 5, "lost")]), lands=True)
-        assert (moved.count, moved.offsets) == (1, {"alice": 5})
-        assert landed_rows(con).count == 0
-        assert stored_offsets(con) == {"alice": 5}
-        assert con.execute("SELECT from_seq, to_seq FROM ingest_gaps").fetchall() == [(2, 5)]
+def test_a_line_that_should_not_have_landed_breaks_no_query(stores: Stores) -> None:
+    con = emptied(stores[0])
+    put(con, Rows({"executions": [GOOD]}, {"alice": 1}), lands=True)
+    bad = GOOD.replace(b'"seq":1', b'"seq":2').replace(b"104", b"xyz").decode()
+    args = '{"kind":"commands","account":"alice","run_id":"r","seq":3,"local_ts":1,"data":{"args":"{"}}'
+    for seq, kind, body in ((2, "executions", bad), (3, "commands", args)):
+        con.execute(f"INSERT INTO {LANDED} VALUES ('alice', ?, ?, ?)", [seq, kind, body])
+    prices = [(1, Decimal("104233.1")), (2, None)]
+    assert con.execute("SELECT seq, price FROM fills ORDER BY seq").fetchall() == prices
+    assert con.execute("SELECT args FROM operator_commands").fetchall() == [(None,)]
+    put(con, Rows(), lands=False)
+    assert con.execute("SELECT seq FROM executions").fetchall() == [(1,)]
+    assert con.execute("SELECT seq FROM ingest_rejects ORDER BY seq").fetchall() == [(2,), (3,)]
+
+
+def test_gaps_and_rejects_take_the_way_of_the_tables_with_all_that_had_landed(stores: Stores) -> None:
+    con = emptied(stores[0])
+    assert not put(con, Rows({"executions": [GOOD]}, {"alice": 1}), lands=True)
+    moved = put(con, Rows({}, {"alice": 5}, gaps=[("alice", 2, 5, "lost")]), lands=True)
+    assert (moved.count, moved.offsets) == (1, {"alice": 5})
+    assert landed_rows(con).count == 0
+    assert stored_offsets(con) == {"alice": 5}
+    assert con.execute("SELECT from_seq, to_seq FROM ingest_gaps").fetchall() == [(2, 5)]
 
 
 def test_the_writer_lets_few_records_land_and_moves_them_when_it_is_time(tmp_path: Path) -> None:
@@ -233,6 +288,25 @@ def test_the_writer_lets_few_records_land_and_moves_them_when_it_is_time(tmp_pat
     assert rows(tmp_path, "SELECT count(*) FROM tickers_stored") == [(1,)]
     assert writer.state.rows == MOST_AT_ONCE + 4
     assert rows(tmp_path, "SELECT account, seq FROM ingest_offsets") == [("alice", MOST_AT_ONCE + 9)]
+
+
+def test_vacuum_and_rebuild_keep_what_has_landed_also_when_no_journal_has_it(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    writer = Writer(WriterSpec(tmp_path, ("alice",), compact_s=3600.0), {})
+    record_executions(recorder, range(1, 4))
+    flush_all(writer)
+    writer.compact()
+    record_executions(recorder, range(4, 6))
+    flush_all(writer)
+    writer.close()
+    recorder.close()
+    seen = "SELECT (SELECT count(DISTINCT seq) FROM executions), (SELECT sum(executions) FROM daily_sums), count(*)"
+    vacuum(tmp_path)
+    assert rows(tmp_path, f"{seen} FROM {LANDED} WHERE kind = 'executions'") == [(5, 5, 2)]
+    for path in journal_directory(tmp_path, "alice").glob("*.journal"):
+        path.write_bytes(b"")
+    assert rebuild(tmp_path).missing == []
+    assert rows(tmp_path, f"{seen} FROM executions_stored") == [(5, 5, 5)]
 
 
 def test_when_what_has_landed_is_moved() -> None:

@@ -199,6 +199,11 @@ def ends(account, end, url, queue, held, conn):
     raise SystemExit(end)
 
 
+def stays(account, url, queue, held, conn):
+    """Reads nothing; a signal ends it."""
+    time.sleep(60)
+
+
 def looks(account, url, queue, held, conn):
     """Tells what it finds in itself."""
     conn.send(

@@ -66,6 +66,8 @@ def test_it_is_asked_and_commanded_and_its_token_is_nowhere(gridbot, monkeypatch
         assert bot.texts(FLATTEN)[-1].startswith("<b>kill: 1 done</b>"), bot.texts(FLATTEN)
         status = session.wait(lambda status: status["accounts"][0]["health"] == "circuit_open", "alice is latched")
         assert bot.texts(NOBODY) == []
+        logged = session.run("logs", "telegram", "--grep", "not listed").stdout
+        assert f"user {NOBODY}, who is not listed" in logged, "so the docs tell how to find a number"
         assert status["telegram"]["process"]["state"] == "RUNNING"
 
         pids = {name: row["pid"] for name, row in child_rows(status).items()} | {"it": status["supervisor"]["pid"]}

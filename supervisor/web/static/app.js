@@ -6,6 +6,7 @@ import { OperationsView } from "./operations.js";
 import { routeOf } from "./route.js";
 import { fleetRecords, useFleetRecords } from "./records.js";
 import { accountRows, totals } from "./rows.js";
+import { Guarded } from "./shared.js";
 import { StrategyView } from "./strategy.js";
 import { DASH, count, duration, gain, money } from "./words.js";
 
@@ -132,6 +133,12 @@ function Nowhere() {
   return html`<p>There is nothing at this address. <a href="#/">The fleet</a> is here.</p>`;
 }
 
+function Shown({ model, route, isLive }) {
+  const rows = useMemo(() => accountRows(model), [model]);
+  const View = Object.hasOwn(VIEWS, route.view) ? VIEWS[route.view] : Nowhere;
+  return html`<${View} ...${{ model, rows, route, isLive }} />`;
+}
+
 function useRoute() {
   const [route, setRoute] = useState(() => routeOf(location.hash));
   useEffect(() => {
@@ -156,7 +163,6 @@ function Page() {
   useEffect(() => watch(setLive), []);
   const route = useRoute();
   const { model } = live;
-  const rows = useMemo(() => (model ? accountRows(model) : []), [model]);
   const isLive = live.link === "open" && !live.problem;
   return html`
     <header>
@@ -168,7 +174,7 @@ function Page() {
       <button onClick=${logOut}>Log out</button>
     </header>
     <div><${Lost} live=${live} /></div>
-    ${model && html`<main tabindex="-1" class=${isLive ? "" : "old"}><${VIEWS[route.view] ?? Nowhere} ...${{ model, rows, route, isLive }} /></main>`}
+    ${model && html`<main tabindex="-1" class=${isLive ? "" : "old"}><${Guarded} key=${route.view} name=${route.view}><${Shown} ...${{ model, route, isLive }} /><//></main>`}
   `;
 }
 

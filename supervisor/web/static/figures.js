@@ -53,7 +53,7 @@ export function reasonsCounted(rows) {
   return [...found.values()].map((row) => ({ ...row, kinds: [...row.kinds] })).sort((one, other) => other.times - one.times);
 }
 
-// The values below which these shares lie: the smallest value that has so many at or below it.
+// The smallest values that have such shares of all at or below them.
 export function percentiles(values, shares) {
   const sorted = [...values].sort((one, other) => one - other);
   return shares.map((share) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? null);

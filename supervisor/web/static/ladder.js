@@ -36,7 +36,7 @@ export function spanOf({ rows }) {
   return [...new Set([prices[0], prices.at(-1)])];
 }
 
-// What stands at a level for one leg: an order, one that is missing, or both when it does not rest as it should.
+// What stands at a level for one leg: an order, one that is missing, or both.
 function cellOf(orders, missing, mark) {
   if (!orders.length && !missing) return null;
   const order = orders[0] ?? null;
@@ -68,7 +68,7 @@ export function ladderRows(why, reasons = reasonsOf(why.missing)) {
     .sort((one, other) => other.value - one.value);
 }
 
-// The levels at which nothing is placed, as bands of prices up to the middle of their neighbours: [low, high].
+// Levels at which nothing is placed, as bands up to the middle of their neighbours: [low, high].
 export function waitingBands(rows) {
   const ladder = rows.filter((row) => row.onLadder);
   const middle = (one, other, own) => (other ? Math.sqrt(one.value * other.value) : own);
@@ -84,7 +84,7 @@ export function waitingBands(rows) {
   return bands;
 }
 
-// From price to pixels, the same distance for the same share: levels are percents apart. `prices` are all in sight.
+// From price to pixels, the same distance for the same share; `prices` are all in sight.
 export function scaleOf(prices, top, bottom) {
   const known = prices.filter((price) => price > 0);
   let low = Math.log(Math.min(...known)), high = Math.log(Math.max(...known));
@@ -109,7 +109,7 @@ export function labelled(rows, y, room, taken = []) {
   return shown;
 }
 
-// Times for an axis: whole steps of UTC between two times in ms, at most about `most`.
+// Whole steps of UTC between two times in ms, about `most` at most.
 const STEPS_S = [1, 5, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000];
 export function timeTicks(from, to, most) {
   const step = (STEPS_S.find((s) => (to - from) / 1000 / s <= most) ?? 2592000 * Math.ceil((to - from) / 2592e6 / most)) * 1000;
@@ -122,7 +122,7 @@ export function timeTicks(from, to, most) {
   return ticks.map((at) => [at, text(at)]);
 }
 
-// Labels of lines that would lie on each other move apart: [{y, ...}] from the top down, none above `top`.
+// Labels that would lie on each other move apart: [{y, ...}] from the top down, none above `top`.
 export function apart(tags, room, top, bottom) {
   const sorted = [...tags].sort((one, other) => one.y - other.y).map((tag) => ({ ...tag, at: tag.y }));
   sorted.forEach((tag, n) => (tag.at = Math.max(tag.y, n ? sorted[n - 1].at + room : top)));

@@ -2,8 +2,7 @@
 //
 //   time ──────────────► │ long ◄── price ──► short
 //
-// Nothing is told by colour alone: buys point up and stand below the price, what closes is hollow, what is missing has
-// the letter of its reason. The table beside it says the same in words.
+// Nothing is told by colour alone, and the table beside it says the same in words.
 import { html } from "./vendor/htm/standalone.module.js";
 import { LEGS, apart, labelled, scaleOf, timeTicks, waitingBands } from "./ladder.js";
 import { priced, short } from "./words.js";

@@ -6,6 +6,8 @@
 const KEY = "gridbot-page-key";
 const SILENT_MS = 12000; // a beat comes every five seconds
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
+const STREAMS = 4; // a browser has six connections to a host, for all of its tabs together
+const POLL_MS = 2000;
 
 export function keepKey(key) {
   localStorage.setItem(KEY, key);
@@ -57,6 +59,8 @@ export function watch(tell) {
 
   async function follow() {
     const end = new AbortController();
+    const leave = () => document.hidden && end.abort();
+    document.addEventListener("visibilitychange", leave);
     let silence;
     const heard = () => {
       clearTimeout(silence);
@@ -87,17 +91,52 @@ export function watch(tell) {
       return "lost";
     } finally {
       clearTimeout(silence);
+      document.removeEventListener("visibilitychange", leave);
       end.abort();
     }
   }
 
+  // The whole model once, where other pages have the streams.
+  async function look() {
+    try {
+      const answer = await ask("/api/status", { signal: AbortSignal.timeout(SILENT_MS) });
+      if (answer.status === 401) return "loggedOut";
+      if (!answer.ok) return "lost";
+      take("status", await answer.text());
+      failures = 0;
+      return "open";
+    } catch {
+      return "lost";
+    }
+  }
+
+  async function followOrLook() {
+    if (!navigator.locks) return follow();
+    for (let n = 0; n < STREAMS; n++) {
+      const link = await navigator.locks.request(`gridbot-stream-${n}`, { ifAvailable: true }, (lock) => lock && follow());
+      if (link) return link;
+    }
+    return look();
+  }
+
+  // A page that nobody sees asks for nothing: six open tabs would leave no connection for a seventh.
+  const seen = () =>
+    new Promise((done) => {
+      const check = () => document.hidden || (document.removeEventListener("visibilitychange", check), done());
+      document.addEventListener("visibilitychange", check);
+      check();
+    });
+
   (async () => {
     for (;;) {
-      const link = await follow();
-      say({ link });
+      await seen();
+      const link = await followOrLook();
+      const away = document.hidden && link === "lost";
+      if (away) failures = 0;
+      say({ link: away ? "connecting" : link });
       if (link === "loggedOut") return;
-      const wait = WAITS_MS[Math.min(failures++, WAITS_MS.length - 1)];
-      await new Promise((done) => setTimeout(done, wait * (0.75 + Math.random() / 2)));
+      const wait = link === "open" ? POLL_MS : away ? 0 : WAITS_MS[Math.min(failures++, WAITS_MS.length - 1)] * (0.75 + Math.random() / 2);
+      await new Promise((done) => setTimeout(done, wait));
     }
   })();
 }

@@ -21,7 +21,9 @@ export function routeOf(hash) {
   const asked = new URLSearchParams(query);
   const range = asked.get("range");
   if (parts.length === 2) return { view: "strategy", account: parts[0], strategy: parts[1], range: Object.hasOwn(RANGES, range) ? range : FIRST_RANGE };
-  return { view: parts.length === 1 ? parts[0] : "fleet", whom: asked.get("for") ?? "" };
+  const whom = asked.get("for") ?? "";
+  if (parts.length !== 1) return { view: "fleet", whom };
+  return { view: parts[0] === "strategy" ? "nowhere" : parts[0], whom };
 }
 
 export function linkTo(account, strategy, range = FIRST_RANGE) {

@@ -1,6 +1,4 @@
-// From the status model to the rows of the fleet: what an account is at, in one word, and its sums. Pure.
-//
-// Money comes as exact decimal text. Sums here are for the eye: to the cent, of amounts far below 2^53 hundredths.
+// From the status model to the rows of the fleet. Pure. Money comes as exact decimal text; sums here are for the eye: to the cent.
 
 import { UNKNOWN, fleetRecords, moneyOf } from "./records.js";
 
@@ -112,7 +110,7 @@ export function accountRow(account, incidents, records = fleetRecords(UNKNOWN)) 
   };
 }
 
-// Drawdown: how far the equity of now is below the highest that was recorded; the share is of that highest.
+// How far the equity of now is below the highest that was recorded; the share is of that.
 function ofEquity(equity, { highest, curve }, parts) {
   const fall = equity === null || highest === null ? null : Math.max(0, highest - equity);
   return { equity, drawdown: fall, drawdownShare: fall === null || !(highest > 0) ? null : fall / highest, curve: equity === null ? curve : [...curve, [parts, equity]] };

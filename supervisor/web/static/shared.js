@@ -1,5 +1,5 @@
 // Small parts that several views have.
-import { html, useState } from "./vendor/htm/standalone.module.js";
+import { html, useEffect, useErrorBoundary, useState } from "./vendor/htm/standalone.module.js";
 
 const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
 
@@ -14,4 +14,15 @@ export function Copy({ text, title = "Copy", name }) {
     setTimeout(() => setDone(false), 1500);
   };
   return html`<button class="small" onClick=${copy} title=${text} aria-label=${name}>${done ? "Copied" : title}</button>`;
+}
+
+// A part with a fault must not stop the page: it says so and is tried again. What it has drawn goes with the div: preact
+// forgets half of it.
+export function Guarded({ name, children }) {
+  const [error, again] = useErrorBoundary();
+  useEffect(() => {
+    const timer = error && setTimeout(again, 2000);
+    return () => clearTimeout(timer);
+  }, [error]);
+  return error ? html`<p class="banner bad" role="alert">A fault of the page, in ${name}: ${String(error)}. It is tried again; <code>status</code> in a terminal has it all.</p>` : html`<div>${children}</div>`;
 }

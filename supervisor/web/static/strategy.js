@@ -6,7 +6,7 @@ import { LadderPicture } from "./ladder_picture.js";
 import { ask } from "./live.js";
 import { RANGES, linkTo } from "./route.js";
 import { TONES, number } from "./rows.js";
-import { Copy, Sign } from "./shared.js";
+import { Copy, Guarded, Sign } from "./shared.js";
 import { count, duration, gain, leg as legText, percent, priced, short } from "./words.js";
 
 const AGAIN_MS = 2000;
@@ -48,6 +48,7 @@ function useSeen(key, time, price) {
   const seen = useRef({ key, points: [] });
   if (seen.current.key !== key) seen.current = { key, points: [] };
   const { points } = seen.current;
+  while (points.length && points.at(-1)[0] > time) points.pop(); // its clock was set back
   if (price && time > (points.at(-1)?.[0] ?? 0)) {
     points.push([time, price]);
     if (points.length > MOST_SEEN) points.splice(0, MOST_SEEN / 2);
@@ -248,6 +249,6 @@ export function StrategyView({ model, rows, route }) {
           <${Caps} caps=${why.caps} /></div>
       </section>`}
     ${!why && !problem && html`<p class="dim">Asking its worker…</p>`}
-    <${History} history=${history} route=${route} kind=${row.kind} />
+    <${Guarded} key=${`${account}/${strategy}`} name="the past"><${History} history=${history} route=${route} kind=${row.kind} /><//>
   `;
 }

@@ -52,5 +52,6 @@ export const short = (text) => (text === null ? null : String(Number(Number(text
 export const percent = (share, digits = 2) => (share === null ? DASH : `${(share * 100).toFixed(digits).replace("-", "−")} %`);
 
 // Times are UTC, as in the records.
-export const clock = (ms) => (ms === null ? DASH : new Date(ms).toISOString().slice(11, 19));
-export const moment = (ms) => (ms === null ? DASH : new Date(ms).toISOString().slice(0, 19).replace("T", " "));
+const isTime = (ms) => Math.abs(ms ?? NaN) <= 8.64e15;
+export const clock = (ms) => (!isTime(ms) ? DASH : new Date(ms).toISOString().slice(11, 19));
+export const moment = (ms) => (!isTime(ms) ? DASH : new Date(ms).toISOString().slice(0, 19).replace("T", " "));

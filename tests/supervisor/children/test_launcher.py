@@ -199,7 +199,7 @@ def test_signals_before_the_birth_come_at_the_birth_and_a_kill_ends_what_is_not_
     async def work(place: Place) -> None:
         place.launcher.start()
         os.kill(place.server, signal.SIGSTOP)
-        asked, killed = place.launch("asked", "ends", 0), place.launch("killed", "ends", 0)
+        asked, killed = place.launch("asked", "stays"), place.launch("killed", "ends", 0)
         asked.signal(signal.SIGTERM)
         assert asked.send({"type": "stop"})
         os.kill(place.server, signal.SIGCONT)

@@ -39,6 +39,7 @@ LINES = {
     "alerts unmute": "alerts unmute stale_price",
     "backtest list": "backtest list",
     "backup": "backup {here}/copy.duckdb",
+    "bundle": "bundle {here}/bundle.zip -c {here}/g.yaml --offline --rows 1",
     "cancel": "cancel alice",
     "check": "check -c {here}/g.yaml",
     "compare log": "compare log alice/btc_grid {here}/log.csv --map " + shlex.quote(str(MAP)),

@@ -16,7 +16,7 @@ from tests.store.kit import execution, make_recorder, rows, sequences, until, wr
 @pytest.mark.parametrize("where", ["database file", "write-ahead log"])
 def test_the_database_stops_and_catches_up_when_there_is_room(tmp_path: Path, where: str) -> None:
     recorder = make_recorder(tmp_path, segment_bytes=64 * 1024)
-    with writing(tmp_path) as writer:
+    with writing(tmp_path, compact_s=0.1) as writer:  # so that it is full while records are moved, too
         recorder.record(execution(1))
         recorder.flush()
         writer.wait_committed("alice", 1)

@@ -88,8 +88,12 @@ class DeskKit:
             while not condition():
                 await asyncio.sleep(0.01)
 
+    async def heard(self, user: int, count: int) -> None:
+        """Until a user has so many messages: an answer that is still on its way is none to what is written next."""
+        await self.until(lambda: len(self.server.texts(user)) == count)
+
     async def told(self, user: int, text: str, **changes: Any) -> str:
-        """The next message to a user after writing this."""
+        """The next message to a user after writing this; nothing else may be on its way (`heard`)."""
         before = len(self.server.texts(user))
         self.server.say(user, text, **changes)
         await self.until(lambda: len(self.server.texts(user)) > before)

@@ -150,12 +150,16 @@ async def test_guessing_is_stopped(tmp_path):
         (b"code=" + b"A" * 20_000, {"Content-Type": "application/x-www-form-urlencoded"}, 413),
         (b"code=%ff%00%zz&code=2", {"Content-Type": "application/x-www-form-urlencoded"}, 403),
         (b"", {"Content-Type": "application/x-www-form-urlencoded"}, 403),
+        (b"code=\xff", {"Content-Type": "application/x-www-form-urlencoded"}, 403),
+        (b"code=A", {"Content-Type": "application/x-www-form-urlencoded; charset=none"}, 403),
+        (b"code=A", {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}, 415),
     ],
-    ids=["json", "text", "multipart", "huge", "garbage", "nothing"],
+    ids=["json", "text", "multipart", "huge", "garbage", "nothing", "no_utf8", "no_charset", "packed"],
 )
-async def test_a_login_is_a_small_form_and_nothing_else(tmp_path, data, headers, code):
+async def test_a_login_is_a_small_form_and_nothing_else(tmp_path, data, headers, code, caplog):
     async with PageKit(tmp_path) as kit:
         assert await kit.status("POST", "/login", headers, data=data) == code
+    assert not [line for line in caplog.records if line.exc_info], "nobody fills the log with tracebacks"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +201,7 @@ HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         + HIDDEN,
         LOGIN + b"Content-Length: 0\r\nContent-Length: 49\r\n\r\n" + HIDDEN,
         LOGIN + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+        LOGIN + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + HIDDEN,
         LOGIN + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
         LOGIN + b"Content-Length: +0\r\n\r\n" + HIDDEN,
         LOGIN + b"Content-Length: -1\r\n\r\n" + HIDDEN,
@@ -215,6 +220,7 @@ HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
             "both_lengths",
             "two_lengths",
             "xchunked",
+            "no_chunk",
             "space_before_colon",
             "plus_length",
             "minus_length",
@@ -224,8 +230,9 @@ HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     ],
 )
 async def test_a_request_that_two_programs_could_read_differently_is_refused_and_hides_no_other(
-    tmp_path, request_bytes, monkeypatch
+    tmp_path, request_bytes, monkeypatch, caplog
 ):
+    """None is a traceback in the log, with what may be a secret of the request."""
     monkeypatch.setattr(open_connections, "IDLE_S", 0.1)
     monkeypatch.setattr(open_connections, "SWEEP_S", 0.05)
     async with PageKit(tmp_path) as kit:
@@ -233,6 +240,7 @@ async def test_a_request_that_two_programs_could_read_differently_is_refused_and
         assert b" 200 " not in answer.split(b"\r\n", 1)[0]
         assert b"ok\n" not in answer
         assert b"Traceback" not in answer
+        assert not [line for line in caplog.records if line.exc_info]
         assert await kit.status("GET", "/healthz") == 200
 
 

@@ -30,6 +30,11 @@ class Watched(RecordFile):
     def __init__(self, place):
         super().__init__(place, hold_s=60.0)
         self.copies: list[str] = []
+        self.readings = 0
+
+    def reading(self, **more):
+        self.readings += 1
+        return super().reading(**more)
 
     def apart(self, copied, views=(), **more):
         self.copies.append(copied["corrections"])
@@ -79,7 +84,10 @@ def test_money_of_all_time_and_of_today_is_that_of_pnl_and_kinds_of_money_stay_a
 
 def test_the_curve_has_the_last_equity_of_each_half_hour_and_the_highest_is_of_all_time(tmp_path, monkeypatch):
     life = Life(tmp_path, "alice")
+    begin_ms, life.now_ms = life.now_ms, DAY_MS
     life.began("paper")
+    life.wallet("500")  # in 1970: the machine did not know the time
+    life.now_ms = begin_ms
     life.wallet("2000")  # forty days ago
     life.now_ms += 40 * DAY_MS
     for equity in ("1000", "1100", "1050"):
@@ -89,9 +97,11 @@ def test_the_curve_has_the_last_equity_of_each_half_hour_and_the_highest_is_of_a
     life.close()
     write_all(tmp_path)
     now = datetime(1970, 1, 1) + timedelta(milliseconds=life.now_ms + 1000)  # noqa: DTZ001 - UTC
-    history = FleetHistory(RecordFile(tmp_path, hold_s=60.0), now=lambda: now)
+    records = Watched(tmp_path)
+    history = FleetHistory(records, now=lambda: now)
     for _ in range(2):
         [alice] = history.document()["accounts"]
+        assert records.readings < 20, "not one for each month since 1970"
         assert (alice["account"], alice["money"], alice["highest"]) == ("alice", "paper", D(2000))
         assert [value for _, value in alice["curve"]] == [1050.0, 900.0]
         assert [part for part, _ in alice["curve"]] == [45, 47]

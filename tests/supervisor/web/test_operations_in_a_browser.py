@@ -126,18 +126,18 @@ def test_no_view_has_a_barrier_for_a_keyboard_a_screen_reader_or_poor_sight(brow
             browser.screen(width, 900, dark=dark, phone=width < 500)
             found[f"{view}, {width}, {'dark' if dark else 'light'}"] = barriers(browser)
 
-    kit.model = recorded(50)
+    kit.model = recorded(6)
     kit.model["incidents"] = [{**ALERT, "account": "account-000"}]
     kit.model["accounts"][0]["strategies"][0] |= {"state": "halted", "reason": "hedge mode is off"}
     browser.screen(1400, 900)
-    enter(browser, kit, 50)
+    enter(browser, kit, 6)
     choose(browser, "#command", "kill")
     browser.run("document.querySelector('form.command .field ~ .field input[type=checkbox]').click()")
     press(browser, "Show kill, then confirm")
     shows(browser, "document.querySelector('form.second') !== null", "the second step")
     look("operations")
     browser.run("location.hash = '#/'")
-    shows(browser, "document.querySelectorAll('tr.account').length === 50", "the fleet")
+    shows(browser, "document.querySelectorAll('tr.account').length === 6", "the fleet")
     browser.run("document.querySelector('tr.account button').click()")
     look("fleet")
     browser.run("location.hash = '#/account-000/alice-btc'")

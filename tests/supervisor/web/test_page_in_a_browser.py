@@ -29,6 +29,7 @@ def log_in(browser: Browser, kit: PageKit, rows: int) -> None:
     form = kit.data_dir / "form.html"
     form.write_text(FORM.format(url=kit.server.url, code=make_code(kit.data_dir)))
     browser.send("Page.navigate", url="about:blank")  # a page of an earlier test may still ask a server that has gone
+    shows(browser, "location.href === 'about:blank'", "nothing")
     browser.events.clear()
     browser.send("Page.navigate", url=form.as_uri())
     shows(browser, f"document.querySelectorAll('tr.account').length === {rows}", f"{rows} accounts")
@@ -138,28 +139,65 @@ def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_
     assert browser.complaints() == []
 
 
-def test_fifty_and_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, kit, tmp_path):
-    for accounts in (50, 200):
-        kit.model = recorded(accounts)
-        browser.screen(1600, 1000)
-        log_in(browser, kit, accounts)
-        height = browser.run("document.querySelector('tr.account').getBoundingClientRect().height")
-        assert height <= 24, "fifty rows are for one screen of a large monitor"
-        typed = "const box = document.querySelector('input[name=find]'); box.value = 'account-01'; "
-        browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
-        shows(browser, "document.querySelectorAll('tr.account').length === 10", "ten of them")
-        browser.run("document.querySelectorAll('thead button')[0].click()")
-        browser.run("document.querySelectorAll('thead button')[0].click()")
-        typed = typed.replace("account-01", "")
-        browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
-        shows(browser, f"document.querySelectorAll('tr.account').length === {accounts}", "all of them")
-        assert browser.run("localStorage.getItem('gridbot-order')") in (
-            '{"key":"name","down":false}', '{"key":"name","down":true}')  # fmt: skip
-        for dark in (False, True):
-            browser.screen(390, 800, dark=dark, phone=True)
-            shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
-            row = "document.querySelector('tr.account').getBoundingClientRect().height"
-            assert browser.run(row) < 320, "two figures stand on a line, with no gaps"
+def test_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, kit, tmp_path):
+    accounts = 200
+    kit.model = recorded(accounts)
+    browser.screen(1600, 1000)
+    log_in(browser, kit, accounts)
+    height = browser.run("document.querySelector('tr.account').getBoundingClientRect().height")
+    assert height <= 24, "fifty rows are for one screen of a large monitor"
+    typed = "const box = document.querySelector('input[name=find]'); box.value = 'account-01'; "
+    browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
+    shows(browser, "document.querySelectorAll('tr.account').length === 10", "ten of them")
+    browser.run("document.querySelectorAll('thead button')[0].click()")
+    browser.run("document.querySelectorAll('thead button')[0].click()")
+    typed = typed.replace("account-01", "")
+    browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
+    shows(browser, f"document.querySelectorAll('tr.account').length === {accounts}", "all of them")
+    assert browser.run("localStorage.getItem('gridbot-order')") in (
+        '{"key":"name","down":false}', '{"key":"name","down":true}')  # fmt: skip
+    for dark in (False, True):
+        browser.screen(390, 800, dark=dark, phone=True)
+        shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
+        row = "document.querySelector('tr.account').getBoundingClientRect().height"
+        assert browser.run(row) < 320, "two figures stand on a line, with no gaps"
+    assert browser.complaints() == []
+
+
+def test_a_view_with_a_fault_says_so_and_many_pages_of_a_browser_leave_room_for_each_other(browser, kit):
+    browser.screen(1000, 700)
+    log_in(browser, kit, 2)
+    for place in ("__proto__", "constructor", "strategy"):
+        browser.run(f"location.hash = '#/{place}'")
+        shows(browser, "document.body.innerText.includes('There is nothing at this address')", place)
+    browser.run("location.hash = '#/'")
+    shows(browser, "document.querySelectorAll('tr.account').length === 2", "the fleet")
+    for part in ("groups", "strategies"):
+        broken = recorded()
+        broken["accounts"][0][part] = None
+        kit.model = broken
+        shows(browser, "document.body.innerText.includes('A fault of the page, in fleet')", "the fault")
+        kit.model = recorded()
+        shows(browser, "document.querySelectorAll('tr.account').length === 2", "the view again, by itself")
+
+    seen = (
+        "Object.defineProperty(document, 'hidden', {configurable: true, value: %s}); "
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    browser.run(seen % "true")
+    browser.until(lambda: not kit.server.feed.viewers, "a page that nobody sees to ask for nothing")
+    browser.run(seen % "false")
+    browser.until(lambda: kit.server.feed.viewers == 1, "its stream again")
+    browser.run(seen % "true")
+    browser.until(lambda: not kit.server.feed.viewers, "its end")
+    browser.run(
+        "for (let n = 0; n < 4; n++) navigator.locks.request(`gridbot-stream-${n}`, () => new Promise(() => {})); 0"
+    )
+    browser.run(seen % "false")
+    kit.model["accounts"][0]["equity"] = "77.7"
+    shows(browser, f"{text('tr.account')}.includes('77.70')", "the newest, without a stream")
+    assert "live" in browser.run(text(".link"))
+    assert not kit.server.feed.viewers, "four others have the streams"
     assert browser.complaints() == []
 
 

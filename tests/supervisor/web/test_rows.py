@@ -203,6 +203,19 @@ async def test_many_at_once_get_one_answer_and_too_many_are_told_to_wait(night, 
         assert [status for status, _ in await asyncio.gather(*waiting)] == [200, 200]
 
 
+async def test_what_was_answered_is_kept_for_seconds_and_in_a_bounded_room(tmp_path):
+    now_s = 0.0
+    reader = record_reader.RecordReader(tmp_path, lambda: now_s)
+    try:
+        for number in range(40):
+            now_s += 1.0
+            await reader.ask({"ask": "rows", "name": f"none-{number}"})
+            await reader.ask({"ask": "rows", "name": f"none-{number}"}, fresh_s=30.0)
+        assert 20 <= reader.kept <= 22, "those of the last 20 seconds"
+    finally:
+        await reader.close()
+
+
 async def test_a_file_that_nobody_takes_is_given_up_and_leaves_nothing(night, monkeypatch):
     monkeypatch.setattr(record_routes, "MOST_DOWNLOADS", 1)
     async with asking(night) as ask:
