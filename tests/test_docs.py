@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
+from tests.case_table import case_table
 from tests.test_incidents import TEST, exists
 
 ROOT = next(parent for parent in Path(__file__).resolve().parents if (parent / "pyproject.toml").exists())
@@ -18,7 +17,7 @@ MOVED = re.findall(
 )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+@case_table("page", PAGES, ids=lambda path: path.stem)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     named = set(re.findall(r"[`(]([\w./-]+\.(?:py|md|sql|yaml))[`)#]", page.read_text(encoding="utf-8")))
     # `name.yaml` and the like stand for files of the reader's own.
@@ -27,13 +26,13 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+@case_table("page", PAGES, ids=lambda path: path.stem)
 def test_no_page_points_outside_the_repository(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"\.\./shared|\breference/|lessons\.md|bybit-v5|/work/", text)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+@case_table("page", PAGES, ids=lambda path: path.stem)
 def test_tests_that_a_page_names_whole_exist(page: Path) -> None:
     named = TEST.findall(page.read_text(encoding="utf-8"))
     assert [

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.case_table import case_table
+
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 FILES = sorted((ROOT / "docs").glob("incidents*.md"), key=lambda path: len(path.name))  # the one with the counts first
 NUMBERS = range(1, 60)
@@ -90,7 +92,7 @@ def test_every_incident_is_told_exactly_once() -> None:
     assert Counter(incident.number for incident in INCIDENTS) == Counter(NUMBERS)
 
 
-@pytest.mark.parametrize("incident", INCIDENTS, ids=lambda incident: f"L{incident.number}")
+@case_table("incident", INCIDENTS, ids=lambda incident: f"L{incident.number}")
 def test_an_incident_has_a_rule_and_is_held_or_open(incident: Incident) -> None:
     assert incident.text.count("**Rule:**") == 1
     assert len(incident.verdicts) == 1, "expected one line that starts with `Held by:` or `Open:`"

@@ -9,9 +9,10 @@ import duckdb
 import pytest
 
 from gridbot.shortage import is_of_system, is_shortage
+from tests.case_table import case_table
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("number", "expected"),
     [
         (errno.ENOSPC, True),

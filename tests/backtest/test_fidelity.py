@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from gridbot.store.schema import table_columns
 from tests.backtest.both_ways import ALIKE, backtested, differing, options_of, played
 from tests.backtest.drawn_scenes import drawn_scene
 from tests.backtest.fidelity_scenes import SCENES
+from tests.case_table import case_table
 from tests.examples import examples
 from tests.simulation.session_examples import BTC, ETH, START_MS, WAYS, DaysInMemory, configured, wandering
 
@@ -36,8 +36,8 @@ OFTEN = (
 ALL = examples(1) > 1
 
 
-@pytest.mark.parametrize("ways", [WAYS, ALIKE] if ALL else [WAYS], ids=["uneven", "alike"] if ALL else ["uneven"])
-@pytest.mark.parametrize("name", SCENES if ALL else OFTEN)
+@case_table("ways", [WAYS, ALIKE] if ALL else [WAYS], ids=["uneven", "alike"] if ALL else ["uneven"])
+@case_table("name", SCENES if ALL else OFTEN)
 def test_a_backtest_records_what_the_worker_does(name: str, ways: Latencies) -> None:
     scene = SCENES[name]()
     asked = scene.config, scene.days, START_MS, scene.end_ms, ways

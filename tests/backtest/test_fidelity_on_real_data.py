@@ -13,6 +13,7 @@ import pytest
 from gridbot.core.instrument import Instrument
 from gridbot.market.day import Day, ticks_of
 from tests.backtest.both_ways import backtested, differing, played
+from tests.case_table import case_table
 from tests.examples import examples
 from tests.simulation.session_examples import BTC, ETH, configured
 
@@ -78,8 +79,8 @@ def test_real_trades(matching: str) -> None:
     assert differing(backtested(*asked), worker) == []
 
 
-@pytest.mark.parametrize("balance", [20_000, 300])
-@pytest.mark.parametrize("hours", HOURS)
+@case_table("balance", [20_000, 300])
+@case_table("hours", HOURS)
 def test_a_composed_crash(hours: int, balance: int) -> None:
     day = composed_crash("ETHUSDT", ETH, hours)
     strategy = {"symbol": "ETHUSDT", "grid_count": 50, "grid_step": 0.2, "amount": "q0.2", "max_margin": 1000}

@@ -15,6 +15,7 @@ from gridbot.bybit import answer_reader
 from gridbot.bybit.answer_reader import MOST_BODY, MOST_HEAD, MOST_PIECES, AnswerReader
 from gridbot.bybit.carrier import Answer, Unusable
 from tests.bybit.raw_server import answer
+from tests.case_table import case_table
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -45,7 +46,7 @@ def test_a_plain_answer_with_the_headers_that_somebody_reads() -> None:
     assert reader.keep_alive_s == 17
 
 
-@pytest.mark.parametrize("told", ["timeout=x", "timeout", "", "max=5"])
+@case_table("told", ["timeout=x", "timeout", "", "max=5"])
 def test_a_keep_alive_that_says_nothing(told: str) -> None:
     assert read(answer(b"", f"Keep-Alive: {told}"))[1].keep_alive_s is None
 
@@ -97,7 +98,7 @@ def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     assert reader.ends_connection
 
 
-@pytest.mark.parametrize("parts", [answer(b"12345")[:-1], CHUNKED + b"3\r\nabc\r\n", b"HTTP/1.1 200 OK\r\n", b""])
+@case_table("parts", [answer(b"12345")[:-1], CHUNKED + b"3\r\nabc\r\n", b"HTTP/1.1 200 OK\r\n", b""])
 def test_an_answer_that_was_cut_is_none(parts: bytes) -> None:
     found, reader = read(parts)
     assert found is None
@@ -116,7 +117,7 @@ def test_what_follows_an_answer_ends_the_connection_and_changes_nothing(behind: 
     assert reader.ends_connection
 
 
-@pytest.mark.parametrize(
+@case_table(
     "bad",
     [
         b"garbage",
@@ -176,7 +177,7 @@ def test_a_body_that_was_packed_though_we_did_not_ask_for_it(name: str) -> None:
     assert body_of(answer(b"word", "Content-Encoding: identity")) == b"word"
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("body", "name"),
     [
         (b"not packed", "gzip"),

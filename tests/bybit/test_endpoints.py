@@ -10,6 +10,7 @@ import pytest
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.exchange.environment import Environment
+from tests.case_table import case_table
 
 
 def test_live_environments_have_bybits_addresses():
@@ -49,7 +50,7 @@ def test_public_streams_of_a_paper_account_name_it_without_its_secret():
         assert endpoints_for(environment, None, keys) == endpoints_for(environment)
 
 
-@pytest.mark.parametrize("url", [None, "", "127.0.0.1:80", "ftp://127.0.0.1"])
+@case_table("url", [None, "", "127.0.0.1:80", "ftp://127.0.0.1"])
 def test_paper_needs_a_proper_address(url: str | None):
     with pytest.raises(ValueError, match="expected"):
         endpoints_for(Environment.PAPER, url)

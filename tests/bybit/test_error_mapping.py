@@ -23,6 +23,7 @@ from gridbot.exchange.failures import (
     UnresolvedError,
 )
 from tests.bybit.support import KEY, SECRET, Asked, FakeExchange, envelope, run
+from tests.case_table import case_table
 
 CREATE = "/v5/order/create"
 
@@ -202,7 +203,7 @@ def test_nobody_there_means_nothing_was_created():
     assert (error.kind, error.outcome) == (ErrorKind.RETRY, Outcome.NOT_CREATED)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("error", "kind", "text"),
     [
         (NotSent("ConnectionRefusedError"), ErrorKind.RETRY, "no connection to the exchange (ConnectionRefusedError)"),

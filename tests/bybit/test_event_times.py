@@ -10,6 +10,7 @@ from gridbot.bybit.raw_fields import FieldError
 from gridbot.core.events import PositionEvent
 from gridbot.exchange.stream_news import OneWayPosition
 from tests.bybit.support import execution_row, position_row
+from tests.case_table import case_table
 
 NOW_MS = 1_800_000_000_000
 
@@ -35,7 +36,7 @@ def test_what_has_no_time_is_left_alone():
     assert bounded.exchange_ts == NOW_MS
 
 
-@pytest.mark.parametrize("value", [None, "", "soon", -1, 2**63 - 1, [], 1.5, True])
+@case_table("value", [None, "", "soon", -1, 2**63 - 1, [], 1.5, True])
 def test_what_can_be_no_time_of_a_frame(value: object):
     with pytest.raises(FieldError, match="expected a time in ms of a frame"):
         horizon().frame_time(value)

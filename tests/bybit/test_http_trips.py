@@ -13,6 +13,7 @@ from gridbot.bybit.carrier import Broken, CarrierError, NoAnswer, Outgoing, Unus
 from gridbot.bybit.http_pool import HttpPool
 from tests.bybit.raw_server import GET, ORDER, Peer, answer, failure, polite, raw
 from tests.bybit.support import eventually, run
+from tests.case_table import case_table
 
 # ---------------------------------------------------------------------- a request
 
@@ -78,7 +79,7 @@ def test_what_an_address_may_not_hold_is_quoted() -> None:
     run(scene())
 
 
-@pytest.mark.parametrize("url", ["ftp://a", "http://", "127.0.0.1:80", "https://a/b"])
+@case_table("url", ["ftp://a", "http://", "127.0.0.1:80", "https://a/b"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected an address like"):
         HttpPool(url, timeout_s=1, most=1)

@@ -22,6 +22,7 @@ from gridbot.bybit.raw_fields import decimal_or_none, parse_rows, whole_or_none
 from gridbot.core.events import CoinBalance, ExecType, OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from tests.bybit.support import execution_row, order_row, position_row, wallet_row
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -45,21 +46,17 @@ ROWS: list[tuple[Callable[[Any], Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "nothing", ["", None, " ", "abc", "NaN", "Infinity", "-Infinity", "1e999", "sNaN", [], {}, True]
-)
+@case_table("nothing", ["", None, " ", "abc", "NaN", "Infinity", "-Infinity", "1e999", "sNaN", [], {}, True])
 def test_what_is_no_number_is_none(nothing: object):
     assert decimal_or_none(nothing) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("0", D(0)), ("0.00", D(0)), ("-1.5", D("-1.5")), (7, D(7)), (0.5, D("0.5"))]
-)
+@case_table(("text", "number"), [("0", D(0)), ("0.00", D(0)), ("-1.5", D("-1.5")), (7, D(7)), (0.5, D("0.5"))])
 def test_zero_is_zero_and_numbers_are_numbers(text: object, number: Decimal):
     assert decimal_or_none(text) == number
 
 
-@pytest.mark.parametrize("nothing", ["", None, "1.5", "x", 1.5, True, "9" * 5000])
+@case_table("nothing", ["", None, "1.5", "x", 1.5, True, "9" * 5000])
 def test_what_is_no_whole_number_is_none(nothing: object):
     assert whole_or_none(nothing) is None
 
@@ -126,7 +123,7 @@ OPTIONAL: list[tuple[Callable[[Any], Any], dict[str, Any], dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("parser", "row", "fields"), OPTIONAL)
+@case_table(("parser", "row", "fields"), OPTIONAL)
 def test_empty_and_missing_are_none(parser: Callable[[Any], Any], row: dict[str, Any], fields: dict[str, str]):
     for wire, attribute in fields.items():
         assert getattr(parser({**row, wire: ""}), attribute) is None, wire
@@ -183,15 +180,15 @@ def test_execution_types_keep_their_word(text: str, kind: ExecType):
     assert (event.exec_type, event.exec_word) == (kind, text)
 
 
-@pytest.mark.parametrize("kind", ["AdlTrade", "BustTrade", "Delivery"])
-@pytest.mark.parametrize("closed", ["", "0", None, "0.004"])
+@case_table("kind", ["AdlTrade", "BustTrade", "Delivery"])
+@case_table("closed", ["", "0", None, "0.004"])
 def test_what_only_closes_closes_all_of_it_whatever_the_row_says(kind: str, closed: str | None):
     """BustTrade with an empty closedSize was booked as an opening trade."""
     event = parse_execution(execution_row(execType=kind, side="Sell", closedSize=closed))
     assert (event.is_close, event.direction, event.closed_size) == (True, Direction.LONG, event.qty)
 
 
-@pytest.mark.parametrize("kind", ["Settle", "Dividend", "ForwardSplitSettle", "SomethingNew"])
+@case_table("kind", ["Settle", "Dividend", "ForwardSplitSettle", "SomethingNew"])
 def test_a_row_that_moves_no_leg_may_lack_what_a_trade_has(kind: str):
     """Settlements have no order, and nothing says that they have a side."""
     bare = {"symbol": "BTCUSDT", "execId": "s-1", "execType": kind, "execTime": "1760000000900", "execFee": "-12.5"}
@@ -204,8 +201,8 @@ def test_a_trade_without_a_side_is_a_problem():
     assert "expected side Buy or Sell" in str(problems[0])
 
 
-@pytest.mark.parametrize("field", ["execFee", "leavesQty", "execQty", "execPrice"])
-@pytest.mark.parametrize("value", ["", None, "n/a"])
+@case_table("field", ["execFee", "leavesQty", "execQty", "execPrice"])
+@case_table("value", ["", None, "n/a"])
 def test_a_trade_without_its_figures_is_a_problem_not_a_free_or_finished_one(field: str, value: str | None):
     """An unreadable execFee was a fee of zero, an unreadable leavesQty said that the order was complete."""
     good, problems = parse_rows(parse_execution, [execution_row() | {field: value}], id_field="execId")
@@ -213,8 +210,8 @@ def test_a_trade_without_its_figures_is_a_problem_not_a_free_or_finished_one(fie
     assert str(problems[0]) == f"row 0 (BTCUSDT e1): expected a number in {field}, got {value!r}"
 
 
-@pytest.mark.parametrize("kind", ["Trade", "BlockTrade", "AdlTrade", "Delivery"])
-@pytest.mark.parametrize("changes", [{"execQty": "-0.004"}, {"execPrice": "-1"}, {"closedSize": "-0.1"}])
+@case_table("kind", ["Trade", "BlockTrade", "AdlTrade", "Delivery"])
+@case_table("changes", [{"execQty": "-0.004"}, {"execPrice": "-1"}, {"closedSize": "-0.1"}])
 def test_a_negative_size_or_price_is_a_problem(kind: str, changes: dict[str, str]):
     """A Trade of -0.004 was booked, as one that made the leg smaller."""
     [field] = changes
@@ -281,7 +278,7 @@ def test_a_wallet_frame_about_other_coins_has_the_accounts_totals():
     assert wallet.others == (CoinBalance("MNT", D(1), D("0.5")),)
 
 
-@pytest.mark.parametrize("price", ["", "0", "-1", None])
+@case_table("price", ["", "0", "-1", None])
 def test_a_ticker_without_a_price_is_none(price: str | None):
     with pytest.raises(ValueError, match="lastPrice"):
         parse_ticker({**TICKER, "lastPrice": price})
@@ -320,7 +317,7 @@ def test_an_end_that_an_instrument_does_not_tell_is_unknown():
     assert told == [0, 5, 0, None, None]
 
 
-@pytest.mark.parametrize("tick", ["", "0", None, "-1"])
+@case_table("tick", ["", "0", None, "-1"])
 def test_an_instrument_without_a_tick_is_refused(tick: str | None):
     with pytest.raises(ValueError, match="expected"):
         parse_instrument({**INSTRUMENT, "priceFilter": {"tickSize": tick}})

@@ -11,6 +11,7 @@ import pytest
 from gridbot.bybit.parse_account import parse_execution
 from gridbot.bybit.parse_costs import Costs, costs_of
 from tests.bybit.support import execution_row
+from tests.case_table import case_table
 
 D = Decimal
 GST = {"feeCoin": "USDT", "feeType": "GST", "subFeeType": "IND_GST", "feeRate": "0.0000675", "fee": "0.004613796"}
@@ -27,8 +28,8 @@ def test_a_tax_adds_to_the_fee_as_on_the_captured_fill(extra: object) -> None:
     assert (event.fee, event.taxes, event.fee_currency, event.other_fees) == (*costs[0::2][:2], "USDT", ())
 
 
-@pytest.mark.parametrize("currency", ["", "USDT", None])
-@pytest.mark.parametrize("extra", ["", [], None, "[]"])
+@case_table("currency", ["", "USDT", None])
+@case_table("extra", ["", [], None, "[]"])
 def test_without_a_coin_it_is_the_settle_coin(currency: object, extra: object) -> None:
     """Funding rows, and all rows before September 2025."""
     assert costs_of({"execFee": "-0.05", "feeCurrency": currency, "extraFees": extra}) == Costs(D("-0.05"), "USDT")
@@ -48,6 +49,6 @@ def test_each_tax_counts_in_its_own_coin() -> None:
     assert dict(costs.other) == {"MNT": D("0.09"), "USDC": D("0.2")}
 
 
-@pytest.mark.parametrize("extra", ["{", "GST", [1, "x", {}, {"fee": "?"}], {"fee": "1"}, 7, True, '{"fee": "1"}'])
+@case_table("extra", ["{", "GST", [1, "x", {}, {"fee": "?"}], {"fee": "1"}, 7, True, '{"fee": "1"}'])
 def test_what_cannot_be_read_of_it_loses_no_fill(extra: Any) -> None:
     assert costs_of({**OWN, "extraFees": extra}) == Costs(D("0.0256322"), "USDT")

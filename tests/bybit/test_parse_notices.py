@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from gridbot.bybit.parse_notices import parse_announcement, parse_maintenance
 from gridbot.bybit.raw_fields import parse_rows
 from gridbot.exchange.notices import Announcement, Maintenance, MaintenanceState
+from tests.case_table import case_table
 
 ROW: dict[str, Any] = {
     "id": "4d95b2a0-587f-11f0-bcc9-56f28c94d6ea",
@@ -62,7 +61,7 @@ def test_texts_are_one_line_and_not_endless() -> None:
     assert len(parse_announcement({**NEWS, "description": "y" * 9999}).description) == 4000
 
 
-@pytest.mark.parametrize("value", [None, "", 7, [], {}, "x", True, [None], [{}]])
+@case_table("value", [None, "", 7, [], {}, "x", True, [None], [{}]])
 def test_no_field_can_make_them_raise(value: object) -> None:
     for parser, row, needed in ((parse_maintenance, ROW, "id"), (parse_announcement, NEWS, "title")):
         for field in row:

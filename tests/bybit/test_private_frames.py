@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from gridbot.bybit.mailbox import PrivateFrame
 from gridbot.bybit.private_frames import PRIVATE_TOPICS, read_private
 from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent, WalletEvent
 from tests.bybit.support import order_row
+from tests.case_table import case_table
 
 EXECUTION = {
     "symbol": "BTCUSDT",
@@ -29,7 +28,7 @@ def frame(topic: str, *rows: Any) -> PrivateFrame:
     return PrivateFrame(topic, list(rows), sent_ms=7, received_ns=9)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("topic", "row", "kind"),
     [
         ("order", order_row(), OrderUpdateEvent),

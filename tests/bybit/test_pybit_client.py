@@ -17,6 +17,7 @@ from gridbot.bybit.pybit_client import METHODS, NO_ENVELOPE, ORDER_ENDPOINTS, Py
 from gridbot.exchange.failures import ExchangeError
 from tests.bybit.rest_session import order
 from tests.bybit.support import CREDENTIALS, KEY, SECRET
+from tests.case_table import case_table
 
 ORDER = {"category": "linear", **_order_params(order(qty=Decimal("1E-7")))}
 POSTS: dict[str, dict[str, Any]] = {
@@ -60,7 +61,7 @@ def signature(outgoing: Outgoing, payload: str) -> str:
     return str(generate_signature(False, SECRET, text))
 
 
-@pytest.mark.parametrize("endpoint", POSTS)
+@case_table("endpoint", POSTS)
 def test_bodies_say_what_pybits_own_do_and_are_signed_as_they_leave(endpoint: str) -> None:
     ours, theirs = built(endpoint, POSTS[endpoint]), as_pybit(endpoint, POSTS[endpoint])
     assert ours.body is not None
@@ -71,7 +72,7 @@ def test_bodies_say_what_pybits_own_do_and_are_signed_as_they_leave(endpoint: st
     assert ours.is_order is (endpoint in ORDER_ENDPOINTS)
 
 
-@pytest.mark.parametrize("endpoint", sorted(METHODS.keys() - POSTS.keys()))
+@case_table("endpoint", sorted(METHODS.keys() - POSTS.keys()))
 def test_queries_ask_what_pybits_own_do(endpoint: str) -> None:
     takes_none = endpoint in ("market/time", "system/status")
     params = {} if takes_none else {"category": "linear", "symbol": "BTCUSDT", "cursor": "a%3Ab&c", "limit": 50}
@@ -101,7 +102,7 @@ NO_ENVELOPES = [
 ]
 
 
-@pytest.mark.parametrize("body", [*NONE, *NO_ENVELOPES])
+@case_table("body", [*NONE, *NO_ENVELOPES])
 def test_an_answer_that_is_none_is_told_and_not_raised(body: bytes) -> None:
     found = PybitClient(CREDENTIALS, ExchangeClock(), recv_window=5000).read(Answer(200, {}, body))
     assert isinstance(found, ExchangeError)

@@ -12,6 +12,7 @@ from gridbot.bybit.raw_fields import FieldError
 from gridbot.bybit.ticker_merger import TickerMerger
 from gridbot.core.events import TickerEvent
 from tests.bybit.support import ticker_frame
+from tests.case_table import case_table
 
 SYMBOL = "BTCUSDT"
 NOW_MS = 1_000_000
@@ -54,8 +55,8 @@ def test_it_is_what_the_listing_says_of_the_same_fields():
     assert ticker == parse_ticker({"symbol": SYMBOL, **ALL}, 5, 5)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "lastPrice"])
-@pytest.mark.parametrize("value", ["", "0", "much", "-1.5", "1_0", "NaN", "9" * 40])
+@case_table("name", [name for name in ALL if name != "lastPrice"])
+@case_table("value", ["", "0", "much", "-1.5", "1_0", "NaN", "9" * 40])
 def test_what_is_no_number_is_read_as_in_a_listing(name: str, value: str):
     """And replaces what was known: it is not a price any more."""
     ticker = merged(merger_with(**ALL), 2, **{name: value})
@@ -109,7 +110,7 @@ def test_a_frame_that_cannot_be_read_changes_nothing():
     assert (ticker.last_price, ticker.mark_price) == (10, 11)
 
 
-@pytest.mark.parametrize("price", ["", "0", "-1", "much", "1" * 40])
+@case_table("price", ["", "0", "-1", "much", "1" * 40])
 def test_without_a_last_price_there_is_no_ticker_until_there_is_one_again(price: str):
     """The old price must not stand for one that cannot be read; what else was told is kept."""
     merger = merger_with(lastPrice="10")

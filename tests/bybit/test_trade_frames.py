@@ -19,6 +19,7 @@ from gridbot.bybit.trade_frames import (
 )
 from gridbot.doors.bounded_json import JsonMistake
 from gridbot.exchange.requests import RateLimit
+from tests.case_table import case_table
 
 ORDER = {"category": "linear", "symbol": "ETHUSDT", "orderLinkId": "g1-L-00042-a7"}
 ANSWER: dict[str, Any] = {
@@ -63,7 +64,7 @@ def test_an_answer_is_the_envelope_that_http_would_bring() -> None:
     assert answer.quota == RateLimit(10, 9, 1760000000850)
 
 
-@pytest.mark.parametrize("code", [None, "", "zero", 0.0, True, [], {}, 1 << 70])
+@case_table("code", [None, "", "zero", 0.0, True, [], {}, 1 << 70])
 def test_what_is_no_whole_number_is_no_code(code: Any) -> None:
     assert read(retCode=code).code is None
 
@@ -72,7 +73,7 @@ def test_a_code_may_come_as_text() -> None:
     assert read(retCode="110007").code == 110007
 
 
-@pytest.mark.parametrize("header", [None, [], "x", {}, {"X-Bapi-Limit": "10"}, {"X-Bapi-Limit": "ten"}])
+@case_table("header", [None, [], "x", {}, {"X-Bapi-Limit": "10"}, {"X-Bapi-Limit": "ten"}])
 def test_no_quota_is_made_up(header: Any) -> None:
     assert read(header=header).quota is None
 
@@ -86,7 +87,7 @@ def test_sign_ins_and_pongs_are_no_answers_to_orders() -> None:
     assert read_frame(b'{"retCode":0,"retMsg":"OK","op":"pong","data":["1"],"connId":"c"}') == Pong()
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"7", b"{", b"\xff", b'{"reqId":"' + b"x" * 200 + b'","op":"a"}'])
+@case_table("data", [b"", b"[]", b"7", b"{", b"\xff", b'{"reqId":"' + b"x" * 200 + b'","op":"a"}'])
 def test_what_cannot_be_read_says_so(data: bytes) -> None:
     with pytest.raises((JsonMistake, FieldError)):
         read_frame(data)

@@ -31,6 +31,7 @@ from gridbot.bybit.watchdog import Limits
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
 from gridbot.exchange.stream_news import ConnectionState
 from gridbot.orders.outcomes import OrderOutcome, result_of_place
+from tests.case_table import case_table
 from tests.examples import examples
 
 LIMITS = Limits(connect_s=15, pong_s=45, check_s=2)
@@ -115,7 +116,7 @@ def test_an_answer_that_cannot_be_ours_leaves_the_order_unresolved(bad: TradeAns
     assert kinds(step(line, Answered(bad), 0.1)) == [ErrorKind.AMBIGUOUS]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("code", "kind", "outcome"),
     [
         (10006, ErrorKind.RATE_LIMIT, OrderOutcome.REJECTED),

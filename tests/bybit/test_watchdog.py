@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from gridbot.bybit.watchdog import ConnectionView, Limits, backoff_s, why_dead
 from gridbot.exchange.stream_news import ConnectionState
+from tests.case_table import case_table
 
 LIMITS = Limits()
 FINE = ConnectionView(ConnectionState.READY, True, 100, 1, 1, watch_silence=True)
@@ -17,7 +16,7 @@ def test_a_talking_stream_is_alive():
     assert why_dead(FINE, LIMITS) is None
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("view", "word"),
     [
         (replace(FINE, state=ConnectionState.LOST), "lost"),

@@ -21,13 +21,14 @@ from gridbot.commands.arguments import (
 from gridbot.commands.command_table import COMMANDS, find_command
 from gridbot.commands.wording import CommandMistake
 from gridbot.config.models import OnStop
+from tests.case_table import case_table
 
 
 def read(name: str, raw: object) -> Any:
     return read_arguments(find_command(name), raw)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("name", "raw", "expected"),
     [
         ("pause", None, PauseArguments()),
@@ -45,7 +46,7 @@ def test_arguments_that_are_taken(name: str, raw: object, expected: object) -> N
     assert read(name, raw) == expected
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("name", "raw", "text"),
     [
         ("pause", [], "expected the arguments of pause as an object, got []"),

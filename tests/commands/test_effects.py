@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from gridbot.commands.command_table import COMMANDS, find_command
 from gridbot.commands.effects import effect, held
+from tests.case_table import case_table
 
 BUSY = {"mode": "live", "state": "active", "open_orders": 24, "long": {"size": "0.5"}, "short": {"size": "0.00"}}
 
@@ -17,7 +16,7 @@ def test_a_leg_that_is_open_is_held() -> None:
     assert held({}) == held({"long": None, "short": {"size": None}}) == {}
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("name", "args", "strategy", "text"),
     [
         ("pause", {}, BUSY, "sends no new order; 24 resting orders are left"),

@@ -20,6 +20,7 @@ from gridbot.commands.targets import (
     resolve,
 )
 from gridbot.commands.wording import CommandMistake
+from tests.case_table import case_table
 
 FLEET = (
     FleetMember("alice", ("alice-btc", "alice-eth"), ("night", "vip")),
@@ -34,7 +35,7 @@ def addressed(*words: str, fleet: tuple[FleetMember, ...] = FLEET, groups: str =
     return [str(each) for each in resolve(written, fleet)]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("words", "groups", "expected"),
     [
         ("alice", "", "alice"),
@@ -65,7 +66,7 @@ def test_all_is_every_account_and_the_older_option_one_strategy() -> None:
     assert accounts_of(resolve(TargetWords(("*/btc-*",)), FLEET)) == ["al", "bob"]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("words", "more", "text"),
     [
         ("alise", {}, "expected an account (alice, al, bob, idle), got 'alise'; did you mean alice?"),

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import pytest
-
 from gridbot.compare.causes import CAUSES, Event, Hold, Missing, cause_of, missing_in
+from tests.case_table import case_table
 
 AT = 1_000_000
 LATE = 5_000
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("events", "holds", "cause", "words"),
     [
         ([Event(AT - 5000, "place")], [], "queue", "its order rested 5 s and was not reached"),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from gridbot.compare.ladder_ways import LATE_MS, Difference, Snapshot, apart, causes_with_roots, other_anchor
+from tests.case_table import case_table
 
 ONE, TWO, THREE = "one", "two", "three"
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("here", "there", "expected"),
     [
         ([(0, ONE), (50, TWO)], [(0, ONE), (60, TWO)], [(50, 60)]),
@@ -57,7 +56,7 @@ def test_their_order_does_not_matter_and_a_cause_of_its_own_stays():
     assert [cause for cause, _ in found] == ["follows from queue", "halt", "queue"]
 
 
-@pytest.mark.parametrize(
+@case_table(
     "ladders",
     [
         {},

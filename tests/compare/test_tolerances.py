@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from gridbot.compare.tolerances import Tolerance, tolerance_of
+from tests.case_table import case_table
 
 
 def test_each_part_may_be_given_once_or_with_others() -> None:
@@ -16,7 +17,7 @@ def test_each_part_may_be_given_once_or_with_others() -> None:
     assert str(Tolerance()) == "price=0,size=0,time=5,rows=0"
 
 
-@pytest.mark.parametrize("text", ["time", "time=", "time=-1", "time=1e99", "colour=1", "time=5%", "=1", "time=nan"])
+@case_table("text", ["time", "time=", "time=-1", "time=1e99", "colour=1", "time=5%", "=1", "time=nan"])
 def test_anything_else_is_told(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         tolerance_of([text])

@@ -16,6 +16,7 @@ from gridbot.config.paper_secrets import forget_variables, knowing_only
 from gridbot.config.snapshots import account_snapshot
 from supervisor.children.launch_plan import plan_of
 from supervisor.notify.notify_entry import notify_spec
+from tests.case_table import case_table
 
 TOKEN = "123456789:AAF-token-of-nobody"
 FILE = "accounts: [{name: alice, environment: paper, groups: [night]}]\nnotify: {%s}\n"
@@ -69,7 +70,7 @@ def test_its_variables_are_forgotten_and_what_only_names_a_host_is_not(tmp_path:
     assert environ == {"NO_PROXY": "127.0.0.1", "HOST": "x"}
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("address", "parts"),
     [
         ("discord://123456789012345678/abc-def_ghi.jkl-mno?x=y", ["123456789012345678"]),

@@ -15,6 +15,7 @@ from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker
 from gridbot.risk import funds
 from gridbot.worker.schedule import REFRESH_MIN_S
+from tests.case_table import case_table
 
 ROOT = {
     "database_url": "sqlite:///gridbot.db", "status_file_path": None, "status_file_enabled": "true",
@@ -49,7 +50,7 @@ TELEGRAM = {"bot_token": None, "chat_id": None}
 """As the original's configuration is described: names and defaults."""
 
 
-@pytest.mark.parametrize("name", ["ROOT", "ACCOUNT", "STRATEGY", "CAPS", "TELEGRAM"])
+@case_table("name", ["ROOT", "ACCOUNT", "STRATEGY", "CAPS", "TELEGRAM"])
 def test_each_key_of_the_original_is_in_the_table_with_its_default(name):
     assert {key: old.default for key, old in getattr(table, name).items()} == globals()[name]
 
@@ -82,7 +83,7 @@ def test_the_figures_that_no_key_changes_are_those_of_the_parts():
     assert AccountCaps().session_loss_limit == Limit(Decimal("0.25"), of_wallet=True)  # as the notes say
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("kind", "good", "bad"),
     [
         (table.ABOVE_0, {"0.4": Decimal("0.4"), "1e-1": Decimal("0.1")}, ["0", "-1", "nan", "inf", "", "1_0", "x"]),

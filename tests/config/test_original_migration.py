@@ -14,6 +14,7 @@ from gridbot.config.original_text import text_of_file, told_together
 from gridbot.config.yaml_nodes import read_document
 from gridbot.core import AmountRule, Instrument, quantity_for
 from gridbot.core.limits import Limit
+from tests.case_table import case_table
 
 EXAMPLE = Path(__file__).with_name("original.yaml")
 ACCOUNTS = "accounts: [{name: a, api_key: K, api_secret: S}]\n"
@@ -178,7 +179,7 @@ def test_no_secret_is_in_anything_that_is_made_of_the_file():
     assert "SESAME" not in repr(in_wrong_lines)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("text", "key", "words"),
     [
         ("", "the file", "empty"),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS, is_before
+from tests.case_table import case_table
 
 
 class At(NamedTuple):
@@ -14,7 +15,7 @@ class At(NamedTuple):
     seq: int
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("one", "other", "why"),
     [
         (At(1, 1), At(2, 2), "number and time agree"),

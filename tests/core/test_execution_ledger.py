@@ -11,6 +11,7 @@ from gridbot.core import Direction, ExecType, ExecutionEvent, Side
 from gridbot.core.counted_ids import IDS_KEPT
 from gridbot.core.execution_ledger import OVERLAP_MS, Ledger
 from gridbot.core.ledger_document import document_of
+from tests.case_table import case_table
 from tests.core.ledger_events import execution, row, saved
 
 D = Decimal
@@ -248,7 +249,7 @@ def test_a_fee_in_another_coin_is_in_no_figure_of_usdt_and_is_saved() -> None:
     assert totals == ledger.of("s")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+@case_table("kind", [kind for kind in ExecType if not kind.moves_legs])
 def test_what_is_no_trade_is_money_and_moves_no_leg(kind: ExecType) -> None:
     """A dividend, a settlement or a word nobody knows was booked as an opening trade of a leg."""
     ledger = Ledger()
@@ -260,7 +261,7 @@ def test_what_is_no_trade_is_money_and_moves_no_leg(kind: ExecType) -> None:
     assert (ledger.of("s").fills, ledger.of("s").net) == (1, D("6.5"))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ExecType if kind.moves_legs])
+@case_table("kind", [kind for kind in ExecType if kind.moves_legs])
 def test_every_known_trade_moves_its_leg(kind: ExecType) -> None:
     ledger = Ledger()
     ledger.apply("s", execution(1, price="100", qty="2"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridbot.core.execution_types import ExecType
+from tests.case_table import case_table
 
 DOCUMENTED = """
     Trade AdlTrade Funding BustTrade Delivery Settle BlockTrade MovePosition FutureSpread ForwardSplitSettle
@@ -15,7 +16,7 @@ CLOSES = {"AdlTrade", "BustTrade", "Delivery"}
 RIDDLES = {"MovePosition", "ForwardSplitSettle", "ReverseSplitSettle", "CorporateAction"}
 
 
-@pytest.mark.parametrize("word", DOCUMENTED)
+@case_table("word", DOCUMENTED)
 def test_each_documented_word_is_known_by_its_own_name(word: str) -> None:
     kind = ExecType(word)
     assert kind.value == word
@@ -24,7 +25,7 @@ def test_each_documented_word_is_known_by_its_own_name(word: str) -> None:
     assert kind.is_understood == (word not in RIDDLES)
 
 
-@pytest.mark.parametrize("word", ["", "Other", "New", "SpinOffSettle", "trade"])
+@case_table("word", ["", "Other", "New", "SpinOffSettle", "trade"])
 def test_any_other_word_is_unknown_moves_nothing_and_is_not_understood(word: str) -> None:
     assert ExecType(word) is ExecType.UNKNOWN
     assert not ExecType(word).moves_legs

@@ -7,10 +7,11 @@ from decimal import ROUND_DOWN, ROUND_UP, localcontext
 import pytest
 
 from gridbot.core import Instrument
+from tests.case_table import case_table
 from tests.core.helpers import SYMBOL, d, instrument
 
 
-@pytest.mark.parametrize(("tick", "step"), [("0", "1"), ("-1", "1"), ("1", "0"), ("1", "-1")])
+@case_table(("tick", "step"), [("0", "1"), ("-1", "1"), ("1", "0"), ("1", "-1")])
 def test_ticks_and_steps_are_positive(tick, step):
     with pytest.raises(
         ValueError, match=f"XUSDT: expected a positive tick size and quantity step, got {tick} and {step}"
@@ -23,7 +24,7 @@ def test_instrument_defaults():
     assert (rules.min_notional, rules.status, rules.tiers) == (5, "Trading", ())
 
 
-@pytest.mark.parametrize(("price", "ticks"), [("0.15", 2), ("0.25", 2), ("0.249", 2), ("0.2501", 3), ("0.1", 1)])
+@case_table(("price", "ticks"), [("0.15", 2), ("0.25", 2), ("0.249", 2), ("0.2501", 3), ("0.1", 1)])
 def test_prices_round_to_the_nearest_tick_ties_to_even(price, ticks):
     assert instrument("0.1").ticks(d(price)) == ticks
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core import Direction, LegMargin, LegState, RiskTier
 from gridbot.core.isolated_margin import bankruptcy_price, isolated_liquidation, isolated_margin, replenishment
 from gridbot.core.margin import maintenance_margin
+from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES, LONG, SHORT, d
 
 TAKER = d("0.00055")
@@ -70,7 +70,7 @@ def test_margin_of_a_leg() -> None:
     assert isolated_margin(SHORT, FLAT, d(90), NO_EXTRA, TIERS, d("0.001")) == LegMargin(d(0), d(0))
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("direction", "size", "extra", "price"),
     [
         (LONG, "20", "0", "91.32653061"),  # (2000 - 200 - 10) / (20 · 0.98): second tier
@@ -101,7 +101,7 @@ def test_a_long_that_is_paid_for_is_never_liquidated() -> None:
     assert bankruptcy_price(LONG, paid, d(500), TAKER) == 0
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("extra", "available", "added"),
     [("0", "1000", "100"), ("0", "30", "30"), ("850", "1000", "50"), ("900", "1000", "0"), ("0", "-5", "0")],
 )

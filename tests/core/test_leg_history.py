@@ -9,6 +9,7 @@ import pytest
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent, Side
 from gridbot.core.leg_history import Holding, LegHistory, Mark, Stated, Step
+from tests.case_table import case_table
 
 D = Decimal
 
@@ -50,7 +51,7 @@ def changes(of: LegHistory) -> dict[str, Decimal]:
 # ---------------------------------------------------------------------- what is held
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+@case_table("kind", [kind for kind in ExecType if not kind.moves_legs])
 def test_what_moves_no_leg_realises_what_the_exchange_says(kind: ExecType) -> None:
     dividend = replace(step(2, figure="12.5"), exec_type=kind)
     silent = replace(step(3, closes=True), exec_type=kind)
@@ -264,7 +265,7 @@ def test_nothing_is_folded_while_it_is_new_and_a_row_stays_with_its_executions()
     assert (len(leg.rows), leg.held_now().size) == (1, 5)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ExecType if not kind.moves_legs])
+@case_table("kind", [kind for kind in ExecType if not kind.moves_legs])
 def test_a_row_older_than_what_is_folded_cannot_be_compared(kind: ExecType) -> None:
     """It was: bought 1, folded; the row of before, which had nothing, "differed" from 1 (dense seed 11)."""
     leg = history(step(10), step(20, closes=True))

@@ -7,14 +7,15 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core.limits import DrawdownLimit, Limit
+from tests.case_table import case_table
 
 
-@pytest.mark.parametrize("text", ["20000", "x10", "0.5", "x0.25"])
+@case_table("text", ["20000", "x10", "0.5", "x0.25"])
 def test_a_limit_is_written_as_it_was_read(text):
     assert str(Limit.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "x", "0", "-1", "x-1", "NaN", "Infinity", "much", "10x"])
+@case_table("text", ["", "x", "0", "-1", "x-1", "NaN", "Infinity", "much", "10x"])
 def test_only_a_positive_number_is_a_limit(text):
     with pytest.raises(ValueError, match="expected USDT such as 20000"):
         Limit.parse(text)
@@ -26,13 +27,13 @@ def test_limits_resolve_against_the_wallet():
     assert Limit.parse("500").resolve(Decimal(-5)) == 500
 
 
-@pytest.mark.parametrize("text", ["500", "20%", "0.5%", "99.9%"])
+@case_table("text", ["500", "20%", "0.5%", "99.9%"])
 def test_a_drawdown_is_written_as_it_was_read(text: str) -> None:
     assert str(DrawdownLimit.parse(text)) == text
     assert DrawdownLimit.parse("20 %") == DrawdownLimit.parse("20%")
 
 
-@pytest.mark.parametrize("text", ["", "%", "0", "0%", "-5%", "100%", "x0.2", "NaN%", "%20", "5%%"])
+@case_table("text", ["", "%", "0", "0%", "-5%", "100%", "x0.2", "NaN%", "%20", "5%%"])
 def test_only_usdt_or_a_share_below_all_is_a_drawdown(text: str) -> None:
     with pytest.raises(ValueError, match="expected USDT such as 500 or a share of the peak such as 20%"):
         DrawdownLimit.parse(text)

@@ -25,6 +25,7 @@ from gridbot.core import (
     reserve_fee,
     tier_for,
 )
+from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES, LONG, SHORT, d
 
 # Second tier: 2 % less a deduction of 1000 · (2 % − 1 %) = 10, so that the margin has no jump
@@ -40,9 +41,7 @@ def leg(size: str, entry: str, leverage: str = "10") -> LegState:
     return LegState(d(size), d(entry), leverage=d(leverage))
 
 
-@pytest.mark.parametrize(
-    ("value", "tier"), [("0", 0), ("1000", 0), ("1000.01", 1), ("5000", 1), ("9000", 2), ("100000", 2)]
-)
+@case_table(("value", "tier"), [("0", 0), ("1000", 0), ("1000.01", 1), ("5000", 1), ("9000", 2), ("100000", 2)])
 def test_the_first_tier_that_covers_a_value_and_the_last_for_more(value, tier):
     assert tier_for(TIERS, d(value)) is TIERS[tier]
 
@@ -54,7 +53,7 @@ def test_tiers_are_needed():
         maintenance_margin(d(1), ())
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("value", "initial", "maintenance"),
     [("500", "10", "5"), ("1000", "20", "10"), ("2000", "80", "30"), ("10000", "1000", "340"), ("0", "0", "0")],
 )
@@ -72,12 +71,12 @@ def test_without_tiers_the_leverage_decides():
     assert initial_margin(d(1000), ()) == 1000
 
 
-@pytest.mark.parametrize(("balance", "expected"), [("200", "12.5"), ("0.5", "5000"), ("0", None), ("-1", None)])
+@case_table(("balance", "expected"), [("200", "12.5"), ("0.5", "5000"), ("0", None), ("-1", None)])
 def test_margin_in_percent_of_the_balance(balance, expected):
     assert margin_percent(d(25), d(balance)) == (None if expected is None else d(expected))
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("tiers", "message"),
     [
         ((TIERS[1], TIERS[0]), "expected rising limits, got 1000 after 5000"),

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core import ExecType, ExecutionEvent, GridTrade, GridTrades, price_gain, roe_percent, unrealised_pnl
+from tests.case_table import case_table
 from tests.core.helpers import BUY, EXAMPLES, LONG, SELL, SHORT, d, fill
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("direction", "mark", "gain", "pnl", "roe"),
     [
         (LONG, "103", "3", "6", "30"),

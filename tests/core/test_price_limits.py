@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from gridbot.core.price_limits import PREMIUM_WINDOW_MS, RollingMean, price_limits
+from tests.case_table import case_table
 
 D = Decimal
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("index", "premium", "highest", "lowest"),
     [
         ("2498", "0", "2525", "2475"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
+from tests.case_table import case_table
 
 ALLOWED = {
     "__future__",
@@ -31,7 +31,7 @@ READS_FLOATS = ("strict_numbers",)
 MODULES = sorted(path for room in ("core", "strategies") for path in (ROOT / room).rglob("*.py"))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+@case_table("module", MODULES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_a_module_imports_only_pure_things(module):
     imported: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text())):
@@ -45,7 +45,7 @@ def test_a_module_imports_only_pure_things(module):
     assert outside <= (ALLOWED_MODELS if describes_keys else ALLOWED)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+@case_table("module", MODULES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_no_float_is_written_in_the_core(module):
     for node in ast.walk(ast.parse(module.read_text())):
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"line {node.lineno}"

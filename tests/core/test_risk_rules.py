@@ -22,6 +22,7 @@ from gridbot.core import (
     quantity_for,
     risk_multipliers,
 )
+from tests.case_table import case_table
 from tests.core.helpers import BUY, EXAMPLES, SELL, d, factors, inputs, instrument, leg
 
 RISK = RiskConfig()
@@ -32,7 +33,7 @@ def test_defaults_are_the_documented_ones():
     assert RiskConfig(d("0.8"), d("1.2"), d("0.15"), False, d(1), d("0.1")) == RISK
 
 
-@pytest.mark.parametrize(
+@case_table(
     "name",
     [
         "min_liq_ratio",
@@ -57,7 +58,7 @@ def test_thresholds_are_decimals_from_zero_up(name):
 # ---------------------------------------------------------------------- the tables
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("long", "short", "last", "risk", "rule", "expected"),
     [
         # 1: liquidation above 1.05 · 0.8 = 0.84 of the price
@@ -104,7 +105,7 @@ def test_long_rules(long, short, last, risk, rule, expected):
     assert (result.long_rule, factors(result)) == (rule, expected)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("long", "short", "last", "risk", "rule", "expected"),
     [
         # 1: liquidation below 0.95 · 1.2 = 1.14 of the price, and there is one
@@ -184,7 +185,7 @@ def test_without_a_short_the_ratio_stands_on_a_ten_thousandth():
     assert risk_multipliers(leg("0.001"), flat, inputs("101"), RISK).rule == "long_3,short_3"
 
 
-@pytest.mark.parametrize(
+@case_table(
     "known", [inputs(last=None), inputs(wallet=None), inputs(last="0"), inputs(wallet="0"), inputs(wallet="-1")]
 )
 def test_what_is_unknown_changes_nothing(known):
@@ -249,9 +250,7 @@ def test_mirrored_positions_get_mirrored_rules(sizes, liquidation, last, grows):
 # ---------------------------------------------------------------------- low balance, imbalance
 
 
-@pytest.mark.parametrize(
-    ("available", "low"), [("19.99", True), ("20", False), (None, False), ("0", True), ("-5", True)]
-)
+@case_table(("available", "low"), [("19.99", True), ("20", False), (None, False), ("0", True), ("-5", True)])
 def test_low_balance_is_a_tenth_of_the_position_value(available, low):
     assert is_low_balance(leg(), leg(), inputs(available=available), RISK) is low
 
@@ -306,7 +305,7 @@ def test_whatever_the_positions_a_close_is_never_shrunk_under_low_balance(sizes,
                 assert quantity_for(amount, d(last), rules, d(1000), multiplier=factor, reduce_only=True) >= plain
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("long", "short", "expected"),
     [
         (leg("1.1"), leg("1"), "1"),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core import AmountKind, AmountRule, Instrument, closable, quantity_for
+from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES, d, instrument
 
 BTC = instrument("0.1", "0.001")
@@ -21,7 +22,7 @@ def quantity(amount: str, price: str, wallet: str | None = "10000", rules: Instr
     return quantity_for(AmountRule.parse(amount), d(price), rules, None if wallet is None else d(wallet), **more)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("text", "kind", "value"),
     [
         ("x0.001", AmountKind.WALLET_FRACTION, "0.001"),
@@ -37,9 +38,7 @@ def test_amounts_are_read(text, kind, value):
     assert AmountRule.parse(str(rule)) == rule
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "q", "0", "-1", "x0", "q-0.1", "b100", "NaN", "Infinity", "xNaN", "1 0", "100 USDT"]
-)
+@case_table("text", ["", "x", "q", "0", "-1", "x0", "q-0.1", "b100", "NaN", "Infinity", "xNaN", "1 0", "100 USDT"])
 def test_other_amounts_are_refused(text):
     with pytest.raises(ValueError, match=r'^amount: expected "x0.001" .*USDT.* with a positive number, got '):
         AmountRule.parse(text)
@@ -54,7 +53,7 @@ def test_an_amount_prints_as_it_was_written():
     ]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("amount", "price", "wallet", "expected"),
     [
         ("x0.1", "50000", "10000", "0.02"),
@@ -85,7 +84,7 @@ def test_the_minimum_notional_is_the_instruments():
     assert quantity("1", "1000", rules=instrument(min_notional=d(0))) == d("0.001")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("multiplier", "imbalance", "expected"),
     [
         ("1", "1", "0.021"),
@@ -179,7 +178,7 @@ def test_an_amount_on_the_step_is_not_rounded(qty, price):
     assert quantity_for(AmountRule(AmountKind.NOTIONAL, wanted * at), at, BTC, None) == wanted
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("size", "qty", "resting", "expected"),
     [
         ("1", "0.1", "0", "0.1"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gridbot.core import strict_numbers as numbers
 from gridbot.core.strict_numbers import HIGHEST, LATEST_MS
+from tests.case_table import case_table
 
 NEVER = (
     *("", " ", "-", ".", "+", "1_000", "_1", "١٢", "²", "１", " 1", "1 ", "1\n", "1,5", "1.2.3", "--1", "1-2", "0x10"),
@@ -19,7 +20,7 @@ NEVER = (
 )
 
 
-@pytest.mark.parametrize("value", NEVER, ids=lambda value: f"{value!r:.20}")
+@case_table("value", NEVER, ids=lambda value: f"{value!r:.20}")
 def test_what_is_no_number_at_any_door(value: object) -> None:
     assert numbers.decimal_or_none(value) is None
     assert numbers.amount_or_none(value) is None
@@ -29,7 +30,7 @@ def test_what_is_no_number_at_any_door(value: object) -> None:
     assert not isinstance(value, str) or numbers.count_or_none(value) is None
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("value", "number"),
     [
         ("0", "0"), ("60123.40", "60123.40"), ("-0.0001", "-0.0001"), ("+5", "5"), (".5", "0.5"), ("5.", "5"),
@@ -49,7 +50,7 @@ def test_numbers_beyond_all_reason_are_none() -> None:
     assert numbers.decimal_or_none("0e99") == 0
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("value", "number"),
     [("12", 12), ("-7", -7), ("+7", 7), (12, 12), (str(2**63 - 1), 2**63 - 1), (str(-(2**63)), -(2**63)), ("007", 7)],
 )
@@ -57,7 +58,7 @@ def test_whole_numbers(value: object, number: int) -> None:
     assert numbers.whole_or_none(value) == number
 
 
-@pytest.mark.parametrize("value", ["1.0", "1e3", 1.0, str(2**63), 2**63, "9" * 20, -(2**63) - 1])
+@case_table("value", ["1.0", "1e3", 1.0, str(2**63), 2**63, "9" * 20, -(2**63) - 1])
 def test_no_whole_numbers(value: object) -> None:
     assert numbers.whole_or_none(value) is None
 

@@ -25,6 +25,7 @@ from gridbot.exchange.examined import ClockReading, DeadManState, HeldLeg
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo
 from gridbot.orders.ids import Owner, account_tag, wire_id
 from supervisor.doctor.local_reading import local_of
+from tests.case_table import case_table
 
 D = Decimal
 OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
@@ -39,7 +40,7 @@ def verdict_of(found: Finding, text: str, verdict: Verdict, check: str = "") -> 
     assert found.check == (check or found.check)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("changes", "allows", "check", "verdict", "text"),
     [
         ({}, False, "key", OK, "user 7"),
@@ -88,7 +89,7 @@ def test_a_key_that_tells_nothing_is_one_warning() -> None:
     verdict_of(found, "not known: no answer", WARNING, "key")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("ahead", "room", "verdict", "text"),
     [
         (0.0, 1.0, OK, "0 ms ahead, give or take 1 ms"),
@@ -121,7 +122,7 @@ def test_what_is_not_known_of_an_account_is_a_warning() -> None:
     verdict_of(rival("alice", OURS, Local(), (), UNREAD, NOW), "no answer", WARNING)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("mode", "verdict", "text"),
     [
         ("REGULAR_MARGIN", OK, "cross"),
@@ -172,7 +173,7 @@ def execution(link_id: str, symbol: str = "BTCUSDT", at: int = NOW, kind: ExecTy
     return ExecutionEvent(symbol, "e", "o", link_id, Side.BUY, D(50), D(1), exchange_ts=at, exec_type=kind)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("link_id", "next_number", "maker"),
     [
         (link(), None, Maker.OURS),
@@ -190,7 +191,7 @@ def test_an_id_says_who_made_the_order(link_id: str, next_number: int | None, ma
     assert maker_of(link_id, OURS, next_number) is maker
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("orders", "verdict", "text"),
     [
         ([], OK, "none; 0 orders of ours rest"),
@@ -242,7 +243,7 @@ def test_foreign_positions() -> None:
     assert "and 1 more" in found.text
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("local", "orders", "executions", "verdict", "text"),
     [
         (Local(), [], [], OK, "nobody: 0 trades of the last hour looked at; this data directory has never traded it"),

@@ -31,10 +31,11 @@ from gridbot.doctor.market_findings import (
 )
 from gridbot.exchange.examined import SymbolTerms
 from gridbot.exchange.requests import FeeRate
+from tests.case_table import case_table
 from tests.doctor.ladder_kit import BTC, DAY, NOW, OK, REFUSED, TIERS, UNREAD, WARNING, D, config, has
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("instrument", "tick", "verdict", "text"),
     [
         (BTC, None, OK, "BTCUSDT Trading, tick 0.1, step 0.001, smallest order 0.001 and 5 USDT"),
@@ -54,7 +55,7 @@ def test_the_instrument(instrument: Instrument | Unread, tick: Decimal | None, v
     has(instrument_finding("alice/btc", strategy, instrument, NOW), verdict, text)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("terms", "used", "shadow", "verdict", "text"),
     [
         (SymbolTerms(True, None), False, False, OK, "hedge mode"),
@@ -69,7 +70,7 @@ def test_the_position_mode(terms: SymbolTerms | Unread, used: bool, shadow: bool
     has(position_mode_finding("alice/btc", "BTCUSDT", terms, is_used=used, is_shadow=shadow), verdict, text)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("wanted", "now", "instrument", "verdict", "text"),
     [
         (None, D("10.00"), BTC, OK, "10x; the file names none"),
@@ -91,7 +92,7 @@ def test_a_leverage_that_could_not_be_read() -> None:
     has(leverage_finding("alice/btc", None, UNREAD, BTC), WARNING, "no answer")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("leverage", "value", "verdict", "text"),
     [
         (D(25), D(100_000), OK, "25x may have 100000 USDT"),
@@ -112,7 +113,7 @@ def test_without_tiers_nobody_knows_the_risk_limit() -> None:
     has(risk_limit_finding("alice/btc", UNREAD, D(10), D(1)), WARNING, "not known")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("step", "maker", "taker", "verdict", "text"),
     [
         (
@@ -159,7 +160,7 @@ def report(instrument: Instrument = BTC, wallet: str = "1000", price: str = "100
     return ladder_report(made, made.strategies[0], {"BTCUSDT": D(price)}, {"alice": D(wallet)}, asked=instrument)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("changes", "strategy", "verdict", "text"),
     [
         ({}, {}, OK, "4 levels of 0.100 BTC; smallest order 0.001 BTC and 5 USDT"),
@@ -294,7 +295,7 @@ def test_the_liquidation_is_the_first_move_at_which_the_balance_is_used(
         assert first <= found.liquidated <= first + D("0.005")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("balance", "liquidation", "margin"),
     [
         ("5000", OK, OK),

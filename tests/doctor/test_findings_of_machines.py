@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from gridbot.config.models import GridbotConfig
 from gridbot.doctor.doctor_facts import MachineFacts
 from gridbot.doctor.findings import CHECKS, Finding, Verdict, check_table
 from gridbot.doctor.machine_findings import AddressUse, address_uses, machine_findings, request_finding
 from supervisor.cli.fleet_size import NEEDS
+from tests.case_table import case_table
 
 OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
 MIB = 1024 * 1024
@@ -30,7 +29,7 @@ def has(found: Finding, verdict: Verdict, text: str) -> None:
     assert found.check in CHECKS
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("check", "changes", "verdict", "text"),
     [
         ("disk", {}, OK, "10.0 GB free in /data; a write is safe after 1.5 ms"),
@@ -69,7 +68,7 @@ def test_the_machine(check: str, changes: dict[str, object], verdict: Verdict, t
 BYBIT = AddressUse("bybit", accounts=10, symbols=2, share=540, a_minute=60)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("changes", "verdict", "text"),
     [
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridbot.doors.bounded_json import DEEPEST, JsonMistake, read_json
+from tests.case_table import case_table
 
 BAD = (
     *(b"", b"[", b"nul", b"\xff\xfe", b"NaN", b"Infinity", b"9" * 5000, b'"\\ud800"', b"{1:2}", "\ud800", b"1 2"),
@@ -14,7 +15,7 @@ BAD = (
 )
 
 
-@pytest.mark.parametrize("text", BAD, ids=lambda text: f"{text!r:.20}")
+@case_table("text", BAD, ids=lambda text: f"{text!r:.20}")
 def test_what_is_no_json_of_ours(text: bytes | str) -> None:
     with pytest.raises(JsonMistake):
         read_json(text)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.doors.http_site import Site
+from tests.case_table import case_table
 
 OURS = "127.0.0.1:8484"
 
 
-@pytest.mark.parametrize(
-    "host", [OURS, "localhost:8484", "[::1]:8484", "LOCALHOST", "127.0.0.1", "[::1]", "127.8.8.8:1"]
-)
+@case_table("host", [OURS, "localhost:8484", "[::1]:8484", "LOCALHOST", "127.0.0.1", "[::1]", "127.8.8.8:1"])
 def test_clients_that_were_given_a_loopback_address_are_answered(host: str) -> None:
     assert Site("127.0.0.1").refuses({"HOST": host}) == ""
     assert Site("127.0.0.1").refuses({"HOST": host, "ORIGIN": f"http://{host}"}) == "", "as pybit's sockets send it"
     assert Site("127.0.0.1").refuses({}) == "", "a browser always names its Host"
 
 
-@pytest.mark.parametrize(
+@case_table(
     "host",
     [
         *(
@@ -58,7 +56,7 @@ def test_a_host_that_is_configured_is_ours_and_an_address_where_all_are() -> Non
     assert not Site("").is_called("")
 
 
-@pytest.mark.parametrize(
+@case_table(
     "more",
     [
         *({"ORIGIN": "https://evil.example"}, {"ORIGIN": "null"}, {"ORIGIN": ""}, {"ORIGIN": "http://localhost:3000"}),

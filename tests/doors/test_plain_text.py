@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from gridbot.doors.plain_text import for_people, json_line, one_line, printable, printable_lines, shown
+from tests.case_table import case_table
 
 FORGED = "ok\n2026-11-29 12:00 ERROR all lost\x1b[2J\x9b31m\r\u2028\u202e\ud800\x00"
 
@@ -42,7 +41,7 @@ def test_a_whole_model_for_people() -> None:
     assert for_people(model) == {"rows": [{"te\\nxt": "\\x1b[31m"}, 5, None], "n": [1.5, "\\n"]}
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("value", "text"),
     [("x", "'x'"), (5, "5"), (None, "None"), ([1], "a list of 1"), ({}, "an object of 0"), ((1, 2), "a list of 2")],
 )

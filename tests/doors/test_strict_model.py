@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from gridbot.doors.strict_model import StrictModel
+from tests.case_table import case_table
 
 
 class Keys(StrictModel):
@@ -19,8 +20,8 @@ class Keys(StrictModel):
     either: int | str = 0
 
 
-@pytest.mark.parametrize("text", ["1_000", "١٢", "1e30", "1e999999", "²", " 1", "", "NaN", "9" * 5000])
-@pytest.mark.parametrize("key", ["step", "count", "wait"])
+@case_table("text", ["1_000", "١٢", "1e30", "1e999999", "²", " 1", "", "NaN", "9" * 5000])
+@case_table("key", ["step", "count", "wait"])
 def test_what_is_no_number(key: str, text: str) -> None:
     with pytest.raises(ValidationError, match="expected a"):
         Keys.model_validate({key: text})

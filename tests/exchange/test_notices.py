@@ -6,6 +6,7 @@ import pytest
 
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.notices import Announcement, Maintenance, MaintenanceState, concerns
+from tests.case_table import case_table
 
 MAINTENANCE = Maintenance("m1", "engine", MaintenanceState.SCHEDULED)
 
@@ -42,7 +43,7 @@ def test_a_state_that_nobody_knows_is_one_of_its_own() -> None:
     assert MaintenanceState("ongoing") is MaintenanceState.ONGOING
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("title", "is_named"),
     [
         ("Delisting of BTCUSDT Perpetual Contract", True),

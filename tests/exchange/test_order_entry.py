@@ -7,6 +7,7 @@ import pytest
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.order_entry import HTTP_ONLY, PROVEN, EntryHealth, OrderEntry, by_socket
 from gridbot.exchange.stream_news import ConnectionState
+from tests.case_table import case_table
 
 AUTO = {
     (Environment.PAPER, 0): True,
@@ -18,7 +19,7 @@ AUTO = {
 }
 
 
-@pytest.mark.parametrize(("case", "expected"), AUTO.items())
+@case_table(("case", "expected"), AUTO.items())
 def test_auto(case: tuple[Environment, int], expected: bool) -> None:
     assert by_socket(OrderEntry.AUTO, *case) is expected
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gridbot.exchange.failures import ErrorKind, make_error
 from gridbot.exchange.remedies import reading_remedy, remedy_for
+from tests.case_table import case_table
 
 
-@pytest.mark.parametrize("kind", ErrorKind)
+@case_table("kind", ErrorKind)
 def test_every_kind_has_a_remedy(kind: ErrorKind) -> None:
     assert remedy_for(make_error("x", kind))
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("text", "code", "kind", "part"),
     [
         ("position idx not match position mode", 10001, ErrorKind.RESYNC, "not in hedge mode"),
@@ -58,8 +57,8 @@ def test_a_code_that_is_in_no_table_is_to_be_looked_for_unless_its_text_says_mor
 ORDERS_ONLY = ("amount", "grid_", "resume", "orders wait", "looked up", "compared", "pause is over", "sends less")
 
 
-@pytest.mark.parametrize("kind", ErrorKind)
-@pytest.mark.parametrize("code", [None, 10003, 10004, 10005, 10010, 33004, 110071, 110110])
+@case_table("kind", ErrorKind)
+@case_table("code", [None, 10003, 10004, 10005, 10010, 33004, 110071, 110110])
 def test_what_is_said_of_a_reading_fits_one(kind: ErrorKind, code: int | None) -> None:
     """A wallet that could not be read was to be helped by "lower amount", and an answer that was lost by a look-up."""
     said = reading_remedy(make_error("x", kind, ret_code=code))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from gridbot.execution import queue_invariants as invariants
 from gridbot.execution.queue_invariants import Wire
 from gridbot.execution.send_lane import RequestKind
+from tests.case_table import case_table
 
 
 def wire(**more: Any) -> Wire:
@@ -25,7 +24,7 @@ def wire(**more: Any) -> Wire:
     return Wire(**{**values, **more})
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("wires", "word"),
     [
         ([wire(cancels_could_go=True)], "before a cancel"),

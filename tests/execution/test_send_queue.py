@@ -30,6 +30,7 @@ from gridbot.execution.send_queue import (
 )
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.outcomes import result_of_place
+from tests.case_table import case_table
 from tests.execution.support import Owner, failure, order_of
 
 OWNER = Owner([])
@@ -141,7 +142,7 @@ def test_orders_leave_closes_first_then_by_distance_then_by_age(wishes: list[tup
     assert left == sorted(wanted, key=lambda n: (not wishes[n][0], wishes[n][1], n))
 
 
-@pytest.mark.parametrize("stale", range(7))
+@case_table("stale", range(7))
 def test_what_is_left_after_one_is_dropped_still_leaves_the_nearest_first(stale: int) -> None:
     queue, orders = SendQueue(SLOTS), [order_of(link) for link in "abcdefg"]
     for order, distance in zip(orders, (0, 3, 1, 5, 4, 2, 6), strict=True):

@@ -16,6 +16,7 @@ from gridbot.flatten.flatten_words import (
     Wanted,
     problem_of,
 )
+from tests.case_table import case_table
 from tests.flatten.flatten_world import (
     A,
     B,
@@ -43,9 +44,7 @@ def test_what_is_wanted_survives() -> None:
         assert (either.others, either.terms.foreign) == (Others.CLOSED, True), "what the first wanted, it still wants"
 
 
-@pytest.mark.parametrize(
-    "changed", [{"band": "2"}, {"band": "x"}, {"market_after_s": "1"}, {"symbols": [1]}, {"foreign": ...}]
-)
+@case_table("changed", [{"band": "2"}, {"band": "x"}, {"market_after_s": "1"}, {"symbols": [1]}, {"foreign": ...}])
 def test_another_document_is_refused(changed: dict[str, Any]) -> None:
     document = {**Wanted({A: True}).to_document(), **changed}
     if ... in document.values():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gridbot.market.day import DayRefused, check_day, day_start_ms, ticks_of
+from tests.case_table import case_table
 from tests.market.market_examples import INSTRUMENT, START_MS, made_day
 
 
@@ -58,7 +59,7 @@ def test_a_day_starts_at_midnight_utc() -> None:
     assert day_start_ms(date(1970, 1, 2)) == 86_400_000
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("times", "prices", "more", "words"),
     [
         ([], [], {}, "times_ms: expected at least one tick, got none"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridbot.market.pyramid import FACTOR, Pyramid, levels_of
+from tests.case_table import case_table
 
 
 def plain(prices: list[int], start: int, low: int, high: int) -> int:
@@ -32,7 +32,7 @@ def test_a_look_up_finds_what_a_plain_loop_finds(prices: list[int], start: int, 
     )
 
 
-@pytest.mark.parametrize("size", [1, FACTOR, FACTOR + 1, FACTOR**2, FACTOR**2 + 1, FACTOR**3 - 1, 3 * FACTOR**3 + 7])
+@case_table("size", [1, FACTOR, FACTOR + 1, FACTOR**2, FACTOR**2 + 1, FACTOR**3 - 1, 3 * FACTOR**3 + 7])
 def test_one_price_is_found_from_everywhere_before_it(size: int) -> None:
     for place in {0, 1, size // 2, size - 1} & set(range(size)):
         prices = np.full(size, 50)

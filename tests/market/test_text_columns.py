@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbot.market.text_columns import Sides, Steps, Times, id_numbers, texts_of, time_ms
+from tests.case_table import case_table
 
 OWN = "--derive works it out from the data"
 STEPS = st.sampled_from(["0.1", "0.10", "0.5", "0.00001", "1", "0.0025", "10", "0.001"])
@@ -47,7 +47,7 @@ def test_trailing_zeros_and_exponents_change_nothing() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("word", "why"),
     [
         ("", "expected a number from 0 to below 1e+18, got ''"),
@@ -74,7 +74,7 @@ def test_seconds_with_decimals_are_cut_to_ms_exactly(times: list[int]) -> None:
     assert list(Times()(text(*words))) == times
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("word", "ms"),
     [
         ("1723161256", 1723161256000),
@@ -95,7 +95,7 @@ def test_times_of_each_layout(word: str, ms: int) -> None:
     assert list(Times()(text(word, "2026-09-01"))) == [ms, 1788220800000]
 
 
-@pytest.mark.parametrize("word", ["", "soon", "-5", "99999999999999999999", "2026-13-01", "-1.5"])
+@case_table("word", ["", "soon", "-5", "99999999999999999999", "2026-13-01", "-1.5"])
 def test_what_is_no_time_is_said(word: str) -> None:
     read = Times()
     assert list(read(text(word))) == [-1]
@@ -118,7 +118,7 @@ def test_sides() -> None:
     assert read.why("hold") == "expected Buy or Sell, got 'hold'"
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("column", "words"),
     [
         (pa.array([95505.4, 1e-05, None]), ["95505.4", "0.00001", ""]),

@@ -6,10 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from gridbot.core import Direction, Side
 from gridbot.orders.former_ids import has_layout, hash_of, made
+from tests.case_table import case_table
 from tests.orders.helpers import INSTRUMENT
 
 D = Decimal
@@ -57,13 +56,13 @@ def test_an_order_of_before_is_ours_by_its_own_terms() -> None:
         assert not is_made(LINK, **change)
 
 
-@pytest.mark.parametrize("tick", ["0.0001", "0.0005", "0.001", "0.02", "0.05", "0.2", "0.25", "0.5", "1", "100", "7"])
+@case_table("tick", ["0.0001", "0.0005", "0.001", "0.02", "0.05", "0.2", "0.25", "0.5", "1", "100", "7"])
 def test_an_order_of_before_is_ours_under_another_tick_size_as_well(tick: str) -> None:
     """An upgrade and a change of tick size at once: the old ladder is taken over, no second one rests beside it."""
     assert is_made(LINK, instrument=replace(INSTRUMENT, tick_size=D(tick)))
 
 
-@pytest.mark.parametrize(
+@case_table(
     "foreign",
     [
         "",

@@ -21,6 +21,7 @@ from gridbot.orders.ids import (
     strategy_tag,
     wire_id,
 )
+from tests.case_table import case_table
 
 OWNER = Owner.of(account_tag("paper", "alice"), "btc")
 MOST = {"ticks": 36**8 - 1, "generation": 36**9 - 1, "epoch": 36**3 - 1}
@@ -87,7 +88,7 @@ def test_a_small_hash_is_as_long_as_any_other() -> None:
     assert strategy_tag("grid-74138") == "07niiv"
 
 
-@pytest.mark.parametrize(
+@case_table(
     "foreign",
     [
         "",

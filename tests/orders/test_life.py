@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import get_args
 
-import pytest
-
 from gridbot.orders import life_events
 from gridbot.orders.life import MEANT, step
 from gridbot.orders.order import OrderState, TrackedOrder
 from gridbot.orders.order_invariants import never_sent_after_withdrawal, violations
 from gridbot.orders.proposal import proposal_of
+from tests.case_table import case_table
 from tests.orders import test_life_answers, test_life_news, test_life_wishes
 from tests.orders.life_bench import EVENTS, NOW_S, SENT_MS, SITUATIONS, LifeBench
 
@@ -34,7 +33,7 @@ def test_every_event_has_its_table() -> None:
     assert sorted(EVENTS) == sorted(name for table in tables for name in table)
 
 
-@pytest.mark.parametrize("event", EVENTS)
+@case_table("event", EVENTS)
 def test_no_event_breaks_a_rule(event: str) -> None:
     """In one test for all situations: six hundred tests take longer to be begun and told than to run."""
     assert {situation: broken for situation in SITUATIONS if (broken := broken_by(event, situation))} == {}

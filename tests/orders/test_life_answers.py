@@ -10,6 +10,7 @@ from gridbot.orders.life_answers import try_again
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, RetryItem, Tries
+from tests.case_table import case_table
 from tests.orders.life_bench import (
     BAD_KEY,
     BUSY,
@@ -93,7 +94,7 @@ TABLE: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("event", TABLE)
+@case_table("event", TABLE)
 def test_what_an_answer_leads_to(event: str) -> None:
     assert outcomes(event) == expected(TABLE[event])
 
@@ -187,7 +188,7 @@ def test_what_the_exchange_has_said_of_the_order_outweighs_an_answer() -> None:
         assert bench.order.on_wire
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("error", "effects"),
     [
         (make_error("zero", ErrorKind.RESYNC, ret_code=110017), "CountRefusal DoubtLeg ReadPositions"),

@@ -12,6 +12,7 @@ from gridbot.orders.breakers import Cause
 from gridbot.orders.life_moves import TAKEN
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
+from tests.case_table import case_table
 from tests.orders.helpers import make_order, update
 from tests.orders.life_bench import LATER_TS, LifeBench, names
 
@@ -72,7 +73,7 @@ def test_a_revived_order_whose_level_has_another_one_is_cancelled_at_once() -> N
     assert (bench.order.withdrawn, other.is_live) == (TAKEN, True)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("situation", "row"),
     [
         ("held to be cancelled", {"ts": 9}),  # older than what was heard last

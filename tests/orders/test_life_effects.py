@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
-import pytest
-
 from gridbot.orders import life_effects
 from gridbot.orders.order import Transition
+from tests.case_table import case_table
 from tests.orders.life_bench import LifeBench
 
 
@@ -17,7 +16,7 @@ def test_the_union_has_every_effect() -> None:
     assert named == {*get_args(life_effects.Effect), life_effects.Effect, life_effects.Wish}
 
 
-@pytest.mark.parametrize("kind", get_args(life_effects.Effect))
+@case_table("kind", get_args(life_effects.Effect))
 def test_no_effect_changes(kind: type) -> None:
     frozen = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert frozen or issubclass(kind, tuple)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import get_args
 
-import pytest
-
 from gridbot.orders import life_events
+from tests.case_table import case_table
 from tests.orders.life_bench import LifeBench
 
 
@@ -16,7 +15,7 @@ def test_the_union_has_every_event() -> None:
     assert named == {*get_args(life_events.Event), life_events.Event, life_events.LookUp}
 
 
-@pytest.mark.parametrize("kind", get_args(life_events.Event))
+@case_table("kind", get_args(life_events.Event))
 def test_no_event_changes(kind: type) -> None:
     frozen = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert frozen or issubclass(kind, tuple)

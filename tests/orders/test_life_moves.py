@@ -20,6 +20,7 @@ from gridbot.orders.life_moves import (
 )
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, RetryItem, Tries
+from tests.case_table import case_table
 from tests.orders.helpers import make_order
 from tests.orders.life_bench import BUSY, NOW_S, LifeBench, names
 
@@ -102,7 +103,7 @@ def test_an_order_at_no_level_that_is_found_to_rest_after_all_tries_is_still_can
     assert names(bench.take(bench.due(is_cancel=True))) == "SendCancel"
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("situation", "rests"),
     [("open", True), ("partially filled", True), ("cancel sent", False), ("acknowledged", False), ("filled", False)],
 )

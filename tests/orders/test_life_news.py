@@ -14,6 +14,7 @@ from gridbot.orders.life_moves import OFF_TICK, TAKEN
 from gridbot.orders.life_news import AT_ONCE_MS, OFF_STEP
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.retry import MAX_TRIES, NO_TRIES, Tries
+from tests.case_table import case_table
 from tests.orders.helpers import INSTRUMENT, make_order
 from tests.orders.life_bench import LATER_TS, LifeBench, expected, names, outcomes
 
@@ -139,7 +140,7 @@ TABLE: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("event", TABLE)
+@case_table("event", TABLE)
 def test_what_news_lead_to(event: str) -> None:
     assert outcomes(event) == expected(TABLE[event])
 
@@ -168,8 +169,8 @@ def test_a_post_only_order_that_would_take_counts_as_refused_once() -> None:
     assert bench.take(news) == []
 
 
-@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved"])
-@pytest.mark.parametrize(
+@case_table("situation", ["in flight", "acknowledged", "unresolved"])
+@case_table(
     ("status", "reason"),
     [
         (OrderStatus.REJECTED, "EC_ReachRiskPriceLimit"),
@@ -198,7 +199,7 @@ def test_a_post_only_order_that_would_take_may_be_called_rejected() -> None:
     assert bench.take(news)[-1] == life_effects.CountRefusal(bench.order, bench.order.ticks, answered=False)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("situation", "reason"),
     [
         ("acknowledged", "EC_PerCancelRequest"),
@@ -220,8 +221,8 @@ def test_an_order_that_has_traded_before_the_exchange_ends_it_is_no_refusal(situ
     assert "CountRefusal" not in names(bench.take(news))
 
 
-@pytest.mark.parametrize(("rested_ms", "counts"), [(AT_ONCE_MS, True), (AT_ONCE_MS + 1, False)])
-@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved"])
+@case_table(("rested_ms", "counts"), [(AT_ONCE_MS, True), (AT_ONCE_MS + 1, False)])
+@case_table("situation", ["in flight", "acknowledged", "unresolved"])
 def test_an_order_that_has_rested_unseen_is_no_refusal(situation: str, rested_ms: int, counts: bool) -> None:
     """Its first news were those of its end, after a dark stream: it counted as ended at once."""
     bench = LifeBench().reach(situation)
@@ -230,8 +231,8 @@ def test_an_order_that_has_rested_unseen_is_no_refusal(situation: str, rested_ms
     assert ("CountRefusal" in names(bench.take(news))) is counts
 
 
-@pytest.mark.parametrize("situation", ["in flight", "acknowledged", "unresolved", "held to be rejected"])
-@pytest.mark.parametrize("event", ["heard", "listed"])
+@case_table("situation", ["in flight", "acknowledged", "unresolved", "held to be rejected"])
+@case_table("event", ["heard", "listed"])
 def test_an_order_that_comes_to_life_at_another_price_counts_as_refused_for_the_level_it_was_wanted_for(
     situation: str, event: str
 ) -> None:
@@ -320,7 +321,7 @@ def test_an_adopted_order_is_recorded_and_goes_if_its_level_is_taken() -> None:
     assert names(bench.take(life_events.Adopted(second, "reconcile"))) == "[open>open] Log cancel[open]"
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("changes", "reason"),
     [
         ({}, ""),

@@ -13,6 +13,7 @@ from gridbot.orders import life_wishes as wishes
 from gridbot.orders.order import OrderState, Transition
 from gridbot.orders.proposal import proposal_of
 from gridbot.orders.retry import NO_TRIES, RetryItem, Tries
+from tests.case_table import case_table
 from tests.orders.helpers import make_order
 from tests.orders.life_bench import BAD_KEY, NOW_S, REFUSED, LifeBench, expected, outcomes
 
@@ -72,7 +73,7 @@ TABLE: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("event", TABLE)
+@case_table("event", TABLE)
 def test_what_our_own_side_leads_to(event: str) -> None:
     assert outcomes(event) == expected(TABLE[event])
 
@@ -96,7 +97,7 @@ def test_what_is_being_sent_may_be_on_the_exchange() -> None:
     assert (order.attempt, order.sent_ms) == (2, 5678), "another try"
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("situation", "wish", "after"),
     [
         ("queued", "dropped", OrderState.CANCELLED),

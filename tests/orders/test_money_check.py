@@ -12,6 +12,7 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.listing import Unreadable
 from gridbot.exchange.requests import Transaction
 from gridbot.orders.money_check import UNKNOWN_MOST_MS, Difference, described, findings, limit_of
+from tests.case_table import case_table
 
 D = Decimal
 
@@ -98,7 +99,7 @@ def test_an_execution_that_was_never_counted_is_unknown(ledger: Ledger) -> None:
     assert findings([], ledger, odd).up_to_ms == 7
 
 
-@pytest.mark.parametrize(("equity", "limit"), [(None, "1"), ("1000", "1"), ("50", "0.5"), ("-3", "0"), ("100", "1")])
+@case_table(("equity", "limit"), [(None, "1"), ("1000", "1"), ("50", "0.5"), ("-3", "0"), ("100", "1")])
 def test_a_dollar_or_one_percent_of_the_equity_whichever_is_less(equity: str | None, limit: str) -> None:
     assert limit_of(None if equity is None else D(equity)) == D(limit)
 

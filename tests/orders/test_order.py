@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from gridbot.core import OrderStatus
 from gridbot.orders.order import CONTRADICTED, LEGAL, OrderState, state_of
 from gridbot.orders.retry import Tries
+from tests.case_table import case_table
 from tests.orders.helpers import make_order
 
 FINAL = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
@@ -43,7 +42,7 @@ def test_fills_are_never_forgotten() -> None:
     assert {state for state in OrderState if OrderState.PENDING in LEGAL[state]} == {OrderState.UNRESOLVED}
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("status", "executed", "state"),
     [
         ("New", "0", "open"),
@@ -70,7 +69,7 @@ def test_an_order_is_named_by_its_link_id_or_else_by_the_exchanges() -> None:
     assert order.key == "x1"
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("state", "said", "seen", "left", "settled"),
     [
         ("open", "0", "0", "0.010", False),
@@ -90,7 +89,7 @@ def test_what_is_left_of_an_order_and_whether_it_is_settled(
     assert (order.open_qty, order.is_settled) == (Decimal(left), settled)
 
 
-@pytest.mark.parametrize("state", OrderState)
+@case_table("state", OrderState)
 def test_a_live_order_may_rest_and_is_wanted(state: OrderState) -> None:
     order = make_order()
     order.state = state
@@ -99,7 +98,7 @@ def test_a_live_order_may_rest_and_is_wanted(state: OrderState) -> None:
     assert not order.is_live
 
 
-@pytest.mark.parametrize("state", OrderState)
+@case_table("state", OrderState)
 def test_a_cancel_is_answered_when_none_waits_or_is_under_way(state: OrderState) -> None:
     order = make_order()
     order.state = state

@@ -12,6 +12,7 @@ from gridbot.orders import life_effects
 from gridbot.orders import order_invariants as invariants
 from gridbot.orders.order import OrderState
 from gridbot.orders.retry import RetryItem
+from tests.case_table import case_table
 from tests.orders.helpers import make_order
 from tests.orders.life_bench import SITUATIONS, LifeBench
 
@@ -22,7 +23,7 @@ def item(key: str, *, is_cancel: bool = False, due_s: float = 101.0) -> RetryIte
     return RetryItem(key, is_cancel, 0, due_s, "busy")
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
+@case_table("situation", SITUATIONS)
 def test_every_situation_of_a_life_is_in_order(situation: str) -> None:
     bench = LifeBench().reach(situation)
     order = bench.order
@@ -97,7 +98,7 @@ def _id_of_another(bench: LifeBench) -> None:
     other.order_id = bench.order.order_id
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("breaks", "sentence"),
     [
         (_second_at_the_level, "2 orders at long 1000"),
@@ -121,7 +122,7 @@ def test_what_is_broken_is_said(breaks: Callable[[LifeBench], None], sentence: s
     assert sentence.replace("KEY", bench.order.key) in invariants.violations(bench.book)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("state", "executed", "fits"),
     [
         ("open", "0", True),
@@ -158,7 +159,7 @@ def test_two_orders_with_one_link_id() -> None:
     assert f"{twin.link_id} names 2 orders" in invariants.no_id_twice(bench.book)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("situation", "is_cancel", "sentence"),
     [
         ("cancelled", True, "KEY is cancelled (), and its cancel waits for another try"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.exchange.requests import OrderAck
 from gridbot.orders.outcomes import (
@@ -18,6 +16,7 @@ from gridbot.orders.outcomes import (
     result_of_cancel,
     result_of_place,
 )
+from tests.case_table import case_table
 
 
 def error(kind: ErrorKind, outcome: Outcome = Outcome.NOT_CREATED) -> ExchangeError:
@@ -74,7 +73,7 @@ def test_a_restricted_symbol_halts_its_strategy() -> None:
     assert kinds(after_place, lambda v: v.halt) == {ErrorKind.HALT}
 
 
-@pytest.mark.parametrize("kind", list(ErrorKind))
+@case_table("kind", list(ErrorKind))
 def test_a_lost_reply_never_becomes_a_rejection(kind: ErrorKind) -> None:
     """incident L2: a create that timed out after the exchange took it was repeated under a new id."""
     assert after_place(error(kind, Outcome.UNKNOWN)).next is Next.LOOK_UP
@@ -86,7 +85,7 @@ def test_an_acknowledgement_confirms_either_request() -> None:
         assert result == OrderResult(OrderOutcome.CONFIRMED, ack=ack)
 
 
-@pytest.mark.parametrize("kind", list(ErrorKind))
+@case_table("kind", list(ErrorKind))
 def test_the_outcome_of_a_failure_agrees_with_what_is_done_about_it(kind: ErrorKind) -> None:
     failure = error(kind)
     for result, verdict in ((result_of_place(failure), after_place), (result_of_cancel(failure), after_cancel)):
@@ -95,7 +94,7 @@ def test_the_outcome_of_a_failure_agrees_with_what_is_done_about_it(kind: ErrorK
         assert (result.ack, result.error, result.reason) == (None, failure, "")
 
 
-@pytest.mark.parametrize("kind", list(ErrorKind))
+@case_table("kind", list(ErrorKind))
 def test_a_create_is_rejected_only_when_that_is_proved(kind: ErrorKind) -> None:
     assert result_of_place(error(kind, Outcome.UNKNOWN)).outcome is OrderOutcome.UNRESOLVED
     assert result_of_place(error(kind, Outcome.EXISTS)).outcome is OrderOutcome.UNRESOLVED

@@ -26,6 +26,7 @@ from gridbot.orders.reconcile import (
 )
 from gridbot.orders.reconcile_state import Recorded
 from gridbot.orders.retry import Tries
+from tests.case_table import case_table
 from tests.orders.helpers import INSTRUMENT, OWNER, begin_cancel, hold_for_gone, make_order, update
 from tests.orders.reconcile_model import Told
 
@@ -91,8 +92,8 @@ def test_a_foreign_order_that_is_not_listed_any_more_rests_no_more() -> None:
     assert plan.foreign == (other,)
 
 
-@pytest.mark.parametrize("tick", ["0.0001", "0.0005", "0.02", "0.25", "0.7", "1", "100"])
-@pytest.mark.parametrize("price", ["100", "101", "93.7"])
+@case_table("tick", ["0.0001", "0.0005", "0.02", "0.25", "0.7", "1", "100"])
+@case_table("price", ["100", "101", "93.7"])
 def test_an_order_is_ours_at_any_price_and_tick_size(tick: str, price: str) -> None:
     """A restart over a change of tick size, or while a hand has moved the order: no second ladder rests beside it."""
     today = replace(INSTRUMENT, tick_size=D(tick))

@@ -9,9 +9,10 @@ import pytest
 
 from gridbot.orders import reconcile_words as words
 from gridbot.orders.reconcile_state import Part, Who
+from tests.case_table import case_table
 
 
-@pytest.mark.parametrize("word", [*get_args(words.Event), *get_args(words.Effect)])
+@case_table("word", [*get_args(words.Event), *get_args(words.Effect)])
 def test_every_word_is_a_value(word: type) -> None:
     assert is_dataclass(word)
     assert word.__doc__

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from gridbot.core import Direction, Instrument, RiskTier, Side, WalletEvent
 from gridbot.core.margin import LegMargin, MarginBalance
 from gridbot.orders.shadow_account import ShadowAccount, ShadowTerms
+from tests.case_table import case_table
 from tests.orders.helpers import make_order
 
 D = Decimal
@@ -92,7 +91,7 @@ def test_what_the_exchange_leaves_out_stays_unknown() -> None:
     assert (funds.available_balance, funds.equity, account.margin_balance()) == (None, None, None)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("direction", "balance", "price"),
     [
         (Direction.LONG, MarginBalance(D(50), D("0.57")), D("60.57")),  # 110 - (50 - 0.57) / 1

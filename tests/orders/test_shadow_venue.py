@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from gridbot.core import (
     Direction,
     ExecType,
@@ -19,6 +17,7 @@ from gridbot.core import (
 from gridbot.core.exchange_sequence import is_before
 from gridbot.orders.shadow_account import ShadowAccount
 from gridbot.orders.shadow_venue import ShadowVenue
+from tests.case_table import case_table
 from tests.orders.helpers import make_order
 
 D = Decimal
@@ -62,7 +61,7 @@ def test_sequence_numbers_grow_over_restarts_and_within_a_millisecond() -> None:
     assert is_before(made[1], made[2])
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("side", "last", "quote", "fills"),
     [
         (Side.BUY, "99.9", {}, 1),
@@ -134,7 +133,7 @@ def test_a_cancel_of_what_was_filled_already_says_so() -> None:
     assert (late.status, late.cum_exec_qty) == (OrderStatus.FILLED, order.qty)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("side", "direction", "quote", "rests"),
     [
         (Side.BUY, Direction.LONG, {"ask1_price": "100.1"}, True),
@@ -181,7 +180,7 @@ def test_a_funding_is_paid_by_the_longs_and_received_by_the_shorts_once() -> Non
     assert venue.on_ticker(funding_ticker(1002, 2000)) == []
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("before", "after"),
     [
         (funding_ticker(10, 1000, None), funding_ticker(1001, 2000)),

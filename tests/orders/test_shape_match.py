@@ -7,13 +7,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core import Direction, Instrument, OrderStatus, OrderUpdateEvent, Side
 from gridbot.orders.ids import Owner, account_tag, wire_id
 from gridbot.orders.shape_match import Fit, Judged, WantedOrder, match
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -42,7 +42,7 @@ def test_an_order_of_the_same_shape_is_adopted_also_when_it_is_filled_in_part_or
         assert found.absent == (HIGHER,)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("changes", "fit", "why"),
     [
         ({"qty": D("0.02")}, Fit.NEAR, "quantity 0.02, wanted 0.01"),

@@ -12,9 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from gridbot.paper.api.dispatch import ROUTES
+from tests.case_table import case_table
 
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
@@ -55,7 +54,7 @@ def imported(module: str) -> set[str]:
     return {name for name in ours if name in MODULES} | {name for name in names if not name.startswith("gridbot.paper")}
 
 
-@pytest.mark.parametrize("module", PURE)
+@case_table("module", PURE)
 def test_pure_modules(module: str) -> None:
     names = imported(module)
     assert not {name for name in names if name in FORBIDDEN or name.partition(".")[0] in FORBIDDEN}

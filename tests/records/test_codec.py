@@ -16,6 +16,7 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES, ColumnKind, columns_of
 from gridbot.records.record_types import Header, Json, Record, RunRecord, UtcMs, UtcUs
 from gridbot.store.row_values import row_of
+from tests.case_table import case_table
 from tests.examples import examples
 from tests.store.kit import execution, ticker
 
@@ -137,7 +138,7 @@ def _body(**changes: Any) -> bytes:
     return orjson.dumps(head | changes)
 
 
-@pytest.mark.parametrize(
+@case_table(
     "body",
     [
         *(_body(kind=kind) for kind in ([], {}, None, 5)),
@@ -153,7 +154,7 @@ def test_a_body_that_cannot_be_read_is_a_codec_error_and_nothing_else(body: byte
         codec.decode_body(body)
 
 
-@pytest.mark.parametrize("value", ["x", [], {}, "NaN", "1e999999999999999999999"])
+@case_table("value", ["x", [], {}, "NaN", "1e999999999999999999999"])
 def test_a_number_of_a_record_that_is_none(value: object) -> None:
     (row,), _, _ = split(codec.encode("alice", "r", 1, 1, execution(1)), complete=True)
     document = orjson.loads(row)

@@ -14,6 +14,7 @@ from gridbot.orders.order import OrderState
 from gridbot.records import unfollowed_orders
 from gridbot.records.open_orders import ADOPTED_KEPT, OVER, OpenOrders, is_over
 from gridbot.records.record_types import OrderRecord
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -99,7 +100,7 @@ def test_a_checkpoint_keeps_the_terms_and_not_how_it_came_to_be() -> None:
     assert (kept.ret_code, kept.reason) == (None, "")
 
 
-@pytest.mark.parametrize("rows", [[{}], [1], [{"price": "x"}], 7])
+@case_table("rows", [[{}], [1], [{"price": "x"}], 7])
 def test_anything_else_is_refused(rows: object) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, ArithmeticError)):
         OpenOrders().restore(rows)  # type: ignore[arg-type]
@@ -121,7 +122,7 @@ def test_an_order_that_rests_unfollowed_is_recorded_as_the_exchange_has_it() -> 
     assert not is_over(found)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("newest", "state", "reason"),
     [
         (order("a"), "cancelled", UNTOLD),

@@ -17,11 +17,12 @@ from gridbot.report.position_facts import Fill, LadderRow, PricePoint
 from gridbot.report.positions_over_time import exposure, mean_exposure
 from gridbot.report.report_page import Bar, bars
 from gridbot.report.report_span import DAY_MS, Asked, SpanMistake, time_ms
+from tests.case_table import case_table
 
 D = Decimal
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("made", "text"),
     [
         (page_text.money(D("1234567.005")), "1,234,567.00"),
@@ -73,7 +74,7 @@ def test_thinning_keeps_order_ends_and_extremes(given_points: list[tuple[int, in
         assert {min(values), max(values)} <= {value for _, value in kept}
 
 
-@pytest.mark.parametrize("levels", ["", "{", "[]", "[1]", '[["1"]]', '[["x", "Buy"]]', '{"a": 1}', "null"])
+@case_table("levels", ["", "{", "[]", "[1]", '[["1"]]', '[["x", "Buy"]]', '{"a": 1}', "null"])
 def test_a_ladder_that_is_none_is_not_drawn(levels: str) -> None:
     assert ladder_of(LadderRow("s", "BTCUSDT", 0, None, levels)) == ([], [])
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-import pytest
-
 from gridbot.core import Instrument, Side, TickerEvent
 from gridbot.risk.band_watch import BandWatch
+from tests.case_table import case_table
 
 D = Decimal
 BTC = Instrument(
@@ -27,7 +26,7 @@ def ticker(last: str = "2500", *, mark: str | None = "2500", **more: str) -> Tic
     return TickerEvent("BTCUSDT", D(last), mark_price=None if mark is None else D(mark), **prices)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("side", "price", "is_beyond"),
     [
         (Side.BUY, "2525", False),
@@ -54,7 +53,7 @@ def test_a_lasting_premium_widens_the_band_up_to_the_second_ratio() -> None:
     assert watch.is_beyond(Side.SELL, D("2474.9"))
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("instrument", "event"),
     [
         (BTC, None),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
-
 from gridbot.risk.caps import CapEased, Caps, CapWarned, warning
+from tests.case_table import case_table
 
 D = Decimal
 KEY = "s1.max_notional"
@@ -14,7 +13,7 @@ NONE: frozenset[str] = frozenset()
 WARNED = frozenset({KEY})
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("value", "warned", "expected"),
     [
         ("79.99", NONE, None),

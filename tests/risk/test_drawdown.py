@@ -27,6 +27,7 @@ from gridbot.risk.drawdown import (
     step,
     used,
 )
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -46,7 +47,7 @@ def test_two_looks_in_a_row_give_the_lower_and_the_higher() -> None:
     assert [looks.take(D(value)) for value in (5, 9, 7)] == [(5, 5), (5, 9), (7, 9)]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("limit", "equity", "latches"),
     [
         ("100", "900", False),  # exactly the limit is not above it
@@ -101,7 +102,7 @@ def test_an_account_of_which_nobody_knows_is_latched_until_it_is_cleared() -> No
     assert step(latched, seen("1"), rule_of("1")) == (latched, None)
 
 
-@pytest.mark.parametrize(
+@case_table(
     "document",
     [
         {},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gridbot.core.limits import OnBreach
 from gridbot.risk.fleet_share import SILENT_S, CapHold, FleetShare
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -78,7 +79,7 @@ def test_what_holds_the_account_stays_until_it_is_resumed_whatever_older_words_s
     assert share.hear(word(held=held, resumes=1), D(0), 3.0), "crossed again"
 
 
-@pytest.mark.parametrize(
+@case_table(
     "broken",
     [
         {},

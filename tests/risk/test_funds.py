@@ -9,6 +9,7 @@ import pytest
 from gridbot.core import Direction, WalletEvent
 from gridbot.core.margin import order_cost, reserve_fee
 from gridbot.risk.funds import FRESH_S, PROBE_S, Funds, margin_needed
+from tests.case_table import case_table
 from tests.risk.helpers import NOW, wallet
 
 D = Decimal
@@ -18,7 +19,7 @@ def funds(available: str | None) -> Funds:
     return Funds().seen(wallet(available=available), NOW)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("direction", "notional", "leverage", "need"),
     [
         (Direction.LONG, "250", "10", "26.52431250"),
@@ -34,9 +35,9 @@ def test_an_open_needs_its_margin_and_both_fees_and_a_twentieth(
     assert margin_needed(direction, D(notional), None if leverage is None else D(leverage)) == D(need)
 
 
-@pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize("leverage", [1, 10, 45, 50, 100, 125])
-@pytest.mark.parametrize("fee", ["0.0004", "0.00055", "0.000649"])
+@case_table("direction", Direction)
+@case_table("leverage", [1, 10, 45, 50, 100, 125])
+@case_table("fee", ["0.0004", "0.00055", "0.000649"])
 def test_no_open_is_let_through_that_the_exchange_locks_more_for(direction: Direction, leverage: int, fee: str) -> None:
     """Above 45x both fees are more than a twentieth of the margin; an account with GST pays 18 % more of them."""
     value, rate = D(400), reserve_fee(D(fee))

@@ -24,6 +24,7 @@ from gridbot.risk.gate_state import Promise, Verdict
 from gridbot.risk.holds import Who
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg
+from tests.case_table import case_table
 from tests.orders.helpers import INSTRUMENT, make_order, update
 from tests.risk.helpers import BAD_KEY, NOW, NOW_MS, Bench, proposal, ticker, trading_state, wallet
 
@@ -48,7 +49,7 @@ STOPS: list[tuple[Refusal, Callable[[Bench], object]]] = [
 """In the documented order."""
 
 
-@pytest.mark.parametrize(("reason", "cause"), STOPS, ids=lambda value: str(value) if isinstance(value, Refusal) else "")
+@case_table(("reason", "cause"), STOPS, ids=lambda value: str(value) if isinstance(value, Refusal) else "")
 def test_reasons_that_stop_everything(reason: Refusal, cause: Callable[[Bench], object]) -> None:
     bench = Bench()
     bench.risk_state.set_leg(Direction.LONG, Leg(D(1), D(100), D(10)))

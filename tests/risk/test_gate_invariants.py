@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from gridbot.core import Direction, OrderStatus, Side
 from gridbot.core.limits import Limit
 from gridbot.orders.breakers import Breaker, Circuit, FailureRun, RateCap
@@ -25,6 +23,7 @@ from gridbot.risk.gate_state import GateState, Promise, Verdict
 from gridbot.risk.holds import Holds, Latch, Stop, step
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg, StrategyRiskState
+from tests.case_table import case_table
 from tests.orders.helpers import make_order, update
 from tests.risk.helpers import NOW, proposal, trading_state, wallet
 
@@ -73,7 +72,7 @@ def with_closes(size: str, *resting: str) -> StrategyRiskState:
     return view
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("size", "resting", "producer", "right"),
     [
         ("1", (), Producer.STRATEGY, True),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-import pytest
-
 from gridbot.risk.hold_invariants import latch_is_kept, of_restart, of_step
 from gridbot.risk.holds import Event, Halt, Held, Hold, Holds, Pause, Ready, Resume, Who, step
 from gridbot.risk.loss_limit import Begun, Checked, Cleared, Latched, LossState, Unknown
+from tests.case_table import case_table
 
 PAUSED = Held("asked", Who.OPERATOR, 1)
 HALTED = Held("KeyError", Who.FAULT, 1)
@@ -22,14 +21,14 @@ LATCHED = LossState(Decimal(0), "lost 60", 5)
 LIQUIDATED = Pause("liquidated", Who.LIQUIDATION)
 
 
-@pytest.mark.parametrize("event", [PAUSE, LIQUIDATED, Halt("KeyError", Who.FAULT), Ready(), Resume()])
-@pytest.mark.parametrize("before", [Holds(), Holds({Hold.PAUSED: PAUSED}), BOTH])
+@case_table("event", [PAUSE, LIQUIDATED, Halt("KeyError", Who.FAULT), Ready(), Resume()])
+@case_table("before", [Holds(), Holds({Hold.PAUSED: PAUSED}), BOTH])
 def test_a_step_keeps_them(before: Holds, event: Event) -> None:
     after, changed = step(before, event, 1)
     assert of_step(before, event, after, changed, 1) == []
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("before", "event", "after", "changed", "said"),
     [
         (BOTH, PAUSE, Holds({Hold.PAUSED: PAUSED}), {Hold.HALTED}, "halted was lifted by Pause"),

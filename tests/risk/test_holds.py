@@ -36,6 +36,7 @@ from gridbot.risk.holds import (
     step,
 )
 from gridbot.risk.refusals import Refusal
+from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES
 
 FIRST = Held("first", Who.WORKER, 1)
@@ -54,7 +55,7 @@ SETTING: list[tuple[Event, Hold, Held]] = [
 ]
 
 
-@pytest.mark.parametrize("state", STATES, ids=lambda state: "+".join(state.held) or "free")
+@case_table("state", STATES, ids=lambda state: "+".join(state.held) or "free")
 def test_every_event_in_every_state(state: Holds) -> None:
     for event, hold, held in SETTING:
         after, changed = step(state, event, 9)
@@ -76,7 +77,7 @@ def test_every_event_in_every_state(state: Holds) -> None:
     assert step(state, Resume(), 9)[0].held.get(Hold.STOPPING) is state.held.get(Hold.STOPPING), "for good"
 
 
-@pytest.mark.parametrize(
+@case_table(
     "event",
     [
         Stop(who=Who.OPERATOR),
@@ -145,7 +146,7 @@ def test_a_document_has_reason_who_and_when() -> None:
     assert state.to_document() == {"paused": {"reason": "asked", "who": "operator", "since_ms": 1_700_000_000_000}}
 
 
-@pytest.mark.parametrize(
+@case_table(
     "document",
     [
         {"unknown": {"reason": "", "who": "operator", "since_ms": 1}},
@@ -173,7 +174,7 @@ def test_the_drawn_table_is_that_of_the_code() -> None:
         assert (lifting[0] if lifting else "nothing") in row
 
 
-@pytest.mark.parametrize("state", STATES, ids=lambda state: "+".join(state.held) or "free")
+@case_table("state", STATES, ids=lambda state: "+".join(state.held) or "free")
 def test_what_holds_a_strategy_until_somebody_lifts_it_outlives_the_process(state: Holds) -> None:
     assert {Hold.LATCHED, Hold.HALTED, Hold.PAUSED, Hold.REDUCING} == DURABLE
     assert state.durable() == Holds({hold: held for hold, held in state.held.items() if hold in DURABLE})

@@ -26,6 +26,7 @@ from gridbot.risk.loss_limit import (
     step,
     unpriced,
 )
+from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES
 
 D = Decimal
@@ -41,7 +42,7 @@ def checked(net: str, wallet: str = "1000", unrealised: str = "0") -> Checked:
     return Checked(D(net), D(wallet), D(unrealised), NOW_MS)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("amount", "net", "wallet", "latches"),
     [
         ("50", "-50", "1000", False),  # exactly the limit is not above it
@@ -112,7 +113,7 @@ def test_an_account_of_which_nobody_knows_whether_it_is_latched_is_latched_until
     assert step(latched, Cleared(D(-7)), limit) == (LossState(D(-7)), None)
 
 
-@pytest.mark.parametrize(
+@case_table(
     "document",
     [
         {},

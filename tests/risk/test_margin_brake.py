@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.risk.margin_brake import AT_LEAST_S, BrakeState, Ratio, step
+from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES
 
 D = Decimal
@@ -18,7 +18,7 @@ BRAKED = BrakeState(
 )
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("before", "low", "high", "after"),
     [
         (BrakeState(), "0.5", "0.9", BrakeState()),  # one look of two above it, and exactly the limit

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gridbot.risk.symbol_state import OPENS_STOP_MS, Allows, SymbolState, SymbolWord, day_of, margin_state, symbol_state
+from tests.case_table import case_table
 from tests.orders.helpers import INSTRUMENT
 
 NOW_MS = 1_764_547_200_000  # 2025-12-01 00:00 UTC
@@ -21,7 +22,7 @@ def test_a_symbol_that_trades_and_goes_on_is_free() -> None:
     assert of() == SymbolState(SymbolWord.TRADING, Allows.ALL, "")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("status", "word", "part"),
     [
         ("PendingOpen", SymbolWord.WAITING, "BTCUSDT is PendingOpen: the strategy waits until it trades"),

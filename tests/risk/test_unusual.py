@@ -9,6 +9,7 @@ import pytest
 from gridbot.core import ExecType, ExecutionEvent, Side
 from gridbot.risk.holds import SET_BY, Hold, Who
 from gridbot.risk.unusual import unusual
+from tests.case_table import case_table
 
 D = Decimal
 
@@ -29,7 +30,7 @@ def execution(word: str, closed: str = "0", **more: object) -> ExecutionEvent:
     return ExecutionEvent(**{**values, **more})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("word", ["Trade", "BlockTrade", "FutureSpread", "Funding"])
+@case_table("word", ["Trade", "BlockTrade", "FutureSpread", "Funding"])
 def test_trades_and_fundings_are_nothing_unusual(word: str) -> None:
     assert unusual(execution(word)) is None
 
@@ -59,7 +60,7 @@ def test_money_is_told_and_pauses_nothing(word: str) -> None:
     assert found.text == f"the exchange booked +3 MNT ({word})"
 
 
-@pytest.mark.parametrize("word", ["MovePosition", "ForwardSplitSettle", "ReverseSplitSettle", "CorporateAction", "New"])
+@case_table("word", ["MovePosition", "ForwardSplitSettle", "ReverseSplitSettle", "CorporateAction", "New"])
 def test_what_nobody_knows_pauses(word: str) -> None:
     found = unusual(execution(word))
     text = f"the exchange may have changed a leg of ours by 0.5, in a way that is not known here ({word!r})"

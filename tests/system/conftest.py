@@ -89,10 +89,10 @@ class Session(OwnSupervisor):
         return self.wait(lambda status: status["health"] == "healthy", "every account healthy")
 
     def stop(self, *arguments: str) -> str:
-        """`gridbot-supervisor stop`: what it said. Fails unless it ends in order and leaves no process."""
+        """`stop`, in this process: what it said. Fails unless it ends in order and leaves no process."""
         self.peek()
-        done = self.run("stop", *arguments)
-        assert done.returncode == 0, f"stop: {done.stdout}{done.stderr}\n{self.tail()}"
+        done = self.ask("stop", *arguments)
+        assert done.exit_code == 0, f"stop: {done.output}{done.exception!r}\n{self.tail()}"
         if self.supervisor is not None:
             assert self.supervisor.wait(DEADLINE_S) == 0, self.tail()
         self.assert_nothing_left()

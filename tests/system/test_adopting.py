@@ -73,8 +73,8 @@ def test_an_old_ladder_is_adopted_and_nothing_is_doubled_by_any_death(gridbot: S
     with session.client() as client:
         shown = json.loads(client.worker("alice", "adopt", {"ladder": True}, takes_s=60)["result"])
     assert Counter(order["fit"] for order in shown["strategies"][0]["orders"]) == {"adopted": 10}
-    taken = session.run("adopt", "alice/btc", "--ladder", "--apply")
-    assert taken.returncode == 0, taken.stdout + taken.stderr
+    taken = session.ask("adopt", "alice/btc", "--ladder", "--apply")
+    assert taken.exit_code == 0, taken.output
     assert "alice/btc: 10 adopted, 0 near misses and 0 foreign orders left, 0 wanted and absent" in taken.stdout
 
     session.wait_replaced("worker-alice", session.kill("worker-alice"))

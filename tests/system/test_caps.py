@@ -79,11 +79,11 @@ def test_a_group_is_held_also_who_is_frozen_and_without_a_machine_the_exchange_c
     assert "it is silent while session_loss_limit of its account is used up" in other["args"]
     assert (done["account"], done["name"], done["ok"]) == ("bob", "reduce", True)
     assert done["result"].startswith("nothing that opens rests, confirmed by REST")
-    shown = " ".join(session.run("status").stdout.split())
+    shown = " ".join(session.ask("status").stdout.split())
     assert "held: alice, bob" in shown
     assert "carol dead_man: set, 4 s" in shown
     assert Decimal(cap(status, "max_notional")["used"]) <= 30000
-    assert session.run("resume", "bob").returncode == 0
+    assert session.ask("resume", "bob").exit_code == 0
     session.wait(lambda status: session.account("carol")["strategies"][0]["open_orders"] > 5, "carol's grid")
     the_machine_is_gone(session, status)
 

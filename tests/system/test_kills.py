@@ -104,8 +104,8 @@ def test_kills_all_over_a_fleet_lose_and_double_nothing(gridbot: Any) -> None:
     session.wait(lambda status: status["health"] == "healthy", "everything back")
     for account in ACCOUNTS:
         assert_no_doubles(ask_exchange(session, account)[1])
-        told = session.run("pause", account, "--cancel")
-        assert (told.returncode, told.stdout) == (0, f"{account}: 2 paused\n")
+        told = session.ask("pause", account, "--cancel")
+        assert (told.exit_code, told.stdout) == (0, f"{account}: 2 paused\n")
     session.wait(lambda _: all_orders(session) == 0, "the end of all orders: every one is known")
     checked = ["ledger", "check", "--exchange"]
     session.wait(lambda _: session.ask(*checked).stdout.count(": explained") == len(ACCOUNTS), "the money")

@@ -41,7 +41,7 @@ def test_a_death_is_told_though_the_service_was_away_and_the_messenger_was_kille
         environment = {**session.environment(), "PHONE_URL": office.url(TOKEN)}
         monkeypatch.setattr(session, "environment", lambda: environment)
         session.start()
-        session.run("restart", "bob")
+        session.ask("restart", "bob")
 
         def route(status):
             return (status["notify"]["routes"] or [{}])[0]
@@ -52,7 +52,7 @@ def test_a_death_is_told_though_the_service_was_away_and_the_messenger_was_kille
         assert route(status)["problem"] == "the service answered HTTP 503"
         assert (route(status)["service"], route(status)["waiting"] > 0) == ("json", True)
         assert status["health"] == "healthy" or "worker-alice" in str(status["reasons"]), "no reason against health"
-        shown = session.run("alerts")
+        shown = session.ask("alerts")
         assert "phone (json) cannot be told anything" in shown.stderr, shown
         session.wait_replaced("worker-alice", alice)
 

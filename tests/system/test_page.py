@@ -1,4 +1,7 @@
-"""The page's process beside real trading: nobody waits for it, nobody misses it, and its owner gets in."""
+"""The page's process beside real trading: nobody waits for it, nobody misses it, and its owner gets in. One session.
+
+Somebody watches on it: workers are killed, a strategy is held, commands are given, and the records say by whom.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ import signal
 import socket
 import urllib.request
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any
 
 import psutil
 import pytest
 
+from supervisor.cli.open_page import FORM
 from supervisor.web.fleet_history import FleetHistory
+from supervisor.web.logins import make_code
 from supervisor.web.record_file import RecordFile
+from tests.report.browser import find_browser
 from tests.report.conftest import browser
-from tests.supervisor.web.test_page_in_a_browser import log_in, shows, text
+from tests.supervisor.web.test_operations_in_a_browser import choose, press
+from tests.supervisor.web.test_page_in_a_browser import shows, text
 
 from .conftest import DEMO, Session, wait_for
 
@@ -43,12 +48,12 @@ def healthz(url: str) -> str:
         return str(answer.read().decode())
 
 
-def test_the_page_comes_and_goes_while_accounts_trade(gridbot, tmp_path, monkeypatch):
+def test_the_page_comes_and_goes_while_accounts_trade_and_somebody_watches(gridbot, tmp_path, monkeypatch, request):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        session = gridbot.start(f"{DEMO}\nweb: {{port: {port}}}\n")
+        session = gridbot.start(f"{DEMO}\nweb: {{port: {port}, allow_commands: true}}\n")
         status = session.wait(lambda status: status["web"]["process"]["last_exit"], "a page that finds its port taken")
         assert (status["health"], status["incidents"]) == ("healthy", []), "a warning, and trading starts"
         assert f"expected port {port} of 127.0.0.1 to be free" in session.tail()
@@ -83,8 +88,16 @@ def test_the_page_comes_and_goes_while_accounts_trade(gridbot, tmp_path, monkeyp
     assert (again["health"], again["incidents"], again["reasons"]) == ("healthy", [], [])
     assert {row["process"]["pid"] for row in again["accounts"]} == workers
     wait_for(lambda: session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > fills, "more fills")
+    watched = find_browser() is not None
+    if watched:
+        seen = request.getfixturevalue("browser")
+        enter_and_look(session, seen)
+        watch_a_strategy(session, seen)
+        watch_operations(session, seen)
     session.stop()
     same_as_pnl(session)
+    if not watched:
+        request.getfixturevalue("browser")  # skips, and says where to get one
 
 
 def same_as_pnl(session: Session) -> None:
@@ -107,21 +120,29 @@ def same_as_pnl(session: Session) -> None:
             assert row["fills"] == there[name]["fills"]
 
 
-def test_a_strategy_is_watched_while_it_is_paused_and_its_worker_is_killed(gridbot, browser):
-    session = gridbot.start(f"{DEMO}\nweb: {{port: 0}}\n")
-    status = session.wait(lambda status: status["web"]["url"], "the page")
-    page: Any = SimpleNamespace(server=SimpleNamespace(url=status["web"]["url"]), data_dir=session.data_dir)
+def enter_and_look(session, browser):
+    """By the file that `open` writes, as somebody with a name."""
+    form = session.data_dir / "form.html"
+    code = make_code(session.data_dir, "peter as bot@host")
+    form.write_text(FORM.format(url=session.status()["web"]["url"], code=code))
     browser.screen(1400, 900)
-    log_in(browser, page, 2)
+    browser.events.clear()
+    browser.send("Page.navigate", url=form.as_uri())
+    shows(browser, "document.querySelectorAll('tr.account').length === 2", "the fleet")
+    shows(browser, "document.querySelector('tr.account').textContent.includes('trading')", "that it trades")
+
+
+def watch_a_strategy(session, browser):
+    """It is paused, goes on, and its worker is killed."""
     browser.run("location.hash = '#/alice/alice-btc'")
     shows(browser, "document.querySelectorAll('svg.ladder .bar.opens').length >= 10", "orders of both legs")
     assert browser.run("document.querySelectorAll('.levels tbody tr').length") >= 13
     shows(browser, "document.querySelector('svg.ladder .trail') !== null", "the price as it goes")
 
-    assert session.run("pause", "alice/alice-btc", "--reason", "looking").returncode == 0
+    assert session.ask("pause", "alice/alice-btc", "--reason", "looking").exit_code == 0
     shows(browser, f"document.querySelector('.holds') && {text('.holds')}.includes('looking')", "what holds it")
     assert "resume alice/alice-btc" in browser.run(text(".holds")), "and what lifts it"
-    assert session.run("resume", "alice/alice-btc").returncode == 0
+    assert session.ask("resume", "alice/alice-btc").exit_code == 0
     shows(browser, "document.querySelector('.holds') === null", "that nothing holds it")
 
     [worker] = [row["process"]["pid"] for row in session.status()["accounts"] if row["account"] == "alice"]
@@ -133,4 +154,50 @@ def test_a_strategy_is_watched_while_it_is_paused_and_its_worker_is_killed(gridb
     browser.run("location.hash = '#/'")
     shows(browser, "[...document.querySelectorAll('tr.account td[data-title=Restarts]')][0].textContent === '1'", "it")
     assert browser.complaints() == []
-    session.stop()
+
+
+def watch_operations(session, browser):
+    """Its worker is killed again, and commands of the page are carried out and recorded."""
+    status = session.wait(
+        lambda status: all(row["process"]["state"] == "RUNNING" for row in status["accounts"]), "workers"
+    )
+    names = [row["account"] for row in status["accounts"]]
+    browser.run("location.hash = '#/operations'")
+    every = "[...document.querySelectorAll('#processes ~ div tr')]"
+    row = f"{every}.find((row) => row.textContent.includes('worker-{names[0]}'))"
+    shows(browser, f"{row} !== undefined", "the worker")
+    pid = next(row["process"]["pid"] for row in status["accounts"] if row["account"] == names[0])
+    shows(browser, f"{row}.textContent.includes('{pid}')", "its process")
+    os.kill(pid, signal.SIGKILL)
+    shows(
+        browser,
+        f"!{row}.textContent.includes('{pid}') && {row}.textContent.includes('running') "
+        f"&& {row}.textContent.includes('SIGKILL')",
+        "another process of it, and how the last one ended",
+    )
+    session.wait(
+        lambda status: all(row["process"]["state"] == "RUNNING" for row in status["accounts"]), "all of them again"
+    )
+
+    choose(browser, "#targets", names[0])
+    choose(browser, "#field-reason", "watched")
+    press(browser, "pause now")
+    shows(browser, "document.body.innerText.includes('pause: done')", "that it was done")
+    choose(browser, "#command", "resume")
+    press(browser, "Show resume, then confirm")
+    press(browser, "resume now")
+    shows(browser, "document.body.innerText.includes('resume: done')", "that it was done")
+    sql = "SELECT name, who, ok FROM operator_commands WHERE who LIKE 'web:%' ORDER BY local_ts"
+    wait_for(lambda: len(session.sql(sql)) == 2, "both in the records")
+    assert [(each["name"], each["who"], each["ok"]) for each in session.sql(sql)] == [
+        ("pause", "web:peter as bot@host", True),
+        ("resume", "web:peter as bot@host", True),
+    ]
+    press(browser, "Read records again")
+    shows(
+        browser, "document.querySelector('#operator-log ~ div').textContent.includes('web:peter')", "the operator log"
+    )
+    choose(browser, "select[name=settings-of]", names[0])
+    shows(browser, "document.querySelector('#configuration ~ div').textContent.includes('environment')", "its settings")
+    complaints = [each for each in browser.complaints() if "/api/" not in each]
+    assert complaints == []

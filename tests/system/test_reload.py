@@ -57,7 +57,14 @@ class Fleet:
         found: dict[str, Any] = next(each for each in self.config["strategies"] if each["strat_id"] == name)
         return found
 
-    def reload(self, *arguments: str, code: int = 0) -> str:
+    def reload(self, *arguments: str) -> str:
+        self.write()
+        ended = self.session.ask("reload", *arguments)
+        assert ended.exit_code == 0, (ended.output, ended.exception)
+        return ended.output
+
+    def refused(self, code: int, *arguments: str) -> str:
+        """What a user is told, by a process: the words of an error are its own."""
         self.write()
         ended = self.session.run("reload", *arguments)
         assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
@@ -91,7 +98,7 @@ def test_a_fleet_is_reloaded_many_times_and_the_neighbours_keep_their_orders(gri
     assert "alice/btc (BTCUSDT) changes: strategies.grid_step 2 -> 3; of its resting orders 0 stay" in shown, shown
     assert fleet.ids("alice", "BTCUSDT") == btc
     assert session.status()["supervisor"]["configuration"]["file_differs"]
-    assert "expected 2 accounts" in fleet.reload("--expect", "2", code=7)
+    assert "expected 2 accounts" in fleet.refused(7, "--expect", "2")
     assert fleet.reload("--expect", "1").splitlines()[-1] == "applied"
     wait_for(lambda: not fleet.ids("alice", "BTCUSDT") & btc, "the old ladder goes", session.tail)
     assert len(full(fleet, "alice", "BTCUSDT")) <= 8
@@ -111,7 +118,7 @@ def test_a_fleet_is_reloaded_many_times_and_the_neighbours_keep_their_orders(gri
     before = session.status()["supervisor"]["configuration"]["hash"]
     fleet.strategy("btc")["grid_step"] = -1
     fleet.strategy("sol")["symbol"] = "sol"
-    bad = fleet.reload("--json", code=4)
+    bad = fleet.refused(4, "--json")
     assert "grid_step" in bad
     assert "symbol" in bad
     assert not json.loads(bad.splitlines()[0])["applied"]
@@ -133,7 +140,7 @@ def test_a_fleet_is_reloaded_many_times_and_the_neighbours_keep_their_orders(gri
         "supervisor.stop_timeout",
     ]
 
-    assert session.run("restart", "bob").returncode == 0
+    assert session.ask("restart", "bob").exit_code == 0
     session.wait(lambda status: status["supervisor"]["configuration"]["waiting"] == ["supervisor.stop_timeout"], "bob")
     session.wait(lambda status: fleet.pids()["bob"] not in (None, pids["bob"]), "another process of bob")
     pids["bob"] = session.wait(lambda status: status["health"] == "healthy", "bob") and fleet.pids()["bob"]

@@ -88,7 +88,7 @@ def test_flatten_where_a_worker_is_frozen_killed_or_fatal(gridbot: Any) -> None:
     session.wait(lambda _: session.strategy("bob-btc")["state"] == "paused", "bob to be paused")
     session.wait(lambda _: session.account("dora")["health"] == "healthy", "the neighbour, who trades on")
     session.wait(lambda _: left(session, "dora")[0], "orders of the neighbour to rest")
-    assert session.run("pause", "carol").stdout.startswith("carol: 1 paused, for the next life")
+    assert session.ask("pause", "carol").stdout.startswith("carol: 1 paused, for the next life")
     frozen = session.kill("worker-dora", signal.SIGSTOP)
     with session.client() as client:
         kept = client.worker("dora", "reduce", {"reason": "it hangs"}, wait_s=0.2, takes_s=75.0)

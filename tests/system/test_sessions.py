@@ -130,8 +130,8 @@ def assert_secrets_stay_where_they_are_used(session: Any, secret: bytes) -> None
 def check_commands(session: Any) -> None:
     """An operator pauses, resumes, asks for a comparison."""
     session.wait(lambda s: session.strategy("alice-btc")["open_orders"] > 0, "resting orders")
-    told = session.run("pause", "alice", "--strategy", "alice-btc", "--cancel")
-    assert (told.returncode, told.stdout) == (0, "alice/alice-btc: 1 paused\n")
+    told = session.ask("pause", "alice", "--strategy", "alice-btc", "--cancel")
+    assert (told.exit_code, told.stdout) == (0, "alice/alice-btc: 1 paused\n")
     session.wait(lambda s: session.strategy("alice-btc")["open_orders"] == 0, "its orders withdrawn")
     assert session.strategy("alice-btc")["state"] == "paused"
     assert session.strategy("alice-eth")["state"] == "active"
@@ -166,19 +166,8 @@ def check_withdrawn(session: Any) -> None:
     assert {row["state"] for row in last} <= {"filled", "cancelled", "rejected"}
 
 
-def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
-    gridbot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In the same session an operator gives commands, and it is stopped with orders withdrawn."""
-    secret = secrets.token_hex(18)
-    monkeypatch.setenv("SECRET_OF_ALICE", secret)
-    before = os.umask(0)
-    try:
-        config = DEMO.replace("- name: alice\n", "- name: alice\n    api_secret: ${SECRET_OF_ALICE}\n")
-        session = gridbot.start(f"{config}\nsupervisor: {{on_stop: cancel}}\n")
-    finally:
-        os.umask(before)
-    assert_secrets_stay_where_they_are_used(session, secret.encode())
+def check_fills(session: Any) -> None:
+    """Both directions of each live strategy fill, and shadows stay at home."""
     live = {("alice", "BTCUSDT"), ("alice", "ETHUSDT"), ("bob", "SOLUSDT")}
 
     def both(_: Any) -> bool:
@@ -192,11 +181,10 @@ def test_both_directions_of_each_live_strategy_fill_and_shadows_stay_at_home(
     executions, orders = ask_exchange(session, "bob")
     assert {e.symbol for e in executions} == {"SOLUSDT"}
     assert {o.symbol for o in orders} == {"SOLUSDT"}
-    check_commands(session)
-    session.wait(lambda _: session.strategy("bob-sol")["open_orders"] > 0, "resting orders")
-    session.stop()
-    check_withdrawn(session)
-    assert session.sql("SELECT DISTINCT symbol FROM executions WHERE shadow") == [{"symbol": "LTCUSDT"}]
+
+
+def check_private(session: Any) -> None:
+    """No file of the ended session is for others, or has a secret."""
     seed = paper_seed(session.data_dir)
     private = [*with_paper_secrets(load_config(session.config), seed).secrets(), control_token(seed)]
     assert all(len(each) == 36 for each in private)
@@ -268,21 +256,34 @@ if "-c" in sys.orig_argv:  # the process that all workers are forked from
 """Readings that are minutes apart are seconds apart: a fleet that waits for them trades on, for nothing."""
 
 
-def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(
+def test_what_is_private_stays_so_commands_are_obeyed_and_the_money_adds_up(
     gridbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over a session with the death of a worker and the end of a contract in it; while it runs, and afterwards."""
+    """Over a session with deaths of workers, commands, and the end of a contract in it, that is stopped with orders
+    withdrawn: in the records and in the log of the exchange, while it runs, and afterwards."""
+    secret = secrets.token_hex(18)
+    monkeypatch.setenv("SECRET_OF_ALICE", secret)
     (tmp_path / "sooner").mkdir()
     (tmp_path / "sooner" / "sitecustomize.py").write_text(SOONER)
-    session = gridbot.prepare(DEMO.replace("paper:\n", "paper:\n  control: true\n"))
+    config = DEMO.replace("- name: alice\n", "- name: alice\n    api_secret: ${SECRET_OF_ALICE}\n")
+    config = config.replace("paper:\n", "paper:\n  control: true\n")
+    session = gridbot.prepare(f"{config}\nsupervisor: {{on_stop: cancel}}\n")
     environment = session.environment()
     path = f"{tmp_path / 'sooner'}:{environment['PYTHONPATH']}"
     monkeypatch.setattr(session, "environment", lambda: {**environment, "PYTHONPATH": path})
-    session.start()
+    before = os.umask(0)
+    try:
+        session.start()
+    finally:
+        os.umask(before)
+    assert_secrets_stay_where_they_are_used(session, secret.encode())
+    check_fills(session)
+    check_commands(session)
     session.wait(lambda status: filled(status) > 20, "fills")
     control(session, "delist", symbol="ETHUSDT", in_s=2 * 86_400)
     session.kill("worker-alice")
-    session.wait(lambda status: status["health"] == "healthy" and filled(status) > 40, "more fills")
+    at_least = filled(session.status()) + 20
+    session.wait(lambda status: status["health"] == "healthy" and filled(status) > at_least, "more fills")
     end_contract(session, "alice-eth", "ETHUSDT")
 
     def agrees(_: Any) -> bool:  # what happens this moment may stand in one of the two only
@@ -291,10 +292,14 @@ def test_the_money_adds_up_in_the_records_and_in_the_log_of_the_exchange(
         return bool(done.exit_code == 0 and done.stdout.count(": explained") == views == 2)
 
     session.wait(agrees, "an exchange that agrees")
+    session.wait(lambda _: session.strategy("bob-sol")["open_orders"] > 0, "resting orders")
     session.stop()
+    check_withdrawn(session)
+    assert session.sql("SELECT DISTINCT symbol FROM executions WHERE shadow") == [{"symbol": "LTCUSDT"}]
+    check_private(session)
     assert_end_recorded(session, "alice", "ETHUSDT")
-    done = session.run("ledger", "check")
-    assert (done.returncode, done.stdout.count(": explained")) == (0, 2), done.stdout
+    done = session.ask("ledger", "check")
+    assert (done.exit_code, done.stdout.count(": explained")) == (0, 2), done.stdout
     [pnl] = session.sql("SELECT sum(net_pnl) AS net FROM pnl_daily WHERE account = 'alice'")
     change = "arg_max(wallet_balance, seq) - arg_min(wallet_balance, seq) AS change"
     [wallet] = session.sql(f"SELECT {change} FROM wallets WHERE account = 'alice'")
@@ -330,7 +335,7 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     assert session.sql("SELECT * FROM corrections") == []
 
     checked = ["ledger", "check", "--exchange"]
-    done = session.run(*checked, "--account", "alice", "--repair")
+    done = session.ask(*checked, "--account", "alice", "--repair")
     assert "alice: 1 executions corrected by -5 USDT" in done.stdout
     assert "corrected: 1 executions by -5 USDT: the exchange's transaction log, by" in done.stdout
     said: list[Result] = []
@@ -347,7 +352,7 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     session.stop()
     [row] = session.sql("SELECT exec_id, realised_pnl, fee FROM corrections")
     assert (row["exec_id"], Decimal(row["realised_pnl"]), Decimal(row["fee"])) == (wrong[0], -5, 0)
-    assert session.run("ledger", "check").returncode == 0
+    assert session.ask("ledger", "check").exit_code == 0
 
 
 def trade_file(path: Path, prices: list[str]) -> None:

@@ -18,6 +18,7 @@ from gridbot.risk.strategy_state import Leg
 from gridbot.why import gate_words
 from gridbot.why.asked_about import Reason, Spoken, Weight
 from gridbot.why.level_words import level_reason
+from tests.case_table import case_table
 from tests.orders.helpers import INSTRUMENT
 from tests.risk.helpers import BAD_KEY, wallet
 from tests.why.scenes import CLOSE, LONG, NO_MONEY, NOW, OPEN, Bench, D, add, bench_with, scene
@@ -65,7 +66,7 @@ def held(event: str) -> Bench:
     return bench
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("event", "text", "weight", "lifted_by"),
     [
         ("stop", "the worker is stopping: nothing is placed any more", Weight.HELD, ""),

@@ -12,6 +12,7 @@ from gridbot.orders.order import OrderState
 from gridbot.orders.retry import RetryItem
 from gridbot.why.asked_about import Reason, Sending, Weight
 from gridbot.why.level_words import level_reason
+from tests.case_table import case_table
 from tests.why.scenes import NOW, OPEN, SELL, Bench, add, scene
 
 S = OrderState
@@ -33,7 +34,7 @@ def test_an_order_that_rests_is_no_missing_one(state: OrderState) -> None:
     assert said(state) is None
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("found", "text"),
     [
         (lambda: said(S.OPEN, side=SELL), "a Sell of ours is still there: it is withdrawn first"),

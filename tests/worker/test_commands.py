@@ -22,6 +22,7 @@ from gridbot.risk.refusals import Refusal
 from gridbot.worker.commands import Commands, answer_to, record_of, told
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.startup import RefusedStrategy
+from tests.case_table import case_table
 from tests.execution.support import settle
 from tests.records.test_open_orders import order as order_record
 from tests.worker.account_bench import AccountBench, take_reconcile, ticker
@@ -238,7 +239,7 @@ async def test_nothing_is_resumed_while_it_is_being_closed() -> None:
     assert bench.flattening.unlatched == 1
 
 
-@pytest.mark.parametrize("args", [{"band": "0"}, {"band": "-1"}, {"band": "100"}, {"market_after": "soon"}])
+@case_table("args", [{"band": "0"}, {"band": "-1"}, {"band": "100"}, {"market_after": "soon"}])
 def test_a_band_or_time_that_is_none_is_refused_and_changes_nothing(args: dict[str, Any]) -> None:
     bench = Bench()
     assert not bench.say("flatten", **args)["ok"]
@@ -261,7 +262,7 @@ def test_an_unknown_strategy_is_refused_and_changes_nothing(name: str) -> None:
     assert not bench.account.requests.wishes.reconcile
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("name", "args", "error"),
     [
         ("reconcile", {"strategy": "btc"}, "expected no arguments for reconcile, got 'strategy'"),

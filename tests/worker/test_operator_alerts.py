@@ -23,6 +23,7 @@ from gridbot.worker.operator_alerts import Alerts
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.standing import standing
 from gridbot.worker.startup import RefusedStrategy
+from tests.case_table import case_table
 from tests.worker.account_bench import AccountBench, Notes, ticker
 
 BAD_KEY = make_error("API key is invalid.", ErrorKind.AUTH, ret_code=10003)
@@ -133,7 +134,7 @@ def test_a_strategy_that_could_not_start_stands_for_as_long_as_the_worker() -> N
     assert found() == halt | {Name("reduced.ETHUSDT", "eth"): Standing("error", text)}
 
 
-@pytest.mark.parametrize(("down_s", "is_told"), [(0.0, False), (59.0, False), (60.0, True), (600.0, True)])
+@case_table(("down_s", "is_told"), [(0.0, False), (59.0, False), (60.0, True), (600.0, True)])
 def test_a_trade_socket_that_stays_down_stands(down_s: float, is_told: bool) -> None:
     entry = EntryHealth(OrderEntry.HTTP, ConnectionState.LOST, down_s, 2, "no pong in time")
     found = standing(

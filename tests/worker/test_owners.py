@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.case_table import case_table
 
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 ROOMS = ("gridbot/worker", "gridbot/risk")
@@ -43,12 +43,12 @@ def changes_of_others(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: {ast.unparse(target)}"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@case_table("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_nobody_changes_the_values_of_another(path: Path) -> None:
     assert list(changes_of_others(path.read_text(encoding="utf-8"))) == []
 
 
-@pytest.mark.parametrize(
+@case_table(
     "line",
     [
         "runner.risk_state.paused = True",
@@ -64,6 +64,6 @@ def test_the_test_itself_finds_offenders(line: str) -> None:
     assert len(list(changes_of_others(line))) == 1
 
 
-@pytest.mark.parametrize("line", ["self.paused = True", "self._legs[x] = y", "x = 1", "x[1] = 2", "self.a, b = 1, 2"])
+@case_table("line", ["self.paused = True", "self._legs[x] = y", "x = 1", "x[1] = 2", "self.a, b = 1, 2"])
 def test_an_object_may_change_itself(line: str) -> None:
     assert list(changes_of_others(line)) == []

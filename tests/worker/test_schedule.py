@@ -27,6 +27,7 @@ from gridbot.worker.schedule import (
     next_due_s,
     step,
 )
+from tests.case_table import case_table
 from tests.worker.account_bench import START_S
 
 ALL = Intervals(order_sync_s=60, position_check_s=30, wallet_s=20)
@@ -200,7 +201,7 @@ def test_only_readings_of_different_symbols_run_beside_each_other() -> None:
     assert Job(JobKind.RECONCILE, "a").name == Job(JobKind.RECONCILE, "b").name
 
 
-@pytest.mark.parametrize("name", ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "wallet"])
+@case_table("name", ["reconcile", "positions.BTCUSDT", "terms.BTCUSDT", "wallet"])
 def test_a_wish_that_comes_while_its_job_runs_leads_to_another_run(name: str) -> None:
     """The request was taken out and its job dropped: what was asked for in that time was never read."""
     second = Seconds()

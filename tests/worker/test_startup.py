@@ -21,6 +21,7 @@ from gridbot.exchange.listing import Unreadable, UnreadableRows
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate
 from gridbot.orders.shadow_account import ShadowTerms
 from gridbot.worker.startup import Prepared, PreparedSymbol, RefusedStrategy, StartRefused, is_hopeless, prepare_account
+from tests.case_table import case_table
 
 D = Decimal
 KEY = ApiKeyInfo(user_id="1", read_only=False, contract_trade=("Order", "Position"), can_withdraw=False)
@@ -131,7 +132,7 @@ def test_a_key_that_may_not_read_the_fees_is_no_environment_without_them() -> No
         prepare(Exchange(fees=ExchangeError("no permission", kind=ErrorKind.AUTH)), shadow_mode=True)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("exchange", "text"),
     [
         (Exchange(key=replace(KEY, read_only=True)), "read-only"),
@@ -215,7 +216,7 @@ def test_a_symbol_that_may_not_be_traded_refuses_its_own_strategy_alone(error: E
     assert str(found.refused[0]).startswith("eth is halted: ")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("exchange", "configured", "text"),
     [
         (Exchange(bad={"ETHUSDT": GONE}), {}, "expected a linear instrument ETHUSDT"),

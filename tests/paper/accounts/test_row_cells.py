@@ -26,6 +26,7 @@ from gridbot.paper.accounts.row_cells import (
     ExecutionCells,
 )
 from gridbot.paper.accounts.stop_kinds import Attached, StopPrice, TpslMode, Trail
+from tests.case_table import case_table
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**6), max_value=10**6)
 prices = st.one_of(st.none(), amounts)
@@ -101,7 +102,7 @@ def test_of_any_order_only_a_plain_one_is_told_by_fewer_cells(order: Order) -> N
         assert ORDERS.placed_row(orjson.loads(orjson.dumps(cells))) == ("alice", order)
 
 
-@pytest.mark.parametrize(
+@case_table(
     "differs",
     [
         *({"qty": Decimal("0.2")}, {"price": Decimal(5)}, {"updated_ms": 2}, {"cum_qty": Decimal(1)}),
@@ -118,7 +119,7 @@ def test_an_order_that_is_more_than_placed_needs_all_its_cells(differs: dict[str
     assert ORDERS.placed("alice", order) is None
 
 
-@pytest.mark.parametrize("form", [form for form, _ in ROWS])
+@case_table("form", [form for form, _ in ROWS])
 def test_too_few_cells_are_refused(form: CellFormat[Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         form.row([1, "2"])

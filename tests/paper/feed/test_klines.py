@@ -15,6 +15,7 @@ from pyarrow import feather
 from gridbot.core.vocabulary import Side
 from gridbot.paper.feed.klines import STEPS, Bar, kline_trades, parse_bar
 from gridbot.paper.feed.replay import ReplayError, read_file
+from tests.case_table import case_table
 
 D = Decimal
 HEADER = ["date", "open", "high", "low", "close", "volume"]
@@ -33,7 +34,7 @@ def test_the_path_inside_a_bar(close: str, corners: list[str]) -> None:
     assert tape[1][1].side is (Side.SELL if close == "105" else Side.BUY)
 
 
-@pytest.mark.parametrize("start", ["1746316800", 1746316800000, "2025-05-04T00:00:00+00:00", "2025-05-04 00:00:00"])
+@case_table("start", ["1746316800", 1746316800000, "2025-05-04T00:00:00+00:00", "2025-05-04 00:00:00"])
 def test_times_are_understood_in_the_usual_spellings(start: object) -> None:
     bar = parse_bar(HEADER, [start, "1", "2", "0.5", "1.5", "10"])
     assert bar.start_s == datetime(2025, 5, 4, tzinfo=UTC).timestamp()

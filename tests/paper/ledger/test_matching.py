@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.vocabulary import Side
 from gridbot.paper.ledger.matching import Fill, RestingBook
 from gridbot.paper.settings import MatchingModel
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -58,8 +58,8 @@ MODELS: dict[
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("side", Side)
+@case_table("model", MODELS)
+@case_table("side", Side)
 def test_what_a_model_makes_of_a_trade_at_the_price(model: MatchingModel, side: Side) -> None:
     for size, expected in MODELS[model].items():
         book = RestingBook(model)
@@ -69,10 +69,10 @@ def test_what_a_model_makes_of_a_trade_at_the_price(model: MatchingModel, side: 
         assert [fill.qty for fill in book.trade(side.opposite, 100, D(size))] == expected
 
 
-@pytest.mark.parametrize("model", MatchingModel)
-@pytest.mark.parametrize("side", Side)
-@pytest.mark.parametrize("taker", Side)
-@pytest.mark.parametrize("size", [0, 1])
+@case_table("model", MatchingModel)
+@case_table("side", Side)
+@case_table("taker", Side)
+@case_table("size", [0, 1])
 def test_a_trade_through_the_price_fills_whole_in_each_model(
     model: MatchingModel, side: Side, taker: Side, size: int
 ) -> None:

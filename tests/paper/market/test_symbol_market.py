@@ -13,6 +13,7 @@ from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.market_history import CandleSeries
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.candle_rows import candle_span, group_candles, kline_rows
+from tests.case_table import case_table
 
 D = Decimal
 
@@ -99,7 +100,7 @@ def test_a_price_without_volume_makes_no_trade(market: SymbolMarket) -> None:
     assert (market.last, market.day.volume, len(market.trades)) == (D(59000), D(0), 0)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("interval", "first", "last"),
     [
         ("5", "2026-02-18T10:35:00", "2026-02-18T10:39:59"),

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-import pytest
-
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import NewOrder
@@ -18,6 +16,7 @@ from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.account_rows import position_row, wallet_row
 from gridbot.paper.rows.outbox import Push
 from gridbot.paper.settings import PaperConfig, PositionMode
+from tests.case_table import case_table
 
 D = Decimal
 
@@ -97,7 +96,7 @@ OF_ANY_LEG = (_new_mark, _new_leverage, _new_stop, _new_terms, _traded)
 OF_WHAT_IS_HELD = (_new_mode, _new_margin, _new_tax)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("held", "change"),
     [(0, change) for change in OF_ANY_LEG] + [(held, each) for held in (1, 2) for each in OF_ANY_LEG + OF_WHAT_IS_HELD],
 )

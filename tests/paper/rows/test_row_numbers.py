@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbot.paper.rows.row_numbers import exact, exact_text, multiples, plain, plain_text
+from tests.case_table import case_table
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("value", "text"),
     [
         ("0", "0"),
@@ -45,7 +45,7 @@ def test_plain_is_the_number_to_eight_decimals(value: Decimal) -> None:
     assert text == "0" or "." not in text or text[-1] not in "0."
 
 
-@pytest.mark.parametrize("unit", ["0.10", "0.001", "1", "10", "1E+1", "0.25", "1E-7"])
+@case_table("unit", ["0.10", "0.001", "1", "10", "1E+1", "0.25", "1E-7"])
 def test_multiples_have_the_decimals_of_their_unit(unit: str) -> None:
     counts = [1, 9, 10, 600_001]
     assert list(multiples(Decimal(unit), counts)) == [format(Decimal(unit) * count, "f") for count in counts]

@@ -21,6 +21,7 @@ from gridbot.strategies.grid.grid_memory import (
     to_state,
     use_fill,
 )
+from tests.case_table import case_table
 from tests.core.helpers import BUY, EXAMPLES, SELL, SYMBOL, d, engine, fill, instrument, ticker
 from tests.strategies.grid.support import settled
 
@@ -44,7 +45,7 @@ def test_a_saved_grid_is_taken_back_whole():
     assert made.state() == state
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("changes", "note", "anchor"),
     [
         ({"grid_step": d("1.1")}, "saved with grid_step 1.1, now 1", "103"),

@@ -15,6 +15,7 @@ import gridbot.strategies.grid.engine as engine_module
 from gridbot.core import LimitOrders
 from gridbot.strategies.grid import GridConfig, GridEngine
 from gridbot.strategies.grid.decision import judge
+from tests.case_table import case_table
 from tests.core.helpers import BUY, EXAMPLES, LONG, SHORT, SYMBOL, Book, d, engine, fill, instrument, ticker
 from tests.strategies.grid.support import settled, short_form
 
@@ -90,7 +91,7 @@ def test_a_repeated_answer_is_the_same_object_while_no_level_joins_or_leaves_it(
     assert made.on_event(ticker("100"), orders) == answer
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("price", "placed"),
     [
         ("99.4", [1010, 980, 1020]),  # 990 is eligible above 99.4974…, so 99.5 is the last whole tick

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gridbot.strategies.grid import Grid, GridConfig, ImpossibleLadder, Level, ladder, smallest_step
 from gridbot.strategies.grid.ladder import problem_of_ladder
+from tests.case_table import case_table
 from tests.core.helpers import BUY, EXAMPLES, SELL, d, instrument
 
 
@@ -46,9 +47,7 @@ def test_the_first_step_starts_from_the_unrounded_price():
     assert ticks_of(build("100.151")) == [981, 991, 1002, 1012, 1022]
 
 
-@pytest.mark.parametrize(
-    ("price", "centre"), [("100.05", 1000), ("100.15", 1002), ("100.0500001", 1001), ("100.0499999", 1000)]
-)
+@case_table(("price", "centre"), [("100.05", 1000), ("100.15", 1002), ("100.0500001", 1001), ("100.0499999", 1000)])
 def test_ties_go_to_even(price, centre):
     assert ticks_of(build(price))[2] == centre
 
@@ -60,7 +59,7 @@ def test_ties_of_a_step_go_to_even():
         build("5.0")
 
 
-@pytest.mark.parametrize(("count", "levels"), [(4, 5), (5, 5), (6, 7), (7, 7), (50, 51), (51, 51)])
+@case_table(("count", "levels"), [(4, 5), (5, 5), (6, 7), (7, 7), (50, 51), (51, 51)])
 def test_half_of_the_count_goes_each_way(count, levels):
     grid = build("60000", count=count, step="0.2")
     assert len(grid.levels) == levels == GridConfig(count).levels
@@ -71,7 +70,7 @@ def test_defaults_are_the_documented_ones():
     assert GridConfig() == GridConfig(50, d("0.2"), d("0.3"))
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("arguments", "error", "message"),
     [
         ((3,), ValueError, "grid_count: expected a whole number from 4 up, got 3"),
@@ -137,7 +136,7 @@ def test_a_price_to_build_around_is_positive(price):
     assert smallest_step(4, instrument(), d(price)) is None
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("ticks", "problem"),
     [
         ([100, 101, 102, 103, 104], ""),
@@ -181,7 +180,7 @@ def test_the_smallest_step_works_and_a_clearly_smaller_one_does_not(price, count
             ladder(GridConfig(count, step * d("0.99") - d("0.001")), rules, at)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("tick", "price", "count", "step"),
     [
         ("1", "4", 4, "16.7"),
@@ -210,7 +209,7 @@ def test_a_fill_waits_around_it_and_sides_follow_the_market():
     assert grid.anchor == d(100)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("fill", "waits"),
     [("99.2475", False), ("99.24749", True), ("98.7525", False), ("98.75251", True), ("99", True)],
 )
@@ -220,7 +219,7 @@ def test_the_wait_band_is_open_at_a_quarter_step(fill, waits):
     assert sides_of(grid) == ("BwBSS" if waits else "BBBSS")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("last", "sides"), [("99.0000001", "BBSSS"), ("98.9999999", "BSSSS"), ("100.5", "BBBSS"), ("101.95", "BBBBS")]
 )
 def test_sides_compare_the_exact_price(last, sides):
@@ -235,7 +234,7 @@ def test_a_level_exactly_at_the_market_keeps_its_side():
     assert sides_of(grid.filled(d("100"), d("99"))) == "BBwSS"
 
 
-@pytest.mark.parametrize("last", ["98.0", "102.0", "97", "110"])
+@case_table("last", ["98.0", "102.0", "97", "110"])
 def test_a_fill_with_the_market_at_or_beyond_the_bounds_rebuilds_around_the_market(last):
     grid = build("100", threshold="1").filled(d("98"), d(last))
     assert grid.anchor == d(last)

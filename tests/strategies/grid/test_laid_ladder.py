@@ -15,6 +15,7 @@ from gridbot.strategies.grid.engine import GridEngine
 from gridbot.strategies.grid.ladder import WAIT, GridConfig, Level, ladder, problem_of_ladder
 from gridbot.strategies.grid.laid_ladder import laid_on
 from gridbot.strategies.grid.state import GridState
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -96,7 +97,7 @@ def test_an_order_far_away_and_levels_beyond_the_count_are_left_out() -> None:
     assert (498_000, Side.BUY) in made.state().levels
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("orders", "why"),
     [
         ([], "got orders on one side, or none"),

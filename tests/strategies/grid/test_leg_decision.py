@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gridbot.core import (
     LimitOrders,
 )
 from gridbot.strategies.grid import GridState, Level
+from tests.case_table import case_table
 from tests.core.helpers import BUY, LONG, SELL, SHORT, SYMBOL, d, engine, ticker
 from tests.strategies.grid.support import settled, short_form
 
@@ -32,7 +31,7 @@ def test_the_first_price_builds_and_places_from_the_centre_outwards():
     assert (made.last_price, made.state_version, made.state().exchange_ts) == (d(100), 1, 7)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("price", "placed"),
     [
         # 99.0 is eligible when (C − 99)/C · 100 > 0.5, above 99.4974874...; 101.0 when (101 − C)/C · 100 > 0.5, below
@@ -55,7 +54,7 @@ def test_only_levels_more_than_half_a_step_away_are_placed(price, placed):
     assert sorted(intent.ticks for intent in intents if intent.direction is SHORT) == placed
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("tick", "price", "placed"),
     [
         # the ladder above in ticks that are no power of ten: 99000 from 99497.487…, 101000 up to 100497.512…
@@ -153,7 +152,7 @@ def test_an_order_off_the_grid_is_cancelled():
     ]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("orders", "kept"),
     [
         ([(BUY, False), (BUY, False)], 0),  # all the same: the first

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gridbot.strategies.grid import Grid, GridConfig, Level
 from gridbot.strategies.grid.plan import Plan
+from tests.case_table import case_table
 from tests.core.helpers import BUY, LONG, SELL, SHORT, d, instrument
 
 SIDES = {"B": BUY, "S": SELL, "w": None}
@@ -17,7 +16,7 @@ def plan_of(sides: str) -> Plan:
     return Plan.of(Grid(GridConfig(len(sides) - 1, d(1)), instrument("0.1"), levels, d(100), None))
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("sides", "visited"),
     [
         ("BBwSS", [1, 3, 0, 4]),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gridbot.strategies.grid import GridConfig, GridState, Level
+from tests.case_table import case_table
 from tests.core.helpers import BUY, SELL, SYMBOL, d, instrument
 
 STATE = GridState(
@@ -43,7 +44,7 @@ def test_written_and_read_back():
     assert GridState.from_dict(json.loads(json.dumps(empty.to_dict()))) == empty
 
 
-@pytest.mark.parametrize("name", list(STATE.to_dict()))
+@case_table("name", list(STATE.to_dict()))
 def test_a_missing_field_is_named(name):
     plain = STATE.to_dict()
     del plain[name]
@@ -53,7 +54,7 @@ def test_a_missing_field_is_named(name):
         GridState.from_dict({})
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("name", "value", "message"),
     [
         ("symbol", 5, "expected text in symbol, got 5"),
@@ -91,7 +92,7 @@ def test_equal_numbers_fit_however_they_are_written():
     assert replace(STATE, symbol="YUSDT").seed(GridConfig(4, d(1)), instrument("0.1")) is None
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("changes", "why"),
     [
         ({"symbol": "YUSDT"}, "saved with symbol YUSDT, now XUSDT"),

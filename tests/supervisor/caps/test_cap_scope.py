@@ -25,6 +25,7 @@ from supervisor.caps.cap_scope import (
     restored,
     step,
 )
+from tests.case_table import case_table
 from tests.examples import examples
 
 D = Decimal
@@ -136,7 +137,7 @@ def test_a_hold_of_which_only_the_worker_knows_is_taken_over() -> None:
     assert state.held == {"a": hold}
 
 
-@pytest.mark.parametrize(
+@case_table(
     "wrong",
     [
         {"accounts": None},

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from supervisor.caps.own_caps import AGAIN_S, SILENT_S, Member, OwnCaps
+from tests.case_table import case_table
 
 
 class Watch:
@@ -41,7 +40,7 @@ def test_one_that_is_silent_near_its_cap_is_found_once_for_a_process_and_not_oft
     assert len(watch.until(at_s + AGAIN_S + 10)) == 1
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("caps", "is_found"),
     [
         ([], False),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from supervisor.children.exit_text import exit_text
+from tests.case_table import case_table
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("code", "words"),
     [
         (0, "in order"),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.children.pipe import ChildPipe, FrameReader, frame
+from tests.case_table import case_table
 from tests.examples import examples
 
 MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=50)), max_size=6)
@@ -41,7 +42,7 @@ def test_reads_what_a_connection_sends():
     assert got == [{"type": "health", "text": "x" * 40_000}]
 
 
-@pytest.mark.parametrize(
+@case_table(
     "rubbish",
     [
         struct.pack("!i", -7),

@@ -20,6 +20,7 @@ from supervisor.cli import fleet_command, value_completion
 from supervisor.cli.main import SUMMARIES, cli
 from supervisor.cli.options import Seconds
 from supervisor.control.control_client import NotRunning
+from tests.case_table import case_table
 
 ROOT = Path(__file__).resolve().parents[3]
 STATUS = {
@@ -120,7 +121,7 @@ def all_commands() -> dict[str, click.Command]:
     return found
 
 
-@pytest.mark.parametrize("name", all_commands())
+@case_table("name", all_commands())
 def test_the_help_of_every_command_has_an_example_that_can_be_typed(name: str) -> None:
     command = all_commands()[name]
     program, *words = shlex.split(str(command.epilog).removeprefix("Example: "))
@@ -131,7 +132,7 @@ def test_the_help_of_every_command_has_an_example_that_can_be_typed(name: str) -
     assert " ".join(str(command.epilog).split()) in " ".join(CliRunner().invoke(cli, [*path, "--help"]).output.split())
 
 
-@pytest.mark.parametrize("name", all_commands())
+@case_table("name", all_commands())
 def test_every_command_names_an_instance_in_the_same_way(name: str) -> None:
     options = {option.name: option for option in all_commands()[name].params}
     assert (options["config"].opts, options["config"].envvar) == (["-c", "--config"], "GRIDBOT_CONFIG_PATH")

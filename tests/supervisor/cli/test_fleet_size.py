@@ -13,6 +13,7 @@ from gridbot.exchange.environment import Environment
 from supervisor.cli import machine_checks
 from supervisor.cli.check import check
 from supervisor.cli.fleet_size import Machine, fleet_cautions, this_machine
+from tests.case_table import case_table
 
 GB = 1_000_000_000
 
@@ -22,7 +23,7 @@ def fleet(count: int) -> GridbotConfig:
     return GridbotConfig(accounts=tuple(accounts))
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("accounts", "memory", "cores", "words"),
     [
         (20, 2 * GB, 2, []),

@@ -17,6 +17,7 @@ from supervisor.store.exchange_ledger import AccountCheck
 from supervisor.store.exchange_views import ViewCheck
 from supervisor.store.ledger_check import Step, lasting
 from supervisor.store.transactions import Comparison, Recorded
+from tests.case_table import case_table
 from tests.store.session import Session, write_all
 
 
@@ -191,7 +192,7 @@ def test_what_was_undone_is_no_cause_and_the_largest_comes_first() -> None:
     assert str(lasting(steps)[0]).endswith("the difference went from +1.00 to +51.00")
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("levels", "left"),
     [
         ("0 -0.3 -0.7 0 50", [50]),  # two steps, undone by one

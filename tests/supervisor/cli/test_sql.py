@@ -20,6 +20,7 @@ from supervisor.cli.options import fair_memory
 from supervisor.cli.sql import sql
 from supervisor.store.interruptible import call
 from supervisor.store.writer import Writer, WriterSpec
+from tests.case_table import case_table
 from tests.store.kit import execution, hold, make_recorder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -219,7 +220,7 @@ def test_limits_of_time_and_memory(data_dir: Path) -> None:
     assert "--memory" in result.stderr
 
 
-@pytest.mark.parametrize(("machine", "given"), [(1, "1GB"), (8, "2GB"), (12, "3GB"), (64, "4GB")])
+@case_table(("machine", "given"), [(1, "1GB"), (8, "2GB"), (12, "3GB"), (64, "4GB")])
 def test_a_statement_gets_a_fair_share_of_the_machine(machine: int, given: str) -> None:
     assert fair_memory(machine * 1024**3) == given
 

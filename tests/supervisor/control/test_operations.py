@@ -12,6 +12,7 @@ import pytest
 from gridbot.commands.command_table import FLEET_COMMANDS, find_command
 from supervisor.children.policy_types import ProcessState
 from supervisor.control import operations, worker_commands
+from tests.case_table import case_table
 from tests.supervisor.control.operations_rig import Rig
 
 
@@ -66,7 +67,7 @@ def test_a_refusal_repeats_the_beginning_of_what_was_asked_for_on_one_line() -> 
     assert max(len(json.dumps(kept)) for kept in rig.records) < 2000
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("fields", "error"),
     [
         (
@@ -163,7 +164,7 @@ def test_what_a_worker_refuses_is_recorded_once(recorded: bool) -> None:
     assert [name for name, _, _ in rig.records] == ([] if recorded else ["pause"])
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("said", "who"),
     [(None, "op@host"), ("", "op@host"), (7, "op@host"), ("telegram:7", "telegram:7"), ("\x1b[2J", "\\x1b[2J")],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from supervisor.control import operator_name
 from supervisor.control.operator_name import asked_for, before_sudo, peer_name, user_at_host
+from tests.case_table import case_table
 
 HOST = socket.gethostname()
 
@@ -31,7 +32,7 @@ def test_a_user_without_a_name_and_one_that_would_have_to_be_looked_up_are_numbe
     assert user_at_host(0) == f"root@{HOST}"
 
 
-@pytest.mark.parametrize(("said", "who"), [("telegram:7", "telegram:7"), (" ", "peer"), (None, "peer"), ([1], "peer")])
+@case_table(("said", "who"), [("telegram:7", "telegram:7"), (" ", "peer"), (None, "peer"), ([1], "peer")])
 def test_a_client_may_say_for_whom_it_asks(said: object, who: str) -> None:
     assert asked_for(said, "peer") == who
     assert len(asked_for("x" * 10_000, "peer")) < 200

@@ -12,11 +12,12 @@ from gridbot.flatten.flatten_words import BROKEN_OFF
 from gridbot.worker.commands import Answer, answer_to, told
 from supervisor.children.policy_types import ProcessState
 from supervisor.control import operations, worker_commands
+from tests.case_table import case_table
 from tests.supervisor.control.operations_rig import Rig
 
 
-@pytest.mark.parametrize("name", ["cancel", "flatten", "kill"])
-@pytest.mark.parametrize("state", ["down", "reads nothing", "hangs"])
+@case_table("name", ["cancel", "flatten", "kill"])
+@case_table("state", ["down", "reads nothing", "hangs"])
 def test_what_needs_the_exchange_alone_goes_to_a_rescue_where_no_worker_takes_it(name: str, state: str) -> None:
     rig = Rig()
     if state == "down":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from supervisor.control.socket_protocol import LONGEST_LINE, read_request
+from tests.case_table import case_table
 
 
-@pytest.mark.parametrize(
+@case_table(
     "line",
     [
         *(b"", b"\n", b"[]", b"5", b"null", b"{}", b'{"op": 5}', b'{"op": ["ping"]}',),

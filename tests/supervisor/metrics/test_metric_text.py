@@ -16,6 +16,7 @@ from supervisor.metrics import metric_reference
 from supervisor.metrics.metric_catalogue import CATALOGUE, series_names
 from supervisor.metrics.metric_text import exposition
 from supervisor.metrics.metric_types import LABELS, Kind, number
+from tests.case_table import case_table
 from tests.supervisor.metrics.metric_models import fifty, recorded
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,7 +48,7 @@ def test_the_catalogue_is_closed_and_each_entry_appears():
     assert len({metric.name for metric in CATALOGUE}) == len(CATALOGUE)
 
 
-@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+@case_table("metric", CATALOGUE, ids=lambda metric: metric.name)
 def test_names_and_units_follow_the_rules(metric):
     assert OURS.fullmatch(metric.name)
     assert metric.unit in BASE_UNITS

@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from supervisor.metrics.metrics_token import is_bearer, metrics_token
+from tests.case_table import case_table
 
 
 def test_it_is_made_once_and_kept(tmp_path):
@@ -41,7 +42,7 @@ def test_what_others_may_have_read_is_no_secret(tmp_path):
         metrics_token(link)
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("header", "matches"),
     [
         ("Bearer 0123456789abcdef", True),

@@ -9,6 +9,7 @@ import pytest
 
 from gridbot.commands.wording import CommandMistake
 from supervisor.status.alert_marks import GONE_US, Ack, Marks, acknowledge, alert_id, marked, mute, pruned, unmute
+from tests.case_table import case_table
 
 NOW = 1_700_000_000_000_000
 MINUTE = 60_000_000
@@ -56,7 +57,7 @@ def test_an_acknowledged_alert_that_is_gone_for_a_minute_is_over_but_not_while_i
     assert pruned(gone, [], [], NOW + MINUTE + GONE_US + 1).acks == {}
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("what", "account", "silent"),
     [
         ("stale_price", "", {"alice", "bob"}),

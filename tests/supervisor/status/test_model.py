@@ -9,6 +9,7 @@ import pytest
 
 from supervisor.children.policy_types import ChildState, ProcessState
 from supervisor.status.model import ChildFacts, SupervisorFacts, build_status
+from tests.case_table import case_table
 
 NOW = 1000.0
 OWN = SupervisorFacts(1, "0.1.0", "running", 12.3456, "/d", "/c.yaml", "r", 5, "2026-01-01T00:00:00Z")
@@ -60,7 +61,7 @@ def test_all_well():
     assert status["writer"]["waiting"] == {"a": 20}
 
 
-@pytest.mark.parametrize("process", [state for state in ProcessState if state is not ProcessState.RUNNING])
+@case_table("process", [state for state in ProcessState if state is not ProcessState.RUNNING])
 def test_a_process_that_does_not_run_says_nothing_about_the_account(process):
     status = build(child(process=process, health={}, due=NOW + 4 if process is ProcessState.BACKOFF else None))
     row = status["accounts"][0]
@@ -132,7 +133,7 @@ def test_open_incidents_of_the_accounts_come_before_those_about_the_children():
     assert "incidents" not in status["accounts"][0]
 
 
-@pytest.mark.parametrize("age", [0.0, 1.2, 1.7, 1.8, 9.0])
+@case_table("age", [0.0, 1.2, 1.7, 1.8, 9.0])
 def test_ages_are_those_of_now_and_an_overdue_report_is_not_health(age):
     """A stopped process was healthy, active and 0.1 s fresh until its heartbeat was missed."""
     ages = {"last_tick_age_s": 0.1, "private_age_s": 3.0, "last_reconcile_age_s": None}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from supervisor.status.watch_view import KEYS, Segment, View, lines, page_of, rows_of, step, visible
+from tests.case_table import case_table
 
 
 def account(name: str, *strategies: dict[str, Any], state: str = "RUNNING", health: str | None = "healthy") -> Any:
@@ -85,7 +85,7 @@ def test_at_80_columns_the_important_ones_are_left_and_what_is_wrong_has_the_res
     assert text[-1] == KEYS
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("keys", "expected"),
     [
         ([], ["btc", "eth", "ltc", "sol", "-"]),

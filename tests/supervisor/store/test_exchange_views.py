@@ -18,6 +18,7 @@ from supervisor.store import exchange_views
 from supervisor.store.address_pace import Paces
 from supervisor.store.exchange_views import Listed, Recorded, ViewCheck, Views, check_views, differences, lasting
 from supervisor.store.query import Answer, Limits
+from tests.case_table import case_table
 from tests.supervisor.store.test_address_pace import config as configuration
 
 TAG = account_tag("paper", "alice")
@@ -39,7 +40,7 @@ def test_the_same_order_is_no_difference_whatever_its_digits() -> None:
     assert of([RECORDED], [ROW]) == []
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("row", "said"),
     [
         (replace(ROW, order_id="o2"), "recorded order_id o1, the exchange has o2"),
@@ -77,7 +78,7 @@ def test_an_order_under_way_is_compared_when_it_has_taken_too_long(
     assert said == [[], [f"open_orders: {OURS} of BTCUSDT: recorded as pending, it does not rest on the exchange"]]
 
 
-@pytest.mark.parametrize(
+@case_table(
     ("size", "entry", "rows", "said"),
     [
         ("3", "50", [POSITION], []),

@@ -22,6 +22,7 @@ from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands
 from supervisor.store import maintenance
 from supervisor.store.writer import Writer, WriterSpec
+from tests.case_table import case_table
 from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
 from tests.store.session import write_all
 from tests.store.test_migrations import old_database
@@ -226,7 +227,7 @@ def test_how_long_rows_stay_is_configured(tmp_path: Path) -> None:
         GridbotConfig.model_validate({"accounts": accounts, "storage": {"keep_tickers": "a month"}})
 
 
-@pytest.mark.parametrize("name", ["rebuild", "vacuum", "backup", "export"])
+@case_table("name", ["rebuild", "vacuum", "backup", "export"])
 def test_every_command_explains_itself(name: str) -> None:
     result = CliRunner().invoke(getattr(maintenance_commands, name), ["--help"])
     assert result.exit_code == 0
