@@ -187,7 +187,8 @@ def test_it_ends_without_a_word(
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))
-    monkeypatch.setattr("supervisor.cli.detached_start.subprocess.Popen", lambda *_, **__: SimpleNamespace(pid=1))
+    if name == "start":  # it is everybody's Popen: `secret` asks a real process
+        monkeypatch.setattr("supervisor.cli.detached_start.subprocess.Popen", lambda *_, **__: SimpleNamespace(pid=1))
     monkeypatch.setattr("gridbot.market.archive.fetch", nothing_new)
     ready = {"accounts": [], "writer": None, "paper": None}
     monkeypatch.setattr(detached_start, "_started", lambda *_: ready)
