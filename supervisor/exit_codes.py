@@ -61,7 +61,7 @@ MEANINGS: Final = {
     ExitCode.NOTHING: (
         "nothing to compare",
         "`compare`, `verdict`: no rows on either side; `ledger check`: no balance is recorded of any account asked "
-        "for; `report`: nothing is recorded in the span; `data`: there is none",
+        "for; `report`: nothing is recorded in the span; `data`: there is none; `secret check`: one is not there",
     ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
     ExitCode.PARTLY: (

@@ -121,6 +121,11 @@ class AccountConfig(Model):
     api_secret_file: Path | None = Field(
         None, description="A file with the API secret or the RSA private key, in place of `api_secret`."
     )
+    keyring: bool = Field(
+        False,
+        description="Take key and secret from the system keyring, where `secret set ACCOUNT` stores them "
+        "(`pip install 'gridbot[keyring]'`, docs/secrets.md). Nothing is asked for an account on paper.",
+    )
     environment: Environment = Field(
         Environment.TESTNET, description="paper, testnet, demo or mainnet. `testnet: true|false` is the older spelling."
     )

@@ -16,7 +16,8 @@ __all__ = ["KEY_FILES", "with_key_files"]
 KEY_FILES: Final = MappingProxyType({"api_key_file": "api_key", "api_secret_file": "api_secret"})
 """By the key that names a file: the one whose value is in it."""
 _UNREAD: Final = "unread"
-"""Stands for a value that could not be read, so that nobody says as well that it is missing."""
+"""Begins what stands for a value that could not be read, one of each account: nobody says as well that it is missing,
+or that two accounts have the same."""
 
 
 def with_key_files(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Problem]]:
@@ -48,14 +49,15 @@ def _filled(account: Mapping[str, Any], loc: Loc, root: Path, problems: list[Pro
 
 
 def _read(path: object, beside: object, place: Loc, key: str, root: Path) -> tuple[str, Problem | None]:
+    unread = f"{_UNREAD} {place[1]}"
     if beside:
-        return _UNREAD, Problem(place, f"`{key}` or `{place[-1]}`", "both", "remove one of the two")
+        return unread, Problem(place, f"`{key}` or `{place[-1]}`", "both", "remove one of the two")
     if not isinstance(path, str) or not path:
-        return _UNREAD, Problem(place, "the path of a file", "something else", "name the file that has the value")
+        return unread, Problem(place, "the path of a file", "something else", "name the file that has the value")
     if (fault := path_fault(path)) is not None:
-        return _UNREAD, Problem(place, fault[0], "another text", fault[1])
+        return unread, Problem(place, fault[0], "another text", fault[1])
     value, why = value_of_file(str(placed(root, path)))
     if not value:
         do = "write the value into it, for your user alone (chmod 600), or name another file"
-        return _UNREAD, Problem(place, f"a file with the value of `{key}`", why, do)
+        return unread, Problem(place, f"a file with the value of `{key}`", why, do)
     return value, None

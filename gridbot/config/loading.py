@@ -21,6 +21,7 @@ from gridbot.config.account_models import with_environment
 from gridbot.config.checks import Parts, conflicts
 from gridbot.config.errors import ConfigError, Loc, Problem
 from gridbot.config.key_files import with_key_files
+from gridbot.config.keyring_accounts import with_keyring
 from gridbot.config.ladder_problems import ladder_problems
 from gridbot.config.layer_problems import layer_problems
 from gridbot.config.layers import LAYERED, Expansion, expanded
@@ -36,7 +37,9 @@ from gridbot.paper.settings import PaperConfig
 
 __all__ = ["LoadedFile", "load_config", "load_file", "load_text"]
 
-OF_ENVIRONMENT = frozenset({"environment", "api_key", "api_secret", "api_key_file", "api_secret_file", "balance"})
+OF_ENVIRONMENT = frozenset(
+    {"environment", "api_key", "api_secret", "api_key_file", "api_secret_file", "keyring", "balance"}
+)
 """Keys of an account whose meaning depends on its environment."""
 
 
@@ -89,7 +92,9 @@ def load_text(
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
         data, contradictions, unsaid = _with_environments(document.data)
-        data, unread = with_key_files(data, project_root(file))
+        written = data
+        data, unread = with_key_files(written, project_root(file))
+        data, not_kept = with_keyring(data, file, environ, written)
         try:
             config = GridbotConfig.model_validate(data)
         except ValidationError as error:
@@ -98,6 +103,7 @@ def load_text(
         problems += [
             *contradictions,
             *unread,
+            *not_kept,
             *conflicts(parts),
             *path_problems(data, document.raw),
             *_ladders(data, parts),

@@ -58,7 +58,7 @@ KEYS: Final[dict[str, KeyRule]] = {
     **_rules(Applies.LIVE, "labels are looked up when a command is given", "accounts.groups"),
     **_rules(Applies.ACCOUNT, "requests are signed and the account is locked by it from the start on",
              "accounts.api_key", "accounts.api_secret", "accounts.api_key_file",
-             "accounts.api_secret_file"),
+             "accounts.api_secret_file", "accounts.keyring"),
     **_rules(Applies.ACCOUNT, "all connections lead there; what rests on the other one would be left alone",
              "accounts.environment"),
     **_rules(Applies.NEVER, "a paper account has its balance from its beginning on", "accounts.balance"),

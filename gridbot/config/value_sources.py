@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from gridbot.config.account_models import SECRET_KEYS
 from gridbot.config.errors import Loc
+from gridbot.config.keyring_accounts import asks_keyring
 from gridbot.config.layers import LAYERED
 from gridbot.config.loading import LoadedFile
 from gridbot.config.variables import variable_origin, variables_in
@@ -114,6 +115,9 @@ def _sourced(file: LoadedFile, section: Loc, place: tuple[str, ...], value: Any,
         at = written.written(named)
         origin = f"the file {one_line(str(_value(document.data, named)))} that {named[-1]} names"
         return Sourced(key, shown, *_named(at), document.line_of(at), (origin,))
+    if section[:1] == ("accounts",) and place[-1] in SECRET_KEYS and _from_keyring(file, section):
+        at = written.written((*section, "keyring"))
+        return Sourced(key, shown, *_named(at), document.line_of(at), ("the system keyring",))
     if section[:1] == ("accounts",) and place == ("environment",):
         for name in ("environment", "testnet"):
             if name in document.data:
@@ -131,6 +135,13 @@ def _named(at: Loc) -> tuple[str, str]:
 def _beside(section: Loc, place: tuple[str, ...]) -> Loc:
     """Where a key would name the file that has this value."""
     return (*section, *place[:-1], f"{place[-1]}_file")
+
+
+def _from_keyring(file: LoadedFile, section: Loc) -> bool:
+    """Whether an account's key and secret are those of the system keyring."""
+    return _is_there(file.written.document.data, (*section, "keyring")) and asks_keyring(
+        _value(file.config.model_dump(mode="json"), section)
+    )
 
 
 def _value(data: Any, loc: Loc) -> Any:

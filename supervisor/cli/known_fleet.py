@@ -12,7 +12,7 @@ from gridbot.config.paths import find_config, text_of
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import NotRunning
 
-__all__ = ["configured_fleet", "known_fleet"]
+__all__ = ["configured_fleet", "known_fleet", "says_keyring"]
 
 
 def known_fleet(place: Path, config: str | None) -> tuple[FleetMember, ...]:
@@ -32,10 +32,7 @@ def configured_fleet(path: Path, environ: Mapping[str, str]) -> tuple[FleetMembe
 
     Quick, and needs no secrets: the Tab key asks for it.
     """
-    from gridbot.config.layers import LAYERED, expanded  # not earlier: `status` is quick
-    from gridbot.config.yaml_nodes import read_document
-
-    data = expanded(read_document(text_of(path), environ, verbatim=LAYERED), environ).document.data
+    data = _written(path, environ)
     accounts, strategies = _entries(data, "accounts"), _entries(data, "strategies")
     return tuple(
         FleetMember(
@@ -46,6 +43,22 @@ def configured_fleet(path: Path, environ: Mapping[str, str]) -> tuple[FleetMembe
         for account in accounts
         if isinstance(account.get("name"), str)
     )
+
+
+def says_keyring(path: Path, environ: Mapping[str, str], account: str) -> bool:
+    """Whether the configuration file has `keyring: true` for an account. Raises ConfigError."""
+    from gridbot.config.keyring_accounts import asks_keyring
+
+    accounts = _entries(_written(path, environ), "accounts")
+    return any(each.get("name") == account and asks_keyring({**each, "environment": ""}) for each in accounts)
+
+
+def _written(path: Path, environ: Mapping[str, str]) -> object:
+    from gridbot.config.layers import LAYERED, expanded  # not earlier: `status` is quick
+    from gridbot.config.yaml_nodes import read_document
+
+    data: object = expanded(read_document(text_of(path), environ, verbatim=LAYERED), environ).document.data
+    return data
 
 
 def _id(strategy: Mapping[str, Any]) -> bool:

@@ -44,6 +44,7 @@ COMMANDS = {
     "reload": ("reload:reload", RELOAD.summary),
     "report": ("report:report", "Write a report of an account as one HTML file."),
     "restart": ("restart:restart", RESTART.summary),
+    "secret": ("secret_commands:secret", "Keys of an account in the system keyring: set, check, remove."),
     "sql": ("sql:sql", "Ask the records a question in SQL, also while it runs."),
     "start": ("start:start", "Start the supervisor and all its processes."),
     "status": ("status_command:status", "Show processes, accounts and strategies."),

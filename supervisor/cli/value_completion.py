@@ -18,7 +18,7 @@ from gridbot.config.paths import data_directory, find_config
 from supervisor.cli.known_fleet import configured_fleet
 from supervisor.control.control_client import ControlClient
 
-__all__ = ["complete_groups", "complete_processes", "complete_strategies", "complete_targets"]
+__all__ = ["complete_accounts", "complete_groups", "complete_processes", "complete_strategies", "complete_targets"]
 
 PATIENCE_S = 0.5
 """How long the Tab key may wait for the supervisor."""
@@ -36,6 +36,10 @@ def complete_targets(context: click.Context, _: click.Parameter, begun: str) -> 
     only = exact or (meant if len(meant) == 1 else [])
     parts = [f"{member.account}/{name}" for member in only for name in member.strategies]
     return _beginning(begun, (*(member.account for member in meant), *(part for part in parts if part not in given)))
+
+
+def complete_accounts(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    return _beginning(begun, () if _given(context) else (member.account for member in _fleet(context)))
 
 
 def complete_groups(context: click.Context, _: click.Parameter, begun: str) -> list[str]:

@@ -72,6 +72,12 @@ def test_what_is_refused_is_told_once(place: Path, refusal: Callable[..., list[s
     assert SECRET not in told
 
 
+def test_two_accounts_without_their_files_are_not_said_to_share_a_key(refusal: Callable[..., list[str]]) -> None:
+    files = "    api_key_file: nowhere\n    api_secret_file: nowhere\n"
+    told = refusal(ACCOUNT + files + ACCOUNT.partition("\n")[2].replace("alice", "bob") + files)
+    assert [each[:3] for each in told] == ["4: ", "5: ", "8: ", "9: "]
+
+
 def keys(pem: str) -> dict[str, tuple[str, str]]:
     """By a name: a key that cannot sign, and what came."""
     key = RSA.import_key(pem)

@@ -30,6 +30,7 @@ OWN: dict[str, tuple[int, str]] = {
     "gridbot.bybit.stream_connection": (1, "our own clock"),
     "gridbot.commands.arguments": (2, "texts that their patterns have checked"),
     "gridbot.compare.comparison": (3, "numbers of our own database"),
+    "gridbot.config.keyring_child": (1, "an argument of ours; it imports nothing of gridbot"),
     "gridbot.compare.difference_words": (1, "a number of our own database"),
     "gridbot.compare.log_values": (5, "numbers that were read strictly, and bounds"),
     "gridbot.config.fields": (3, "texts that their pattern has checked; a duration"),

@@ -80,6 +80,8 @@ SHELLS = {
     "gridbot.config.loading": "reads the configuration once, before a worker exists",
     "gridbot.config.paths": "finds the configuration, before a worker exists",
     "gridbot.config.secret_files": "looks at the rights of files, before a worker exists",
+    "gridbot.config.keyring_child": "asks the system keyring, in a process of its own",
+    "gridbot.config.system_keyring": "starts that process, before a worker exists",
     "gridbot.config.variables": "reads what the configuration names, once, before a worker exists",
     "gridbot.logging_setup": "log files and their thread; log lines carry real time in any case",
 }

@@ -58,7 +58,7 @@ GRIDBOT = {
     "execution": "exchange ports orders rolling_limit background budget",
     "bybit": "core exchange background doors rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
-    "config": "core doors exchange strategies orders records private_files paper.settings paper.market",
+    "config": "command_line core doors exchange strategies orders records private_files paper.settings paper.market",
     # What is looked at before a start: facts in, findings out.
     "doctor": "config core doors exchange orders risk",
     # Two strategies, or a strategy and a log, side by side.

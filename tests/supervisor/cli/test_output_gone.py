@@ -19,6 +19,7 @@ from supervisor.cli import detached_start
 from supervisor.cli import main as cli_module
 from supervisor.cli.standard_streams import OutputGone
 from supervisor.exit_codes import ExitCode
+from tests.config.keyring_backends import environ_of
 from tests.store.session import DAY_MS, Session, make_session, write_all
 from tests.supervisor.cli.test_declared_commands import all_commands
 
@@ -77,6 +78,9 @@ LINES = {
     "reload": "reload --dry-run",
     "restart": "restart alice",
     "resume": "resume alice",
+    "secret check": "secret check alice -c {here}/g.yaml",
+    "secret remove": "secret remove alice -c {here}/g.yaml",
+    "secret set": "secret set alice -c {here}/g.yaml",
     "sql": "sql 'FROM range(100000)'",
     "start": "start --detach -c {here}/g.yaml",
     "status": "status --json",
@@ -171,6 +175,10 @@ def test_it_ends_without_a_word(
     if "{line}" in asked:  # help looks at no records
         shutil.copytree(records, data)
     (tmp_path / "g.yaml").write_text(PAPER)
+    (tmp_path / "keys").mkdir()
+    for variable, value in environ_of(tmp_path / "keys").items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr("sys.stdin", io.StringIO("key\nsecret\n"))
     route = "notify: {routes: [{name: x, urls: ['json://127.0.0.1:9']}]}\n"
     (tmp_path / "notify.yaml").write_text(PAPER + route)
     (tmp_path / "log.csv").write_text(LOG)
@@ -179,7 +187,8 @@ def test_it_ends_without_a_word(
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")
     monkeypatch.setattr("supervisor.cli.paper.run_standalone", lambda _, show: show("http://127.0.0.1:1"))
-    monkeypatch.setattr("supervisor.cli.detached_start.subprocess.Popen", lambda *_, **__: SimpleNamespace(pid=1))
+    if name == "start":  # it is everybody's Popen: `secret` asks a real process
+        monkeypatch.setattr("supervisor.cli.detached_start.subprocess.Popen", lambda *_, **__: SimpleNamespace(pid=1))
     monkeypatch.setattr("gridbot.market.archive.fetch", nothing_new)
     ready = {"accounts": [], "writer": None, "paper": None}
     monkeypatch.setattr(detached_start, "_started", lambda *_: ready)
