@@ -126,7 +126,7 @@ class JournalSync:
             with self._wake:
                 while not self._stopping and not self._due():
                     self._wake.wait(self._interval_s)
-                stopping, attempt = self._stopping, self._attempt
+                stopping, attempt, proves = self._stopping, self._attempt, not self._is_begun_anew
                 fd, seq, retired, abandoned = self._fd, self._seq, self._retired, self._abandoned
                 self._retired, self._abandoned, self._urgent, self._dirty_since = [], [], False, None
             for each in abandoned:
@@ -136,16 +136,19 @@ class JournalSync:
             if failure is not None and not self._is_noted:
                 self._is_noted = _note_doubt(self._directory, self.synced_seq)
             with self._wake:
-                is_good = self._settle(attempt, seq, failure)
+                is_good = self._settle(attempt, seq, failure, proves)
                 ends = stopping and not self._retired
             if is_good and self._is_noted:
                 self._is_noted = not _end_doubt(self._directory)
             if ends:
                 return
 
-    def _settle(self, attempt: int, seq: int, failure: str | None) -> bool:
-        """Claim what was synced, unless something before it was not: whether it was claimed. With the lock."""
-        if attempt != self._attempt:
+    def _settle(self, attempt: int, seq: int, failure: str | None, proves: bool) -> bool:
+        """Claim what was synced, unless something before it was not: whether it was claimed. With the lock.
+
+        A success `proves` nothing that began before anything was written anew: that may have been written meanwhile.
+        """
+        if attempt != self._attempt or (failure is None and not proves):
             return False
         if failure is not None:
             if not self._doubtful:

@@ -47,7 +47,9 @@ ALIVE_S: Final = 15.0
 """How long ago the supervisor may have answered for a ping to be sent."""
 LAST_S: Final = 3.0
 """How long the messages of an orderly end may take."""
-ORPHANED_S: Final = 0.8 * ORPHAN_GRACE_S
+ORPHANED_S: Final = 0.6 * ORPHAN_GRACE_S
+GONE_S: Final = 0.2 * ORPHAN_GRACE_S
+"""How much later than a signal to end the news may come that the supervisor is gone."""
 NICE: Final = 10
 MOST_THREADS: Final = 3
 """Threads that a service may keep waiting beyond the deadline before nothing more is sent there."""
@@ -74,10 +76,10 @@ def run_notify(spec: NotifySpec, report: Connection, life: Connection) -> None:
 
 async def _serve(spec: NotifySpec, door: Door, report: Connection, life: Connection) -> None:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, gone = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_reader(life.fileno(), _ended, life, stop)
+    loop.add_reader(life.fileno(), _ended, life, stop, gone)
     with background.watch(loop, lambda part, error: log.error("%s failed", part, exc_info=error)):
         desk = Desk(spec, door, lambda: time.time_ns() // 1000)
         ping = AlivePing(spec.ping_url, spec.ping_period_s, lambda: desk.heard_s(time.monotonic()) < ALIVE_S)
@@ -92,7 +94,7 @@ async def _serve(spec: NotifySpec, door: Door, report: Connection, life: Connect
         await stop.wait()
         for part in parts:
             part.cancel()
-        await desk.close(orphaned=life.poll())
+        await desk.close(gone)
     loop.remove_reader(life.fileno())
 
 
@@ -107,8 +109,9 @@ async def _repeat(work: Callable[[], Any]) -> None:
         await asyncio.sleep(TURN_S)
 
 
-def _ended(life: Connection, stop: asyncio.Event) -> None:
+def _ended(life: Connection, stop: asyncio.Event, gone: asyncio.Event) -> None:
     """Nothing ever comes over `life`: the supervisor is gone."""
+    gone.set()
     stop.set()
     asyncio.get_running_loop().remove_reader(life.fileno())
 
@@ -160,23 +163,32 @@ class Desk:
         self._begin()
         await self._save()
 
-    async def close(self, *, orphaned: bool = False) -> None:
+    async def close(self, gone: asyncio.Event) -> None:
         """The last news, and a last try for what nobody has been told yet; then write down what is left.
 
-        `orphaned`: the supervisor is gone, which is news too, and there is little time (`process_guard`).
+        `gone`: the supervisor is, which is news too, and there is little time (`process_guard`). What its death sends
+        comes in any order: a signal to end may be here before that.
         """
         self._plan = replace(self._plan, limits=replace(self._plan.limits, gather_us=0))
-        if orphaned:
+        if not gone.is_set() and not await self._has_heard():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gone.wait(), GONE_S)
+        if gone.is_set():
             self._step(Orphaned())
             await self._save()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ORPHANED_S if orphaned else LAST_S):
-                if not orphaned:
-                    await self._hear()
+            async with asyncio.timeout(ORPHANED_S if gone.is_set() else LAST_S):
                 self._begin()
                 while self._sending:
                     await asyncio.wait(list(self._sending))
         await self._save()
+
+    async def _has_heard(self) -> bool:
+        """The last news of a supervisor that stops in order: whether it answered in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_S / 2):
+                return await self._hear()
+        return False
 
     def report(self) -> Json:
         """For `status`: each address by its route's name and its service, and nothing more of it."""
@@ -200,12 +212,13 @@ class Desk:
     def _step(self, event: Event) -> None:
         self.state = step(self.state, event, self._plan, self._wall_us())
 
-    async def _hear(self) -> None:
+    async def _hear(self) -> bool:
+        """Whether the supervisor answered."""
         try:
             answers, status = await asyncio.to_thread(self._ask)
         except (ControlError, OSError) as error:
             log.debug("the supervisor does not answer: %s", error)
-            return
+            return False
         self._heard_s = time.monotonic()
         for answer in answers:
             self._step(_read_news(answer))
@@ -214,6 +227,7 @@ class Desk:
             groups = {str(row["account"]): tuple(row["groups"]) for row in status["accounts"]}
             self._plan = replace(self._plan, groups=groups)  # accounts come and go by `reload`
             self._step(_read_status(status))
+        return True
 
     def _ask(self) -> tuple[list[Json], Json | None]:
         """In a thread: all news, and the status when it is time for it."""

@@ -204,6 +204,37 @@ def test_a_disk_that_refuses_for_long_gets_a_new_segment_ever_more_rarely(
     assert seqs(tmp_path) == list(range(1, 22))
 
 
+def test_a_sync_that_began_before_anything_was_written_anew_claims_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It synced the directory alone; what was written during that counted as synced, and had never been."""
+    held, released, refused = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def refuse(fd: int) -> None:
+        refused.release()
+        raise OSError(5, "Input/output error")
+
+    def hold(directory: Path) -> None:
+        held.set()
+        released.wait(30)
+
+    monkeypatch.setattr(os, "fdatasync", refuse)
+    monkeypatch.setattr(journal_sync, "sync_directory", hold)
+    sync = JournalSync(tmp_path, 0, 0.01)
+    first, anew = (os.open(tmp_path / name, os.O_CREAT | os.O_WRONLY) for name in ("first", "anew"))
+    sync.wrote(first, 1, urgent=True)
+    until(sync.wants_anew, "the refusal")
+    sync.begin_anew(first, tmp_path)
+    assert held.wait(30)
+    sync.wrote(anew, 1, urgent=True)
+    assert refused.acquire(timeout=30)
+    released.set()
+    assert refused.acquire(timeout=30), "a sync of what was written anew"
+    sync.stop()
+    assert (sync.synced_seq, sync.error) == (0, "fdatasync: Input/output error")
+    os.close(anew)
+
+
 def test_too_much_to_write_again_is_never_claimed_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch)
     monkeypatch.setattr(journal_sync, "MOST_AGAIN", 100)

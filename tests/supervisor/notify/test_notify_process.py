@@ -105,7 +105,7 @@ async def test_a_storm_reaches_people_once_each_though_the_service_was_away_and_
         await until(lambda: desk.state.lines.get("phone") and desk.state.lines["phone"].tries >= 2, desk)
         [row] = desk.report()["routes"]
         assert (row["service"], row["waiting"], row["problem"]) == ("json", 500, "the service answered HTTP 503")
-        await desk.close()
+        await desk.close(asyncio.Event())
 
         office.status = 200
         desk = desk_of(tmp_path, office)  # the next process
@@ -113,7 +113,7 @@ async def test_a_storm_reaches_people_once_each_though_the_service_was_away_and_
         await until(lambda: desk.state.lines["phone"].sent == 500, desk)
         supervisor.tells("a0", "ended", strategy="s0")
         await until(lambda: desk.state.lines["phone"].sent == 501, desk)
-        await desk.close()
+        await desk.close(asyncio.Event())
     finally:
         await supervisor.server.close()
     text = "\n".join(office.texts[:-1])
@@ -145,7 +145,7 @@ async def test_a_service_that_does_not_answer_is_late_and_what_it_had_is_kept(
         office.open.set()
         await until(lambda: desk.state.lines["phone"].messages, desk)
         assert desk.state.lines["phone"].waiting == ()
-        await desk.close()
+        await desk.close(asyncio.Event())
     finally:
         await supervisor.server.close()
 
@@ -155,7 +155,7 @@ async def test_without_a_supervisor_nothing_is_told_and_nothing_breaks(tmp_path:
     await desk.open()
     await desk.turn()
     assert desk.heard_s(0.0) == float("inf")
-    await desk.close()
+    await desk.close(asyncio.Event())
     assert (office.letters, desk.report()["open"]) == ([], 0)
 
 
@@ -172,7 +172,7 @@ async def test_a_file_that_cannot_be_read_is_set_aside_and_what_is_open_is_told(
         desk = desk_of(tmp_path, office)
         await desk.open()
         await until(lambda: len(office.letters) == 2, desk)
-        await desk.close()
+        await desk.close(asyncio.Event())
     finally:
         await supervisor.server.close()
     assert (tmp_path / "notify" / "notify.damaged").exists()

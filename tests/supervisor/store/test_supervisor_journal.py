@@ -149,7 +149,8 @@ def test_what_a_child_has_kept_is_not_kept_twice(tmp_path):
     journal.open({})
     worker = child("worker-a", ChildKind.WORKER)
     alerts = alerts_of(journal)
-    alerts.pass_on(worker, "WARNING", "kept there")
+    row = {"key": "halt", "where": "btc", "cause": "", "level": "warning", "began_us": 1, "count": 1, "phase": "begun"}
+    alerts.pass_on(worker, "WARNING", "kept there", row)
     alerts.add(worker, "WARNING", "kept here")
     journal.close()
     assert [alert.text for alert in kept(tmp_path, AlertRecord)] == ["kept here"]
