@@ -285,8 +285,8 @@ def _on_silence(now: float, state: ChildState, policy: RestartPolicy, actions: l
     longest = limit * policy.patience
     if silent - state.excused <= limit and silent <= longest:
         if not state.slow:
-            text = f"no report for {limit:.0f} s, but it is alive: it works, or waits for a core or the disk"
-            actions.append(Alert("WARNING", f"{text}; it has {longest:.0f} s", SLOW))
+            text = f"no report for {limit:g} s, but it is alive: it works, or waits for a core or the disk"
+            actions.append(Alert("WARNING", f"{text}; it has {longest:g} s", SLOW))
         return replace(state, slow=True)
     reason = f"no heartbeat (no report for {silent:.0f} s)"
     actions += [Alert("ERROR", f"{reason}; it is killed"), Do.ABORT]
