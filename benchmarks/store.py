@@ -6,6 +6,7 @@
 * throughput: a worker process journals executions as fast as it can, and offers them to the queue every 50 ms as a
   worker does, until a writer process has committed all; baseline: the same rows inserted one by one, each committed, by
   sqlite3 with WAL, same run
+* rest: the demo; CPU of the writer, and how long its records take into the file
 * delay: from appending a record to a reader seeing it by SQL, at 200 records a second
 * lag: the loop of a recording worker while the writer runs, and while it is stopped (SIGSTOP)
 * flush: processor time of one transaction with and without the rollups, beside a million older executions
@@ -32,6 +33,7 @@ import orjson
 from benchmarks.parts.store_costs import flush_cost, recovery
 from benchmarks.parts.store_delays import delay, loop_lag
 from benchmarks.parts.store_history import Figures, queries
+from benchmarks.parts.store_rest import at_rest
 from benchmarks.parts.store_throughput import throughput
 
 
@@ -45,7 +47,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_const", const=10, default=1, dest="part", help="a tenth of everything")
     parser.add_argument("--part", type=int, default=1, help="or another part: 1000 is a thousandth, no figure at all")
-    parser.add_argument("--only", choices=["throughput", "delay", "lag", "flush", "recovery", "queries"])
+    parser.add_argument("--only", choices=["rest", "throughput", "delay", "lag", "flush", "recovery", "queries"])
     parser.add_argument("--json", action="store_true", help="one JSON object for each part instead of the table")
     return parser.parse_args(given)
 
@@ -56,6 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         steps: dict[str, Callable[[], Figures]] = {
+            "rest": lambda: at_rest(root / "rest", max(20.0, 120 / part)),
             "throughput": lambda: throughput(root / "throughput", 2_000_000 // part),
             "delay": lambda: delay(root / "delay", 200, 60 / part),
             "lag": lambda: loop_lag(root / "lag", 1000, 20 / part),

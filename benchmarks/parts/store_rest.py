@@ -1,8 +1,7 @@
 """What the writer costs while the demo runs, and how long it is until its records are seen.
 
-First nobody asks anything, for the CPU of the writer. Then a reader asks ten times a second for the number of each
-account's last record that is in the file (`ingest_offsets`); the delay of a record is the time of the first answer that
-holds its number, less its own (`local_ts`). So it has all: the worker's queue, the beat, the flush, the reader's turn.
+Nobody asks anything meanwhile. The delay of a record is the time when the file with its number is free for readers
+again (`fleet_probe` notes each flush), less its own time (`local_ts`): the worker's queue, the beat and the flush.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import bisect
 import shutil
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,45 +20,24 @@ from benchmarks.parts.store_history import Figure, Figures
 from benchmarks.parts.store_setup import quantile
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.reading import connect
-from gridbot.store.sql_columns import OFFSETS
 
 QUICK_KINDS: Final = ("executions", "orders", "position_events")
-ASK_S: Final = 0.1
 START_S: Final = 120.0
 SETTLE_S: Final = 20.0
 """A start makes the file and reads what there is: that is not rest."""
 
 
-@dataclass(slots=True)
-class Seen:
-    """By account the numbers that were seen, rising, and when (µs): an answer each."""
-
-    numbers: dict[str, list[int]] = field(default_factory=dict)
-    times: dict[str, list[int]] = field(default_factory=dict)
-
-    def look(self, data_dir: Path) -> None:
-        with connect(data_dir, timeout_s=30) as con:
-            rows = con.execute(f"SELECT account, seq FROM {OFFSETS}").fetchall()
-        now_us = time.time_ns() // 1000
-        for account, seq in rows:
-            numbers = self.numbers.setdefault(account, [])
-            if not numbers or numbers[-1] < seq:
-                numbers.append(seq)
-                self.times.setdefault(account, []).append(now_us)
-
-    def delays(self, data_dir: Path, kinds: tuple[str, ...]) -> list[float]:
-        """Milliseconds, of all records of these kinds after the first answer and up to the last."""
-        found = []
-        with connect(data_dir, timeout_s=30) as con:
-            for kind in kinds:
-                for account, seq, at_us in con.execute(
-                    f"SELECT account, seq, epoch_us(local_ts) FROM {kind}"
-                ).fetchall():
-                    numbers = self.numbers.get(account, [])
-                    index = bisect.bisect_left(numbers, seq)
-                    if 0 < index < len(numbers):
-                        found.append((self.times[account][index] - at_us) / 1000)
-        return found
+def delays_ms(own: OwnSupervisor, kinds: tuple[str, ...], commits: dict[str, list[tuple[int, float]]]) -> list[float]:
+    """Of all records of these kinds after the first commit and up to the last. `commits` by account, as they came."""
+    found = []
+    with connect(own.data_dir, timeout_s=30) as con:
+        for kind in kinds:
+            for account, seq, at_us in con.execute(f"SELECT account, seq, epoch_us(local_ts) FROM {kind}").fetchall():
+                known = commits.get(account, [])
+                index = bisect.bisect_left(known, (seq, 0.0))
+                if 0 < index < len(known):
+                    found.append(known[index][1] * 1000 - at_us / 1000)
+    return found
 
 
 def at_rest(root: Path, seconds: float) -> Figures:
@@ -68,6 +45,8 @@ def at_rest(root: Path, seconds: float) -> Figures:
     root.mkdir(parents=True)
     shutil.copy(ROOT / "conf" / "demo.yaml", root / "demo.yaml")
     own = OwnSupervisor(root / "data", root / "demo.yaml", root / "console.txt")
+    own.probe = root / "probe"
+    own.probe.mkdir()
     own.launch()
     try:
         pid = _writer(own)["process"]["pid"]
@@ -86,21 +65,30 @@ def _measured(own: OwnSupervisor, process: psutil.Process, seconds: float) -> Fi
         Figure("flushes", (after["flushes"] - before["flushes"]) / took, "1/s"),
         Figure("CPU of the writer, of a core", used / took * 100, "%", "the catalogue of DuckDB, read and written"),
     ]
-    seen, started = Seen(), time.monotonic()
-    while time.monotonic() < started + seconds:
-        seen.look(own.data_dir)
-        time.sleep(ASK_S)
+    commits = _commits(own, time.time() - took)
     others = tuple(kind for kind in RECORD_TYPES if kind not in QUICK_KINDS)
     for name, kinds in (("executions, orders, positions", QUICK_KINDS), ("other kinds", others)):
-        delays = seen.delays(own.data_dir, kinds)
+        delays = delays_ms(own, kinds, commits)
         figures += [
             Figure(
-                f"{name}: until a reader sees them, p50", quantile(delays, 0.5), "ms", f"of {len(delays):,} records"
+                f"{name}: until they are in the file, p50", quantile(delays, 0.5), "ms", f"of {len(delays):,} records"
             ),
-            Figure("p99", quantile(delays, 0.99), "ms", "the beat of 0.85 s, the flush, the reader's look each 0.1 s"),
+            Figure("p99", quantile(delays, 0.99), "ms", "the beat of 0.85 s, a flush, each minute the larger one"),
             Figure("max", max(delays), "ms"),
         ]
     return figures
+
+
+def _commits(own: OwnSupervisor, since: float) -> dict[str, list[tuple[int, float]]]:
+    """Number and time (s) of each commit of an account."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    assert own.probe is not None
+    for path in sorted(own.probe.glob("commits-*")):
+        for commit in map(orjson.loads, path.read_text().splitlines()):
+            if commit["at"] >= since:
+                for account, seq in commit["numbers"].items():
+                    found.setdefault(account, []).append((seq, commit["at"]))
+    return found
 
 
 def _used(process: psutil.Process) -> float:
