@@ -14,6 +14,9 @@
 * queries: over a history of fills, orders and position rows; cold (not in the page cache), first and warm in a
   connection, and beside the rollups the same answer from all rows
 
+With --year instead: a year of fifty accounts in a thousandth of the demo's rate, or `--part` times less, its half and its
+quarter (`benchmarks/parts/store_year.py`).
+
 Every figure depends on what else the machine does: compare those of one run.
 """
 
@@ -35,6 +38,7 @@ from benchmarks.parts.store_delays import delay, loop_lag
 from benchmarks.parts.store_history import Figures, queries
 from benchmarks.parts.store_rest import at_rest
 from benchmarks.parts.store_throughput import throughput
+from benchmarks.parts.store_year import year
 
 
 def show(figures: Figures) -> None:
@@ -47,6 +51,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_const", const=10, default=1, dest="part", help="a tenth of everything")
     parser.add_argument("--part", type=int, default=1, help="or another part: 1000 is a thousandth, no figure at all")
+    parser.add_argument("--year", action="store_true", help="a year of fifty accounts, and nothing else")
     parser.add_argument("--only", choices=["rest", "throughput", "delay", "lag", "flush", "recovery", "queries"])
     parser.add_argument("--json", action="store_true", help="one JSON object for each part instead of the table")
     return parser.parse_args(given)
@@ -66,6 +71,8 @@ def main() -> None:
             "recovery": lambda: recovery(root / "recovery", 1_000_000 // part),
             "queries": lambda: queries(root / "queries", 10_000_000 // part),
         }
+        if options.year:
+            steps = {"year": lambda: year(root / "year", 1000 * part)}
         for name, step in steps.items():
             if options.only in (None, name):
                 before = os.getloadavg()[0]
