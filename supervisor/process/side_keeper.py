@@ -17,6 +17,7 @@ from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
+from supervisor.children.policy import SLOW
 from supervisor.children.policy_types import Exited, ProcessState, Ready, Report, Stalled, Start, Stop
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
@@ -108,5 +109,6 @@ class SideKeeper:
         """A warning at most, and the same one once."""
         if text != self._told:
             self._told = text
-            log.warning("%s: %s: %s; trading does not need it", self.name, self.missing, text)
+            missing = "it is slow" if key == SLOW else self.missing
+            log.warning("%s: %s: %s; trading does not need it", self.name, missing, text)
         return True
