@@ -126,7 +126,7 @@ class AccountConfig(Model):
     keyring: bool = Field(
         False,
         description="Take key and secret from the system keyring, where `secret set ACCOUNT` stores them "
-        "(`pip install 'gridbot[keyring]'`, docs/secrets.md). Nothing is asked for an account on paper.",
+        "(the package keyring, docs/secrets.md). Nothing is asked for an account on paper.",
     )
     environment: Environment = Field(
         Environment.TESTNET, description="paper, testnet, demo or mainnet. `testnet: true|false` is the older spelling."

@@ -109,7 +109,7 @@ def _each_name_once(routes: tuple[NotifyRoute, ...]) -> tuple[NotifyRoute, ...]:
 
 
 class NotifyConfig(Model):
-    """Messages about alerts (docs/alerts.md), by Apprise (`pip install 'gridbot[notify]'`). No trade waits for them."""
+    """Messages about alerts (docs/alerts.md), by the package apprise. No trade waits for them."""
 
     enabled: bool = Field(
         True, description="Whether there are messages; without a route and without a ping there are none."
