@@ -88,6 +88,8 @@ class ChatDesk:
         self._chatters = {user: _Chatter() for user in spec.roles}
         self._turns = {user: asyncio.Lock() for user in spec.roles}
         self._threads = ThreadPoolExecutor(MOST_AT_WORK, thread_name_prefix="telegram")
+        self._urgent = ThreadPoolExecutor(MOST_AT_WORK, thread_name_prefix="telegram urgent")
+        """For what waits for nobody: the other threads may all be busy with questions."""
         self._at_work: dict[asyncio.Task[None], None] = {}
         self._commands = self._refused = 0
         self._problem = ""
@@ -145,7 +147,8 @@ class ChatDesk:
 
     async def close(self, within_s: float) -> None:
         """What was begun is carried out; what is there to be said is said, for so long."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._urgent):
+            threads.shutdown(wait=False, cancel_futures=True)
         until_s = self._clock() + within_s
         while not self.outbox.is_empty and self._clock() < until_s:
             await asyncio.sleep(0.02)
@@ -245,7 +248,7 @@ class ChatDesk:
     async def _ask(self, asked: Ask) -> None:
         role = self._spec.roles[asked.user]
         given = (self._spec.data_dir, asked.verb, asked.words, role, who_of(asked.user))
-        lines = await self._tried(asked.chat, answer_lines, *given)
+        lines = await self._tried(self._threads, asked.chat, answer_lines, *given)
         if lines is not None:
             self.outbox.say(asked.chat, lines)
 
@@ -257,9 +260,12 @@ class ChatDesk:
         """The user's turn; what takes risk away for good waits for none."""
         return contextlib.nullcontext() if command in URGENT else self._turns[user]
 
+    def _threads_of(self, command: str) -> ThreadPoolExecutor:
+        return self._urgent if command in URGENT else self._threads
+
     async def _prepared(self, given: Give) -> None:
-        who = who_of(given.user)
-        prepared = await self._tried(given.chat, prepare, self._spec.data_dir, given.document, who, _always)
+        who, threads = who_of(given.user), self._threads_of(str(given.document["command"]))
+        prepared = await self._tried(threads, given.chat, prepare, self._spec.data_dir, given.document, who, _always)
         if prepared is None:
             return
         if needs_button(prepared):
@@ -285,26 +291,27 @@ class ChatDesk:
         self.outbox.toast(pressed.callback, "nothing was given")
         targets = " ".join(map(str, prepared.targets))
         why = "the answer to its question was no"
-        await self._in_thread(decline, self._spec.data_dir, prepared.command, prepared.args, targets, why, who)
+        declined = (self._spec.data_dir, prepared.command, prepared.args, targets, why, who)
+        await self._in_thread(self._threads, decline, *declined)
         self.outbox.say(pressed.chat, [line(f"{prepared.command.name} was not given")])
 
     async def _decline(self, declined: Decline) -> None:
         who, nothing = who_of(declined.user), dict[str, Any]()
-        await self._in_thread(
-            decline, self._spec.data_dir, declined.command, nothing, declined.words, declined.why, who
-        )
+        given = (self._spec.data_dir, declined.command, nothing, declined.words, declined.why, who)
+        await self._in_thread(self._threads, decline, *given)
 
     async def _carried_out(self, chat: int, prepared: Prepared, who: str) -> None:
         log.info("%s by %s", prepared.command.name, who)
         self._commands += 1
-        told = await self._tried(chat, carry_out, self._spec.data_dir, prepared, who)
+        threads = self._threads_of(prepared.command.name)
+        told = await self._tried(threads, chat, carry_out, self._spec.data_dir, prepared, who)
         if told is not None:
             self.outbox.say(chat, done_lines(told))
 
-    async def _tried(self, chat: int, work: Callable[..., T], *given: Any) -> T | None:
+    async def _tried(self, threads: ThreadPoolExecutor, chat: int, work: Callable[..., T], *given: Any) -> T | None:
         """What the thread returns; None when somebody was told why not."""
         try:
-            return await self._in_thread(work, *given)
+            return await self._in_thread(threads, work, *given)
         except (CommandMistake, ControlError, NotRead) as why:
             self._do(Say(chat, f"nothing was done: {why}"))
         except Exception as error:  # noqa: BLE001 - whoever asked has to hear of it; the log has the traceback
@@ -312,8 +319,8 @@ class ChatDesk:
             self._do(Say(chat, f"it failed ({type(error).__name__}); how much was done is not known, see /logs"))
         return None
 
-    async def _in_thread(self, work: Callable[..., T], *given: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+    async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, work, *given)
 
 
 def _always(_: Json) -> bool:

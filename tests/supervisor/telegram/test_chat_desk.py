@@ -15,7 +15,7 @@ import pytest
 
 from gridbot.config.models import LoggingConfig
 from gridbot.logging_setup import log_path, setup_logging, stop_logging
-from supervisor.telegram import chat_desk
+from supervisor.telegram import chat_desk, chat_reader
 from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
 from supervisor.telegram.chat_desk import LATE
@@ -55,7 +55,7 @@ async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path,
             "/status": r"<b>healthy.*2 accounts.*<b>alice</b> RUNNING",
             "/status alice": r"alice-btc BTCUSDT 60370.4: active, 15 orders, long 0.002, short 0.006",
             "/health": r"&lt;script&gt; &amp; co.*<code>nsdmjs</code> ERROR worker-alice: killed by SIGKILL",
-            "/positions": r"<b>alice/alice-btc</b> BTCUSDT long 0.002 @ 60069.746825, \+0.19",
+            "/positions": r"<b>alice/alice-btc</b> BTCUSDT long 0.002 @ 60069.75, \+0.19",
             "/pnl": r"<b>alice</b> \(paper\) equity 10,011.10, net \+.*<b>paper, 2 accounts: equity",
             "/pnl nobody": r"expected an account \(alice, bob\), got 'nobody'",
             "/help": r"/status \[TARGET...\].*your role: see",
@@ -69,6 +69,8 @@ async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path,
             told = await kit.told(SEE, asked)
             assert re.search(words, told, re.DOTALL), (asked, told)
         assert "/kill" not in await kit.told(SEE, "/help")
+        told = await kit.told(SEE, "/help Flatten")
+        assert re.search(r"/flatten TARGET.*--market-after: Seconds.*role flatten.*\(?your role: see", told, re.DOTALL)
         assert "/kill" in await kit.told(FLATTEN, "/start")
         assert {each["parse_mode"] for each in server.messages()} == {"HTML"}
         assert kit.given == []
@@ -311,6 +313,23 @@ async def test_a_command_that_takes_long_holds_up_no_question_and_no_kill(tmp_pa
         kit.hold["cancel"].set()
         await kit.until(lambda: kit.of("pause"))
         assert kit.desk.bot == BOT
+
+
+async def test_questions_that_keep_every_thread_busy_hold_up_no_flatten(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_reader, "ASK_S", 60.0)
+    async with DeskKit(tmp_path, server) as kit:
+        kit.hold["why"] = asyncio.Event()
+        for _ in range(chat_desk.MOST_AT_WORK):
+            server.say(SEE, "/why alice")
+        await kit.until(lambda: kit.waiting == chat_desk.MOST_AT_WORK)
+        assert "8 others are under way" in await kit.told(OPERATE, "/pause alice")
+        await kit.told(FLATTEN, "/flatten alice")
+        server.press(FLATTEN, server.buttons()[0])
+        await kit.until(lambda: kit.of("flatten"))
+        assert server.texts(SEE) == []
+        kit.hold["why"].set()
 
 
 def test_days_are_lines() -> None:
