@@ -119,7 +119,7 @@ def test_a_service_that_is_away_for_an_hour_costs_no_alert_and_then_has_few_mess
     after = [message for second, _, message in night.sent if second > 3600]
     assert len(after) <= 3
     assert night.named() == Counter({"a.open": 1, "b.over": 2, "c.flaps": 1, **{f"d.x{n}": 1 for n in range(60)}})
-    assert "was, and is over" in after[0].body
+    assert "over already" in after[0].body
     line = night.state.lines["phone"]
     assert (line.sent, line.waiting, line.problem) == (line.put, (), "")
 
