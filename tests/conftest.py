@@ -18,6 +18,7 @@ from tests.examples import examples
 
 if TYPE_CHECKING:
     from tests.real_browser import Browser, Chromium
+    from supervisor.fleet.embedded_server import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
@@ -75,6 +76,24 @@ def _new_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> It
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "_make", make_or_copy)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """The PostgreSQL of this test run (`tests/fleet_database.py`)."""
+    from tests.fleet_database import shared_server
+
+    base = tmp_path_factory.getbasetemp()
+    with shared_server((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def fleet_dsn(postgres: EmbeddedServer) -> str:
+    """A database of this test's own, with the fleet's tables in it."""
+    from tests.fleet_database import new_database
+
+    return new_database(postgres)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

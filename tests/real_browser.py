@@ -227,4 +227,5 @@ class Browser:
 
     def picture(self, path: Path, *, quality: int | None = None) -> None:
         """Put a picture of the screen into a file, whose name says of which kind."""
-        self._do(self.page.screenshot(path=path, type=path.suffix[1:], quality=quality))
+        kind: Any = path.suffix[1:]
+        self._do(self.page.screenshot(path=path, type=kind, quality=quality))

@@ -108,6 +108,8 @@ SUPERVISOR = {
     " children exit_codes utc_time",
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
+    # Accounts over several hosts: who may trade which.
+    "fleet": "gridbot.background gridbot.private_files polling",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     # What the page and Telegram share of commands from afar.
@@ -117,7 +119,8 @@ SUPERVISOR = {
     " gridbot.process_guard gridbot.rolling_limit gridbot.shortage gridbot.store"
     " children control metrics remote store exit_codes utc_time",
     # Messages to people about alerts.
-    "notify": "gridbot.atomic_file gridbot.background gridbot.config gridbot.core gridbot.doors gridbot.process_guard"
+    "notify": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.config gridbot.core gridbot.doors"
+    " gridbot.process_guard"
     " children control exit_codes",
     # Questions and commands by Telegram.
     "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
