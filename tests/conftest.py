@@ -17,8 +17,8 @@ from tests.compile_once import compile_all, is_new
 from tests.examples import examples
 
 if TYPE_CHECKING:
-    from tests.real_browser import Browser, Chromium
     from supervisor.fleet.embedded_server import EmbeddedServer
+    from tests.real_browser import Browser, Chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
