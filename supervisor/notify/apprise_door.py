@@ -68,6 +68,10 @@ class AppriseDoor:
         for line, address in addresses.items():
             service = apprise.Apprise(asset=asset)
             self._services[line] = service if _added(service, address) else None
+            if "overflow=" not in address.lower():
+                # what is longer than a service takes (a text message, Pushover) would be refused again and again
+                for each in service:
+                    each.overflow_mode = apprise.OverflowMode.SPLIT
 
     @property
     def unreadable(self) -> list[str]:
@@ -92,7 +96,7 @@ class AppriseDoor:
                 body_format=self._apprise.NotifyFormat.TEXT,
                 log_callback=heard,
             )
-        except Exception as error:  # noqa: BLE001 - a service of others; its text may have the address
+        except BaseException as error:  # noqa: BLE001 - a service of others; its text may have the address
             return f"it failed with {type(error).__name__}"
         if arrived:
             return ""

@@ -37,8 +37,6 @@ class DeskKit:
         self.given: list[dict[str, Any]] = []
         self.answers: dict[str, dict[str, Any]] = {}
         self.hold: dict[str, asyncio.Event] = {}
-        self.waiting = 0
-        """Questions and commands that were held."""
         self.late_s = 0.0
         """How much later it is for what is confirmed."""
         self._control = ControlServer(data_dir, self._answer)
@@ -53,7 +51,6 @@ class DeskKit:
             return {"ok": True, "status": self.model} if self.model else {"ok": False, "error": "no room"}
         name = str(request.get("name") or request["op"])
         if name in self.hold:
-            self.waiting += 1
             await self.hold[name].wait()
         if request["op"] != "why":
             self.given.append({key: value for key, value in request.items() if key not in ("until_s", "wait_s")})
