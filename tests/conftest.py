@@ -18,6 +18,7 @@ from tests.examples import examples
 
 if TYPE_CHECKING:
     from supervisor.fleet.embedded_server import EmbeddedServer
+    from tests.real_browser import Browser, Chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
@@ -111,6 +112,26 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
         for each, handler in zip(SIGNALS, before, strict=True):
             if handler is not None and signal.getsignal(each) is not handler:
                 signal.signal(each, handler)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """One browser for all tests of this process; begun by the first that wants it."""
+    from tests.real_browser import Chromium, missing
+
+    if reason := missing():
+        pytest.skip(reason)
+    process = Chromium()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """A page of its own, of a browser that knows nothing of other tests."""
+    page = chromium.browser()
+    yield page
+    page.close()
 
 
 CORES = len(os.sched_getaffinity(0))

@@ -34,7 +34,10 @@ def send_test(config: str | None, data_dir: str | None, route: str | None) -> No
     spec = notify_spec(settings)
     names = [each.name for each in spec.plan.routes]
     if not names:
-        raise CommandError("expected routes in the section notify of the configuration, got none", ExitCode.REFUSED)
+        raise CommandError(
+            f"expected notify.routes in {find_config(config)}, got none; write whom to tell of alerts: docs/alerts.md",
+            ExitCode.REFUSED,
+        )
     if route is not None and route not in names:
         wanted = f"expected {one_of(names)}, got {one_line(route)!r}{did_you_mean(route, names)}"
         raise click.UsageError(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection
 
 from supervisor.notify.apprise_door import AppriseDoor
@@ -28,6 +29,7 @@ def sent_to_each(spec: NotifySpec, names: Collection[str]) -> dict[str, str]:
     threads = [threading.Thread(target=send, args=(name,), name=f"test of {name}", daemon=True) for name in results]
     for thread in threads:
         thread.start()
+    end_s = time.monotonic() + spec.deadline_s
     for thread in threads:
-        thread.join(spec.deadline_s)
+        thread.join(max(0.0, end_s - time.monotonic()))
     return dict(results)
