@@ -13,6 +13,7 @@ from gridbot.config.route_warnings import route_warnings
 from gridbot.doctor.findings import Verdict
 from gridbot.doctor.message_findings import BotFacts, telegram_finding
 from supervisor.cli.main import cli
+from supervisor.notify.apprise_door import UNREADABLE
 from tests.supervisor.notify.post_office import post_office
 from tests.supervisor.telegram.bot_server import BOT, TOKEN, bot_server
 
@@ -40,7 +41,7 @@ def test_addresses_and_bot_are_read_and_with_reach_asked_without_being_shown(tmp
             return done.output, {row["about"]: (row["verdict"], row["text"]) for row in found}
 
         output, rows = examined("--offline")
-        unreadable = ("refused", "nonsense: Apprise cannot read this address; compare it with the form of its service")
+        unreadable = ("refused", f"nonsense: {UNREADABLE}")
         not_asked = "not asked whether it can be reached (--reach)"
         assert rows == {
             "notify/phone.1": ("ok", f"json: its address can be read; {not_asked}"),
