@@ -207,8 +207,8 @@ def _levels(wanted: Wanted) -> str:
     """Of the pairs that were closed in the span."""
     return f"""
         SELECT account, strategy, symbol, direction, open_price AS level, count(*) AS pairs, sum(qty) AS qty,
-            sum(profit) AS profit, sum(fees) AS fees, sum(net_profit) AS net_profit, max(closed_at) AS last_closed_at, shadow
-        FROM ({_TRADES}) WHERE {wanted.where("closed_at")}
+            sum(profit) AS profit, sum(fees) AS fees, sum(net_profit) AS net_profit, max(closed_at) AS last_closed_at,
+            shadow FROM ({_TRADES}) WHERE {wanted.where("closed_at")}
         GROUP BY ALL ORDER BY account, strategy, symbol, direction, level LIMIT {wanted.limit}"""
 
 
