@@ -34,7 +34,7 @@ def test_the_page_is_small():
     assert sum(len(file.body) for file in files.values()) < 196_000
     assert sum(len(file.body) for name, file in files.items() if not name.startswith("vendor/uplot/")) < 143_000
     assert files["app.js"].body.count(b"\n") == (STATIC / "app.js").read_bytes().count(b"\n"), (
-        "lines keep their numbers"
+        "its lines keep their numbers"
     )
     assert all(gzip.decompress(file.packed) == file.body for file in files.values())
 
