@@ -39,7 +39,7 @@ def test_it_says_of_each_address_what_became_of_the_message(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("section", "words", "code", "text"),
     [
-        ("enabled: true", (), 7, "expected routes in the section notify"),
+        ("enabled: true", (), 7, "expected notify.routes in "),
         ("routes: [{name: phone, urls: ['json://127.0.0.1:9']}]", ("phnoe",), 2, "did you mean phone?"),
         ("routes: [{name: phone, urls: ['bond://007']}]", (), 7, "phone: Apprise cannot read this address"),
     ],
