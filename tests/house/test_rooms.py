@@ -139,7 +139,7 @@ SUPERVISOR = {
     " gridbot.hidden_words"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
-    " control doctor metrics notify process status store web exit_codes utc_time polling",
+    " control doctor metrics notify process remote status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }
