@@ -104,8 +104,6 @@ SUPERVISOR = {
     " exit_codes utc_time",
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
-    "doctor": "gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doctor gridbot.doors"
-    " gridbot.exchange gridbot.state store",
     "status": "gridbot.command_line gridbot.commands gridbot.config gridbot.doors gridbot.incidents gridbot.version"
     " children exit_codes utc_time",
     # What Prometheus reads of the status model.
@@ -127,6 +125,8 @@ SUPERVISOR = {
     # Questions and commands by Telegram.
     "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.logging_setup gridbot.process_guard children control remote status",
+    "doctor": "gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doctor gridbot.doors"
+    " gridbot.exchange gridbot.state notify store telegram",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
