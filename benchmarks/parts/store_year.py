@@ -1,10 +1,10 @@
 """A year of records of fifty accounts, month by month, in parts of the demo's rate: what grows, and how fast.
 
-The fleet records as much a second as the demo does (150 rows), and here a part of that: a thousandth, and the half and the
-quarter of it, so that a line through the two largest says what all of it would need. Rows are made by SQL in the
-tables where the writer puts them, with ids that are random as in life; everything after that is the program's own: the
-rollups, a flush of the demo's size, retention, export, questions, the step from the version before, vacuum. Times are of
-the processor, of all threads.
+The fleet records as much a second as the demo does (150 rows), and here a part of that: a thousandth, and the half and
+the quarter of it, so that a line through the two largest says what all of it would need. Rows are made by SQL in the
+tables where the writer puts them, with ids that are random as in life; everything after that is the program's own:
+the rollups, a flush of the demo's size, retention, export, questions, the step from the version before, vacuum. Times
+are of the processor, of all threads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +43,8 @@ ACCOUNTS: Final = 50
 
 _COMMON: Final = """
     'account' || (i % 50) AS account, 'run' || ({month}) AS run_id, {month} * 10000000 + i // 50 AS seq,
-    {start} + INTERVAL (i * {gap_us}) MICROSECOND AS local_ts, {start} + INTERVAL (i * {gap_us}) MICROSECOND AS exchange_ts"""
+    {start} + INTERVAL (i * {gap_us}) MICROSECOND AS local_ts,
+    {start} + INTERVAL (i * {gap_us}) MICROSECOND AS exchange_ts"""
 _SYMBOL: Final = ", ['BTCUSDT', 'ETHUSDT', 'SOLUSDT', 'LTCUSDT'][1 + i % 4] AS symbol"
 
 _PRICE: Final = "CAST(100000 + (hash(i) % 20000) / 10 AS DECIMAL(38, 12))"
@@ -65,7 +67,8 @@ KINDS: Final = {
     ),
     "orders": (
         60.0,
-        f"""'grid' || (i % 100) AS strategy, 'b7dn8qp3q9xc-' || {{month}} || '-' || (i // 200) || '-' || (i % 50) AS order_link_id,
+        f"""'grid' || (i % 100) AS strategy,
+        'b7dn8qp3q9xc-' || {{month}} || '-' || (i // 200) || '-' || (i % 50) AS order_link_id,
         'order' || hash(i // 4) AS order_id, 'long' AS direction, 'Buy' AS side, {_PRICE} AS price, 0.012 AS qty,
         0 AS cum_exec_qty, false AS reduce_only,
         IF((i // 50) % 4 = 3, 'filled', 'open') AS state, 1 AS attempt, '' AS reason, false AS shadow""",
@@ -73,7 +76,8 @@ KINDS: Final = {
     "intents": (
         33.0,
         f"""'grid' || (i % 100) AS strategy, 'place' AS action, 'long' AS direction, 'Buy' AS side, {_PRICE} AS price,
-        0.012 AS qty, false AS reduce_only, 'sent' AS verdict, '' AS reason, 'b7dn8qp3q9xc-' || hash(i) AS order_link_id,
+        0.012 AS qty, false AS reduce_only, 'sent' AS verdict, '' AS reason,
+        'b7dn8qp3q9xc-' || hash(i) AS order_link_id,
         {_PRICE} AS last_price""",
     ),
     "position_events": (
@@ -98,7 +102,8 @@ KINDS: Final = {
     "grid_snapshots": (
         4.0,
         f"""'grid' || (i % 100) AS strategy, i AS version, {_PRICE} AS anchor, {_PRICE} AS last_fill,
-        '[' || array_to_string([ '["' || (hash(i) % 90000 + n) || '","Buy"]' for n in range(13)], ',') || ']' AS levels""",
+        '[' || array_to_string([ '["' || (hash(i) % 90000 + n) || '","Buy"]' for n in range(13)], ',') || ']'
+        AS levels""",
     ),
 }
 """Rows a second of the demo, and their columns."""
@@ -151,7 +156,7 @@ def _year(data_dir: Path, part: int) -> Year:
     for month in range(MONTHS):
         with store.open() as con:
             rows = sum(_fill(con, kind, month, began, part) for kind in KINDS)
-            removed, took = _timed(lambda con=con, month=month: _retain(con, month))
+            removed, took = _timed(partial(_retain, con, month))
         if month in (1, MONTHS - 1):
             _as_exported(data_dir, began + timedelta(days=MONTH * month))
             exported, export_took = _timed(lambda: len(export(data_dir, data_dir / "export", tables=(FILLS,)).written))
@@ -226,9 +231,7 @@ def _questions(data_dir: Path, day: datetime) -> dict[str, tuple[float, str]]:
     for name, question in QUESTIONS.items():
         with connect(data_dir) as con:
             statement = question.format(day=f"{day:%Y-%m-%d}")
-            times = [
-                _timed(lambda con=con, statement=statement: con.execute(statement).fetchall())[1] for _ in range(3)
-            ]
+            times = [_timed(lambda: con.execute(statement).fetchall())[1] for _ in range(3)]  # noqa: B023 - at once
         found[name] = (min(times) * 1000, "ms")
     return found
 
