@@ -23,6 +23,7 @@ def write_brought(path: Path, body: bytes, floor: int) -> None:
     document = orjson.loads(body)
     if not isinstance(document, dict):
         raise ValueError(f"expected the document {path.name} to be an object, got {type(document).__name__}")
+    document.pop("checksum", None)  # that of the former number
     document["seq"] = floor
     if path.name == LEDGER:
         document |= {"states_to": floor, "brought": True}
