@@ -231,5 +231,9 @@ def test_a_document_of_another_version_is_refused_and_lines_of_routes_that_are_g
     night.hears(("a.x", "begun"))
     document = orjson.loads(orjson.dumps(night.state.to_document()))
     assert Teller.from_document(document, ["other"]).lines == {}
+    several = Teller.from_document(document, ["phone.1", "phone.2"])
+    assert several.lines == {"phone.1": night.state.lines["phone"]}, "a second address has come"
+    again = orjson.loads(orjson.dumps(several.to_document()))
+    assert Teller.from_document(again, ["phone"]).lines == night.state.lines
     with pytest.raises(ValueError):
         Teller.from_document({**document, "format": 0}, [])
