@@ -194,10 +194,10 @@ def test_the_end_of_the_supervisor_and_news_that_were_missed_are_letters() -> No
     night._step(Orphaned())
     night.passes(10)
     assert [message.title for _, _, message in night.sent] == [
-        "gridbot: news were missed",
         "gridbot: the supervisor is gone",
+        "gridbot: news were missed",
     ]
-    assert night.sent[0][2].body.startswith("7 changes")
+    assert night.sent[1][2].body.startswith("7 changes")
 
 
 def test_the_summary_comes_once_a_day_and_compares_with_the_one_before() -> None:
