@@ -39,9 +39,10 @@ class Plan:
         """`before` is the plan that this one follows: the placements of levels that it leaves as they were are kept."""
         levels = grid.levels
         walk = [
-            (index, levels[index].ticks, side, side is _BUY)
+            (index, ticks, side, side is _BUY)
             for index in _outwards(len(levels), _centre(levels))
-            if (side := levels[index].side) is not WAIT
+            for ticks, side in (levels[index],)
+            if side is not WAIT
         ]
         return cls(
             grid=grid,
