@@ -20,7 +20,7 @@ from supervisor.notify.alive_ping import AlivePing
 from supervisor.notify.apprise_door import UNREADABLE, AppriseDoor
 from supervisor.notify.delivery_line import Limits
 from supervisor.notify.message_text import LONGEST_BODY, Message
-from supervisor.notify.notify_process import Desk
+from supervisor.notify.notify_desk import Desk
 from supervisor.notify.notify_spec import NotifySpec
 from supervisor.process.alert_feed import AlertFeed
 from supervisor.status.alert_marks import Marks, marked
@@ -229,7 +229,7 @@ async def test_the_ping_is_sent_while_the_fleet_is_looked_after_and_its_address_
     office: PostOffice, our_log: Callable[[], str]
 ) -> None:
     alive = [False]
-    ping = AlivePing(f"http://127.0.0.1:{office.port}/ping/{TOKEN}", 0.05, lambda: alive[0])
+    ping = AlivePing(f"http://127.0.0.1:{office.port}/ping/{TOKEN}", 3600.0, lambda: alive[0], again_s=0.02)
     running = asyncio.ensure_future(ping.run())
     try:
         await asyncio.sleep(0)
