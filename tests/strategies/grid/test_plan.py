@@ -64,10 +64,10 @@ def test_the_next_plan_keeps_the_placements_of_levels_that_stay_in_their_place()
         for direction, intents in plan.intents.items():
             assert len(intents) == len(grid.levels)
             for index, intent in enumerate(intents):
-                ticks, side = grid.levels[index]
-                if intent is not None:
-                    assert intent == make.place([None] * 11, index, ticks, side, direction)
-                elif side is not None:
-                    make.place(intents, index, ticks, side, direction)
+                ticks, wanted = grid.levels[index]
+                assert intent is None or wanted is not None
+                if wanted is not None:
+                    made = make.place(intents, index, ticks, wanted, direction)
+                    assert intent in (None, made)
     assert 0 in kept, "a ladder that has moved on, or was built anew, keeps none"
     assert max(kept) > 5
