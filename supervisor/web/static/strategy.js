@@ -235,6 +235,7 @@ export function StrategyView({ model, rows, route }) {
       <${Sign} tone=${tone} word=${row.state} />
       ${model.supervisor.configuration?.page_commands && html`<a href="#/operations?for=${encodeURIComponent(`${account}/${strategy}`)}">Give a command</a>`}</nav>
     ${row.why && !why?.holds?.length && html`<p class=${tone}>${row.why}</p>`}
+    ${model.accounts.some((each) => each.account === account && each.process.state !== "RUNNING") && html`<p class="banner bad">The worker of ${account} does not run, it is ${owner.state}${owner.why ? `: ${owner.why}` : ""}.</p>`}
     ${problem && html`<p class="banner bad">Its worker says nothing new: ${problem}.${age === null ? "" : ` The ladder is ${duration(age)} old.`}</p>`}
     <${Facts} row=${row} why=${why} age=${age} />
     ${why && html`<${Holds} holds=${why.holds} />`}
