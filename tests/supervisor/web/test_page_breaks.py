@@ -148,11 +148,13 @@ async def test_a_reader_that_dies_in_the_midst_of_an_answer_is_said_and_the_next
         mine = await kit.login()
         assert await kit.status("GET", "/api/rows/fills", mine) == 200
         reader = kit.server._reader
-        os.kill(reader.pid, signal.SIGSTOP)
+        pid = reader.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
         asked = asyncio.create_task(kit.status("GET", "/api/rows/equity", mine))
         while not reader._turn.locked():
             await asyncio.sleep(0.01)
-        os.kill(reader.pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         assert await asked == 503
         assert await kit.status("GET", "/api/rows/equity", mine) == 200
 
