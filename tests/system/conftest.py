@@ -33,6 +33,7 @@ from supervisor.cli.main import cli
 from supervisor.cli.sql import sql as sql_command
 from supervisor.cli.stop import processes_of
 from supervisor.control.control_client import ControlClient, ControlError
+from tests import warm_python
 
 DEADLINE_S = 60.0
 DEMO = (ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8")
@@ -74,6 +75,8 @@ def is_gone(process: psutil.Process) -> bool:
 
 class Session(OwnSupervisor):
     """One supervisor with its data directory. `launch` starts it without waiting, `start` waits for it."""
+
+    popen = staticmethod(warm_python.popen)
 
     def __init__(self, data_dir: Path, config: Path) -> None:
         super().__init__(data_dir, config, data_dir.parent / f"{data_dir.name}.console")
