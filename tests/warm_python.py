@@ -15,7 +15,8 @@ the README's, those of services and arguments) start a new Python each.
 - The warm Python has one thread, no loop and no connection; it only forks and waits. It ends with the tests.
 - The first fork server that a supervisor asks for is the one in waiting, its own child as any other, with everything
   closed that it was not given. Those after it are new Pythons, so each start of one is still tested.
-- What needs modules of its own (another PYTHONPATH than the checkout's) starts a new Python.
+- What needs modules of its own (another PYTHONPATH than the checkout's) starts a new Python; but the faults of the kill
+  matrix change modules that are there already.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WarmProcess", "popen"]
+__all__ = ["WarmProcess", "popen", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = "import sys; from tests.warm_python import serve; serve(int(sys.argv[1]))()"
@@ -55,6 +57,8 @@ IMPORTED = (
 )
 """What a supervisor imports; what its fork server does, `PRELOADED` says."""
 NUMBER = struct.Struct("!i")
+PROBES = (str(ROOT / "benchmarks" / "parts" / "fault_probe"),)
+"""Places of a `sitecustomize` that also changes modules which are imported already."""
 MOST = 1 << 17
 """Bytes of a request, at most: its environment is the largest part."""
 
@@ -117,7 +121,8 @@ def popen(
     A new Python where `env` has modules come from elsewhere than the checkout.
     """
     assert (stdin, start_new_session) == (subprocess.DEVNULL, True)
-    if env.get("PYTHONPATH") != str(ROOT):
+    *places, checkout = env.get("PYTHONPATH", "").split(os.pathsep)
+    if checkout != str(ROOT) or not set(places) <= {*PROBES}:
         return subprocess.Popen(
             command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
         )
@@ -125,12 +130,31 @@ def popen(
     ours, theirs = os.pipe()
     with open(os.devnull, "rb") as nothing:
         try:
-            wanted = {"argv": list(command[2:]), "cwd": str(cwd), "env": dict(env)}
+            wanted = {"argv": list(command[2:]), "cwd": str(cwd), "env": dict(env), "places": places}
             given = [nothing.fileno(), stdout.fileno(), stderr.fileno(), theirs]
             socket.send_fds(_warm(), [json.dumps(wanted).encode()], given)
         finally:
             os.close(theirs)
     return WarmProcess(command, ours)
+
+
+def run(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """As `subprocess.run` that captures the output as text, by `popen`. Raises `subprocess.TimeoutExpired`."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = popen(command, cwd=cwd, env=env, stdout=out, stderr=err)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read().decode())
+    return subprocess.CompletedProcess(command, code, *said)
 
 
 @functools.cache
@@ -229,6 +253,10 @@ def _begin(wanted: Mapping[str, Any], streams: Sequence[int]) -> Callable[[], ob
     os.closerange(3, 1 << 16)
     _settle(wanted["cwd"], wanted["env"])
     sys.path[0] = wanted["cwd"]
+    sys.path[1:1] = wanted["places"]
+    if wanted["places"]:
+        sys.modules.pop("sitecustomize", None)
+        importlib.import_module("sitecustomize")
     asks, hears = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     waiting = os.fork()  # now, as later it has threads
     if not waiting:
