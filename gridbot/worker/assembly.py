@@ -11,7 +11,6 @@ from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.order_gateway import BybitOrderGateway
-from gridbot.bybit.order_ways import OrderWays
 from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.config.account_models import StrategyConfig
@@ -20,6 +19,7 @@ from gridbot.core import Direction
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
+from gridbot.lease.lease_watch import LeaseWatch
 from gridbot.orders.ids import account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
@@ -42,6 +42,7 @@ from gridbot.worker.account_guards import account_guards
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.entry_proof import EntryProof
+from gridbot.worker.entry_ways import leased, ways_of
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
@@ -105,7 +106,10 @@ class Assembly:
         self._files = self._outside.files(spec.data_dir / "state" / spec.account)
         refuse_newer(self._files, [file_name(each.decided_by.name, each.strat_id) for each in self._strategies])
         self._lines = stream_settings(spec, self._files, clock)
-        self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
+        self.lease = None if spec.lease is None else LeaseWatch(spec.lease, self._outside.boot_ns, clock.wall_ms)
+        epoch = None if spec.lease is None else spec.lease.epoch
+        run_file = StateFile(self._files, "run.json")
+        self._run = RunLog(run_file, self.recorder, snapshot, self._config.environment, epoch=epoch)
         self._run.begin()
         handed = {name: dict(document) for name, document in spec.held.items()}
         self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed)
@@ -166,6 +170,7 @@ class Assembly:
             on_ban=self._banned,
             budget=self._fleet.budget,
             facts=self._fleet.facts,
+            **leased(self.lease),
         )
         now_ms, age_s = self._clock.wall_ms(), self._fleet.facts_age_s
         prepared = await prepare_account(self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s)
@@ -200,6 +205,7 @@ class Assembly:
                 prepared.refused, load=self._holds.of, keep=self._holds.keep, wall_ms=self._clock.wall_ms
             ),
             user_id=prepared.user_id,
+            cancels_when_lost=self._spec.cancels_when_lost,
         )
         runners = [
             self._runner(strategy, prepared.symbols[strategy.symbol], context)
@@ -320,6 +326,7 @@ class Assembly:
             keeps_raw=self._spec.settings.storage.raw_messages,
             data_dir=self._spec.data_dir,
             address=self._fleet.budget,
+            lease=self.lease,
         )
 
     def _make_gateway(self, requests: RefreshRequests) -> BybitOrderGateway:
@@ -328,25 +335,17 @@ class Assembly:
         if not by_socket(self._config.order_entry, self._config.environment, self._proof.acknowledged):
             return self.rest.orders
 
-        self._socket = self._outside.trade_socket(
+        make = partial(
+            self._outside.trade_socket,
             self._endpoints.ws_trade,
             self._credentials,
             name=self._run_id,
-            limits=self.rest.limits,
-            refusal=self.rest.refusal,
-            on_back=lambda lost: requests.reconcile(f"the trade socket was lost with {lost} requests under way"),
-            clock_offset_ms=lambda: self.rest.clock_offset_ms,
             timeout=self._spec.settings.rest_fetch_timeout,
             settings=self._lines,
+            **leased(self.lease),
         )
-        return BybitOrderGateway(
-            OrderWays(
-                self.rest,
-                self._socket,
-                measure_clock=self.rest.server_time_ms,
-                acknowledged=self._proof.add,
-            )
-        )
+        self._socket, gateway = ways_of(self.rest, make, self._proof, requests)
+        return gateway
 
     def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
         name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument

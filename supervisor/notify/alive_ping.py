@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
-__all__ = ["AlivePing"]
+__all__ = ["AlivePing", "pinged"]
 
 log = logging.getLogger("supervisor.notify")
 
@@ -39,21 +39,12 @@ class AlivePing:
         """For ever."""
         if not self._url:
             return
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
-            while True:
-                if not self._is_alive():
-                    await asyncio.sleep(POLL_S)
-                    continue
-                self._note(await self._ask(session))
-                await asyncio.sleep(self._period_s)
-
-    async def _ask(self, session: aiohttp.ClientSession) -> str:
-        try:
-            async with session.get(self._url) as answer:
-                return "" if answer.status < 400 else f"it answered HTTP {answer.status}"
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            return f"it could not be reached ({type(error).__name__})"
+        while True:
+            if not self._is_alive():
+                await asyncio.sleep(POLL_S)
+                continue
+            self._note(await pinged(self._url))
+            await asyncio.sleep(self._period_s)
 
     def _note(self, problem: str) -> None:
         if problem and not self._problem:
@@ -62,3 +53,13 @@ class AlivePing:
             log.info("the ping of the dead man's switch arrives again")
         self._sent += not problem
         self._problem = problem
+
+
+async def pinged(url: str) -> str:
+    """Ask it once: why that was no success, without a word of the address; "" when it was one."""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session, session.get(url) as answer:
+            return "" if answer.status < 400 else f"it answered HTTP {answer.status}"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next ping is sent; its text has the address
+        return f"it could not be reached ({type(error).__name__})"

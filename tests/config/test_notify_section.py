@@ -73,7 +73,8 @@ def test_its_variables_are_forgotten_and_what_only_names_a_host_is_not(tmp_path:
 @case_table(
     ("address", "parts"),
     [
-        ("discord://123456789012345678/abc-def_ghi.jkl-mno?x=y", ["123456789012345678"]),
+        ("discord://123456789012345678/abc-def_ghi.jkl-mno?x=y", ["abc-def_ghi.jkl-mno", "123456789012345678"]),
+        ("sendgrid://SG.a1b2C3d4e5.f6G7h8:me@example.org/you@mail.example.org", ["SG.a1b2C3d4e5.f6G7h8"]),
         ("https://hooks.slack.com/services/T0000/B0000/XXXXXXXXXXXXXXXXXXXXXXXX", ["X" * 24]),
         ("mailtos://me:p%40ss-word@mail.example.org?to=you@example.org", ["p%40ss-word", "p@ss-word"]),
         ("json://localhost/a?key=0123456789abcdef", ["0123456789abcdef"]),
@@ -88,7 +89,8 @@ def test_parts_of_an_address_that_may_be_tokens(address: str, parts: list[str]) 
     ("section", "problem"),
     [
         (ROUTE % "phone ${PHONE_TOKEN}", r"notify.routes\[0\].urls.*Apprise address.*not shown"),
-        ("routes: [{name: a, urls: []}]", r"notify.routes\[0\].urls"),
+        ("routes: [{name: a, urls: []}]", r"notify.routes\[0\].urls: expected 1 or more entries, got an empty list"),
+        ("routes: [{name: a, urls: ['${NONE_SUCH}']}]", r"\A[^\n]*urls\[0\]: [^\n]*NONE_SUCH, got no such[^\n]*\Z"),
         ("routes: [{name: a, urls: ['json://x']}, {name: a, urls: ['json://y']}]", "notify.routes.*once.*`a` twice"),
         ("routes: [{name: a, urls: ['json://x'], level: info}]", r"level.*critical"),
         ("routes: [{name: a, urls: ['json://x'], accounts: ['a b']}]", r"accounts.*alice\*"),

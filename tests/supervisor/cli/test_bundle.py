@@ -12,10 +12,12 @@ from click.testing import CliRunner, Result
 
 from gridbot.config.bundle_redaction import Redaction
 from supervisor.cli.main import cli
+from supervisor.exit_codes import CommandError
 from tests.store.session import make_session, write_all
 
 FILE = "environment: paper\naccounts: [{name: alice, api_secret: %s}]\nstrategies: []\n"
 SECRET = "planted-in-the-file-01"
+SCRAPER = "planted-token-of-metrics-02"
 
 
 @pytest.fixture
@@ -29,6 +31,9 @@ def place(tmp_path: Path) -> Path:
         (data / "logs" / f"{name}.jsonl").write_text(f"first line\n{'x' * 100} {SECRET}\n" * 500 + "last line\n")
     (data / "state" / "alice").mkdir(parents=True, exist_ok=True)
     (data / "state" / "alice" / "holds.json").write_text(json.dumps({"why": SECRET}))
+    for directory, name in (("notify", "notify.json"), ("web", "metrics_token")):
+        (data / directory).mkdir()
+        (data / directory / name).write_text(SCRAPER)
     (tmp_path / "g.yaml").write_text(FILE % SECRET)
     return tmp_path
 
@@ -50,8 +55,11 @@ def test_it_has_what_a_report_needs_and_no_secret(place: Path) -> None:
     done, files = packed(place)
     assert done.exit_code == 0, done.output
     wanted = {"README.txt", "versions.json", "configuration.json", "doctor.json", "logs/supervisor.jsonl"}
-    assert wanted | {"logs/worker-alice.jsonl", "state/alice/holds.json", "records/executions.csv"} <= files.keys()
-    assert not [name for name, data in files.items() if SECRET.encode() in data]
+    assert (
+        wanted | {"logs/worker-alice.jsonl", "state/alice/holds.json", "notify/notify.json", "records/executions.csv"}
+        <= files.keys()
+    )
+    assert not [name for name, data in files.items() for each in (SECRET, SCRAPER) if each.encode() in data]
     assert b"********\n" in files["logs/supervisor.jsonl"]
     assert files["logs/supervisor.jsonl"].endswith(b"last line\n")
     assert b"left out: status.json: no supervisor runs" in files["README.txt"]
@@ -60,8 +68,10 @@ def test_it_has_what_a_report_needs_and_no_secret(place: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith(f"{place / 'it.zip'}: ")
     values = json.loads(files["configuration.json"])["sections"][1]["values"]
     assert next(each["value"] for each in values if each["key"] == "api_secret") == "set"
-    again = CliRunner().invoke(cli, ["bundle", str(place / "it.zip"), "--data-dir", str(place / "data"), "--offline"])
-    assert "expected a new file" in str(again.exception), "and none is replaced"
+    for target, said in (("it.zip", "expected a new file"), ("none/it.zip", "expected to be able to write")):
+        again = CliRunner().invoke(cli, ["bundle", str(place / target), "--data-dir", str(place / "data"), "--offline"])
+        assert said in str(again.exception)
+        assert isinstance(again.exception, CommandError)
 
 
 def test_it_is_not_larger_than_asked_and_keeps_the_newest(place: Path) -> None:
@@ -93,6 +103,17 @@ def test_what_is_broken_costs_only_itself(place: Path, broken: str, said: str) -
     assert {"README.txt", "versions.json", "state/alice/holds.json"} <= files.keys()
 
 
+def test_a_disk_that_is_full_leaves_no_half_of_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    done, files = packed(place)
+    assert isinstance(done.exception, CommandError)
+    assert "it.zip, got: No space left on device; name another file" in str(done.exception)
+    assert files == {}
+
+
 HIDES: dict[str, tuple[str, str]] = {
     "a bearer": ("Authorization: Bearer abcdef0123456789", "abcdef0123456789"),
     "a bot's token": ("https://api.telegram.org/bot123456789:AAE-abcdefghijklmnopqrstuvwxyz012345/getMe", "AAE-abc"),
@@ -102,6 +123,10 @@ HIDES: dict[str, tuple[str, str]] = {
     "a secret by its key": ('{"api_secret": "abcdef0123"}', "abcdef0123"),
     "a header": ("X-BAPI-SIGN: 0123456789abcdef", "0123456789abcdef"),
     "a private key": ("x -----BEGIN PRIVATE KEY-----\nMIIEv\n-----END PRIVATE KEY----- y", "MIIEv"),
+    "a token in a query": ("GET https://ntfy.example/x?token=abcdefghijk123&y=1", "abcdefghijk123"),
+    "a token by a name of its own": ('{"webhook_token": "zzzzzzzzzz99", "next": 1}', "zzzzzzzzzz99"),
+    "a secret of another program": ("client_secret: qqqqqqqq88", "qqqqqqqq88"),
+    "a password with a slash": ("postgres://me:pa/ssword@host/x", "ssword"),
     "half a private key": ("-----BEGIN RSA PRIVATE KEY-----\nMIIEv\n", "MIIEv"),
 }
 
@@ -112,6 +137,12 @@ def test_what_looks_like_a_secret_is_hidden_though_nobody_knows_it(what: str) ->
     hidden = Redaction(()).of(text.encode()).decode()
     assert secret not in hidden
     assert "********" in hidden
+
+
+def test_a_line_without_end_costs_no_more_than_its_length() -> None:
+    """Each of these took minutes, or hours, when a pattern could begin anywhere in it and run to its end."""
+    for text in (b"a.b-" * 200_000, b"a+" * 400_000, b"api_key=" * 100_000, b"a://b:" * 100_000, b"bearer " * 100_000):
+        Redaction(()).of(text)
 
 
 @pytest.mark.parametrize("text", ['{"key": "api_secret", "value": "set"}', "http://127.0.0.1:8797/login", "x: ${A_B}"])

@@ -18,7 +18,7 @@ from gridbot.logging_setup import log_path, setup_logging, stop_logging
 from supervisor.telegram import chat_desk
 from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
-from supervisor.telegram.chat_desk import LATE
+from supervisor.telegram.chat_desk import LATE, MOST_AT_WORK, STOPS
 from supervisor.telegram.fleet_lines import daily_lines
 
 from .bot_server import BOT, TOKEN, BotServer
@@ -55,7 +55,7 @@ async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path,
             "/status": r"<b>healthy.*2 accounts.*<b>alice</b> RUNNING",
             "/status alice": r"alice-btc BTCUSDT 60370.4: active, 15 orders, long 0.002, short 0.006",
             "/health": r"&lt;script&gt; &amp; co.*<code>nsdmjs</code> ERROR worker-alice: killed by SIGKILL",
-            "/positions": r"<b>alice/alice-btc</b> BTCUSDT long 0.002 @ 60069.746825, \+0.19",
+            "/positions": r"<b>alice/alice-btc</b> BTCUSDT long 0.002 @ 60069.75, \+0.19",
             "/pnl": r"<b>alice</b> \(paper\) equity 10,011.10, net \+.*<b>paper, 2 accounts: equity",
             "/pnl nobody": r"expected an account \(alice, bob\), got 'nobody'",
             "/help": r"/status \[TARGET...\].*your role: see",
@@ -69,6 +69,8 @@ async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path,
             told = await kit.told(SEE, asked)
             assert re.search(words, told, re.DOTALL), (asked, told)
         assert "/kill" not in await kit.told(SEE, "/help")
+        told = await kit.told(SEE, "/help Flatten")
+        assert re.search(r"/flatten TARGET.*--market-after: Seconds.*role flatten.*your role: see", told, re.DOTALL)
         assert "/kill" in await kit.told(FLATTEN, "/start")
         assert {each["parse_mode"] for each in server.messages()} == {"HTML"}
         assert kit.given == []
@@ -311,6 +313,37 @@ async def test_a_command_that_takes_long_holds_up_no_question_and_no_kill(tmp_pa
         kit.hold["cancel"].set()
         await kit.until(lambda: kit.of("pause"))
         assert kit.desk.bot == BOT
+
+
+async def test_questions_that_take_long_hold_up_no_kill_and_what_no_thread_has_begun_is_not_done_at_the_end(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, begun = threading.Event(), threading.Semaphore(0)
+
+    def slow(*_: Any) -> list[str]:
+        begun.release()
+        goes_on.wait(60)
+        return ["late"]
+
+    monkeypatch.setattr(chat_desk, "answer_lines", slow)
+    try:
+        async with DeskKit(tmp_path, server) as kit:
+            await kit.told(OPERATE, "/resume alice")
+            yes, _ = server.buttons()
+            for _ in range(MOST_AT_WORK):
+                server.say(SEE, "/daily")
+            for _ in range(MOST_AT_WORK):
+                await asyncio.to_thread(begun.acquire)
+            assert f"{MOST_AT_WORK} others are under way" in await kit.told(SEE, "/status")
+            await kit.told(FLATTEN, "/kill alice")
+            server.press(FLATTEN, server.buttons()[0])
+            await kit.until(lambda: kit.of("kill"))
+            server.press(OPERATE, yes)
+            await kit.until(lambda: "resume: under way" in server.toasts())
+        assert server.texts(OPERATE)[-1] == STOPS
+        assert kit.of("resume") == []
+    finally:
+        goes_on.set()
 
 
 def test_days_are_lines() -> None:
