@@ -257,16 +257,17 @@ def _begin(wanted: Mapping[str, Any], streams: Sequence[int]) -> Callable[[], ob
     if wanted["places"]:
         sys.modules.pop("sitecustomize", None)
         importlib.import_module("sitecustomize")
-    asks, hears = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    waiting = os.fork()  # now, as later it has threads
-    if not waiting:
-        asks.close()
-        return _wait_as_fork_server(hears)
-    hears.close()
-    from supervisor.children import launcher
-
-    launcher.subprocess = _Subprocess(waiting, asks)  # type: ignore[attr-defined, assignment]
     module, *words = wanted["argv"]
+    if module != "supervisor" or words[:1] == ["start"]:  # other commands fork nothing
+        asks, hears = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        waiting = os.fork()  # now, as later it has threads
+        if not waiting:
+            asks.close()
+            return _wait_as_fork_server(hears)
+        hears.close()
+        from supervisor.children import launcher
+
+        launcher.subprocess = _Subprocess(waiting, asks)  # type: ignore[attr-defined, assignment]
     sys.argv[:] = [module, *words]
     return functools.partial(runpy.run_module, module, run_name="__main__", alter_sys=True)
 
