@@ -111,7 +111,7 @@ class ChatDesk:
     def report(self) -> Json:
         """For `status`."""
         failing_s = round(self._clock() - self._since_s, 1) if self._problem else None
-        counts = {"commands": self._commands, "refused": self._refused}
+        counts = {"commands": self._commands, "refused": self._refused, "lost": self.outbox.lost}
         return {"bot": self.bot, "users": len(self._spec.roles), **counts} | {
             "problem": self._problem,
             "failing_s": failing_s,

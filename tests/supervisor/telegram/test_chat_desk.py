@@ -259,6 +259,7 @@ async def test_a_bot_api_that_fails_is_asked_again_and_its_token_is_nowhere(
         server.fails["sendMessage"] = [(403, {"ok": False, "error_code": 403, "description": "blocked"})]
         server.say(SEE, "/status")
         await kit.until(lambda: kit.desk.outbox.lost == 1)
+        assert kit.desk.report()["lost"] == 1
         shown = str(seen) + str(kit.desk.report())
     log = our_log()
     assert "the bot is heard again" in log
