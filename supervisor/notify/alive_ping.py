@@ -19,14 +19,17 @@ log = logging.getLogger("supervisor.notify")
 
 TIMEOUT_S: Final = 10.0
 POLL_S: Final = 1.0
+AGAIN_S: Final = 10.0
+"""After a ping that failed: whoever waits for the next one may not wait much longer than a period."""
 
 
 class AlivePing:
     """Without a `url` it does nothing; `is_alive` says whether the fleet is looked after."""
 
-    def __init__(self, url: str, period_s: float, is_alive: Callable[[], bool]) -> None:
+    def __init__(self, url: str, period_s: float, is_alive: Callable[[], bool], again_s: float = AGAIN_S) -> None:
         self._url = url
         self._period_s = period_s
+        self._again_s = min(again_s, period_s)
         self._is_alive = is_alive
         self._sent = 0
         self._problem = ""
@@ -44,11 +47,11 @@ class AlivePing:
                 await asyncio.sleep(POLL_S)
                 continue
             self._note(await pinged(self._url))
-            await asyncio.sleep(self._period_s)
+            await asyncio.sleep(self._again_s if self._problem else self._period_s)
 
     def _note(self, problem: str) -> None:
         if problem and not self._problem:
-            log.warning("the ping of the dead man's switch: %s; tried again each %g s", problem, self._period_s)
+            log.warning("the ping of the dead man's switch: %s; tried again each %g s", problem, self._again_s)
         elif self._problem and not problem:
             log.info("the ping of the dead man's switch arrives again")
         self._sent += not problem

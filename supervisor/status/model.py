@@ -32,6 +32,7 @@ from supervisor.utc_time import utc_text
 
 __all__ = [
     "FORMAT",
+    "SERVICES",
     "AccountHealth",
     "ChildFacts",
     "Freshness",
@@ -42,6 +43,9 @@ __all__ = [
 ]
 
 FORMAT = 1
+
+SERVICES = ("writer", "paper", "web", "notify", "telegram")
+"""Keys of the processes beside the workers; of one that does not run here there is nothing."""
 
 NOTHING_SAID = Marks()
 
@@ -354,5 +358,5 @@ def _notify(now: float, facts: ChildFacts) -> Json:
 def _telegram(now: float, facts: ChildFacts) -> Json:
     """The process that is asked and given commands by Telegram; nothing of it is a reason against health."""
     reported = facts.health if facts.state.alive else {}
-    own = {key: reported.get(key) for key in ("bot", "users", "commands", "refused", "problem", "failing_s")}
+    own = {key: reported.get(key) for key in ("bot", "users", "commands", "refused", "lost", "problem", "failing_s")}
     return {"process": _process(now, facts, []), **own}
