@@ -12,6 +12,10 @@ from supervisor.fleet.placement import HostSeen, Placement, Wanted, placement
 __all__ = ["account_rows", "dead_accounts", "holders_of", "host_rows", "placed", "seen", "takeover_s"]
 
 Json = dict[str, Any]
+TOLD_OF_STRATEGY = (
+    *("strat_id", "symbol", "mode", "state", "reason", "open_orders", "wanted", "last_price", "long", "short"),
+    *("fills", "realised", "unrealised"),
+)
 
 
 def takeover_s(times: LeaseTimes) -> float:
@@ -109,14 +113,13 @@ def status_rows(status: Mapping[str, Any]) -> list[Json]:
         {
             "account": row["account"],
             "groups": list(row.get("groups", ())),
-            "process": row["process"]["state"],
+            "process": row["process"],
             "health": row["health"],
             "freshness": row["freshness"],
+            "equity": row["equity"],
+            "wallet": row["wallet"],
             "reasons": [str(each)[:200] for each in row.get("reasons", ())][:3],
-            "strategies": [
-                {key: each.get(key) for key in ("strat_id", "symbol", "mode", "state", "reason", "orders", "positions")}
-                for each in row.get("strategies", ())
-            ],
+            "strategies": [{key: each.get(key) for key in TOLD_OF_STRATEGY} for each in row.get("strategies", ())],
         }
         for row in status["accounts"]
     ]

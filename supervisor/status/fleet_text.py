@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["fleet_text"]
+__all__ = ["fleet_lines", "fleet_text"]
 
 Json = Mapping[str, Any]
 
@@ -51,6 +51,34 @@ def fleet_text(fleet: Json) -> str:
     return "\n\n".join(filter(None, parts))
 
 
+def fleet_lines(status: Json) -> list[str]:
+    """What `status` says of a fleet on PostgreSQL: a line on it, and one for each account that another host has."""
+    fleet = status.get("fleet")
+    if not fleet:
+        return []
+    hosts = ", ".join(
+        f"{row['host']} {row['state']} {row['accounts']}/{row['capacity']}" + (" (here)" if row["here"] else "")
+        for row in fleet["hosts"]
+    )
+    lines = [f"fleet {fleet['name']}: configuration {fleet['configuration']}; {hosts or 'no host'}"]
+    if fleet["in_force"] not in (0, fleet["configuration"]):
+        lines.append(f"  version {fleet['in_force']} of the configuration is in force, and not applied here")
+    lines += [f"  {name}: not offered here: {why}" for name, why in sorted(fleet["not_offered"].items())]
+    rows = [
+        (
+            f"  {row['account']}",
+            str(row["host"] or "no host"),
+            str((row["process"] or {}).get("state") or "-"),
+            str(row["health"] or "-"),
+            f"lease {row['lease']}",
+            "not heard of" if row["age_s"] is None else f"{_age(row['age_s'])} ago",
+            ", ".join(f"{each['strat_id']} {each.get('state') or '-'}" for each in row["strategies"]),
+        )
+        for row in status.get("elsewhere", ())
+    ]
+    return [*lines, *_table((), rows).splitlines()] if rows else lines
+
+
 def _age(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s"
@@ -60,8 +88,8 @@ def _age(seconds: float) -> str:
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [titles, *rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(titles))]
+    lines = [titles, *rows] if titles else [*rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
