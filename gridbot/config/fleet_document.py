@@ -106,8 +106,8 @@ def _without(text: str, document: Document, file: str) -> Pushed:
     ordered = sorted(starts.values())
     if len(set(ordered)) != len(ordered):
         do = "put each section of the root on lines of its own, or remove it"
-        raise ConfigError(file, [Problem((key,), "a section of this host to be left out", "others on its line", do, line)
-                                 for key, line in left])  # fmt: skip
+        what = "a section of this host on lines of its own"
+        raise ConfigError(file, [Problem((key,), what, "others on its line", do, line) for key, line in left])
     lines = text.splitlines(keepends=True)
     for _, line in left:
         end = next((other for other in ordered if other > line), len(lines) + 1)

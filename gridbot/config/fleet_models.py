@@ -6,6 +6,7 @@ A cap holds for each environment by itself: paper, testnet, demo and real money 
 
 from __future__ import annotations
 
+import ipaddress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -81,6 +82,15 @@ def _owner(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if value:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise expected("an IP address of this machine, such as 192.0.2.7", "write one, or leave it out") from None
+    return value
+
+
 class FleetConfig(Model):
     """What all accounts share; with `host`, what this machine is in a fleet on PostgreSQL (docs/fleet.md)."""
 
@@ -96,8 +106,10 @@ class FleetConfig(Model):
         SecretStr(""), description="Where PostgreSQL is, as ${VARIABLE}: a libpq URI or `key=value` words."
     )
     dsn_file: Path | None = Field(None, description="A file with that, in place of `dsn`.")
-    address: str = Field(
-        "", description="Address from which this host sends to the exchange, as `fleet status` shows it; default none."
+    address: Annotated[str, AfterValidator(_address)] = Field(
+        "",
+        description="IP address of this machine from which its connections to the exchange are made, which count "
+        "requests by it; default: as the system chooses.",
     )
     capacity: int = Field(50, ge=0, le=100_000, description="Accounts that this host takes at most.")
     ttl: Annotated[float, Field(ge=4, le=120)] = Field(

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gridbot.commands.command import Command
-from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, listed, fleet_of
+from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, fleet_of, listed
 from gridbot.commands.wording import CommandMistake
 from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.confirmation import require_confirmation

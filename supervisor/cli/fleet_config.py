@@ -33,8 +33,8 @@ def fleet_config() -> None:
 def push(config: str | None, data_dir: str | None, file: str, note: str) -> None:
     """Keep FILE as the newest version. The first one counts at once, a later one after a reload on any host.
 
-    What belongs to each host (storage, logging, web, ...) is left out. A file with a key or secret of an account, or with
-    a variable, is refused with the line.
+    What belongs to each host (storage, logging, web, ...) is left out. A file with a key or secret of an account, or
+    with a variable, is refused with the line.
     """
     fleet = access(config, data_dir)
     pushed = _checked(file)

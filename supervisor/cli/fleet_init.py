@@ -26,8 +26,8 @@ __all__ = ["init"]
 def init(config: str | None, data_dir: str | None, admin_dsn_file: str | None) -> None:
     """Make the fleet's tables and roles in its database, or bring older tables up to date.
 
-    The login of the host's own DSN gets the rights of a host and no others; it is made when there is none. Roles without
-    login are for others: gridbot_operator gives commands and configurations, gridbot_reader reads.
+    The login of the host's own DSN gets the rights of a host and no others; it is made when there is none. Roles
+    without login are for others: gridbot_operator gives commands and configurations, gridbot_reader reads.
     """
     from gridbot.hidden_words import register_secret
     from supervisor.fleet import fleet_roles

@@ -62,10 +62,8 @@ def move(config: str | None, data_dir: str | None, account: str, host: str) -> N
     if host not in hosts:
         _no_host(host, list(hosts))
     if account not in hosts[host].offers:
-        raise CommandError(
-            f"expected an account whose keys {host} has ({', '.join(sorted(hosts[host].offers)) or 'none'}), got {account!r}",
-            ExitCode.REFUSED,
-        )
+        known = ", ".join(sorted(hosts[host].offers)) or "none"
+        raise CommandError(f"expected an account whose keys {host} has ({known}), got {account!r}", ExitCode.REFUSED)
     asked(fleet, lambda store: store.wish({account: host}, user_at_host(os.getuid())))
     click.echo(f"{account} goes to {host} as soon as it may; look at fleet status")
 

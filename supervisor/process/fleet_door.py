@@ -38,7 +38,7 @@ KEPT_S: Final = 2.0
 
 
 class FleetDoor:
-    """`handle` answers a request of the control socket, `clock` is monotonic. `host` is set before anything is asked."""
+    """`handle` answers a request of the control socket, `clock` is monotonic. `host` is set before it is asked."""
 
     host: FleetHost
 

@@ -2,7 +2,7 @@
 
     look     every 2 s and when something was announced: hosts, leases, wishes, which configuration counts
     place    a pure function of that (`fleet.placement`), the same on every host; what it gives us is wanted
-    lease    the `LeaseKeeper` gets and keeps what is wanted; a worker starts with its lease and ends before it is given up
+    lease    the `LeaseKeeper` gets and keeps what is wanted; a worker ends before its lease is given up
     tell     a sign of life with our own status, each quarter of the lease's length
 
 Accounts come and go through `FleetReload`, which owns the configuration in force. One account at a time leaves a host:
@@ -63,8 +63,8 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostHands:
-    """What the supervisor does for its fleet. `bring` and `remove` change which accounts are here: `remove` ends a worker
-    and leaves its orders, and says whether it ended in order. `reload` raises ValueError with why it was refused."""
+    """What the supervisor does for its fleet. `bring` and `remove` change which accounts are here: `remove` ends a
+    worker, leaves its orders, and says whether it ended in order. `reload` raises ValueError when it was refused."""
 
     bring: Callable[[FleetSettings, str], Any]
     remove: Callable[[str], Any]
@@ -108,9 +108,12 @@ class FleetHost:
 
     def start(self) -> None:
         """On the loop. Nothing of it ends the supervisor."""
-        for work, name in ((self._look_on(), "looking at the fleet"), (self._beat_on(), "the sign of life of this host"),
-                           (self._listener.run(), "hearing of the fleet")):  # fmt: skip
-            self._tasks.append(background.start(work, name=name))
+        works = {
+            "looking at the fleet": self._look_on(),
+            "the sign of life of this host": self._beat_on(),
+            "hearing of the fleet": self._listener.run(),
+        }
+        self._tasks = [background.start(work, name=name) for name, work in works.items()]
 
     async def end(self) -> None:
         """The workers have ended: the name is free again. Leases were given up as they ended."""

@@ -1,7 +1,7 @@
 """The supervisor's part in a fleet on PostgreSQL; of a supervisor that is in none, nothing at all.
 
-It puts together the host (`fleet_host`), the keeper of leases, and the door for commands from other hosts (`fleet_door`),
-and imports none of them, nor a database client, for a supervisor without a fleet.
+It puts together the host (`fleet_host`), the keeper of leases, and the door for commands of other hosts (`fleet_door`).
+It imports none of them, nor a database client, for a supervisor without a fleet.
 """
 
 from __future__ import annotations

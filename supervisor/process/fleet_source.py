@@ -12,7 +12,7 @@ __all__ = ["FleetSource"]
 
 
 class FleetSource:
-    """`file` is the host's own. `settings` is what `load` makes the configuration of, for the accounts that are `here`."""
+    """`file` is the host's own. `settings` is what `load` makes the configuration of, for the accounts `here`."""
 
     def __init__(self, file: Path, data_dir: str | None, environ: Mapping[str, str], settings: FleetSettings) -> None:
         self.file = file

@@ -37,8 +37,8 @@ def select(status: Json, addressed: Sequence[Addressed] | None) -> Json:
     health = "degraded" if reasons else "healthy"
     found = {**status, "accounts": rows, "incidents": incidents, "health": health, "reasons": reasons}
     if "elsewhere" in status:
-        names = {each.account for each in addressed}
-        found["elsewhere"] = [row for row in status["elsewhere"] if row["account"] in names]
+        wanted = {each.account for each in addressed}
+        found["elsewhere"] = [row for row in status["elsewhere"] if row["account"] in wanted]
     return found
 
 

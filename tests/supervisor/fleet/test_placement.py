@@ -28,7 +28,8 @@ def wanted(names: str, *hosts: str) -> list[Wanted]:
         # what runs stays, however uneven; what is free goes to the emptier one
         ([host("h1"), host("h2")], wanted("a00 a01 a02"), {"a00": "h1", "a01": "h1"}, {}, "a00:h1 a01:h1 a02:h2", ""),
         # a host without the keys, one that is full, one that is dead: none of them
-        ([host("h1", offers=""), host("h2", 0), host("h3", alive=False), host("h4")], wanted("a00"), {}, {}, "a00:h4", ""),
+        ([host("h1", offers=""), host("h2", 0), host("h3", alive=False), host("h4")], wanted("a00"), {}, {},
+         "a00:h4", ""),
         # the accounts with the fewest hosts choose first
         ([host("h1", 1), host("h2", 1)], [*wanted("a00"), *wanted("a01", "h1")], {}, {}, "a00:h2 a01:h1", ""),
         # one at a time leaves a host that drains
