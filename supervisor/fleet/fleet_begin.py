@@ -1,7 +1,7 @@
-"""A host's way into its fleet: reach the database, register, read the configuration. It says what it waits for, and waits.
+"""A host's way into its fleet: reach the database, register, read the configuration; it says what it waits for.
 
-Nothing may trade before that: without the database there are no leases. Only what waiting cannot mend is refused: another
-living host with our name, and a database of another fleet.
+Nothing may trade before that: without the database there are no leases. Only what waiting cannot mend is refused:
+another living host with our name.
 """
 
 from __future__ import annotations

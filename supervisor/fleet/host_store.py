@@ -279,7 +279,8 @@ class HostStore:
                 row = await (
                     await connection.execute(
                         "INSERT INTO gridbot.config_version (version, body, who, note)"
-                        " SELECT coalesce(max(version), 0) + 1, %s, %s, %s FROM gridbot.config_version RETURNING version",
+                        " SELECT coalesce(max(version), 0) + 1, %s, %s, %s FROM gridbot.config_version"
+                        " RETURNING version",
                         (body, who, note),
                     )
                 ).fetchone()
@@ -328,7 +329,8 @@ class HostStore:
         async def work(connection: AsyncConnection[Any]) -> ConfigVersion | None:
             cursor = await connection.execute(
                 "SELECT v.version, v.body, v.who, v.note,"
-                " to_char(v.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), coalesce(f.leave_positions, false)"
+                " to_char(v.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
+                " coalesce(f.leave_positions, false)"
                 " FROM gridbot.config_version v LEFT JOIN gridbot.config_force f ON f.version = v.version"
                 " WHERE %(version)s = 0 OR v.version = %(version)s ORDER BY v.version DESC LIMIT 1",
                 {"version": version},

@@ -6,7 +6,7 @@
     may not have it any more        another host has room
     runs nowhere                    the host that is the least full of those that may have it
 
-A host may have an account when it is alive, does not drain, has its keys and is among the account's `hosts`. A host that
+A host may have an account when it is alive, does not drain, has its keys and is among the account's `hosts`. One that
 is dead keeps its accounts until their leases end: that is the lease's business, and not looked at here.
 """
 
@@ -39,8 +39,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`homes`: by account the host that is to have it. `moves`: those that their holder has to hand over now, with where
-    they are to go. `homeless`: why an account has no host, or stays where it may not."""
+    """`homes`: by account the host that is to have it. `moves`: those that their holder has to hand over now, with
+    where they are to go. `homeless`: why an account has no host, or stays where it may not."""
 
     homes: Mapping[str, str] = field(default_factory=dict)
     moves: Mapping[str, str] = field(default_factory=dict)

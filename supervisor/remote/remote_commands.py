@@ -14,7 +14,7 @@ from typing import Any, Final
 from gridbot.commands.arguments import StopArguments
 from gridbot.commands.command import Command
 from gridbot.commands.command_table import RELOAD, RESTART, STOP, find_command
-from gridbot.commands.targets import Addressed, TargetWords, accounts_of, listed, fleet_of
+from gridbot.commands.targets import Addressed, TargetWords, accounts_of, fleet_of, listed
 from gridbot.commands.wording import CommandMistake, shown
 from gridbot.doors.plain_text import for_people
 from supervisor.control.command_targets import command_targets, named_processes
