@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-__all__ = ["PROGRAM_VARIABLE", "pasteable", "settle_program"]
+__all__ = ["EXTRAS", "PROGRAM_VARIABLE", "install_line", "pasteable", "settle_program"]
 
 PROGRAM: Final = "gridbot-supervisor"
 PROGRAM_VARIABLE: Final = "GRIDBOT_PROGRAM"
 """Set by `bin/gridbot-supervisor` to what the user typed, which need not be on the PATH."""
+
+
+EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "apprise": "apprise>=2.3,<3",
+        "jinja2": "jinja2>=3.1,<4",
+        "keyring": "keyring>=25",
+        "numpy": "numpy>=2.0,<3",
+        "pyarrow": "pyarrow>=18",
+    }
+)
+"""Packages that only some need, as `pyproject.toml` asks for them."""
 
 
 def pasteable(command: str, *, config: str | Path | None = None, data_dir: str | Path | None = None) -> str:
@@ -22,6 +37,15 @@ def pasteable(command: str, *, config: str | Path | None = None, data_dir: str |
     words = [("-c", config), ("--data-dir", data_dir)]
     options = [f" {name} {shlex.quote(str(value))}" for name, value in words if value is not None]
     return f"{shlex.quote(os.environ.get(PROGRAM_VARIABLE, PROGRAM))} {command}{''.join(options)}"
+
+
+def install_line(package: str) -> str:
+    """The line that installs one of `EXTRAS` where this program runs.
+
+    It names the interpreter, since `pip` may be another one's; and never `gridbot[...]`: a package index that does not
+    have this program could answer with somebody else's.
+    """
+    return f"{shlex.quote(sys.executable)} -m pip install {shlex.quote(EXTRAS[package])}"
 
 
 def settle_program() -> None:

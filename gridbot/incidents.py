@@ -75,6 +75,7 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "standstill": 60.0,
     "listing": 60.0,
     "down": 60.0,
+    "slow": 60.0,
     "money_rows": 3600.0,
     # Over when its owner says so.
     "session_loss_fees": math.inf,

@@ -8,12 +8,17 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.compile_once import compile_all, is_new
 from tests.examples import examples
+
+if TYPE_CHECKING:
+    from supervisor.fleet.embedded_server import EmbeddedServer
+    from tests.real_browser import Browser, Chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 # Whatever the environment says, here and in what the tests start, compiled files are kept: otherwise hundreds of
@@ -73,6 +78,24 @@ def _new_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> It
         yield
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """The PostgreSQL of this test run (`tests/fleet_database.py`)."""
+    from tests.fleet_database import shared_server
+
+    base = tmp_path_factory.getbasetemp()
+    with shared_server((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def fleet_dsn(postgres: EmbeddedServer) -> str:
+    """A database of this test's own, with the fleet's tables in it."""
+    from tests.fleet_database import new_database
+
+    return new_database(postgres)
+
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -89,6 +112,26 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
         for each, handler in zip(SIGNALS, before, strict=True):
             if handler is not None and signal.getsignal(each) is not handler:
                 signal.signal(each, handler)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """One browser for all tests of this process; begun by the first that wants it."""
+    from tests.real_browser import Chromium, missing
+
+    if reason := missing():
+        pytest.skip(reason)
+    process = Chromium()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """A page of its own, of a browser that knows nothing of other tests."""
+    page = chromium.browser()
+    yield page
+    page.close()
 
 
 CORES = len(os.sched_getaffinity(0))

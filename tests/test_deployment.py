@@ -64,6 +64,11 @@ def test_the_image_is_built_of_files_that_are_here_and_runs_as_nobody_special() 
     service = compose["services"]["gridbot"]
     assert (DEPLOY / service["build"]["context"]).resolve() == ROOT
     assert service["stop_signal"] == "SIGTERM"
+    assert service["restart"] == "unless-stopped", "`on-failure` leaves it down after a reboot"
+    extras = re.findall(r'"\.\[(.*)\]"', DOCKERFILE)[0].split(",")
+    assert "notify" in extras, "a section notify of the configuration works in the image"
+    seen = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"]
+    assert sorted(seen) == sorted(copied), "what goes to the daemon is what is copied, and no key or data"
     assert service["stop_grace_period"] == f"{settings_of(UNIT)['TimeoutStopSec']}s"
     for command in (re.findall(r"CMD (\[.*\])", DOCKERFILE)[-1], str(service["healthcheck"]["test"])):
         assert "gridbot-supervisor" in command

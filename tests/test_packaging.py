@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from gridbot.command_line import EXTRAS
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ("bin/gridbot-supervisor", "bin/test", "bin/bench", "bin/docs", "bin/screenshots", ".ci/run")
 
@@ -149,6 +151,12 @@ def test_the_constraints_are_exact_and_complete():
     names = {re.split(r"[^A-Za-z0-9_-]", need)[0].lower().replace("_", "-") for need in wanted}
     assert names <= fixed
     assert "gridbot" not in fixed
+
+
+def test_what_the_program_says_to_install_is_what_its_extras_ask_for():
+    extras = [need for needs in _pyproject()["project"]["optional-dependencies"].values() for need in needs]
+    assert [each for each in EXTRAS.values() if each not in extras] == []
+    assert all(re.split(r"[^A-Za-z0-9_-]", need)[0] == name for name, need in EXTRAS.items())
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

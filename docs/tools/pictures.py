@@ -8,7 +8,6 @@ to the demo. A view is a row of VIEWS.
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import json
 import os
@@ -23,7 +22,7 @@ from typing import Any
 
 from supervisor.cli.open_page import FORM
 from supervisor.web.logins import make_code
-from tests.report.browser import INSTALL, Browser, find_browser
+from tests.real_browser import Browser, Chromium, missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -120,35 +119,22 @@ def log_in(browser: Browser, url: str, data_dir: Path, home: Path) -> None:
     """By the file that `open` writes."""
     form = home / "form.html"
     form.write_text(FORM.format(url=url, code=make_code(data_dir)), encoding="utf-8")
-    browser.send("Page.navigate", url=form.as_uri())
-    until(browser, "document.querySelectorAll('tr.account').length > 0", "the page of the demo")
-
-
-def until(browser: Browser, condition: str, what: str) -> None:
-    """Wait until it is so, on whatever page the browser is by then."""
-
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        with contextlib.suppress(AssertionError):  # between two pages
-            if browser.run(condition):
-                return
-        time.sleep(0.1)
-    raise SystemExit(f"screenshots: waited {DEADLINE_S} s in vain for {what}: {condition}")
+    browser.go(form.as_uri())
+    browser.shows("document.querySelectorAll('tr.account').length > 0", "the page of the demo")
 
 
 def take(browser: Browser, view: View, place: Path) -> list[Path]:
     """The two pictures of a view that is open. Each is what fits on the screen."""
     for place_of_click in filter(None, view.click.split(", ")):
-        browser.run(f"document.querySelector({place_of_click!r}).click()")
+        browser.click(place_of_click)
     taken = []
     for colours in ("light", "dark"):
         browser.screen(view.width, view.height, dark=colours == "dark")
-        until(browser, view.ready, view.name)
+        browser.shows(view.ready, view.name)
         drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
-        browser.send("Runtime.evaluate", expression=drawn, awaitPromise=True)
+        browser.run(drawn)
         path = place / f"{view.name}-{colours}.webp"
-        shot = browser.send("Page.captureScreenshot", format="webp", quality=QUALITY)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        browser.picture(path, quality=QUALITY)
         tell(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         if path.stat().st_size > LARGEST_BYTES:
             raise SystemExit(
@@ -171,14 +157,14 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(given.names) - {view.name for view in VIEWS}:
         parser.error(f"expected {', '.join(view.name for view in VIEWS)}, got {', '.join(sorted(unknown))}")
     wanted = [view for view in VIEWS if not given.names or view.name in given.names]
-    program = find_browser()
-    if program is None:
-        raise SystemExit(f"screenshots: expected Chromium, found none: {INSTALL}")
+    if reason := missing():
+        raise SystemExit(f"screenshots: {reason}")
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gridbot-pictures-") as directory, contextlib.ExitStack() as ends:
         home = Path(directory)
-        browser = Browser(program, home / "profile")
-        ends.callback(browser.close)
+        chromium = Chromium()
+        ends.callback(chromium.close)
+        browser = chromium.browser()
         for view in (view for view in wanted if view.of == "report"):
             browser.screen(view.width, view.height)
             browser.open(report(home))

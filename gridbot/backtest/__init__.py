@@ -9,7 +9,7 @@
     run_records.py, record_columns.py, run_file.py, result.py   what comes of it
     run_options.py, overrides.py, beginning.py   what is assumed, what is tried, how accounts stand at first
 
-Needs `gridbot[backtest]`. Nothing that trades imports it.
+Needs the extra `backtest`. Nothing that trades imports it.
 """
 
 from __future__ import annotations

@@ -32,7 +32,18 @@ class _Line:
     """One symbol: how far the exchange and the worker are, and where each has to look next."""
 
     __slots__ = (
-        *("due_us", "feed", "has_marks", "looked", "margins", "mark_due_us", "nearest", "number", "symbol"),
+        *(
+            "due_us",
+            "feed",
+            "has_marks",
+            "looked",
+            "margins",
+            "mark_due_us",
+            "nearest",
+            "number",
+            "sees_next",
+            "symbol",
+        ),
         *("tick_due_us", "tick_range", "tick_stop", "tickers", "trade_range", "trade_stop", "trades"),
     )
 
@@ -43,6 +54,8 @@ class _Line:
         self.trade_range = (-1, -1)
         self.tick_range = (-1, -1, 0)
         """For which the next stop is known; none yet."""
+        self.sees_next = False
+        """Whether the worker's next stop is the very next tick."""
         self.looked: Steady | None = None
         """What the worker's range follows from, while nothing but this can make it another."""
         self.has_marks = bool(feed.marks)
@@ -232,8 +245,7 @@ class Drive:
                 self._worker.plan()
                 waits = self._worker.something_waits
                 for line in self._lines:
-                    looked = line.looked
-                    if looked is None or waits or not looked.holds() or not _is_ahead(line.tick_stop, line.tickers):
+                    if not self._sees_as_looked(line, waits=waits):
                         self._look_at_tickers(line, seen, waits=waits)
         if exchange:
             self._look_at_all_trades()
@@ -272,6 +284,15 @@ class Drive:
         line.trade_stop = place = cursor.next_outside(*wanted)
         line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
 
+    @staticmethod
+    def _sees_as_looked(line: _Line, *, waits: bool) -> bool:
+        """Whether the next tick that the worker has to see is the one that was found last."""
+        if not _is_ahead(line.tick_stop, line.tickers):
+            return False
+        if line.sees_next:
+            return True  # whatever has happened, no tick before it can be one
+        return not waits and line.looked is not None and line.looked.holds()
+
     def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None, *, waits: bool) -> None:
         cursor = line.tickers
         low, high = self._stops.of_worker(line.symbol, waits=waits)
@@ -282,6 +303,7 @@ class Drive:
             seen_ms = 0 if seen is None else line.feed.open(seen.day).times[seen.at]
             moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
         wanted = low, high, moment_ms
+        line.sees_next = low > high
         if wanted == line.tick_range and _is_ahead(line.tick_stop, cursor):
             return
         if now is not None:  # until now it was quiet there

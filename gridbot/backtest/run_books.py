@@ -13,11 +13,13 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.bookings import Transfer
+from gridbot.paper.accounts.changes import Unnoticed
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.histories import ClosedOrders, ClosedPnlRows, Executions
-from gridbot.paper.accounts.leg import LegChange
+from gridbot.paper.accounts.leg import Leg, LegChange
 
-__all__ = ["NewestExecutions", "NewestOrders", "RunBooks"]
+__all__ = ["ChangeCount", "NewestExecutions", "NewestOrders", "RunBooks"]
 
 KEEP: Final = 2_000
 
@@ -92,6 +94,33 @@ class NewestOrders:
             for order in newest
             if (below is None or order.number < below) and (not mention or mention == order.symbol)
         )
+
+
+class ChangeCount(Unnoticed):
+    """Counts whatever may make the account's figures others, as it is noted for a state file where there is one."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def order(self, order: Order) -> None:
+        self.count += 1
+
+    def closed(self, order: Order) -> None:
+        self.count += 1
+
+    def leg(self, leg: Leg) -> None:
+        self.count += 1
+
+    def transfer(self, transfer: Transfer) -> None:
+        self.count += 1
+
+    def money(self) -> None:
+        self.count += 1
+
+    def settings(self) -> None:
+        self.count += 1
 
 
 class RunBooks(Account):

@@ -17,18 +17,33 @@ from gridbot.core.vocabulary import Side
 from gridbot.paper.market.instruments import Listing
 from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 
-__all__ = ["RunMarket"]
+__all__ = ["MarkMoves", "RunMarket"]
 
 ZERO: Final = Decimal(0)
 NEVER_MS: Final = 4_102_444_800_000
 """When the next funding is, where the data has none (the year 2100): shadow strategies pay one when it has passed."""
 
 
+class MarkMoves:
+    """How often a mark price has changed, of all markets that share it."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self) -> None:
+        """One has changed."""
+        self.count += 1
+
+
 class RunMarket(SymbolMarket):
     """A `SymbolMarket` that can be moved to any later tick."""
 
-    def __init__(self, feed: SymbolFeed, listing: Listing, level_notional: Decimal, now_ms: int) -> None:
-        self._feed, self.marked_ms = feed, now_ms
+    def __init__(
+        self, feed: SymbolFeed, listing: Listing, level_notional: Decimal, now_ms: int, moves: MarkMoves
+    ) -> None:
+        self._feed, self.marked_ms, self._moves = feed, now_ms, moves
         opened = feed.open(feed.first.day)
         first = listing.instrument.price(opened.prices[feed.first.at])
         super().__init__(listing, first, level_notional, now_ms)
@@ -86,7 +101,10 @@ class RunMarket(SymbolMarket):
     def revalue(self, now_ms: int) -> None:
         """Bring the mark price up to the present time."""
         self.mark_before, self.marked_ms = self.mark, now_ms
-        self.mark = self.index = self._mark_at(now_ms)
+        mark = self._mark_at(now_ms)
+        if mark is not self.mark:
+            self.mark = self.index = mark
+            self._moves.note()
 
     def price_of(self, ticks: int) -> Decimal:
         """A number of ticks as a price; the same few come again and again."""

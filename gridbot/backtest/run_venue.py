@@ -14,9 +14,9 @@ from typing import Any, Final
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.direct_calls import DirectCalls
 from gridbot.backtest.event_outbox import EventOutbox, leg_event, wallet_event
-from gridbot.backtest.run_books import RunBooks
+from gridbot.backtest.run_books import ChangeCount, RunBooks
 from gridbot.backtest.run_loop import RunLoop
-from gridbot.backtest.run_market import RunMarket
+from gridbot.backtest.run_market import MarkMoves, RunMarket
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.symbol_feed import Place, SymbolFeed
 from gridbot.config.account_models import AccountConfig
@@ -25,6 +25,7 @@ from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.valuation import Totals
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import listing_under
@@ -59,19 +60,22 @@ class RunVenue:
         self._push_us = round(paper.ack_delay_ms * 1000)
         self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
         now_ms = loop.now_us // 1000
+        self._moves, self._changes = MarkMoves(), ChangeCount()
         self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
         make_outbox = partial(EventOutbox, now_ms=lambda: loop.now_us // 1000)
         self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
         balance = paper.default_balance if account.balance is None else account.balance
         balance = balance if beginning.wallet is None else beginning.wallet
         self.account = self.exchange.state.add_account(account.name, "backtest", "", balance, RunBooks)
-        self.account.listening = set(TOPICS)
+        self.account.listening, self.account.changes = set(TOPICS), self._changes
         self._hold(beginning, now_ms)
         self._rest(beginning, now_ms)
         self.calls = DirectCalls(
             Api(self.exchange), self.account, loop, options, random.Random(f"requests:{options.seed}"), self.deliver
         )
         self.liquidations = 0
+        self._totals_of: tuple[int, int] = (-1, -1)
+        self._totals = self.exchange.totals(self.account)
         self._bounds_of: list[object] = []
         self._bounds: dict[str, tuple[Decimal, Decimal]] = {}
         for symbol, feed in feeds.items():
@@ -105,13 +109,12 @@ class RunVenue:
             placed.reserved = state.valuation.order_margin(self.account, placed).initial
             self.exchange.restore(self.account, placed)
 
-    @staticmethod
-    def _market(paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:
+    def _market(self, paper: PaperConfig, feed: SymbolFeed, now_ms: int) -> RunMarket:
         entry = paper.market.symbols.get(feed.symbol)
         level = (entry.level_notional if entry else None) or paper.market.level_notional
         first = feed.open(feed.first.day).prices[feed.first.at]
         listing = listing_under(feed.instrument, feed.instrument.price(first))
-        return RunMarket(feed, listing, level, now_ms)
+        return RunMarket(feed, listing, level, now_ms, self._moves)
 
     # ------------------------------------------------------------------ the market moves
 
@@ -209,12 +212,19 @@ class RunVenue:
 
     # ------------------------------------------------------------------ what is read of it
 
+    def _figures(self) -> Totals:
+        """The account's figures; the same while neither it nor a mark price has changed."""
+        now = self._moves.count, self._changes.count
+        if now != self._totals_of:
+            self._totals_of, self._totals = now, self.exchange.totals(self.account)
+        return self._totals
+
     def legs(self, symbol: str) -> list[PositionEvent]:
         """Both legs of a symbol as position/list has them now."""
         state = self.exchange.state
-        figures = self.exchange.totals(self.account)
+        figures = self._figures()
         return [leg_event(self.account, leg, state.valuation, figures) for leg in state.legs(self.account, symbol)]
 
     def wallet(self) -> WalletEvent:
         """The wallet as wallet-balance has it now."""
-        return wallet_event(self.exchange.totals(self.account), self._loop.now_us // 1000, is_whole=True)
+        return wallet_event(self._figures(), self._loop.now_us // 1000, is_whole=True)

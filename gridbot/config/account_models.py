@@ -34,6 +34,8 @@ _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no",
 
 
 SECRET_KEYS = ("api_key", "api_secret")
+_ONE_WORD = re.compile(r"[!-~]+\Z")
+"""Of printable ASCII: a header takes no more, and the library's error would show the key."""
 
 
 def with_environment(data: Any) -> Any:
@@ -124,7 +126,7 @@ class AccountConfig(Model):
     keyring: bool = Field(
         False,
         description="Take key and secret from the system keyring, where `secret set ACCOUNT` stores them "
-        "(`pip install 'gridbot[keyring]'`, docs/secrets.md). Nothing is asked for an account on paper.",
+        "(the package keyring, docs/secrets.md). Nothing is asked for an account on paper.",
     )
     environment: Environment = Field(
         Environment.TESTNET, description="paper, testnet, demo or mainnet. `testnet: true|false` is the older spelling."
@@ -162,8 +164,8 @@ class AccountConfig(Model):
         `gridbot.config.paper_secrets` has it.
         """
         data = with_environment(data)
-        if isinstance(data, Mapping) and isinstance(secret := data.get("api_secret"), str):
-            data = {**data, "api_secret": one_text(secret)}
+        if isinstance(data, Mapping):
+            data = {**data, **{key: one_text(data[key]) for key in SECRET_KEYS if isinstance(data.get(key), str)}}
         if isinstance(data, Mapping) and str(data.get("environment")) == Environment.PAPER.value:
             return {**data, "api_key": data.get("api_key") or f"paper-{data.get('name')}"}
         return data
@@ -174,6 +176,10 @@ class AccountConfig(Model):
         if (problem := missing_keys(self.name, self.environment, values)) is not None:
             key, what, do = problem
             raise expected(what, do, key=key, got="nothing")
+        for key, value in values.items():
+            if value and not is_rsa_key(value) and not _ONE_WORD.match(value):
+                do = "look whether its file or variable has a second line, a blank or a quote too many"
+                raise expected("one word as Bybit shows it", do, key=key, got="blanks or other signs in it, not shown")
         if is_rsa_key(values["api_secret"]) and (wrong := key_problem(values["api_secret"])) is not None:
             what, got, do = wrong
             raise expected(what, do, key="api_secret", got=got)

@@ -123,7 +123,7 @@ def _size_faults(report: LadderReport) -> Iterator[str]:
 
 def _read(draft: Draft, path: Path) -> tuple[GridbotConfig, LadderReport]:
     answers = draft.answers
-    environ = {name: f"set later: {name}" for name in variables(answers)}
+    environ = {name: f"set-later:{name}" for name in variables(answers)}
     config = load_text(text_of_draft(draft), path, environ=environ).config
     prices: Mapping[str, Decimal] = {} if answers.price is None else {answers.symbol: answers.price}
     wallets: Mapping[str, Decimal] = {} if answers.wallet is None else {answers.account: answers.wallet}

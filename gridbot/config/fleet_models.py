@@ -92,7 +92,7 @@ def _address(value: str) -> str:
 
 
 class FleetConfig(Model):
-    """What all accounts share; with `host`, what this machine is in a fleet on PostgreSQL (docs/fleet.md)."""
+    """What all accounts share; with `host`, what this machine is in a fleet on PostgreSQL (docs/fleet-hosts.md)."""
 
     caps: FleetCaps = Field(default_factory=FleetCaps, description="Limits of all accounts together.")
     groups: dict[Name, GroupConfig] = Field(

@@ -13,7 +13,7 @@ from gridbot.exchange.environment import Environment
 
 __all__ = ["asks_keyring", "with_keyring"]
 
-_UNREAD: Final = "unread"
+_UNREAD: Final = "unread-"
 """Begins what stands for a value that could not be read, one of each account: nobody says as well that it is missing,
 or that two accounts have the same."""
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
@@ -39,7 +39,7 @@ def with_keyring(
     for index in asking:
         written = before["accounts"][index]
         beside = next((key for part in PARTS for key in (part, f"{part}_file") if written.get(key)), "")
-        unread = dict.fromkeys(PARTS, f"{_UNREAD} {index}")
+        unread = dict.fromkeys(PARTS, f"{_UNREAD}{index}")
         filled[index] = {**filled[index], **{part: filled[index].get(part) or unread[part] for part in PARTS}}
         if beside:
             problems.append(Problem(_at(index), f"`keyring` or `{beside}`", "both", "remove one of the two"))

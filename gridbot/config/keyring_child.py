@@ -43,7 +43,8 @@ def _asked(keyring: Any, do: str, service: str, asked: list[str]) -> list[str]:
             return ["no backend", ""]
         name = f"{type(backend).__module__}.{type(backend).__qualname__}"
         if do == "get":
-            return ["ok", name, *(backend.get_password(service, entry) or "" for entry in asked)]
+            values = [backend.get_password(service, entry) or "" for entry in asked]
+            return ["failed", "NUL in a value"] if "\0" in "".join(values) else ["ok", name, *values]
         if do == "set":
             for entry, value in zip(asked[::2], asked[1::2], strict=True):
                 backend.set_password(service, entry, value)

@@ -50,7 +50,10 @@ class RestartConfig(Model):
 class SupervisorConfig(Model):
     """The process above all others."""
 
-    heartbeat_timeout: Seconds = Field(10.0, description="Seconds without a report until a child is restarted.")
+    heartbeat_timeout: Seconds = Field(
+        10.0,
+        description="Seconds without a report until a child is restarted; waits for a core or the disk do not count.",
+    )
     stop_timeout: Seconds = Field(20.0, description="Seconds an orderly stop may take before children are killed.")
     on_stop: OnStop = Field(OnStop.KEEP, description="Resting orders at stop: keep, cancel, or flatten positions too.")
     restart: RestartConfig = Field(default_factory=RestartConfig, description="Restarts of children.")

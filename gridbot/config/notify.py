@@ -26,6 +26,8 @@ SHORTEST_PASSWORD = 6
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s]+\Z", re.IGNORECASE)
 _WEB_ADDRESS = re.compile(r"https?://[^\s]+\Z", re.IGNORECASE)
+_HOST = re.compile(r"(?:[a-z0-9._+-]+@)?(?:[a-z0-9-]+\.)+(?:[a-z]{2,24}|[0-9]{1,3})\Z")
+"""A machine's name or number, or a mail address: no tokens, of which those of some services have dots, too."""
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]{1,64}\Z")
 
@@ -107,7 +109,7 @@ def _each_name_once(routes: tuple[NotifyRoute, ...]) -> tuple[NotifyRoute, ...]:
 
 
 class NotifyConfig(Model):
-    """Messages about alerts (docs/alerts.md), by Apprise (`pip install 'gridbot[notify]'`). No trade waits for them."""
+    """Messages about alerts (docs/alerts.md), by the package apprise. No trade waits for them."""
 
     enabled: bool = Field(
         True, description="Whether there are messages; without a route and without a ping there are none."
@@ -177,4 +179,4 @@ def _parts(address: str) -> Iterator[str]:
     if len(password) >= SHORTEST_PASSWORD:
         yield password
     words = [name, *host.split(":"), *re.split(r"[/:@]", parts.path), *re.split(r"[&=,]", parts.query), parts.fragment]
-    yield from (word for word in words if len(word) >= SHORTEST_PART and "." not in word)
+    yield from (word for word in words if len(word) >= SHORTEST_PART and not _HOST.match(word))

@@ -16,6 +16,7 @@ class Applies(StrEnum):
     """When another value counts."""
 
     LIVE = "at once"
+    BESIDE = "at once, by a new process beside trading"
     REPLACES = "as another strategy"
     """The strategy ends (its orders are cancelled, its position stays) and begins anew by the same name."""
     ACCOUNT = "needs restart of the account"
@@ -153,7 +154,7 @@ KEYS: Final[dict[str, KeyRule]] = {
              *(f"web.{key}" for key in ("enabled", "host", "port", "names", "tls_cert", "tls_key", "behind_proxy",
                                         "metrics_token_file"))),
     **_rules(Applies.LIVE, "the page asks whether it may with each command", "web.allow_commands"),
-    **_rules(Applies.SUPERVISOR, _OWN, "notify", "telegram"),
+    **_rules(Applies.BESIDE, "its process begins anew with it, and no trade waits for it", "notify", "telegram"),
 }  # fmt: skip
 
 

@@ -17,12 +17,14 @@ from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.fleet_document import SHARED_OF_FLEET
 from gridbot.config.fleet_models import FleetConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.config.reload_keys import Applies, KeyRule, key_rule
+from gridbot.config.reload_keys import KEYS, Applies, KeyRule, key_rule
 
 __all__ = ["AccountChange", "KeyChange", "ReloadPlan", "StrategyChange", "Word", "reload_plan"]
 
 
 WAITS: Final = (Applies.ACCOUNT, Applies.NEVER, Applies.SUPERVISOR)
+BESIDE: Final = tuple(name for name, rule in KEYS.items() if rule.applies is Applies.BESIDE)
+"""Sections of processes beside trading, each as a whole."""
 
 
 class Word(StrEnum):
@@ -122,6 +124,7 @@ def reload_plan(old: GridbotConfig, new: GridbotConfig) -> ReloadPlan:
             staged[account.name] = account.model_copy(update=update)
     update_all: dict[str, Any] = {"accounts": tuple(kept), "strategies": new.strategies}
     update_all |= {key: getattr(new, key) for key in ("allow_mainnet", "environment")}
+    update_all |= {name: getattr(new, name) for name in BESIDE}
     update_all["web"] = old.web.model_copy(update={"allow_commands": new.web.allow_commands})
     return ReloadPlan(old.model_copy(update=update_all), accounts, tuple(_strategies(old, new)), fleet, staged)
 
@@ -235,5 +238,12 @@ def _shown(value: Any) -> str:
     if value is None or value == "":
         return "none"
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(map(_named, value)) or "none"
+    return str(value)
+
+
+def _named(value: Any) -> str:
+    """Of a route its name, of a user of Telegram number and role; what else is in them is not told."""
+    if isinstance(value, BaseModel):
+        return " ".join(str(getattr(value, name)) for name in ("name", "id", "role") if hasattr(value, name))
     return str(value)

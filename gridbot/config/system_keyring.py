@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gridbot.command_line import install_line
+
 __all__ = ["PARTS", "TYPING_S", "Answer", "Trouble", "ask_keyring", "entries_of"]
 
 SERVICE: Final = "gridbot"
@@ -87,7 +89,7 @@ def _late(within_s: float) -> Trouble:
 def _trouble(how: str, about: str) -> Trouble:
     match how:
         case "no package":
-            return Trouble("the package keyring", "none", "install it: pip install 'gridbot[keyring]'")
+            return Trouble("the package keyring", "none", f"install it: {install_line('keyring')}")
         case "no backend":
             return Trouble("a system keyring", "no backend of the package keyring that works here", SYSTEMD)
         case "locked":

@@ -74,7 +74,8 @@ def value_of_file(path: str) -> tuple[str, str]:
             content = file.read(LONGEST_SECRET + 1)
         if len(content) > LONGEST_SECRET:
             return "", f"a file of more than {LONGEST_SECRET:,} bytes, {one_line(path)}"
-        return content.decode("utf-8").strip(), f"an empty file {one_line(path)}"
+        # utf-8-sig: editors of Windows begin a file with a byte order mark, which is no part of a key
+        return content.decode("utf-8-sig").strip(), f"an empty file {one_line(path)}"
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         return "", f"an unreadable file {one_line(path)} ({why})"

@@ -23,9 +23,12 @@ def is_rsa_key(secret: str) -> bool:
 
 
 def one_text(secret: str) -> str:
-    r"""A key as its file has it: `.env` files and containers write its line ends as `\n`, two characters."""
+    r"""A key as its file has it: `.env` files and containers write its line ends as `\n`, two characters.
+
+    Without blanks around it: a file with line ends of Windows leaves one at the end of a variable.
+    """
     text = secret.strip()
-    return text.replace("\\n", "\n").strip() if is_rsa_key(text) else secret
+    return text.replace("\\n", "\n").strip() if is_rsa_key(text) else text
 
 
 def key_problem(secret: str) -> tuple[str, str, str] | None:

@@ -18,5 +18,5 @@ Importing
     day_rows.py        rows of days; day_spool.py: kept by day, on the disk when there are many
     day_build.py       order, duplicates, gaps; day_writing.py: what becomes of a day
 
-Needs numpy and pyarrow (`pip install 'gridbot[backtest]'`). Nothing that trades imports it.
+Needs numpy and pyarrow (the extra `backtest`). Nothing that trades imports it.
 """

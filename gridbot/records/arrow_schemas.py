@@ -1,7 +1,7 @@
 """Arrow schemas of the record tables, for reading an export with pyarrow, Polars or pandas.
 
 Derived from the record types, as the database's tables are. An export's older files lack the columns that came later;
-read with this schema, such columns are null there. Needs pyarrow (`pip install gridbot[arrow]`); the bot itself
+read with this schema, such columns are null there. Needs pyarrow (the extra `arrow`); the bot itself
 does not: DuckDB's own JSON reader fills tables as fast as Arrow's (3 µs a record each) and takes 26 MB less memory.
 """
 

@@ -81,6 +81,8 @@ class StrategyRiskState:
     symbol_watch: SymbolWatch = field(init=False)
     epoch: int = 0
     """Grows whenever a leg, a size or the wallet changes: an order that was refused because of them may pass now."""
+    leg_changes: int = 0
+    """Grows whenever a leg changes."""
 
     def __post_init__(self) -> None:
         self.band = BandWatch(self.book.instrument)
@@ -134,6 +136,7 @@ class StrategyRiskState:
         """A leg as the exchange has it now."""
         if leg != self.legs[direction]:
             self.legs[direction] = leg
+            self.leg_changes += 1
             self.epoch += 1
 
     def doubt_leg(self, direction: Direction) -> None:

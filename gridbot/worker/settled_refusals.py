@@ -1,7 +1,8 @@
 """Of which intents it is known that none can be sent, until what it depends on is something else.
 
     refusal                what may lift it
-    of `PRICE_BLIND`       the book, a leg, a size, the wallet's balance
+    closes of a bare leg   the book, a leg: they are neither sized nor is the gate asked
+    of `PRICE_BLIND`       also a size, the wallet's balance
     others                 also holds of the account and the strategy, and a brake
     max_notional           also the price: the value of both legs is taken at it
     insufficient_balance   also each wallet that comes, an order that was admitted, and silence of the private stream;
@@ -30,6 +31,8 @@ __all__ = ["SettledRefusals"]
 SETTLED: Final = PRICE_BLIND | {Refusal.MAX_NOTIONAL, Refusal.FUNDS, Refusal.LOSS_LIMIT}
 MOST_TICKS: Final = 1 << 53
 """No price is above it."""
+Moment = tuple[int, int, int]
+"""Numbers that grow: with the book, with the legs, with anything but orders that may lift a refusal."""
 
 
 class SettledRefusals:
@@ -41,7 +44,9 @@ class SettledRefusals:
         self._gate = gate
         self._intents: Sequence[Intent] = ()
         """The engine repeats the same object."""
-        self._at = (-1, -1)
+        self._at: Moment = (-1, -1, -1)
+        self._is_bare = False
+        """Whether not even a size or the wallet's balance can lift any."""
         self._is_blind = False
         """Whether nothing beside `_at` can lift any."""
         self._holds: Holds | None = None
@@ -52,16 +57,22 @@ class SettledRefusals:
         self._range: tuple[int, int] | None = None
         """Prices (whole ticks, both included) at which they stay refused; None: any."""
 
-    def moment(self) -> tuple[int, int]:
+    def moment(self) -> Moment:
         """Take it before the gate is asked, and give it to `note`."""
-        return self._risk_state.epoch, self._risk_state.book.version
+        state = self._risk_state
+        return state.book.version, state.leg_changes, state.epoch
 
     def holds(self, intents: Sequence[Intent]) -> bool:
         """Whether all of these would be refused again."""
         if intents is not self._intents:
             return False
         state = self._risk_state
-        if self._at != (state.epoch, state.book.version):
+        orders, legs, epoch = self._at
+        if orders != state.book.version or legs != state.leg_changes:
+            return False
+        if self._is_bare:
+            return True
+        if epoch != state.epoch:
             return False
         return self._is_blind or self._holds_beside(state)
 
@@ -95,13 +106,18 @@ class SettledRefusals:
     def note(
         self,
         intents: Sequence[Intent],
-        moment: tuple[int, int],
+        moment: Moment,
         refused: Mapping[tuple[Direction, int], Refusal],
         proposals: Sequence[Proposal],
     ) -> None:
-        """All `intents` were refused, those that came before the gate as `proposals`; remember it where it lasts."""
+        """All `intents` were refused, those that came before the gate as `proposals`; remember it where it lasts.
+
+        What was remembered before is forgotten in any case: it may hold again, but for other reasons than those shown.
+        """
+        self._intents = ()
         if PRICE_BLIND.issuperset(refused.values()):  # the usual case
             self._intents, self._at, self._is_blind, self._range = intents, moment, True, None
+            self._is_bare = not proposals
             return
         reasons = set(refused.values())
         if not SETTLED.issuperset(reasons):
@@ -110,7 +126,7 @@ class SettledRefusals:
         counts_others = self._gate.account.max_notional is not None or gate.share is not None
         if lacks_funds and (counts_others or gate.funds.available is None):
             return  # prices of other symbols count; or nobody knows what there is, and each 5 s one is tried
-        self._intents, self._at, self._is_blind = intents, moment, False
+        self._intents, self._at, self._is_blind, self._is_bare = intents, moment, False, False
         self._holds, self._own, self._brake = gate.holds, self._risk_state.holds, gate.brake
         self._funds = gate.funds if lacks_funds else None
         self._range = self._prices(refused, proposals) if lacks_funds or Refusal.MAX_NOTIONAL in reasons else None

@@ -24,9 +24,10 @@ from supervisor.children.fork_server import BORN, UNBORN, is_short
 from supervisor.children.launcher import Launcher
 from supervisor.children.life_counts import added_up
 from supervisor.children.pipe import ChildPipe, Message
-from supervisor.children.policy import step
+from supervisor.children.policy import is_silent, step
 from supervisor.children.policy_types import Action, ChildState, Event, LaunchFailed
 from supervisor.children.process_handle import ProcessHandle
+from supervisor.children.vital_signs import vital_signs
 
 __all__ = ["Child", "ChildEvents"]
 
@@ -96,7 +97,11 @@ class Child:
 
     def advance(self, now: float, events: Iterable[Event], *, jitter: float) -> list[Action]:
         """Apply events, then the time, to the state. Returns the actions that the caller has to do."""
-        self._state, actions = step(now, self._state, events, policy=self.spec.policy, jitter=jitter)
+        policy = self.spec.policy
+        if self.pid is not None and is_silent(now, self._state, policy):
+            signs = vital_signs(self.pid)
+            events = (*events, signs) if signs is not None else events
+        self._state, actions = step(now, self._state, events, policy=policy, jitter=jitter)
         return actions
 
     def launch(self, extra: tuple[Any, ...]) -> None:

@@ -33,6 +33,8 @@ RSA_PRELOADED = ("gridbot.bybit.signing:prepare_signing",)
 
 
 _TRIES = 1_000_000
+WRITER_PATIENCE = 60.0
+"""Ten minutes for one call of DuckDB, an hour for the migration of a large file, while it works: trading goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def plan_of(
     writer = ChildSpec(
         *("writer", ChildKind.WRITER, "supervisor.children.entry_points:writer"),
         args=(knowing_only(config), logs),
-        policy=policy,
+        policy=replace(policy, works_in_silence=True, patience=WRITER_PATIENCE),
     )
     market = config.paper.market
     on_paper = [account.name for account in config.accounts if account.environment == "paper"]
@@ -149,7 +151,7 @@ def plan_of(
         args=(verifying_only(knowing_only(config, *on_paper)), logs, control_token),
         ends_session=market.source == "replay" and market.at_end == "stop",
         keeps_state=config.paper.state_file is not None,
-        policy=policy,
+        policy=replace(policy, works_in_silence=True),
     )
     return Plan(
         data_dir=config.storage.data_dir,
@@ -188,7 +190,7 @@ def _web(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
     return ChildSpec(
         *("web", ChildKind.WEB, "supervisor.web.web_entry:web"),
         args=(knowing_only(config), logs),
-        policy=replace(_policy(config), max_restarts=_TRIES),
+        policy=replace(_policy(config), max_restarts=_TRIES, works_in_silence=True),
     )
 
 
@@ -199,7 +201,7 @@ def _notify(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
     return ChildSpec(
         *("notify", ChildKind.NOTIFY, "supervisor.notify.notify_entry:notify"),
         args=(knowing_only(config).model_copy(update={"notify": config.notify}), logs),
-        policy=replace(_policy(config), max_restarts=_TRIES),
+        policy=replace(_policy(config), max_restarts=_TRIES, works_in_silence=True),
     )
 
 
@@ -210,7 +212,7 @@ def _telegram(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
     return ChildSpec(
         *("telegram", ChildKind.TELEGRAM, "supervisor.telegram.telegram_entry:telegram"),
         args=(knowing_only(config).model_copy(update={"telegram": config.telegram}), logs),
-        policy=replace(_policy(config), max_restarts=_TRIES),
+        policy=replace(_policy(config), max_restarts=_TRIES, works_in_silence=True),
     )
 
 

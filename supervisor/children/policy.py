@@ -15,6 +15,11 @@ A failure: the process ended unasked, hung (`Hung`: killed at once) or could not
 long; the process is aborted (its stacks go to logs/crash.log), then killed, and its exit is a failure. Why it was
 killed goes into `killed_for`, so that nobody looks for another culprit.
 
+Slow is not hung. Of a silence that time does not count in which the process waited for a core or for the disk (`Seen`),
+nor, of one that `works_in_silence`, as the writer does within a call of DuckDB, the time that it computed. A process
+that is stopped, or waits for another of its threads for ever, does none of this, and is killed after the same seconds
+on any machine. Nothing is excused beyond `patience`.
+
 Rules, with the numbers of `RestartPolicy`:
 
 * A failure waits 1 s, then 2, 4 ... 60 s, less up to a quarter of it by jitter, so that a fleet does not start in step.
@@ -49,6 +54,7 @@ from supervisor.children.policy_types import (
     Report,
     Restart,
     RestartPolicy,
+    Seen,
     Stalled,
     Start,
     Stop,
@@ -56,12 +62,24 @@ from supervisor.children.policy_types import (
 )
 from supervisor.exit_codes import ExitCode
 
-__all__ = ["NOT_IN_TIME", "UNBORN_MOST", "step"]
+__all__ = ["NOT_IN_TIME", "SLOW", "UNBORN_MOST", "is_silent", "step"]
 
 UNBORN_MOST = 3
 """Launches in a row that are tried again at once as the fork server has died: more may be the doing of its child."""
 NOT_IN_TIME = "it did not stop in time"
 """`killed_for` of a process that outlasted the deadline of its stop."""
+SLOW = "slow"
+"""Key of the incident that a process is silent for longer than its limit, and alive."""
+QUIET_S = 2.0
+"""Twice as long as between two reports: from then on its vital signs count."""
+
+
+def is_silent(now: float, state: ChildState, policy: RestartPolicy) -> bool:
+    """Whether it is time to look at the vital signs of the process (`Seen`)."""
+    quiet = min(QUIET_S, _limit(state, policy) / 4)
+    return (
+        state.alive and state.process in (ProcessState.STARTING, ProcessState.RUNNING) and _silence(now, state) > quiet
+    )
 
 
 def step(
@@ -84,7 +102,30 @@ def _enter(now: float, state: ChildState, target: ProcessState, reason: str) -> 
 
 def _launch(now: float, state: ChildState, reason: str, actions: list[Action]) -> ChildState:
     actions.append(Do.LAUNCH)
-    return replace(_enter(now, state, ProcessState.STARTING, reason), alive=True, last_report=now, killed_for="")
+    state = _heard(now, _enter(now, state, ProcessState.STARTING, reason))
+    return replace(state, alive=True, killed_for="")
+
+
+def _heard(now: float, state: ChildState) -> ChildState:
+    return replace(state, last_report=now, seen=None, excused=0.0, slow=False)
+
+
+def _saw(now: float, state: ChildState, seen: Seen, policy: RestartPolicy) -> ChildState:
+    """Excuse what of the time since the last look the process could not help, or has worked."""
+    excused, before, took = state.excused, state.seen, now - state.seen_at
+    if before is not None:
+        waited = max(0.0, seen.waited_s - before.waited_s)
+        worked = max(0.0, seen.ran_s - before.ran_s) if policy.works_in_silence else 0.0
+        excused += took if before.on_disk and seen.on_disk else min(took, waited + worked)
+    return replace(state, seen=seen, seen_at=now, excused=excused)
+
+
+def _silence(now: float, state: ChildState) -> float:
+    return now - max(state.last_report, state.listening_since)
+
+
+def _limit(state: ChildState, policy: RestartPolicy) -> float:
+    return policy.start_timeout if state.process is ProcessState.STARTING else policy.heartbeat_timeout
 
 
 def _stopping(
@@ -159,11 +200,13 @@ def _on_event(
             return _on_restart(now, state, reason, policy, actions)
         case Ready():
             if state.process is ProcessState.STARTING and state.alive:
-                return replace(_enter(now, state, ProcessState.RUNNING, ""), last_report=now, short=False, unborn=0)
+                return replace(_heard(now, _enter(now, state, ProcessState.RUNNING, "")), short=False, unborn=0)
         case Report():
-            return replace(state, last_report=now)
+            return _heard(now, state)
         case Stalled():
-            return replace(state, listening_since=now)
+            return replace(state, listening_since=now, seen=None, excused=0.0)
+        case Seen():
+            return _saw(now, state, event, policy)
         case Hung(reason=reason):
             if state.process in (ProcessState.STARTING, ProcessState.RUNNING) and state.alive:
                 actions += [Alert("ERROR", f"{reason}; it is killed"), Do.KILL]
@@ -229,19 +272,27 @@ def _on_time(now: float, state: ChildState, policy: RestartPolicy, actions: list
             if state.due is not None and now >= state.due:
                 return _launch(now, replace(state, restarts=state.restarts + 1), state.reason, actions)
         case ProcessState.STARTING | ProcessState.RUNNING:
-            starting = state.process is ProcessState.STARTING
-            limit = policy.start_timeout if starting else policy.heartbeat_timeout
-            silent = now - max(state.last_report, state.listening_since)
-            if state.alive and silent > limit:
-                reason = f"no heartbeat (no report for {silent:.0f} s)"
-                actions += [Alert("ERROR", f"{reason}; it is killed"), Do.ABORT]
-                failures = 0 if _ran_well(now, state, policy) else state.failures
-                state = _enter(now, state, ProcessState.STOPPING, reason)
-                kill_at = now + policy.abort_grace
-                return replace(state, failures=failures, after=After.FAIL, kill_at=kill_at, killed_for=reason)
+            return _on_silence(now, state, policy, actions)
         case ProcessState.STOPPING:
             return _escalate(now, state, actions)
     return state
+
+
+def _on_silence(now: float, state: ChildState, policy: RestartPolicy, actions: list[Action]) -> ChildState:
+    limit, silent = _limit(state, policy), _silence(now, state)
+    if not state.alive or silent <= limit:
+        return state
+    longest = limit * policy.patience
+    if silent - state.excused <= limit and silent <= longest:
+        if not state.slow:
+            text = f"no report for {limit:g} s, but it is alive: it works, or waits for a core or the disk"
+            actions.append(Alert("WARNING", f"{text}; it has {longest:g} s", SLOW))
+        return replace(state, slow=True)
+    reason = f"no heartbeat (no report for {silent:.0f} s)"
+    actions += [Alert("ERROR", f"{reason}; it is killed"), Do.ABORT]
+    failures = 0 if _ran_well(now, state, policy) else state.failures
+    state = _enter(now, state, ProcessState.STOPPING, reason)
+    return replace(state, failures=failures, after=After.FAIL, kill_at=now + policy.abort_grace, killed_for=reason)
 
 
 def _escalate(now: float, state: ChildState, actions: list[Action]) -> ChildState:

@@ -21,6 +21,7 @@ __all__ = [
     "Report",
     "Restart",
     "RestartPolicy",
+    "Seen",
     "Stalled",
     "Start",
     "Stop",
@@ -53,7 +54,12 @@ TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """The numbers of one child; all times in seconds."""
+    """The numbers of one child; all times in seconds.
+
+    `patience`: a silence may last so many times its limit, all told, while the process waits for a core or the disk.
+    `works_in_silence`: what it computes itself counts as such a wait. Not of a worker: one that computes for ten
+    seconds looks after no orders.
+    """
 
     backoff_initial: float = 1.0
     backoff_max: float = 60.0
@@ -62,6 +68,8 @@ class RestartPolicy:
     healthy_after: float = 60.0
     heartbeat_timeout: float = 10.0
     start_timeout: float = 60.0
+    patience: float = 6.0
+    works_in_silence: bool = False
     stop_timeout: float = 20.0
     abort_grace: float = 1.0
     room_wait: float = 5.0
@@ -90,9 +98,10 @@ class ChildState:
     """The state of one child. Times are of the monotonic clock that `step` gets, in seconds.
 
     `last_report`: when it last reported, or its process was started. `listening_since`: its silence counts from here at
-    the earliest. `killed_for`: why the policy had its present or last process killed; "" while it did not.
-    `short`: its last process ended, or could not be started, for want of room on the machine. `unborn`: launches in a
-    row that the fork server did not survive.
+    the earliest. `seen`, `seen_at`: its vital signs in this silence, and when that was; `excused`: seconds of this
+    silence that do not count; `slow`: it was told that it is longer than its limit. `killed_for`: why the policy had
+    its present or last process killed; "" while it did not. `short`: its last process ended, or could not be started,
+    for want of room on the machine. `unborn`: launches in a row that the fork server did not survive.
     """
 
     process: ProcessState = ProcessState.STOPPED
@@ -100,6 +109,10 @@ class ChildState:
     alive: bool = False
     last_report: float = 0.0
     listening_since: float = 0.0
+    seen: Seen | None = None
+    seen_at: float = 0.0
+    excused: float = 0.0
+    slow: bool = False
     killed_for: str = ""
     short: bool = False
     unborn: int = 0
@@ -155,6 +168,18 @@ class Stalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the kernel says of a silent process, all its threads together (`vital_signs`), in seconds since its birth.
+
+    `ran_s` it has computed, `waited_s` it wanted to and had no core; `on_disk`: it waits for the disk now.
+    """
+
+    ran_s: float
+    waited_s: float
+    on_disk: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Hung:
     """It does not do what cannot wait, for this reason: kill it now. Its end is a failure."""
 
@@ -181,7 +206,7 @@ class LaunchFailed:
     server_died: bool = False
 
 
-Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Hung | Exited | LaunchFailed
+Event = Start | Wait | Stop | Restart | Ready | Report | Stalled | Seen | Hung | Exited | LaunchFailed
 
 
 class Do(StrEnum):
@@ -198,7 +223,7 @@ class Do(StrEnum):
 class Alert:
     """An alert for the operator. `level` is a logging level name: WARNING, ERROR or CRITICAL.
 
-    `key` names the incident: "down", or "room" while the child waits for room on the machine.
+    `key` names the incident: "down", "room" while the child waits for room on the machine, or "slow".
     """
 
     level: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from gridbot.command_line import install_line
 from supervisor.exit_codes import CommandError, ExitCode
 
 __all__ = ["NEEDED", "need_backtest_extra"]
@@ -18,6 +19,6 @@ def need_backtest_extra() -> None:
             importlib.import_module(package)
         except ImportError as error:
             raise CommandError(
-                f"expected the package {package}, got: {error}; install it with `pip install 'gridbot[backtest]'`",
+                f"expected the package {package}, got: {error}; install it: {install_line(package)}",
                 ExitCode.USAGE,
             ) from None

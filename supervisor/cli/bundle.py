@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import click
 
@@ -53,40 +55,58 @@ def bundle(
     place = data_directory(data_dir, config)
     path = target or Path(f"gridbot-bundle-{now:%Y%m%dT%H%M%SZ}.zip")
     asked = Asked(place, find_config(config), data_dir, offline=offline, most=max_size * MB, rows=rows)
-    found, left_out = parts(asked)
-    lines = [f"{part.size:>12,}  {part.name}" for part in found]
-    told = TOLD.format(
-        when=f"{now:%Y-%m-%d %H:%M:%S}",
-        place=place,
-        parts="\n".join(lines),
-        left_out="\n".join(f"left out: {line}" for line in left_out),
-    )
-    packed = _write(path, [Part(READ_ME, asked.redaction().of(told.encode())), *found], now)
+    with _new_file(path) as file:
+        found, left_out = _packed(asked, file, now)
+    lines = [_line(part) for part in found]
     for line in lines:
         click.echo(line)
     for line in left_out:
         click.echo(f"left out: {line}")
     click.echo(
-        f"{path}: {packed:,} bytes, {len(found) + 1} files, for you alone to read; look through it before you send it"
+        f"{path}: {os.stat(path).st_size:,} bytes, {len(found) + 1} files, for you alone to read; "
+        "look through it before you send it"
     )
 
 
-def _write(path: Path, found: list[Part], now: datetime) -> int:
-    """Its size in bytes. Raises CommandError when there is a file already; leaves none that is not whole."""
+def _packed(asked: Asked, file: IO[bytes], now: datetime) -> tuple[list[Part], list[str]]:
+    """Write the archive; what is in it, and what is not and why."""
+    found, left_out = parts(asked)
+    told = TOLD.format(
+        when=f"{now:%Y-%m-%d %H:%M:%S}",
+        place=asked.place,
+        parts="\n".join(map(_line, found)),
+        left_out="\n".join(f"left out: {line}" for line in left_out),
+    )
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in (Part(READ_ME, asked.redaction().of(told.encode())), *found):
+            info = zipfile.ZipInfo(f"gridbot-bundle/{part.name}", now.timetuple()[:6])
+            info.external_attr = 0o600 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, part.data)
+    return found, left_out
+
+
+def _line(part: Part) -> str:
+    return f"{part.size:>12,}  {part.name}"
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that was not there, made before the work is done; none is left that is not whole. Raises CommandError."""
     try:
         file = open_private(path, "xb")
     except FileExistsError:
         raise CommandError(
             f"expected a new file, got {path}, which is there; name another one", ExitCode.USAGE
         ) from None
+    except OSError as error:
+        raise CommandError(
+            f"expected to be able to write {path}, got: {error.strerror}; name another file",
+            ExitCode.USAGE,
+        ) from None
     try:
-        with file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for part in found:
-                info = zipfile.ZipInfo(f"gridbot-bundle/{part.name}", now.timetuple()[:6])
-                info.external_attr = 0o600 << 16
-                info.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(info, part.data)
+        with file:
+            yield file
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return os.stat(path).st_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -20,6 +21,7 @@ from gridbot.doors.plain_text import one_line
 from gridbot.hidden_words import spellings
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import ControlError
+from supervisor.metrics.metrics_token import token_path
 
 __all__ = ["Asked", "Part", "parts"]
 
@@ -30,6 +32,8 @@ STATE_PART: Final = 0.15
 LEAST_LOG: Final = 20_000
 WAIT_S: Final = 10.0
 LONGEST_TOLD: Final = 300
+STATES: Final = ("state", "notify", "telegram")
+"""Directories of what is kept over a restart: of accounts, of messages about alerts, of Telegram."""
 NOT_STATE: Final = frozenset({".sock", ".lock", ".tmp"})
 
 
@@ -107,16 +111,14 @@ def _secrets(asked: Asked) -> Iterator[str]:
     except (ConfigError, OSError):
         pass
     if (asked.place / SEED_FILE).exists():
-        try:
+        with contextlib.suppress(OSError, ValueError):
             seed = paper_seed(asked.place)
-        except (OSError, ValueError):
-            return
-        yield seed.hex()
-        yield control_token(seed)
-        if settings is not None:
-            yield from with_paper_secrets(settings, seed).secrets()
+            yield seed.hex()
+            yield control_token(seed)
+            if settings is not None:
+                yield from with_paper_secrets(settings, seed).secrets()
     token_file = None if settings is None else settings.web.metrics_token_file
-    for path in filter(None, (token_file, asked.place / "web" / "metrics.token")):
+    for path in filter(None, (token_file, token_path(asked.place))):
         try:
             yield path.read_text(errors="replace").strip()
         except OSError:
@@ -215,10 +217,10 @@ def _end_of(asked: Asked, path: Path, name: str, most: int, left_out: list[str])
 
 def _state(asked: Asked, left_out: list[str]) -> Iterator[Part]:
     """The documents and logs of state, each whole or not at all."""
-    directory = asked.place / "state"
     room = int(asked.most * STATE_PART)
-    for path in sorted(each for each in directory.rglob("*") if each.is_file() and not each.is_symlink()):
-        name = f"state/{path.relative_to(directory)}"
+    there = [each for kind in STATES for each in (asked.place / kind).rglob("*")]
+    for path in sorted(each for each in there if each.is_file() and not each.is_symlink()):
+        name = str(path.relative_to(asked.place))
         if path.suffix in NOT_STATE:
             continue
         try:

@@ -39,7 +39,7 @@ def access(config: str | None, data_dir: str | None) -> FleetAccess:
     if not own.fleet.is_host:
         raise CommandError(
             f"expected the file of a host of a fleet, with `fleet: {{name, host, dsn_file}}`, got {file} without "
-            "`fleet.host`; name another with -c (docs/fleet.md)",
+            "`fleet.host`; name another with -c (docs/fleet-hosts.md)",
             ExitCode.CONFIG,
         )
     try:

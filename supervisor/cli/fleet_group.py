@@ -1,4 +1,4 @@
-"""`gridbot-supervisor fleet`: several machines on one PostgreSQL (docs/fleet.md). A module for each family."""
+"""`gridbot-supervisor fleet`: several machines on one PostgreSQL (docs/fleet-hosts.md). A module for each family."""
 
 from __future__ import annotations
 

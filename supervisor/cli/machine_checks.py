@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from gridbot.command_line import install_line
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import is_address
 from gridbot.doctor.machine_findings import LITTLE_DISK
@@ -51,7 +52,7 @@ def machine_cautions(config: GridbotConfig) -> Iterator[str]:
     yield from fleet_cautions(config, this_machine())
     yield from paper_cautions(config)
     if config.notify.enabled and config.notify.routes and importlib.util.find_spec("apprise") is None:
-        yield "notify: expected the package apprise, got none, so nobody is told: pip install 'gridbot[notify]'"
+        yield f"notify: expected the package apprise, got none, so nobody is told: {install_line('apprise')}"
 
 
 def paper_cautions(config: GridbotConfig) -> Iterator[str]:

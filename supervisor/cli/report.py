@@ -6,8 +6,6 @@ import contextlib
 import importlib.util
 import os
 import re
-import shlex
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from gridbot.atomic_file import write_atomic
+from gridbot.command_line import install_line
 from gridbot.commands.wording import did_you_mean, one_of
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line
@@ -127,8 +126,7 @@ def _refusal(exc: SqlFailed) -> CommandError:
 
 def _require_jinja() -> None:
     if importlib.util.find_spec("jinja2") is None:
-        command = f"{shlex.quote(sys.executable)} -m pip install 'jinja2>=3.1,<4'"
-        raise click.UsageError(f"expected the package jinja2, which makes the page: {command}")
+        raise click.UsageError(f"expected the package jinja2, which makes the page: {install_line('jinja2')}")
 
 
 def _backtest_file(place: Path, name: str) -> Path:

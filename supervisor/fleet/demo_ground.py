@@ -164,10 +164,11 @@ def _free_port() -> int:
 
 
 def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError):
+    try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/v5/market/time", timeout=5) as answer:
             return bool(answer.status == 200)
-    return False
+    except OSError:
+        return False
 
 
 def _is_ours(pid: int, place: str) -> bool:

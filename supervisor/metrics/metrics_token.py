@@ -16,11 +16,16 @@ from typing import Final
 
 from gridbot.private_files import make_directory, open_private
 
-__all__ = ["SHORTEST", "is_bearer", "metrics_token"]
+__all__ = ["SHORTEST", "is_bearer", "metrics_token", "token_path"]
 
 SHORTEST: Final = 16
 LONGEST: Final = 1_024
 BYTES: Final = 32
+
+
+def token_path(data_dir: Path) -> Path:
+    """Where the token is, unless the configuration names another file."""
+    return data_dir / "web" / "metrics_token"
 
 
 def metrics_token(path: Path) -> str:

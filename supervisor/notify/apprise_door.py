@@ -11,14 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from gridbot.command_line import install_line
 from supervisor.notify.message_text import Message
 
 if TYPE_CHECKING:
     from apprise import Apprise
 
-__all__ = ["MISSING", "AppriseDoor", "Door", "NoApprise"]
+__all__ = ["AppriseDoor", "Door", "NoApprise"]
 
-MISSING: Final = "expected the package apprise, got none; install it: pip install 'gridbot[notify]'"
 SPEAKERS: Final = (
     "apprise",
     "urllib3",
@@ -55,7 +55,7 @@ class AppriseDoor:
         try:
             import apprise
         except ImportError:
-            raise NoApprise(MISSING) from None
+            raise NoApprise(f"expected the package apprise, got none; install it: {install_line('apprise')}") from None
         # No image of Apprise's in messages, no store of its own on the disk, and one message at a time.
         asset = apprise.AppriseAsset(
             app_id="gridbot", app_desc="gridbot", app_url="", image_url_mask="", image_url_logo="",
@@ -66,6 +66,10 @@ class AppriseDoor:
         for line, address in addresses.items():
             service = apprise.Apprise(asset=asset)
             self._services[line] = service if _added(service, address) else None
+            if "overflow=" not in address.lower():
+                # what is longer than a service takes (a text message, Pushover) would be refused again and again
+                for each in service:
+                    each.overflow_mode = apprise.OverflowMode.SPLIT
 
     @property
     def unreadable(self) -> list[str]:
@@ -90,7 +94,7 @@ class AppriseDoor:
                 body_format=self._apprise.NotifyFormat.TEXT,
                 log_callback=heard,
             )
-        except Exception as error:  # noqa: BLE001 - a service of others; its text may have the address
+        except BaseException as error:  # noqa: BLE001 - a service of others; its text may have the address
             return f"it failed with {type(error).__name__}"
         if arrived:
             return ""

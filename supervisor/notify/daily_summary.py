@@ -8,16 +8,18 @@ has a line of its own: no sum is over two of them. Shadow strategies earn nothin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from gridbot.core.strict_numbers import decimal_or_none
 from gridbot.doors.plain_text import one_line
 
-__all__ = ["AccountFigures", "Figures", "figures_of", "summary_text"]
+__all__ = ["AccountFigures", "Figures", "figures_of", "kept_for_the_next", "summary_text"]
 
 WORST: Final = 3
+SETTLES_S: Final = 120.0
+"""Seconds after its start that the supervisor has for the first reports of all accounts."""
 NEAR: Final = 0.8
 """Part of a cap from which on it is near."""
 MOST_NAMES: Final = 10
@@ -37,11 +39,15 @@ class AccountFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one moment. `caps` has those that are near, in words; `run` is that of the supervisor, for the restarts."""
+    """Of one moment. `caps` has those that are near, in words; `run` is that of the supervisor, for the restarts.
+
+    `is_settling`: it has just started, and not every account has reported.
+    """
 
     run: str
     accounts: Mapping[str, AccountFigures]
     caps: tuple[str, ...] = ()
+    is_settling: bool = False
 
     def to_document(self) -> dict[str, Any]:
         """JSON-able; what the next summary compares with."""
@@ -67,7 +73,20 @@ def figures_of(status: Mapping[str, Any]) -> Figures:
     near = [f"{row['scope']} {_use(row)}" for row in status.get("caps", ()) if _is_near(row)]
     for row in status["accounts"]:
         near += [f"{row['account']} {_use(cap)}" for cap in row.get("caps") or () if _is_near(cap)]
-    return Figures(str(status["supervisor"]["run_id"]), accounts, tuple(one_line(text, 120) for text in near))
+    is_young = float(status["supervisor"]["uptime_s"]) < SETTLES_S
+    is_settling = is_young and any(each.equity is None for each in accounts.values())
+    texts = tuple(one_line(text, 120) for text in near)
+    return Figures(str(status["supervisor"]["run_id"]), accounts, texts, is_settling)
+
+
+def kept_for_the_next(now: Figures, before: Figures | None) -> Figures:
+    """What the next summary compares with: of an account that does not report now, what it said last."""
+    old = before.accounts if before is not None else {}
+    kept = {
+        name: replace(old[name], restarts=each.restarts) if each.earned is None and name in old else each
+        for name, each in now.accounts.items()
+    }
+    return replace(now, accounts=kept)
 
 
 def summary_text(now: Figures, before: Figures | None, open_alerts: int, waiting: int) -> str:

@@ -51,6 +51,8 @@ class Line:
     tries: int = 0
     failing_us: int = 0
     problem: str = ""
+    waited_us: int = 0
+    """Between the tries since it fails, all together."""
     put: int = 0
     sent: int = 0
     messages: int = 0
@@ -70,7 +72,8 @@ class Line:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Line:
         """Read what `to_document` wrote. KeyError, TypeError or ValueError for anything else."""
-        numbers: dict[str, Any] = {name: int(document[name]) for name in _NUMBERS}
+        numbers: dict[str, Any] = {name: int(document[name]) for name in _NUMBERS if name != NEW}
+        numbers[NEW] = int(document.get(NEW, 0))
         return cls(
             waiting=tuple(Notice.from_document(values) for values in document["waiting"]),
             told=frozenset(map(str, document["told"])),
@@ -80,7 +83,9 @@ class Line:
         )
 
 
-_NUMBERS: Final = ("next_us", "tries", "failing_us", "put", "sent", "messages", "given_up", "lost")
+NEW: Final = "waited_us"
+"""Not in files of earlier versions."""
+_NUMBERS: Final = (NEW, "next_us", "tries", "failing_us", "put", "sent", "messages", "given_up", "lost")
 
 
 def put(line: Line, notices: Iterable[Notice]) -> Line:
@@ -124,12 +129,18 @@ def delivered(line: Line) -> Line:
     """What was on its way has arrived."""
     sent = line.sent + sum(each.news for each in line.flying)
     return replace(
-        line, flying=(), sent=sent, messages=line.messages + 1, tries=0, next_us=0, failing_us=0, problem="", lost=0
-    )
+        line, flying=(), sent=sent, messages=line.messages + 1, tries=0, next_us=0, failing_us=0, waited_us=0,
+        problem="", lost=0,
+    )  # fmt: skip
 
 
 def failed(line: Line, why: str, limits: Limits, now_us: int) -> Line:
-    """It has not, or nobody knows: it waits with what came meanwhile."""
+    """It has not, or nobody knows: it waits with what came meanwhile.
+
+    Only what is old is given up, where it was tried for long: a machine that was off for two days, or whose clock was
+    set by NTP, has tried nothing yet.
+    """
+    was_tried = line.waited_us >= limits.give_up_us // 2
     tries = line.tries + 1
     wait_us = min(limits.retry_most_us, limits.retry_us * 2 ** min(tries - 1, 30))
     line = replace(
@@ -139,9 +150,11 @@ def failed(line: Line, why: str, limits: Limits, now_us: int) -> Line:
         tries=tries,
         next_us=now_us + wait_us,
         failing_us=line.failing_us or now_us,
+        waited_us=line.waited_us + wait_us,
         problem=why,
     )
-    return _give_up(line, [each for each in line.waiting if now_us - each.put_us > limits.give_up_us])
+    old = [each for each in line.waiting if now_us - each.put_us > limits.give_up_us] if was_tried else []
+    return _give_up(line, old)
 
 
 def _is_told_in_quiet(notice: Notice, level: str) -> bool:
@@ -165,9 +178,11 @@ def _give_up(line: Line, those: list[Notice]) -> Line:
     if not those:
         return line
     names = {each.name for each in those}
+    unheard = {each.name for each in those if each.kind is Kind.BEGUN}
     return replace(
         line,
         waiting=tuple(each for each in line.waiting if each.name not in names),
+        told=line.told - unheard,
         given_up=line.given_up + sum(each.news for each in those),
         lost=line.lost + len(those),
     )

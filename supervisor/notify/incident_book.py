@@ -162,7 +162,7 @@ class _Turn:
             known = self.known[name]
             if known.seen.account in silent:
                 continue
-            if not known.gone_us:
+            if not known.gone_us or known.gone_us > self._now_us:  # or else somebody has set the clock back
                 self.known[name] = replace(known, gone_us=self._now_us)
             elif self._now_us - known.gone_us > GONE_US:
                 del self.known[name]
@@ -170,7 +170,8 @@ class _Turn:
 
     def tell_what_waits(self) -> None:
         for name, known in self.known.items():
-            is_due = not known.held_us or known.held_us <= self._now_us or rank(known.seen.level) >= rank("CRITICAL")
+            is_held = known.since_us <= self._now_us < known.held_us  # a clock that was set back holds nothing
+            is_due = not is_held or rank(known.seen.level) >= rank("CRITICAL")
             if not known.is_told and not known.seen.is_muted and not known.gone_us and is_due:
                 self.known[name] = known = replace(known, is_told=True)
                 self._tell(Kind.BEGUN, known)

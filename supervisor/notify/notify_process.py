@@ -52,7 +52,10 @@ GONE_S: Final = 0.2 * ORPHAN_GRACE_S
 """How much later than a signal to end the news may come that the supervisor is gone."""
 NICE: Final = 10
 MOST_THREADS: Final = 3
-"""Threads that a service may keep waiting beyond the deadline before nothing more is sent there."""
+"""Threads that a service may keep waiting beyond the deadline; then there is another one each `STUCK_S` alone."""
+STUCK_S: Final = 1800.0
+MOST_STUCK: Final = 40
+"""With so many that never end nothing more is sent there."""
 Json = dict[str, Any]
 
 
@@ -144,6 +147,7 @@ class Desk:
         self._saving = asyncio.Lock()
         self._sending: dict[asyncio.Task[None], str] = {}
         self._threads: dict[str, int] = {}
+        self._began_s: dict[str, float] = {}
 
     async def open(self) -> None:
         """Take back what was to be told."""
@@ -252,7 +256,12 @@ class Desk:
             self._unsaved = str(error)
 
     def _begin(self) -> None:
-        stuck = {name for name, count in self._threads.items() if count >= MOST_THREADS}
+        before_s = time.monotonic() - STUCK_S
+        stuck = {
+            name
+            for name, count in self._threads.items()
+            if count >= MOST_THREADS and (self._began_s[name] > before_s or count >= MOST_STUCK)
+        }
         self.state, messages = due(self.state, self._plan, self._wall_us(), stuck)
         for name, message in messages:
             task = background.start(self._deliver(name, message), name=f"a message to {name}")
@@ -264,6 +273,7 @@ class Desk:
         loop = asyncio.get_running_loop()
         sent: asyncio.Future[str] = loop.create_future()
         self._threads[name] = self._threads.get(name, 0) + 1
+        self._began_s[name] = time.monotonic()
 
         def ended(problem: str) -> None:
             self._threads[name] -= 1

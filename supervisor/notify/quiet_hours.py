@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
 
 __all__ = ["QuietHours", "clock_text", "due_day", "minutes_of"]
 
@@ -36,18 +37,21 @@ class QuietHours:
         return minute >= self.begin or minute < self.end
 
 
+SET_BACK: Final = timedelta(days=2)
+
+
 def due_day(at: int, zone: tzinfo, now_us: int, last: str) -> str:
     """The day (such as 2026-01-02) whose time `at` has come and which is not `last`; "" when there is none.
 
     Without a last one that is only so from that minute on for an hour: a start in the evening is no reason for what
-    belongs to the morning.
+    belongs to the morning. A clock that was set back by a day or two brings no day again.
     """
     now = _local(now_us, zone)
     minute = now.hour * 60 + now.minute
     day = now.date().isoformat()
-    if day == last or minute < at or (not last and minute >= at + 60):
+    if minute < at or (not last and minute >= at + 60):
         return ""
-    return day
+    return "" if day <= last <= (now.date() + SET_BACK).isoformat() else day
 
 
 def clock_text(us: int, zone: tzinfo, now_us: int) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from supervisor.notify import delivery_line, incident_book
 from supervisor.notify.alert_notices import Kind, Notice
 from supervisor.notify.alert_routes import Route, fits
-from supervisor.notify.daily_summary import Figures, figures_of, summary_text
+from supervisor.notify.daily_summary import Figures, figures_of, kept_for_the_next, summary_text
 from supervisor.notify.delivery_line import Limits, Line
 from supervisor.notify.incident_book import Book, Known, Seen
 from supervisor.notify.message_text import Message, compose
@@ -33,6 +33,10 @@ FORMAT: Final = 1
 GONE: Final = (
     "It has ended, and nobody had stopped it. Its workers end within seconds; orders and positions stay as they are, "
     "and nobody looks after them until it is started again."
+)
+GONE_STOPPING: Final = (
+    "It was killed before its stop was done. What it was to do with orders and positions may not be done; look at them "
+    "on the exchange."
 )
 BACK: Final = "It had ended though nobody had stopped it: it was killed, or the machine went down. It runs again."
 
@@ -165,12 +169,13 @@ def step(state: Teller, event: Event, plan: Plan, now_us: int) -> Teller:
             return _heard(state, event, plan, now_us)
         case Listed(status, rows, silent):
             state = replace(state, newest=figures_of(status))
-            listed = incident_book.Standing(rows, silent, _calm(state, plan))
+            listed = incident_book.Standing(rows, silent, _calm(state, plan, now_us))
             return _daily(_booked(state, listed, plan, now_us), plan, now_us)
         case Passed():
             return _daily(_booked(state, incident_book.Tick(), plan, now_us), plan, now_us)
         case Orphaned():
-            return _letter(state, plan, "the supervisor is gone", GONE, "CRITICAL", now_us)
+            text = GONE_STOPPING if state.stopping and state.run else GONE
+            return _letter(state, plan, "the supervisor is gone", text, "CRITICAL", now_us)
         case Went(name, problem):
             line = state.lines[name]
             line = (
@@ -204,11 +209,12 @@ def _heard(state: Teller, event: Heard, plan: Plan, now_us: int) -> Teller:
     if event.missed:
         text = f"{event.missed} changes of alerts were too many to be read; what is open is told all the same."
         state = _letter(state, plan, "news were missed", text, "WARNING", now_us)
-    return _booked(state, incident_book.News(event.rows, _calm(state, plan)), plan, now_us)
+    return _booked(state, incident_book.News(event.rows, _calm(state, plan, now_us)), plan, now_us)
 
 
-def _calm(state: Teller, plan: Plan) -> dict[str, int]:
-    return {account: at_us + plan.calm_us for account, at_us in state.asked.items()}
+def _calm(state: Teller, plan: Plan, now_us: int) -> dict[str, int]:
+    """Until when, by account; what was asked for later than now was asked before the clock was set back."""
+    return {account: at_us + plan.calm_us for account, at_us in state.asked.items() if at_us <= now_us}
 
 
 def _booked(state: Teller, event: incident_book.Event, plan: Plan, now_us: int) -> Teller:
@@ -238,7 +244,7 @@ def _letter(state: Teller, plan: Plan, about: str, text: str, level: str, now_us
 
 
 def _daily(state: Teller, plan: Plan, now_us: int) -> Teller:
-    if plan.summary_at < 0 or state.newest is None:
+    if plan.summary_at < 0 or state.newest is None or state.newest.is_settling:
         return state
     day = due_day(plan.summary_at, plan.zone, now_us, state.day)
     if not day:
@@ -246,5 +252,5 @@ def _daily(state: Teller, plan: Plan, now_us: int) -> Teller:
     open_count = sum(known.is_told and not known.gone_us for known in state.book.known.values())
     waiting = sum(len(line.waiting) for line in state.lines.values() if line.failing_us)
     text = summary_text(state.newest, state.before, open_count, waiting)
-    state = _letter(state, plan, "daily summary", text, "INFO", now_us)
-    return replace(state, day=day, before=state.newest)
+    before = kept_for_the_next(state.newest, state.before)
+    return replace(_letter(state, plan, "daily summary", text, "INFO", now_us), day=day, before=before)

@@ -41,6 +41,16 @@ class Beside:
         self._faults = faults
         self._all: tuple[SideKeeper, ...] = (self.web, self.notify, self.telegram)
 
+    def follow(self, before: Plan, plan: Plan) -> Plan:
+        """After a reload: those whose section of the configuration is another one begin anew; the page never does.
+
+        Returns the new plan, which is in force.
+        """
+        for keeper, spec in ((self.notify, plan.notify), (self.telegram, plan.telegram)):
+            if getattr(before.config, keeper.name, None) != getattr(plan.config, keeper.name, None):
+                self._faults.attempt(f"{keeper.name}: other settings", lambda it=keeper, of=spec: it.follow(of))  # type: ignore[misc]
+        return plan
+
     def look(self, starting: StartOrder, stopping: StopOrder) -> None:
         """Let time pass for each."""
         for each in self._all:

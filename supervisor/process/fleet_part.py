@@ -103,7 +103,7 @@ class FleetPart:
             self._keeper.want(frozenset())  # each is let go, and its lease given up
             try:
                 async with asyncio.timeout(FREED_S):
-                    await self._keeper.flushed()
+                    await self._keeper.given_up()
             except TimeoutError:
                 log.warning(
                     "the fleet's database did not hear in time that this host ends; leases run out by themselves"
@@ -147,7 +147,11 @@ class FleetPart:
 
     async def told(self, request: Json, answer: Json) -> Json:
         """The answer to a command, with a word on whether the fleet has it too."""
-        return answer if self._door is None else await self._door.told(request, answer, self._keeper.kept)
+        return answer if self._door is None else await self._door.told(request, answer, self._kept)
+
+    async def _kept(self, account: str, wait_s: float) -> bool:
+        """Whether the fleet has what a worker has written down last, within so many seconds."""
+        return False
 
     async def shown(self, status: Json) -> Json:
         """The status with what other hosts have told of their accounts."""

@@ -30,6 +30,7 @@ from gridbot.config.loading import load_file
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word, reload_plan
 from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
+from gridbot.logging_setup import register_secret
 from supervisor.children.config_source import FileLook, Source
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
@@ -230,6 +231,8 @@ class FleetReload:
             raise _Refused("the supervisor is stopping")
         self._catch_up()
         new = await asyncio.to_thread(self._source.load, args.variables, self._place)
+        for secret in new.secrets():  # those that came with this file; whatever becomes of it, no log has one
+            register_secret(secret)
         asked = _Asked(reload_plan(self._config, new), self._config)
         await self._look(asked)
         open_legs = left_open(asked.plan, asked.rows)

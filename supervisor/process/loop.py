@@ -290,7 +290,7 @@ class Supervisor:
         return "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
 
     def _follow(self, plan: Plan) -> None:
-        self.plan = plan
+        self.plan = self._beside.follow(self.plan, plan)
 
     def _on_hangup(self) -> None:
         log.info("SIGHUP received%s", " and ignored: there is no file to read again" if self._reload is None else "")

@@ -17,7 +17,8 @@ from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launcher import Launcher
 from supervisor.children.pipe import Message
-from supervisor.children.policy_types import Exited, ProcessState, Ready, Report, Stalled, Start, Stop
+from supervisor.children.policy import SLOW
+from supervisor.children.policy_types import Exited, ProcessState, Ready, Report, Restart, Stalled, Start, Stop
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
 
@@ -52,6 +53,8 @@ class SideKeeper:
         self._clock = clock
         self._began_s = clock()
         self._told = ""
+        self._leaves = False
+        """A reload has taken it out of the configuration."""
 
     @property
     def child(self) -> Child | None:
@@ -67,8 +70,27 @@ class SideKeeper:
         self._fleet.advance_all()
         its_turn = starting.complete or self._clock() - self._began_s > PATIENCE_S
         child = self.child
-        if child is not None and its_turn and not stopping.begun and child.state.process is ProcessState.STOPPED:
+        if child is not None and self._leaves:
+            self._let_go(child)
+        elif child is not None and its_turn and not stopping.begun and child.state.process is ProcessState.STOPPED:
             self._fleet.advance(child, Start())
+
+    def follow(self, spec: ChildSpec | None) -> None:
+        """After a reload: what is there gives way to a process that begins by `spec`; None: there is to be none."""
+        child, self._told, self._leaves = self.child, "", spec is None
+        if spec is None:
+            self._fleet.advance_all(Stop())
+        elif child is None:
+            self._fleet.add(spec)
+        else:
+            child.spec = spec
+            if child.state.process is not ProcessState.STOPPED:  # one that is stopped starts when it is its turn
+                self._fleet.advance(child, Restart("other settings"))
+
+    def _let_go(self, child: Child) -> None:
+        if not child.state.alive and child.pid is None:
+            self._fleet.remove(child)
+            log.info("%s: it is taken out of the configuration, and has ended", self.name)
 
     def stalled(self) -> None:
         """The supervisor did not run for a while: nobody heard what it said."""
@@ -108,5 +130,6 @@ class SideKeeper:
         """A warning at most, and the same one once."""
         if text != self._told:
             self._told = text
-            log.warning("%s: %s: %s; trading does not need it", self.name, self.missing, text)
+            missing = "it is slow" if key == SLOW else self.missing
+            log.warning("%s: %s: %s; trading does not need it", self.name, missing, text)
         return True

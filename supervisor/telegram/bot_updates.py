@@ -102,6 +102,8 @@ def _said(kind: str, message: Mapping[str, Any]) -> Incoming:
         why_not = "expected a new message, got an edited one; send it again"
     elif any(name in message for name in _FORWARDED):
         why_not = "expected a message of your own, got a forwarded one; write it yourself"
+    elif message.get("is_from_offline"):
+        why_not = "expected a message that you send yourself, got one that Telegram sent at a time set before"
     elif not isinstance(text, str):
         why_not = "expected a text, got something else"
     elif len(text) > LONGEST_TEXT:

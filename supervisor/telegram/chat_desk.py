@@ -54,12 +54,14 @@ KINDS: Final = ("message", "edited_message", "callback_query")
 MOST_UPDATES: Final = 100
 MOST_AT_WORK: Final = 8
 """Questions and commands that wait for their answers at once."""
+MOST_URGENT: Final = 8
 EXTRA_S: Final = 15.0
 """How much longer than asked for a long poll may take."""
 QUICK_S: Final = 15.0
 LEAST_S: Final = 0.2
 """Between two questions for news of which the first brought none."""
 URGENT: Final = ("flatten", "kill")
+STOPS: Final = "nothing was done: the bot stops, or begins anew with other settings; send it again in a moment"
 LATE: Final = "this button counts no more: it was good once, for 60 seconds, and for whom it was shown to"
 
 
@@ -88,6 +90,9 @@ class ChatDesk:
         self._chatters = {user: _Chatter() for user in spec.roles}
         self._turns = {user: asyncio.Lock() for user in spec.roles}
         self._threads = ThreadPoolExecutor(MOST_AT_WORK, thread_name_prefix="telegram")
+        self._urgent = ThreadPoolExecutor(MOST_URGENT, thread_name_prefix="urgent")
+        """For flatten and kill alone: questions that take long keep all the others."""
+        self._closing = asyncio.Event()
         self._at_work: dict[asyncio.Task[None], None] = {}
         self._commands = self._refused = 0
         self._problem = ""
@@ -144,10 +149,14 @@ class ChatDesk:
         return None
 
     async def close(self, within_s: float) -> None:
-        """What was begun is carried out; what is there to be said is said, for so long."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """What a thread has begun is carried out, else it is said that it is not; what there is to say is said, for so
+        long."""
+        self._closing.set()
+        for threads in (self._threads, self._urgent):
+            threads.shutdown(wait=False, cancel_futures=True)
         until_s = self._clock() + within_s
-        while not self.outbox.is_empty and self._clock() < until_s:
+        await asyncio.sleep(0)
+        while (self._at_work or not self.outbox.is_empty) and self._clock() < until_s:
             await asyncio.sleep(0.02)
 
     async def _greet(self) -> Problem | None:
@@ -245,7 +254,7 @@ class ChatDesk:
     async def _ask(self, asked: Ask) -> None:
         role = self._spec.roles[asked.user]
         given = (self._spec.data_dir, asked.verb, asked.words, role, who_of(asked.user))
-        lines = await self._tried(asked.chat, answer_lines, *given)
+        lines = await self._tried(asked.chat, self._threads, answer_lines, *given)
         if lines is not None:
             self.outbox.say(asked.chat, lines)
 
@@ -259,7 +268,8 @@ class ChatDesk:
 
     async def _prepared(self, given: Give) -> None:
         who = who_of(given.user)
-        prepared = await self._tried(given.chat, prepare, self._spec.data_dir, given.document, who, _always)
+        threads = self._threads_of(str(given.document["command"]))
+        prepared = await self._tried(given.chat, threads, prepare, self._spec.data_dir, given.document, who, _always)
         if prepared is None:
             return
         if needs_button(prepared):
@@ -285,26 +295,37 @@ class ChatDesk:
         self.outbox.toast(pressed.callback, "nothing was given")
         targets = " ".join(map(str, prepared.targets))
         why = "the answer to its question was no"
-        await self._in_thread(decline, self._spec.data_dir, prepared.command, prepared.args, targets, why, who)
+        threads, command = self._threads_of(prepared.command.name), prepared.command
+        await _in_thread(threads, decline, self._spec.data_dir, command, prepared.args, targets, why, who)
         self.outbox.say(pressed.chat, [line(f"{prepared.command.name} was not given")])
 
     async def _decline(self, declined: Decline) -> None:
         who, nothing = who_of(declined.user), dict[str, Any]()
-        await self._in_thread(
-            decline, self._spec.data_dir, declined.command, nothing, declined.words, declined.why, who
-        )
+        given = (declined.command, nothing, declined.words, declined.why, who)
+        await _in_thread(self._threads, decline, self._spec.data_dir, *given)
 
     async def _carried_out(self, chat: int, prepared: Prepared, who: str) -> None:
         log.info("%s by %s", prepared.command.name, who)
         self._commands += 1
-        told = await self._tried(chat, carry_out, self._spec.data_dir, prepared, who)
+        threads = self._threads_of(prepared.command.name)
+        told = await self._tried(chat, threads, carry_out, self._spec.data_dir, prepared, who)
         if told is not None:
             self.outbox.say(chat, done_lines(told))
 
-    async def _tried(self, chat: int, work: Callable[..., T], *given: Any) -> T | None:
+    def _threads_of(self, command: str) -> ThreadPoolExecutor:
+        return self._urgent if command in URGENT else self._threads
+
+    async def _tried(self, chat: int, threads: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> T | None:
         """What the thread returns; None when somebody was told why not."""
+        if self._closing.is_set():
+            self._do(Say(chat, STOPS))
+            return None
         try:
-            return await self._in_thread(work, *given)
+            return await _in_thread(threads, work, *given)
+        except asyncio.CancelledError:
+            if not self._closing.is_set():
+                raise
+            self._do(Say(chat, STOPS))  # no thread had begun it
         except (CommandMistake, ControlError, NotRead) as why:
             self._do(Say(chat, f"nothing was done: {why}"))
         except Exception as error:  # noqa: BLE001 - whoever asked has to hear of it; the log has the traceback
@@ -312,8 +333,9 @@ class ChatDesk:
             self._do(Say(chat, f"it failed ({type(error).__name__}); how much was done is not known, see /logs"))
         return None
 
-    async def _in_thread(self, work: Callable[..., T], *given: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+
+async def _in_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *given: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, work, *given)
 
 
 def _always(_: Json) -> bool:

@@ -17,18 +17,13 @@ from gridbot.rolling_limit import RollingLimit
 from supervisor.metrics.metric_text import exposition
 from supervisor.metrics.metrics_token import is_bearer, metrics_token
 
-__all__ = ["FAILURES", "MetricsDoor", "token_path"]
+__all__ = ["FAILURES", "MetricsDoor"]
 
 log = logging.getLogger("supervisor.web")
 
 FAILURES: Final = 10
 WINDOW_S: Final = 60.0
 """After so many wrong tokens in a minute the answer is 429; the right one is answered all the while."""
-
-
-def token_path(data_dir: Path) -> Path:
-    """Where the token is."""
-    return data_dir / "web" / "metrics_token"
 
 
 class MetricsDoor:

@@ -25,9 +25,10 @@ from gridbot import background
 from gridbot.doors.http_site import Site
 from supervisor.control.control_client import ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
+from supervisor.metrics.metrics_token import token_path
 from supervisor.web.command_door import CommandDoor
 from supervisor.web.logins import Logins, Session
-from supervisor.web.metrics_door import MetricsDoor, token_path
+from supervisor.web.metrics_door import MetricsDoor
 from supervisor.web.model_changes import shown
 from supervisor.web.open_connections import OpenConnections, server_log
 from supervisor.web.operations_door import OperationsDoor

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbot.backtest.run_options import Latency, Options
+from gridbot.backtest.run_venue import RunVenue
 from gridbot.config.models import GridbotConfig
 from gridbot.market.day import Day, ticks_of
+from gridbot.paper.accounts.valuation import Totals
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.settings import MatchingModel
 from tests.backtest.backtest_examples import START_MS, Ran, config_of, day_of
 from tests.examples import examples
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures_are_those_of_now() -> Iterator[None]:
+    """What the exchange remembers of an account's figures is what it would work out anew, whenever they are read."""
+    remembered = RunVenue._figures
+
+    def checked(venue: RunVenue) -> Totals:
+        found = remembered(venue)
+        assert found._replace(prices={}) == venue.exchange.totals(venue.account)._replace(prices={})
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunVenue, "_figures", checked)
+        yield
 
 
 def wild_day(draw: random.Random, symbol: str) -> Day:

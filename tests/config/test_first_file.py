@@ -48,7 +48,7 @@ def test_whatever_passes_is_a_file_that_can_start(answers: Answers) -> None:
         return
     draft = draft_of(answers, PATH)
     text = text_of_draft(draft)
-    environ = {name: f"value of {name}" for name in variables(answers)}
+    environ = {name: f"value-of-{name}" for name in variables(answers)}
     config = load_text(text, PATH, environ=environ).config
     (account,), (strategy,) = config.accounts, config.strategies
     assert (account.name, account.environment) == (answers.account, answers.environment)

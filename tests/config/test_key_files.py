@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,57 @@ def test_two_accounts_without_their_files_are_not_said_to_share_a_key(refusal: C
     assert [each[:3] for each in told] == ["4: ", "5: ", "8: ", "9: "]
 
 
+AS_WRITTEN = {
+    "a line end of Windows": b"planted-key\r\n",
+    "a byte order mark, as editors of Windows write it": b"\xef\xbb\xbfplanted-key\r\n",
+    "blanks": b"\n  planted-key\t\n\n",
+}
+NO_KEY = {
+    "two lines": (b"planted-key\nplanted-key-2\n", "blanks or other signs in it, not shown"),
+    "a blank": (b"planted key", "blanks or other signs in it, not shown"),
+    "a letter that no header takes": ("planted-\u00fckey".encode(), "blanks or other signs in it, not shown"),
+    "UTF-16, as PowerShell writes it": ("planted-key".encode("utf-16"), "(not text)"),
+    "a NUL": (b"planted\0key", "blanks or other signs in it, not shown"),
+    "nothing": (b" \r\n", "an empty file"),
+    "too much": (b"x" * 8193, "a file of more than 8,192 bytes"),
+}
+
+
+def test_what_a_file_or_a_variable_may_have_around_a_key_and_what_is_none(
+    place: Path, refusal: Callable[..., list[str]]
+) -> None:
+    by_file, by_variable = "    api_key_file: key\n", "    api_key: ${KEY}\n"
+    for name, data in AS_WRITTEN.items():
+        (place / "key").write_bytes(data)
+        given = [(by_file, {}), (by_variable, {"KEY_FILE": str(place / "key")})]
+        given += [] if data.startswith(b"\xef") else [(by_variable, {"KEY": data.decode()})]
+        for lines, environ in given:
+            config = load_config(written(place, lines + "    api_secret_file: secret\n"), environ=environ)
+            assert config.account("alice").api_key.get_secret_value() == "planted-key", (name, lines)
+    for name, (data, words) in NO_KEY.items():
+        (place / "key").write_bytes(data)
+        (told,) = refusal(ACCOUNT + by_file + "    api_secret_file: secret\n")
+        assert words in told, name
+        assert "planted" not in told.replace("planted-secret", ""), name
+
+
+def test_a_file_that_would_never_end_or_loops_is_refused_at_once(
+    place: Path, refusal: Callable[..., list[str]]
+) -> None:
+    os.mkfifo(place / "pipe")
+    (place / "loop").symlink_to(place / "loop")
+    (place / "link").symlink_to(place / "key")
+    for name, words in {
+        "pipe": "something else than a file",
+        "loop": "symbolic links",
+        "/dev/zero": "else than a f",
+    }.items():
+        (told,) = refusal(ACCOUNT + f"    api_key_file: {name}\n    api_secret_file: secret\n")
+        assert words in told, name
+    config = load_config(written(place, "    api_key_file: link\n    api_secret_file: secret\n"), environ={})
+    assert config.account("alice").api_key.get_secret_value() == "planted-key"
+
+
 def keys(pem: str) -> dict[str, tuple[str, str]]:
     """By a name: a key that cannot sign, and what came."""
     key = RSA.import_key(pem)
@@ -128,7 +180,7 @@ def test_files_with_secrets_that_others_can_read_are_named(open_place: Path) -> 
     environ = {"KEY_FILE": str(place / "key"), "GRIDBOT_DATA_DIR": str(place)}
     for name in ("key", "token", "g.yaml"):
         with (place / name).open("a") as written_to:
-            written_to.write("# planted-key\n")
+            written_to.write("#planted-key")
         (place / name).chmod(0o600)
     file = load_file(path, environ=environ)
     assert list(secret_file_warnings(file, path, environ)) == []

@@ -153,8 +153,8 @@ def test_variables_are_replaced_after_parsing(write):
         "# ${NOT_SET} in a comment is a comment\n"
         "accounts: [{name: x, api_key: '${KEY}', api_secret: 'a-${PART}-z'}]  # ${NOR_THIS}\n"
     )
-    config = _load(path, KEY="k: [not yaml", PART="middle")
-    assert config.accounts[0].api_key.get_secret_value() == "k: [not yaml"
+    config = _load(path, KEY="k:[not-yaml", PART="middle")
+    assert config.accounts[0].api_key.get_secret_value() == "k:[not-yaml"
     assert config.accounts[0].api_secret.get_secret_value() == "a-middle-z"
 
 

@@ -73,7 +73,8 @@ def test_its_variables_are_forgotten_and_what_only_names_a_host_is_not(tmp_path:
 @case_table(
     ("address", "parts"),
     [
-        ("discord://123456789012345678/abc-def_ghi.jkl-mno?x=y", ["123456789012345678"]),
+        ("discord://123456789012345678/abc-def_ghi.jkl-mno?x=y", ["abc-def_ghi.jkl-mno", "123456789012345678"]),
+        ("sendgrid://SG.a1b2C3d4e5.f6G7h8:me@example.org/you@mail.example.org", ["SG.a1b2C3d4e5.f6G7h8"]),
         ("https://hooks.slack.com/services/T0000/B0000/XXXXXXXXXXXXXXXXXXXXXXXX", ["X" * 24]),
         ("mailtos://me:p%40ss-word@mail.example.org?to=you@example.org", ["p%40ss-word", "p@ss-word"]),
         ("json://localhost/a?key=0123456789abcdef", ["0123456789abcdef"]),

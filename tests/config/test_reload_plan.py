@@ -133,3 +133,29 @@ def test_whether_the_page_may_act_counts_at_once_and_where_it_is_does_not() -> N
     }  # fmt: skip
     assert (plan.in_force.web.allow_commands, plan.in_force.web.port) == (True, 8797)
     assert plan.touched == []
+
+
+def test_messages_and_telegram_count_at_once_by_a_new_process_and_no_secret_of_theirs_is_told() -> None:
+    old = config(BTC)
+    address, token = "json://me:hidden-password@host/hidden-token-0001", "123456789:hidden-token-of-a-bot"
+    new = config(
+        BTC,
+        notify={"routes": [{"name": "phone", "urls": [address]}], "ping_url": "https://host/hidden-token-0002"},
+        telegram={"enabled": True, "token": token, "users": [{"id": 7, "role": "see"}]},
+        web={"port": 1},
+    )
+    plan = reload_plan(old, new)
+    assert {key.key: (key.after, key.rule.applies) for key in plan.fleet} == {
+        "notify.routes": ("phone", Applies.BESIDE),
+        "notify.ping_url": ("not shown", Applies.BESIDE),
+        "telegram.enabled": ("True", Applies.BESIDE),
+        "telegram.token": ("not shown", Applies.BESIDE),
+        "telegram.users": ("7 see", Applies.BESIDE),
+        "web.port": ("1", Applies.SUPERVISOR),
+    }
+    assert (plan.in_force.notify, plan.in_force.telegram) == (new.notify, new.telegram)
+    assert plan.in_force.web == old.web
+    assert plan.touched == []
+    other = config(BTC, notify={"routes": [{"name": "phone", "urls": [address + "x"]}]})
+    [key] = reload_plan(config(BTC, notify={"routes": [{"name": "phone", "urls": [address]}]}), other).fleet
+    assert (key.before, key.after) == ("phone", "phone"), "another address: it is said that it is another one"

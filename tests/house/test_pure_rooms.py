@@ -39,6 +39,7 @@ PURE_ROOMS = (
     *("gridbot.execution.send_lane", "gridbot.execution.queue_invariants"),
     *("gridbot.worker.schedule", "gridbot.worker.schedule_invariants", "gridbot.worker.standstill"),
     *("gridbot.budget.request_permits", "supervisor.leases.request_leases", "supervisor.leases.fact_board"),
+    *("supervisor.fleet.lease", "supervisor.fleet.lease_types", "supervisor.fleet.memory_store"),
     *("supervisor.caps.notional_shares", "supervisor.caps.cap_scope"),
     *("gridbot.market.candle_ticks", "gridbot.market.column_layout", "gridbot.market.day"),
     *("gridbot.market.day_build", "gridbot.market.day_document", "gridbot.market.day_rows"),

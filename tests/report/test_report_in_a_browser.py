@@ -9,7 +9,7 @@ import pytest
 
 from gridbot.report.figures import figures_from
 from gridbot.report.report_page import render
-from tests.report.browser import Browser
+from tests.real_browser import Browser
 from tests.report.grid_session import GridSession, facts_of, store, trade
 from tests.report.hostile_session import hostile
 
@@ -47,36 +47,35 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def test_every_curve_is_drawn_and_nothing_is_requested(browser: Browser, pages: dict[str, Path]) -> None:
+def test_every_curve_is_drawn_nothing_is_requested_and_colours_are_those_of_its_reader(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
     browser.screen(1280, 900)
     browser.open(pages["session"])
     assert browser.run(DRAWN) == "6"
     inked = browser.run(INK)
     assert len(inked) == 6
     assert min(inked) > 1000
-    assert browser.requested() == [pages["session"].absolute().as_uri()]
-    assert browser.complaints() == []
-
-
-@pytest.mark.parametrize("name", ["session", "hostile", "empty"])
-def test_a_phone_is_wide_enough(browser: Browser, pages: dict[str, Path], name: str) -> None:
-    browser.screen(PHONE, 800, phone=True)
-    browser.open(pages[name])
-    assert browser.run(WIDTH) == PHONE
-    assert browser.run("[...document.querySelectorAll('.u-wrap')].every((e) => e.clientWidth <= 375)")
-
-
-def test_it_follows_the_colours_of_its_reader(browser: Browser, pages: dict[str, Path]) -> None:
-    browser.screen(1280, 900)
-    browser.open(pages["session"])
     assert browser.run(BACK) == "rgb(247, 247, 245)"
     browser.screen(1280, 900, dark=True)
     browser.until(lambda: browser.run(BACK) == "rgb(20, 23, 26)", "the dark page")
     assert browser.run(DRAWN) == "6"
+    assert browser.requested() == [pages["session"].absolute().as_uri()]
     assert browser.complaints() == []
 
 
-def test_words_of_others_do_not_run(browser: Browser, pages: dict[str, Path]) -> None:
+def test_a_phone_is_wide_enough(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.to_phone(PHONE, 800)
+    for name, page in pages.items():
+        browser.open(page)
+        assert browser.run(WIDTH) == PHONE, name
+        assert browser.run("[...document.querySelectorAll('.u-wrap')].every((e) => e.clientWidth <= 375)"), name
+
+
+def test_words_of_others_do_not_run_and_what_is_put_into_the_file_later_is_refused_by_its_policy(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    """The policy works: a script, an image and a handler that are added to the file do nothing."""
     browser.screen(1280, 900)
     browser.open(pages["hostile"])
     assert browser.run("window.owned") is None
@@ -85,10 +84,6 @@ def test_words_of_others_do_not_run(browser: Browser, pages: dict[str, Path]) ->
     assert browser.run("document.querySelectorAll('img, iframe, main script').length") == 0
     assert browser.requested() == [pages["hostile"].absolute().as_uri()]
     assert browser.complaints() == []
-
-
-def test_what_is_put_into_the_page_later_is_refused_by_its_policy(browser: Browser, pages: dict[str, Path]) -> None:
-    """The policy works: a script, an image and a handler that are added to the file do nothing."""
     attacked = pages["session"].with_name("attacked.html")
     text = pages["session"].read_text(encoding="utf-8")
     added = "<script>window.owned = 1</script><img src='https://example.com/x.png' onerror='window.owned = 1'>"
@@ -99,7 +94,9 @@ def test_what_is_put_into_the_page_later_is_refused_by_its_policy(browser: Brows
     assert any("Content Security Policy" in complaint for complaint in browser.complaints())
 
 
-def test_an_empty_page_says_so(browser: Browser, pages: dict[str, Path]) -> None:
+def test_an_empty_page_says_so_and_a_chart_of_one_point_shows_the_span_and_not_a_year_around_it(
+    browser: Browser, pages: dict[str, Path], tmp_path: Path
+) -> None:
     browser.screen(1280, 900)
     browser.open(pages["empty"])
     text = browser.run("document.body.innerText")
@@ -107,8 +104,6 @@ def test_an_empty_page_says_so(browser: Browser, pages: dict[str, Path]) -> None
     assert "No position had a liquidation price." in text
     assert browser.complaints() == []
 
-
-def test_a_chart_of_one_point_shows_the_span_and_not_a_year_around_it(browser: Browser, tmp_path: Path) -> None:
     def one(session: GridSession) -> None:
         session.start()
         session.balance("1000")
@@ -118,7 +113,6 @@ def test_a_chart_of_one_point_shows_the_span_and_not_a_year_around_it(browser: B
     asked, facts = facts_of(tmp_path, account="one")
     page = render(figures_from(asked, replace(facts, wallet_curve=facts.wallet_curve[:1])), MADE_MS)
     (tmp_path / "one.html").write_text(page, encoding="utf-8")
-    browser.screen(1280, 900)
     browser.open(tmp_path / "one.html")
     shown = browser.run("[...document.querySelectorAll('[data-shown]')].map((place) => place.dataset.shown)")
     assert {*shown} == {f"{asked.from_ms / 1000:.16g},{asked.to_ms / 1000:.16g}"}

@@ -18,6 +18,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Full
 
+import duckdb
+
 from gridbot.process_guard import memory_is_closed
 
 BEAT_S = 0.05
@@ -132,6 +134,17 @@ def writer(notes, queues, report, life):
         if wait([life], BEAT_S):
             return
     note(notes, "writer end")
+
+
+def long_call(notes, queues, report, life):
+    """A writer that is in DuckDB for as long as there is no file of its name with `.go` behind it."""
+    note(notes, f"writer start {os.getpid()} ")
+    report.send({"type": "ready"})
+    with duckdb.connect(config={"threads": 1}) as con:
+        while not Path(f"{notes}.go").exists():
+            con.execute("SELECT sum(hash(range)) FROM range(10_000_000)").fetchall()
+    while not wait([life], BEAT_S):
+        report.send({"type": "health", "rss": 1, "committed": {}, "lag_s": 0.0, "rows": 0})
 
 
 def paper(notes, port, report, life):

@@ -74,6 +74,16 @@ def test_a_death_is_told_though_the_service_was_away_and_the_messenger_was_kille
         }  # fmt: skip
         assert known == set()
         assert TOKEN not in str(status)
+        messenger = status["notify"]["process"]["pid"]
+        session.config.write_text(session.config.read_text().replace("notify:\n", "notify:\n  name: night fleet\n"))
+        told = session.ask("reload")
+        assert told.stdout.splitlines()[-2:] == [
+            "notify.name gridbot -> night fleet: at once, by a new process beside trading", "applied"
+        ], told  # fmt: skip
+        session.wait(lambda status: status["notify"]["process"]["pid"] not in (None, messenger), "the next messenger")
+        session.wait(lambda status: status["notify"]["routes"] is not None, "its first report")
         session.kill_supervisor()
-        wait_for(lambda: any("the supervisor is gone" in text for text in office.texts), "the last message")
+        wait_for(
+            lambda: any("night fleet: the supervisor is gone" in text for text in office.texts), "the last message"
+        )
     assert spread(session.data_dir, session.console) == []

@@ -19,14 +19,10 @@ from supervisor.cli.open_page import FORM
 from supervisor.web.fleet_history import FleetHistory
 from supervisor.web.logins import make_code
 from supervisor.web.record_file import RecordFile
-from tests.report.browser import find_browser
-from tests.report.conftest import browser
-from tests.supervisor.web.test_operations_in_a_browser import choose, press
-from tests.supervisor.web.test_page_in_a_browser import shows, text
+from tests.real_browser import missing
+from tests.supervisor.web.test_page_in_a_browser import text
 
 from .conftest import DEMO, Session, wait_for
-
-__all__ = ["browser"]
 
 pytestmark = pytest.mark.system
 
@@ -88,7 +84,7 @@ def test_the_page_comes_and_goes_while_accounts_trade_and_somebody_watches(gridb
     assert (again["health"], again["incidents"], again["reasons"]) == ("healthy", [], [])
     assert {row["process"]["pid"] for row in again["accounts"]} == workers
     wait_for(lambda: session.sql("SELECT count(*) AS n FROM fills")[0]["n"] > fills, "more fills")
-    watched = find_browser() is not None
+    watched = not missing()
     if watched:
         seen = request.getfixturevalue("browser")
         enter_and_look(session, seen)
@@ -126,33 +122,32 @@ def enter_and_look(session, browser):
     code = make_code(session.data_dir, "peter as bot@host")
     form.write_text(FORM.format(url=session.status()["web"]["url"], code=code))
     browser.screen(1400, 900)
-    browser.events.clear()
-    browser.send("Page.navigate", url=form.as_uri())
-    shows(browser, "document.querySelectorAll('tr.account').length === 2", "the fleet")
-    shows(browser, "document.querySelector('tr.account').textContent.includes('trading')", "that it trades")
+    browser.go(form.as_uri())
+    browser.shows("document.querySelectorAll('tr.account').length === 2", "the fleet")
+    browser.shows("document.querySelector('tr.account').textContent.includes('trading')", "that it trades")
 
 
 def watch_a_strategy(session, browser):
     """It is paused, goes on, and its worker is killed."""
     browser.run("location.hash = '#/alice/alice-btc'")
-    shows(browser, "document.querySelectorAll('svg.ladder .bar.opens').length >= 10", "orders of both legs")
+    browser.shows("document.querySelectorAll('svg.ladder .bar.opens').length >= 10", "orders of both legs")
     assert browser.run("document.querySelectorAll('.levels tbody tr').length") >= 13
-    shows(browser, "document.querySelector('svg.ladder .trail') !== null", "the price as it goes")
+    browser.shows("document.querySelector('svg.ladder .trail') !== null", "the price as it goes")
 
     assert session.ask("pause", "alice/alice-btc", "--reason", "looking").exit_code == 0
-    shows(browser, f"document.querySelector('.holds') && {text('.holds')}.includes('looking')", "what holds it")
+    browser.shows(f"document.querySelector('.holds') && {text('.holds')}.includes('looking')", "what holds it")
     assert "resume alice/alice-btc" in browser.run(text(".holds")), "and what lifts it"
     assert session.ask("resume", "alice/alice-btc").exit_code == 0
-    shows(browser, "document.querySelector('.holds') === null", "that nothing holds it")
+    browser.shows("document.querySelector('.holds') === null", "that nothing holds it")
 
     [worker] = [row["process"]["pid"] for row in session.status()["accounts"] if row["account"] == "alice"]
     os.kill(worker, signal.SIGKILL)
     session.wait(lambda status: status["accounts"][0]["process"]["restarts"] == 1, "another worker")
     told = "[...document.querySelectorAll('.facts dd')].at(-1).textContent"
     bars = "document.querySelectorAll('svg.ladder .bar').length >= 10"
-    shows(browser, f"{told} === 'now' && !document.querySelector('main .banner') && {bars}", "the ladder as it is now")
+    browser.shows(f"{told} === 'now' && !document.querySelector('main .banner') && {bars}", "the ladder as it is now")
     browser.run("location.hash = '#/'")
-    shows(browser, "[...document.querySelectorAll('tr.account td[data-title=Restarts]')][0].textContent === '1'", "it")
+    browser.shows("[...document.querySelectorAll('tr.account td[data-title=Restarts]')][0].textContent === '1'", "it")
     assert browser.complaints() == []
 
 
@@ -165,12 +160,11 @@ def watch_operations(session, browser):
     browser.run("location.hash = '#/operations'")
     every = "[...document.querySelectorAll('#processes ~ div tr')]"
     row = f"{every}.find((row) => row.textContent.includes('worker-{names[0]}'))"
-    shows(browser, f"{row} !== undefined", "the worker")
+    browser.shows(f"{row} !== undefined", "the worker")
     pid = next(row["process"]["pid"] for row in status["accounts"] if row["account"] == names[0])
-    shows(browser, f"{row}.textContent.includes('{pid}')", "its process")
+    browser.shows(f"{row}.textContent.includes('{pid}')", "its process")
     os.kill(pid, signal.SIGKILL)
-    shows(
-        browser,
+    browser.shows(
         f"!{row}.textContent.includes('{pid}') && {row}.textContent.includes('running') "
         f"&& {row}.textContent.includes('SIGKILL')",
         "another process of it, and how the last one ended",
@@ -179,25 +173,23 @@ def watch_operations(session, browser):
         lambda status: all(row["process"]["state"] == "RUNNING" for row in status["accounts"]), "all of them again"
     )
 
-    choose(browser, "#targets", names[0])
-    choose(browser, "#field-reason", "watched")
-    press(browser, "pause now")
-    shows(browser, "document.body.innerText.includes('pause: done')", "that it was done")
-    choose(browser, "#command", "resume")
-    press(browser, "Show resume, then confirm")
-    press(browser, "resume now")
-    shows(browser, "document.body.innerText.includes('resume: done')", "that it was done")
+    browser.fill("#targets", names[0])
+    browser.fill("#field-reason", "watched")
+    browser.press("pause now")
+    browser.shows("document.body.innerText.includes('pause: done')", "that it was done")
+    browser.fill("#command", "resume")
+    browser.press("Show resume, then confirm")
+    browser.press("resume now")
+    browser.shows("document.body.innerText.includes('resume: done')", "that it was done")
     sql = "SELECT name, who, ok FROM operator_commands WHERE who LIKE 'web:%' ORDER BY local_ts"
     wait_for(lambda: len(session.sql(sql)) == 2, "both in the records")
     assert [(each["name"], each["who"], each["ok"]) for each in session.sql(sql)] == [
         ("pause", "web:peter as bot@host", True),
         ("resume", "web:peter as bot@host", True),
     ]
-    press(browser, "Read records again")
-    shows(
-        browser, "document.querySelector('#operator-log ~ div').textContent.includes('web:peter')", "the operator log"
-    )
-    choose(browser, "select[name=settings-of]", names[0])
-    shows(browser, "document.querySelector('#configuration ~ div').textContent.includes('environment')", "its settings")
+    browser.press("Read records again")
+    browser.shows("document.querySelector('#operator-log ~ div').textContent.includes('web:peter')", "the operator log")
+    browser.fill("select[name=settings-of]", names[0])
+    browser.shows("document.querySelector('#configuration ~ div').textContent.includes('environment')", "its settings")
     complaints = [each for each in browser.complaints() if "/api/" not in each]
     assert complaints == []

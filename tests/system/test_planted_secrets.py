@@ -21,6 +21,7 @@ from Crypto.PublicKey import RSA
 from benchmarks.parts.own_supervisor import child_rows
 from gridbot.config.loading import load_config
 from gridbot.config.paper_secrets import SEED_FILE, control_token, paper_seed, with_paper_secrets
+from tests.config.keyring_backends import BACKENDS, ROOT
 from tests.supervisor.notify.post_office import post_office
 
 from .conftest import Session, wait_for
@@ -31,6 +32,10 @@ SHORT = {
     "API secret in a file that a variable names": "planted-envfile-secret-02",
     "API secret in the configuration": "planted-inline-secret-003",
     "API key": "PLANTEDKEY000000004",
+    "API key in the system keyring": "PLANTEDKEYRINGKEY04b",
+    "API secret in the system keyring": "planted-keyring-secret-04c",
+    "API key in a credential of systemd": "PLANTEDCREDENTIAL04d",
+    "API secret in a credential of systemd": "planted-credential-secret-4e",
     "password of an address": "planted-password-0000005",
     "token of an address": "planted-hook-token-000006",
     "token of the ping": "planted-ping-token-000007",
@@ -47,6 +52,11 @@ accounts:
   - {{name: carol, api_secret: planted-inline-secret-003}}
   - {{name: erin}}
   - {{name: dora, environment: testnet, api_key_file: {place}/dora.key, api_secret: "${{DORA_SECRET}}"}}
+  - {{name: frank, environment: testnet, keyring: true}}
+  - name: grace
+    environment: testnet
+    api_key_file: ${{CREDENTIALS_DIRECTORY}}/grace.key
+    api_secret_file: ${{CREDENTIALS_DIRECTORY}}/grace.secret
 strategies:
   - {{strat_id: a, account: alice, symbol: BTCUSDT, grid_count: 12, grid_step: 0.1, amount: x0.0115}}
   - {{strat_id: b, account: bob, symbol: BTCUSDT, grid_count: 12, grid_step: 0.1, amount: x0.0115}}
@@ -65,7 +75,7 @@ telegram: {{enabled: true, token: "${{BOT}}", api: "http://127.0.0.1:{port}", us
 """
 
 CRASHES = '''
-"""Workers die once of an error that tells the secrets of their account; the live one, without an exchange, always."""
+"""Workers die once of an error that tells the secrets of their account; the live ones, without an exchange, always."""
 import os, pathlib
 import gridbot.worker.entry as entry
 import logging
@@ -75,7 +85,8 @@ run = entry._run
 async def crash(spec, *rest):
     account = spec.settings.account(spec.account)
     mark = pathlib.Path(os.environ["CRASHED"], spec.account)
-    if spec.account in ("alice", "bob", "dora") and (spec.account == "dora" or not mark.exists()):
+    live = ("dora", "frank", "grace")
+    if spec.account in live or (spec.account in ("alice", "bob") and not mark.exists()):
         mark.touch()
         told = f"planted crash {account.api_key.get_secret_value()} {account.api_secret.get_secret_value()}"
         logging.getLogger("gridbot.worker").error("before it: %s", told, extra={"more": {"deep": [told]}})
@@ -121,14 +132,19 @@ def log_in(session: Session, url: str) -> dict[str, str]:
 @pytest.mark.system
 def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
     place, hook, crashed = tmp_path / "keys", tmp_path / "hook", tmp_path / "crashed"
-    for each in (place, hook, crashed):
+    credentials, keyring = tmp_path / "credentials", tmp_path / "keyring"
+    for each in (place, hook, crashed, credentials, keyring):
         each.mkdir(mode=0o700)
     (hook / "sitecustomize.py").write_text(CRASHES)
     (place / "alice.pem").write_text(RSA.generate(2048).export_key().decode())
     (place / "dora.key").write_text(SHORT["API key"])
     (place / "dora.secret").write_text(SHORT["API secret in a file that a variable names"])
     (place / "metrics.token").write_text(SHORT["token of metrics"])
-    for path in place.iterdir():
+    for kind, part in (("key", "api_key"), ("secret", "api_secret")):
+        (credentials / f"grace.{kind}").write_text(SHORT[f"API {kind} in a credential of systemd"])
+        backend = {"PYTHON_KEYRING_BACKEND": f"{BACKENDS}.Files", "KEYRING_TEST_PLACE": str(keyring)}
+        (keyring / f"gridbot+frank+{part}").write_text(SHORT[f"API {kind} in the system keyring"])
+    for path in (*place.iterdir(), *credentials.iterdir()):
         path.chmod(0o600)
     with post_office() as office:
         session = gridbot.prepare(CONFIG.format(place=place, port=office.port))
@@ -138,8 +154,9 @@ def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
             "DORA_SECRET_FILE": str(place / "dora.secret"),
             "HOOK": office.url(SHORT["token of an address"]).replace("//", f"//me:{SHORT['password of an address']}@"),
         }
-        environment = {**session.environment(), **names, "CRASHED": str(crashed)}
-        environment["PYTHONPATH"] = os.pathsep.join([str(hook), environment["PYTHONPATH"]])
+        environment = {**session.environment(), **names, **backend, "CRASHED": str(crashed)}
+        environment["CREDENTIALS_DIRECTORY"] = str(credentials)
+        environment["PYTHONPATH"] = os.pathsep.join([str(hook), environment["PYTHONPATH"], str(ROOT)])
         monkeypatch.setattr(session, "environment", lambda: environment)
         process = session.launch()
         wait_for(lambda: process.poll() is not None or session.peek(), "the supervisor", session.tail)
@@ -147,9 +164,10 @@ def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
 
         def has_gone_on(status):
             rows = {row["account"]: row["process"]["state"] for row in status["accounts"]}
-            return rows["dora"] == "FATAL" and rows["alice"] == rows["bob"] == "RUNNING" and status["web"]["url"]
+            given_up = rows["dora"] == rows["frank"] == rows["grace"] == "FATAL"
+            return given_up and rows["alice"] == rows["bob"] == "RUNNING" and status["web"]["url"]
 
-        status = session.wait(has_gone_on, "alice and bob after their crash, and dora given up")
+        status = session.wait(has_gone_on, "alice and bob after their crash, the live ones given up")
         for account in ("alice", "bob"):
             wait_for(functools.partial(fills_of, session, account), f"fills of {account}, signed with its key")
         wait_for(lambda: any("dora" in str(letter) for letter in office.letters), "a message about dora")
@@ -190,7 +208,9 @@ def test_nothing_that_a_run_wrote_has_a_secret(gridbot, tmp_path, monkeypatch):
     assert found == []
     crash = (session.data_dir / "logs" / "crash.log").read_text()
     assert crash.count("RuntimeError: planted crash") >= 3, "it was told, without what it told"
-    assert "before it: planted crash" in (session.data_dir / "logs" / "worker-dora.jsonl").read_text()
+    for account in ("dora", "frank", "grace"):
+        log = (session.data_dir / "logs" / f"worker-{account}.jsonl").read_text()
+        assert "before it: planted crash" in log, account
     assert any(b"planted crash" in data for where, data in everything if "running.zip:" in where)
     for archive in archives:
         assert archive.stat().st_mode & 0o077 == 0

@@ -81,6 +81,13 @@ def test_it_is_asked_and_commanded_and_its_token_is_nowhere(gridbot, monkeypatch
         bot.say(SEE, "/help")
         session.wait(lambda status: "refuses the token" in (status["telegram"]["problem"] or ""), "what is wrong")
         assert "telegram: nobody is heard" in session.run("status").stdout
+        without = session.config.read_text().replace("telegram:\n  enabled: true", "telegram:\n  enabled: false")
+        session.config.write_text(without)
+        assert "telegram.enabled True -> False: at once" in session.ask("reload").stdout
+        session.wait(lambda status: status["telegram"] is None, "the end of the bot")
+        session.config.write_text(without.replace("enabled: false", "enabled: true"))
+        assert "telegram.enabled False -> True: at once" in session.ask("reload").stdout
+        assert "your role: see" in told(SEE, "/help")
         session.stop()
         recorded = session.sql("SELECT DISTINCT name, who, ok FROM commands WHERE who LIKE 'telegram:%' ORDER BY ALL")
         assert [tuple(row.values()) for row in recorded] == [

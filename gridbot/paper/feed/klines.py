@@ -84,8 +84,8 @@ def _read_feather(path: Path) -> tuple[list[str], Iterator[Sequence[object]]]:
         from pyarrow import feather
     except ImportError as error:
         raise OSError(
-            "a .feather file needs the package pyarrow; install it with `pip install 'gridbot[feather]'` "
-            f"(or `pip install pyarrow`), or convert the file to .parquet or .csv ({error})"
+            "a .feather file needs the package pyarrow; install it with `pip install pyarrow`, "
+            f"or convert the file to .parquet or .csv ({error})"
         ) from error
     try:
         table = feather.read_table(path)

@@ -89,7 +89,7 @@ def test_feather_is_read_with_pyarrow(tmp_path: Path) -> None:
 def test_feather_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = feather_file(tmp_path / "k.feather")
     monkeypatch.setitem(sys.modules, "pyarrow", None)  # what an import of a package that is not there does
-    with pytest.raises(ReplayError, match=r"k\.feather: .*pip install 'gridbot\[feather\]'"):
+    with pytest.raises(ReplayError, match=r"k\.feather: .*pip install pyarrow"):
         list(read_file(path, "BTCUSDT"))
 
 

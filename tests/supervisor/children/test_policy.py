@@ -17,6 +17,7 @@ from supervisor.children.policy_types import (
     Report,
     Restart,
     RestartPolicy,
+    Seen,
     Stalled,
     Start,
     Stop,
@@ -234,6 +235,52 @@ def test_silence_is_death(ready, limit):
     assert driver.give(Exited(-9)) == []
     assert driver.is_in(P.BACKOFF)
     assert "no report" in driver.state.reason
+
+
+WRITER = RestartPolicy(works_in_silence=True, patience=60.0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "ran", "waited", "on_disk", "killed_after"),
+    [
+        (POLICY, 0.0, 0.0, False, 10.0),  # stopped, or waiting for another of its threads for ever
+        (WRITER, 0.0, 0.0, False, 10.0),
+        (POLICY, 1.0, 0.0, False, 10.0),  # an endless loop: its orders are looked after by nobody
+        (POLICY, 0.05, 0.95, False, 60.0),  # a core in twenty
+        (POLICY, 0.25, 0.5, False, 18.0),  # two seconds before the first look, and half of what is behind it
+        (POLICY, 0.0, 0.0, True, 60.0),  # a disk that does not answer
+        (WRITER, 1.0, 0.0, False, 600.0),  # one call of DuckDB
+        (WRITER, 0.05, 0.95, False, 600.0),
+        (WRITER, 0.1, 0.9, True, 600.0),
+        (WRITER, 2.0, 0.0, False, 600.0),  # by two threads at once
+    ],
+)
+def test_slow_is_not_hung(policy, ran, waited, on_disk, killed_after):
+    """At a load of 46 the writer was killed three times within a commit, and began it again each time."""
+    driver = Driver(policy).run()
+    began = driver.now
+    told = []
+    for second in range(2, 1000):
+        now = float(second)
+        seen = Seen(ran * now, waited * now, on_disk=on_disk)
+        driver.state, actions = step(began + now, driver.state, [seen], policy=policy)
+        told += [action.key for action in actions if isinstance(action, Alert)]
+        if Do.ABORT in actions:
+            break
+    assert now == pytest.approx(killed_after, abs=1.01)
+    assert told == ["down"] if killed_after == 10.0 else ["slow", "down"]
+    assert driver.state.killed_for.startswith("no heartbeat")
+
+
+def test_a_report_ends_what_was_excused():
+    driver = Driver().run()
+    for second in range(3, 30):
+        assert driver.give(Seen(0.0, float(second), on_disk=False), after=1.0) == []
+    assert driver.state.slow
+    driver.give(Report())
+    assert (driver.state.excused, driver.state.slow) == (0.0, False)
+    assert driver.give(Seen(0.0, 30.0, on_disk=False), after=5.0) == []
+    assert driver.give(Seen(0.0, 30.0, on_disk=False), after=5.1) == [Do.ABORT]
 
 
 def test_why_it_was_killed_is_known_until_the_next_process():

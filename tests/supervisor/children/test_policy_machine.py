@@ -18,6 +18,7 @@ from supervisor.children.policy_types import (
     Report,
     Restart,
     RestartPolicy,
+    Seen,
     Stalled,
     Start,
     Stop,
@@ -81,6 +82,17 @@ class Machine(RuleBasedStateMachine):
     def speak(self, ready):
         self.feed(Ready() if ready else Report())
 
+    @precondition(lambda self: self.living)
+    @rule(
+        seconds=st.sampled_from([0.1, 1.0, 3.0]),
+        ran=st.floats(0, 20),
+        waited=st.floats(0, 20),
+        on_disk=st.booleans(),
+    )
+    def look(self, seconds, ran, waited, on_disk):
+        self.now += seconds
+        self.feed(Seen(ran, waited, on_disk=on_disk))
+
     @rule()
     def stall(self):
         self.now += 30
@@ -115,6 +127,16 @@ class Machine(RuleBasedStateMachine):
     def stopping_comes_to_an_end(self):
         if self.state.process is P.STOPPING and self.state.kill_at is not None:
             assert self.state.kill_at - self.state.since <= self.policy.stop_timeout + TINY
+
+    @invariant()
+    def no_silence_is_endless(self):
+        state = self.state
+        if state.process in (P.STARTING, P.RUNNING):
+            limit = self.policy.start_timeout if state.process is P.STARTING else self.policy.heartbeat_timeout
+            silence = self.now - max(state.last_report, state.listening_since)
+            assert 0.0 <= state.excused <= silence + TINY
+            assert silence <= limit * self.policy.patience + TINY
+            assert silence - state.excused <= limit + TINY
 
     @invariant()
     def want_of_room_is_never_final(self):

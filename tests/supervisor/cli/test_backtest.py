@@ -146,7 +146,7 @@ def test_without_its_extra_it_says_what_to_install(
     result = CliRunner().invoke(backtest, [*command, "--config", str(place / "conf" / "g.yaml")], standalone_mode=False)
     assert isinstance(result.exception, CommandError)
     assert result.exception.code == ExitCode.USAGE
-    assert "pip install 'gridbot[backtest]'" in str(result.exception)
+    assert "-m pip install 'pyarrow>=18'" in str(result.exception)
 
 
 def test_what_a_shadow_made_is_not_taken_for_money_of_the_wallet(place):

@@ -12,10 +12,12 @@ from click.testing import CliRunner, Result
 
 from gridbot.config.bundle_redaction import Redaction
 from supervisor.cli.main import cli
+from supervisor.exit_codes import CommandError
 from tests.store.session import make_session, write_all
 
 FILE = "environment: paper\naccounts: [{name: alice, api_secret: %s}]\nstrategies: []\n"
 SECRET = "planted-in-the-file-01"
+SCRAPER = "planted-token-of-metrics-02"
 
 
 @pytest.fixture
@@ -29,6 +31,9 @@ def place(tmp_path: Path) -> Path:
         (data / "logs" / f"{name}.jsonl").write_text(f"first line\n{'x' * 100} {SECRET}\n" * 500 + "last line\n")
     (data / "state" / "alice").mkdir(parents=True, exist_ok=True)
     (data / "state" / "alice" / "holds.json").write_text(json.dumps({"why": SECRET}))
+    for directory, name in (("notify", "notify.json"), ("web", "metrics_token")):
+        (data / directory).mkdir()
+        (data / directory / name).write_text(SCRAPER)
     (tmp_path / "g.yaml").write_text(FILE % SECRET)
     return tmp_path
 
@@ -50,8 +55,11 @@ def test_it_has_what_a_report_needs_and_no_secret(place: Path) -> None:
     done, files = packed(place)
     assert done.exit_code == 0, done.output
     wanted = {"README.txt", "versions.json", "configuration.json", "doctor.json", "logs/supervisor.jsonl"}
-    assert wanted | {"logs/worker-alice.jsonl", "state/alice/holds.json", "records/executions.csv"} <= files.keys()
-    assert not [name for name, data in files.items() if SECRET.encode() in data]
+    assert (
+        wanted | {"logs/worker-alice.jsonl", "state/alice/holds.json", "notify/notify.json", "records/executions.csv"}
+        <= files.keys()
+    )
+    assert not [name for name, data in files.items() for each in (SECRET, SCRAPER) if each.encode() in data]
     assert b"********\n" in files["logs/supervisor.jsonl"]
     assert files["logs/supervisor.jsonl"].endswith(b"last line\n")
     assert b"left out: status.json: no supervisor runs" in files["README.txt"]
@@ -60,8 +68,10 @@ def test_it_has_what_a_report_needs_and_no_secret(place: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith(f"{place / 'it.zip'}: ")
     values = json.loads(files["configuration.json"])["sections"][1]["values"]
     assert next(each["value"] for each in values if each["key"] == "api_secret") == "set"
-    again = CliRunner().invoke(cli, ["bundle", str(place / "it.zip"), "--data-dir", str(place / "data"), "--offline"])
-    assert "expected a new file" in str(again.exception), "and none is replaced"
+    for target, said in (("it.zip", "expected a new file"), ("none/it.zip", "expected to be able to write")):
+        again = CliRunner().invoke(cli, ["bundle", str(place / target), "--data-dir", str(place / "data"), "--offline"])
+        assert said in str(again.exception)
+        assert isinstance(again.exception, CommandError)
 
 
 def test_it_is_not_larger_than_asked_and_keeps_the_newest(place: Path) -> None:

@@ -131,7 +131,7 @@ def test_market_data_is_beside_the_records(tmp_path: Path) -> None:
 
 def test_without_the_extra_the_command_says_what_to_install(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)
-    assert "pip install 'gridbot[backtest]'" in typed("list", code=ExitCode.USAGE)
+    assert "-m pip install 'numpy>=2.0,<3'" in typed("list", code=ExitCode.USAGE)
 
 
 def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gridbot.command_line import install_line
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError
-from supervisor.notify import apprise_door
 from tests.supervisor.notify.post_office import post_office
 
 FILE = "accounts: [{name: alice, environment: paper}]\nnotify: {%s}\n"
@@ -53,4 +53,4 @@ def test_what_cannot_be_tested(tmp_path: Path, section: str, words: tuple[str, .
 def test_without_apprise_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "apprise", None)
     done = run(tmp_path, "routes: [{name: phone, urls: ['json://127.0.0.1:9']}]")
-    assert apprise_door.MISSING in done.output + str(done.exception)
+    assert f"got none; install it: {install_line('apprise')}" in done.output + str(done.exception)

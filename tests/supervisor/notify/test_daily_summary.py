@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from supervisor.notify.daily_summary import Figures, figures_of, summary_text
+from supervisor.notify.daily_summary import Figures, figures_of, kept_for_the_next, summary_text
 
 
 def strategy(realised: str, fees: str, funding: str, unrealised: str, mode: str = "live") -> dict[str, Any]:
@@ -21,7 +21,7 @@ def account(name: str, money: str, equity: str | None, *strategies: dict[str, An
 
 
 def figures(*accounts: dict[str, Any], run: str = "r", caps: tuple[dict[str, Any], ...] = ()) -> Figures:
-    return figures_of({"accounts": accounts, "caps": caps, "supervisor": {"run_id": run}})
+    return figures_of({"accounts": accounts, "caps": caps, "supervisor": {"run_id": run, "uptime_s": 9999.0}})
 
 
 def use(cap: str, share: float | None) -> dict[str, Any]:
@@ -80,3 +80,17 @@ def test_figures_that_nobody_reports_are_none_and_survive_a_restart() -> None:
     kept = Figures.from_document(orjson.loads(orjson.dumps(BEFORE.to_document())))
     assert kept.accounts["alice"].earned == Decimal("8.5")
     assert summary_text(silent, kept, 0, 0).startswith("demo: equity 0.00 USDT (1 accounts do not report)")
+
+
+def test_what_an_account_earned_while_it_did_not_report_is_in_the_next_summary() -> None:
+    silent = figures(
+        account("alice", "mainnet", None, restarts=2), account("bob", "mainnet", "500", strategy("6", "1", "0", "0"))
+    )
+    kept = kept_for_the_next(silent, BEFORE)
+    assert (kept.accounts["alice"].earned, kept.accounts["alice"].restarts) == (Decimal("8.5"), 2)
+    assert kept.accounts["bob"].earned == 5
+    now = figures(
+        account("alice", "mainnet", "1", strategy("30", "2", "-0.5", "0")),
+        account("bob", "mainnet", "1", strategy("6", "1", "0", "0")),
+    )
+    assert summary_text(now, kept, 0, 0).startswith("mainnet: equity 2.00 USDT, earned +20.00\n")

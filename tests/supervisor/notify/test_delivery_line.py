@@ -67,13 +67,30 @@ def test_what_fails_is_tried_again_later_each_time_joined_with_what_came_meanwhi
 
 
 def test_what_cannot_be_delivered_for_a_day_is_given_up_and_counted() -> None:
-    line, _ = take(put(Line(), [notice("a", Kind.BEGUN), notice("b", Kind.BEGUN)]), LIMITS, NOON_US + 9 * US)
-    line = failed(line, "away", LIMITS, NOON_US + LIMITS.give_up_us)
-    assert (len(line.waiting), line.given_up) == (2, 0)
-    line, _ = take(line, LIMITS, NOON_US + LIMITS.give_up_us + 9 * US)
-    line = failed(line, "away", LIMITS, NOON_US + LIMITS.give_up_us + 9 * US)
+    line, now_us = put(Line(), [notice("a", Kind.BEGUN), notice("b", Kind.BEGUN)]), NOON_US + 9 * US
+    while line.waiting:
+        assert (len(line.waiting), line.given_up) == (2, 0)
+        line, sent = take(line, LIMITS, now_us)
+        assert len(sent) == 2
+        now_us += 30 * US  # the service does not answer
+        line = failed(line, "away", LIMITS, now_us)
+        line, now_us = Line.from_document(line.to_document()), line.next_us
+    assert 0 <= now_us - NOON_US - LIMITS.give_up_us < 2 * LIMITS.retry_most_us + 30 * US
     assert (line.waiting, line.given_up, line.lost) == ((), 2, 2)
+    assert put(line, [notice("a", Kind.ENDED)]).waiting == (), "it never heard of the beginning"
+    assert [each.kind for each in put(line, [notice("a", Kind.WORSE)]).waiting] == [Kind.BEGUN]
     assert delivered(line).lost == 0, "the message that arrives says it"
+
+
+def test_what_is_old_but_was_hardly_tried_is_not_given_up() -> None:
+    """The machine was off for a week, or its clock began in 1970; at its start the network is not there yet."""
+    old = put(Line(), [notice("a", Kind.BEGUN, put_us=NOON_US - 7 * LIMITS.give_up_us)])
+    for again in range(20):
+        line, _ = take(old, LIMITS, NOON_US + again * LIMITS.retry_most_us)
+        old = failed(line, "away", LIMITS, NOON_US + again * LIMITS.retry_most_us)
+    assert (len(old.waiting), old.given_up) == (1, 0)
+    before = {name: value for name, value in old.to_document().items() if name != delivery_line.NEW}
+    assert Line.from_document(before) == replace(old, waited_us=0), "a file of an earlier version"
 
 
 def test_without_room_the_least_important_goes_first() -> None:

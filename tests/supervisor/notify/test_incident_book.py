@@ -86,6 +86,15 @@ def test_soon_after_a_restart_that_was_asked_for_only_critical_alerts_are_told_a
     assert desk.news(seen("f"), calm={"": desk.now_us + US}) == [], "the supervisor's own start"
 
 
+def test_a_clock_that_is_set_back_by_an_hour_holds_up_no_alert_and_no_end() -> None:
+    desk = Desk()
+    assert desk.news(seen("a"), calm={"": desk.now_us + 60 * US}) == []
+    assert desk.hears(Tick(), -3600) == [("a", "begun")]
+    assert desk.hears(Standing(()), 3600) == []
+    assert desk.hears(Standing(()), -3600) == []
+    assert desk.hears(Standing(()), 61) == [("a", "ended")]
+
+
 def test_a_row_of_the_supervisor_is_read() -> None:
     row: dict[str, Any] = {
         "id": "k3x9aq",

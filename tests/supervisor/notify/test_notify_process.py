@@ -19,7 +19,7 @@ from supervisor.notify.alert_routes import Route
 from supervisor.notify.alive_ping import AlivePing
 from supervisor.notify.apprise_door import UNREADABLE, AppriseDoor
 from supervisor.notify.delivery_line import Limits
-from supervisor.notify.message_text import Message
+from supervisor.notify.message_text import LONGEST_BODY, Message
 from supervisor.notify.notify_process import Desk
 from supervisor.notify.notify_spec import NotifySpec
 from supervisor.process.alert_feed import AlertFeed
@@ -205,6 +205,24 @@ def test_why_a_message_did_not_arrive_is_said_without_its_address(
     assert door.unreadable == (["x"] if address == "nonsense" else [])
     assert [letter["message"] for letter in office.letters] == ([] if why else ["<b>_one_ & two*"])
     assert TOKEN not in our_log()
+
+
+def test_what_is_too_long_for_a_service_is_several_messages_unless_its_address_says_otherwise() -> None:
+    short = "pover://ujxyzujxyzujxyzujxyzujxyzujxyz@a12345678901234567890123456789/"
+    for address, mode in {short: "split", f"{short}?overflow=truncate": "truncate"}.items():
+        service = next(iter(AppriseDoor({"x": address})._services["x"] or ()))
+        assert (service.overflow_mode, service.body_maxlen < LONGEST_BODY) == (mode, True)
+
+
+def test_whatever_a_service_raises_is_a_message_that_did_not_arrive(office: PostOffice) -> None:
+    door = AppriseDoor({"x": office.url(TOKEN)})
+
+    def ends(**_: Any) -> bool:
+        raise SystemExit(TOKEN)
+
+    assert door._services["x"] is not None
+    door._services["x"].notify = ends  # type: ignore[assignment,method-assign]
+    assert door.send("x", Message("title", "text", "info")) == "it failed with SystemExit"
 
 
 async def test_the_ping_is_sent_while_the_fleet_is_looked_after_and_its_address_is_not_shown(

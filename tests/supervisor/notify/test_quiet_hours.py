@@ -44,6 +44,8 @@ def test_quiet_hours(begin: str, end: str, now: str, holds: bool) -> None:
         ("2026-03-29 08:00:00", "2026-03-29", ""),
         ("2026-03-29 08:59:00", "", "2026-03-29"),
         ("2026-03-29 09:00:00", "", ""),
+        ("2026-03-28 08:30:00", "2026-03-29", ""),  # the clock was set back
+        ("2026-03-28 08:30:00", "2026-03-31", "2026-03-28"),  # it had been wrong
     ],
 )
 def test_the_time_comes_once_a_day_and_not_hours_late_after_a_first_start(now: str, last: str, day: str) -> None:

@@ -174,6 +174,20 @@ def test_a_supervisor_that_starts_again_unasked_says_so_and_one_that_was_stopped
     assert len(night.sent) == 1
 
 
+def test_who_is_killed_in_its_stop_was_asked_to_stop_and_a_clock_set_back_makes_no_start_a_new_one() -> None:
+    night = Night(plan())
+    night.hears(run="r1", stopping=True)
+    night._step(Orphaned())
+    night.passes(10)
+    assert [message.body.partition(".")[0] for _, _, message in night.sent] == [
+        "It was killed before its stop was done"
+    ]
+    night = Night(plan(calm_us=60 * US))
+    night.hears(("a.x", "begun"), asked={"": night.now_us + 3600 * US})
+    night.passes(10)
+    assert [message.title for _, _, message in night.sent] == ["gridbot: ERROR a.x: halt"]
+
+
 def test_the_end_of_the_supervisor_and_news_that_were_missed_are_letters() -> None:
     night = Night(plan(quiet=QuietHours(0, 24 * 60 - 1, pytz.utc)))
     night.hears(missed=7)
@@ -201,6 +215,15 @@ def test_the_summary_comes_once_a_day_and_compares_with_the_one_before() -> None
     night._step(Listed(model, ()))
     night.passes(1)
     assert ", earned +0.00" in night.sent[1][2].body
+    night.second += 86_400
+    rows = [{**row, "equity": None} for row in model["accounts"]]
+    young = {**model, "accounts": rows, "supervisor": {**model["supervisor"], "uptime_s": 5.0}}
+    night._step(Listed(young, ()))
+    night.passes(1)
+    assert len(night.sent) == 2, "it has just started, and nobody has reported yet"
+    night._step(Listed({**young, "supervisor": {**model["supervisor"], "uptime_s": 121.0}}, ()))
+    night.passes(1)
+    assert "(2 accounts do not report)" in night.sent[2][2].body
 
 
 def test_a_document_of_another_version_is_refused_and_lines_of_routes_that_are_gone_are_left_out() -> None:

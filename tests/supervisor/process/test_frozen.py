@@ -58,6 +58,19 @@ def test_a_frozen_process_is_not_healthy_and_its_kill_is_ours(rig, name):
     wait_for(lambda: rig.status()["health"] == "healthy", "health again")
 
 
+def test_one_that_is_slow_in_a_call_of_duckdb_is_left_alone_and_killed_when_it_is_frozen(rig):
+    busy = {"works_in_silence": True, "patience": 1e6, "heartbeat_timeout": 0.5}
+    rig.start(rig.writer(entry="long_call", policy=busy), rig.worker("a"))
+    writer = rig.process_of("writer")
+    wait_for(lambda: "no report for 0.5 s, but it is alive" in rig.log(), "word that it is slow")
+    assert [row["key"] for row in rig.status()["incidents"]] == ["slow"]
+    rig.notes_path.with_name(rig.notes_path.name + ".go").touch()
+    wait_for(lambda: rig.status()["writer"]["process"]["report_age_s"] < 1.0, "its reports")
+    assert (rig.process_of("writer")["pid"], rig.process_of("writer")["restarts"]) == (writer["pid"], 0)
+    os.kill(writer["pid"], signal.SIGSTOP)
+    wait_for(lambda: rig.process_of("writer")["restarts"] == 1, "another process")
+
+
 def test_a_command_to_a_frozen_worker_is_not_carried_out_when_it_comes_back(rig):
     rig.start(rig.writer(), rig.worker("a"))
     pid = rig.process_of("a")["pid"]

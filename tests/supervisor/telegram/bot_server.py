@@ -21,8 +21,9 @@ WAIT_S = 60.0
 class BotServer:
     """`fails` has answers for the next requests of a method: HTTP status and document, or bytes that are none."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, told: Callable[[str, dict[str, Any]], None] | None = None) -> None:
         self.port = port
+        self._told = told
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.fails: dict[str, list[tuple[int, Any]]] = {}
@@ -92,6 +93,8 @@ class BotServer:
             return self._updates(asked)
         self.sent.append((method, asked))
         self._messages += 1
+        if self._told is not None:
+            self._told(method, asked)
         return 200, {"ok": True, "result": {"message_id": self._messages} if method == "sendMessage" else True}
 
     def _updates(self, asked: dict[str, Any]) -> tuple[int, Any]:
@@ -129,7 +132,9 @@ def press(user: int, data: str, chat: dict[str, Any], **changes: Any) -> dict[st
 
 
 @contextmanager
-def bot_server() -> Iterator[BotServer]:
+def bot_server(port: int = 0, told: Callable[[str, dict[str, Any]], None] | None = None) -> Iterator[BotServer]:
+    """`told` hears what the bot sends, on the thread of its request."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -150,9 +155,9 @@ def bot_server() -> Iterator[BotServer]:
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Whoever has asked went away."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     server.daemon_threads = True
-    made = BotServer(server.server_address[1])
+    made = BotServer(server.server_address[1], told)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

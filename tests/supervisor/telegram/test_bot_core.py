@@ -111,6 +111,7 @@ REFUSED = {
     "by way of a bot": (said(SEE, "/status", via_bot={"id": 9}), "by a bot"),
     "in the name of a chat": (said(SEE, "/status", sender_chat={"id": -9}), "by a bot"),
     "a bot": (said(SEE, "/status", by={"id": SEE, "is_bot": True}), "by a bot"),
+    "one that Telegram sends later": (said(SEE, "/status", is_from_offline=True), "at a time set before"),
     "no text": (said(SEE, None), "expected a text"),
     "too long a text": (said(SEE, "/" + "x" * 4096), "at most 4096 characters, got 4097"),
     "too old": (said(SEE, "/status", age_s=61), "it is 61 s old"),
@@ -235,6 +236,7 @@ def test_no_update_is_taken_twice_and_numbers_begin_anew_after_a_week() -> None:
     assert (state.next_id, state.seen_s, len(found)) == (11, NOW, 1)
     assert step(state, said(SEE, "/status"), NOW, WHO) == (state, ())
     assert (ask_from(state, NOW), ask_from(state, NOW + FORGOTTEN_S + 1)) == (11, None)
+    assert ask_from(state, NOW - FORGOTTEN_S - 1) is None, "its clock was ahead, so nobody knows how long it was silent"
     much_later = NOW + FORGOTTEN_S + 1
     fresh = {**said(SEE, "/status", age_s=-(FORGOTTEN_S + 1)), "update_id": 3}
     state, found = step(state, fresh, much_later, WHO)

@@ -18,7 +18,7 @@ from gridbot.logging_setup import log_path, setup_logging, stop_logging
 from supervisor.telegram import chat_desk
 from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
-from supervisor.telegram.chat_desk import LATE
+from supervisor.telegram.chat_desk import LATE, MOST_AT_WORK, STOPS
 from supervisor.telegram.fleet_lines import daily_lines
 
 from .bot_server import BOT, TOKEN, BotServer
@@ -311,6 +311,37 @@ async def test_a_command_that_takes_long_holds_up_no_question_and_no_kill(tmp_pa
         kit.hold["cancel"].set()
         await kit.until(lambda: kit.of("pause"))
         assert kit.desk.bot == BOT
+
+
+async def test_questions_that_take_long_hold_up_no_kill_and_what_no_thread_has_begun_is_not_done_at_the_end(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, begun = threading.Event(), threading.Semaphore(0)
+
+    def slow(*_: Any) -> list[str]:
+        begun.release()
+        goes_on.wait(60)
+        return ["late"]
+
+    monkeypatch.setattr(chat_desk, "answer_lines", slow)
+    try:
+        async with DeskKit(tmp_path, server) as kit:
+            await kit.told(OPERATE, "/resume alice")
+            yes, _ = server.buttons()
+            for _ in range(MOST_AT_WORK):
+                server.say(SEE, "/daily")
+            for _ in range(MOST_AT_WORK):
+                await asyncio.to_thread(begun.acquire)
+            assert f"{MOST_AT_WORK} others are under way" in await kit.told(SEE, "/status")
+            await kit.told(FLATTEN, "/kill alice")
+            server.press(FLATTEN, server.buttons()[0])
+            await kit.until(lambda: kit.of("kill"))
+            server.press(OPERATE, yes)
+            await kit.until(lambda: "resume: under way" in server.toasts())
+        assert server.texts(OPERATE)[-1] == STOPS
+        assert kit.of("resume") == []
+    finally:
+        goes_on.set()
 
 
 def test_days_are_lines() -> None:

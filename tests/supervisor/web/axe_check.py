@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.report.browser import Browser
+from tests.real_browser import Browser
 
 HERE = Path(__file__).parent / "axe"
 SCRIPT = HERE / "node_modules" / "axe-core" / "axe.min.js"
@@ -16,15 +17,12 @@ needs_axe = pytest.mark.skipif(not SCRIPT.is_file(), reason=f"needs axe-core: {I
 SERIOUS = ("serious", "critical")
 
 
-def barriers(browser: Browser) -> list[str]:
-    """Serious findings on the page as it is, one line each: rule, place, what is wrong."""
+def barriers(browser: Browser, *rules: str) -> list[str]:
+    """Serious findings on the page as it is, one line each: rule, place, what is wrong. By all rules unless named."""
     if not browser.run("typeof axe === 'object'"):
         browser.run(f"{SCRIPT.read_text(encoding='utf-8')};0")
-    answer = browser.send(
-        "Runtime.evaluate", expression="axe.run(document)", awaitPromise=True, returnByValue=True
-    )  # a promise: `run` does not wait for one
-    assert "exceptionDetails" not in answer, answer
-    found: list[dict[str, Any]] = answer["result"]["value"]["violations"]
+    how = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found: list[dict[str, Any]] = browser.run(f"axe.run(document, {json.dumps(how)})")["violations"]
     return [
         f"{rule['id']} ({rule['impact']}): {node['html'][:160]}: {node['failureSummary'][:300]}"
         for rule in found

@@ -10,8 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from supervisor.metrics.metric_text import exposition
+from supervisor.metrics.metrics_token import token_path
 from supervisor.web import metrics_door
-from supervisor.web.metrics_door import FAILURES, token_path
+from supervisor.web.metrics_door import FAILURES
 from supervisor.web.model_changes import shown
 
 from .page_kit import PageKit, recorded

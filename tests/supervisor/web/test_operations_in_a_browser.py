@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from supervisor.web import status_feed
@@ -11,7 +9,7 @@ from supervisor.web import status_feed
 from .axe_check import barriers, needs_axe
 from .page_kit import PageKit, recorded, served
 from .test_operations import SECTIONS, filled
-from .test_page_in_a_browser import log_in, shows, text
+from .test_page_in_a_browser import log_in, text
 
 ALERT = {
     "id": "k3x9aq", "account": "alice", "strategy": "alice-btc", "child": "", "key": "halt", "cause": "",
@@ -34,66 +32,51 @@ def enter(browser, kit: PageKit, accounts: int = 2) -> None:
     kit.allow_commands()
     log_in(browser, kit, accounts)
     browser.run("location.hash = '#/operations'")
-    shows(
-        browser,
+    browser.shows(
         "document.querySelector('#backtests') !== null && document.querySelector('form.command') !== null",
         "the view",
     )
 
 
-def choose(browser, place: str, value: str) -> None:
-    """As a hand would put a value into a field."""
-    script = f"const it = document.querySelector({place!r}); it.value = {json.dumps(value)};"
-    events = "for (const kind of ['input', 'change']) it.dispatchEvent(new Event(kind, {bubbles: true}));"
-    browser.run(f"{{{script} {events}}}")
-
-
-def press(browser, words: str) -> None:
-    """The button that says so."""
-    found = f"[...document.querySelectorAll('button')].find((each) => each.textContent.includes({words!r}))"
-    shows(browser, f"{found} && !{found}.disabled", f"the button {words}")
-    browser.run(f"{found}.click()")
-
-
 def test_commands_are_given_from_the_page_and_dangerous_ones_only_after_a_second_step(browser, kit):
     browser.screen(1400, 900)
     enter(browser, kit)
-    choose(browser, "#targets", "alice/alice-btc bob")
-    choose(browser, "#field-reason", "<b>night</b>")
-    press(browser, "pause now")
-    shows(browser, "document.body.innerText.includes('pause: done')", "what came of it")
+    browser.fill("#targets", "alice/alice-btc bob")
+    browser.fill("#field-reason", "<b>night</b>")
+    browser.press("pause now")
+    browser.shows("document.body.innerText.includes('pause: done')", "what came of it")
     given = [(each["name"], each["account"], each["args"]) for each in kit.given if each["op"] == "worker"]
     assert sorted(given, key=str) == [
         ("pause", "alice", {"reason": "<b>night</b>", "strategy": "alice-btc"}),
         ("pause", "bob", {"reason": "<b>night</b>"}),
     ]
     kit.given.clear()
-    choose(browser, "#command", "flatten")
-    press(browser, "Show flatten, then confirm")
-    shows(browser, "document.querySelector('form.second') !== null", "the second step")
+    browser.fill("#command", "flatten")
+    browser.press("Show flatten, then confirm")
+    browser.shows("document.querySelector('form.second') !== null", "the second step")
     assert "it pauses; 14 resting orders are cancelled" in browser.run(text("form.second"))
     give = "document.querySelector('form.second button.danger')"
     assert browser.run(f"{give}.disabled"), "the number of accounts was not typed yet"
-    choose(browser, "input[name=accounts]", "3")
+    browser.fill("input[name=accounts]", "3")
     assert browser.run(f"{give}.disabled")
     assert kit.given == []
-    choose(browser, "input[name=accounts]", "2")
-    press(browser, "flatten now")
-    shows(browser, "document.body.innerText.includes('flatten: done')", "what came of it")
+    browser.fill("input[name=accounts]", "2")
+    browser.press("flatten now")
+    browser.shows("document.body.innerText.includes('flatten: done')", "what came of it")
     assert sorted(each["account"] for each in kit.given if each["op"] == "worker") == ["alice", "bob"]
     kit.answers["worker"] = {"ok": False, "error": "the worker is <i>away</i>", "unanswered": True}
-    choose(browser, "#command", "reconcile")
-    choose(browser, "#targets", "bob")
-    press(browser, "reconcile now")
-    shows(browser, "document.body.innerText.includes('NO ANSWER: the worker is <i>away</i>')", "that nobody answered")
-    choose(browser, "#targets", "nobody")
-    press(browser, "reconcile now")
-    shows(browser, "document.body.innerText.includes(\"got 'nobody'\")", "what was wrong")
-    press(browser, "Acknowledge")
-    shows(browser, f"{text('#alerts + div')}.includes('ack done')", "the alert")
+    browser.fill("#command", "reconcile")
+    browser.fill("#targets", "bob")
+    browser.press("reconcile now")
+    browser.shows("document.body.innerText.includes('NO ANSWER: the worker is <i>away</i>')", "that nobody answered")
+    browser.fill("#targets", "nobody")
+    browser.press("reconcile now")
+    browser.shows("document.body.innerText.includes(\"got 'nobody'\")", "what was wrong")
+    browser.press("Acknowledge")
+    browser.shows(f"{text('#alerts + div')}.includes('ack done')", "the alert")
     assert kit.given[-1]["alert"] == "k3x9aq"
     kit.allow_commands(allowed=False)
-    shows(browser, "document.body.innerText.includes('web.allow_commands is off')", "that it only looks now")
+    browser.shows("document.body.innerText.includes('web.allow_commands is off')", "that it only looks now")
     assert browser.run("document.querySelectorAll('form.command, #alerts + div button').length") == 0
     assert unexpected(browser) == []
 
@@ -102,19 +85,18 @@ def test_what_is_in_force_is_shown_and_a_report_can_do_nothing_as_the_page(brows
     browser.screen(1400, 900)
     enter(browser, kit)
     assert "6" in browser.run(text("#processes"))
-    choose(browser, "select[name=settings-of]", "alice")
-    shows(browser, f"{text('#configuration ~ div')}.includes('api_key')", "the account's values")
+    browser.fill("select[name=settings-of]", "alice")
+    browser.shows(f"{text('#configuration ~ div')}.includes('api_key')", "the account's values")
     assert unexpected(browser) == []
     page = "<!doctype html><title>a report</title><script>window.ran = 1</script>"
     (kit.data_dir / "reports" / "wide-2-alice-2026.html").write_text(page)
     browser.run("{const form = document.querySelector('form.inline'); form.target = '_self'; form.submit()}")
-    shows(browser, "document.title === 'a report'", "the report")
+    browser.shows("document.title === 'a report'", "the report")
     assert browser.run("window.ran") == 1, "its scripts run"
     assert browser.run("self.origin") == "null", "and belong to nobody"
     assert browser.run("(() => { try { return localStorage.length } catch { return 'no' } })()") == "no"
     asked = "fetch('/api/status').then(() => 'told', () => 'no')"
-    answer = browser.send("Runtime.evaluate", expression=asked, awaitPromise=True, returnByValue=True)
-    assert answer["result"]["value"] == "no"
+    assert browser.run(asked) == "no"
 
 
 @needs_axe
@@ -122,29 +104,29 @@ def test_no_view_has_a_barrier_for_a_keyboard_a_screen_reader_or_poor_sight(brow
     found: dict[str, list[str]] = {}
 
     def look(view: str) -> None:
-        for width, dark in ((1400, False), (1400, True), (390, False)):
-            browser.screen(width, 900, dark=dark, phone=width < 500)
-            found[f"{view}, {width}, {'dark' if dark else 'light'}"] = barriers(browser)
+        for width, dark, rules in ((1400, True, ["color-contrast"]), (1400, False, []), (390, False, [])):
+            browser.screen(width, 900, dark=dark)
+            found[f"{view}, {width}, {'dark' if dark else 'light'}"] = barriers(browser, *rules)
 
     kit.model = recorded(6)
     kit.model["incidents"] = [{**ALERT, "account": "account-000"}]
     kit.model["accounts"][0]["strategies"][0] |= {"state": "halted", "reason": "hedge mode is off"}
     browser.screen(1400, 900)
     enter(browser, kit, 6)
-    choose(browser, "#command", "kill")
-    browser.run("document.querySelector('form.command .field ~ .field input[type=checkbox]').click()")
-    press(browser, "Show kill, then confirm")
-    shows(browser, "document.querySelector('form.second') !== null", "the second step")
+    browser.fill("#command", "kill")
+    browser.click("form.command .field ~ .field input[type=checkbox]")
+    browser.press("Show kill, then confirm")
+    browser.shows("document.querySelector('form.second') !== null", "the second step")
     look("operations")
     browser.run("location.hash = '#/'")
-    shows(browser, "document.querySelectorAll('tr.account').length === 6", "the fleet")
-    browser.run("document.querySelector('tr.account button').click()")
+    browser.shows("document.querySelectorAll('tr.account').length === 6", "the fleet")
+    browser.click("tr.account button")
     look("fleet")
     browser.run("location.hash = '#/account-000/alice-btc'")
-    shows(browser, "document.querySelector('.facts') !== null", "a strategy")
+    browser.shows("document.querySelector('.facts') !== null", "a strategy")
     look("strategy")
-    browser.send("Page.navigate", url=f"{kit.server.url}/login")
-    shows(browser, "document.querySelector('input[name=code]') !== null", "the login")
+    browser.go(f"{kit.server.url}/login")
+    browser.shows("document.querySelector('input[name=code]') !== null", "the login")
     look("login")
     assert {view: lines for view, lines in found.items() if lines} == {}
 

@@ -10,7 +10,7 @@ import pytest
 from supervisor.cli.open_page import FORM
 from supervisor.web import record_routes, status_feed
 from supervisor.web.logins import make_code
-from tests.report.browser import Browser
+from tests.real_browser import Browser
 from tests.store.night import Life
 from tests.store.session import write_all
 
@@ -28,23 +28,8 @@ def log_in(browser: Browser, kit: PageKit, rows: int) -> None:
     """By the file that `open` writes."""
     form = kit.data_dir / "form.html"
     form.write_text(FORM.format(url=kit.server.url, code=make_code(kit.data_dir)))
-    browser.send("Page.navigate", url="about:blank")  # a page of an earlier test may still ask a server that has gone
-    shows(browser, "location.href === 'about:blank'", "nothing")
-    browser.events.clear()
-    browser.send("Page.navigate", url=form.as_uri())
-    shows(browser, f"document.querySelectorAll('tr.account').length === {rows}", f"{rows} accounts")
-
-
-def shows(browser: Browser, condition: str, what: str) -> None:
-    """Wait until it is so, on whatever page the browser is by then."""
-
-    def is_so() -> bool:
-        try:
-            return bool(browser.run(condition))
-        except AssertionError:  # between two pages
-            return False
-
-    browser.until(is_so, what)
+    browser.go(form.as_uri())
+    browser.shows(f"document.querySelectorAll('tr.account').length === {rows}", f"{rows} accounts")
 
 
 def text(place: str) -> str:
@@ -76,24 +61,24 @@ def test_the_fleet_is_live_says_what_is_wrong_and_when_it_is_not_live(browser, k
          "since": "2026-11-30T01:10:00.000Z", "count": 1, "text": "it is <i>halted</i>"}
     ]  # fmt: skip
     kit.model = changed
-    shows(browser, f"{text('tr.account')}.includes('9,999.50')", "another equity")
+    browser.shows(f"{text('tr.account')}.includes('9,999.50')", "another equity")
     row = browser.run(text("tr.account"))
     assert "halted" in row
     assert "alice-btc: hedge mode is off <b>now</b>" in row, "words of others are text"
     assert "it is <i>halted</i>" in browser.run(text(".alerts"))
-    browser.run("document.querySelector('tr.account button').click()")
-    shows(browser, "document.querySelectorAll('tr.strategy').length === 2", "the strategies")
+    browser.click("tr.account button")
+    browser.shows("document.querySelectorAll('tr.strategy').length === 2", "the strategies")
     assert browser.run("document.querySelector('tr.account button').getAttribute('aria-expanded')") == "true"
 
     kit.model = None
-    shows(browser, "document.body.innerText.includes('The supervisor does not answer: no room')", "the problem")
+    browser.shows("document.body.innerText.includes('The supervisor does not answer: no room')", "the problem")
     assert "9,999.50" in browser.run(text("tr.account")), "what was known stays, with its age"
     kit.model = recorded()
-    shows(browser, f"{text('tr.account')}.includes('10,000.81')", "the supervisor again")
+    browser.shows(f"{text('tr.account')}.includes('10,000.81')", "the supervisor again")
     assert not browser.run("document.body.innerText.includes('does not answer')")
 
-    browser.run("document.querySelector('header button').click()")
-    shows(browser, "location.pathname === '/login'", "the way out")
+    browser.click("header button")
+    browser.shows("location.pathname === '/login'", "the way out")
     foreign = [url for url in browser.requested() if not url.startswith((kit.server.url, "file:", "data:"))]
     assert foreign == []
     assert browser.complaints() == []
@@ -105,11 +90,11 @@ def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_
     with served(tmp_path, hold_s=60.0) as kit:
         browser.screen(1800, 800)
         log_in(browser, kit, 2)
-        shows(browser, f"{text('.recorded')}.includes('No history: there is no database at')", "that there is none")
+        browser.shows(f"{text('.recorded')}.includes('No history: there is no database at')", "that there is none")
         assert browser.run(cell.format("Total: Grid")) == "–"
         assert browser.run(cell.format("Drawdown")) == "–"
         browser.run("location.hash = '#/alice/alice-btc'")
-        shows(browser, "!document.querySelector('.fleet')", "another view")
+        browser.shows("!document.querySelector('.fleet')", "another view")
         elsewhere = tmp_path / "elsewhere"
         life = Life(elsewhere, "alice")
         life.now_ms = time.time_ns() // 1_000_000 - 7_200_000
@@ -121,7 +106,7 @@ def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_
         write_all(elsewhere)
         (elsewhere / "gridbot.duckdb").rename(tmp_path / "gridbot.duckdb")
         browser.run("location.hash = '#/'")
-        shows(browser, f"{cell.format('Total: Grid')} === '+1.50'", "the grid profit of the records")
+        browser.shows(f"{cell.format('Total: Grid')} === '+1.50'", "the grid profit of the records")
         assert browser.run(cell.format("Today: Grid")) in ("+1.50", "0.00"), "just after midnight it was yesterday"
         assert browser.run(cell.format("Today: Funding")) == "0.00"
         assert browser.run(cell.format("Drawdown")) == "50.0 %"
@@ -132,11 +117,11 @@ def test_the_fleet_shows_what_is_recorded_with_its_age_and_what_is_not_known_as_
         totals = browser.run("[...document.querySelectorAll('.totals tbody tr')].map((row) => row.innerText)")
         assert "+1.50" in totals[0]
         assert "+1.50" not in totals[1], "what was paper is in no shadow's total"
-        browser.run("document.querySelector('input[name=split]').click()")
-        shows(browser, "!document.querySelector('td[data-title=\"Total: Grid\"]')", "nets alone")
+        browser.click("input[name=split]")
+        browser.shows("!document.querySelector('td[data-title=\"Total: Grid\"]')", "nets alone")
         assert browser.run(cell.format("Total: Net")) == "+0.97"
-        browser.run("document.querySelector('input[name=split]').click()")
-    assert browser.complaints() == []
+        browser.click("input[name=split]")
+        assert browser.complaints() == []
 
 
 def test_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, kit, tmp_path):
@@ -146,19 +131,19 @@ def test_two_hundred_accounts_are_found_sorted_and_fit_a_phone(browser, kit, tmp
     log_in(browser, kit, accounts)
     height = browser.run("document.querySelector('tr.account').getBoundingClientRect().height")
     assert height <= 24, "fifty rows are for one screen of a large monitor"
-    typed = "const box = document.querySelector('input[name=find]'); box.value = 'account-01'; "
-    browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
-    shows(browser, "document.querySelectorAll('tr.account').length === 10", "ten of them")
-    browser.run("document.querySelectorAll('thead button')[0].click()")
-    browser.run("document.querySelectorAll('thead button')[0].click()")
-    typed = typed.replace("account-01", "")
-    browser.run(f"{{{typed} box.dispatchEvent(new Event('input', {{bubbles: true}}))}}")
-    shows(browser, f"document.querySelectorAll('tr.account').length === {accounts}", "all of them")
+    browser.fill("input[name=find]", "account-01")
+    browser.shows("document.querySelectorAll('tr.account').length === 10", "ten of them")
+    browser.click(".fleet thead button")
+    browser.click(".fleet thead button")
+    browser.fill("input[name=find]", "")
+    browser.shows(f"document.querySelectorAll('tr.account').length === {accounts}", "all of them")
     assert browser.run("localStorage.getItem('gridbot-order')") in (
         '{"key":"name","down":false}', '{"key":"name","down":true}')  # fmt: skip
+    browser.to_phone(390, 800)
+    browser.shows(f"document.querySelectorAll('tr.account').length === {accounts}", "all of them on a phone")
     for dark in (False, True):
-        browser.screen(390, 800, dark=dark, phone=True)
-        shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
+        browser.screen(390, 800, dark=dark)
+        browser.shows("document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
         row = "document.querySelector('tr.account').getBoundingClientRect().height"
         assert browser.run(row) < 320, "two figures stand on a line, with no gaps"
     assert browser.complaints() == []
@@ -169,16 +154,16 @@ def test_a_view_with_a_fault_says_so_and_many_pages_of_a_browser_leave_room_for_
     log_in(browser, kit, 2)
     for place in ("__proto__", "constructor", "strategy"):
         browser.run(f"location.hash = '#/{place}'")
-        shows(browser, "document.body.innerText.includes('There is nothing at this address')", place)
+        browser.shows("document.body.innerText.includes('There is nothing at this address')", place)
     browser.run("location.hash = '#/'")
-    shows(browser, "document.querySelectorAll('tr.account').length === 2", "the fleet")
+    browser.shows("document.querySelectorAll('tr.account').length === 2", "the fleet")
     for part in ("groups", "strategies"):
         broken = recorded()
         broken["accounts"][0][part] = None
         kit.model = broken
-        shows(browser, "document.body.innerText.includes('A fault of the page, in fleet')", "the fault")
+        browser.shows("document.body.innerText.includes('A fault of the page, in fleet')", "the fault")
         kit.model = recorded()
-        shows(browser, "document.querySelectorAll('tr.account').length === 2", "the view again, by itself")
+        browser.shows("document.querySelectorAll('tr.account').length === 2", "the view again, by itself")
 
     seen = (
         "Object.defineProperty(document, 'hidden', {configurable: true, value: %s}); "
@@ -195,7 +180,7 @@ def test_a_view_with_a_fault_says_so_and_many_pages_of_a_browser_leave_room_for_
     )
     browser.run(seen % "false")
     kit.model["accounts"][0]["equity"] = "77.7"
-    shows(browser, f"{text('tr.account')}.includes('77.70')", "the newest, without a stream")
+    browser.shows(f"{text('tr.account')}.includes('77.70')", "the newest, without a stream")
     assert "live" in browser.run(text(".link"))
     assert not kit.server.feed.viewers, "four others have the streams"
     assert browser.complaints() == []
@@ -206,8 +191,8 @@ def test_a_page_that_lost_the_process_says_so_and_one_without_login_how_to_get_i
         browser.screen(1000, 700)
         log_in(browser, kit, 2)
         port = kit.server.port
-    shows(browser, "document.querySelector('.link').className.includes('stale')", "that it is not live")
+    browser.shows("document.querySelector('.link').className.includes('stale')", "that it is not live")
     assert "is lost" in browser.run("document.body.innerText") or "old" in browser.run(text(".link"))
     with served(tmp_path, before=port) as kit:
         assert kit.server.port == port, "it comes back at the address that the page knows"
-        shows(browser, "document.body.innerText.includes('gridbot-supervisor open')", "how to log in again")
+        browser.shows("document.body.innerText.includes('gridbot-supervisor open')", "how to log in again")

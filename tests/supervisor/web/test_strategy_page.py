@@ -13,7 +13,7 @@ from supervisor.web import status_feed, strategy_asker
 from tests.store.night import make_night
 
 from .page_kit import recorded, recorded_why, served
-from .test_page_in_a_browser import log_in, shows, text
+from .test_page_in_a_browser import log_in, text
 
 
 @pytest.fixture
@@ -27,14 +27,9 @@ def kit(tmp_path, monkeypatch):
 def module(browser, kit, name, script):
     """The value of `script` with the page's module `name` as `m`."""
     if not browser.run("location.href").startswith(kit.server.url):
-        browser.send("Page.navigate", url=f"{kit.server.url}/login")
-        shows(
-            browser, f"location.href === {kit.server.url + '/login'!r} && document.readyState === 'complete'", "a page"
-        )
+        browser.go(f"{kit.server.url}/login")
     whole = f"import('/static/{name}.js').then((m) => {script})"
-    answer = browser.send("Runtime.evaluate", expression=whole, awaitPromise=True, returnByValue=True)
-    assert "exceptionDetails" not in answer, answer
-    return answer["result"]["value"]
+    return browser.run(whole)
 
 
 def wish(leg, price, text_of="paused", weight="held", **more):
@@ -125,10 +120,10 @@ def test_the_ladder_is_there_with_its_table_and_says_why_orders_are_missing(brow
     kit.why["alice-btc"] = why
     browser.screen(1400, 900)
     log_in(browser, kit, 2)
-    browser.run("document.querySelector('tr.account button').click()")
-    shows(browser, "document.querySelector('tr.strategy a') !== null", "the link to the strategy")
-    browser.run("document.querySelector('tr.strategy a').click()")
-    shows(browser, "document.querySelectorAll('svg.ladder .bar').length > 10", "the ladder")
+    browser.click("tr.account button")
+    browser.shows("document.querySelector('tr.strategy a') !== null", "the link to the strategy")
+    browser.click("tr.strategy a")
+    browser.shows("document.querySelectorAll('svg.ladder .bar').length > 10", "the ladder")
     assert browser.run("location.hash") == "#/alice/alice-btc"
     assert browser.run("document.title") == "alice / alice-btc · gridbot"
     assert browser.run("document.activeElement.tagName") == "MAIN", "a screen reader goes on with what is new"
@@ -140,9 +135,8 @@ def test_the_ladder_is_there_with_its_table_and_says_why_orders_are_missing(brow
         assert reason in told
 
     browser.run("document.querySelector('.picture').focus()")
-    for key in ("ArrowDown", "ArrowUp", "End", "ArrowUp", "Home"):
-        browser.send("Input.dispatchKeyEvent", type="keyDown", key=key)
-    shows(browser, f"{text('.readout')}.startsWith({priced(why['ladder']['levels'][-1][0])!r})", "the highest level")
+    browser.keys("ArrowDown", "ArrowUp", "End", "ArrowUp", "Home")
+    browser.shows(f"{text('.readout')}.startsWith({priced(why['ladder']['levels'][-1][0])!r})", "the highest level")
     assert browser.run("document.querySelectorAll('tr.picked').length") == 1
 
     kit.why["alice-btc"] = why | {
@@ -155,7 +149,7 @@ def test_the_ladder_is_there_with_its_table_and_says_why_orders_are_missing(brow
             for leg in why["legs"]
         ],
     }  # fmt: skip
-    shows(browser, "document.querySelector('.holds') !== null", "what holds it")
+    browser.shows("document.querySelector('.holds') !== null", "what holds it")
     assert "for the <b>night</b>" in browser.run(text(".holds"))
     assert "lifted by gridbot-supervisor resume alice/alice-btc" in browser.run(text(".holds")).replace("\n", " ")
     assert "held back" in browser.run(text(".reasons-list"))
@@ -163,7 +157,7 @@ def test_the_ladder_is_there_with_its_table_and_says_why_orders_are_missing(brow
     assert "▼ long liquidation 41,230.5" in browser.run(text("svg.ladder")), "out of sight, it is an arrow"
 
     del kit.why["alice-btc"]
-    shows(browser, "document.body.innerText.includes('Its worker says nothing new')", "that its worker is silent")
+    browser.shows("document.body.innerText.includes('Its worker says nothing new')", "that its worker is silent")
     assert browser.run("document.querySelectorAll('svg.ladder .bar').length") > 10, "what was known stays"
     hold = {"of": "strategy", "what": "waiting", "text": "not listed", "since_ms": None, "by": "", "left_s": None}
     kit.why["alice-btc"] = {
@@ -173,17 +167,16 @@ def test_the_ladder_is_there_with_its_table_and_says_why_orders_are_missing(brow
         "not_started": True,
         "holds": [hold | {"lifted_by": ""}],
     }
-    shows(
-        browser,
+    browser.shows(
         f"document.querySelector('.holds') && {text('.holds')}.includes('not listed')",
         "why it has not started",
     )
     assert browser.run("document.querySelector('svg.ladder') === null")
 
     browser.run("location.hash = '#/alice/nobody'")
-    shows(browser, "document.body.innerText.includes('There is no strategy nobody')", "that there is none")
+    browser.shows("document.body.innerText.includes('There is no strategy nobody')", "that there is none")
     browser.run("location.hash = '#/'")
-    shows(browser, "document.querySelectorAll('tr.account').length === 2", "the fleet again")
+    browser.shows("document.querySelectorAll('tr.account').length === 2", "the fleet again")
     assert browser.complaints() == []
 
 
@@ -194,11 +187,12 @@ def priced(value):
 
 def test_it_fits_a_phone_in_the_dark_and_two_hundred_accounts(browser, kit):
     kit.model = recorded(200)
-    browser.screen(390, 800, dark=True, phone=True)
+    browser.to_phone(390, 800)
+    browser.screen(390, 800, dark=True)
     log_in(browser, kit, 200)
     browser.run("location.hash = '#/account-000/alice-btc?range=24h'")
-    shows(browser, "document.querySelectorAll('svg.ladder .bar').length > 10", "the ladder")
-    shows(browser, "document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
+    browser.shows("document.querySelectorAll('svg.ladder .bar').length > 10", "the ladder")
+    browser.shows("document.documentElement.scrollWidth <= 390", "no need to scroll sideways")
     assert browser.run("document.querySelector('.ranges [aria-current]').textContent") == "24h"
     assert browser.complaints() == []
 
@@ -273,9 +267,9 @@ def test_the_past_is_what_the_records_have_with_its_sql_and_as_files(browser, tm
         )
         browser.run(f"{{{saved}}}")
         browser.run("location.hash = '#/alice/btc_grid?range=all'")
-        shows(browser, "document.querySelectorAll('.figure .tools').length === 6", "all figures")
-        shows(
-            browser, "[...document.querySelectorAll('.figure')].every((f) => !f.innerText.includes('Reading'))", "rows"
+        browser.shows("document.querySelectorAll('.figure .tools').length === 6", "all figures")
+        browser.shows(
+            "[...document.querySelectorAll('.figure')].every((f) => !f.innerText.includes('Reading'))", "rows"
         )
         rows = "[...document.querySelectorAll({!r})].map((row) => [...row.cells].map((cell) => cell.innerText.trim()))"
         fills = browser.run(rows.format("section[aria-labelledby=figure-fills] tbody tr"))
@@ -290,18 +284,16 @@ def test_the_past_is_what_the_records_have_with_its_sql_and_as_files(browser, tm
         assert levels[0][3] == "2", "pairs"
         refusals = browser.run(rows.format("section[aria-labelledby=figure-refusals] tbody tr"))
         assert {row[0] for row in refusals} == {"gate", "exchange 110007"}
-        shows(
-            browser, "document.querySelectorAll('#chart-equity canvas, #chart-latency canvas').length === 2", "charts"
-        )
+        browser.shows("document.querySelectorAll('#chart-equity canvas, #chart-latency canvas').length === 2", "charts")
 
         browser.run("document.querySelector('[aria-label=\"Fills: copy SQL\"]').click()")
-        shows(browser, "window.copied", "its SQL")
+        browser.shows("window.copied", "its SQL")
         pasted = CliRunner().invoke(cli, ["sql", browser.run("window.copied"), "--data-dir", str(tmp_path)])
         assert pasted.exit_code == 0, pasted.output
         files = [("fills", "csv"), ("fills", "parquet"), ("equity", "csv"), ("levels", "csv"), ("latency", "parquet")]
         for number, (name, kind) in enumerate(files, 1):
             button = f"#figure-{name} + .tools button[aria-label$={kind}]"
             browser.run(f"document.querySelector({button!r}).click()")
-            shows(browser, f"window.saved.length === {number}", f"{name} as {kind}")
+            browser.shows(f"window.saved.length === {number}", f"{name} as {kind}")
         assert browser.run("window.saved") == [f"{name}-alice-btc_grid-all.{kind}" for name, kind in files]
         assert browser.complaints() == []

@@ -1,0 +1,154 @@
+"""One connection to the fleet's database: opened when it is needed, given up when anything is wrong with it.
+
+Nothing here ever holds up the loop or its caller for longer than was said: an answer that does not come in time is
+`FleetAway`, and what is left of the connection is closed in the background. A text never has the DSN in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+
+from gridbot import background
+from supervisor.fleet.fleet_store import FleetAway
+
+__all__ = ["PostgresLink"]
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection[Any]], Awaitable[T]]
+END_S = 5.0
+"""So long what was given up may take to end, in the background."""
+_SETTINGS: dict[str, Any] = {
+    "gssencmode": "disable",
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+
+
+class PostgresLink:
+    """Runs one piece of work after another on one connection, each in its own transaction or statement (autocommit).
+
+    `dsn` as libpq takes it, with its secrets. Raises FleetAway when it cannot be read.
+    """
+
+    def __init__(self, dsn: str, *, name: str, limit_s: float = 2.0) -> None:
+        try:
+            self._settings: dict[str, Any] = conninfo_to_dict(dsn)
+        except psycopg.Error:
+            raise FleetAway("expected a connection string of PostgreSQL, such as postgresql://USER@HOST/NAME") from None
+        milliseconds = max(1, round(limit_s * 1000))
+        limits = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
+        options = f"{self._settings.pop('options', '')} {limits} -c idle_in_transaction_session_timeout=10000"
+        connect_s = max(2, round(limit_s))
+        self._settings |= _SETTINGS | {
+            "options": options.strip(),
+            "application_name": f"gridbot {name}",
+            "connect_timeout": connect_s,
+            "tcp_user_timeout": milliseconds,
+        }
+        self.limit_s = limit_s
+        self._connection: AsyncConnection[Any] | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def server(self) -> str:
+        """Where the database is, for people: host, port and name, without user or secret."""
+        known = self._settings
+        return f"{known.get('host', 'the local socket')}:{known.get('port', 5432)}/{known.get('dbname', '')}"
+
+    async def run(self, work: Work[T], *, limit_s: float | None = None) -> T:
+        """What `work` makes of the connection. Raises FleetAway after `limit_s` seconds, with waiting for a turn."""
+        limit = self.limit_s if limit_s is None else limit_s
+        task = background.awaited(self._in_turn(work), name="a question to the fleet's database")
+        try:
+            done, _ = await asyncio.wait({task}, timeout=limit)
+        except asyncio.CancelledError:
+            self._give_up(task)
+            raise
+        if not done:
+            self._give_up(task)
+            raise FleetAway(f"expected an answer of {self.server} within {limit:g} s, got none")
+        return task.result()
+
+    async def open(self) -> AsyncConnection[Any]:
+        """A connection beside the one that questions share, which the caller closes. Raises psycopg.Error, OSError."""
+        return await AsyncConnection.connect(**self._settings, autocommit=True)
+
+    async def close(self) -> None:
+        """Close the connection in order."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _close(connection)
+
+    async def _in_turn(self, work: Work[T]) -> T:
+        turn = self._turn
+        async with turn:
+            try:
+                connection = await self._connected(turn)
+                try:
+                    return await work(connection)
+                except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
+                    self._drop(connection)
+                    raise
+            except psycopg.Error as exc:
+                raise FleetAway(f"the fleet's database {self.server}: {_words(exc)}") from None
+            except OSError as exc:
+                raise FleetAway(f"the fleet's database {self.server}: {exc.strerror or type(exc).__name__}") from None
+
+    async def _connected(self, turn: asyncio.Lock) -> AsyncConnection[Any]:
+        """The connection of those who share this turn. Who was given up opens none for those after him."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = await AsyncConnection.connect(**self._settings, autocommit=True)
+            if self._turn is not turn:
+                await _close(connection)
+                raise psycopg.OperationalError("given up")
+            self._connection = connection
+        return connection
+
+    def _drop(self, connection: AsyncConnection[Any]) -> None:
+        if self._connection is connection:
+            self._connection = None
+        background.start(_close(connection), name="closing a connection to the fleet's database")
+
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        """The connection is of no use: an answer to what was given up would be taken for that of the next question."""
+        connection, self._connection = self._connection, None
+        self._turn = asyncio.Lock()
+        background.start(_end(task, connection), name="giving up a question to the fleet's database")
+
+
+async def _end(task: asyncio.Task[Any], connection: AsyncConnection[Any] | None) -> None:
+    """The socket is shut first, so that the task hears of its end; closed before, its number would be another's."""
+    if connection is not None:
+        with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as shut:
+            shut.shutdown(socket.SHUT_RDWR)
+        await asyncio.wait({task}, timeout=END_S)
+    task.cancel()
+    await asyncio.wait({task}, timeout=END_S)
+    if task.done() and not task.cancelled():
+        task.exception()  # nobody waits for what it would say
+    if connection is not None:
+        await _close(connection)
+
+
+async def _close(connection: AsyncConnection[Any]) -> None:
+    with contextlib.suppress(psycopg.Error, OSError):
+        await connection.close()
+
+
+def _words(error: psycopg.Error) -> str:
+    """The first line of what went wrong. libpq names host and user, never the password; we name neither twice."""
+    text = error.diag.message_primary or str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,231 @@
+"""A real browser for tests, pictures and benchmarks: Debian's Chromium without a window, driven by Playwright.
+
+One Chromium for a whole process, with its loop in a thread of its own, which tests that have loops themselves do not
+notice. Each `Browser` is a context of it with one page: cookies, storage and cache are its own. Playwright downloads no
+browser here. Where it or Chromium is missing, `missing` says how to get it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, CDPSession, Page
+
+__all__ = ["Browser", "Chromium", "missing"]
+
+T = TypeVar("T")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+INSTALL = "apt-get install -y --no-install-recommends chromium"
+INSTALL_DRIVER = "python -m pip install --constraint constraints.txt playwright"
+FLAGS = ("--disable-gpu", "--disable-quic")
+WAIT_S = 60.0
+AGAIN_MS = 30
+ASK_ANEW_MS = 5000
+"""A page is asked to wait so long at a time: one that has gone never answers."""
+WAITING_SCRIPT = """
+new Promise((done) => {{
+  const end = performance.now() + {longest};
+  const look = () => {{
+    let so = false;
+    try {{ so = Boolean({condition}); }} catch {{ /* not yet there */ }}
+    if (so || performance.now() > end) done(so); else setTimeout(look, {again});
+  }};
+  look();
+}})"""
+OF_THE_TEST = ("BounceTrackingIssue", "CookieIssue", "NavigationEntryMarkedSkippable")
+"""Issues about how the browser is driven: no hand has touched a page, addresses change by script, and other tests have
+left their cookies. Whether they come depends on how fast the machine is."""
+
+
+def find_browser() -> str | None:
+    """Path of a Chromium on this machine."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def missing() -> str:
+    """What keeps us from a browser, with the command that gets it; empty when nothing does."""
+    if importlib.util.find_spec("playwright") is None:
+        return f"no Playwright in this environment: {INSTALL_DRIVER}"
+    return "" if find_browser() else f"no Chromium on this machine: {INSTALL}"
+
+
+class Chromium:
+    """The process of the browser, with the loop and the thread that speak to it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True)
+        self._thread.start()
+        self.do(self._start())
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine in the loop of the browser."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(2 * WAIT_S)
+
+    async def _start(self) -> None:
+        from playwright.async_api import async_playwright
+
+        self._playwright = await async_playwright().start()
+        self._chromium = await self._playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+
+    def browser(self) -> Browser:
+        """A page with nothing in it, and nothing remembered."""
+        return Browser(self)
+
+    async def context(self, **how: Any) -> BrowserContext:
+        """A context, as Playwright's `new_context` makes it."""
+        return await self._chromium.new_context(**how)
+
+    def close(self) -> None:
+        """End the browser and wait for it."""
+        self.do(self._chromium.close())
+        self.do(self._playwright.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Browser:
+    """A context with one page. Calls wait for their answers; each raises Playwright's `Error` when the page does."""
+
+    def __init__(self, chromium: Chromium) -> None:
+        self._do = chromium.do
+        self._chromium = chromium
+        self._requested: list[str] = []
+        self._complaints: list[str] = []
+        self.page: Page
+        self._context: BrowserContext
+        self._issues: CDPSession
+        self._do(self._open())
+
+    async def _open(self, **how: Any) -> None:
+        self._context = await self._chromium.context(accept_downloads=True, **how)
+        self._context.set_default_timeout(WAIT_S * 1000)
+        self.page = await self._context.new_page()
+        self.page.on("request", lambda request: self._requested.append(request.url))
+        self.page.on("console", lambda said: self._complain(f"{said.type}: {said.text} {said.location}"))
+        self.page.on("pageerror", lambda error: self._complain(f"error: {error}"))
+        self._issues = await self._context.new_cdp_session(self.page)  # Playwright has no event for those
+        self._issues.on("Audits.issueAdded", lambda found: self._complain(f"issue: {found}"))
+        await self._issues.send("Audits.enable")
+
+    def _complain(self, text: str) -> None:
+        if not any(f"'{name}'" in text for name in OF_THE_TEST):
+            self._complaints.append(text)
+
+    def close(self) -> None:
+        """Forget the page and all that it has stored."""
+        self._do(self._context.close())
+
+    def screen(self, width: int, height: int, *, dark: bool = False) -> None:
+        """The size of the screen in CSS pixels, and which colours its user prefers."""
+        self._do(self.page.set_viewport_size({"width": width, "height": height}))
+        self._do(self.page.emulate_media(color_scheme="dark" if dark else "light"))
+
+    def to_phone(self, width: int, height: int) -> None:
+        """Go on as a phone, whose screen is touched: with the same login, at the same address, loaded anew."""
+        self._do(self._to_phone(width, height))
+
+    async def _to_phone(self, width: int, height: int) -> None:
+        url, kept = self.page.url, await self._context.storage_state()
+        await self._context.close()
+        size: Any = {"width": width, "height": height}
+        await self._open(viewport=size, is_mobile=True, has_touch=True, storage_state=kept)
+        if url != "about:blank":
+            await self.page.goto(url)
+
+    def go(self, url: str) -> None:
+        """Open an address, and be there. Forgets what was said and asked for before."""
+        self._requested.clear()
+        self._complaints.clear()
+        self._do(self.page.goto(url, wait_until="commit"))
+
+    def before_each_page(self, script: str) -> None:
+        """Run a script in each page that is opened from now on, before its own."""
+        self._do(self.page.add_init_script(script))
+
+    def open(self, path: Path) -> None:
+        """Open a file and wait until it is loaded."""
+        self.go(path.absolute().as_uri())
+        self._do(self.page.wait_for_load_state("load"))
+
+    def run(self, script: str) -> Any:
+        """The value of an expression in the page; of a promise, what it comes to."""
+        return self._do(self.page.evaluate(script))
+
+    def click(self, place: str) -> None:
+        """Click where a hand can: waits until it is seen, holds still and is not covered."""
+        self._do(self.page.click(place))
+
+    def press(self, words: str) -> None:
+        """Click the button whose name has these words."""
+        self._do(self.page.get_by_role("button", name=words).first.click())
+
+    def fill(self, place: str, value: str) -> None:
+        """Put a value into a field, or choose one of a list."""
+        self._do(self._fill(place, value))
+
+    async def _fill(self, place: str, value: str) -> None:
+        field = self.page.locator(place)
+        if await field.evaluate("(it) => it.tagName") == "SELECT":
+            await field.select_option(value)
+        else:
+            await field.fill(value)
+
+    def keys(self, *names: str) -> None:
+        """Press keys, one after the other."""
+        for name in names:
+            self._do(self.page.keyboard.press(name))
+
+    def shows(self, condition: str, what: str) -> None:
+        """Wait until an expression is true in the page, on whatever page the browser is by then."""
+        look = WAITING_SCRIPT.format(condition=condition, longest=ASK_ANEW_MS, again=AGAIN_MS)
+
+        def is_so() -> bool:
+            from playwright.async_api import Error
+
+            try:
+                return bool(self.run(look))
+            except Error:  # between two pages
+                return False
+
+        self.until(is_so, f"{what}: {condition}")
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Ask until it is so."""
+        deadline = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {WAIT_S} s for {what}"
+            time.sleep(AGAIN_MS / 1000)
+
+    def downloaded(self, place: str) -> tuple[str, Path]:
+        """Click there, and wait for the file: the name that it was given, and where it lies until `close`."""
+        return self._do(self._downloaded(place))
+
+    async def _downloaded(self, place: str) -> tuple[str, Path]:
+        async with self.page.expect_download() as begun:
+            await self.page.click(place)
+        file = await begun.value
+        return file.suggested_filename, Path(await file.path())
+
+    def requested(self) -> list[str]:
+        """Addresses that the page has asked for since `go`."""
+        return list(self._requested)
+
+    def complaints(self) -> list[str]:
+        """What the page's console, its errors and its security policy have said since `go`."""
+        self.run("0")  # what was said before this has come by then
+        return list(self._complaints)
+
+    def picture(self, path: Path, *, quality: int | None = None) -> None:
+        """Put a picture of the screen into a file, whose name says of which kind."""
+        kind: Any = path.suffix[1:]
+        self._do(self.page.screenshot(path=path, type=kind, quality=quality))

@@ -1,0 +1,234 @@
+"""The store's rules, with PostgreSQL and in memory alike; and what PostgreSQL alone can do."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from supervisor.fleet import fleet_schema
+from supervisor.fleet.embedded_server import EmbeddedServer, start
+from supervisor.fleet.fleet_store import Document, FleetAway, FleetStore
+from supervisor.fleet.lease_types import Acquire, HostId, LeaseState, LeaseTimes
+from supervisor.fleet.memory_store import MemoryStore, Tables
+from supervisor.fleet.postgres_link import PostgresLink
+from supervisor.fleet.postgres_store import PostgresStore
+from tests.fleet_database import new_database
+
+A, A2, B = HostId("a", "1"), HostId("a", "2"), HostId("b", "1")
+TIMES = LeaseTimes(ttl_s=1000, recv_window_s=300)  # no test is that slow
+FAR = 2**61
+
+
+@dataclass
+class Place:
+    """A store, and a hand on its lease rows: `age` has all leases end so much earlier."""
+
+    dsn: str
+    tables: Tables = field(default_factory=lambda: Tables(lambda: 1_800_000_000_000_000))
+
+    @asynccontextmanager
+    async def store(self):
+        if not self.dsn:
+            yield MemoryStore(self.tables)
+            return
+        store = PostgresStore(
+            PostgresLink(self.dsn, name="renewals", limit_s=60), PostgresLink(self.dsn, name="other", limit_s=60)
+        )
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def age(self, seconds: float) -> None:
+        if not self.dsn:
+            for name, row in self.tables.leases.items():
+                self.tables.leases[name] = replace(row, until_us=row.until_us - round(seconds * 1e6))
+            return
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute("UPDATE gridbot.lease SET until = until - make_interval(secs => %s)", (seconds,))
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def place(request) -> Place:
+    return Place(request.getfixturevalue("fleet_dsn") if request.param == "postgres" else "")
+
+
+def told(place: Place, talk: Any) -> None:
+    async def main():
+        async with place.store() as store:
+            await talk(store)
+
+    asyncio.run(main())
+
+
+def test_a_lease_from_its_first_holder_to_its_third(place):
+    async def talk(store: FleetStore) -> None:
+        now, rows = await store.look({"x", "y"})
+        assert (rows, now > 0) == ([], True)
+        _, row = await store.acquire(A, TIMES, Acquire("x", 0, 0))
+        assert row is not None
+        assert (row.account, row.epoch, row.holder, row.state, row.previous) == ("x", 1, A, LeaseState.HELD, "")
+        now, rows = await store.look({"x", "y"})
+        assert rows == [row]
+        assert 0 <= row.until_us - now <= TIMES.ttl_us
+        # A second one that saw no row, one that saw it held, and another run of the same host are refused.
+        for other, seen in ((B, 0), (B, 1), (A2, 1)):
+            assert (await store.acquire(other, TIMES, Acquire("x", seen, FAR)))[1] is None
+        # Renewed are those that are ours, with our run and our epoch.
+        assert (await store.renew(A, TIMES, {"x": 1, "y": 1}))[1] == {"x"}
+        for other, epoch in ((B, 1), (A2, 1), (A, 2)):
+            assert (await store.renew(other, TIMES, {"x": epoch}))[1] == frozenset()
+        # It ran out, and its successor waits for TTL, recv_window and a second.
+        place.age(1250)
+        assert (await store.acquire(B, TIMES, Acquire("x", 1, FAR)))[1] is None
+        place.age(52)
+        now, _ = await store.look(set())
+        assert (await store.acquire(B, TIMES, Acquire("x", 1, now - 1)))[1] is None  # past the latest that B expects
+        _, row = await store.acquire(B, TIMES, Acquire("x", 1, now + 600_000_000))
+        assert row is not None
+        assert (row.epoch, row.holder, row.previous) == (2, B, "a")
+        assert (await store.renew(A, TIMES, {"x": 1}))[1] == frozenset()
+        # Given up with an open request: as after its end; in order: at once, whatever the clock says.
+        await store.release(A, "x", 1, free=True)
+        await store.release(B, "x", 1, free=True)
+        assert (await store.look({"x"}))[1][0].state is LeaseState.HELD
+        await store.release(B, "x", 2, free=False)
+        assert (await store.look({"x"}))[1][0].state is LeaseState.ENDED
+        assert (await store.renew(B, TIMES, {"x": 2}))[1] == frozenset()
+        assert (await store.acquire(A, TIMES, Acquire("x", 2, FAR)))[1] is None
+        place.age(302)
+        _, row = await store.acquire(A, TIMES, Acquire("x", 2, FAR))
+        assert row is not None
+        assert (row.epoch, row.previous) == (3, "b")
+        await store.release(A, "x", 3, free=True)
+        _, row = await store.acquire(B, TIMES, Acquire("x", 3, 0))
+        assert row is not None
+        assert (row.epoch, row.previous) == (4, "a")
+
+    told(place, talk)
+
+
+def test_a_lease_that_ran_out_and_that_nobody_took_is_renewed(place):
+    async def talk(store: FleetStore) -> None:
+        await store.acquire(A, TIMES, Acquire("x", 0, 0))
+        place.age(1100)
+        assert (await store.renew(A, TIMES, {"x": 1}))[1] == {"x"}
+        assert (await store.acquire(B, TIMES, Acquire("x", 1, FAR)))[1] is None
+
+    told(place, talk)
+
+
+def test_documents_are_kept_from_the_holder_alone_and_the_newest_wins(place):
+    def document(epoch: int, seq: int, body: bytes = b"{}", name: str = "holds") -> Document:
+        return Document("x", name, epoch, seq, body)
+
+    async def talk(store: FleetStore) -> None:
+        assert await store.put_documents(A, [document(1, 1)]) == frozenset()
+        await store.acquire(A, TIMES, Acquire("x", 0, 0))
+        written = [document(1, 5, b"five"), document(1, 1, b"\x00grid", "grid")]
+        assert await store.put_documents(A, written) == {("x", "holds"), ("x", "grid")}
+        assert await store.documents("x") == [written[1], written[0]]
+        # An older one changes nothing, and is done with all the same.
+        assert await store.put_documents(A, [document(1, 4, b"four")]) == {("x", "holds")}
+        assert (await store.documents("x"))[1] == written[0]
+        await store.release(A, "x", 1, free=True)
+        await store.acquire(B, TIMES, Acquire("x", 1, 0))
+        # The former holder writes nothing any more, and counts of the new one begin anew under its epoch.
+        assert await store.put_documents(A, [document(1, 9, b"nine")]) == frozenset()
+        assert await store.put_documents(B, [document(1, 9, b"nine")]) == frozenset()
+        assert await store.put_documents(B, [document(2, 1, b"one")]) == {("x", "holds")}
+        assert [each.body for each in await store.documents("x")] == [b"\x00grid", b"one"]
+        assert await store.documents("y") == []
+
+    told(place, talk)
+
+
+def test_of_many_who_ask_at_once_one_has_the_lease(fleet_dsn):
+    async def one(number: int) -> bool:
+        async with Place(fleet_dsn).store() as store:
+            row = (await store.acquire(HostId(f"h{number}", "1"), TIMES, Acquire("x", 0, 0)))[1]
+            return row is not None
+
+    async def main() -> list[bool]:
+        return await asyncio.gather(*(one(number) for number in range(8)))
+
+    assert sum(asyncio.run(main())) == 1
+
+
+def test_the_tables_are_made_once_and_are_one_fleets(postgres):
+    dsn = new_database(postgres, template="template1")
+
+    async def main() -> None:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            assert await fleet_schema.version(connection) == 0
+            assert await fleet_schema.make(connection, "mine") == 0
+            assert await fleet_schema.make(connection, "mine") == fleet_schema.VERSION
+            with pytest.raises(FleetAway, match="expected a database of the fleet 'other', got one of 'mine'"):
+                await fleet_schema.make(connection, "other")
+            await connection.execute("UPDATE gridbot.fleet SET version = 99")
+            with pytest.raises(FleetAway, match="got 99: install the newer program"):
+                await fleet_schema.make(connection, "mine")
+
+    asyncio.run(main())
+
+
+def test_a_database_that_dies_or_is_not_there_is_away_and_what_was_granted_stays():
+    """A server of its own, as it is killed. The texts name the server and no secret."""
+    directory = Path(tempfile.mkdtemp(prefix="gridbot-test-postgres-"))
+    server = start(directory)
+    try:
+        asyncio.run(_dies(server))
+    finally:
+        server.stop(at_once=True)
+        shutil.rmtree(directory)
+    assert server.pid is None
+
+
+async def _dies(server: EmbeddedServer) -> None:
+    async with await psycopg.AsyncConnection.connect(server.dsn(), autocommit=True) as connection:
+        await fleet_schema.make(connection, "mine")
+    async with Place(server.dsn()).store() as store:
+        assert (await store.acquire(A, TIMES, Acquire("x", 0, 0)))[1] is not None
+        server.stop(at_once=True)
+        for _ in range(2):
+            with pytest.raises(FleetAway) as away:
+                await store.renew(A, TIMES, {"x": 1})
+            assert f"127.0.0.1:{server.port}" in str(away.value)
+            assert server.password not in str(away.value)
+        server.run()
+        assert (await store.renew(A, TIMES, {"x": 1}))[1] == {"x"}
+
+
+def test_an_answer_that_does_not_come_is_away_in_time_and_the_next_question_has_its_own(fleet_dsn):
+    async def main() -> None:
+        link = PostgresLink(fleet_dsn, name="t", limit_s=60)
+        server = link.server
+
+        async def sleep(connection: Any) -> None:
+            await connection.execute("SELECT pg_sleep(60)")
+
+        async def one(connection: Any) -> int:
+            return int((await (await connection.execute("SELECT 1")).fetchone())[0])
+
+        assert await link.run(one) == 1
+        with pytest.raises(FleetAway, match=r"expected an answer of 127.0.0.1:.* within 0.1 s, got none"):
+            await link.run(sleep, limit_s=0.1)
+        assert await link.run(one) == 1
+        assert "gridbot:" not in server
+        await link.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_string_that_is_none_is_not_repeated():
+    with pytest.raises(FleetAway) as away:
+        PostgresLink("password=geheim nonsense", name="t")
+    assert "geheim" not in str(away.value)
