@@ -54,7 +54,7 @@ def host_problems(document: Document) -> Iterator[Problem]:
     do = f"remove it here; {pasteable('fleet config push FILE')} puts it into PostgreSQL for all hosts"
     for key in data:
         if key not in ("fleet", *OF_A_HOST):
-            yield Problem((key,), "only `fleet` and the sections of this host", f"`{key}`", do)
+            yield Problem((key,), "only `fleet:` and the sections of this host", f"`{key}`", do)
     fleet = data.get("fleet")
     for key in SHARED_OF_FLEET:
         if isinstance(fleet, dict) and key in fleet:

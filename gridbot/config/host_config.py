@@ -100,12 +100,12 @@ def _accounts(data: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _keyed(data: dict[str, Any], keys: FoundKeys) -> dict[str, Any]:
-    def keyed(account: Any) -> Any:
+    def keyed(index: int, account: Any) -> Any:
         if not isinstance(account, dict) or account.get("environment") == Environment.PAPER:
             return account
         name = str(account.get("name"))
-        key, secret = keys.keys.get(name, (f"{_ABSENT} {name}", f"{_ABSENT} {name}"))
+        key, secret = keys.keys.get(name, (f"{_ABSENT}-{index}", f"{_ABSENT}-{index}"))
         return {**account, "api_key": key, "api_secret": secret}
 
     accounts = data.get("accounts")
-    return {**data, "accounts": [keyed(each) for each in accounts]} if isinstance(accounts, list) else data
+    return {**data, "accounts": [keyed(*each) for each in enumerate(accounts)]} if isinstance(accounts, list) else data

@@ -49,7 +49,7 @@ def _take(found: FoundKeys, account: str, entry: HostKeys, root: Path) -> None:
     ):
         why = f"fleet.keys of this host names no {what}"
         if not value and path is not None:
-            named = path.replace(PLACEHOLDER, account)
+            named = account.join(path.split(PLACEHOLDER))
             if path_fault(named) is None:
                 value, why = value_of_file(str(placed(root, named)))
         if not value:

@@ -14,7 +14,7 @@ import click
 from gridbot.command_line import pasteable
 from supervisor.cli.detached_start import finding_us
 from supervisor.cli.fleet_access import MISSING
-from supervisor.cli.options import example
+from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -27,16 +27,17 @@ SHOW_S: Final = 10.0
 
 
 @click.command(epilog=example("fleet demo"))
-@click.argument("directory", default=PLACE, type=click.Path(file_okay=False))
+@place_options(f"Where everything of the demo is [default: {PLACE}].")
 @click.option("--ground", is_flag=True, help="Only PostgreSQL, the paper exchange and the files of three hosts.")
-@click.option("--stop", "end", is_flag=True, help="End all that runs in DIRECTORY; its files stay.")
-def demo(directory: str, ground: bool, end: bool) -> None:
-    """Try a fleet on one machine, in DIRECTORY [default: fleet-demo]: no server and no key are needed.
+@click.option("--stop", "end", is_flag=True, help="End all that runs there; its files stay.")
+def demo(config: str | None, data_dir: str | None, ground: bool, end: bool) -> None:
+    """Try a fleet on one machine: no server, no key and no configuration are needed.
 
     Makes the fleet, starts three supervisors, and shows the fleet until Ctrl-C, which ends all of it. With --ground the
     hosts are left to you; the way to give commands is the same as for real machines.
     """
-    place = Path(directory).absolute()
+    del config  # it writes its own
+    place = Path(data_dir or PLACE).absolute()
     try:
         from supervisor.fleet.demo_ground import DemoGround, DemoTrouble
         from supervisor.fleet.embedded_server import ServerNotStarted
@@ -54,7 +55,7 @@ def demo(directory: str, ground: bool, end: bool) -> None:
         raise CommandError(str(error), ExitCode.REFUSED) from None
     click.echo(f"PostgreSQL and a paper exchange run in the background, for a fleet in {place}")
     if ground:
-        click.echo(f"  end them   {pasteable(f'fleet demo {directory} --stop')}")
+        click.echo(f"  end them   {pasteable('fleet demo --stop', data_dir=data_dir)}")
         return
     _run(floor, environ)
 

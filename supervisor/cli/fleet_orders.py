@@ -78,7 +78,7 @@ def spread(config: str | None, data_dir: str | None, dry_run: bool) -> None:
     """
     from gridbot.config.host_config import checked_shared
     from supervisor.fleet.fleet_section import holders_of, seen
-    from supervisor.fleet.placement import Wanted, evened
+    from supervisor.fleet.host_placement import Wanted, evened
 
     fleet = access(config, data_dir)
     view = asked(fleet, lambda store: store.view())

@@ -26,7 +26,7 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
     from gridbot.config.host_config import checked_shared
     from supervisor.fleet.fleet_begin import times_of
     from supervisor.fleet.fleet_section import account_rows, dead_accounts, host_rows, placed, takeover_s
-    from supervisor.fleet.placement import Wanted
+    from supervisor.fleet.host_placement import Wanted
 
     fleet = access(config, data_dir)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import psutil
 
-from gridbot.private_files import open_private
+from gridbot.private_files import make_directory, open_private
 from supervisor.fleet.embedded_server import EmbeddedServer, start
 from supervisor.polling import wait_until
 
@@ -65,8 +66,9 @@ class DemoGround:
             raise DemoTrouble(f"expected no demo in {self.place}, got one that was not ended; end it with --stop first")
         if self.place.exists() and any(self.place.iterdir()):
             raise DemoTrouble(f"expected an empty directory, got {self.place} with files; name another, or remove it")
-        self.place.mkdir(parents=True, exist_ok=True)
-        self.place.chmod(0o755)  # PostgreSQL may run as another user, who has to pass through
+        make_directory(self.place)
+        if os.geteuid() == 0:
+            self.place.chmod(0o711)  # PostgreSQL runs as another user then, who has to pass through
         server = start(self.place / "postgres")
         self._note({"postgres": server.pid})
         with open_private(self.place / "dsn", "w") as file:
@@ -98,7 +100,7 @@ class DemoGround:
         log = self.place / "paper.log"
         file = str(self.place / "paper.yaml")
         command = [sys.executable, "-m", "supervisor", "paper", "-c", file, "--port", str(port)]
-        with log.open("ab") as out:
+        with open_private(log, "ab") as out:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environ
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from supervisor.fleet.host_placement import HostSeen, Placement, Wanted, placement
 from supervisor.fleet.host_store import HostRow, LeaseSeen, View
 from supervisor.fleet.lease_types import HostId, LeaseTimes
-from supervisor.fleet.placement import HostSeen, Placement, Wanted, placement
 
 __all__ = ["account_rows", "dead_accounts", "holders_of", "host_rows", "placed", "seen", "takeover_s"]
 

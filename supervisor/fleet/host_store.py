@@ -118,12 +118,14 @@ class ConfigVersion:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The fleet at one moment, as far as placement needs it. `force`: the version that counts, 0 for none yet."""
+    """The fleet at one moment, as far as placement needs it. `force`: the version that counts, 0 for none yet; `forced`:
+    when it was put in force, as text."""
 
     hosts: tuple[HostRow, ...] = ()
     leases: tuple[LeaseSeen, ...] = ()
     wishes: Mapping[str, str] = field(default_factory=dict)
     force: int = 0
+    forced: str = ""
 
 
 class HostStore:
@@ -223,8 +225,11 @@ class HostStore:
                 hosts = await _hosts(connection)
                 leases = await _leases(connection)
                 wishes = await (await connection.execute("SELECT account, host FROM gridbot.wish")).fetchall()
-                force = await (await connection.execute("SELECT version FROM gridbot.config_force")).fetchone()
-            return View(tuple(hosts), tuple(leases), dict(wishes), int(force[0]) if force else 0)
+                force = await (
+                    await connection.execute("SELECT version, at::text FROM gridbot.config_force")
+                ).fetchone()
+            version, at = force or (0, "")
+            return View(tuple(hosts), tuple(leases), dict(wishes), int(version), str(at))
 
         return await self.link.run(work)
 

@@ -1,7 +1,7 @@
 """A host of a fleet at work: looks at the fleet, takes what placement gives it, hands over what it is to give away.
 
     look     every 2 s and when something was announced: hosts, leases, wishes, which configuration counts
-    place    a pure function of that (`fleet.placement`), the same on every host; what it gives us is wanted
+    place    a pure function of that (`fleet.host_placement`), the same on every host; what it gives us is wanted
     lease    the `LeaseKeeper` gets and keeps what is wanted; a worker ends before its lease is given up
     tell     a sign of life with our own status, each quarter of the lease's length
 
@@ -34,9 +34,9 @@ from supervisor.fleet.fleet_section import (
     takeover_s,
 )
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_placement import Placement, Wanted
 from supervisor.fleet.host_store import HostFacts, View
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
-from supervisor.fleet.placement import Placement, Wanted
 
 __all__ = ["FleetHost", "HostHands", "Keeper"]
 
@@ -94,7 +94,8 @@ class FleetHost:
         self._lapsed: dict[str, None] = {}
         self._failed_s: dict[str, float] = {}
         self._handing, self._handed_s = "", 0.0
-        self._refused = 0
+        self._refused = (0, "")
+        """The version that could not be applied here, and when it was put in force: asked for again it is tried again."""
         self._away = ""
         self._away_since_s: float | None = None
         self._looked_s = float("-inf")
@@ -164,7 +165,7 @@ class FleetHost:
         self._looked_s = self._clock()
         if self._hands.is_stopping():
             return
-        if self.view.force not in (self.settings.version, self._refused):
+        if self.view.force != self.settings.version and (self.view.force, self.view.forced) != self._refused:
             await self._follow(self.view.force)
         self._place()
         granted = {name: host for name, host in self.view.wishes.items() if holders_of(self.view).get(name) == host}
@@ -207,10 +208,10 @@ class FleetHost:
         except FleetAway as why:
             self._is_away(str(why))
         except (ConfigError, ValueError) as why:
-            self._refused = version
+            self._refused = version, self.view.forced
             self._hands.alert("ERROR", f"version {version} of the fleet's configuration is not applied here: {why}")
         else:
-            self._refused = 0
+            self._refused = 0, ""
             self.settings = settings
             self._here = {name: epoch for name, epoch in self._here.items() if name in self._names()}
             log.info("version %d of the fleet's configuration is in force here", version)
@@ -266,7 +267,7 @@ class FleetHost:
             offers=self.settings.offers,
             not_offered=self.settings.not_offered,
             applied=self.settings.version,
-            trouble=f"version {self._refused} is not applied here" if self._refused else "",
+            trouble=f"version {self._refused[0]} is not applied here" if self._refused[0] else "",
             status={"accounts": status_rows(self._hands.status())},
         )
         begun = self.begun
@@ -292,7 +293,7 @@ class FleetHost:
 
     def now_by(self, settings: FleetSettings) -> None:
         """An operator has put this in force here already."""
-        self.settings, self._refused = settings, 0
+        self.settings, self._refused = settings, (0, "")
 
     async def answered(self, number: int, wait_s: float) -> None:
         """Until an answer to that command was announced, so long at most."""

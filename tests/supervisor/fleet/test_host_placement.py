@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.fleet.placement import HostSeen, Placement, Wanted, evened, placement
+from supervisor.fleet.host_placement import HostSeen, Placement, Wanted, evened, placement
 
 ACCOUNTS = [f"a{number:02}" for number in range(9)]
 HOSTS = ["h1", "h2", "h3", "h4"]
