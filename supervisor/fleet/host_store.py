@@ -118,8 +118,8 @@ class ConfigVersion:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The fleet at one moment, as far as placement needs it. `force`: the version that counts, 0 for none yet; `forced`:
-    when it was put in force, as text."""
+    """The fleet at one moment, as far as placement needs it. `force`: the version that counts, 0 for none yet;
+    `forced`: when it was put in force, as text."""
 
     hosts: tuple[HostRow, ...] = ()
     leases: tuple[LeaseSeen, ...] = ()

