@@ -182,7 +182,8 @@ class AccountConfig(Model):
                 raise expected("one word as Bybit shows it", do, key=key, got="blanks or other signs in it, not shown")
         if is_rsa_key(values["api_secret"]) and (wrong := key_problem(values["api_secret"])) is not None:
             what, got, do = wrong
-            raise expected(what, do, key="api_secret", got=got)
+            written = "keyring" if self.keyring else "api_secret" if self.api_secret_file is None else "api_secret_file"
+            raise expected(what, do, key=written, got=got)
         if self.environment is Environment.DEMO and self.order_entry is OrderEntry.WEBSOCKET:
             what = "http or auto for environment demo"
             raise expected(what, "Bybit's demo takes no orders over WebSocket", key="order_entry", got="websocket")

@@ -129,6 +129,8 @@ def load_text(
         told = {expansion.written(problem.loc) for problem in problems}
         problems += [problem for problem in layer_problems(read, expansion.unused) if problem.loc not in told]
         broken = {*expansion.broken, *(problem.loc for problem in problems if expansion.written(problem.loc) in broken)}
+        # a list is not too short for an entry that could not be read
+        broken |= {place[:-1] for place in broken if place and isinstance(place[-1], int)}
         problems = [p for p in problems if (p.line is not None or p.loc not in broken) and not _follows(p, unsaid)]
     elif not problems:
         got = "an empty file" if document.data is None else "something else"

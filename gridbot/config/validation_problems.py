@@ -89,6 +89,8 @@ def _expectation(item: ErrorDetails) -> tuple[str, str]:
     if kind in ("list_type", "tuple_type", "dict_type", "model_type", "model_attributes_type"):
         what = "a list (lines starting with `- `)" if kind in ("list_type", "tuple_type") else "keys with values"
         return what, "indent the entries below this key"
+    if kind == "too_short":
+        return f"{context['min_length']} or more entries", "add one"
     if kind == "string_type":
         return "a text", "write the value on this line"
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -103,7 +105,7 @@ def _shown(place: Loc, raw: Mapping[Loc, str], value: Any) -> str:
     text = raw.get(place)
     if text is None:
         if isinstance(value, dict | list):
-            return "keys with values" if isinstance(value, dict) else "a list"
+            return "keys with values" if isinstance(value, dict) else "a list" if value else "an empty list"
         text = "" if value is None else str(value)
     return f"`{text[:60]}`" if text.strip() else "nothing"
 

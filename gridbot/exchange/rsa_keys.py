@@ -43,12 +43,24 @@ def key_problem(secret: str) -> tuple[str, str, str] | None:
     try:
         key = RSA.import_key(secret)
     except (ValueError, IndexError, TypeError):
+        if _is_elliptic(secret):
+            return what, "an elliptic key", f"Bybit takes RSA alone: {make}"
         return what, "a key that cannot be read", f"give the whole file, with its first and last line; or {make}"
     if not key.has_private():
         return what, "a public key", "give the private half here; the public half is what Bybit has"
     if key.size_in_bits() < LEAST_BITS:
         return what, f"one of {key.size_in_bits()} bits", f"make a longer one: {make}"
     return None
+
+
+def _is_elliptic(secret: str) -> bool:
+    from Crypto.PublicKey import ECC
+
+    try:
+        ECC.import_key(secret)
+    except (ValueError, IndexError, TypeError):
+        return False
+    return True
 
 
 def public_half(secret: str) -> str:

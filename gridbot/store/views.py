@@ -331,6 +331,11 @@ VIEWS: Final = (
         grid_trades_sql("NOT shadow"),
     ),
     View(
+        "shadow_grid_trades",
+        "Hypothetical pairs of shadow strategies, matched as those of grid_trades.",
+        grid_trades_sql("shadow"),
+    ),
+    View(
         "grid_levels",
         "Profit of the matched pairs by the price at which they were opened.",
         f"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 
 import click
@@ -38,7 +39,10 @@ def send_test(config: str | None, data_dir: str | None, route: str | None) -> No
     spec = notify_spec(settings)
     names = [each.name for each in spec.plan.routes]
     if not names:
-        raise CommandError("expected routes in the section notify of the configuration, got none", ExitCode.REFUSED)
+        raise CommandError(
+            f"expected notify.routes in {find_config(config)}, got none; write whom to tell of alerts: docs/alerts.md",
+            ExitCode.REFUSED,
+        )
     if route is not None and route not in names:
         wanted = f"expected {one_of(names)}, got {one_line(route)!r}{did_you_mean(route, names)}"
         raise click.UsageError(wanted)
@@ -63,6 +67,7 @@ def _sent(spec: NotifySpec, names: set[str]) -> Mapping[str, str]:
     threads = [threading.Thread(target=send, args=(name,), name=f"test of {name}", daemon=True) for name in results]
     for thread in threads:
         thread.start()
+    end_s = time.monotonic() + spec.deadline_s
     for thread in threads:
-        thread.join(spec.deadline_s)
+        thread.join(max(0.0, end_s - time.monotonic()))
     return dict(results)

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.commands.wording import did_you_mean, one_of
 from gridbot.config.paths import find_config
 from gridbot.doors.plain_text import one_line
@@ -40,7 +41,10 @@ def store(config: str | None, data_dir: str | None, account: str) -> None:
     before is replaced; `restart` the account to use it. Exit code 7: the keyring cannot be used, or a value is none.
     """
     path = _known(config, account)
-    values = _typed(account) if sys.stdin.isatty() else _piped()
+    is_typed = _is_typed()
+    if is_typed:
+        _asked("get", _entries(account))  # before anybody types a secret that cannot be kept
+    values = _typed(account) if is_typed else _piped()
     _fit(values)
     words = [word for pair in zip(_entries(account), values, strict=True) for word in pair]
     backend, _ = _asked("set", words)
@@ -111,6 +115,10 @@ def _known(config: str | None, account: str) -> Path:
     return path
 
 
+def _is_typed() -> bool:
+    return sys.stdin.isatty()
+
+
 def _typed(account: str) -> tuple[str, str]:
     return (
         click.prompt(f"API key of {account} (not shown)", hide_input=True, err=True).strip(),
@@ -134,6 +142,9 @@ def _fit(values: tuple[str, str]) -> None:
         if len(value) > LONGEST:
             much = f"more than {LONGEST} characters"
             raise CommandError(f"expected {what}, got {much}; nothing was stored", ExitCode.REFUSED)
+        if is_rsa_key(value) and "-----END" not in value:
+            do = f"give both by standard input: (echo KEY; cat alice.pem) | {pasteable('secret set ACCOUNT')}"
+            raise CommandError(f"expected a whole private key, got only its beginning; {do}", ExitCode.REFUSED)
         if is_rsa_key(value):
             if (wrong := key_problem(one_text(value))) is not None:
                 raise CommandError(f"expected {wrong[0]}, got {wrong[1]}; {wrong[2]}", ExitCode.REFUSED)

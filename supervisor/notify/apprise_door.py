@@ -30,7 +30,9 @@ SPEAKERS: Final = (
     "charset_normalizer",
 )
 _ANSWER: Final = re.compile(r"\berror=([1-5][0-9]{2})\b")
-UNREADABLE: Final = "Apprise cannot read this address; compare it with the form of its service"
+UNREADABLE: Final = (
+    "Apprise cannot read this address; https://github.com/caronc/apprise/wiki has the form of each service"
+)
 
 
 class NoApprise(Exception):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
+from gridbot.commands.wording import counted
 from gridbot.core.strict_numbers import decimal_or_none
 from gridbot.doors.plain_text import one_line
 
@@ -130,17 +131,23 @@ def _money(now: Figures, old: Mapping[str, AccountFigures]) -> list[str]:
     for money in dict.fromkeys(each.money for each in now.accounts.values()):
         names = [name for name, each in now.accounts.items() if each.money == money]
         equities = [equity for name in names if (equity := now.accounts[name].equity) is not None]
-        known = "" if len(equities) == len(names) else f" ({len(names) - len(equities)} accounts do not report)"
-        line = f"{money}: equity {sum(equities, Decimal(0)):.2f} USDT{known}"
+        silent = len(names) - len(equities)
+        known = (
+            f" (without {counted(silent, 'account')} that {'does' if silent == 1 else 'do'} not report)"
+            if silent
+            else ""
+        )
+        total = f"{sum(equities, Decimal(0)):,.2f} USDT" if equities else "not known"
+        line = f"{money}: equity {total}{known}"
         earned = [change for name in names if (change := _earned(name, now, old)) is not None]
-        lines.append(line + (f", earned {sum(earned, Decimal(0)):+.2f}" if earned else ""))
+        lines.append(line + (f", earned {sum(earned, Decimal(0)):+,.2f}" if earned else ""))
     return lines
 
 
 def _worst(now: Figures, old: Mapping[str, AccountFigures]) -> list[str]:
     changes = [(change, name) for name in now.accounts if (change := _change(name, now, old)) is not None]
     worst = sorted(changes)[:WORST]
-    return [f"Worst: {', '.join(f'{name} {change:+.2f}' for change, name in worst)}"] if worst else []
+    return [f"Worst: {', '.join(f'{name} {change:+,.2f}' for change, name in worst)}"] if worst else []
 
 
 def _earned(name: str, now: Figures, old: Mapping[str, AccountFigures]) -> Decimal | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
+from gridbot.commands.wording import counted
 from gridbot.doors.plain_text import one_line, printable_lines
 from supervisor.notify.alert_notices import Kind, Notice, rank
 from supervisor.notify.quiet_hours import clock_text
@@ -23,7 +24,7 @@ LONGEST_TEXT: Final = 900
 LONGEST_IN_LIST: Final = 150
 HEAD: Final = 60
 """Characters of a line beside names and text, and a little more."""
-_WORDS: Final = {Kind.WORSE: "worse", Kind.ENDED: "over", Kind.PASSED: "was, and is over"}
+_WORDS: Final = {Kind.WORSE: "worse", Kind.ENDED: "over", Kind.PASSED: "over already"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def fitting(notices: Sequence[Notice]) -> int:
 
 def compose(fleet: str, notices: Sequence[Notice], zone: tzinfo, now_us: int, lost: int = 0) -> Message:
     """A message of these, at least one; `lost` is how many others were given up before."""
-    end = f"\n\n{lost} earlier messages could not be delivered and were given up." if lost else ""
+    end = f"\n\nGiven up, since they could not be delivered: {counted(lost, 'earlier notice')}." if lost else ""
     first = notices[0]
     if first.kind is Kind.LETTER:
         return Message(f"{fleet}: {first.about}", printable_lines(first.text) + end, _mood(first))
@@ -81,10 +82,16 @@ def _mood(notice: Notice) -> str:
 
 
 def _headline(notice: Notice) -> str:
+    what = notice.about if notice.key == "news" else f"{notice.about}: {notice.key}"
     if notice.kind is Kind.ENDED:
-        return f"over, {notice.about}: {notice.key}"
-    word = {Kind.WORSE: f"worse, {notice.level}", Kind.PASSED: f"{notice.level}, over"}.get(notice.kind, notice.level)
-    return f"{word} {notice.about}: {notice.key}"
+        return f"over, {what}"
+    word = {Kind.WORSE: f"worse, {notice.level}", Kind.PASSED: f"over already, {notice.level}"}
+    return f"{word.get(notice.kind, notice.level)} {what}"
+
+
+def _said(notice: Notice, longest: int) -> str:
+    """Its text; that it is over is said before."""
+    return one_line(notice.text.removeprefix("over, ") if notice.is_over else notice.text, longest)
 
 
 def _whole(notice: Notice, zone: tzinfo, now_us: int) -> str:
@@ -93,7 +100,7 @@ def _whole(notice: Notice, zone: tzinfo, now_us: int) -> str:
         facts.append(f"came {notice.count} times")
     if notice.unsent:
         facts.append(f"{notice.unsent} of them without a message")
-    return f"{one_line(notice.text, LONGEST_TEXT)}\n\n{', '.join(facts)}"
+    return f"{_said(notice, LONGEST_TEXT)}\n\n{', '.join(facts)}"
 
 
 def _lines(notices: Sequence[Notice], zone: tzinfo, now_us: int) -> list[str]:
@@ -109,4 +116,4 @@ def _line(those: Sequence[Notice], zone: tzinfo, now_us: int) -> str:
     head = f"{clock_text(first.at_us, zone, now_us)} {first.level} {first.key}" + (f", {word}" if word else "")
     about = ", ".join(notice.about for notice in those)
     many = f" ({len(those)})" if len(those) > 1 else ""
-    return f"{head}{many}: {about}: {one_line(first.text, LONGEST_IN_LIST)}"
+    return f"{head}{many}: {about}: {_said(first, LONGEST_IN_LIST)}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gridbot.commands.arguments import StopArguments
 from gridbot.commands.command import Command
-from gridbot.commands.command_table import RELOAD, RESTART, STOP, find_command
+from gridbot.commands.command_table import ADOPT, RELOAD, RESTART, STOP, find_command
 from gridbot.commands.targets import Addressed, TargetWords, accounts_of, fleet_of, listed
 from gridbot.commands.wording import CommandMistake, shown
 from gridbot.doors.plain_text import for_people
@@ -21,6 +21,7 @@ from supervisor.control.command_targets import command_targets, named_processes
 from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.control.dry_rows import dry_rows
 from supervisor.control.target_outcomes import Outcome, outcomes
+from supervisor.remote.adoption_words import COLUMNS, document_of, parts_of
 from supervisor.remote.command_forms import arguments_of, known_arguments, takes_targets
 from supervisor.remote.prepared_command import Prepared
 
@@ -84,7 +85,9 @@ def _if_allowed(client: ControlClient, may: May) -> Json:
 
 
 def carry_out(data_dir: Path, prepared: Prepared, who: str) -> Json:
-    """Give it, and wait for what came of it: a row for each target, of which `ok` says whether it was done."""
+    """Give it, and wait for what came of it: a row for each target, of which `ok` says whether it was done.
+
+    A row of `adopt` has `columns` and `parts` as well: what it has found at each strategy."""
     by_name = {str(target): target for target in prepared.targets}
 
     def one(name: str) -> str:
@@ -94,7 +97,7 @@ def carry_out(data_dir: Path, prepared: Prepared, who: str) -> Json:
             return _give(client, prepared, by_name.get(name))
 
     found = {outcome.target: outcome for outcome in outcomes(list(by_name) or [""], one)}
-    rows = [_row(found[name]) for name in by_name or [""]]
+    rows = [_row(prepared.command, found[name]) for name in by_name or [""]]
     done = sum(row["ok"] for row in rows)
     return {"step": "done", "command": prepared.command.name, "rows": rows, "done": done, "not_done": len(rows) - done}
 
@@ -183,11 +186,17 @@ def _give(client: ControlClient, prepared: Prepared, target: Addressed | None) -
     return str(answer.get("result"))
 
 
-def _row(outcome: Outcome) -> Json:
+def _row(command: Command, outcome: Outcome) -> Json:
+    text, more = str(outcome.result if outcome.done else outcome.failure), {}
+    if command is ADOPT and outcome.done:
+        document = document_of(text)
+        parts = [{"head": part.head, "rows": part.rows, "lines": part.lines} for part in parts_of(document)]
+        text, more = str(document["said"]), {"columns": COLUMNS, "parts": parts}
     return {
         "target": outcome.target,
         "ok": outcome.done,
-        "text": str(for_people(outcome.result if outcome.done else str(outcome.failure), LONGEST_TEXT)),
+        "text": str(for_people(text, LONGEST_TEXT)),
+        **more,
         "unanswered": outcome.unanswered,
         "took_s": round(outcome.took_s, 3),
     }

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import psutil
@@ -38,6 +38,8 @@ from supervisor.store.writer_lock import keep_writer_lock, take_writer_lock
 __all__ = ["Writer", "WriterSpec"]
 
 log = logging.getLogger("supervisor.store")
+TOLD_S: Final = 5.0
+"""The page looks every few seconds, each time for a moment: who had the file so long is told at the usual level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ class WriterState:
     def went_well(self) -> None:
         """A flush has ended without an error: the file is free."""
         if self.held_by:
-            log.info("the database is free again; %s had it", self.held_by)
+            held_s = time.monotonic() - (self.held_since or 0.0)
+            level = logging.INFO if held_s >= TOLD_S else logging.DEBUG
+            log.log(level, "the database is free again; %s had it for %.1f s", self.held_by, held_s)
         self.held_by = self.held_since = self.error = None
 
     def committed_rows(self, rows: Rows, moved: Rows, flush_ms: float) -> None:

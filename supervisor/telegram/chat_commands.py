@@ -17,7 +17,19 @@ from gridbot.commands.command_table import COMMANDS
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 from supervisor.remote.command_forms import takes_targets
 
-__all__ = ["GIVEN", "READ", "ROLES", "Verb", "Written", "document_of", "may", "read_text", "verb_of", "verbs_of"]
+__all__ = [
+    "GIVEN",
+    "READ",
+    "ROLES",
+    "Verb",
+    "Written",
+    "document_of",
+    "may",
+    "option_lines",
+    "read_text",
+    "verb_of",
+    "verbs_of",
+]
 
 ROLES: Final = ("see", "operate", "flatten")
 """Each may what those before it may."""
@@ -70,7 +82,7 @@ READ: Final = (
     Verb("daily", "see", "Money of each of the last days, from the records."),
     Verb("positions", "see", "What is open.", "[TARGET...]"),
     Verb("logs", "see", "The newest lines of the supervisor or of an account.", "[ACCOUNT] [LINES]"),
-    Verb("help", "see", "This list."),
+    Verb("help", "see", "This list, or what a command takes.", "[COMMAND]"),
 )
 GIVEN: Final = tuple(_given(command) for command in COMMANDS if command.name in _ROLE_OF)
 _VERBS: Final[Mapping[str, Verb]] = {verb.name: verb for verb in (*READ, *GIVEN)}
@@ -171,6 +183,12 @@ def _options(command: Command) -> dict[str, _Option]:
         option = "" if hint.positional else hint.option or f"--{name.replace('_', '-')}"
         found[name] = _Option(option, hint.positional, each.annotation is bool, name == "reason")
     return found
+
+
+def option_lines(command: Command) -> list[str]:
+    """What may be written after a command of the table beside targets, each with what it is for."""
+    fields = arguments_model(command).model_fields
+    return [f"{each.positional or each.option}: {fields[name].description}" for name, each in _options(command).items()]
 
 
 def _known(command: Command, options: Mapping[str, _Option]) -> str:

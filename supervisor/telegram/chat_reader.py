@@ -15,7 +15,7 @@ from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.logging_setup import log_path
 from supervisor.control.control_client import ControlClient, Unanswered
-from supervisor.telegram.chat_commands import verbs_of
+from supervisor.telegram.chat_commands import may, option_lines, verb_of, verbs_of
 from supervisor.telegram.chat_text import bold, line
 from supervisor.telegram.fleet_lines import (
     daily_lines,
@@ -47,7 +47,7 @@ class NotRead(Exception):
 def answer_lines(data_dir: Path, verb: str, words: Sequence[str], role: str, who: str) -> list[str]:
     """The lines of the answer, as markup. Raises CommandMistake, ControlError and NotRead."""
     if verb == "help":
-        return list(_help(role))
+        return list(_help(role, words))
     if verb == "daily":
         if words:
             raise CommandMistake(f"expected /daily alone, got {shown(words[0])} after it")
@@ -71,12 +71,22 @@ _VIEWS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
 }
 
 
-def _help(role: str) -> Iterator[str]:
-    yield bold("gridbot")
-    for verb in verbs_of(role):
+def _help(role: str, words: Sequence[str]) -> Iterator[str]:
+    """All that the role may; of a command that is named what it takes."""
+    named = verb_of(words[0].removeprefix("/").lower(), role) if words else None
+    if len(words) > 1:
+        raise CommandMistake(f"expected one command after /help, got {shown(words[1])} too")
+    yield bold("gridbot" if named is None else f"/{named.name}")
+    for verb in verbs_of(role) if named is None else [named]:
         needs = " (asks first)" if verb.command is not None and verb.command.dangerous else ""
         yield line(f"/{verb.name}{' ' if verb.usage else ''}{verb.usage}: {verb.help}{needs}")
-    yield line("TARGET: ACCOUNT, ACCOUNT/STRATEGY, a pattern such as al*, --group NAME, or --all")
+    if named is not None and named.command is not None:
+        yield line(named.command.help)
+        yield from map(line, option_lines(named.command))
+    if named is not None and not may(role, named.role):
+        yield line(f"it needs the role {named.role}")
+    if named is None or "TARGET" in named.usage:
+        yield line("TARGET: ACCOUNT, ACCOUNT/STRATEGY, a pattern such as al*, --group NAME, or --all")
     yield line(f"your role: {role}")
 
 

@@ -7,9 +7,11 @@ tag is cut in two.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 
 from gridbot.doors.plain_text import one_line
+from supervisor.telegram.chat_commands import GIVEN
 
 __all__ = ["LONGEST_LINE", "LONGEST_PIECE", "MOST_PIECES", "bold", "code", "line", "pieces"]
 
@@ -18,11 +20,17 @@ LONGEST_LINE = 700
 """Characters of a line: escaped, they are fewer than a message has."""
 MOST_PIECES = 4
 """Messages of one answer; of more it says that there are more."""
+_WORD = r"(?:'[^']*'|[^\s'`;,]+)"
+_COMMAND_LINE = re.compile(
+    rf"(?:'[^']*gridbot-supervisor'|[^\s'`]*gridbot-supervisor) ((?:why|{'|'.join(verb.name for verb in GIVEN)})\b"
+    rf"(?: (?!-c |--data-dir ){_WORD})*)(?: (?:-c|--data-dir) {_WORD})+"
+)
+"""As `gridbot.command_line.pasteable` writes them."""
 
 
 def line(text: str) -> str:
     """A line of plain text."""
-    return html.escape(one_line(text, LONGEST_LINE), quote=False)
+    return html.escape(_as_written_here(one_line(text, LONGEST_LINE)), quote=False)
 
 
 def bold(text: str) -> str:
@@ -32,6 +40,11 @@ def bold(text: str) -> str:
 def code(text: str) -> str:
     """What can be copied by a touch."""
     return f"<code>{line(text)}</code>"
+
+
+def _as_written_here(text: str) -> str:
+    """The same with command lines as they are written in a chat: no program, no configuration, no data directory."""
+    return _COMMAND_LINE.sub(lambda found: f"/{found[1]}", text)
 
 
 def pieces(lines: Iterable[str], more: str = "name an account to see less at once") -> list[str]:

@@ -42,8 +42,9 @@ def health_lines(status: Json) -> Iterator[str]:
     for name in ("writer", "paper", "web", "notify", "telegram"):
         if row := status.get(name):
             process = row["process"]
-            more = f", {process['restarts']} restarts" if process["restarts"] else ""
-            yield line(f"{name}: {process['state']}{more}")
+            more = f", {counted(process['restarts'], 'restart')}" if process["restarts"] else ""
+            why = process["reason"] or process["last_exit"] if process["state"] != "RUNNING" else ""
+            yield line(f"{name}: {process['state']}{more}{': ' if why else ''}{why}")
     shown = [row for row in status["incidents"] if not row.get("muted_until")]
     yield bold(counted(len(shown), "open alert"))
     for row in shown:
@@ -68,10 +69,10 @@ def positions_lines(status: Json, wanted: Collection[str] | None = None) -> Iter
                     continue
                 found += 1
                 more = f", {_money(held.get('upnl'), sign=True)}"
-                more += f", liquidation {held['liq']}" if held.get("liq") else ""
+                more += f", liquidation {_price(held['liq'])}" if held.get("liq") else ""
                 more += ", shadow" if strategy.get("mode") == "shadow" else ""
                 name = bold(f"{row['account']}/{strategy['strat_id']}")
-                text = f"{strategy['symbol']} {leg} {held['size']} @ {held.get('entry')}"
+                text = f"{strategy['symbol']} {leg} {held['size']} @ {_price(held.get('entry'))}"
                 yield f"{name} {line(text + more)}"
     if not found:
         yield line("no position is open, as far as is reported")
@@ -187,6 +188,12 @@ def _money(value: Any, *, sign: bool = False) -> str:
     if amount is None:
         return "-"
     return f"{amount:+,.2f}" if sign else f"{amount:,.2f}"
+
+
+def _price(value: Any) -> str:
+    """With seven digits at most, as `status` shows it: averages have many more."""
+    price = decimal_or_none(value)
+    return "-" if price is None else f"{price:.7g}"
 
 
 def _duration(seconds: float) -> str:

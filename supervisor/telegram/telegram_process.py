@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
-import select
-import signal
 import time
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
 from gridbot import background
+from supervisor.children.side_process import ends_of, give_way, tell
 from supervisor.telegram.bot_api import BotApi
 from supervisor.telegram.chat_desk import ChatDesk
 from supervisor.telegram.telegram_spec import TelegramSpec
@@ -27,8 +25,6 @@ log = logging.getLogger("supervisor.telegram")
 REPORT_S: Final = 1.0
 LAST_S: Final = 2.0
 """How long the last answers may take."""
-NICE: Final = 10
-Json = dict[str, Any]
 
 
 def run_telegram(spec: TelegramSpec, report: Connection, life: Connection) -> None:
@@ -37,32 +33,29 @@ def run_telegram(spec: TelegramSpec, report: Connection, life: Connection) -> No
     Sends `{"type": "ready", "users", "pid"}` over `report`, then each second `{"type": "health", "rss", "bot", "users",
     "commands", "refused", "problem", "failing_s"}`.
     """
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
+    give_way()
     asyncio.run(_serve(spec, report, life))
 
 
 async def _serve(spec: TelegramSpec, report: Connection, life: Connection) -> None:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_reader(life.fileno(), _ended, life, stop)
-    with background.watch(loop, lambda part, error: log.error("%s failed", part, exc_info=error)):
+    with (
+        ends_of(life) as ends,
+        background.watch(loop, lambda part, error: log.error("%s failed", part, exc_info=error)),
+    ):
         async with BotApi(spec.api, spec.token) as api:
             desk = ChatDesk(spec, api, time.time, time.monotonic)
             await desk.open()
             gc.freeze()
-            _send(report, {"type": "ready", "users": len(spec.roles), "pid": os.getpid()})
+            tell(report, {"type": "ready", "users": len(spec.roles), "pid": os.getpid()})
             listening = background.start(_again(desk), name="the questions for news")
             sending = background.start(desk.outbox.run(), name="the answers")
             reporting = background.start(_reports(report, desk), name="the reports on Telegram")
-            await stop.wait()
+            await ends.stop.wait()
             listening.cancel()
             reporting.cancel()
             await desk.close(LAST_S)
             sending.cancel()
-    loop.remove_reader(life.fileno())
 
 
 async def _again(desk: ChatDesk) -> None:
@@ -77,18 +70,5 @@ async def _again(desk: ChatDesk) -> None:
 async def _reports(report: Connection, desk: ChatDesk) -> None:
     while True:
         rss = psutil.Process().memory_info().rss
-        _send(report, {"type": "health", "rss": rss, **desk.report()})
+        tell(report, {"type": "health", "rss": rss, **desk.report()})
         await asyncio.sleep(REPORT_S)
-
-
-def _ended(life: Connection, stop: asyncio.Event) -> None:
-    """Nothing ever comes over `life`: the supervisor is gone."""
-    stop.set()
-    asyncio.get_running_loop().remove_reader(life.fileno())
-
-
-def _send(connection: Connection, message: Json) -> None:
-    """Unless the supervisor does not read."""
-    with contextlib.suppress(OSError, ValueError):
-        if select.select([], [connection], [], 0)[1]:
-            connection.send(message)

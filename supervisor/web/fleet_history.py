@@ -36,6 +36,8 @@ GRID_TURN_S: Final = 1.5
 """So long one answer may take for matched pairs; the next goes on."""
 GRID_MOST_S: Final = 5.0
 """And so long one account; of one that needs longer, `pnl` tells it."""
+AGAIN: Final = -1
+"""As the number of executions of which the pairs are known: they are to be tried again."""
 TOGETHER: Final = 10_000
 """Accounts with so many executions in all are done at once."""
 KEPT_DAYS: Final = 2
@@ -121,7 +123,9 @@ class FleetHistory:
             "problems": {name: part.problem for name, part in parts if part.problem},
             "pairs_waiting": waiting,
             "pairs_as_of": min((grid.as_of for grid in self._grids.values() if grid.is_known), default=None),
-            "pairs_unknown": sorted(name for name, grid in self._grids.items() if not grid.is_known),
+            "pairs_unknown": sorted(
+                name for name, grid in self._grids.items() if not grid.is_known and grid.executions != AGAIN
+            ),
             "strategies": self._strategies(midnight.date()),
             "accounts": self._accounts(self._rows_of("curve")),
             "curve_s": CURVE_S,
@@ -174,20 +178,14 @@ class FleetHistory:
         return [found[key] for key in sorted(found)]
 
     def _read(self, statements: Mapping[str, str]) -> None:
-        """All in one moment where they are quick, else one after the other."""
-        try:
-            found = self._rows(*statements.values())
-        except (TooLong, Unreadable):
-            for name, statement in statements.items():
-                self._part(name, statement)
-            return
-        for name, rows in zip(statements, found, strict=True):
-            self._parts[name] = _Part(rows, self._now())
+        """One after the other: the file is held for each of them alone, and the writer has its turn in between."""
+        for name, statement in statements.items():
+            self._part(name, statement)
 
     def _part(self, name: str, statement: str) -> None:
         part = self._parts.setdefault(name, _Part())
         try:
-            [part.rows] = self._rows(statement)
+            part.rows = self._rows(statement)
             part.as_of, part.problem = self._now(), ""
         except (TooLong, Unreadable) as error:
             part.problem = str(error) or TOO_LONG
@@ -198,9 +196,9 @@ class FleetHistory:
     def _is_read(self, name: str) -> bool:
         return self._parts[name].as_of is not None
 
-    def _rows(self, *statements: str) -> list[list[Row]]:
+    def _rows(self, statement: str) -> list[Row]:
         with self._records.reading() as con:
-            return [_fetched(con, statement) for statement in statements]
+            return _fetched(con, statement)
 
     # -- the highest equity
 
@@ -212,11 +210,11 @@ class FleetHistory:
         try:
             begin = self._peaks_until
             if begin is None:
-                [[row]] = self._rows("SELECT min(local_ts) AS first FROM run_events")
+                [row] = self._rows("SELECT min(local_ts) AS first FROM run_events")
                 begin = row["first"]
             while begin is not None and begin <= now:
                 end = begin + timedelta(days=PEAK_DAYS)
-                [rows] = self._rows(_peaks(begin, end))
+                rows = self._rows(_peaks(begin, end))
                 for row in rows:
                     key = (row["account"], row["money"])
                     self._peaks[key] = max(self._peaks.get(key, row["highest"]), row["highest"])
@@ -224,7 +222,7 @@ class FleetHistory:
                 if end > now:
                     break
                 if not rows:
-                    [[row]] = self._rows(f"SELECT min(local_ts) AS first FROM wallets WHERE local_ts >= {_time(end)}")
+                    [row] = self._rows(f"SELECT min(local_ts) AS first FROM wallets WHERE local_ts >= {_time(end)}")
                     begin = row["first"] or now
             part.as_of, part.problem = self._now(), ""
         except (TooLong, Unreadable) as error:
@@ -267,7 +265,7 @@ class FleetHistory:
                 rows = _fetched(con, record_questions.grid_profit(asked, "strategy", "day"))
         except (HoldOver, Unreadable):
             for grid in grids.values():
-                grid.executions = -1  # again, when it is their turn
+                grid.executions = AGAIN  # when it is their turn
             return
         except TooLong:
             return

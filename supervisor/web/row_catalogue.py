@@ -190,12 +190,15 @@ def _comparisons(wanted: Wanted) -> str:
     )
 
 
+_TRADES: Final = "SELECT *, false AS shadow FROM grid_trades UNION ALL SELECT *, true FROM shadow_grid_trades"
+
+
 def _pairs(wanted: Wanted) -> str:
     return f"""
         SELECT * FROM (
             SELECT closed_at AS ts, account, strategy, symbol, direction, qty, open_price, close_price, profit, fees,
-                net_profit, opened_at, open_link_id, close_link_id, open_exec_id, close_exec_id
-            FROM grid_trades WHERE {wanted.where("closed_at")}
+                net_profit, opened_at, open_link_id, close_link_id, open_exec_id, close_exec_id, shadow
+            FROM ({_TRADES}) WHERE {wanted.where("closed_at")}
             ORDER BY ts DESC, close_exec_id, open_exec_id LIMIT {wanted.limit})
         ORDER BY ts, close_exec_id, open_exec_id"""
 
@@ -204,15 +207,18 @@ def _levels(wanted: Wanted) -> str:
     """Of the pairs that were closed in the span."""
     return f"""
         SELECT account, strategy, symbol, direction, open_price AS level, count(*) AS pairs, sum(qty) AS qty,
-            sum(profit) AS profit, sum(fees) AS fees, sum(net_profit) AS net_profit, max(closed_at) AS last_closed_at
-        FROM grid_trades WHERE {wanted.where("closed_at")}
+            sum(profit) AS profit, sum(fees) AS fees, sum(net_profit) AS net_profit, max(closed_at) AS last_closed_at,
+            shadow FROM ({_TRADES}) WHERE {wanted.where("closed_at")}
         GROUP BY ALL ORDER BY account, strategy, symbol, direction, level LIMIT {wanted.limit}"""
 
 
 _WHO: Final = {"account": "", "strategy": "", "symbol": ""}
 _ORDER: Final = {"direction": "long, short: the leg", "side": "Buy, Sell", "price": "USDT", "qty": "base coin"}
+_SHADOW: Final = {"shadow": "hypothetical: of a shadow strategy"}
+_OF_PAIR: Final = {"open_link_id": "", "close_link_id": "", "open_exec_id": "", "close_exec_id": "", **_SHADOW}
 _TS: Final = {"ts": "UTC, when it was recorded"}
 _PAIRED: Final = ("executions", "corrections", "daily_sums")
+_PAIRS: Final = ("grid_trades", "shadow_grid_trades")
 
 CATALOGUE: Final = {
     question.name: question
@@ -293,14 +299,11 @@ CATALOGUE: Final = {
                 "fees": "USDT of both",
                 "net_profit": "USDT",
                 "opened_at": "UTC",
-                "open_link_id": "",
-                "close_link_id": "",
-                "open_exec_id": "",
-                "close_exec_id": "",
+                **_OF_PAIR,
             },
             _pairs,
             _PAIRED,
-            ("grid_trades",),
+            _PAIRS,
         ),
         RowQuestion(
             "levels",
@@ -315,10 +318,11 @@ CATALOGUE: Final = {
                 "fees": "USDT",
                 "net_profit": "USDT",
                 "last_closed_at": "UTC",
+                **_SHADOW,
             },
             _levels,
             _PAIRED,
-            ("grid_trades",),
+            _PAIRS,
         ),
         RowQuestion(
             "prices",

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import gc
 import logging
 import os
-import select
-import signal
 import ssl
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
 from gridbot import background
 from gridbot.shortage import is_shortage
+from supervisor.children.side_process import ends_of, give_way, tell
 from supervisor.exit_codes import ExitCode
 from supervisor.web.web_server import WebServer
 from supervisor.web.web_spec import WebSpec
@@ -27,7 +25,6 @@ __all__ = ["run_web"]
 log = logging.getLogger("supervisor.web")
 
 HEALTH_S: Final = 1.0
-NICE: Final = 10
 
 
 def run_web(spec: WebSpec, report: Connection, life: Connection) -> None:
@@ -36,12 +33,11 @@ def run_web(spec: WebSpec, report: Connection, life: Connection) -> None:
     Sends `{"type": "ready", "url", "port", "pid"}` over `report`, then each second
     `{"type": "health", "url", "rss", "viewers"}`.
     """
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
+    give_way()
     try:
         asyncio.run(_serve(spec, report, life))
     except (OSError, ssl.SSLError) as error:
-        _send(report, {"type": "bye", "reason": _why(spec, error)})
+        tell(report, {"type": "bye", "reason": _why(spec, error)})
         raise SystemExit(_code(error)) from None
 
 
@@ -63,37 +59,22 @@ def _code(error: OSError) -> ExitCode:
 
 async def _serve(spec: WebSpec, report: Connection, life: Connection) -> None:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_reader(life.fileno(), _ended, life, stop)
-    with background.watch(loop, lambda part, error: log.error("%s failed", part, exc_info=error)):
+    with (
+        ends_of(life) as ends,
+        background.watch(loop, lambda part, error: log.error("%s failed", part, exc_info=error)),
+    ):
         async with WebServer(spec) as server:
             log.info("the page is at %s", server.url)
             gc.freeze()
-            _send(report, {"type": "ready", "url": server.url, "port": server.port, "pid": os.getpid()})
+            tell(report, {"type": "ready", "url": server.url, "port": server.port, "pid": os.getpid()})
             reporting = background.start(_report(server, report), name="the reports on the page")
-            await stop.wait()
+            await ends.stop.wait()
             reporting.cancel()
-    loop.remove_reader(life.fileno())
-
-
-def _ended(life: Connection, stop: asyncio.Event) -> None:
-    """Nothing ever comes over `life`: the supervisor is gone."""
-    stop.set()
-    asyncio.get_running_loop().remove_reader(life.fileno())
 
 
 async def _report(server: WebServer, report: Connection) -> None:
     process = psutil.Process()
     while True:
         facts = {"url": server.url, "rss": process.memory_info().rss, "viewers": server.feed.viewers}
-        _send(report, {"type": "health", **facts})
+        tell(report, {"type": "health", **facts})
         await asyncio.sleep(HEALTH_S)
-
-
-def _send(connection: Connection, message: dict[str, Any]) -> None:
-    """Unless the supervisor does not read."""
-    with contextlib.suppress(OSError, ValueError):
-        if select.select([], [connection], [], 0)[1]:
-            connection.send(message)

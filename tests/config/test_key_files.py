@@ -137,7 +137,7 @@ def keys(pem: str) -> dict[str, tuple[str, str]]:
         "public": (key.public_key().export_key().decode(), "a public key"),
         "short": (RSA.generate(1024).export_key().decode(), "one of 1024 bits"),
         "passphrase": (key.export_key(passphrase="x", pkcs=8).decode(), "one with a passphrase"),
-        "elliptic": (ECC.generate(curve="P-256").export_key(format="PEM"), "a key that cannot be read"),
+        "elliptic": (ECC.generate(curve="P-256").export_key(format="PEM"), "an elliptic key"),
         "cut": (pem[:300], "a key that cannot be read"),
     }
 
@@ -149,7 +149,7 @@ def test_an_rsa_key_that_cannot_sign_is_refused_without_a_line_of_it(
         (place / "secret").write_text(text)
         (told,) = refusal(ACCOUNT + "    api_key_file: key\n    api_secret_file: secret\n")
         what = "an RSA private key in PEM, of 2048 bits or more, without a passphrase"
-        assert f"api_secret: expected {what}, got {came};" in told, name
+        assert told.startswith(f"5: accounts[0].api_secret_file: expected {what}, got {came};"), name
         assert not any(line in told for line in text.splitlines()[1:-1]), name
 
 

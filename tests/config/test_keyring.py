@@ -16,6 +16,7 @@ from gridbot.config import system_keyring
 from gridbot.config.loading import load_file
 from gridbot.config.system_keyring import Trouble, ask_keyring
 from gridbot.config.value_sources import account_values
+from supervisor.cli import secret_commands
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError
 from tests.config.keyring_backends import BACKENDS, environ_of
@@ -69,6 +70,7 @@ def test_what_set_refuses_stores_nothing(place: Path, monkeypatch: pytest.Monkey
         (f"{KEY}\n", "expected the API secret after the line of the key, got nothing"),
         (f"{KEY}\n{SECRET}\nmore\n", "expected the API secret after the line of the key, got blanks or more lines"),
         (f"{KEY}\n{'x' * 8193}\n", "got more than 8192 characters"),
+        (f"{KEY}\n-----BEGIN PRIVATE KEY-----\n", "got only its beginning; give both by standard input"),
         (f"{KEY}\n-----BEGIN PRIVATE KEY-----\nxx\n-----END PRIVATE KEY-----\n", "expected an RSA private key in PEM"),
     ):
         code, said = secret(place, "set alice", typed)
@@ -78,6 +80,13 @@ def test_what_set_refuses_stores_nothing(place: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"{BACKENDS}.Broken")
     code, said = secret(place, "set alice", f"{KEY}\n{SECRET}\n")
     assert (code, "got a failure (RuntimeError)" in said) == (7, True), said
+    monkeypatch.setattr(secret_commands, "_is_typed", lambda: True)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    code, said = secret(place, "set alice", f"{KEY}\n{SECRET}\n")
+    assert (code, said.startswith("expected a system keyring, got no backend")) == (7, True), (
+        "and nothing was asked for"
+    )
+    assert "not shown" not in said
     assert [file.name for file in place.iterdir()] == ["g.yaml"]
 
 

@@ -89,7 +89,8 @@ def test_parts_of_an_address_that_may_be_tokens(address: str, parts: list[str]) 
     ("section", "problem"),
     [
         (ROUTE % "phone ${PHONE_TOKEN}", r"notify.routes\[0\].urls.*Apprise address.*not shown"),
-        ("routes: [{name: a, urls: []}]", r"notify.routes\[0\].urls"),
+        ("routes: [{name: a, urls: []}]", r"notify.routes\[0\].urls: expected 1 or more entries, got an empty list"),
+        ("routes: [{name: a, urls: ['${NONE_SUCH}']}]", r"\A[^\n]*urls\[0\]: [^\n]*NONE_SUCH, got no such[^\n]*\Z"),
         ("routes: [{name: a, urls: ['json://x']}, {name: a, urls: ['json://y']}]", "notify.routes.*once.*`a` twice"),
         ("routes: [{name: a, urls: ['json://x'], level: info}]", r"level.*critical"),
         ("routes: [{name: a, urls: ['json://x'], accounts: ['a b']}]", r"accounts.*alice\*"),

@@ -119,8 +119,8 @@ SUPERVISOR = {
     " gridbot.process_guard gridbot.rolling_limit gridbot.shortage gridbot.store"
     " children control metrics remote store exit_codes utc_time",
     # Messages to people about alerts.
-    "notify": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.config gridbot.core gridbot.doors"
-    " gridbot.process_guard"
+    "notify": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core"
+    " gridbot.doors gridbot.process_guard"
     " children control exit_codes",
     # Questions and commands by Telegram.
     "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
@@ -137,7 +137,7 @@ SUPERVISOR = {
     " gridbot.hidden_words"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
-    " control doctor fleet metrics notify process status store web exit_codes utc_time polling",
+    " control doctor fleet metrics notify process remote status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

@@ -37,15 +37,21 @@ const MOST_NAMED = 12;
 const listed = (names) => names.slice(0, MOST_NAMED).join(", ") + (names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "");
 const WOULD = ["account", "strategy", "symbol", "state", "orders", "long", "short", "would"];
 
+const LONG = new Set(["would", "why"]);
+
+function Lines({ label, heads, rows }) {
+  return html`<div class="scroll short" tabindex="0" role="region" aria-label=${label}><table>
+    <thead><tr>${heads.map((name) => html`<th scope="col" class="text">${name}</th>`)}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr>${row.map((cell, at) => html`<td class="text ${LONG.has(heads[at]) ? "long" : ""}" data-title=${heads[at]}>${cell}</td>`)}</tr>`)}</tbody>
+  </table></div>`;
+}
+
 function Would({ shown }) {
   if (shown.lines) {
     return html`<ul>${shown.lines.map((line) => html`<li>${line}</li>`)}${shown.left_open.map((line) => html`<li class="bad">stays open with nobody to look after it: ${line}</li>`)}</ul>`;
   }
   if (!shown.rows.length) return shown.accounts ? html`<p>It is for ${count(shown.accounts)} accounts: ${shown.names}.</p>` : null;
-  return html`<div class="scroll short" tabindex="0" role="region" aria-label="What it would do"><table>
-    <thead><tr>${WOULD.map((name) => html`<th scope="col" class="text">${name}</th>`)}</tr></thead>
-    <tbody>${shown.rows.map((row) => html`<tr>${WOULD.map((name) => html`<td class="text ${name === "would" ? "long" : ""}" data-title=${name}>${row[name] ?? "–"}</td>`)}</tr>`)}</tbody>
-  </table></div>`;
+  return html`<${Lines} label="What it would do" heads=${WOULD} rows=${shown.rows.map((row) => WOULD.map((name) => row[name] ?? "–"))} />`;
 }
 
 // The second step: what it would do, how many accounts it is for, and how long that can be confirmed.
@@ -82,7 +88,8 @@ function Outcome({ told }) {
   const words = told.not_done ? `${told.command}: done for ${told.done} of ${told.rows.length}` : `${told.command}: done`;
   return html`<div>
     <h4 class=${told.not_done ? "bad" : "good"}><span aria-hidden="true">${told.not_done ? "■" : "✓"}</span> ${words}</h4>
-    <ul>${told.rows.map((row) => html`<li class=${row.ok ? "" : "bad"}>${row.target && html`<b>${row.target}</b>${": "}`}${row.ok ? "" : row.unanswered ? "NO ANSWER: " : "NOT DONE: "}${row.text}</li>`)}</ul>
+    <ul>${told.rows.map((row) => html`<li class=${row.ok ? "" : "bad"}>${row.target && html`<b>${row.target}</b>${": "}`}${row.ok ? "" : row.unanswered ? "NO ANSWER: " : "NOT DONE: "}${row.text}
+      ${row.parts?.map((part) => html`<p>${part.head}</p>${part.rows.length > 0 && html`<${Lines} label=${part.head} heads=${row.columns} rows=${part.rows} />`}${part.lines.map((line) => html`<p>${line}</p>`)}`)}</li>`)}</ul>
   </div>`;
 }
 

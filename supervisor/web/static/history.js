@@ -201,7 +201,8 @@ function Latency({ figures, route }) {
 
 export function History({ history: { figures }, route, kind }) {
   const parts = { figures, route };
-  const own = kind !== "shadow";
-  return html`${!own && html`<p class="dim figure">A shadow strategy sends nothing: it has no pairs, no profit per level and no latency. Equity is that of the account.</p>`}<${Fills} ...${parts} /><${Equity} ...${parts} />
-    ${own && html`<${Levels} ...${parts} /><${Pairs} ...${parts} />`}<${Refusals} ...${parts} />${own && html`<${Latency} ...${parts} />`}`;
+  const shadow = kind === "shadow";
+  return html`${shadow && html`<p class="dim figure">A shadow strategy sends nothing: its fills and pairs are what would have happened, and equity is that of the account.</p>`}<${Fills} ...${parts} /><${Equity} ...${parts} />
+    <${Levels} ...${parts} /><${Pairs} ...${parts} /><${Refusals} ...${parts} />${shadow
+      ? html`<section class="figure"><h3>Latency</h3><p class="dim says">There is none: no order of a shadow strategy goes to the exchange, so there is no answer to wait for.</p></section>` : html`<${Latency} ...${parts} />`}`;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from gridbot.command_line import install_line
 from supervisor.cli.main import cli
 from supervisor.exit_codes import CommandError
+from supervisor.notify.apprise_door import AppriseDoor
 from tests.supervisor.notify.post_office import post_office
 
 FILE = "accounts: [{name: alice, environment: paper}]\nnotify: {%s}\n"
@@ -39,7 +41,7 @@ def test_it_says_of_each_address_what_became_of_the_message(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("section", "words", "code", "text"),
     [
-        ("enabled: true", (), 7, "expected routes in the section notify"),
+        ("enabled: true", (), 7, "expected notify.routes in "),
         ("routes: [{name: phone, urls: ['json://127.0.0.1:9']}]", ("phnoe",), 2, "did you mean phone?"),
         ("routes: [{name: phone, urls: ['bond://007']}]", (), 7, "phone: Apprise cannot read this address"),
     ],
@@ -48,6 +50,13 @@ def test_what_cannot_be_tested(tmp_path: Path, section: str, words: tuple[str, .
     done = run(tmp_path, section, *words)
     assert (done.exception.code if isinstance(done.exception, CommandError) else done.exit_code) == code
     assert text in done.output + str(done.exception)
+
+
+def test_apprise_can_read_each_address_that_the_docs_show() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\| `(\w+://\S+)` \|", text)
+    assert len(shown) == 6
+    assert AppriseDoor(dict(zip(shown, shown, strict=True))).unreadable == []
 
 
 def test_without_apprise_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def test_money_by_its_kind_the_worst_restarts_and_caps() -> None:
     )  # fmt: skip
     # alice: 30 - 2 + 0.5 - (10 - 1 - 0.5) = 20; with what is open -13 + 3 less. bob: 4 - 1.5 - (5 - 1) = -1.5, and -7.
     assert summary_text(now, BEFORE, open_alerts=2, waiting=4).splitlines() == [
-        "mainnet: equity 1100.50 USDT (1 accounts do not report), earned +18.50",
+        "mainnet: equity 1,100.50 USDT (without 1 account that does not report), earned +18.50",
         "paper: equity 101.00 USDT, earned +1.00",
         "Worst: bob -8.50, carol +1.00, alice +10.00",
         "Accounts: 3, not well: bob",
@@ -58,7 +58,7 @@ def test_money_by_its_kind_the_worst_restarts_and_caps() -> None:
 
 def test_the_first_one_has_nothing_to_compare_with_and_a_new_run_counts_restarts_anew() -> None:
     assert summary_text(BEFORE, None, 0, 0).splitlines() == [
-        "mainnet: equity 1500.00 USDT",
+        "mainnet: equity 1,500.00 USDT",
         "paper: equity 100.00 USDT",
         "Accounts: 3, not well: none",
         "Restarts: alice 1",
@@ -79,7 +79,9 @@ def test_figures_that_nobody_reports_are_none_and_survive_a_restart() -> None:
     assert silent.accounts["dave"].earned is None
     kept = Figures.from_document(orjson.loads(orjson.dumps(BEFORE.to_document())))
     assert kept.accounts["alice"].earned == Decimal("8.5")
-    assert summary_text(silent, kept, 0, 0).startswith("demo: equity 0.00 USDT (1 accounts do not report)")
+    assert summary_text(silent, kept, 0, 0).startswith(
+        "demo: equity not known (without 1 account that does not report)"
+    )
 
 
 def test_what_an_account_earned_while_it_did_not_report_is_in_the_next_summary() -> None:

@@ -28,7 +28,12 @@ def test_its_end_says_how_often_it_came_and_what_had_no_message() -> None:
     assert made.body.endswith("first at 2026-01-01 13:00:00, id k3x9aq, came 35 times, 34 of them without a message")
     assert made.mood == "success"
     assert text(notice("a", Kind.WORSE, level="CRITICAL")).title == "north: worse, CRITICAL alice/btc: halt"
-    assert text(notice("a", Kind.PASSED, level="WARNING")).title == "north: WARNING, over alice/btc: halt"
+    assert text(notice("a", Kind.PASSED, level="WARNING")).title == "north: over already, WARNING alice/btc: halt"
+    passed = text(notice("a", Kind.PASSED, key="news", about="supervisor", text="over, 2 times in 9 s: no room"))
+    assert (passed.title, passed.body.split("\n")[0]) == (
+        "north: over already, ERROR supervisor",
+        "2 times in 9 s: no room",
+    )
     assert text(notice("a", Kind.BEGUN, level="WARNING")).mood == "warning"
 
 
@@ -46,7 +51,7 @@ def test_many_share_a_message_those_of_a_kind_a_line() -> None:
         "13:00:00 CRITICAL down: carol: killed",
         "13:00:00 ERROR halt, over: dave/eth: over",
         "",
-        "3 earlier messages could not be delivered and were given up.",
+        "Given up, since they could not be delivered: 3 earlier notices.",
     ]
     assert text(notice("a", Kind.ENDED), notice("b", Kind.PASSED)).title == "north: 2 alerts, all over"
 

@@ -20,7 +20,7 @@ from supervisor.notify.alive_ping import AlivePing
 from supervisor.notify.apprise_door import UNREADABLE, AppriseDoor
 from supervisor.notify.delivery_line import Limits
 from supervisor.notify.message_text import LONGEST_BODY, Message
-from supervisor.notify.notify_process import Desk
+from supervisor.notify.notify_desk import Desk
 from supervisor.notify.notify_spec import NotifySpec
 from supervisor.process.alert_feed import AlertFeed
 from supervisor.status.alert_marks import Marks, marked

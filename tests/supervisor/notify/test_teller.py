@@ -119,7 +119,7 @@ def test_a_service_that_is_away_for_an_hour_costs_no_alert_and_then_has_few_mess
     after = [message for second, _, message in night.sent if second > 3600]
     assert len(after) <= 3
     assert night.named() == Counter({"a.open": 1, "b.over": 2, "c.flaps": 1, **{f"d.x{n}": 1 for n in range(60)}})
-    assert "was, and is over" in after[0].body
+    assert "over already" in after[0].body
     line = night.state.lines["phone"]
     assert (line.sent, line.waiting, line.problem) == (line.put, (), "")
 
@@ -223,7 +223,7 @@ def test_the_summary_comes_once_a_day_and_compares_with_the_one_before() -> None
     assert len(night.sent) == 2, "it has just started, and nobody has reported yet"
     night._step(Listed({**young, "supervisor": {**model["supervisor"], "uptime_s": 121.0}}, ()))
     night.passes(1)
-    assert "(2 accounts do not report)" in night.sent[2][2].body
+    assert "(without 2 accounts that do not report)" in night.sent[2][2].body
 
 
 def test_a_document_of_another_version_is_refused_and_lines_of_routes_that_are_gone_are_left_out() -> None:

@@ -55,7 +55,7 @@ async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path,
             "/status": r"<b>healthy.*2 accounts.*<b>alice</b> RUNNING",
             "/status alice": r"alice-btc BTCUSDT 60370.4: active, 15 orders, long 0.002, short 0.006",
             "/health": r"&lt;script&gt; &amp; co.*<code>nsdmjs</code> ERROR worker-alice: killed by SIGKILL",
-            "/positions": r"<b>alice/alice-btc</b> BTCUSDT long 0.002 @ 60069.746825, \+0.19",
+            "/positions": r"<b>alice/alice-btc</b> BTCUSDT long 0.002 @ 60069.75, \+0.19",
             "/pnl": r"<b>alice</b> \(paper\) equity 10,011.10, net \+.*<b>paper, 2 accounts: equity",
             "/pnl nobody": r"expected an account \(alice, bob\), got 'nobody'",
             "/help": r"/status \[TARGET...\].*your role: see",
@@ -69,6 +69,8 @@ async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path,
             told = await kit.told(SEE, asked)
             assert re.search(words, told, re.DOTALL), (asked, told)
         assert "/kill" not in await kit.told(SEE, "/help")
+        told = await kit.told(SEE, "/help Flatten")
+        assert re.search(r"/flatten TARGET.*--market-after: Seconds.*role flatten.*your role: see", told, re.DOTALL)
         assert "/kill" in await kit.told(FLATTEN, "/start")
         assert {each["parse_mode"] for each in server.messages()} == {"HTML"}
         assert kit.given == []

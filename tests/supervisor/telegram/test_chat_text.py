@@ -25,6 +25,19 @@ def test_words_of_others_are_no_markup_and_no_lines_of_their_own() -> None:
     assert pieces([]) == ["-"]
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("lifted by: /x/bin/gridbot-supervisor resume a/b --data-dir /x/data", "lifted by: /resume a/b"),
+        ("`gridbot-supervisor why a -c '/a b/c.yaml'`, then", "`/why a`, then"),
+        ("'/a b/gridbot-supervisor' pause a b --cancel --data-dir x; y", "/pause a b --cancel; y"),
+        ("gridbot-supervisor restart a --data-dir x", "gridbot-supervisor restart a --data-dir x"),
+    ],
+)
+def test_a_command_line_is_shown_as_it_is_written_in_a_chat(text: str, shown: str) -> None:
+    assert line(text) == shown
+
+
 @given(st.lists(st.text(max_size=2000), max_size=60))
 def test_every_message_fits_and_no_line_is_cut_or_lost_without_a_word(texts: list[str]) -> None:
     lines = [bold(text) for text in texts]

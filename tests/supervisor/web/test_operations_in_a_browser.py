@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor.web import status_feed
+from tests.supervisor.cli.test_adoption_table import answer as adopt_answer
 
 from .axe_check import barriers, needs_axe
 from .page_kit import PageKit, recorded, served
@@ -64,6 +65,16 @@ def test_commands_are_given_from_the_page_and_dangerous_ones_only_after_a_second
     browser.press("flatten now")
     browser.shows("document.body.innerText.includes('flatten: done')", "what came of it")
     assert sorted(each["account"] for each in kit.given if each["op"] == "worker") == ["alice", "bob"]
+    kit.answers["worker"] = {"ok": True, "result": adopt_answer()}
+    browser.fill("#command", "adopt")
+    browser.fill("#targets", "alice")
+    browser.press("Show adopt, then confirm")
+    browser.press("adopt now")
+    browser.shows(
+        "document.querySelectorAll('[aria-label^=\"btc on BTCUSDT\"] tbody tr').length === 2", "a row an order"
+    )
+    assert "12 wanted and absent" in browser.run("document.body.innerText")
+    assert '"strategies"' not in browser.run("document.body.innerText")
     kit.answers["worker"] = {"ok": False, "error": "the worker is <i>away</i>", "unanswered": True}
     browser.fill("#command", "reconcile")
     browser.fill("#targets", "bob")

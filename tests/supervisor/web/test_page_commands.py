@@ -12,6 +12,7 @@ from supervisor.remote import command_forms
 from supervisor.remote.confirmations import GOOD_S, MOST_WAITING, Confirmations
 from supervisor.web import command_door
 from supervisor.web.logins import Session, make_code
+from tests.supervisor.cli.test_adoption_table import answer as adopt_answer
 
 from .page_kit import PageKit, recorded
 
@@ -97,6 +98,25 @@ async def test_a_reload_carries_out_what_was_shown_and_a_stop_ends(tmp_path):
         _, first = await kit.command(mine, command="stop", args={"mode": "cancel"})
         _, told = await kit.command(mine, token=first["token"], accounts=2)
         assert (kit.given[-1]["op"], kit.given[-1]["mode"], told["done"]) == ("stop", "cancel", 1)
+
+
+async def test_what_adopt_has_found_is_words_and_rows(tmp_path):
+    async with PageKit(tmp_path) as kit:
+        mine = await entered(kit)
+        kit.answers["worker"] = {"ok": True, "result": adopt_answer() + "; the disk did not take holds.json"}
+        _, first = await kit.command(mine, command="adopt", targets=["alice"])
+        _, told = await kit.command(mine, token=first["token"], accounts=1)
+        [row] = told["rows"]
+        assert row["text"] == "1 would be adopted; the disk did not take holds.json"
+        [part] = row["parts"]
+        assert part["head"] == "btc on BTCUSDT"
+        assert len(part["rows"]) == 2
+        assert all(len(cells) == len(row["columns"]) for cells in part["rows"])
+        assert part["lines"][-1].startswith("12 wanted and absent")
+        kit.answers["worker"] = {"ok": True, "result": "no {such} strategy} here"}
+        _, first = await kit.command(mine, command="adopt", targets=["alice"])
+        _, told = await kit.command(mine, token=first["token"], accounts=1)
+        assert (told["rows"][0]["text"], told["rows"][0]["parts"]) == ("no {such} strategy} here", [])
 
 
 async def test_nothing_is_given_while_the_configuration_does_not_allow_it(tmp_path):

@@ -28,11 +28,15 @@ def test_htm_and_preact_are_as_their_authors_have_published_them():
 
 
 def test_the_page_is_small():
-    """What a browser is sent for all views together; and what we have written of it, with preact and htm."""
-    assert sum(len(file.packed) for file in page_files().values()) < 150_000
-    ours = {name: file for name, file in page_files().items() if not name.startswith("vendor/uplot/")}
-    assert sum(len(file.body) for file in ours.values()) < 150 * 1024
-    assert all(gzip.decompress(file.packed) == file.body for file in page_files().values())
+    """All views together: as they are sent (packed), as they are read, and without uPlot."""
+    files = page_files()
+    assert sum(len(file.packed) for file in files.values()) < 80_000
+    assert sum(len(file.body) for file in files.values()) < 196_000
+    assert sum(len(file.body) for name, file in files.items() if not name.startswith("vendor/uplot/")) < 143_000
+    assert files["app.js"].body.count(b"\n") == (STATIC / "app.js").read_bytes().count(b"\n"), (
+        "its lines keep their numbers"
+    )
+    assert all(gzip.decompress(file.packed) == file.body for file in files.values())
 
 
 async def test_files_are_sent_packed_to_those_who_can_read_that(tmp_path):

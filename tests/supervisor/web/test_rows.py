@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -22,7 +23,8 @@ from supervisor.web import record_reader, record_routes
 from supervisor.web.record_desk import RecordDesk
 from supervisor.web.record_file import RecordFile
 from supervisor.web.row_catalogue import CATALOGUE
-from tests.store.night import make_night
+from tests.store.night import Life, make_night
+from tests.store.session import write_all
 
 from .page_kit import PageKit
 
@@ -126,6 +128,23 @@ async def test_rows_are_of_what_was_asked_for_the_newest_and_in_order(night):
         late = as_dicts(await ask.document("levels", account="alice", **{"from": at}))
         assert [(row["pairs"], row["profit"]) for row in late] == [(1, "11")]
         assert [row["name"] for row in as_dicts(await ask.document("commands", account="alice"))] == ["pause"]
+
+
+async def test_pairs_and_levels_of_a_shadow_are_its_own_and_marked(tmp_path):
+    life = Life(tmp_path, "bob")
+    life.began("mainnet")
+    life.fill("Buy", "50", "1")
+    life.fill("Sell", "51", "1", realised_pnl=Decimal(1))
+    for side, price in (("Buy", "70"), ("Sell", "73")):
+        life.fill(side, price, "1", strategy="ghost", symbol="ETHUSDT", shadow=True)
+    life.close()
+    write_all(tmp_path)
+    async with asking(tmp_path) as ask:
+        pairs = as_dicts(await ask.document("pairs", account="bob"))
+        assert [(row["strategy"], row["open_price"], row["profit"], row["shadow"]) for row in pairs] == [
+            ("btc_grid", "50", "1", False), ("ghost", "70", "3", True)]  # fmt: skip
+        [level] = as_dicts(await ask.document("levels", account="bob", strategy="ghost"))
+        assert (level["level"], level["profit"], level["shadow"]) == ("70", "3", True)
 
 
 @pytest.mark.parametrize(
