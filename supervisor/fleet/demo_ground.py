@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,9 +68,9 @@ class DemoGround:
         if self.place.exists() and any(self.place.iterdir()):
             raise DemoTrouble(f"expected an empty directory, got {self.place} with files; name another, or remove it")
         make_directory(self.place)
-        if os.geteuid() == 0:
-            self.place.chmod(0o711)  # PostgreSQL runs as another user then, who has to pass through
-        server = start(self.place / "postgres")
+        home = _home_of_postgres(self.place)
+        _save(self.place / "postgres.json", {"directory": str(home)})
+        server = start(home)
         self._note({"postgres": server.pid})
         with open_private(self.place / "dsn", "w") as file:
             file.write(server.dsn() + "\n")
@@ -120,8 +121,9 @@ class DemoGround:
                 with contextlib.suppress(psutil.TimeoutExpired):
                     process.wait(ENDS_S)
                 ended.append("the paper exchange")
-        with contextlib.suppress(OSError, ValueError):
-            server = EmbeddedServer.attach(self.place / "postgres")
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads((self.place / "postgres.json").read_text())
+            server = EmbeddedServer.attach(Path(found["directory"]))
             if server.pid is not None:
                 server.stop()
                 ended.append("PostgreSQL")
@@ -137,6 +139,13 @@ class DemoGround:
 
     def _note(self, processes: dict[str, int | None]) -> None:
         _save(self.place / "processes.json", processes)
+
+
+def _home_of_postgres(place: Path) -> Path:
+    """Below `place`; elsewhere where it runs as another user, since root must not run it, who may not pass through."""
+    if os.geteuid() != 0:
+        return place / "postgres"
+    return Path(tempfile.mkdtemp(prefix="gridbot-demo-postgres-"))
 
 
 def _shared() -> dict[str, Any]:

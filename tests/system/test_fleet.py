@@ -4,11 +4,13 @@ for each other. One demo for all of it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,11 +88,6 @@ class Demo:
 
 @pytest.fixture
 def demo(root: Path, tmp_path: Path) -> Iterator[Demo]:
-    tmp_path.chmod(0o711)  # as root PostgreSQL runs as somebody else
-    parents = [path for path in tmp_path.parents if path.owner() and path.name.startswith("pytest-")]
-    for parent in parents:
-        if parent.stat().st_uid == os.getuid():
-            parent.chmod(parent.stat().st_mode | 0o011)
     found = Demo(root, tmp_path)
     yield found
     found.begin("fleet demo --stop").communicate(timeout=180)
@@ -101,6 +98,9 @@ def demo(root: Path, tmp_path: Path) -> Iterator[Demo]:
     ]
     for process in left:
         process.kill()
+    with contextlib.suppress(OSError, ValueError):
+        postgres = json.loads((tmp_path / "fleet-demo" / "postgres.json").read_text())["directory"]
+        shutil.rmtree(postgres, ignore_errors=True)
     assert not left, [process.info["cmdline"] for process in left]
 
 
