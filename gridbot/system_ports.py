@@ -7,12 +7,19 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 
 from gridbot.ports import Timer
 
-__all__ = ["OwnProcess", "SystemClock", "SystemIds"]
+__all__ = ["OwnProcess", "SystemClock", "SystemIds", "boot_ns"]
+
+boot_ns = partial(time.clock_gettime_ns, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""CLOCK_BOOTTIME in ns: it counts while the machine is suspended, and no step of the wall clock changes it.
+
+Where a system has none (macOS), its monotonic clock.
+"""
 
 
 class SystemClock:

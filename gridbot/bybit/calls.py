@@ -25,12 +25,15 @@ from gridbot.exchange.bans import BANNED, Ban
 from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import RateLimit
+from gridbot.lease import lease_watch
+from gridbot.lease.lease_watch import LeaseWatch
 
 __all__ = ["LINEAR", "MAX_PAGES", "Calls", "listed", "result_of", "row_of", "rows_of", "texts", "whole"]
 
 T = TypeVar("T")
 
 MAX_PAGES = 100
+RECV_WINDOW_MS = 5_000
 LINEAR = "linear"
 
 
@@ -42,6 +45,7 @@ class Calls:
     `on_ban` is told of a ban, with its end; `banned_for_s` are left of one that an earlier process was told of.
     `budget` is what all accounts of this address share: queries wait there for their turn, and every request counts.
     `facts` are those of the market that other accounts may have read.
+    With a `lease` of a fleet, what changes something leaves only while it holds, and `recv_window` is the fleet's.
     `transport` makes what carries the requests.
     """
 
@@ -52,16 +56,21 @@ class Calls:
         *,
         pool_size: int = 4,
         timeout: float = 10.0,
-        recv_window: int = 5000,
+        recv_window: int | None = None,
         ban_silence_s: float = 600.0,
         banned_for_s: float = 0.0,
         on_ban: Callable[[Ban], None] = lambda ban: None,
         budget: AddressBudget | None = None,
         facts: FactShare | None = None,
+        lease: LeaseWatch | None = None,
         transport: Callable[..., RestTransport] = RestTransport,
     ) -> None:
+        self._lease = lease
+        usual_ms = RECV_WINDOW_MS if lease is None else lease_watch.RECV_WINDOW_MS
+        window_ms = recv_window or usual_ms
+        leased = {} if lease is None else {"lease": lease}
         self._transport = transport(
-            endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=recv_window
+            endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=window_ms, **leased
         )
         self.horizon = Horizon(self._transport.clock.now_ms)
         self._secrets = (credentials.api_secret, credentials.api_key)
@@ -84,6 +93,10 @@ class Calls:
     def by_http(self) -> bool:
         """Every request is one, of which the address may send so many."""
         return True
+
+    def exchange_ms(self) -> int:
+        """The exchange's time, UTC ms, as requests are stamped with it."""
+        return self._transport.clock.now_ms()
 
     @property
     def clock_offset_ms(self) -> int:

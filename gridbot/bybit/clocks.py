@@ -28,6 +28,10 @@ class ExchangeClock:
         self.measured_ms: int | None = None
         """The offset as measured last, before the dead band."""
 
+    def own_ms(self) -> int:
+        """Our clock, to be read before and after a question about the exchange's."""
+        return wall_ms()
+
     def now_ms(self) -> int:
         """The exchange's time, UTC milliseconds."""
         return wall_ms() + self.offset_ms

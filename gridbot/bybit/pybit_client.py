@@ -27,6 +27,7 @@ from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.signing import Signer, signer_of
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.rsa_keys import is_rsa_key
+from gridbot.lease.anchored_clock import AnchoredClock
 
 __all__ = ["METHODS", "NO_ENVELOPE", "ORDER_ENDPOINTS", "PybitClient"]
 
@@ -66,7 +67,7 @@ _ORDER_PATHS = frozenset(f"/v5/{endpoint}" for endpoint in ORDER_ENDPOINTS)
 class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
     """Its methods return an `Outgoing`."""
 
-    clock: ExchangeClock
+    clock: ExchangeClock | AnchoredClock
     keyed: hmac.HMAC
 
     def _submit_request(
@@ -113,7 +114,7 @@ class _RsaHttp(_Http):
 class PybitClient:
     """Builds the requests of an account and reads their answers. Does no I/O; the time is `clock`'s."""
 
-    def __init__(self, credentials: Credentials, clock: ExchangeClock, *, recv_window: int) -> None:
+    def __init__(self, credentials: Credentials, clock: ExchangeClock | AnchoredClock, *, recv_window: int) -> None:
         self._secrets = (credentials.api_secret, credentials.api_key)
         pybit_log = logging.getLogger("pybit._http_manager")
         handlers = list(pybit_log.handlers)

@@ -71,7 +71,8 @@ class BybitRest(Calls):
 
         That offset may also be one that another account has measured `max_age_s` ago.
         """
-        told = await self._facts.get("clock", max_age_s, self._measure_clock) if self._facts else None
+        is_shared = self._facts is not None and self._lease is None  # of a fleet each measures it against its own clock
+        told = await self._facts.get("clock", max_age_s, self._measure_clock) if self._facts and is_shared else None
         if told is None:
             return (await self._measure_clock())[1]
         (measured_ms, server_ms), is_ours = told

@@ -11,7 +11,7 @@ from typing import Any
 
 from gridbot import background
 from gridbot.bybit.carrier import Answer, Carrier, CarrierError
-from gridbot.bybit.clocks import DEAD_BAND_MS, ExchangeClock, wall_ms
+from gridbot.bybit.clocks import DEAD_BAND_MS, ExchangeClock
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.http_pool import HttpPool
@@ -19,6 +19,8 @@ from gridbot.bybit.pybit_client import ORDER_ENDPOINTS, PybitClient
 from gridbot.bybit.raw_fields import time_or_none, whole_or_none
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import ORDERS_AT_ONCE, RateLimit
+from gridbot.lease.anchored_clock import AnchoredClock
+from gridbot.lease.lease_watch import LeaseWatch
 
 __all__ = ["Reply", "RestTransport", "server_ms_of"]
 
@@ -84,7 +86,8 @@ class RestTransport:
     """Call from one loop. `limits` holds the newest rate-limit headers by endpoint.
 
     At most `pool_size` queries are under way at a time, in the order they came. Orders do not wait for them: the
-    carrier has `ORDERS_AT_ONCE` connections more. `timeout` in s, for a connection and for each wait for bytes.
+    carrier has `ORDERS_AT_ONCE` connections more. `timeout` in s, for a connection and for each wait for bytes. With a
+    `lease` what changes something leaves only while that holds, looked at after the request has its time.
     """
 
     def __init__(
@@ -96,8 +99,10 @@ class RestTransport:
         timeout: float,
         recv_window: int,
         carrier: Carrier | None = None,
+        lease: LeaseWatch | None = None,
     ) -> None:
-        self.clock = ExchangeClock()
+        self._lease = lease
+        self.clock: ExchangeClock | AnchoredClock = ExchangeClock() if lease is None else lease.clock
         self.limits: dict[str, RateLimit] = {}
         self._pybit = PybitClient(credentials, self.clock, recv_window=recv_window)
         self._timeout_s = timeout
@@ -145,10 +150,14 @@ class RestTransport:
             self._is_sending = False
 
     def _send(self, call: _Call) -> None:
-        call.sent_ms = wall_ms()
+        call.sent_ms = self.clock.own_ms()
         outgoing = self._pybit.build(call.endpoint, call.params)
         if isinstance(outgoing, ExchangeError):
             self._finish(call, outgoing)
+            return
+        lease = self._lease
+        if lease is not None and outgoing.method == "POST" and not lease.may_send():
+            self._finish(call, lease.refusal())
             return
         call.has_left = True
         try:
@@ -191,7 +200,7 @@ class RestTransport:
 
     def _learn_time(self, server_ms: int, sent_ms: int) -> None:
         before = self.clock.offset_ms
-        self.clock.learn(server_ms, sent_ms, wall_ms())
+        self.clock.learn(server_ms, sent_ms, self.clock.own_ms())
         if abs(self.clock.offset_ms - before) > DEAD_BAND_MS:
             log.warning("the exchange's clock is %+d ms from ours; requests are stamped with it", self.clock.offset_ms)
 

@@ -45,6 +45,7 @@ from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.order_entry import EntryHealth, OrderEntry
 from gridbot.exchange.requests import RateLimit
 from gridbot.exchange.stream_news import ConnectionState
+from gridbot.lease.lease_watch import RECV_WINDOW_MS, LeaseWatch
 
 __all__ = ["TradeSocket"]
 
@@ -64,7 +65,8 @@ class TradeSocket:
     `name` begins the ids of its requests (at most 20 characters, another one for each process). An answer may take
     `timeout` s; the exchange refuses what it gets later than `recv_window` ms. The quotas that answers state go to
     `limits`, by endpoint; `refusal` makes the error of a code. `on_back` is called when there is a connection again
-    after one that was lost with requests under way, with their number.
+    after one that was lost with requests under way, with their number. `exchange_ms` is the exchange's time. With a
+    `lease` of a fleet an order leaves only while that holds, and `recv_window` is the fleet's.
     """
 
     def __init__(
@@ -76,7 +78,8 @@ class TradeSocket:
         limits: MutableMapping[str, RateLimit],
         refusal: Refusal,
         on_back: Callable[[int], None],
-        clock_offset_ms: Callable[[], int] = lambda: 0,
+        exchange_ms: Callable[[], int] = wall_ms,
+        lease: LeaseWatch | None = None,
         timeout: float = 10.0,
         recv_window: int = 5000,
         settings: StreamSettings | None = None,
@@ -88,9 +91,10 @@ class TradeSocket:
         self._limits = limits
         self._refusal = refusal
         self._on_back = on_back
-        self._clock_offset_ms = clock_offset_ms
+        self._exchange_ms = exchange_ms
+        self._lease = lease
         self._timeout_s = timeout
-        self._recv_window_ms = recv_window
+        self._recv_window_ms = recv_window if lease is None else RECV_WINDOW_MS
         self._settings = settings or StreamSettings()
         self._dial = dial
         self._numbers = itertools.count(1)
@@ -141,8 +145,12 @@ class TradeSocket:
             raise RuntimeError("expected a trade connection, got none")
         request_id = f"{self._name}-{next(self._numbers):x}"
         operation = OPERATIONS[endpoint]
-        frame = order_frame(request_id, operation, params, wall_ms() + self._clock_offset_ms(), self._recv_window_ms)
+        frame = order_frame(request_id, operation, params, self._exchange_ms(), self._recv_window_ms)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        lease = self._lease
+        if lease is not None and not lease.may_send():
+            answer.set_result(lease.refusal())
+            return answer
         self._pending[request_id] = endpoint, answer
         self._happened(connection, Sent(request_id, operation))
         connection.line.send(frame)
@@ -203,7 +211,7 @@ class TradeSocket:
         if isinstance(effect, Settled):
             self._settle(effect.request_id, effect.outcome)
         elif isinstance(effect, SignIn):
-            expires_ms = wall_ms() + self._clock_offset_ms() + self._settings.private_auth_expire_s * 1000
+            expires_ms = self._exchange_ms() + self._settings.private_auth_expire_s * 1000
             key = self._credentials
             connection.line.send(sign_in(key.api_key, key.api_secret, expires_ms))
         else:

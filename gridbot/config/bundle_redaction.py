@@ -19,12 +19,14 @@ _PATTERNS: Final = tuple(
     for pattern, kept in (
         (rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", b""),
         (rb"\b(bearer\s+)[\w.~+/=-]{8,}", rb"\1"),
-        (rb"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"']+@", rb"\1"),  # name and password of an address
+        # name and password of an address; a password may have a slash that nobody has escaped
+        (rb"(\b[a-z][a-z0-9+.-]{0,30}://)(?:[^\s/@\"']{1,300}|[^\s/@\"':]{0,100}:[^\s@\"']{1,200})@", rb"\1"),
         (rb"\b(bot)?\d{6,12}:[\w-]{30,}", rb"\1"),  # a bot of Telegram
         (rb"(https://(?:hooks\.slack\.com/services|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks)/)[^\s\"'<>]+",
          rb"\1"),
-        (rb"([\"']?\b(?:x-bapi-sign|x-bapi-api-key|api[_-]?secret|api[_-]?key|password|passwd|secret|auth[_-]?token)"
-         rb"[\"']?\s*[=:]\s*[\"']?)(?!set\b|not set\b|null\b|\$\{|\*)[^\s\"',;&}]{6,}", rb"\1"),
+        (rb"((?:x-bapi-sign|api[_-]?key|passw(?:or)?d|passphrase|secret|token)"
+         rb"[\"']?\s{0,9}[=:]\s{0,9}[\"']?)(?!set\b|not set\b|null\b|none\b|true\b|false\b|\$\{|\*)[^\s\"',;&}]{6,}",
+         rb"\1"),
     )
 )  # fmt: skip
 """What looks like a secret, and what of it stays."""

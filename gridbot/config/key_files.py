@@ -11,11 +11,11 @@ from gridbot.config.errors import Loc, Problem
 from gridbot.config.paths import path_fault, placed
 from gridbot.config.variables import value_of_file
 
-__all__ = ["KEY_FILES", "with_key_files"]
+__all__ = ["KEY_FILES", "UNREAD", "with_key_files"]
 
 KEY_FILES: Final = MappingProxyType({"api_key_file": "api_key", "api_secret_file": "api_secret"})
 """By the key that names a file: the one whose value is in it."""
-_UNREAD: Final = "unread-"
+UNREAD: Final = "unread-"
 """Begins what stands for a value that could not be read, one of each account: nobody says as well that it is missing,
 or that two accounts have the same."""
 
@@ -49,7 +49,7 @@ def _filled(account: Mapping[str, Any], loc: Loc, root: Path, problems: list[Pro
 
 
 def _read(path: object, beside: object, place: Loc, key: str, root: Path) -> tuple[str, Problem | None]:
-    unread = f"{_UNREAD}{place[1]}"
+    unread = f"{UNREAD}{place[1]}"
     if beside:
         return unread, Problem(place, f"`{key}` or `{place[-1]}`", "both", "remove one of the two")
     if not isinstance(path, str) or not path:

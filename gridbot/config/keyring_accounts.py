@@ -8,14 +8,12 @@ from typing import Any, Final
 
 from gridbot.command_line import pasteable
 from gridbot.config.errors import Loc, Problem
+from gridbot.config.key_files import UNREAD
 from gridbot.config.system_keyring import PARTS, Answer, Trouble, ask_keyring, entries_of
 from gridbot.exchange.environment import Environment
 
 __all__ = ["asks_keyring", "with_keyring"]
 
-_UNREAD: Final = "unread-"
-"""Begins what stands for a value that could not be read, one of each account: nobody says as well that it is missing,
-or that two accounts have the same."""
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 
 
@@ -39,7 +37,7 @@ def with_keyring(
     for index in asking:
         written = before["accounts"][index]
         beside = next((key for part in PARTS for key in (part, f"{part}_file") if written.get(key)), "")
-        unread = dict.fromkeys(PARTS, f"{_UNREAD}{index}")
+        unread = dict.fromkeys(PARTS, f"{UNREAD}{index}")
         filled[index] = {**filled[index], **{part: filled[index].get(part) or unread[part] for part in PARTS}}
         if beside:
             problems.append(Problem(_at(index), f"`keyring` or `{beside}`", "both", "remove one of the two"))

@@ -68,6 +68,16 @@ CHECKS: Final = MappingProxyType(
             "what check warns of",
             "what check refuses",
         ),
+        "messages": Check(
+            "each address of the section notify and its ping; with `--reach` a test message to each, and one ping",
+            "",
+            "Apprise is missing or cannot read the address; with `--reach`: nothing arrived",
+        ),
+        "telegram": Check(
+            "the token of `telegram` and who may give commands; with `--reach` the Bot API is asked who the bot is",
+            "",
+            "with `--reach`: the Bot API refuses the token, or cannot be reached",
+        ),
         "reach": Check(
             "whether the exchange answers with the key of the account",
             "a paper exchange that does not run yet is no warning: what needs it is left out",

@@ -1,7 +1,7 @@
 """Everything that can go wrong with the exchange, as one tree.
 
     ExchangeError            kind (what it is), outcome (whether the order it was about exists)
-    ├─ TransientError        RATE_LIMIT, IP_BAN, RETRY: the same request may be sent again later, same orderLinkId
+    ├─ TransientError        RATE_LIMIT, IP_BAN, RETRY, NO_LEASE: the same request may be sent again, same orderLinkId
     ├─ UnresolvedError       AMBIGUOUS, DUPLICATE: ask by orderLinkId before anything else happens
     ├─ RefusedError          RESYNC, NOT_FOUND, BALANCE, PARAM, NOOP, SYMBOL: never send the same again unchanged
     ├─ AccountError          AUTH, HALT: stop opening and tell the operator
@@ -55,6 +55,8 @@ class ErrorKind(StrEnum):
     """It was so already; this counts as success."""
     SYMBOL = "symbol"
     """The symbol takes no such order now (reduce only, in delivery, not live): such orders wait, its state is read."""
+    NO_LEASE = "no_lease"
+    """Not sent: another host may hold the account now (docs/fleet.md). It may be sent when the lease is back."""
     HALT = "halt"
     """The account or the symbol is restricted: stop opening and tell the operator."""
 
@@ -139,6 +141,7 @@ _LEAVES: dict[ErrorKind, type[ExchangeError]] = {
     ErrorKind.RATE_LIMIT: TransientError,
     ErrorKind.IP_BAN: TransientError,
     ErrorKind.RETRY: TransientError,
+    ErrorKind.NO_LEASE: TransientError,
     ErrorKind.AMBIGUOUS: UnresolvedError,
     ErrorKind.DUPLICATE: UnresolvedError,
     ErrorKind.RESYNC: RefusedError,

@@ -52,6 +52,7 @@ _BY_CODE = {
 _BY_KIND = {
     ErrorKind.RATE_LIMIT: "it sends less by itself",
     ErrorKind.IP_BAN: "it waits by itself; run fewer programs on this address, or see whether Bybit serves it",
+    ErrorKind.NO_LEASE: "it goes on by itself when this host has the account's lease again; look at fleet status",
     ErrorKind.RETRY: "it tries again by itself; look at the connection and at Bybit's status page",
     ErrorKind.AMBIGUOUS: "each order is looked up by itself; look at the connection and at Bybit's status page",
     ErrorKind.RESYNC: "positions and orders are read again by themselves; look at what else trades on the account",

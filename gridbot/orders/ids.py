@@ -9,7 +9,8 @@
   them: a price may be moved by the exchange or by a hand, and the size of a tick may change.
 * A generation is used once per account, ever: the exchange remembers an id for hours after its order is gone (incidents
   L1-L3). The first one of a fresh state directory starts at the clock, above anything an earlier installation used.
-* The epoch says which holder of the account made the order. There is one holder, so it is 0.
+* The epoch says which holder of the account made the order: 0 without a fleet; in one it grows with each change of the
+  host that has the account (docs/fleet.md).
 
 At most 36 characters of `a-z`, `0-9` and `-`, of which 20 are for the three numbers: a price of 2.8e12 ticks, a
 generation fifty times today's and an epoch of 46,655 fit together. Ids of before are in `former_ids`.
@@ -66,15 +67,16 @@ class LinkId:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One strategy of one account; `head` is what all its ids begin with."""
+    """One strategy of one account; `head` is what all its ids begin with, `epoch` what its new ones end with."""
 
     strat_id: str
     head: str
+    epoch: int = 0
 
     @classmethod
-    def of(cls, account: str, strat_id: str) -> Owner:
+    def of(cls, account: str, strat_id: str, epoch: int = 0) -> Owner:
         """The strategy `strat_id` of the account with this tag."""
-        return cls(strat_id, account + strategy_tag(strat_id))
+        return cls(strat_id, account + strategy_tag(strat_id), epoch)
 
     def made(self, link_id: str) -> bool:
         """Whether an id is in our layout and has our tags."""
@@ -91,10 +93,10 @@ def strategy_tag(strat_id: str) -> str:
     return _tag(f"gridbot strategy {strat_id}")
 
 
-def wire_id(owner: Owner, side: Side, direction: Direction, ticks: int, generation: int, epoch: int = 0) -> str:
+def wire_id(owner: Owner, side: Side, direction: Direction, ticks: int, generation: int) -> str:
     """Compose an orderLinkId. ValueError when it would be too long for the exchange, or a number is negative."""
     leg = _LEGS[side, direction]
-    text = f"{owner.head}-{leg}{_base36(ticks)}-{_base36(generation)}-{_base36(epoch)}"
+    text = f"{owner.head}-{leg}{_base36(ticks)}-{_base36(generation)}-{_base36(owner.epoch)}"
     if len(text) > MAX_LENGTH:
         raise ValueError(f"expected an orderLinkId of at most {MAX_LENGTH} characters, got {len(text)}: {text}")
     return text

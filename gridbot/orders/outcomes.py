@@ -68,6 +68,7 @@ _PLACE: dict[ErrorKind, Verdict] = {
     ErrorKind.PARAM: Verdict(Next.REJECT, breaker=True),
     ErrorKind.NOOP: Verdict(Next.LOOK_UP),
     ErrorKind.SYMBOL: Verdict(Next.REJECT, symbol=True),
+    ErrorKind.NO_LEASE: Verdict(Next.REJECT),
     ErrorKind.HALT: Verdict(Next.REJECT, halt=True),
 }
 
@@ -84,6 +85,7 @@ _CANCEL: dict[ErrorKind, Verdict] = {
     ErrorKind.PARAM: Verdict(Next.LOOK_UP),
     ErrorKind.NOOP: Verdict(Next.LOOK_UP),
     ErrorKind.SYMBOL: Verdict(Next.LOOK_UP),
+    ErrorKind.NO_LEASE: Verdict(Next.KEEP),
     ErrorKind.HALT: Verdict(Next.KEEP),
 }
 

@@ -56,6 +56,7 @@ class RunRecord:
     pid: int = col("Process id of the worker.")
     reason: str = col("Why it ended; empty at the start.", default="")
     last_heartbeat: UtcUs | None = col("Last sign of life of a crashed run.", default=None)
+    epoch: int | None = col("Which holder of the account the run was, in a fleet of several hosts.", default=None)
 
 
 @quick_value(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from gridbot.exchange.failures import ExchangeError
 from gridbot.fault_words import in_words
 from gridbot.flatten.flatten_drive import FlattenDrive
 from gridbot.flatten.flatten_words import Finished, Others, Terms, Wanted
+from gridbot.lease.lease_watch import LeaseWatch
 from gridbot.orders.ids import Generations, Owner, account_tag
 from gridbot.ports import Clock, Ids
 from gridbot.records import unfollowed_orders
@@ -43,6 +44,7 @@ from gridbot.rescue.rescue_hands import RescueHands
 from gridbot.risk.holds import Event, Held, Holds, Kill, Pause, Reduce, Who, step
 from gridbot.state.unkept_holds import UNKEPT, unkept_document, unkept_of
 from gridbot.worker.commands import Answer, record_of, told
+from gridbot.worker.entry_ways import leased
 from gridbot.worker.flatten_commands import OPERATOR, held_by, others_of, terms_of
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.spec import WorkerSpec
@@ -79,6 +81,12 @@ class Rescue:
     fleet: FleetLink
     settle_s: float = SETTLE_S
     rest_of: Callable[..., BybitRest] = field(default=BybitRest)
+    lease: LeaseWatch | None = None
+    """The account's lease, of a fleet of several hosts: without it nothing is closed here either."""
+
+    @property
+    def _epoch(self) -> int:
+        return 0 if self.lease is None else self.lease.epoch
 
     async def run(self, message: Mapping[str, Any]) -> bool:
         """Carry out the command of a `command` message; whether all is done.
@@ -214,10 +222,11 @@ class Rescue:
             on_ban=partial(self._banned, books),
             budget=self.fleet.budget,
             facts=self.fleet.facts,
+            **leased(self.lease),
         )
         self.fleet.hear_bans(rest.banned)
         owners = self._owners(str(config.environment), config.name)
-        nobody = Owner.of(account_tag(str(config.environment), config.name), "")
+        nobody = Owner.of(account_tag(str(config.environment), config.name), "", self._epoch)
         hands = RescueHands(owners, nobody, books, _fresh_numbers(self.clock), self.said.alert, self.on_fault)
         try:
             await self._set_the_clock(rest)
@@ -266,7 +275,7 @@ class Rescue:
     def _owners(self, environment: str, name: str) -> dict[str, Owner]:
         tag = account_tag(environment, name)
         return {
-            each.symbol: Owner.of(tag, each.strat_id)
+            each.symbol: Owner.of(tag, each.strat_id, self._epoch)
             for each in self.spec.settings.strategies_of(self.spec.account)
             if not each.shadow_mode
         }

@@ -17,12 +17,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from gridbot import background, logging_setup
+from gridbot.lease.lease_term import LeaseTerm
+from gridbot.lease.lease_watch import LeaseWatch
 from gridbot.ports import Clock
 from gridbot.process_guard import exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.rescue.rescue import Rescue, Said
 from gridbot.state.key_lock import KeyBusy, KeyRefused, key_lock
-from gridbot.system_ports import SystemClock, SystemIds
+from gridbot.system_ports import SystemClock, SystemIds, boot_ns
 from gridbot.worker.commands import too_late
 from gridbot.worker.fleet_link import FleetLink
 from gridbot.worker.spec import WorkerSpec
@@ -77,12 +79,15 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
     pipe = SupervisorPipe(conn)
     scope = str(spec.settings.account(spec.account).environment)
     fleet = FleetLink(clock, scope, pipe.send)
+    lease = None if spec.lease is None else LeaseWatch(spec.lease, boot_ns, clock.wall_ms)
     asked: asyncio.Future[dict[str, Any]] = loop.create_future()
 
     def on_message(message: dict[str, Any]) -> None:
         match message.get("type"):
             case "command" if not asked.done():
                 asked.set_result(message)
+            case "lease_term" if lease is not None:
+                lease.extend(LeaseTerm.from_message(message))
             case "lease" | "fact" | "read_fact" | "fact_coming":
                 fleet.on_message(message)
 
@@ -95,7 +100,7 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
     pipe.listen(loop, on_message, on_gone)
     pipe.send({"type": "ready", "account": spec.account, "pid": os.getpid()})
     reports = background.start(_report(pipe, clock), name="the reports to the supervisor")
-    stopping = background.awaited(_rescue(spec, records, clock, fleet, pipe, asked), name="the rescue")
+    stopping = background.awaited(_rescue(spec, records, clock, fleet, pipe, asked, lease), name="the rescue")
     loop.add_signal_handler(signal.SIGTERM, stopping.cancel)
     try:
         return await stopping
@@ -120,6 +125,7 @@ async def _rescue(
     fleet: FleetLink,
     pipe: SupervisorPipe,
     asked: asyncio.Future[dict[str, Any]],
+    lease: LeaseWatch | None,
 ) -> int:
     message = await asked
     account = spec.account
@@ -140,7 +146,7 @@ async def _rescue(
         alert=alert,
         hand=hand,
     )
-    rescue = Rescue(spec, records, clock, SystemIds(), said, fleet)
+    rescue = Rescue(spec, records, clock, SystemIds(), said, fleet, lease=lease)
     with contextlib.ExitStack() as stack, _watched(rescue):
         try:
             await locked(stack, spec, clock, LOCK_WAIT_S)

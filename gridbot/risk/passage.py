@@ -56,7 +56,7 @@ FORGOTTEN_S = 300.0
 """A lane of which nothing was refused for so long is not held to be shut: nothing is wanted of it any more."""
 REDUCE_ONLY_ZERO = 110017
 NOTHING: Mapping[Direction, str] = {}
-UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.SYMBOL})
+UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.SYMBOL, ErrorKind.NO_LEASE})
 PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.RETRY, ErrorKind.AMBIGUOUS})
 """What may pass by itself, or may have taken effect."""
 CODES_KEPT = 3

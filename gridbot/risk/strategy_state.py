@@ -176,9 +176,9 @@ class StrategyRiskState:
 
     # ------------------------------------------------------------------ holds
 
-    def set_ready(self, *, ready: bool) -> None:
+    def set_ready(self, *, ready: bool, why: str = "") -> None:
         """Whether the state is complete and reconciled with the exchange."""
-        self._hold(Ready() if ready else NotReady())
+        self._hold(Ready() if ready else NotReady(why) if why else NotReady())
 
     def restore(self, holds: Holds) -> None:
         """What an earlier process left holds again, with its reason, who and when. Before the first order."""

@@ -18,9 +18,21 @@ __all__ = ["RunLog"]
 
 
 class RunLog:
-    """`snapshot` is the configuration without secrets; `file` holds the current run (incident L34)."""
+    """`snapshot` is the configuration without secrets; `file` holds the current run (incident L34).
 
-    def __init__(self, file: StateFile, recorder: Recorder, snapshot: Mapping[str, Any], environment: str) -> None:
+    `epoch` is that of the account's lease; None without a fleet.
+    """
+
+    def __init__(
+        self,
+        file: StateFile,
+        recorder: Recorder,
+        snapshot: Mapping[str, Any],
+        environment: str,
+        *,
+        epoch: int | None = None,
+    ) -> None:
+        self._epoch = epoch
         self._file = file
         self._recorder = recorder
         self._environment = environment
@@ -59,5 +71,6 @@ class RunLog:
                 pid=os.getpid(),
                 reason=reason,
                 last_heartbeat=None if heartbeat is None else UtcUs(heartbeat),
+                epoch=self._epoch if about == self._recorder.run_id else None,
             )
         )

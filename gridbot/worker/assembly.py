@@ -11,7 +11,6 @@ from typing import Any
 
 from gridbot.bybit.endpoints import Credentials, endpoints_for
 from gridbot.bybit.order_gateway import BybitOrderGateway
-from gridbot.bybit.order_ways import OrderWays
 from gridbot.bybit.streams import StreamSet
 from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.config.account_models import StrategyConfig
@@ -20,6 +19,8 @@ from gridbot.core import Direction
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
+from gridbot.lease.lease_watch import LeaseWatch
+from gridbot.lease.record_floor import first_number
 from gridbot.orders.ids import account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
@@ -42,6 +43,7 @@ from gridbot.worker.account_guards import account_guards
 from gridbot.worker.ban_file import BanFile
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.entry_proof import EntryProof
+from gridbot.worker.entry_ways import leased, ways_of
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.fleet_link import FleetLink
@@ -69,7 +71,8 @@ class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
     `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
-    `begin_anew` asks for another start, with the reason. `hand` gives a document that stops orders to the supervisor.
+    `begin_anew` asks for another start, with the reason. `hand` gives a document that stops orders to the supervisor,
+    `share` each file of state, and whether it stops orders, to the hosts of a fleet.
     `outside` makes what reaches the exchange and the disk; without it, the real ones. `fleet` is what is shared.
     """
 
@@ -84,14 +87,12 @@ class Assembly:
         outside: Outside | None = None,
         begin_anew: Callable[[str], None] = log.warning,
         hand: Callable[[str, dict[str, Any]], None] = lambda name, document: None,
+        share: Callable[[str, bytes, bool], None] | None = None,
         fleet: FleetLink | None = None,
     ) -> None:
         settings = spec.settings
-        self._spec = spec
+        self._spec, self._clock, self._begin_anew, self._hand = spec, clock, begin_anew, hand
         self._outside = outside or Outside()
-        self._begin_anew = begin_anew
-        self._hand = hand
-        self._clock = clock
         self._fleet = fleet or FleetLink(clock)
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
@@ -99,18 +100,22 @@ class Assembly:
         self.ready = False
         """Whether there is an orchestrator."""
         self.recorder = self._make_recorder(records)
+        self.recorder.go_on_above(0 if spec.lease is None else first_number(spec.lease.epoch))
         self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
         self._files = self._outside.files(spec.data_dir / "state" / spec.account)
         refuse_newer(self._files, [file_name(each.decided_by.name, each.strat_id) for each in self._strategies])
         self._lines = stream_settings(spec, self._files, clock)
-        self._run = RunLog(StateFile(self._files, "run.json"), self.recorder, snapshot, self._config.environment)
+        self.lease = None if spec.lease is None else LeaseWatch(spec.lease, self._outside.boot_ns, clock.wall_ms)
+        run_file, epoch = StateFile(self._files, "run.json"), None if spec.lease is None else spec.lease.epoch
+        self._run = RunLog(run_file, self.recorder, snapshot, self._config.environment, epoch=epoch)
         self._run.begin()
+        shared = share if spec.lease is not None else None
         handed = {name: dict(document) for name, document in spec.held.items()}
-        self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed)
+        self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed, share=shared)
         self.checkpoint = Checkpoint(
-            StateFile(self._files, "ledger.json"),
+            StateFile(self._files, "ledger.json", share=shared),
             self.recorder,
             self._states,
             lambda text: self.alerts("error", "ledger_file", text),
@@ -124,13 +129,12 @@ class Assembly:
         self._ban = BanFile(StopFile(self._states, "ban.json"), clock)
         self._flatten = flatten_file.FlattenFile(StopFile(self._states, flatten_file.NAME))
         names = [strategy.strat_id for strategy in self._strategies]
-        lifted_by = f"resume {spec.account}"
-        unread = (self._flatten.load(clock.wall_ms(), lifted_by), self._holds.load(names, clock.wall_ms(), lifted_by))
+        now_ms, lifted_by = clock.wall_ms(), f"resume {spec.account}"
+        unread = (self._flatten.load(now_ms, lifted_by), self._holds.load(names, now_ms, lifted_by))
         take_unkept(spec.unkept, self._holds, self._flatten, hand)
         self._unread = "; ".join(filter(None, unread))
-        self._credentials = Credentials(
-            self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
-        )
+        key, secret = self._config.api_key, self._config.api_secret
+        self._credentials = Credentials(key.get_secret_value(), secret.get_secret_value())
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
         # Last: it is told nothing when the disk has refused the rest.
         self._fleet.hear_bans(partial(self._banned, others=True))
@@ -166,6 +170,7 @@ class Assembly:
             on_ban=self._banned,
             budget=self._fleet.budget,
             facts=self._fleet.facts,
+            **leased(self.lease),
         )
         now_ms, age_s = self._clock.wall_ms(), self._fleet.facts_age_s
         prepared = await prepare_account(self.rest, self._config, self._strategies, now_ms, facts_age_s=age_s)
@@ -200,6 +205,7 @@ class Assembly:
                 prepared.refused, load=self._holds.of, keep=self._holds.keep, wall_ms=self._clock.wall_ms
             ),
             user_id=prepared.user_id,
+            cancels_when_lost=self._spec.cancels_when_lost,
         )
         runners = [
             self._runner(strategy, prepared.symbols[strategy.symbol], context)
@@ -262,6 +268,7 @@ class Assembly:
         try:
             self._generation_file.save_now({"next": self._generations.unused})  # the rest of its block is not skipped
             self.checkpoint.save_now(self._ledger)
+            self._states.share()
             self._run.confirm()
         except OSError as error:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)
@@ -320,6 +327,7 @@ class Assembly:
             keeps_raw=self._spec.settings.storage.raw_messages,
             data_dir=self._spec.data_dir,
             address=self._fleet.budget,
+            lease=self.lease,
         )
 
     def _make_gateway(self, requests: RefreshRequests) -> BybitOrderGateway:
@@ -328,25 +336,17 @@ class Assembly:
         if not by_socket(self._config.order_entry, self._config.environment, self._proof.acknowledged):
             return self.rest.orders
 
-        self._socket = self._outside.trade_socket(
+        make = partial(
+            self._outside.trade_socket,
             self._endpoints.ws_trade,
             self._credentials,
             name=self._run_id,
-            limits=self.rest.limits,
-            refusal=self.rest.refusal,
-            on_back=lambda lost: requests.reconcile(f"the trade socket was lost with {lost} requests under way"),
-            clock_offset_ms=lambda: self.rest.clock_offset_ms,
             timeout=self._spec.settings.rest_fetch_timeout,
             settings=self._lines,
+            **leased(self.lease),
         )
-        return BybitOrderGateway(
-            OrderWays(
-                self.rest,
-                self._socket,
-                measure_clock=self.rest.server_time_ms,
-                acknowledged=self._proof.add,
-            )
-        )
+        self._socket, gateway = ways_of(self.rest, make, self._proof, requests)
+        return gateway
 
     def _runner(self, strategy: StrategyConfig, symbol: PreparedSymbol, context: WorkerContext) -> StrategyRunner:
         name, kind, instrument = strategy.strat_id, strategy.decided_by, symbol.instrument

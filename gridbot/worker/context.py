@@ -13,6 +13,7 @@ from gridbot.command_line import pasteable
 from gridbot.core.execution_ledger import Ledger
 from gridbot.execution.executor import Executor
 from gridbot.execution.latency_trace import LatencyTrace
+from gridbot.lease.lease_watch import LeaseWatch
 from gridbot.orders.ids import Generations
 from gridbot.orders.order import Transition
 from gridbot.orders.retry import RetryQueue
@@ -73,8 +74,15 @@ class WorkerContext:
     """Whether the exchange's raw messages are recorded besides the events read from them."""
     address: AddressBudget | None = None
     """What all accounts of our address share; None where nobody counts."""
+    lease: LeaseWatch | None = None
+    """The account's lease, of a fleet of several hosts; None without one."""
     data_dir: Path | None = None
     """For hints; None leaves it out of them."""
+
+    @property
+    def epoch(self) -> int:
+        """Which holder of the account this is; 0 without a fleet."""
+        return 0 if self.lease is None else self.lease.epoch
 
     @property
     def funds(self) -> Funds:

@@ -66,9 +66,9 @@ class Flattening:
     ) -> None:
         self._context = context
         self._live = live
-        self._owners = {symbol: Owner.of(context.account_tag, name) for symbol, name in refused.items()}
+        self._owners = {symbol: Owner.of(context.account_tag, name, context.epoch) for symbol, name in refused.items()}
         self._owners |= {symbol: runner.orders.owner for symbol, runner in live.items()}
-        self._nobody = Owner.of(context.account_tag, "")
+        self._nobody = Owner.of(context.account_tag, "", context.epoch)
         """Of closes on symbols that no strategy trades: no record is kept of them."""
         self._file = file
         self._queries = queries

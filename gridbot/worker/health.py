@@ -16,7 +16,7 @@ from gridbot.risk.refusals import Refusal
 from gridbot.risk.symbol_state import Allows, SymbolWord
 from gridbot.worker.band_words import band_words, learnt_words
 from gridbot.worker.orchestrator import Orchestrator
-from gridbot.worker.report_parts import counted, journal_figures
+from gridbot.worker.report_parts import counted, journal_figures, lease_figures
 from gridbot.worker.schedule import JobKind
 from gridbot.worker.startup import RefusedStrategy
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -146,6 +146,7 @@ _PARTS: Mapping[str, Callable[[Orchestrator, float], dict[str, Any]]] = {
     "the money": _money,
     "the limits": _limits,
     "the caps": _caps,
+    "the lease": lease_figures,
     "the alerts": _incidents,
     "the counts": counted,
 }
@@ -172,6 +173,7 @@ _FIGURES: Mapping[str, Any] = {
     "breakers_open": None,
     "caps": (),
     "dead_man": None,
+    "lease": None,
     "incidents": (),
     "counts": None,
 }
@@ -216,6 +218,8 @@ def _reasons(orchestrator: Orchestrator, now_s: float) -> list[str]:
     if context.address is not None and (late := context.address.why_late()):
         reasons.append(late)
     reasons.extend(orchestrator.caps.reasons())
+    if orchestrator.lease_guard.why:
+        reasons.append(orchestrator.lease_guard.why)
     if orchestrator.dead_man.refused:
         reasons.append(orchestrator.dead_man.refused)
     reasons.extend(orchestrator.files.reasons)

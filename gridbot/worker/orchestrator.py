@@ -43,6 +43,7 @@ from gridbot.worker.explanations import Explanations
 from gridbot.worker.file_watch import FileWatch
 from gridbot.worker.flattening import Flattening
 from gridbot.worker.jobs import Jobs
+from gridbot.worker.lease_guard import LeaseGuard
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.money_watch import MoneyWatch
 from gridbot.worker.notice_watch import NoticeWatch
@@ -50,7 +51,7 @@ from gridbot.worker.readings import Readings
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
 from gridbot.worker.router import Router
-from gridbot.worker.schedule import Intervals
+from gridbot.worker.schedule import CLOCK_S, LEASED_CLOCK_S, Intervals
 from gridbot.worker.strategy_runner import StrategyRunner
 from gridbot.worker.symbol_states import SymbolStates
 from gridbot.worker.terms import Terms
@@ -103,6 +104,8 @@ class Parts:
     """None where orders go by HTTP alone."""
     user_id: str = ""
     """The exchange's number of the account; "" where it does not tell."""
+    cancels_when_lost: bool = False
+    """Whether all orders are cancelled shortly before a lease ends that was not renewed."""
 
 
 class Orchestrator:
@@ -136,9 +139,10 @@ class Orchestrator:
             parts.refused,
             self.notices,
             lambda: self.order_entry,
-            lambda: {**self.caps.standing(), **self.dead_man.standing()},
+            lambda: {**self.caps.standing(), **self.dead_man.standing(), **self.lease_guard.standing()},
         )
         self._cap_actions = CapActions(context, self.live, self.flattening, parts.refused)
+        self.lease_guard = LeaseGuard(context, self.live, cancels=parts.cancels_when_lost)
         self.explanations = Explanations(context, self.runners.values(), parts.refused, parts.caps.rows)
         self._router = Router(
             context,
@@ -146,6 +150,7 @@ class Orchestrator:
             self.live,
             ticker_interval_s=settings.storage.ticker_interval,
             on_private_back=self.dead_man.is_due,
+            saw=self.lease_guard.saw if context.lease is not None else None,
         )
         self.reconciler = Reconciler(
             parts.queries,
@@ -153,6 +158,7 @@ class Orchestrator:
             context,
             on_wallet=self._router.on_wallet,
             refused=parts.refused,
+            saw=self.lease_guard.saw if context.lease is not None else None,
         )
         self.adoption = Adoption(context, parts.queries, self.reconciler.run, parts.recorder.write)
         self.money = MoneyWatch(parts.queries, context, lambda: parts.recorder.last_seq)
@@ -168,6 +174,7 @@ class Orchestrator:
                 position_check_s=settings.position_check_interval,
                 wallet_s=settings.wallet_cache_interval,
                 notices_after_s=crc32(context.name.encode()) % NOTICES_WITHIN_S,
+                clock_s=CLOCK_S if context.lease is None else LEASED_CLOCK_S,
                 first_s=_first_s(context.name, settings.neighbours(parts.config.name)),
             ),
             jobs=self._jobs,
@@ -236,7 +243,9 @@ class Orchestrator:
         saved_s = clock.monotonic_s()
         while not shutdown.is_set():
             self._raise_failure()
-            await is_set_within(shutdown, self.caps.every_s, clock)
+            await is_set_within(shutdown, self.lease_guard.every_s(self.caps.every_s), clock)
+            with self.context.faults.contained("the watch over the lease"):
+                self.lease_guard.look()
             self.guard_losses()
             with self.context.faults.contained("saving the state"):
                 self._checkpoint.release()

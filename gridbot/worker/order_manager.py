@@ -45,7 +45,7 @@ class OrderManager:
         self.book = risk_state.book
         self.strat_id = risk_state.strat_id
         self.symbol = risk_state.symbol
-        self.owner = Owner.of(context.account_tag, risk_state.strat_id)
+        self.owner = Owner.of(context.account_tag, risk_state.strat_id, context.epoch)
         """Whose the orders are, by their ids."""
         self._instrument = instrument
         self._context = context

@@ -13,6 +13,7 @@ from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.ports import Files
 from gridbot.segment_file import SegmentDisk
 from gridbot.state.state_files import StateFiles
+from gridbot.system_ports import boot_ns
 
 __all__ = ["ClosableFiles", "Outside"]
 
@@ -33,3 +34,5 @@ class Outside:
     trade_socket: Callable[..., TradeSocket] = TradeSocket
     files: Callable[[Path], ClosableFiles] = StateFiles
     journal_disk: SegmentDisk | None = None
+    boot_ns: Callable[[], int] = boot_ns
+    """CLOCK_BOOTTIME, by which a lease is measured."""

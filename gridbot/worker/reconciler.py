@@ -59,7 +59,7 @@ ASKED = {
 class Reconciler:
     """One per account; `runners` are the live strategies by symbol, `refused` those that could not start.
 
-    Each wallet read goes to `on_wallet`.
+    Each wallet read goes to `on_wallet`; `saw` hears the id of each order that an answer names.
     """
 
     def __init__(
@@ -70,7 +70,9 @@ class Reconciler:
         *,
         on_wallet: Callable[[WalletEvent, str], None],
         refused: RefusedStrategies = NOBODY,
+        saw: Callable[[str], None] | None = None,
     ) -> None:
+        self._saw = saw
         self._queries = queries
         self._runners = runners
         self._context = context
@@ -280,6 +282,9 @@ class Reconciler:
     async def _ask(self, question: words.Question) -> None:
         answer = await answer_of(self._queries, question)
         self._watch(question, answer)
+        if self._saw is not None and isinstance(answer, words.ListingAnswered | words.ExecutionsAnswered):
+            for row in answer.rows:
+                self._saw(row.order_link_id)
         match question, answer:
             case words.AskPositions(), words.PositionsAnswered(rows=[], unreadable=()):
                 # Hedge mode has rows of flat legs too: a hand has changed it.

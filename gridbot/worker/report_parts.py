@@ -6,7 +6,7 @@ from typing import Any
 
 from gridbot.worker.orchestrator import Orchestrator
 
-__all__ = ["counted", "journal_figures"]
+__all__ = ["counted", "journal_figures", "lease_figures"]
 
 
 def journal_figures(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
@@ -21,6 +21,11 @@ def journal_figures(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
         "journal_error": stats.journal_error,
         "queue_dropped": stats.queue_dropped,
     }
+
+
+def lease_figures(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:
+    """Of a fleet of several hosts: the account's epoch, how long its lease holds, and why nothing may be sent."""
+    return {"lease": orchestrator.lease_guard.row()}
 
 
 def counted(orchestrator: Orchestrator, now_s: float) -> dict[str, Any]:

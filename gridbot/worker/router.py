@@ -40,7 +40,7 @@ class Router:
     """One per account. `runners` are all strategies by symbol; only those in `live` have orders on the exchange.
 
     Each symbol's ticker is recorded every `ticker_interval_s` seconds (0: never). `on_private_back` is called after a
-    gap of the private stream.
+    gap of the private stream. `saw` hears the id of each order that news are about.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class Router:
         *,
         ticker_interval_s: float,
         on_private_back: Callable[[], None] = lambda: None,
+        saw: Callable[[str], None] | None = None,
     ) -> None:
+        self._saw = saw
         self._context = context
         self._runners = runners
         self._live = live
@@ -101,6 +103,8 @@ class Router:
         if isinstance(event, WalletEvent):
             self.on_wallet(event, "stream")
             return
+        if self._saw is not None and isinstance(event, ExecutionEvent | OrderUpdateEvent):
+            self._saw(event.order_link_id)
         runner = self._live.get(event.symbol)
         if runner is None:
             return  # a symbol without a live strategy: shadow, or traded by hand

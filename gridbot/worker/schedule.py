@@ -58,6 +58,9 @@ __all__ = [
 REFRESH_MIN_S = 10.0
 FORCED_RECONCILE_MIN_S = 5.0
 CLOCK_S = 3600.0
+CLOCK_APART_S = 30.0
+LEASED_CLOCK_S = 60.0
+"""With a lease the exchange's time has to be known to half a second (`gridbot/lease/anchored_clock.py`)."""
 TERMS_S = 3600.0
 WATCHED_S = 60.0
 """How often a symbol is read that is not in order, or does not trade yet."""
@@ -109,7 +112,7 @@ APART_S: Mapping[JobKind, float] = {
     JobKind.POSITIONS: REFRESH_MIN_S,
     JobKind.MARGIN_MODE: TERMS_MIN_S,
     JobKind.TERMS: TERMS_MIN_S,
-    JobKind.CLOCK: CLOCK_S,
+    JobKind.CLOCK: CLOCK_APART_S,
     JobKind.WALLET: REFRESH_MIN_S,
     JobKind.MONEY: REFRESH_MIN_S,
     JobKind.NOTICES: REFRESH_MIN_S,
@@ -153,6 +156,7 @@ class Intervals:
     wallet_s: float
     notices_after_s: float = 0.0
     first_s: float = 0.0
+    clock_s: float = CLOCK_S
 
 
 @quick_value(frozen=True, slots=True)
@@ -268,7 +272,7 @@ def step(
         again or ("periodic" if periodic else ""),
         frozenset(symbols) if begins("position_check", intervals.position_check_s) else frozenset(),
         begins("wallet_check", intervals.wallet_s),
-        begins("clock_check", CLOCK_S),
+        begins("clock_check", intervals.clock_s),
         terms,
         begins("money_check", MONEY_MIN_S if event.unchecked > UNCHECKED_MOST else MONEY_S),
         begins("notices_check", WATCHED_S if event.is_maintained else NOTICES_S),
@@ -299,7 +303,7 @@ def _of_start(intervals: Intervals) -> list[tuple[str, float, float]]:
         ("order_sync", intervals.order_sync_s, first_s),
         ("position_check", intervals.position_check_s, first_s),
         ("wallet_check", intervals.wallet_s, first_s),
-        ("clock_check", CLOCK_S, first_s),
+        ("clock_check", intervals.clock_s, first_s),
         ("money_check", MONEY_S, first_s + MONEY_AFTER_S if first_s else 0.0),
     ]
 
@@ -315,7 +319,7 @@ def next_due_s(state: ScheduleState, intervals: Intervals, *, is_maintained: boo
         "order_sync": intervals.order_sync_s,
         "position_check": intervals.position_check_s,
         "wallet_check": intervals.wallet_s,
-        "clock_check": CLOCK_S,
+        "clock_check": intervals.clock_s,
         "terms_check": TERMS_S,
         "money_check": MONEY_S,
         "notices_check": WATCHED_S if is_maintained else NOTICES_S,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.models import GridbotConfig
+from gridbot.lease.lease_term import LeaseTerm
 
 __all__ = ["WorkerSpec"]
 
@@ -36,6 +37,12 @@ class WorkerSpec:
 
     paused: str = ""
     """Why every strategy begins paused; empty when none does (`start --paused`)."""
+
+    lease: LeaseTerm | None = None
+    """Of a fleet of several hosts: until when it may send. Messages `lease_term` renew it. None without a fleet."""
+
+    cancels_when_lost: bool = False
+    """Whether all orders are cancelled shortly before a lease ends that was not renewed (`on_lease_lost: cancel`)."""
 
     @property
     def neighbours(self) -> int:

@@ -23,6 +23,7 @@ from gridbot.config.models import OnStop
 from gridbot.exchange.failures import ErrorKind, ExchangeError
 from gridbot.fault_words import cause_of, in_words, sentence
 from gridbot.incidents import Change
+from gridbot.lease.lease_term import LeaseTerm
 from gridbot.ports import Clock, Ids
 from gridbot.worker.assembly import Assembly
 from gridbot.worker.bounded_wait import is_set_within
@@ -43,6 +44,8 @@ __all__ = ["EXIT_NO_ROOM", "EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM = 0, 7, 10
+OF_THE_HOST = frozenset({"ban.json"})
+"""Documents about this host's address, which say nothing to another one."""
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Message = dict[str, Any]
@@ -138,6 +141,7 @@ class WorkerSession:
                 outside=self._outside,
                 begin_anew=self._begin_anew,
                 hand=self._hand,
+                share=self._share,
                 fleet=self._fleet,
             )
         except OSError as error:
@@ -175,6 +179,13 @@ class WorkerSession:
         """Give what stops orders to the supervisor too: the disk may take it nowhere before this process dies."""
         self._send({"type": "held", "account": self._spec.account, "name": name, "document": document})
 
+    def _share(self, name: str, body: bytes, urgent: bool) -> None:
+        """Give a file of the account's state to the hosts of the fleet: its next holder begins with it."""
+        if name not in OF_THE_HOST:
+            self._send(
+                {"type": "document", "account": self._spec.account, "name": name, "body": body, "urgent": urgent}
+            )
+
     def on_fault(self, part: str, error: BaseException) -> None:
         """Something raised that nobody else catches: a timer, a reader, a thread. Everything goes on."""
         orchestrator = self._account()
@@ -198,12 +209,29 @@ class WorkerSession:
                 self._on_question(message)
             case "reload":
                 background.start(self._reload(message), name="a reload")
+            case "lease_term":
+                self._on_lease(LeaseTerm.from_message(message))
             case "lease" | "fact" | "read_fact" | "fact_coming" | "line_start":
                 self._fleet.on_message(message)
             case "caps":
                 orchestrator = self._account()
                 if orchestrator is not None:  # before that nothing is opened, and it comes again
                     orchestrator.take_caps(message)
+
+    def _on_lease(self, term: LeaseTerm) -> None:
+        """The account's lease was renewed, and holds so long. What waited for it goes on at once."""
+        if self._assembly is None or self._assembly.lease is None:
+            return
+        self._assembly.lease.extend(term)
+        orchestrator = self._account()
+        if orchestrator is not None:
+            orchestrator.lease_guard.look()
+
+    def _superseded(self, text: str) -> None:
+        """Another holder trades the account: leave, with all orders as they are."""
+        self._send({"type": "superseded", "account": self._spec.account, "reason": text})
+        self._stop_mode = OnStop.KEEP
+        self._shutdown.set()
 
     def _on_command(self, message: Message) -> None:
         """Carry out a command, and record it, its result and what it changed.
@@ -310,6 +338,7 @@ class WorkerSession:
 
     async def _trade(self, assembly: Assembly) -> None:
         orchestrator = assembly.orchestrator
+        orchestrator.lease_guard.tell(self._superseded)
         self._commands = Commands(
             self._spec.account,
             orchestrator.runners.values(),

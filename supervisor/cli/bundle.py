@@ -100,13 +100,17 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
             f"expected a new file, got {path}, which is there; name another one", ExitCode.USAGE
         ) from None
     except OSError as error:
-        raise CommandError(
-            f"expected to be able to write {path}, got: {error.strerror}; name another file",
-            ExitCode.USAGE,
-        ) from None
+        raise _unwritable(path, error) from None
     try:
         with file:
             yield file
-    except BaseException:
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # of this file alone: what could not be read is left out
+            raise _unwritable(path, error) from None
         raise
+
+
+def _unwritable(path: Path, error: OSError) -> CommandError:
+    text = f"expected to be able to write {path}, got: {error.strerror}; name another file"
+    return CommandError(text, ExitCode.USAGE)

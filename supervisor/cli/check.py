@@ -20,6 +20,7 @@ from gridbot.config.layers import layer_warnings
 from gridbot.config.loading import load_file
 from gridbot.config.models import GridbotConfig
 from gridbot.config.paths import find_config
+from gridbot.config.route_warnings import route_warnings
 from gridbot.config.secret_files import secret_file_warnings
 from gridbot.config.setting_warnings import setting_warnings
 from gridbot.core.strict_numbers import amount_or_none
@@ -75,6 +76,7 @@ def check(
         *setting_warnings(loaded),
         *ladder_warnings(reports),
         *cap_warnings(loaded, reports),
+        *route_warnings(loaded),
         *dead_man_warnings(loaded),
         *machine_cautions(loaded),
         *left_behind(loaded),

@@ -41,6 +41,9 @@ Json = dict[str, Any]
 @place_options()
 @target_options("ACCOUNT")
 @click.option("--offline", is_flag=True, help="Ask no exchange: the file, and this machine.")
+@click.option(
+    "--reach", "reach", is_flag=True, help="Also send a test message to each address of notify, its ping, ask Telegram."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Only warnings and what is refused.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: one object with a row per line.")
 def doctor(
@@ -50,16 +53,20 @@ def doctor(
     groups: tuple[str, ...],
     everything: bool,
     offline: bool,
+    reach: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Look at clock, keys, accounts, symbols, ladders and this machine: one line each, ok, warning or refused.
 
     Before a start it asks each exchange with the keys of the file; beside a running bot it borrows the requests for it
-    from the supervisor. Nothing is changed and nothing is sent but queries. Without ACCOUNT: all of them.
+    from the supervisor. Nothing is changed and nothing is sent but queries, and with --reach a test message to each
+    address of notify. Without ACCOUNT: all of them.
 
     Exit code 0: all is ok. 6: there are warnings. 7: something is refused. 4: the file is wrong. 5: no answer.
     """
+    if reach and offline:
+        raise click.UsageError("expected --reach or --offline, got both; leave one out")
     place = data_directory(data_dir, config)
     written = target_words(targets, groups, everything)
     chosen: Sequence[str] | None = None
@@ -74,7 +81,7 @@ def doctor(
     file = load_file_or_refuse(config_file, str(place))
     settings = settings_of(file.config, place)
     warned = list(secret_file_warnings(file, config_file))
-    findings = examine(settings, place, status, chosen, offline=offline, warned=warned)
+    findings = examine(settings, place, status, chosen, offline=offline, reach=reach, warned=warned)
     from gridbot.doctor.findings import Verdict, worst
 
     verdict = worst(findings)
@@ -113,11 +120,12 @@ def examine(
     chosen: Sequence[str] | None,
     *,
     offline: bool,
+    reach: bool = False,
     warned: Sequence[str] = (),
 ) -> list[Finding]:
-    """All findings in the order of the table of checks: the machine, exchanges, then account by account.
+    """All findings in the order of the table of checks: the machine, exchanges, messages, then account by account.
 
-    `warned`: what is to be said of the file beside what follows from its settings.
+    `reach`: messages are sent. `warned`: what is to be said of the file beside what follows from its settings.
     """
     from gridbot.doctor.account_findings import clock_finding
     from gridbot.doctor.machine_findings import address_uses, machine_findings, request_finding
@@ -133,7 +141,7 @@ def examine(
     asked = _asked(settings, accounts, place, status, offline=offline)
     findings += [clock_finding(exchange, clock) for exchange, clock in sorted(asked.clocks.items())]
     configuration, examined = _examined(settings, accounts, asked, warned)
-    findings += configuration
+    findings += [*configuration, *_of_messages(settings, reach=reach)]
     reached = {finding.about: finding for finding in asked.findings}
     keys = {
         name: (str(facts.environment), facts.key)
@@ -147,6 +155,19 @@ def examine(
             is_rival = finding.check == "rival" and account.name in same
             findings.append(same[account.name] if is_rival else finding)
     return findings
+
+
+def _of_messages(settings: GridbotConfig, *, reach: bool) -> list[Finding]:
+    """Of `notify` and `telegram`; their libraries are imported where they are configured."""
+    from gridbot.doctor.message_findings import line_findings, telegram_finding
+
+    if not (settings.notify.is_wanted or settings.telegram.enabled):
+        return []
+    from supervisor.doctor.message_reading import bot_facts, line_facts
+
+    findings = list(line_findings(line_facts(settings, reach=reach)))
+    bot = bot_facts(settings, reach=reach)
+    return findings if bot is None else [*findings, telegram_finding(bot)]
 
 
 def _asked(
@@ -211,6 +232,7 @@ def _examined(
     """What is found in the file, of these accounts and of caps over all, and in each account by name."""
     from gridbot.config.cap_warnings import cap_warnings
     from gridbot.config.ladder_warnings import ladder_warnings
+    from gridbot.config.route_warnings import route_warnings
     from gridbot.config.setting_warnings import setting_warnings
     from gridbot.doctor.doctor_facts import AccountFacts
     from gridbot.doctor.examine import examined_account
@@ -240,6 +262,7 @@ def _examined(
         *setting_warnings(mine, fees),
         *ladder_warnings([report for report in reports if report.strategy.account in names]),
         *cap_warnings(settings, reports),
+        *route_warnings(settings),
         *left_behind(settings),
         *(() if asked.facts else paper_cautions(settings)),
     ]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Mapping
-
 import click
 
 from gridbot.commands.wording import did_you_mean, one_of
@@ -14,10 +10,9 @@ from gridbot.doors.plain_text import one_line
 from supervisor.cli.options import example, load_or_refuse, place_options
 from supervisor.cli.plain_output import print_lines
 from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.notify.apprise_door import AppriseDoor, NoApprise
-from supervisor.notify.message_text import Message
+from supervisor.notify.apprise_door import NoApprise
 from supervisor.notify.notify_entry import notify_spec
-from supervisor.notify.notify_spec import NotifySpec
+from supervisor.notify.trial_messages import sent_to_each
 
 __all__ = ["notify"]
 
@@ -46,28 +41,10 @@ def send_test(config: str | None, data_dir: str | None, route: str | None) -> No
     if route is not None and route not in names:
         wanted = f"expected {one_of(names)}, got {one_line(route)!r}{did_you_mean(route, names)}"
         raise click.UsageError(wanted)
-    results = _sent(spec, {name for each in spec.plan.routes if route in (None, each.name) for name in each.lines})
-    print_lines([f"{name}: {problem or 'delivered'}" for name, problem in results.items()])
-    raise SystemExit(ExitCode.REFUSED if any(results.values()) else ExitCode.OK)
-
-
-def _sent(spec: NotifySpec, names: set[str]) -> Mapping[str, str]:
-    """Of each address why the message did not arrive, "" when it did; all at once, each within its deadline."""
     try:
-        door = AppriseDoor({name: address for name, address in spec.addresses.items() if name in names})
+        chosen = {name for each in spec.plan.routes if route in (None, each.name) for name in each.lines}
+        results = sent_to_each(spec, chosen)
     except NoApprise as error:
         raise CommandError(str(error), ExitCode.USAGE) from None
-    late = f"the service did not answer in {spec.deadline_s:g} s"
-    results = {name: late for name in spec.plan.line_names if name in names}
-
-    def send(name: str) -> None:
-        text = f"A test of the route {name}: alerts that fit it come here."
-        results[name] = door.send(name, Message(f"{spec.plan.fleet}: test", text, "info"))
-
-    threads = [threading.Thread(target=send, args=(name,), name=f"test of {name}", daemon=True) for name in results]
-    for thread in threads:
-        thread.start()
-    end_s = time.monotonic() + spec.deadline_s
-    for thread in threads:
-        thread.join(max(0.0, end_s - time.monotonic()))
-    return dict(results)
+    print_lines([f"{name}: {problem or 'delivered'}" for name, problem in results.items()])
+    raise SystemExit(ExitCode.REFUSED if any(results.values()) else ExitCode.OK)

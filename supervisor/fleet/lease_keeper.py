@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Final
 
 from gridbot import background
+from gridbot.system_ports import boot_ns
 from supervisor.fleet.fleet_store import FleetAway, FleetStore
 from supervisor.fleet.lease import Leases, step
 from supervisor.fleet.lease_types import (
@@ -42,7 +42,6 @@ from supervisor.fleet.lease_types import (
 __all__ = ["LeaseKeeper", "News"]
 
 TICK_S: Final = 0.1
-_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 News = Gained | Extended | Lapsed | Leave | Lost
 _Request = Look | Renew | Acquire | Release
 
@@ -56,7 +55,7 @@ class LeaseKeeper:
         me: HostId,
         times: LeaseTimes,
         news: Callable[[News], object],
-        clock_ns: Callable[[], int] = lambda: time.clock_gettime_ns(_BOOT),
+        clock_ns: Callable[[], int] = boot_ns,
     ) -> None:
         self._store = store
         self._news = news

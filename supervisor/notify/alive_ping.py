@@ -13,20 +13,23 @@ from typing import Any, Final
 
 import aiohttp
 
-__all__ = ["AlivePing"]
+__all__ = ["AlivePing", "pinged"]
 
 log = logging.getLogger("supervisor.notify")
 
 TIMEOUT_S: Final = 10.0
 POLL_S: Final = 1.0
+AGAIN_S: Final = 10.0
+"""After a ping that failed: whoever waits for the next one may not wait much longer than a period."""
 
 
 class AlivePing:
     """Without a `url` it does nothing; `is_alive` says whether the fleet is looked after."""
 
-    def __init__(self, url: str, period_s: float, is_alive: Callable[[], bool]) -> None:
+    def __init__(self, url: str, period_s: float, is_alive: Callable[[], bool], again_s: float = AGAIN_S) -> None:
         self._url = url
         self._period_s = period_s
+        self._again_s = min(again_s, period_s)
         self._is_alive = is_alive
         self._sent = 0
         self._problem = ""
@@ -39,26 +42,27 @@ class AlivePing:
         """For ever."""
         if not self._url:
             return
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
-            while True:
-                if not self._is_alive():
-                    await asyncio.sleep(POLL_S)
-                    continue
-                self._note(await self._ask(session))
-                await asyncio.sleep(self._period_s)
-
-    async def _ask(self, session: aiohttp.ClientSession) -> str:
-        try:
-            async with session.get(self._url) as answer:
-                return "" if answer.status < 400 else f"it answered HTTP {answer.status}"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next ping is sent; its text has the address
-            return f"it could not be reached ({type(error).__name__})"
+        while True:
+            if not self._is_alive():
+                await asyncio.sleep(POLL_S)
+                continue
+            self._note(await pinged(self._url))
+            await asyncio.sleep(self._again_s if self._problem else self._period_s)
 
     def _note(self, problem: str) -> None:
         if problem and not self._problem:
-            log.warning("the ping of the dead man's switch: %s; tried again each %g s", problem, self._period_s)
+            log.warning("the ping of the dead man's switch: %s; tried again each %g s", problem, self._again_s)
         elif self._problem and not problem:
             log.info("the ping of the dead man's switch arrives again")
         self._sent += not problem
         self._problem = problem
+
+
+async def pinged(url: str) -> str:
+    """Ask it once: why that was no success, without a word of the address; "" when it was one."""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session, session.get(url) as answer:
+            return "" if answer.status < 400 else f"it answered HTTP {answer.status}"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next ping is sent; its text has the address
+        return f"it could not be reached ({type(error).__name__})"

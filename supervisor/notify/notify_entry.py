@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 import pytz
 
@@ -21,7 +21,7 @@ from supervisor.notify.teller import Plan
 
 __all__ = ["notify", "notify_spec"]
 
-US: int = 1_000_000
+US: Final = 1_000_000
 
 
 def notify(config: GridbotConfig, logs: ChildLogs, report: Connection[Any, Any], life: Connection[Any, Any]) -> None:

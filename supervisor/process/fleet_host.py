@@ -36,6 +36,7 @@ from supervisor.fleet.fleet_section import (
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_placement import Placement, Wanted
 from supervisor.fleet.host_store import HostFacts, View
+from supervisor.fleet.lease_desk import LeaseDesk
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
 
 __all__ = ["FleetHost", "HostHands", "Keeper"]
@@ -81,8 +82,11 @@ class HostHands:
 class FleetHost:
     """One per supervisor of a fleet; the owner of what this host knows of it."""
 
-    def __init__(self, begun: Begun, keeper: Keeper, hands: HostHands, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, begun: Begun, keeper: Keeper, desk: LeaseDesk, hands: HostHands, clock: Callable[[], float]
+    ) -> None:
         self.begun = begun
+        self._desk = desk
         self.settings = begun.settings
         self.view = View()
         self._keeper = keeper
@@ -224,32 +228,47 @@ class FleetHost:
     def on_lease(self, news: Gained | Extended | Lapsed | Leave | Lost) -> None:
         """News of the keeper, on the loop."""
         match news:
-            case Gained(account, epoch):
+            case Gained(account):
                 self._lapsed.pop(account, None)
-                background.start(self._bring(account, epoch), name=f"starting {account}")
+                background.start(self._bring(news), name=f"starting {account}")
             case Extended(account):
                 self._lapsed.pop(account, None)
+                self._desk.extended(news)
             case Lapsed(account):
                 self._lapsed[account] = None
                 log.error("%s: its lease has ended; nothing is sent for it until it is renewed", account)
             case Leave(account) | Lost(account):
                 self._lapsed.pop(account, None)
                 if isinstance(news, Lost):
+                    self._desk.gone(account)
                     log.error("%s: another host has its lease; its worker ends here", account)
                 background.start(self._remove(account), name=f"ending {account}")
 
-    async def _bring(self, account: str, epoch: int) -> None:
+    async def _bring(self, news: Gained) -> None:
+        account = news.account
         try:
             if account not in self.settings.offers:
                 raise ValueError("this host does not have its keys any more")
+            if not await self._begun(news):
+                return
             await self._hands.bring(self.settings, account)
         except Exception as error:  # noqa: BLE001 - told as an alert; the lease is given back
             self._failed_s[account] = self._clock()
             self._hands.alert("ERROR", f"{account} could not be started on this host: {error}")
+            self._desk.gone(account)
             self._keeper.quiet(account, answered=True)
             return
-        self._here[account] = epoch
+        self._here[account] = news.epoch
         self._failed_s.pop(account, None)
+
+    async def _begun(self, news: Gained) -> bool:
+        """Put in place what the former holder has left; False when the lease is not ours any more."""
+        try:
+            await self._desk.begin(news)
+        except LookupError as why:
+            log.warning("%s", why)
+            return False
+        return True
 
     async def _remove(self, account: str) -> None:
         answered = False
@@ -258,6 +277,7 @@ class FleetHost:
         except Exception as error:  # noqa: BLE001 - reported with its traceback; then the lease runs out
             self._hands.fault(f"ending {account}", error)
         self._here.pop(account, None)
+        self._desk.gone(account)
         self._keeper.quiet(account, answered=answered)
 
     # ------------------------------------------------------------------ what others are told

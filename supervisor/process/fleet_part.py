@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from gridbot.commands.arguments import ReloadArguments
+from gridbot.config.fleet_models import OnLeaseLost
 from gridbot.incidents import Name, Standing
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.control.operations import no_reload
@@ -22,6 +23,8 @@ from supervisor.process.own_faults import Faults
 if TYPE_CHECKING:
     from gridbot.config.host_config import FleetSettings
     from supervisor.fleet.fleet_begin import Begun
+    from supervisor.fleet.lease_desk import LeaseDesk
+    from supervisor.fleet.lease_keeper import LeaseKeeper
     from supervisor.process.fleet_door import FleetDoor
     from supervisor.process.fleet_host import FleetHost
 
@@ -59,26 +62,34 @@ class FleetPart:
         self._clock = clock
         self._host: FleetHost | None = None
         self._door: FleetDoor | None = None
-        self._keeper: Any = None
+        self._keeper: LeaseKeeper | None = None
+        self._desk: LeaseDesk | None = None
 
     # ------------------------------------------------------------------ life
 
-    def start(self, launch: LaunchArguments) -> None:
-        """On the loop, when commands are answered."""
+    def start(self, launch: LaunchArguments, send: Callable[[str, Json], object]) -> None:
+        """On the loop, when commands are answered. `send` passes a message to the worker of an account."""
         begun, reload = self._begun, self._reload()
         if begun is None or reload is None:
             return
         from supervisor.fleet.fleet_begin import link_of
+        from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
         from supervisor.fleet.lease_keeper import LeaseKeeper
         from supervisor.fleet.postgres_store import PostgresStore
         from supervisor.process.fleet_door import FleetDoor
         from supervisor.process.fleet_host import FleetHost, HostHands
 
         store = PostgresStore(link_of(begun.own, "leases"), begun.store.link)
-        self._keeper = keeper = LeaseKeeper(store, begun.me, begun.times, lambda news: host.on_lease(news))
+        own, cancels = begun.own, begun.own.fleet.on_lease_lost is OnLeaseLost.CANCEL
+        self._desk = desk = LeaseDesk(begun.me, store, own.storage.data_dir, send, cancels_when_lost=cancels)
+        documented = DocumentedStore(store, desk.shelf)
+        self._keeper = keeper = LeaseKeeper(documented, begun.me, begun.times, lambda news: host.on_lease(news))
+        launch.lease, launch.on_lease = desk.of_launch, self._from_worker
         self._door = door = FleetDoor(begun, self._handle, self._clock)
         hands = HostHands(
-            bring=lambda settings, account: reload.bring(settings.config, account),
+            bring=lambda settings, account: reload.bring(
+                settings.config, account, lambda: desk.of_launch(account) is not None
+            ),
             remove=reload.remove,
             reload=self._follow,
             status=self._status,
@@ -88,16 +99,24 @@ class FleetPart:
             is_stopping=self._is_stopping,
             answer=door.answer_soon,
         )
-        self._host = host = FleetHost(begun, keeper, hands, self._clock)
+        self._host = host = FleetHost(begun, keeper, desk, hands, self._clock)
         door.host = host
         reload.follow_fleet(begun.settings)
+        desk.start()
         keeper.start()
         host.start()
+
+    def _from_worker(self, account: str, message: Json) -> None:
+        """A worker's document for the next holder, or its word that another one trades already."""
+        if message.get("type") == "superseded":
+            self._alert("CRITICAL", f"{account}: {message.get('reason')}")
+        elif self._desk is not None:
+            self._desk.take(account, message)
 
     async def end(self, *, forced: bool) -> None:
         """The workers have ended, in order unless `forced`: their leases are given up, and this host leaves."""
         host, reload = self._host, self._reload()
-        if host is None or reload is None:
+        if host is None or reload is None or self._keeper is None:
             return
         if not forced:
             self._keeper.want(frozenset())  # each is let go, and its lease given up
@@ -109,6 +128,8 @@ class FleetPart:
                     "the fleet's database did not hear in time that this host ends; leases run out by themselves"
                 )
         await self._keeper.end()
+        if self._desk is not None:
+            await self._desk.end()
         await host.end()
 
     def _end_of_name(self, why: str) -> None:
@@ -151,7 +172,15 @@ class FleetPart:
 
     async def _kept(self, account: str, wait_s: float) -> bool:
         """Whether the fleet has what a worker has written down last, within so many seconds."""
-        return False
+        from supervisor.fleet.fleet_store import FleetAway
+
+        try:
+            async with asyncio.timeout(wait_s):
+                if self._desk is not None:
+                    await self._desk.shelf.flush(account)
+        except (FleetAway, TimeoutError):
+            return False
+        return True
 
     async def shown(self, status: Json) -> Json:
         """The status with what other hosts have told of their accounts."""

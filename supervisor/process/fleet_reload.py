@@ -151,10 +151,13 @@ class FleetReload:
         """The accounts in force."""
         return [account.name for account in self._config.accounts]
 
-    async def bring(self, whole: GridbotConfig, account: str) -> None:
-        """Start an account of `whole`, the configuration of all. Raises OSError without room, KeyError."""
+    async def bring(self, whole: GridbotConfig, account: str, is_ours: Callable[[], bool]) -> None:
+        """Start an account of `whole`, the configuration of all, if it is still ours when its turn comes.
+
+        Raises OSError without room, KeyError.
+        """
         async with self._busy:
-            if account in self.names:
+            if account in self.names or not is_ours():
                 return
             come = (*self._config.accounts, whole.account(account))
             strategies = (*self._config.strategies, *whole.strategies_of(account))

@@ -234,7 +234,7 @@ class Supervisor:
                 self._signals.install(loop)
                 self._service.ready()
                 self._tick(loop)
-                self._hosting.start(self._launch)
+                self._hosting.start(self._launch, self._send_to)
                 keeping = background.start(reachable.keep(), name="the watch over the control socket")
                 await self._finished.wait()
                 keeping.cancel()

@@ -357,5 +357,5 @@ def _notify(now: float, facts: ChildFacts) -> Json:
 def _telegram(now: float, facts: ChildFacts) -> Json:
     """The process that is asked and given commands by Telegram; nothing of it is a reason against health."""
     reported = facts.health if facts.state.alive else {}
-    own = {key: reported.get(key) for key in ("bot", "users", "commands", "refused", "problem", "failing_s")}
+    own = {key: reported.get(key) for key in ("bot", "users", "commands", "refused", "lost", "problem", "failing_s")}
     return {"process": _process(now, facts, []), **own}

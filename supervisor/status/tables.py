@@ -284,7 +284,8 @@ def _notify_note(row: Json) -> str:
 
 def _telegram_note(row: Json) -> str:
     bot = f"@{row['bot']}" if row["bot"] else "not there yet"
-    return f"{bot}, {_count(row['commands'])} commands, {_count(row['refused'])} refused"
+    lost = f", {row['lost']} answers lost" if row.get("lost") else ""
+    return f"{bot}, {_count(row['commands'])} commands, {_count(row['refused'])} refused{lost}"
 
 
 _NOTES = {

@@ -94,6 +94,7 @@ class ChatDesk:
         """For flatten and kill alone: questions that take long keep all the others."""
         self._closing = asyncio.Event()
         self._at_work: dict[asyncio.Task[None], None] = {}
+        self._taking: dict[asyncio.Task[None], None] = {}
         self._commands = self._refused = 0
         self._problem = ""
         self._since_s = 0.0
@@ -111,7 +112,7 @@ class ChatDesk:
     def report(self) -> Json:
         """For `status`."""
         failing_s = round(self._clock() - self._since_s, 1) if self._problem else None
-        counts = {"commands": self._commands, "refused": self._refused}
+        counts = {"commands": self._commands, "refused": self._refused, "lost": self.outbox.lost}
         return {"bot": self.bot, "users": len(self._spec.roles), **counts} | {
             "problem": self._problem,
             "failing_s": failing_s,
@@ -141,7 +142,11 @@ class ChatDesk:
             return Problem(Kind.GARBAGE, "the Bot API answered with no list of updates")
         before = self.state.next_id
         for update in got.result:
-            await self._take(update)
+            # An end that is asked for cancels the questions for news, and no update in the midst of being seen.
+            taking = background.start(self._take(update), name="an update")
+            self._taking[taking] = None
+            taking.add_done_callback(self._taking.pop)
+            await asyncio.shield(taking)
         if not got.result:
             await asyncio.sleep(LEAST_S)
         elif self.state.next_id == before:
@@ -156,7 +161,7 @@ class ChatDesk:
             threads.shutdown(wait=False, cancel_futures=True)
         until_s = self._clock() + within_s
         await asyncio.sleep(0)
-        while (self._at_work or not self.outbox.is_empty) and self._clock() < until_s:
+        while (self._taking or self._at_work or not self.outbox.is_empty) and self._clock() < until_s:
             await asyncio.sleep(0.02)
 
     async def _greet(self) -> Problem | None:

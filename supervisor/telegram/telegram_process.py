@@ -31,7 +31,7 @@ def run_telegram(spec: TelegramSpec, report: Connection, life: Connection) -> No
     """Listen until SIGTERM or the end of `life`.
 
     Sends `{"type": "ready", "users", "pid"}` over `report`, then each second `{"type": "health", "rss", "bot", "users",
-    "commands", "refused", "problem", "failing_s"}`.
+    "commands", "refused", "lost", "problem", "failing_s"}`.
     """
     give_way()
     asyncio.run(_serve(spec, report, life))

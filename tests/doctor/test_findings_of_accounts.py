@@ -162,7 +162,7 @@ BTC = Instrument("BTCUSDT", D("0.1"), D("0.001"), D("0.001"), D(100))
 
 def link(account: str = "alice", strategy: str = "btc", number: int = 100, epoch: int = 0) -> str:
     owner = Owner.of(account_tag("testnet", account), strategy)
-    return wire_id(owner, Side.BUY, Direction.LONG, 600_000, number, epoch)
+    return wire_id(replace(owner, epoch=epoch), Side.BUY, Direction.LONG, 600_000, number)
 
 
 def order(link_id: str, symbol: str = "BTCUSDT", qty: str = "2") -> OrderUpdateEvent:

@@ -26,7 +26,7 @@ from tests.house.source import (
 
 PURE_ROOMS = (
     *("gridbot.core", "gridbot.strategies", "gridbot.orders", "gridbot.risk", "gridbot.exchange"),
-    *("gridbot.commands", "gridbot.why", "gridbot.doctor"),
+    *("gridbot.commands", "gridbot.why", "gridbot.doctor", "gridbot.lease"),
     *("gridbot.ports", "gridbot.frames", "gridbot.rolling_limit", "gridbot.version", "gridbot.config.fields"),
     *(
         "gridbot.records.record_types",

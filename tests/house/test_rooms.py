@@ -38,6 +38,8 @@ GRIDBOT = {
     "exchange": "core",
     "ports": "core exchange",
     "system_ports": "ports",
+    # A worker's right to send, of a fleet.
+    "lease": "core exchange",
     # What all accounts of an address share.
     "budget": "ports",
     "strategies": "core doors",
@@ -56,7 +58,7 @@ GRIDBOT = {
     # Why an order is missing, in words.
     "why": "core doors exchange orders risk strategies",
     "execution": "exchange ports orders rolling_limit background budget",
-    "bybit": "core exchange background doors rolling_limit version budget",
+    "bybit": "core exchange background doors lease rolling_limit version budget",
     # The file that says what trades. It knows the paper exchange's section and instruments, for `check`.
     "config": "command_line core doors exchange strategies orders records private_files paper.settings paper.market",
     # What is looked at before a start: facts in, findings out.
@@ -69,11 +71,11 @@ GRIDBOT = {
     "logging_setup": "private_files config log_lines",
     "state": "core ports strategies orders risk flatten records config atomic_file background version private_files",
     # One account, put together.
-    "worker": "commands core exchange ports budget strategies orders records risk flatten why execution bybit config"
-    " logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
+    "worker": "commands core exchange ports budget lease strategies orders records risk flatten why execution bybit"
+    " config logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
     " shortage",
     # An account without its worker.
-    "rescue": "background fault_words"
+    "rescue": "background fault_words lease"
     " bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
     " state system_ports worker",
     # A worker's parts and the paper exchange on market data of the past.
@@ -102,14 +104,13 @@ SUPERVISOR = {
     " exit_codes utc_time",
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
-    "doctor": "gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doctor gridbot.doors"
-    " gridbot.exchange gridbot.state store",
     "status": "gridbot.command_line gridbot.commands gridbot.config gridbot.doors gridbot.incidents gridbot.version"
     " children exit_codes utc_time",
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.background gridbot.config gridbot.private_files gridbot.version polling",
+    "fleet": "gridbot.background gridbot.config gridbot.lease gridbot.private_files gridbot.state"
+    " gridbot.system_ports gridbot.version polling",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     # What the page and Telegram share of commands from afar.
@@ -125,6 +126,8 @@ SUPERVISOR = {
     # Questions and commands by Telegram.
     "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.logging_setup gridbot.process_guard children control remote status",
+    "doctor": "gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doctor gridbot.doors"
+    " gridbot.exchange gridbot.state notify store telegram",
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"

@@ -39,7 +39,7 @@ def test_only_what_passes_by_itself_is_tried_again() -> None:
 
 def test_a_cancel_is_never_the_proof_that_its_order_is_gone() -> None:
     """incident L14: "no such order" (110001) and "already cancelled" are questions for the order's history."""
-    kept = {ErrorKind.BALANCE, ErrorKind.AUTH, ErrorKind.HALT}
+    kept = {ErrorKind.BALANCE, ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.NO_LEASE}
     assert kinds(after_cancel, lambda v: v.next is Next.KEEP) == kept
     assert kinds(after_cancel, lambda v: v.next is Next.LOOK_UP) == set(ErrorKind) - kept - TRANSIENT
     assert kinds(after_cancel, lambda v: v.next is Next.REJECT) == set()

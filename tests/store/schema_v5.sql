@@ -320,7 +320,8 @@ CREATE TABLE run_events_stored(
     config JSON NOT NULL,
     pid BIGINT NOT NULL,
     reason VARCHAR NOT NULL,
-    last_heartbeat TIMESTAMP);
+    last_heartbeat TIMESTAMP,
+    epoch BIGINT);
 CREATE TABLE schema_versions(
     "version" INTEGER NOT NULL,
     fingerprint VARCHAR NOT NULL,

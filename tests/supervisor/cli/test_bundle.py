@@ -103,6 +103,17 @@ def test_what_is_broken_costs_only_itself(place: Path, broken: str, said: str) -
     assert {"README.txt", "versions.json", "state/alice/holds.json"} <= files.keys()
 
 
+def test_a_disk_that_is_full_leaves_no_half_of_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    done, files = packed(place)
+    assert isinstance(done.exception, CommandError)
+    assert "it.zip, got: No space left on device; name another file" in str(done.exception)
+    assert files == {}
+
+
 HIDES: dict[str, tuple[str, str]] = {
     "a bearer": ("Authorization: Bearer abcdef0123456789", "abcdef0123456789"),
     "a bot's token": ("https://api.telegram.org/bot123456789:AAE-abcdefghijklmnopqrstuvwxyz012345/getMe", "AAE-abc"),
@@ -112,6 +123,10 @@ HIDES: dict[str, tuple[str, str]] = {
     "a secret by its key": ('{"api_secret": "abcdef0123"}', "abcdef0123"),
     "a header": ("X-BAPI-SIGN: 0123456789abcdef", "0123456789abcdef"),
     "a private key": ("x -----BEGIN PRIVATE KEY-----\nMIIEv\n-----END PRIVATE KEY----- y", "MIIEv"),
+    "a token in a query": ("GET https://ntfy.example/x?token=abcdefghijk123&y=1", "abcdefghijk123"),
+    "a token by a name of its own": ('{"webhook_token": "zzzzzzzzzz99", "next": 1}', "zzzzzzzzzz99"),
+    "a secret of another program": ("client_secret: qqqqqqqq88", "qqqqqqqq88"),
+    "a password with a slash": ("postgres://me:pa/ssword@host/x", "ssword"),
     "half a private key": ("-----BEGIN RSA PRIVATE KEY-----\nMIIEv\n", "MIIEv"),
 }
 
@@ -122,6 +137,12 @@ def test_what_looks_like_a_secret_is_hidden_though_nobody_knows_it(what: str) ->
     hidden = Redaction(()).of(text.encode()).decode()
     assert secret not in hidden
     assert "********" in hidden
+
+
+def test_a_line_without_end_costs_no_more_than_its_length() -> None:
+    """Each of these took minutes, or hours, when a pattern could begin anywhere in it and run to its end."""
+    for text in (b"a.b-" * 200_000, b"a+" * 400_000, b"api_key=" * 100_000, b"a://b:" * 100_000, b"bearer " * 100_000):
+        Redaction(()).of(text)
 
 
 @pytest.mark.parametrize("text", ['{"key": "api_secret", "value": "set"}', "http://127.0.0.1:8797/login", "x: ${A_B}"])

@@ -229,7 +229,7 @@ async def test_the_ping_is_sent_while_the_fleet_is_looked_after_and_its_address_
     office: PostOffice, our_log: Callable[[], str]
 ) -> None:
     alive = [False]
-    ping = AlivePing(f"http://127.0.0.1:{office.port}/ping/{TOKEN}", 0.05, lambda: alive[0])
+    ping = AlivePing(f"http://127.0.0.1:{office.port}/ping/{TOKEN}", 3600.0, lambda: alive[0], again_s=0.02)
     running = asyncio.ensure_future(ping.run())
     try:
         await asyncio.sleep(0)

@@ -186,6 +186,30 @@ async def test_no_update_is_carried_out_twice_also_over_a_restart(tmp_path: Path
         assert "pause: 1 done" in await kit.told(OPERATE, "/pause bob")
 
 
+async def test_an_update_that_is_being_written_down_at_the_end_is_carried_out_or_refused_in_words(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with DeskKit(tmp_path, server) as kit:
+        await kit.told(SEE, "/help")
+        entered, goes_on, save = threading.Event(), threading.Event(), kit.desk._file.save
+
+        def slow(*given: Any) -> None:
+            entered.set()
+            goes_on.wait(60)
+            save(*given)
+
+        monkeypatch.setattr(kit.desk._file, "save", slow)
+        number = server.say(OPERATE, "/pause alice")
+        server.say(OPERATE, "/reduce alice")
+        await asyncio.to_thread(entered.wait, 60)
+        kit._tasks[0].cancel()  # as the process does when it is asked to end
+        goes_on.set()
+        await kit.until(lambda: kit.of("pause"))
+        await kit.heard(OPERATE, 1)
+    assert json.loads((tmp_path / "telegram" / "telegram.json").read_text())["next"] == number + 1
+    assert kit.of("reduce") == [], "it is for the next process"
+
+
 async def test_with_a_full_disk_the_bot_api_keeps_what_was_seen_or_nothing_is_done(
     tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +283,7 @@ async def test_a_bot_api_that_fails_is_asked_again_and_its_token_is_nowhere(
         server.fails["sendMessage"] = [(403, {"ok": False, "error_code": 403, "description": "blocked"})]
         server.say(SEE, "/status")
         await kit.until(lambda: kit.desk.outbox.lost == 1)
+        assert kit.desk.report()["lost"] == 1
         shown = str(seen) + str(kit.desk.report())
     log = our_log()
     assert "the bot is heard again" in log
