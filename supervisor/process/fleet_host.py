@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,7 @@ from gridbot.config.errors import ConfigError
 from gridbot.config.host_config import FleetSettings
 from gridbot.incidents import Name, Standing
 from supervisor.fleet.fleet_begin import Begun, link_of
+from supervisor.fleet.fleet_incidents import standing
 from supervisor.fleet.fleet_listener import Listener
 from supervisor.fleet.fleet_section import (
     account_rows,
@@ -362,25 +363,9 @@ class FleetHost:
 
     # ------------------------------------------------------------------ what is shown
 
-    def standing(self) -> Mapping[Name, Standing]:
+    def standing(self) -> dict[Name, Standing]:
         """The fleet's open incidents, as this host sees them."""
-        found: dict[Name, Standing] = {}
-        if self._away_since_s is not None:
-            text = (
-                f"the fleet's database is away ({self._away}); accounts trade until their leases end, then nothing is "
-                "sent for them; they go on by themselves when it is back"
-            )
-            found[Name("fleet_database", "supervisor")] = Standing("error", text)
-        if self._lapsed:
-            text = f"nothing is sent for {', '.join(sorted(self._lapsed))}: their leases have ended"
-            found[Name("fleet_lease", "supervisor")] = Standing("critical", text)
-        for host, accounts in dead_accounts(self.view, self._names()).items():
-            text = f"host {host} is dead or silent; it had {', '.join(sorted(accounts))}"
-            found[Name("fleet_host", "supervisor", host)] = Standing("error", text)
-        if homeless := {name: why for name, why in self._placed.homeless.items() if "stays on" not in why}:
-            text = "; ".join(f"{name}: {why}" for name, why in sorted(homeless.items())[:5])
-            found[Name("fleet_homeless", "supervisor")] = Standing("error", f"{len(homeless)} without a host: {text}")
-        return found
+        return standing(self.view, self._placed, self._names(), self._away if self.is_away else None, self._lapsed)
 
     def reasons(self) -> list[str]:
         """What keeps this host from being healthy."""

@@ -109,7 +109,7 @@ SUPERVISOR = {
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.background gridbot.config gridbot.lease gridbot.private_files gridbot.state"
+    "fleet": "gridbot.background gridbot.config gridbot.incidents gridbot.lease gridbot.private_files gridbot.state"
     " gridbot.system_ports gridbot.version polling",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
