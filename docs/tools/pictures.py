@@ -57,7 +57,7 @@ class View:
 
 HEALTHY = (
     "document.querySelector('.health.good') && !document.body.innerText.includes('Reading the') && "
-    "!document.querySelector('.recorded .warn')"
+    "[...document.querySelectorAll('.totals td[data-title=\"Grid\"]')].every((cell) => cell.innerText !== '–')"
 )
 LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.picture .fill').length > 5"
 PROCESSES = (
