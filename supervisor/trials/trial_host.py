@@ -1,4 +1,4 @@
-"""One host of a trial: its supervisor's part of the fleet (the real keeper and desk), its worker, its clocks, its disk."""
+"""One host of a trial: the real keeper and desk of its supervisor, its worker, its clocks, its disk."""
 
 from __future__ import annotations
 
@@ -140,7 +140,9 @@ class TrialHost:
 
     # ------------------------------------------------------------------ its supervisor
 
-    def _place(self, data_dir: Path, me: str, account: str, epoch: int, previous: str, found: Sequence[Document]) -> None:
+    def _place(
+        self, data_dir: Path, me: str, account: str, epoch: int, previous: str, found: Sequence[Document]
+    ) -> None:
         """As `takeover.begin_here`, on a disk in memory."""
         if previous not in ("", me):
             floor = first_number(epoch)

@@ -54,6 +54,7 @@ __all__ = ["Trial", "run_seed"]
 
 ACCOUNT, SYMBOL = "alice", "BTCUSDT"
 PRICE = Decimal(50000)
+GRID = {"grid_count": 8, "grid_step": 0.1, "amount": "q0.01"}
 TROUBLE_S, CALM_S, STOP_S = 150.0, 150.0, 30.0
 DRIFT = 300e-6
 EXCHANGE_TROUBLE: tuple[tuple[FaultKind, dict[str, Any]], ...] = (
@@ -61,8 +62,11 @@ EXCHANGE_TROUBLE: tuple[tuple[FaultKind, dict[str, Any]], ...] = (
     (FaultKind.STREAMS_DOWN, {"channel": ""}),
     (FaultKind.DARK, {"channel": ""}),
 )
-EVENTS = ("kill", "kill", "kill supervisor", "freeze", "freeze", "pause machine", "cut database", "cut database")
-EVENTS += ("cut exchange", "slow exchange", "slow exchange", "lost replies", "restart database", "set database", "step", "move")
+EVENTS = (
+    *("kill", "kill", "kill supervisor", "freeze", "freeze", "pause machine", "cut database", "cut database"),
+    *("cut exchange", "slow exchange", "slow exchange", "lost replies", "restart database", "set database"),
+    *("step", "move"),
+)
 
 
 class Trial:
@@ -93,7 +97,14 @@ class Trial:
             "environment": "paper",
             "accounts": [{"name": ACCOUNT, "order_entry": self._entry}],
             "strategies": [
-                {"strat_id": "btc", "account": ACCOUNT, "symbol": SYMBOL, "grid_count": 8, "grid_step": 0.1, "amount": "q0.01"}
+                {
+                    "strat_id": "btc",
+                    "account": ACCOUNT,
+                    "symbol": SYMBOL,
+                    "grid_count": 8,
+                    "grid_step": 0.1,
+                    "amount": "q0.01",
+                }
             ],
             "order_sync_interval": 15,
             "position_check_interval": 20,
@@ -117,7 +128,12 @@ class Trial:
         """When, what, to which host, and for how long."""
         count = self.draw.randint(4, 12)
         return sorted(
-            (self.draw.uniform(5, TROUBLE_S), self.draw.choice(EVENTS), self.draw.randrange(2), self.draw.uniform(1, 35))
+            (
+                self.draw.uniform(5, TROUBLE_S),
+                self.draw.choice(EVENTS),
+                self.draw.randrange(2),
+                self.draw.uniform(1, 35),
+            )
             for _ in range(count)
         )
 
