@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,14 +85,15 @@ class Given:
     def __init__(self, fleet: MatrixFleet, words: Sequence[str]) -> None:
         self.words = tuple(words)
         self.began_s = time.monotonic()
-        self._process = subprocess.Popen(
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open until it has ended
+        self._process = fleet.popen(
             [sys.executable, "-m", "supervisor", *words],
             cwd=fleet.data_dir.parent,
             env={**fleet.environment(), "GRIDBOT_CONFIG_PATH": str(fleet.config)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=self._said,
+            stderr=self._said,
+            start_new_session=True,
         )
         self.code: int | None = None
         self.said = ""
@@ -109,11 +111,17 @@ class Given:
 
     def result(self, within_s: float = 200.0) -> int:
         """Its exit code; `said` then has what it printed."""
+        late = ""
         try:
-            self.said = self._process.communicate(timeout=within_s)[0].strip()
+            self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self.said = self._process.communicate()[0].strip() + f" (and did not end within {within_s:g} s)"
+            self._process.wait()
+            late = f" (and did not end within {within_s:g} s)"
+        if not self._said.closed:
+            with self._said:
+                self._said.seek(0)
+                self.said = self._said.read().decode().strip() + late
         self.code = self._process.returncode
         return self.code
 

@@ -18,7 +18,7 @@ from gridbot import background
 from gridbot.commands.wording import CommandMistake
 from supervisor.control.control_client import ControlError
 from supervisor.remote.confirmations import Confirmations
-from supervisor.remote.prepared_command import Prepared
+from supervisor.remote.prepared_command import GOOD_S, Prepared
 from supervisor.remote.remote_commands import carry_out, decline, prepare
 from supervisor.telegram.bot_answers import Kind, Problem
 from supervisor.telegram.bot_api import BotApi
@@ -62,7 +62,7 @@ LEAST_S: Final = 0.2
 """Between two questions for news of which the first brought none."""
 URGENT: Final = ("flatten", "kill")
 STOPS: Final = "nothing was done: the bot stops, or begins anew with other settings; send it again in a moment"
-LATE: Final = "this button counts no more: it was good once, for 60 seconds, and for whom it was shown to"
+LATE: Final = f"this button counts no more: it was good once, for {GOOD_S:g} seconds, and for whom it was shown to"
 
 
 @dataclass(eq=False)

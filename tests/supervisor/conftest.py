@@ -16,6 +16,7 @@ import pytest
 from supervisor.children.child import Child, ChildEvents
 from supervisor.children.launcher import Launcher
 from supervisor.control.control_client import ControlClient, ControlError
+from tests import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {
@@ -73,8 +74,8 @@ class Rig:
         own = {"name": "paper", "kind": "paper", "entry": entry, "args": [str(self.notes_path)], "keeps_state": False}
         return {**own, **more}
 
-    def launch(self, *children, cwd=ROOT, within=(), warnings=(), **policy):
-        """Start without waiting; `within`: a command that runs it, such as `unshare`."""
+    def launch(self, *children, cwd=ROOT, within=(), is_new=False, warnings=(), **policy):
+        """Start without waiting; `within`: a command that runs it, such as `unshare`. A new Python where `is_new`."""
         plan = {
             "data_dir": str(self.data_dir),
             "children": children,
@@ -82,15 +83,12 @@ class Rig:
             "warnings": warnings,
         }
         self.plan_path.write_text(json.dumps(plan))
+        command = [sys.executable, "-m", "tests.supervisor.run_plan", str(self.plan_path)]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
         with self.log_path.open("ab") as log:
-            process = subprocess.Popen(
-                [*within, sys.executable, "-m", "tests.supervisor.run_plan", str(self.plan_path)],
-                cwd=cwd,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            how = {"cwd": cwd, "env": env, "stdout": log, "stderr": log, "start_new_session": True}
+            new = bool(within or is_new)
+            process = subprocess.Popen([*within, *command], **how) if new else warm_python.popen(command, **how)
         self.processes.append(process)
         return process
 

@@ -33,6 +33,7 @@ from supervisor.cli.main import cli
 from supervisor.cli.sql import sql as sql_command
 from supervisor.cli.stop import processes_of
 from supervisor.control.control_client import ControlClient, ControlError
+from tests import warm_python
 
 DEADLINE_S = 60.0
 DEMO = (ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8")
@@ -178,7 +179,9 @@ class Session(OwnSupervisor):
     # --- use ----------------------------------------------------------------------------------------------------
 
     def run(self, *arguments: str, within_s: float | None = 2 * DEADLINE_S) -> subprocess.CompletedProcess[str]:
-        return super().run(*arguments, within_s=within_s)
+        """A command of `gridbot-supervisor`, as a user would give it. Raises TimeoutExpired."""
+        env = {**self.environment(), "GRIDBOT_CONFIG_PATH": str(self.config)}
+        return warm_python.run(self._command(*arguments), cwd=self.data_dir.parent, env=env, timeout=within_s)
 
     def ask(self, *words: str) -> Result:
         """As `run`, but in this process: a start of Python each time is half a second of a core.
@@ -245,6 +248,11 @@ class Sessions:
     def clean_up(self) -> None:
         for session in self._sessions:
             session.clean_up()
+
+
+@pytest.fixture(autouse=True)
+def _supervisors_are_forks_of_a_warm_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OwnSupervisor, "popen", staticmethod(warm_python.popen))
 
 
 @pytest.fixture

@@ -112,5 +112,18 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
+def wrap_loaded() -> None:
+    """The same in a process that has imported some of them: also under the names that others know a function by."""
+    for module in POINTS.keys() & sys.modules.keys():
+        name = POINTS[module][2]
+        inner = getattr(sys.modules[module], name, None)
+        wrap(sys.modules[module], *POINTS[module])
+        for other in [*sys.modules.values()] if inner is not None else ():
+            for own, value in [*vars(other).items()]:
+                if value is inner:
+                    setattr(other, own, getattr(sys.modules[module], name))
+
+
 if "FAULT_PROBE" in os.environ:
+    wrap_loaded()
     sys.meta_path.insert(0, Finder())

@@ -28,7 +28,7 @@ def queues_of_writers(rig):
 
 def test_order_of_start_and_stop(rig):
     children = [rig.paper(), rig.writer(), rig.worker("a", needs_paper=True), rig.worker("b")]
-    supervisor = rig.start(*children, heartbeat_timeout=10.0, warnings=["account zoe is left behind"])
+    supervisor = rig.start(*children, is_new=True, heartbeat_timeout=10.0, warnings=["account zoe is left behind"])
     status = rig.status()
     told = [(alert["level"], alert["child"], alert["text"]) for alert in status["alerts"]]
     assert told == [("WARNING", "supervisor", "account zoe is left behind")]

@@ -15,7 +15,7 @@ import pytest
 
 from gridbot.config.models import LoggingConfig
 from gridbot.logging_setup import log_path, setup_logging, stop_logging
-from supervisor.telegram import chat_desk
+from supervisor.telegram import chat_desk, chat_outbox
 from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
 from supervisor.telegram.chat_desk import LATE, MOST_AT_WORK, STOPS
@@ -47,7 +47,13 @@ def our_log(tmp_path: Path) -> Iterator[Callable[[], str]]:
     stop_logging()
 
 
-async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path, server: BotServer) -> None:
+async def test_what_is_asked_is_answered_with_every_name_escaped(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # it would get the token: not asked for this machine
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     async with DeskKit(tmp_path, server) as kit:
         assert kit.model is not None
         kit.model["reasons"] = ["<script> & co"]
@@ -369,6 +375,33 @@ async def test_questions_that_take_long_hold_up_no_kill_and_what_no_thread_has_b
         assert kit.of("resume") == []
     finally:
         goes_on.set()
+
+
+async def test_a_chat_that_has_to_slow_down_holds_up_no_other_and_one_that_asks_much_costs_no_other_an_answer(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, answer = threading.Event(), server.answer
+
+    def slow(token: str, method: str, asked: dict[str, Any]) -> tuple[int, Any]:
+        is_slow = method == "sendMessage" and asked["chat_id"] == SEE and not goes_on.is_set()
+        return SLOW if is_slow else answer(token, method, asked)
+
+    monkeypatch.setattr(server, "answer", slow)
+    monkeypatch.setattr(chat_outbox, "MOST_WAITING", 6)
+    async with DeskKit(tmp_path, server) as kit:
+        for text in ("/help", "/status", "/health", "/pnl"):
+            server.say(SEE, text)
+        await kit.until(lambda: len(kit.desk.outbox._waiting) == 4)
+        assert "pause: 1 done" in await kit.told(OPERATE, "/pause alice")
+        await kit.until(lambda: len(kit.desk.outbox._waiting) == 4)
+        for number in range(4):
+            kit.desk.outbox.say(SEE, [f"more {number}"])
+        kit.desk.outbox.say(OPERATE, ["of no slow chat"])
+        await kit.heard(OPERATE, 2)
+        goes_on.set()
+        await kit.heard(SEE, 5)
+        assert kit.desk.outbox.lost == 3
+        assert server.texts(SEE)[1:] == [f"more {number}" for number in range(4)], "in their order, the newest"
 
 
 def test_days_are_lines() -> None:
