@@ -6,12 +6,16 @@
 * throughput: a worker process journals executions as fast as it can, and offers them to the queue every 50 ms as a
   worker does, until a writer process has committed all; baseline: the same rows inserted one by one, each committed, by
   sqlite3 with WAL, same run
+* rest: the demo; CPU of the writer, and how long its records take into the file
 * delay: from appending a record to a reader seeing it by SQL, at 200 records a second
 * lag: the loop of a recording worker while the writer runs, and while it is stopped (SIGSTOP)
 * flush: processor time of one transaction with and without the rollups, beside a million older executions
 * recovery: a fresh database from the journals, and its size
 * queries: over a history of fills, orders and position rows; cold (not in the page cache), first and warm in a
   connection, and beside the rollups the same answer from all rows
+
+With --year instead: a year of fifty accounts in a thousandth of the demo's rate, or `--part` times less, its half and
+its quarter (`benchmarks/parts/store_year.py`).
 
 Every figure depends on what else the machine does: compare those of one run.
 """
@@ -32,7 +36,12 @@ import orjson
 from benchmarks.parts.store_costs import flush_cost, recovery
 from benchmarks.parts.store_delays import delay, loop_lag
 from benchmarks.parts.store_history import Figures, queries
+from benchmarks.parts.store_rest import at_rest
 from benchmarks.parts.store_throughput import throughput
+from benchmarks.parts.store_year import year
+
+LEAST = 10
+"""Smaller parts have no `rest`: less than a few seconds of a demo tell nothing."""
 
 
 def show(figures: Figures) -> None:
@@ -45,7 +54,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_const", const=10, default=1, dest="part", help="a tenth of everything")
     parser.add_argument("--part", type=int, default=1, help="or another part: 1000 is a thousandth, no figure at all")
-    parser.add_argument("--only", choices=["throughput", "delay", "lag", "flush", "recovery", "queries"])
+    parser.add_argument("--year", action="store_true", help="a year of fifty accounts, and nothing else")
+    parser.add_argument("--only", choices=["rest", "throughput", "delay", "lag", "flush", "recovery", "queries"])
     parser.add_argument("--json", action="store_true", help="one JSON object for each part instead of the table")
     return parser.parse_args(given)
 
@@ -56,6 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         steps: dict[str, Callable[[], Figures]] = {
+            "rest": lambda: at_rest(root / "rest", 120 / min(part, 10)),
             "throughput": lambda: throughput(root / "throughput", 2_000_000 // part),
             "delay": lambda: delay(root / "delay", 200, 60 / part),
             "lag": lambda: loop_lag(root / "lag", 1000, 20 / part),
@@ -63,8 +74,10 @@ def main() -> None:
             "recovery": lambda: recovery(root / "recovery", 1_000_000 // part),
             "queries": lambda: queries(root / "queries", 10_000_000 // part),
         }
+        if options.year:
+            steps = {"year": lambda: year(root / "year", 1000 * part)}
         for name, step in steps.items():
-            if options.only in (None, name):
+            if options.only == name or (options.only is None and (name != "rest" or part <= LEAST)):
                 before = os.getloadavg()[0]
                 figures = step()
                 if options.json:

@@ -185,7 +185,7 @@ class Browser:
         for name in names:
             self._do(self.page.keyboard.press(name))
 
-    def shows(self, condition: str, what: str) -> None:
+    def shows(self, condition: str, what: str, within_s: float = WAIT_S) -> None:
         """Wait until an expression is true in the page, on whatever page the browser is by then."""
         look = WAITING_SCRIPT.format(condition=condition, longest=ASK_ANEW_MS, again=AGAIN_MS)
 
@@ -197,13 +197,13 @@ class Browser:
             except Error:  # between two pages
                 return False
 
-        self.until(is_so, f"{what}: {condition}")
+        self.until(is_so, f"{what}: {condition}", within_s)
 
-    def until(self, condition: Callable[[], Any], what: str) -> None:
+    def until(self, condition: Callable[[], Any], what: str, within_s: float = WAIT_S) -> None:
         """Ask until it is so."""
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + within_s
         while not condition():
-            assert time.monotonic() < deadline, f"waited {WAIT_S} s for {what}"
+            assert time.monotonic() < deadline, f"waited {within_s:g} s for {what}"
             time.sleep(AGAIN_MS / 1000)
 
     def downloaded(self, place: str) -> tuple[str, Path]:

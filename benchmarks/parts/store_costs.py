@@ -41,7 +41,7 @@ def flush_cost(data_dir: Path, history: int, rounds: int) -> Figures:
             for way, found in times.items():  # by turns, so that all meet the same weather
                 sources = frozenset() if way == "without rollups" else ROLLUP_SOURCES
                 with mock.patch("gridbot.store.commit.ROLLUP_SOURCES", sources):
-                    found.append(_flush(store, count, lands=way == "landed"))
+                    found.append(flushed(store, count, lands=way == "landed"))
         landed, stored, without = map(statistics.median, times.values())
         figures += [
             Figure(
@@ -53,7 +53,7 @@ def flush_cost(data_dir: Path, history: int, rounds: int) -> Figures:
     return figures
 
 
-def _flush(store: Database, count: int, *, lands: bool) -> float:
+def flushed(store: Database, count: int, *, lands: bool) -> float:
     """Processor milliseconds of one transaction."""
     records: dict[str, list[Any]] = {
         "executions": [execution(number, time.time_ns() // 1_000_000) for number in range(count)],

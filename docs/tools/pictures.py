@@ -55,9 +55,15 @@ class View:
     click: str = ""
 
 
-HEALTHY = "document.querySelector('.health.good') && !document.body.innerText.includes('Reading the')"
+HEALTHY = (
+    "document.querySelector('.health.good') && !document.body.innerText.includes('Reading the') && "
+    "!document.querySelector('.recorded .warn')"
+)
 LADDER = "document.querySelector('.health.good') && document.querySelectorAll('.picture .fill').length > 5"
-PROCESSES = "document.querySelector('.health.good') && document.querySelectorAll('main table').length > 2"
+PROCESSES = (
+    "document.querySelector('.health.good') && document.querySelectorAll('main table').length > 2 && "
+    "!document.body.innerText.includes('Reading')"
+)
 CURVES = "document.querySelectorAll('canvas').length > 1"
 VIEWS = (
     View("fleet", "demo", "#/", 1440, 470, HEALTHY, click="tr.account button"),
@@ -130,7 +136,7 @@ def take(browser: Browser, view: View, place: Path) -> list[Path]:
     taken = []
     for colours in ("light", "dark"):
         browser.screen(view.width, view.height, dark=colours == "dark")
-        browser.shows(view.ready, view.name)
+        browser.shows(view.ready, view.name, DEADLINE_S)
         drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
         browser.run(drawn)
         path = place / f"{view.name}-{colours}.webp"

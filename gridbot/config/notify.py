@@ -17,9 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from gridbot.config.errors import expected
 from gridbot.config.fields import Groups, Model, Name, Seconds, SecondsOrOff
 
-__all__ = ["LEVELS", "NotifyConfig", "NotifyRoute", "parts_of"]
+__all__ = ["NotifyConfig", "NotifyRoute", "parts_of"]
 
-LEVELS = ("warning", "error", "critical")
 SHORTEST_PART = 12
 """Characters of a part of an address that may be a token; host names and words such as `services` are left alone."""
 SHORTEST_PASSWORD = 6

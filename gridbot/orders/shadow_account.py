@@ -124,9 +124,11 @@ class ShadowPair:
         ]
 
     def _shown(self, price: Decimal | None) -> Decimal | None:
-        """A liquidation price as the exchange tells it: none outside the prices there can be."""
+        """A liquidation price as the exchange tells it: in its unit, none outside the prices there can be."""
         instrument = self.instrument
-        return None if price is None or not instrument.min_price < price < instrument.max_price else price
+        if price is None or not instrument.min_price < price < instrument.max_price:
+            return None
+        return price.quantize(UNIT, ROUND_HALF_EVEN)
 
     def _margins(self) -> tuple[LegMargin, LegMargin]:
         long, short = self.legs[Direction.LONG], self.legs[Direction.SHORT]

@@ -35,9 +35,11 @@ class StateFile:
     in the journal or on the exchange.
     """
 
-    def __init__(self, files: Files, name: str) -> None:
+    def __init__(self, files: Files, name: str, *, share: Callable[[str, bytes, bool], None] | None = None) -> None:
         self._files = files
         self._name = name
+        self._share = share
+        """Gives what is written to the fleet of several hosts that the account is in."""
         self.on_disk: dict[str, int] | None = None
         """The whole numbers of the newest document that is known to be safe; the rest of it may be large."""
 
@@ -65,6 +67,8 @@ class StateFile:
         """
         data = orjson.dumps(document)  # now: the caller may change its document afterwards
         numbers = _numbers(document)
+        if self._share is not None:
+            self._share(self._name, data, False)
 
         def written() -> None:
             self.on_disk = numbers
@@ -74,7 +78,10 @@ class StateFile:
 
     def save_now(self, document: dict[str, Any]) -> None:
         """Write before going on, for start and stop. Raises OSError."""
-        self._files.write(self._name, orjson.dumps(document))
+        data = orjson.dumps(document)
+        if self._share is not None:
+            self._share(self._name, data, False)
+        self._files.write(self._name, data)
         self.on_disk = _numbers(document)
 
 

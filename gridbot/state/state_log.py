@@ -38,7 +38,7 @@ from gridbot.records.record_types import ExecutionRecord, Json, Record
 from gridbot.records.recorder import Recorder
 from gridbot.records.state_record import StateRecord
 
-__all__ = ["Document", "StateLog", "record_number"]
+__all__ = ["Document", "StateLog", "encoded", "record_number"]
 
 Document = dict[str, Any]
 
@@ -51,7 +51,8 @@ class StateLog:
     """One per life of a worker, for the documents of its account. It belongs to the worker's loop.
 
     First `recall` gets every record that the journal holds behind the files, then `begin` is called. `hand` gives a
-    document to the supervisor, and never blocks or raises; `handed` are those that it has, by name.
+    document to the supervisor, and never blocks or raises; `handed` are those that it has, by name. `share` gives the
+    file of a document, and whether it stops orders, to the fleet of several hosts that the account is in.
     """
 
     def __init__(
@@ -61,7 +62,10 @@ class StateLog:
         *,
         hand: Callable[[str, Document], None] = lambda name, document: None,
         handed: Mapping[str, Document] = MappingProxyType({}),
+        share: Callable[[str, bytes, bool], None] | None = None,
     ) -> None:
+        self._share = share
+        self._unshared: dict[str, None] = {}
         self.files = files
         self._recorder = recorder
         self._hand = hand
@@ -176,25 +180,36 @@ class StateLog:
         self._doubts.pop(name, None)
         self._in_file.setdefault(name, seq - 1)
         self._waiting.add(name)
+        if self._share is not None:
+            self._unshared[name] = None
         if at_once:
             self._at_once[name] = None
             self._hand(name, self._newest[name])
+            self.share()
             self._recorder.write()
             self._waiting.discard(name)
             self._write(name, self._newest[name])
 
     def release(self) -> None:
         """Give the disk the files whose records are safe. Call it from time to time, and at the end. Never waits."""
+        self.share()
         safe = self._recorder.safe_seq
         for name in [name for name in self._waiting if self._newest[name]["seq"] <= safe]:
             self._waiting.discard(name)
             self._write(name, self._newest[name])
 
+    def share(self) -> None:
+        """Give the fleet what it does not have yet. Not where the document is made: that is before orders leave."""
+        if self._share is not None:
+            unshared, self._unshared = self._unshared, {}
+            for name in unshared:
+                self._share(name, encoded(self._newest[name]), name in self._at_once)
+
     def _write(self, name: str, document: Document) -> None:
         def written() -> None:
             self._in_file[name] = document["seq"]
 
-        self.files.write_soon(name, lambda: _encode(document), written)
+        self.files.write_soon(name, lambda: encoded(document), written)
 
     @property
     def unsaved(self) -> list[str]:
@@ -212,7 +227,8 @@ class StateLog:
 # ---------------------------------------------------------------------- the file
 
 
-def _encode(document: Document) -> bytes:
+def encoded(document: Document) -> bytes:
+    """The content of a document's file."""
     return json.dumps({**document, "checksum": _checksum(document)}, indent=1).encode()
 
 

@@ -33,6 +33,8 @@ __all__ = ["Database", "DatabaseHeld", "Unreadable", "spill_directory"]
 log = logging.getLogger("gridbot.store")
 
 _CONFIG: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
+_WRITES: Final[dict[str, Any]] = {"checkpoint_threshold": "1B", "auto_checkpoint_skip_wal_threshold": 0}
+"""A commit goes into the file itself at once, where closing would put it anyway, and not into its log before that."""
 ENGINE_USES: Final = 500
 """After so many uses a new engine is started, because attaching and detaching leaks memory (5 kB each time)."""
 QUARANTINED_SHOWN: Final = 20
@@ -114,8 +116,11 @@ class Database:
         something else is. The rows come again from the journals.
         """
         with self.open() as con:
+            for name in _WRITES:  # this one time it is the log that is to be written
+                con.execute(f"RESET {name}")
             con.execute("CREATE OR REPLACE TABLE log_begins_anew (n INTEGER)")
             con.execute("DROP TABLE log_begins_anew")
+        self.close()
 
     def _make(self) -> None:
         """Make a new file under another name, then rename it, so that a half-made database never has the name."""
@@ -223,7 +228,7 @@ class Database:
         raise Unreadable(f"{self.path}: the write-ahead log appeared again after it was set aside")
 
     def _start_engine(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(config={**_CONFIG, "temp_directory": str(spill_directory(self.path))})
+        return duckdb.connect(config={**_CONFIG, **_WRITES, "temp_directory": str(spill_directory(self.path))})
 
     def set_log_aside(self, reason: str) -> None:
         """Rename the write-ahead log, which cannot be used for this reason: the file opens at its last checkpoint."""

@@ -44,8 +44,8 @@ def as_stored(name: str) -> str:
 
 
 def known_name(table: str) -> str:
-    """The name under which people know a table of stored rows; that of any other table."""
-    return table.removesuffix(as_stored(""))
+    """What people call a table of rows; any other table by its name."""
+    return "records of the last minute, of any kind" if table == LANDED else table.removesuffix(as_stored(""))
 
 
 def table_columns(table: str) -> tuple[Column, ...]:

@@ -43,15 +43,16 @@ def _records(table: str) -> View:
 
 
 def _newest(rollup: Rollup) -> View:
-    """The stored ones that no landed row replaces, and the newest of those."""
-    names, new = _names(rollup.source), f"({landed_query(rollup.source)})"
+    """The stored ones that no landed row replaces, and the newest of those. What has landed is parsed once."""
+    names = _names(rollup.source)
     kept = ", ".join(f'kept."{column.name}"' for column in table_columns(rollup.source))
     return View(
         rollup.name,
         rollup.doc,
         f"""
-        SELECT {kept} FROM {rollup.table} AS kept ANTI JOIN {new} AS new ON {rollup.same}
-        UNION ALL SELECT {names} FROM ({rollup.newest.format(rows=f"{new} AS landed_rows")})""",
+        WITH landed_rows AS MATERIALIZED ({landed_query(rollup.source)})
+        SELECT {kept} FROM {rollup.table} AS kept ANTI JOIN landed_rows AS new ON {rollup.same}
+        UNION ALL SELECT {names} FROM ({rollup.newest.format(rows="landed_rows")})""",
     )
 
 

@@ -20,6 +20,7 @@ from gridbot.exchange.bans import Ban
 from gridbot.exchange.order_entry import by_socket
 from gridbot.execution.executor import Executor
 from gridbot.lease.lease_watch import LeaseWatch
+from gridbot.lease.record_floor import first_number
 from gridbot.orders.ids import account_tag
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
@@ -70,7 +71,8 @@ class Assembly:
     """One per process. `start` may be called again after `undo_start`; `close` always comes last.
 
     `records` is the queue to the writer, or None; `alert` hears how incidents begin and end, after the records.
-    `begin_anew` asks for another start, with the reason. `hand` gives a document that stops orders to the supervisor.
+    `begin_anew` asks for another start, with the reason. `hand` gives a document that stops orders to the supervisor,
+    `share` each file of state, and whether it stops orders, to the hosts of a fleet.
     `outside` makes what reaches the exchange and the disk; without it, the real ones. `fleet` is what is shared.
     """
 
@@ -85,14 +87,12 @@ class Assembly:
         outside: Outside | None = None,
         begin_anew: Callable[[str], None] = log.warning,
         hand: Callable[[str, dict[str, Any]], None] = lambda name, document: None,
+        share: Callable[[str, bytes, bool], None] | None = None,
         fleet: FleetLink | None = None,
     ) -> None:
         settings = spec.settings
-        self._spec = spec
+        self._spec, self._clock, self._begin_anew, self._hand = spec, clock, begin_anew, hand
         self._outside = outside or Outside()
-        self._begin_anew = begin_anew
-        self._hand = hand
-        self._clock = clock
         self._fleet = fleet or FleetLink(clock)
         self._run_id = f"{spec.run_id[:8]}-{ids.token(8)}"
         self._config = settings.account(spec.account)
@@ -100,6 +100,7 @@ class Assembly:
         self.ready = False
         """Whether there is an orchestrator."""
         self.recorder = self._make_recorder(records)
+        self.recorder.go_on_above(0 if spec.lease is None else first_number(spec.lease.epoch))
         self.alerts = Alerts(self.recorder, alert, clock)
         snapshot = account_snapshot(settings, spec.account)
         # After the journal: its lock guarantees that no other process writes the account's state.
@@ -107,14 +108,14 @@ class Assembly:
         refuse_newer(self._files, [file_name(each.decided_by.name, each.strat_id) for each in self._strategies])
         self._lines = stream_settings(spec, self._files, clock)
         self.lease = None if spec.lease is None else LeaseWatch(spec.lease, self._outside.boot_ns, clock.wall_ms)
-        epoch = None if spec.lease is None else spec.lease.epoch
-        run_file = StateFile(self._files, "run.json")
+        run_file, epoch = StateFile(self._files, "run.json"), None if spec.lease is None else spec.lease.epoch
         self._run = RunLog(run_file, self.recorder, snapshot, self._config.environment, epoch=epoch)
         self._run.begin()
+        shared = share if spec.lease is not None else None
         handed = {name: dict(document) for name, document in spec.held.items()}
-        self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed)
+        self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed, share=shared)
         self.checkpoint = Checkpoint(
-            StateFile(self._files, "ledger.json"),
+            StateFile(self._files, "ledger.json", share=shared),
             self.recorder,
             self._states,
             lambda text: self.alerts("error", "ledger_file", text),
@@ -128,13 +129,12 @@ class Assembly:
         self._ban = BanFile(StopFile(self._states, "ban.json"), clock)
         self._flatten = flatten_file.FlattenFile(StopFile(self._states, flatten_file.NAME))
         names = [strategy.strat_id for strategy in self._strategies]
-        lifted_by = f"resume {spec.account}"
-        unread = (self._flatten.load(clock.wall_ms(), lifted_by), self._holds.load(names, clock.wall_ms(), lifted_by))
+        now_ms, lifted_by = clock.wall_ms(), f"resume {spec.account}"
+        unread = (self._flatten.load(now_ms, lifted_by), self._holds.load(names, now_ms, lifted_by))
         take_unkept(spec.unkept, self._holds, self._flatten, hand)
         self._unread = "; ".join(filter(None, unread))
-        self._credentials = Credentials(
-            self._config.api_key.get_secret_value(), self._config.api_secret.get_secret_value()
-        )
+        key, secret = self._config.api_key, self._config.api_secret
+        self._credentials = Credentials(key.get_secret_value(), secret.get_secret_value())
         self._endpoints = endpoints_for(self._config.environment, spec.paper_url, self._credentials)
         # Last: it is told nothing when the disk has refused the rest.
         self._fleet.hear_bans(partial(self._banned, others=True))
@@ -268,6 +268,7 @@ class Assembly:
         try:
             self._generation_file.save_now({"next": self._generations.unused})  # the rest of its block is not skipped
             self.checkpoint.save_now(self._ledger)
+            self._states.share()
             self._run.confirm()
         except OSError as error:
             log.error("cannot write the state of this run: %s; the next start reads the journal instead", error)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbot.shortage import is_of_system, is_shortage
 from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
-from supervisor.children.launch_arguments import CAPS
+from supervisor.children.launch_arguments import CAPS, LEASE
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -76,6 +76,7 @@ def _worker_spec(
 
     if config.account(account).environment != "paper":
         close_memory()
+    leased = held.get(LEASE, {})
     return WorkerSpec(
         account=account,
         settings=config,
@@ -83,11 +84,13 @@ def _worker_spec(
         run_id=run_id,
         paper_url=paper_url,
         console=logs.console,
-        held={name: document for name, document in held.items() if name not in (CAPS, BEGINS_PAUSED, UNKEPT)},
+        held={name: document for name, document in held.items() if name not in (CAPS, BEGINS_PAUSED, LEASE, UNKEPT)},
         unkept=held.get(UNKEPT, {}),
         shares=True,
         caps=held.get(CAPS),
         paused=str(held.get(BEGINS_PAUSED, "")),
+        lease=leased.get("term"),
+        cancels_when_lost=bool(leased.get("cancels")),
     )
 
 

@@ -17,9 +17,10 @@ from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
 
-__all__ = ["CAPS", "LaunchArguments"]
+__all__ = ["CAPS", "LEASE", "LaunchArguments"]
 
 CAPS: Final = "caps"
+LEASE: Final = "lease"
 """Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say."""
 
 
@@ -42,6 +43,10 @@ class LaunchArguments:
         self._paused = dict.fromkeys(self._queues, paused) if paused else {}
         self.caps: Callable[[str], Message | None] = lambda account: None
         """What the caps of groups and fleet say to the next process of an account."""
+        self.lease: Callable[[str], Message | None] = lambda account: None
+        """The lease of the next process of an account, of a fleet of several hosts (`fleet.lease_desk`)."""
+        self.on_lease: Callable[[str, Message], None] = lambda account, message: None
+        """Hears what a worker says to the fleet of several hosts: `document`, `superseded`."""
 
     def add(self, account: str) -> None:
         """One more account. The writer of now reads its journal, the next one its queue too. Raises OSError."""
@@ -69,6 +74,8 @@ class LaunchArguments:
                 paper_url = self.paper_url if spec.needs_paper else None
                 word = self.caps(spec.account)
                 held = {**self._held[spec.account], **({} if word is None else {CAPS: word})}
+                if (leased := self.lease(spec.account)) is not None:
+                    held[LEASE] = leased
                 if spec.account in self._paused:
                     held[BEGINS_PAUSED] = self._paused[spec.account]
                 return paper_url, self._queues[spec.account][0], held

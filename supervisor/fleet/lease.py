@@ -33,6 +33,7 @@ from supervisor.fleet.lease_types import (
     Answer,
     Asked,
     Away,
+    Barred,
     Effect,
     Event,
     Extended,
@@ -130,6 +131,8 @@ class Leases:
     times: LeaseTimes = field(default_factory=LeaseTimes)
     accounts: dict[str, Account] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
+    barred: set[str] = field(default_factory=set)
+    """Accounts of which a later holder's orders were seen at the exchange."""
     clock: DatabaseClock = field(init=False)
     renewing: bool = False
     looking: bool = False
@@ -155,6 +158,8 @@ def step(leases: Leases, event: Event, now: int) -> list[Effect]:
             _want(leases, accounts, out)
         case Quiet(account, answered):
             _quiet(leases, account, answered)
+        case Barred(account):
+            _bar(leases, account, out)
         case Looked():
             _looked(leases, event, now)
         case Renewed():
@@ -172,7 +177,8 @@ def step(leases: Leases, event: Event, now: int) -> list[Effect]:
 
 
 def _want(leases: Leases, accounts: frozenset[str], out: list[Effect]) -> None:
-    leases.wanted = accounts
+    leases.barred &= accounts
+    leases.wanted = accounts = accounts - leases.barred
     for name in sorted(accounts - leases.accounts.keys()):
         leases.accounts[name] = Account()
     for name, each in list(leases.accounts.items()):
@@ -187,6 +193,15 @@ def _want(leases: Leases, accounts: frozenset[str], out: list[Effect]) -> None:
             out.append(Leave(name, each.epoch))
 
 
+def _bar(leases: Leases, name: str, out: list[Effect]) -> None:
+    """It is not asked for again until it was not wanted here for once."""
+    leases.barred.add(name)
+    each = leases.accounts.get(name)
+    if each is not None and each.phase in (Phase.HELD, Phase.LEAVING):
+        each.phase, each.until_ns = Phase.ENDING, 0
+        out.append(Lost(name, each.epoch))
+
+
 def _quiet(leases: Leases, name: str, answered: bool) -> None:
     each = leases.accounts.get(name)
     if each is None:
@@ -198,7 +213,7 @@ def _quiet(leases: Leases, name: str, answered: bool) -> None:
 
 
 def _not_ours(leases: Leases, name: str, each: Account) -> None:
-    if name in leases.wanted:
+    if name in leases.wanted and name not in leases.barred:
         leases.accounts[name] = Account(again_ns=each.again_ns)
     else:
         del leases.accounts[name]

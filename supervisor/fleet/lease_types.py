@@ -15,6 +15,7 @@ __all__ = [
     "Answer",
     "Asked",
     "Away",
+    "Barred",
     "Effect",
     "Event",
     "Extended",
@@ -202,7 +203,14 @@ class Away:
     request: Effect
 
 
-Event = Tick | Want | Quiet | Looked | Renewed | Answer | Released | Away
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """A later holder's orders were seen at the exchange: the database cannot be right about this account."""
+
+    account: str
+
+
+Event = Barred | Tick | Want | Quiet | Looked | Renewed | Answer | Released | Away
 
 
 # ------------------------------------------------------------------ effects: requests, then news

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from supervisor.children.policy_types import ProcessState
 from supervisor.metrics.metric_types import LABELS, Json, Kind, Metric, Reader, Sample, number, one_of
+from supervisor.status.model import SERVICES
 
 __all__ = ["FLEET_METRICS", "UP"]
 
 
 def _processes(model: Json) -> Iterator[Json]:
-    for part in (*model["accounts"], *(model.get(name) for name in ("writer", "paper", "web", "notify", "telegram"))):
+    for part in (*model["accounts"], *(model.get(name) for name in SERVICES)):
         if part and part.get("process"):
             yield part["process"]
 

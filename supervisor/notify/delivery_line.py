@@ -23,6 +23,8 @@ __all__ = ["Limits", "Line", "delivered", "failed", "put", "take"]
 
 MINUTE_US: Final = 60_000_000
 MOST_WAITING: Final = 5000
+CRITICAL: Final = rank("CRITICAL")
+"""What is so bad goes before whatever waits: after an hour without the service that may be many messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def take(line: Line, limits: Limits, now_us: int, quiet_below: str = "") -> tupl
     if line.flying or too_early or len(starts) >= limits.per_minute:
         return line, ()
     ready = [each for each in line.waiting if not quiet_below or _is_told_in_quiet(each, quiet_below)]
+    ready.sort(key=lambda each: rank(each.level) < CRITICAL)  # else in the order in which they came
     if not ready or not _is_time(ready, starts, limits, now_us):
         return line, ()
     chosen = tuple(ready[: fitting(ready)])

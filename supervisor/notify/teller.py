@@ -107,7 +107,11 @@ class Teller:
         before = document["before"]
         return cls(
             book=Book(known, int(document["quiet"])),
-            lines={name: Line.from_document(line) for name, line in document["lines"].items() if name in names},
+            lines={
+                here: Line.from_document(line)
+                for name, line in document["lines"].items()
+                if (here := _name_now(name, names))
+            },
             run=str(document["run"]),
             last=int(document["last"]),
             stopping=bool(document["stopping"]),
@@ -115,6 +119,11 @@ class Teller:
             day=str(document["day"]),
             before=None if before is None else Figures.from_document(before),
         )
+
+
+def _name_now(name: str, names: Sequence[str]) -> str:
+    """What the address is called now, "" where it is gone: the first of several has a number, an only one has none."""
+    return next((each for each in (name, f"{name}.1", name.removesuffix(".1")) if each in names), "")
 
 
 # ---------------------------------------------------------------------- events

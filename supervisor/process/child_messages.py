@@ -75,6 +75,8 @@ class ChildMessages:
                 self._fleet.advance(child, Restart(str(message.get("reason"))))
             case "held":
                 self._launch.held(child.spec.account, message)
+            case "document" | "superseded":
+                self._launch.on_lease(child.spec.account, message)
             case "requests" | "banned" | "fact_wanted" | "fact_read" | "line_start":
                 self._sharing.take(child.spec.account, message)
             case "caps":

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
-__all__ = ["GOOD_S", "MOST_WAITING", "Asker", "Confirmations"]
+from supervisor.remote.prepared_command import GOOD_S
 
-GOOD_S: Final = 60.0
+__all__ = ["MOST_WAITING", "Asker", "Confirmations"]
+
 MOST_WAITING: Final = 20
 """Of all askers; the oldest makes way."""
 Shown = TypeVar("Shown")

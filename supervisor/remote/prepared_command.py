@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from gridbot.commands.command import Command
 from gridbot.commands.targets import Addressed
 
-__all__ = ["Prepared"]
+__all__ = ["GOOD_S", "Prepared"]
+
+GOOD_S: Final = 60.0
+"""Seconds between its two steps, at most."""
 
 Json = dict[str, Any]
 

@@ -32,6 +32,7 @@ from supervisor.utc_time import utc_text
 
 __all__ = [
     "FORMAT",
+    "SERVICES",
     "AccountHealth",
     "ChildFacts",
     "Freshness",
@@ -42,6 +43,9 @@ __all__ = [
 ]
 
 FORMAT = 1
+
+SERVICES = ("writer", "paper", "web", "notify", "telegram")
+"""Keys of the processes beside the workers; of one that does not run here there is nothing."""
 
 NOTHING_SAID = Marks()
 

@@ -21,6 +21,7 @@ from gridbot.command_line import pasteable
 from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
 from supervisor.status.caps_text import caps_lines
+from supervisor.status.model import SERVICES
 from supervisor.status.screen_width import screen_width
 from supervisor.status.strategy_notes import strategy_notes
 from supervisor.status.undelivered_text import undelivered_lines
@@ -238,7 +239,7 @@ def _services(status: Json) -> Table:
     for justify in ("left", "left", "right", "left", "right"):
         table.add_column(no_wrap=True, justify=justify)
     table.add_column()
-    for name in ("writer", "paper", "web", "notify", "telegram"):
+    for name in SERVICES:
         row = status.get(name)
         if row is None:
             continue

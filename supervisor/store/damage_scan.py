@@ -20,8 +20,8 @@ from supervisor.store.row_ranges import Rows, row_ranges
 __all__ = ["DamageScan"]
 
 FIRST_S: Final = 10.0
-SHARE: Final = 400
-SHORTEST_S, LONGEST_S = 40.0, 3600.0
+SHARE: Final = 1000
+SHORTEST_S, LONGEST_S = 60.0, 3600.0
 """From the end of one reading to the next: `SHARE` times the CPU time that it took, within these limits. A file that
 another program has written to is read at once; this finds what changed without a trace in the file's size and time."""
 SLICE_S: Final = 0.2

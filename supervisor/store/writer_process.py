@@ -76,52 +76,65 @@ class _StopFlag:
 
 
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
-    ready, noted, held_wait = False, False, HELD_WAIT_S[0]
-    next_health, next_trim = 0.0, time.monotonic() + TRIM_FIRST_S
+    ready, noted = False, False
+    next_flush, next_health, pause = 0.0, 0.0, 0.0
     scan = DamageScan(writer.database, time.monotonic())
+    beat = _Beat(writer, scan, time.monotonic() + TRIM_FIRST_S)
     while not stopping.is_set:
-        again, started = False, time.monotonic()
-        pause = writer.spec.flush_interval
-        try:
-            again = writer.flush()
-            held_wait = HELD_WAIT_S[0]
-            if time.monotonic() >= next_trim:
-                next_trim = time.monotonic() + TRIM_S
-                writer.trim()
-        except DatabaseHeld as exc:
-            writer.state.held(exc.holder)
-            pause, held_wait = held_wait, min(held_wait * 2, HELD_WAIT_S[1])
-        except (duckdb.Error, OSError) as exc:
-            writer.failed(exc)
-            scan.ask(time.monotonic())
-            pause = FAILED_WAIT_S
-        if not again and time.monotonic() >= next_health:
+        is_due = time.monotonic() >= next_health
+        if time.monotonic() >= next_flush:
+            pause = beat.flush()
+            next_flush = time.monotonic() + pause
+        if pause and is_due:
             with contextlib.suppress(DatabaseHeld, duckdb.Error, OSError):  # the next flush says what is wrong
                 scan.step(time.monotonic())
-        if not noted and (not ready or time.monotonic() >= next_health):
+        if not noted and (not ready or is_due):
             noted = writer.note_committed()
         if not ready:  # also while another process has the file: workers may start, their journals take everything
             _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
             ready = True
         now = time.monotonic()
-        if pause == writer.spec.flush_interval:
-            pause = rest_of(pause, now - started)
         if now >= next_health:
             _send(health, writer.health() | {"damage": scan.damage, "scanned": scan.is_complete})
             next_health = now + HEALTH_S
-        if life in wait([life], 0 if again else _until(now, pause, next_health)) and _ended(life, writer):
+        if life in wait([life], max(0.0, min(next_flush, next_health) - now)) and _ended(life, writer):
             break
     _last_flush(writer)
     _send(health, writer.health())
 
 
+class _Beat:
+    """One flush after the other, and how long it is until the next. `next_trim` in monotonic seconds."""
+
+    def __init__(self, writer: Writer, scan: DamageScan, next_trim: float) -> None:
+        self._writer = writer
+        self._scan = scan
+        self._next_trim = next_trim
+        self._held_wait = HELD_WAIT_S[0]
+
+    def flush(self) -> float:
+        """Seconds until the next one; 0 when there may be more right now."""
+        writer, started = self._writer, time.monotonic()
+        try:
+            again = writer.flush()
+            self._held_wait = HELD_WAIT_S[0]
+            if time.monotonic() >= self._next_trim:
+                self._next_trim = time.monotonic() + TRIM_S
+                writer.trim()
+        except DatabaseHeld as exc:
+            writer.state.held(exc.holder)
+            pause, self._held_wait = self._held_wait, min(self._held_wait * 2, HELD_WAIT_S[1])
+            return pause
+        except (duckdb.Error, OSError) as exc:
+            writer.failed(exc)
+            self._scan.ask(time.monotonic())
+            return FAILED_WAIT_S
+        return 0.0 if again else rest_of(writer.spec.flush_interval, time.monotonic() - started)
+
+
 def rest_of(interval: float, took: float) -> float:
     """Seconds until the next flush after one that took so long: it counts, but readers get their turn."""
     return max(interval - took, min(READERS_S, interval))
-
-
-def _until(now: float, pause: float, next_health: float) -> float:
-    return max(0.0, min(pause, next_health - now))
 
 
 def _ended(life: Connection, writer: Writer) -> bool:

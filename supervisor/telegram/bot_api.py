@@ -30,7 +30,8 @@ class BotApi:
         return f"BotApi({self._address})"
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(trust_env=True)
+        # a proxy gets what is encrypted alone: without TLS, as to this machine, it would read the token
+        self._session = aiohttp.ClientSession(trust_env=self._address.lower().startswith("https://"))
         return self
 
     async def __aexit__(

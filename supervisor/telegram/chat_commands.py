@@ -15,12 +15,12 @@ from gridbot.commands.arguments import OnCommandLine, arguments_model
 from gridbot.commands.command import Command
 from gridbot.commands.command_table import COMMANDS
 from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
+from gridbot.config.telegram import ROLES
 from supervisor.remote.command_forms import takes_targets
 
 __all__ = [
     "GIVEN",
     "READ",
-    "ROLES",
     "Verb",
     "Written",
     "document_of",
@@ -31,8 +31,6 @@ __all__ = [
     "verbs_of",
 ]
 
-ROLES: Final = ("see", "operate", "flatten")
-"""Each may what those before it may."""
 MOST_WORDS: Final = 100
 _QUOTES: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "—": "--"})
 _ROLE_OF: Final[Mapping[str, str]] = {

@@ -18,7 +18,7 @@ from gridbot import background
 from gridbot.commands.wording import CommandMistake
 from supervisor.control.control_client import ControlError
 from supervisor.remote.confirmations import Confirmations
-from supervisor.remote.prepared_command import Prepared
+from supervisor.remote.prepared_command import GOOD_S, Prepared
 from supervisor.remote.remote_commands import carry_out, decline, prepare
 from supervisor.telegram.bot_answers import Kind, Problem
 from supervisor.telegram.bot_api import BotApi
@@ -62,7 +62,7 @@ LEAST_S: Final = 0.2
 """Between two questions for news of which the first brought none."""
 URGENT: Final = ("flatten", "kill")
 STOPS: Final = "nothing was done: the bot stops, or begins anew with other settings; send it again in a moment"
-LATE: Final = "this button counts no more: it was good once, for 60 seconds, and for whom it was shown to"
+LATE: Final = f"this button counts no more: it was good once, for {GOOD_S:g} seconds, and for whom it was shown to"
 
 
 @dataclass(eq=False)
@@ -94,6 +94,7 @@ class ChatDesk:
         """For flatten and kill alone: questions that take long keep all the others."""
         self._closing = asyncio.Event()
         self._at_work: dict[asyncio.Task[None], None] = {}
+        self._taking: dict[asyncio.Task[None], None] = {}
         self._commands = self._refused = 0
         self._problem = ""
         self._since_s = 0.0
@@ -141,7 +142,11 @@ class ChatDesk:
             return Problem(Kind.GARBAGE, "the Bot API answered with no list of updates")
         before = self.state.next_id
         for update in got.result:
-            await self._take(update)
+            # An end that is asked for cancels the questions for news, and no update in the midst of being seen.
+            taking = background.start(self._take(update), name="an update")
+            self._taking[taking] = None
+            taking.add_done_callback(self._taking.pop)
+            await asyncio.shield(taking)
         if not got.result:
             await asyncio.sleep(LEAST_S)
         elif self.state.next_id == before:
@@ -156,7 +161,7 @@ class ChatDesk:
             threads.shutdown(wait=False, cancel_futures=True)
         until_s = self._clock() + within_s
         await asyncio.sleep(0)
-        while (self._at_work or not self.outbox.is_empty) and self._clock() < until_s:
+        while (self._taking or self._at_work or not self.outbox.is_empty) and self._clock() < until_s:
             await asyncio.sleep(0.02)
 
     async def _greet(self) -> Problem | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,8 @@ GOOD_S: Final = 300.0
 """An answer that could not be sent for so long is of no use any more."""
 TOAST_GOOD_S: Final = 20.0
 MOST_WAITING: Final = 200
+"""When there are more, the oldest of whoever has most makes way."""
+LEAST_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ class _Letter:
     method: str
     parameters: Mapping[str, Any]
     until_s: float
+
+    @property
+    def chat(self) -> int:
+        """0 for what goes to none."""
+        return int(self.parameters.get("chat_id", 0))
 
 
 class Outbox:
@@ -41,6 +49,8 @@ class Outbox:
         self._clock = clock
         self._waiting: deque[_Letter] = deque()
         self._there = asyncio.Event()
+        self._slow: dict[int, float] = {}
+        """By chat: until when the Bot API wants no message to it."""
         self.lost = 0
         """Messages that could not be sent."""
 
@@ -70,22 +80,19 @@ class Outbox:
 
     def _put(self, method: str, parameters: Json, good_s: float) -> None:
         if len(self._waiting) >= MOST_WAITING:
-            self._waiting.popleft()
+            busiest, _ = Counter(letter.chat for letter in self._waiting).most_common(1)[0]
+            self._leave(next(letter for letter in self._waiting if letter.chat == busiest))
             self.lost += 1
         self._waiting.append(_Letter(method, parameters, self._clock() + good_s))
         self._there.set()
 
     async def run(self) -> None:
-        """For ever: send what there is."""
+        """For ever: send what there is. A chat that is asked to slow down holds up no other one."""
         in_a_row = 0
         while True:
-            if not self._waiting:
-                self._there.clear()
-                await self._there.wait()
-            letter = self._waiting[0]
-            if self._clock() > letter.until_s:
-                self._leave(letter)
-                self.lost += 1
+            letter = self._first()
+            if letter is None:
+                await self._until_there()
                 continue
             got = await self._api.call(letter.method, letter.parameters, within_s=SEND_S)
             if isinstance(got, Answered):
@@ -95,12 +102,32 @@ class Outbox:
                 log.warning("an answer could not be sent: %s", got.text)
                 self.lost += letter.method == "sendMessage"
                 self._leave(letter)
+            elif got.kind is Kind.SLOW_DOWN and letter.chat:
+                log.debug("an answer waits: %s", got.text)
+                self._slow[letter.chat] = self._clock() + self._waits.after(got, 1)
             else:
                 in_a_row += 1
                 log.debug("an answer waits: %s", got.text)
                 await asyncio.sleep(self._waits.after(got, in_a_row))
 
+    def _first(self) -> _Letter | None:
+        """The oldest that may be sent now; what is of no use any more goes."""
+        now_s = self._clock()
+        for letter in [letter for letter in self._waiting if now_s > letter.until_s]:
+            self._leave(letter)
+            self.lost += 1
+        self._slow = {chat: until_s for chat, until_s in self._slow.items() if until_s > now_s}
+        return next((letter for letter in self._waiting if letter.chat not in self._slow), None)
+
+    async def _until_there(self) -> None:
+        """Until a message comes, or the first of the slow chats may have one again."""
+        self._there.clear()
+        wait_s = min(self._slow.values(), default=0.0) - self._clock() if self._waiting else None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._there.wait(), None if wait_s is None else max(LEAST_S, wait_s))
+
     def _leave(self, letter: _Letter) -> None:
         """Unless it had to make way already."""
-        if self._waiting and self._waiting[0] is letter:
-            self._waiting.popleft()
+        place = next((place for place, each in enumerate(self._waiting) if each is letter), None)
+        if place is not None:
+            del self._waiting[place]

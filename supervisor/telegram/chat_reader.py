@@ -15,6 +15,7 @@ from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.logging_setup import log_path
 from supervisor.control.control_client import ControlClient, Unanswered
+from supervisor.status.model import SERVICES
 from supervisor.telegram.chat_commands import may, option_lines, verb_of, verbs_of
 from supervisor.telegram.chat_text import bold, line
 from supervisor.telegram.fleet_lines import (
@@ -37,7 +38,6 @@ MOST_ASKED: Final = 6
 TAIL_BYTES: Final = 256 << 10
 LINES: Final = 15
 MOST_LINES: Final = 40
-OTHERS: Final = ("writer", "paper", "web", "notify", "telegram")
 
 
 class NotRead(Exception):
@@ -132,7 +132,7 @@ def _why(client: ControlClient, status: Json, words: Sequence[str]) -> Iterator[
 
 def _logs(data_dir: Path, status: Json, words: Sequence[str]) -> list[str]:
     accounts = [str(row["account"]) for row in status["accounts"]]
-    others = ["supervisor", *(name for name in OTHERS if status.get(name))]
+    others = ["supervisor", *(name for name in SERVICES if status.get(name))]
     name, count = "supervisor", LINES
     for word in words:
         if word in accounts or word in others:

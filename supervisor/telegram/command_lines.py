@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from gridbot.commands.wording import counted
-from supervisor.remote.prepared_command import Prepared
+from supervisor.remote.prepared_command import GOOD_S, Prepared
 from supervisor.telegram.chat_text import bold, line
 
 __all__ = ["buttons_for", "confirm_lines", "done_lines", "needs_button"]
-
-GOOD_S: Final = 60
 
 
 def needs_button(prepared: Prepared) -> bool:
@@ -28,7 +26,7 @@ def confirm_lines(prepared: Prepared) -> Iterator[str]:
     for row in prepared.shown["rows"]:
         of = f" {row['strategy']} {row['symbol']}" if row["strategy"] else ""
         yield line(f"{row['account']}{of}: {row['would']}")
-    yield line(f"nothing was given yet; the buttons count once, for {GOOD_S} seconds, and for you alone")
+    yield line(f"nothing was given yet; the buttons count once, for {GOOD_S:g} seconds, and for you alone")
 
 
 def buttons_for(prepared: Prepared, token: str) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gridbot.commands.wording import counted
 from gridbot.core.strict_numbers import decimal_or_none
+from supervisor.status.model import SERVICES
 from supervisor.status.undelivered_text import undelivered_lines
 from supervisor.telegram.chat_text import bold, code, line
 
@@ -39,7 +40,7 @@ def health_lines(status: Json) -> Iterator[str]:
     yield _headline(status)
     yield from (line(f"! {reason}") for reason in status["reasons"])
     yield from (line(each) for each in undelivered_lines(status))
-    for name in ("writer", "paper", "web", "notify", "telegram"):
+    for name in SERVICES:
         if row := status.get(name):
             process = row["process"]
             more = f", {counted(process['restarts'], 'restart')}" if process["restarts"] else ""

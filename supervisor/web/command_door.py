@@ -26,8 +26,8 @@ from gridbot.commands.wording import CommandMistake, counted
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import for_people
 from supervisor.control.control_client import ControlError
-from supervisor.remote.confirmations import GOOD_S, Confirmations
-from supervisor.remote.prepared_command import Prepared
+from supervisor.remote.confirmations import Confirmations
+from supervisor.remote.prepared_command import GOOD_S, Prepared
 from supervisor.remote.remote_commands import NotAllowed, carry_out, decline, prepare, require_allowed
 from supervisor.web.logins import Session
 from supervisor.web.page_answers import json_answer, words

@@ -41,6 +41,7 @@ AGAIN: Final = -1
 TOGETHER: Final = 10_000
 """Accounts with so many executions in all are done at once."""
 KEPT_DAYS: Final = 2
+BUSY: Final = "not done in the moment that the records may be kept from being written; it is tried again"
 TOO_LONG: Final = "it takes longer than the page may keep the records from being written"
 ZERO: Final = Decimal(0)
 NEVER: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as the times of DuckDB
@@ -187,6 +188,8 @@ class FleetHistory:
         try:
             part.rows = self._rows(statement)
             part.as_of, part.problem = self._now(), ""
+        except HoldOver:
+            part.problem = BUSY
         except (TooLong, Unreadable) as error:
             part.problem = str(error) or TOO_LONG
 

@@ -98,10 +98,9 @@ class RecordRoutes:
                 while part := await asyncio.to_thread(file.read, PART):
                     async with asyncio.timeout(WRITE_S):
                         await stream.write(part)
-            except TimeoutError:
+            except TimeoutError:  # the browser does not take the file
                 if request.transport is not None:
                     request.transport.abort()
-                raise ConnectionResetError("the browser does not take the file") from None
             return stream
 
 

@@ -354,21 +354,20 @@ class WebServer:
             refusal = words(503, "too many pages are open; close some of them")
             refusal.headers["Retry-After"] = "10"
             return refusal
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         try:
-            stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
             await stream.prepare(request)
             await self._push(stream, first)
             async for message in messages:
                 if session.is_over or self._logins.find(session.cookie) is None:
                     break
                 await self._push(stream, message)
-            return stream
-        except TimeoutError:  # it does not read
+        except TimeoutError:  # it does not read what it is told
             if request.transport is not None:
                 request.transport.abort()
-            raise ConnectionResetError("the page does not read what it is told") from None
         finally:
             await messages.aclose()
+        return stream
 
     @staticmethod
     async def _push(stream: web.StreamResponse, message: bytes) -> None:

@@ -109,7 +109,7 @@ SUPERVISOR = {
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.background gridbot.private_files polling",
+    "fleet": "gridbot.background gridbot.lease gridbot.private_files gridbot.state polling",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     # What the page and Telegram share of commands from afar.

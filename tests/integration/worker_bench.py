@@ -126,14 +126,17 @@ async def trading(
     begin_anew: Callable[[str], None] = print,
     paused: str = "",
     unkept: Mapping[str, Any] = MappingProxyType({}),
+    lease: Mapping[str, Any] = MappingProxyType({}),
+    share: Callable[[str, bytes, bool], None] | None = None,
 ) -> AsyncIterator[WorkerBench]:
     """A worker that trades; `crash` ends it without a word, as kill -9 would leave its files.
 
     `begin_anew` hears that it asks for another start; with `paused` the strategies begin paused, for that reason.
+    `lease` has the fields of the spec about a lease, `share` gets what is for the next holder.
     """
     data_dir = config.storage.data_dir
     spec = WorkerSpec("alice", config, data_dir, "0123456789abcdef", paper.url, console=False, paused=paused)
-    spec = replace(spec, unkept=unkept)
+    spec = replace(spec, unkept=unkept, **lease)
     alerts: list[tuple[str, str, str]] = []
     handed: list[tuple[str, dict[str, Any]]] = []
     assembly = Assembly(
@@ -145,6 +148,7 @@ async def trading(
         outside=outside,
         begin_anew=begin_anew,
         hand=lambda name, document: handed.append((name, document)),
+        share=share,
     )
     bench = WorkerBench(assembly, data_dir, alerts, handed)
     try:

@@ -118,7 +118,9 @@ def test_average_entries_are_in_the_exchanges_unit() -> None:
     for price, qty in ((100, 1), (101, 2)):
         pair.fill(Direction.LONG, D(qty), D(price), closes=False)
     assert pair.legs[Direction.LONG].entry_price == D("100.66666667")
-    pair.fill(Direction.LONG, D(3), D(102), closes=True)
     pair.mark = D(102)
+    leg = pair.positions(MarginBalance(D(50), D(0)), 1)[0]
+    assert str(leg.liq_price) == "85.33333333"  # 102 - 50 / 3; with 57 decimals it was recorded once
+    pair.fill(Direction.LONG, D(3), D(102), closes=True)
     flat = pair.positions(MarginBalance(D(1000), D(0)), 1)[0]
     assert (flat.size, flat.entry_price, flat.liq_price) == (0, None, None)

@@ -1,4 +1,4 @@
-"""What `bin/bench fleet` and `bin/bench flatten` count inside the paper exchange, whatever version of the code it runs.
+"""What `bin/bench fleet`, `flatten` and `store` count in paper exchange and writer, whatever version of the code runs.
 
 Python imports this at the start of each process that finds it first in PYTHONPATH. With FLEET_PROBE in the environment
 the exchange's table of endpoints counts the HTTP requests of each API key (`counts`) and, by account, endpoint and way
@@ -71,7 +71,25 @@ def count_bans(module: ModuleType) -> None:
     module.HttpFront._banned = counted
 
 
-PATCHES = {"gridbot.paper.api.dispatch": count_requests, "gridbot.paper.server.http_front": count_bans}
+def note_commits(module: ModuleType) -> None:
+    """A line of `commits-PID` for each flush of the writer, when the file is free again: the time, and the numbers."""
+    committed = module.Writer._committed
+
+    def noted(writer: Any, *given: Any) -> Any:
+        numbers = dict(writer._rows.offsets)
+        more = committed(writer, *given)
+        with (Path(os.environ["FLEET_PROBE"]) / f"commits-{os.getpid()}").open("a") as lines:
+            lines.write(json.dumps({"at": time.time(), "numbers": numbers}) + "\n")
+        return more
+
+    module.Writer._committed = noted
+
+
+PATCHES = {
+    "gridbot.paper.api.dispatch": count_requests,
+    "gridbot.paper.server.http_front": count_bans,
+    "supervisor.store.writer": note_commits,
+}
 
 
 class Loader(importlib.abc.Loader):

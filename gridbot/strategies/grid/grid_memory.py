@@ -149,4 +149,4 @@ def use_fill(setup: GridSetup, memory: GridMemory, market: Decimal, exchange_ts:
 def _moved(memory: GridMemory, grid: Grid, exchange_ts: int) -> GridMemory:
     if memory.plan is not None and (grid is memory.plan.grid or grid == memory.plan.grid):
         return memory
-    return GridMemory(Plan.of(grid), memory.pending, memory.seed, memory.version + 1, exchange_ts)
+    return GridMemory(Plan.of(grid, memory.plan), memory.pending, memory.seed, memory.version + 1, exchange_ts)

@@ -223,21 +223,27 @@ def _in_ticks(instrument: Instrument, price: Decimal) -> tuple[int, int]:
 def _assign_sides(
     config: GridConfig, instrument: Instrument, levels: Sequence[Level], fill: Decimal, last_price: Decimal
 ) -> list[Level]:
-    """WAIT within a quarter step of the fill, Sell above the market, Buy below it, unchanged exactly at it."""
+    """WAIT within a quarter step of the fill, Sell above the market, Buy below it, unchanged exactly at it.
+
+    A quarter step is one of the level's price: `|ticks - fill| < ticks * step / 400`, solved for whole ticks.
+    """
     step, scale = config.grid_step.as_integer_ratio()
-    fill_top, fill_bottom = _in_ticks(instrument, fill)
+    top, bottom = _in_ticks(instrument, fill)
+    top, whole, quarter = top * 400 * scale, bottom * 400 * scale, bottom * step
+    wait_from, wait_below = top // (whole + quarter) + 1, -(-top // (whole - quarter))
     last_top, last_bottom = _in_ticks(instrument, last_price)
-    parts, step_of = 400 * scale, step * fill_bottom
+    sell_above, buy_below = last_top // last_bottom, -(-last_top // last_bottom)
     result = []
     for level in levels:
         ticks, before = level
-        side = before
-        if abs(ticks * fill_bottom - fill_top) * parts < step_of * ticks:
+        if wait_from <= ticks < wait_below:
             side = WAIT
-        elif last_top < (at := ticks * last_bottom):
+        elif ticks > sell_above:
             side = _SELL
-        elif last_top > at:
+        elif ticks < buy_below:
             side = _BUY
+        else:
+            side = before
         result.append(level if side is before else Level(ticks, side))
     return result
 

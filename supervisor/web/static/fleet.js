@@ -33,7 +33,7 @@ const COLUMNS = [
   { key: "liquidation", title: "To liq.", help: "how far the price may go until a leg is liquidated, at least", cell: (row) => share(row.liquidation) },
   { key: "placed", title: "Orders", help: "placed, of those that are wanted", cell: orders },
   { key: "fills", title: "Fills", cell: (row) => count(row.fills) },
-  { key: "lastFill", title: "Last fill", down: true, cell: (row) => html`<span title=${row.lastFill === null ? undefined : `${moment(row.lastFill)} UTC`}>${row.lastFill === null ? DASH : shortly((Date.now() - row.lastFill) / 1000)}</span>` },
+  { key: "lastFill", title: "Last fill", down: true, cell: (row) => html`<span title=${row.lastFill === null ? undefined : `${moment(row.lastFill)} UTC`}>${row.lastFill === null ? DASH : shortly((row.now - row.lastFill) / 1000)}</span>` },
   { key: "reconcile", title: "Compared", help: "since orders were last compared with the exchange", cell: ofAccount("reconcile", shortly) },
   { key: "restarts", title: "Restarts", cell: ofAccount("restarts", count) },
 ];

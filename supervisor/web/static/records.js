@@ -5,7 +5,7 @@ import { useEffect, useState } from "./vendor/htm/standalone.module.js";
 import { ask } from "./live.js";
 
 const AGAIN_MS = 15000;
-const SOON_MS = 4000; // matched pairs are still being worked out
+const SOON_MS = 4000; // something could not be read, or matched pairs are still being worked out
 export const UNKNOWN = { answer: null, seenAt: null, problem: "" };
 
 const key = (...parts) => parts.join("\n");
@@ -50,7 +50,7 @@ export function useFleetRecords() {
           if (!response.ok) throw new Error((await response.text()).trim());
           const answer = await response.json();
           const age = Math.max(0, Date.parse(response.headers.get("Date")) - Date.parse(answer.as_of ?? NaN)) || 0;
-          wait = answer.pairs_waiting ? SOON_MS : AGAIN_MS;
+          wait = answer.pairs_waiting || Object.keys(answer.problems).length ? SOON_MS : AGAIN_MS;
           if (!over) setKnown((before) => (answer.as_of ? { answer, seenAt: performance.now() - age, problem: "" } : { ...before, problem: Object.values(answer.problems)[0] ?? "nothing is recorded yet" }));
         }
       } catch (error) {

@@ -85,8 +85,9 @@ function standing(account, strategies) {
   return { state: "trading", tone: GOOD, why: "" };
 }
 
-export function accountRow(account, incidents, records = fleetRecords(UNKNOWN)) {
-  const strategies = account.strategies.map((strategy) => strategyRow(strategy, account, records));
+// `now`: the time of the model, as the clock of a browser may be wrong.
+export function accountRow(account, incidents, records = fleetRecords(UNKNOWN), now = NaN) {
+  const strategies = account.strategies.map((strategy) => ({ ...strategyRow(strategy, account, records), now }));
   const live = strategies.filter((row) => row.kind !== "shadow");
   const of = (key) => sum(live.map((row) => row[key]));
   const far = live.map((row) => row.liquidation).filter((value) => value !== null);
@@ -100,6 +101,7 @@ export function accountRow(account, incidents, records = fleetRecords(UNKNOWN)) 
     ...Object.fromEntries(MONEY.map((key) => [key, of(key)])),
     ...ofEquity(number(account.equity), records.account(account.account, moneyOf(account.environment)), records.parts),
     lastFill: live.reduce((newest, row) => (row.lastFill === null ? newest : Math.max(newest ?? 0, row.lastFill)), null),
+    now,
     margin: number(account.margin_ratio),
     liquidation: far.length ? Math.min(...far) : null,
     reconcile: account.last_reconcile_age_s ?? null,
@@ -117,7 +119,7 @@ function ofEquity(equity, { highest, curve }, parts) {
 }
 
 export function accountRows(model, records) {
-  return model.accounts.map((account) => accountRow(account, model.incidents, records));
+  return model.accounts.map((account) => accountRow(account, model.incidents, records, Date.parse(model.time)));
 }
 
 // One line per kind of money. Paper, shadow, testnet and real are never added up.

@@ -211,7 +211,7 @@ function Ranges({ route }) {
   return html`<nav class="ranges" aria-label="How much of the past">${Object.keys(RANGES).map((range) => html`<a href=${linkTo(route.account, route.strategy, range)} aria-current=${range === route.range ? "true" : undefined}>${range}</a>`)}</nav>`;
 }
 
-export function StrategyView({ model, rows, route }) {
+export function StrategyView({ model, rows, route, isLive }) {
   const { account, strategy, range } = route;
   const owner = rows.find((each) => each.id === account);
   const row = owner?.strategies.find((each) => each.id === strategy);
@@ -235,7 +235,8 @@ export function StrategyView({ model, rows, route }) {
       <${Sign} tone=${tone} word=${row.state} />
       ${model.supervisor.configuration?.page_commands && html`<a href="#/operations?for=${encodeURIComponent(`${account}/${strategy}`)}">Give a command</a>`}</nav>
     ${row.why && !why?.holds?.length && html`<p class=${tone}>${row.why}</p>`}
-    ${problem && html`<p class="banner bad">Its worker says nothing new: ${problem}.${age === null ? "" : ` The ladder is ${duration(age)} old.`}</p>`}
+    ${isLive && model.accounts.some((each) => each.account === account && each.process.state !== "RUNNING") && html`<p class="banner bad">The worker of ${account} does not run, it is ${owner.state}${owner.why ? `: ${owner.why}` : ""}.</p>`}
+    ${isLive && problem && html`<p class="banner bad">Its worker says nothing new: ${problem}.${age === null ? "" : ` The ladder is ${duration(age)} old.`}</p>`}
     <${Facts} row=${row} why=${why} age=${age} />
     ${why && html`<${Holds} holds=${why.holds} />`}
     ${why?.ladder && html`

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gridbot.core.vocabulary import Direction
 from gridbot.strategies.grid import Grid, GridConfig, Level
+from gridbot.strategies.grid.leg_decision import LevelOrders
 from gridbot.strategies.grid.plan import Plan
 from tests.case_table import case_table
 from tests.core.helpers import BUY, LONG, SELL, SHORT, d, instrument
@@ -44,3 +46,28 @@ def test_levels_are_found_by_their_price():
     assert (plan.lowest, plan.highest, plan.low, plan.high) == (980, 1020, d("98.0"), d("102.0"))
     assert plan.intents == {LONG: [None] * 5, SHORT: [None] * 5}
     assert plan.intents[LONG] is not plan.intents[SHORT]
+
+
+def test_the_next_plan_keeps_the_placements_of_levels_that_stay_in_their_place():
+    """What is kept is what would be made anew."""
+    make = LevelOrders("BTCUSDT")
+    grid = Grid.build(GridConfig(10, d(1)), instrument("0.1"), d(100))
+    plan = Plan.of(grid)
+    for index, ticks, side, _ in plan.walk:
+        for direction in Direction:
+            make.place(plan.intents[direction], index, ticks, side, direction)
+    kept = []
+    for fill, market in (("101", "101.2"), ("102", "102"), ("99", "98"), ("104.1", "104.1"), ("104.1", "150")):
+        grid = grid.filled(d(fill), d(market))
+        plan = Plan.of(grid, plan)
+        kept.append(sum(intent is not None for intent in plan.intents[LONG]))
+        for direction, intents in plan.intents.items():
+            assert len(intents) == len(grid.levels)
+            for index, intent in enumerate(intents):
+                ticks, wanted = grid.levels[index]
+                assert intent is None or wanted is not None
+                if wanted is not None:
+                    made = make.place(intents, index, ticks, wanted, direction)
+                    assert intent in (None, made)
+    assert 0 in kept, "a ladder that has moved on, or was built anew, keeps none"
+    assert max(kept) > 5

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from supervisor.fleet.lease_types import Acquire, Leave, Lost, Phase
+from supervisor.fleet.lease_types import Acquire, Barred, Leave, Lost, Phase
 from tests.examples import examples
 from tests.supervisor.fleet.lease_world import Host, S, World
 
@@ -284,3 +284,20 @@ def test_after_an_outage_the_same_epoch_goes_on_without_hands():
     world.run(3.0)
     assert world.holders("x") == ["a"]
     assert world.tables.leases["x"].epoch == 1
+
+
+def test_an_account_whose_later_holder_was_seen_at_the_exchange_is_left_alone_until_it_was_not_wanted_for_once():
+    """As of a database that was set back: the lease says that it is ours, the exchange that it is another's."""
+    world, a, b = _two()
+    world.want(b)
+    world.tell(a, Barred("x"))
+    world.run(30.0)
+    assert "x" not in a.leases.accounts
+    world.want(a, "x")
+    world.run(3.0)
+    assert world.holders("x") == []
+    world.want(a)
+    world.want(a, "x")
+    world.run(3.0)
+    assert world.holders("x") == ["a"]
+    assert world.tables.leases["x"].epoch == 1  # it was ours all the time, as far as the database knows

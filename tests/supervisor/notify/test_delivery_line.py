@@ -101,6 +101,17 @@ def test_without_room_the_least_important_goes_first() -> None:
     assert "w0" not in {each.name for each in line.waiting}
 
 
+def test_what_is_critical_goes_before_what_waits_and_all_else_in_its_order() -> None:
+    levels = {"c": "CRITICAL", "e": "CRITICAL"}
+    those = [notice(name, Kind.BEGUN, level=levels.get(name, "ERROR"), text="x" * 900, key=name) for name in "abcdef"]
+    many = [notice(f"w{n}", Kind.BEGUN, level="WARNING", key=f"key{n}", text="y" * 900) for n in range(99)]
+    line, sent = take(put(Line(), [*many, *those]), LIMITS, NOON_US + 9 * US)
+    assert [each.name for each in sent][:4] == ["c", "e", "w0", "w1"]
+    line, sent = take(delivered(line), LIMITS, NOON_US + 19 * US)
+    order = [each.name for each in (*sent, *line.waiting)]
+    assert order == [name for name in (*(each.name for each in many), *"abdf") if name in order]
+
+
 def test_in_quiet_hours_only_what_is_bad_enough_and_letters_go() -> None:
     those = [notice("a", Kind.BEGUN), notice("b", Kind.BEGUN, level="CRITICAL"), notice("c", Kind.BEGUN)]
     line, sent = take(put(Line(), those), LIMITS, NOON_US + 9 * US, "CRITICAL")

@@ -194,10 +194,10 @@ def test_the_end_of_the_supervisor_and_news_that_were_missed_are_letters() -> No
     night._step(Orphaned())
     night.passes(10)
     assert [message.title for _, _, message in night.sent] == [
-        "gridbot: news were missed",
         "gridbot: the supervisor is gone",
+        "gridbot: news were missed",
     ]
-    assert night.sent[0][2].body.startswith("7 changes")
+    assert night.sent[1][2].body.startswith("7 changes")
 
 
 def test_the_summary_comes_once_a_day_and_compares_with_the_one_before() -> None:
@@ -231,5 +231,9 @@ def test_a_document_of_another_version_is_refused_and_lines_of_routes_that_are_g
     night.hears(("a.x", "begun"))
     document = orjson.loads(orjson.dumps(night.state.to_document()))
     assert Teller.from_document(document, ["other"]).lines == {}
+    several = Teller.from_document(document, ["phone.1", "phone.2"])
+    assert several.lines == {"phone.1": night.state.lines["phone"]}, "a second address has come"
+    again = orjson.loads(orjson.dumps(several.to_document()))
+    assert Teller.from_document(again, ["phone"]).lines == night.state.lines
     with pytest.raises(ValueError):
         Teller.from_document({**document, "format": 0}, [])

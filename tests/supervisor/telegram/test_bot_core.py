@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.commands.command_table import COMMANDS
+from gridbot.config.telegram import ROLES
 from supervisor.telegram import bot_core
 from supervisor.telegram.bot_core import (
     ASKED,
@@ -27,7 +28,7 @@ from supervisor.telegram.bot_core import (
     step,
     who_of,
 )
-from supervisor.telegram.chat_commands import GIVEN, READ, ROLES, Verb
+from supervisor.telegram.chat_commands import GIVEN, READ, Verb
 
 from .bot_server import message, press
 

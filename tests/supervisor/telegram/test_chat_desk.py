@@ -15,7 +15,7 @@ import pytest
 
 from gridbot.config.models import LoggingConfig
 from gridbot.logging_setup import log_path, setup_logging, stop_logging
-from supervisor.telegram import chat_desk
+from supervisor.telegram import chat_desk, chat_outbox
 from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
 from supervisor.telegram.chat_desk import LATE, MOST_AT_WORK, STOPS
@@ -47,7 +47,13 @@ def our_log(tmp_path: Path) -> Iterator[Callable[[], str]]:
     stop_logging()
 
 
-async def test_what_is_asked_is_answered_with_every_name_escaped(tmp_path: Path, server: BotServer) -> None:
+async def test_what_is_asked_is_answered_with_every_name_escaped(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # it would get the token: not asked for this machine
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     async with DeskKit(tmp_path, server) as kit:
         assert kit.model is not None
         kit.model["reasons"] = ["<script> & co"]
@@ -184,6 +190,30 @@ async def test_no_update_is_carried_out_twice_also_over_a_restart(tmp_path: Path
     (tmp_path / "telegram" / "telegram.json").write_bytes(b'{"next": "no')
     async with DeskKit(tmp_path, server) as kit:
         assert "pause: 1 done" in await kit.told(OPERATE, "/pause bob")
+
+
+async def test_an_update_that_is_being_written_down_at_the_end_is_carried_out_or_refused_in_words(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with DeskKit(tmp_path, server) as kit:
+        await kit.told(SEE, "/help")
+        entered, goes_on, save = threading.Event(), threading.Event(), kit.desk._file.save
+
+        def slow(*given: Any) -> None:
+            entered.set()
+            goes_on.wait(60)
+            save(*given)
+
+        monkeypatch.setattr(kit.desk._file, "save", slow)
+        number = server.say(OPERATE, "/pause alice")
+        server.say(OPERATE, "/reduce alice")
+        await asyncio.to_thread(entered.wait, 60)
+        kit._tasks[0].cancel()  # as the process does when it is asked to end
+        goes_on.set()
+        await kit.until(lambda: kit.of("pause"))
+        await kit.heard(OPERATE, 1)
+    assert json.loads((tmp_path / "telegram" / "telegram.json").read_text())["next"] == number + 1
+    assert kit.of("reduce") == [], "it is for the next process"
 
 
 async def test_with_a_full_disk_the_bot_api_keeps_what_was_seen_or_nothing_is_done(
@@ -345,6 +375,33 @@ async def test_questions_that_take_long_hold_up_no_kill_and_what_no_thread_has_b
         assert kit.of("resume") == []
     finally:
         goes_on.set()
+
+
+async def test_a_chat_that_has_to_slow_down_holds_up_no_other_and_one_that_asks_much_costs_no_other_an_answer(
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, answer = threading.Event(), server.answer
+
+    def slow(token: str, method: str, asked: dict[str, Any]) -> tuple[int, Any]:
+        is_slow = method == "sendMessage" and asked["chat_id"] == SEE and not goes_on.is_set()
+        return SLOW if is_slow else answer(token, method, asked)
+
+    monkeypatch.setattr(server, "answer", slow)
+    monkeypatch.setattr(chat_outbox, "MOST_WAITING", 6)
+    async with DeskKit(tmp_path, server) as kit:
+        for text in ("/help", "/status", "/health", "/pnl"):
+            server.say(SEE, text)
+        await kit.until(lambda: len(kit.desk.outbox._waiting) == 4)
+        assert "pause: 1 done" in await kit.told(OPERATE, "/pause alice")
+        await kit.until(lambda: len(kit.desk.outbox._waiting) == 4)
+        for number in range(4):
+            kit.desk.outbox.say(SEE, [f"more {number}"])
+        kit.desk.outbox.say(OPERATE, ["of no slow chat"])
+        await kit.heard(OPERATE, 2)
+        goes_on.set()
+        await kit.heard(SEE, 5)
+        assert kit.desk.outbox.lost == 3
+        assert server.texts(SEE)[1:] == [f"more {number}" for number in range(4)], "in their order, the newest"
 
 
 def test_days_are_lines() -> None:

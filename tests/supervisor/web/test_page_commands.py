@@ -9,7 +9,8 @@ import pytest
 
 from gridbot.commands.command_table import COMMANDS
 from supervisor.remote import command_forms
-from supervisor.remote.confirmations import GOOD_S, MOST_WAITING, Confirmations
+from supervisor.remote.confirmations import MOST_WAITING, Confirmations
+from supervisor.remote.prepared_command import GOOD_S
 from supervisor.web import command_door
 from supervisor.web.logins import Session, make_code
 from tests.supervisor.cli.test_adoption_table import answer as adopt_answer

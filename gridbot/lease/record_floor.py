@@ -1,0 +1,15 @@
+"""The numbers of records under each holder of an account: those of a later one are all higher, on whatever host.
+
+So whatever an earlier holder's journal on the same machine still has is older than what this one begins with.
+"""
+
+from __future__ import annotations
+
+__all__ = ["first_number"]
+
+BITS = 31
+
+
+def first_number(epoch: int) -> int:
+    """Records of this epoch have higher numbers. 0 without a fleet; two thousand million records for each holder."""
+    return epoch << BITS

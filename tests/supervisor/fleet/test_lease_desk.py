@@ -1,0 +1,167 @@
+"""Terms to workers, documents to the database, and what a new holder begins with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from gridbot.lease.lease_term import LeaseTerm
+from gridbot.lease.record_floor import first_number
+from supervisor.fleet.fleet_store import Document, FleetAway
+from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
+from supervisor.fleet.lease_types import Acquire, Extended, Gained, HostId, LeaseState, LeaseTimes
+from supervisor.fleet.memory_store import MemoryStore, Tables
+from supervisor.fleet.takeover import begin_here
+
+A, B = HostId("a", "1"), HostId("b", "1")
+TIMES = LeaseTimes()
+
+
+class Flaky(MemoryStore):
+    """Away so many times."""
+
+    away = 0
+    put = 0
+
+    def _fails(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise FleetAway("away")
+
+    async def documents(self, account):
+        self._fails()
+        return await super().documents(account)
+
+    async def put_documents(self, me, documents):
+        self._fails()
+        self.put += 1
+        return await super().put_documents(me, documents)
+
+
+class Bench:
+    def __init__(self, tmp_path: Path, me: HostId = A) -> None:
+        self.store = Flaky(Tables(lambda: 1_800_000_000_000_000))
+        self.sent: list = []
+        self.data_dir = tmp_path
+        self.desk = LeaseDesk(me, self.store, tmp_path, lambda *each: self.sent.append(each), cancels_when_lost=True)
+
+    def document(self, name: str, body: bytes, *, urgent: bool = False) -> None:
+        self.desk.take("x", {"name": name, "body": body, "urgent": urgent})
+
+    def kept(self) -> dict[str, bytes]:
+        return {each.name: each.body for each in self.store.tables.of_account("x")}
+
+
+def _gained(epoch: int = 1, previous: str = "") -> Gained:
+    return Gained("x", epoch, 100, 900, previous)
+
+
+def test_a_worker_is_launched_with_its_term_and_hears_of_each_renewal(tmp_path):
+    async def main():
+        it = Bench(tmp_path)
+        assert it.desk.of_launch("x") is None
+        await it.desk.begin(_gained())
+        assert it.desk.of_launch("x") == {"term": LeaseTerm(1, 100, 900), "cancels": True}
+        it.desk.extended(Extended("x", 1, 200, 1000))
+        assert it.sent == [("x", LeaseTerm(1, 200, 1000).to_message())]
+        assert it.desk.of_launch("x") == {"term": LeaseTerm(1, 200, 1000), "cancels": True}
+        it.desk.gone("x")
+        assert it.desk.of_launch("x") is None
+        assert list(tmp_path.iterdir()) == []  # nobody had it before
+
+    asyncio.run(main())
+
+
+def test_what_stops_orders_is_kept_at_once_and_the_newest_of_everything_before_the_lease_is_given_up(
+    tmp_path,
+):
+    async def main():
+        it = Bench(tmp_path)
+        store = DocumentedStore(it.store, it.desk.shelf)
+        await store.acquire(A, TIMES, Acquire("x", 0, 0))
+        it.document("early", b"{}")
+        assert it.desk.shelf.waiting == 0  # nobody's lease
+        await it.desk.begin(_gained())
+        it.desk.start()
+        it.store.away = 1
+        it.document("holds.json", b"1", urgent=True)
+        while it.kept() != {"holds.json": b"1"}:
+            await asyncio.sleep(0.01)
+        it.document("grid", b"1")
+        it.document("grid", b"2")
+        await store.release(A, "x", 1, free=True)
+        assert it.kept() == {"holds.json": b"1", "grid": b"2"}
+        assert (await store.look({"x"}))[1][0].state is LeaseState.FREE
+        # Another host has it: what comes late is not written over the successor's.
+        await store.acquire(B, TIMES, Acquire("x", 1, 0))
+        it.document("grid", b"3")
+        await it.desk.shelf.flush("x")
+        assert it.kept()["grid"] == b"2"
+        assert it.desk.shelf.waiting == 0
+        await it.desk.end()
+
+    asyncio.run(main())
+
+
+def test_a_lease_is_not_given_up_while_the_database_lacks_its_documents(tmp_path):
+    async def main():
+        it = Bench(tmp_path)
+        store = DocumentedStore(it.store, it.desk.shelf)
+        await store.acquire(A, TIMES, Acquire("x", 0, 0))
+        await it.desk.begin(_gained())
+        it.document("grid", b"1")
+        it.store.away = 1
+        with pytest.raises(FleetAway):
+            await store.release(A, "x", 1, free=True)
+        assert (await store.look({"x"}))[1][0].state is LeaseState.HELD
+        await store.release(A, "x", 1, free=True)
+        assert it.kept() == {"grid": b"1"}
+
+    asyncio.run(main())
+
+
+def test_a_new_holder_begins_with_what_the_former_one_left_and_its_own_older_state_is_set_aside(tmp_path):
+    async def main():
+        it = Bench(tmp_path, B)
+        old = tmp_path / "state" / "x"
+        old.mkdir(parents=True)
+        (old / "holds.json").write_text('{"old": true}')
+        it.store.tables.documents |= {
+            ("x", name): Document("x", name, 4, number, json.dumps(body).encode())
+            for number, (name, body) in enumerate(
+                [("holds.json", {"seq": 7, "holds": {}}), ("ledger.json", {"seq": 9, "states_to": 7, "ledger": {}})]
+            )
+        }
+        it.store.away = 2
+        await it.desk.begin(_gained(5, "a"))
+        holds, ledger = (json.loads((old / name).read_text()) for name in ("holds.json", "ledger.json"))
+        floor = first_number(5)
+        assert holds == {"seq": floor, "holds": {}, "checksum": holds["checksum"]}
+        assert ledger == {"seq": floor, "states_to": floor, "ledger": {}, "brought": True}
+        assert (tmp_path / "state" / "x.before-5" / "holds.json").read_text() == '{"old": true}'
+        # Tried again after it failed half-way, it keeps what was set aside first.
+        begin_here(tmp_path, "b", "x", 5, "a", [])
+        assert (tmp_path / "state" / "x.before-5" / "holds.json").read_text() == '{"old": true}'
+        # The same host again: what lies here is the newest.
+        begin_here(tmp_path, "b", "x", 6, "b", [])
+        assert json.loads((old / "holds.json").read_text()) == holds
+        assert not (tmp_path / "state" / "x.before-6").exists()
+
+    asyncio.run(main())
+
+
+def test_a_lease_lost_while_its_documents_are_read_begins_nothing(tmp_path):
+    async def main():
+        it = Bench(tmp_path, B)
+        it.store.away = 1_000_000
+        beginning = asyncio.ensure_future(it.desk.begin(_gained(5, "a")))
+        await asyncio.sleep(0)
+        it.desk.gone("x")
+        with pytest.raises(LookupError, match="lease of x"):
+            await beginning
+        assert list(tmp_path.iterdir()) == []
+
+    asyncio.run(main())
