@@ -44,10 +44,25 @@ LEAST = 10
 """Smaller parts have no `rest`: less than a few seconds of a demo tell nothing."""
 
 
+WANTED = {
+    "CPU of the writer, of a core": ("at most", 2.0),
+    "executions, orders, positions: p99 of the way into the file": ("at most", 1000.0),
+    "other kinds: p99 of the way into the file": ("at most", 5000.0),
+    "worker to committed": ("at least", 250_000.0),
+    "ratio to sqlite3": ("at least", 30.0),
+    "journal, per million executions": ("at most", 150.0),
+    "database, per million executions": ("at most", 45.0),
+    "grid profit by level: warm": ("at most", 150.0),
+}
+"""What figures are to be, in their own units, on a quiet machine and at `--part 1`; docs/performance.md 5 has them."""
+
+
 def show(figures: Figures) -> None:
     for figure in figures:
         value = f"{figure.value:,.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
-        print(f"{figure.what:<58} {value:>10} {figure.unit:<12} {figure.limit}".rstrip(), flush=True)
+        bound, most = WANTED.get(figure.what, ("", 0.0))
+        wanted = f"(wanted: {bound} {most:,.6g}) " if bound else ""
+        print(f"{figure.what:<60} {value:>10} {figure.unit:<12} {wanted}{figure.limit}".rstrip(), flush=True)
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

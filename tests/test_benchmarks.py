@@ -33,6 +33,7 @@ from gridbot.records.record_types import HealthRecord, ReconcileRecord
 from gridbot.store.database import Database
 from gridbot.store.reading import database_path
 from tests.core.ledger_events import execution
+from tests.examples import examples
 from tests.store.session import START_MS, Session, write_all
 from tests.store.test_migrations import old_database
 
@@ -225,6 +226,15 @@ def test_the_store_s_figures_are_all_there() -> None:
     what = " ".join(figure["what"] for figures in parts.values() for figure in figures)
     for wanted in ("worker to committed", "sqlite3", "p99", "writer stopped", "PnL by strategy and day", "grid profit"):
         assert wanted in what
+
+
+@pytest.mark.skipif(examples(1) < 2, reason="a minute: bin/test --long")
+def test_a_year_is_shown_in_three_parts() -> None:
+    command = [sys.executable, "benchmarks/store.py", "--year", "--part", "200"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    for wanted in ("file after vacuum", "from the version before", "at 1/800000, 1/400000: ", "; at 1/1: 388,"):
+        assert wanted in done.stdout
 
 
 def test_an_upgrade_needs_the_history() -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.parts.latency_report import QUIET_TARGET_US, TARGETS
+from benchmarks.store import WANTED
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
@@ -54,4 +55,6 @@ def test_the_page_names_each_target_of_the_benchmark() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| ")]
     for what, _, _, _, most in TARGETS:
         assert [row for row in rows if row.startswith(f"| {what} | {most:g} |")], what
+    for what, (bound, most) in WANTED.items():
+        assert [row for row in rows if row.startswith(f"| {what} | {bound} {most:,g}")], what
     assert [row for row in rows if row.startswith(f"| CPU of a quiet ticker, µs | {QUIET_TARGET_US:g} |")]

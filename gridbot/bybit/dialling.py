@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import certifi
 
-__all__ = ["Dialler", "look_up", "tls_context"]
+__all__ = ["Dialler", "look_up", "send_from", "source_for", "tls_context"]
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -28,6 +28,18 @@ TRY_S = 2.5
 LAST_WORD_S = 1.0
 """How long TLS may take to say goodbye."""
 _contexts: dict[str, ssl.SSLContext] = {}
+_source: list[str] = []
+"""The address of this machine from which the connections of this process are made; empty: as the system chooses."""
+
+
+def send_from(address: str) -> None:
+    """Have all connections of this process to an exchange made from this address; said once, at its start."""
+    _source[:] = [address] if address else []
+
+
+def source_for(address: str) -> tuple[str, int] | None:
+    """What a socket to that address is bound to before it is connected; None: nothing."""
+    return next(((own, 0) for own in _source if (":" in own) is (":" in address)), None)
 
 
 def tls_context() -> ssl.SSLContext:
@@ -74,6 +86,7 @@ class Dialler:
                         address,
                         self._port,
                         ssl=context,
+                        local_addr=source_for(address),
                         server_hostname=self._host if context is not None else None,
                         ssl_shutdown_timeout=LAST_WORD_S if context is not None else None,
                     )

@@ -8,7 +8,7 @@ import socket
 import urllib.request
 from urllib.parse import urlsplit
 
-from gridbot.bybit.dialling import TRY_S, look_up
+from gridbot.bybit.dialling import TRY_S, look_up, source_for
 
 __all__ = ["addresses", "connected_socket", "is_tls", "make_socket", "proxy_for"]
 
@@ -50,6 +50,8 @@ def make_socket(family: int) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setblocking(False)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+    if (source := source_for("::" if family == socket.AF_INET6 else "0.0.0.0")) is not None:
+        made.bind(source)
     return made
 
 

@@ -22,7 +22,17 @@ from typing import Any, Final
 
 from gridbot.commands.wording import CommandMistake, did_you_mean, shown
 
-__all__ = ["Addressed", "FleetMember", "TargetWords", "accounts_of", "is_pattern", "listed", "members_of", "resolve"]
+__all__ = [
+    "Addressed",
+    "FleetMember",
+    "TargetWords",
+    "accounts_of",
+    "fleet_of",
+    "is_pattern",
+    "listed",
+    "members_of",
+    "resolve",
+]
 
 MOST_LISTED: Final = 12
 """Names that a mistake lists; of more it says how many."""
@@ -110,6 +120,11 @@ def members_of(accounts: Sequence[Mapping[str, Any]]) -> tuple[FleetMember, ...]
         )
         for row in accounts
     )
+
+
+def fleet_of(status: Mapping[str, Any]) -> tuple[FleetMember, ...]:
+    """All accounts of a status model: those of its supervisor, and those that other hosts of its fleet have."""
+    return members_of([*status["accounts"], *status.get("elsewhere", ())])
 
 
 def is_pattern(word: str) -> bool:

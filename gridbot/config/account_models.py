@@ -150,6 +150,10 @@ class AccountConfig(Model):
         description="`dcp 30`: the exchange cancels all orders when the account's private stream has been gone for 30 "
         "seconds (3 to 300); Bybit has it for institutions only. Default off.",
     )
+    hosts: Annotated[tuple[Name, ...], Field(max_length=100)] = Field(
+        (),
+        description="In a fleet on PostgreSQL: the hosts that may have this account, such as `[h1, h2]`; default all.",
+    )
     caps: AccountCaps = Field(default_factory=AccountCaps, description="Limits of the account.")
 
     @model_validator(mode="before")

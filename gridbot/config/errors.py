@@ -14,7 +14,7 @@ __all__ = ["ConfigError", "Loc", "Problem", "expected", "looks_secret"]
 
 Loc = tuple[str | int, ...]
 
-_SECRET_WORDS = ("api_key", "secret", "token", "password")
+_SECRET_WORDS = ("api_key", "secret", "token", "password", "dsn")
 
 
 @dataclass(frozen=True, slots=True)

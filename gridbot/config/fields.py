@@ -31,6 +31,7 @@ __all__ = [
     "SecondsOrOff",
     "Symbol",
     "age_text",
+    "is_name",
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
@@ -75,8 +76,13 @@ def _dead_man(value: Any) -> Any:
         raise expected(what, "write one of them") from None
 
 
+def is_name(text: str) -> bool:
+    """Whether accounts, strategies and hosts may be called so."""
+    return _NAME.match(text) is not None
+
+
 def _name(value: str) -> str:
-    if not _NAME.match(value):
+    if not is_name(value):
         what = "1 to 32 letters, digits, _ or -, the first a letter or digit"
         raise expected(what, "choose such a name: it becomes a directory")
     return value

@@ -1,16 +1,33 @@
-"""The section `fleet` of `gridbot.yaml`: caps for all accounts, and for groups of them.
+"""The section `fleet` of `gridbot.yaml`: caps for all accounts and groups of them, and what makes this machine a host
+of a fleet on PostgreSQL.
 
 A cap holds for each environment by itself: paper, testnet, demo and real money are never added up.
 """
 
 from __future__ import annotations
 
-from pydantic import Field
+import ipaddress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
 
-from gridbot.config.fields import Cap, Drawdown, Model, Name
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from gridbot.config.errors import expected
+from gridbot.config.fields import Cap, Drawdown, Model, Name, is_name
 from gridbot.core.limits import OnBreach
 
-__all__ = ["FleetCaps", "FleetConfig", "GroupConfig"]
+__all__ = ["ALL_ACCOUNTS", "FleetCaps", "FleetConfig", "GroupConfig", "HostKeys", "OnLeaseLost"]
+
+ALL_ACCOUNTS: Final = "*"
+"""The entry of `fleet.keys` for every account that has none of its own."""
+
+
+class OnLeaseLost(StrEnum):
+    """What becomes of resting orders when a host cannot renew its leases."""
+
+    KEEP = "keep"
+    CANCEL = "cancel"
 
 
 class FleetCaps(Model):
@@ -47,10 +64,85 @@ class GroupConfig(Model):
     caps: FleetCaps = Field(default_factory=FleetCaps, description="Limits of the accounts that have this label.")
 
 
+class HostKeys(Model):
+    """Where a host of a fleet finds the key of an account: values, files, or the system keyring."""
+
+    api_key: SecretStr = Field(SecretStr(""), description="API key, as ${VARIABLE}.")
+    api_secret: SecretStr = Field(SecretStr(""), description="API secret or RSA private key, as ${VARIABLE}.")
+    api_key_file: str | None = Field(None, description="A file with the API key; `{account}` is the account's name.")
+    api_secret_file: str | None = Field(
+        None, description="A file with the API secret or the RSA private key; `{account}` likewise."
+    )
+    keyring: bool = Field(False, description="Both from the system keyring (docs/secrets.md).")
+
+
+def _owner(value: str) -> str:
+    if value != ALL_ACCOUNTS and not is_name(value):
+        raise expected('the name of an account, or "*" for all others', "write one of them")
+    return value
+
+
+def _address(value: str) -> str:
+    if value:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise expected("an IP address of this machine, such as 192.0.2.7", "write one, or leave it out") from None
+    return value
+
+
 class FleetConfig(Model):
-    """What all accounts share."""
+    """What all accounts share; with `host`, what this machine is in a fleet on PostgreSQL (docs/fleet-hosts.md)."""
 
     caps: FleetCaps = Field(default_factory=FleetCaps, description="Limits of all accounts together.")
     groups: dict[Name, GroupConfig] = Field(
         default_factory=dict, description="By label: what the accounts share that have it in `groups`."
     )
+    name: Name | None = Field(None, description="Name of the fleet, the same on all its hosts.")
+    host: Name | None = Field(
+        None, description="Name of this host. With it the accounts are those of PostgreSQL, and this file has none."
+    )
+    dsn: SecretStr = Field(
+        SecretStr(""), description="Where PostgreSQL is, as ${VARIABLE}: a libpq URI or `key=value` words."
+    )
+    dsn_file: Path | None = Field(None, description="A file with that, in place of `dsn`.")
+    address: Annotated[str, AfterValidator(_address)] = Field(
+        "",
+        description="IP address of this machine from which its connections to the exchange are made, which count "
+        "requests by it; default: as the system chooses.",
+    )
+    capacity: int = Field(50, ge=0, le=100_000, description="Accounts that this host takes at most.")
+    ttl: Annotated[float, Field(ge=4, le=120)] = Field(
+        10.0, description="Seconds that a lease lives without being renewed; the same on all hosts."
+    )
+    on_lease_lost: OnLeaseLost = Field(
+        OnLeaseLost.KEEP,
+        description="Resting orders when leases cannot be renewed: keep, or cancel before the end. Nothing is sent "
+        "after it in either case.",
+    )
+    paper_url: str = Field(
+        "", description="Address of the one paper exchange of all hosts; without it no account on paper runs here."
+    )
+    paper_seed_file: Path | None = Field(
+        None, description="The `paper.seed` of that exchange, from which the secrets of paper accounts follow."
+    )
+    keys: dict[Annotated[str, AfterValidator(_owner)], HostKeys] = Field(
+        default_factory=dict,
+        description='Where this host finds the keys of accounts, by name; `"*"` is for all others.',
+    )
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this machine is a host of a fleet on PostgreSQL."""
+        return self.host is not None
+
+    @model_validator(mode="after")
+    def _whole(self) -> FleetConfig:
+        if self.host is None:
+            return self
+        if self.name is None:
+            raise expected("a name of the fleet beside `host`", "write `name:` as on its other hosts", key="name")
+        if not self.dsn.get_secret_value() and self.dsn_file is None:
+            what = "`dsn: ${VARIABLE}` or `dsn_file` beside `host`"
+            raise expected(what, "say where PostgreSQL is", key="dsn", got="nothing")
+        return self

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from gridbot.config.account_models import with_environment
+from gridbot.config.account_models import AccountConfig, with_environment
 from gridbot.config.checks import Parts, conflicts
+from gridbot.config.dsn_files import with_dsn
 from gridbot.config.errors import ConfigError, Loc, Problem
+from gridbot.config.fleet_document import host_problems
 from gridbot.config.key_files import with_key_files
 from gridbot.config.keyring_accounts import with_keyring
 from gridbot.config.ladder_problems import ladder_problems
@@ -35,7 +37,7 @@ from gridbot.config.yaml_nodes import read_document
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import PaperConfig
 
-__all__ = ["LoadedFile", "load_config", "load_file", "load_text"]
+__all__ = ["HostFile", "LoadedFile", "load_config", "load_file", "load_text"]
 
 OF_ENVIRONMENT = frozenset(
     {"environment", "api_key", "api_secret", "api_key_file", "api_secret_file", "keyring", "balance"}
@@ -55,6 +57,12 @@ def load_config(
     the working directory, else the file's own. Raises ConfigError with every problem of the file.
     """
     return load_file(path, environ=environ, data_dir=data_dir).config
+
+
+class HostFile(GridbotConfig):
+    """The file of a host of a fleet: its accounts and strategies are in PostgreSQL."""
+
+    accounts: tuple[AccountConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,13 @@ def load_text(
     *,
     environ: Mapping[str, str],
     data_dir: str | Path | None = None,
+    named: str = "",
+    add: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> LoadedFile:
-    """The same of a text that is, or is to be, in the file at `path`."""
+    """The same of a text that is, or is to be, in the file at `path`, which errors call `named`.
+
+    `add` puts more into the raw data before it is checked: what a host of a fleet adds to what all hosts share.
+    """
     file = Path(path)
     read = read_document(text, environ, verbatim=LAYERED)
     expansion = expanded(read, environ)
@@ -92,11 +105,15 @@ def load_text(
     config: GridbotConfig | None = None
     if isinstance(document.data, dict):
         data, contradictions, unsaid = _with_environments(document.data)
-        written = data
+        written = data if add is None else add(data)
         data, unread = with_key_files(written, project_root(file))
         data, not_kept = with_keyring(data, file, environ, written)
+        data, no_database = with_dsn(data, project_root(file))
+        is_host = add is None and _is_host(data)
+        if is_host:
+            problems += host_problems(document)
         try:
-            config = GridbotConfig.model_validate(data)
+            config = (HostFile if is_host else GridbotConfig).model_validate(data)
         except ValidationError as error:
             problems += problems_of(error, GridbotConfig, document.raw)
         parts = _parts(data, expansion)
@@ -104,6 +121,7 @@ def load_text(
             *contradictions,
             *unread,
             *not_kept,
+            *no_database,
             *conflicts(parts),
             *path_problems(data, document.raw),
             *_ladders(data, parts),
@@ -118,9 +136,14 @@ def load_text(
         got = "an empty file" if document.data is None else "something else"
         problems.append(Problem((), "keys with values", got, "start from conf/gridbot.yaml.example"))
     if problems or config is None:
-        raise ConfigError(str(path), without_values(expansion.told(problems), read, expansion.filled, environ))
+        raise ConfigError(named or str(path), without_values(expansion.told(problems), read, expansion.filled, environ))
     placed = with_paths(config, project_root(file), data_dir or environ.get(DATA_DIR_VARIABLE) or None)
     return LoadedFile(placed, expansion)
+
+
+def _is_host(data: Mapping[str, Any]) -> bool:
+    fleet = data.get("fleet")
+    return isinstance(fleet, dict) and bool(fleet.get("host"))
 
 
 def _follows(problem: Problem, unsaid: Collection[int]) -> bool:

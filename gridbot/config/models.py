@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gridbot.config.account_models import AccountConfig, StrategyConfig, with_environment
 from gridbot.config.errors import expected
 from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
+from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.notify import NotifyConfig
 from gridbot.config.storage import StorageConfig
@@ -164,6 +165,10 @@ class GridbotConfig(Model):
         values += [account.api_key for account in self.accounts if account.environment is not Environment.PAPER]
         known = [value.get_secret_value() for value in values]
         known += [line for value in known for line in telling_lines(value)]
+        known += [
+            each.get_secret_value() for keys in self.fleet.keys.values() for each in (keys.api_key, keys.api_secret)
+        ]
+        known += dsn_secrets(self.fleet.dsn.get_secret_value())
         return [*known, *self.notify.secrets(), *self.telegram.secrets()]
 
     @property

@@ -85,10 +85,13 @@ def control_token(seed: bytes) -> str:
 
 
 def knowing_only(config: GridbotConfig, *names: str) -> GridbotConfig:
-    """The configuration with keys and secrets of these accounts, and no others; without `notify` and `telegram`."""
+    """The configuration with keys and secrets of these accounts, and no others; without `notify` and `telegram`, and
+    without the way to PostgreSQL."""
     nothing = {"api_key": SecretStr(""), "api_secret": SecretStr("")}
     accounts = tuple(each if each.name in names else each.model_copy(update=nothing) for each in config.accounts)
-    return config.model_copy(update={"accounts": accounts, "notify": NotifyConfig(), "telegram": TelegramConfig()})
+    fleet = config.fleet.model_copy(update={"dsn": SecretStr(""), "keys": {}})
+    others = {"notify": NotifyConfig(), "telegram": TelegramConfig(), "fleet": fleet}
+    return config.model_copy(update={"accounts": accounts, **others})
 
 
 def verifying_only(config: GridbotConfig) -> GridbotConfig:

@@ -57,6 +57,7 @@ KEYS: Final[dict[str, KeyRule]] = {
     **_rules(Applies.LIVE, "it says which account: with another one this account ends and that one begins",
              "accounts.name"),
     **_rules(Applies.LIVE, "labels are looked up when a command is given", "accounts.groups"),
+    **_rules(Applies.LIVE, "the fleet looks at it each second, and moves what may not stay", "accounts.hosts"),
     **_rules(Applies.ACCOUNT, "requests are signed and the account is locked by it from the start on",
              "accounts.api_key", "accounts.api_secret", "accounts.api_key_file",
              "accounts.api_secret_file", "accounts.keyring"),
@@ -112,6 +113,15 @@ KEYS: Final[dict[str, KeyRule]] = {
         "peaks, losses and lent shares are counted from the start on",
         *(f"fleet.{where}.{key}" for where in ("caps", "groups.caps") for key in (
             "max_notional", "max_drawdown", "session_loss_limit", "session_loss_includes_unrealised", "on_breach"
+        )),
+    ),
+    **_rules(
+        Applies.SUPERVISOR,
+        "a host is registered with it from its start on",
+        *(f"fleet.{key}" for key in (
+            "name", "host", "dsn", "dsn_file", "address", "capacity", "ttl", "on_lease_lost", "paper_url",
+            "paper_seed_file", "keys.api_key", "keys.api_secret", "keys.api_key_file", "keys.api_secret_file",
+            "keys.keyring",
         )),
     ),
     **_rules(

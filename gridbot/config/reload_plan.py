@@ -14,6 +14,8 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 
 from gridbot.config.account_models import AccountConfig, StrategyConfig
+from gridbot.config.fleet_document import SHARED_OF_FLEET
+from gridbot.config.fleet_models import FleetConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_keys import KEYS, Applies, KeyRule, key_rule
 
@@ -191,6 +193,7 @@ def _fleet(old: GridbotConfig, new: GridbotConfig) -> Iterator[KeyChange]:
             continue
         if name == "fleet":
             yield from _keys("fleet.caps", before.caps, after.caps)
+            yield from _of_host(before, after)
             for group in dict.fromkeys([*before.groups, *after.groups]):
                 one, other = before.groups.get(group), after.groups.get(group)
                 if one != other:
@@ -201,6 +204,18 @@ def _fleet(old: GridbotConfig, new: GridbotConfig) -> Iterator[KeyChange]:
             yield from _keys(name, before, after)
         else:
             yield KeyChange(name, _shown(before), _shown(after), key_rule(name))
+
+
+def _of_host(before: FleetConfig, after: FleetConfig) -> Iterator[KeyChange]:
+    """What makes this machine a host of a fleet, but for where it finds keys."""
+    for key in FleetConfig.model_fields:
+        one, other = getattr(before, key), getattr(after, key)
+        if one == other or key in SHARED_OF_FLEET:
+            continue
+        if key == "keys":
+            yield KeyChange("fleet.keys", "not shown", "not shown", key_rule("fleet.keys.keyring"))
+        else:
+            yield KeyChange(f"fleet.{key}", _shown(one), _shown(other), key_rule(f"fleet.{key}"))
 
 
 def _keys(path: str, before: BaseModel, after: BaseModel) -> Iterator[KeyChange]:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from gridbot.config.fleet_document import SHARED_OF_FLEET
+from gridbot.config.fleet_models import FleetConfig
 from gridbot.config.models import GridbotConfig
 
 __all__ = ["account_snapshot", "config_of", "fleet_snapshot", "snapshot_sha256"]
+
+OF_THE_HOST: Final = {key for key in FleetConfig.model_fields if key not in SHARED_OF_FLEET}
 
 
 def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
     """What one worker runs with, as JSON values without secrets: the record of the run. Raises KeyError.
 
-    Where files lie, how logs are written, who is told of alerts and who may ask is left out: it does not change what
-    is traded.
+    Where files lie, how logs are written, who is told of alerts, who may ask and which host it is, is left out: it does
+    not change what is traded.
     """
     exclude: dict[str, Any] = dict.fromkeys(("accounts", "strategies", "paper", "logging", "notify", "telegram"), True)
-    shared = config.model_dump(mode="json", exclude={**exclude, "storage": {"data_dir"}})
+    shared = config.model_dump(mode="json", exclude={**exclude, "storage": {"data_dir"}, "fleet": OF_THE_HOST})
     mine = config.account(account).model_dump(mode="json", exclude={"api_key", "api_secret"})
     strategies = [strategy.model_dump(mode="json") for strategy in config.strategies_of(account)]
     snapshot = {**shared, "account": mine, "strategies": strategies}

@@ -40,7 +40,12 @@ _GONE = {
 
 def problems_of(error: ValidationError, model: type[BaseModel], raw: Mapping[Loc, str]) -> Iterator[Problem]:
     """pydantic's errors as problems. `model` is the whole file's; `raw`: the texts as they stand in it."""
-    for item in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    for item in found:
+        if item["type"] == "too_short" and any(
+            other["loc"][: len(item["loc"])] == item["loc"] != other["loc"] for other in found
+        ):
+            continue  # pydantic does not count entries that are wrong, of which each is told
         place = _real_loc(item["loc"], model, raw)
         if item["type"] == "extra_forbidden":
             yield _unknown_key(place, model, raw)

@@ -56,9 +56,12 @@ def variable_origin(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _lookup(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Value of a variable, or "" and why. `NAME_FILE` names a file with the value: mounted secrets of containers."""
+    """Value of a variable, or "" and why. `NAME_FILE` names a file with the value: mounted secrets of containers.
+
+    Without blanks around it: a file of variables with line ends of Windows leaves one at the end of each.
+    """
     if name in environ:
-        return environ[name], "an empty value"
+        return environ[name].strip(), "an empty value"
     path = environ.get(f"{name}_FILE")
     if not path:
         return "", "no such variable"

@@ -57,6 +57,8 @@ class Child:
         """To be called when an operator restarts it: puts in force what a reload could not."""
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
+        self.last_code: int | None = None
+        """Its exit code; None before the first end."""
         self.launches = 0
         """How many processes it has had; each goes by the spec of its launch."""
         self._state = ChildState()
@@ -192,7 +194,7 @@ class Child:
         self._forget()
         bye = self._said.bye
         text = exit_text(code, self._state.killed_for)
-        self.last_exit = f"{text}: {bye}" if bye else text
+        self.last_exit, self.last_code = f"{text}: {bye}" if bye else text, code
         self._events.exit(self, code)
 
     def _forget(self) -> None:

@@ -11,14 +11,33 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
 
-__all__ = ["ConfigSource", "FileLook", "variables_in"]
+__all__ = ["ConfigSource", "FileLook", "Source", "variables_in"]
 
 _NAME: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+
+
+class Source(Protocol):
+    """Where a configuration is read again: a file, or the database of a fleet."""
+
+    @property
+    def file(self) -> Path:
+        """This machine's own file."""
+
+    @property
+    def data_dir(self) -> str | None:
+        """What the command line gave."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The variables of the start."""
+
+    def load(self, variables: Mapping[str, str], place: Path) -> GridbotConfig:
+        """What is to be in force, checked, with all secrets. Raises ConfigError, OSError, ValueError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,11 +71,14 @@ def rescue(
 def _worker_spec(
     account: str, config: GridbotConfig, run_id: str, logs: ChildLogs, paper_url: str | None, held: dict[str, Any]
 ) -> WorkerSpec:
+    from gridbot.bybit.dialling import send_from
     from gridbot.process_guard import close_memory
     from gridbot.worker.spec import WorkerSpec
 
     if config.account(account).environment != "paper":
         close_memory()
+    if config.fleet.is_host:
+        send_from(config.fleet.address)
     leased = held.get(LEASE, {})
     return WorkerSpec(
         account=account,

@@ -29,12 +29,12 @@ class LaunchArguments:
 
     With a reason in `paused` the strategies of each account begin paused, until its worker has said that they all are:
     from then on what holds them is as the worker says. So it is with what a rescue could write nowhere
-    (`gridbot.state.unkept_holds`).
+    (`gridbot.state.unkept_holds`). `paper_url`: of a paper exchange that is none of our children.
     """
 
-    def __init__(self, accounts: Iterable[str], paused: str = "") -> None:
+    def __init__(self, accounts: Iterable[str], paused: str = "", paper_url: str = "") -> None:
         self._queues = {account: record_queue() for account in accounts}
-        self._paper: dict[str, Any] = {}
+        self._paper: dict[str, Any] = {"url": paper_url} if paper_url else {}
         self._held: dict[str, dict[str, Any]] = {account: {} for account in self._queues}
         self.web_port = 0
         """The port that the page had; 0 before the first time."""

@@ -14,7 +14,7 @@ from supervisor.children.policy_types import RestartPolicy
 if TYPE_CHECKING:
     from gridbot.config.fleet_models import FleetCaps
     from gridbot.config.models import GridbotConfig
-    from supervisor.children.config_source import ConfigSource
+    from supervisor.children.config_source import Source
 
 __all__ = ["ChildLogs", "Plan", "plan_of"]
 
@@ -78,7 +78,9 @@ class Plan:
     """The caps of fleet and groups, by scope, with the accounts that each holds for."""
     config: GridbotConfig | None = field(default=None, repr=False)
     """What the plan is made of; None for one that cannot be reloaded, as is `source`, where it is read again."""
-    source: ConfigSource | None = None
+    source: Source | None = None
+    paper_url: str = ""
+    """Where the paper exchange is, when it is none of ours: that of all hosts of a fleet."""
     remake: Callable[[GridbotConfig], Plan] | None = field(default=None, repr=False)
     """The plan of another configuration in the same run."""
 
@@ -108,7 +110,7 @@ def plan_of(
     control_token: str = "",
     paused: str = "",
     run_id: str = "",
-    source: ConfigSource | None = None,
+    source: Source | None = None,
 ) -> Plan:
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file.
 
@@ -154,7 +156,7 @@ def plan_of(
     return Plan(
         data_dir=config.storage.data_dir,
         paused=paused,
-        children=((paper,) if on_paper else ()) + (writer, *workers),
+        children=((paper,) if on_paper and not config.fleet.paper_url else ()) + (writer, *workers),
         strategies={account.name: _strategies(config, account.name) for account in config.accounts},
         groups={account.name: account.groups for account in config.accounts},
         run_id=run_id,
@@ -169,13 +171,14 @@ def plan_of(
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         bybit_spare=config.supervisor.share_of_others(config.supervisor.requests_per_5s),
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
-        preload=(*PRELOADED, *(RSA_PRELOADED if config.has_rsa_keys else ())),
+        preload=(*PRELOADED, *(RSA_PRELOADED if config.has_rsa_keys or config.fleet.is_host else ())),
         web=_web(config, logs) if config.web.enabled else None,
         notify=_notify(config, logs) if config.notify.is_wanted else None,
         telegram=_telegram(config, logs) if config.telegram.enabled else None,
         caps=config.cap_scopes(),
         config=config,
         source=source,
+        paper_url=config.fleet.paper_url,
         remake=lambda other: plan_of(other, config_path, console=console, control_token=control_token, run_id=run_id),
     )
 

@@ -10,7 +10,7 @@ import click
 
 from gridbot.commands.command import Command
 from gridbot.commands.command_table import ACK, MUTE, UNMUTE
-from gridbot.commands.targets import Addressed, TargetWords, members_of
+from gridbot.commands.targets import Addressed, TargetWords, fleet_of
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.declared_options import argument_options, declared_command
@@ -83,7 +83,7 @@ def show(
 def _open(status: dict[str, Any], written: TargetWords) -> list[Row]:
     chosen: tuple[Addressed, ...] | None = None
     if not (written.are_none or written.everything):
-        chosen = addressed(written, members_of(status["accounts"]))
+        chosen = addressed(written, fleet_of(status))
     rows = for_people(select(status, chosen)["incidents"], WHOLE)
     return [_row(row) for row in sorted(rows, key=lambda row: (bool(row["acked"]), row["since"]))]
 

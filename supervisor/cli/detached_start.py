@@ -24,7 +24,7 @@ from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
 
-__all__ = ["outcome", "start_detached"]
+__all__ = ["finding_us", "outcome", "start_detached"]
 
 POLL_S = 0.1
 LOG_LINES = 12
@@ -54,7 +54,7 @@ def start_detached(config: str | None, data_dir: str | None, timeout: float, *, 
             stdout=stream,
             stderr=stream,
             start_new_session=True,
-            env=_environment(),
+            env=finding_us(),
         )
     status = _started(process, home, timeout, errors, began, look)
     code, text = outcome(status)
@@ -127,7 +127,7 @@ def _opened(path: Path) -> IO[bytes]:
         raise unwritable(error) from None
 
 
-def _environment() -> dict[str, str]:
+def finding_us() -> dict[str, str]:
     """This process's environment, with a PYTHONPATH that finds this package from any working directory."""
     root = str(Path(__file__).resolve().parents[2])
     paths = (

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gridbot.commands.command import Command
-from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, listed, members_of
+from gridbot.commands.targets import Addressed, FleetMember, TargetWords, accounts_of, fleet_of, listed
 from gridbot.commands.wording import CommandMistake
 from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.confirmation import require_confirmation
@@ -88,7 +88,7 @@ def give(
     try:
         with PatientClient(place) as client:
             status = client.status()
-        targets = _targets(given, members_of(status["accounts"]), processes(status))
+        targets = _targets(given, fleet_of(status), processes(status))
         if given.dry_run:
             return show_dry_run(given, targets, dry_rows(given.command, given.args, targets, status))
         _confirm(place, given, targets)
@@ -108,7 +108,7 @@ def confirm_for_all(place: Path, command: Command, args: Json, expect: int | Non
     """Have a command for the whole fleet confirmed. Raises CommandError; harmless where nobody answers."""
     with contextlib.suppress(ControlError):
         with PatientClient(place) as client:
-            fleet = members_of(client.status()["accounts"])
+            fleet = fleet_of(client.status())
         given = Given(command, args, TargetWords(everything=True), expect, as_json=as_json)
         _confirm(place, given, [Addressed(member.account) for member in fleet])
 

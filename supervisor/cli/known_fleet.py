@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gridbot.commands.targets import FleetMember, members_of
+from gridbot.commands.targets import FleetMember, fleet_of
 from gridbot.config.paths import find_config, text_of
 from supervisor.cli.patient_client import PatientClient
 from supervisor.control.control_client import NotRunning
@@ -22,7 +22,7 @@ def known_fleet(place: Path, config: str | None) -> tuple[FleetMember, ...]:
     """
     try:
         with PatientClient(place) as client:
-            return members_of(client.status()["accounts"])
+            return fleet_of(client.status())
     except NotRunning:
         return configured_fleet(find_config(config), os.environ)
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "completion": ("completion:completion", "Print the completion script of bash, zsh or fish."),
     "config": ("config_commands:config", "Show the values in force and their sources; migrate the original bot's."),
     "data": ("data_commands:data", "Market data of the past, for backtests: fetch, import, list, check."),
+    "fleet": ("fleet_group:fleet", "Several machines on one PostgreSQL: hosts, configuration, placement."),
     "fills": ("record_commands:fills", "Show trades, also those that come."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
     "init": ("init:init", "Ask a few questions and write a first configuration file."),

@@ -67,6 +67,10 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     config_file = find_config(config)
     environ = dict(os.environ)
     file = load_file_or_refuse(config_file, data_dir)
+    if file.config.fleet.is_host:
+        from supervisor.cli.fleet_start import run_host
+
+        return run_host(file, config_file, data_dir, environ, service, console=console, paused=paused)
     warned = tuple(secret_file_warnings(file, config_file))
     settings, token = with_secrets(file.config)
     forget_variables(settings)

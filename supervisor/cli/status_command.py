@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gridbot.commands.targets import TargetWords, members_of
+from gridbot.commands.targets import TargetWords, fleet_of
 from gridbot.config.paths import data_directory
 from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
@@ -64,7 +64,7 @@ def status(
 
 def _show(client: PatientClient, place: Path, written: TargetWords, as_json: bool) -> ExitCode:
     everything = client.status()
-    chosen = None if written.are_none else addressed(written, members_of(everything["accounts"]))
+    chosen = None if written.are_none else addressed(written, fleet_of(everything))
     from supervisor.status import selection, tables  # not earlier: rich takes time to load
 
     shown = selection.select(everything, chosen)

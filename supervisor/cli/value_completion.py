@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from gridbot.commands.targets import FleetMember, members_of
+from gridbot.commands.targets import FleetMember, fleet_of
 from gridbot.config.paths import data_directory, find_config
 from supervisor.cli.known_fleet import configured_fleet
 from supervisor.control.control_client import ControlClient
@@ -56,7 +56,7 @@ def complete_strategies(context: click.Context, _: click.Parameter, begun: str) 
 def complete_processes(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Accounts stand for their workers; the other processes go by their names."""
     status, given = _status(context), set(_given(context))
-    fleet = members_of(status["accounts"]) if status else _configured(context)
+    fleet = fleet_of(status) if status else _configured(context)
     others = [row["process"]["name"] for row in map(status.get, SERVICES) if row] if status else list(SERVICES)
     names = [*(member.account for member in fleet), *others] if fleet else []
     return _beginning(begun, (name for name in names if name not in given))
@@ -74,7 +74,7 @@ def _given(context: click.Context) -> tuple[str, ...]:
 
 def _fleet(context: click.Context) -> tuple[FleetMember, ...]:
     status = _status(context)
-    return members_of(status["accounts"]) if status else _configured(context)
+    return fleet_of(status) if status else _configured(context)
 
 
 def _status(context: click.Context) -> dict[str, Any]:

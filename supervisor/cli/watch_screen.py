@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from gridbot.commands.targets import TargetWords, members_of
+from gridbot.commands.targets import TargetWords, fleet_of
 from gridbot.doors.plain_text import for_people
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.target_options import addressed
@@ -91,7 +91,7 @@ class Poller:
     def _look(self, client: PatientClient) -> None:
         everything = client.status()
         written = self._written
-        chosen = None if written.are_none else addressed(written, members_of(everything["accounts"]))
+        chosen = None if written.are_none else addressed(written, fleet_of(everything))
         self.seen = Seen(for_people(select(everything, chosen)), time.monotonic())
 
 

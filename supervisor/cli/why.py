@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gridbot.commands.targets import Addressed, members_of
+from gridbot.commands.targets import Addressed, fleet_of
 from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import for_people
 from supervisor.cli.options import PastTime, example, place_options
@@ -78,7 +78,7 @@ def why(
         raise SystemExit(show_past(place, written, at, as_json=as_json))
     with PatientClient(place) as client:
         status = client.status()
-    chosen = None if written.are_none else addressed(written, members_of(status["accounts"]))
+    chosen = None if written.are_none else addressed(written, fleet_of(status))
     explained = ask_workers(place, status, chosen)
     if as_json:
         print_json(explained.document())

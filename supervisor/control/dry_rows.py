@@ -19,7 +19,7 @@ def dry_rows(
     command: Command, args: Mapping[str, Any], addressed: Sequence[Addressed], status: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """A row for each strategy that is addressed, in their order; an account without any has one, too."""
-    accounts = {row["account"]: row for row in status["accounts"]}
+    accounts = {row["account"]: row for row in (*status.get("elsewhere", ()), *status["accounts"])}
     rows = []
     for target in addressed:
         account = accounts.get(target.account) or _as_account(status, target.account)
@@ -41,7 +41,7 @@ def _row(
     account: Mapping[str, Any],
     strategy: Mapping[str, Any],
 ) -> dict[str, Any]:
-    process, legs = account["process"]["state"], held(strategy)
+    process, legs = (account["process"] or {"state": "unknown"})["state"], held(strategy)
     return {
         "target": str(target),
         "account": target.account,

@@ -86,6 +86,19 @@ class PermitsCall(Protocol):
     def __call__(self, exchange: str, message: Json) -> Json: ...
 
 
+class Elsewhere(Protocol):
+    """Accounts that other hosts of a fleet have (`supervisor.process.fleet_part`)."""
+
+    def afar(self, request: Json, who: str) -> Awaitable[Json] | None:
+        """The answer to a request about one of them; None when it is about none."""
+
+    async def told(self, request: Json, answer: Json) -> Json:
+        """The answer of a worker of ours, with a word on whether the fleet has it too."""
+
+    async def shown(self, status: Json) -> Json:
+        """The status with theirs."""
+
+
 class NewsFeed(Protocol):
     """What has become of alerts (`supervisor.process.alert_feed`)."""
 
@@ -120,8 +133,10 @@ class Operations:
         settings: Callable[[], Awaitable[Json]] = no_settings,
         desk: Mapping[str, Handler] = NO_DESK,
         feed: NewsFeed | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._feed = feed
+        self._elsewhere = elsewhere
         self._fleet = fleet
         self._permits = permits
         self._running = running
@@ -178,11 +193,18 @@ class Operations:
         self._commands.on_exit(child)
 
     async def _answer(self, request: Json, who: str) -> Json:
+        afar = None if self._elsewhere is None else self._elsewhere.afar(request, who)
+        if afar is not None:
+            return await afar
         match request["op"]:
             case "ping":
                 return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
             case "status":
-                return {"ok": True, "status": self._status()}
+                status = self._status()
+                return {
+                    "ok": True,
+                    "status": status if self._elsewhere is None else await self._elsewhere.shown(status),
+                }
             case "news":
                 return self._news(request)
             case "permits":
@@ -195,7 +217,8 @@ class Operations:
             case "settings":
                 return await self._settings()
             case "worker":
-                return await self._worker(request, who)
+                done = await self._worker(request, who)
+                return done if self._elsewhere is None else await self._elsewhere.told(request, done)
             case "declined":
                 find_command(request.get("name"))
                 return {"ok": True}

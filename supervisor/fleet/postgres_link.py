@@ -80,6 +80,10 @@ class PostgresLink:
             raise FleetAway(f"expected an answer of {self.server} within {limit:g} s, got none")
         return task.result()
 
+    async def open(self) -> AsyncConnection[Any]:
+        """A connection beside the one that questions share, which the caller closes. Raises psycopg.Error, OSError."""
+        return await AsyncConnection.connect(**self._settings, autocommit=True)
+
     async def close(self) -> None:
         """Close the connection in order."""
         connection, self._connection = self._connection, None

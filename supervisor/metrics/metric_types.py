@@ -116,7 +116,7 @@ LABELS: Final[dict[str, Label]] = dict(
         ),
         _label("connection", "which connection", ("stream", "trade_socket")),
         _label("cap", "the caps that there are", _CAPS),
-        _label("scope", "the groups of the configuration, and `fleet`"),
+        _label("scope", "the groups of the configuration, and 'fleet' for all"),
         _label("exchange", "the exchanges of the configuration: Bybit's hosts and the paper exchange"),
         _label("use", "whose permits they are", ("lent", "guests", "free")),
         _label("level", "levels of incidents", ("WARNING", "ERROR", "CRITICAL")),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,16 +25,18 @@ from gridbot.command_line import pasteable
 from gridbot.commands.arguments import ReloadArguments
 from gridbot.config.account_models import AccountConfig
 from gridbot.config.errors import ConfigError
+from gridbot.config.host_config import FleetSettings
 from gridbot.config.loading import load_file
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word, reload_plan
 from gridbot.config.snapshots import fleet_snapshot, snapshot_sha256
 from gridbot.logging_setup import register_secret
-from supervisor.children.config_source import ConfigSource, FileLook
+from supervisor.children.config_source import FileLook, Source
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
 from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
+from supervisor.process.fleet_source import FleetSource
 from supervisor.process.membership import Membership
 from supervisor.process.reload_words import document_of, left_open, lines_of, never, waiting
 from supervisor.status.config_sections import as_it_runs, sections, sections_document
@@ -81,7 +83,7 @@ class _Refused(Exception):
     """Nothing has changed."""
 
 
-def _settings_of(source: ConfigSource, snapshots: Mapping[str, Any]) -> list[Json]:
+def _settings_of(source: Source, snapshots: Mapping[str, Any]) -> list[Json]:
     file = load_file(source.file, environ=source.environ, data_dir=source.data_dir)
     given = None if source.data_dir is None else "--data-dir"
     return sections_document(list(as_it_runs(list(sections(file, source.environ, data_dir=given)), file, snapshots)))
@@ -100,7 +102,7 @@ class FleetReload:
     def __init__(
         self,
         config: GridbotConfig,
-        source: ConfigSource,
+        source: Source,
         place: Path,
         commands: WorkerCommands,
         members: Membership,
@@ -141,6 +143,56 @@ class FleetReload:
         except (ConfigError, OSError) as error:
             return refused(f"the file is refused as it is now: {error}")
         return {"ok": True, "file": str(source.file), "sections": found}
+
+    # ------------------------------------------------------------------ a host's accounts come and go
+
+    @property
+    def names(self) -> list[str]:
+        """The accounts in force."""
+        return [account.name for account in self._config.accounts]
+
+    async def bring(self, whole: GridbotConfig, account: str, is_ours: Callable[[], bool]) -> None:
+        """Start an account of `whole`, the configuration of all, if it is still ours when its turn comes.
+
+        Raises OSError without room, KeyError.
+        """
+        async with self._busy:
+            if account in self.names or not is_ours():
+                return
+            come = (*self._config.accounts, whole.account(account))
+            strategies = (*self._config.strategies, *whole.strategies_of(account))
+            plan = self._members_change(come, strategies)
+            await self._members.begin(plan)
+            self._members.commit(plan)
+            self._config = plan.in_force
+
+    async def remove(self, account: str) -> bool:
+        """End an account's worker, leave its orders and positions to another host; whether it ended in order."""
+        async with self._busy:
+            if account not in self.names:
+                return True
+            stay = tuple(each for each in self._config.accounts if each.name != account)
+            strategies = tuple(each for each in self._config.strategies if each.account != account)
+            plan = self._members_change(stay, strategies)
+            self._members.commit(plan)
+            self._config = plan.in_force
+            return (await self._members.let_go(plan))[account]
+
+    def follow_fleet(self, settings: FleetSettings) -> FleetSettings | None:
+        """Of a fleet's host: what it goes by from now on; returns what it went by before."""
+        if not isinstance(self._source, FleetSource):
+            return None
+        before, self._source.settings = self._source.settings, settings
+        self._source.here = lambda: self.names
+        return before
+
+    def _members_change(self, accounts: tuple[AccountConfig, ...], strategies: tuple[Any, ...]) -> ReloadPlan:
+        """What others have to wait for stays as it is."""
+        self._catch_up()
+        new = self._config.model_copy(update={"accounts": accounts, "strategies": strategies})
+        names = {account.name for account in accounts}
+        later = {name: account for name, account in self._later.items() if name in names}
+        return replace(reload_plan(self._config, new), after_restart=later)
 
     def _catch_up(self) -> None:
         """Accounts that were restarted since have what they had to wait for."""

@@ -25,14 +25,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from gridbot import background
-from gridbot.shortage import is_shortage
 from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -44,7 +42,7 @@ from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
 from supervisor.control.control_server import ControlServer
-from supervisor.control.operations import Operations, no_reload, no_settings
+from supervisor.control.operations import Operations, no_settings
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.leases.sharing import BYBIT, PAPER, Sharing
 from supervisor.process.adopted import reap_adopted
@@ -56,12 +54,15 @@ from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.child_messages import ChildMessages
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.process.directory_lock import DirectoryLock
+from supervisor.process.fleet_part import FleetPart
 from supervisor.process.fleet_reload import Hands, reload_of
 from supervisor.process.membership import Membership
 from supervisor.process.own_faults import Faults
+from supervisor.process.reachable import Reachable
 from supervisor.process.service_notify import ServiceManager
 from supervisor.process.start_order import StartOrder
 from supervisor.process.stop_order import StopOrder
+from supervisor.process.stop_signals import StopSignals
 from supervisor.status.collection import status_of, supervisor_facts
 from supervisor.store.store_watch import StoreWatch
 from supervisor.store.supervisor_journal import JournalBusy, SupervisorJournal
@@ -77,10 +78,6 @@ STALL_S = 3.0
 """A tick later than this means that we did not run: the silence of children in that time is not their fault."""
 FORCE_S = 3.0
 """How long a forced stop waits for the ends of what it has killed, before the loop ends without them."""
-REACHABLE_S = 1.0
-"""Between two looks whether control socket and lock file are still there."""
-SAME_SIGNAL_S = 0.3
-"""A terminal or `timeout` may deliver one request twice, to the process and to its group; nobody types that fast."""
 
 
 def _wall_us() -> int:
@@ -97,13 +94,14 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         service: ServiceManager | None = None,
+        begun: object | None = None,
     ) -> None:
+        """`begun`: of a host of a fleet, what it has begun with (`supervisor.fleet.fleet_begin`)."""
         self.plan = plan
         self._service = service or ServiceManager({})
         self._clock = clock
         self._started_at = self._last_tick = clock()
         self._pause = TICK_S
-        self._signalled_at: float | None = None
         self._force_until: float | None = None
         self._finished = asyncio.Event()
         self._lock = DirectoryLock(plan.data_dir)
@@ -111,7 +109,7 @@ class Supervisor:
         self._feed = AlertFeed(plan.run_id, lambda: self._desk.marks, self._state, _wall_us)
         self._alerts = Alerts(self._journal, clock, _wall_us, self._feed.add)
         self._faults = Faults(self._alerts)
-        self._launch = LaunchArguments(plan.accounts, plan.paused)
+        self._launch = LaunchArguments(plan.accounts, plan.paused, plan.paper_url)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
             exit=self._on_exit,
@@ -135,6 +133,17 @@ class Supervisor:
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, _wall_us)
+        self._hosting = FleetPart(
+            begun,
+            lambda: self._reload,
+            lambda request, who: self._operations.handle(request, who),
+            self.status,
+            self._alerts.own,
+            self._faults,
+            self.stop,
+            lambda: self._stopping.begun,
+            clock,
+        )
         self._operations = Operations(
             self._fleet,
             self.status,
@@ -145,7 +154,8 @@ class Supervisor:
             clock=clock,
             data_dir=plan.data_dir,
             permits=self._lend,
-            reload=lambda args, who: (self._reload.handle if self._reload else no_reload)(args, who),
+            reload=self._hosting.reload,
+            elsewhere=self._hosting,
             running=lambda: self.plan.snapshot,
             settings=lambda: self._reload.settings(lambda: self.plan.snapshot) if self._reload else no_settings(),
             desk=self._desk.handlers,
@@ -175,6 +185,13 @@ class Supervisor:
         self._cap_rescues = CapRescues(self._fleet, self._workers, self._membership, *by_rescue)
         hands = Hands(lambda: self._stopping.begun, self._alerts.own, self._journal.command)
         self._reload = reload_of(plan, self._operations.commands, self._membership, hands)
+        self._signals = StopSignals(
+            clock,
+            lambda: self._stopping.begun,
+            lambda name: self._journal.command("stop", {"signal": name}, {"ok": True}),
+            self.stop,
+            self._on_hangup,
+        )
         commits = CommitRelay(self._fleet, self._journal, self._alerts, StoreWatch(plan.lag_alert))
         self._messages = ChildMessages(
             self._fleet,
@@ -209,19 +226,20 @@ class Supervisor:
             self._alerts.own("WARNING", text)
         loop = asyncio.get_running_loop()
         control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell, self._sharing.left)
+        reachable = Reachable(control, self._lock, self._alerts.own, self._faults.report)
         with background.watch(loop, self._faults.report):
             try:
                 self._faults.attempt("starting the process that forks", self._launcher.start)
-                await self._open(control)
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    loop.add_signal_handler(number, self._on_signal, number)
-                loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+                await reachable.open()
+                self._signals.install(loop)
                 self._service.ready()
                 self._tick(loop)
-                keeping = background.start(self._keep_reachable(control), name="the watch over the control socket")
+                self._hosting.start(self._launch, self._send_to)
+                keeping = background.start(reachable.keep(), name="the watch over the control socket")
                 await self._finished.wait()
                 keeping.cancel()
-                await self._beside.end(forced=self._stopping.forced)
+                forced = self._stopping.forced
+                await asyncio.gather(self._beside.end(forced=forced), self._hosting.end(forced=forced))
             finally:
                 for those in (self._fleet, self._rescues, self._beside):
                     those.kill_now()
@@ -237,29 +255,6 @@ class Supervisor:
                     self._faults.attempt("the end", part)
         log.info("stopped%s", " by force" if self._stopping.forced else "")
         return ExitCode.FORCED if self._stopping.forced else ExitCode.OK
-
-    async def _open(self, control: ControlServer) -> None:
-        """Without room for the socket, `_keep_reachable` makes it later. Raises OSError."""
-        try:
-            await control.open()
-        except OSError as error:
-            if not is_shortage(error):
-                raise
-            self._faults.report("making the control socket", error)
-
-    async def _keep_reachable(self, control: ControlServer) -> None:
-        """Whoever cleans up below us must not make us unreachable: socket and lock file are made again."""
-        while True:
-            await asyncio.sleep(REACHABLE_S)
-            try:
-                lost = [] if self._lock.keep() else ["the lock file"]
-                if not control.is_there():
-                    await control.open()
-                    lost.append("the control socket")
-                if lost:
-                    self._alerts.own("WARNING", f"somebody removed {' and '.join(lost)}; made again")
-            except Exception as error:  # noqa: BLE001 - reported with its traceback; tried again
-                self._faults.report("making the control socket again", error)
 
     def stop(self, mode: str | None = None, *, force: bool = False) -> None:
         """Begin the end. `mode` is keep, cancel or flatten (default: as configured); `force` kills everything now."""
@@ -286,22 +281,13 @@ class Supervisor:
         now = self._clock()
         own = supervisor_facts(self.plan, self._state(), now - self._started_at, self._alerts.newest, self._alerts.open)
         own = replace(own, requests=self._sharing.rows(), caps=self._caps.rows(), marks=self._desk.marks)
-        own = replace(own, reasons=self._sharing.reasons() + self._caps.reasons(), wall_us=_wall_us())
+        reasons = self._sharing.reasons() + self._caps.reasons() + self._hosting.reasons()
+        own = replace(own, reasons=reasons, fleet=self._hosting.section(), wall_us=_wall_us())
         own = replace(own, configuration=self._reload.facts() if self._reload else {})
         return status_of(now, own, self._fleet, self.plan, self._launch, *self._beside.children)
 
     def _state(self) -> str:
         return "stopping" if self._stopping.begun else "running" if self._starting.complete else "starting"
-
-    def _on_signal(self, number: signal.Signals) -> None:
-        now = self._clock()
-        if not self._stopping.begun:
-            log.info("%s received; a second one ends everything by force", signal.Signals(number).name)
-            self._journal.command("stop", {"signal": signal.Signals(number).name}, {"ok": True})
-            self._signalled_at = now
-            self.stop()
-        elif self._signalled_at is None or now - self._signalled_at > SAME_SIGNAL_S:
-            self.stop(force=True)
 
     def _follow(self, plan: Plan) -> None:
         self.plan = self._beside.follow(self.plan, plan)
@@ -350,7 +336,8 @@ class Supervisor:
             self._beside.stalled()
 
     def _look(self) -> None:
-        self._alerts.look(failed_children(self._fleet) | self._sharing.standing() | self._caps.standing())
+        standing = self._sharing.standing() | self._caps.standing() | self._hosting.standing()
+        self._alerts.look(failed_children(self._fleet) | standing)
         self._desk.look()
 
     def _lend(self, exchange: str, message: dict[str, Any]) -> dict[str, Any]:

@@ -127,9 +127,10 @@ class Membership:
             if self._fleet.find(spec.name) is None:
                 self._add(spec)
 
-    async def let_go(self, change: ReloadPlan) -> None:
-        """Stop those that went."""
-        await asyncio.gather(*(self._remove(name) for name in change.names(Word.REMOVED)))
+    async def let_go(self, change: ReloadPlan) -> dict[str, bool]:
+        """Stop those that went; of each whether its worker ended in order, so that nothing it sent is unanswered."""
+        names = change.names(Word.REMOVED)
+        return dict(zip(names, await asyncio.gather(*(self._remove(name) for name in names)), strict=True))
 
     def _add(self, spec: ChildSpec) -> None:
         child = self._fleet.add(spec)
@@ -141,7 +142,7 @@ class Membership:
             writer.send({"type": "account", "account": spec.account})  # one that does not run finds the journal itself
         log.info("%s: its account is new, it starts", spec.name)
 
-    async def _remove(self, account: str) -> None:
+    async def _remove(self, account: str) -> bool:
         child = self._workers[account]
         self._leaving[account] = None
         child.leaves = True
@@ -156,6 +157,7 @@ class Membership:
             del self._workers[account]
             self._launch.remove(account)
             log.info("%s: its account is removed, it has ended", child.spec.name)
+            return child.pid is None and (child.launches == 0 or child.last_code == 0)
         finally:
             del self._leaving[account]
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from gridbot.commands.arguments import StopArguments
 from gridbot.commands.command import Command
 from gridbot.commands.command_table import ADOPT, RELOAD, RESTART, STOP, find_command
-from gridbot.commands.targets import Addressed, TargetWords, accounts_of, listed, members_of
+from gridbot.commands.targets import Addressed, TargetWords, accounts_of, fleet_of, listed
 from gridbot.commands.wording import CommandMistake, shown
 from gridbot.doors.plain_text import for_people
 from supervisor.control.command_targets import command_targets, named_processes
@@ -114,7 +114,7 @@ def _prepared(client: ControlClient, command: Command, document: Json, status: J
     is_dry = bool(document.get("dry_run"))
     if command is RELOAD:
         return _reload(client, args, is_dry=is_dry)
-    fleet = members_of(status["accounts"])
+    fleet = fleet_of(status)
     if takes_targets(command):
         processes = named_processes(status) if command is RESTART else {}
         targets = command_targets(command, words, fleet, processes)

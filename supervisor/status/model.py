@@ -123,6 +123,8 @@ class SupervisorFacts:
     reasons: Sequence[str] = field(default=())
     marks: Marks = NOTHING_SAID
     wall_us: int = 0
+    fleet: Json | None = None
+    """The fleet on PostgreSQL that this machine is a host of, as `supervisor.fleet.fleet_section` has it."""
     configuration: Json = field(default_factory=dict)
     """Which is in force: `hash`, `since`, `file_differs`, `waiting`, what of it counts after a restart, and
     `page_commands`, whether the page may give commands."""
@@ -159,6 +161,7 @@ def build_status(
             "run_id": supervisor.run_id,
             "configuration": supervisor.configuration,
         },
+        "fleet": supervisor.fleet,
         "requests": list(supervisor.requests),
         "caps": list(supervisor.caps),
         "accounts": rows,

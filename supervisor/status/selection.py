@@ -35,7 +35,11 @@ def select(status: Json, addressed: Sequence[Addressed] | None) -> Json:
             if incident["account"] == row["account"] and ("" in names or incident["strategy"] in about)
         ]
     health = "degraded" if reasons else "healthy"
-    return {**status, "accounts": rows, "incidents": incidents, "health": health, "reasons": reasons}
+    found = {**status, "accounts": rows, "incidents": incidents, "health": health, "reasons": reasons}
+    if "elsewhere" in status:
+        wanted = {each.account for each in addressed}
+        found["elsewhere"] = [row for row in status["elsewhere"] if row["account"] in wanted]
+    return found
 
 
 def _reasons(row: Json) -> list[str]:

@@ -21,6 +21,7 @@ from gridbot.command_line import pasteable
 from gridbot.doors.plain_text import for_people
 from supervisor.exit_codes import ExitCode
 from supervisor.status.caps_text import caps_lines
+from supervisor.status.fleet_text import fleet_lines
 from supervisor.status.model import SERVICES
 from supervisor.status.screen_width import screen_width
 from supervisor.status.strategy_notes import strategy_notes
@@ -98,6 +99,8 @@ def _print(status: Json, console: Console) -> None:
         console.print(Text(line))
     for line in undelivered_lines(status):
         console.print(Text(line))
+    for line in fleet_lines(status):
+        console.print(Text(line), soft_wrap=True)
     for account in status["accounts"]:
         if text := _other_coins(account):
             console.print(Text(f"{account['account']}: {text}"))

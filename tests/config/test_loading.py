@@ -354,6 +354,9 @@ def test_the_example_has_every_key_and_a_comment_on_each():
     shown |= {f"paper.keys.{name}" for name in re.findall(r"^ {4}#    (\w+):", text, re.MULTILINE)}
     shown |= {f"notify.routes.{name}" for name in re.findall(r"^ {4}# [ -] (\w+):", text, re.MULTILINE)}
     shown |= {f"telegram.users.{name}" for name in re.findall(r"^ {6}# [ -] (\w+):", text, re.MULTILINE)}
+    fleet = text.partition("\nfleet:\n")[2].partition("\nstrategies:\n")[0]
+    shown |= {f"fleet.{name}" for name in re.findall(r"^  # (\w+): ", fleet, re.MULTILINE)}
+    shown |= {f"fleet.keys.{name}" for name in re.findall(r"^  #     (\w+): ", fleet, re.MULTILINE)}
     document = _written(yaml.safe_load(text)) | shown
     assert document - {"accounts.testnet"} == _keys(GridbotConfig)
     assert all(field.description for model in _every_model(GridbotConfig) for field in model.model_fields.values())

@@ -44,6 +44,17 @@ def test_its_settings_reach_the_process(tmp_path: Path) -> None:
     assert (two.plan.quiet, two.plan.summary_at, two.ping_url) == (None, -1, "")
 
 
+def test_a_variable_with_a_line_end_of_windows_and_an_address_that_is_none(tmp_path: Path) -> None:
+    assert notify_spec(read(tmp_path, ROUTE % URL, PHONE_TOKEN=f"{TOKEN}\r\n")).addresses == {
+        "phone": f"tgram://{TOKEN}/-100123"
+    }
+    with pytest.raises(ConfigError) as refused:
+        read(tmp_path, ROUTE % "${PHONE_TOKEN}")
+    (told,) = str(refused.value).splitlines()
+    assert "notify.routes[0].urls[0]: expected an Apprise address" in told, "once, and not that there is none"
+    assert "token-of-nobody" not in told
+
+
 def test_it_is_secret_and_one_process_alone_gets_it(tmp_path: Path) -> None:
     config = read(tmp_path, ROUTE % URL)
     assert {f"tgram://{TOKEN}/-100123", "AAF-token-of-nobody"} <= {*config.secrets()}

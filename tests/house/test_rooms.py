@@ -97,7 +97,7 @@ SUPERVISOR = {
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
     " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage exit_codes utc_time polling",
     "children": "gridbot.private_files"
-    " gridbot.rescue gridbot.state"
+    " gridbot.bybit gridbot.rescue gridbot.state"
     " gridbot.exchange gridbot.hidden_words"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
@@ -109,7 +109,8 @@ SUPERVISOR = {
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.background gridbot.lease gridbot.private_files gridbot.state polling",
+    "fleet": "gridbot.background gridbot.config gridbot.incidents gridbot.lease gridbot.private_files gridbot.state"
+    " gridbot.system_ports gridbot.version polling",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     # What the page and Telegram share of commands from afar.
@@ -130,7 +131,10 @@ SUPERVISOR = {
     "process": "gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
-    " gridbot.shortage caps children leases control status store exit_codes utc_time polling",
+    " gridbot.shortage caps children fleet leases control status store exit_codes utc_time polling",
+    # Hosts of a fleet under virtual time; nothing imports it.
+    "trials": "gridbot.background gridbot.config gridbot.core gridbot.lease gridbot.orders gridbot.paper.server"
+    " gridbot.paper.settings gridbot.records gridbot.simulation gridbot.state gridbot.worker fleet",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.rescue gridbot.state gridbot.system_ports gridbot.worker"
     " gridbot.atomic_file gridbot.backtest gridbot.budget gridbot.command_line gridbot.commands gridbot.compare"
@@ -139,7 +143,7 @@ SUPERVISOR = {
     " gridbot.hidden_words"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
     " gridbot.store gridbot.version children"
-    " control doctor metrics notify process remote status store web exit_codes utc_time polling",
+    " control doctor fleet metrics notify process remote status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
 }

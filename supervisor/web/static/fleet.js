@@ -109,7 +109,7 @@ function Recorded({ known }) {
   const age = seenAt === null ? null : (performance.now() - seenAt) / 1000;
   const missing = Object.entries(answer?.problems ?? {});
   const words = [...new Set(missing.map(([, why]) => why))].map((why) => `${missing.filter(([, other]) => other === why).map(([part]) => part.replace("_", " ")).join(", ")}: ${why}`);
-  if (answer?.pairs_waiting) words.push(`grid profit of ${count(answer.pairs_waiting)} accounts is being worked out`);
+  if (answer?.pairs_waiting && answer.strategies.some((row) => row.total?.grid === null)) words.push(`grid profit of ${count(answer.pairs_waiting)} accounts is being worked out`);
   if (answer?.pairs_unknown.length) words.push(`grid profit of ${answer.pairs_unknown.join(", ")} takes longer than there is time for here; pnl has it`);
   return html`<p class="recorded dim">
     ${age === null ? (problem ? html`<span class="warn">▲ No history: ${problem}</span>` : "Reading the history…") : html`<span class=${age > 60 ? "warn" : ""}>${age > 60 ? "▲ " : ""}Today, grid profit, curves and last fills: ${duration(age)} old</span>${problem && html` <span class="warn">▲ ${problem}</span>`}`}

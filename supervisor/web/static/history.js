@@ -150,7 +150,7 @@ function Equity({ figures, route }) {
   const x = rows.map((row) => Date.parse(row.ts) / 1000);
   const equity = rows.map((row) => number(row.equity)), fall = rows.map((row) => -number(row.drawdown) || 0);
   const change = rows.length ? equity.at(-1) - equity[0] : null;
-  const says = rows.length ? `The whole account ${route.account}: ${money(equity.at(-1))} USDT, ${gain(change)} over this time; at most ${money(-Math.min(...fall))} below its highest.` : "";
+  const says = rows.length ? `The whole account ${route.account}: ${money(equity.at(-1))} USDT, ${gain(change)} over this time; at most ${money(Math.max(0, ...fall.map((value) => -value)))} below its highest.` : "";
   const table = rows.map((row) => [moment(Date.parse(row.ts)), money(number(row.equity)), money(number(row.wallet_balance)), gain(number(row.unrealised)), money(number(row.drawdown))]);
   return html`<${Figure} name="equity" title="Equity and drawdown" figure=${figures.equity} route=${route} says=${says}>
     <div class="two">

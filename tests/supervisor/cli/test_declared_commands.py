@@ -112,13 +112,20 @@ def test_every_example_is_a_command_line_that_works(command: Command) -> None:
 
 
 def all_commands() -> dict[str, click.Command]:
-    """Each command that can be typed, also those below a group."""
+    """Each command that can be typed, also those below a group, however deep."""
     found: dict[str, click.Command] = {}
-    for name in SUMMARIES:
-        command = clicked(name)
-        below = command.commands if isinstance(command, click.Group) else {}
-        found |= {f"{name} {word}": one for word, one in below.items()} or {name: command}
-    return found
+    waiting = {name: clicked(name) for name in SUMMARIES}
+    while waiting:
+        name, command = waiting.popitem()
+        if not isinstance(command, click.Group):
+            found[name] = command
+            continue
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            inner = command.get_command(context, word)
+            assert inner is not None
+            waiting[f"{name} {word}"] = inner
+    return dict(sorted(found.items()))
 
 
 @case_table("name", all_commands())

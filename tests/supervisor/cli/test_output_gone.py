@@ -19,6 +19,7 @@ from supervisor.cli import detached_start
 from supervisor.cli import main as cli_module
 from supervisor.cli.standard_streams import OutputGone
 from supervisor.exit_codes import ExitCode
+from supervisor.fleet.host_store import ConfigVersion, HostRow, View
 from tests.config.keyring_backends import environ_of
 from tests.store.session import DAY_MS, Session, make_session, write_all
 from tests.supervisor.cli.test_declared_commands import all_commands
@@ -57,6 +58,16 @@ LINES = {
     "doctor": "doctor -c {here}/g.yaml --offline",
     "export": "export {here}/parquet --table executions",
     "fills": "fills",
+    "fleet config diff": "fleet config diff -c {here}/host.yaml",
+    "fleet config push": "fleet config push {here}/g.yaml -c {here}/host.yaml",
+    "fleet config show": "fleet config show -c {here}/host.yaml",
+    "fleet demo": "fleet demo --stop",
+    "fleet drain": "fleet drain h1 -c {here}/host.yaml",
+    "fleet init": "fleet init -c {here}/host.yaml",
+    "fleet move": "fleet move alice h1 -c {here}/host.yaml",
+    "fleet spread": "fleet spread -c {here}/host.yaml",
+    "fleet status": "fleet status -c {here}/host.yaml",
+    "fleet undrain": "fleet undrain h1 -c {here}/host.yaml",
     "flatten": "flatten alice",
     "init": "init {here}/new.yaml",
     "kill": "kill alice",
@@ -139,6 +150,38 @@ class Client:
         }
 
 
+class FleetStore:
+    """The database of a fleet, as much of it as the commands ask."""
+
+    def __init__(self, *_: Any) -> None:
+        self.link = SimpleNamespace(close=self.nothing)
+
+    async def nothing(self, *_: Any) -> None:
+        pass
+
+    check = wish = nothing
+
+    async def push(self, *_: Any) -> tuple[int, bool]:
+        return 1, True
+
+    async def drain(self, *_: Any, on: bool) -> bool:
+        return True
+
+    async def versions(self) -> tuple[int, list[ConfigVersion]]:
+        return 1, [ConfigVersion(1, PAPER, "somebody", "", "")]
+
+    async def config(self, version: int = 0) -> ConfigVersion:
+        return ConfigVersion(1, PAPER, "somebody", "", "")
+
+    async def view(self) -> View:
+        offers = frozenset({"alice"})
+        return View((HostRow("h1", "i", "up", 9, "", "", offers, {}, False, 1, "", 9.0, 0.1),), (), {}, 1)
+
+
+async def made(*_: Any) -> tuple[int, bool]:
+    return 0, True
+
+
 async def nothing_new(*_: Any) -> Fetched:
     return Fetched(there=[date(2026, 9, 1)])
 
@@ -183,6 +226,9 @@ def test_it_ends_without_a_word(
     (tmp_path / "notify.yaml").write_text(PAPER + route)
     (tmp_path / "log.csv").write_text(LOG)
     (tmp_path / "original.yaml").write_text(ORIGINAL)
+    (tmp_path / "host.yaml").write_text("fleet: {name: night, host: h1, dsn: 'host=127.0.0.1'}")
+    monkeypatch.setattr("supervisor.fleet.host_store.HostStore", FleetStore)
+    monkeypatch.setattr("supervisor.fleet.fleet_roles.init", made)
     for module in ("alerts", "fleet_command", "ledger", "open_page", "ping", "reload", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")

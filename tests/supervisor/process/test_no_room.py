@@ -175,7 +175,7 @@ def test_a_start_without_room_for_the_socket_makes_it_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The supervisor ended."""
-    monkeypatch.setattr("supervisor.process.loop.REACHABLE_S", 0.01)
+    monkeypatch.setattr("supervisor.process.reachable.REACHABLE_S", 0.01)
     real, tries = ControlServer.open, itertools.count()
 
     async def opened(server: ControlServer) -> None:

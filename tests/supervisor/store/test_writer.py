@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +19,7 @@ from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_queue import record_queue
 from gridbot.store.database import Database
 from gridbot.store.reading import database_path
+from supervisor.store import writer_process
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import READERS_S, rest_of
 from tests.store.kit import (
@@ -40,6 +43,33 @@ def test_a_writer_that_is_always_behind_leaves_readers_their_turn() -> None:
     assert rest_of(0.5, 0.05) == pytest.approx(0.45)
     assert rest_of(0.5, 0.45) == rest_of(0.5, 3.0) == READERS_S
     assert rest_of(0.05, 3.0) == 0.05, "no longer than between two flushes"
+
+
+def test_a_health_report_is_no_reason_for_a_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It doubled what the writer costs at rest: 1.7 commits a second instead of 1.2."""
+    monkeypatch.setattr(writer_process, "HEALTH_S", 0.01)
+    recorder = make_recorder(tmp_path)
+    record_executions(recorder, range(1, 4))
+    writer = Writer(WriterSpec(tmp_path, ("alice",), flush_interval=3600.0), {})
+    reports, health = multiprocessing.Pipe(duplex=False)
+    life, supervisor = multiprocessing.Pipe(duplex=False)
+    serving = threading.Thread(target=writer_process._serve, args=(writer, writer_process._StopFlag(), health, life))
+    serving.start()
+
+    def told() -> Any:
+        assert reports.poll(60.0), "no report"
+        return reports.recv()
+
+    try:
+        until(lambda: told().get("committed") == {"alice": 3}, "the first flush")
+        record_executions(recorder, range(4, 6))
+        assert [told()["flushes"] for _ in range(5)] == [1] * 5
+    finally:
+        supervisor.close()
+        serving.join()
+        writer.close()
+    recorder.close()
+    assert sequences(tmp_path)["alice"] == [1, 2, 3, 4, 5]
 
 
 def test_records_come_by_queue_and_by_journal_and_are_there_once(tmp_path: Path) -> None:

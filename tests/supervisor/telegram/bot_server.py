@@ -16,19 +16,23 @@ from typing import Any
 TOKEN = "123456789:AAF-token-of-nobody-but-of-tests"
 BOT = "grid_test_bot"
 WAIT_S = 60.0
+FIRST = 700
+"""Number of the first update."""
 
 
 class BotServer:
     """`fails` has answers for the next requests of a method: HTTP status and document, or bytes that are none."""
 
-    def __init__(self, port: int, told: Callable[[str, dict[str, Any]], None] | None = None) -> None:
+    def __init__(
+        self, port: int, told: Callable[[str, dict[str, Any]], None] | None = None, first: int = FIRST
+    ) -> None:
         self.port = port
         self._told = told
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.fails: dict[str, list[tuple[int, Any]]] = {}
         self._waiting: list[dict[str, Any]] = []
-        self._next = 700
+        self._next = first
         self._messages = 0
         self._polls = 0
         self._changed = threading.Condition()
@@ -132,7 +136,9 @@ def press(user: int, data: str, chat: dict[str, Any], **changes: Any) -> dict[st
 
 
 @contextmanager
-def bot_server(port: int = 0, told: Callable[[str, dict[str, Any]], None] | None = None) -> Iterator[BotServer]:
+def bot_server(
+    port: int = 0, told: Callable[[str, dict[str, Any]], None] | None = None, first: int = FIRST
+) -> Iterator[BotServer]:
     """`told` hears what the bot sends, on the thread of its request."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -157,7 +163,7 @@ def bot_server(port: int = 0, told: Callable[[str, dict[str, Any]], None] | None
 
     server = Server(("127.0.0.1", port), Handler)
     server.daemon_threads = True
-    made = BotServer(server.server_address[1], told)
+    made = BotServer(server.server_address[1], told, first)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -8,6 +8,7 @@ Each line is written to the bot; a number presses that button of the newest mess
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 from tests.supervisor.telegram.bot_server import TOKEN, BotServer, bot_server
@@ -42,7 +43,8 @@ def _write(server: BotServer, line: str) -> None:
 
 
 def main() -> None:
-    with bot_server(int(sys.argv[1]) if sys.argv[1:] else PORT, told=_show) as server:
+    # numbers go on from those of an earlier chat: the bot passes over what it has seen
+    with bot_server(int(sys.argv[1]) if sys.argv[1:] else PORT, told=_show, first=int(time.time())) as server:
         print("Put this into the configuration, restart the supervisor, and write /help:\n")
         print(SECTION.format(token=TOKEN, user=USER, api=server.api), flush=True)
         for line in sys.stdin:

@@ -1,0 +1,72 @@
+"""How the `fleet` commands reach the fleet's database: by the file of a host."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gridbot.config.paths import find_config
+from supervisor.cli.options import load_file_or_refuse
+from supervisor.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from gridbot.config.models import GridbotConfig
+    from supervisor.fleet.host_store import HostStore
+
+__all__ = ["MISSING", "FleetAccess", "access", "asked"]
+
+MISSING = "the package psycopg, for a fleet on PostgreSQL: pip install 'gridbot[fleet]'"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetAccess:
+    """A host's file, what it has, and the way to the fleet's database."""
+
+    file: Path
+    own: GridbotConfig = field(repr=False)
+    store: HostStore
+
+
+def access(config: str | None, data_dir: str | None) -> FleetAccess:
+    """By the file of a host. Raises CommandError: the file is refused, is of no host, or there is no client."""
+    file = find_config(config)
+    own = load_file_or_refuse(file, data_dir).config
+    if not own.fleet.is_host:
+        raise CommandError(
+            f"expected the file of a host of a fleet, with `fleet: {{name, host, dsn_file}}`, got {file} without "
+            "`fleet.host`; name another with -c (docs/fleet-hosts.md)",
+            ExitCode.CONFIG,
+        )
+    try:
+        from supervisor.fleet.fleet_begin import link_of
+        from supervisor.fleet.fleet_store import FleetAway
+        from supervisor.fleet.host_store import HostStore
+    except ImportError as error:
+        raise CommandError(f"expected {MISSING}, got: {error}", ExitCode.CONFIG) from None
+    try:
+        return FleetAccess(file, own, HostStore(link_of(own, f"command {os.getpid()}")))
+    except FleetAway as error:
+        raise CommandError(str(error), ExitCode.CONFIG) from None
+
+
+def asked(fleet: FleetAccess, question: Callable[[HostStore], Awaitable[T]], *, check: bool = True) -> T:
+    """What the database answers. Raises CommandError when it is away, or none of this fleet."""
+    from supervisor.fleet.fleet_store import FleetAway
+
+    async def ask() -> T:
+        try:
+            if check:
+                await fleet.store.check(str(fleet.own.fleet.name))
+            return await question(fleet.store)
+        finally:
+            await fleet.store.link.close()
+
+    try:
+        return asyncio.run(ask())
+    except FleetAway as error:
+        raise CommandError(str(error), ExitCode.TIMEOUT) from None

@@ -1,0 +1,94 @@
+"""`gridbot-supervisor fleet demo`: three hosts, a PostgreSQL and a paper exchange on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from gridbot.command_line import pasteable
+from supervisor.cli.detached_start import finding_us
+from supervisor.cli.fleet_access import MISSING
+from supervisor.cli.options import example, place_options
+from supervisor.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from supervisor.fleet.demo_ground import DemoGround
+
+__all__ = ["demo"]
+
+PLACE: Final = "fleet-demo"
+SHOW_S: Final = 10.0
+
+
+@click.command(epilog=example("fleet demo"))
+@place_options(f"Where everything of the demo is [default: {PLACE}].")
+@click.option("--ground", is_flag=True, help="Only PostgreSQL, the paper exchange and the files of three hosts.")
+@click.option("--stop", "end", is_flag=True, help="End all that runs there; its files stay.")
+def demo(config: str | None, data_dir: str | None, ground: bool, end: bool) -> None:
+    """Try a fleet on one machine: no server, no key and no configuration are needed.
+
+    Makes the fleet, starts three supervisors, and shows the fleet until Ctrl-C, which ends all of it. With --ground the
+    hosts are left to you; the way to give commands is the same as for real machines.
+    """
+    del config  # it writes its own
+    place = Path(data_dir or PLACE).absolute()
+    try:
+        from supervisor.fleet.demo_ground import DemoGround, DemoTrouble
+        from supervisor.fleet.embedded_server import ServerNotStarted
+    except ImportError as error:
+        wanted = MISSING.replace("[fleet]", "[fleet-demo]")
+        raise CommandError(f"expected {wanted}, got: {error}", ExitCode.CONFIG) from None
+    floor = DemoGround(place)
+    if end:
+        _stop(floor)
+        return
+    environ = {name: value for name, value in finding_us().items() if not name.startswith("GRIDBOT_")}
+    try:
+        floor.lay(environ)
+    except (DemoTrouble, ServerNotStarted) as error:
+        raise CommandError(str(error), ExitCode.REFUSED) from None
+    click.echo(f"PostgreSQL and a paper exchange run in the background, for a fleet in {place}")
+    if ground:
+        click.echo(f"  end them   {pasteable('fleet demo --stop', data_dir=data_dir)}")
+        return
+    _run(floor, environ)
+
+
+def _run(floor: DemoGround, environ: dict[str, str]) -> None:
+    first = floor.file(floor.names[0])
+    try:
+        _give(environ, "fleet", "init", "-c", str(first))
+        _give(environ, "fleet", "config", "push", str(floor.shared), "-c", str(first))
+        for host in floor.names:
+            _give(environ, "start", "-c", str(floor.file(host)), "--detach")
+        _give(environ, "fleet", "spread", "-c", str(first), may_fail=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                _give(environ, "fleet", "status", "-c", str(first), may_fail=True)
+                click.echo("Ctrl-C ends all of it")
+                time.sleep(SHOW_S)
+    finally:
+        _stop(floor)
+
+
+def _give(environ: dict[str, str], *words: str, may_fail: bool = False) -> None:
+    done = subprocess.run([sys.executable, "-m", "supervisor", *words], env=environ, check=False)
+    if done.returncode and not may_fail:
+        raise CommandError(f"`{' '.join(words)}` ended with exit code {done.returncode}", ExitCode.UNEXPECTED)
+
+
+def _stop(floor: DemoGround) -> None:
+    from supervisor.process.directory_lock import holder
+
+    environ = {name: value for name, value in finding_us().items() if not name.startswith("GRIDBOT_")}
+    for host in floor.names:
+        if holder(floor.place / host) is not None:
+            _give(environ, "stop", "--data-dir", str(floor.place / host), may_fail=True)
+    ended = floor.end()
+    click.echo(f"ended: {', '.join(ended) or 'nothing was left running'}")

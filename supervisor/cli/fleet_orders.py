@@ -1,0 +1,98 @@
+"""`gridbot-supervisor fleet drain`, `undrain`, `move`, `spread`: where accounts are to be."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from supervisor.cli.fleet_access import access, asked
+from supervisor.cli.options import example, place_options
+from supervisor.control.operator_name import user_at_host
+from supervisor.exit_codes import CommandError, ExitCode
+
+__all__ = ["drain", "move", "spread", "undrain"]
+
+_PLACE = place_options("Data directory in place of the file's own.")
+
+
+@click.command(epilog=example("fleet drain h2 -c host.yaml"))
+@_PLACE
+@click.argument("host")
+def drain(config: str | None, data_dir: str | None, host: str) -> None:
+    """Have HOST hand its accounts over to the others, in order and one by one; it takes none until `undrain`.
+
+    Orders stay where they are: each account is without trading for a few seconds. What nobody else may have, stays.
+    """
+    _drain(config, data_dir, host, on=True)
+    click.echo(f"{host} drains: its accounts go to other hosts one by one; look at fleet status")
+
+
+@click.command(epilog=example("fleet undrain h2 -c host.yaml"))
+@_PLACE
+@click.argument("host")
+def undrain(config: str | None, data_dir: str | None, host: str) -> None:
+    """Let HOST take accounts again. What went from it stays where it is."""
+    _drain(config, data_dir, host, on=False)
+    click.echo(f"{host} takes accounts again")
+
+
+def _drain(config: str | None, data_dir: str | None, host: str, *, on: bool) -> None:
+    fleet = access(config, data_dir)
+    if not asked(fleet, lambda store: store.drain(host, on=on)):
+        _no_host(host, [row.name for row in asked(fleet, lambda store: store.view()).hosts])
+
+
+def _no_host(host: str, known: list[str]) -> None:
+    there = ", ".join(known) or "none has joined yet"
+    raise CommandError(f"expected the name of a host of the fleet ({there}), got {host!r}", ExitCode.USAGE)
+
+
+@click.command(epilog=example("fleet move alice h2 -c host.yaml"))
+@_PLACE
+@click.argument("account")
+@click.argument("host")
+def move(config: str | None, data_dir: str | None, account: str, host: str) -> None:
+    """Have ACCOUNT go to HOST, in order. Where that host may not have it, it stays where it is."""
+    from supervisor.fleet.fleet_section import seen
+
+    fleet = access(config, data_dir)
+    view = asked(fleet, lambda store: store.view())
+    hosts = {each.name: each for each in seen(view.hosts)}
+    if host not in hosts:
+        _no_host(host, list(hosts))
+    if account not in hosts[host].offers:
+        known = ", ".join(sorted(hosts[host].offers)) or "none"
+        raise CommandError(f"expected an account whose keys {host} has ({known}), got {account!r}", ExitCode.REFUSED)
+    asked(fleet, lambda store: store.wish({account: host}, user_at_host(os.getuid())))
+    click.echo(f"{account} goes to {host} as soon as it may; look at fleet status")
+
+
+@click.command(epilog=example("fleet spread -c host.yaml"))
+@_PLACE
+@click.option("--dry-run", is_flag=True, help="Only print what would go where.")
+def spread(config: str | None, data_dir: str | None, dry_run: bool) -> None:
+    """Spread the accounts evenly over the hosts, with the fewest moves; each host hands over one at a time.
+
+    Nothing is ever moved for the sake of order by itself: after a host has joined or come back, this is what does it.
+    """
+    from gridbot.config.host_config import checked_shared
+    from supervisor.fleet.fleet_section import holders_of, seen
+    from supervisor.fleet.host_placement import Wanted, evened
+
+    fleet = access(config, data_dir)
+    view = asked(fleet, lambda store: store.view())
+    version = asked(fleet, lambda store: store.config(view.force)) if view.force else None
+    if version is None:
+        raise CommandError("expected a configuration in the fleet's database, got none yet", ExitCode.NOTHING)
+    shared = checked_shared(version.body, f"version {version.version}")
+    moves = evened(
+        seen(view.hosts), [Wanted(account.name, account.hosts) for account in shared.accounts], holders_of(view)
+    )
+    for account, host in sorted(moves.items()):
+        click.echo(f"{account} -> {host}")
+    if not moves:
+        click.echo("they are spread evenly already")
+    elif not dry_run:
+        asked(fleet, lambda store: store.wish(moves, user_at_host(os.getuid())))
+        click.echo(f"{len(moves)} accounts move, one of each host at a time; look at fleet status")

@@ -1,0 +1,107 @@
+"""A host's way into its fleet: reach the database, register, read the configuration; it says what it waits for.
+
+Nothing may trade before that: without the database there are no leases. Only what waiting cannot mend is refused:
+another living host with our name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gridbot.config.dsn_files import read_dsn
+from gridbot.config.errors import ConfigError
+from gridbot.config.host_config import FleetSettings, fleet_settings
+from gridbot.config.models import GridbotConfig
+from gridbot.version import __version__
+from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_store import HostStore
+from supervisor.fleet.lease_types import HostId, LeaseTimes
+from supervisor.fleet.postgres_link import PostgresLink
+
+__all__ = ["Begun", "NameTaken", "begin", "link_of", "times_of"]
+
+AGAIN_S: Final = 1.0
+LIMIT_S: Final = 2.0
+"""How long one question to the database may take."""
+PUSH: Final = "no configuration yet: give the fleet one with fleet config push"
+
+
+class NameTaken(Exception):
+    """Another living host has our name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A host that is registered: what it is, what it asks, and what it is to run."""
+
+    me: HostId
+    own: GridbotConfig = field(repr=False)
+    file: Path
+    environ: Mapping[str, str] = field(repr=False)
+    store: HostStore
+    settings: FleetSettings
+    times: LeaseTimes
+
+    def read(self, text: str, version: int) -> FleetSettings:
+        """What this host makes of that version. Raises ConfigError."""
+        return fleet_settings(text, version, self.own, self.file, self.environ)
+
+
+def times_of(config: GridbotConfig) -> LeaseTimes:
+    """The times of the lease."""
+    return LeaseTimes(ttl_s=config.fleet.ttl)
+
+
+def link_of(config: GridbotConfig, purpose: str) -> PostgresLink:
+    """A connection to the fleet's database. Raises FleetAway when its DSN cannot be read."""
+    try:
+        return PostgresLink(read_dsn(config.fleet), name=f"{config.fleet.host} {purpose}", limit_s=LIMIT_S)
+    except ValueError as error:
+        raise FleetAway(str(error)) from None
+
+
+async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str], object]) -> Begun:
+    """Returns when the host is registered and has a configuration. `say` hears each new reason to wait.
+
+    Raises NameTaken.
+    """
+    said, store = "", HostStore(link_of(own, "host"))
+    me = HostId(str(own.fleet.host), secrets.token_hex(8))
+    times = times_of(own)
+    seen_left: float | None = None
+    while True:
+        try:
+            await store.check(str(own.fleet.name))
+            other = await store.register(me, times.ttl_s, own.fleet.capacity, own.fleet.address, __version__)
+            if other is not None:
+                where = f" at {other.address}" if other.address else ""
+                if seen_left is not None and other.left_s > seen_left:  # it has been renewed: it lives
+                    raise NameTaken(
+                        f"expected no other host with the name {me.name} in fleet {own.fleet.name}, got a living one"
+                        f"{where}; give this one another fleet.host, or stop the other"
+                    )
+                seen_left = other.left_s
+                raise FleetAway(f"another run of host {me.name}{where} is registered for {other.left_s:.0f} s more")
+            settings = await _settings(own, file, environ, store)
+            return Begun(me, own, file, environ, store, settings, times)
+        except FleetAway as why:
+            if (text := str(why)) != said:
+                say(f"waits for the fleet: {text}")
+            said = text
+        await asyncio.sleep(AGAIN_S)
+
+
+async def _settings(own: GridbotConfig, file: Path, environ: Mapping[str, str], store: HostStore) -> FleetSettings:
+    view = await store.view()
+    version = await store.config(view.force) if view.force else None
+    if version is None:
+        raise FleetAway(PUSH)
+    try:
+        return await asyncio.to_thread(fleet_settings, version.body, version.version, own, file, environ)
+    except ConfigError as error:
+        raise FleetAway(f"its configuration cannot be used here: {error}") from None

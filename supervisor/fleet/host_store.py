@@ -1,0 +1,361 @@
+"""Hosts, configuration and wishes of a fleet in PostgreSQL: each question is one statement or one transaction.
+
+Raises FleetAway when the database cannot be asked. Times are those of the database's clock: ages in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from supervisor.fleet import fleet_schema
+from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_tables import CHANNEL
+from supervisor.fleet.lease_types import HostId
+from supervisor.fleet.postgres_link import PostgresLink
+
+__all__ = ["ConfigVersion", "HostFacts", "HostRow", "HostStore", "LeaseSeen", "View"]
+
+_TELL: LiteralString = "SELECT pg_notify('gridbot', %s)"
+_REGISTER: LiteralString = """
+    INSERT INTO gridbot.host AS h (name, instance, until, capacity, address, program)
+    VALUES (%(name)s, %(instance)s, clock_timestamp() + make_interval(secs => %(ttl)s), %(capacity)s, %(address)s,
+            %(program)s)
+    ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, until = excluded.until, capacity = excluded.capacity,
+        address = excluded.address, program = excluded.program, state = 'up', since = clock_timestamp(), trouble = '',
+        status = NULL, status_at = NULL, offers = '{}'
+    WHERE h.until < clock_timestamp() OR h.instance = excluded.instance
+    RETURNING name
+"""
+_BEAT: LiteralString = """
+    UPDATE gridbot.host SET until = clock_timestamp() + make_interval(secs => %(ttl)s), offers = %(offers)s,
+        not_offered = %(not_offered)s, applied = %(applied)s, trouble = %(trouble)s, status = %(status)s,
+        status_at = clock_timestamp()
+    WHERE name = %(name)s AND instance = %(instance)s RETURNING draining
+"""
+_HOSTS: LiteralString = """
+    SELECT name, instance, state, capacity, address, program, offers, not_offered, draining, applied, trouble,
+        extract(epoch FROM until - clock_timestamp())::float8 AS left_s,
+        extract(epoch FROM clock_timestamp() - status_at)::float8 AS status_age_s
+    FROM gridbot.host ORDER BY name
+"""
+_LEASES: LiteralString = """
+    SELECT account, epoch, host, instance, state, previous,
+        extract(epoch FROM until - clock_timestamp())::float8 AS left_s,
+        extract(epoch FROM clock_timestamp() - since)::float8 AS held_s
+    FROM gridbot.lease ORDER BY account
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a host says of itself with each sign of life."""
+
+    offers: frozenset[str] = frozenset()
+    not_offered: Mapping[str, str] = field(default_factory=dict)
+    applied: int = 0
+    trouble: str = ""
+    status: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host as the database has it. `left_s`: until its registration ends, negative when it has ended."""
+
+    name: str
+    instance: str
+    state: str
+    capacity: int
+    address: str
+    program: str
+    offers: frozenset[str]
+    not_offered: Mapping[str, str]
+    draining: bool
+    applied: int
+    trouble: str
+    left_s: float
+    status_age_s: float | None
+
+    @property
+    def alive(self) -> bool:
+        return self.left_s > 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSeen:
+    """A lease as the database has it. `left_s`: until it ends; `held_s`: since its holder has had it."""
+
+    account: str
+    epoch: int
+    host: str
+    instance: str
+    state: str
+    previous: str
+    left_s: float
+    held_s: float
+
+    @property
+    def held(self) -> bool:
+        return self.state == "held" and self.left_s > 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigVersion:
+    """A version of the shared configuration. `leave_positions`: whether it was put in force so."""
+
+    version: int
+    body: str = field(repr=False)
+    who: str
+    note: str
+    at: str
+    leave_positions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The fleet at one moment, as far as placement needs it. `force`: the version that counts, 0 for none yet;
+    `forced`: when it was put in force, as text."""
+
+    hosts: tuple[HostRow, ...] = ()
+    leases: tuple[LeaseSeen, ...] = ()
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    force: int = 0
+    forced: str = ""
+
+
+class HostStore:
+    """One per process; `link` may be shared with others who ask."""
+
+    def __init__(self, link: PostgresLink) -> None:
+        self.link = link
+
+    async def check(self, fleet: str) -> None:
+        """Raises FleetAway when the tables are missing, of another version, or of another fleet."""
+
+        async def work(connection: AsyncConnection[Any]) -> tuple[int, str]:
+            there = await fleet_schema.version(connection)
+            if not there:
+                return 0, ""
+            row = await (await connection.execute("SELECT name FROM gridbot.fleet")).fetchone()
+            return there, str(row[0]) if row else ""
+
+        there, name = await self.link.run(work)
+        if not there:
+            raise FleetAway("expected the fleet's tables in the database, got none: make them once with fleet init")
+        if there != fleet_schema.VERSION:
+            raise FleetAway(
+                f"expected the fleet's tables in version {fleet_schema.VERSION}, got {there}: "
+                + ("fleet init brings them up to date" if there < fleet_schema.VERSION else "install the newer program")
+            )
+        if name != fleet:
+            raise FleetAway(
+                f"expected a database of the fleet {fleet!r}, got one of {name!r}: see fleet.name and the DSN"
+            )
+
+    # ------------------------------------------------------------------ hosts
+
+    async def register(self, me: HostId, ttl_s: float, capacity: int, address: str, program: str) -> HostRow | None:
+        """None when it is done; the other host's row when one of that name lives."""
+        values = {"name": me.name, "instance": me.instance, "ttl": ttl_s, "capacity": capacity, "address": address,
+                  "program": program}  # fmt: skip
+
+        async def work(connection: AsyncConnection[Any]) -> HostRow | None:
+            async with connection.transaction():
+                if await (await connection.execute(_REGISTER, values)).fetchone() is not None:
+                    await connection.execute(_TELL, (f"host {me.name}",))
+                    return None
+                rows = await _hosts(connection)
+            return next((row for row in rows if row.name == me.name), None)
+
+        return await self.link.run(work)
+
+    async def beat(self, me: HostId, ttl_s: float, facts: HostFacts) -> bool:
+        """A sign of life; False when another run has our name now."""
+        values = {
+            "name": me.name,
+            "instance": me.instance,
+            "ttl": ttl_s,
+            "offers": sorted(facts.offers),
+            "not_offered": Jsonb(dict(facts.not_offered)),
+            "applied": facts.applied,
+            "trouble": facts.trouble,
+            "status": None if facts.status is None else Jsonb(facts.status),
+        }
+
+        async def work(connection: AsyncConnection[Any]) -> bool:
+            return await (await connection.execute(_BEAT, values)).fetchone() is not None
+
+        return await self.link.run(work)
+
+    async def leave(self, me: HostId) -> None:
+        """The host has ended in order."""
+
+        async def work(connection: AsyncConnection[Any]) -> None:
+            async with connection.transaction():
+                await connection.execute(
+                    "UPDATE gridbot.host SET until = clock_timestamp(), state = 'down'"
+                    " WHERE name = %s AND instance = %s",
+                    (me.name, me.instance),
+                )
+                await connection.execute(_TELL, (f"host {me.name}",))
+
+        await self.link.run(work)
+
+    async def drain(self, host: str, *, on: bool) -> bool:
+        """Have a host hand its accounts over, or take some again; False when there is no such host."""
+
+        async def work(connection: AsyncConnection[Any]) -> bool:
+            async with connection.transaction():
+                cursor = await connection.execute("UPDATE gridbot.host SET draining = %s WHERE name = %s", (on, host))
+                await connection.execute(_TELL, (f"host {host}",))
+            return cursor.rowcount == 1
+
+        return await self.link.run(work)
+
+    async def view(self) -> View:
+        """Hosts, leases, wishes and which configuration counts, in one look."""
+
+        async def work(connection: AsyncConnection[Any]) -> View:
+            async with connection.transaction():
+                hosts = await _hosts(connection)
+                leases = await _leases(connection)
+                wishes = await (await connection.execute("SELECT account, host FROM gridbot.wish")).fetchall()
+                force = await (
+                    await connection.execute("SELECT version, at::text FROM gridbot.config_force")
+                ).fetchone()
+            version, at = force or (0, "")
+            return View(tuple(hosts), tuple(leases), dict(wishes), int(version), str(at))
+
+        return await self.link.run(work)
+
+    async def statuses(self) -> dict[str, tuple[float, dict[str, Any]]]:
+        """By host the newest status that it has told, and its age in seconds."""
+
+        async def work(connection: AsyncConnection[Any]) -> dict[str, tuple[float, dict[str, Any]]]:
+            rows = await (
+                await connection.execute(
+                    "SELECT name, extract(epoch FROM clock_timestamp() - status_at)::float8, status FROM gridbot.host"
+                    " WHERE status IS NOT NULL"
+                )
+            ).fetchall()
+            return {str(name): (float(age), status) for name, age, status in rows}
+
+        return await self.link.run(work)
+
+    # ------------------------------------------------------------------ wishes
+
+    async def wish(self, moves: Mapping[str, str], who: str) -> None:
+        """Where an operator wants accounts."""
+
+        async def work(connection: AsyncConnection[Any]) -> None:
+            async with connection.transaction():
+                for account, host in moves.items():
+                    await connection.execute(
+                        "INSERT INTO gridbot.wish (account, host, who) VALUES (%s, %s, %s) ON CONFLICT (account)"
+                        " DO UPDATE SET host = excluded.host, who = excluded.who, at = clock_timestamp()",
+                        (account, host, who),
+                    )
+                await connection.execute(_TELL, ("wish",))
+
+        await self.link.run(work)
+
+    async def granted(self, wishes: Mapping[str, str]) -> None:
+        """These wishes are fulfilled."""
+
+        async def work(connection: AsyncConnection[Any]) -> None:
+            for account, host in wishes.items():
+                await connection.execute("DELETE FROM gridbot.wish WHERE account = %s AND host = %s", (account, host))
+
+        await self.link.run(work)
+
+    # ------------------------------------------------------------------ configuration
+
+    async def push(self, body: str, who: str, note: str) -> tuple[int, bool]:
+        """Keep a text as the next version; its number, and whether it counts at once, as the first one does."""
+
+        async def work(connection: AsyncConnection[Any]) -> tuple[int, bool]:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE gridbot.config_version IN SHARE ROW EXCLUSIVE MODE")
+                row = await (
+                    await connection.execute(
+                        "INSERT INTO gridbot.config_version (version, body, who, note)"
+                        " SELECT coalesce(max(version), 0) + 1, %s, %s, %s FROM gridbot.config_version"
+                        " RETURNING version",
+                        (body, who, note),
+                    )
+                ).fetchone()
+                assert row is not None, "an INSERT returns its row"
+                first = await connection.execute(
+                    "INSERT INTO gridbot.config_force (version, who) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                    (row[0], who),
+                )
+                await connection.execute(_TELL, (f"config {row[0]}",))
+            return int(row[0]), first.rowcount == 1
+
+        return await self.link.run(work)
+
+    async def force(self, version: int, who: str, *, leave_positions: bool) -> None:
+        """Have a version count for all hosts."""
+
+        async def work(connection: AsyncConnection[Any]) -> None:
+            async with connection.transaction():
+                await connection.execute(
+                    "INSERT INTO gridbot.config_force (version, who, leave_positions) VALUES (%s, %s, %s)"
+                    " ON CONFLICT (one) DO UPDATE SET version = excluded.version, who = excluded.who,"
+                    " leave_positions = excluded.leave_positions, at = clock_timestamp()",
+                    (version, who, leave_positions),
+                )
+                await connection.execute(_TELL, (f"config {version}",))
+
+        await self.link.run(work)
+
+    async def versions(self) -> tuple[int, list[ConfigVersion]]:
+        """Which version counts (0: none), and all that were pushed, the newest first."""
+
+        async def work(connection: AsyncConnection[Any]) -> tuple[int, list[ConfigVersion]]:
+            force = await (await connection.execute("SELECT version FROM gridbot.config_force")).fetchone()
+            cursor = await connection.execute(
+                "SELECT version, '', who, note, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+                " FROM gridbot.config_version ORDER BY version DESC"
+            )
+            rows = await cursor.fetchall()
+            return int(force[0]) if force else 0, [ConfigVersion(*row) for row in rows]
+
+        return await self.link.run(work)
+
+    async def config(self, version: int = 0) -> ConfigVersion | None:
+        """That version; 0: the newest one. None when there is none."""
+
+        async def work(connection: AsyncConnection[Any]) -> ConfigVersion | None:
+            cursor = await connection.execute(
+                "SELECT v.version, v.body, v.who, v.note,"
+                " to_char(v.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
+                " coalesce(f.leave_positions, false)"
+                " FROM gridbot.config_version v LEFT JOIN gridbot.config_force f ON f.version = v.version"
+                " WHERE %(version)s = 0 OR v.version = %(version)s ORDER BY v.version DESC LIMIT 1",
+                {"version": version},
+            )
+            row = await cursor.fetchone()
+            return None if row is None else ConfigVersion(*row)
+
+        return await self.link.run(work)
+
+
+async def _hosts(connection: AsyncConnection[Any]) -> list[HostRow]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        rows: Sequence[dict[str, Any]] = await (await cursor.execute(_HOSTS)).fetchall()
+    return [HostRow(**{**row, "offers": frozenset(row["offers"])}) for row in rows]
+
+
+async def _leases(connection: AsyncConnection[Any]) -> list[LeaseSeen]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        rows: Sequence[dict[str, Any]] = await (await cursor.execute(_LEASES)).fetchall()
+    return [LeaseSeen(**row) for row in rows]
+
+
+assert CHANNEL == "gridbot", "the statements above name the channel"

@@ -1,0 +1,394 @@
+"""A host of a fleet at work: looks at the fleet, takes what placement gives it, hands over what it is to give away.
+
+    look     every 2 s and when something was announced: hosts, leases, wishes, which configuration counts
+    place    a pure function of that (`fleet.host_placement`), the same on every host; what it gives us is wanted
+    lease    the `LeaseKeeper` gets and keeps what is wanted; a worker ends before its lease is given up
+    tell     a sign of life with our own status, each quarter of the lease's length
+
+Accounts come and go through `FleetReload`, which owns the configuration in force. One account at a time leaves a host:
+the next when the one before has arrived, or has not within `ARRIVAL_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from gridbot import background
+from gridbot.config.errors import ConfigError
+from gridbot.config.host_config import FleetSettings
+from gridbot.incidents import Name, Standing
+from supervisor.fleet.fleet_begin import Begun, link_of
+from supervisor.fleet.fleet_incidents import standing
+from supervisor.fleet.fleet_listener import Listener
+from supervisor.fleet.fleet_section import (
+    account_rows,
+    dead_accounts,
+    holders_of,
+    host_rows,
+    placed,
+    status_rows,
+    takeover_s,
+)
+from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_placement import Placement, Wanted
+from supervisor.fleet.host_store import HostFacts, View
+from supervisor.fleet.lease_desk import LeaseDesk
+from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
+
+__all__ = ["FleetHost", "HostHands", "Keeper"]
+
+log = logging.getLogger("supervisor")
+
+Json = dict[str, Any]
+LOOK_S: Final = 2.0
+ARRIVAL_S: Final = 30.0
+FAILED_S: Final = 30.0
+"""An account that could not be started here is not asked for again for so long."""
+STATUS_S: Final = 1.0
+"""What other hosts have said is read again when it is older."""
+
+
+class Keeper(Protocol):
+    """The part that gets and keeps leases (`fleet.lease_keeper`)."""
+
+    def want(self, accounts: frozenset[str]) -> None:
+        """All the accounts that this host is to have."""
+
+    def quiet(self, account: str, *, answered: bool) -> None:
+        """Its worker has ended; `answered`: in order, and nothing that it sent is without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostHands:
+    """What the supervisor does for its fleet. `bring` and `remove` change which accounts are here: `remove` ends a
+    worker, leaves its orders, and says whether it ended in order. `reload` raises ValueError when it was refused."""
+
+    bring: Callable[[FleetSettings, str], Any]
+    remove: Callable[[str], Any]
+    reload: Callable[[FleetSettings, bool], Any]
+    status: Callable[[], Json]
+    alert: Callable[[str, str], object]
+    fault: Callable[[str, BaseException], object]
+    stop: Callable[[str], object]
+    is_stopping: Callable[[], bool]
+    answer: Callable[[str], Any]
+    """Has the commands for this account answered that wait in the database."""
+
+
+class FleetHost:
+    """One per supervisor of a fleet; the owner of what this host knows of it."""
+
+    def __init__(
+        self, begun: Begun, keeper: Keeper, desk: LeaseDesk, hands: HostHands, clock: Callable[[], float]
+    ) -> None:
+        self.begun = begun
+        self._desk = desk
+        self.settings = begun.settings
+        self.view = View()
+        self._keeper = keeper
+        self._hands = hands
+        self._clock = clock
+        self._placed = Placement()
+        self._here: dict[str, int] = {}
+        """The accounts whose lease is ours and whose worker is here, with their epochs."""
+        self._lapsed: dict[str, None] = {}
+        self._failed_s: dict[str, float] = {}
+        self._handing, self._handed_s = "", 0.0
+        self._refused = (0, "")
+        """The version that could not be applied here, and when it was put in force: asked for again, it is tried."""
+        self._away = ""
+        self._away_since_s: float | None = None
+        self._looked_s = float("-inf")
+        self._others: tuple[float, dict[str, tuple[float, Json]]] = (float("-inf"), {})
+        self._told = asyncio.Event()
+        self._answers: dict[int, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listener = Listener(lambda: link_of(begun.own, "ear"), self._heard)
+
+    # ------------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """On the loop. Nothing of it ends the supervisor."""
+        works = {
+            "looking at the fleet": self._look_on(),
+            "the sign of life of this host": self._beat_on(),
+            "hearing of the fleet": self._listener.run(),
+        }
+        self._tasks = [background.start(work, name=name) for name, work in works.items()]
+
+    async def end(self) -> None:
+        """The workers have ended: the name is free again. Leases were given up as they ended."""
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(FleetAway):
+            await self.begun.store.leave(self.begun.me)
+        await self.begun.store.link.close()
+
+    async def _look_on(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except Exception as error:  # noqa: BLE001 - reported with its traceback; looked again
+                self._hands.fault("looking at the fleet", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), LOOK_S)
+            self._told.clear()
+
+    async def _beat_on(self) -> None:
+        while True:
+            try:
+                await self._beat()
+            except Exception as error:  # noqa: BLE001 - reported with its traceback; tried again
+                self._hands.fault("the sign of life of this host", error)
+            await asyncio.sleep(self.begun.times.ttl_s / 4)
+
+    def _heard(self, word: str) -> None:
+        what, _, about = word.partition(" ")
+        if what == "command":
+            if about in self._here:
+                self._hands.answer(about)
+        elif what == "answer":
+            if (event := self._answers.get(int(about) if about.isdecimal() else 0)) is not None:
+                event.set()
+        else:
+            self._told.set()
+
+    # ------------------------------------------------------------------ what placement says
+
+    async def _look(self) -> None:
+        try:
+            self.view = await self.begun.store.view()
+        except FleetAway as why:
+            self._is_away(str(why))
+            return
+        self._is_back()
+        self._looked_s = self._clock()
+        if self._hands.is_stopping():
+            return
+        if self.view.force != self.settings.version and (self.view.force, self.view.forced) != self._refused:
+            await self._follow(self.view.force)
+        self._place()
+        granted = {name: host for name, host in self.view.wishes.items() if holders_of(self.view).get(name) == host}
+        if granted and self.begun.me.name in granted.values():
+            with contextlib.suppress(FleetAway):
+                await self.begun.store.granted(granted)
+        for account in self._here:
+            self._hands.answer(account)
+
+    def _place(self) -> None:
+        wanted = [Wanted(account.name, account.hosts) for account in self.settings.config.accounts]
+        self._placed, me, now_s = placed(self.view, wanted), self.begun.me.name, self._clock()
+        holders = holders_of(self.view)
+        mine = set(self._placed.of(me))
+        leaving = sorted(name for name in self._placed.moves if holders.get(name) == me)
+        if self._handing and self._handing not in holders and now_s - self._handed_s < ARRIVAL_S:
+            mine.update(leaving)  # the one before has not arrived yet
+        elif leaving:
+            if leaving[0] != self._handing:
+                log.info("%s is handed over to %s", leaving[0], self._placed.moves[leaving[0]])
+                self._handing, self._handed_s = leaving[0], now_s
+        else:
+            self._handing = ""
+        failed = {name for name, at_s in self._failed_s.items() if now_s - at_s < FAILED_S}
+        self._keeper.want(frozenset(mine - failed) | frozenset(self._kept_here()))
+
+    def _kept_here(self) -> list[str]:
+        """Accounts that we have and the configuration we go by does not know any more: a reload ends them first."""
+        names = {account.name for account in self.settings.config.accounts}
+        return [name for name in self._here if name not in names]
+
+    async def _follow(self, version: int) -> None:
+        """Another version counts. What cannot be applied is an alert, and nothing has changed here."""
+        try:
+            found = await self.begun.store.config(version)
+            if found is None:
+                return
+            settings = await asyncio.to_thread(self.begun.read, found.body, version)
+            await self._hands.reload(settings, found.leave_positions)
+        except FleetAway as why:
+            self._is_away(str(why))
+        except (ConfigError, ValueError) as why:
+            self._refused = version, self.view.forced
+            self._hands.alert("ERROR", f"version {version} of the fleet's configuration is not applied here: {why}")
+        else:
+            self._refused = 0, ""
+            self.settings = settings
+            self._here = {name: epoch for name, epoch in self._here.items() if name in self._names()}
+            log.info("version %d of the fleet's configuration is in force here", version)
+
+    def _names(self) -> set[str]:
+        return {account.name for account in self.settings.config.accounts}
+
+    # ------------------------------------------------------------------ what the leases say
+
+    def on_lease(self, news: Gained | Extended | Lapsed | Leave | Lost) -> None:
+        """News of the keeper, on the loop."""
+        match news:
+            case Gained(account):
+                self._lapsed.pop(account, None)
+                background.start(self._bring(news), name=f"starting {account}")
+            case Extended(account):
+                self._lapsed.pop(account, None)
+                self._desk.extended(news)
+            case Lapsed(account):
+                self._lapsed[account] = None
+                log.error("%s: its lease has ended; nothing is sent for it until it is renewed", account)
+            case Leave(account) | Lost(account):
+                self._lapsed.pop(account, None)
+                if isinstance(news, Lost):
+                    self._desk.gone(account)
+                    log.error("%s: another host has its lease; its worker ends here", account)
+                background.start(self._remove(account), name=f"ending {account}")
+
+    async def _bring(self, news: Gained) -> None:
+        account = news.account
+        try:
+            if account not in self.settings.offers:
+                raise ValueError("this host does not have its keys any more")
+            if not await self._begun(news):
+                return
+            await self._hands.bring(self.settings, account)
+        except Exception as error:  # noqa: BLE001 - told as an alert; the lease is given back
+            self._failed_s[account] = self._clock()
+            self._hands.alert("ERROR", f"{account} could not be started on this host: {error}")
+            self._desk.gone(account)
+            self._keeper.quiet(account, answered=True)
+            return
+        self._here[account] = news.epoch
+        self._failed_s.pop(account, None)
+
+    async def _begun(self, news: Gained) -> bool:
+        """Put in place what the former holder has left; False when the lease is not ours any more."""
+        try:
+            await self._desk.begin(news)
+        except LookupError as why:
+            log.warning("%s", why)
+            return False
+        return True
+
+    async def _remove(self, account: str) -> None:
+        answered = False
+        try:
+            answered = bool(await self._hands.remove(account))
+        except Exception as error:  # noqa: BLE001 - reported with its traceback; then the lease runs out
+            self._hands.fault(f"ending {account}", error)
+        self._here.pop(account, None)
+        self._desk.gone(account)
+        self._keeper.quiet(account, answered=answered)
+
+    # ------------------------------------------------------------------ what others are told
+
+    async def _beat(self) -> None:
+        facts = HostFacts(
+            offers=self.settings.offers,
+            not_offered=self.settings.not_offered,
+            applied=self.settings.version,
+            trouble=f"version {self._refused[0]} is not applied here" if self._refused[0] else "",
+            status={"accounts": status_rows(self._hands.status())},
+        )
+        begun = self.begun
+        try:
+            if await begun.store.beat(begun.me, begun.times.ttl_s, facts):
+                self._is_back()
+                return
+            fleet = begun.own.fleet
+            other = await begun.store.register(begun.me, begun.times.ttl_s, fleet.capacity, fleet.address, "")
+        except FleetAway as why:
+            self._is_away(str(why))
+            return
+        if other is not None and not self._hands.is_stopping():
+            self._hands.stop(f"another host has taken the name {begun.me.name} while this one was silent")
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts whose lease is ours and whose worker is here."""
+        return list(self._here)
+
+    def has(self, account: str) -> bool:
+        return account in self._here
+
+    def now_by(self, settings: FleetSettings) -> None:
+        """An operator has put this in force here already."""
+        self.settings, self._refused = settings, (0, "")
+
+    async def answered(self, number: int, wait_s: float) -> None:
+        """Until an answer to that command was announced, so long at most."""
+        event = self._answers.setdefault(number, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), wait_s)
+        self._answers.pop(number, None)
+
+    def whereabouts(self, account: str) -> str:
+        """Who has an account, in words, for whoever did not get an answer."""
+        for host, names in dead_accounts(self.view, [account]).items():
+            return f"host {host}, which has {', '.join(names)}, is dead or silent"
+        holder = holders_of(self.view).get(account)
+        if holder is None:
+            return f"no host has {account} at the moment ({self._placed.homeless.get(account, 'it is on its way')})"
+        return f"host {holder}, which has {account}, did not take it"
+
+    async def others(self) -> dict[str, tuple[float, Json]]:
+        """What the other hosts have told last, by host with its age in seconds; a second old at most."""
+        at_s, known = self._others
+        now_s = self._clock()
+        if now_s - at_s > STATUS_S:
+            try:
+                known = await self.begun.store.statuses()
+                known.pop(self.begun.me.name, None)
+                self._others = now_s, known
+            except FleetAway as why:
+                self._is_away(str(why))
+                known = {host: (age_s + now_s - at_s, status) for host, (age_s, status) in known.items()}
+        return known
+
+    def _is_away(self, why: str) -> None:
+        if self._away_since_s is None:
+            self._away_since_s = self._clock()
+            log.error("the fleet's database is away: %s", why)
+        self._away = why
+
+    def _is_back(self) -> None:
+        if self._away_since_s is not None:
+            log.info("the fleet's database answers again after %.1f s", self._clock() - self._away_since_s)
+        self._away, self._away_since_s = "", None
+
+    @property
+    def is_away(self) -> bool:
+        return self._away_since_s is not None
+
+    # ------------------------------------------------------------------ what is shown
+
+    def standing(self) -> dict[Name, Standing]:
+        """The fleet's open incidents, as this host sees them."""
+        return standing(self.view, self._placed, self._names(), self._away if self.is_away else None, self._lapsed)
+
+    def reasons(self) -> list[str]:
+        """What keeps this host from being healthy."""
+        return [each.text for each in self.standing().values()]
+
+    def section(self) -> Json:
+        """The section `fleet` of the status model."""
+        begun = self.begun
+        wanted = [Wanted(account.name, account.hosts) for account in self.settings.config.accounts]
+        now_s = self._clock()
+        return {
+            "name": begun.own.fleet.name,
+            "host": begun.me.name,
+            "database": "away" if self.is_away else "there",
+            "away_s": None if self._away_since_s is None else round(now_s - self._away_since_s, 1),
+            "problem": self._away,
+            "seen_s": round(now_s - self._looked_s, 1) if self._looked_s > float("-inf") else None,
+            "ttl_s": begun.times.ttl_s,
+            "takeover_s": takeover_s(begun.times),
+            "configuration": self.settings.version,
+            "in_force": self.view.force,
+            "not_offered": dict(self.settings.not_offered),
+            "lapsed": sorted(self._lapsed),
+            "hosts": host_rows(self.view, begun.me),
+            "accounts": account_rows(self.view, wanted, self._placed),
+        }

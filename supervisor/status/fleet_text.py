@@ -1,0 +1,95 @@
+"""The section `fleet` of the status model as text: hosts, then who has which account. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["fleet_lines", "fleet_text"]
+
+Json = Mapping[str, Any]
+
+
+def fleet_text(fleet: Json) -> str:
+    """A line on the fleet, a table of hosts, one of accounts, and a sentence for each that is dead."""
+    head = (
+        f"fleet {fleet['name']}: configuration {fleet['in_force'] or 'none yet'}; a lease lives {fleet['ttl_s']:g} s, "
+        f"and a dead host's accounts are taken over after {fleet['takeover_s']:g} s and a start"
+    )
+    hosts = [
+        (
+            str(row["host"]) + (" (here)" if row.get("here") else ""),
+            str(row["state"]) + (f" for {_age(row['seen_s'])}" if row["state"] == "dead" else ""),
+            f"{row['accounts']}/{row['capacity']}",
+            str(row["offers"]),
+            "-" if row["lag_s"] is None or row["state"] in ("dead", "down") else _age(row["lag_s"]),
+            str(row["configuration"] or "-"),
+            str(row["address"] or "-"),
+            str(row["trouble"]),
+        )
+        for row in fleet["hosts"]
+    ]
+    accounts = [
+        (
+            str(row["account"]),
+            str(row["host"] or "-"),
+            str(row["state"]),
+            str(row["epoch"] or "-"),
+            "-" if row["left_s"] is None else _age(max(0.0, row["left_s"])),
+            "-" if row["held_s"] is None else _age(row["held_s"]),
+            f"goes to {row['goes_to']}" if row["goes_to"] else str(row["why"]),
+        )
+        for row in fleet["accounts"]
+    ]
+    parts = [
+        head,
+        _table(("HOST", "STATE", "ACCOUNTS", "KEYS", "LAG", "CONFIG", "ADDRESS", ""), hosts),
+        _table(("ACCOUNT", "HOST", "LEASE", "EPOCH", "ENDS IN", "HELD FOR", ""), accounts),
+    ]
+    dead = (fleet.get("dead") or {}).items()
+    parts += [f"! host {host} is dead or silent; it had {', '.join(sorted(names))}" for host, names in dead]
+    return "\n\n".join(filter(None, parts))
+
+
+def fleet_lines(status: Json) -> list[str]:
+    """What `status` says of a fleet on PostgreSQL: a line on it, and one for each account that another host has."""
+    fleet = status.get("fleet")
+    if not fleet:
+        return []
+    hosts = ", ".join(
+        f"{row['host']} {row['state']} {row['accounts']}/{row['capacity']}" + (" (here)" if row["here"] else "")
+        for row in fleet["hosts"]
+    )
+    lines = [f"fleet {fleet['name']}: configuration {fleet['configuration']}; {hosts or 'no host'}"]
+    if fleet["in_force"] not in (0, fleet["configuration"]):
+        lines.append(f"  version {fleet['in_force']} of the configuration is in force, and not applied here")
+    lines += [f"  {name}: not offered here: {why}" for name, why in sorted(fleet["not_offered"].items())]
+    rows = [
+        (
+            f"  {row['account']}",
+            str(row["host"] or "no host"),
+            str((row["process"] or {}).get("state") or "-"),
+            str(row["health"] or "-"),
+            f"lease {row['lease']}",
+            "not heard of" if row["age_s"] is None else f"{_age(row['age_s'])} ago",
+            ", ".join(f"{each['strat_id']} {each.get('state') or '-'}" for each in row["strategies"]),
+        )
+        for row in status.get("elsewhere", ())
+    ]
+    return [*lines, *_table((), rows).splitlines()] if rows else lines
+
+
+def _age(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [titles, *rows] if titles else [*rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

