@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -141,7 +142,7 @@ def examine(
     asked = _asked(settings, accounts, place, status, offline=offline)
     findings += [clock_finding(exchange, clock) for exchange, clock in sorted(asked.clocks.items())]
     configuration, examined = _examined(settings, accounts, asked, warned)
-    findings += [*configuration, *_of_messages(settings, reach=reach)]
+    findings += [*_of_fleet(settings, offline=offline), *configuration, *_of_messages(settings, reach=reach)]
     reached = {finding.about: finding for finding in asked.findings}
     keys = {
         name: (str(facts.environment), facts.key)
@@ -155,6 +156,20 @@ def examine(
             is_rival = finding.check == "rival" and account.name in same
             findings.append(same[account.name] if is_rival else finding)
     return findings
+
+
+def _of_fleet(settings: GridbotConfig, *, offline: bool) -> list[Finding]:
+    """Of a host of a fleet: the database that it shares accounts by."""
+    if not settings.fleet.is_host or offline:
+        return []
+    from gridbot.doctor.fleet_findings import FleetFacts, fleet_findings
+
+    try:
+        from supervisor.fleet.fleet_examination import examined
+    except ImportError as error:
+        missing = f"expected the package psycopg (pip install 'gridbot[fleet]'), got: {error}"
+        return fleet_findings(FleetFacts("the fleet's database", missing))
+    return fleet_findings(asyncio.run(examined(settings)))
 
 
 def _of_messages(settings: GridbotConfig, *, reach: bool) -> list[Finding]:
