@@ -12,9 +12,9 @@ from gridbot.config.models import GridbotConfig
 from gridbot.doctor.fleet_findings import FleetFacts
 from supervisor.fleet.fleet_begin import link_of
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.host_store import HostStore
+from supervisor.fleet.host_store import ConfigVersion, HostStore
 
-__all__ = ["examined"]
+__all__ = ["examined", "version_in_force"]
 
 NEEDED: Final[tuple[tuple[str, LiteralString], ...]] = (
     ("change leases", "has_table_privilege('gridbot.lease', 'INSERT, UPDATE')"),
@@ -54,6 +54,23 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         versions=[row.program for row in alive],
         homeless=sorted(known - held),
     )
+
+
+async def version_in_force(own: GridbotConfig) -> ConfigVersion | None:
+    """The configuration that counts for all hosts; None when there is none, or the database cannot be used."""
+    try:
+        link = link_of(own, "doctor")
+    except FleetAway:
+        return None
+    store = HostStore(link)
+    try:
+        await store.check(str(own.fleet.name))
+        force, _ = await store.versions()
+        return await store.config(force) if force else None
+    except FleetAway:
+        return None
+    finally:
+        await link.close()
 
 
 async def _read(connection: AsyncConnection[Any], server: str) -> dict[str, Any]:
