@@ -136,7 +136,7 @@ function useKept(name, otherwise) {
   return [value, keep];
 }
 
-export function Fleet({ rows, known }) {
+export function Fleet({ rows, known, fleet = null, elsewhere = [] }) {
   const [filter, setFilter] = useKept("gridbot-filter", { text: "", state: "", group: "" });
   const [order, setOrder] = useKept("gridbot-order", { key: "name", down: false });
   const [parts, setParts] = useKept("gridbot-parts", { split: innerWidth > 1700 });
@@ -169,6 +169,6 @@ export function Fleet({ rows, known }) {
         <tbody>${body.length ? body : html`<tr class="more"><td colspan=${columns.length}>No account fits what is chosen above.</td></tr>`}</tbody>
       </table>
     </div>
-    ${(model.elsewhere ?? []).length > 0 && html`<p class="dim">On other hosts of fleet ${model.fleet.name}: ${model.elsewhere.map((each) => `${each.account} (${each.host || "no host"}, ${each.health ?? "not heard of"})`).join(", ")}</p>`}
+    ${fleet && elsewhere.length > 0 && html`<p class="dim">On other hosts of fleet ${fleet.name}: ${elsewhere.map((each) => `${each.account} (${each.host || "no host"}, ${each.health ?? "not heard of"})`).join(", ")}</p>`}
   </section>`;
 }
