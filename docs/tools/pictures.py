@@ -8,12 +8,14 @@ to the demo. A view is a row of VIEWS.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from typing import Any
 
 from supervisor.cli.open_page import FORM
 from supervisor.web.logins import make_code
+from supervisor.web.web_server import WebServer
+from supervisor.web.web_spec import WebSpec
 from tests.real_browser import Browser, Chromium, missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +35,7 @@ QUALITY = 60
 DEMO_RUNS_S = 75
 """How long the demo has traded when the pictures are taken: the curves have a shape by then."""
 DEADLINE_S = 240
+PATIENCE_S = 10.0
 ADDED = """
 web: {port: 0}
 defaults: {strategies: {caps: {max_orders_per_minute: 3000}}}  # no alert where a fast market comes near the usual cap
@@ -88,8 +93,8 @@ def gridbot(data_dir: Path, *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def demo(home: Path) -> Iterator[tuple[str, Path]]:
-    """The demo, trading for a while already: the address of its page, and its data directory."""
+def demo(home: Path) -> Iterator[Path]:
+    """The demo, trading for a while already: its data directory."""
     data_dir, config = home / "demo", home / "demo.yaml"
     config.write_text((ROOT / "conf" / "demo.yaml").read_text(encoding="utf-8") + ADDED, encoding="utf-8")
     gridbot(data_dir, "start", "--detach", "-c", str(config))
@@ -105,9 +110,28 @@ def demo(home: Path) -> Iterator[tuple[str, Path]]:
             if time.monotonic() > deadline:
                 raise SystemExit("screenshots: expected a page of the demo, got none")
             time.sleep(2)
-        yield status["web"]["url"], data_dir
+        yield data_dir
     finally:
         gridbot(data_dir, "stop")
+
+
+@contextlib.contextmanager
+def patient_page(data_dir: Path) -> Iterator[str]:
+    """The page's own server beside that of the demo, on the same records, which it may hold for longer: what a busy
+    machine does not read in time would be a dash in a picture. Gives its address.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = WebServer(WebSpec(data_dir, hold_s=PATIENCE_S))
+    try:
+        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(DEADLINE_S)
+        yield server.url
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(DEADLINE_S)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def report(home: Path) -> Path:
@@ -177,9 +201,9 @@ def main(arguments: Sequence[str]) -> None:
             browser.run(f"location.hash = {view.address!r}")
             take(browser, view, given.out)
         if of_the_demo := [view for view in wanted if view.of == "demo"]:
-            url, data_dir = ends.enter_context(demo(home))
+            data_dir = ends.enter_context(demo(home))
             browser.screen(1360, 800)
-            log_in(browser, url, data_dir, home)
+            log_in(browser, ends.enter_context(patient_page(data_dir)), data_dir, home)
             for view in of_the_demo:
                 browser.screen(view.width, view.height)
                 browser.run(f"location.hash = {view.address!r}")

@@ -42,6 +42,8 @@ class World:
         self, loop: VirtualLoop, clock: SimulatedClock, network: Network, wires: Wires, disk: Disk, spec: WorkerSpec
     ) -> None:
         self.loop, self.clock, self.network, self.wires, self.disk, self.spec = loop, clock, network, wires, disk, spec
+        self.boot_ns = clock.monotonic_ns
+        """CLOCK_BOOTTIME of the machine that its lives are on."""
 
 
 class Life:
@@ -66,6 +68,7 @@ class Life:
             trade_socket=self._make_trade_socket,
             files=self._make_files,
             journal_disk=world.disk.journal(),
+            boot_ns=world.boot_ns,
         )
         seed = f"ids:{number}:{world.spec.run_id}"
         self.session = WorkerSession(

@@ -13,20 +13,23 @@ import orjson
 from gridbot.atomic_file import write_atomic
 from gridbot.state.state_log import encoded
 
-__all__ = ["write_brought"]
+__all__ = ["brought", "write_brought"]
 
 LEDGER = "ledger.json"
 
 
 def write_brought(path: Path, body: bytes, floor: int) -> None:
     """Write a document as the file of that name. Raises OSError, ValueError when it is no JSON object."""
+    write_atomic(path, brought(path.name, body, floor))
+
+
+def brought(name: str, body: bytes, floor: int) -> bytes:
+    """The content of the file `name`. Raises ValueError when the document is no JSON object."""
     document = orjson.loads(body)
     if not isinstance(document, dict):
-        raise ValueError(f"expected the document {path.name} to be an object, got {type(document).__name__}")
+        raise ValueError(f"expected the document {name} to be an object, got {type(document).__name__}")
     document.pop("checksum", None)  # that of the former number
     document["seq"] = floor
-    if path.name == LEDGER:
-        document |= {"states_to": floor, "brought": True}
-        write_atomic(path, orjson.dumps(document))
-    else:
-        write_atomic(path, encoded(document))
+    if name == LEDGER:
+        return orjson.dumps({**document, "states_to": floor, "brought": True})
+    return encoded(document)

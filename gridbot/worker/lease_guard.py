@@ -36,12 +36,11 @@ class LeaseGuard:
         self._cancels = cancels
         self._stopped = False
         self._superseded: Callable[[str], None] = lambda text: None
-        self._told = False
         self.why = ""
         """Why nothing may be sent; empty while something may."""
 
     def tell(self, superseded: Callable[[str], None]) -> None:
-        """Have a function called, once, when another holder trades the account."""
+        """Have a function called, once, when another holder trades the account though the lease is ours."""
         self._superseded = superseded
 
     def every_s(self, usual_s: float) -> float:
@@ -54,9 +53,6 @@ class LeaseGuard:
         if lease is None:
             return
         self.why = "" if lease.may_send() else lease.why_not()
-        if lease.superseded_by and not self._told:
-            self._told = True
-            self._superseded(lease.why_not())
         is_near = self._cancels and not self.why and lease.left_s() < CANCEL_S
         if self.why or is_near:
             self._stop(self.why or "the account's lease is about to end and was not renewed", withdraw=is_near)
@@ -70,8 +66,12 @@ class LeaseGuard:
             return
         found = parse(link_id)
         if found is not None and found.epoch > lease.epoch:
+            # After the end of our lease it is as it should be: another host has the account, and ours will hear of it.
+            is_news = lease.left_s() > 0 and not lease.superseded_by
             lease.supersede(found.epoch)
             self.look()
+            if is_news:
+                self._superseded(self.why)
 
     def standing(self) -> dict[Name, Standing]:
         """The incident, while nothing may be sent."""

@@ -31,7 +31,8 @@ AGAIN_S = 0.5
 
 
 class LeaseDesk:
-    """One per supervisor of a fleet; owns the newest term of each account. `send` passes a message to a worker."""
+    """One per supervisor of a fleet; owns the newest term of each account. `send` passes a message to a worker,
+    `place` puts documents where it begins."""
 
     def __init__(
         self,
@@ -41,7 +42,9 @@ class LeaseDesk:
         send: Callable[[str, dict[str, Any]], object],
         *,
         cancels_when_lost: bool = False,
+        place: Callable[[Path, str, str, int, str, Sequence[Document]], None] = begin_here,
     ) -> None:
+        self._place = place
         self.shelf = DocumentShelf(me, store)
         self._me = me
         self._store = store
@@ -70,7 +73,7 @@ class LeaseDesk:
             try:
                 documents = await self._store.documents(account) if is_another else []
                 self._check(account, epoch)
-                begin_here(self._data_dir, self._me.name, account, epoch, news.previous, documents)
+                self._place(self._data_dir, self._me.name, account, epoch, news.previous, documents)
                 return
             except (FleetAway, OSError) as error:
                 log.warning("%s cannot begin here yet: %s", account, error)

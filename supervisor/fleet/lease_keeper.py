@@ -20,6 +20,7 @@ from supervisor.fleet.lease_types import (
     Answer,
     Asked,
     Away,
+    Barred,
     Event,
     Extended,
     Gained,
@@ -75,6 +76,10 @@ class LeaseKeeper:
     def quiet(self, account: str, *, answered: bool) -> None:
         """An account's worker has ended; `answered`: in order, and nothing that it sent is without an answer."""
         self._step(Quiet(account, answered))
+
+    def bar(self, account: str) -> None:
+        """A later holder's orders were seen at the exchange: leave it alone until it was not wanted here for once."""
+        self._step(Barred(account))
 
     async def given_up(self) -> None:
         """Until the database knows that this host has nothing any more."""

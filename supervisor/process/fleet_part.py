@@ -110,6 +110,8 @@ class FleetPart:
         """A worker's document for the next holder, or its word that another one trades already."""
         if message.get("type") == "superseded":
             self._alert("CRITICAL", f"{account}: {message.get('reason')}")
+            if self._keeper is not None:
+                self._keeper.bar(account)
         elif self._desk is not None:
             self._desk.take(account, message)
 

@@ -132,6 +132,9 @@ SUPERVISOR = {
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
     " gridbot.shortage caps children fleet leases control status store exit_codes utc_time polling",
+    # Hosts of a fleet under virtual time; nothing imports it.
+    "trials": "gridbot.background gridbot.config gridbot.core gridbot.lease gridbot.orders gridbot.paper.server"
+    " gridbot.paper.settings gridbot.records gridbot.simulation gridbot.state gridbot.worker fleet",
     "cli": "gridbot.private_files gridbot.process_guard"
     " gridbot.rescue gridbot.state gridbot.system_ports gridbot.worker"
     " gridbot.atomic_file gridbot.backtest gridbot.budget gridbot.command_line gridbot.commands gridbot.compare"

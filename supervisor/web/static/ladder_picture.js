@@ -52,7 +52,7 @@ function Trail({ prices, fills, box, scale, from, to }) {
   const path = prices.filter(([at]) => at >= from && at <= to).map(([at, price], n) => `${n ? "L" : "M"}${x(at).toFixed(1)} ${scale.y(price).toFixed(1)}`);
   return html`
     ${timeTicks(from, to, Math.max(1, Math.floor(box.trail / 75))).map(
-      ([at, text]) => html`<g class="time"><line x1=${x(at)} x2=${x(at)} y1=${box.top} y2=${box.bottom} /><text x=${x(at)} y=${box.bottom + 15} text-anchor=${x(at) < 18 ? "start" : "middle"}>${text}</text></g>`,
+      ([at, text]) => html`<g class="time"><line x1=${x(at)} x2=${x(at)} y1=${box.top} y2=${box.bottom} /><text x=${x(at)} y=${box.bottom + 15} text-anchor=${x(at) < 28 ? "start" : "middle"}>${text}</text></g>`,
     )}
     <g clip-path="url(#trail)">
       ${path.length > 1 && html`<path class="trail" d=${path.join("")} />`}
