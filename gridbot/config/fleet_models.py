@@ -123,7 +123,7 @@ class FleetConfig(Model):
     )
     keep_records: KeepFor = Field(
         timedelta(days=30),
-        description="How long rows of records stay in PostgreSQL: days 30d, hours 12h, off: for ever. Sums of them stay.",
+        description="How long rows of records stay in PostgreSQL: days 30d, hours 12h, off: for ever. Sums stay.",
     )
     paper_url: str = Field(
         "", description="Address of the one paper exchange of all hosts; without it no account on paper runs here."
