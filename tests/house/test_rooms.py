@@ -47,7 +47,7 @@ GRIDBOT = {
     # What is kept.
     "records": "commands core doors exchange ports strategies orders atomic_file command_line frames lock_file"
     " private_files segment_file",
-    "store": "core records atomic_file command_line frames version private_files",
+    "store": "core lease records atomic_file command_line frames version private_files",
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
     "report": "doors store version",
@@ -93,8 +93,8 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.background gridbot.config gridbot.incidents gridbot.lease gridbot.private_files gridbot.records"
-    " gridbot.state gridbot.store gridbot.system_ports gridbot.version polling",
+    "fleet": "gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease gridbot.private_files"
+    " gridbot.records gridbot.state gridbot.store gridbot.system_ports gridbot.version polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"

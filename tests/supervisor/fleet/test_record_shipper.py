@@ -103,8 +103,8 @@ def test_rows_rollups_and_position_go_together_and_once(tmp_path, fleet_dsn, mon
         ("orders", "g-1", 47), ("position_events", "BTCUSDT|long|false", 45), ("wallets", "USDT", 43)
     ]  # fmt: skip
     assert newest[0][3]["state"] == "filled"
-    equity = asked(fleet_dsn, "SELECT coin, seq, equity, wallet_balance FROM gridbot.equity_hour")
-    assert equity[-1] == ("USDT", 43, Decimal("99.25"), Decimal(133))
+    hourly = asked(fleet_dsn, "SELECT coin, seq, equity, wallet_balance FROM gridbot.equity_hour")
+    assert hourly[-1] == ("USDT", 43, Decimal("99.25"), Decimal(133))
     [(lag,)] = asked(fleet_dsn, "SELECT extract(epoch FROM clock_timestamp() - complete_to) FROM gridbot.shipping")
     assert 0 <= lag < 600
 
