@@ -34,7 +34,8 @@ class FleetAccess:
 
 def without_client(error: ImportError) -> CommandError:
     """What to say when the client of PostgreSQL is not installed."""
-    text = f"expected the package psycopg, for a fleet on PostgreSQL, got: {error}; `{install_line('psycopg')}` installs it"
+    do = f"`{install_line('psycopg')}` installs it"
+    text = f"expected the package psycopg, for a fleet on PostgreSQL, got: {error}; {do}"
     return CommandError(text, ExitCode.CONFIG)
 
 

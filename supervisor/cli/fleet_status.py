@@ -34,9 +34,9 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         view = await store.view()
         newest = await store.config()
         version = newest if newest is None or newest.version == view.force else await store.config(view.force)
-        return view, version, newest
+        return view, version, newest, await store.records_behind()
 
-    view, version, newest = asked(fleet, read)
+    view, version, newest, behind = asked(fleet, read)
     accounts = [] if version is None else checked_shared(version.body, f"version {version.version}").accounts
     wanted = [Wanted(account.name, account.hosts) for account in accounts]
     found, times = placed(view, wanted), times_of(fleet.own)
@@ -47,7 +47,7 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         "takeover_s": takeover_s(times),
         "in_force": view.force,
         "newest": 0 if newest is None else newest.version,
-        "hosts": host_rows(view, None),
+        "hosts": [row | {"records_s": _rounded(behind.get(row["host"]))} for row in host_rows(view, None)],
         "accounts": account_rows(view, wanted, found),
         "dead": dead_accounts(view, [each.name for each in wanted]),
     }
@@ -57,3 +57,7 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         click.echo(fleet_text(document))
     if document["dead"] or any(row["state"] != "held" for row in document["accounts"]):
         raise SystemExit(ExitCode.DEGRADED)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

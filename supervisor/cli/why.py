@@ -103,8 +103,8 @@ def ask_workers(place: Path, status: Mapping[str, Any], chosen: Sequence[Address
         names = [""] if chosen is None else [each.strategy for each in chosen if each.account == row["account"]]
         if names:
             asked.append((row, names))
-    names = None if chosen is None else {each.account for each in chosen}
-    explained = Explained(afar=[each for each in asked_elsewhere(status) if names is not None and each[0] in names])
+    named = None if chosen is None else {each.account for each in chosen}
+    explained = Explained(afar=[each for each in asked_elsewhere(status) if named is not None and each[0] in named])
     with ThreadPoolExecutor(max(1, min(AT_A_TIME, len(asked))), thread_name_prefix="why") as pool:
         answers = pool.map(lambda each: _ask(place, *each), asked)
     for (row, wanted), answer in zip(asked, answers, strict=True):

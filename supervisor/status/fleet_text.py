@@ -14,8 +14,8 @@ NOBODY = "no host has joined yet: start one"
 def fleet_text(fleet: Json) -> str:
     """A line on the fleet, a table of hosts, one of accounts, and a sentence for each that is dead."""
     head = (
-        f"fleet {fleet['name']}: configuration {fleet['in_force'] or 'none yet'}{_waits(fleet)}; a lease lives {fleet['ttl_s']:g} s, "
-        f"and a dead host's accounts are taken over after {fleet['takeover_s']:g} s and a start"
+        f"fleet {fleet['name']}: configuration {fleet['in_force'] or 'none yet'}{_waits(fleet)}; "
+        f"a lease lives {fleet['ttl_s']:g} s, and a dead host's accounts are taken over after {fleet['takeover_s']:g} s and a start"
     )
     hosts = [
         (
@@ -24,6 +24,7 @@ def fleet_text(fleet: Json) -> str:
             f"{row['accounts']}/{row['capacity']}",
             str(row["offers"]),
             "-" if row["lag_s"] is None or row["state"] in ("dead", "down") else _age(row["lag_s"]),
+            "-" if row.get("records_s") is None else _age(row["records_s"]),
             str(row["configuration"] or "-"),
             str(row["address"] or "-"),
             str(row["trouble"]),
@@ -44,7 +45,9 @@ def fleet_text(fleet: Json) -> str:
     ]
     parts = [
         head,
-        _table(("HOST", "STATE", "ACCOUNTS", "KEYS", "LAG", "CONFIG", "ADDRESS", ""), hosts) if hosts else NOBODY,
+        _table(("HOST", "STATE", "ACCOUNTS", "KEYS", "LAG", "RECORDS", "CONFIG", "ADDRESS", ""), hosts)
+        if hosts
+        else NOBODY,
         _table(("ACCOUNT", "HOST", "LEASE", "EPOCH", "ENDS IN", "HELD FOR", ""), accounts),
     ]
     dead = (fleet.get("dead") or {}).items()
