@@ -124,7 +124,7 @@ class PostgresLink:
             try:
                 connection = await AsyncConnection.connect(**self._settings, autocommit=True)
             except psycopg.OperationalError as exc:
-                raise FleetAway(f"the fleet's database {self.server}: {_words(exc)}; {LOOK}") from None
+                raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}; {LOOK}") from None
             if self._turn is not turn:
                 await _close(connection)
                 raise psycopg.OperationalError("given up")

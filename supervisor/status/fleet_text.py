@@ -15,7 +15,8 @@ def fleet_text(fleet: Json) -> str:
     """A line on the fleet, a table of hosts, one of accounts, and a sentence for each that is dead."""
     head = (
         f"fleet {fleet['name']}: configuration {fleet['in_force'] or 'none yet'}{_waits(fleet)}; "
-        f"a lease lives {fleet['ttl_s']:g} s, and a dead host's accounts are taken over after {fleet['takeover_s']:g} s and a start"
+        f"a lease lives {fleet['ttl_s']:g} s, "
+        f"and a dead host's accounts are taken over after {fleet['takeover_s']:g} s and a start"
     )
     hosts = [
         (
