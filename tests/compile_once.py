@@ -9,6 +9,7 @@ itself can make these. What is not compiled here, the workers compile: nothing b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -26,11 +27,15 @@ def is_new(tests: Sequence[Path]) -> bool:
     """Whether more than a few of these files have never been compiled by this Python, or have changed since."""
     tag = sys.implementation.cache_tag
 
-    def is_compiled(test: Path) -> bool:
-        kept = list((test.parent / "__pycache__").glob(f"{test.stem}.{tag}-pytest-*.pyc"))
-        return any(path.stat().st_mtime >= test.stat().st_mtime for path in kept)
-
-    return sum(not is_compiled(test) for test in tests) > FEW
+    kept: dict[tuple[Path, str], float] = {}
+    """When what is kept of a test was made, by the test's directory and name."""
+    for directory in {test.parent for test in tests}:
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory / "__pycache__") as entries:
+            for entry in entries:
+                stem, _, made_by = entry.name.partition(".")
+                if made_by.startswith(f"{tag}-pytest-") and made_by.endswith(".pyc"):
+                    kept[directory, stem] = max(kept.get((directory, stem), 0.0), entry.stat().st_mtime)
+    return sum(kept.get((test.parent, test.stem), 0.0) < test.stat().st_mtime for test in tests) > FEW
 
 
 def compile_all(root: Path, tests: Sequence[Path], processes: int) -> None:

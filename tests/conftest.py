@@ -54,27 +54,14 @@ def _state_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session", autouse=True)
 def _new_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A new database, whose 400 statements take a quarter of a second, is a copy of one that was made so before.
-
-    In this process; those that tests start make their own. Another schema, as some tests have, makes another one.
+    """In this process; `warm_python` does it for the supervisors, others make their own. Another schema, as some tests
+    have, makes another one.
     """
-    from gridbot.private_files import copy_private
     from gridbot.store.database import Database
-    from gridbot.store.schema import fingerprint
-
-    make, made = Database._make, tmp_path_factory.mktemp("new-databases")
-
-    def make_or_copy(database: Database) -> None:
-        new = made / f"{fingerprint()}.duckdb"
-        if not new.exists():
-            make(Database(new))
-        if database.path.parent.is_dir() and not database.wal.exists():
-            copy_private(new, database.path)
-        else:
-            make(database)
+    from tests.new_databases import made_once
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Database, "_make", make_or_copy)
+        patch.setattr(Database, "_make", made_once(tmp_path_factory.mktemp("new-databases")))
         yield
 
 

@@ -30,6 +30,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -44,7 +45,7 @@ from typing import Any
 __all__ = ["WarmProcess", "popen", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = "import sys; from tests.warm_python import serve; serve(int(sys.argv[1]))()"
+PROGRAM = "import sys; from tests.warm_python import serve; serve(int(sys.argv[1]), sys.argv[2])()"
 IMPORTED = (
     "supervisor.children.config_source",
     "supervisor.cli.start",
@@ -161,9 +162,10 @@ def run(
 def _warm() -> socket.socket:
     """The way to the warm Python of this process, which begins to import by the first call."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    databases = tempfile.mkdtemp(prefix="gridbot-new-databases-")
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
+            [sys.executable, "-c", PROGRAM, str(theirs.fileno()), databases],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "1"},  # as a fork server has it
             pass_fds=[theirs.fileno()],
@@ -175,6 +177,7 @@ def _warm() -> socket.socket:
     def end() -> None:
         ours.close()
         process.wait()
+        shutil.rmtree(databases)
 
     atexit.register(end)
     return ours
@@ -190,8 +193,11 @@ def _has_news(descriptor: int, within_s: float | None) -> bool:
 # ---------------------------------------------------------------------------------------------- in the warm Python
 
 
-def serve(number: int) -> Callable[[], object]:
-    """Fork what is asked for until nobody asks any more. In each process: what it has to run."""
+def serve(number: int, databases: str) -> Callable[[], object]:
+    """Fork what is asked for until nobody asks any more. In each process: what it has to run.
+
+    Their writers keep a new database of each schema in the directory `databases`.
+    """
     control = socket.socket(fileno=number)
     for name in IMPORTED:
         importlib.import_module(name)
@@ -199,6 +205,10 @@ def serve(number: int) -> Callable[[], object]:
 
     for name in PRELOADED:
         importlib.import_module(name.partition(":")[0])
+    from gridbot.store.database import Database
+    from tests.new_databases import made_once
+
+    setattr(Database, "_make", made_once(Path(databases)))  # noqa: B010 - a method
     gc.collect()
     gc.freeze()
     running: dict[int, int] = {}

@@ -24,20 +24,15 @@ from supervisor.cli.detached_start import _ended, outcome
 from supervisor.cli.logs import human, last_lines
 from supervisor.exit_codes import MEANINGS, CommandError, ExitCode
 from supervisor.process.directory_lock import DirectoryLock, holder
+from tests import warm_python
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(*args, **env):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
-    return subprocess.run(
-        [sys.executable, "-m", "supervisor", *args],
-        cwd=ROOT,
-        env={**environment, "PYTHONPATH": str(ROOT), **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    command = [sys.executable, "-m", "supervisor", *args]
+    return warm_python.run(command, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT), **env}, timeout=60)
 
 
 def test_exit_codes_are_the_published_ones():
