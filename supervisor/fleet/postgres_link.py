@@ -46,11 +46,6 @@ class PostgresLink:
             self._settings: dict[str, Any] = conninfo_to_dict(dsn)
         except psycopg.Error:
             raise FleetAway("expected a connection string of PostgreSQL, such as postgresql://USER@HOST/NAME") from None
-        if _is_torn(self._settings):
-            raise FleetAway(
-                "expected a connection string of PostgreSQL, got one whose password or address has a character that "
-                "must not be there: write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F, % as %25"
-            )
         milliseconds = max(1, round(limit_s * 1000))
         limits = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
         options = f"{self._settings.pop('options', '')} {limits} -c idle_in_transaction_session_timeout=10000"
@@ -150,13 +145,6 @@ async def _end(task: asyncio.Task[Any], connection: AsyncConnection[Any] | None)
 async def _close(connection: AsyncConnection[Any]) -> None:
     with contextlib.suppress(psycopg.Error, OSError):
         await connection.close()
-
-
-def _is_torn(settings: dict[str, Any]) -> bool:
-    """Whether a part of the password may have been taken for an address, which texts show."""
-    ports = str(settings.get("port", "")).split(",")
-    names = f"{settings.get('host', '')} {settings.get('dbname', '')}"
-    return "@" in names or not all(not port or port.isdecimal() for port in ports)
 
 
 def _words(error: psycopg.Error) -> str:

@@ -48,7 +48,7 @@ GRIDBOT = {
     # What is kept.
     "records": "commands core doors exchange ports strategies orders atomic_file command_line frames lock_file"
     " private_files segment_file",
-    "store": "core records atomic_file command_line frames version private_files",
+    "store": "core lease records atomic_file command_line frames version private_files",
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
     "report": "doors store version",
@@ -110,8 +110,8 @@ SUPERVISOR = {
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.incidents gridbot.lease gridbot.private_files"
-    " gridbot.state gridbot.system_ports gridbot.version polling",
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease"
+    " gridbot.private_files gridbot.state gridbot.system_ports gridbot.version polling",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     # What the page and Telegram share of commands from afar.
