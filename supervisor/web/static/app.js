@@ -72,7 +72,7 @@ function Totals({ rows }) {
       <thead><tr><th scope="col" class="text">Total of</th>${SUMS.map(([title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
       <tbody>${totals(rows).map(
         (row) => html`<tr key=${row.kind}>
-          <th scope="row" class="text kind ${row.kind}">${KINDS[row.kind] ?? row.kind}</th>
+          <th scope="row" class="text"><span class="kind ${row.kind}">${KINDS[row.kind] ?? row.kind}</span>${row.unheard > 0 && html` <span class="warn">▲ without ${count(row.unheard)} of ${count(row.kind === "shadow" ? row.strategies : row.accounts)}</span>`}</th>
           ${SUMS.map(([title, cell]) => html`<td data-title=${title}>${cell(row)}</td>`)}
         </tr>`,
       )}</tbody>
