@@ -95,6 +95,7 @@ class FleetHistory:
         self._now = now
         self._clock = clock
         self._parts: dict[str, _Part] = {}
+        self._midnight = NEVER
         self._peaks: dict[tuple[str, str], Decimal] = {}
         self._peaks_until: datetime | None = None
         self._grids: dict[str, _Grid] = {}
@@ -105,6 +106,9 @@ class FleetHistory:
         now = self._now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         everything, today = Asked(), Asked(since=midnight)
+        if midnight != self._midnight:  # sums of another day are not known sums of this one
+            self._midnight = midnight
+            self._parts.pop("today", None)
         self._read(
             {
                 "total": record_questions.profit(everything, "strategy"),

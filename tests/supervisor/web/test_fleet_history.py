@@ -156,5 +156,9 @@ def test_what_cannot_be_read_in_time_is_not_known_and_what_was_known_stays(night
     assert later["strategies"] == known["strategies"]
     assert later["as_of"] == known["as_of"]
     assert "it is tried again" in later["problems"]["today"]
+    history._now = lambda: NIGHT + timedelta(days=1)
+    tomorrow = history.document()
+    assert not [row for row in tomorrow["strategies"] if "today" in row], "yesterday's money is not today's"
+    assert [row["total"] for row in tomorrow["strategies"]] == [row["total"] for row in known["strategies"]]
     never = FleetHistory(RecordFile(night, hold_s=0.0), now=lambda: NIGHT).document()
     assert (never["strategies"], never["as_of"]) == ([], None), "nothing is no zero"
