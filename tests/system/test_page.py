@@ -40,7 +40,7 @@ END
 
 
 def healthz(url: str) -> str:
-    with urllib.request.urlopen(f"{url}/healthz", timeout=20) as answer:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=60) as answer:
         return str(answer.read().decode())
 
 
