@@ -113,7 +113,6 @@ class FleetHistory:
             {
                 "total": record_questions.profit(everything, "strategy"),
                 "today": record_questions.profit(today, "strategy"),
-                "unrealised": record_questions.open_pnl(everything, "strategy"),
                 "last_fill": LAST_FILLS,
                 "curve": _curve(now),
                 "executions": COUNTS,
@@ -144,17 +143,12 @@ class FleetHistory:
                 sums = found.setdefault(_key(row), {}).setdefault(name, _nothing())
                 for column in _nothing():
                     sums[column] += row[column]
-        for row in self._rows_of("unrealised"):
-            each = found.setdefault(_key(row), {})
-            each["unrealised"] = each.get("unrealised", ZERO) + (row["unrealised"] or ZERO)
         for row in self._rows_of("last_fill"):
             found.setdefault(_key(row), {})["last_fill"] = row["last_fill"]
         for key, each in found.items():
             for name in ("total", "today"):
                 if self._is_read(name):
                     each.setdefault(name, _nothing())["grid"] = self._grid(key, today if name == "today" else None)
-            if self._is_read("unrealised"):
-                each.setdefault("unrealised", ZERO)
         return [
             {"account": account, "money": money, "strategy": strategy, **values}
             for (account, money, strategy), values in sorted(found.items())

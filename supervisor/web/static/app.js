@@ -27,7 +27,7 @@ const SAYS = {
 
 function Link({ live }) {
   const { word, age } = freshness(live, useNow(1000));
-  return html`<span class="link ${word}" title="active: newer than 3 s; stale: newer than 15 s; offline: older">
+  return html`<span class="link ${word}" title="active: newer than 3.5 s; stale: newer than 15 s; offline: older, or not connected">
     <span aria-hidden="true">${{ active: "●", stale: "◐", offline: "○" }[word]}</span> ${SAYS[word](age)}
   </span>`;
 }
