@@ -18,10 +18,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from supervisor.cli.main import cli
 from tests.system.conftest import wait_for
 
 pytestmark = [
@@ -64,13 +67,19 @@ class Demo:
         assert begun.returncode in (codes or (0,)), f"{line}: exit code {begun.returncode}\n{said}\n{self.logs()}"
         return said
 
-    def status(self, host: str = "h1") -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.run(f"status --json -c fleet-demo/{host}.yaml", 0, 6))
+    def look(self, host: str, *words: str) -> dict[str, Any]:
+        """What a command shows, asked in this process: tests look again and again, and a Python each is a second."""
+        with patch.dict(os.environ, self.environment(), clear=True):
+            done = CliRunner().invoke(cli, [*words, "--json", "-c", str(self.place / "fleet-demo" / f"{host}.yaml")])
+        assert done.exit_code in (0, 6), f"{words}: {done.output}{done.exception!r}\n{self.logs()}"
+        found: dict[str, Any] = json.loads(done.stdout)
         return found
 
+    def status(self, host: str = "h1") -> dict[str, Any]:
+        return self.look(host, "status")
+
     def fleet(self, host: str = "h1") -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.run(f"fleet status --json -c fleet-demo/{host}.yaml", 0, 6))
-        return found
+        return self.look(host, "fleet", "status")
 
     def at(self) -> dict[str, str]:
         """By account the host that has its lease."""
@@ -146,7 +155,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
     text = demo.run("fleet drain h2 -c fleet-demo/h3.yaml")
     assert "h2 drains" in text
     wait_for(lambda: "h2" not in demo.at().values() and len(demo.at()) == 6, "h2 empty", demo.logs)
-    told = json.loads(demo.run("fleet status --json -c fleet-demo/h2.yaml", 0, 6))
+    told = demo.fleet("h2")
     assert {row["host"]: row["state"] for row in told["hosts"]}["h2"] == "drains"
 
     shared = demo.place / "fleet-demo" / "shared.yaml"
