@@ -7,6 +7,7 @@ A cap holds for each environment by itself: paper, testnet, demo and real money 
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,7 +15,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gridbot.config.errors import expected
-from gridbot.config.fields import Cap, Drawdown, Model, Name, is_name
+from gridbot.config.fields import Cap, Drawdown, KeepFor, Model, Name, is_name
 from gridbot.core.limits import OnBreach
 
 __all__ = ["ALL_ACCOUNTS", "FleetCaps", "FleetConfig", "GroupConfig", "HostKeys", "OnLeaseLost"]
@@ -119,6 +120,10 @@ class FleetConfig(Model):
         OnLeaseLost.KEEP,
         description="Resting orders when leases cannot be renewed: keep, or cancel before the end. Nothing is sent "
         "after it in either case.",
+    )
+    keep_records: KeepFor = Field(
+        timedelta(days=30),
+        description="How long rows of records stay in PostgreSQL: days 30d, hours 12h, off: for ever. Sums stay.",
     )
     paper_url: str = Field(
         "", description="Address of the one paper exchange of all hosts; without it no account on paper runs here."

@@ -31,6 +31,7 @@ __all__ = [
     "forget_variables",
     "knowing_only",
     "paper_seed",
+    "reaching_fleet",
     "verifying_only",
     "with_paper_secrets",
 ]
@@ -92,6 +93,12 @@ def knowing_only(config: GridbotConfig, *names: str) -> GridbotConfig:
     fleet = config.fleet.model_copy(update={"dsn": SecretStr(""), "keys": {}})
     others = {"notify": NotifyConfig(), "telegram": TelegramConfig(), "fleet": fleet}
     return config.model_copy(update={"accounts": accounts, **others})
+
+
+def reaching_fleet(config: GridbotConfig) -> GridbotConfig:
+    """The configuration without any key or secret but the way to PostgreSQL, for who ships records there."""
+    bare = knowing_only(config)
+    return bare.model_copy(update={"fleet": bare.fleet.model_copy(update={"dsn": config.fleet.dsn})})
 
 
 def verifying_only(config: GridbotConfig) -> GridbotConfig:

@@ -134,7 +134,7 @@ def examined_account(config: GridbotConfig, facts: AccountFacts, now_ms: int, *,
     findings: list[Finding] = []
     live = [each for each in planned if not each.strategy.shadow_mode]
     if is_online:
-        findings += _of_account(account, live, strategies, facts)
+        findings += _of_account(account, live, strategies, facts, in_fleet=config.fleet.is_host)
     findings += _of_money(account, live, facts)
     for each in planned:
         findings += _of_strategy(each, facts, now_ms, is_online=is_online)
@@ -143,11 +143,17 @@ def examined_account(config: GridbotConfig, facts: AccountFacts, now_ms: int, *,
 
 
 def _of_account(
-    account: AccountConfig, live: Sequence[_Planned], strategies: Sequence[StrategyConfig], facts: AccountFacts
+    account: AccountConfig,
+    live: Sequence[_Planned],
+    strategies: Sequence[StrategyConfig],
+    facts: AccountFacts,
+    *,
+    in_fleet: bool,
 ) -> Iterator[Finding]:
     name = account.name
     symbols = [each.strategy.symbol for each in live]
-    ours = Ours.of(account_tag(account.environment, name), (each.strat_id for each in strategies), symbols)
+    tag, names = account_tag(account.environment, name), (each.strat_id for each in strategies)
+    ours = Ours.of(tag, names, symbols, in_fleet=in_fleet)
     local = facts.local
     yield from key_findings(name, facts.key, allows_withdrawals=account.allow_withdraw_permission)
     yield margin_mode_finding(name, facts.info)

@@ -63,6 +63,21 @@ CHECKS: Final = MappingProxyType(
             "over 500 ms ahead or 3 s behind, or an answer took over 2 s",
             "surely over 1 s ahead or 5 s behind: requests with our time are refused (10002)",
         ),
+        "fleet_database": Check(
+            "the database of a fleet: its tables and name, the rights of our login, TLS off this machine, its clock",
+            "its clock is over 2 s from ours, our login may more than a host needs, no configuration was pushed",
+            "it does not answer; tables of another version, or of another fleet; our login may not do what a host does",
+        ),
+        "fleet_replication": Check(
+            "whether a standby of the fleet's database has each lease before it is granted",
+            "",
+            "asynchronous replication, or commits that do not wait for the disk: a failover would forget leases",
+        ),
+        "fleet_hosts": Check(
+            "the other hosts of the fleet, and its accounts",
+            "a host is dead, another one has our name, hosts run different versions, or an account has no host",
+            "",
+        ),
         "configuration": Check(
             "all that check finds in the file, with the exchange's figures where it was asked",
             "what check warns of",

@@ -57,10 +57,13 @@ class Ours(NamedTuple):
     tag: str
     strategies: frozenset[str]
     symbols: frozenset[str]
+    in_fleet: bool = False
+    """Whether other hosts may have made orders of ours, with numbers of their own."""
 
     @classmethod
-    def of(cls, tag: str, strat_ids: Iterable[str], symbols: Iterable[str]) -> Ours:
-        return cls(tag, frozenset(strategy_tag(strat_id) for strat_id in strat_ids), frozenset(symbols))
+    def of(cls, tag: str, strat_ids: Iterable[str], symbols: Iterable[str], *, in_fleet: bool = False) -> Ours:
+        tags = frozenset(strategy_tag(strat_id) for strat_id in strat_ids)
+        return cls(tag, tags, frozenset(symbols), in_fleet)
 
 
 def maker_of(link_id: str, ours: Ours, next_number: int | None) -> Maker:
@@ -72,7 +75,8 @@ def maker_of(link_id: str, ours: Ours, next_number: int | None) -> Maker:
         return Maker.FORMER if has_layout(link_id) else Maker.PROGRAM
     if found.account != ours.tag:
         return Maker.GRIDBOT
-    if found.epoch or (next_number is not None and found.generation >= next_number):
+    is_later = next_number is not None and found.generation >= next_number
+    if not ours.in_fleet and (found.epoch or is_later):
         return Maker.COPY
     return Maker.OURS if found.strategy in ours.strategies else Maker.LEFT
 

@@ -12,6 +12,7 @@ import glob
 import logging
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ ENGINE_USES: Final = 500
 """After so many uses a new engine is started, because attaching and detaching leaks memory (5 kB each time)."""
 QUARANTINED_SHOWN: Final = 20
 """The newest write-ahead logs that were set aside."""
+_INTERRUPT_AGAIN_S: Final = 0.01
 _SPILLED: Final = re.compile(r"duckdb_temp_(\d+)_")
 _NAME: Final = "store"
 """Name of the attached file inside the engine; statements use plain table names."""
@@ -87,6 +89,9 @@ class Database:
         self._uses = 0
         self._left: _State | None = None
         self._was_changed = False
+        self._turn = threading.Lock()
+        """Of whoever has the file in this process: the writer's thread, or one that reads a little for it."""
+        self._reader: duckdb.DuckDBPyConnection | None = None
         self.is_as_left = False
         """True while the file is open and nobody has written to it since this process closed it."""
 
@@ -168,7 +173,35 @@ class Database:
         Raise DatabaseHeld, Unreadable, and duckdb.IOException when there is no file (see `prepare`); set a damaged
         write-ahead log aside and open without it. The engine is kept, because it takes longer to
         start than a flush takes; after an error, when its state is unknown, a new one is started.
+        A thread that reads (`read`) is interrupted.
         """
+        while not self._turn.acquire(timeout=_INTERRUPT_AGAIN_S):
+            if (reader := self._reader) is not None:
+                with contextlib.suppress(duckdb.Error):  # it may be closed by now
+                    reader.interrupt()
+        try:
+            with self._open() as con:
+                yield con
+        finally:
+            self._turn.release()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The file for another thread of this process, read-only. It is for short looks: when the writer wants the file
+        it is interrupted, and asks again. Raise duckdb.Error, also duckdb.InterruptException.
+        """
+        with self._turn:
+            if not self.path.exists():
+                raise duckdb.IOException(f"{self.path} is not there yet")
+            with duckdb.connect(str(self.path), read_only=True, config=_CONFIG) as con:
+                self._reader = con
+                try:
+                    yield con
+                finally:
+                    self._reader = None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         changed = self._is_changed()  # before the file is as we leave it
         self._was_changed |= changed
         self.is_as_left = self._left is not None and not changed
@@ -245,7 +278,7 @@ class Database:
     def offsets_if_readable(self) -> dict[str, int]:
         """`stored_offsets`, read while another process reads the file; empty when that fails too."""
         try:
-            with duckdb.connect(str(self.path), read_only=True, config=_CONFIG) as con:
+            with self.read() as con:
                 return stored_offsets(con)
         except duckdb.Error:
             return {}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.frames import split
+from gridbot.lease.record_floor import is_floor
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import JOURNAL_TYPES, RECORD_TYPES
@@ -179,6 +180,9 @@ class AccountSource:
             self._heads[body[: at + len(_SEQ_KEY)]] = kind
 
     def _note_gap(self, first: int, last: int, taken: Taken, reason: str) -> None:
+        """Of a fleet the numbers of each epoch begin anew, higher up: that is no loss."""
+        if is_floor(last):
+            return
         taken.gaps.append((first, last, reason))
         log.error("account %s: records %d to %d are missing: %s", self.account, first, last, reason)
 

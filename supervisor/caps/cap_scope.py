@@ -35,6 +35,7 @@ __all__ = [
     "CapScope",
     "Event",
     "Figures",
+    "Parted",
     "Reported",
     "Resumed",
     "loss_used",
@@ -139,7 +140,14 @@ class Adopted:
     hold: CapHold
 
 
-Event = Reported | Resumed | Adopted
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """Another host of a fleet has the account now: what it has and has lost is no part of this scope any more."""
+
+    name: str
+
+
+Event = Reported | Resumed | Adopted | Parted
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +182,14 @@ def step(scope: CapScope, event: Event) -> Breached | None:
             return None
         case Adopted(name, hold):
             scope.held.setdefault(name, hold)
+            return None
+        case Parted(name):
+            scope.accounts = tuple(each for each in scope.accounts if each != name)
+            scope.held.pop(name, None)
+            scope.again.discard(name)
+            if (left := scope.figures.pop(name, None)) is not None:
+                scope.base -= left.result
+                scope.drawdown, _ = drawdown_step(scope.drawdown, Joined(-left.low), scope.rule)
             return None
         case Reported(name, figures, now_ms):
             _count(scope, name, figures)

@@ -24,7 +24,7 @@ from gridbot.incidents import Name, Standing
 from gridbot.risk.caps import WARN_AT
 from gridbot.risk.fleet_share import CapHold
 from gridbot.state.documents import LoneStopFile, Unreadable
-from supervisor.caps.cap_scope import Adopted, CapScope, Figures, Reported, Resumed, loss_used, restored, step
+from supervisor.caps.cap_scope import Adopted, CapScope, Figures, Parted, Reported, Resumed, loss_used, restored, step
 from supervisor.caps.notional_shares import Gone, Limit, Member, Said, Shares
 from supervisor.caps.notional_shares import step as shares_step
 
@@ -118,6 +118,7 @@ class CapsKeeper:
         """Accounts have come: `scopes` are all there are now."""
         for name, (caps, accounts) in scopes.items():
             scope = self._scopes.setdefault(name, CapScope(name, caps, ()))
+            scope.caps = caps
             if _lends(scope):
                 self._shares.setdefault(name, Shares(()))
             for account in accounts:
@@ -137,6 +138,15 @@ class CapsKeeper:
         """An account is gone. Its position may be there still: it counts with its last figures until our next start."""
         self._spoken_s.pop(account, None)
         self._asked_s.pop(account, None)
+
+    def part(self, account: str) -> None:
+        """Another host has the account from now on, with its position: it counts there."""
+        self.leave(account)
+        for name in self._of.pop(account, ()):
+            step(self._scopes[name], Parted(account))
+            if name in self._shares:
+                del self._shares[name].members[account]
+        self._set_limits()
 
     # ------------------------------------------------------------------ what happens
 

@@ -67,7 +67,7 @@ class Shares:
     @property
     def even(self) -> Decimal:
         """The even part of each account."""
-        return self.limit / len(self.members)
+        return self.limit / max(1, len(self.members))
 
     def lent(self, name: str) -> Decimal:
         """What counts as lent to an account: at least what it uses."""

@@ -123,6 +123,7 @@ def writer_spec(config: GridbotConfig) -> WriterSpec:
         accounts=tuple(account.name for account in config.accounts),
         flush_interval=config.storage.flush_interval,
         keep_days={table: age.total_seconds() / DAY_S for table, age in config.storage.keep.items()},
+        fleet=config.fleet if config.fleet.is_host else None,
     )
 
 

@@ -115,9 +115,9 @@ def plan_of(
     """Paper exchange (if an account uses it), writer, then a worker per account in the order of the file.
 
     Each child gets the keys and secrets that it needs: a worker those of its account, the paper exchange those of its
-    accounts (of an RSA key the public half) and the token of its control endpoint, the writer none.
+    accounts (of an RSA key the public half) and the token of its control endpoint, the writer the way to PostgreSQL.
     """
-    from gridbot.config.paper_secrets import knowing_only, verifying_only
+    from gridbot.config.paper_secrets import knowing_only, reaching_fleet, verifying_only
     from gridbot.config.snapshots import fleet_snapshot
 
     run_id = run_id or new_run_id()
@@ -139,7 +139,7 @@ def plan_of(
     )
     writer = ChildSpec(
         *("writer", ChildKind.WRITER, "supervisor.children.entry_points:writer"),
-        args=(knowing_only(config), logs),
+        args=(reaching_fleet(config), logs),
         policy=replace(policy, works_in_silence=True, patience=WRITER_PATIENCE),
     )
     market = config.paper.market

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,7 @@ from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json
 from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import NotRunning
-from supervisor.exit_codes import ExitCode
+from supervisor.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from gridbot.config.account_models import AccountConfig
@@ -80,6 +82,8 @@ def doctor(
     config_file = Path(named or find_config(config))
     file = load_file_or_refuse(config_file, str(place))
     settings = settings_of(file.config, place)
+    if settings.fleet.is_host and not offline:
+        settings = of_its_fleet(settings, config_file)
     warned = list(secret_file_warnings(file, config_file))
     findings = examine(settings, place, status, chosen, offline=offline, reach=reach, warned=warned)
     from gridbot.doctor.findings import Verdict, worst
@@ -141,7 +145,7 @@ def examine(
     asked = _asked(settings, accounts, place, status, offline=offline)
     findings += [clock_finding(exchange, clock) for exchange, clock in sorted(asked.clocks.items())]
     configuration, examined = _examined(settings, accounts, asked, warned)
-    findings += [*configuration, *_of_messages(settings, reach=reach)]
+    findings += [*_of_fleet(settings, offline=offline), *configuration, *_of_messages(settings, reach=reach)]
     reached = {finding.about: finding for finding in asked.findings}
     keys = {
         name: (str(facts.environment), facts.key)
@@ -155,6 +159,39 @@ def examine(
             is_rival = finding.check == "rival" and account.name in same
             findings.append(same[account.name] if is_rival else finding)
     return findings
+
+
+def of_its_fleet(own: GridbotConfig, file: Path) -> GridbotConfig:
+    """What a host has of its fleet: the accounts whose keys are here. Without the database its own file alone."""
+    from gridbot.config.errors import ConfigError
+    from gridbot.config.host_config import fleet_settings, held_by
+
+    try:
+        from supervisor.fleet.fleet_examination import version_in_force
+    except ImportError:
+        return own
+    version = asyncio.run(version_in_force(own))
+    if version is None:
+        return own
+    try:
+        found = fleet_settings(version.body, version.version, own, file, os.environ)
+    except ConfigError as error:
+        raise CommandError(str(error), ExitCode.CONFIG) from None
+    return held_by(found, found.offers)
+
+
+def _of_fleet(settings: GridbotConfig, *, offline: bool) -> list[Finding]:
+    """Of a host of a fleet: the database that it shares accounts by."""
+    if not settings.fleet.is_host or offline:
+        return []
+    from gridbot.doctor.fleet_findings import FleetFacts, fleet_findings
+
+    try:
+        from supervisor.fleet.fleet_examination import examined
+    except ImportError as error:
+        missing = f"expected the package psycopg (pip install 'gridbot[fleet]'), got: {error}"
+        return fleet_findings(FleetFacts("the fleet's database", missing))
+    return fleet_findings(asyncio.run(examined(settings)))
 
 
 def _of_messages(settings: GridbotConfig, *, reach: bool) -> list[Finding]:
@@ -214,6 +251,8 @@ def _paper_url(settings: GridbotConfig, status: Json | None) -> str | None:
     """Of the running bot's paper exchange, or of one that runs by itself (`paper`); None when there is none."""
     import socket
 
+    if settings.fleet.paper_url:
+        return settings.fleet.paper_url
     if status is not None:
         return (status.get("paper") or {}).get("url")
     host, port = settings.paper.host, settings.paper.port

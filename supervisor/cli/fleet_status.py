@@ -32,9 +32,9 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
 
     async def read(store):  # type: ignore[no-untyped-def]
         view = await store.view()
-        return view, await store.config(view.force) if view.force else None
+        return view, await store.config(view.force) if view.force else None, await store.records_behind()
 
-    view, version = asked(fleet, read)
+    view, version, behind = asked(fleet, read)
     accounts = [] if version is None else checked_shared(version.body, f"version {version.version}").accounts
     wanted = [Wanted(account.name, account.hosts) for account in accounts]
     found, times = placed(view, wanted), times_of(fleet.own)
@@ -44,7 +44,7 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         "ttl_s": times.ttl_s,
         "takeover_s": takeover_s(times),
         "in_force": view.force,
-        "hosts": host_rows(view, None),
+        "hosts": [row | {"records_s": _rounded(behind.get(row["host"]))} for row in host_rows(view, None)],
         "accounts": account_rows(view, wanted, found),
         "dead": dead_accounts(view, [each.name for each in wanted]),
     }
@@ -54,3 +54,7 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         click.echo(fleet_text(document))
     if document["dead"] or any(row["state"] != "held" for row in document["accounts"]):
         raise SystemExit(ExitCode.DEGRADED)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

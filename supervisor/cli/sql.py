@@ -14,6 +14,7 @@ from gridbot.config.paths import data_directory
 from gridbot.store.reading import database_path
 from supervisor.cli import sql_prompt
 from supervisor.cli.answer_output import rendered
+from supervisor.cli.fleet_records import shipped_records
 from supervisor.cli.ladder_text import wrapped
 from supervisor.cli.options import Seconds, example, memory_option, place_options
 from supervisor.exit_codes import ExitCode
@@ -49,6 +50,7 @@ AHEAD_CHARACTERS: Final = 2_000_000
     help="Seconds a statement may take.",
 )
 @memory_option()
+@click.option("--fleet", "of_fleet", is_flag=True, help="Ask what all hosts of the fleet have shipped to PostgreSQL.")
 def sql(
     statement: str | None,
     style: str,
@@ -58,13 +60,20 @@ def sql(
     wait_s: float,
     timeout_s: float,
     memory: str,
+    of_fleet: bool,
 ) -> None:
     """Ask the records one SQL question; without one, read it from standard input or open a prompt on a terminal.
 
     docs/tables.md describes tables and views; "SHOW TABLES" lists them. Works while the bot runs. A row that is wider
     than the screen comes as a line per column; in a pipe rows stay whole, unless COLUMNS says how wide it is.
     """
-    query = Query(data_directory(data_dir, config), Limits(wait_s, timeout_s, memory))
+    limits = Limits(wait_s, timeout_s, memory)
+    with contextlib.ExitStack() as kept:
+        place = kept.enter_context(shipped_records(config, data_dir, timeout_s)) if of_fleet else None
+        _answer(Query(place or data_directory(data_dir, config), limits), statement, style, out)
+
+
+def _answer(query: Query, statement: str | None, style: str, out: Path | None) -> None:
     if statement is None and out is None and style != "parquet" and sys.stdin.isatty():
         _interactive(query, style)
         return

@@ -13,6 +13,7 @@ import pwd
 import secrets
 import signal
 import socket
+import stat
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = ["USER", "EmbeddedServer", "ServerNotStarted", "programs", "start"]
 
 USER = "gridbot"
 NOBODY = "nobody"
+COPY = "programs"
 START_S = 60.0
 STOP_S = 30.0
 
@@ -66,7 +68,13 @@ class EmbeddedServer:
     def run(self) -> None:
         """Start it, also again after a stop, at the same port. Raises ServerNotStarted."""
         log = self.directory / "server.log"
-        command: list[str | Path] = [programs() / "postgres", "-D", self.directory / "data", "-p", str(self.port)]
+        command: list[str | Path] = [
+            _programs_for(self.directory) / "postgres",
+            "-D",
+            self.directory / "data",
+            "-p",
+            str(self.port),
+        ]
         with open_private(log, "ab") as out:
             process = subprocess.Popen(
                 command,
@@ -118,6 +126,21 @@ def programs() -> Path:
     return Path(next(iter(found.submodule_search_locations))) / "pginstall" / "bin"
 
 
+def _programs_for(directory: Path) -> Path:
+    """The programs, from a copy in `directory` when we are root and `nobody` may not pass to where they are."""
+    found, copy = programs(), directory / COPY
+    if os.geteuid() != 0 or all(each.stat().st_mode & stat.S_IXOTH for each in (found, *found.parents)):
+        return found
+    package = found.parent.parent
+    if not copy.exists():
+        make_directory(copy)
+        libraries = package.with_name(f"{package.name}.libs")  # beside it, as the wheel has them
+        for each in (package, *([libraries] if libraries.exists() else [])):
+            subprocess.run(["cp", "-r", each, copy], check=True, capture_output=True)
+        subprocess.run(["chmod", "-R", "go+rX", copy], check=True, capture_output=True)
+    return copy / package.name / found.parent.name / found.name
+
+
 def start(directory: Path, *, settings: Sequence[str] = ()) -> EmbeddedServer:
     """Make a server in an empty directory and start it on a free port. `settings` are lines of postgresql.conf.
 
@@ -137,7 +160,7 @@ def start(directory: Path, *, settings: Sequence[str] = ()) -> EmbeddedServer:
             os.chown(each, *_nobody())
     done = subprocess.run(
         [
-            *(programs() / "initdb", "-D", data, "-U", USER, "--encoding=UTF8", "--locale=C"),
+            *(_programs_for(directory) / "initdb", "-D", data, "-U", USER, "--encoding=UTF8", "--locale=C"),
             *("--auth=scram-sha-256", f"--pwfile={first}", "--no-sync", "--no-instructions"),
         ],
         stdin=subprocess.DEVNULL,

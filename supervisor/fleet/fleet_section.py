@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from supervisor.fleet.host_placement import HostSeen, Placement, Wanted, placement
 from supervisor.fleet.host_store import HostRow, LeaseSeen, View
 from supervisor.fleet.lease_types import HostId, LeaseTimes
 
-__all__ = ["account_rows", "dead_accounts", "holders_of", "host_rows", "placed", "seen", "takeover_s"]
+__all__ = ["account_rows", "as_before", "dead_accounts", "holders_of", "host_rows", "placed", "seen", "takeover_s"]
 
 Json = dict[str, Any]
 TOLD_OF_STRATEGY = (
@@ -32,6 +33,14 @@ def holders_of(view: View) -> dict[str, str]:
     """By account the host that has its lease and lives; of one that is dead its accounts are free for others."""
     living = {(row.name, row.instance) for row in view.hosts if row.alive}
     return {each.account: each.host for each in view.leases if each.held and (each.host, each.instance) in living}
+
+
+def as_before(view: View) -> View:
+    """The view with hosts and leases that have only run out taken for alive: nobody could renew while the database was
+    away, so that says nothing about a host."""
+    hosts = tuple(row if row.alive or row.state == "down" else replace(row, left_s=0.1) for row in view.hosts)
+    leases = tuple(row if row.state != "held" or row.held else replace(row, left_s=0.1) for row in view.leases)
+    return replace(view, hosts=hosts, leases=leases)
 
 
 def placed(view: View, accounts: Iterable[Wanted]) -> Placement:

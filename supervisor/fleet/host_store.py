@@ -247,6 +247,19 @@ class HostStore:
 
         return await self.link.run(work)
 
+    async def records_behind(self) -> dict[str, float | None]:
+        """By host the seconds since all that it had recorded was here; None: not yet once."""
+
+        async def work(connection: AsyncConnection[Any]) -> dict[str, float | None]:
+            rows = await (
+                await connection.execute(
+                    "SELECT host, extract(epoch FROM clock_timestamp() - complete_to)::float8 FROM gridbot.shipping"
+                )
+            ).fetchall()
+            return dict(rows)
+
+        return await self.link.run(work)
+
     # ------------------------------------------------------------------ wishes
 
     async def wish(self, moves: Mapping[str, str], who: str) -> None:

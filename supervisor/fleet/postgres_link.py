@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from gridbot import background
 from supervisor.fleet.fleet_store import FleetAway
 
-__all__ = ["PostgresLink"]
+__all__ = ["PostgresLink", "connection_settings", "first_words"]
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection[Any]], Awaitable[T]]
@@ -35,6 +35,30 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+def connection_settings(dsn: str, *, name: str, limit_s: float) -> dict[str, Any]:
+    """What psycopg connects with: no statement takes longer than `limit_s`, and a line that is dead is noticed in time.
+
+    Raises FleetAway when the DSN cannot be read.
+    """
+    try:
+        settings: dict[str, Any] = conninfo_to_dict(dsn)
+    except psycopg.Error:
+        raise FleetAway("expected a connection string of PostgreSQL, such as postgresql://USER@HOST/NAME") from None
+    milliseconds = max(1, round(limit_s * 1000))
+    limits = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
+    options = f"{settings.pop('options', '')} {limits} -c idle_in_transaction_session_timeout=10000"
+    return (
+        settings
+        | _SETTINGS
+        | {
+            "options": options.strip(),
+            "application_name": f"gridbot {name}",
+            "connect_timeout": max(2, round(limit_s)),
+            "tcp_user_timeout": milliseconds,
+        }
+    )
+
+
 class PostgresLink:
     """Runs one piece of work after another on one connection, each in its own transaction or statement (autocommit).
 
@@ -42,20 +66,7 @@ class PostgresLink:
     """
 
     def __init__(self, dsn: str, *, name: str, limit_s: float = 2.0) -> None:
-        try:
-            self._settings: dict[str, Any] = conninfo_to_dict(dsn)
-        except psycopg.Error:
-            raise FleetAway("expected a connection string of PostgreSQL, such as postgresql://USER@HOST/NAME") from None
-        milliseconds = max(1, round(limit_s * 1000))
-        limits = f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
-        options = f"{self._settings.pop('options', '')} {limits} -c idle_in_transaction_session_timeout=10000"
-        connect_s = max(2, round(limit_s))
-        self._settings |= _SETTINGS | {
-            "options": options.strip(),
-            "application_name": f"gridbot {name}",
-            "connect_timeout": connect_s,
-            "tcp_user_timeout": milliseconds,
-        }
+        self._settings = connection_settings(dsn, name=name, limit_s=limit_s)
         self.limit_s = limit_s
         self._connection: AsyncConnection[Any] | None = None
         self._turn = asyncio.Lock()
@@ -101,7 +112,7 @@ class PostgresLink:
                     self._drop(connection)
                     raise
             except psycopg.Error as exc:
-                raise FleetAway(f"the fleet's database {self.server}: {_words(exc)}") from None
+                raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}") from None
             except OSError as exc:
                 raise FleetAway(f"the fleet's database {self.server}: {exc.strerror or type(exc).__name__}") from None
 
@@ -147,7 +158,7 @@ async def _close(connection: AsyncConnection[Any]) -> None:
         await connection.close()
 
 
-def _words(error: psycopg.Error) -> str:
+def first_words(error: psycopg.Error) -> str:
     """The first line of what went wrong. libpq names host and user, never the password; we name neither twice."""
     text = error.diag.message_primary or str(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]

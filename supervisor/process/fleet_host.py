@@ -27,6 +27,7 @@ from supervisor.fleet.fleet_incidents import standing
 from supervisor.fleet.fleet_listener import Listener
 from supervisor.fleet.fleet_section import (
     account_rows,
+    as_before,
     dead_accounts,
     holders_of,
     host_rows,
@@ -47,6 +48,8 @@ log = logging.getLogger("supervisor")
 Json = dict[str, Any]
 LOOK_S: Final = 2.0
 ARRIVAL_S: Final = 30.0
+LENIENT_S: Final = 5.0
+"""After the database was away for all, each host has so long to be heard of again, before others take its accounts."""
 FAILED_S: Final = 30.0
 """An account that could not be started here is not asked for again for so long."""
 STATUS_S: Final = 1.0
@@ -103,7 +106,7 @@ class FleetHost:
         """The version that could not be applied here, and when it was put in force: asked for again, it is tried."""
         self._away = ""
         self._away_since_s: float | None = None
-        self._looked_s = float("-inf")
+        self._looked_s = self._lenient_until_s = float("-inf")
         self._others: tuple[float, dict[str, tuple[float, Json]]] = (float("-inf"), {})
         self._told = asyncio.Event()
         self._answers: dict[int, asyncio.Event] = {}
@@ -168,6 +171,8 @@ class FleetHost:
             return
         self._is_back()
         self._looked_s = self._clock()
+        if self._looked_s < self._lenient_until_s:
+            self.view = as_before(self.view)
         if self._hands.is_stopping():
             return
         if self.view.force != self.settings.version and (self.view.force, self.view.forced) != self._refused:
@@ -354,6 +359,7 @@ class FleetHost:
 
     def _is_back(self) -> None:
         if self._away_since_s is not None:
+            self._lenient_until_s = self._clock() + LENIENT_S
             log.info("the fleet's database answers again after %.1f s", self._clock() - self._away_since_s)
         self._away, self._away_since_s = "", None
 

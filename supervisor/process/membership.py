@@ -153,7 +153,10 @@ class Membership:
                     break
                 await asyncio.sleep(POLL_S)
             self._fleet.remove(child)
-            self._caps.leave(account)
+            if self._plan.config is not None and self._plan.config.fleet.is_host:
+                self._caps.part(account)
+            else:
+                self._caps.leave(account)
             del self._workers[account]
             self._launch.remove(account)
             log.info("%s: its account is removed, it has ended", child.spec.name)

@@ -23,6 +23,7 @@ def fleet_text(fleet: Json) -> str:
             f"{row['accounts']}/{row['capacity']}",
             str(row["offers"]),
             "-" if row["lag_s"] is None or row["state"] in ("dead", "down") else _age(row["lag_s"]),
+            "-" if row.get("records_s") is None else _age(row["records_s"]),
             str(row["configuration"] or "-"),
             str(row["address"] or "-"),
             str(row["trouble"]),
@@ -43,7 +44,7 @@ def fleet_text(fleet: Json) -> str:
     ]
     parts = [
         head,
-        _table(("HOST", "STATE", "ACCOUNTS", "KEYS", "LAG", "CONFIG", "ADDRESS", ""), hosts),
+        _table(("HOST", "STATE", "ACCOUNTS", "KEYS", "LAG", "RECORDS", "CONFIG", "ADDRESS", ""), hosts),
         _table(("ACCOUNT", "HOST", "LEASE", "EPOCH", "ENDS IN", "HELD FOR", ""), accounts),
     ]
     dead = (fleet.get("dead") or {}).items()

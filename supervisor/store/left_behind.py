@@ -23,7 +23,12 @@ __all__ = ["left_behind"]
 
 
 def left_behind(config: GridbotConfig) -> Iterator[str]:
-    """A sentence or two for each account and strategy with files that has no entry in the configuration any more."""
+    """A sentence or two for each account and strategy with files that has no entry in the configuration any more.
+
+    On a host of a fleet accounts come and go: there it says nothing.
+    """
+    if config.fleet.is_host:
+        return
     data_dir = config.storage.data_dir
     names = {account.name for account in config.accounts}
     for name in sorted((_folders(data_dir / "state") | _folders(data_dir / "journal")) - names - {SUPERVISOR}):

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import psutil
@@ -35,6 +35,10 @@ from supervisor.store.database_losses import Losses
 from supervisor.store.landing_pace import LandingPace
 from supervisor.store.writer_lock import keep_writer_lock, take_writer_lock
 
+if TYPE_CHECKING:
+    from gridbot.config.fleet_models import FleetConfig
+    from supervisor.fleet.record_shipper import RecordShipper
+
 __all__ = ["Writer", "WriterSpec"]
 
 log = logging.getLogger("supervisor.store")
@@ -51,6 +55,8 @@ class WriterSpec:
 
     `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
 
+    `fleet`: of a host of a fleet, where records are shipped to (`supervisor.fleet.record_shipper`).
+
     `keep_days`: after how many days rows of a table are deleted (by `local_ts`), such as {"tickers": 30}; others stay.
     """
 
@@ -62,6 +68,7 @@ class WriterSpec:
     compact_s: float = 60.0
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
+    fleet: FleetConfig | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -123,6 +130,7 @@ class Writer:
         self._more = False
         self._process = psutil.Process()
         self._landing = LandingPace(spec.compact_s)
+        self._shipper = _shipper(self, spec.fleet) if spec.fleet is not None and database is None else None
         for account in sorted({*spec.accounts, *queues, *accounts_on_disk(spec.data_dir)}):
             directory = journal_directory(spec.data_dir, account)
             self._sources[account] = AccountSource(account, directory, queues.get(account))
@@ -296,13 +304,28 @@ class Writer:
             "removed": self.losses.text,
             "lost": self.losses.count,
             "quarantined": [str(path) for path in self.database.quarantined],
+            "shipping": None if self._shipper is None else self._shipper.health(),
             "counts": {"rows": state.rows, "flushes": state.flushes, "rejects": state.rejects},
         }
 
+    def ship(self) -> None:
+        """Begin to ship records to the fleet's database, when this is a host of one."""
+        if self._shipper is not None:
+            self._shipper.start()
+
     def close(self) -> None:
         """Give up the writer's lock. The queues stay for the next writer."""
+        if self._shipper is not None:
+            self._shipper.close()
         self.database.close()
         os.close(self._lock_fd)
+
+
+def _shipper(writer: Writer, fleet: FleetConfig) -> RecordShipper:
+    """Only a host of a fleet has the client of PostgreSQL."""
+    from supervisor.fleet.record_shipper import RecordShipper
+
+    return RecordShipper(writer.database, fleet, lambda: writer.state.committed)
 
 
 def accounts_on_disk(data_dir: Path) -> list[str]:

@@ -53,6 +53,7 @@ def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Co
     except OSError as exc:
         code = ExitCode.NO_ROOM if is_shortage(exc) else ExitCode.REFUSED
         _refuse(health, f"expected to write the database in {spec.data_dir}, got: {exc}; {WRITABLE_HINT}", code)
+    writer.ship()
     try:
         _serve(writer, stopping, health, life)
     except (SchemaTooNew, NoRoomForCopy, Unreadable, WriterBusy) as exc:

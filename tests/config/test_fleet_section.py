@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gridbot.config.host_config import checked_shared, fleet_settings, held_by
 from gridbot.config.loading import load_config, load_text
 from gridbot.config.paper_secrets import SEED_FILE, knowing_only, paper_seed
 from gridbot.config.snapshots import account_snapshot
+from gridbot.core.limits import Limit
 from tests.case_table import case_table
 
 PASSWORD = "planted-password-01"
@@ -175,6 +177,12 @@ def test_a_host_offers_for_the_accounts_whose_keys_it_has(place: Path) -> None:
     assert found.config.fleet.host == "h1"
     held = held_by(found, ["dora"])
     assert ([each.name for each in held.accounts], [each.strat_id for each in held.strategies]) == (["dora"], ["b"])
+    assert [caps.max_notional for caps, _ in held.cap_scopes().values()] == [Limit(Decimal(2500))], (
+        "one of two on testnet"
+    )
+    both = held.model_copy(update={"accounts": found.config.accounts})
+    assert [caps.max_notional for caps, _ in both.cap_scopes().values()] == [Limit(Decimal(5000)), Limit(Decimal(5000))]
+    assert held_by(found, []).cap_scopes() == {}
     assert "host" not in account_snapshot(held, "dora")["fleet"], "the records say nothing of where it ran"
     (place / "keys" / "dora.secret").unlink()
     found = fleet_settings(shared, 3, own, place / "host.yaml", {})

@@ -189,6 +189,10 @@ def execution(link_id: str, symbol: str = "BTCUSDT", at: int = NOW, kind: ExecTy
 )
 def test_an_id_says_who_made_the_order(link_id: str, next_number: int | None, maker: Maker) -> None:
     assert maker_of(link_id, OURS, next_number) is maker
+    # Of a fleet another host may have made it.
+    assert maker_of(link_id, OURS._replace(in_fleet=True), next_number) is (
+        Maker.OURS if maker is Maker.COPY else maker
+    )
 
 
 @case_table(

@@ -47,7 +47,7 @@ GRIDBOT = {
     # What is kept.
     "records": "commands core doors exchange ports strategies orders atomic_file command_line frames lock_file"
     " private_files segment_file",
-    "store": "core records atomic_file command_line frames version private_files",
+    "store": "core lease records atomic_file command_line frames version private_files",
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
     "report": "doors store version",
@@ -92,10 +92,13 @@ SUPERVISOR = {
     "utc_time": "",
     "exit_codes": "",
     "polling": "",
+    # Accounts over several hosts: who may trade which.
+    "fleet": "gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease gridbot.private_files"
+    " gridbot.records gridbot.state gridbot.store gridbot.system_ports gridbot.version polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
-    " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage exit_codes utc_time polling",
+    " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage fleet exit_codes utc_time polling",
     "children": "gridbot.private_files"
     " gridbot.bybit gridbot.rescue gridbot.state"
     " gridbot.exchange gridbot.hidden_words"
@@ -108,9 +111,6 @@ SUPERVISOR = {
     " children exit_codes utc_time",
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
-    # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.background gridbot.config gridbot.incidents gridbot.lease gridbot.private_files gridbot.state"
-    " gridbot.system_ports gridbot.version polling",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
     " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
     # What the page and Telegram share of commands from afar.

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from gridbot.lease.record_floor import first_number
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory
 from gridbot.records.record_queue import record_queue
@@ -104,3 +105,19 @@ def test_a_want_of_memory_makes_no_record_a_misfit(tmp_path: Path, monkeypatch: 
     writer.close()
     assert sequences(tmp_path)["alice"] == [1, 3]
     assert rows(tmp_path, "SELECT seq FROM ingest_rejects") == [(2,)]
+
+
+def test_the_numbers_of_another_epoch_are_no_loss_and_what_is_missing_within_one_is(tmp_path: Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for floor in (1, 2):
+        recorder.go_on_above(first_number(floor))
+        recorder.record(execution(floor))
+    recorder.go_on_above(first_number(2) + 5)
+    recorder.record(execution(3))
+    recorder.close()
+    writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
+    flush_all(writer)
+    writer.close()
+    first, second = first_number(1) + 1, first_number(2) + 1
+    assert sequences(tmp_path)["alice"] == [first, second, second + 5]
+    assert rows(tmp_path, "SELECT from_seq, to_seq FROM ingest_gaps") == [(second + 1, second + 4)]

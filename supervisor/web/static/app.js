@@ -119,7 +119,7 @@ function FleetView({ model }) {
   return html`
     <${Alerts} model=${model} />
     <${Totals} rows=${rows} />
-    <${Fleet} rows=${rows} known=${known} />
+    <${Fleet} rows=${rows} known=${known} fleet=${model.fleet} elsewhere=${model.elsewhere} />
     <p class="dim">
       All money in USDT; a day begins at 00:00 UTC. <b>Grid</b> is what matched pairs made: each close with the opening fill that it closes,
       before fees. <b>Net</b> = realised − fees − funding + unrealised, at the prices of now; today's has no unrealised. A grid can have

@@ -63,7 +63,9 @@ function Cells({ row, first, columns }) {
 }
 
 function Account({ row, open, toggle, columns }) {
-  const few = row.groups.length ? html` <span class="dim">${row.groups.join(", ")}</span>` : null;
+  const lease = row.lease ? `${row.host}, lease ${Math.max(0, Math.round(row.lease.left_s))} s` : "";
+  const said = [...row.groups, lease].filter(Boolean);
+  const few = said.length ? html` <span class="dim">${said.join(", ")}</span>` : null;
   const first = html`<button class="open" aria-expanded=${open} onClick=${() => toggle(row.id)}>
     <span aria-hidden="true">${open ? "▾" : "▸"}</span> ${row.name}
   </button>${few}`;
@@ -134,7 +136,7 @@ function useKept(name, otherwise) {
   return [value, keep];
 }
 
-export function Fleet({ rows, known }) {
+export function Fleet({ rows, known, fleet = null, elsewhere = [] }) {
   const [filter, setFilter] = useKept("gridbot-filter", { text: "", state: "", group: "" });
   const [order, setOrder] = useKept("gridbot-order", { key: "name", down: false });
   const [parts, setParts] = useKept("gridbot-parts", { split: innerWidth > 1700 });
@@ -167,5 +169,6 @@ export function Fleet({ rows, known }) {
         <tbody>${body.length ? body : html`<tr class="more"><td colspan=${columns.length}>No account fits what is chosen above.</td></tr>`}</tbody>
       </table>
     </div>
+    ${fleet && elsewhere.length > 0 && html`<p class="dim">On other hosts of fleet ${fleet.name}: ${elsewhere.map((each) => `${each.account} (${each.host || "no host"}, ${each.health ?? "not heard of"})`).join(", ")}</p>`}
   </section>`;
 }

@@ -97,6 +97,7 @@ export function accountRow(account, incidents, records = fleetRecords(UNKNOWN), 
     name: account.account,
     kind: account.environment ?? "no report",
     groups: account.groups,
+    lease: account.lease ?? null, // on a host of a fleet: its epoch, and the seconds that are left of it
     ...standing(account, strategies),
     ...Object.fromEntries(MONEY.map((key) => [key, of(key)])),
     ...ofEquity(number(account.equity), records.account(account.account, moneyOf(account.environment)), records.parts),
@@ -119,7 +120,8 @@ function ofEquity(equity, { highest, curve }, parts) {
 }
 
 export function accountRows(model, records) {
-  return model.accounts.map((account) => accountRow(account, model.incidents, records, Date.parse(model.time)));
+  const host = model.fleet?.host ?? "";
+  return model.accounts.map((account) => ({ ...accountRow(account, model.incidents, records, Date.parse(model.time)), host }));
 }
 
 // One line per kind of money. Paper, shadow, testnet and real are never added up.

@@ -19,6 +19,7 @@ from supervisor.caps.cap_scope import (
     Breached,
     CapScope,
     Figures,
+    Parted,
     Reported,
     Resumed,
     loss_used,
@@ -62,6 +63,21 @@ def test_a_fall_of_the_sum_holds_all_accounts_and_each_is_resumed_by_itself() ->
     )
     step(state, Resumed("x"))
     assert set(state.held) == {"a", "b", "c"}
+
+
+def test_what_another_host_takes_over_is_neither_a_fall_nor_a_gain() -> None:
+    state = scope("a", "b", max_drawdown="100", session_loss_limit="100")
+    assert report(state, "a", 1000, -40) is report(state, "b", 500) is None
+    assert report(state, "a", 950, -90) is None
+    step(state, Parted("a"))
+    assert (state.accounts, set(state.figures), state.drawdown.peak) == (("b",), {"b"}, 550)
+    used = loss_used(state)
+    assert used is not None
+    assert used.fall == 50, "what it lost here is lost"
+    assert report(state, "b", 450, 0) is None, "exactly the limit"
+    assert report(state, "b", 449, 0) is not None
+    step(state, Parted("b"))
+    assert (state.accounts, state.held) == ((), {})
 
 
 def test_an_odd_look_of_one_account_moves_neither_peak_nor_latch() -> None:

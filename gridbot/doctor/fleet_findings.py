@@ -1,0 +1,96 @@
+"""What `doctor` says of a fleet on PostgreSQL: facts in, findings out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gridbot.doctor.findings import Finding, Verdict
+
+__all__ = ["FleetFacts", "fleet_findings"]
+
+ABOUT: Final = "fleet"
+CLOCK_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFacts:
+    """What was read of the fleet's database. `problem`: why it could not be used; empty when it could.
+
+    `missing`: rights that a host needs and our login does not have; `is_superuser`: it has all of them. `clock_s`: its
+    clock minus ours, give or take `clock_wrong_s`. `standbys`: of each that is connected its name and sync_state.
+    `dead`, `twin`, `versions`, `homeless`: hosts that are dead, another run of our name, versions of the program, and
+    accounts without a host.
+    """
+
+    server: str
+    problem: str = ""
+    missing: Sequence[str] = ()
+    is_superuser: bool = False
+    clock_s: float = 0.0
+    clock_wrong_s: float = 0.0
+    synchronous_commit: str = "on"
+    standbys: Sequence[tuple[str, str]] = ()
+    configured: int = 0
+    dead: Sequence[str] = ()
+    twin: str = ""
+    versions: Sequence[str] = ()
+    homeless: Sequence[str] = ()
+
+
+def fleet_findings(facts: FleetFacts) -> list[Finding]:
+    """The rows of a fleet."""
+    if facts.problem:
+        return [Finding("fleet_database", Verdict.REFUSED, facts.problem, ABOUT)]
+    return [_database(facts), _replication(facts), _hosts(facts)]
+
+
+def _database(facts: FleetFacts) -> Finding:
+    def finding(verdict: Verdict, text: str) -> Finding:
+        return Finding("fleet_database", verdict, f"{facts.server}: {text}", ABOUT)
+
+    if facts.missing:
+        what = ", ".join(facts.missing)
+        return finding(Verdict.REFUSED, f"our login may not do what a host does: {what}; grant it gridbot_host")
+    doubts = []
+    if abs(facts.clock_s) - facts.clock_wrong_s > CLOCK_S:
+        doubts.append(f"its clock is {facts.clock_s:+.1f} s from ours: set both by NTP")
+    if facts.is_superuser:
+        doubts.append("our login is a superuser: give the host one that has gridbot_host alone")
+    if not facts.configured:
+        doubts.append("no configuration was pushed yet")
+    if doubts:
+        return finding(Verdict.WARNING, "; ".join(doubts))
+    return finding(Verdict.OK, f"version {facts.configured} of the configuration, its clock {facts.clock_s:+.1f} s")
+
+
+def _replication(facts: FleetFacts) -> Finding:
+    wrong = [name for name, state in facts.standbys if state not in ("sync", "quorum")]
+    commit = facts.synchronous_commit
+    if wrong and len(wrong) == len(facts.standbys):
+        text = (
+            f"asynchronous replication to {', '.join(wrong)}: a failover would forget leases that were granted, and "
+            "two hosts would trade one account; set synchronous_standby_names"
+        )
+        return Finding("fleet_replication", Verdict.REFUSED, text, ABOUT)
+    if commit not in ("on", "remote_apply", "remote_write") or (facts.standbys and commit == "remote_write"):
+        text = f"synchronous_commit is {commit}: a crash would forget leases that were granted; set it to on"
+        return Finding("fleet_replication", Verdict.REFUSED, text, ABOUT)
+    told = ", ".join(f"{name} {state}" for name, state in facts.standbys) or "one server, no standby"
+    return Finding("fleet_replication", Verdict.OK, f"{told}, synchronous_commit {commit}", ABOUT)
+
+
+def _hosts(facts: FleetFacts) -> Finding:
+    doubts = []
+    if facts.dead:
+        doubts.append(f"dead: {', '.join(facts.dead)}")
+    if facts.twin:
+        doubts.append(f"another run has our name: {facts.twin}")
+    if len(set(facts.versions)) > 1:
+        doubts.append(f"different versions run: {', '.join(sorted(set(facts.versions)))}")
+    if facts.homeless:
+        doubts.append(f"without a host: {', '.join(facts.homeless)}")
+    if doubts:
+        return Finding("fleet_hosts", Verdict.WARNING, "; ".join(doubts), ABOUT)
+    return Finding("fleet_hosts", Verdict.OK, "every account has a host, and no host is dead", ABOUT)

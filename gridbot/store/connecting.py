@@ -1,0 +1,34 @@
+"""`gridbot.connect`: the records of a data directory, or of all hosts of a fleet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from gridbot.store import reading
+
+__all__ = ["connect"]
+
+
+def connect(
+    data_dir: str | Path = "data",
+    *,
+    fleet: str | Path | None = None,
+    timeout_s: float | None = None,
+    config: dict[str, str] | None = None,
+    locked: bool = False,
+) -> duckdb.DuckDBPyConnection:
+    """Open records for reading: those of a data directory (`reading.connect` says how), 5 s to wait for the file.
+
+    `fleet`: where the PostgreSQL of a fleet is, or a file that says so (`fleet.dsn_file`). Then it is a DuckDB in
+    memory with what all hosts have shipped (`fleet_reading.connect_fleet`); `data_dir` and `config` say nothing, and
+    a statement of PostgreSQL may take 60 s. Raise ReadingError, or as `reading.connect`.
+    """
+    if fleet is None:
+        return reading.connect(
+            data_dir, timeout_s=5.0 if timeout_s is None else timeout_s, config=config, locked=locked
+        )
+    from gridbot.store.fleet_reading import connect_fleet
+
+    return connect_fleet(fleet, timeout_s=60.0 if timeout_s is None else timeout_s, locked=locked)

@@ -1,0 +1,100 @@
+"""Records of the database as bodies of frames again, in the order of their numbers: what is sent to another database.
+
+Stored rows and rows that have landed only come alike. A body has the values that its row has; a decimal may have more
+zeros behind it than the worker wrote.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
+from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote
+
+__all__ = ["BodyRow", "Chunk", "chunk_above"]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRow:
+    """A record: whose, its number, its kind, and its body as JSON."""
+
+    account: str
+    seq: int
+    kind: str
+    body: str
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Records above known numbers. `upto`: by account the number up to which they are complete with this chunk, where
+    that has grown; `more`: there are others above it."""
+
+    rows: list[BodyRow] = field(default_factory=list)
+    upto: dict[str, int] = field(default_factory=dict)
+    more: bool = False
+
+
+def chunk_above(
+    con: duckdb.DuckDBPyConnection, above: Mapping[str, int], limit: int, kinds: Collection[str] = tuple(RECORD_TYPES)
+) -> Chunk:
+    """At most `limit` records of these kinds with numbers above those of their accounts (0 for an account without).
+
+    What is in the tables of its kind comes first, of one account; then what has landed, of all.
+    """
+    stored: list[tuple[str, int]] = con.execute(f"SELECT account, seq FROM {as_stored(OFFSETS)} ORDER BY 1").fetchall()
+    behind = [(account, seq) for account, seq in stored if above.get(account, 0) < seq]
+    if not behind:
+        return _landed(con, above, limit, kinds)
+    account, last = min(behind, key=lambda each: above.get(each[0], 0) - each[1])
+    texts = [_stored_query(kind) for kind in RECORD_TYPES if kind in kinds]
+    statement = f"SELECT * FROM ({' UNION ALL '.join(texts)}) ORDER BY seq LIMIT {int(limit)}"
+    values = {"account": account, "above": above.get(account, 0), "last": last}
+    rows = [BodyRow(*row) for row in con.execute(statement, values).fetchall()]
+    is_full = len(rows) >= limit
+    return Chunk(rows, {account: rows[-1].seq if is_full else last}, more=True)
+
+
+def _landed(con: duckdb.DuckDBPyConnection, above: Mapping[str, int], limit: int, kinds: Collection[str]) -> Chunk:
+    chunk = Chunk()
+    statement = f"SELECT account, seq, kind, body FROM {LANDED} ORDER BY account, seq"
+    found: Sequence[tuple[str, int, str, str]] = con.execute(statement).fetchall()
+    for account, seq, kind, body in found:
+        if seq <= above.get(account, 0):
+            continue
+        if kind in kinds:
+            if len(chunk.rows) >= limit:
+                chunk.more = True
+                break
+            chunk.rows.append(BodyRow(account, seq, kind, body))
+        chunk.upto[account] = seq
+    return chunk
+
+
+@functools.cache
+def _stored_query(kind: str) -> str:
+    own = ", ".join(f"{quote(column.name)}, {_value(column)}" for column in columns_of(RECORD_TYPES[kind]))
+    body = (
+        f"json_object('kind', {quote(kind)}, 'account', account, 'run_id', run_id, 'seq', seq, "
+        f"'local_ts', epoch_us(local_ts), 'data', json_object({own}))"
+    )
+    return (
+        f"SELECT account, seq, {quote(kind)} AS kind, CAST({body} AS VARCHAR) AS body FROM {as_stored(kind)} "
+        "WHERE account = $account AND seq > $above AND seq <= $last"
+    )
+
+
+def _value(column: Column) -> str:
+    name = f'"{column.name}"'
+    match column.kind:
+        case ColumnKind.DECIMAL | ColumnKind.JSON:
+            return f"CAST({name} AS VARCHAR)"
+        case ColumnKind.UTC_MS:
+            return f"epoch_ms({name})"
+        case ColumnKind.UTC_US:
+            return f"epoch_us({name})"
+        case ColumnKind.TEXT | ColumnKind.INTEGER | ColumnKind.BOOLEAN:
+            return name

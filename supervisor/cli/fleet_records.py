@@ -1,0 +1,42 @@
+"""What all hosts of a fleet have shipped, as a DuckDB file for one command, with the tables and views of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+import duckdb
+
+from gridbot.config.dsn_files import read_dsn
+from gridbot.store.reading import DATABASE_NAME, ReadingError
+from supervisor.cli.fleet_access import access
+from supervisor.exit_codes import CommandError, ExitCode
+
+__all__ = ["shipped_records"]
+
+TOLD_S: Final = 60.0
+"""A host that is further behind is named beside the answer."""
+
+
+@contextlib.contextmanager
+def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) -> Iterator[Path]:
+    """A file with what the fleet has at this moment, removed at the end. Raises CommandError."""
+    from gridbot.store.fleet_reading import fill
+
+    fleet = access(config, data_dir).own.fleet
+    with tempfile.TemporaryDirectory(prefix="gridbot-fleet-") as directory:
+        path = Path(directory) / DATABASE_NAME
+        try:
+            with duckdb.connect(str(path), config={"threads": 2, "memory_limit": "1GB"}) as con:
+                behind = fill(con, read_dsn(fleet), timeout_s=timeout_s)
+        except (ReadingError, ValueError) as error:
+            raise CommandError(str(error), ExitCode.TIMEOUT) from None
+        for host, seconds in behind:
+            if seconds is None or seconds >= TOLD_S:
+                since = "not all of its records are here yet" if seconds is None else f"{seconds:.0f} s behind"
+                click.echo(f"note: host {host}: {since}", err=True)
+        yield path

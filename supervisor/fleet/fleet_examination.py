@@ -1,0 +1,103 @@
+"""Reads what `doctor` looks at of the fleet's database; nothing is changed there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final, LiteralString
+
+from psycopg import AsyncConnection
+
+from gridbot.config.fleet_dsn import dsn_problem, place_of
+from gridbot.config.models import GridbotConfig
+from gridbot.doctor.fleet_findings import FleetFacts
+from supervisor.fleet.fleet_begin import link_of
+from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_store import ConfigVersion, HostStore
+
+__all__ = ["examined", "version_in_force"]
+
+NEEDED: Final[tuple[tuple[str, LiteralString], ...]] = (
+    ("change leases", "has_table_privilege('gridbot.lease', 'INSERT, UPDATE')"),
+    ("change documents", "has_table_privilege('gridbot.document', 'INSERT, UPDATE')"),
+    ("register as a host", "has_table_privilege('gridbot.host', 'INSERT, UPDATE')"),
+    ("answer commands", "has_table_privilege('gridbot.command', 'UPDATE')"),
+    ("read the configuration", "has_table_privilege('gridbot.config_version', 'SELECT')"),
+)
+
+
+async def examined(own: GridbotConfig) -> FleetFacts:
+    """The facts of the database that a host's file names. Never raises for what is wrong with it."""
+    try:
+        link = link_of(own, "doctor")
+    except FleetAway as error:
+        return FleetFacts("the fleet's database", str(error))
+    dsn = own.fleet.dsn.get_secret_value()
+    server = place_of(dsn) if dsn_problem(dsn) is None else "the fleet's database"
+    store = HostStore(link)
+    try:
+        await store.check(str(own.fleet.name))
+        facts = await link.run(lambda connection: _read(connection, server))
+        view = await store.view()
+    except FleetAway as error:
+        return FleetFacts(server, str(error))
+    finally:
+        await link.close()
+    held = {lease.account for lease in view.leases if lease.held}
+    known = {lease.account for lease in view.leases if lease.state == "held"}
+    alive = [row for row in view.hosts if row.alive]
+    twin = next((row for row in alive if row.name == own.fleet.host), None)
+    return FleetFacts(
+        **facts,
+        configured=view.force,
+        dead=[row.name for row in view.hosts if not row.alive and row.state != "down"],
+        twin="" if twin is None or twin.address == own.fleet.address else f"{twin.name} at {twin.address or '?'}",
+        versions=[row.program for row in alive],
+        homeless=sorted(known - held),
+    )
+
+
+async def version_in_force(own: GridbotConfig) -> ConfigVersion | None:
+    """The configuration that counts for all hosts; None when there is none, or the database cannot be used."""
+    try:
+        link = link_of(own, "doctor")
+    except FleetAway:
+        return None
+    store = HostStore(link)
+    try:
+        await store.check(str(own.fleet.name))
+        force, _ = await store.versions()
+        return await store.config(force) if force else None
+    except FleetAway:
+        return None
+    finally:
+        await link.close()
+
+
+async def _read(connection: AsyncConnection[Any], server: str) -> dict[str, Any]:
+    missing = []
+    for what, question in NEEDED:
+        row = await (await connection.execute("SELECT " + question)).fetchone()
+        if row is None or not row[0]:
+            missing.append(what)
+    before_s = time.time()
+    row = await (
+        await connection.execute(
+            "SELECT extract(epoch FROM clock_timestamp())::float8, current_setting('synchronous_commit'),"
+            " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
+        )
+    ).fetchone()
+    after_s = time.time()
+    assert row is not None, "a SELECT without FROM has one row"
+    cursor = await connection.execute(
+        "SELECT coalesce(nullif(application_name, ''), 'a standby'), coalesce(sync_state, 'not shown')"
+        " FROM pg_stat_replication"
+    )
+    return {
+        "server": server,
+        "missing": missing,
+        "is_superuser": bool(row[2]),
+        "clock_s": float(row[0]) - (before_s + after_s) / 2,
+        "clock_wrong_s": (after_s - before_s) / 2,
+        "synchronous_commit": str(row[1]),
+        "standbys": [(str(name), str(state)) for name, state in await cursor.fetchall()],
+    }

@@ -1,0 +1,110 @@
+"""What shipping says to PostgreSQL (`record_tables` has the tables): rows and all that follows from them in one
+statement, so that rollups have exactly the rows that are there."""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+__all__ = ["COMPLETE", "COPY", "FORGET", "INCOMING", "MOVE", "POSITIONS", "TAKEN"]
+
+POSITIONS: Final[LiteralString] = "SELECT account, seq FROM gridbot.shipped WHERE host = %s"
+
+INCOMING: Final[LiteralString] = """
+    CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
+        account text, epoch bigint, seq bigint, origin text, kind text, at timestamptz, exec_id text, body jsonb
+    ) ON COMMIT DELETE ROWS
+"""
+COPY: Final[LiteralString] = "COPY incoming (account, epoch, seq, origin, kind, at, exec_id, body) FROM STDIN"
+
+_AMOUNT: Final[LiteralString] = (
+    "coalesce(sum((body->'data'->>'{0}')::numeric) FILTER (WHERE abs((body->'data'->>'{0}')::numeric) < 1e20), 0)"
+)
+_VALUE: Final[LiteralString] = "(body->'data'->>'price')::numeric * (body->'data'->>'qty')::numeric"
+_PNL: Final[LiteralString] = _AMOUNT.replace("{0}", "realised_pnl")
+_FEE: Final[LiteralString] = _AMOUNT.replace("{0}", "fee")
+_IS_EXECUTION: Final[LiteralString] = "kind = 'executions'"
+
+MOVE: Final[LiteralString] = (
+    """
+    WITH fresh AS (
+        INSERT INTO gridbot.record (account, epoch, seq, origin, host, kind, at, exec_id, body)
+        SELECT account, epoch, seq, origin, %(host)s, kind, at, exec_id, body FROM incoming
+        ORDER BY account, epoch, seq
+        ON CONFLICT DO NOTHING
+        RETURNING account, epoch, seq, kind, at, body
+    ), sums AS (
+        INSERT INTO gridbot.daily_sums AS s (day, account, strategy, symbol, direction, shadow, exec_type, is_maker,
+            executions, volume, realised_pnl, fee, last_seq)
+        SELECT (to_timestamp((body->'data'->>'exchange_ts')::bigint / 1000.0) AT TIME ZONE 'UTC')::date AS day, account,
+            body->'data'->>'strategy', body->'data'->>'symbol', body->'data'->>'direction',
+            (body->'data'->>'shadow')::boolean, body->'data'->>'exec_type', (body->'data'->>'is_maker')::boolean,
+            count(*) FILTER (WHERE """
+    + _IS_EXECUTION
+    + "), coalesce(sum("
+    + _VALUE
+    + ") FILTER (WHERE "
+    + _IS_EXECUTION
+    + " AND abs("
+    + _VALUE
+    + ") < 500000000), 0), "
+    + _PNL
+    + ", "
+    + _FEE
+    + """, max(seq)
+        FROM fresh WHERE kind IN ('executions', 'corrections') GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ORDER BY 2, 1, 3, 4, 5, 6, 7, 8
+        ON CONFLICT (account, day, strategy, symbol, direction, shadow, exec_type, is_maker) DO UPDATE SET
+            executions = s.executions + excluded.executions, volume = s.volume + excluded.volume,
+            realised_pnl = s.realised_pnl + excluded.realised_pnl, fee = s.fee + excluded.fee,
+            last_seq = greatest(s.last_seq, excluded.last_seq)
+    ), keyed AS (
+        SELECT account, kind, epoch, seq, at, body, CASE kind
+            WHEN 'position_events' THEN concat_ws('|', body->'data'->>'symbol', body->'data'->>'direction',
+                body->'data'->>'shadow')
+            WHEN 'orders' THEN coalesce(nullif(body->'data'->>'order_link_id', ''), body->'data'->>'order_id')
+            ELSE body->'data'->>'coin' END AS key
+        FROM fresh
+        WHERE kind IN ('position_events', 'wallets')
+            OR kind = 'orders' AND NOT coalesce((body->'data'->>'shadow')::boolean, false)
+    ), latest AS (
+        INSERT INTO gridbot.newest AS n (account, kind, key, epoch, seq, at, body)
+        SELECT DISTINCT ON (account, kind, key) account, kind, key, epoch, seq, at, body FROM keyed
+        ORDER BY account, kind, key, epoch DESC, seq DESC
+        ON CONFLICT (account, kind, key) DO UPDATE
+        SET epoch = excluded.epoch, seq = excluded.seq, at = excluded.at, body = excluded.body
+        WHERE (n.epoch, n.seq) < (excluded.epoch, excluded.seq)
+    ), equity AS (
+        INSERT INTO gridbot.equity_hour AS e (account, coin, hour, seq, equity, wallet_balance)
+        SELECT DISTINCT ON (account, coin, hour) account, coin, hour, seq, equity, wallet_balance FROM (
+            SELECT account, seq, body->'data'->>'coin' AS coin, (body->'data'->>'equity')::numeric AS equity,
+                (body->'data'->>'wallet_balance')::numeric AS wallet_balance,
+                date_trunc('hour', at, 'UTC') AS hour
+            FROM fresh WHERE kind = 'wallets') AS wallets
+        ORDER BY account, coin, hour, seq DESC
+        ON CONFLICT (account, coin, hour) DO UPDATE
+        SET seq = excluded.seq, equity = excluded.equity, wallet_balance = excluded.wallet_balance
+        WHERE e.seq < excluded.seq
+    )
+    SELECT count(*) FROM fresh
+"""
+)
+"""What of `incoming` is new goes into `record` and the rollups; how much that was. An execution that another host has
+shipped is not new."""
+
+TAKEN: Final[LiteralString] = """
+    INSERT INTO gridbot.shipped AS s (host, account, seq) VALUES (%(host)s, %(account)s, %(upto)s)
+    ON CONFLICT (host, account) DO UPDATE SET seq = excluded.seq, at = clock_timestamp() WHERE s.seq = %(above)s
+    RETURNING seq
+"""
+"""No row: somebody else has shipped for this host and account meanwhile."""
+
+COMPLETE: Final[LiteralString] = """
+    INSERT INTO gridbot.shipping AS s (host, complete_to)
+    VALUES (%(host)s, clock_timestamp() - make_interval(secs => %(ago)s))
+    ON CONFLICT (host) DO UPDATE SET complete_to = excluded.complete_to
+"""
+FORGET: Final[LiteralString] = """
+    WITH old AS (
+        SELECT ctid FROM gridbot.record WHERE at < clock_timestamp() - make_interval(secs => %(keep)s) LIMIT %(limit)s)
+    DELETE FROM gridbot.record AS r USING old WHERE r.ctid = old.ctid
+"""
