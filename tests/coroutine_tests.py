@@ -9,7 +9,8 @@ import pytest
 
 __all__ = ["pytest_pyfunc_call"]
 
-TIMEOUT_S = 60
+TIMEOUT_S = 180
+"""Against a test that hangs, on a machine with ten times too much to do."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -95,6 +95,7 @@ class FleetHistory:
         self._now = now
         self._clock = clock
         self._parts: dict[str, _Part] = {}
+        self._midnight = NEVER
         self._peaks: dict[tuple[str, str], Decimal] = {}
         self._peaks_until: datetime | None = None
         self._grids: dict[str, _Grid] = {}
@@ -105,11 +106,13 @@ class FleetHistory:
         now = self._now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         everything, today = Asked(), Asked(since=midnight)
+        if midnight != self._midnight:  # sums of another day are not known sums of this one
+            self._midnight = midnight
+            self._parts.pop("today", None)
         self._read(
             {
                 "total": record_questions.profit(everything, "strategy"),
                 "today": record_questions.profit(today, "strategy"),
-                "unrealised": record_questions.open_pnl(everything, "strategy"),
                 "last_fill": LAST_FILLS,
                 "curve": _curve(now),
                 "executions": COUNTS,
@@ -140,17 +143,12 @@ class FleetHistory:
                 sums = found.setdefault(_key(row), {}).setdefault(name, _nothing())
                 for column in _nothing():
                     sums[column] += row[column]
-        for row in self._rows_of("unrealised"):
-            each = found.setdefault(_key(row), {})
-            each["unrealised"] = each.get("unrealised", ZERO) + (row["unrealised"] or ZERO)
         for row in self._rows_of("last_fill"):
             found.setdefault(_key(row), {})["last_fill"] = row["last_fill"]
         for key, each in found.items():
             for name in ("total", "today"):
                 if self._is_read(name):
                     each.setdefault(name, _nothing())["grid"] = self._grid(key, today if name == "today" else None)
-            if self._is_read("unrealised"):
-                each.setdefault("unrealised", ZERO)
         return [
             {"account": account, "money": money, "strategy": strategy, **values}
             for (account, money, strategy), values in sorted(found.items())

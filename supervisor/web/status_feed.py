@@ -20,6 +20,8 @@ from supervisor.web.model_changes import changes, shown
 __all__ = ["MOST_VIEWERS", "StatusFeed", "TooMany", "Viewer"]
 
 POLL_S: Final = 1.0
+FIRST_S: Final = 5.0
+"""Longer than a question to the supervisor may take: who asks first gets its answer, or why there is none."""
 BEAT_S: Final = 5.0
 LINGER_S: Final = 3.0
 """It goes on for so long without a viewer: a page that is loaded anew finds a model."""
@@ -91,7 +93,7 @@ class StatusFeed:
         """The model, no older than a few seconds where it can be had; else the last one, or None."""
         self._start()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._fresh.wait(), 2 * POLL_S)
+            await asyncio.wait_for(self._fresh.wait(), FIRST_S)
         return self.model
 
     async def messages(self) -> AsyncGenerator[bytes, None]:

@@ -40,7 +40,7 @@ END
 
 
 def healthz(url: str) -> str:
-    with urllib.request.urlopen(f"{url}/healthz", timeout=20) as answer:
+    with urllib.request.urlopen(f"{url}/healthz", timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -112,7 +112,6 @@ def same_as_pnl(session: Session) -> None:
                 *((key, key) for key in ("realised", "fees", "funding", "net")),
             ):
                 assert Decimal(str(row[column])) == there[name][key], (row, column)
-            assert Decimal(str(row["unrealised"])) == there["unrealised"]
             assert row["fills"] == there[name]["fills"]
 
 

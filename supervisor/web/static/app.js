@@ -27,7 +27,7 @@ const SAYS = {
 
 function Link({ live }) {
   const { word, age } = freshness(live, useNow(1000));
-  return html`<span class="link ${word}" title="active: newer than 3 s; stale: newer than 15 s; offline: older">
+  return html`<span class="link ${word}" title="active: newer than 3.5 s; stale: newer than 15 s; offline: older, or not connected">
     <span aria-hidden="true">${{ active: "●", stale: "◐", offline: "○" }[word]}</span> ${SAYS[word](age)}
   </span>`;
 }
@@ -72,7 +72,7 @@ function Totals({ rows }) {
       <thead><tr><th scope="col" class="text">Total of</th>${SUMS.map(([title]) => html`<th scope="col">${title}</th>`)}</tr></thead>
       <tbody>${totals(rows).map(
         (row) => html`<tr key=${row.kind}>
-          <th scope="row" class="text kind ${row.kind}">${KINDS[row.kind] ?? row.kind}</th>
+          <th scope="row" class="text"><span class="kind ${row.kind}">${KINDS[row.kind] ?? row.kind}</span>${row.unheard > 0 && html` <span class="warn">▲ without ${count(row.unheard)} of ${count(row.kind === "shadow" ? row.strategies : row.accounts)}</span>`}</th>
           ${SUMS.map(([title, cell]) => html`<td data-title=${title}>${cell(row)}</td>`)}
         </tr>`,
       )}</tbody>

@@ -1,6 +1,7 @@
 // Commands: forms made of the table of commands, what a command would do, its second step, and what came of it.
 import { html, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { ask } from "./live.js";
+import { useAsked } from "./shared.js";
 import { count, duration } from "./words.js";
 
 async function post(document) {
@@ -8,14 +9,6 @@ async function post(document) {
   const text = await answer.text();
   if (!answer.ok) throw new Error(text.trim());
   return JSON.parse(text);
-}
-
-export function useForms() {
-  const [forms, setForms] = useState([]);
-  useEffect(() => {
-    ask("/api/commands").then((answer) => (answer.ok ? answer.json() : [])).then(setForms, () => {});
-  }, []);
-  return forms;
 }
 
 function Field({ field, value, change }) {
@@ -94,7 +87,8 @@ function Outcome({ told }) {
 }
 
 export function Commands({ model, given, whom }) {
-  const forms = useForms();
+  const { found, problem: notRead } = useAsked("/api/commands", 0);
+  const forms = found ?? [];
   const [name, setName] = useState("pause");
   const [targets, setTargets] = useState(whom);
   const [group, setGroup] = useState("");
@@ -110,7 +104,7 @@ export function Commands({ model, given, whom }) {
   if (!model.supervisor.configuration?.page_commands) {
     return html`<p class="dim">This page only looks: <code>web.allow_commands</code> is off. With <code>allow_commands: true</code> in the section <code>web</code> of the configuration, and a <code>reload</code>, it gives commands as well.</p>`;
   }
-  if (!form) return html`<p class="dim">The commands are not there yet.</p>`;
+  if (!form) return html`<p class="dim">The commands are not there yet.${notRead && ` ${notRead}`}</p>`;
 
   const run = async (document) => {
     setBusy(true);

@@ -1,7 +1,8 @@
 // The status model, live: one stream of events for this page, tried again for as long as it is lost.
 //
 // What `watch` tells: {model, seenAt, problem, link}. `seenAt` is when the model was true, by the clock of this page
-// (performance.now); `link` is one of connecting, open, lost, loggedOut.
+// (performance.now); `link` is one of connecting, open, lost, loggedOut. A page that is logged out asks for nothing until
+// somebody has logged in again in this browser.
 
 const KEY = "gridbot-page-key";
 const SILENT_MS = 12000; // a beat comes every five seconds
@@ -15,10 +16,17 @@ export function keepKey(key) {
 
 export const pageKey = () => localStorage.getItem(KEY) ?? "";
 
-// A request with the page's key; the cookie goes with it by itself.
-export function ask(path, more = {}) {
-  const headers = { "X-Gridbot-Page": pageKey(), ...more.headers };
-  return fetch(path, { ...more, headers, credentials: "same-origin", cache: "no-store" });
+let refused = null; // the key that opens nothing any more; a login makes another one
+const isLoggedOut = () => pageKey() === refused;
+
+// A request with the page's key; the cookie goes with it by itself. None is sent with a key that was refused before.
+export async function ask(path, more = {}) {
+  if (isLoggedOut()) return new Response("you are logged out", { status: 401 });
+  const key = pageKey();
+  const headers = { "X-Gridbot-Page": key, ...more.headers };
+  const answer = await fetch(path, { ...more, headers, credentials: "same-origin", cache: "no-store" });
+  if (answer.status === 401) refused = key;
+  return answer;
 }
 
 export async function logOut() {
@@ -119,22 +127,31 @@ export function watch(tell) {
     return look();
   }
 
-  // A page that nobody sees asks for nothing: six open tabs would leave no connection for a seventh.
-  const seen = () =>
+  // Until it is so: looked at when the page is seen again, and when another tab has kept something, such as a key.
+  const until = (isSo) =>
     new Promise((done) => {
-      const check = () => document.hidden || (document.removeEventListener("visibilitychange", check), done());
+      const check = () => {
+        if (!isSo()) return;
+        document.removeEventListener("visibilitychange", check);
+        removeEventListener("storage", check);
+        done();
+      };
       document.addEventListener("visibilitychange", check);
+      addEventListener("storage", check);
       check();
     });
 
   (async () => {
     for (;;) {
-      await seen();
+      await until(() => !document.hidden); // six open tabs would leave no connection for a seventh
       const link = await followOrLook();
       const away = document.hidden && link === "lost";
       if (away) failures = 0;
       say({ link: away ? "connecting" : link });
-      if (link === "loggedOut") return;
+      if (link === "loggedOut") {
+        await until(() => !isLoggedOut());
+        continue;
+      }
       const wait = link === "open" ? POLL_MS : away ? 0 : WAITS_MS[Math.min(failures++, WAITS_MS.length - 1)] * (0.75 + Math.random() / 2);
       await new Promise((done) => setTimeout(done, wait));
     }

@@ -1,36 +1,14 @@
 // Operations: processes, open alerts, commands and who gave them, the configuration in force, backtests and reports.
-import { html, useEffect, useState } from "./vendor/htm/standalone.module.js";
+import { html, useState } from "./vendor/htm/standalone.module.js";
 import { Commands, useGive } from "./commands.js";
-import { ask, pageKey } from "./live.js";
-import { Copy, Sign } from "./shared.js";
+import { pageKey } from "./live.js";
+import { Copy, Sign, useAsked } from "./shared.js";
 import { DASH, count, duration } from "./words.js";
 
 const TONE = { RUNNING: "good", STARTING: "note", STOPPING: "warn", STOPPED: "warn", BACKOFF: "bad", FATAL: "bad" };
 const WRITTEN_MS = 3000; // until a command is in the records
 const size = (bytes) => (bytes === null || bytes === undefined ? DASH : bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 const when = (text) => (text ? String(text).slice(0, 19).replace("T", " ") : DASH);
-
-// What a GET answers, again when `turn` is another one: {found, problem}.
-function useAsked(path, turn) {
-  const [told, setTold] = useState({ found: null, problem: "" });
-  useEffect(() => {
-    let over = false;
-    const tell = (more) => over || setTold((before) => ({ ...before, ...more }));
-    (async () => {
-      try {
-        const answer = await ask(path);
-        if (!answer.ok) throw new Error((await answer.text()).trim());
-        tell({ found: await answer.json(), problem: "" });
-      } catch (error) {
-        tell({ problem: error.message });
-      }
-    })();
-    return () => {
-      over = true;
-    };
-  }, [path, turn]);
-  return told;
-}
 
 function Section({ id, title, children }) {
   return html`<section aria-labelledby=${id}><h3 id=${id}>${title}</h3>${children}</section>`;
@@ -107,7 +85,7 @@ function Records({ id, title, name, turn, empty }) {
   return html`<${Section} id=${id} title=${title}>
     ${(problem || found?.problem) && html`<p class="bad">${problem || found.problem}</p>`}
     ${!found && !problem && html`<p class="dim">Reading…</p>`}
-    ${found && (rows.length ? html`<${Table} name=${title} head=${head} rows=${rows} short />` : html`<p class="dim">${empty}</p>`)}
+    ${found && (rows.length ? html`<${Table} name=${title} head=${head} rows=${rows} short />` : !found.problem && html`<p class="dim">${empty}</p>`)}
     ${found?.sql && html`<p class="buttons"><${Copy} text=${found.sql} title="Copy SQL" /></p>`}
   <//>`;
 }

@@ -124,17 +124,21 @@ export function accountRows(model, records) {
   return model.accounts.map((account) => ({ ...accountRow(account, model.incidents, records, Date.parse(model.time)), host }));
 }
 
-// One line per kind of money. Paper, shadow, testnet and real are never added up.
+// One line per kind of money. Paper, shadow, testnet and real are never added up. `unheard`: of so many accounts (of
+// shadow: strategies) what is live is not known, and in no total.
 export function totals(rows) {
   const kinds = new Map();
-  const of = (kind) => kinds.get(kind) ?? kinds.set(kind, { kind, accounts: 0, equity: null, parts: [] }).get(kind);
+  const of = (kind) => kinds.get(kind) ?? kinds.set(kind, { kind, accounts: 0, unheard: 0, equity: null, parts: [] }).get(kind);
   for (const row of rows) {
     const total = of(row.kind);
     total.accounts += 1;
+    total.unheard += row.equity === null || row.net === null;
     total.equity = row.equity === null ? total.equity : (total.equity ?? 0) + row.equity;
     total.parts.push(...row.strategies.filter((each) => each.kind !== "shadow"));
     const shadows = row.strategies.filter((each) => each.kind === "shadow");
-    if (shadows.length) of("shadow").parts.push(...shadows);
+    if (!shadows.length) continue;
+    of("shadow").parts.push(...shadows);
+    of("shadow").unheard += shadows.filter((each) => each.net === null).length;
   }
   return [...kinds.values()].map(({ parts, ...total }) => {
     const known = (key) => {

@@ -1,5 +1,6 @@
 // Small parts that several views have.
 import { html, useEffect, useErrorBoundary, useState } from "./vendor/htm/standalone.module.js";
+import { ask } from "./live.js";
 
 const SIGNS = { good: "●", note: "◆", warn: "▲", bad: "■" };
 
@@ -25,4 +26,35 @@ export function Guarded({ name, children }) {
     return () => clearTimeout(timer);
   }, [error]);
   return error ? html`<p class="banner bad" role="alert">A fault of the page, in ${name}: ${String(error)}. It is tried again; <code>status</code> in a terminal has it all.</p>` : html`<div>${children}</div>`;
+}
+
+const ASK_AGAIN_MS = 5000;
+
+// What a GET answers: {found, problem}. Asked again when `turn` is another one, and after a while when it failed.
+export function useAsked(path, turn) {
+  const [told, setTold] = useState({ found: null, problem: "" });
+  useEffect(() => {
+    let over = false, again = false, timer;
+    const look = async () => {
+      if (document.hidden && again) return (timer = setTimeout(look, ASK_AGAIN_MS));
+      let more;
+      try {
+        const answer = await ask(path);
+        if (!answer.ok) throw new Error((await answer.text()).trim());
+        more = { found: await answer.json(), problem: "" };
+      } catch (error) {
+        more = { problem: error.message };
+      }
+      if (over) return;
+      setTold((before) => ({ ...before, ...more }));
+      again = Boolean(more.problem || more.found.problem);
+      if (again) timer = setTimeout(look, ASK_AGAIN_MS);
+    };
+    look();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [path, turn]);
+  return told;
 }

@@ -148,7 +148,7 @@ def served(data_dir: Path, **spec: Any) -> Iterator[PageKit]:
     thread.start()
 
     def do(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     kit = PageKit(data_dir, **spec)
     try:

@@ -236,7 +236,7 @@ async def test_a_request_that_two_programs_could_read_differently_is_refused_and
     monkeypatch.setattr(open_connections, "IDLE_S", 0.1)
     monkeypatch.setattr(open_connections, "SWEEP_S", 0.05)
     async with PageKit(tmp_path) as kit:
-        answer = await asyncio.wait_for(kit.raw(request_bytes), 20)
+        answer = await asyncio.wait_for(kit.raw(request_bytes), 60)
         assert b" 200 " not in answer.split(b"\r\n", 1)[0]
         assert b"ok\n" not in answer
         assert b"Traceback" not in answer
@@ -249,8 +249,8 @@ async def test_whoever_sends_half_a_request_is_cut(tmp_path, monkeypatch, begin)
     monkeypatch.setattr(open_connections, "IDLE_S", 0.2)
     monkeypatch.setattr(open_connections, "SWEEP_S", 0.05)
     async with PageKit(tmp_path) as kit:
-        assert await asyncio.wait_for(kit.raw(begin), 20) == b""
-        assert await asyncio.wait_for(kit.raw(HIDDEN, begin), 20) != b"", "also after a whole one"
+        assert await asyncio.wait_for(kit.raw(begin), 60) == b""
+        assert await asyncio.wait_for(kit.raw(HIDDEN, begin), 60) != b"", "also after a whole one"
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch):
@@ -258,7 +258,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, monkeypatch
     async with PageKit(tmp_path) as kit:
         head = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 30\r\n"
         form = b"Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\ncode="
-        answer = await asyncio.wait_for(kit.raw(head + form), 20)
+        answer = await asyncio.wait_for(kit.raw(head + form), 60)
         assert answer.split(b" ", 2)[1] == b"408"
 
 
@@ -303,7 +303,7 @@ async def test_a_stream_ends_with_its_session(tmp_path):
             assert await kit.status("POST", "/api/logout", mine) == 200
             assert kit.model is not None
             kit.model["accounts"][0]["equity"] = "1"
-            rest = await asyncio.wait_for(stream.content.read(), 20)
+            rest = await asyncio.wait_for(stream.content.read(), 60)
             assert b'"equity"],"1"' not in rest.replace(b" ", b"")
 
 

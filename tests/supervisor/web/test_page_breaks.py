@@ -17,7 +17,7 @@ from tests.store.night import Life
 from tests.store.session import write_all
 
 from .page_kit import PageKit, recorded, recorded_why, served
-from .test_page_in_a_browser import log_in
+from .test_page_in_a_browser import log_in, text
 
 HOSTILE = """x"onload="window.owned=1"'><script>window.owned=1</script><img src=x onerror="window.owned=1">"""
 NAMES = (
@@ -130,6 +130,7 @@ def test_accounts_that_failed_or_never_started_are_told_with_the_reason(browser,
         for reason in ("5 crashes within 60 s", "refused: the key may withdraw", "it ended"):
             assert reason in told, rows
         assert told.count("failed") == 2
+        assert "without 3 of 4" in browser.run(text(".totals")), "a total of a part says so"
         assert "NaN" not in told
         assert "undefined" not in told
         browser.run("location.hash = '#/account-000/alice-btc'")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -191,13 +194,34 @@ def test_a_view_with_a_fault_says_so_and_many_pages_of_a_browser_leave_room_for_
     assert browser.complaints() == []
 
 
+def lasting_port() -> int:
+    """A free port that no connection of another program gets by chance, as one of the system's own range might be."""
+    for port in range(12_000 + os.getpid() % 10_000, 32_000):
+        with contextlib.suppress(OSError), socket.socket() as tried:
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("expected one of 10,000 ports to be free")
+
+
 def test_a_page_that_lost_the_process_says_so_and_one_without_login_how_to_get_in(browser, tmp_path):
-    with served(tmp_path) as kit:
+    port = lasting_port()
+    with served(tmp_path, port=port) as kit:
         browser.screen(1000, 700)
         log_in(browser, kit, 2)
-        port = kit.server.port
     browser.shows("document.querySelector('.link').className.includes('stale')", "that it is not live")
     assert "is lost" in browser.run("document.body.innerText") or "old" in browser.run(text(".link"))
     with served(tmp_path, before=port) as kit:
         assert kit.server.port == port, "it comes back at the address that the page knows"
         browser.shows("document.body.innerText.includes('gridbot-supervisor open')", "how to log in again")
+        probe = "import('/static/live.js').then((m) => m.ask('/api/status?probe')).then((answer) => answer.status)"
+        assert browser.run(probe) == 401
+        assert not [url for url in browser.requested() if "probe" in url], "what was refused is not asked for again"
+        browser.run(
+            f"fetch('/login', {{method: 'POST', body: new URLSearchParams({{code: '{make_code(tmp_path)}'}})}})"
+            ".then((answer) => answer.text()).then((page) => import('/static/live.js').then((m) => "
+            "m.keepKey(page.split('name=\"page-key\" content=\"')[1].split('\"')[0])))"
+            ".then(() => dispatchEvent(new StorageEvent('storage')))"
+        )
+        browser.shows("document.querySelector('.link').className.includes('active')", "a login in another tab")
+        assert browser.run(probe) == 200
+        browser.shows("!document.body.innerText.includes('You are logged out')", "no word of it any more")

@@ -19,6 +19,7 @@ from .page_kit import recorded
 def quick(monkeypatch):
     monkeypatch.setattr(status_feed, "POLL_S", 0.02)
     monkeypatch.setattr(status_feed, "LINGER_S", 0.0)
+    monkeypatch.setattr(status_feed, "FIRST_S", 60.0)
 
 
 class Supervisor:
