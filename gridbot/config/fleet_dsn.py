@@ -19,6 +19,7 @@ ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 SHAPE: Final = "a libpq URI such as postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full, or key=value words"
 SHORTEST: Final = 6
 """Characters of a password that is looked for in other texts by itself."""
+_PORT: Final = re.compile(r"[0-9]+\Z")
 _WORD: Final = re.compile(r"([a-z_]+)\s*=\s*(.*)\Z", re.DOTALL)
 
 
@@ -49,7 +50,7 @@ def _of_uri(text: str) -> Mapping[str, str]:
     for each in place.split(",") if place else ():
         host, colon, port = each.rpartition(":") if not each.endswith("]") else (each, "", "")
         hosts.append(unquote((host if colon else each).strip("[]")))
-        ports.append(port)
+        ports.append(port if colon else "")
     if hosts and "host" not in parts:
         parts["host"] = ",".join(hosts)
     if any(ports):
@@ -76,6 +77,8 @@ def dsn_problem(dsn: str) -> tuple[str, str, str] | None:
         parts = dsn_parts(dsn)
     except ValueError:
         return SHAPE, "something else", "correct it; it is not shown here, because it is a secret"
+    if _is_torn(dsn, parts):
+        return SHAPE, "a character that tears it apart", "in a password write @ as %40, / as %2F, # as %23, ? as %3F"
     hosts = (parts.get("host") or parts.get("hostaddr") or "").split(",")
     far = [host for host in hosts if not _is_loopback(host)]
     if far and parts.get("sslmode") not in ENCRYPTED:
@@ -83,6 +86,13 @@ def dsn_problem(dsn: str) -> tuple[str, str, str] | None:
         what = f"an encrypted connection to {', '.join(far)}, which is not this machine"
         return what, mode, "add sslmode=verify-full and sslrootcert=FILE (or sslmode=require)"
     return None
+
+
+def _is_torn(dsn: str, parts: Mapping[str, str]) -> bool:
+    """Whether a part of the password may be taken for an address, which texts show."""
+    is_uri = dsn.strip().startswith("postgres") and "://" in dsn
+    ports = (port for port in parts.get("port", "").split(",") if port)
+    return (is_uri and (dsn.count("@") > 1 or "#" in dsn)) or not all(map(_PORT.match, ports))
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
+import select
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from gridbot import background
+from gridbot.pipe_frames import FrameReader, frame
 
 __all__ = ["SupervisorPipe"]
 
 Message = dict[str, Any]
+
+_CHUNK = 1 << 16
 
 
 class SupervisorPipe:
@@ -38,20 +43,28 @@ class SupervisorPipe:
         What `on_message` raises goes to the loop's exception handler: it does not mean that the supervisor is gone.
         """
         self._loop = loop
+        reader = FrameReader()
 
         def readable() -> None:
             while True:
                 try:
-                    if not self._conn.poll():
-                        return
-                    message = self._conn.recv()
-                except (EOFError, OSError):
+                    data = os.read(self._conn.fileno(), _CHUNK)
+                except BlockingIOError:
+                    return
+                except OSError:
+                    data = b""
+                if not data:
                     loop.remove_reader(self._conn.fileno())
                     self._loop = None
                     on_end()
                     return
-                on_message(message)
+                for message in reader.feed(data):
+                    try:
+                        on_message(message)
+                    except Exception as error:  # noqa: BLE001 - as with any callback; those behind it have to come
+                        loop.call_exception_handler({"message": "a message of the supervisor", "exception": error})
 
+        os.set_blocking(self._conn.fileno(), False)  # as uvloop does with each descriptor that it watches
         loop.add_reader(self._conn.fileno(), readable)
 
     def send(self, message: Message) -> None:
@@ -70,8 +83,21 @@ class SupervisorPipe:
     def _send_all(self) -> None:
         while (message := self._out.get()) is not None:
             try:
-                self._conn.send(message)
-            except OSError:
-                return
+                data = frame(message)
             except Exception as error:  # noqa: BLE001 - reported; the reports behind it have to come
                 background.report_in_thread(f"a message of type {message.get('type')!r} cannot be sent", error)
+                continue
+            try:
+                self._write(memoryview(data))
+            except OSError:
+                return
+
+    def _write(self, data: memoryview) -> None:
+        """All of it: what does not fit into the pipe waits until the supervisor reads. Raises OSError without one."""
+        while data:
+            try:
+                data = data[os.write(self._conn.fileno(), data) :]
+            except BlockingIOError:
+                room = select.poll()
+                room.register(self._conn.fileno(), select.POLLOUT)
+                room.poll()

@@ -36,13 +36,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
+from gridbot.pipe_frames import frame
 from gridbot.private_files import PRIVATE_UMASK
 from gridbot.process_guard import ask_to_stop_with_parent, close_memory, leave_no_core
 from gridbot.shortage import is_shortage
 from supervisor.children.bootstrap import child_main, name_process, resolve, write_crash
 from supervisor.children.memory_holes import fill_holes, keep_reads_in_heap
 from supervisor.children.parcel import unpack
-from supervisor.children.pipe import frame
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["BORN", "COMMAND", "MOST_AT_ONCE", "UNBORN", "is_short", "send_descriptors", "serve"]

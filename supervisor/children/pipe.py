@@ -1,68 +1,27 @@
 """The supervisor's end of the pipes to one child: messages in and out without ever blocking its loop.
 
-The child uses plain `multiprocessing` connections. On this side the same wire format (a 4-byte big-endian length, or
--1 and an 8-byte length, then a pickle) is read and written by hand on non-blocking descriptors: `Connection.recv`
-blocks on a child that stopped half-way through a message, and `Connection.send` on one that does not read.
+The child uses plain `multiprocessing` connections, a worker its `SupervisorPipe`. On this side the same wire format
+(`gridbot/pipe_frames.py`) is read and written by hand on non-blocking descriptors: `Connection.recv` blocks on a child
+that stopped half-way through a message, and `Connection.send` on one that does not read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import pickle
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-__all__ = ["ChildPipe", "FrameReader", "frame"]
+from gridbot.pipe_frames import FrameReader, frame
+
+__all__ = ["ChildPipe"]
 
 Message = dict[str, Any]
 
 _CHUNK = 1 << 16
-_MAX_MESSAGE = 64 << 20
 _MAX_UNSENT = 1 << 20
 _MOST_CHUNKS = 64
-
-
-def frame(message: Message) -> bytes:
-    """One message as `multiprocessing.Connection.send` would write it."""
-    payload = pickle.dumps(message)
-    if len(payload) > 0x7FFFFFFF:
-        raise ValueError(f"a message of {len(payload)} bytes is too long for a pipe")
-    return struct.pack("!i", len(payload)) + payload
-
-
-class FrameReader:
-    """Cuts a byte stream into messages. Pure. Raises ValueError for a frame that no child of ours sends."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """Yield the messages that `data` completes."""
-        self._buffer += data
-        while (message := self._next()) is not None:
-            yield message
-
-    def _next(self) -> Message | None:
-        buffer = self._buffer
-        if len(buffer) < 4:
-            return None
-        head, (size,) = 4, struct.unpack_from("!i", buffer)
-        if size == -1:
-            if len(buffer) < 12:
-                return None
-            head, (size,) = 12, struct.unpack_from("!Q", buffer, 4)
-        if not 0 <= size <= _MAX_MESSAGE:
-            raise ValueError(f"expected a message below {_MAX_MESSAGE} bytes, got the length {size}")
-        if len(buffer) < head + size:
-            return None
-        message = pickle.loads(bytes(buffer[head : head + size]))  # noqa: S301 - our own child wrote it
-        del buffer[: head + size]
-        if not isinstance(message, dict):
-            raise ValueError(f"expected a dict, got {type(message).__name__}")
-        return message
 
 
 class ChildPipe:

@@ -68,10 +68,9 @@ class LeaseDesk:
         is lost meanwhile."""
         account, epoch = news.account, news.epoch
         self._terms[account] = LeaseTerm(epoch, news.sent_ns, news.until_ns)
-        is_another = news.previous not in ("", self._me.name)
         while True:
             try:
-                documents = await self._store.documents(account) if is_another else []
+                documents = await self._store.documents(account) if news.previous else []
                 self._check(account, epoch)
                 self._place(self._data_dir, self._me.name, account, epoch, news.previous, documents)
                 return

@@ -83,6 +83,8 @@ class RecordShipper:
         self._thread = threading.Thread(target=self._run, name="ships records", daemon=True)
         self._connection: psycopg.Connection[Any] | None = None
         self._positions: dict[str, int] = {}
+        self._skipped: dict[str, int] = {}
+        """Up to where there was nothing to ship above the position, as with tickers only: PostgreSQL is not told."""
         self._told = 0.0
         self._next_forget = time.monotonic() + FORGET_S / 10
         self.state = ShipState(time.monotonic())
@@ -139,13 +141,16 @@ class RecordShipper:
         """Ship a chunk, when there is one. True when there may be more. Raises what the thread handles."""
         connection = self._connected()
         started = time.monotonic()
-        positions, committed = self._positions, dict(self._committed())
+        positions, committed = self._positions | self._skipped, dict(self._committed())
         more = False
         if any(positions.get(account, 0) < seq for account, seq in committed.items()):
             with self._database.read() as con:
                 chunk = chunk_above(con, positions, CHUNK, SHIPPED_KINDS)
             more = chunk.more
-            if chunk.upto:
+            bringing = {row.account for row in chunk.rows}
+            self._skipped |= {account: seq for account, seq in chunk.upto.items() if account not in bringing}
+            if bringing:
+                chunk.upto = {account: chunk.upto[account] for account in bringing}
                 self._ship(connection, chunk)
         if not more:
             self._complete(connection, started)
@@ -164,6 +169,7 @@ class RecordShipper:
             self._told = 0.0
         if not self._positions:
             self._positions = dict(self._connection.execute(POSITIONS, (self._fleet.host,)).fetchall())
+            self._skipped = {}
         return self._connection
 
     def _drop(self) -> None:
@@ -207,6 +213,8 @@ class RecordShipper:
                             copy.write_row(values_of_row)
                     cursor.execute(MOVE, {"host": host})
         self._positions |= chunk.upto
+        for account in chunk.upto:
+            self._skipped.pop(account, None)
         self.state.rows += len(chunk.rows)
 
     def _complete(self, connection: psycopg.Connection[Any], started: float) -> None:

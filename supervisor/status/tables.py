@@ -263,7 +263,15 @@ def _services(status: Json) -> Table:
 
 def _writer_note(row: Json) -> str:
     holder = f"held by {row['held_by']}" if row["held_by"] else "file free"
-    return f"lag {seconds(row['lag_s'])}, {_count(row['rows'])} rows, {holder}"
+    return f"lag {seconds(row['lag_s'])}, {_count(row['rows'])} rows, {holder}{_shipping_note(row.get('shipping'))}"
+
+
+def _shipping_note(shipping: Json | None) -> str:
+    """Of a host of a fleet: how far its records are in PostgreSQL, and why not further."""
+    if shipping is None:
+        return ""
+    why = f": {shipping['error']}" if shipping["error"] else ""
+    return f", {seconds(shipping['lag_s'])} behind in PostgreSQL{why}"
 
 
 def _paper_note(row: Json) -> str:

@@ -30,11 +30,11 @@ PRIVATE = "/v5/private"
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run one test's coroutine; whatever hangs fails after 15 s instead of for ever."""
-    return asyncio.run(asyncio.wait_for(coroutine, 15))
+    """Run one test's coroutine; whatever hangs fails after two minutes instead of for ever."""
+    return asyncio.run(asyncio.wait_for(coroutine, 120))
 
 
-async def eventually(condition: Callable[[], T], timeout_s: float = 8) -> T:
+async def eventually(condition: Callable[[], T], timeout_s: float = 60) -> T:
     """Wait until the condition is true; its value."""
     deadline_s = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -200,12 +200,13 @@ def test_a_connection_that_goes_is_told_once(each_line: Make, how: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"x" * 20, b"x" * 330], ids=["empty", "short", "a ticker"])
-def test_a_million_messages_at_once_leave_the_loop_alive(each_line: Make, payload: bytes) -> None:
+def test_half_a_million_messages_at_once_leave_the_loop_alive(each_line: Make, payload: bytes) -> None:
     """Between two turns of anything else a bounded number is told, and no more is taken in than the kernel holds."""
-    count = 1_000_000 if not payload else 200_000
+    count = 600_000 if not payload else 50_000  # several times what the kernel holds
     many = frame(TEXT, payload) * 1_000
     most_told = 2 * (TurnBudget.FULL // (TurnBudget.EACH + len(payload)) + 1)  # what waited, and what comes
     most_taken = 2 * RECEIVE_BYTES // len(frame(TEXT, payload)) + most_told  # Linux doubles what is asked for
+    assert count > 2 * most_taken
 
     async def script(call: Call) -> None:
         for _ in range(count // 1_000):
@@ -218,6 +219,7 @@ def test_a_million_messages_at_once_leave_the_loop_alive(each_line: Make, payloa
             hearer = dial(each_line, peer.url)
             told = worst_told = most_waiting = 0
             while hearer.messages[-1:] != [b"the last"]:
+                assert hearer.ends == []
                 await asyncio.sleep(0)
                 told, before = len(hearer.messages), told
                 worst_told = max(worst_told, told - before)
@@ -228,7 +230,7 @@ def test_a_million_messages_at_once_leave_the_loop_alive(each_line: Make, payloa
             hearer.line.abandon()
             await over(hearer)
 
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(asyncio.wait_for(scene(), 600))  # it computes all the time, on whatever cores it gets
 
 
 def test_a_close_behind_a_flood_comes_after_it(each_line: Make) -> None:

@@ -72,6 +72,10 @@ ENVIRON = {"ALICE_KEY": "planted-key-alice"}
         ("host = 192.0.2.1 password='p q' sslmode = disable", ("192.0.2.1", "sslmode=disable")),
         ("nonsense " + PASSWORD, ("libpq URI", "something else")),
         ("postgresql://u:" + PASSWORD + "@[bad/f", ("libpq URI", "something else")),
+        # What libpq takes for host, port or database, and says so in each of its errors.
+        ("postgresql://u:" + PASSWORD + "/x@localhost/f", ("libpq URI", "a character that tears it apart")),
+        ("postgresql://u:x@" + PASSWORD + "@localhost/f", ("libpq URI", "a character that tears it apart")),
+        ("postgresql://u:1#" + PASSWORD + "@localhost/f", ("libpq URI", "a character that tears it apart")),
     ],
 )
 def test_a_dsn_leads_off_this_machine_with_tls_only(dsn: str, wrong: tuple[str, str] | None) -> None:

@@ -19,6 +19,7 @@ GRIDBOT = {
     "rolling_limit": "",
     "private_files": "",
     "atomic_file": "private_files",
+    "pipe_frames": "",
     "frames": "",
     "shortage": "",
     "lock_file": "shortage private_files",
@@ -73,7 +74,7 @@ GRIDBOT = {
     # One account, put together.
     "worker": "commands core exchange ports budget lease strategies orders records risk flatten why execution bybit"
     " config logging_setup state process_guard system_ports background command_line fault_words incidents segment_file"
-    " shortage",
+    " shortage pipe_frames",
     # An account without its worker.
     "rescue": "background fault_words lease"
     " bybit commands core exchange flatten logging_setup orders ports process_guard records risk"
@@ -93,13 +94,13 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease gridbot.private_files"
-    " gridbot.records gridbot.state gridbot.store gridbot.system_ports gridbot.version polling",
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease"
+    " gridbot.private_files gridbot.records gridbot.state gridbot.store gridbot.system_ports gridbot.version polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
     " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage fleet exit_codes utc_time polling",
-    "children": "gridbot.private_files"
+    "children": "gridbot.private_files gridbot.pipe_frames"
     " gridbot.bybit gridbot.rescue gridbot.state"
     " gridbot.exchange gridbot.hidden_words"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"

@@ -14,8 +14,8 @@ from tests.system.conftest import wait_for
 
 pytestmark = pytest.mark.system
 
-LATE = (5, 6)
-"""A busy machine makes a report late, and `status` and `why` say so."""
+LATE, LATE_REPORTS = (5,), (5, 6)
+"""A busy machine makes an answer late, or a report: then `status`, `why` and `ledger check` say so. Asked again."""
 
 
 def commands_of(page: Path) -> list[str]:
@@ -49,9 +49,12 @@ def test_the_commands_of_the_quick_start_and_the_readme_work(gridbot: Any, root:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,  # `start` itself waits for 90 s after it has looked at the installation
         )
-        late = LATE if command.endswith((" status", " why")) else ()
+        late = LATE_REPORTS if command.endswith((" status", " why", " --exchange")) else LATE
+        if command == commands[0] and done.returncode in late:  # it goes on to start; a second one would be refused
+            session.wait(lambda status: status["health"] == "healthy", "every account healthy")
+            done.returncode = 0
         return None if done.returncode in late else done
 
     for command in commands:

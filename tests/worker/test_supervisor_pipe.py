@@ -71,13 +71,14 @@ async def test_a_full_disk_during_a_command_does_not_mean_that_the_supervisor_is
         faults: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context.get("exception")))
         ends.fault = OSError("no space left on device")
-        ends.supervisor.send({"type": "command"})
+        for _ in range(2):  # the second is not held up by the first
+            ends.supervisor.send({"type": "command"})
         await settle()
-        assert faults == [ends.fault]
+        assert faults == [ends.fault] * 2
         ends.fault = None
         ends.supervisor.send({"type": "ack"})
         await settle()
-        assert len(ends.messages) == 2
+        assert len(ends.messages) == 3
         assert ends.ended == 0
 
 
@@ -99,3 +100,21 @@ async def test_a_message_that_cannot_be_sent_is_told_of_and_the_next_one_arrives
                 await asyncio.sleep(0.001)
             assert ends.supervisor.recv() == {"type": "health", "figure": 1}
     assert "a message of type 'health' cannot be sent" in told[0]
+
+
+async def test_messages_larger_than_the_pipe_arrive_and_so_do_those_behind_them() -> None:
+    """A fleet's worker sends its ledger: the thread died of the first that was larger, and the worker was killed for
+    its silence, again and again. The other way half a message looked like the end of the supervisor."""
+    large = "x" * (1 << 20)
+    async with open_ends() as ends:
+        for number in range(2):
+            ends.pipe.send({"type": "document", "number": number, "text": large})
+        await settle()  # the pipe is full, and nobody reads
+        read = asyncio.get_running_loop().run_in_executor
+        for number in range(2):
+            assert await read(None, ends.supervisor.recv) == {"type": "document", "number": number, "text": large}
+        sending = read(None, ends.supervisor.send, {"type": "reload", "text": large})
+        while not ends.messages and not ends.ended:
+            await asyncio.sleep(0.001)
+        await sending
+        assert (ends.messages, ends.ended) == ([{"type": "reload", "text": large}], 0)

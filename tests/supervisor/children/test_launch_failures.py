@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
+from gridbot.pipe_frames import FrameReader
 from supervisor.children import fork_server
 from supervisor.children import launcher as launcher_module
 from supervisor.children.exit_text import UNKNOWN_CODE, exit_text
-from supervisor.children.pipe import FrameReader
 from supervisor.children.policy import step
 from supervisor.children.policy_types import ChildState, LaunchFailed, ProcessState, RestartPolicy, Start, Stop
 from tests.supervisor.children.launch_place import Place, run

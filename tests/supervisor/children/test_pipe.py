@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.children.pipe import ChildPipe, FrameReader, frame
+from gridbot.pipe_frames import FrameReader, frame
+from supervisor.children.pipe import ChildPipe
 from tests.case_table import case_table
 from tests.examples import examples
 

@@ -70,7 +70,7 @@ def test_a_worker_is_launched_with_its_term_and_hears_of_each_renewal(tmp_path):
         assert it.desk.of_launch("x") == {"term": LeaseTerm(1, 200, 1000), "cancels": True}
         it.desk.gone("x")
         assert it.desk.of_launch("x") is None
-        assert list(tmp_path.iterdir()) == []  # nobody had it before
+        assert [each.name for each in (tmp_path / "state" / "x").iterdir()] == ["holder.json"]  # nobody had it before
 
     asyncio.run(main())
 
@@ -151,6 +151,33 @@ def test_a_new_holder_begins_with_what_the_former_one_left_and_its_own_older_sta
         assert not (tmp_path / "state" / "x.before-6").exists()
 
     asyncio.run(main())
+
+
+def test_an_earlier_run_that_died_before_it_began_does_not_make_old_state_the_newest(tmp_path):
+    """It got the lease, and put nothing in place: what lies here is older than what the host before it left."""
+    state = tmp_path / "state" / "x"
+
+    def begin(epoch: int, previous: str, *halts: int) -> object:
+        """The epoch of the halt that the holder `epoch` begins with; the database has one of each of `halts`."""
+        documents = [Document("x", "holds.json", each, 1, b'{"of": %d}' % each) for each in halts[-1:]]
+        begin_here(tmp_path, "b", "x", epoch, previous, documents)
+        return json.loads((state / "holds.json").read_text())["of"]
+
+    state.mkdir(parents=True)
+    (state / "holds.json").write_text('{"of": 1}')
+    assert begin(1, "") == 1, "from before there was a fleet"
+    (state / "holds.json").write_text('{"of": 100}')
+    assert begin(2, "b", 1) == 100, "not yet in the fleet, and nobody had it meanwhile"
+    assert begin(3, "b", 1) == 100, "the same, whoever of our runs had written the one of the fleet"
+    # Epoch 4 was another host's, epoch 5 a run of ours that never began.
+    assert begin(6, "b", 1, 4) == 4
+    assert json.loads((tmp_path / "state" / "x.before-6" / "holds.json").read_text()) == {"of": 100}
+    # Epoch 7 is another host's again; epoch 8 is ours and is killed half-way.
+    (state / "holder.json").unlink()
+    assert begin(9, "b", 1, 4, 7) == 7
+    (state / "holder.json").write_text("{")
+    assert begin(10, "b", 1, 4, 7) == 7
+    assert json.loads((state / "holder.json").read_text()) == {"epoch": 10}
 
 
 def test_a_lease_lost_while_its_documents_are_read_begins_nothing(tmp_path):

@@ -90,6 +90,10 @@ def test_rows_rollups_and_position_go_together_and_once(tmp_path, fleet_dsn, mon
         writer.compact()  # stored rows; what comes next lands only
         record_executions(recorder, range(49, 60))
         ship_all(writer, shipper)
+        recorder.record(ticker(60))  # nothing to ship: PostgreSQL is not asked each second for tickers
+        recorder.flush()
+        ship_all(writer, shipper)
+        assert shipper._skipped == {"alice": 60}
         assert shipper.once() is False, "nothing is left"
         assert shipper.health()["error"] is None
     expected = [seq for seq in range(1, 60) if seq != 41]

@@ -215,6 +215,12 @@ def test_what_lifts_a_hold_is_not_broken_where_the_screen_ends(status, monkeypat
     assert "circuit_open" not in text
 
 
+def test_how_far_a_host_of_a_fleet_is_behind_in_postgresql_and_why(status):
+    shipping = {"lag_s": 250.0, "rows": 7, "error": "connection refused"}
+    text = text_of({**status, "writer": {**status["writer"], "shipping": shipping}})
+    assert "behind in PostgreSQL: connection refused" in " ".join(text.split())
+
+
 def test_no_writer_and_no_paper_before_they_exist(status):
     assert "paper" not in text_of({**status, "paper": None})
 
