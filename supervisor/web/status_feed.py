@@ -127,13 +127,15 @@ class StatusFeed:
 
     async def _keep_asking(self) -> None:
         watched_s = self._clock()
-        while self._viewers or self._clock() - watched_s < LINGER_S:
-            if self._viewers:
-                watched_s = self._clock()
+        while True:  # once at least: somebody waits for what it finds
             began_s = self._clock()
             await self._look()
             took_s = self._clock() - began_s
             await asyncio.sleep(max(POLL_S - took_s, took_s, 0.1))  # at most half of the time is spent on it
+            if self._viewers:
+                watched_s = self._clock()
+            elif self._clock() - watched_s >= LINGER_S:
+                return
 
     async def _look(self) -> None:
         try:

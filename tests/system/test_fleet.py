@@ -171,6 +171,18 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
     wait_for(lambda: "h2" not in demo.at().values() and len(demo.at()) == 6, "h2 empty", demo.logs)
     # What stops orders goes with the account, by the database.
     wait_for(lambda: demo.paused(demo.at()[name], name), f"{name} paused where it is now", demo.logs)
+    # The records of all hosts are one database: an account's runs on several of them, each with its own epoch.
+    page = (root / "docs" / "fleet-records.md").read_text()
+    [line] = re.findall(r"^bin/gridbot-supervisor (sql --fleet .*)$", page, re.MULTILINE)
+    assert demo.ask(line).startswith("account")
+    [epoch] = [row["epoch"] for row in demo.fleet()["accounts"] if row["account"] == name]
+    runs = f"SELECT max(epoch) AS newest, min(epoch) < max(epoch) AS several FROM run_events WHERE account = '{name}'"
+    shipped = f'sql --fleet --format json -c fleet-demo/h3.yaml "{runs}"'
+    wait_for(
+        lambda: json.loads(demo.ask(shipped)) == [{"newest": epoch, "several": True}],
+        f"the runs of {name} up to epoch {epoch}",
+        lambda: f"{demo.ask(shipped)}{demo.logs()}",
+    )
     told = json.loads(demo.ask("fleet status --json -c fleet-demo/h2.yaml", 0, 6))
     assert {row["host"]: row["state"] for row in told["hosts"]}["h2"] == "drains"
 
