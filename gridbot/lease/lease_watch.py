@@ -65,8 +65,7 @@ class LeaseWatch:
         if self._is_void:
             return "the clock of this machine has jumped: nothing is sent until the lease was renewed after that"
         if now_ns >= self._term.until_ns:
-            late_s = (now_ns - self._term.until_ns) / SECOND_NS
-            return f"this host has no lease of the account since {late_s:.0f} s: nothing is sent until it is renewed"
+            return "this host has no lease of the account: nothing is sent until it is renewed"
         if now_ns >= self.clock.good_until_ns():
             return "the exchange's time is not known to half a second: nothing is sent until it was measured again"
         return ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.commands.wording import closest
 from gridbot.config.cap_warnings import cap_warnings, dead_man_warnings
 from gridbot.config.errors import ConfigError
@@ -125,13 +126,22 @@ def _as_json(
     }
 
 
+def _of_host(path: Path, config: GridbotConfig) -> str:
+    """Its accounts are not in its file, and this command asks no database."""
+    return (
+        f"host {config.fleet.host} of fleet {config.fleet.name}. Accounts and strategies are in the fleet's database, "
+        f"and were checked when they were pushed: `{pasteable('fleet config show', config=path)}` prints them, "
+        f"`{pasteable('doctor', config=path)}` looks at them from here"
+    )
+
+
 def _print(
     path: Path, config: GridbotConfig, reports: list[LadderReport], failures: list[str], cautions: list[str]
 ) -> None:
     width = screen_width()
     accounts = ", ".join(f"{account.name} ({account.environment})" for account in config.accounts)
     lines = [
-        *wrapped(f"{path}: {accounts}", width),
+        *wrapped(f"{path}: {_of_host(path, config) if config.fleet.is_host else accounts}", width),
         *wrapped(f"data directory: {config.storage.data_dir}", width),
         *wrapped(
             "A Buy level opens long and a Sell level short; each also closes the other once there is a position.", width
@@ -143,7 +153,9 @@ def _print(
     lines.append("")
     lines += [click.style(line, fg="yellow") for text in cautions for line in wrapped(f"warning: {text}", width)]
     lines += [click.style(line, fg="red") for text in problems for line in wrapped(f"error: {text}", width)]
-    if not problems:
+    if not problems and config.fleet.is_host and not reports:
+        lines.append(click.style("ok: the host can start", fg="green"))
+    elif not problems:
         count = len(reports)
         warned = f"; {_count(len(cautions), 'warning')} above" if cautions else ""
         text = f"ok: {count} strateg{'ies' if count != 1 else 'y'} can start{warned}"

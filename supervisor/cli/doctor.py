@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from gridbot.command_line import install_line
 from gridbot.config.paths import data_directory, find_config
 from supervisor.cli.known_fleet import known_fleet
 from supervisor.cli.options import example, load_file_or_refuse, place_options, with_secrets
@@ -189,7 +190,7 @@ def _of_fleet(settings: GridbotConfig, *, offline: bool) -> list[Finding]:
     try:
         from supervisor.fleet.fleet_examination import examined
     except ImportError as error:
-        missing = f"expected the package psycopg (pip install 'gridbot[fleet]'), got: {error}"
+        missing = f"expected the package psycopg, got: {error}; `{install_line('psycopg')}` installs it"
         return fleet_findings(FleetFacts("the fleet's database", missing))
     return fleet_findings(asyncio.run(examined(settings)))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from gridbot.command_line import install_line
 from gridbot.config.paths import find_config
 from supervisor.cli.options import load_file_or_refuse
 from supervisor.exit_codes import CommandError, ExitCode
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
     from supervisor.fleet.host_store import HostStore
 
-__all__ = ["MISSING", "FleetAccess", "access", "asked"]
+__all__ = ["FleetAccess", "access", "asked", "without_client"]
 
-MISSING = "the package psycopg, for a fleet on PostgreSQL: pip install 'gridbot[fleet]'"
 T = TypeVar("T")
 
 
@@ -30,6 +30,13 @@ class FleetAccess:
     file: Path
     own: GridbotConfig = field(repr=False)
     store: HostStore
+
+
+def without_client(error: ImportError) -> CommandError:
+    """What to say when the client of PostgreSQL is not installed."""
+    do = f"`{install_line('psycopg')}` installs it"
+    text = f"expected the package psycopg, for a fleet on PostgreSQL, got: {error}; {do}"
+    return CommandError(text, ExitCode.CONFIG)
 
 
 def access(config: str | None, data_dir: str | None) -> FleetAccess:
@@ -47,7 +54,7 @@ def access(config: str | None, data_dir: str | None) -> FleetAccess:
         from supervisor.fleet.fleet_store import FleetAway
         from supervisor.fleet.host_store import HostStore
     except ImportError as error:
-        raise CommandError(f"expected {MISSING}, got: {error}", ExitCode.CONFIG) from None
+        raise without_client(error) from None
     try:
         return FleetAccess(file, own, HostStore(link_of(own, f"command {os.getpid()}")))
     except FleetAway as error:

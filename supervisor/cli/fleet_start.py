@@ -17,6 +17,7 @@ from gridbot.config.paper_secrets import forget_variables
 from gridbot.config.secret_files import secret_file_warnings
 from gridbot.process_guard import close_memory, leave_no_core
 from supervisor.children.launch_plan import plan_of
+from supervisor.cli.fleet_access import without_client
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.process.file_rights import settle_rights
 from supervisor.process.loop import Supervisor
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["run_host"]
 
 log = logging.getLogger("supervisor")
-
-MISSING = "the package psycopg, for a fleet on PostgreSQL: pip install 'gridbot[fleet]'"
 
 
 def run_host(
@@ -46,7 +45,7 @@ def run_host(
     try:
         from supervisor.fleet.fleet_begin import NameTaken
     except ImportError as error:
-        raise CommandError(f"expected {MISSING}, got: {error}", ExitCode.CONFIG) from None
+        raise without_client(error) from None
     if paused:
         raise CommandError(
             "expected a start without --paused on a host of a fleet: give the accounts a pause, which all hosts keep",

@@ -32,9 +32,11 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
 
     async def read(store):  # type: ignore[no-untyped-def]
         view = await store.view()
-        return view, await store.config(view.force) if view.force else None, await store.records_behind()
+        newest = await store.config()
+        version = newest if newest is None or newest.version == view.force else await store.config(view.force)
+        return view, version, newest, await store.records_behind()
 
-    view, version, behind = asked(fleet, read)
+    view, version, newest, behind = asked(fleet, read)
     accounts = [] if version is None else checked_shared(version.body, f"version {version.version}").accounts
     wanted = [Wanted(account.name, account.hosts) for account in accounts]
     found, times = placed(view, wanted), times_of(fleet.own)
@@ -44,6 +46,7 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         "ttl_s": times.ttl_s,
         "takeover_s": takeover_s(times),
         "in_force": view.force,
+        "newest": 0 if newest is None else newest.version,
         "hosts": [row | {"records_s": _rounded(behind.get(row["host"]))} for row in host_rows(view, None)],
         "accounts": account_rows(view, wanted, found),
         "dead": dead_accounts(view, [each.name for each in wanted]),

@@ -20,6 +20,7 @@ from supervisor.cli.plain_output import print_json, print_lines
 from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import Refused, Unanswered
 from supervisor.exit_codes import ExitCode
+from supervisor.status.fleet_text import asked_elsewhere
 
 __all__ = ["Explained", "ask_workers", "lines_of", "why"]
 
@@ -34,21 +35,27 @@ class Explained:
 
     found: list[dict[str, Any]] = field(default_factory=list)
     silent: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
+    afar: list[tuple[str, str]] = field(default_factory=list)
+    """Accounts of other hosts of a fleet, each with where to ask: their workers answer there alone."""
 
     def document(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "strategies": self.found,
             "unanswered": [{"account": row["account"], "error": error, "known": row} for row, error in self.silent],
+            "elsewhere": [{"account": account, "where": where} for account, where in self.afar],
         }
 
     @property
     def code(self) -> ExitCode:
-        """TIMEOUT when a worker did not answer, DEGRADED when something is held back."""
+        """TIMEOUT when a worker did not answer, REFUSED when all that was asked about is on other hosts, DEGRADED when
+        something is held back."""
         from supervisor.status.why_text import is_held
 
         if self.silent:
             return ExitCode.TIMEOUT
+        if self.afar and not self.found:
+            return ExitCode.REFUSED
         return ExitCode.DEGRADED if any(map(is_held, self.found)) else ExitCode.OK
 
 
@@ -68,7 +75,8 @@ def why(
 ) -> None:
     """Say why orders are missing: what holds each, since when, when it is tried again, and what lifts it.
 
-    Exit code 0: all is as it should be, 6: something is held back, 5: a worker did not answer, 3: not running.
+    Exit code 0: all is as it should be, 6: something is held back, 5: a worker did not answer, 3: not running,
+    7: another host of the fleet has all of these accounts.
     """
     place = data_directory(data_dir, config)
     written = target_words(targets, groups, everything)
@@ -95,14 +103,15 @@ def ask_workers(place: Path, status: Mapping[str, Any], chosen: Sequence[Address
         names = [""] if chosen is None else [each.strategy for each in chosen if each.account == row["account"]]
         if names:
             asked.append((row, names))
-    explained = Explained()
+    named = None if chosen is None else {each.account for each in chosen}
+    explained = Explained(afar=[each for each in asked_elsewhere(status) if named is not None and each[0] in named])
     with ThreadPoolExecutor(max(1, min(AT_A_TIME, len(asked))), thread_name_prefix="why") as pool:
         answers = pool.map(lambda each: _ask(place, *each), asked)
-    for (row, names), answer in zip(asked, answers, strict=True):
+    for (row, wanted), answer in zip(asked, answers, strict=True):
         if isinstance(answer, str):
             explained.silent.append((row, answer))
         else:
-            explained.found += [each for each in answer["strategies"] if "" in names or each["strategy"] in names]
+            explained.found += [each for each in answer["strategies"] if "" in wanted or each["strategy"] in wanted]
     return explained
 
 
@@ -121,4 +130,5 @@ def lines_of(explained: Explained, *, in_full: bool) -> list[str]:
 
     blocks = [list(strategy_lines(for_people(found), in_full=in_full)) for found in explained.found]
     blocks += [list(silent_lines(for_people(row), error)) for row, error in explained.silent]
+    blocks += [[f"{account}: {where}"] for account, where in explained.afar]
     return [line for number, block in enumerate(blocks) for line in (*([""] if number and in_full else ()), *block)]

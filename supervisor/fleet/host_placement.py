@@ -164,7 +164,7 @@ def _why(known: Mapping[str, HostSeen], account: Wanted) -> str:
     allowed = [host for host in alive if not account.hosts or host.name in account.hosts]
     offering = [host for host in allowed if account.name in host.offers]
     if not alive:
-        return "no other host is alive"
+        return "no host is alive"
     if not allowed:
         return f"none of its hosts ({', '.join(account.hosts)}) is alive"
     if not offering:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 Work = Callable[[AsyncConnection[Any]], Awaitable[T]]
 END_S = 5.0
 """So long what was given up may take to end, in the background."""
+LOOK = "look whether PostgreSQL runs there and lets this machine in, and whether the DSN is right"
 _SETTINGS: dict[str, Any] = {
     "gssencmode": "disable",
     "keepalives": 1,
@@ -88,7 +89,7 @@ class PostgresLink:
             raise
         if not done:
             self._give_up(task)
-            raise FleetAway(f"expected an answer of {self.server} within {limit:g} s, got none")
+            raise FleetAway(f"expected an answer of {self.server} within {limit:g} s, got none; {LOOK}")
         return task.result()
 
     async def open(self) -> AsyncConnection[Any]:
@@ -120,7 +121,10 @@ class PostgresLink:
         """The connection of those who share this turn. Who was given up opens none for those after him."""
         connection = self._connection
         if connection is None or connection.closed:
-            connection = await AsyncConnection.connect(**self._settings, autocommit=True)
+            try:
+                connection = await AsyncConnection.connect(**self._settings, autocommit=True)
+            except psycopg.OperationalError as exc:
+                raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}; {LOOK}") from None
             if self._turn is not turn:
                 await _close(connection)
                 raise psycopg.OperationalError("given up")

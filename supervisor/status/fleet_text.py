@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["fleet_lines", "fleet_text"]
+__all__ = ["asked_elsewhere", "fleet_lines", "fleet_text"]
 
 Json = Mapping[str, Any]
+NOBODY = "no host has joined yet: start one"
 
 
 def fleet_text(fleet: Json) -> str:
     """A line on the fleet, a table of hosts, one of accounts, and a sentence for each that is dead."""
     head = (
-        f"fleet {fleet['name']}: configuration {fleet['in_force'] or 'none yet'}; a lease lives {fleet['ttl_s']:g} s, "
+        f"fleet {fleet['name']}: configuration {fleet['in_force'] or 'none yet'}{_waits(fleet)}; "
+        f"a lease lives {fleet['ttl_s']:g} s, "
         f"and a dead host's accounts are taken over after {fleet['takeover_s']:g} s and a start"
     )
     hosts = [
@@ -44,7 +46,9 @@ def fleet_text(fleet: Json) -> str:
     ]
     parts = [
         head,
-        _table(("HOST", "STATE", "ACCOUNTS", "KEYS", "LAG", "RECORDS", "CONFIG", "ADDRESS", ""), hosts),
+        _table(("HOST", "STATE", "ACCOUNTS", "KEYS", "LAG", "RECORDS", "CONFIG", "ADDRESS", ""), hosts)
+        if hosts
+        else NOBODY,
         _table(("ACCOUNT", "HOST", "LEASE", "EPOCH", "ENDS IN", "HELD FOR", ""), accounts),
     ]
     dead = (fleet.get("dead") or {}).items()
@@ -78,6 +82,19 @@ def fleet_lines(status: Json) -> list[str]:
         for row in status.get("elsewhere", ())
     ]
     return [*lines, *_table((), rows).splitlines()] if rows else lines
+
+
+def _waits(fleet: Json) -> str:
+    newest = fleet.get("newest", 0)
+    return f" ({newest} was pushed, and counts after a reload on any host)" if newest > fleet["in_force"] else ""
+
+
+def asked_elsewhere(status: Json) -> list[tuple[str, str]]:
+    """The accounts that other hosts have, each with what to say when only its worker could answer."""
+    return [
+        (str(row["account"]), f"host {row['host']} has it: ask there" if row["host"] else "no host has it now")
+        for row in status.get("elsewhere", ())
+    ]
 
 
 def _age(seconds: float) -> str:

@@ -284,6 +284,11 @@ def test_a_rival(
     verdict_of(rival("alice", OURS, local, orders, executions, NOW), text, verdict, "rival")
 
 
+def test_two_hosts_of_a_fleet_on_one_machine_are_no_rivals() -> None:
+    found = rival("alice", OURS._replace(in_fleet=True), Local("17"), [], [], NOW)
+    verdict_of(found, "process 17 on this machine has this key: as it should be", WARNING, "rival")
+
+
 def test_two_accounts_of_one_user_are_one() -> None:
     keys = {
         "a": ("testnet", KEY),

@@ -36,7 +36,7 @@ def test_it_sends_until_its_end_and_not_at_it():
     it = bench()
     assert [it.at(100), it.at(108.999_999_999), it.at(109), it.at(110)] == [True, True, False, False]
     assert it.watch.left_s() == -1
-    assert "no lease of the account since 1 s" in it.watch.why_not()
+    assert "no lease of the account: nothing is sent" in it.watch.why_not()
     it.watch.extend(LeaseTerm(3, 105 * S, 114 * S))
     assert it.watch.may_send()
     assert it.watch.why_not() == ""

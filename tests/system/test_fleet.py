@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import psutil
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from supervisor.cli.main import cli
@@ -163,6 +164,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
     asked = demo.ask(f"pause {name} --reason 'from afar' -c fleet-demo/h1.yaml")
     assert "2 paused" in asked
     assert demo.paused("h2", name), "who has given it, and where"
+    assert f"{name}: host h2 has it: ask there" in demo.ask(f"why {name} -c fleet-demo/h1.yaml", 7)
 
     text = demo.ask("fleet drain h2 -c fleet-demo/h3.yaml")
     assert "h2 drains" in text
@@ -185,11 +187,13 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
     assert {row["host"]: row["state"] for row in told["hosts"]}["h2"] == "drains"
 
     shared = demo.place / "fleet-demo" / "shared.yaml"
-    document = json.loads(shared.read_text())
+    document = yaml.safe_load(shared.read_text())
     document["accounts"] = [each for each in document["accounts"] if each["name"] != "finn"]
-    shared.write_text(json.dumps(document))
+    shared.write_text(yaml.safe_dump(document))
     assert "it counts after" in demo.ask("fleet config push fleet-demo/shared.yaml -c fleet-demo/h1.yaml")
     assert "finn" in demo.ask("fleet config diff -c fleet-demo/h1.yaml", 8)
+    text = demo.ask("fleet status -c fleet-demo/h3.yaml", 0, 6)
+    assert "configuration 1 (2 was pushed, and counts after a reload" in text
     answer = json.loads(demo.ask("reload --json --expect 1 --leave-positions -c fleet-demo/h2.yaml", 0))
     assert answer["applied"], answer
     wait_for(lambda: demo.at().keys() == accounts - {"finn"}, "five accounts", demo.logs)
@@ -205,7 +209,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
     os.kill(pid, signal.SIGSTOP)  # its name is taken, and it lives
     try:
         twin = demo.place / "twin.yaml"
-        own = json.loads((demo.place / "fleet-demo" / f"{holder}.yaml").read_text())
+        own = yaml.safe_load((demo.place / "fleet-demo" / f"{holder}.yaml").read_text())
         twin.write_text(json.dumps({**own, "storage": {"data_dir": str(demo.place / "twin")}}))
         started = demo.begin("start -c twin.yaml")
     finally:

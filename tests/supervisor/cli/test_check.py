@@ -318,3 +318,11 @@ def test_two_thousand_accounts_take_seconds(run):
     few, many = cpu_of(25), cpu_of(250)
     assert many < 5 * 15 * 250 / 2000
     assert many < 40 * few
+
+
+def test_the_file_of_a_host_has_no_accounts(run: Run) -> None:
+    result = run("fleet: {name: night, host: h1, dsn: 'postgresql://u@127.0.0.1/x'}\n")
+    assert result.exit_code == 0, result.output
+    assert "host h1 of fleet night" in result.output
+    assert "fleet config show -c" in result.output
+    assert "ok: the host can start" in result.output

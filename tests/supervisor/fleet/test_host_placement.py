@@ -58,7 +58,7 @@ def test_where_accounts_go(hosts, accounts, holders, wishes, homes, moves):
 @pytest.mark.parametrize(
     ("hosts", "allowed", "why"),
     [
-        ([], (), "no other host is alive"),
+        ([], (), "no host is alive"),
         ([host("h1")], ("h7",), "none of its hosts (h7) is alive"),
         ([host("h1", offers="")], (), "no host has its keys (h1)"),
         ([host("h1", draining=True)], (), "the hosts that may have it drain (h1)"),
