@@ -170,6 +170,9 @@ class FleetStore:
     async def versions(self) -> tuple[int, list[ConfigVersion]]:
         return 1, [ConfigVersion(1, PAPER, "somebody", "", "")]
 
+    async def records_behind(self) -> dict[str, float]:
+        return {}
+
     async def config(self, version: int = 0) -> ConfigVersion:
         return ConfigVersion(1, PAPER, "somebody", "", "")
 
