@@ -54,9 +54,10 @@ def _no_host(host: str, known: list[str]) -> None:
 @click.argument("host")
 def move(config: str | None, data_dir: str | None, account: str, host: str) -> None:
     """Have ACCOUNT go to HOST, in order. Where that host may not have it, it stays where it is."""
+    fleet = access(config, data_dir)
+
     from supervisor.fleet.fleet_section import seen
 
-    fleet = access(config, data_dir)
     view = asked(fleet, lambda store: store.view())
     hosts = {each.name: each for each in seen(view.hosts)}
     if host not in hosts:
@@ -76,11 +77,12 @@ def spread(config: str | None, data_dir: str | None, dry_run: bool) -> None:
 
     Nothing is ever moved for the sake of order by itself: after a host has joined or come back, this is what does it.
     """
+    fleet = access(config, data_dir)
+
     from gridbot.config.host_config import checked_shared
     from supervisor.fleet.fleet_section import holders_of, seen
     from supervisor.fleet.host_placement import Wanted, evened
 
-    fleet = access(config, data_dir)
     view = asked(fleet, lambda store: store.view())
     version = asked(fleet, lambda store: store.config(view.force)) if view.force else None
     if version is None:

@@ -23,12 +23,12 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
 
     Exit code 6: a host is dead, or an account has no host.
     """
+    fleet = access(config, data_dir)
+
     from gridbot.config.host_config import checked_shared
     from supervisor.fleet.fleet_begin import times_of
     from supervisor.fleet.fleet_section import account_rows, dead_accounts, host_rows, placed, takeover_s
     from supervisor.fleet.host_placement import Wanted
-
-    fleet = access(config, data_dir)
 
     async def read(store):  # type: ignore[no-untyped-def]
         view = await store.view()

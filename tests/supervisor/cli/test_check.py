@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,6 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.cli.check import check
+from supervisor.cli.main import cli
+from supervisor.exit_codes import CommandError
 
 Run = Callable[..., Result]
 
@@ -326,3 +329,16 @@ def test_the_file_of_a_host_has_no_accounts(run: Run) -> None:
     assert "host h1 of fleet night" in result.output
     assert "fleet config show -c" in result.output
     assert "ok: the host can start" in result.output
+
+
+@pytest.mark.parametrize("line", ["status", "spread", "move a h1", "config show"])
+def test_without_the_client_of_postgresql_fleet_commands_say_what_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    for module in ("fleet_begin", "fleet_section", "host_store"):
+        monkeypatch.setitem(sys.modules, f"supervisor.fleet.{module}", None)
+    file = tmp_path / "host.yaml"
+    file.write_text("fleet: {name: night, host: h1, dsn: 'postgresql://u@127.0.0.1/x'}\n")
+    result = CliRunner().invoke(cli, ["fleet", *line.split(), "-c", str(file), "--data-dir", str(tmp_path)])
+    assert isinstance(result.exception, CommandError)
+    assert "-m pip install 'psycopg[binary]>=3.3,<4'` installs it" in str(result.exception)
