@@ -34,6 +34,7 @@ APART_S: Final = 15.0
 CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "memory_limit": "256MB",
     "threads": "1",
+    "async_threads": "1",
     "temp_directory": "",
 }
 """Nothing is ever written to the disk for want of memory."""
