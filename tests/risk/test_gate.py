@@ -169,6 +169,19 @@ def test_an_order_that_the_exchange_has_moved_counts_for_the_level_it_was_wanted
     assert level_key(make_order(ticks=1001), 1002) == ("s1", Direction.LONG, Side.BUY, 1002)
 
 
+def test_the_strictest_of_what_only_an_operator_lifts_is_why_an_account_is_held() -> None:
+    gate = Bench().gate
+    assert gate.account_latch() == ""
+    gate.braked(Brake(Stops.OPENS, "margin is short", passes=True))
+    assert gate.account_latch() == "", "this ends by itself"
+    gate.braked(Brake(Stops.OPENS, "fell too far"))
+    assert gate.account_latch() == "fell too far"
+    gate.latch_loss("lost 51")
+    assert gate.account_latch() == "lost 51"
+    gate.kill("leaked", Who.OPERATOR)
+    assert gate.account_latch() == "leaked"
+
+
 def test_caps_brake_the_account_and_what_a_share_lacks_is_told_once() -> None:
     bench = Bench()
     bench.gate.braked(Brake(Stops.OPENS, "fell too far"))
