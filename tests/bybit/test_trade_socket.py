@@ -5,18 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from gridbot.bybit import trade_socket
-from gridbot.bybit.clocks import wall_ms
 from gridbot.bybit.endpoints import Credentials, endpoints_for
-from gridbot.bybit.line_choice import dial_line
 from gridbot.bybit.order_gateway import BybitOrderGateway
 from gridbot.bybit.order_ways import OrderWays
 from gridbot.bybit.rest import BybitRest
@@ -24,122 +17,14 @@ from gridbot.bybit.socket_line import Dial
 from gridbot.bybit.stream_settings import StreamSettings
 from gridbot.bybit.trade_socket import TradeSocket
 from gridbot.exchange.environment import Environment
-from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome, make_error
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.order_entry import OrderEntry
 from gridbot.exchange.requests import CancelRef, OrderAck
 from gridbot.exchange.stream_news import ConnectionState
-from gridbot.lease.lease_term import LeaseTerm
-from gridbot.lease.lease_watch import LeaseWatch
-from gridbot.paper.accounts.exchange_order import Order
-from gridbot.paper.faults.fault_config import FaultConfig
-from gridbot.paper.server.paper_server import PaperServer
-from gridbot.paper.server.paper_spec import PaperSpec
-from gridbot.paper.settings import PaperConfig
-from gridbot.paper.streams.connection_faults import drop_connections
-from gridbot.system_ports import boot_ns
 from tests.bybit.support import QUICK, eventually, run
 from tests.bybit.test_over_paper import ALICE, SYMBOL, order
+from tests.bybit.trade_scene import failed, trading
 from tests.paper.support import manual_config, venue_of
-
-
-@dataclass
-class Scene:
-    server: PaperServer
-    rest: BybitRest
-    socket: TradeSocket
-    orders: BybitOrderGateway
-    back: list[int] = field(default_factory=list)
-    acknowledged: list[int] = field(default_factory=list)
-
-    def fault(self, kind: str, **how: Any) -> None:
-        """The next time, and once, unless `how` says otherwise."""
-        self.server.faults.add(FaultConfig.model_validate({"kind": kind, **how}))
-
-    async def drop(self, mode: str) -> None:
-        config = {"kind": "drop_connections", "channel": "trade", "mode": mode}
-        await drop_connections(self.server.hub, FaultConfig.model_validate(config))
-
-    async def up(self) -> None:
-        await eventually(lambda: self.socket.is_ready)
-
-    @property
-    def by_http(self) -> int:
-        """Create requests that came by HTTP."""
-        return int(self.server.http_creates)  # type: ignore[attr-defined]
-
-    @property
-    def links(self) -> list[str]:
-        """Link ids of the orders that rest."""
-        account = self.server.exchange.accounts["alice"]
-        resting: list[Order] = list(account.open.values())
-        return [each.link_id for each in resting]
-
-
-@asynccontextmanager
-async def trading(
-    *,
-    secret: str = ALICE.api_secret,
-    timeout: float = 5.0,
-    wait: bool = True,
-    dial: Dial = dial_line,
-    lease: LeaseWatch | None = None,
-    **limits: int,
-) -> AsyncIterator[Scene]:
-    config = PaperConfig.model_validate(
-        {
-            "position_mode": "hedge",
-            "ticker_interval_ms": 0,
-            "limits": {"orders_per_second": 0, "queries_per_second": 0, "ip_requests": 0, **limits},
-            "market": {"source": "manual", "mark_halflife_s": 0, "symbols": {SYMBOL: {"price": 60000}}},
-        }
-    )
-    async with PaperServer(PaperSpec(config=config, accounts=(ALICE,))) as server:
-        endpoints = endpoints_for(Environment.PAPER, server.url)
-        rest = BybitRest(endpoints, Credentials(ALICE.api_key, ALICE.api_secret), lease=lease)
-        back: list[int] = []
-        acknowledged: list[int] = []
-        socket = TradeSocket(
-            endpoints.ws_trade,
-            Credentials(ALICE.api_key, secret),
-            name="test",
-            limits=rest.limits,
-            refusal=rest.refusal,
-            on_back=back.append,
-            exchange_ms=rest.exchange_ms,
-            lease=lease,
-            timeout=timeout,
-            settings=StreamSettings(limits=QUICK),
-            dial=dial,
-        )
-        ways = OrderWays(rest, socket, measure_clock=rest.server_time_ms, acknowledged=acknowledged.append)
-        _count_http(server)
-        try:
-            socket.start()
-            scene = Scene(server, rest, socket, BybitOrderGateway(ways), back, acknowledged)
-            if wait:
-                await scene.up()
-            yield scene
-        finally:
-            await socket.stop()
-            rest.close()
-
-
-def _count_http(server: PaperServer) -> None:
-    """Count the creates that reach the exchange by HTTP."""
-    server.http_creates = 0  # type: ignore[attr-defined]
-    handle = server.api.handle
-
-    def counted(verb: str, target: str, *rest: Any, **more: Any) -> Any:
-        server.http_creates += target.startswith("/v5/order/create")  # type: ignore[attr-defined]
-        return handle(verb, target, *rest, **more)
-
-    server.api.handle = counted  # type: ignore[method-assign]
-
-
-async def failed(answer: Any) -> ExchangeError:
-    with pytest.raises(ExchangeError) as caught:
-        await answer
-    return caught.value
 
 
 def test_orders_and_batches_are_answered_as_over_http_item_by_item() -> None:
@@ -421,74 +306,3 @@ def test_after_a_stall_of_ours_answers_are_read_before_anything_counts_as_late(
             rest.close()
 
         run(scene())
-
-
-class _Term:
-    """A lease whose clock the test moves: it is behind the machine's by `late_ms`."""
-
-    def __init__(self) -> None:
-        self.late_ms = 0
-        now = boot_ns()
-        self.lease = LeaseWatch(LeaseTerm(1, now, now + 3_600_000_000_000), self.boot_ns, wall_ms)
-
-    def boot_ns(self) -> int:
-        return boot_ns() - self.late_ms * 1_000_000
-
-    def ends(self) -> None:
-        self.late_ms = -7_200_000
-
-    def is_back(self) -> None:
-        now = self.boot_ns()
-        self.lease.extend(LeaseTerm(1, now, now + 360_000_000_000_000))
-
-
-@pytest.mark.parametrize("by_socket", [True, False], ids=["socket", "http"])
-def test_without_its_lease_not_one_byte_of_a_change_leaves_and_queries_go_on(by_socket: bool) -> None:
-    async def scene() -> None:
-        term = _Term()
-        async with trading(lease=term.lease, wait=by_socket) as it:
-            if not by_socket:
-                await it.socket.stop()
-            # Before the exchange's time is known to half a second nothing leaves either.
-            error = await failed(it.orders.place_order(order("early")))
-            assert (error.kind, error.outcome) == (ErrorKind.NO_LEASE, Outcome.NOT_CREATED)
-            await it.rest.server_time_ms()
-            await it.orders.place_order(order("g1"))
-            term.ends()
-            calls = it.by_http
-            for answer in (
-                it.orders.place_order(order("late")),
-                it.orders.place_orders([order("late1"), order("late2")]),
-                it.orders.cancel_order(SYMBOL, order_link_id="g1"),
-                it.rest.set_leverage(SYMBOL, Decimal(7)),
-            ):
-                error = await failed(answer)
-                assert (error.kind, error.outcome) == (ErrorKind.NO_LEASE, Outcome.NOT_CREATED)
-                assert "no lease of the account" in error.message
-            assert it.by_http == calls
-            assert it.links == ["g1"]
-            await it.rest.server_time_ms()
-            term.is_back()
-            await it.orders.place_order(order("g2"))
-            assert sorted(it.links) == ["g1", "g2"]
-            assert it.socket.is_ready is by_socket
-
-    run(scene())
-
-
-@pytest.mark.parametrize("by_socket", [True, False], ids=["socket", "http"])
-def test_what_was_stamped_two_seconds_ago_the_exchange_refuses(by_socket: bool) -> None:
-    """A holder that was frozen between the stamp and the socket: its clock, and so the stamp, is that of then."""
-
-    async def scene() -> None:
-        term = _Term()
-        async with trading(lease=term.lease, wait=by_socket) as it:
-            if not by_socket:
-                await it.socket.stop()
-            await it.rest.server_time_ms()
-            term.late_ms = 2_600
-            error = await failed(it.orders.place_order(order("g1")))
-            assert error.ret_code == 10002
-            assert it.links == []
-
-    run(scene())
