@@ -22,7 +22,8 @@ def local_of(
     paper_url: str | None,
     share: KeyShare | None = None,
 ) -> Local:
-    """`share`: as which host of a fleet we would have the key. `process` is that of the account's worker as the supervisor shows it, None where no supervisor runs.
+    """`share`: as which host of a fleet we would have the key. `process` is that of the account's worker as the
+    supervisor shows it, None where no supervisor runs.
 
     Looking for a holder takes the key's locks for a moment: so nobody looks while our own worker has them, or may soon.
     """

@@ -42,10 +42,13 @@ class DemoTrouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoGround:
-    """One demo below `place`, with so many hosts."""
+    """One demo below `place`, with so many hosts. `document`: what they share, where it is not the demo's own;
+    `settings`: further lines of PostgreSQL's configuration."""
 
     place: Path
     hosts: int = 3
+    document: Mapping[str, Any] | None = None
+    settings: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -77,7 +80,7 @@ class DemoGround:
         make_directory(self.place)
         home = _home_of_postgres(self.place)
         _save(self.place / "postgres.json", {"directory": str(home)})
-        server = start(home)
+        server = start(home, settings=self.settings)
         self._note({"postgres": server.pid})
         with open_private(self.place / "dsn", "w") as file:
             file.write(server.dsn() + "\n")
@@ -86,7 +89,7 @@ class DemoGround:
         self._note({"postgres": server.pid, "paper": self._start_paper(port, environ)})
 
     def _write(self, port: int) -> None:
-        shared = _shared()
+        shared = dict(self.document or _shared())
         _save_yaml(self.shared, shared)
         paper = {**shared, "storage": {"data_dir": str(self.place / "paper")}, "web": {"enabled": False}}
         _save_yaml(self.place / "paper.yaml", paper)
@@ -95,7 +98,7 @@ class DemoGround:
                 "name": FLEET,
                 "host": host,
                 "dsn_file": str(self.place / "dsn"),
-                "capacity": len(ACCOUNTS),
+                "capacity": len(shared["accounts"]),
                 "paper_url": f"http://127.0.0.1:{port}",
                 "paper_seed_file": str(self.place / "paper" / "paper.seed"),
             }
