@@ -10,6 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from gridbot.atomic_file import process_lives
 from gridbot.command_line import pasteable
 from gridbot.lock_file import Locked, holder_in, keep_lock, release_lock, take_lock
 from gridbot.private_files import make_directory
@@ -90,13 +91,7 @@ def holder(data_dir: Path) -> int | None:
 
 def _lives(pid: str) -> bool:
     """Whether the process that the file names is there; a file of nobody names none."""
-    try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    return pid.isdigit() and process_lives(int(pid))
 
 
 def _holder_of(data_dir: Path, name: str | Path) -> int | None:

@@ -11,6 +11,8 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
+from gridbot.atomic_file import write_atomic
+
 __all__ = ["faked", "library", "step"]
 
 FILE = "faketime"
@@ -41,6 +43,4 @@ def faked(place: Path) -> Mapping[str, str]:
 
 def step(place: Path, offset_s: int) -> None:
     """From within a second on, the wall clock of those processes is so far ahead (or behind) of the true one."""
-    new = place / f"{FILE}.new"
-    new.write_text(f"{offset_s:+d}\n")
-    new.rename(place / FILE)
+    write_atomic(place / FILE, f"{offset_s:+d}\n".encode())

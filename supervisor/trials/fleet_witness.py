@@ -23,11 +23,11 @@ from urllib.parse import urlencode
 
 import psycopg
 
-from gridbot import connect
 from gridbot.bybit.signing import signer_of
 from gridbot.config.models import GridbotConfig
 from gridbot.doors.bounded_json import read_json
 from gridbot.orders.ids import parse
+from gridbot.store.connecting import connect
 from supervisor.polling import wait_until
 
 __all__ = ["Grant", "Taken", "Witness"]

@@ -61,7 +61,7 @@ class RealHost:
     def start(self) -> None:
         """Begin it; nothing is waited for."""
         assert not self.runs, f"{self.name} runs"
-        with (self.file.parent / f"{self.name}.console").open("ab") as out:
+        with open_private(self.file.parent / f"{self.name}.console", "ab") as out:
             self._supervisor = self._begin(
                 [sys.executable, "-m", "supervisor", "start", "-c", str(self.file)],
                 stdin=subprocess.DEVNULL,

@@ -73,7 +73,7 @@ class TcpProxy:
         """How many answers were thrown away by `lose_answer_to`."""
         self._call = call
         self._ways = {way: _Way() for way in BOTH}
-        self._lines: set[_Line] = set()
+        self._lines: dict[_Line, None] = {}
         self._refuses = False
         self._needle = b""
         self._listening: asyncio.Server | None = None
@@ -156,7 +156,7 @@ class TcpProxy:
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = _Line([writer])
-        self._lines.add(line)
+        self._lines[line] = None
         try:
             if self._refuses:
                 return
@@ -171,7 +171,7 @@ class TcpProxy:
         except OSError:
             pass  # nobody listens there: the client's connection ends
         finally:
-            self._lines.discard(line)
+            self._lines.pop(line, None)
             line.end()
 
     async def _pump(
