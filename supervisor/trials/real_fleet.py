@@ -71,7 +71,7 @@ class RealFleet:
         of_hosts: Mapping[str, str] | None = None,
         begin: Begin = subprocess.Popen,
     ) -> None:
-        self.ground = DemoGround(place, hosts, shared_document(accounts), settings)
+        self.ground = DemoGround(place, hosts, document=shared_document(accounts), settings=settings)
         self.accounts = tuple(accounts)
         self._of_hosts = {**environ, **(of_hosts or {})}
         self._environ, self._own, self._cancels, self._begin = dict(environ), dict(own or {}), cancels, begin
