@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -23,9 +24,12 @@ import orjson
 
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.store.commit import Rows, commit
+from gridbot.store.grid_order import GridOrder, Tail, Trade, trade_of
+from gridbot.store.grid_sql import listed
+from gridbot.store.grid_tables import LEGS
 from gridbot.store.sql_columns import LANDED, OFFSETS
 
-__all__ = ["Landed", "landable", "landed_rows", "landed_size", "put"]
+__all__ = ["KnownOrder", "Landed", "landable", "landed_rows", "landed_size", "put", "read_order"]
 
 Landed = tuple[str, int, str, str]
 """A row of the table: account, number, kind, body."""
@@ -41,16 +45,26 @@ _LATEST_US: Final = 253_402_300_800_000_000
 """Year 10000, in µs: what Python and DuckDB both take for a time is before it."""
 
 
-def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool) -> Rows:
+@dataclass(slots=True)
+class KnownOrder:
+    """What a writer knows of the order of the executions that its file has; None: it has to be read."""
+
+    known: GridOrder | None = None
+
+
+def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool, order: KnownOrder | None = None) -> Rows:
     """Commit these records with their offsets in one transaction: into `landed` if they may land, and can.
 
     Otherwise into the tables of their kinds, with all that has landed. Returns what went there, with its rejects;
-    nothing when it landed. Raise as `commit`.
+    nothing when it landed. Raise as `commit`. `order`: what the caller knows of the file's; after an error it may not
+    be used again.
     """
+    order = order or KnownOrder()
     landing = landable(rows) if lands else None
-    if landing is None:
+    if landing is None or not _follows(con, rows, order):
         moved = landed_rows(con)
         _add(moved, rows)
+        order.known = None
         commit(con, moved, replaces=LANDED)
         return moved
     con.begin()
@@ -58,6 +72,39 @@ def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool) -> Rows:
         appender.append_rows(landing)
     con.commit()
     return Rows()
+
+
+def _follows(con: duckdb.DuckDBPyConnection, rows: Rows, order: KnownOrder) -> bool:
+    """Whether the executions of these rows come behind all others, which `order` then knows; else they may not land."""
+    if rows.tables.get("corrections"):
+        return False  # they change pairs that are kept
+    if bodies := rows.tables.get("executions"):
+        known = order.known or read_order(con)
+        order.known = known and _with_bodies(known, bodies)
+        return order.known is not None
+    return True
+
+
+def read_order(con: duckdb.DuckDBPyConnection) -> GridOrder | None:
+    """The order of the executions that are stored and landed; None when what has landed has none."""
+    keys, tail = listed(), "last_ms, last_number, most_number, placed_ms, placed_number, placed_seq"
+    tails = {
+        (account, strategy, symbol, direction, shadow): Tail(*last, Trade(*placed))
+        for account, strategy, symbol, direction, shadow, *last, placed in (
+            (*row[:8], row[8:]) for row in con.execute(f"SELECT {keys}, {tail} FROM {LEGS}").fetchall()
+        )
+    }
+    landed = con.execute(f"SELECT body FROM {LANDED} WHERE kind = 'executions'").fetchall()
+    return _with_bodies(GridOrder(tails), [body.encode() for (body,) in landed])
+
+
+def _with_bodies(order: GridOrder, bodies: Iterable[bytes]) -> GridOrder | None:
+    try:
+        docs = [orjson.loads(body) for body in bodies]
+        trades = [trade_of(doc["account"], doc["seq"], doc["data"]) for doc in docs]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return order.after(trade for trade in trades if trade is not None)
 
 
 def landable(rows: Rows) -> list[Landed] | None:

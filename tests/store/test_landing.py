@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -52,7 +53,9 @@ def stores() -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnect
 
 
 def emptied(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    for table in (*RECORD_TYPES, OFFSETS, *(rollup.name for rollup in ROLLUPS)):
+    with contextlib.suppress(duckdb.TransactionException):
+        con.rollback()  # of a test that failed
+    for table in (*RECORD_TYPES, OFFSETS, *(rollup.name for rollup in ROLLUPS), *GRID):
         con.execute(f"DELETE FROM {as_stored(table)}")
     for table in (LANDED, "ingest_gaps", "ingest_rejects"):
         con.execute(f"DELETE FROM {table}")
@@ -77,6 +80,7 @@ def batch(bodies: Bodies) -> Rows:
 
 
 EVERY_NAME = (*(view.name for view in (*STORED_VIEWS, *VIEWS)), "ingest_gaps", "ingest_rejects")
+GRID = ("grid_pairs", "grid_levels", "grid_lots", "grid_legs")
 ROLLED_UP = (OFFSETS, *dict.fromkeys(name for rollup in ROLLUPS for name in (rollup.source, rollup.name)))
 """What the other views are made of: they say the same where these do."""
 
