@@ -129,7 +129,9 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int
         for statement in REMOVED_SUMS.statements(f"(SELECT * FROM {as_stored(table)} WHERE local_ts < ?)"):
             con.execute(statement, [before])
     if table == "executions":
-        con.execute(f"CREATE OR REPLACE TEMP TABLE gone AS SELECT * FROM {as_stored(table)} WHERE local_ts < ?", [before])
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE gone AS SELECT * FROM {as_stored(table)} WHERE local_ts < ?", [before]
+        )
     row = con.execute(f"DELETE FROM {as_stored(table)} WHERE local_ts < ?", [before]).fetchone()
     if table == "executions":
         forget_pairs(con, "temp.gone")

@@ -8,7 +8,7 @@ from typing import Final
 
 import duckdb
 
-from gridbot.store.grid_sql import KEYS, LEG, grid_trades_sql, listed
+from gridbot.store.grid_sql import grid_trades_sql, listed
 from gridbot.store.sql_columns import quote
 
 __all__ = ["PairsDiffer", "differences"]
@@ -35,15 +35,17 @@ class PairsDiffer:
     def __str__(self) -> str:
         what = "shadow_grid_trades" if self.shadow else "grid_trades"
         return (
-            f"{what} of {self.account}/{self.strategy} {self.symbol} {self.direction}: expected {self.expected} pairs with "
-            f"a profit of {self.expected_profit:f} by the executions, got {self.kept} with {self.kept_profit:f}"
+            f"{what} of {self.account}/{self.strategy} {self.symbol} {self.direction}: expected {self.expected} pairs "
+            f"with a profit of {self.expected_profit:f} by the executions, got {self.kept} with {self.kept_profit:f}"
         )
 
 
 def differences(con: duckdb.DuckDBPyConnection) -> list[PairsDiffer]:
     """The legs that differ, account by account, which bounds the memory. Raise duckdb.Error."""
     found = []
-    for (account,) in con.execute("SELECT DISTINCT account FROM daily_sums WHERE exec_type = 'Trade' ORDER BY 1").fetchall():
+    for (account,) in con.execute(
+        "SELECT DISTINCT account FROM daily_sums WHERE exec_type = 'Trade' ORDER BY 1"
+    ).fetchall():
         found += _of_account(con, f"account = {quote(account)}")
     return found
 

@@ -9,13 +9,12 @@ A correction changes the fees of its execution's pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import duckdb
 
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS
-from gridbot.store.grid_sql import ADDED_FEE, AT_MS, COUNTS, FEES, KEYS, MATCHING, NUMBER, PLACING, PROFIT, listed, same
+from gridbot.store.grid_sql import ADDED_FEE, AT_MS, COUNTS, FEES, MATCHING, NUMBER, PLACING, PROFIT, listed, same
 from gridbot.store.grid_tables import LEGS, LEVELS, LOTS, PAIRS, levels_of, merge_levels
 from gridbot.store.sql_columns import as_stored
 
@@ -43,9 +42,14 @@ def keep_pairs(con: duckdb.DuckDBPyConnection, rows: str, known: str = EXECUTION
     _make(con, "grid_trades_new", f"SELECT {listed()}, {_TRADE} FROM {rows} WHERE {COUNTS}")
     if not _any(con, "grid_trades_new"):
         return
-    _make(con, "grid_tips", f"""
+    _make(
+        con,
+        "grid_tips",
+        f"""
         SELECT new.*, kept.* EXCLUDE ({listed()}), CAST(row_number() OVER () AS INTEGER) AS leg
-        FROM (SELECT DISTINCT {listed()} FROM temp.grid_trades_new) AS new LEFT JOIN {LEGS} AS kept USING ({listed()})""")
+        FROM (SELECT DISTINCT {listed()} FROM temp.grid_trades_new) AS new
+        LEFT JOIN {LEGS} AS kept USING ({listed()})""",
+    )
     _find_place(con)
     if is_cut := _any(con, "grid_cuts"):
         _cut(con, known)
@@ -68,12 +72,21 @@ def correct_pairs(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
         return
     # By their time first: to look for an id among all takes a second of ten million.
     found = f"SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_corrected AS c ON e.account = c.account"
-    within = "BETWEEN (SELECT min(exchange_ts) FROM temp.grid_corrected) AND (SELECT max(exchange_ts) FROM temp.grid_corrected)"
-    timely = f"{found} AND e.exec_id = c.exec_id AND e.exchange_ts = c.exchange_ts WHERE e.exchange_ts {within}"
+    first, last = (f"(SELECT {end}(exchange_ts) FROM temp.grid_corrected)" for end in ("min", "max"))
+    same_time = "e.exec_id = c.exec_id AND e.exchange_ts = c.exchange_ts"
+    timely = f"{found} AND {same_time} WHERE e.exchange_ts BETWEEN {first} AND {last}"
     _make(con, "grid_of", timely)
-    _make(con, "grid_lost", "SELECT account, exec_id FROM temp.grid_corrected ANTI JOIN temp.grid_of USING (account, exec_id)")
+    _make(
+        con,
+        "grid_lost",
+        "SELECT account, exec_id FROM temp.grid_corrected ANTI JOIN temp.grid_of USING (account, exec_id)",
+    )
     if _any(con, "grid_lost"):
-        con.execute(f"INSERT INTO temp.grid_of SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_lost USING (account, exec_id)")
+        con.execute(
+            f"""
+            INSERT INTO temp.grid_of
+            SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_lost USING (account, exec_id)"""
+        )
     _charge(con, "grid_of")
     con.execute(f"""
         UPDATE {LOTS} AS lot SET fee = charged.fee FROM temp.grid_charged AS charged
@@ -84,10 +97,15 @@ def correct_pairs(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
     _make(con, "grid_touched", f"{touched} open_seq UNION {touched} close_seq")
     if not _any(con, "grid_touched"):
         return
-    _make(con, "grid_of", f"""
+    _make(
+        con,
+        "grid_of",
+        f"""
         SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN (
-            SELECT account, open_seq AS seq FROM temp.grid_touched UNION SELECT account, close_seq FROM temp.grid_touched)
-        USING (account, seq)""")
+            SELECT account, open_seq AS seq FROM temp.grid_touched
+            UNION SELECT account, close_seq FROM temp.grid_touched)
+        USING (account, seq)""",
+    )
     _charge(con, "grid_of")
     con.execute(f"""
         UPDATE {PAIRS} SET fees = new.fees FROM (
@@ -95,12 +113,14 @@ def correct_pairs(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
             JOIN temp.grid_charged AS opens ON opens.account = touched.account AND opens.seq = open_seq
             JOIN temp.grid_charged AS closes ON closes.account = touched.account AND closes.seq = close_seq) AS new
         WHERE {PAIRS}.rowid = new.pair""")
-    _make(con, "grid_cuts", f"SELECT DISTINCT {listed()} FROM {PAIRS} WHERE rowid IN (SELECT pair FROM temp.grid_touched)")
+    _make(
+        con, "grid_cuts", f"SELECT DISTINCT {listed()} FROM {PAIRS} WHERE rowid IN (SELECT pair FROM temp.grid_touched)"
+    )
     _level_again(con)
 
 
 def forget_pairs(con: duckdb.DuckDBPyConnection, gone: str) -> None:
-    """Match all legs again that had some of the executions `gone`, which are stored no more (a query in parentheses)."""
+    """Match all legs again that had some of the executions in the table `gone`, which are stored no more."""
     _make(con, "grid_gone", f"SELECT DISTINCT {listed()} FROM {gone} WHERE exec_type = 'Trade'")
     for table in (PAIRS, LEVELS, LOTS, LEGS):
         con.execute(f"DELETE FROM {table} AS kept USING temp.grid_gone AS gone WHERE {same('kept', 'gone')}")
@@ -122,33 +142,45 @@ def _find_place(con: duckdb.DuckDBPyConnection) -> None:
     """`grid_fresh`: what is new, by leg with its step in time and its era; in `grid_cuts` the legs whose new executions
     do not just follow, with since when (ms).
     """
-    _make(con, "grid_fresh", f"""
+    _make(
+        con,
+        "grid_fresh",
+        f"""
         SELECT tips.leg, new.* EXCLUDE ({listed()}), CAST(0 AS BIGINT) AS era, row_number() OVER time AS step,
             coalesce(lag(number) OVER time, last_number) AS before_number,
             coalesce(lag(at_ms) OVER time, last_ms) AS before_ms,
             max(number) OVER (time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS most_before
         FROM temp.grid_trades_new AS new JOIN temp.grid_tips AS tips USING ({listed()})
-        WINDOW time AS {_TIME}""")
+        WINDOW time AS {_TIME}""",
+    )
     odd = "number < before_number AND (number > 0 OR at_ms = before_ms)"
     if con.execute(f"SELECT 1 FROM temp.grid_fresh WHERE {odd} LIMIT 1").fetchone():
         # An era begins, or what happened at once is not in the order of its numbers.
         anew = f"number BETWEEN 1 AND before_number - 1 AND at_ms - before_ms > {CLOCK_STEP_MS}"
-        _make(con, "grid_eras", f"""
+        _make(
+            con,
+            "grid_eras",
+            f"""
             SELECT * EXCLUDE (era, step, most_before),
                 row_number() OVER (PARTITION BY leg ORDER BY at_ms, number, seq) AS step,
                 max(number) OVER (PARTITION BY leg, era ORDER BY at_ms, seq
                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS most_before, era
             FROM (SELECT * EXCLUDE (era), count(*) FILTER ({anew}) OVER (time ROWS UNBOUNDED PRECEDING) AS era
-                FROM temp.grid_fresh WINDOW time AS {_TIME})""")
+                FROM temp.grid_fresh WINDOW time AS {_TIME})""",
+        )
         _make(con, "grid_fresh", "FROM temp.grid_eras")
-    _make(con, "grid_cuts", f"""
+    _make(
+        con,
+        "grid_cuts",
+        f"""
         SELECT {listed()}, leg, since_ms FROM temp.grid_tips JOIN (
             SELECT leg, min(at_ms) AS since_ms FROM temp.grid_fresh JOIN temp.grid_tips USING (leg) GROUP BY leg
             HAVING bool_or(coalesce(
                 at_ms < last_ms
                 OR (number > 0 AND number < greatest(most_before, CASE WHEN era = 0 THEN most_number END))
                 OR (at_ms = placed_ms AND (number < placed_number OR (number = placed_number AND seq <= placed_seq)))
-                OR at_ms < placed_ms, false))) USING (leg)""")
+                OR at_ms < placed_ms, false))) USING (leg)""",
+    )
 
 
 def _cut(con: duckdb.DuckDBPyConnection, known: str) -> None:
@@ -157,12 +189,20 @@ def _cut(con: duckdb.DuckDBPyConnection, known: str) -> None:
         SELECT {listed("e")}, {_TRADE.replace("fee", "e.fee")}, since_ms FROM {known} AS e
         JOIN temp.grid_cuts USING ({listed()}) WHERE {COUNTS}"""
     # What is before a cut has its place whatever comes after, when no later number is lower than one before it.
-    _make(con, "grid_whole", f"""
+    _make(
+        con,
+        "grid_whole",
+        f"""
         SELECT {listed()} FROM ({trades}) GROUP BY ALL
-        HAVING max(number) FILTER (at_ms < since_ms) > min(number) FILTER (at_ms >= since_ms AND number > 0)""")
-    con.execute(f"UPDATE temp.grid_cuts AS cut SET since_ms = {_EVER} FROM temp.grid_whole AS whole WHERE {same('cut', 'whole')}")
-    con.execute(f"UPDATE temp.grid_tips AS kept SET most_number = 0 FROM temp.grid_whole AS whole WHERE {same('kept', 'whole')}")
-    _make(con, "grid_again", f"""
+        HAVING max(number) FILTER (at_ms < since_ms) > min(number) FILTER (at_ms >= since_ms AND number > 0)""",
+    )
+    for table, change in (("grid_cuts", f"since_ms = {_EVER}"), ("grid_tips", "most_number = 0")):
+        whole = f"temp.grid_whole AS whole WHERE {same('cut', 'whole')}"
+        con.execute(f"UPDATE temp.{table} AS cut SET {change} FROM {whole}")
+    _make(
+        con,
+        "grid_again",
+        f"""
         WITH trades AS (
             SELECT leg, {_TRADE.replace("fee", "e.fee")} FROM {known} AS e JOIN temp.grid_cuts USING ({listed()})
             WHERE {COUNTS} AND {AT_MS} >= since_ms
@@ -170,17 +210,27 @@ def _cut(con: duckdb.DuckDBPyConnection, known: str) -> None:
         {PLACING}
         SELECT leg, seq, at_ms, number, closes, price, qty, exchange_ts, exec_id, fee, era, placed_ms,
             row_number() OVER (PARTITION BY leg ORDER BY placed_ms, number, seq) AS step
-        FROM placed""")
+        FROM placed""",
+    )
     opened, closed = (f"epoch_ms({name})" for name in ("opened_at", "closed_at"))
-    _make(con, "grid_undone", f"""
+    _make(
+        con,
+        "grid_undone",
+        f"""
         SELECT {listed("pair")}, open_seq AS seq, any_value(open_place) AS place, sum(pair.qty) AS unmatched
         FROM {PAIRS} AS pair JOIN temp.grid_cuts AS cut ON {same("pair", "cut")}
-        WHERE {closed} >= since_ms AND {opened} < since_ms GROUP BY ALL""")
-    con.execute(f"DELETE FROM {PAIRS} AS pair USING temp.grid_cuts AS cut WHERE {same('pair', 'cut')} AND {closed} >= since_ms")
-    con.execute(f"DELETE FROM {LOTS} AS lot USING temp.grid_cuts AS cut WHERE {same('lot', 'cut')} AND epoch_ms(exchange_ts) >= since_ms")
-    con.execute(f"DELETE FROM {LEVELS} AS level USING temp.grid_cuts AS cut WHERE {same('level', 'cut')}")
-    con.execute(f"UPDATE {LOTS} AS lot SET unmatched = lot.unmatched + undone.unmatched FROM temp.grid_undone AS undone WHERE {same('lot', 'undone')} AND lot.seq = undone.seq")
-    con.execute(f"DELETE FROM temp.grid_undone AS undone USING {LOTS} AS lot WHERE {same('lot', 'undone')} AND lot.seq = undone.seq")
+        WHERE {closed} >= since_ms AND {opened} < since_ms GROUP BY ALL""",
+    )
+    for table, since in (
+        (PAIRS, f"AND {closed} >= since_ms"),
+        (LOTS, "AND epoch_ms(exchange_ts) >= since_ms"),
+        (LEVELS, ""),
+    ):
+        con.execute(f"DELETE FROM {table} AS kept USING temp.grid_cuts AS cut WHERE {same('kept', 'cut')} {since}")
+    its_lot = f"{same('lot', 'undone')} AND lot.seq = undone.seq"
+    added = "unmatched = lot.unmatched + undone.unmatched"
+    con.execute(f"UPDATE {LOTS} AS lot SET {added} FROM temp.grid_undone AS undone WHERE {its_lot}")
+    con.execute(f"DELETE FROM temp.grid_undone AS undone USING {LOTS} AS lot WHERE {its_lot}")
     if _any(con, "grid_undone"):
         _make(con, "grid_of", f"SELECT e.* FROM {known} AS e SEMI JOIN temp.grid_undone USING (account, seq)")
         _charge(con, "grid_of")
@@ -195,28 +245,44 @@ def _number(con: duckdb.DuckDBPyConnection, *, is_cut: bool) -> None:
     source = f"SELECT {columns}, at_ms AS placed_ms FROM temp.grid_fresh"
     if is_cut:
         source += f" ANTI JOIN temp.grid_cuts USING (leg) UNION ALL SELECT {columns}, placed_ms FROM temp.grid_again"
-    _make(con, "grid_items", f"""
+    _make(
+        con,
+        "grid_items",
+        f"""
         SELECT new.* EXCLUDE (exec_id, step) REPLACE (coalesce(TRY(new.fee + added.fee), new.fee) AS fee),
             coalesce(places, 0) + step AS place
         FROM ({source}) AS new JOIN temp.grid_tips AS tips USING (leg)
         LEFT JOIN (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
             WHERE {"true" if is_cut else "exec_id IN (SELECT exec_id FROM temp.grid_fresh)"} GROUP BY ALL) AS added
-        ON added.account = tips.account AND added.exec_id = new.exec_id""")
+        ON added.account = tips.account AND added.exec_id = new.exec_id""",
+    )
 
 
 def _match(con: duckdb.DuckDBPyConnection) -> None:
     """`grid_new`: pairs of `grid_items` with each other and with the lots; `grid_matched`: what they took."""
-    _make(con, "grid_all", f"""
+    _make(
+        con,
+        "grid_all",
+        f"""
         SELECT leg, place, seq, closes, qty AS part, price, qty, fee, exchange_ts FROM temp.grid_items
         UNION ALL
         SELECT leg, place, seq, false, unmatched, price, qty, fee, exchange_ts
-        FROM {LOTS} JOIN temp.grid_tips USING ({listed()})""")
-    _make(con, "grid_matched", f"""
-        WITH items AS (SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM temp.grid_all),
+        FROM {LOTS} JOIN temp.grid_tips USING ({listed()})""",
+    )
+    _make(
+        con,
+        "grid_matched",
+        f"""
+        WITH items AS (
+            SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM temp.grid_all),
         {MATCHING}
-        SELECT * FROM matched""")
-    _make(con, "grid_new", f"""
+        SELECT * FROM matched""",
+    )
+    _make(
+        con,
+        "grid_new",
+        f"""
         SELECT {listed("tips")}, matched.qty, opens.price AS open_price, closes.price AS close_price,
             {PROFIT.format(direction="direction", qty="matched.qty")} AS profit,
             {FEES.format(qty="matched.qty")} AS fees, opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at,
@@ -224,7 +290,8 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
         FROM temp.grid_matched AS matched JOIN temp.grid_tips AS tips USING (leg)
         JOIN temp.grid_all AS opens ON opens.leg = matched.leg AND opens.place = open_place
         JOIN temp.grid_all AS closes ON closes.leg = matched.leg AND closes.place = close_place
-        ORDER BY closes.exchange_ts, closes.seq""")
+        ORDER BY closes.exchange_ts, closes.seq""",
+    )
 
 
 def _keep_lots(con: duckdb.DuckDBPyConnection) -> None:
@@ -262,12 +329,16 @@ def _level_again(con: duckdb.DuckDBPyConnection) -> None:
 
 def _charge(con: duckdb.DuckDBPyConnection, table: str, columns: str = "") -> None:
     """`grid_charged`: executions of a table with their fees as corrected."""
-    _make(con, "grid_charged", f"""
+    _make(
+        con,
+        "grid_charged",
+        f"""
         SELECT of.* {columns} REPLACE (coalesce(TRY(of.fee + added.fee), of.fee) AS fee) FROM temp.{table} AS of
         LEFT JOIN (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
             WHERE exec_id IN (SELECT exec_id FROM temp.{table}) GROUP BY ALL) AS added
-        ON added.account = of.account AND added.exec_id = of.exec_id""")
+        ON added.account = of.account AND added.exec_id = of.exec_id""",
+    )
 
 
 def _make(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:

@@ -1,9 +1,9 @@
 """Whether executions come behind all that their legs have, so that they may land (`gridbot.store.landing`). Pure.
 
 What has landed only is matched by a view, with the lots that are left of what is stored (`gridbot.store.grid_tables`).
-That is right for executions that just follow, by the exchange's times and numbers, and those are nearly all. Others take
-the way of the tables at once, where their leg is matched again from their place on (`gridbot.store.grid_keeping`). The
-conditions are those of `grid_keeping._find_place`.
+That is right for executions that just follow, by the exchange's times and numbers, and those are nearly all. Others
+take the way of the tables at once, where their leg is matched again from their place on (`gridbot.store.grid_keeping`).
+The conditions are those of `grid_keeping._find_place`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Tail:
     placed: Trade
 
     def then(self, trade: Trade) -> Tail | None:
-        """With one more that is later by time, or as late with a higher number of ours; None when it does not follow."""
+        """With one more that is later by time, or as late with a higher number of ours; None: it does not follow."""
         at_ms, number, _ = trade
         anew = 1 <= number < self.last_number and at_ms - self.last_ms > CLOCK_STEP_MS
         if at_ms < self.last_ms or (0 < number < self.most_number and not anew) or trade <= self.placed:
@@ -76,7 +76,7 @@ class GridOrder:
 
 
 def trade_of(account: str, seq: int, data: Mapping[str, Any]) -> tuple[Leg, Trade] | None:
-    """Leg and trade of an execution's body; None for what is no trade. Raise ValueError for amounts beyond all markets."""
+    """Leg and trade of an execution's body; None for what is no trade. Raise ValueError for absurd amounts."""
     if data["exec_type"] != "Trade":
         return None
     price, qty, fee = (abs(float(data[name])) for name in ("price", "qty", "fee"))

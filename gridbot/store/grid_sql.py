@@ -114,8 +114,8 @@ def same(one: str, other: str, keys: tuple[str, ...] = KEYS) -> str:
 
 def grid_trades_sql(which: str, ids: str = "order_link_id, exec_id", more: str = "") -> str:
     """Query of matched pairs from all executions. `which`: a condition on `shadow`, and perhaps on others of the legs,
-    as SQL. `ids`: columns of the two executions that are told of a pair, as `open_` and `close_` in front of their names;
-    `more`: further columns of the leg, each followed by a comma.
+    as SQL. `ids`: columns of the two executions that are told of a pair, with `open_` and `close_` in front of their
+    names; `more`: further columns of the leg, each followed by a comma.
     """
     names = [name.strip() for name in ids.split(",")]
     told = ", ".join(
@@ -153,6 +153,7 @@ def grid_trades_sql(which: str, ids: str = "order_link_id, exec_id", more: str =
             JOIN charged AS opens ON opens.leg = pairs.leg AND opens.seq = open_row
             JOIN charged AS closes ON closes.leg = pairs.leg AND closes.seq = close_row)
         SELECT {listed(keys=LEG)}, {more} qty, open_price, close_price, profit, fees, profit - fees AS net_profit,
-            opened_at, closed_at, {", ".join(f"{side}_{name.removeprefix('order_')}" for name in names
-            for side in ("open", "close"))}
+            opened_at, closed_at, {
+        ", ".join(f"{side}_{name.removeprefix('order_')}" for name in names for side in ("open", "close"))
+    }
         FROM priced"""

@@ -174,7 +174,9 @@ VIEWS_FROM_ROWS: Final = (
 
 def merge_levels(pairs: str) -> str:
     """Statement that adds the pairs of a table to the levels."""
-    added = ", ".join(f"{name} = coalesce(TRY(kept.{name} + new.{name}), kept.{name})" for name in ("qty", "profit", "fees"))
+    added = ", ".join(
+        f"{name} = coalesce(TRY(kept.{name} + new.{name}), kept.{name})" for name in ("qty", "profit", "fees")
+    )
     return f"""
         MERGE INTO {LEVELS} AS kept USING ({levels_of(pairs)}) AS new
         ON {same("kept", "new")} AND kept.level = new.level

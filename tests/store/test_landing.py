@@ -219,7 +219,9 @@ def test_amounts_at_the_borders_land_and_are_the_same_row(stores: Stores) -> Non
     ]
     texts += ["0.1234567890125", "9" * 25 + ".999999999999", "-" + "9" * 25, "0" * 25 + "." + "1" * 200]
     bodies = [
-        codec.body_of("alice", "r", seq, 11, execution(1)).replace(b'"104233.10"', b'"%s"' % text.encode())
+        codec.body_of("alice", "r", seq, 11, execution(1, exec_type="Funding")).replace(
+            b'"104233.10"', b'"%s"' % text.encode()
+        )
         for seq, text in enumerate(texts, 1)
     ]
     assert not put(con, Rows({"executions": bodies}, {"alice": len(bodies)}), lands=True)
