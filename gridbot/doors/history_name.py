@@ -13,7 +13,7 @@ _PREFIX: Final = re.compile(r"[A-Za-z0-9!_.*'()/=-]*\Z")
 
 
 def place_problem(place: str) -> str:
-    """What is expected instead of this place; "" when it may be one. Never has the text: somebody may have put keys in."""
+    """What is expected instead of this place; "" when it may be one. Never has the text: keys may be in it."""
     if place.startswith(S3):
         bucket, _, prefix = place.removeprefix(S3).partition("/")
         if not _BUCKET.match(bucket) or not _PREFIX.match(prefix) or ".." in prefix.split("/"):

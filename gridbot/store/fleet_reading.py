@@ -1,9 +1,9 @@
 """The records of a whole fleet for reading: what its hosts have shipped, with the tables, views and names of today.
 
 `fill` makes a DuckDB of what PostgreSQL has at one moment: live rows, sums of always, newest rows. With `history` the
-rows that are in the fleet's Parquet files come from there, read by the queries that want them (`history_files`), and only
-those above them are copied: so each is there once. Without, rows are those that PostgreSQL keeps. Tickers, public trades
-and raw messages are not shipped: their tables are there, and empty.
+rows that are in the fleet's Parquet files come from there, read by the queries that want them (`history_files`), and
+only those above them are copied: so each is there once. Without, rows are those that PostgreSQL keeps. Tickers, public
+trades and raw messages are not shipped: their tables are there, and empty.
 """
 
 from __future__ import annotations

@@ -1,48 +1,35 @@
 """Rows of PostgreSQL's `record` as typed columns of DuckDB: what readers of a fleet see live, and what its files have.
 
 PostgreSQL sends them by one COPY as they come; DuckDB reads that stream as CSV and takes the bodies of a batch apart by
-columns, so no row becomes a Python object. A value that does not fit is NULL, one that an older program did not write yet
-has the default of its field.
+columns, so no row becomes a Python object. A value that does not fit is NULL, one that an older program did not write
+yet has the default of its field.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES, Column
+from gridbot.store.bulk import memory_file
 from gridbot.store.sql_columns import quote, sql_type, table_columns
 from gridbot.store.stored_views import landed_query
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["RAW", "columns_here", "copied", "memory_file", "typed_query", "with_raw"]
+__all__ = ["RAW", "columns_here", "copied", "typed_query", "with_raw"]
 
 RAW: Final = "raw_records"
 """Temporary table of a batch: account, number, kind, UTC day, body."""
 BATCH_BYTES: Final = 48_000_000
 LONGEST_BODY: Final = 16_000_000
 _COLUMNS: Final = "{account: 'VARCHAR', seq: 'BIGINT', kind: 'VARCHAR', day: 'DATE', body: 'VARCHAR'}"
-
-
-@contextlib.contextmanager
-def memory_file() -> Iterator[tuple[IO[bytes], str]]:
-    """An empty file that is in memory where the system can do that, with a path for DuckDB; nothing is left of it."""
-    if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
-        with open(os.memfd_create("gridbot-history", os.MFD_CLOEXEC), "w+b") as file:
-            yield file, f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile(prefix="gridbot-history-") as file:
-            yield file, file.name
 
 
 def copied(

@@ -1,7 +1,7 @@
 """Where a fleet's history is: a directory that all hosts share, or `s3://BUCKET/PREFIX` by pyarrow's filesystem.
 
-A file is complete or absent: in a directory by another name and a rename, in S3 because an object appears when all of it
-is there. Names are relative to the place, and none is used twice. Keys of S3 come from its environment or profile
+A file is complete or absent: in a directory by another name and a rename, in S3 because an object appears when all of
+it is there. Names are relative to the place, and none is used twice. Keys of S3 come from its environment or profile
 (`AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...), never from the configuration; no text here has one.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gridbot.atomic_file import write_atomic
@@ -116,7 +116,7 @@ class Directory:
                 for left in (path, *path.parent.glob(f"{path.name}.*.tmp")):
                     left.unlink(missing_ok=True)
                 for folder in path.relative_to(self._root).parents:
-                    if folder != PurePosixPath("."):
+                    if str(folder) != ".":
                         (self._root / folder).rmdir()
         except OSError as error:
             if path.exists():
@@ -147,7 +147,7 @@ class Directory:
         path.chmod(0o640)
         for folder in path.relative_to(self._root).parents:
             place = self._root / folder
-            if folder != PurePosixPath(".") and place.stat().st_uid == os.geteuid():
+            if str(folder) != "." and place.stat().st_uid == os.geteuid():
                 os.chown(place, -1, group)
                 place.chmod(0o2750)
 

@@ -27,7 +27,7 @@ TOLD_S: Final = 60.0
 
 @contextlib.contextmanager
 def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) -> Iterator[tuple[Path, Filled]]:
-    """A file with what the fleet has at this moment, removed at the end, and what was put there. Raises CommandError."""
+    """A file with what the fleet has at this moment, removed at the end, and what it has. Raises CommandError."""
     from gridbot.store.fleet_reading import filled
 
     fleet = access(config, data_dir).own.fleet

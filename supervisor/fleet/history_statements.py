@@ -25,11 +25,11 @@ SET_PLACE: Final[LiteralString] = """
 
 WAITING: Final[LiteralString] = (
     """
-    SELECT f.host, f.account, coalesce(h.seq, 0), extract(epoch FROM clock_timestamp() - coalesce(h.at, min_at))::float8,
+    SELECT f.host, f.account, coalesce(h.seq, 0),
+        extract(epoch FROM clock_timestamp() - coalesce(h.at, f.at))::float8,
         h.at IS NULL OR f.seq - h.seq >= %(rows)s OR h.at < clock_timestamp() - make_interval(secs => %(secs)s)
             OR (h.at AT TIME ZONE 'UTC')::date < (clock_timestamp() AT TIME ZONE 'UTC')::date
     FROM gridbot.shipped AS f LEFT JOIN gridbot.history_at AS h USING (host, account)
-        CROSS JOIN LATERAL (SELECT CASE WHEN h.at IS NULL THEN f.at END AS min_at) AS m
     WHERE f.seq > coalesce(h.seq, 0) AND """
     + _MINE
     + " ORDER BY 4 DESC"
@@ -64,7 +64,7 @@ MOVE_ON: Final[LiteralString] = """
 
 PARTS: Final[LiteralString] = (
     """
-    SELECT f.host, f.account, f.day, f.kind, f.shape, array_agg(f.path ORDER BY f.first), sum(f.rows)::bigint, min(f.first)
+    SELECT f.host, f.account, f.day, f.kind, f.shape, array_agg(f.path ORDER BY f.first), min(f.first)
     FROM gridbot.history_file AS f
     WHERE f.state = 'there' AND f.bytes < %(big)s AND f.kind <> 'daily_sums'
         AND f.day < (clock_timestamp() AT TIME ZONE 'UTC')::date AND """
@@ -89,11 +89,12 @@ CLAIM: Final[LiteralString] = """
 DROP_FILE: Final[LiteralString] = "DELETE FROM gridbot.history_file WHERE path = %(path)s AND state = 'gone'"
 
 OLD_SUMS_THERE: Final[LiteralString] = """
-    SELECT 1 FROM gridbot.daily_sums WHERE day < (clock_timestamp() AT TIME ZONE 'UTC')::date - %(days)s::integer LIMIT 1
+    SELECT 1 FROM gridbot.daily_sums
+    WHERE day < (clock_timestamp() AT TIME ZONE 'UTC')::date - %(days)s::integer LIMIT 1
 """
 OLD_SUMS: Final[LiteralString] = """
-    SELECT day, account, strategy, symbol, direction, shadow, exec_type, is_maker, executions, volume, realised_pnl, fee,
-        last_seq
+    SELECT day, account, strategy, symbol, direction, shadow, exec_type, is_maker, executions, volume, realised_pnl,
+        fee, last_seq
     FROM gridbot.daily_sums
     WHERE day < (clock_timestamp() AT TIME ZONE 'UTC')::date - %(days)s::integer
     ORDER BY day, account, strategy, symbol, direction, shadow, exec_type, is_maker LIMIT %(limit)s FOR UPDATE

@@ -3,8 +3,8 @@
     history_place   where the files of this fleet are, and the mark that a host looks for there
     history_at      by host and account: the number of the last record that files have; records above it are live rows
     history_file    each file, and its state: `writing` until it counts, `there`, `gone` (another one has its rows)
-    execution_id    each execution once, whoever recorded it first; with what it realised and cost as known by the latest
-                    holder, so that a second record of it, and corrections, change the sums by the difference alone
+    execution_id    each execution once, whoever recorded it first; with what it realised and cost as its latest holder
+                    knows it: a second record of it, and corrections, change the sums by the difference alone
 
 Up to version 3 the supervisors of all hosts shipped as one account `_supervisor`: since then each has its own.
 """
@@ -71,7 +71,8 @@ HISTORY_STEP: Final[tuple[LiteralString, ...]] = (
         (r.body->'data'->>'realised_pnl')::numeric + coalesce(c.realised_pnl, 0),
         (r.body->'data'->>'fee')::numeric + coalesce(c.fee, 0), r.at
     FROM gridbot.record AS r LEFT JOIN (
-        SELECT account, body->'data'->>'exec_id' AS exec_id, sum((body->'data'->>'realised_pnl')::numeric) AS realised_pnl,
+        SELECT account, body->'data'->>'exec_id' AS exec_id,
+            sum((body->'data'->>'realised_pnl')::numeric) AS realised_pnl,
             sum((body->'data'->>'fee')::numeric) AS fee
         FROM gridbot.record WHERE kind = 'corrections' GROUP BY 1, 2) AS c USING (account, exec_id)
     WHERE r.exec_id IS NOT NULL

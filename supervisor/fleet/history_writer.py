@@ -8,8 +8,8 @@ an account, a day and a kind are parts while the day runs, and one file some tim
     3  one transaction: the names are `there`, the position of host and account is theirs
 
 Readers see the files that are `there`, and as live rows what is above the position. Whatever ends between two steps,
-the rows are live until step 3 and in files after it. What step 1 named and step 3 did not take is removed an hour later.
-It is a thread of its own: a place that hangs holds up neither shipping nor the writer, and the records wait.
+the rows are live until step 3 and in files after it. What step 1 named and step 3 did not take is removed an hour
+later. It is a thread of its own: a place that hangs holds up neither shipping nor the writer, and the records wait.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ import psycopg
 from gridbot.config.dsn_files import read_dsn
 from gridbot.config.fleet_models import FleetConfig
 from gridbot.lease.record_floor import epoch_of
-from gridbot.store.fleet_rows import RAW, copied, memory_file, typed_query, with_raw
+from gridbot.store.bulk import memory_file
+from gridbot.store.fleet_rows import RAW, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import HistoryPlace, PlaceAway
 from gridbot.store.reading import ReadingError
@@ -225,7 +226,7 @@ class HistoryWriter:
         connection, place = self._ready()
         values = {"host": self._host, "big": BIG_BYTES, "limit": AT_ONCE, "writing": WRITING_S, "gone": GONE_S}
         days = connection.execute(say.PARTS, values).fetchall()
-        for host, account, day, kind, _, paths, _, first in days:
+        for host, account, day, kind, _, paths, first in days:
             if self._stop.is_set():
                 return False
             self._together(connection, place, host, account, day, kind, paths, first)
@@ -284,7 +285,8 @@ class HistoryWriter:
         rows = connection.execute(
             "SELECT path, bytes, rows FROM gridbot.history_file WHERE path = ANY(%s) AND state = 'there'", (paths,)
         ).fetchall()
-        taken, size, count = [], 0, 0
+        taken: list[str] = []
+        size = count = 0
         for path, file_bytes, file_rows in sorted(rows, key=lambda each: paths.index(each[0])):
             if size and size + file_bytes > BIG_BYTES:
                 break

@@ -1,8 +1,8 @@
 """Executions that a second holder of the account has recorded too, and corrections of them, before they are shipped.
 
 The row that came first is the one that is shown. What it realised and cost is as the holder of the highest epoch knows
-it: of its own row the difference is kept as a correction of the one that is shown, and corrections by an earlier holder,
-who has not seen it, are left out. So the row with its corrections says what the exchange says, whoever recorded what.
+it: of its own row the difference is kept as a correction of the one that is shown, and corrections by an earlier
+holder, who has not seen it, are left out. So the row with its corrections says what the exchange says, whoever recorded what.
 """
 
 from __future__ import annotations

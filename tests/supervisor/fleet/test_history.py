@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import gridbot
+from gridbot import atomic_file
 from gridbot.records.record_types import PositionRecord, WalletRecord
 from gridbot.store import history_place
 from gridbot.store.history_place import PlaceAway
@@ -21,7 +22,7 @@ from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
 from supervisor.fleet import history_writer
 from supervisor.fleet.history_mark import MARK
-from tests.store.kit import execution, make_recorder, record_executions, rows
+from tests.store.kit import execution, make_recorder, record_executions, rows, until
 from tests.supervisor.fleet.history_kit import (
     ALL_IN_FILES,
     PASSES,
@@ -36,7 +37,6 @@ from tests.supervisor.fleet.history_kit import (
     yesterday,
 )
 from tests.supervisor.fleet.test_record_shipper import asked, fleet_at, order, ship_all, shipping
-
 
 IS_LONG = int(os.environ.get("GRIDBOT_TEST_KILLS", "0")) > 0
 """Each kill is one of a real process."""
@@ -82,8 +82,10 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
     assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets"}
     assert sum(name.startswith("executions/account=alice/day=") for name in names) == 3
     # Any other tool reads them as they are.
-    own = duckdb.sql(f"SELECT exec_id, fee, account FROM read_parquet('{place}/executions/**/*.parquet') ORDER BY qty")
-    assert own.fetchall() == rows(tmp_path / "h1", "SELECT exec_id, fee, account FROM executions ORDER BY qty LIMIT 6")
+    own = f"SELECT exec_id, fee, account FROM read_parquet('{place}/executions/**/*.parquet') ORDER BY qty"
+    assert duckdb.execute(own).fetchall() == rows(
+        tmp_path / "h1", "SELECT exec_id, fee, account FROM executions ORDER BY qty LIMIT 6"
+    )
     types = "SELECT column_name, column_type FROM (DESCRIBE FROM {})"
     of_fleet = shown(fleet_dsn, types.format("executions"))
     assert of_fleet == rows(tmp_path / "h1", types.format("executions"))
@@ -201,7 +203,7 @@ def test_a_place_that_is_away_full_or_of_others_stops_nothing(tmp_path, fleet_ds
         history_of(fleet_dsn, tmp_path / "not-mounted").once()
     assert not (tmp_path / "not-mounted").exists(), "a mount point is never made"
     files = history_of(fleet_dsn, place)
-    real = history_place.write_atomic
+    real = atomic_file.write_atomic
 
     def full(path, data):
         if path.suffix == ".parquet":
@@ -245,8 +247,6 @@ def test_a_place_that_is_away_full_or_of_others_stops_nothing(tmp_path, fleet_ds
     # The thread says it, and goes on by itself.
     broken = history_of(fleet_dsn, tmp_path / "empty", "h2")
     broken.start()
-    from tests.store.kit import until
-
     until(lambda: broken.health()["error"], "its health says what is wrong")
     assert "got another" in broken.health()["error"]
     broken.close()
