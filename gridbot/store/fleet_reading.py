@@ -31,7 +31,7 @@ __all__ = ["Filled", "connect_fleet", "fill", "filled"]
 
 CONNECT_S: Final = 5
 _VERSION: Final[LiteralString] = "SELECT version FROM gridbot.fleet"
-OLDEST: Final = 4
+OLDEST: Final = 5
 """The version of the fleet's tables from which they say which rows are in files."""
 _DAY: Final[LiteralString] = "(at AT TIME ZONE 'UTC')::date"
 _ALL: Final[LiteralString] = (

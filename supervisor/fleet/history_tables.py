@@ -6,7 +6,7 @@
     execution_id    each execution once, whoever recorded it first; with what it realised and cost as its latest holder
                     knows it: a second record of it, and corrections, change the sums by the difference alone
 
-Up to version 3 the supervisors of all hosts shipped as one account `_supervisor`: since then each has its own.
+Up to version 4 the supervisors of all hosts shipped as one account `_supervisor`: since then each has its own.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The row that came first is the one that is shown. What it realised and cost is as the holder of the highest epoch knows
 it: of its own row the difference is kept as a correction of the one that is shown, and corrections by an earlier
-holder, who has not seen it, are left out. So the row with its corrections says what the exchange says, whoever recorded what.
+holder, who has not seen it, are left out. So the row with its corrections says what the exchange says, whoever recorded
+what.
 """
 
 from __future__ import annotations

@@ -36,8 +36,9 @@ from supervisor.fleet.fleet_section import (
     takeover_s,
 )
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.fleet_view import View
 from supervisor.fleet.host_placement import Placement, Wanted
-from supervisor.fleet.host_store import HostFacts, View
+from supervisor.fleet.host_store import HostFacts
 from supervisor.fleet.lease_desk import LeaseDesk
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
 
@@ -210,8 +211,7 @@ class FleetHost:
     async def _follow(self, version: int) -> None:
         """Another version counts. What cannot be applied is an alert, and nothing has changed here."""
         try:
-            found = await self.begun.store.config(version)
-            if found is None:
+            if (found := await self.begun.store.config(version)) is None:
                 return
             settings = await asyncio.to_thread(self.begun.read, found.body, version)
             await self._hands.reload(settings, found.leave_positions)
