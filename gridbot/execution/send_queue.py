@@ -66,6 +66,7 @@ __all__ = [
     "SlotBack",
     "Time",
     "Wait",
+    "creates_may_leave",
     "step",
 ]
 
@@ -186,6 +187,12 @@ def step(queue: SendQueue, event: Event, now_s: float) -> list[Effect]:
     The queue is the state; it is changed in place, here and nowhere else (a copy would cost more than the decision).
     """
     return _HANDLERS[type(event)](queue, event, now_s)
+
+
+def creates_may_leave(queue: SendQueue, now_s: float, *, by_http: bool) -> bool:
+    """Whether slots and budget of the account have room for a create; nothing is changed."""
+    endpoints = RequestKind.PLACE.endpoints
+    return queue.free > 0 and any(queue.budget.wait_s(each, now_s, by_http=by_http) <= 0 for each in endpoints)
 
 
 def _create_queued(queue: SendQueue, event: CreateQueued, now_s: float) -> list[Effect]:
