@@ -190,9 +190,14 @@ def step(queue: SendQueue, event: Event, now_s: float) -> list[Effect]:
 
 
 def creates_may_leave(queue: SendQueue, now_s: float, *, by_http: bool) -> bool:
-    """Whether slots and budget of the account have room for a create; nothing is changed."""
-    endpoints = RequestKind.PLACE.endpoints
-    return queue.free > 0 and any(queue.budget.wait_s(each, now_s, by_http=by_http) <= 0 for each in endpoints)
+    """Whether slots and budget of the account have room for the next creates; nothing is changed."""
+    endpoint = _endpoint(queue.creates.kind, len(queue.creates))
+    return queue.free > 0 and queue.budget.wait_s(endpoint, now_s, by_http=by_http) <= 0
+
+
+def _endpoint(kind: RequestKind, waiting: int) -> str:
+    """Which one takes so many orders that may leave together."""
+    return kind.batch if waiting > 1 else kind.single
 
 
 def _create_queued(queue: SendQueue, event: CreateQueued, now_s: float) -> list[Effect]:
@@ -259,7 +264,7 @@ def _next_of(lane: Lane, budget: RateBudget, time: Time, now_s: float) -> Send |
         waiting = lane.together_without_opens()
         if not waiting:
             return Wait(banned_s)
-    endpoint = lane.kind.batch if waiting > 1 else lane.kind.single
+    endpoint = _endpoint(lane.kind, waiting)
     wait_s = budget.wait_s(endpoint, now_s, by_http=by_http)
     if wait_s > 0:
         return Wait(wait_s)
