@@ -85,6 +85,11 @@ class Plan:
     """The plan of another configuration in the same run."""
 
     @property
+    def host(self) -> str:
+        """Name of this host in its fleet; empty in none."""
+        return "" if self.config is None else self.config.fleet.host or ""
+
+    @property
     def accounts(self) -> list[str]:
         return [child.account for child in self.children if child.kind is ChildKind.WORKER]
 

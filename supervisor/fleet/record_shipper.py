@@ -160,8 +160,15 @@ class RecordShipper:
         return more
 
     def _connected(self) -> psycopg.Connection[Any]:
+        dsn = read_dsn(self._fleet)
+        if self._connection is not None and dsn != self._dsn:
+            log.info("records are shipped to where fleet.dsn_file says by now")
+            self._drop()
         if self._connection is None:
-            settings = connection_settings(read_dsn(self._fleet), name=f"{self._fleet.host} records", limit_s=LIMIT_S)
+            for secret in dsn_secrets(dsn):
+                register_secret(secret)
+            self._dsn = dsn
+            settings = connection_settings(dsn, name=f"{self._fleet.host} records", limit_s=LIMIT_S)
             connection = psycopg.connect(**settings, autocommit=True)
             self._connection = connection
             connection.execute(INCOMING)

@@ -23,7 +23,7 @@ from aiohttp import web
 
 from gridbot import background
 from gridbot.doors.http_site import Site
-from supervisor.control.control_client import ControlClient
+from supervisor.control.control_client import AFAR_S, ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
 from supervisor.metrics.metrics_token import token_path
 from supervisor.web.command_door import CommandDoor
@@ -172,7 +172,7 @@ class WebServer:
 
     def _ask_why(self, account: str, strategy: str) -> dict[str, Any]:
         with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
-            return client.why(account, strategy)
+            return client.why(account, strategy, timeout=AFAR_S)
 
     def _ask_settings(self) -> dict[str, Any]:
         with ControlClient(self.spec.data_dir, timeout=SETTINGS_S) as client:
