@@ -102,9 +102,7 @@ async def _run(
     absolute = data_dir and str(Path(data_dir).absolute())
     source = FleetSource(path, absolute, environ, settings)
     held = f"host {own.fleet.host} was started paused by {user_at_host(os.getuid())}" if paused else ""
-    plan = plan_of(
-        held_by(settings, ()), str(path), console=console, warnings=warnings, source=source, paused=held
-    )
+    plan = plan_of(held_by(settings, ()), str(path), console=console, warnings=warnings, source=source, paused=held)
     if console:
         count, offered = len(settings.config.accounts), len(settings.offers)
         _greet(f"version {settings.version} of its configuration: {count} accounts, {offered} with keys on this host")

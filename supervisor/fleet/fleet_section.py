@@ -30,8 +30,8 @@ TOLD_OF_ACCOUNT = (
 )
 TOLD_OF_PROCESS = ("name", "state", "restarts", "reason", "last_exit", "next_start_s", "report_age_s")
 TOLD_OF_STRATEGY = (
-    *("strat_id", "symbol", "mode", "state", "reason", "open_orders", "wanted", "waiting", "last_price", "long", "short"),
-    *("fills", "realised", "fees", "funding", "unrealised"),
+    *("strat_id", "symbol", "mode", "state", "reason", "open_orders", "wanted", "waiting", "last_price"),
+    *("long", "short", "fills", "realised", "fees", "funding", "unrealised"),
 )
 MOST_INCIDENTS = 100
 LONGEST = 400
@@ -139,7 +139,9 @@ def status_facts(status: Mapping[str, Any]) -> Json:
     """What a host tells the others of its own status: its accounts, what is open there, and how it is."""
     return {
         "accounts": status_rows(status),
-        "incidents": [{**row, "text": str(row["text"])[:LONGEST]} for row in status.get("incidents", ())][:MOST_INCIDENTS],
+        "incidents": [{**row, "text": str(row["text"])[:LONGEST]} for row in status.get("incidents", ())][
+            :MOST_INCIDENTS
+        ],
         "health": status.get("health"),
         "lag_s": (status.get("writer") or {}).get("lag_s"),
     }

@@ -1,5 +1,5 @@
-"""What one host at a time does for the whole fleet, each by a lease of its own: who listens to a Telegram bot, who tells
-people of alerts. Pure.
+"""What one host at a time does for the whole fleet, by a lease of its own: listens to a Telegram bot, tells people of
+alerts. Pure.
 
 Such a lease is a row of the table `lease` like any account's, with a name that no account can have. A host says which
 services it could do among what it offers. Who has one keeps it while it lives and does not drain; else it goes to the

@@ -24,7 +24,9 @@ import orjson
 import psycopg
 
 from gridbot.config.dsn_files import read_dsn
+from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetConfig
+from gridbot.hidden_words import register_secret
 from gridbot.lease.record_floor import epoch_of
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import Database
@@ -82,6 +84,7 @@ class RecordShipper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ships records", daemon=True)
         self._connection: psycopg.Connection[Any] | None = None
+        self._dsn = ""
         self._positions: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         """Up to where there was nothing to ship above the position, as with tickers only: PostgreSQL is not told."""

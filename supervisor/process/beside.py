@@ -63,6 +63,10 @@ class Beside:
         """The incidents of those that people rely on and that are away."""
         return {name: text for each in self._all for name, text in each.standing().items()}
 
+    def fails(self, process: str) -> bool:
+        """Whether the process of that name is away, and does not come back by itself soon."""
+        return any(each.name == process and each.is_away for each in self._all)
+
     async def end_one(self, process: str, within_s: float) -> None:
         """Ask the process of that name to end, and kill it after so many seconds."""
         for each in self._all:

@@ -107,9 +107,7 @@ class FleetDoor:
             return {**found.answer, "host": found.host}
         if found.host:
             return unanswered(f"{found.host} has taken {what} for {account} and has not answered yet; look at status")
-        return unanswered(
-            f"{what} was not carried out: {self._whereabouts(account)}. It will not be carried out later"
-        )
+        return unanswered(f"{what} was not carried out: {self._whereabouts(account)}. It will not be carried out later")
 
     def _whereabouts(self, addressee: str) -> str:
         host = addressee.removeprefix("host:")
@@ -235,7 +233,7 @@ class FleetDoor:
     # ------------------------------------------------------------------ status
 
     async def shown(self, status: Json) -> Json:
-        """The status with `elsewhere`, the accounts of other hosts as these have told last, and `incidents_elsewhere`."""
+        """The status with `elsewhere`, accounts of other hosts as these have told last, and `incidents_elsewhere`."""
         others = await self.host.sight.others()
         here = {row["account"] for row in status["accounts"]}
         alive = {row.name for row in self.host.sight.view.hosts if row.alive}
@@ -263,7 +261,8 @@ class FleetDoor:
             for each in config.strategies_of(name)
         ]  # fmt: skip
         return {
-            "account": name, "host": host, "age_s": None, "host_alive": False, "groups": list(config.account(name).groups),
+            "account": name, "host": host, "age_s": None, "host_alive": False,
+            "groups": list(config.account(name).groups),
             "process": {"name": f"worker-{name}", "state": None, "restarts": 0, "reason": "", "last_exit": ""},
             "health": None, "freshness": "offline", "reasons": [], "strategies": strategies,
             "environment": str(config.account(name).environment), "equity": None, "margin_ratio": None,

@@ -25,8 +25,8 @@ from gridbot.incidents import Name, Standing
 from supervisor.fleet.fleet_begin import Begun, link_of
 from supervisor.fleet.fleet_listener import Listener
 from supervisor.fleet.fleet_section import holders_of, status_facts
-from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.fleet_services import is_service
+from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_store import HostFacts
 from supervisor.fleet.lease_desk import LeaseDesk
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
@@ -94,6 +94,7 @@ class FleetHost:
         self._here: dict[str, int] = {}
         """The accounts whose lease is ours and whose worker is here, with their epochs."""
         self._lapsed: dict[str, None] = {}
+        self._takeovers = 0
         self._failed_s: dict[str, float] = {}
         self._handing, self._handed_s = "", 0.0
         self._refused = (0, "")
@@ -202,7 +203,7 @@ class FleetHost:
         except FleetAway as why:
             self.sight.away(str(why))
         except (ConfigError, ValueError) as why:
-            self._refused = version, self.view.forced
+            self._refused = version, self.sight.view.forced
             self._hands.alert("ERROR", f"version {version} of the fleet's configuration is not applied here: {why}")
         else:
             self._refused = 0, ""
@@ -252,6 +253,7 @@ class FleetHost:
             self._keeper.quiet(account, answered=True)
             return
         self._here[account] = news.epoch
+        self._takeovers += news.previous not in ("", self.begun.me.name)
         self._failed_s.pop(account, None)
 
     async def _begun(self, news: Gained) -> bool:
@@ -277,7 +279,7 @@ class FleetHost:
 
     async def _beat(self) -> None:
         facts = HostFacts(
-            offers=self.settings.offers | self.services.names,
+            offers=self.settings.offers | self.services.offered,
             not_offered=self.settings.not_offered,
             applied=self.settings.version,
             trouble=f"version {self._refused[0]} is not applied here" if self._refused[0] else "",
@@ -327,4 +329,4 @@ class FleetHost:
 
     def section(self) -> Json:
         """The section `fleet` of the status model."""
-        return {**self.sight.section(self._lapsed), "services": self.services.rows()}
+        return {**self.sight.section(self._lapsed), "services": self.services.rows(), "takeovers": self._takeovers}

@@ -52,8 +52,11 @@ class FleetPart:
         is_stopping: Callable[[], bool],
         clock: Callable[[], float],
         end_process: Callable[[str, float], Awaitable[object]],
+        process_fails: Callable[[str], bool],
     ) -> None:
-        """`end_process` ends a process beside the fleet, such as that of Telegram, within so many seconds."""
+        """`end_process` ends a process beside the fleet, such as that of Telegram, within so many seconds;
+        `process_fails` says whether one does not work on this machine."""
+        self._process_fails = process_fails
         self._begun = cast("Begun | None", begun)
         self._reload = reload
         self._handle = handle
@@ -105,7 +108,7 @@ class FleetPart:
             is_stopping=self._is_stopping,
             answer=door.answer_soon,
         )
-        services = HeldServices(_services(own), self._end_process)
+        services = HeldServices(_services(own), self._end_process, self._process_fails)
         self._host = host = FleetHost(begun, keeper, desk, hands, services, self._clock)
         door.host = host
         reload.follow_fleet(begun.settings)

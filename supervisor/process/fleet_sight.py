@@ -85,6 +85,11 @@ class FleetSight:
         return self._away_since_s is not None
 
     @property
+    def away_s(self) -> float:
+        """How long the database has not answered; 0 while it does."""
+        return 0.0 if self._away_since_s is None else self._clock() - self._away_since_s
+
+    @property
     def age_s(self) -> float:
         """How old the view is."""
         return self._clock() - self._looked_s

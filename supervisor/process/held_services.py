@@ -1,8 +1,8 @@
 """Which services of the fleet this host does now (`supervisor.fleet.fleet_services`): the owner of their terms.
 
-    Gained, Extended ──► `holds` until then, by CLOCK_BOOTTIME ──► the process may run, may tell
-    Lapsed           ──► it does not hold any more; the process is ended
-    Leave, Lost      ──► the process is ended, then the lease is given up
+Gained, Extended ──► `holds` until then, by CLOCK_BOOTTIME ──► the process may run, may tell
+Lapsed           ──► it does not hold any more; the process is ended
+Leave, Lost      ──► the process is ended, then the lease is given up
 """
 
 from __future__ import annotations
@@ -35,16 +35,18 @@ class Quiet(Protocol):
 
 class HeldServices:
     """One per supervisor of a fleet. `processes` has, by the lease of a service, the name of the process that does it;
-    `end` ends one, within so many seconds."""
+    `end` ends one, within so many seconds; `fails` says whether one does not work on this machine."""
 
     def __init__(
         self,
         processes: Mapping[str, str],
         end: Callable[[str, float], Awaitable[object]],
+        fails: Callable[[str], bool] = lambda process: False,
         clock_ns: Callable[[], int] = boot_ns,
     ) -> None:
         self._processes = dict(processes)
         self._end = end
+        self._fails = fails
         self._clock_ns = clock_ns
         self._until_ns: dict[str, int] = {}
         self._view = View()
@@ -52,9 +54,9 @@ class HeldServices:
         """Whether we were the one who tells of alerts, when the database answered last."""
 
     @property
-    def names(self) -> frozenset[str]:
-        """The services that this host could do."""
-        return frozenset(self._processes)
+    def offered(self) -> frozenset[str]:
+        """The services that this host could do now."""
+        return frozenset(name for name, process in self._processes.items() if not self._fails(process))
 
     def wanted(self, view: View, me: str) -> frozenset[str]:
         """Those that this host is to do, by what the database says."""
@@ -95,11 +97,11 @@ class HeldServices:
 
     def tells(self, sight: FleetSight) -> Json:
         """Who tells people of alerts: `mode` is `tells` (we do, for the fleet), `alone` (the database is away: we tell
-        what is ours; `former`: and what concerns all, as we did before) or `other`, with `lived_s`: how many seconds ago
-        that one has surely lived, None where nobody is known to."""
+        what is ours; `former`: and what concerns all, as we did before) or `other`, with `lived_s`: how many seconds
+        ago that one has surely lived, None where nobody is known to."""
         if self.holds(NOTIFY):
             return {"mode": "tells"}
-        if sight.is_away:
+        if sight.away_s > sight.begun.times.ttl_s:
             return {"mode": "alone", "former": self._told_last}
         lived_s = told_s(sight.view, NOTIFY, sight.begun.times.ttl_s)
         return {"mode": "other", "lived_s": None if lived_s is None else round(lived_s + sight.age_s, 1)}

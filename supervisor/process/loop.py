@@ -109,9 +109,7 @@ class Supervisor:
         self._feed = AlertFeed(plan.run_id, lambda: self._desk.marks, self._state, _wall_us, plan.host)
         self._alerts = Alerts(self._journal, clock, _wall_us, self._feed.add)
         self._faults = Faults(self._alerts)
-        self._launch = LaunchArguments(
-            plan.accounts, plan.paused, plan.paper_url, pauses_new=begun is not None
-        )
+        self._launch = LaunchArguments(plan.accounts, plan.paused, plan.paper_url, pauses_new=begun is not None)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
             exit=self._on_exit,
@@ -131,8 +129,10 @@ class Supervisor:
             self._on_rescue_end,
             clock=clock,
         )
-        may_run = lambda process: self._hosting.may_run(process)  # noqa: E731
-        self._beside = Beside(plan, self._launcher, self._launch, self._faults, clock, jitter, may_run)
+        self._beside = Beside(
+            *(plan, self._launcher, self._launch, self._faults, clock, jitter),
+            lambda process: self._hosting.may_run(process),
+        )
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, _wall_us)
@@ -147,6 +147,7 @@ class Supervisor:
             lambda: self._stopping.begun,
             clock,
             lambda process, within_s: self._beside.end_one(process, within_s),
+            lambda process: self._beside.fails(process),
         )
         self._operations = Operations(
             self._fleet,

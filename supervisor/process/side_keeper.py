@@ -113,10 +113,15 @@ class SideKeeper:
         elif runs:
             self._down_since_s = None
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it is wanted, does not run, and does not come back by itself soon."""
+        return self._down_since_s is not None and self._clock() - self._down_since_s >= AWAY_S
+
     def standing(self) -> dict[Name, Standing]:
-        """The incident that it is away, when somebody relies on it and it does not come back by itself soon."""
-        child, since_s = self.child, self._down_since_s
-        if child is None or since_s is None or not self.alerts or self._clock() - since_s < AWAY_S:
+        """The incident that it is away, where somebody relies on it."""
+        child = self.child
+        if child is None or not self.alerts or not self.is_away:
             return {}
         text = f"{self.missing}: the process {self.name} does not run ({child.last_exit or child.state.reason})"
         return {Name("untold", self.name): Standing("warning", f"{text}; trading does not need it")}

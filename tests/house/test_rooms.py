@@ -123,7 +123,7 @@ SUPERVISOR = {
     # Messages to people about alerts.
     "notify": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core"
     " gridbot.doors gridbot.process_guard"
-    " children control exit_codes",
+    " children control exit_codes status",
     # Questions and commands by Telegram.
     "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.logging_setup gridbot.process_guard children control remote status",
