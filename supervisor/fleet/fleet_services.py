@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from supervisor.fleet.host_store import HostRow, LeaseSeen, View
+from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 
 __all__ = ["NOTIFY", "bot_service", "holder_of", "is_service", "service_home", "told_s"]
 

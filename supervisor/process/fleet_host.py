@@ -195,8 +195,7 @@ class FleetHost:
     async def _follow(self, version: int) -> None:
         """Another version counts. What cannot be applied is an alert, and nothing has changed here."""
         try:
-            found = await self.begun.store.config(version)
-            if found is None:
+            if (found := await self.begun.store.config(version)) is None:
                 return
             settings = await asyncio.to_thread(self.begun.read, found.body, version)
             await self._hands.reload(settings, found.leave_positions)

@@ -15,8 +15,8 @@ from supervisor.fleet.fleet_incidents import standing
 from supervisor.fleet.fleet_section import account_rows, as_before, dead_accounts, holders_of, host_rows, placed
 from supervisor.fleet.fleet_section import takeover_s as takeover_seconds
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.fleet_view import View
 from supervisor.fleet.host_placement import Placement, Wanted
-from supervisor.fleet.host_store import View
 
 __all__ = ["FleetSight"]
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from gridbot import background
 from gridbot.system_ports import boot_ns
 from supervisor.fleet.fleet_services import NOTIFY, holder_of, service_home, told_s
-from supervisor.fleet.host_store import View
+from supervisor.fleet.fleet_view import View
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
 from supervisor.process.fleet_sight import FleetSight
 
