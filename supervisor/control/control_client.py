@@ -12,7 +12,17 @@ from typing import Any, Final, Self
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import LONGEST_ANSWER, UNTIL, Json, encode, kernel_path, socket_path
 
-__all__ = ["AFAR_S", "ControlClient", "ControlError", "Denied", "Failed", "NotRunning", "Refused", "Unanswered"]
+__all__ = [
+    "AFAR_S",
+    "ControlClient",
+    "ControlError",
+    "Denied",
+    "Failed",
+    "NotRunning",
+    "Refused",
+    "Unanswered",
+    "answered_by",
+]
 
 AGAIN_S: Final = 0.05
 AFAR_S: Final = 10.0
@@ -206,6 +216,11 @@ class ControlClient:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
+
+
+def answered_by(answer: Json) -> str:
+    """Which other host of a fleet has carried it out, as the end of a sentence; "" for this one."""
+    return f" (on host {answer['host']})" if answer.get("host") else ""
 
 
 def _kind_of(answer: Json) -> type[Unanswered | Refused]:

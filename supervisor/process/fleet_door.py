@@ -104,7 +104,8 @@ class FleetDoor:
         except FleetAway as why:
             return unanswered(f"{what} for {account} was not given: another host has it, and {why}")
         if found.answer is not None:
-            return {**found.answer, "host": found.host}
+            answer = {**found.answer, "host": found.host}
+            return answer if answer.get("ok") else {**answer, "error": f"host {found.host}: {answer.get('error')}"}
         if found.host:
             return unanswered(f"{found.host} has taken {what} for {account} and has not answered yet; look at status")
         return unanswered(f"{what} was not carried out: {self._whereabouts(account)}. It will not be carried out later")

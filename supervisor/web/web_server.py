@@ -22,6 +22,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gridbot import background
+from gridbot.config.dsn_files import read_dsn
 from gridbot.doors.http_site import Site
 from supervisor.control.control_client import AFAR_S, ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
@@ -90,7 +91,9 @@ class WebServer:
         self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
         self._operations = OperationsDoor(spec.data_dir, self._ask_settings, self._in_force, time.monotonic)
-        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
+        fleet = spec.fleet
+        dsn = None if fleet is None else lambda: read_dsn(fleet)
+        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s, dsn=dsn)
         self._records = RecordRoutes(self._reader)
         self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
