@@ -58,7 +58,17 @@ class Reading:
             return Asked(None, since, until)
         [rows] = self.ask(FLEET)
         fleet = fleet_of((row["account"], row["config"]) for row in rows)
-        return Asked(addressed(written, fleet), since, until)
+        try:
+            return Asked(addressed(written, fleet), since, until)
+        except CommandError as error:
+            raise CommandError(f"{error.text}{self._where(written)}", error.exit_code) from None
+
+    def _where(self, written: TargetWords) -> str:
+        """Which other hosts of a fleet have accounts that were named and are not recorded here."""
+        gone, _ = accounts_elsewhere(self.place)
+        found = {word.partition("/")[0] for word in written.words} & gone.keys()
+        hint = "; --fleet asks the records of all hosts" if found else ""
+        return "".join(f"; {account}: {gone[account]}" for account in sorted(found)) + hint
 
 
 def _rows(answer: Answer) -> list[Row]:
@@ -73,9 +83,7 @@ def reading_options(*, spans: bool = True) -> Callable[[Function], Function]:
             place_options("Data directory of the bot, or a .duckdb file."),
             target_options(),
             *([] if not spans else _span_options()),
-            click.option(
-                "--fleet", "of_fleet", is_flag=True, help="Of all hosts of a fleet, as shipped."
-            ),
+            click.option("--fleet", "of_fleet", is_flag=True, help="Of all hosts of a fleet, as shipped."),
             click.option("--json", "style", flag_value="json", help="As JSON, with the totals."),
             click.option("--csv", "style", flag_value="csv", help="As CSV, without totals."),
             click.option(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
@@ -22,9 +25,11 @@ __all__ = [
     "seen",
     "status_facts",
     "takeover_s",
+    "with_commands_for",
 ]
 
 Json = dict[str, Any]
+_DATA_DIR = re.compile(r" --data-dir (?:'[^']*'|\S+)")
 TOLD_OF_ACCOUNT = (
     *("environment", "health", "freshness", "equity", "wallet", "available", "margin_ratio", "last_reconcile_age_s"),
     *("last_tick_age_s", "caps"),
@@ -181,3 +186,17 @@ def incidents_elsewhere(
                 seen.add(row["id"])
                 found.append({**row, "host": host})
     return found
+
+
+def with_commands_for(answer: Any, place: Path) -> Any:
+    """An answer of another host, its commands to be pasted (`lifted_by`) made for the data directory of this one."""
+    if isinstance(answer, list):
+        return [with_commands_for(each, place) for each in answer]
+    if not isinstance(answer, dict):
+        return answer
+    return {
+        key: _DATA_DIR.sub(lambda _: f" --data-dir {shlex.quote(str(place))}", value)
+        if key == "lifted_by" and isinstance(value, str)
+        else with_commands_for(value, place)
+        for key, value in answer.items()
+    }

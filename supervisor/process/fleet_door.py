@@ -23,7 +23,7 @@ from supervisor.control.operations import HERE_ALONE
 from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.fleet.command_store import CommandStore, Given
 from supervisor.fleet.fleet_begin import LIMIT_S, PUSH, Begun
-from supervisor.fleet.fleet_section import incidents_elsewhere
+from supervisor.fleet.fleet_section import incidents_elsewhere, with_commands_for
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_store import HostStore
 from supervisor.fleet.postgres_link import PostgresLink
@@ -104,7 +104,7 @@ class FleetDoor:
         except FleetAway as why:
             return unanswered(f"{what} for {account} was not given: another host has it, and {why}")
         if found.answer is not None:
-            answer = {**found.answer, "host": found.host}
+            answer = {**with_commands_for(found.answer, self._begun.own.storage.data_dir), "host": found.host}
             return answer if answer.get("ok") else {**answer, "error": f"host {found.host}: {answer.get('error')}"}
         if found.host:
             return unanswered(f"{found.host} has taken {what} for {account} and has not answered yet; look at status")

@@ -1,8 +1,8 @@
 """The records of all hosts of a fleet for the page, as a `RecordFile` has those of one: what they have shipped into
 PostgreSQL and to where whole history lies, read into a DuckDB in memory (`gridbot.store.fleet_reading`).
 
-It is read anew for a question when it is older than `FRESH_S`, and than so many times what reading it took: a fleet
-with many rows costs this machine no more than a part of a core. The page says how old it is.
+It is read anew for a question when it is older than `FRESH_S`, and than `REST` times the CPU that reading it took: a
+fleet with many rows costs this machine no more than a part of a core. The page says how old it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["FleetRecords"]
 
 FRESH_S: Final = 10.0
 REST: Final = 20.0
-"""After it was read it stays as it is for so many times as long."""
+"""After it was read it stays as it is for so many times the CPU that this took."""
 AGAIN_S: Final = 5.0
 """After a failure nobody asks PostgreSQL again for so long."""
 FILL_S: Final = 20.0
@@ -41,7 +41,15 @@ TOO_MUCH: Final = (
 class FleetRecords:
     """One per process, used by one thread. `dsn`: where PostgreSQL is. Files may be written in `downloads` alone."""
 
-    def __init__(self, dsn: Callable[[], str], downloads: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        dsn: Callable[[], str],
+        downloads: Path,
+        clock: Callable[[], float] = time.monotonic,
+        work: Callable[[], float] = time.process_time,
+    ) -> None:
+        """`clock` and `work`, the CPU time of this process, in seconds."""
+        self._work = work
         self._dsn = dsn
         self._downloads = downloads
         self._clock = clock
@@ -90,6 +98,7 @@ class FleetRecords:
         failed_s, why = self._failed
         if now_s - failed_s < AGAIN_S:
             raise Unreadable(why)
+        before_s, as_of = self._work(), utc_now()
         try:
             con = self._read()
         except (ReadingError, ValueError) as error:
@@ -97,8 +106,8 @@ class FleetRecords:
             raise Unreadable(str(error)) from error
         if self._con is not None:
             self._con.close()
-        self._con, self._as_of, ended_s = con, utc_now(), self._clock()
-        self._until_s = ended_s + max(FRESH_S, REST * (ended_s - now_s))
+        self._con, self._as_of = con, as_of
+        self._until_s = self._clock() + max(FRESH_S, REST * (self._work() - before_s))
         return con
 
     def _read(self) -> duckdb.DuckDBPyConnection:

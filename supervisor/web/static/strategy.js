@@ -234,7 +234,7 @@ export function StrategyView({ model, rows, route, isLive }) {
       <h2>${strategy}</h2> <span class="dim">${row.symbol}</span> <span class="kind ${row.kind}">${row.kind}</span>
       <${Sign} tone=${tone} word=${row.state} />
       ${model.supervisor.configuration?.page_commands && html`<a href="#/operations?for=${encodeURIComponent(`${account}/${strategy}`)}">Give a command</a>`}</nav>
-    ${owner.afar && html`<p class=${owner.silent ? "banner bad" : "banner"}>${owner.silent ? `${owner.why}.` : `Host ${owner.host} has ${account}: it told what you see ${owner.age < 1 ? "just now" : `${duration(owner.age)} ago`}, and answers for its worker.`} Commands go there.</p>`}
+    ${owner.afar && html`<p class=${owner.silent ? "banner bad" : "dim"}>${owner.silent ? `${owner.why}.` : `Host ${owner.host} has ${account}: it told what you see ${owner.age < 1 ? "just now" : `${duration(owner.age)} ago`}, and answers for its worker.`} Commands go there.</p>`}
     ${row.why && !why?.holds?.length && html`<p class=${tone}>${row.why}</p>`}
     ${isLive && model.accounts.some((each) => each.account === account && each.process.state !== "RUNNING") && html`<p class="banner bad">The worker of ${account} does not run, it is ${owner.state}${owner.why ? `: ${owner.why}` : ""}.</p>`}
     ${isLive && problem && html`<p class="banner bad">Its worker says nothing new: ${problem}.${age === null ? "" : ` The ladder is ${duration(age)} old.`}</p>`}
