@@ -114,8 +114,8 @@ def _declared(command: Command) -> click.Command:
     @argument_options(command)
     def send(config: str | None, data_dir: str | None, **args: Any) -> None:
         given = {name: value for name, value in args.items() if value is not None}
-        with PatientClient(data_directory(data_dir, config)) as client:
-            answer = client.request(command.name, timeout=AFAR_S, **given)
+        with PatientClient(data_directory(data_dir, config), timeout=AFAR_S) as client:
+            answer = client.request(command.name, **given)
         click.echo(one_line(str(answer.get("result")), 2000))
 
     return send

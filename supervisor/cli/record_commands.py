@@ -61,7 +61,7 @@ class Reading:
         try:
             return Asked(addressed(written, fleet), since, until)
         except CommandError as error:
-            raise CommandError(f"{error.text}{self._where(written)}", error.exit_code) from None
+            raise CommandError(f"{error.text}{self._where(written)}", error.code) from None
 
     def _where(self, written: TargetWords) -> str:
         """Which other hosts of a fleet have accounts that were named and are not recorded here."""

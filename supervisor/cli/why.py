@@ -129,8 +129,8 @@ def _ask(place: Path, row: Mapping[str, Any], names: Sequence[str]) -> dict[str,
     """The answer of one worker, or why there is none."""
     try:
         with PatientClient(place) as client:
-            within_s = AFAR_S if "host" in row else None
-            return client.why(row["account"], names[0] if len(names) == 1 else "", timeout=within_s)
+            afar = {"timeout": AFAR_S} if "host" in row else {}
+            return client.why(row["account"], names[0] if len(names) == 1 else "", **afar)
     except (Refused, Unanswered) as error:
         return str(error)
 

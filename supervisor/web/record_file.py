@@ -65,7 +65,7 @@ class Unreadable(Exception):
 
 
 class Records(Protocol):
-    """Where the page reads records: of this host (`RecordFile`), or of all hosts of a fleet (`fleet_records`)."""
+    """Where the page reads records: of this host (`RecordFile`), or of all hosts of a fleet (`hosts_records`)."""
 
     def as_of(self) -> str:
         """Of when what is read is, UTC."""

@@ -39,7 +39,7 @@ def _records(data_dir: Path, hold_s: float, of_fleet: bool) -> Records:
     if not of_fleet:
         return RecordFile(data_dir, hold_s=hold_s)
     dsn = str(read_json(sys.stdin.buffer.readline())["dsn"])
-    from supervisor.web.fleet_records import FleetRecords  # not earlier: a host alone has no use for it
+    from supervisor.web.hosts_records import FleetRecords  # not earlier: a host alone has no use for it
 
     return FleetRecords(lambda: dsn, downloads_directory(data_dir))
 

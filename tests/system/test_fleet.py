@@ -158,8 +158,8 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     page = (root / "docs" / "fleet-hosts.md").read_text()
     assert [line for line in (ground, *five) if line not in page] == []
     demo.run(ground)
-    for each in ("h1", "h2"):
-        add_bot(demo, server.api, each)
+    for host in ("h1", "h2"):
+        add_bot(demo, server.api, host)
     demo.dsn = (demo.place / "fleet-demo" / "dsn").read_text().strip()
     init, push, *starts = five
     demo.run(init)

@@ -15,7 +15,7 @@ from gridbot.records.record_types import PositionRecord
 from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
 from supervisor.utc_time import utc_now
-from supervisor.web.fleet_records import FleetRecords
+from supervisor.web.hosts_records import FleetRecords
 from supervisor.web.record_desk import RecordDesk
 from tests.store.kit import execution, make_recorder, rows
 from tests.supervisor.fleet.test_record_shipper import fleet_at, order, ship_all, shipping

@@ -23,7 +23,7 @@ BOT = bot_service("123")
 
 
 def host(name: str, *, left_s: float = 8.0, offers: str = NOTIFY, draining: bool = False, **more: Any) -> HostRow:
-    values = {"state": "up", "status_age_s": 1.0} | more
+    values: dict[str, Any] = {"state": "up", "status_age_s": 1.0} | more
     names = frozenset(offers.split())
     return HostRow(name, f"run-{name}", values["state"], 9, "", "1", names, {}, draining, 1, "", left_s,
                    values["status_age_s"])  # fmt: skip

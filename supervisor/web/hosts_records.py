@@ -33,8 +33,8 @@ FILL_S: Final = 20.0
 ASK_S: Final = 15.0
 MEMORY: Final = "512MB"
 TOO_MUCH: Final = (
-    "the fleet's records need more memory than the page may use: ask by `sql --fleet`, or keep fewer rows "
-    "(fleet.keep_records)"
+    "the fleet's records need more memory than the page may use: ask them by the command sql, with --fleet, or keep "
+    "fewer rows (fleet.keep_records)"
 )
 
 
