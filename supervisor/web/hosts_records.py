@@ -15,7 +15,8 @@ from typing import Final
 
 import duckdb
 
-from gridbot.store.fleet_reading import fill
+from gridbot.store.fleet_reading import filled
+from gridbot.store.history_files import PROTOCOL
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.schema import quote
 from gridbot.store.views import VIEWS
@@ -45,10 +46,14 @@ class FleetRecords:
         self,
         dsn: Callable[[], str],
         downloads: Path,
+        history: bool | str = True,
+        *,
         clock: Callable[[], float] = time.monotonic,
         work: Callable[[], float] = time.process_time,
     ) -> None:
-        """`clock` and `work`, the CPU time of this process, in seconds."""
+        """`history`: the place of the fleet's files as this machine sees it; True: as its hosts call it. `clock`, and
+        `work`, the CPU time of this process, in seconds."""
+        self._history = history
         self._work = work
         self._dsn = dsn
         self._downloads = downloads
@@ -114,8 +119,8 @@ class FleetRecords:
         con = duckdb.connect(config={"memory_limit": MEMORY, "threads": "1", "temp_directory": ""})
         try:
             con.execute("SET GLOBAL TimeZone = 'UTC'")
-            fill(con, self._dsn(), timeout_s=FILL_S)
-            con.execute(f"SET allowed_directories = [{quote(str(self._downloads))}]")
+            filled(con, self._dsn(), timeout_s=FILL_S, history=self._history)
+            con.execute(f"SET allowed_directories = ['{PROTOCOL}://', {quote(str(self._downloads))}]")
             return lock(con)
         except BaseException:
             con.close()

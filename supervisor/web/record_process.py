@@ -38,10 +38,11 @@ def main(data_dir: Path, hold_s: float, *, of_fleet: bool = False) -> None:
 def _records(data_dir: Path, hold_s: float, of_fleet: bool) -> Records:
     if not of_fleet:
         return RecordFile(data_dir, hold_s=hold_s)
-    dsn = str(read_json(sys.stdin.buffer.readline())["dsn"])
+    told = read_json(sys.stdin.buffer.readline())
+    dsn = str(told["dsn"])
     from supervisor.web.hosts_records import FleetRecords  # not earlier: a host alone has no use for it
 
-    return FleetRecords(lambda: dsn, downloads_directory(data_dir))
+    return FleetRecords(lambda: dsn, downloads_directory(data_dir), str(told["history"]) or True)
 
 
 def serve(desk: RecordDesk, requests: BinaryIO, replies: BinaryIO) -> None:

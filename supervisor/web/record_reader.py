@@ -59,7 +59,8 @@ class RecordReply:
 
 class RecordReader:
     """Owns the reader's process. `hold_s`: how long it may hold the records' file at a time. `dsn`: of a host of a
-    fleet where PostgreSQL is, as it is now; the process gets it as its first line. Raises ValueError."""
+    fleet where PostgreSQL is, as it is now; the process gets it as its first line. Raises ValueError.
+    `history`: the place of its files as this machine sees it; "": as its hosts call it."""
 
     def __init__(
         self,
@@ -68,9 +69,11 @@ class RecordReader:
         *,
         hold_s: float = 0.2,
         dsn: Callable[[], str] | None = None,
+        history: str = "",
     ) -> None:
         self._data_dir = data_dir
         self._dsn = dsn
+        self._history = history
         self._of_dsn = ""
         self._clock = clock
         self._hold_s = hold_s
@@ -181,7 +184,7 @@ class RecordReader:
         self._of_dsn = dsn
         if self._dsn is not None:
             assert self._process.stdin is not None
-            self._process.stdin.write(orjson.dumps({"dsn": dsn}) + b"\n")
+            self._process.stdin.write(orjson.dumps({"dsn": dsn, "history": self._history}) + b"\n")
         if self._sweeper is None or self._sweeper.done():
             self._sweeper = background.start(self._end_when_idle(), name="the watch over the reader of the records")
         return self._process

@@ -93,7 +93,8 @@ class WebServer:
         self._operations = OperationsDoor(spec.data_dir, self._ask_settings, self._in_force, time.monotonic)
         fleet = spec.fleet
         dsn = None if fleet is None else lambda: read_dsn(fleet)
-        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s, dsn=dsn)
+        history = "" if fleet is None else fleet.history or ""
+        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s, dsn=dsn, history=history)
         self._records = RecordRoutes(self._reader)
         self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
