@@ -60,6 +60,8 @@ def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool, order: Known
     be used again.
     """
     order = order or KnownOrder()
+    if lands:
+        rows.take_apart()
     landing = landable(rows) if lands else None
     if landing is None or not _follows(con, rows, order):
         moved = landed_rows(con)
@@ -144,6 +146,8 @@ def landed_size(con: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 def _add(rows: Rows, later: Rows) -> None:
     for table, bodies in later.tables.items():
         rows.tables.setdefault(table, []).extend(bodies)
+    for table, parts in later.parts.items():
+        rows.parts.setdefault(table, []).extend(parts)
     for account, seq in later.offsets.items():
         rows.offsets[account] = seq
         rows.seen_at.pop(account, None)
