@@ -38,7 +38,10 @@ _MISFIT: Final = (
     CodecError,
 )
 """What says that a record fits no row. Others, such as a want of memory, say nothing about a record."""
-_PAIRED: Final = {"executions": keep_pairs, "corrections": correct_pairs}
+_PAIRED: Final[dict[str, Callable[[duckdb.DuckDBPyConnection, str], None]]] = {
+    "executions": keep_pairs,
+    "corrections": correct_pairs,
+}
 """What keeps the matched pairs up to date with these tables, in this order."""
 _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 

@@ -24,7 +24,7 @@ import orjson
 
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.store.commit import Rows, commit
-from gridbot.store.grid_order import GridOrder, Tail, Trade, trade_of
+from gridbot.store.grid_order import GridOrder, Leg, Tail, Trade, trade_of
 from gridbot.store.grid_sql import listed
 from gridbot.store.grid_tables import LEGS
 from gridbot.store.sql_columns import LANDED, OFFSETS
@@ -90,12 +90,10 @@ def _follows(con: duckdb.DuckDBPyConnection, rows: Rows, order: KnownOrder) -> b
 def read_order(con: duckdb.DuckDBPyConnection) -> GridOrder | None:
     """The order of the executions that are stored and landed; None when what has landed has none."""
     keys, tail = listed(), "last_ms, last_number, most_number, placed_ms, placed_number, placed_seq"
-    tails = {
-        (account, strategy, symbol, direction, shadow): Tail(*last, Trade(*placed))
-        for account, strategy, symbol, direction, shadow, *last, placed in (
-            (*row[:8], row[8:]) for row in con.execute(f"SELECT {keys}, {tail} FROM {LEGS}").fetchall()
-        )
-    }
+    tails: dict[Leg, Tail] = {}
+    for row in con.execute(f"SELECT {keys}, {tail} FROM {LEGS}").fetchall():
+        account, strategy, symbol, direction, shadow, last_ms, last, most, *placed = row
+        tails[account, strategy, symbol, direction, shadow] = Tail(last_ms, last, most, Trade(*placed))
     landed = con.execute(f"SELECT body FROM {LANDED} WHERE kind = 'executions'").fetchall()
     return _with_bodies(GridOrder(tails), [body.encode() for (body,) in landed])
 
