@@ -130,11 +130,11 @@ class CapsKeeper:
                 self._shares.setdefault(name, Shares((), grants=None if self._over is None else {}))
             for account in accounts:
                 self._spoken_s.setdefault(account, float("-inf"))
+                if name in self._shares:
+                    self._shares[name].members.setdefault(account, Member())
                 if account in scope.accounts:
                     continue
                 scope.accounts += (account,)
-                if name in self._shares:
-                    self._shares[name].members[account] = Member()
                 self._of.setdefault(account, []).append(name)
                 self._resumes.setdefault(account, 0)
                 self._said.setdefault(account, frozenset())

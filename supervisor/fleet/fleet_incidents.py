@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from gridbot.incidents import Name, Standing
 from supervisor.fleet.fleet_section import dead_accounts
+from supervisor.fleet.fleet_view import View
 from supervisor.fleet.host_placement import Placement
-from supervisor.fleet.host_store import View
 
 __all__ = ["standing"]
 

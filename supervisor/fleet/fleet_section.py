@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
+from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_placement import HostSeen, Placement, Wanted, placement
-from supervisor.fleet.host_store import HostRow, LeaseSeen, View
 from supervisor.fleet.lease_types import HostId, LeaseTimes
 
 __all__ = ["account_rows", "as_before", "dead_accounts", "holders_of", "host_rows", "placed", "seen", "takeover_s"]
@@ -109,11 +110,11 @@ def account_rows(view: View, accounts: Iterable[Wanted], found: Placement) -> li
     return rows
 
 
-def _state(lease: LeaseSeen | None, living: Iterable[tuple[str, str]]) -> str:
+def _state(lease: LeaseSeen | None, living: AbstractSet[tuple[str, str]]) -> str:
     """held, ends (its time is over, or its host is dead), free."""
     if lease is None or lease.state == "free":
         return "free"
-    return "held" if lease.held and (lease.host, lease.instance) in set(living) else "ends"
+    return "held" if lease.held and (lease.host, lease.instance) in living else "ends"
 
 
 def status_rows(status: Mapping[str, Any]) -> list[Json]:

@@ -16,6 +16,7 @@ import pytest
 from supervisor.fleet import fleet_schema
 from supervisor.fleet.embedded_server import EmbeddedServer, start
 from supervisor.fleet.fleet_store import Document, FleetAway, FleetStore
+from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseState, LeaseTimes
 from supervisor.fleet.memory_store import MemoryStore, Tables
 from supervisor.fleet.postgres_link import PostgresLink
@@ -205,6 +206,39 @@ async def _dies(server: EmbeddedServer) -> None:
             assert server.password not in str(away.value)
         server.run()
         assert (await store.renew(A, TIMES, {"x": 1}))[1] == {"x"}
+
+
+def test_what_a_host_offers_is_read_again_when_it_has_changed(fleet_dsn):
+    async def main() -> None:
+        link = PostgresLink(fleet_dsn, name="t", limit_s=60)
+        store = HostStore(link)
+        for host in (A, B):
+            assert await store.register(host, 60, 9, "", "1") is None
+
+        async def offered(name: str, *names: str) -> set[frozenset[str]]:
+            await store.beat(A if name == A.name else B, 60, HostFacts(offers=frozenset(names)))
+            seen = [
+                {row.name: row.offers for row in (await each.view()).hosts}[name]
+                for each in (store, store, HostStore(link))
+            ]
+            return set(seen)
+
+        assert await offered(A.name, "x", "y") == {frozenset("xy")}
+        assert await offered(B.name, "x", "y") == {frozenset("xy")}
+        assert await offered(A.name, "y") == {frozenset("y")}
+        assert await offered(A.name) == {frozenset()}
+
+        async def older(connection: Any) -> None:
+            """A program that knows nothing of the mark."""
+            await connection.execute(
+                "UPDATE gridbot.host SET offers = '{z}', offers_mark = '' WHERE name = %s", (A.name,)
+            )
+
+        await link.run(older)
+        assert {row.name: row.offers for row in (await store.view()).hosts}[A.name] == frozenset("z")
+        await link.close()
+
+    asyncio.run(main())
 
 
 def test_an_answer_that_does_not_come_is_away_in_time_and_the_next_question_has_its_own(fleet_dsn):
