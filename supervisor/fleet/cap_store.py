@@ -26,6 +26,8 @@ __all__ = ["CapStore", "DUE_S"]
 
 DUE_S: Final = 0.4
 """A scope that somebody has looked at less long ago is left alone, unless somebody wants something of it."""
+FROZEN_MS: Final = 1000
+"""A host that stands still in the middle of a look keeps the others from theirs for so long."""
 
 # The rules of `fleet_scope.taken`. Who holds the lease is looked at without a lock: what comes late is older than what
 # the next holder tells, and never says that less is kept to than the former one did.
@@ -63,6 +65,10 @@ _SCOPES: LiteralString = """
         CASE WHEN holds IS DISTINCT FROM (%(known)s::jsonb ->> scope)::bigint THEN held END, shown,
         extract(epoch FROM clock_timestamp() - at)::float8
     FROM gridbot.cap_scope WHERE scope = ANY(%(scopes)s) AND shown IS NOT NULL ORDER BY scope
+"""
+_BEGIN: LiteralString = """
+    SELECT set_config('idle_in_transaction_session_timeout', %s, true),
+        EXISTS (SELECT 1 FROM gridbot.cap_scope WHERE scope = %s)
 """
 _LOCK: LiteralString = """
     SELECT version, body, held, holds, extract(epoch FROM clock_timestamp() - at)::float8,
@@ -117,9 +123,11 @@ class CapStore:
 
         async def work(connection: AsyncConnection[Any]) -> ScopeLook | None:
             async with connection.transaction():
-                await connection.execute(
-                    "INSERT INTO gridbot.cap_scope (scope) VALUES (%s) ON CONFLICT DO NOTHING", (scope,)
-                )
+                there = await (await connection.execute(_BEGIN, (str(FROZEN_MS), scope))).fetchone()
+                if there is None or not there[1]:  # an INSERT would wait for whoever is at it now
+                    await connection.execute(
+                        "INSERT INTO gridbot.cap_scope (scope) VALUES (%s) ON CONFLICT DO NOTHING", (scope,)
+                    )
                 row = await (await connection.execute(_LOCK, (scope,))).fetchone()
                 if row is None or row[0] > version or not (urgent or row[4] is None or row[4] >= DUE_S):
                     return None

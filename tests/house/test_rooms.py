@@ -94,6 +94,7 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     # Accounts over several hosts: who may trade which.
+    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease"
     " gridbot.private_files gridbot.records gridbot.risk gridbot.state gridbot.store gridbot.system_ports"
     " gridbot.version caps polling",
@@ -107,7 +108,6 @@ SUPERVISOR = {
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
-    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "status": "gridbot.command_line gridbot.commands gridbot.config gridbot.doors gridbot.incidents gridbot.version"
     " children exit_codes utc_time",
