@@ -191,7 +191,8 @@ def step(scope: CapScope, event: Event) -> Breached | None:
                 scope.drawdown, _ = drawdown_step(scope.drawdown, Joined(-left.low), scope.rule)
             return None
         case Reported(figures, now_ms):
-            if any([_count(scope, name, each) for name, each in figures.items()]):
+            resumed = [name for name, each in figures.items() if _count(scope, name, each)]
+            if resumed:
                 scope.base = sum((each.result for each in scope.figures.values()), ZERO)
             return _look(scope, now_ms)
 

@@ -1,4 +1,4 @@
-"""The document `fleet_caps.json`: what a later supervisor on this host has to know of the caps of fleet and groups. Pure.
+"""The document `fleet_caps.json`: what a later supervisor has to know of the caps of fleet and groups. Pure.
 
 A host of a fleet on PostgreSQL has none: there the database knows it.
 """

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final
 
 from gridbot.config.fleet_models import FleetCaps
@@ -23,6 +22,7 @@ from gridbot.core.strict_numbers import saved_decimal
 from gridbot.incidents import Name, Standing
 from gridbot.risk.fleet_share import CapHold
 from gridbot.state.documents import LoneStopFile, Unreadable
+from supervisor.caps.answer_times import Stage, is_overdue
 from supervisor.caps.cap_scope import Adopted, Breached, CapScope, Figures, Parted, Reported, Resumed, step
 from supervisor.caps.caps_document import document_of, read_document
 from supervisor.caps.caps_shown import cap_rows, latches, standing
@@ -31,17 +31,11 @@ from supervisor.caps.host_caps import HostCaps
 from supervisor.caps.notional_shares import Gone, Limit, Member, Said, Shares
 from supervisor.caps.notional_shares import step as shares_step
 
-__all__ = ["ANSWER_S", "CapsKeeper", "Stage"]
+__all__ = ["CapsKeeper"]
 
 log = logging.getLogger("supervisor")
 
 Message = dict[str, Any]
-ANSWER_S: Final = 1.0
-"""A worker that has said nothing for so long, since it was told that it is held, hangs."""
-DONE_S: Final = 3.0
-"""One that talks has done it by then."""
-BEGUN_S: Final = 10.0
-"""One that starts does it before anything else, once it has begun: by then at the latest."""
 STALL_S: Final = 3.0
 """A look so late says that the machine stood still: a busy one is late as well, and what was said is read before."""
 AGAIN_S: Final = 1.0
@@ -50,16 +44,6 @@ RETRY_S: Final = 15.0
 """Until what could not be done without a worker is tried again: the exchange may be away, or a rescue in the way."""
 FILE_S: Final = 2.0
 ZERO: Final = Decimal(0)
-
-
-class Stage(StrEnum):
-    """How the process of an account is."""
-
-    TRADES = "trades"
-    BEGINS = "begins"
-    """It starts or ends."""
-    DOWN = "down"
-    """There is none."""
 
 
 class CapsKeeper:
@@ -93,6 +77,7 @@ class CapsKeeper:
         self._said = {account: frozenset[str]() for account in accounts}
         """The scopes that hold an account by the newest message of its present process."""
         self._heard_s = dict.fromkeys(accounts, float("-inf"))
+        self._used: dict[str, Decimal] = {}
         self._asked_s: dict[str, float] = {}
         """Since when a worker that trades has been told that it is held, and has not said so."""
         self._looked_s = clock()
@@ -154,6 +139,7 @@ class CapsKeeper:
             step(self._scopes[name], Parted(account))
             if name in self._shares:
                 del self._shares[name].members[account]
+        self._used.pop(account, None)
         if self._over is not None:
             self._over.forget(account)
         self._set_limits()
@@ -169,6 +155,7 @@ class CapsKeeper:
         self._take_resumes(account, int(message["resumes"]))
         told: set[str] = set()
         if message["used"] is not None:  # else it has only begun, and does not know yet what there is
+            self._used[account] = saved_decimal(message["used"])
             self._take_figures(account, message)
             told = self._take_use(account, message)
         self._take_held(account, message["held"])
@@ -216,24 +203,13 @@ class CapsKeeper:
         for account, asked_s in list(self._asked_s.items()):
             if account not in self._spoken_s:
                 del self._asked_s[account]  # it has left
-            elif self._is_overdue(account, asked_s, now_s):
+            elif is_overdue(self._stage(account), asked_s, self._heard_s[account], now_s):
                 del self._asked_s[account]
                 if actions := [hold.action for hold in self._holds(account).values()]:
                     strictest = max(actions, key=list(OnBreach).index)
                     self._enforce(account, strictest, "it does not answer while a cap holds its account")
         if self._scopes and now_s - self._kept_s >= FILE_S:
             self._keep()
-
-    def _is_overdue(self, account: str, asked_s: float, now_s: float) -> bool:
-        """Whether the worker will not do by itself, in time, what a latch wants."""
-        passed_s = now_s - asked_s
-        match self._stage(account):
-            case Stage.TRADES:
-                return now_s - max(asked_s, self._heard_s[account]) >= ANSWER_S or passed_s >= DONE_S
-            case Stage.BEGINS:
-                return passed_s >= BEGUN_S
-            case Stage.DOWN:
-                return passed_s >= ANSWER_S
 
     def word_for(self, account: str) -> Message | None:
         """What the worker of an account has to know now; None when no cap is over it."""
@@ -257,8 +233,9 @@ class CapsKeeper:
         for name, scope in sorted(self._scopes.items()):
             for account in sorted(scope.accounts):
                 said = scope.held.get(account) if name in self._said[account] else None
-                if (epoch := epoch_of(account)) is not None:
-                    found.append(self._over.told(scope, self._shares.get(name), account, epoch, said))
+                used = self._used.get(account)
+                if (epoch := epoch_of(account)) is not None and used is not None:
+                    found.append(self._over.told(scope, self._shares.get(name), account, epoch, used, said))
         return [each for each in found if each is not None]
 
     def hear(self, told: Sequence[Told], rows: Sequence[UseRow], scopes: Sequence[ScopeSeen]) -> None:

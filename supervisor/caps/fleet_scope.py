@@ -9,9 +9,9 @@ whom the cap holds comes out. Pure; USDT, times in ms UTC of the database.
 Any host does it, one at a time (the scope's row is locked), a few times a second. What one account may be worth stays
 with the account: when its host dies nothing of it is given to others until the next holder says what is really used.
 
-The answer to a question may be lost, so each word has a number: a holder keeps to less when it has heard of it, and says
-so with that number (`taken`). Until then what it had counts. So the sum of what hosts may use is never above the cap,
-whoever is cut off, frozen, dead or late.
+The answer to a question may be lost, so each word has a number: a holder keeps to less when it has heard of it, and
+says so with that number (`taken`). Until then what it had counts. So the sum of what hosts may use is never above the
+cap, whoever is cut off, frozen, dead or late.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from gridbot.risk.fleet_share import CapHold
 from supervisor.caps.cap_scope import Adopted, CapScope, Figures, Reported, Resumed, loss_used, restored, step
 from supervisor.caps.notional_shares import Member, Shares, deal
 
-__all__ = ["AWAY_S", "ScopeLook", "ScopeSeen", "Told", "UseRow", "look", "others_of", "taken"]
+__all__ = ["AWAY_S", "UNBOUND", "ScopeLook", "ScopeSeen", "Told", "UseRow", "look", "others_of", "taken"]
 
 AWAY_S: Final = 5.0
 """A holder that has said nothing for so long is lent nothing more, and asked for nothing."""
 ZERO: Final = Decimal(0)
+UNBOUND: Final = -1
 NOTHING: Final = Figures(ZERO, ZERO, ZERO, ZERO, "")
 
 
@@ -40,7 +41,8 @@ NOTHING: Final = Figures(ZERO, ZERO, ZERO, ZERO, "")
 class Told:
     """What the holder of an account says of it in one scope.
 
-    It is worth `used`, wants `short` more, and is worth no more than `kept` since the word `number` of the fleet.
+    It is worth `used`, wants `short` more, and is worth no more than `kept` since the word `number` of the fleet;
+    `UNBOUND`: its host has started before there was a limit here, and keeps to none.
     `hold` is what its worker says that this scope holds it for; `lifts` counts the times that it was resumed.
     """
 
@@ -121,7 +123,12 @@ class ScopeLook:
 
 
 def look(
-    name: str, caps: FleetCaps, accounts: Sequence[str], body: Mapping[str, Any] | None, rows: Sequence[UseRow], now_ms: int
+    name: str,
+    caps: FleetCaps,
+    accounts: Sequence[str],
+    body: Mapping[str, Any] | None,
+    rows: Sequence[UseRow],
+    now_ms: int,
 ) -> ScopeLook:
     """One look at a scope and the `accounts` that the configuration has in it. Never raises for what `body` is."""
     known = {row.told.account: row for row in rows if row.told.account in accounts}
@@ -168,8 +175,9 @@ def _dealt(
     shares.limit = scope.caps.max_notional.resolve(scope.wallets)
     for account, row in known.items():
         share = min(row.share, row.reserved)
-        there = row.age_s < AWAY_S
-        shares.members[account] = Member(share, row.number, row.reserved, row.told.used, row.told.short, there)
+        bound = None if row.told.number == UNBOUND else row.reserved
+        there = row.age_s < AWAY_S and bound is not None
+        shares.members[account] = Member(share, row.number, bound, row.told.used, row.told.short, there)
     names = [each.name for each in deal(shares)]
     found = {name: shares.members[name] for name in names}
     return {name: (one.share, one.number, one.bound or ZERO) for name, one in found.items()}, shares
@@ -210,7 +218,7 @@ _OF_HOST: Final = ("accounts", "reserved", "used", "low", "high", "wallet", "res
 
 
 def others_of(shown: Mapping[str, Any], me: str) -> Figures:
-    """The figures of all accounts that other hosts have, added up. KeyError or ValueError for what `look` never made."""
+    """The figures of all accounts that other hosts have, added up. KeyError, ValueError for others' `shown`."""
     sums = dict.fromkeys(_OF_HOST, ZERO)
     for host, values in shown["hosts"].items():
         if host != me:

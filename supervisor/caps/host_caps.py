@@ -20,10 +20,10 @@ from gridbot.risk.drawdown import DrawdownState
 from gridbot.risk.fleet_share import CapHold
 from supervisor.caps.cap_scope import Breached, CapScope, Figures, Reported, step
 from supervisor.caps.caps_shown import with_use
-from supervisor.caps.fleet_scope import ScopeSeen, Told, UseRow, others_of
+from supervisor.caps.fleet_scope import UNBOUND, ScopeSeen, Told, UseRow, others_of
 from supervisor.caps.notional_shares import Granted, Shares
 
-__all__ = ["ALONE_S", "HostCaps"]
+__all__ = ["ALONE_S", "HostCaps", "over_rows"]
 
 ALONE_S: Final = 2.0
 """Without an answer for so long a host counts by itself."""
@@ -52,18 +52,19 @@ class HostCaps:
     # ------------------------------------------------------------------ tell
 
     def told(
-        self, scope: CapScope, shares: Shares | None, account: str, epoch: int, said: CapHold | None
+        self, scope: CapScope, shares: Shares | None, account: str, epoch: int, used: Decimal, said: CapHold | None
     ) -> Told | None:
-        """What to tell of an account here; None while its worker has not said what it uses. `said`: what it says that
-        this scope holds it for."""
-        used = short = kept = ZERO
-        if shares is not None:
-            member = shares.members[account]
-            if member.bound is None:
-                return None
-            used, short, kept = member.used, member.short, shares.lent(account)
+        """What to tell of an account here that is worth `used`; None while its worker has not said what it keeps to.
+        `said`: what it says that this scope holds it for."""
         row = self._rows.get((scope.name, account))
         number, lifts = (0, 0) if row is None else (row.number, row.told.lifts)
+        short, kept = ZERO, used
+        if shares is None:
+            number = UNBOUND
+        elif (member := shares.members[account]).bound is None:
+            return None
+        else:
+            used, short, kept = member.used, member.short, shares.lent(account)
         if (scope.name, account) in self._lifting and row is not None:
             lifts = self._lifting[scope.name, account] = self._lifting[scope.name, account] or lifts + 1
         figures = scope.figures.get(account)
@@ -92,7 +93,9 @@ class HostCaps:
         self.seen = {each.scope: each for each in scopes}
         for scope, account in list(self._lifted):
             held = self.seen[scope].held.get(account) if scope in self.seen else None
-            if (scope, account) not in self._lifting and (held is None or held.since_ms != self._lifted[scope, account]):
+            if (scope, account) not in self._lifting and (
+                held is None or held.since_ms != self._lifted[scope, account]
+            ):
                 del self._lifted[scope, account]
         self._counted = {}
         for each in told:
@@ -136,25 +139,33 @@ class HostCaps:
         reason = f"{breach.reason} (counted by host {self.me} alone: the fleet's database is away)"
         return Breached(reason, names)
 
-    # ------------------------------------------------------------------ what is shown
-
     def rows(self) -> list[dict[str, Any]]:
-        """Each cap over all hosts, as the caps of one host are shown; `here` is what this host has of it."""
-        found = []
-        for name, seen in sorted(self.seen.items()):
-            mine: Mapping[str, str] = seen.shown["hosts"].get(self.me, {})
-            about = {
-                "accounts": seen.shown["accounts"],
-                "known": seen.shown["known"],
-                "on_breach": seen.shown["on_breach"],
-                "held": sorted(seen.held),
-                "reason": next((hold.reason for hold in seen.held.values()), ""),
-                "seen_s": round(seen.age_s, 1),
-                "here": {key: str(mine.get(key, "0")) for key in ("accounts", "reserved", "used")},
-                "hosts": {host: values["reserved"] for host, values in seen.shown["hosts"].items()},
-            }
-            found += [
-                {"scope": name, "cap": cap, **with_use(saved_decimal(now), saved_decimal(most)), **about}
-                for cap, now, most in seen.shown["caps"]
-            ]
-        return found
+        """Each cap over all hosts, as `over_rows` has them."""
+        return over_rows(self.seen.values(), self.me)
+
+
+def over_rows(scopes: Iterable[ScopeSeen], me: str) -> list[dict[str, Any]]:
+    """Each cap of each scope over all hosts, as the caps of one host are shown. `hosts`: what each of them may use of
+    `max_notional`; `here`: what the accounts of host `me` may use and do use. USDT as text."""
+    found = []
+    for seen in scopes:
+        mine: Mapping[str, str] = seen.shown["hosts"].get(me, {})
+        about = {
+            "accounts": seen.shown["accounts"],
+            "known": seen.shown["known"],
+            "on_breach": seen.shown["on_breach"],
+            "held": sorted(seen.held),
+            "reason": next((hold.reason for hold in seen.held.values()), ""),
+            "seen_s": round(seen.age_s, 1),
+            "here": {key: _money(mine.get(key, "0")) for key in ("reserved", "used")},
+            "hosts": {host: _money(values["reserved"]) for host, values in sorted(seen.shown["hosts"].items())},
+        }
+        found += [
+            {"scope": seen.scope, "cap": cap, **with_use(saved_decimal(now), saved_decimal(most)), **about}
+            for cap, now, most in seen.shown["caps"]
+        ]
+    return found
+
+
+def _money(text: str) -> str:
+    return f"{saved_decimal(text):.2f}"

@@ -85,7 +85,7 @@ class Shares:
     def lent(self, name: str) -> Decimal:
         """What counts as lent to an account: at least what it uses."""
         member = self.members[name]
-        return self.even if member.bound is None else max(member.bound, member.used)
+        return max(self.even if member.bound is None else member.bound, member.used)
 
     @property
     def free(self) -> Decimal:
@@ -170,11 +170,7 @@ def step(state: Shares, event: Event) -> list[Effect]:
 
 
 def _pass_on(state: Shares, grants: Mapping[str, Decimal]) -> list[Effect]:
-    told = [
-        name
-        for name, one in state.members.items()
-        if one.is_there and one.share != grants.get(name, ZERO)
-    ]
+    told = [name for name, one in state.members.items() if one.is_there and one.share != grants.get(name, ZERO)]
     for name in told:
         _lend(state, name, grants.get(name, ZERO))
     return [Tell(name) for name in told]

@@ -22,7 +22,7 @@ from supervisor.caps.fleet_scope import ScopeLook, ScopeSeen, Told, UseRow, look
 from supervisor.fleet.lease_types import HostId
 from supervisor.fleet.postgres_link import PostgresLink
 
-__all__ = ["CapStore", "DUE_S"]
+__all__ = ["DUE_S", "CapStore"]
 
 DUE_S: Final = 0.4
 """A scope that somebody has looked at less long ago is left alone, unless somebody wants something of it."""
@@ -65,6 +65,10 @@ _SCOPES: LiteralString = """
         CASE WHEN holds IS DISTINCT FROM (%(known)s::jsonb ->> scope)::bigint THEN held END, shown,
         extract(epoch FROM clock_timestamp() - at)::float8
     FROM gridbot.cap_scope WHERE scope = ANY(%(scopes)s) AND shown IS NOT NULL ORDER BY scope
+"""
+_NEWEST: LiteralString = """
+    SELECT scope, version, holds, held, shown, extract(epoch FROM clock_timestamp() - at)::float8 FROM gridbot.cap_scope
+    WHERE shown IS NOT NULL AND version = (SELECT max(version) FROM gridbot.cap_scope) ORDER BY scope
 """
 _BEGIN: LiteralString = """
     SELECT set_config('idle_in_transaction_session_timeout', %s, true),
@@ -170,6 +174,18 @@ class CapStore:
 
         return await self._link.run(work)
 
+    async def scopes(self, names: Sequence[str]) -> list[ScopeSeen]:
+        """These scopes, for whoever is no host."""
+        return (await self.read(HostId("", ""), (), 0, names, {}))[1]
+
+    async def newest(self) -> list[ScopeSeen]:
+        """Every scope of the newest configuration that a host has gone by."""
+
+        async def work(connection: AsyncConnection[Any]) -> list[ScopeSeen]:
+            return [_scope(row, {}) for row in await (await connection.execute(_NEWEST)).fetchall()]
+
+        return await self._link.run(work)
+
     async def close(self) -> None:
         await self._link.close()
 
@@ -184,10 +200,5 @@ def _use_row(row: Sequence[Any]) -> UseRow:
 
 def _scope(row: Sequence[Any], known: Mapping[str, ScopeSeen]) -> ScopeSeen:
     scope, version, holds, held, shown, age_s = row
-    found = (
-        known[scope].held
-        if held is None
-        else {name: CapHold.from_document(hold) for name, hold in held.items()}
-    )
+    found = known[scope].held if held is None else {name: CapHold.from_document(hold) for name, hold in held.items()}
     return ScopeSeen(scope, int(version), int(holds), found, shown, float(age_s or 0.0))
-

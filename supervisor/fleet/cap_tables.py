@@ -1,7 +1,7 @@
 """What the caps over hosts need, as a step of `fleet_schema` (`supervisor/caps/fleet_scope.py` says what it means).
 
-    cap_use      of each account in each scope: what its holder has told last, and what it was granted
-    cap_scope    of each scope: peak, losses and latches of the whole fleet, and what is shown of it
+cap_use      of each account in each scope: what its holder has told last, and what it was granted
+cap_scope    of each scope: peak, losses and latches of the whole fleet, and what is shown of it
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The caps of a fleet over its hosts, at this host: tells what its accounts use, looks at the caps, hears what it may use.
+"""The caps of a fleet over its hosts, at one host: tells what its accounts use, looks, hears what they may use.
 
 Each half second, at once when something was announced, and when an account here wants more or was resumed. Without the
 database nothing is heard: shares stay as they are, and `HostCaps.alone` counts by itself.

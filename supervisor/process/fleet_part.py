@@ -82,8 +82,8 @@ class FleetPart:
         from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
         from supervisor.fleet.lease_keeper import LeaseKeeper
         from supervisor.fleet.postgres_store import PostgresStore
-        from supervisor.process.fleet_door import FleetDoor
         from supervisor.process.caps_round import CapsRound
+        from supervisor.process.fleet_door import FleetDoor
         from supervisor.process.fleet_host import FleetHost
         from supervisor.process.host_hands import HostHands
 

@@ -144,7 +144,7 @@ SUPERVISOR = {
     " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.hidden_words"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
-    " gridbot.store gridbot.version children"
+    " gridbot.store gridbot.version caps children"
     " control doctor fleet metrics notify process remote status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",

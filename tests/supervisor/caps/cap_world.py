@@ -9,13 +9,15 @@ from typing import Any
 from gridbot.config.fleet_models import FleetCaps
 from gridbot.config.models import GridbotConfig
 from gridbot.risk.fleet_share import FleetShare
-from supervisor.caps.caps_keeper import CapsKeeper, Stage
+from supervisor.caps.answer_times import Stage
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.caps.fleet_scope import ScopeLook, ScopeSeen, Told, UseRow, look, taken
 from supervisor.caps.host_caps import HostCaps
 from tests.execution.support import ManualClock
 
 D = Decimal
 SCOPE = "fleet/paper"
+ZERO = Decimal(0)
 
 
 def config_of(names: Sequence[str], **caps: Any) -> GridbotConfig:
@@ -53,11 +55,7 @@ class CapTables:
         return done
 
     def read(self, host: str, instance: str, seq: int) -> list[UseRow]:
-        return [
-            row
-            for row in self.rows.values()
-            if (row.host, row.instance, row.told.seq) == (host, instance, seq)
-        ]
+        return [row for row in self.rows.values() if (row.host, row.instance, row.told.seq) == (host, instance, seq)]
 
 
 class CapHost:
@@ -118,7 +116,7 @@ class CapHost:
         while self.to_worker.get(account):
             self.workers[account].hear(self.to_worker[account].pop(0), used, 0.0)
 
-    def says(self, account: str, used: Decimal, short: Decimal = D(0), *, equity: object = 1000, result: object = 0,
+    def says(self, account: str, used: Decimal, short: Decimal = ZERO, *, equity: object = 1000, result: object = 0,
              counted_from: str = "0") -> None:  # fmt: skip
         self.keeper.take(
             account,

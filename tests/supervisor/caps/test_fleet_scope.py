@@ -1,9 +1,8 @@
-"""A cap over several hosts: never more than there is, whoever is late, cut off, frozen or dead; nothing lost or doubled."""
+"""A cap over several hosts: never more than there is, whoever is late, cut off, frozen or dead."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from hypothesis import event, settings
 from hypothesis import strategies as st
@@ -143,14 +142,14 @@ class Away(RuleBasedStateMachine):
             for host in self.hosts.values():
                 for account in list(host.workers):
                     host.read(account, self.used[account])
-                    host.says(account, self.used[account], max(D(0), self.used[account] + 250 - host.share(account)))
+                    host.says(account, self.used[account], D(250 * (host.share(account) < self.used[account] + 250)))
                 host.round()
         is_enough = sum(self.used.values()) + 3 * 250 <= LIMIT
         for account in NAMES if is_enough else ():
-            host = self.holder(account)
-            assert host is not None
-            host.read(account, self.used[account])
-            assert host.share(account) >= self.used[account] + 190, "others may have been lent a little ahead"
+            holder = self.holder(account)
+            assert holder is not None
+            holder.read(account, self.used[account])
+            assert holder.share(account) >= self.used[account] + 220, "others may be a little ahead"
 
     @invariant()
     def the_sum_is_never_above_the_cap(self) -> None:

@@ -69,7 +69,9 @@ class Both:
             for seq in sorted({row.told.seq for row in self.tables.rows.values()}):
                 rows, _ = await self.store.read(host, NAMES, seq, [], {})
                 found += [replace(row, age_s=0.0) for row in rows]
-            expected = [row for row in self.tables.rows.values() if (row.host, row.instance) == (host.name, host.instance)]
+            expected = [
+                row for row in self.tables.rows.values() if (row.host, row.instance) == (host.name, host.instance)
+            ]
 
             def key(row: UseRow) -> str:
                 return row.told.account
