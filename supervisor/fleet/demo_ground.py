@@ -42,10 +42,11 @@ class DemoTrouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoGround:
-    """One demo below `place`, with so many hosts."""
+    """One demo below `place`, with so many hosts, and these accounts for them."""
 
     place: Path
     hosts: int = 3
+    accounts: Sequence[str] = ACCOUNTS
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +87,7 @@ class DemoGround:
         self._note({"postgres": server.pid, "paper": self._start_paper(port, environ)})
 
     def _write(self, port: int) -> None:
-        shared = _shared()
+        shared = _shared(self.accounts)
         _save_yaml(self.shared, shared)
         paper = {**shared, "storage": {"data_dir": str(self.place / "paper")}, "web": {"enabled": False}}
         _save_yaml(self.place / "paper.yaml", paper)
@@ -95,7 +96,7 @@ class DemoGround:
                 "name": FLEET,
                 "host": host,
                 "dsn_file": str(self.place / "dsn"),
-                "capacity": len(ACCOUNTS),
+                "capacity": len(self.accounts),
                 "paper_url": f"http://127.0.0.1:{port}",
                 "paper_seed_file": str(self.place / "paper" / "paper.seed"),
             }
@@ -157,8 +158,7 @@ def _home_of_postgres(place: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="gridbot-demo-postgres-"))
 
 
-def _shared() -> dict[str, Any]:
-    names: Sequence[str] = ACCOUNTS
+def _shared(names: Sequence[str]) -> dict[str, Any]:
     return {
         "environment": "paper",
         "defaults": {"strategies": {"grid_count": 12, "grid_step": 0.15}},
