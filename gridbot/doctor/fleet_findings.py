@@ -33,7 +33,7 @@ class FleetFacts:
     `missing`: rights that a host needs and our login does not have; `is_superuser`: it has all of them. `clock_s`: its
     clock minus ours, give or take `clock_wrong_s`. `standbys`: of each that is connected its name and sync_state.
     `dead`, `twin`, `versions`, `homeless`: hosts that are dead, another run of our name, versions of the program, and
-    accounts without a host. `caps`: of each scope of caps over hosts what is used, whom it holds, and the seconds since a
+    accounts without a host. `caps`: of each scope of caps over hosts what is used, whom it holds, and since when no
     host has looked at it.
     """
 
