@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gridbot.state.key_lock import KeyShare
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import RestartPolicy
 
@@ -134,6 +135,7 @@ def plan_of(
             policy=policy,
             rescue="supervisor.children.entry_points:rescue",
             lock=(account.api_key.get_secret_value(), str(account.environment)),
+            share=KeyShare.of(config.fleet),
         )
         for account in config.accounts
     )

@@ -19,7 +19,9 @@ from gridbot.process_guard import close_memory, leave_no_core
 from supervisor.children.launch_plan import plan_of
 from supervisor.cli.fleet_access import without_client
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
+from supervisor.process.directory_lock import DirectoryLock
 from supervisor.process.file_rights import settle_rights
+from supervisor.process.joining import Joining
 from supervisor.process.loop import Supervisor
 from supervisor.process.service_notify import ServiceManager
 
@@ -91,13 +93,24 @@ async def _run(
 
     own = file.config
 
+    lock, joining = DirectoryLock(own.storage.data_dir), Joining(own.storage.data_dir)
+    lock.acquire()
+
     def say(text: str) -> None:
         log.warning("%s", text)
         service.turned(0.0, text)
+        joining.say(text)
 
     if console:
         _greet(f"host {own.fleet.host} of fleet {own.fleet.name}: joins it, with at most {own.fleet.capacity} accounts")
-    begun: Begun = await begin(own, path, environ, say)
+    begun: Begun | None = None
+    try:
+        begun = await joining.until(begin(own, path, environ, say))
+    finally:
+        if begun is None:
+            lock.release()
+    if begun is None:
+        return ExitCode.OK
     settings = begun.settings
     for secret in settings.config.secrets():
         logging_setup.register_secret(secret)
@@ -107,7 +120,7 @@ async def _run(
     if console:
         count, offered = len(settings.config.accounts), len(settings.offers)
         _greet(f"version {settings.version} of its configuration: {count} accounts, {offered} with keys on this host")
-    return await Supervisor(plan, service=service, begun=begun).run()
+    return await Supervisor(plan, service=service, begun=begun, lock=lock).run()
 
 
 def _greet(text: str) -> None:

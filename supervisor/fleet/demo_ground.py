@@ -42,11 +42,14 @@ class DemoTrouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoGround:
-    """One demo below `place`, with so many hosts, and these accounts for them."""
+    """One demo below `place`, with so many hosts, and these accounts for them. `document`: what they share, where it is
+    not the demo's own; `settings`: further lines of PostgreSQL's configuration."""
 
     place: Path
     hosts: int = 3
     accounts: Sequence[str] = ACCOUNTS
+    document: Mapping[str, Any] | None = None
+    settings: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -78,7 +81,7 @@ class DemoGround:
         make_directory(self.place)
         home = _home_of_postgres(self.place)
         _save(self.place / "postgres.json", {"directory": str(home)})
-        server = start(home)
+        server = start(home, settings=self.settings)
         self._note({"postgres": server.pid})
         with open_private(self.place / "dsn", "w") as file:
             file.write(server.dsn() + "\n")
@@ -87,7 +90,7 @@ class DemoGround:
         self._note({"postgres": server.pid, "paper": self._start_paper(port, environ)})
 
     def _write(self, port: int) -> None:
-        shared = _shared(self.accounts)
+        shared = dict(self.document or _shared(self.accounts))
         _save_yaml(self.shared, shared)
         paper = {**shared, "storage": {"data_dir": str(self.place / "paper")}, "web": {"enabled": False}}
         _save_yaml(self.place / "paper.yaml", paper)
@@ -96,7 +99,7 @@ class DemoGround:
                 "name": FLEET,
                 "host": host,
                 "dsn_file": str(self.place / "dsn"),
-                "capacity": len(self.accounts),
+                "capacity": len(shared["accounts"]),
                 "paper_url": f"http://127.0.0.1:{port}",
                 "paper_seed_file": str(self.place / "paper" / "paper.seed"),
             }

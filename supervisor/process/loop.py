@@ -95,8 +95,9 @@ class Supervisor:
         jitter: Callable[[], float] = random.random,
         service: ServiceManager | None = None,
         begun: object | None = None,
+        lock: DirectoryLock | None = None,
     ) -> None:
-        """`begun`: of a host of a fleet, what it has begun with (`supervisor.fleet.fleet_begin`)."""
+        """`begun`: of a host of a fleet, what it has begun with (`supervisor.fleet.fleet_begin`), under `lock`."""
         self.plan = plan
         self._service = service or ServiceManager({})
         self._clock = clock
@@ -104,7 +105,7 @@ class Supervisor:
         self._pause = TICK_S
         self._force_until: float | None = None
         self._finished = asyncio.Event()
-        self._lock = DirectoryLock(plan.data_dir)
+        self._lock = lock or DirectoryLock(plan.data_dir)
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
         self._feed = AlertFeed(plan.run_id, lambda: self._desk.marks, self._state, _wall_us)
         self._alerts = Alerts(self._journal, clock, _wall_us, self._feed.add)

@@ -62,7 +62,9 @@ def test_where_the_system_can_do_less_the_rows_are_the_same(system: str, tmp_pat
     bodies = [codec.encode("alice", "r", n, n, execution(n))[16:-1] for n in range(1, 4)]
     with duckdb.connect(config={"threads": "1"}) as con:
         assert stored(con, load, "executions", bodies) == stored(con, append, "executions", bodies)
-    with bulk._memory_file(bodies) as path:
+    with bulk.memory_file() as (file, path):
+        bulk._write_lines(file, bodies)
+        file.flush()
         assert Path(path).read_bytes().splitlines() == bodies
         assert len(list(tmp_path.iterdir())) == (system != "no memory files"), "a name would outlive a kill"
     assert not list(tmp_path.iterdir())
