@@ -37,7 +37,8 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         newest = await store.config()
         version = newest if newest is None or newest.version == view.force else await store.config(view.force)
         shared = None if version is None else checked_shared(version.body, f"version {version.version}")
-        scopes = [] if shared is None else await CapStore(store.link).scopes(sorted(shared.cap_scopes()))
+        names = [] if shared is None else sorted(shared.cap_scopes())
+        scopes = await CapStore(store.link).scopes(names) if names else []
         return view, shared, newest, await store.records_behind(), scopes
 
     view, shared, newest, behind, scopes = asked(fleet, read)
