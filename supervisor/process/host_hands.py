@@ -39,4 +39,4 @@ class HostHands:
     caps: Callable[[], object]
     """Hears that a cap over hosts holds other accounts than before."""
     answer: Callable[[str], Any]
-    """Has the commands for this account answered that wait in the database."""
+    """Has the commands for this addressee answered that wait in the database."""
