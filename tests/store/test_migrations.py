@@ -23,6 +23,7 @@ from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from gridbot.store.sql_columns import OFFSETS, as_stored
+from gridbot.store.stored_views import STORED_VIEWS
 from supervisor.store.maintenance import vacuum
 from tests.store.kit import execution, make_recorder, start_writer, until
 from tests.store.session import make_session, write_all
@@ -48,6 +49,9 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
         con.execute(f"ATTACH '{path}' AS old (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("USE old")
         con.execute((HERE / f"schema_v{version}.sql").read_text())
+        if version >= 5:
+            [offsets] = [view for view in STORED_VIEWS if view.name == OFFSETS]
+            con.execute(f"CREATE VIEW {OFFSETS} AS {offsets.sql}")
         con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
         con.execute(f"INSERT INTO {named(OFFSETS)} VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
         con.execute(
