@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
-
-import duckdb
+from typing import Any, Final
 
 from gridbot.store.grid_sql import grid_trades_sql, listed
 from gridbot.store.sql_columns import quote
@@ -40,27 +39,26 @@ class PairsDiffer:
         )
 
 
-def differences(con: duckdb.DuckDBPyConnection) -> list[PairsDiffer]:
-    """The legs that differ, account by account, which bounds the memory. Raise duckdb.Error."""
-    found = []
-    for (account,) in con.execute(
-        "SELECT DISTINCT account FROM daily_sums WHERE exec_type = 'Trade' ORDER BY 1"
-    ).fetchall():
-        found += _of_account(con, f"account = {quote(account)}")
-    return found
+Ask = Callable[[str], list[tuple[Any, ...]]]
+"""Answers a statement."""
 
 
-def _of_account(con: duckdb.DuckDBPyConnection, which: str) -> list[PairsDiffer]:
+def differences(ask: Ask) -> list[PairsDiffer]:
+    """The legs that differ, account by account, which bounds the memory. Raise what `ask` raises."""
+    accounts = ask("SELECT DISTINCT account FROM daily_sums WHERE exec_type = 'Trade' ORDER BY 1")
+    return [PairsDiffer(*row) for (account,) in accounts for row in ask(_of_account(f"account = {quote(account)}"))]
+
+
+def _of_account(which: str) -> str:
     kept = " UNION ALL ".join(
         f"SELECT *, {shadow} AS shadow FROM {name} WHERE {which}"
         for shadow, name in (("false", "grid_trades"), ("true", "shadow_grid_trades"))
     )
     raw = grid_trades_sql(which, more="shadow,")
-    query = f"""
+    return f"""
         WITH kept AS (SELECT {listed()}, {_SUMS} FROM ({kept}) GROUP BY ALL),
         raw AS (SELECT {listed()}, {_SUMS} FROM ({raw}) GROUP BY ALL)
         SELECT {listed()}, coalesce(kept.pairs, 0), coalesce(raw.pairs, 0), coalesce(kept.profit, 0),
             coalesce(raw.profit, 0)
         FROM kept FULL JOIN raw USING ({listed()})
         WHERE kept.rows IS DISTINCT FROM raw.rows OR kept.pairs IS DISTINCT FROM raw.pairs ORDER BY ALL"""
-    return [PairsDiffer(*row) for row in con.execute(query).fetchall()]

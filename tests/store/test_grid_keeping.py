@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcMs
 from gridbot.store.commit import Rows, commit, delete_older, roll_up
-from gridbot.store.grid_check import differences
+from gridbot.store.grid_check import PairsDiffer, differences
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_order import GridOrder, Trade
 from gridbot.store.grid_sql import listed
@@ -118,6 +118,10 @@ def assert_kept_is_raw(con: duckdb.DuckDBPyConnection) -> None:
         assert found[0] == found[1], name
 
 
+def differing(con: duckdb.DuckDBPyConnection) -> list[PairsDiffer]:
+    return differences(lambda statement: con.execute(statement).fetchall())
+
+
 def kept(con: duckdb.DuckDBPyConnection) -> list[Any]:
     """What is kept but for places, which have gaps."""
     lots = f"* EXCLUDE (place), row_number() OVER (PARTITION BY {listed()} ORDER BY place)"
@@ -144,7 +148,7 @@ def test_kept_pairs_are_those_of_all_executions(
                 assert_kept_is_raw(con)
     put(con, Rows(), lands=False)
     assert_kept_is_raw(con)
-    assert differences(con) == []
+    assert differing(con) == []
     found = kept(con)
     for table in GRID_TABLES:
         con.execute(f"DELETE FROM {table}")
@@ -176,9 +180,9 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
 def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBPyConnection) -> None:
     emptied(con)
     put(con, batch(numbered([("alice", trade(1, 1, "1")), ("alice", trade(2, 2, "-1", price=103))])), lands=False)
-    assert differences(con) == []
+    assert differing(con) == []
     con.execute(f"UPDATE {PAIRS} SET profit = 4")
-    [found] = differences(con)
+    [found] = differing(con)
     assert str(found) == (
         "grid_trades of alice/a BTC long: expected 1 pairs with a profit of 3.000000000000 by the executions, "
         "got 1 with 4.000000000000"
