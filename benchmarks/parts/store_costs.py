@@ -17,6 +17,7 @@ from benchmarks.parts.store_setup import execution, order, position, processor_s
 from gridbot.records import codec
 from gridbot.records.block_reader import is_block, read_block
 from gridbot.records.journal import Journal
+from gridbot.records.journal_compaction import JournalCompaction
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import UtcMs
 from gridbot.records.recorder import Recorder
@@ -26,7 +27,6 @@ from gridbot.store.landing import put
 from gridbot.store.reading import database_path
 from gridbot.store.rollups import ROLLUP_SOURCES
 from gridbot.system_ports import SystemClock
-from supervisor.store.journal_compaction import JournalCompaction
 from supervisor.store.writer import Writer, WriterSpec
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +11,10 @@ import click
 import orjson
 
 from gridbot.config.paths import data_directory
-from gridbot.frames import split
 from gridbot.records import codec
-from gridbot.records.block_reader import bodies_of, is_block
 from gridbot.records.codec import CodecError
-from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.segment_file import segment_numbers, segment_path
+from gridbot.records.journal_listing import has_segments, listed_records, listed_segments
+from gridbot.records.journal_reader import journal_directory
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import ExitCode
 from supervisor.utc_time import utc_text
@@ -52,35 +50,20 @@ def show(
     Exit code 9: there is none. What is damaged is told on the error stream.
     """
     directory = journal_directory(data_directory(data_dir, config), account)
-    if "/" in account or not segment_numbers(directory):
+    if "/" in account or not has_segments(directory):
         click.echo(f"error: expected an account with a journal, got {account!r}: {directory} has none", err=True)
         sys.exit(ExitCode.NOTHING)
     if files:
         for line in _files(directory):
             click.echo(line)
         return
-    found = _bodies(directory, first or 0, frozenset(kinds))
+    found = listed_records(directory, first or 0, frozenset(kinds), _tell)
     for body in found if last is None else deque(found, maxlen=last):
         click.echo(body.decode(errors="replace") if as_json else _line(body))
 
 
-def _bodies(directory: Path, first: int, kinds: frozenset[str]) -> Iterator[bytes]:
-    """Each record once, in order."""
-    reader, seq = JournalReader(directory), first - 1
-    reader.seek(max(1, first))
-    while (chunk := reader.read()) and (chunk.bodies or chunk.damages):
-        for damage in chunk.damages:
-            click.echo(f"damaged: {damage}", err=True)
-        for body in chunk.bodies:
-            try:
-                for each in bodies_of(body):
-                    kind, number = codec.peek(each)
-                    if number > seq:
-                        seq = number
-                        if not kinds or kind in kinds:
-                            yield each
-            except CodecError as error:
-                click.echo(f"not readable: {error}", err=True)
+def _tell(text: str) -> None:
+    click.echo(f"damaged: {text}", err=True)
 
 
 def _line(body: bytes) -> str:
@@ -95,15 +78,7 @@ def _line(body: bytes) -> str:
 
 def _files(directory: Path) -> Iterator[str]:
     yield "FIRST  RECORDS  FRAMES  BLOCKS  BYTES  KINDS"
-    for first in segment_numbers(directory):
-        content = segment_path(directory, first).read_bytes()
-        bodies, damaged, _ = split(content, complete=False)
-        kinds: Counter[str] = Counter()
-        for body in bodies:
-            try:
-                kinds.update(codec.peek(each)[0] for each in bodies_of(body))
-            except CodecError as error:
-                click.echo(f"not readable: {error}", err=True)
-        listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-        blocks, hurt = sum(map(is_block, bodies)), f", {len(damaged)} damaged" if damaged else ""
-        yield f"{first}  {kinds.total()}  {len(bodies)}  {blocks}  {len(content)}  {listed}{hurt}"
+    for each in listed_segments(directory, _tell):
+        kinds = ", ".join(f"{count} {kind}" for kind, count in each.kinds.most_common())
+        hurt = f", {each.damaged} damaged" if each.damaged else ""
+        yield f"{each.first}  {each.kinds.total()}  {each.frames}  {each.blocks}  {each.size}  {kinds}{hurt}"

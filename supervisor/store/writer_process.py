@@ -19,6 +19,7 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.records.block_reader import NewerJournal
+from gridbot.records.journal_compaction import JournalCompaction
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.shortage import is_shortage
 from gridbot.store.database import DatabaseHeld, Unreadable
@@ -26,7 +27,6 @@ from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
 from supervisor.store.damage_scan import DamageScan
-from supervisor.store.journal_compaction import JournalCompaction
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.records import codec
+from gridbot.records.journal_compaction import JournalCompaction
 from gridbot.records.journal_reader import journal_directory
 from supervisor.cli.main import cli
 from supervisor.exit_codes import ExitCode
-from supervisor.store.journal_compaction import JournalCompaction
 from tests.store.kit import execution, make_recorder, ticker
 
 EACH = 40

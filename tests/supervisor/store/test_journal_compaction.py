@@ -17,13 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.frames import frame, split
-from gridbot.records import codec
+from gridbot.records import codec, journal_compaction
 from gridbot.records.block_reader import bodies_of
 from gridbot.records.compact_block import compacted
+from gridbot.records.journal_compaction import JournalCompaction
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.journal_sync import DOUBT
-from supervisor.store import journal_compaction
-from supervisor.store.journal_compaction import JournalCompaction
 from supervisor.store.writer import Writer, WriterSpec
 from tests.examples import examples
 from tests.records.test_codec import any_record
@@ -112,7 +111,7 @@ def test_a_kill_leaves_the_old_segment_or_the_new_one(call: str, tmp_path: Path)
     program = f"""
 import os, signal, sys
 from pathlib import Path
-from supervisor.store import journal_compaction as module
+from gridbot.records import journal_compaction as module
 module.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 module.JournalCompaction(Path(sys.argv[1]), 0.0, 0.0).step({{"alice": {COUNT}}}, 0.0)
 """

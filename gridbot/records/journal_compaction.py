@@ -30,7 +30,7 @@ from gridbot.segment_file import segment_numbers, segment_path
 
 __all__ = ["JournalCompaction"]
 
-log = logging.getLogger("supervisor.store")
+log = logging.getLogger("gridbot.store")
 
 QUIET_S: Final = 60.0
 """Since the last record of a segment: the worker's sync thread is done with it, and most are gone by then."""
