@@ -33,7 +33,7 @@ from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("forkserver")
 """As in the product, children are forked from one process that has imported everything, once for all tests."""
-CONTEXT.set_forkserver_preload(["tests.store.kit"])
+CONTEXT.set_forkserver_preload(["tests.store.forked"])
 WAIT_S = 30.0
 
 
