@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import multiprocessing
 import os
 import select
 import subprocess
@@ -32,10 +31,8 @@ from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
+from tests.fork_server import CONTEXT
 
-CONTEXT = multiprocessing.get_context("forkserver")
-"""As in the product, children are forked from one process that has imported everything, once for all tests."""
-CONTEXT.set_forkserver_preload(["tests.store.forked"])
 WAIT_S = 30.0
 LOOKS = itertools.count()
 
