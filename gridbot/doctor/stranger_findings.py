@@ -160,9 +160,6 @@ def rival(
     """`rival`: of the account alone; `same_users` compares accounts."""
     if local.holder:
         who = f"process {local.holder}" if local.holder != "unknown" else "a process"
-        if ours.in_fleet:  # two hosts of a fleet on one machine: the lease keeps them apart
-            text = f"{who} on this machine has this key: as it should be for another host of the fleet; else stop it"
-            return Finding("rival", WARNING, text, account)
         text = f"expected nobody else with this key on this machine, {who} has it: stop it, or use another key"
         return Finding("rival", REFUSED, text, account)
     if isinstance(orders, Unread) or isinstance(executions, Unread):

@@ -35,6 +35,7 @@ from gridbot.execution.latency_trace import LatencyTrace
 from gridbot.execution.request_counts import RequestCounts
 from gridbot.execution.send_lane import PLACE, Entry, OrderOwner, RequestKind
 from gridbot.execution.send_queue import (
+    BATCH_MAX,
     Answered,
     Banned,
     CancelQueued,
@@ -45,6 +46,7 @@ from gridbot.execution.send_queue import (
     SendQueue,
     SlotBack,
     Time,
+    creates_may_leave,
     step,
 )
 from gridbot.orders.order import TrackedOrder
@@ -172,10 +174,13 @@ class Executor:
     def pump(self) -> None:
         """Send what may be sent now; runs again by itself when the budget allows more."""
         self._stop_timer()
-        if self._left_behind:
-            self._ask_those_that_waited()
         now_s = self._clock.monotonic_s()
-        while effects := step(self.queue, self._time(now_s), now_s):
+        while True:
+            if self._left_behind and creates_may_leave(self.queue, now_s, by_http=self._gateway.by_http):
+                self._ask_whose_turn_it_is()
+            effects = step(self.queue, self._time(now_s), now_s)
+            if not effects:
+                break
             [effect] = effects
             if not isinstance(effect, Send):
                 self._stop_timer()
@@ -229,13 +234,19 @@ class Executor:
             return Purpose.OPEN  # the usual case
         return next((purpose for purpose in MORE_URGENT if address.may_leave(purpose)), None)
 
-    def _ask_those_that_waited(self) -> None:
-        """Whoever waited for budget, permits or the end of a ban may have missed its price: its owner withdraws it."""
-        for *_, order, owner in list(self.queue.creates.heap):
-            try:
-                owner.waited(order)
-            except Exception as error:  # noqa: BLE001 - reported
-                self._on_fault(f"{order.symbol}: looking again at an order that waited", error, order.symbol)
+    def _ask_whose_turn_it_is(self) -> None:
+        """Whoever waited for budget, permits or the end of a ban may have missed its price: its owner withdraws it.
+
+        Only of those that would leave now: at a start hundreds wait, and each is asked when its turn comes.
+        """
+        asked: set[str] = set()
+        while next_ones := [entry for entry in self.queue.creates.first(BATCH_MAX) if entry[0].key not in asked]:
+            for order, owner in next_ones:
+                asked.add(order.key)
+                try:
+                    owner.waited(order)
+                except Exception as error:  # noqa: BLE001 - reported
+                    self._on_fault(f"{order.symbol}: looking again at an order that waited", error, order.symbol)
 
     def _wait_for_room(self, waiting: dict[Purpose, int]) -> None:
         if self._address is not None and (waiting or self._waits_for_room):

@@ -85,6 +85,11 @@ class Lane:
         """The orders, the most urgent first."""
         return [entry[3] for entry in sorted(self.heap, key=lambda entry: entry[:3])]
 
+    def first(self, count: int) -> list[Entry]:
+        """The `count` most urgent that still need their request."""
+        self.drop_stale()
+        return [entry[3:] for entry in heapq.nsmallest(count, self.heap)]
+
     def push(self, order: TrackedOrder, owner: OrderOwner, *, rank: int = 0, distance: Decimal = ZERO) -> None:
         """Queue an order: lower ranks go first, then smaller distances, then the one that came first.
 

@@ -6,6 +6,7 @@ The layout and who writes it: `gridbot.records.journal`.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from gridbot.atomic_file import write_atomic
 from gridbot.core.strict_numbers import count_or_none
 from gridbot.frames import split
 from gridbot.records import codec
+from gridbot.records.block_reader import NewerJournal, bodies_of, is_block
 from gridbot.records.codec import CodecError
 from gridbot.records.record_types import Header, Record
 from gridbot.records.state_record import StateRecord
@@ -32,6 +34,10 @@ __all__ = [
 ]
 
 READ_BYTES: Final = 2 * 1024 * 1024
+NEAR_BYTES: Final = 64 * 1024
+"""So much may be read before what was sought, and of the end of a segment for its last record."""
+PROBE_BYTES: Final = 8 * 1024
+"""In so many there is the beginning of a whole frame nearly always; where there is none, more is read."""
 COMMITTED: Final = "committed"
 
 
@@ -95,9 +101,12 @@ class JournalReader:
         self._segment, self._offset = segment, offset
 
     def seek(self, seq: int) -> None:
-        """Go to the segment that holds `seq`; earlier records of that segment are read again."""
+        """Go to the record `seq`, or to one shortly before it in the same segment."""
         before = [first for first in segment_numbers(self.directory) if first <= seq]
-        self._segment, self._offset = (before[-1] if before else 0), 0
+        self._segment, self._offset = 0, 0
+        if before:
+            self._segment = before[-1]
+            self._offset = _shortly_before(segment_path(self.directory, self._segment), seq)
 
     def has_more(self) -> bool:
         """True when the journal holds bytes behind the position (perhaps not yet a whole frame)."""
@@ -143,7 +152,9 @@ class JournalReader:
         """Decoded records from number `seq` on, each once, up to the end as it is now. Unknown kinds are left out.
 
         `kinds`: only of these tables (None: of all). What is not asked for is not decoded, which takes 30 times as long
-        as finding its number: a worker that was killed reads up to a whole segment before it trades again.
+        as finding its number: a worker that was killed reads a minute of records or more before it trades again.
+
+        Raise NewerJournal where a newer gridbot has written what this one cannot read.
         """
         self.seek(seq)
         while True:
@@ -151,27 +162,46 @@ class JournalReader:
             if not chunk.bodies and not chunk.damages:
                 return
             for body in chunk.bodies:
-                with contextlib.suppress(CodecError):
-                    kind, number = codec.peek(body)
-                    if number < seq or (kinds is not None and kind not in kinds):
-                        continue
-                    header, record = codec.decode_body(body)
-                    if header.seq >= seq:  # one that was written again after a failed sync comes twice
-                        seq = header.seq + 1
-                        yield header, record
+                for each in _asked_for(body, seq, kinds):
+                    with contextlib.suppress(CodecError):
+                        header, record = codec.decode_body(each)
+                        if header.seq >= seq:  # one that was written again after a failed sync comes twice
+                            seq = header.seq + 1
+                            yield header, record
 
 
 def newest_header(directory: Path) -> Header | None:
     """Header of the last record of a journal that can be read; None of one without any. Raises OSError.
 
-    The segments are read from the newest to the oldest, and only one body is decoded.
+    The segments are read from the newest to the oldest, of each its end first, and only one body is decoded.
     """
     for first in reversed(segment_numbers(directory)):
-        bodies, _, _ = split(segment_path(directory, first).read_bytes(), complete=True)
-        for body in reversed(bodies):
-            with contextlib.suppress(CodecError):
-                return codec.decode_body(body)[0]
+        path = segment_path(directory, first)
+        size = path.stat().st_size
+        for begin in (size - NEAR_BYTES, 0) if size > NEAR_BYTES else (0,):
+            buffer, _ = _read_at(path, begin, size - begin)
+            bodies, _, _ = split(buffer[buffer.find(b"\n") + 1 :] if begin else buffer, complete=True)
+            for body in reversed(bodies):
+                with contextlib.suppress(CodecError):
+                    for each in reversed(bodies_of(body)):
+                        with contextlib.suppress(CodecError):
+                            return codec.decode_body(each)[0]
     return None
+
+
+def _asked_for(body: bytes, seq: int, kinds: frozenset[str] | None) -> list[bytes]:
+    """The bodies of records in the body of a frame, without most of those before `seq` and of other kinds."""
+    try:
+        kind, last = codec.peek(body)
+        if last < seq:
+            return []
+        if is_block(body):
+            return bodies_of(body, kinds)
+        return [body] if kinds is None or kind in kinds else []
+    except NewerJournal:
+        raise
+    except CodecError:
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +219,36 @@ def _read_at(path: Path, offset: int, size: int) -> tuple[bytes, bool]:
         return buffer, len(buffer) < size
     finally:
         os.close(fd)
+
+
+def _shortly_before(path: Path, seq: int) -> int:
+    """Offset in a segment of a frame whose number is below `seq`, near to it; 0 where none was found.
+
+    It is sought by halves, as numbers grow within a segment: a start does not read minutes of records that it knows.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0  # who reads there meets it again
+    try:
+        low, high = 0, os.fstat(fd).st_size
+        while high - low > NEAR_BYTES:
+            middle = (low + high) // 2
+            offset, number = _first_frame(os.pread(fd, PROBE_BYTES, middle))
+            if number < seq:
+                low = middle + offset
+            else:
+                high = middle
+        return low
+    finally:
+        os.close(fd)
+
+
+def _first_frame(buffer: bytes) -> tuple[int, float]:
+    """Where the first whole frame behind a newline begins, and its number; infinity where there is none."""
+    begin = buffer.find(b"\n") + 1
+    bodies, damaged, _ = split(buffer[begin:], complete=False) if begin else ([], [], 0)
+    with contextlib.suppress(CodecError, IndexError):
+        number = codec.seq_of(bodies[0])
+        return begin + (damaged[0].end if damaged and not damaged[0].start else 0), number
+    return 0, math.inf

@@ -23,7 +23,7 @@ from gridbot.ports import Clock
 from gridbot.process_guard import exit_within
 from gridbot.records.journal import JournalBusy
 from gridbot.rescue.rescue import Rescue, Said
-from gridbot.state.key_lock import KeyBusy, KeyRefused, key_lock
+from gridbot.state.key_lock import KeyBusy, KeyRefused, KeyShare, key_lock
 from gridbot.system_ports import SystemClock, SystemIds, boot_ns
 from gridbot.worker.commands import too_late
 from gridbot.worker.fleet_link import FleetLink
@@ -62,11 +62,11 @@ def run_rescue(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
 async def locked(stack: contextlib.ExitStack, spec: WorkerSpec, clock: Clock, wait_s: float) -> None:
     """Take the lock of the account's key; wait for one that was just killed. Raises KeyRefused."""
     config = spec.settings.account(spec.account)
-    scope = spec.paper_url or str(config.environment)
+    key, scope = config.api_key.get_secret_value(), spec.paper_url or str(config.environment)
     deadline_s = clock.monotonic_s() + wait_s
     while True:
         try:
-            stack.enter_context(key_lock(config.api_key.get_secret_value(), scope))
+            stack.enter_context(key_lock(key, scope, KeyShare.of(spec.settings.fleet)))
             return
         except KeyBusy:
             if clock.monotonic_s() >= deadline_s:

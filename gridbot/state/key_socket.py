@@ -13,10 +13,11 @@ import socket
 import struct
 import sys
 import time
+from pathlib import Path
 
 from gridbot.state.lock_directory import LockHeld
 
-__all__ = ["ForeignHolder", "take_socket"]
+__all__ = ["ForeignHolder", "socket_holder", "sockets_of", "take_socket"]
 
 _ATTEMPTS = 10
 _RETRY_S = 0.02
@@ -49,6 +50,27 @@ def take_socket(name: str) -> socket.socket | None:
             raise LockHeld(str(pid or "unknown"))
         time.sleep(_RETRY_S)  # it ended just now, or does not listen yet
     raise ForeignHolder("a process that does not answer")
+
+
+def sockets_of(prefix: str) -> list[str]:
+    """The names with this beginning that are taken, by whomever; none where the system does not tell them."""
+    try:
+        lines = Path("/proc/net/unix").read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    names = (line.rpartition(" @")[2] for line in lines if " @" in line)
+    return sorted({name for name in names if name.startswith(prefix)})
+
+
+def socket_holder(name: str) -> str:
+    """The pid of a process of this user that holds `name`, or "unknown"; "" when nobody of this user does."""
+    if sys.platform != "linux":
+        return ""
+    try:
+        pid, uid = _holder(name) or (0, -1)
+    except LockHeld as held:
+        return held.holder
+    return "" if uid != os.geteuid() else str(pid or "unknown")
 
 
 def _bound(name: str) -> socket.socket | None:

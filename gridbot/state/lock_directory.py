@@ -3,6 +3,8 @@
 The kernel frees a lock with its process. A file can be removed while another process waits to lock it. So a
 process that gets the lock checks that the file it has locked is still the one with that name, and tries again if not.
 With that check a holder may remove its own file, and any process may remove the file of one that was killed.
+
+A lock may be shared: several processes hold it beside each other, and none beside one that has it alone.
 """
 
 from __future__ import annotations
@@ -41,13 +43,20 @@ class FileLock:
     descriptor: int
     name: str
     keep_file: bool
+    shared: bool = False
 
     def release(self) -> None:
-        """Remove the file while it is locked, because then no other process has locked it, and release it."""
+        """Remove the file while no other process has locked it, and release it."""
         if not self.keep_file:
             with contextlib.suppress(OSError):
-                os.unlink(self.name, dir_fd=self.directory_fd)
+                if not self.shared or self._is_the_last():
+                    os.unlink(self.name, dir_fd=self.directory_fd)
         os.close(self.descriptor)
+
+    def _is_the_last(self) -> bool:
+        """Whether nobody shares the lock any more; it is ours alone then. Raises OSError when somebody does."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(self.descriptor), os.stat(self.name, dir_fd=self.directory_fd))
 
 
 class LockDirectory:
@@ -72,16 +81,17 @@ class LockDirectory:
             os.close(self._fd)
             raise
 
-    def lock(self, name: str, *, keep_file: bool = False) -> FileLock:
+    def lock(self, name: str, *, keep_file: bool = False, shared: bool = False) -> FileLock:
         """Take the lock called `name`. Raises LockHeld, OSError.
 
         `keep_file` is for a file that others lock without comparing: it must keep its name when it is released.
+        A `shared` lock names no holder.
         """
         for attempt in range(_ATTEMPTS):
             descriptor = self._open(name)
             try:
-                self._take(descriptor, name)
-                return FileLock(self._fd, descriptor, name + _SUFFIX, keep_file)
+                self._take(descriptor, name, shared=shared)
+                return FileLock(self._fd, descriptor, name + _SUFFIX, keep_file, shared)
             except LockHeld:
                 os.close(descriptor)
                 if attempt == _ATTEMPTS - 1:
@@ -91,6 +101,21 @@ class LockDirectory:
                 raise
             time.sleep(_RETRY_S)  # `remove_abandoned` of another process, or one that is about to end
         raise AssertionError("unreachable")
+
+    def holders(self, prefix: str) -> dict[str, str]:
+        """By the rest of its name, who holds a lock whose name begins so. Takes those that are free for a moment."""
+        found: dict[str, str] = {}
+        for file in os.listdir(self._fd):
+            name = file.removesuffix(_SUFFIX)
+            if name == file or not name.startswith(prefix):
+                continue
+            try:
+                self._hold_for_a_moment(name)
+            except LockHeld as held:
+                found[name.removeprefix(prefix)] = held.holder
+            except FileNotFoundError:
+                continue
+        return found
 
     def remove_abandoned(self) -> None:
         """Remove lock files that are an hour old and not locked: their processes were killed. Never raises."""
@@ -113,6 +138,13 @@ class LockDirectory:
         finally:
             os.close(descriptor)
 
+    def _hold_for_a_moment(self, name: str) -> None:
+        descriptor = os.open(name + _SUFFIX, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._fd)
+        try:
+            self._take(descriptor, name, shared=True)
+        finally:
+            os.close(descriptor)
+
     def _open(self, name: str) -> int:
         file = name + _SUFFIX
         with contextlib.suppress(FileNotFoundError):
@@ -121,10 +153,10 @@ class LockDirectory:
                 os.unlink(file, dir_fd=self._fd)  # from a time when others could write here
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=self._fd)
 
-    def _take(self, descriptor: int, name: str) -> None:
+    def _take(self, descriptor: int, name: str, *, shared: bool = False) -> None:
         """Lock the open file and write our pid into it. Raises LockHeld, also when the file has been removed."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LockHeld(os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown") from None
         try:
@@ -134,4 +166,5 @@ class LockDirectory:
         if not os.path.samestat(os.fstat(descriptor), named):
             raise LockHeld("unknown")
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        if not shared:
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -18,9 +18,10 @@ from typing import Any
 from gridbot import background, logging_setup
 from gridbot.bybit.line_choice import name_of_lines, prepare_lines
 from gridbot.process_guard import exit_with_parent, exit_within
+from gridbot.records.block_reader import NewerJournal
 from gridbot.records.journal import JournalBusy
 from gridbot.shortage import is_shortage
-from gridbot.state.key_lock import KeyRefused, key_lock
+from gridbot.state.key_lock import KeyRefused, KeyShare, key_lock
 from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import StartRefused
@@ -86,10 +87,11 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
     pipe.listen(loop, session.on_message, session.on_supervisor_gone)
     account = spec.settings.account(spec.account)
     scope = spec.paper_url or str(account.environment)
+    locked = key_lock(account.api_key.get_secret_value(), scope, KeyShare.of(spec.settings.fleet))
     try:
-        with background.watch(loop, session.on_fault), key_lock(account.api_key.get_secret_value(), scope):
+        with background.watch(loop, session.on_fault), locked:
             return await session.run()
-    except (KeyRefused, JournalBusy, StartRefused) as refusal:
+    except (KeyRefused, JournalBusy, NewerJournal, StartRefused) as refusal:
         return session.refuse(str(refusal), EXIT_NO_ROOM if is_shortage(refusal) else EXIT_REFUSED)
     finally:
         pipe.close()

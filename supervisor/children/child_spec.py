@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gridbot.state.key_lock import KeyShare
 from supervisor.children.policy_types import RestartPolicy
 
 __all__ = ["ChildKind", "ChildSpec"]
@@ -56,4 +57,6 @@ class ChildSpec:
     """The function that a rescue of this worker's account runs; "" where there is none."""
     lock: tuple[str, str] = field(default=("", ""), repr=False)
     """What its lock is named by: the key and the environment (on paper the exchange's address)."""
+    share: KeyShare | None = None
+    """The host of a fleet as which it has the key; None without a fleet."""
     policy: RestartPolicy = field(default_factory=RestartPolicy)

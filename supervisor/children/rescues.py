@@ -141,12 +141,12 @@ class Rescues:
         if not spec.lock[0]:
             return
         scope = (self._launch.paper_url if spec.needs_paper else None) or spec.lock[1]
-        holder = key_holder(spec.lock[0], scope)
+        holder = key_holder(spec.lock[0], scope, spec.share)
         if holder.isdecimal() and left_behind(int(holder), spec.name):
             log.warning("%s: pid %s was left behind and holds the key; it is killed", spec.name, holder)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(holder), signal.SIGKILL)
-            await _until(lambda: key_holder(spec.lock[0], scope) != holder)
+            await _until(lambda: key_holder(spec.lock[0], scope, spec.share) != holder)
 
     def _start(self, spec: ChildSpec) -> Child:
         rescue = replace(

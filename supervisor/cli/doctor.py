@@ -213,6 +213,7 @@ def _asked(
 ) -> Asked:
     from gridbot.doctor.doctor_facts import Local
     from gridbot.doctor.findings import Finding, Verdict
+    from gridbot.state.key_lock import KeyShare
     from supervisor.control.guest import Guest
     from supervisor.doctor.account_reading import Asked, ask_exchanges, hushed
     from supervisor.doctor.local_reading import local_of
@@ -222,10 +223,10 @@ def _asked(
         text = "not asked, as --offline says; what needs the exchange is left out"
         return Asked(findings=[Finding("reach", Verdict.OK, text, account.name) for account in accounts])
     processes = {row["account"]: row["process"] for row in (status or {}).get("accounts", ())}
-    url = _paper_url(settings, status)
+    url, share = _paper_url(settings, status), KeyShare.of(settings.fleet)
 
     def local(account: AccountConfig) -> Local:
-        return local_of(account, place, processes.get(account.name) if status else None, url)
+        return local_of(account, place, processes.get(account.name) if status else None, url, share)
 
     if status is None:
         _say_how_long(settings, accounts, is_paper_there=url is not None)

@@ -21,7 +21,8 @@ from supervisor.cli.options import Seconds, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json
 from supervisor.cli.target_options import expect_option
-from supervisor.control.control_client import NotRunning, Unanswered
+from supervisor.control.control_client import ControlClient, NotRunning, Refused, Unanswered
+from supervisor.control.socket_protocol import JOINING
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
@@ -79,7 +80,7 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
     farewell: dict[str, list[str]] = {}
     try:
         with PatientClient(data_dir) as client:
-            everyone = processes_of(client.status())
+            everyone = _everyone(client, pid)
             client.stop(mode=mode, force=force)
             gone = client.wait_closed(timeout)
             farewell = client.farewell
@@ -93,6 +94,16 @@ def stop_supervisor(data_dir: Path, *, timeout: float, force: bool, mode: str | 
             ExitCode.TIMEOUT,
         )
     return in_words(time.monotonic() - began, farewell, force)
+
+
+def _everyone(client: ControlClient, pid: int) -> list[psutil.Process]:
+    """All its processes; a host that waits for its fleet is alone."""
+    try:
+        return processes_of(client.status())
+    except Refused as refusal:
+        if refusal.kind != JOINING:
+            raise
+        return [psutil.Process(pid)] if psutil.pid_exists(pid) else []
 
 
 def in_words(seconds: float, farewell: dict[str, list[str]], force: bool) -> str:

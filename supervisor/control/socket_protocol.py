@@ -41,6 +41,7 @@ from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.doors.plain_text import printable_lines
 
 __all__ = [
+    "JOINING",
     "LONGEST_ANSWER",
     "LONGEST_LINE",
     "UNTIL",
@@ -62,6 +63,8 @@ the operator has been told that it was not carried out."""
 SOCKET_FILE: Final = "control.sock"
 DESCRIPTORS: Final = Path("/proc/self/fd")
 """Linux: the directory of our open files, by their numbers."""
+JOINING: Final = "joining"
+"""The kind of a refusal by a host that waits for its fleet, and has no processes yet."""
 LONGEST_PATH: Final = 100
 """Bytes the path of a socket may have; the kernel's limit is a little above."""
 LONGEST_LINE: Final = 256 << 10

@@ -10,19 +10,26 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.doctor.doctor_facts import Local
 from gridbot.doctor.stranger_findings import adopted_of
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from gridbot.state.key_lock import key_holder
+from gridbot.state.key_lock import KeyShare, key_holder
 
 __all__ = ["local_of"]
 
 
-def local_of(account: AccountConfig, data_dir: Path, process: Mapping[str, Any] | None, paper_url: str | None) -> Local:
-    """`process` is that of the account's worker as the supervisor shows it, None where no supervisor runs.
+def local_of(
+    account: AccountConfig,
+    data_dir: Path,
+    process: Mapping[str, Any] | None,
+    paper_url: str | None,
+    share: KeyShare | None = None,
+) -> Local:
+    """`share`: as which host of a fleet we would have the key. `process` is that of the account's worker as the
+    supervisor shows it, None where no supervisor runs.
 
     Looking for a holder takes the key's locks for a moment: so nobody looks while our own worker has them, or may soon.
     """
     holder = ""
     if process is None or (process.get("pid") is None and process.get("state") in ("FATAL", "STOPPED")):
-        holder = key_holder(account.api_key.get_secret_value(), paper_url or str(account.environment))
+        holder = key_holder(account.api_key.get_secret_value(), paper_url or str(account.environment), share)
     state = data_dir / "state" / account.name
     return Local(holder, _next_number(state), _adopted(state))
 

@@ -42,10 +42,14 @@ class DemoTrouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DemoGround:
-    """One demo below `place`, with so many hosts."""
+    """One demo below `place`, with so many hosts, and these accounts for them. `document`: what they share, where it is
+    not the demo's own; `settings`: further lines of PostgreSQL's configuration."""
 
     place: Path
     hosts: int = 3
+    accounts: Sequence[str] = ACCOUNTS
+    document: Mapping[str, Any] | None = None
+    settings: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -77,7 +81,7 @@ class DemoGround:
         make_directory(self.place)
         home = _home_of_postgres(self.place)
         _save(self.place / "postgres.json", {"directory": str(home)})
-        server = start(home)
+        server = start(home, settings=self.settings)
         self._note({"postgres": server.pid})
         with open_private(self.place / "dsn", "w") as file:
             file.write(server.dsn() + "\n")
@@ -86,7 +90,7 @@ class DemoGround:
         self._note({"postgres": server.pid, "paper": self._start_paper(port, environ)})
 
     def _write(self, port: int) -> None:
-        shared = _shared()
+        shared = dict(self.document or _shared(self.accounts))
         _save_yaml(self.shared, shared)
         paper = {**shared, "storage": {"data_dir": str(self.place / "paper")}, "web": {"enabled": False}}
         _save_yaml(self.place / "paper.yaml", paper)
@@ -95,13 +99,14 @@ class DemoGround:
                 "name": FLEET,
                 "host": host,
                 "dsn_file": str(self.place / "dsn"),
-                "capacity": len(ACCOUNTS),
+                "capacity": len(shared["accounts"]),
                 "paper_url": f"http://127.0.0.1:{port}",
                 "paper_seed_file": str(self.place / "paper" / "paper.seed"),
             }
             if sys.platform == "linux":  # where each address of 127.0.0.0/8 is this machine
                 fleet["address"] = f"127.0.0.{10 + number}"
-            own = {"fleet": fleet, "storage": {"data_dir": str(self.place / host)}, "web": {"enabled": False}}
+            web = {"port": 0, "allow_commands": True} if number == 1 else {"enabled": False}  # one is enough to look at
+            own = {"fleet": fleet, "storage": {"data_dir": str(self.place / host)}, "web": web}
             _save_yaml(self.file(host), own)
 
     def _start_paper(self, port: int, environ: Mapping[str, str]) -> int:
@@ -157,8 +162,7 @@ def _home_of_postgres(place: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="gridbot-demo-postgres-"))
 
 
-def _shared() -> dict[str, Any]:
-    names: Sequence[str] = ACCOUNTS
+def _shared(names: Sequence[str]) -> dict[str, Any]:
     return {
         "environment": "paper",
         "defaults": {"strategies": {"grid_count": 12, "grid_step": 0.15}},

@@ -25,7 +25,7 @@ import psutil
 from gridbot.private_files import make_directory, open_private
 from supervisor.polling import wait_until
 
-__all__ = ["USER", "EmbeddedServer", "ServerNotStarted", "programs", "start"]
+__all__ = ["USER", "EmbeddedServer", "ServerNotStarted", "as_nobody", "files_of", "program_for", "programs", "start"]
 
 USER = "gridbot"
 NOBODY = "nobody"
@@ -69,7 +69,7 @@ class EmbeddedServer:
         """Start it, also again after a stop, at the same port. Raises ServerNotStarted."""
         log = self.directory / "server.log"
         command: list[str | Path] = [
-            _programs_for(self.directory) / "postgres",
+            program_for(self.directory, "postgres"),
             "-D",
             self.directory / "data",
             "-p",
@@ -83,7 +83,7 @@ class EmbeddedServer:
                 stderr=out,
                 start_new_session=True,
                 cwd=self.directory,
-                **_as_nobody(),
+                **as_nobody(),
             )
         if not wait_until(lambda: process.poll() is not None or self._answers(), timeout_s=START_S, every_s=0.02):
             process.kill()
@@ -107,7 +107,7 @@ class EmbeddedServer:
             lines = (self.directory / "data" / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) >= 8 and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[7].strip() in ("ready", "standby")
 
 
 def _has_ended(process: psutil.Process) -> bool:
@@ -146,28 +146,23 @@ def start(directory: Path, *, settings: Sequence[str] = ()) -> EmbeddedServer:
 
     Raises ServerNotStarted, OSError. As root the directory has to be one that every user may pass through.
     """
-    make_directory(directory)
-    directory.chmod(0o711)
-    data = directory / "data"
     password = secrets.token_hex(16)
-    for name, text in (("password", password), ("port", str(_free_port())), ("first", password)):
-        with open_private(directory / name, "w") as file:
-            file.write(text)
+    data = files_of(directory, password)
     first = directory / "first"  # what initdb reads, and nobody after it
-    make_directory(data)
+    with open_private(first, "w") as file:
+        file.write(password)
     if os.geteuid() == 0:
-        for each in (data, first):
-            os.chown(each, *_nobody())
+        os.chown(first, *_nobody())
     done = subprocess.run(
         [
-            *(_programs_for(directory) / "initdb", "-D", data, "-U", USER, "--encoding=UTF8", "--locale=C"),
+            *(program_for(directory, "initdb"), "-D", data, "-U", USER, "--encoding=UTF8", "--locale=C"),
             *("--auth=scram-sha-256", f"--pwfile={first}", "--no-sync", "--no-instructions"),
         ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         cwd=directory,
-        **_as_nobody(),
+        **as_nobody(),
     )
     first.unlink()
     if done.returncode:
@@ -178,6 +173,25 @@ def start(directory: Path, *, settings: Sequence[str] = ()) -> EmbeddedServer:
     server = EmbeddedServer.attach(directory)
     server.run()
     return server
+
+
+def files_of(directory: Path, password: str) -> Path:
+    """What every server has in its directory: a password, a free port, and an empty place for its data."""
+    make_directory(directory)
+    directory.chmod(0o711)
+    for name, text in (("password", password), ("port", str(_free_port()))):
+        with open_private(directory / name, "w") as file:
+            file.write(text)
+    data = directory / "data"
+    make_directory(data)
+    if os.geteuid() == 0:
+        os.chown(data, *_nobody())
+    return data
+
+
+def program_for(directory: Path, name: str) -> Path:
+    """A program of the wheel, as a server in this directory can run it. Raises ServerNotStarted."""
+    return _programs_for(directory) / name
 
 
 def _free_port() -> int:
@@ -191,7 +205,8 @@ def _nobody() -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
-def _as_nobody() -> dict[str, Any]:
+def as_nobody() -> dict[str, Any]:
+    """How PostgreSQL's programs are started: root must not run them."""
     if os.geteuid() != 0:
         return {}
     uid, gid = _nobody()

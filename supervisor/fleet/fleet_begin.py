@@ -19,7 +19,7 @@ from gridbot.config.host_config import FleetSettings, fleet_settings
 from gridbot.config.models import GridbotConfig
 from gridbot.version import __version__
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.host_store import HostStore
+from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import HostId, LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
 
@@ -88,12 +88,19 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
                 seen_left = other.left_s
                 raise FleetAway(f"another run of host {me.name}{where} is registered for {other.left_s:.0f} s more")
             settings = await _settings(own, file, environ, store)
+            await _first_beat(store, me, times, settings)
             return Begun(me, own, file, environ, store, settings, times)
         except FleetAway as why:
             if (text := str(why)) != said:
                 say(f"waits for the fleet: {text}")
             said = text
         await asyncio.sleep(AGAIN_S)
+
+
+async def _first_beat(store: HostStore, me: HostId, times: LeaseTimes, settings: FleetSettings) -> None:
+    """What this host offers is known before anybody looks, itself too: else it had nobody's keys for a moment."""
+    facts = HostFacts(offers=settings.offers, not_offered=settings.not_offered, applied=settings.version)
+    await store.beat(me, times.ttl_s, facts)
 
 
 async def _settings(own: GridbotConfig, file: Path, environ: Mapping[str, str], store: HostStore) -> FleetSettings:

@@ -12,6 +12,7 @@ is dead keeps its accounts until their leases end: that is the lease's business,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -145,7 +146,7 @@ def _may(host: HostSeen, account: Wanted, *, even_draining: bool = False) -> boo
 
 
 def _load(known: Mapping[str, HostSeen], homes: Mapping[str, str]) -> dict[str, int]:
-    return {name: sum(home == name for home in homes.values()) for name in known}
+    return {**dict.fromkeys(known, 0), **Counter(home for home in homes.values() if home in known)}
 
 
 def _open_to(known: Mapping[str, HostSeen], account: Wanted, load: Mapping[str, int]) -> list[str]:

@@ -5,21 +5,23 @@ Raises FleetAway when the database cannot be asked. Times are those of the datab
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
+from psycopg.rows import args_row
 from psycopg.types.json import Jsonb
 
 from supervisor.fleet import fleet_schema
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_tables import CHANNEL
 from supervisor.fleet.lease_types import HostId
 from supervisor.fleet.postgres_link import PostgresLink
 
-__all__ = ["ConfigVersion", "HostFacts", "HostRow", "HostStore", "LeaseSeen", "View"]
+__all__ = ["ConfigVersion", "HostFacts", "HostStore"]
 
 _TELL: LiteralString = "SELECT pg_notify('gridbot', %s)"
 _REGISTER: LiteralString = """
@@ -28,18 +30,20 @@ _REGISTER: LiteralString = """
             %(program)s)
     ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, until = excluded.until, capacity = excluded.capacity,
         address = excluded.address, program = excluded.program, state = 'up', since = clock_timestamp(), trouble = '',
-        status = NULL, status_at = NULL, offers = '{}'
+        status = NULL, status_at = NULL, offers = '{}', offers_mark = ''
     WHERE h.until < clock_timestamp() OR h.instance = excluded.instance
     RETURNING name
 """
 _BEAT: LiteralString = """
     UPDATE gridbot.host SET until = clock_timestamp() + make_interval(secs => %(ttl)s), offers = %(offers)s,
-        not_offered = %(not_offered)s, applied = %(applied)s, trouble = %(trouble)s, status = %(status)s,
-        status_at = clock_timestamp()
+        offers_mark = %(offers_mark)s, not_offered = %(not_offered)s, applied = %(applied)s, trouble = %(trouble)s,
+        status = %(status)s, status_at = clock_timestamp()
     WHERE name = %(name)s AND instance = %(instance)s RETURNING draining
 """
+# A list of thousands of names comes only when it was not seen before: its mark is enough.
 _HOSTS: LiteralString = """
-    SELECT name, instance, state, capacity, address, program, offers, not_offered, draining, applied, trouble,
+    SELECT name, instance, state, capacity, address, program, offers_mark,
+        CASE WHEN offers_mark = ANY(%s) THEN NULL ELSE offers END, not_offered, draining, applied, trouble,
         extract(epoch FROM until - clock_timestamp())::float8 AS left_s,
         extract(epoch FROM clock_timestamp() - status_at)::float8 AS status_age_s
     FROM gridbot.host ORDER BY name
@@ -64,47 +68,6 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class HostRow:
-    """A host as the database has it. `left_s`: until its registration ends, negative when it has ended."""
-
-    name: str
-    instance: str
-    state: str
-    capacity: int
-    address: str
-    program: str
-    offers: frozenset[str]
-    not_offered: Mapping[str, str]
-    draining: bool
-    applied: int
-    trouble: str
-    left_s: float
-    status_age_s: float | None
-
-    @property
-    def alive(self) -> bool:
-        return self.left_s > 0
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseSeen:
-    """A lease as the database has it. `left_s`: until it ends; `held_s`: since its holder has had it."""
-
-    account: str
-    epoch: int
-    host: str
-    instance: str
-    state: str
-    previous: str
-    left_s: float
-    held_s: float
-
-    @property
-    def held(self) -> bool:
-        return self.state == "held" and self.left_s > 0
-
-
-@dataclass(frozen=True, slots=True)
 class ConfigVersion:
     """A version of the shared configuration. `leave_positions`: whether it was put in force so."""
 
@@ -116,23 +79,13 @@ class ConfigVersion:
     leave_positions: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """The fleet at one moment, as far as placement needs it. `force`: the version that counts, 0 for none yet;
-    `forced`: when it was put in force, as text."""
-
-    hosts: tuple[HostRow, ...] = ()
-    leases: tuple[LeaseSeen, ...] = ()
-    wishes: Mapping[str, str] = field(default_factory=dict)
-    force: int = 0
-    forced: str = ""
-
-
 class HostStore:
     """One per process; `link` may be shared with others who ask."""
 
     def __init__(self, link: PostgresLink) -> None:
         self.link = link
+        self._offers: dict[str, frozenset[str]] = {}
+        """By their mark, what hosts of the newest view offer."""
 
     async def check(self, fleet: str) -> None:
         """Raises FleetAway when the tables are missing, of another version, or of another fleet."""
@@ -169,7 +122,7 @@ class HostStore:
                 if await (await connection.execute(_REGISTER, values)).fetchone() is not None:
                     await connection.execute(_TELL, (f"host {me.name}",))
                     return None
-                rows = await _hosts(connection)
+                rows = await self._hosts(connection)
             return next((row for row in rows if row.name == me.name), None)
 
         return await self.link.run(work)
@@ -180,7 +133,8 @@ class HostStore:
             "name": me.name,
             "instance": me.instance,
             "ttl": ttl_s,
-            "offers": sorted(facts.offers),
+            "offers": (offers := sorted(facts.offers)),
+            "offers_mark": _mark(offers),
             "not_offered": Jsonb(dict(facts.not_offered)),
             "applied": facts.applied,
             "trouble": facts.trouble,
@@ -222,7 +176,7 @@ class HostStore:
 
         async def work(connection: AsyncConnection[Any]) -> View:
             async with connection.transaction():
-                hosts = await _hosts(connection)
+                hosts = await self._hosts(connection)
                 leases = await _leases(connection)
                 wishes = await (await connection.execute("SELECT account, host FROM gridbot.wish")).fetchall()
                 force = await (
@@ -232,6 +186,20 @@ class HostStore:
             return View(tuple(hosts), tuple(leases), dict(wishes), int(version), str(at))
 
         return await self.link.run(work)
+
+    async def _hosts(self, connection: AsyncConnection[Any]) -> list[HostRow]:
+        known = self._offers
+        cursor = await connection.execute(_HOSTS, (list(known),))
+        offered: dict[str, frozenset[str]] = {}
+        found = []
+        for row in await cursor.fetchall():
+            mark, offers = row[6:8]
+            names = known[mark] if offers is None else frozenset(offers)
+            if mark:
+                offered[mark] = names
+            found.append(HostRow(*(*row[:6], names, *row[8:])))
+        self._offers = offered
+        return found
 
     async def statuses(self) -> dict[str, tuple[float, dict[str, Any]]]:
         """By host the newest status that it has told, and its age in seconds."""
@@ -359,16 +327,14 @@ class HostStore:
         return await self.link.run(work)
 
 
-async def _hosts(connection: AsyncConnection[Any]) -> list[HostRow]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        rows: Sequence[dict[str, Any]] = await (await cursor.execute(_HOSTS)).fetchall()
-    return [HostRow(**{**row, "offers": frozenset(row["offers"])}) for row in rows]
-
-
 async def _leases(connection: AsyncConnection[Any]) -> list[LeaseSeen]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        rows: Sequence[dict[str, Any]] = await (await cursor.execute(_LEASES)).fetchall()
-    return [LeaseSeen(**row) for row in rows]
+    async with connection.cursor(row_factory=args_row(LeaseSeen)) as cursor:
+        return await (await cursor.execute(_LEASES)).fetchall()
+
+
+def _mark(offers: list[str]) -> str:
+    """The same for the same names; never empty."""
+    return hashlib.sha256("\n".join(offers).encode()).hexdigest()[:32]
 
 
 assert CHANNEL == "gridbot", "the statements above name the channel"

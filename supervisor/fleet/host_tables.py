@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-__all__ = ["CHANNEL", "HOST_STEP"]
+__all__ = ["CHANNEL", "HOST_STEP", "OFFERS_STEP"]
 
 CHANNEL: Final = "gridbot"
 
@@ -79,3 +79,9 @@ HOST_STEP: Final[tuple[LiteralString, ...]] = (
     "GRANT UPDATE (draining) ON gridbot.host TO gridbot_operator",
 )
 """One step of `fleet_schema.STEPS`; never changed once a release had it."""
+
+OFFERS_STEP: Final[tuple[LiteralString, ...]] = (
+    # Of the names in `offers`; empty when a program that did not know it has written them.
+    "ALTER TABLE gridbot.host ADD offers_mark text NOT NULL DEFAULT ''",
+)
+"""A later step: hosts that look do not read again what has not changed."""

@@ -10,6 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from gridbot.atomic_file import process_lives
 from gridbot.command_line import pasteable
 from gridbot.lock_file import Locked, holder_in, keep_lock, release_lock, take_lock
 from gridbot.private_files import make_directory
@@ -22,10 +23,12 @@ FILE_NAME = "supervisor.lock"
 JOURNAL_LOCK = Path("journal", "_supervisor", "lock")
 """Held by the same process for as long: it still tells when somebody has removed the other."""
 LOCK_WAIT_S = 0.3
+LOOKED_AT_S = 5.0
+"""Whoever looks whether the lock is held has it for an instant, which a busy machine makes long."""
 
 
 class DirectoryLock:
-    """Held from `acquire` to `release` or the end of the process. Children do not inherit it."""
+    """Held from the first `acquire` to `release` or the end of the process. Children do not inherit it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE_NAME
@@ -39,8 +42,9 @@ class DirectoryLock:
         """
         try:
             make_directory(self.path.parent)
-            # For a moment: a client that looks whether the lock is held takes it itself for an instant.
-            taken = wait_until(self._take, timeout_s=LOCK_WAIT_S, every_s=0.05)
+            taken = self._fd is not None or wait_until(self._take, timeout_s=LOCK_WAIT_S, every_s=0.05)
+            if not taken and not _lives(self._other):
+                taken = wait_until(self._take, timeout_s=LOOKED_AT_S, every_s=0.05)
         except OSError as error:
             raise unwritable(error) from error
         if not taken:
@@ -83,6 +87,11 @@ def holder(data_dir: Path) -> int | None:
     """
     pid = _holder_of(data_dir, FILE_NAME)
     return _holder_of(data_dir, JOURNAL_LOCK) if pid is None else pid
+
+
+def _lives(pid: str) -> bool:
+    """Whether the process that the file names is there; a file of nobody names none."""
+    return pid.isdigit() and process_lives(int(pid))
 
 
 def _holder_of(data_dir: Path, name: str | Path) -> int | None:

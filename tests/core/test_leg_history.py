@@ -6,6 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridbot.core import Direction, ExecType, ExecutionEvent, PositionEvent, Side
 from gridbot.core.leg_history import Holding, LegHistory, Mark, Stated, Step
@@ -185,6 +187,28 @@ def test_a_row_is_compared_with_what_was_held_when_it_was_made() -> None:
     leg.believe(row(2, "5"))
     list(leg.settle())
     assert [leg.at(row(n, "0")).size for n in range(5)] == [0, 1, 5, 4, 4]
+
+
+@given(
+    made=st.lists(st.tuples(st.integers(-1, 30), st.integers(0, 40), st.booleans()), max_size=8),
+    believed=st.lists(st.tuples(st.integers(-1, 30), st.integers(0, 40)), max_size=2),
+    asked=st.tuples(st.integers(-1, 31), st.integers(0, 80)),
+    apart_ms=st.sampled_from((1, 2_000)),
+)
+def test_what_was_held_is_what_a_replay_up_to_the_row_finds(
+    made: list[tuple[int, int, bool]], believed: list[tuple[int, int]], asked: tuple[int, int], apart_ms: int
+) -> None:
+    """A replay of hundreds of executions for each row was most of what a position row cost."""
+    steps = [
+        replace(step(n, closes=closes), exchange_ts=at * apart_ms, seq=n, exec_id=f"e{place}")
+        for place, (n, at, closes) in enumerate(made)
+    ]
+    leg = history(*steps)
+    for n, at in believed:
+        leg.believe(row(n, "7", ts=at * apart_ms))
+        list(leg.settle())
+    stated = row(asked[0], "1", ts=asked[1] * apart_ms)
+    assert leg.at(stated) == leg._replay(stated)[0]
 
 
 def test_without_sequence_numbers_the_time_tells() -> None:

@@ -284,9 +284,10 @@ def test_a_rival(
     verdict_of(rival("alice", OURS, local, orders, executions, NOW), text, verdict, "rival")
 
 
-def test_two_hosts_of_a_fleet_on_one_machine_are_no_rivals() -> None:
+def test_of_a_fleet_too_a_holder_of_the_key_is_a_rival() -> None:
+    """Another host of the fleet on this machine is none: it shares the key, and `local_of` does not name it."""
     found = rival("alice", OURS._replace(in_fleet=True), Local("17"), [], [], NOW)
-    verdict_of(found, "process 17 on this machine has this key: as it should be", WARNING, "rival")
+    verdict_of(found, "expected nobody else with this key on this machine, process 17 has it", REFUSED, "rival")
 
 
 def test_two_accounts_of_one_user_are_one() -> None:

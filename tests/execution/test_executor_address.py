@@ -95,6 +95,19 @@ async def test_who_has_waited_is_asked_before_it_leaves_and_what_its_price_has_p
     assert bench.owner.waited_for == [], "it has not waited"
 
 
+async def test_of_many_that_wait_only_those_whose_turn_it_is_are_asked() -> None:
+    """At a start 1,500 orders waited, and each of 504 pumps asked all of them: 2 s of CPU."""
+    bench = Bench(shared=True)
+    waiting = [f"w{number:02d}" for number in range(30)]
+    bench.place(*waiting)
+    await bench.pump()
+    bench.owner.passed = set(waiting[:4])
+    lend(bench, 1)
+    await bench.clock.advance(0.1)
+    assert bench.gateway.sent == [("order/create-batch", waiting[4:14])], "a full one, though four were withdrawn"
+    assert bench.owner.waited_for == waiting[:14]
+
+
 async def test_an_owner_that_breaks_when_it_is_asked_again_keeps_nobody_from_leaving() -> None:
     bench = Bench(shared=True)
     bench.place("a", "b")

@@ -14,14 +14,15 @@ import pytest
 
 from gridbot.state import key_lock as module
 from gridbot.state import key_socket, lock_directory
-from gridbot.state.key_lock import KeyBusy, KeyRefused, key_lock
+from gridbot.state.key_lock import KeyBusy, KeyRefused, KeyShare, key_holder, key_lock
 
 HOLDER = """
 import os, sys
 from gridbot.state import key_lock
 if "without socket" in sys.argv[2:]:
     key_lock.take_socket = lambda name: None
-with key_lock.key_lock(sys.argv[1], "paper"):
+share = next((key_lock.KeyShare(*each.split("/")) for each in sys.argv[2:] if "/" in each), None)
+with key_lock.key_lock(sys.argv[1], "paper", share):
     print(os.getpid(), flush=True)
     sys.stdin.readline()
 """
@@ -164,6 +165,55 @@ def test_without_a_home_the_socket_excludes(start: Start, key: str, home: Path, 
     wanted = "expected a directory for the lock of this API key, got: .*; set XDG_STATE_HOME to one that this user can"
     with pytest.raises(KeyRefused, match=wanted), key_lock(key, "paper"):
         pass
+
+
+H1, H2, OTHERS = KeyShare("night", "h1"), KeyShare("night", "h2"), KeyShare("day", "h1")
+
+
+@pytest.mark.parametrize("seen_by", ["all", "the file", "the socket"])
+def test_hosts_of_one_fleet_share_a_key_and_nobody_else_has_it_beside_them(
+    start: Start, key: str, home: Path, monkeypatch, seen_by: str
+) -> None:
+    """The lease keeps hosts apart, and a frozen one must not keep the others from its accounts. All others ask none."""
+    (home / "other tmp").mkdir()
+    where = {"all": {}, "the file": {"TMPDIR": str(home / "other tmp")}}.get(
+        seen_by, {"TMPDIR": str(home / "other tmp"), "XDG_STATE_HOME": str(home / "other")}
+    )
+    process = start(HOLDER, key, "night/h1", *(["without socket"] if seen_by == "the file" else []), **where)
+    if seen_by == "the file":
+        without_socket(monkeypatch)
+    pid = str(process.pid)
+    assert key_holder(key, "paper", H2) == ""
+    assert key_holder(key, "paper", H1) == pid, "an earlier process of the same host"
+    assert key_holder(key, "paper", OTHERS) == pid
+    assert key_holder(key, "paper") == pid
+    assert key_holder(f"{key}-other", "paper", H1) == ""
+    with key_lock(key, "paper", H2):
+        assert key_holder(key, "paper") in (pid, str(os.getpid()))
+        process.communicate("\n")
+        assert key_holder(key, "paper") == str(os.getpid())
+        assert key_holder(key, "paper", H1) == ""
+    assert key_holder(key, "paper") == ""
+    assert files(home) == []
+
+
+def test_who_has_a_key_alone_keeps_every_host_of_a_fleet_from_it(
+    start: Start, key: str, home: Path, monkeypatch
+) -> None:
+    assert key_holder(key, "paper", H1) == key_holder(key, "paper") == ""
+    process = start(HOLDER, key)
+    assert key_holder(key, "paper", H1) == str(process.pid)
+    process.communicate("\n")
+    (home / "other tmp").mkdir()
+    elsewhere = start(HOLDER, key, XDG_STATE_HOME=str(home / "other"), TMPDIR=str(home / "other tmp"))
+    assert key_holder(key, "paper", H1) == str(elsewhere.pid), "by its socket"
+    elsewhere.communicate("\n")
+    earlier = start(EARLIER, key)
+    assert key_holder(key, "paper", H1) == str(earlier.pid)
+    earlier.communicate("\n")
+    with key_lock(key, "paper", H1):
+        done = subprocess.run([sys.executable, "-c", EARLIER, key], capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("busy")
 
 
 def test_the_state_home_is_found_without_variables(monkeypatch, home: Path) -> None:

@@ -6,6 +6,7 @@ Each takes (exchange, account, parameters, now) and returns `result`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from gridbot.paper.accounts.account import Account
@@ -22,6 +23,7 @@ __all__ = ["executions", "history", "is_of_kind", "matches", "realtime"]
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 DAY_MS = 86_400_000
+_NUMBER = attrgetter("number")
 
 
 def matches(exchange: Exchange, row: Order | Execution, symbol: str, base: str, settle: str) -> bool:
@@ -87,15 +89,17 @@ def realtime(exchange: Exchange, account: Account, params: Params, now_ms: int) 
         source: list[Order] = list(orders.values())
     else:
         source = [order for order in account.closed.highest_first(last=500) if order.number >= account.cached_from]
-    chosen = [
+    source.sort(key=_NUMBER, reverse=True)
+    last = below(text(params, "cursor"))
+    chosen = (  # no more of them than the page needs
         order
         for order in source
         if linear
+        and (last is None or order.number < last)
         and is_of_kind(order, params)
         and matches(exchange, order, symbol, base, settle)
         and _visible(exchange, order.created_ms, now_ms)
-    ]
-    chosen.sort(key=lambda order: -order.number)
+    )
     return _order_page(exchange, chosen, params, OrderView.REALTIME)
 
 

@@ -19,7 +19,8 @@ from supervisor.cli import detached_start
 from supervisor.cli import main as cli_module
 from supervisor.cli.standard_streams import OutputGone
 from supervisor.exit_codes import ExitCode
-from supervisor.fleet.host_store import ConfigVersion, HostRow, View
+from supervisor.fleet.fleet_view import HostRow, View
+from supervisor.fleet.host_store import ConfigVersion
 from tests.config.keyring_backends import environ_of
 from tests.store.session import DAY_MS, Session, make_session, write_all
 from tests.supervisor.cli.test_declared_commands import all_commands

@@ -16,6 +16,7 @@ import pytest
 from supervisor.fleet import fleet_schema
 from supervisor.fleet.embedded_server import EmbeddedServer, start
 from supervisor.fleet.fleet_store import Document, FleetAway, FleetStore
+from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseState, LeaseTimes
 from supervisor.fleet.memory_store import MemoryStore, Tables
 from supervisor.fleet.postgres_link import PostgresLink
@@ -207,6 +208,39 @@ async def _dies(server: EmbeddedServer) -> None:
         assert (await store.renew(A, TIMES, {"x": 1}))[1] == {"x"}
 
 
+def test_what_a_host_offers_is_read_again_when_it_has_changed(fleet_dsn):
+    async def main() -> None:
+        link = PostgresLink(fleet_dsn, name="t", limit_s=60)
+        store = HostStore(link)
+        for host in (A, B):
+            assert await store.register(host, 60, 9, "", "1") is None
+
+        async def offered(name: str, *names: str) -> set[frozenset[str]]:
+            await store.beat(A if name == A.name else B, 60, HostFacts(offers=frozenset(names)))
+            seen = [
+                {row.name: row.offers for row in (await each.view()).hosts}[name]
+                for each in (store, store, HostStore(link))
+            ]
+            return set(seen)
+
+        assert await offered(A.name, "x", "y") == {frozenset("xy")}
+        assert await offered(B.name, "x", "y") == {frozenset("xy")}
+        assert await offered(A.name, "y") == {frozenset("y")}
+        assert await offered(A.name) == {frozenset()}
+
+        async def older(connection: Any) -> None:
+            """A program that knows nothing of the mark."""
+            await connection.execute(
+                "UPDATE gridbot.host SET offers = '{z}', offers_mark = '' WHERE name = %s", (A.name,)
+            )
+
+        await link.run(older)
+        assert {row.name: row.offers for row in (await store.view()).hosts}[A.name] == frozenset("z")
+        await link.close()
+
+    asyncio.run(main())
+
+
 def test_an_answer_that_does_not_come_is_away_in_time_and_the_next_question_has_its_own(fleet_dsn):
     async def main() -> None:
         link = PostgresLink(fleet_dsn, name="t", limit_s=60)
@@ -232,3 +266,40 @@ def test_a_connection_string_that_is_none_is_not_repeated():
     with pytest.raises(FleetAway) as away:
         PostgresLink("password=geheim nonsense", name="t")
     assert "geheim" not in str(away.value)
+
+
+def test_a_link_follows_another_dsn_and_a_question_under_way_is_answered_where_it_was_asked(postgres):
+    """`reload` after another `fleet.dsn_file`: no connection stays with the database of before."""
+    asyncio.run(_follows(postgres))
+
+
+async def _follows(postgres):
+    first, second = new_database(postgres), new_database(postgres)
+    link = PostgresLink(first, name="test", limit_s=60)
+    begun = asyncio.Event()
+
+    async def where(connection):
+        return (await (await connection.execute("SELECT current_database()")).fetchone())[0]
+
+    async def slowly(connection):
+        begun.set()
+        await connection.execute("SELECT pg_sleep(0.2)")
+        return await where(connection)
+
+    try:
+        slow = asyncio.create_task(link.run(slowly))
+        await begun.wait()
+        assert link.goes_to(PostgresLink(first, name="other", limit_s=1))
+        assert not link.goes_to(other := PostgresLink(second, name="other", limit_s=1))
+        link.follow(second)
+        assert link.goes_to(other)
+        assert second.endswith(f"/{await link.run(where)}")
+        assert first.endswith(f"/{await slow}")
+        assert second.endswith(f"/{await link.run(where)}")
+        kept = link._connection
+        link.follow(second)
+        assert link._connection is kept, "the same place: nothing is opened anew"
+        with pytest.raises(FleetAway, match="connection string"):
+            link.follow("nonsense")
+    finally:
+        await link.close()

@@ -3,12 +3,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.process import directory_lock
 from supervisor.process.directory_lock import DirectoryLock, holder
 
 
@@ -16,15 +18,33 @@ def test_the_file_has_the_name_that_every_version_locks(tmp_path: Path) -> None:
     """A supervisor of an earlier version and one of this must exclude each other, so the name never changes."""
     earlier = os.open(tmp_path / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(earlier, fcntl.LOCK_EX)
-    os.write(earlier, b"4711\n")
-    assert holder(tmp_path) == 4711
-    with pytest.raises(CommandError, match=r"another gridbot-supervisor \(pid 4711\)") as refused:
+    living = os.getppid()
+    os.write(earlier, f"{living}\n".encode())
+    assert holder(tmp_path) == living
+    with pytest.raises(CommandError, match=rf"another gridbot-supervisor \(pid {living}\)") as refused:
         DirectoryLock(tmp_path).acquire()
     assert refused.value.code is ExitCode.REFUSED
     os.close(earlier)
     lock = DirectoryLock(tmp_path)
     lock.acquire()
     assert holder(tmp_path) == os.getpid()
+    lock.release()
+    assert holder(tmp_path) is None
+
+
+def test_who_only_looks_keeps_nobody_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a look took longer than the lock was waited for: a start was refused, by nobody."""
+    monkeypatch.setattr(directory_lock, "LOOKED_AT_S", 60)
+    (tmp_path / "supervisor.lock").touch()
+    looking = os.open(tmp_path / "supervisor.lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    over = threading.Timer(2 * directory_lock.LOCK_WAIT_S, os.close, [looking])
+    over.start()
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    over.join()
+    assert holder(tmp_path) == os.getpid()
+    lock.acquire()
     lock.release()
     assert holder(tmp_path) is None
 
