@@ -31,7 +31,7 @@ from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
-from tests.fork_server import CONTEXT
+from tests.fork_server import CONTEXT as CONTEXT
 
 WAIT_S = 30.0
 LOOKS = itertools.count()
