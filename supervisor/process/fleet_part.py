@@ -84,7 +84,7 @@ class FleetPart:
         self._desk = desk = LeaseDesk(begun.me, store, own.storage.data_dir, send, cancels_when_lost=cancels)
         documented = DocumentedStore(store, desk.shelf)
         self._keeper = keeper = LeaseKeeper(documented, begun.me, begun.times, lambda news: host.on_lease(news))
-        launch.lease, launch.on_lease = desk.of_launch, self._from_worker
+        launch.lease, launch.on_lease = desk.at_launch, self._from_worker
         self._door = door = FleetDoor(begun, self._handle, self._clock)
         hands = HostHands(
             bring=lambda settings, account: reload.bring(
