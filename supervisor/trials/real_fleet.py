@@ -56,7 +56,7 @@ def shared_document(accounts: Sequence[str]) -> dict[str, Any]:
 class RealFleet:
     """One fleet below `place`. `environ` is for its processes, which `begin` starts; `of_hosts`: further
     variables of hosts alone. `own`: further lines of the section `fleet` of all hosts, `cancels`: hosts with
-    `on_lease_lost: cancel`."""
+    `on_lease_lost: cancel`. `dsn`: of an empty database, in place of a PostgreSQL of its own, which some cases need."""
 
     def __init__(
         self,
@@ -70,8 +70,9 @@ class RealFleet:
         settings: Sequence[str] = FAST,
         of_hosts: Mapping[str, str] | None = None,
         begin: Begin = subprocess.Popen,
+        dsn: str = "",
     ) -> None:
-        self.ground = DemoGround(place, hosts, document=shared_document(accounts), settings=settings)
+        self.ground = DemoGround(place, hosts, document=shared_document(accounts), settings=settings, dsn=dsn)
         self.accounts = tuple(accounts)
         self._of_hosts = {**environ, **(of_hosts or {})}
         self._environ, self._own, self._cancels, self._begin = dict(environ), dict(own or {}), cancels, begin
