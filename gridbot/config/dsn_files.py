@@ -27,7 +27,7 @@ def read_dsn(fleet: FleetConfig) -> str:
 
 
 def with_dsn(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """The raw data with what `fleet.dsn_file` has as `fleet.dsn`, checked. A relative path starts from `root`."""
+    """The raw data with what `fleet.dsn_file` has as `fleet.dsn`, checked. Relative paths start from `root`."""
     fleet = data.get("fleet")
     if not isinstance(fleet, dict) or not fleet.get("host"):
         return data, []
@@ -35,6 +35,9 @@ def with_dsn(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[Pro
     filled = dict(fleet)
     if (seed := fleet.get("paper_seed_file")) is not None and isinstance(seed, str) and path_fault(seed) is None:
         filled["paper_seed_file"] = str(placed(root, seed))
+    history = fleet.get("history")
+    if isinstance(history, str) and history and "://" not in history and path_fault(history) is None:
+        filled["history"] = str(placed(root, history))
     if (path := fleet.get("dsn_file")) is not None:
         place = ("fleet", "dsn_file")
         if fleet.get("dsn"):

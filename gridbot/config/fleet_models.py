@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from gridbot.config.errors import expected
 from gridbot.config.fields import Cap, Drawdown, KeepFor, Model, Name, is_name
 from gridbot.core.limits import OnBreach
+from gridbot.doors.history_name import place_problem
 
 __all__ = ["ALL_ACCOUNTS", "FleetCaps", "FleetConfig", "GroupConfig", "HostKeys", "OnLeaseLost"]
 
@@ -92,6 +93,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _history(value: str) -> str:
+    if problem := place_problem(value):
+        raise expected(problem, "correct it; what stands there is not shown", got="something else")
+    return value
+
+
 class FleetConfig(Model):
     """What all accounts share; with `host`, what this machine is in a fleet on PostgreSQL (docs/fleet-hosts.md)."""
 
@@ -123,7 +130,13 @@ class FleetConfig(Model):
     )
     keep_records: KeepFor = Field(
         timedelta(days=30),
-        description="How long rows of records stay in PostgreSQL: days 30d, hours 12h, off: for ever. Sums stay.",
+        description="How long rows of records stay in PostgreSQL: days 30d, hours 12h, off: for ever. Of a fleet with "
+        "`history` only what files have goes.",
+    )
+    history: Annotated[str, AfterValidator(_history)] = Field(
+        "",
+        description="Where the whole history goes as Parquet: a directory that all hosts share, or s3://BUCKET/PREFIX "
+        "(keys from the environment or a profile of AWS); empty: nowhere.",
     )
     paper_url: str = Field(
         "", description="Address of the one paper exchange of all hosts; without it no account on paper runs here."

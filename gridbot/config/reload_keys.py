@@ -121,7 +121,7 @@ KEYS: Final[dict[str, KeyRule]] = {
         *(f"fleet.{key}" for key in (
             "name", "host", "dsn", "dsn_file", "address", "capacity", "ttl", "on_lease_lost", "paper_url",
             "paper_seed_file", "keys.api_key", "keys.api_secret", "keys.api_key_file", "keys.api_secret_file",
-            "keys.keyring", "keep_records",
+            "keys.keyring", "keep_records", "history",
         )),
     ),
     **_rules(

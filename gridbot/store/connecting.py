@@ -15,6 +15,7 @@ def connect(
     data_dir: str | Path = "data",
     *,
     fleet: str | Path | None = None,
+    history: bool | str = True,
     timeout_s: float | None = None,
     config: dict[str, str] | None = None,
     locked: bool = False,
@@ -22,8 +23,8 @@ def connect(
     """Open records for reading: those of a data directory (`reading.connect` says how), 5 s to wait for the file.
 
     `fleet`: where the PostgreSQL of a fleet is, or a file that says so (`fleet.dsn_file`). Then it is a DuckDB in
-    memory with what all hosts have shipped (`fleet_reading.connect_fleet`); `data_dir` and `config` say nothing, and
-    a statement of PostgreSQL may take 60 s. Raise ReadingError, or as `reading.connect`.
+    memory with what all hosts have shipped (`fleet_reading.connect_fleet`, also for `history`); `data_dir` and
+    `config` say nothing, and a statement of PostgreSQL may take 60 s. Raise ReadingError, or as `reading.connect`.
     """
     if fleet is None:
         return reading.connect(
@@ -31,4 +32,4 @@ def connect(
         )
     from gridbot.store.fleet_reading import connect_fleet
 
-    return connect_fleet(fleet, timeout_s=60.0 if timeout_s is None else timeout_s, locked=locked)
+    return connect_fleet(fleet, timeout_s=60.0 if timeout_s is None else timeout_s, locked=locked, history=history)

@@ -1,45 +1,54 @@
-"""The records of a whole fleet for reading: what its hosts have shipped into PostgreSQL, with the names of today.
+"""The records of a whole fleet for reading: what its hosts have shipped, with the tables, views and names of today.
 
-`fill` makes a DuckDB of it, by the same way as a host's writer does, so that names, types and views are the same. Rows
-are those of one moment. Sums and newest rows are PostgreSQL's, which are older than the oldest row it keeps. Tickers,
-public trades and raw messages are not shipped: their tables are there, and empty.
+`fill` makes a DuckDB of what PostgreSQL has at one moment: live rows, sums of always, newest rows. With `history` the
+rows that are in the fleet's Parquet files come from there, read by the queries that want them (`history_files`), and
+only those above them are copied: so each is there once. Without, rows are those that PostgreSQL keeps. Tickers, public
+trades and raw messages are not shipped: their tables are there, and empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.bulk import append
-from gridbot.store.commit import Rows, commit
+from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
+from gridbot.store.history_files import PROTOCOL, HistoryFiles
+from gridbot.store.history_place import PlaceAway, place_at
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
 from gridbot.store.schema import ensure_schema
-from gridbot.store.sql_columns import OFFSETS, as_stored
+from gridbot.store.sql_columns import OFFSETS, as_stored, quote
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["connect_fleet", "fill"]
+__all__ = ["Filled", "connect_fleet", "fill", "filled"]
 
-BATCH: Final = 20_000
 CONNECT_S: Final = 5
 _VERSION: Final[LiteralString] = "SELECT version FROM gridbot.fleet"
-OLDEST: Final = 3
-"""The version of the fleet's tables from which records are there."""
-_RECORDS: Final[LiteralString] = "SELECT kind, body::text FROM gridbot.record ORDER BY account, epoch, seq"
-_POSITIONS: Final[LiteralString] = (
-    "SELECT body::text FROM gridbot.newest WHERE kind = 'position_events' ORDER BY account, epoch, seq"
+OLDEST: Final = 5
+"""The version of the fleet's tables from which they say which rows are in files."""
+_DAY: Final[LiteralString] = "(at AT TIME ZONE 'UTC')::date"
+_ALL: Final[LiteralString] = (
+    "SELECT account, seq, kind, " + _DAY + ", body FROM gridbot.record ORDER BY account, epoch, seq"
 )
-_ORDERS: Final[LiteralString] = """
-    SELECT body::text FROM gridbot.newest
-    WHERE kind = 'orders' AND lower(body->'data'->>'state') NOT IN ('filled', 'cancelled', 'rejected')
-    ORDER BY account, epoch, seq
-"""
+_LIVE: Final[LiteralString] = (
+    "SELECT r.account, r.seq, r.kind, (r.at AT TIME ZONE 'UTC')::date, r.body FROM gridbot.record AS r"
+    " LEFT JOIN gridbot.history_at AS h USING (host, account) WHERE r.seq > coalesce(h.seq, 0)"
+    " ORDER BY r.account, r.epoch, r.seq"
+)
+_POSITIONS: Final[LiteralString] = (
+    "SELECT account, seq, kind, " + _DAY + ", body FROM gridbot.newest WHERE kind = 'position_events'"
+)
+_ORDERS: Final[LiteralString] = (
+    "SELECT account, seq, kind, " + _DAY + ", body FROM gridbot.newest WHERE kind = 'orders'"
+    " AND lower(body->'data'->>'state') NOT IN ('filled', 'cancelled', 'rejected')"
+)
 _SUMS: Final[LiteralString] = """
     SELECT day, account, strategy, symbol, direction, shadow, exec_type, is_maker, executions, volume, realised_pnl,
         fee, last_seq
@@ -49,23 +58,50 @@ _OFFSETS: Final[LiteralString] = (
     "SELECT account, max(seq), max(at) AT TIME ZONE 'UTC' FROM gridbot.shipped GROUP BY 1 ORDER BY 1"
 )
 _HOSTS: Final[LiteralString] = """
-    SELECT host, complete_to AT TIME ZONE 'UTC', extract(epoch FROM clock_timestamp() - complete_to)::float8
-    FROM gridbot.shipping ORDER BY host
+    SELECT g.host, g.complete_to AT TIME ZONE 'UTC', extract(epoch FROM clock_timestamp() - g.complete_to)::float8,
+        (SELECT min(h.at) FROM gridbot.history_at AS h WHERE h.host = g.host) AT TIME ZONE 'UTC'
+    FROM gridbot.shipping AS g ORDER BY g.host
 """
 _HOSTS_TABLE: Final = """
-    CREATE OR REPLACE TABLE fleet_hosts (host VARCHAR NOT NULL, complete_to TIMESTAMP, behind_s DOUBLE)"""
+    CREATE OR REPLACE TABLE fleet_hosts (
+        host VARCHAR NOT NULL, complete_to TIMESTAMP, behind_s DOUBLE, history_to TIMESTAMP)"""
+_PLACE: Final[LiteralString] = "SELECT place FROM gridbot.history_place"
+_FILES: Final[LiteralString] = """
+    SELECT kind, shape, path, bytes FROM gridbot.history_file WHERE state = 'there'
+    ORDER BY kind, shape, day, account, host, first
+"""
+_SUM_FILES: Final = "daily_sums"
 
 
-def connect_fleet(dsn: str | Path, *, timeout_s: float = 60.0, locked: bool = False) -> duckdb.DuckDBPyConnection:
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """By host the seconds that it is behind (None: it has not been complete yet); the files that views read, which each
+    other connection to the same database registers; why the history is not among it, "" when it is or there is none."""
+
+    behind: list[tuple[str, float | None]]
+    files: HistoryFiles | None = None
+    without: str = ""
+
+
+def connect_fleet(
+    dsn: str | Path, *, timeout_s: float = 60.0, locked: bool = False, history: bool | str = True
+) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory with what the fleet has at this moment. `dsn`: a connection string, or a file that has one.
 
-    `fleet_hosts` says for each host up to when all of its records are in it. `locked` as in `reading.connect`. Raise
-    ReadingError when PostgreSQL cannot be reached within `timeout_s` a statement, or has no records of a fleet.
+    `fleet_hosts` says for each host up to when all of its records are in it. `history`: the place of the fleet's files
+    as this machine sees it; True: as its hosts call it; False: only rows that PostgreSQL keeps. `locked` as in
+    `reading.connect`. Raise ReadingError when PostgreSQL cannot be reached within `timeout_s` a statement, has no
+    records of a fleet, or the files are not there.
     """
     con = duckdb.connect()
     try:
         con.execute("SET GLOBAL TimeZone = 'UTC'")
-        fill(con, _text_of(dsn), timeout_s=timeout_s)
+        found = filled(con, _text_of(dsn), timeout_s=timeout_s, history=history)
+        if found.without:
+            raise ReadingError(
+                f"expected the history of the fleet, got: {found.without}; name its place as this machine sees it "
+                "(history=...), or take what PostgreSQL keeps (history=False)"
+            )
         return lock(con) if locked else con
     except BaseException:
         con.close()
@@ -73,10 +109,16 @@ def connect_fleet(dsn: str | Path, *, timeout_s: float = 60.0, locked: bool = Fa
 
 
 def fill(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0) -> list[tuple[str, float | None]]:
-    """Put the fleet's records into an empty DuckDB, with our tables and views. Raise as `connect_fleet`.
+    """Put what PostgreSQL has into an empty DuckDB, with our tables and views. Raise as `connect_fleet`.
 
     Returns for each host by how many seconds it is behind; None: it has not been complete yet.
     """
+    return filled(con, dsn, timeout_s=timeout_s).behind
+
+
+def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0, history: bool | str = False) -> Filled:
+    """As `fill`, with the files of the history when it is wanted, which `con` can then read. Raise as `connect_fleet`,
+    but for a history that is not there: then it is what PostgreSQL keeps."""
     try:
         import psycopg
     except ImportError:
@@ -91,44 +133,118 @@ def fill(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0) -
             dsn, options=options, connect_timeout=CONNECT_S, gssencmode="disable", application_name="gridbot reader"
         ) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            return _fill(con, connection)
+            return _filled(con, connection, history)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise ReadingError("expected the fleet's tables in the database, got none: fleet init makes them") from None
     except psycopg.Error as error:
         raise ReadingError(f"the fleet's database: {_words(error)}") from None
 
 
-def _fill(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any]) -> list[tuple[str, float | None]]:
+def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], history: bool | str) -> Filled:
     row = connection.execute(_VERSION).fetchone()
     if row is None or int(row[0]) < OLDEST:
         got = "none" if row is None else row[0]
         raise ReadingError(f"expected the fleet's tables in version {OLDEST} or newer, got {got}: run fleet init")
-    for bodies in _records(connection):
-        commit(con, Rows(bodies), rolls_up=False)
-    append(con, "position_events", _bodies(connection, _POSITIONS), as_stored("latest_positions"))
-    append(con, "orders", _bodies(connection, _ORDERS), as_stored("live_orders"))
+    files, shapes, without = _history(con, connection, history)
+    for kind in RECORD_TYPES:
+        con.execute(f"DROP TABLE {as_stored(kind)}")
+        con.execute(f"CREATE TABLE {as_stored(kind)} AS {typed_query(kind, _NOTHING)}")
+    _copy(con, connection, _ALL if files is None else _LIVE)
+    for kind in shapes.keys() & RECORD_TYPES.keys():
+        con.execute(f"ALTER TABLE {as_stored(kind)} RENAME TO {_live(kind)}")
+        con.execute(f"CREATE VIEW {as_stored(kind)} AS {_rows(kind, con, shapes[kind])}")
+    _copy(con, connection, _POSITIONS, as_stored("latest_positions"))
+    _copy(con, connection, _ORDERS, as_stored("live_orders"))
     _append(con, as_stored("daily_sums"), connection.execute(_SUMS).fetchall(), [*SUM_KEYS, *SUMMED, "last_seq"])
+    for paths in shapes.get(_SUM_FILES, {}).values():
+        _add_sums(con, paths)
     _append(con, as_stored(OFFSETS), connection.execute(_OFFSETS).fetchall(), ["account", "seq", "updated_at"])
     hosts = connection.execute(_HOSTS).fetchall()
     con.execute(_HOSTS_TABLE)
-    _append(con, "fleet_hosts", hosts, ["host", "complete_to", "behind_s"])
-    return [(host, behind) for host, _, behind in hosts]
+    _append(con, "fleet_hosts", hosts, ["host", "complete_to", "behind_s", "history_to"])
+    return Filled([(host, behind) for host, _, behind, _ in hosts], files, without)
 
 
-def _records(connection: psycopg.Connection[Any]) -> Iterator[dict[str, list[bytes]]]:
-    """All rows, batch by batch, by kind. What a newer program has shipped and this one does not know is left out."""
-    with connection.cursor("records") as cursor:
-        cursor.execute(_RECORDS)
-        while rows := cursor.fetchmany(BATCH):
-            batch: dict[str, list[bytes]] = {}
-            for kind, body in rows:
-                if kind in RECORD_TYPES:
-                    batch.setdefault(kind, []).append(body.encode())
-            yield batch
+Shapes = Mapping[str, Mapping[str, Sequence[str]]]
+"""By kind and shape the names of files."""
 
 
-def _bodies(connection: psycopg.Connection[Any], statement: LiteralString) -> list[bytes]:
-    return [body.encode() for (body,) in connection.execute(statement).fetchall()]
+def _history(
+    con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], wanted: bool | str
+) -> tuple[HistoryFiles | None, Shapes, str]:
+    """The files that count in this snapshot of PostgreSQL; why there are none."""
+    row = connection.execute(_PLACE).fetchone() if wanted else None
+    if row is None:
+        return None, {}, ""
+    shapes: dict[str, dict[str, list[str]]] = {}
+    sizes = {}
+    for kind, shape, path, size in connection.execute(_FILES):
+        shapes.setdefault(kind, {}).setdefault(shape, []).append(path)
+        sizes[path] = size
+    name = wanted if isinstance(wanted, str) else row[0]
+    try:
+        place = place_at(name)
+        if place.read(_MARK) is None:
+            return None, {}, f"{name}: its mark {_MARK} is not there"
+        files = HistoryFiles(place, sizes)
+        files.register(con)
+    except PlaceAway as error:
+        return None, {}, f"{name}: {error}"
+    return files, shapes, ""
+
+
+_MARK: Final = "gridbot-history.json"
+_NOTHING: Final = "(SELECT '' AS account, 0::BIGINT AS seq, '' AS kind, '' AS body WHERE false)"
+
+
+def _live(kind: str) -> str:
+    return as_stored(f"live_{kind}")
+
+
+def _copy(
+    con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], select: LiteralString, into: str = ""
+) -> None:
+    """Rows of a query into the tables of their kinds, or all into one."""
+    for path in copied(connection, select, {}):
+        with with_raw(con, path) as kinds:
+            for kind in kinds:
+                con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {typed_query(kind)}")
+
+
+def _rows(kind: str, con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Sequence[str]]) -> str:
+    """Query of all rows of a kind: those that were copied, and those of files, whose columns may be fewer or more."""
+    parts = [f"SELECT * FROM {_live(kind)}"]
+    for paths in shapes.values():
+        first = f"SELECT name FROM parquet_schema({quote(_url(paths[0]))}) WHERE num_children IS NULL"
+        there = [name for (name,) in con.execute(first).fetchall()]
+        parts.append(f"SELECT {columns_here(kind, there)} FROM {_parquet(paths)}")
+    return " UNION ALL ".join(parts)
+
+
+def _parquet(paths: Sequence[str]) -> str:
+    names = ", ".join(quote(_url(path)) for path in paths)
+    return (
+        f"read_parquet([{names}], hive_partitioning = true, hive_types_autocast = false, "
+        "hive_types = {'account': VARCHAR, 'day': DATE})"
+    )
+
+
+def _url(path: str) -> str:
+    return f"{PROTOCOL}://{path}"
+
+
+def _add_sums(con: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> None:
+    """Sums of days long past, whose rows in PostgreSQL went into files."""
+    table, keys = as_stored("daily_sums"), ", ".join(SUM_KEYS)
+    names = ", ".join(quote(_url(path)) for path in paths)
+    sums = ", ".join(f"sum({name}) AS {name}" for name in SUMMED)
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE all_sums AS SELECT {keys}, {sums}, max(last_seq) AS last_seq "
+        f"FROM (FROM {table} UNION ALL BY NAME FROM read_parquet([{names}])) GROUP BY ALL"
+    )
+    con.execute(f"DELETE FROM {table}")
+    con.execute(f"INSERT INTO {table} BY NAME FROM all_sums ORDER BY account, last_seq")
+    con.execute("DROP TABLE temp.all_sums")
 
 
 def _append(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]], names: list[str]) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "ROLLUPS",
     "ROLLUP_SOURCES",
     "SUMMED",
+    "SUM_COLUMNS",
     "SUM_KEYS",
     "Rollup",
 ]
@@ -69,6 +70,11 @@ _MOST_VALUE: Final = "CAST(500000000 AS DECIMAL(38, 24))"
 _MOST_MONEY: Final = "CAST(1e20 AS DECIMAL(38, 12))"
 
 SUMMED: Final = ("executions", "volume", "realised_pnl", "fee")
+SUM_COLUMNS: Final = """
+        day DATE NOT NULL, account VARCHAR NOT NULL, strategy VARCHAR NOT NULL, symbol VARCHAR NOT NULL,
+        direction VARCHAR NOT NULL, shadow BOOLEAN NOT NULL, exec_type VARCHAR NOT NULL, is_maker BOOLEAN NOT NULL,
+        executions BIGINT NOT NULL, volume DECIMAL(38, 18) NOT NULL, realised_pnl DECIMAL(38, 12) NOT NULL,
+        fee DECIMAL(38, 12) NOT NULL, last_seq BIGINT NOT NULL"""
 SUM_KEYS: Final = ("day", "account", "strategy", "symbol", "direction", "shadow", "exec_type", "is_maker")
 
 NEW_SUMS: Final = f"""
@@ -104,11 +110,7 @@ def _sums(name: str, doc: str, source: str = "executions", new: str = NEW_SUMS) 
         source,
         doc,
         (_merge_sums(name, new),),
-        """
-        day DATE NOT NULL, account VARCHAR NOT NULL, strategy VARCHAR NOT NULL, symbol VARCHAR NOT NULL,
-        direction VARCHAR NOT NULL, shadow BOOLEAN NOT NULL, exec_type VARCHAR NOT NULL, is_maker BOOLEAN NOT NULL,
-        executions BIGINT NOT NULL, volume DECIMAL(38, 18) NOT NULL, realised_pnl DECIMAL(38, 12) NOT NULL,
-        fee DECIMAL(38, 12) NOT NULL, last_seq BIGINT NOT NULL""",
+        SUM_COLUMNS,
     )
 
 

@@ -18,8 +18,8 @@ from gridbot.store.views import View
 __all__ = ["STORED_VIEWS", "landed_query"]
 
 
-def landed_query(table: str) -> str:
-    """Query of a kind's landed rows, with the columns of its table."""
+def landed_query(table: str, source: str = LANDED) -> str:
+    """Query of a kind's rows that are bodies in `source`, with the columns of its table."""
     own = columns_of(RECORD_TYPES[table])
     data = ", ".join(f'"{column.name}": "{json_type(column)}"' for column in own)
     shape = f'{{"run_id": "VARCHAR", "local_ts": "BIGINT", "data": {{{data}}}}}'
@@ -29,7 +29,7 @@ def landed_query(table: str) -> str:
         values.append(f'{value} AS "{column.name}"')
     return (
         f"SELECT {', '.join(values)} FROM (SELECT account, seq, from_json(body, {quote(shape)}) AS body "
-        f"FROM {LANDED} WHERE kind = {quote(table)})"
+        f"FROM {source} WHERE kind = {quote(table)})"
     )
 
 

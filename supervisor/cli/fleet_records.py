@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import duckdb
@@ -16,6 +16,9 @@ from gridbot.store.reading import DATABASE_NAME, ReadingError
 from supervisor.cli.fleet_access import access
 from supervisor.exit_codes import CommandError, ExitCode
 
+if TYPE_CHECKING:
+    from gridbot.store.fleet_reading import Filled
+
 __all__ = ["shipped_records"]
 
 TOLD_S: Final = 60.0
@@ -23,20 +26,22 @@ TOLD_S: Final = 60.0
 
 
 @contextlib.contextmanager
-def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) -> Iterator[Path]:
-    """A file with what the fleet has at this moment, removed at the end. Raises CommandError."""
-    from gridbot.store.fleet_reading import fill
+def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) -> Iterator[tuple[Path, Filled]]:
+    """A file with what the fleet has at this moment, removed at the end, and what it has. Raises CommandError."""
+    from gridbot.store.fleet_reading import filled
 
     fleet = access(config, data_dir).own.fleet
     with tempfile.TemporaryDirectory(prefix="gridbot-fleet-") as directory:
         path = Path(directory) / DATABASE_NAME
         try:
             with duckdb.connect(str(path), config={"threads": 2, "memory_limit": "1GB"}) as con:
-                behind = fill(con, read_dsn(fleet), timeout_s=timeout_s)
+                found = filled(con, read_dsn(fleet), timeout_s=timeout_s, history=fleet.history or True)
         except (ReadingError, ValueError) as error:
             raise CommandError(str(error), ExitCode.TIMEOUT) from None
-        for host, seconds in behind:
+        for host, seconds in found.behind:
             if seconds is None or seconds >= TOLD_S:
                 since = "not all of its records are here yet" if seconds is None else f"{seconds:.0f} s behind"
                 click.echo(f"note: host {host}: {since}", err=True)
-        yield path
+        if found.without:
+            click.echo(f"note: rows of `fleet.keep_records` only; the history is not read: {found.without}", err=True)
+        yield path, found

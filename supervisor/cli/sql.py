@@ -50,7 +50,7 @@ AHEAD_CHARACTERS: Final = 2_000_000
     help="Seconds a statement may take.",
 )
 @memory_option()
-@click.option("--fleet", "of_fleet", is_flag=True, help="Ask what all hosts of the fleet have shipped to PostgreSQL.")
+@click.option("--fleet", "of_fleet", is_flag=True, help="Ask what all hosts of the fleet have shipped.")
 def sql(
     statement: str | None,
     style: str,
@@ -69,8 +69,12 @@ def sql(
     """
     limits = Limits(wait_s, timeout_s, memory)
     with contextlib.ExitStack() as kept:
-        place = kept.enter_context(shipped_records(config, data_dir, timeout_s)) if of_fleet else None
-        _answer(Query(place or data_directory(data_dir, config), limits), statement, style, out)
+        if of_fleet:
+            place, found = kept.enter_context(shipped_records(config, data_dir, timeout_s))
+            query = Query(place, limits, found.files)
+        else:
+            query = Query(data_directory(data_dir, config), limits)
+        _answer(query, statement, style, out)
 
 
 def _answer(query: Query, statement: str | None, style: str, out: Path | None) -> None:

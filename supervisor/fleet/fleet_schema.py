@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection
 
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.history_tables import HISTORY_STEP
 from supervisor.fleet.host_tables import HOST_STEP, OFFERS_STEP
 from supervisor.fleet.record_tables import RECORD_STEP
 
@@ -76,7 +77,7 @@ _FIRST: tuple[LiteralString, ...] = (
     "GRANT INSERT, UPDATE, DELETE ON gridbot.host TO gridbot_host",
     "GRANT INSERT, UPDATE ON gridbot.lease, gridbot.document TO gridbot_host",
 )
-STEPS: tuple[tuple[LiteralString, ...], ...] = (_FIRST, HOST_STEP, RECORD_STEP, OFFERS_STEP)
+STEPS: tuple[tuple[LiteralString, ...], ...] = (_FIRST, HOST_STEP, RECORD_STEP, OFFERS_STEP, HISTORY_STEP)
 """`STEPS[n]` leads from version n to n + 1. A step that a release had is never changed."""
 VERSION = len(STEPS)
 

@@ -30,10 +30,23 @@ from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import Database
 from gridbot.store.record_bodies import BodyRow, Chunk, chunk_above
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.history_writer import HistoryWriter
 from supervisor.fleet.postgres_link import connection_settings, first_words
-from supervisor.fleet.record_statements import COMPLETE, COPY, FORGET, INCOMING, MOVE, POSITIONS, TAKEN
+from supervisor.fleet.record_statements import (
+    COMPLETE,
+    COPY,
+    FORGET,
+    FORGET_EQUITY,
+    FORGET_IDS,
+    FORGET_ORDERS,
+    INCOMING,
+    MOVE,
+    POSITIONS,
+    TAKEN,
+)
+from supervisor.fleet.shipped_twice import made_one
 
-__all__ = ["LOCAL_KINDS", "RecordShipper"]
+__all__ = ["LOCAL_KINDS", "RecordShipper", "shared_name"]
 
 log = logging.getLogger("supervisor.fleet")
 
@@ -47,7 +60,10 @@ LOOK_S: Final = 1.0
 COMPLETE_S: Final = 5.0
 AWAY_S: Final = (0.5, 5.0)
 FORGET_S: Final = 600.0
+FORGET_REST_S: Final = 6 * 3600.0
 FORGOTTEN: Final = 5000
+OF_HOST: Final = "@"
+"""Stands before the host in the name of an account that each host has."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -87,15 +103,21 @@ class RecordShipper:
         """Up to where there was nothing to ship above the position, as with tickers only: PostgreSQL is not told."""
         self._told = 0.0
         self._next_forget = time.monotonic() + FORGET_S / 10
+        self._next_forget_rest = self._next_forget
+        self._history = HistoryWriter(fleet) if fleet.history else None
         self.state = ShipState(time.monotonic())
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Begin, and the history; returns at once."""
         self._thread.start()
+        if self._history is not None:
+            self._history.start()
 
     def close(self, within_s: float = 2.0) -> None:
-        """End after the chunk that is under way, or without it."""
+        """End after the chunk that is under way, or without it; likewise the history."""
         self._stop.set()
+        if self._history is not None:
+            self._history.close(within_s)
         if (connection := self._connection) is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 connection.cancel_safe(timeout=within_s / 2)
@@ -104,7 +126,9 @@ class RecordShipper:
     def health(self) -> dict[str, Any]:
         """For the writer's health message. `lag_s`: since when not everything is in the fleet's database."""
         state = self.state
-        return {"lag_s": round(time.monotonic() - state.complete, 1), "rows": state.rows, "error": state.error}
+        history = None if self._history is None else self._history.health()
+        lag_s = round(time.monotonic() - state.complete, 1)
+        return {"lag_s": lag_s, "rows": state.rows, "error": state.error, "history": history}
 
     # -- the thread
 
@@ -168,7 +192,8 @@ class RecordShipper:
             self._positions = {}
             self._told = 0.0
         if not self._positions:
-            self._positions = dict(self._connection.execute(POSITIONS, (self._fleet.host,)).fetchall())
+            found = self._connection.execute(POSITIONS, (self._fleet.host,)).fetchall()
+            self._positions = {name.partition(OF_HOST)[0]: seq for name, seq in found}
             self._skipped = {}
         return self._connection
 
@@ -203,7 +228,8 @@ class RecordShipper:
         host = self._fleet.host
         with connection.transaction():
             for account, upto in sorted(chunk.upto.items()):
-                values = {"host": host, "account": account, "upto": upto, "above": self._positions.get(account, 0)}
+                name = shared_name(account, str(host))
+                values = {"host": host, "account": name, "upto": upto, "above": self._positions.get(account, 0)}
                 if connection.execute(TAKEN, values).fetchone() is None:
                     raise _Moved
             if chunk.rows:
@@ -211,6 +237,7 @@ class RecordShipper:
                     with cursor.copy(COPY) as copy:
                         for values_of_row in _incoming(chunk.rows, str(host)):
                             copy.write_row(values_of_row)
+                    made_one(cursor, str(host))
                     cursor.execute(MOVE, {"host": host})
         self._positions |= chunk.upto
         for account in chunk.upto:
@@ -231,6 +258,15 @@ class RecordShipper:
         values = {"keep": self._fleet.keep_records.total_seconds(), "limit": FORGOTTEN}
         while not self._stop.is_set() and connection.execute(FORGET, values).rowcount == FORGOTTEN:
             pass
+        if time.monotonic() >= self._next_forget_rest:
+            for statement in (FORGET_IDS, FORGET_ORDERS, FORGET_EQUITY):
+                connection.execute(statement, values)
+            self._next_forget_rest = time.monotonic() + FORGET_REST_S
+
+
+def shared_name(account: str, host: str) -> str:
+    """The account's name in the fleet: the supervisors of all hosts record as one account, and are several."""
+    return f"{account}{OF_HOST}{host}" if account.startswith("_") else account
 
 
 def _incoming(rows: Iterable[BodyRow], host: str) -> Iterable[tuple[Any, ...]]:
@@ -242,4 +278,13 @@ def _incoming(rows: Iterable[BodyRow], host: str) -> Iterable[tuple[Any, ...]]:
         at = _EPOCH + timedelta(microseconds=doc["local_ts"])
         is_real = row.kind == "executions" and not data["shadow"] and data["exec_id"]
         origin = "" if epoch else host
-        yield row.account, epoch, row.seq, origin, row.kind, at, data["exec_id"] if is_real else None, body
+        yield (
+            shared_name(row.account, host),
+            epoch,
+            row.seq,
+            origin,
+            row.kind,
+            at,
+            data["exec_id"] if is_real else None,
+            body,
+        )

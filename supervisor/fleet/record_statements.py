@@ -5,7 +5,25 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-__all__ = ["COMPLETE", "COPY", "FORGET", "INCOMING", "MOVE", "POSITIONS", "TAKEN"]
+__all__ = [
+    "AS_CORRECTION",
+    "COMPLETE",
+    "COPY",
+    "CORRECTED",
+    "CORRECTIONS",
+    "FIRST_OF_ALL",
+    "FORGET",
+    "FORGET_EQUITY",
+    "FORGET_IDS",
+    "FORGET_ORDERS",
+    "INCOMING",
+    "KNOWN_NOW",
+    "LEFT_OUT",
+    "MOVE",
+    "POSITIONS",
+    "RECORDED_AGAIN",
+    "TAKEN",
+]
 
 POSITIONS: Final[LiteralString] = "SELECT account, seq FROM gridbot.shipped WHERE host = %s"
 
@@ -105,6 +123,64 @@ COMPLETE: Final[LiteralString] = """
 """
 FORGET: Final[LiteralString] = """
     WITH old AS (
-        SELECT ctid FROM gridbot.record WHERE at < clock_timestamp() - make_interval(secs => %(keep)s) LIMIT %(limit)s)
+        SELECT r.ctid FROM gridbot.record AS r
+        WHERE r.at < clock_timestamp() - make_interval(secs => %(keep)s)
+            AND (NOT EXISTS (SELECT FROM gridbot.history_place) OR EXISTS (
+                SELECT FROM gridbot.history_at AS h
+                WHERE h.host = r.host AND h.account = r.account AND r.seq <= h.seq))
+        LIMIT %(limit)s)
     DELETE FROM gridbot.record AS r USING old WHERE r.ctid = old.ctid
+"""
+"""Of a fleet with files, what files have."""
+FORGET_IDS: Final[LiteralString] = """
+    DELETE FROM gridbot.execution_id WHERE at < clock_timestamp() - interval '90 days' - make_interval(secs => %(keep)s)
+"""
+FORGET_ORDERS: Final[LiteralString] = """
+    DELETE FROM gridbot.newest WHERE kind = 'orders'
+        AND at < clock_timestamp() - interval '30 days' - make_interval(secs => %(keep)s)
+        AND lower(body->'data'->>'state') IN ('filled', 'cancelled', 'rejected')
+"""
+FORGET_EQUITY: Final[LiteralString] = """
+    DELETE FROM gridbot.equity_hour WHERE hour < clock_timestamp() - interval '400 days'
+        AND EXISTS (SELECT FROM gridbot.history_place)
+"""
+
+# -- an execution that two holders have recorded: the first is the row that is shown, the latest knows its money
+
+FIRST_OF_ALL: Final[LiteralString] = """
+    INSERT INTO gridbot.execution_id (account, exec_id, epoch, host, seq, realised_pnl, fee, at)
+    SELECT account, exec_id, epoch, %(host)s, seq, (body->'data'->>'realised_pnl')::numeric,
+        (body->'data'->>'fee')::numeric, at
+    FROM incoming WHERE exec_id IS NOT NULL
+    ORDER BY account, exec_id, epoch, seq
+    ON CONFLICT DO NOTHING
+"""
+RECORDED_AGAIN: Final[LiteralString] = """
+    SELECT i.account, i.seq, i.exec_id, i.epoch, i.body, e.epoch, e.realised_pnl, e.fee
+    FROM incoming AS i JOIN gridbot.execution_id AS e USING (account, exec_id)
+    WHERE (i.epoch, i.seq) <> (e.epoch, e.seq) OR e.host <> %(host)s
+    ORDER BY i.account, i.epoch, i.seq
+    FOR UPDATE OF e
+"""
+CORRECTIONS: Final[LiteralString] = """
+    SELECT i.account, i.seq, e.exec_id, i.epoch, i.body, e.epoch, e.host
+    FROM incoming AS i JOIN gridbot.execution_id AS e
+        ON e.account = i.account AND e.exec_id = i.body->'data'->>'exec_id'
+    WHERE i.kind = 'corrections' AND NOT coalesce((i.body->'data'->>'shadow')::boolean, false)
+    ORDER BY i.account, i.epoch, i.seq
+    FOR UPDATE OF e
+"""
+LEFT_OUT: Final[LiteralString] = "DELETE FROM incoming WHERE account = %(account)s AND seq = %(seq)s"
+AS_CORRECTION: Final[LiteralString] = """
+    UPDATE incoming SET kind = 'corrections', exec_id = NULL, body = %(body)s
+    WHERE account = %(account)s AND seq = %(seq)s
+"""
+KNOWN_NOW: Final[LiteralString] = """
+    UPDATE gridbot.execution_id
+    SET epoch = %(epoch)s, host = %(host)s, seq = %(seq)s, realised_pnl = %(realised_pnl)s, fee = %(fee)s
+    WHERE account = %(account)s AND exec_id = %(exec_id)s
+"""
+CORRECTED: Final[LiteralString] = """
+    UPDATE gridbot.execution_id SET realised_pnl = realised_pnl + %(realised_pnl)s, fee = fee + %(fee)s
+    WHERE account = %(account)s AND exec_id = %(exec_id)s
 """

@@ -271,7 +271,9 @@ def _shipping_note(shipping: Json | None) -> str:
     if shipping is None:
         return ""
     why = f": {shipping['error']}" if shipping["error"] else ""
-    return f", {seconds(shipping['lag_s'])} behind in PostgreSQL{why}"
+    history = shipping.get("history") or {}
+    files = f", history not written: {history['error']}" if history.get("error") else ""
+    return f", {seconds(shipping['lag_s'])} behind in PostgreSQL{why}{files}"
 
 
 def _paper_note(row: Json) -> str:

@@ -48,7 +48,7 @@ GRIDBOT = {
     # What is kept.
     "records": "commands core doors exchange ports strategies orders atomic_file command_line frames lock_file"
     " private_files segment_file",
-    "store": "core lease records atomic_file command_line frames version private_files",
+    "store": "core doors lease records atomic_file command_line frames version private_files",
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
     "report": "doors store version",

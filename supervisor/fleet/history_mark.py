@@ -1,0 +1,56 @@
+"""All hosts of a fleet write their history to one place: it has a mark, and PostgreSQL knows it.
+
+The first host that begins puts the mark there. Who finds none, or another one, does not write: its directory is not
+mounted, or it is the place of others.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import orjson
+import psycopg
+
+from gridbot.config.fleet_models import FleetConfig
+from gridbot.store.history_place import HistoryPlace, PlaceAway, place_at
+from supervisor.fleet.history_statements import PLACE, RENAME_PLACE, SET_PLACE
+
+__all__ = ["MARK", "agreed", "mark_problem"]
+
+MARK: Final = "gridbot-history.json"
+
+
+def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> HistoryPlace:
+    """The place that this host's file names, if it is that of the fleet. Raises PlaceAway, psycopg.Error."""
+    place = place_at(fleet.history)
+    host = str(fleet.host)
+    row = connection.execute(PLACE).fetchone()
+    if row is None:
+        if place.read(MARK) is not None:
+            raise PlaceAway(f"expected a place of this fleet alone, got one with the mark of another ({MARK})")
+        connection.execute(SET_PLACE, {"mark": secrets.token_hex(16), "place": fleet.history, "host": host})
+        row = connection.execute(PLACE).fetchone()
+        assert row is not None, "it was made, by us or by another host"
+    mark, known_as, first, is_new = row
+    if first == host and is_new and place.read(MARK) is None:  # also when we were killed before it was there
+        place.put(MARK, orjson.dumps({"fleet": fleet.name, "mark": mark}))
+    if problem := mark_problem(place, mark):
+        raise PlaceAway(problem)
+    if first == host and known_as != fleet.history:
+        connection.execute(RENAME_PLACE, {"place": fleet.history})
+    return place
+
+
+def mark_problem(place: HistoryPlace, mark: str) -> str:
+    """Why this is not the place with this mark; "" when it is. Raises PlaceAway."""
+    found = place.read(MARK)
+    if found is None:
+        return f"expected the file {MARK}, which all hosts see there, got none: is the directory mounted?"
+    try:
+        there = orjson.loads(found)["mark"]
+    except (ValueError, KeyError, TypeError):
+        there = None
+    if there != mark:
+        return f"expected the mark of this fleet in {MARK}, got another: name the place that the other hosts have"
+    return ""
