@@ -275,7 +275,7 @@ class RealFleet:
 
     def wait(self, look: Callable[[], object], what: str, told: Callable[[], str] = lambda: "") -> None:
         """Until `look` says so. Raises Broken."""
-        if not wait_until(look, timeout_s=PATIENCE_S, every_s=0.25):
+        if not wait_until(look, timeout_s=PATIENCE_S, every_s=0.5):
             raise Broken(f"waited {PATIENCE_S:g} s in vain for {what}\n{told()}")
 
     def stays(self, look: Callable[[], object], seconds: float, what: str) -> None:
