@@ -62,8 +62,9 @@ def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool, order: Known
     order = order or KnownOrder()
     if lands:
         rows.take_apart()
-    landing = landable(rows) if lands else None
-    if landing is None or not _follows(con, rows, order):
+    trades: list[tuple[Leg, Trade]] = []
+    landing = landable(rows, trades) if lands else None
+    if landing is None or not _follows(con, rows, trades, order):
         moved = landed_rows(con)
         _add(moved, rows)
         order.known = None
@@ -76,13 +77,13 @@ def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool, order: Known
     return Rows()
 
 
-def _follows(con: duckdb.DuckDBPyConnection, rows: Rows, order: KnownOrder) -> bool:
+def _follows(con: duckdb.DuckDBPyConnection, rows: Rows, trades: list[tuple[Leg, Trade]], order: KnownOrder) -> bool:
     """Whether the executions of these rows come behind all others, which `order` then knows; else they may not land."""
     if rows.tables.get("corrections"):
         return False  # they change pairs that are kept
-    if bodies := rows.tables.get("executions"):
+    if trades:
         known = order.known or read_order(con)
-        order.known = known and _with_bodies(known, bodies)
+        order.known = known and known.after(trades)
         return order.known is not None
     return True
 
@@ -107,14 +108,18 @@ def _with_bodies(order: GridOrder, bodies: Iterable[bytes]) -> GridOrder | None:
     return order.after(trade for trade in trades if trade is not None)
 
 
-def landable(rows: Rows) -> list[Landed] | None:
-    """Rows of `landed` for these records and offsets; None when one may not fit its table, or is missing."""
+def landable(rows: Rows, trades: list[tuple[Leg, Trade]] | None = None) -> list[Landed] | None:
+    """Rows of `landed` for these records and offsets; None when one may not fit its table, or is missing.
+
+    `trades` gets the executions among them that are matched to pairs.
+    """
+    trades = [] if trades is None else trades
     if rows.gaps or rows.rejects:
         return None
     landing: list[Landed] = []
     for kind, bodies in rows.tables.items():
         for body in bodies:
-            row = _landed(kind, body)
+            row = _landed(kind, body, trades)
             if row is None:
                 return None
             landing.append(row)
@@ -153,7 +158,7 @@ def _add(rows: Rows, later: Rows) -> None:
     rows.rejects += later.rejects
 
 
-def _landed(kind: str, body: bytes) -> Landed | None:
+def _landed(kind: str, body: bytes, trades: list[tuple[Leg, Trade]]) -> Landed | None:
     fits = _fitting(kind)
     try:
         text = body.decode()
@@ -161,6 +166,8 @@ def _landed(kind: str, body: bytes) -> Landed | None:
         data, account, seq = doc["data"], doc["account"], doc["seq"]
         whole = doc["kind"] == kind and type(account) is str and type(doc["run_id"]) is str and "\\u0000" not in text
         if whole and _is_integer(seq) and _is_time(doc["local_ts"], 1) and fits(data):
+            if kind == "executions" and (trade := trade_of(account, seq, data)) is not None:
+                trades.append(trade)
             return account, seq, kind, text
     except (ValueError, KeyError, TypeError):
         pass
