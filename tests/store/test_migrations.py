@@ -161,7 +161,9 @@ def test_an_old_file_is_filled_as_a_new_one_is(tmp_path: Path, version: int, new
     """
     path = old_database(tmp_path, version)
     with duckdb.connect(str(path)) as con:
-        has_account = "SELECT table_name FROM duckdb_columns() WHERE column_name = 'account' AND NOT internal"
+        has_account = """
+            SELECT table_name FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (table_name)
+            WHERE column_name = 'account'"""
         for (table,) in con.execute(has_account).fetchall():
             con.execute(f"UPDATE {table} SET account = 'carol'")
     old = answers_of_the_session(tmp_path)
