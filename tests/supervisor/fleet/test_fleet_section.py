@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from supervisor.fleet.fleet_section import as_before, placed
+from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_placement import Wanted
-from supervisor.fleet.host_store import HostRow, LeaseSeen, View
 
 ACCOUNTS = [Wanted("ann"), Wanted("ben"), Wanted("cleo")]
 HERE = HostRow("h1", "i1", "up", 9, "", "", frozenset({"ann", "ben", "cleo"}), {}, False, 1, "", 8.0, 0.1)
