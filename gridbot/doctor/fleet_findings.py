@@ -12,6 +12,7 @@ __all__ = ["FleetFacts", "fleet_findings"]
 
 ABOUT: Final = "fleet"
 CLOCK_S: Final = 2.0
+HISTORY_S: Final = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,9 @@ class FleetFacts:
     `missing`: rights that a host needs and our login does not have; `is_superuser`: it has all of them. `clock_s`: its
     clock minus ours, give or take `clock_wrong_s`. `standbys`: of each that is connected its name and sync_state.
     `dead`, `twin`, `versions`, `homeless`: hosts that are dead, another run of our name, versions of the program, and
-    accounts without a host.
+    accounts without a host. `history`: where this host writes files, "" nowhere; `history_problem`: why it cannot;
+    `history_behind_s`: for how long a record waits for its file; `history_elsewhere`: where the others write, when this
+    host does not.
     """
 
     server: str
@@ -37,13 +40,17 @@ class FleetFacts:
     twin: str = ""
     versions: Sequence[str] = ()
     homeless: Sequence[str] = ()
+    history: str = ""
+    history_problem: str = ""
+    history_behind_s: float = 0.0
+    history_elsewhere: str = ""
 
 
 def fleet_findings(facts: FleetFacts) -> list[Finding]:
     """The rows of a fleet."""
     if facts.problem:
         return [Finding("fleet_database", Verdict.REFUSED, facts.problem, ABOUT)]
-    return [_database(facts), _replication(facts), _hosts(facts)]
+    return [_database(facts), _replication(facts), _hosts(facts), _history(facts)]
 
 
 def _database(facts: FleetFacts) -> Finding:
@@ -94,3 +101,21 @@ def _hosts(facts: FleetFacts) -> Finding:
     if doubts:
         return Finding("fleet_hosts", Verdict.WARNING, "; ".join(doubts), ABOUT)
     return Finding("fleet_hosts", Verdict.OK, "every account has a host, and no host is dead", ABOUT)
+
+
+def _history(facts: FleetFacts) -> Finding:
+    def finding(verdict: Verdict, text: str) -> Finding:
+        return Finding("fleet_history", verdict, text, ABOUT)
+
+    if not facts.history:
+        if facts.history_elsewhere:
+            there = f"other hosts write to {facts.history_elsewhere}"
+            do = "set fleet.history here, or its rows stay in PostgreSQL"
+            return finding(Verdict.WARNING, f"this host writes no history, {there}: {do}")
+        return finding(Verdict.OK, "no history is written (fleet.history)")
+    if facts.history_problem:
+        return finding(Verdict.REFUSED, f"{facts.history}: {facts.history_problem}")
+    if facts.history_behind_s > HISTORY_S:
+        behind = f"records wait for their file for {facts.history_behind_s / 3600:.0f} h"
+        return finding(Verdict.WARNING, f"{facts.history}: {behind}; the log of that host's writer says why")
+    return finding(Verdict.OK, f"{facts.history}: written to, and all hosts see the same one")

@@ -29,6 +29,7 @@ from supervisor.polling import wait_until
 
 __all__ = ["ACCOUNTS", "DemoGround", "DemoTrouble"]
 
+HISTORY: Final = "history"
 FLEET: Final = "demo"
 ACCOUNTS: Final = ("ann", "ben", "cleo", "dan", "eve", "finn")
 SYMBOLS: Final = (("BTCUSDT", "q0.001"), ("ETHUSDT", "q0.05"))
@@ -78,7 +79,7 @@ class DemoGround:
                 f"expected an empty directory, got {self.place} with files; {gone}, --data-dir names another"
             )
         programs()  # before anything is written
-        make_directory(self.place)
+        make_directory(self.place / HISTORY)
         home = _home_of_postgres(self.place)
         _save(self.place / "postgres.json", {"directory": str(home)})
         server = start(home, settings=self.settings)
@@ -105,6 +106,7 @@ class DemoGround:
             }
             if sys.platform == "linux":  # where each address of 127.0.0.0/8 is this machine
                 fleet["address"] = f"127.0.0.{10 + number}"
+            fleet["history"] = str(self.place / HISTORY)
             own = {"fleet": fleet, "storage": {"data_dir": str(self.place / host)}, "web": {"enabled": False}}
             _save_yaml(self.file(host), own)
 

@@ -9,7 +9,7 @@ from gridbot.doctor.fleet_findings import FleetFacts, fleet_findings
 from tests.case_table import case_table
 
 GOOD = FleetFacts("db:5432/fleet", configured=3, versions=("1", "1"))
-DATABASE, REPLICATION, HOSTS = range(3)
+DATABASE, REPLICATION, HOSTS, HISTORY = range(4)
 
 
 @case_table(
@@ -33,6 +33,11 @@ DATABASE, REPLICATION, HOSTS = range(3)
         ({"twin": "h1 at ?"}, HOSTS, Verdict.WARNING, "another run has our name: h1 at ?"),
         ({"versions": ["1", "2"]}, HOSTS, Verdict.WARNING, "different versions run: 1, 2"),
         ({"homeless": ["alice"]}, HOSTS, Verdict.WARNING, "without a host: alice"),
+        ({}, HISTORY, Verdict.OK, "no history is written"),
+        ({"history_elsewhere": "/h"}, HISTORY, Verdict.WARNING, "other hosts write to /h: set fleet.history here"),
+        ({"history": "/h", "history_problem": "No such file"}, HISTORY, Verdict.REFUSED, "/h: No such file"),
+        ({"history": "/h", "history_behind_s": 21_600.0}, HISTORY, Verdict.OK, "all hosts see the same one"),
+        ({"history": "/h", "history_behind_s": 21_601.0}, HISTORY, Verdict.WARNING, "wait for their file for 6 h"),
     ],
 )
 def test_verdicts(changes: dict[str, object], row: int, verdict: Verdict, said: str) -> None:
