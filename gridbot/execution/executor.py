@@ -46,6 +46,7 @@ from gridbot.execution.send_queue import (
     SendQueue,
     SlotBack,
     Time,
+    creates_may_leave,
     step,
 )
 from gridbot.orders.order import TrackedOrder
@@ -175,7 +176,7 @@ class Executor:
         self._stop_timer()
         now_s = self._clock.monotonic_s()
         while True:
-            if self._left_behind:
+            if self._left_behind and creates_may_leave(self.queue, now_s, by_http=self._gateway.by_http):
                 self._ask_whose_turn_it_is()
             effects = step(self.queue, self._time(now_s), now_s)
             if not effects:

@@ -66,6 +66,7 @@ __all__ = [
     "SlotBack",
     "Time",
     "Wait",
+    "creates_may_leave",
     "step",
 ]
 
@@ -188,6 +189,17 @@ def step(queue: SendQueue, event: Event, now_s: float) -> list[Effect]:
     return _HANDLERS[type(event)](queue, event, now_s)
 
 
+def creates_may_leave(queue: SendQueue, now_s: float, *, by_http: bool) -> bool:
+    """Whether slots and budget of the account have room for the next creates; nothing is changed."""
+    endpoint = _endpoint(queue.creates.kind, len(queue.creates))
+    return queue.free > 0 and queue.budget.wait_s(endpoint, now_s, by_http=by_http) <= 0
+
+
+def _endpoint(kind: RequestKind, waiting: int) -> str:
+    """Which one takes so many orders that may leave together."""
+    return kind.batch if waiting > 1 else kind.single
+
+
 def _create_queued(queue: SendQueue, event: CreateQueued, now_s: float) -> list[Effect]:
     queue.creates.push(event.order, event.owner, rank=0 if event.order.reduce_only else 1, distance=event.distance)
     return []
@@ -252,7 +264,7 @@ def _next_of(lane: Lane, budget: RateBudget, time: Time, now_s: float) -> Send |
         waiting = lane.together_without_opens()
         if not waiting:
             return Wait(banned_s)
-    endpoint = lane.kind.batch if waiting > 1 else lane.kind.single
+    endpoint = _endpoint(lane.kind, waiting)
     wait_s = budget.wait_s(endpoint, now_s, by_http=by_http)
     if wait_s > 0:
         return Wait(wait_s)

@@ -120,6 +120,8 @@ class Placement:
                         covers.clear()
                 else:
                     refused[proposal.direction, proposal.ticks] = refusal
+                    if refusal is _NOT_COVERED:
+                        covers[direction] = self._covers_a_smaller_close(direction, levels)
                     if self._refused.get((proposal.direction, proposal.ticks)) is not refusal:
                         self._record_refusal(proposal, refusal)
         self._refused = refused
@@ -133,6 +135,16 @@ class Placement:
             return False
         resting = self._risk_state.book.resting_close_qty(direction)
         return size >= resting + self._instrument.min_order_qty if resting > ZERO else size > ZERO
+
+    def _covers_a_smaller_close(self, direction: Direction, levels: Sequence[_Level]) -> bool:
+        """Whether what a close was too large for may be enough for another of these: at no price is one smaller than
+        at the highest.
+        """
+        highest = max(price for opens, _, price, intent in levels if not opens and intent.direction is direction)
+        resting = self._risk_state.book.resting_close_qty(direction)
+        return self._risk_state.legs[direction].size >= resting + self._sizer.wanted(
+            direction, direction.close_side, highest
+        )
 
     def proposal(self, intent: PlaceLimitIntent) -> Proposal:
         """The order that an intent asks for, sized as of now."""

@@ -86,10 +86,15 @@ class PositionSizer:
 
     def quantity(self, direction: Direction, side: Side, price: Decimal, *, resting_close: Decimal) -> Decimal:
         """Quantity to send at `price` (USDT); for a close, no more than the position covers besides `resting_close`."""
+        qty = self.wanted(direction, side, price)
+        if side is not direction.close_side:
+            return qty
+        return closable(self.position(direction).size, qty, resting_close)
+
+    def wanted(self, direction: Direction, side: Side, price: Decimal) -> Decimal:
+        """The same whatever the position covers: never more at a higher price, while nothing but the price changes."""
         key = (direction, side, price)
         qty = self._known.get(key)
-        position = self.position(direction)
-        reduce_only = side is direction.close_side
         if qty is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
@@ -98,11 +103,11 @@ class PositionSizer:
                 price,
                 self._instrument,
                 self._wallet,
-                multiplier=position.multiplier(side),
+                multiplier=self.position(direction).multiplier(side),
                 imbalance_multiplier=self._imbalance,
-                reduce_only=reduce_only,
+                reduce_only=side is direction.close_side,
             )
-        return closable(position.size, qty, resting_close) if reduce_only else qty
+        return qty
 
 
 def _risk_of(config: StrategyConfig) -> RiskConfig:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind
 from gridbot.exchange.requests import RateLimit
 from gridbot.execution import send_queue
@@ -26,6 +27,7 @@ from gridbot.execution.send_queue import (
     SlotBack,
     Time,
     Wait,
+    creates_may_leave,
     step,
 )
 from gridbot.orders.order import OrderState, TrackedOrder
@@ -237,3 +239,17 @@ def test_an_order_that_was_dropped_or_cleared_can_wait_again() -> None:
     step(queue, Closed(), 0.0)
     queued(queue, order)
     assert links_of(next_of(queue)) == ["a"]
+
+
+def test_creates_may_leave_while_there_is_a_slot_and_their_endpoint_has_room() -> None:
+    queue = queue_of(*(f"a{number}" for number in range(ORDERS_PER_S + 2)), free=3)
+    assert creates_may_leave(queue, 0.0, by_http=True)
+    assert isinstance(next_of(queue), Send)
+    assert not creates_may_leave(queue, 0.0, by_http=True), "two wait, and batches have had their part"
+    assert isinstance(next_of(queue), Wait)
+    queue.creates.take(1)
+    assert creates_may_leave(queue, 0.0, by_http=True), "a single one may"
+    queue.budget.banned(Ban(100.0, failure(ErrorKind.IP_BAN)))
+    assert [creates_may_leave(queue, 0.0, by_http=by_http) for by_http in (True, False)] == [False, True]
+    queue.free = 0
+    assert not creates_may_leave(queue, 0.0, by_http=False)

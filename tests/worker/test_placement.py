@@ -8,8 +8,11 @@ from decimal import Decimal
 import pytest
 
 from gridbot.core import CancelIntent, Direction, OrderStatus, PlaceLimitIntent, Side
+from gridbot.orders.proposal import Proposal
 from gridbot.records.record_types import IntentRecord
+from gridbot.risk.gate import Gate
 from gridbot.risk.refusals import Refusal
+from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.strategies.grid import GridConfig, GridEngine
 from gridbot.worker.strategy_runner import StrategyRunner
 from tests.execution.support import settle
@@ -126,6 +129,32 @@ async def test_the_closes_of_one_batch_together_never_exceed_the_position(size: 
         await settle()
     assert [order.qty for order in bench.orders] == [D(qty) for qty in sent]
     assert {order.ticks for order in bench.orders} == set((501_000, 502_000, 503_000)[: len(sent)]), "nearest first"
+
+
+async def test_when_nothing_is_left_to_close_the_levels_behind_are_not_sized_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 13,000 closes that the gate was asked about in a busy minute, 12,000 did not fit, as one refusal had shown."""
+    asked: list[int] = []
+    admit = Gate.admit
+
+    def noted(gate: Gate, view: StrategyRiskState, each: Proposal, now_s: float) -> Refusal | None:
+        asked.append(each.ticks)
+        return admit(gate, view, each, now_s)
+
+    monkeypatch.setattr(Gate, "admit", noted)
+    bench = trading(amount="100")
+    bench.runner.on_position_update(position(Direction.LONG, "0.0043"), source="rest")
+    intents = [place(ticks, Side.SELL) for ticks in range(501_000, 520_000, 1_000)]
+    bench.runner.placement.act(intents)
+    assert [(order.ticks, order.qty) for order in bench.orders] == [(501_000, D("0.002")), (502_000, D("0.002"))]
+    assert asked == [501_000, 502_000]
+    bench.runner.on_position_update(position(Direction.LONG, "0.0053"), source="rest")
+    bench.runner.placement.act(intents[2:])
+    assert asked[2:] == [503_000], "none of them is smaller than 0.002"
+    far = [place(ticks, Side.SELL) for ticks in (503_000, 504_000, 1_100_000, 1_200_000)]
+    bench.runner.placement.act(far)
+    assert (bench.orders[-1].ticks, bench.orders[-1].qty) == (1_100_000, D("0.001")), "which is smaller"
 
 
 async def test_cancels_are_carried_out_with_the_places_of_the_same_decision() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridbot.core import Direction, Side, WalletEvent
+from gridbot.core.risk_rules import Multipliers
 from gridbot.worker.position_sizer import PositionSizer
 from tests.worker.account_bench import BTC, PRICE, AccountBench, position, strategy, ticker, wallet
 
@@ -64,6 +69,20 @@ def test_a_close_is_for_no_more_than_the_leg_has_beside_what_rests() -> None:
     assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D(0)) == 1
     assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D("0.5")) == 1
     assert sizer.quantity(Direction.LONG, Side.SELL, PRICE, resting_close=D(1)) == 0, "not the whole of it is left"
+
+
+@given(
+    amount=st.sampled_from(("q0.5", "150", "3", "x0.001")),
+    prices=st.lists(st.integers(1, 3_000_000), min_size=2, max_size=6),
+    factor=st.sampled_from(("0.5", "1", "3")),
+)
+def test_no_close_is_larger_at_a_higher_price(amount: str, prices: list[int], factor: str) -> None:
+    """So what the highest level does not fit into, none fits into (`Placement`)."""
+    sizer = PositionSizer(strategy(amount=amount), replace(BTC, min_notional=D(5)))
+    sizer.set_wallet(wallet())
+    sizer.long.multipliers = Multipliers(long_sell=D(factor))
+    wanted = [sizer.wanted(Direction.LONG, Side.SELL, BTC.price(ticks)) for ticks in sorted(prices)]
+    assert all(one >= other for one, other in itertools.pairwise(wanted))
 
 
 def test_a_quantity_is_worked_out_again_when_the_wallet_or_a_factor_changes() -> None:
