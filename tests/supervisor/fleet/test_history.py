@@ -73,7 +73,7 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
             ship_all(writer, shipper)
             if host == "h1":
                 yesterday(fleet_dsn, "seq <= 3")
-                monkeypatch.setattr(history_writer, "PART_ROWS", 4)
+                monkeypatch.setattr(history_writer, "PART_ROWS", 3)
                 files = history_of(fleet_dsn, place)
                 before = _answers(fleet_dsn)
                 write_all(files)
@@ -84,8 +84,8 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
     assert ids(fleet_dsn) == expected(11)
     assert asked(fleet_dsn, "SELECT sum(executions) FROM gridbot.daily_sums") == [(11,)]
     names = sorted(str(path.relative_to(place)).rpartition("/")[0] for path in files_of(place))
-    assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets"}
-    assert sum(name.startswith("executions/account=alice/day=") for name in names) == 3
+    assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets", "orders"}
+    assert sum(name.startswith("executions/account=alice/day=") for name in names) == 2
     # Any other tool reads them as they are.
     own = f"SELECT exec_id, fee, account FROM read_parquet('{place}/executions/**/*.parquet') ORDER BY qty"
     assert duckdb.execute(own).fetchall() == rows(
