@@ -83,6 +83,11 @@ CHECKS: Final = MappingProxyType(
             "this host writes none while others do, or records wait for their file for over 6 h",
             "it is away, cannot be written, or is another one than that of the other hosts",
         ),
+        "fleet_caps": Check(
+            "the caps over all hosts of the fleet: what is used, and whether somebody looks at them",
+            "a cap holds accounts, or no host that is alive looks at it",
+            "",
+        ),
         "configuration": Check(
             "all that check finds in the file, with the exchange's figures where it was asked",
             "what check warns of",

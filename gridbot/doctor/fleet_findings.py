@@ -8,11 +8,23 @@ from typing import Final
 
 from gridbot.doctor.findings import Finding, Verdict
 
-__all__ = ["FleetFacts", "fleet_findings"]
+__all__ = ["CapFact", "FleetFacts", "fleet_findings"]
 
 ABOUT: Final = "fleet"
 CLOCK_S: Final = 2.0
 HISTORY_S: Final = 6 * 3600.0
+LOOK_S: Final = 5.0
+"""A cap over hosts is looked at twice a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapFact:
+    """A scope of caps over hosts: what is used of each cap in words, the accounts held, since when nobody looked."""
+
+    scope: str
+    uses: str
+    held: Sequence[str]
+    age_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,8 @@ class FleetFacts:
     `missing`: rights that a host needs and our login does not have; `is_superuser`: it has all of them. `clock_s`: its
     clock minus ours, give or take `clock_wrong_s`. `standbys`: of each that is connected its name and sync_state.
     `dead`, `twin`, `versions`, `homeless`: hosts that are dead, another run of our name, versions of the program, and
-    accounts without a host. `history`: where this host writes files, "" nowhere; `history_problem`: why it cannot;
+    accounts without a host. `caps`: of each scope of caps over hosts what is used, whom it holds, and since when no
+    host has looked at it. `history`: where this host writes files, "" nowhere; `history_problem`: why it cannot;
     `history_behind_s`: for how long a record waits for its file; `history_elsewhere`: where the others write, when this
     host does not.
     """
@@ -44,13 +57,15 @@ class FleetFacts:
     history_problem: str = ""
     history_behind_s: float = 0.0
     history_elsewhere: str = ""
+    caps: Sequence[CapFact] = ()
 
 
 def fleet_findings(facts: FleetFacts) -> list[Finding]:
     """The rows of a fleet."""
     if facts.problem:
         return [Finding("fleet_database", Verdict.REFUSED, facts.problem, ABOUT)]
-    return [_database(facts), _replication(facts), _hosts(facts), _history(facts)]
+    caps = [_caps(facts)] if facts.caps else []
+    return [_database(facts), _replication(facts), _hosts(facts), _history(facts), *caps]
 
 
 def _database(facts: FleetFacts) -> Finding:
@@ -119,3 +134,15 @@ def _history(facts: FleetFacts) -> Finding:
         behind = f"records wait for their file for {facts.history_behind_s / 3600:.0f} h"
         return finding(Verdict.WARNING, f"{facts.history}: {behind}; the log of that host's writer says why")
     return finding(Verdict.OK, f"{facts.history}: written to, and all hosts see the same one")
+
+
+def _caps(facts: FleetFacts) -> Finding:
+    doubts = []
+    for cap in facts.caps:
+        if cap.held:
+            doubts.append(f"{cap.scope} holds {', '.join(cap.held)} until they are resumed")
+        if facts.versions and cap.age_s > LOOK_S:
+            doubts.append(f"no host has looked at {cap.scope} for {cap.age_s:.0f} s: see trouble in fleet status")
+    if doubts:
+        return Finding("fleet_caps", Verdict.WARNING, "; ".join(doubts), ABOUT)
+    return Finding("fleet_caps", Verdict.OK, "; ".join(f"{cap.scope} {cap.uses}" for cap in facts.caps), ABOUT)

@@ -10,9 +10,13 @@ from psycopg import AsyncConnection
 
 from gridbot.config.fleet_dsn import dsn_problem, place_of
 from gridbot.config.models import GridbotConfig
-from gridbot.doctor.fleet_findings import FleetFacts
+from gridbot.doctor.fleet_findings import CapFact, FleetFacts
 from gridbot.store.history_place import PlaceAway, place_at
+from supervisor.caps.fleet_scope import ScopeSeen
+from supervisor.caps.host_caps import over_rows
+from supervisor.fleet.cap_store import CapStore
 from supervisor.fleet.fleet_begin import link_of
+from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.history_mark import mark_problem
 from supervisor.fleet.host_store import ConfigVersion, HostStore
@@ -23,6 +27,7 @@ NEEDED: Final[tuple[tuple[str, LiteralString], ...]] = (
     ("change leases", "has_table_privilege('gridbot.lease', 'INSERT, UPDATE')"),
     ("change documents", "has_table_privilege('gridbot.document', 'INSERT, UPDATE')"),
     ("register as a host", "has_table_privilege('gridbot.host', 'INSERT, UPDATE')"),
+    ("share caps", "has_table_privilege('gridbot.cap_use', 'INSERT, UPDATE')"),
     ("answer commands", "has_table_privilege('gridbot.command', 'UPDATE')"),
     ("read the configuration", "has_table_privilege('gridbot.config_version', 'SELECT')"),
 )
@@ -42,6 +47,7 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         facts = await link.run(lambda connection: _read(connection, server))
         history = await link.run(_history)
         view = await store.view()
+        caps = [_cap(scope) for scope in await CapStore(link).newest()]
     except FleetAway as error:
         return FleetFacts(server, str(error))
     finally:
@@ -57,7 +63,8 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         dead=[row.name for row in view.hosts if not row.alive and row.state != "down"],
         twin="" if twin is None or twin.address == own.fleet.address else f"{twin.name} at {twin.address or '?'}",
         versions=[row.program for row in alive],
-        homeless=sorted(known - held),
+        homeless=sorted(name for name in known - held if not is_service(name)),
+        caps=caps,
     )
 
 
@@ -76,6 +83,11 @@ async def version_in_force(own: GridbotConfig) -> ConfigVersion | None:
         return None
     finally:
         await link.close()
+
+
+def _cap(seen: ScopeSeen) -> CapFact:
+    uses = ", ".join(f"{row['cap']}: {row['used']} of {row['limit']}" for row in over_rows([seen], ""))
+    return CapFact(seen.scope, uses, sorted(seen.held), seen.age_s)
 
 
 async def _read(connection: AsyncConnection[Any], server: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from gridbot.commands.arguments import ReloadArguments
 from gridbot.config.fleet_models import OnLeaseLost
 from gridbot.incidents import Name, Standing
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.control.operations import no_reload
 from supervisor.control.socket_protocol import Json
@@ -22,9 +23,11 @@ from supervisor.process.own_faults import Faults
 
 if TYPE_CHECKING:
     from gridbot.config.host_config import FleetSettings
+    from gridbot.config.models import GridbotConfig
     from supervisor.fleet.fleet_begin import Begun
     from supervisor.fleet.lease_desk import LeaseDesk
     from supervisor.fleet.lease_keeper import LeaseKeeper
+    from supervisor.process.caps_round import CapsRound
     from supervisor.process.fleet_door import FleetDoor
     from supervisor.process.fleet_host import FleetHost
 
@@ -43,6 +46,7 @@ class FleetPart:
         self,
         begun: object | None,
         reload: Callable[[], FleetReload | None],
+        caps: Callable[[], CapsKeeper],
         handle: Callable[[Json, str], Awaitable[Json]],
         status: Callable[[], Json],
         alert: Callable[[str, str], object],
@@ -50,9 +54,15 @@ class FleetPart:
         stop: Callable[[], object],
         is_stopping: Callable[[], bool],
         clock: Callable[[], float],
+        end_process: Callable[[str, float], Awaitable[object]],
+        process_fails: Callable[[str], bool],
     ) -> None:
+        """`end_process` ends a process beside the fleet, such as that of Telegram, within so many seconds;
+        `process_fails` says whether one does not work on this machine."""
+        self._process_fails = process_fails
         self._begun = cast("Begun | None", begun)
         self._reload = reload
+        self._caps = caps
         self._handle = handle
         self._status = status
         self._alert = alert
@@ -60,10 +70,12 @@ class FleetPart:
         self._stop = stop
         self._is_stopping = is_stopping
         self._clock = clock
+        self._end_process = end_process
         self._host: FleetHost | None = None
         self._door: FleetDoor | None = None
         self._keeper: LeaseKeeper | None = None
         self._desk: LeaseDesk | None = None
+        self._caps_round: CapsRound | None = None
 
     # ------------------------------------------------------------------ life
 
@@ -72,20 +84,33 @@ class FleetPart:
         begun, reload = self._begun, self._reload()
         if begun is None or reload is None:
             return
+        from supervisor.fleet.cap_store import CapStore
         from supervisor.fleet.fleet_begin import link_of
         from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
         from supervisor.fleet.lease_keeper import LeaseKeeper
         from supervisor.fleet.postgres_store import PostgresStore
+        from supervisor.process.caps_round import CapsRound
         from supervisor.process.fleet_door import FleetDoor
-        from supervisor.process.fleet_host import FleetHost, HostHands
+        from supervisor.process.fleet_host import FleetHost
+        from supervisor.process.held_services import HeldServices
+        from supervisor.process.host_hands import HostHands
 
-        store = PostgresStore(link_of(begun.own, "leases"), begun.store.link)
+        leases = link_of(begun.own, "leases")
+        store = PostgresStore(leases, begun.store.link)
         own, cancels = begun.own, begun.own.fleet.on_lease_lost is OnLeaseLost.CANCEL
         self._desk = desk = LeaseDesk(begun.me, store, own.storage.data_dir, send, cancels_when_lost=cancels)
         documented = DocumentedStore(store, desk.shelf)
         self._keeper = keeper = LeaseKeeper(documented, begun.me, begun.times, lambda news: host.on_lease(news))
         launch.lease, launch.on_lease = desk.of_launch, self._from_worker
-        self._door = door = FleetDoor(begun, self._handle, self._clock)
+        self._door = door = FleetDoor(begun, self._handle, self._clock, (begun.store.link, leases))
+        self._caps_round = caps_round = CapsRound(
+            begun.me,
+            CapStore(link_of(begun.own, "caps")),
+            self._caps(),
+            lambda: (host.settings.version, host.settings.config.cap_scopes()),
+            desk.epoch,
+            self._faults.report,
+        )
         hands = HostHands(
             bring=lambda settings, account: reload.bring(
                 settings.config, account, lambda: desk.of_launch(account) is not None
@@ -97,14 +122,17 @@ class FleetPart:
             fault=self._faults.report,
             stop=self._end_of_name,
             is_stopping=self._is_stopping,
+            caps=caps_round.announced,
             answer=door.answer_soon,
         )
-        self._host = host = FleetHost(begun, keeper, desk, hands, self._clock)
+        services = HeldServices(_services(own), self._end_process, self._process_fails)
+        self._host = host = FleetHost(begun, keeper, desk, hands, services, self._clock)
         door.host = host
         reload.follow_fleet(begun.settings)
         desk.start()
         keeper.start()
         host.start()
+        caps_round.start()
 
     def _from_worker(self, account: str, message: Json) -> None:
         """A worker's document for the next holder, or its word that another one trades already."""
@@ -130,6 +158,8 @@ class FleetPart:
                     "the fleet's database did not hear in time that this host ends; leases run out by themselves"
                 )
         await self._keeper.end()
+        if self._caps_round is not None:
+            await self._caps_round.end()
         if self._desk is not None:
             await self._desk.end()
         await host.end()
@@ -188,6 +218,18 @@ class FleetPart:
         """The status with what other hosts have told of their accounts."""
         return status if self._door is None else await self._door.shown(status)
 
+    # ------------------------------------------------------------------ what one host does for all
+
+    def may_run(self, process: str) -> bool:
+        """Whether a process that one host runs for the whole fleet may run here now."""
+        return self._begun is None or (self._host is not None and self._host.services.may_run(process))
+
+    def tells(self) -> Json | None:
+        """Who tells people of alerts (`HeldServices.tells`); None without a fleet: we do."""
+        if self._begun is None:
+            return None
+        return {"mode": "other", "lived_s": None} if self._host is None else self._host.services.tells(self._host.sight)
+
     # ------------------------------------------------------------------ what is shown
 
     def standing(self) -> dict[Name, Standing]:
@@ -201,3 +243,13 @@ class FleetPart:
     def section(self) -> Json | None:
         """The section `fleet` of the status model."""
         return None if self._host is None else self._host.section()
+
+
+def _services(own: GridbotConfig) -> dict[str, str]:
+    """What this host could do for the whole fleet, by the lease: the process that does it."""
+    from supervisor.fleet.fleet_services import NOTIFY, bot_service
+
+    found = {NOTIFY: "notify"} if own.notify.is_wanted else {}
+    if own.telegram.enabled:
+        found[bot_service(own.telegram.token.get_secret_value().partition(":")[0])] = "telegram"
+    return found

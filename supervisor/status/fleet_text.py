@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["asked_elsewhere", "fleet_lines", "fleet_text"]
+from supervisor.status.caps_text import caps_lines
+
+__all__ = ["fleet_lines", "fleet_text", "whose"]
 
 Json = Mapping[str, Any]
 NOBODY = "no host has joined yet: start one"
@@ -51,6 +53,7 @@ def fleet_text(fleet: Json) -> str:
         else NOBODY,
         _table(("ACCOUNT", "HOST", "LEASE", "EPOCH", "ENDS IN", "HELD FOR", ""), accounts),
     ]
+    parts.append("\n".join(caps_lines({"caps": fleet.get("caps") or (), "accounts": ()})))
     dead = (fleet.get("dead") or {}).items()
     parts += [f"! host {host} is dead or silent; it had {', '.join(sorted(names))}" for host, names in dead]
     return "\n\n".join(filter(None, parts))
@@ -89,12 +92,9 @@ def _waits(fleet: Json) -> str:
     return f" ({newest} was pushed, and counts after a reload on any host)" if newest > fleet["in_force"] else ""
 
 
-def asked_elsewhere(status: Json) -> list[tuple[str, str]]:
-    """The accounts that other hosts have, each with what to say when only its worker could answer."""
-    return [
-        (str(row["account"]), f"host {row['host']} has it: ask there" if row["host"] else "no host has it now")
-        for row in status.get("elsewhere", ())
-    ]
+def whose(row: Json) -> str:
+    """Which host has an account, of a row of `elsewhere`."""
+    return f"host {row['host']} has it" if row["host"] else "no host has it now"
 
 
 def _age(seconds: float) -> str:

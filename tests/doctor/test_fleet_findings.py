@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbot.doctor.findings import Verdict
-from gridbot.doctor.fleet_findings import FleetFacts, fleet_findings
+from gridbot.doctor.fleet_findings import CapFact, FleetFacts, fleet_findings
 from tests.case_table import case_table
 
 GOOD = FleetFacts("db:5432/fleet", configured=3, versions=("1", "1"))
-DATABASE, REPLICATION, HOSTS, HISTORY = range(4)
+DATABASE, REPLICATION, HOSTS, HISTORY, CAPS = range(5)
+CAP = CapFact("fleet/mainnet", "max_notional: 5.00 of 9.00", (), 0.3)
 
 
 @case_table(
@@ -38,6 +39,10 @@ DATABASE, REPLICATION, HOSTS, HISTORY = range(4)
         ({"history": "/h", "history_problem": "No such file"}, HISTORY, Verdict.REFUSED, "/h: No such file"),
         ({"history": "/h", "history_behind_s": 21_600.0}, HISTORY, Verdict.OK, "all hosts see the same one"),
         ({"history": "/h", "history_behind_s": 21_601.0}, HISTORY, Verdict.WARNING, "wait for their file for 6 h"),
+        ({"caps": [CAP]}, CAPS, Verdict.OK, "fleet/mainnet max_notional: 5.00 of 9.00"),
+        ({"caps": [replace(CAP, held=["ann"])]}, CAPS, Verdict.WARNING, "fleet/mainnet holds ann until"),
+        ({"caps": [replace(CAP, age_s=6.0)]}, CAPS, Verdict.WARNING, "no host has looked at fleet/mainnet for 6 s"),
+        ({"caps": [replace(CAP, age_s=6.0)], "versions": ()}, CAPS, Verdict.OK, "5.00 of 9.00"),
     ],
 )
 def test_verdicts(changes: dict[str, object], row: int, verdict: Verdict, said: str) -> None:

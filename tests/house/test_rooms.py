@@ -94,8 +94,10 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease"
-    " gridbot.private_files gridbot.records gridbot.state gridbot.store gridbot.system_ports gridbot.version polling",
+    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.hidden_words"
+    " gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.risk gridbot.state gridbot.store"
+    " gridbot.system_ports gridbot.version caps polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
@@ -106,7 +108,6 @@ SUPERVISOR = {
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
-    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "status": "gridbot.command_line gridbot.commands gridbot.config gridbot.doors gridbot.incidents gridbot.version"
     " children exit_codes utc_time",
@@ -123,7 +124,7 @@ SUPERVISOR = {
     # Messages to people about alerts.
     "notify": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core"
     " gridbot.doors gridbot.process_guard"
-    " children control exit_codes",
+    " children control exit_codes status",
     # Questions and commands by Telegram.
     "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.logging_setup gridbot.process_guard children control remote status",
@@ -132,7 +133,8 @@ SUPERVISOR = {
     "process": "gridbot.atomic_file gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
-    " gridbot.shortage caps children fleet leases control status store exit_codes utc_time polling",
+    " gridbot.shortage gridbot.system_ports"
+    " caps children fleet leases control status store exit_codes utc_time polling",
     # Hosts of a fleet, under virtual time or as real processes; nothing imports it.
     "trials": "gridbot.atomic_file gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doors"
     " gridbot.lease gridbot.orders gridbot.paper.server gridbot.paper.settings gridbot.private_files gridbot.records"
@@ -144,7 +146,7 @@ SUPERVISOR = {
     " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.hidden_words"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
-    " gridbot.store gridbot.version children"
+    " gridbot.store gridbot.version caps children"
     " control doctor fleet metrics notify process remote status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",
