@@ -68,6 +68,11 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "announced": 0.0,
     "stale_price": 0.0,
     "job": 0.0,
+    "fleet_database": 0.0,
+    "fleet_lease": 0.0,
+    "fleet_host": 0.0,
+    "fleet_homeless": 0.0,
+    "untold": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,
     "only_reduces": 60.0,

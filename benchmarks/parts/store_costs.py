@@ -15,6 +15,7 @@ import duckdb
 from benchmarks.parts.store_history import HISTORY, Figure, Figures, make_rollups
 from benchmarks.parts.store_setup import execution, order, position, processor_s
 from gridbot.records import codec
+from gridbot.records.block_reader import is_block, read_block
 from gridbot.records.journal import Journal
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import UtcMs
@@ -103,5 +104,7 @@ def recovery(data_dir: Path, count: int) -> Figures:
 def _read_all(data_dir: Path) -> int:
     reader, read = JournalReader(journal_directory(data_dir, "alice")), 0
     while bodies := reader.read().bodies:
-        read += len(bodies)
+        for body in bodies:
+            block = read_block(body) if is_block(body) else None
+            read += block.last - block.first + 1 if block else 1
     return read

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from gridbot.config.fleet_models import FleetConfig
 from gridbot.config.loading import LoadedFile
 from gridbot.config.variables import variables_in
 from gridbot.doors.plain_text import one_line
@@ -72,3 +73,11 @@ def _files(file: LoadedFile, path: Path, environ: Mapping[str, str]) -> Iterator
     for key in ("tls_key", "metrics_token_file"):
         if (named_file := getattr(file.config.web, key)) is not None:
             yield named_file, f"web.{key}"
+    yield from _of_host(file.config.fleet)
+
+
+def _of_host(fleet: FleetConfig) -> Iterator[tuple[Path, str]]:
+    """What a host of a fleet reads beside its file: the database's DSN, the seed of paper accounts, keys."""
+    for key in ("dsn_file", "paper_seed_file"):
+        if fleet.is_host and (named := getattr(fleet, key)) is not None:
+            yield named, f"fleet.{key}"

@@ -17,6 +17,7 @@ from gridbot.atomic_file import write_atomic
 from gridbot.core.strict_numbers import count_or_none
 from gridbot.frames import split
 from gridbot.records import codec
+from gridbot.records.block_reader import NewerJournal, bodies_of, is_block
 from gridbot.records.codec import CodecError
 from gridbot.records.record_types import Header, Record
 from gridbot.records.state_record import StateRecord
@@ -152,6 +153,8 @@ class JournalReader:
 
         `kinds`: only of these tables (None: of all). What is not asked for is not decoded, which takes 30 times as long
         as finding its number: a worker that was killed reads a minute of records or more before it trades again.
+
+        Raise NewerJournal where a newer gridbot has written what this one cannot read.
         """
         self.seek(seq)
         while True:
@@ -159,14 +162,12 @@ class JournalReader:
             if not chunk.bodies and not chunk.damages:
                 return
             for body in chunk.bodies:
-                with contextlib.suppress(CodecError):
-                    kind, number = codec.peek(body)
-                    if number < seq or (kinds is not None and kind not in kinds):
-                        continue
-                    header, record = codec.decode_body(body)
-                    if header.seq >= seq:  # one that was written again after a failed sync comes twice
-                        seq = header.seq + 1
-                        yield header, record
+                for each in _asked_for(body, seq, kinds):
+                    with contextlib.suppress(CodecError):
+                        header, record = codec.decode_body(each)
+                        if header.seq >= seq:  # one that was written again after a failed sync comes twice
+                            seq = header.seq + 1
+                            yield header, record
 
 
 def newest_header(directory: Path) -> Header | None:
@@ -182,8 +183,25 @@ def newest_header(directory: Path) -> Header | None:
             bodies, _, _ = split(buffer[buffer.find(b"\n") + 1 :] if begin else buffer, complete=True)
             for body in reversed(bodies):
                 with contextlib.suppress(CodecError):
-                    return codec.decode_body(body)[0]
+                    for each in reversed(bodies_of(body)):
+                        with contextlib.suppress(CodecError):
+                            return codec.decode_body(each)[0]
     return None
+
+
+def _asked_for(body: bytes, seq: int, kinds: frozenset[str] | None) -> list[bytes]:
+    """The bodies of records in the body of a frame, without most of those before `seq` and of other kinds."""
+    try:
+        kind, last = codec.peek(body)
+        if last < seq:
+            return []
+        if is_block(body):
+            return bodies_of(body, kinds)
+        return [body] if kinds is None or kind in kinds else []
+    except NewerJournal:
+        raise
+    except CodecError:
+        return []
 
 
 @dataclass(frozen=True, slots=True)

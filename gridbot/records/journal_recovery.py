@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gridbot.atomic_file import remove_temporary_files, write_atomic
-from gridbot.frames import split
+from gridbot.frames import Span, split
 from gridbot.records import codec
+from gridbot.records.block_reader import NewerJournal, is_block, read_block
+from gridbot.records.codec import CodecError
 from gridbot.records.journal_reader import Damage, read_committed
+from gridbot.records.record_block import BLOCK_HEAD
 from gridbot.segment_file import remove_unfinished, segment_numbers, segment_path
 
 __all__ = ["Recovered", "recover"]
 
 _DAMAGED = "damaged"
+_WORD: Final = rb'"(?:[^"\\]|\\.)*"'
+_HEAD: Final = re.compile(BLOCK_HEAD.replace(b"{", rb"\{") + _WORD + b',"run_id":' + _WORD + b',"seq":([0-9]{1,18})')
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,8 @@ class Recovered:
 
 
 def recover(directory: Path) -> Recovered:
-    """Cut a torn end off the newest segment, kept in `damaged/`. Only for who holds the journal's lock. Raises OSError.
+    """Cut a torn end off the newest segment, kept in `damaged/`. Only for who holds the journal's lock. Raises OSError,
+    NewerJournal when the newest segment has what a newer gridbot wrote: nothing is changed then.
 
     No number is given twice: not one that the database holds already, and not one of a damaged frame at the end, which
     was whole once.
@@ -42,16 +50,36 @@ def recover(directory: Path) -> Recovered:
     path = segment_path(directory, segments[-1])
     buffer = path.read_bytes()
     bodies, damaged, done = split(buffer, complete=False)
+    _require_known(bodies)
     last = max(codec.seq_of(bodies[-1]) if bodies else 0, segments[-1] - 1)
     damages = []
     for span in damaged:
         damages.append(_set_aside(path, buffer, span.start, span.end))
         if span.end == done:
-            last += max(1, buffer.count(b"\n", span.start, span.end))
+            last = max(last + max(1, buffer.count(b"\n", span.start, span.end)), _last_of_blocks(buffer, span, last))
     if done < len(buffer):
         damages.append(_set_aside(path, buffer, done, len(buffer)))
         os.truncate(path, done)
     return Recovered(segments[-1], done, max(last, committed), tuple(damages))
+
+
+def _require_known(bodies: list[bytes]) -> None:
+    for body in filter(is_block, bodies):
+        try:
+            read_block(body)
+        except NewerJournal:
+            raise
+        except CodecError:
+            continue  # its frame is whole, so it is our own fault; the writer says what is lost
+
+
+def _last_of_blocks(buffer: bytes, span: Span, last: int) -> int:
+    """Number of the last record of the blocks in a damaged span, as far as their heads can be read.
+
+    A block has many numbers in one frame. What its damaged head says is believed within what so many bytes can hold.
+    """
+    found = [int(each[1]) for each in _HEAD.finditer(buffer, span.start, span.end)]
+    return max((seq for seq in found if seq <= last + (span.end - span.start)), default=0)
 
 
 def _set_aside(path: Path, buffer: bytes, start: int, end: int) -> Damage:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from gridbot.orders.order import OrderState
 from gridbot.records import codec
+from gridbot.records.block_reader import bodies_of
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.open_orders import OpenOrders
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, OrderRecord, Record
@@ -186,6 +187,5 @@ class Agreement:
         reader, found = JournalReader(directory), []
         while (chunk := reader.read()).bodies:
             for body in chunk.bodies:
-                if body.startswith(READ):
-                    found.append(codec.decode_body(body)[1])
+                found += [codec.decode_body(each)[1] for each in bodies_of(body) if each.startswith(READ)]
         return found

@@ -49,4 +49,6 @@ def _taken(source: AccountSource) -> Rows:
     if taken.gaps or taken.rejects:
         raise ValueError(f"expected whole records of {source.account}, got {(taken.gaps or taken.rejects)[0]}")
     offsets = {source.account: taken.last_seq} if taken.count else {}
-    return Rows(dict(taken.bodies), offsets)
+    rows = Rows(dict(taken.bodies), offsets, parts=dict(taken.parts))
+    rows.take_apart()
+    return rows

@@ -1,9 +1,10 @@
-"""Two ways to insert bodies of frames into a table, inside the caller's transaction.
+"""Three ways to insert records into a table, inside the caller's transaction.
 
-`append` converts row by row in Python and uses DuckDB's appender: best for the few rows of an ordinary flush. `load`
-hands the bodies to DuckDB's JSON reader as they are: three to five times faster when there is much to catch up with.
-Both give the same rows. `load` may refuse what `append` takes, such as an older frame without a newer field; then the
-caller uses `append`.
+`append` converts bodies of frames row by row in Python and uses DuckDB's appender: best for the few rows of an ordinary
+flush. `load` hands the bodies to DuckDB's JSON reader as they are: three to five times faster when there is much to
+catch up with. `load_parts` is for blocks (`gridbot.records.record_block`): their lines go to DuckDB's CSV reader as
+they are, a third of the JSON reader's work. All give the same rows. The quicker ones may refuse what `append` takes,
+such as an older frame without a newer field; then the caller uses `append`.
 """
 
 from __future__ import annotations
@@ -12,24 +13,31 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
 import duckdb
 import orjson
 
+from gridbot.records.block_reader import Layout, Part
+from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
+from gridbot.records.record_block import END, NULL, SEP
 from gridbot.records.record_types import Header
 from gridbot.store.row_values import row_of
 from gridbot.store.sql_columns import as_stored, json_type, quote, table_columns, value_sql
 
-__all__ = ["LOAD_FROM", "append", "load", "memory_file"]
+__all__ = ["LOAD_FROM", "append", "load", "load_parts", "memory_file"]
 
 LOAD_FROM: Final = 200
 """Number of rows from which `load` is faster (measured: 8 against 11 ms)."""
 
+LINES_FROM: Final = 500
+"""Number of rows alike from which a statement of their own is worth it."""
+
 _LINES_AT_ONCE: Final = 2000
+_LONGEST_LINE: Final = 4 * 1024 * 1024
 _OPEN_FILES: Final = Path("/proc/self/fd")
 
 
@@ -51,6 +59,21 @@ def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], in
         con.execute(_load_sql(table, into or as_stored(table)).replace("$path", quote(path), 1))
 
 
+def load_parts(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Part], into: str = "") -> None:
+    """As `load`, of parts of blocks. Raise CodecError, duckdb.Error when a record fits no row of the table, OSError."""
+    alike: dict[Layout, list[Part]] = {}
+    for part in parts:
+        alike.setdefault(part.layout, []).append(part)
+    bodies: list[bytes] = []
+    for layout, found in alike.items():
+        if "j" in layout.forms or sum([part.count for part in found]) < LINES_FROM:
+            bodies += [body for part in found for _, body in part.numbered()]
+        else:
+            _load_lines(con, table, layout, found, into or as_stored(table))
+    if bodies:
+        (load if len(bodies) >= LOAD_FROM else append)(con, table, bodies, into)
+
+
 @contextlib.contextmanager
 def memory_file() -> Iterator[tuple[IO[bytes], str]]:
     """An empty file, and a path under which DuckDB can use it. Where the system can do that it is in memory, and where
@@ -68,6 +91,80 @@ def _nameless() -> Any:
 def _write_lines(file: Any, bodies: Sequence[bytes]) -> None:
     for first in range(0, len(bodies), _LINES_AT_ONCE):  # not all in one: that would be one more copy of everything
         file.write(b"\n".join([*bodies[first : first + _LINES_AT_ONCE], b""]))
+
+
+# -- lines of blocks --------------------------------------------------------------------------------------------------
+
+
+def _load_lines(con: duckdb.DuckDBPyConnection, table: str, layout: Layout, parts: Sequence[Part], into: str) -> None:
+    """Parts of one layout: what is the same in all of them is said once, other values go before each line."""
+    heads = [(part.account, part.run_id, *part.same) for part in parts]
+    names = ["account", "run_id", *layout.is_same]
+    try:
+        distinct = set(heads)
+    except TypeError:
+        raise CodecError("a value cannot stand in a line") from None
+    differs = [at for at, values in enumerate(zip(*distinct, strict=True)) if len(set(values)) > 1]
+    before = [names[at] for at in differs]
+    same = {name: value for name, value in zip(names, heads[0], strict=True) if name not in before}
+    prefixes = {head: "".join([_in_a_line(head[at]) + SEP for at in differs]) for head in distinct} if differs else {}
+    sql, wanted = _lines_sql(table, layout, tuple(before), frozenset(same), into)
+    with memory_file() as (file, path):
+        for piece in _prefixed(parts, heads, prefixes):
+            file.write(piece)
+        file.flush()
+        con.execute(sql.replace("$path", quote(path), 1), {name: same[name] for name in wanted})
+
+
+def _prefixed(
+    parts: Sequence[Part], heads: Sequence[tuple[Any, ...]], prefixes: Mapping[tuple[Any, ...], str]
+) -> Iterator[bytes]:
+    if not prefixes:
+        yield "".join([part.lines for part in parts]).encode()
+        return
+    for part, head in zip(parts, heads, strict=True):
+        before = prefixes[head]
+        yield (before + part.lines[:-1].replace(END, END + before) + END).encode()
+
+
+def _in_a_line(value: Any) -> str:
+    if value is None:
+        return NULL
+    text = _WORDS[value] if type(value) is bool else str(value)
+    if type(value) not in (str, int, bool) or not _MARKS.isdisjoint(text):
+        raise CodecError("a value cannot stand in a line")
+    return text
+
+
+_WORDS: Final = {True: "true", False: "false"}
+_MARKS: Final = frozenset(("\n", END, "\0", SEP, NULL))
+
+
+@functools.lru_cache(maxsize=512)
+def _lines_sql(
+    table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str], into: str
+) -> tuple[str, tuple[str, ...]]:
+    """The statement, and the values that it wants by name. Raise CodecError for a record that fits no row."""
+    known = {column.name: column for column in table_columns(table)}
+    read = [*before, "seq", *layout.kept]
+    types = [f"{quote(name)}: {quote(json_type(known[name]) if name in known else 'VARCHAR')}" for name in read]
+    values, wanted = [], []
+    for column in known.values():
+        if column.name in read:
+            values.append(value_sql(column, f'"{column.name}"'))
+        elif column.name in same:
+            values.append(value_sql(column, f"CAST(${column.name} AS {json_type(column)})"))
+            wanted.append(column.name)
+        else:  # written before the type had that field
+            raise CodecError(f"records of {table} have no {column.name}")
+    names = ", ".join(f'"{name}"' for name in known)
+    how = (
+        f"auto_detect = false, header = false, delim = chr({ord(SEP)}), nullstr = chr({ord(NULL)}), new_line = '\\r', "
+        f"quote = '', escape = '', compression = 'none', parallel = false, max_line_size = {_LONGEST_LINE}"
+    )
+    source = f"read_csv($path, {how}, columns = {{{', '.join(types)}}})"
+    statement = f"INSERT INTO {into} ({names}) SELECT {', '.join(values)} FROM {source}"
+    return statement, tuple(wanted)
 
 
 @functools.cache

@@ -16,9 +16,10 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.records import codec
+from gridbot.records.block_reader import Part
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.bulk import LOAD_FROM, append, load
+from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.file_errors import first_line
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
 from gridbot.store.schema import create_table_sql
@@ -41,7 +42,10 @@ _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_lim
 
 @dataclass(slots=True)
 class Rows:
-    """What goes into one transaction: bodies of frames by table, offsets by account, and what was wrong."""
+    """What goes into one transaction: bodies of frames by table, offsets by account, and what was wrong.
+
+    `parts`: parts of blocks by table.
+    """
 
     tables: dict[str, list[bytes]] = field(default_factory=dict)
     offsets: dict[str, int] = field(default_factory=dict)
@@ -49,10 +53,24 @@ class Rows:
     rejects: list[tuple[str, int | None, str | None, str, str]] = field(default_factory=list)
     seen_at: dict[str, datetime] = field(default_factory=dict)
     """When an account's newest record came, UTC, where that is not now."""
+    parts: dict[str, list[Part]] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
-        return sum(len(rows) for rows in self.tables.values())
+        bodies = sum(len(rows) for rows in self.tables.values())
+        return bodies + sum(part.count for parts in self.parts.values() for part in parts)
+
+    def take_apart(self) -> None:
+        """Make bodies of all parts of blocks. One that cannot be taken apart is a reject."""
+        parts, self.parts = self.parts, {}
+        for table, found in parts.items():
+            bodies = self.tables.setdefault(table, [])
+            for part in found:
+                try:
+                    bodies += [body for _, body in part.numbered()]
+                except CodecError as exc:
+                    self.rejects.append((part.account, None, table, str(exc), part.lines))
+                    log.error("records of account %s cannot be read: %s", part.account, exc)
 
     def __bool__(self) -> bool:
         return bool(self.offsets or self.gaps or self.rejects)
@@ -74,6 +92,7 @@ def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True,
     except _MISFIT:
         with contextlib.suppress(duckdb.Error):
             con.rollback()
+        rows.take_apart()
         _reject_misfits(rows)
         _commit(con, rows, bulk=False, rolls_up=rolls_up, replaces=replaces)
 
@@ -95,13 +114,14 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
     if replaces:
         con.execute(f"DELETE FROM {replaces}")
     now = datetime.now(UTC).replace(tzinfo=None)
-    for table, bodies in rows.tables.items():
-        if bodies:
-            fill = load if bulk and len(bodies) >= LOAD_FROM else append
+    for table in dict.fromkeys((*rows.tables, *rows.parts)):
+        bodies, parts = rows.tables.get(table, []), rows.parts.get(table, [])
+        if bodies or parts:
+            fill = _filling(bodies, parts, bulk=bulk)
             if rolls_up:
-                _insert(con, table, bodies, fill)
+                _insert(con, table, fill)
             else:
-                fill(con, table, bodies)
+                fill(con, table, "")
     for account, seq in rows.offsets.items():
         values = [account, seq, rows.seen_at.get(account, now)]
         con.execute(f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", values)
@@ -126,14 +146,28 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int
     return int(row[0]) if row else 0
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: str, bodies: list[bytes], fill: Callable[..., None]) -> None:
-    """Put bodies into their table, and what they change into its rollups."""
+_Fill = Callable[[duckdb.DuckDBPyConnection, str, str], None]
+"""Puts the records of a table into it, or into another one of that name."""
+
+
+def _filling(bodies: list[bytes], parts: list[Part], *, bulk: bool) -> _Fill:
+    def fill(con: duckdb.DuckDBPyConnection, table: str, into: str) -> None:
+        if bodies:
+            (load if bulk and len(bodies) >= LOAD_FROM else append)(con, table, bodies, into)
+        if parts:
+            load_parts(con, table, parts, into)
+
+    return fill
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, fill: _Fill) -> None:
+    """Put records into their table, and what they change into its rollups."""
     if table not in ROLLUP_SOURCES:
-        fill(con, table, bodies)
+        fill(con, table, "")
         return
     fresh = f"fresh_{table}"  # in a table of their own first: in the large one it is costly to find the new rows
     con.execute(create_table_sql(table, fresh, temporary=True))
-    fill(con, table, bodies, fresh)
+    fill(con, table, fresh)
     con.execute(f"INSERT INTO {as_stored(table)} BY NAME SELECT * FROM {fresh}")
     for rollup in ROLLUPS:
         if rollup.source == table:

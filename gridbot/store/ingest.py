@@ -20,9 +20,11 @@ from typing import Final
 from gridbot.frames import split
 from gridbot.lease.record_floor import is_floor
 from gridbot.records import codec
+from gridbot.records.block_reader import NewerJournal, Part, read_block
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import JOURNAL_TYPES, RECORD_TYPES
 from gridbot.records.journal_reader import Damage, JournalReader
+from gridbot.records.record_block import BLOCK
 from gridbot.records.record_queue import Batch, QueueReceiver
 
 __all__ = ["AccountSource", "Taken"]
@@ -36,15 +38,17 @@ _REPORTED_LIMIT: Final = 1_000
 
 @dataclass(slots=True)
 class Taken:
-    """Records of one account for one transaction: bodies by kind in order, and what was wrong.
+    """Records of one account for one transaction: bodies by kind in order, parts of blocks by kind, what was wrong.
 
-    `size` is in bytes, damaged and known ones included. `more` says that there may be more right now.
+    `first_us`: time of the first (`local_ts`), 0 without one. `size` is in bytes, damaged and known ones included.
+    `more` says that there may be more right now.
     """
 
     count: int = 0
     size: int = 0
-    first: bytes = b""
+    first_us: int = 0
     bodies: dict[str, list[bytes]] = field(default_factory=dict)
+    parts: dict[str, list[Part]] = field(default_factory=dict)
     gaps: list[tuple[int, int, str]] = field(default_factory=list)
     rejects: list[tuple[int | None, str | None, str, str]] = field(default_factory=list)
     last_seq: int = 0
@@ -160,9 +164,10 @@ class AccountSource:
             return
         if seq < self.next_seq:
             return
-        if seq > self.next_seq:
-            reason = "; ".join(self._damage_notes) or "the journal no longer holds them"
-            self._note_gap(self.next_seq, seq - 1, taken, reason)
+        if kind == BLOCK:
+            self._accept_block(body, seq, taken)
+            return
+        self._miss_up_to(seq, taken)
         self.next_seq = seq + 1
         taken.count += 1
         if kind not in RECORD_TYPES:
@@ -171,13 +176,42 @@ class AccountSource:
             text = f"record kind {kind!r} is not known; was it written by a newer gridbot?"
             taken.rejects.append((seq, kind, text, body.decode(errors="replace")))
             return
-        taken.first = taken.first or body
+        taken.first_us = taken.first_us or int(codec.parse(body)["local_ts"])
         taken.bodies.setdefault(kind, []).append(body)
         at = body.find(_SEQ_KEY)
         if at >= 0 and body.startswith(codec.KIND_KEY):
             if len(self._heads) >= _HEADS_LIMIT:
                 self._heads.clear()
             self._heads[body[: at + len(_SEQ_KEY)]] = kind
+
+    def _accept_block(self, body: bytes, last: int, taken: Taken) -> None:
+        """Raises NewerJournal."""
+        try:
+            block = read_block(body)
+            known = all(part.kind in JOURNAL_TYPES for part in block.parts)
+            if block.first < self.next_seq or not known:  # a part of it is in the database already, or fits no table
+                for each in block.bodies():
+                    self._accept_body(each, taken)
+                return
+        except NewerJournal:
+            raise
+        except CodecError as exc:
+            self._note_gap(self.next_seq, last, taken, str(exc))
+            taken.rejects.append((last, BLOCK, str(exc), body.decode(errors="replace")))
+            self.next_seq = last + 1
+            return
+        self._miss_up_to(block.first, taken)
+        self.next_seq = last + 1
+        taken.count += last - block.first + 1
+        taken.first_us = taken.first_us or block.local_ts
+        for part in block.parts:
+            if part.kind in RECORD_TYPES:  # else it stays in the journal
+                taken.parts.setdefault(part.kind, []).append(part)
+
+    def _miss_up_to(self, seq: int, taken: Taken) -> None:
+        if seq > self.next_seq:
+            reason = "; ".join(self._damage_notes) or "the journal no longer holds them"
+            self._note_gap(self.next_seq, seq - 1, taken, reason)
 
     def _note_gap(self, first: int, last: int, taken: Taken, reason: str) -> None:
         """Of a fleet the numbers of each epoch begin anew, higher up: that is no loss."""

@@ -47,6 +47,8 @@ def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool) -> Rows:
     Otherwise into the tables of their kinds, with all that has landed. Returns what went there, with its rejects;
     nothing when it landed. Raise as `commit`.
     """
+    if lands:
+        rows.take_apart()
     landing = landable(rows) if lands else None
     if landing is None:
         moved = landed_rows(con)
@@ -97,6 +99,8 @@ def landed_size(con: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 def _add(rows: Rows, later: Rows) -> None:
     for table, bodies in later.tables.items():
         rows.tables.setdefault(table, []).extend(bodies)
+    for table, parts in later.parts.items():
+        rows.parts.setdefault(table, []).extend(parts)
     for account, seq in later.offsets.items():
         rows.offsets[account] = seq
         rows.seen_at.pop(account, None)

@@ -42,6 +42,8 @@ MIGRATIONS: Final = (
     Migration(4, "Executions have the coin of their fee, their taxes, and what was charged in other coins."),
     # Renamed by `ensure_schema`. An earlier program would write to names that are views.
     Migration(5, "Records land in one table; those of each kind are views over it and over what is stored."),
+    # An earlier program would put blocks aside as records it does not know.
+    Migration(6, "Journals have blocks, many records in one frame."),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

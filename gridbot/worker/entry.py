@@ -18,6 +18,7 @@ from typing import Any
 from gridbot import background, logging_setup
 from gridbot.bybit.line_choice import name_of_lines, prepare_lines
 from gridbot.process_guard import exit_with_parent, exit_within
+from gridbot.records.block_reader import NewerJournal
 from gridbot.records.journal import JournalBusy
 from gridbot.shortage import is_shortage
 from gridbot.state.key_lock import KeyRefused, KeyShare, key_lock
@@ -90,7 +91,7 @@ async def _run(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> in
     try:
         with background.watch(loop, session.on_fault), locked:
             return await session.run()
-    except (KeyRefused, JournalBusy, StartRefused) as refusal:
+    except (KeyRefused, JournalBusy, NewerJournal, StartRefused) as refusal:
         return session.refuse(str(refusal), EXIT_NO_ROOM if is_shortage(refusal) else EXIT_REFUSED)
     finally:
         pipe.close()

@@ -32,7 +32,10 @@ class LaunchArguments:
     (`gridbot.state.unkept_holds`). `paper_url`: of a paper exchange that is none of our children.
     """
 
-    def __init__(self, accounts: Iterable[str], paused: str = "", paper_url: str = "") -> None:
+    def __init__(
+        self, accounts: Iterable[str], paused: str = "", paper_url: str = "", *, pauses_new: bool = False
+    ) -> None:
+        """`pauses_new`: so do accounts that come later, each once: those that a host of a fleet takes."""
         self._queues = {account: record_queue() for account in accounts}
         self._paper: dict[str, Any] = {"url": paper_url} if paper_url else {}
         self._held: dict[str, dict[str, Any]] = {account: {} for account in self._queues}
@@ -41,6 +44,8 @@ class LaunchArguments:
         self.on_paper: dict[str, None] = {}
         """Accounts that the paper exchange has opened while it ran."""
         self._paused = dict.fromkeys(self._queues, paused) if paused else {}
+        self._pauses_new = paused if pauses_new else ""
+        self._met = dict.fromkeys(self._queues)
         self.caps: Callable[[str], Message | None] = lambda account: None
         """What the caps of groups and fleet say to the next process of an account."""
         self.lease: Callable[[str], Message | None] = lambda account: None
@@ -53,6 +58,9 @@ class LaunchArguments:
         if account not in self._queues:
             self._queues[account] = record_queue()
         self._held[account] = {}
+        if self._pauses_new and account not in self._met:
+            self._paused[account] = self._pauses_new
+        self._met[account] = None
 
     def remove(self, account: str) -> None:
         """An account whose processes have ended; its queue stays for what is in it."""

@@ -86,6 +86,11 @@ class Plan:
     """The plan of another configuration in the same run."""
 
     @property
+    def host(self) -> str:
+        """Name of this host in its fleet; empty in none."""
+        return "" if self.config is None else self.config.fleet.host or ""
+
+    @property
     def accounts(self) -> list[str]:
         return [child.account for child in self.children if child.kind is ChildKind.WORKER]
 
@@ -186,12 +191,12 @@ def plan_of(
 
 
 def _web(config: GridbotConfig, logs: ChildLogs) -> ChildSpec:
-    """It gets no key and no secret, and is tried again for as long as it takes."""
-    from gridbot.config.paper_secrets import knowing_only
+    """It gets no key, and no secret but a fleet's way to PostgreSQL; it is tried again for as long as it takes."""
+    from gridbot.config.paper_secrets import reaching_fleet
 
     return ChildSpec(
         *("web", ChildKind.WEB, "supervisor.web.web_entry:web"),
-        args=(knowing_only(config), logs),
+        args=(reaching_fleet(config), logs),
         policy=replace(_policy(config), max_restarts=_TRIES, works_in_silence=True),
     )
 

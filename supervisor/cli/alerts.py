@@ -16,13 +16,14 @@ from gridbot.doors.plain_text import for_people, one_line
 from supervisor.cli.declared_options import argument_options, declared_command
 from supervisor.cli.options import example, place_options
 from supervisor.cli.patient_client import PatientClient
-from supervisor.cli.record_commands import Reading, lines_option, reading_options
+from supervisor.cli.record_commands import lines_option, reading_of, reading_options
 from supervisor.cli.record_output import Row, print_rows
 from supervisor.cli.target_options import addressed, target_words
+from supervisor.control.control_client import AFAR_S
 from supervisor.status.selection import select
 from supervisor.status.undelivered_text import undelivered_lines
+from supervisor.status.whole_fleet import whole_fleet
 from supervisor.store import record_questions
-from supervisor.store.query import Limits
 
 __all__ = ["alerts"]
 
@@ -56,6 +57,7 @@ def show(
     targets: Sequence[str],
     groups: Sequence[str],
     everything: bool,
+    of_fleet: bool,
     since: datetime | None,
     until: datetime | None,
     style: str | None,
@@ -64,15 +66,15 @@ def show(
     muted: bool,
     lines: int,
 ) -> None:
-    """Open alerts of the running supervisor, or with --history what was told, from the records."""
+    """Open alerts, of all hosts of a fleet, or with --history what was told, from the records."""
     place, written = data_directory(data_dir, config), target_words(targets, groups, everything)
     if history or since is not None or until is not None:
-        reading = Reading(place, Limits(wait_s=wait_s))
+        reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
         [rows] = reading.ask(record_questions.alerts(reading.asked(written, since, until), lines))
         print_rows(rows, style or "table", empty="no alert was told in that span", in_time=True)
         return
     with PatientClient(place) as client:
-        status = client.status()
+        status = whole_fleet(client.status())
     found = [row for row in _open(status, written) if muted or not row["muted_until"]]
     print_rows(found[-lines:] if lines else [], style or "table", empty="no alert is open", in_time=True)
     if style is None:
@@ -85,16 +87,18 @@ def _open(status: dict[str, Any], written: TargetWords) -> list[Row]:
     if not (written.are_none or written.everything):
         chosen = addressed(written, fleet_of(status))
     rows = for_people(select(status, chosen)["incidents"], WHOLE)
-    return [_row(row) for row in sorted(rows, key=lambda row: (bool(row["acked"]), row["since"]))]
+    of_fleet = bool(status.get("fleet"))
+    return [_row(row, of_fleet) for row in sorted(rows, key=lambda row: (bool(row["acked"]), row["since"]))]
 
 
-def _row(row: Row) -> Row:
+def _row(row: Row, of_fleet: bool) -> Row:
     acked = row["acked"]
     return {
         "id": row["id"],
         "level": row["level"],
         "account": row["account"],
         "about": row["strategy"] or row["child"],
+        **({"host": row.get("host", "")} if of_fleet else {}),
         "key": row["key"],
         "since": row["since"],
         "count": row["count"],
@@ -110,7 +114,7 @@ def _declared(command: Command) -> click.Command:
     @argument_options(command)
     def send(config: str | None, data_dir: str | None, **args: Any) -> None:
         given = {name: value for name, value in args.items() if value is not None}
-        with PatientClient(data_directory(data_dir, config)) as client:
+        with PatientClient(data_directory(data_dir, config), timeout=AFAR_S) as client:
             answer = client.request(command.name, **given)
         click.echo(one_line(str(answer.get("result")), 2000))
 

@@ -16,6 +16,7 @@ import click
 
 from gridbot.command_line import pasteable
 from gridbot.config.paths import find_config
+from gridbot.doors.plain_text import one_line
 from gridbot.private_files import make_directory, open_private
 from supervisor.cli.logs import last_lines
 from supervisor.cli.options import load_or_refuse
@@ -24,10 +25,11 @@ from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
 
-__all__ = ["finding_us", "outcome", "start_detached"]
+__all__ = ["finding_us", "outcome", "start_detached", "warned"]
 
 POLL_S = 0.1
 LOG_LINES = 12
+LONGEST_WARNING = 500
 STDERR_LIMIT = 5_000_000
 SMALLEST_ROOM = 4096
 """Bytes; a process that ends without a word on a disk with less could not write it."""
@@ -59,11 +61,17 @@ def start_detached(config: str | None, data_dir: str | None, timeout: float, *, 
     status = _started(process, home, timeout, errors, began, look)
     code, text = outcome(status)
     click.echo(f"gridbot-supervisor runs in the background (pid {process.pid}), data in {home}")
-    if text:
-        click.echo(text, err=True)
+    for line in (*warned(status), *text.splitlines()):
+        click.echo(line, err=True)
     click.echo(f"  look   {look}\n         {pasteable('logs -f', config=config, data_dir=data_dir)}")
     click.echo(f"  stop   {pasteable('stop', config=config, data_dir=data_dir)}")
     return code
+
+
+def warned(status: Mapping[str, Any]) -> list[str]:
+    """What the supervisor itself had to say at its start, such as a secret that others can read: a line for each."""
+    rows = [row for row in status["incidents"] if row["child"] == "supervisor" and row["key"] == "news"]
+    return [f"! {one_line(str(row['text']), LONGEST_WARNING)}" for row in rows]
 
 
 def outcome(status: Mapping[str, Any]) -> tuple[ExitCode, str]:

@@ -22,7 +22,7 @@ from supervisor.cli.plain_output import print_json
 from supervisor.cli.side_by_side import exit_code
 from supervisor.cli.target_options import addressed
 from supervisor.control.command_targets import command_targets
-from supervisor.control.control_client import ControlError
+from supervisor.control.control_client import ControlError, answered_by
 from supervisor.control.dry_rows import dry_rows
 from supervisor.control.target_outcomes import Outcome, outcomes
 from supervisor.exit_codes import CommandError, ExitCode
@@ -72,7 +72,8 @@ def to_worker(given: Given) -> Send:
 
     def send(client: PatientClient, target: Addressed) -> str:
         args = {**given.args, **({"strategy": target.strategy} if target.strategy else {})}
-        return str(client.worker(target.account, given.command.name, args, takes_s=given.command.takes_s).get("result"))
+        answer = client.worker(target.account, given.command.name, args, takes_s=given.command.takes_s)
+        return f"{answer.get('result')}{answered_by(answer)}"
 
     return send
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,11 +49,6 @@ def run_host(
         from supervisor.fleet.fleet_begin import NameTaken
     except ImportError as error:
         raise without_client(error) from None
-    if paused:
-        raise CommandError(
-            "expected a start without --paused on a host of a fleet: give the accounts a pause, which all hosts keep",
-            ExitCode.USAGE,
-        )
     own, path = file.config, config_file.absolute()
     forget_variables(own)
     leave_no_core()
@@ -69,7 +65,7 @@ def run_host(
         raise unwritable(error) from None
     warnings = (*rights, *secret_file_warnings(file, config_file))
     try:
-        return asyncio.run(_run(file, path, data_dir, environ, service, warnings, console=console))
+        return asyncio.run(_run(file, path, data_dir, environ, service, warnings, console=console, paused=paused))
     except NameTaken as error:
         raise CommandError(str(error), ExitCode.REFUSED) from None
     finally:
@@ -86,8 +82,10 @@ async def _run(
     warnings: tuple[str, ...],
     *,
     console: bool,
+    paused: bool,
 ) -> ExitCode:
     from gridbot.config.host_config import held_by
+    from supervisor.control.operator_name import user_at_host
     from supervisor.fleet.fleet_begin import begin
     from supervisor.process.fleet_source import FleetSource
 
@@ -116,7 +114,8 @@ async def _run(
         logging_setup.register_secret(secret)
     absolute = data_dir and str(Path(data_dir).absolute())
     source = FleetSource(path, absolute, environ, settings)
-    plan = plan_of(held_by(settings, ()), str(path), console=console, warnings=warnings, source=source)
+    held = f"host {own.fleet.host} was started paused by {user_at_host(os.getuid())}" if paused else ""
+    plan = plan_of(held_by(settings, ()), str(path), console=console, warnings=warnings, source=source, paused=held)
     if console:
         count, offered = len(settings.config.accounts), len(settings.offers)
         _greet(f"version {settings.version} of its configuration: {count} accounts, {offered} with keys on this host")

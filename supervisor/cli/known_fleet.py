@@ -10,9 +10,10 @@ from typing import Any
 from gridbot.commands.targets import FleetMember, fleet_of
 from gridbot.config.paths import find_config, text_of
 from supervisor.cli.patient_client import PatientClient
-from supervisor.control.control_client import NotRunning
+from supervisor.control.control_client import ControlError, NotRunning
+from supervisor.status.fleet_text import whose
 
-__all__ = ["configured_fleet", "known_fleet", "says_keyring"]
+__all__ = ["accounts_elsewhere", "configured_fleet", "known_fleet", "says_keyring"]
 
 
 def known_fleet(place: Path, config: str | None) -> tuple[FleetMember, ...]:
@@ -25,6 +26,22 @@ def known_fleet(place: Path, config: str | None) -> tuple[FleetMember, ...]:
             return fleet_of(client.status())
     except NotRunning:
         return configured_fleet(find_config(config), os.environ)
+
+
+def accounts_elsewhere(place: Path) -> tuple[dict[str, str], bool]:
+    """The accounts that other hosts of a fleet have, or none, each with who has it; True: the supervisor there says so.
+
+    When none runs, those that this host has had: another one may have them by now.
+    """
+    try:
+        with PatientClient(place) as client:
+            rows = client.status().get("elsewhere", ())
+    except (ControlError, OSError):
+        held = (place / "state").glob("*/holder.json")
+        return {
+            each.parent.name: "no supervisor runs here, and another host may have it by now" for each in held
+        }, False
+    return {str(row["account"]): whose(row) for row in rows}, True
 
 
 def configured_fleet(path: Path, environ: Mapping[str, str]) -> tuple[FleetMember, ...]:

@@ -11,20 +11,23 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from gridbot.command_line import pasteable
 from gridbot.commands.targets import TargetWords
 from gridbot.config.paths import data_directory
+from gridbot.store.history_files import HistoryFiles
 from supervisor.cli.fills_follow import follow
+from supervisor.cli.known_fleet import accounts_elsewhere
 from supervisor.cli.options import PastTime, Seconds, example, place_options
 from supervisor.cli.profit_rows import PROFIT_NOTE, PROFIT_SUMS, profit_rows
 from supervisor.cli.record_output import Row, print_rows
 from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store import record_questions
-from supervisor.store.query import Answer, Limits, SqlFailed, ask_all
+from supervisor.store.query import Answer, Limits, Query, SqlFailed, ask_all
 from supervisor.store.record_questions import BY, Asked
 from supervisor.store.recorded_fleet import FLEET, fleet_of
 
-__all__ = ["Reading", "fills", "orders", "pnl", "positions", "reading_options"]
+__all__ = ["Reading", "fills", "orders", "pnl", "positions", "reading_of", "reading_options"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 GRID_TIMEOUT_S: Final = 20.0
@@ -37,11 +40,16 @@ class Reading:
 
     place: Path
     limits: Limits
+    files: HistoryFiles | None = None
+    """Of a fleet's history, which the views there read."""
 
     def ask(self, *statements: str, timeout_s: float | None = None) -> list[list[Row]]:
         """Rows of each statement, all of the same state of the records. Raises CommandError."""
         limits = self.limits if timeout_s is None else Limits(self.limits.wait_s, timeout_s, self.limits.memory)
         try:
+            if self.files is not None:
+                query = Query(self.place, limits, self.files)
+                return [_rows(query.ask(statement)) for statement in statements]
             return [_rows(answer) for answer in ask_all(self.place, statements, limits)]
         except SqlFailed as error:
             raise CommandError(str(error), error.exit_code) from None
@@ -56,7 +64,17 @@ class Reading:
             return Asked(None, since, until)
         [rows] = self.ask(FLEET)
         fleet = fleet_of((row["account"], row["config"]) for row in rows)
-        return Asked(addressed(written, fleet), since, until)
+        try:
+            return Asked(addressed(written, fleet), since, until)
+        except CommandError as error:
+            raise CommandError(f"{error.text}{self._where(written)}", error.code) from None
+
+    def _where(self, written: TargetWords) -> str:
+        """Which other hosts of a fleet have accounts that were named and are not recorded here."""
+        gone, _ = accounts_elsewhere(self.place)
+        found = {word.partition("/")[0] for word in written.words} & gone.keys()
+        hint = "; --fleet asks the records of all hosts" if found else ""
+        return "".join(f"; {account}: {gone[account]}" for account in sorted(found)) + hint
 
 
 def _rows(answer: Answer) -> list[Row]:
@@ -71,6 +89,7 @@ def reading_options(*, spans: bool = True) -> Callable[[Function], Function]:
             place_options("Data directory of the bot, or a .duckdb file."),
             target_options(),
             *([] if not spans else _span_options()),
+            click.option("--fleet", "of_fleet", is_flag=True, help="Of all hosts of a fleet, as shipped."),
             click.option("--json", "style", flag_value="json", help="As JSON, with the totals."),
             click.option("--csv", "style", flag_value="csv", help="As CSV, without totals."),
             click.option(
@@ -119,6 +138,7 @@ def pnl(
     targets: Sequence[str],
     groups: Sequence[str],
     everything: bool,
+    of_fleet: bool,
     since: datetime | None,
     until: datetime | None,
     style: str | None,
@@ -130,7 +150,7 @@ def pnl(
 
     Real money, testnet, paper and shadow are never added up together. Works while the bot runs.
     """
-    reading = _reading(config, data_dir, wait_s)
+    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
     asked = reading.asked(target_words(targets, groups, everything), since, until)
     open_now = by != "day" and until is None
     statements = [record_questions.profit(asked, by), *([record_questions.open_pnl(asked, by)] if open_now else [])]
@@ -161,14 +181,16 @@ def positions(
     targets: Sequence[str],
     groups: Sequence[str],
     everything: bool,
+    of_fleet: bool,
     style: str | None,
     wait_s: float,
     flat: bool,
 ) -> None:
     """Open positions as they were recorded last, with the distance to liquidation in percent of the mark price."""
-    reading = _reading(config, data_dir, wait_s)
+    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
     asked = reading.asked(target_words(targets, groups, everything), None, None)
-    [rows] = reading.ask(record_questions.positions(asked, flat=flat))
+    [found] = reading.ask(record_questions.positions(asked, flat=flat))
+    rows = _of_now(reading, asked, found, of_fleet=of_fleet)
     note = "VALUE and UNREALISED are at the last recorded mark price, AS_OF."
     print_rows(rows, style or "table", sums=("value", "unrealised"), note=note, empty="no position is open")
 
@@ -183,6 +205,7 @@ def orders(
     targets: Sequence[str],
     groups: Sequence[str],
     everything: bool,
+    of_fleet: bool,
     since: datetime | None,
     until: datetime | None,
     style: str | None,
@@ -191,13 +214,14 @@ def orders(
     lines: int,
 ) -> None:
     """Orders that rest by the records; with --history, --from or --to also what became of those that do not."""
-    reading = _reading(config, data_dir, wait_s)
+    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
     asked = reading.asked(target_words(targets, groups, everything), since, until)
     if history or since is not None or until is not None:
         [rows] = reading.ask(record_questions.order_history(asked, lines))
         print_rows(rows, style or "table", empty="no order changed in that span", in_time=True)
         return
-    [rows] = reading.ask(record_questions.open_orders(asked))
+    [found] = reading.ask(record_questions.open_orders(asked))
+    rows = _of_now(reading, asked, found, of_fleet=of_fleet)
     print_rows(rows, style or "table", sums=("value",), empty="no order rests")
 
 
@@ -213,6 +237,7 @@ def fills(
     targets: Sequence[str],
     groups: Sequence[str],
     everything: bool,
+    of_fleet: bool,
     since: datetime | None,
     until: datetime | None,
     style: str | None,
@@ -221,8 +246,10 @@ def fills(
     follows: bool,
 ) -> None:
     """Trades, the newest ones; with -f those that come, as soon as they are in the database."""
-    reading = _reading(config, data_dir, wait_s)
+    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
     asked = reading.asked(target_words(targets, groups, everything), since, until)
+    if follows and of_fleet:
+        raise click.UsageError("expected -f or --fleet, got both: follow the fills of one host, the one that trades")
     if follows:
         with contextlib.suppress(KeyboardInterrupt):
             follow(reading.ask, asked, lines, style or "table")
@@ -237,5 +264,27 @@ def _without_seq(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != "seq"}
 
 
-def _reading(config: str | None, data_dir: str | None, wait_s: float) -> Reading:
-    return Reading(data_directory(data_dir, config), Limits(wait_s=wait_s, timeout_s=60.0))
+def reading_of(config: str | None, data_dir: str | None, wait_s: float, *, of_fleet: bool) -> Reading:
+    """The records of this host, or for the time of the command what all hosts have shipped. Raises CommandError."""
+    limits = Limits(wait_s=wait_s, timeout_s=60.0)
+    if of_fleet:
+        from supervisor.cli.fleet_records import shipped_records
+
+        shipped = shipped_records(config, data_dir, limits.timeout_s)
+        place, found = click.get_current_context().with_resource(shipped)
+        return Reading(place, limits, found.files)
+    return Reading(data_directory(data_dir, config), limits)
+
+
+def _of_now(reading: Reading, asked: Asked, rows: list[Row], *, of_fleet: bool) -> list[Row]:
+    """Without the accounts that another host of a fleet has: what this one has recorded last of them is of the past."""
+    if of_fleet:
+        return rows
+    gone, is_sure = accounts_elsewhere(reading.place)
+    named = set() if asked.addressed is None else {each.account for each in asked.addressed}
+    concerned = {str(row["account"]) for row in rows} & gone.keys() | named & gone.keys()
+    for account in sorted(concerned):
+        command = click.get_current_context().info_name
+        do = pasteable(f"{command} {account} --fleet", data_dir=reading.place)
+        click.echo(f"note: {account}: {gone[account]}; `{do}` asks the records of all hosts", err=True)
+    return [row for row in rows if not is_sure or row["account"] not in gone]

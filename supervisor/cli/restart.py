@@ -15,6 +15,7 @@ from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.target_options import acting_options, target_options, target_words
 from supervisor.cli.value_completion import complete_processes
 from supervisor.control.command_targets import named_processes
+from supervisor.control.control_client import AFAR_S, answered_by
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["restart"]
@@ -43,4 +44,5 @@ def restart(
 
 
 def _send(client: PatientClient, target: Addressed) -> str:
-    return f"{client.request('restart', child=target.account)['child']} restarts"
+    answer = client.request("restart", timeout=AFAR_S, child=target.account)
+    return f"{answer['child']} restarts{answered_by(answer)}"

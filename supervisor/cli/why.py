@@ -18,9 +18,9 @@ from supervisor.cli.options import PastTime, example, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json, print_lines
 from supervisor.cli.target_options import addressed, target_options, target_words
-from supervisor.control.control_client import Refused, Unanswered
+from supervisor.control.control_client import AFAR_S, Refused, Unanswered
 from supervisor.exit_codes import ExitCode
-from supervisor.status.fleet_text import asked_elsewhere
+from supervisor.status.fleet_text import whose
 
 __all__ = ["Explained", "ask_workers", "lines_of", "why"]
 
@@ -36,7 +36,7 @@ class Explained:
     found: list[dict[str, Any]] = field(default_factory=list)
     silent: list[tuple[Mapping[str, Any], str]] = field(default_factory=list)
     afar: list[tuple[str, str]] = field(default_factory=list)
-    """Accounts of other hosts of a fleet, each with where to ask: their workers answer there alone."""
+    """Accounts of other hosts of a fleet that did not answer, each with who has it, and why."""
 
     def document(self) -> dict[str, Any]:
         return {
@@ -48,14 +48,11 @@ class Explained:
 
     @property
     def code(self) -> ExitCode:
-        """TIMEOUT when a worker did not answer, REFUSED when all that was asked about is on other hosts, DEGRADED when
-        something is held back."""
+        """TIMEOUT when a worker did not answer, here or on another host, DEGRADED when something is held back."""
         from supervisor.status.why_text import is_held
 
-        if self.silent:
+        if self.silent or self.afar:
             return ExitCode.TIMEOUT
-        if self.afar and not self.found:
-            return ExitCode.REFUSED
         return ExitCode.DEGRADED if any(map(is_held, self.found)) else ExitCode.OK
 
 
@@ -75,8 +72,8 @@ def why(
 ) -> None:
     """Say why orders are missing: what holds each, since when, when it is tried again, and what lifts it.
 
-    Exit code 0: all is as it should be, 6: something is held back, 5: a worker did not answer, 3: not running,
-    7: another host of the fleet has all of these accounts.
+    Exit code 0: all is as it should be, 6: something is held back, 5: a worker did not answer, 3: not running. Accounts
+    that are named are asked where they are, on whichever host of a fleet.
     """
     place = data_directory(data_dir, config)
     written = target_words(targets, groups, everything)
@@ -103,23 +100,37 @@ def ask_workers(place: Path, status: Mapping[str, Any], chosen: Sequence[Address
         names = [""] if chosen is None else [each.strategy for each in chosen if each.account == row["account"]]
         if names:
             asked.append((row, names))
-    named = None if chosen is None else {each.account for each in chosen}
-    explained = Explained(afar=[each for each in asked_elsewhere(status) if named is not None and each[0] in named])
-    with ThreadPoolExecutor(max(1, min(AT_A_TIME, len(asked))), thread_name_prefix="why") as pool:
-        answers = pool.map(lambda each: _ask(place, *each), asked)
-    for (row, wanted), answer in zip(asked, answers, strict=True):
-        if isinstance(answer, str):
-            explained.silent.append((row, answer))
-        else:
+    asked_afar = [] if chosen is None else _asked_afar(status, chosen)
+    explained = Explained()
+    everybody = [*asked, *asked_afar]
+    with ThreadPoolExecutor(max(1, min(AT_A_TIME, len(everybody))), thread_name_prefix="why") as pool:
+        answers = pool.map(lambda each: _ask(place, *each), everybody)
+    for (row, wanted), answer in zip(everybody, answers, strict=True):
+        if not isinstance(answer, str):
             explained.found += [each for each in answer["strategies"] if "" in wanted or each["strategy"] in wanted]
+        elif "host" in row:
+            explained.afar.append((str(row["account"]), f"{whose(row)}: {answer}"))
+        else:
+            explained.silent.append((row, answer))
     return explained
+
+
+def _asked_afar(status: Mapping[str, Any], chosen: Sequence[Addressed]) -> list[tuple[Mapping[str, Any], list[str]]]:
+    """The accounts of other hosts that were named; without names only those of this host are asked."""
+    rows = {str(row["account"]): row for row in status.get("elsewhere", ())}
+    names: dict[str, list[str]] = {}
+    for each in chosen:
+        if each.account in rows:
+            names.setdefault(each.account, []).append(each.strategy)
+    return [(rows[account], strategies) for account, strategies in names.items()]
 
 
 def _ask(place: Path, row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any] | str:
     """The answer of one worker, or why there is none."""
     try:
         with PatientClient(place) as client:
-            return client.why(row["account"], names[0] if len(names) == 1 else "")
+            afar = {"timeout": AFAR_S} if "host" in row else {}
+            return client.why(row["account"], names[0] if len(names) == 1 else "", **afar)
     except (Refused, Unanswered) as error:
         return str(error)
 

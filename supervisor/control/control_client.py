@@ -12,9 +12,21 @@ from typing import Any, Final, Self
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import LONGEST_ANSWER, UNTIL, Json, encode, kernel_path, socket_path
 
-__all__ = ["ControlClient", "ControlError", "Denied", "Failed", "NotRunning", "Refused", "Unanswered"]
+__all__ = [
+    "AFAR_S",
+    "ControlClient",
+    "ControlError",
+    "Denied",
+    "Failed",
+    "NotRunning",
+    "Refused",
+    "Unanswered",
+    "answered_by",
+]
 
 AGAIN_S: Final = 0.05
+AFAR_S: Final = 10.0
+"""How long an answer that another host of a fleet gives may take: to be heard of, taken, and given."""
 LATER: Final = {"worker": "; what it has begun goes on, and what it has not read by now it will not carry out"}
 
 
@@ -92,9 +104,11 @@ class ControlClient:
         """The status model of `supervisor.status.model`."""
         return dict(self.request("status")["status"])
 
-    def why(self, account: str, strategy: str = "") -> Json:
-        """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`)."""
-        return dict(self.request("why", account=account, strategy=strategy)["why"])
+    def why(self, account: str, strategy: str = "", *, timeout: float | None = None) -> Json:
+        """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`).
+
+        Of an account that another host of a fleet has it takes up to `AFAR_S` until that one has answered."""
+        return dict(self.request("why", timeout=timeout, account=account, strategy=strategy)["why"])
 
     def running_config(self, account: str) -> Json:
         """What an account runs with, without secrets (`gridbot.config.snapshots.account_snapshot`)."""
@@ -202,6 +216,11 @@ class ControlClient:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
+
+
+def answered_by(answer: Json) -> str:
+    """Which other host of a fleet has carried it out, as the end of a sentence; "" for this one."""
+    return f" (on host {answer['host']})" if answer.get("host") else ""
 
 
 def _kind_of(answer: Json) -> type[Unanswered | Refused]:

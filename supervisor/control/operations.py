@@ -28,7 +28,7 @@ from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import UNTIL, Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
-__all__ = ["Operations", "no_reload"]
+__all__ = ["HERE_ALONE", "Operations", "no_reload"]
 
 COMMAND_WAIT_S = 5.0
 RESCUED_WAIT_S = 2.0
@@ -47,6 +47,8 @@ QUESTIONS = ("ping", "status", "news", "why", "permits", "config", "settings")
 EXCHANGES = ("bybit", "paper")
 WORKER = "worker"
 DECLINED = "declined"
+HERE_ALONE = "here_alone"
+"""In a request of the command of a fleet that every host carries out: this is the part of one."""
 VARIABLES = "variables"
 LONGEST_WHY = 4000
 """Characters that are kept of why a command was not given."""
@@ -97,6 +99,9 @@ class Elsewhere(Protocol):
 
     async def shown(self, status: Json) -> Json:
         """The status with theirs."""
+
+    def tells(self) -> Json | None:
+        """Who of the fleet tells people of alerts; None without one."""
 
 
 class NewsFeed(Protocol):
@@ -172,6 +177,7 @@ class Operations:
             answer = refused(str(mistake))
         op, by_worker = str(asked.pop("op")), bool(answer.pop("recorded", False))
         asked.pop(VARIABLES, None)  # they may be secrets
+        asked.pop(HERE_ALONE, None)
         if op in (*self.handlers, WORKER) and not by_worker:
             name = one_line(str(asked.get("name", ""))) if op == WORKER else op
             self._record(name, asked if answer["ok"] else for_people(asked), answer, who)
@@ -223,7 +229,7 @@ class Operations:
                 find_command(request.get("name"))
                 return {"ok": True}
             case name if name in self.handlers:
-                args = {key: value for key, value in request.items() if key != "op"}
+                args = {key: value for key, value in request.items() if key not in ("op", HERE_ALONE)}
                 answer = self.handlers[name](read_arguments(find_command(name, FLEET_COMMANDS), args), who)
                 return await answer if isinstance(answer, Awaitable) else answer
             case other:
@@ -235,7 +241,9 @@ class Operations:
         after = whole_or_none(request.get("after", 0))
         if self._feed is None or after is None:
             return refused(f"expected a whole number in after, got {shown(request.get('after'))}")
-        return {"ok": True, **self._feed.news(str(request.get("run", "")), after)}
+        tells = None if self._elsewhere is None else self._elsewhere.tells()
+        more = {} if tells is None else {"tells": tells}
+        return {"ok": True, **self._feed.news(str(request.get("run", "")), after), **more}
 
     def _lend(self, request: Json) -> Json:
         exchange = request.get("exchange")

@@ -105,7 +105,8 @@ class DemoGround:
             }
             if sys.platform == "linux":  # where each address of 127.0.0.0/8 is this machine
                 fleet["address"] = f"127.0.0.{10 + number}"
-            own = {"fleet": fleet, "storage": {"data_dir": str(self.place / host)}, "web": {"enabled": False}}
+            web = {"port": 0, "allow_commands": True} if number == 1 else {"enabled": False}  # one is enough to look at
+            own = {"fleet": fleet, "storage": {"data_dir": str(self.place / host)}, "web": web}
             _save_yaml(self.file(host), own)
 
     def _start_paper(self, port: int, environ: Mapping[str, str]) -> int:

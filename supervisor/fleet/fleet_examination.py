@@ -11,6 +11,7 @@ from gridbot.config.fleet_dsn import dsn_problem, place_of
 from gridbot.config.models import GridbotConfig
 from gridbot.doctor.fleet_findings import FleetFacts
 from supervisor.fleet.fleet_begin import link_of
+from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_store import ConfigVersion, HostStore
 
@@ -52,7 +53,7 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         dead=[row.name for row in view.hosts if not row.alive and row.state != "down"],
         twin="" if twin is None or twin.address == own.fleet.address else f"{twin.name} at {twin.address or '?'}",
         versions=[row.program for row in alive],
-        homeless=sorted(known - held),
+        homeless=sorted(name for name in known - held if not is_service(name)),
     )
 
 

@@ -12,6 +12,8 @@ from supervisor.fleet.host_placement import Placement
 __all__ = ["standing"]
 
 SELF = "supervisor"
+FORGOTTEN_S = 86_400.0
+"""A host that was silent for so long, and has nothing, is no news any more; `fleet status` goes on to show it."""
 NAMED = 5
 """Accounts without a host that are named with the reason."""
 
@@ -30,9 +32,18 @@ def standing(
     if lapsed:
         text = f"nothing is sent for {', '.join(sorted(lapsed))}: their leases have ended"
         found[Name("fleet_lease", SELF)] = Standing("critical", text)
-    for host, accounts in dead_accounts(view, names).items():
-        text = f"host {host} is dead or silent; it had {', '.join(sorted(accounts))}"
-        found[Name("fleet_host", SELF, host)] = Standing("error", text)
+    having = dead_accounts(view, names)
+    for row in view.hosts:
+        if row.alive or row.state == "down":
+            continue
+        if (accounts := having.get(row.name)) is not None:
+            text = f"host {row.name} is dead or silent; it had {', '.join(sorted(accounts))}"
+            found[Name("fleet_host", SELF, row.name)] = Standing("error", text)
+        elif row.left_s > -FORGOTTEN_S:
+            text = f"host {row.name} is dead or silent; nothing of it is without a host"
+            found[Name("fleet_host", SELF, row.name)] = Standing("warning", text)
+    if any(row.alive and row.status_age_s is None for row in view.hosts):
+        return found  # a host that has just come has not said yet whose keys it has
     homeless = {
         name: why for name, why in sorted(placed.homeless.items()) if name in names and name not in placed.homes
     }

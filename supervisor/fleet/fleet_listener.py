@@ -30,11 +30,17 @@ class Listener:
     def __init__(self, link: Callable[[], PostgresLink], heard: Callable[[str], None]) -> None:
         self._link = link
         self._heard = heard
+        self._moved = False
+
+    def follow(self) -> None:
+        """The link is another one: within `CHECK_S` it listens there."""
+        self._moved = True
 
     async def run(self) -> None:
         """For ever: without a database it is tried again each second."""
         while True:
             with contextlib.suppress(FleetAway, psycopg.Error, OSError, TimeoutError):
+                self._moved = False
                 link = self._link()
                 connection: AsyncConnection[Any] = await link.open()
                 try:
@@ -47,7 +53,7 @@ class Listener:
     async def _listen(self, connection: AsyncConnection[Any]) -> None:
         await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
         self._heard("")
-        while True:
+        while not self._moved:
             async for notice in connection.notifies(timeout=CHECK_S):
                 self._heard(notice.payload)
             async with asyncio.timeout(CHECK_S):

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_placement import HostSeen, Placement, Wanted, placement
 from supervisor.fleet.lease_types import HostId, LeaseTimes
 
-__all__ = ["account_rows", "as_before", "dead_accounts", "holders_of", "host_rows", "placed", "seen", "takeover_s"]
+__all__ = [
+    "account_rows",
+    "as_before",
+    "dead_accounts",
+    "holders_of",
+    "host_rows",
+    "incidents_elsewhere",
+    "placed",
+    "seen",
+    "status_facts",
+    "takeover_s",
+    "with_commands_for",
+]
 
 Json = dict[str, Any]
-TOLD_OF_STRATEGY = (
-    *("strat_id", "symbol", "mode", "state", "reason", "open_orders", "wanted", "last_price", "long", "short"),
-    *("fills", "realised", "unrealised"),
+_DATA_DIR = re.compile(r" --data-dir (?:'[^']*'|\S+)")
+TOLD_OF_ACCOUNT = (
+    *("environment", "health", "freshness", "equity", "wallet", "available", "margin_ratio", "last_reconcile_age_s"),
+    *("last_tick_age_s", "caps"),
 )
+TOLD_OF_PROCESS = ("name", "state", "restarts", "reason", "last_exit", "next_start_s", "report_age_s")
+TOLD_OF_STRATEGY = (
+    *("strat_id", "symbol", "mode", "state", "reason", "open_orders", "wanted", "waiting", "last_price"),
+    *("long", "short", "fills", "realised", "fees", "funding", "unrealised"),
+)
+MOST_INCIDENTS = 100
+LONGEST = 400
+"""Characters of a text that a host tells the others."""
 
 
 def takeover_s(times: LeaseTimes) -> float:
@@ -63,7 +87,7 @@ def host_rows(view: View, me: HostId | None) -> list[Json]:
     """A row for each host that was ever registered; `lag_s` is the age of what it has told last."""
     held: dict[str, int] = {}
     for each in view.leases:
-        if each.held:
+        if each.held and not each.account.startswith("@"):
             held[each.host] = held.get(each.host, 0) + 1
     return [
         {
@@ -76,7 +100,7 @@ def host_rows(view: View, me: HostId | None) -> list[Json]:
             "accounts": held.get(row.name, 0),
             "capacity": row.capacity,
             "address": row.address,
-            "offers": len(row.offers),
+            "offers": sum(not name.startswith("@") for name in row.offers),
             "configuration": row.applied,
             "program": row.program,
             "trouble": row.trouble,
@@ -117,19 +141,62 @@ def _state(lease: LeaseSeen | None, living: AbstractSet[tuple[str, str]]) -> str
     return "held" if lease.held and (lease.host, lease.instance) in living else "ends"
 
 
+def status_facts(status: Mapping[str, Any]) -> Json:
+    """What a host tells the others of its own status: its accounts, what is open there, and how it is."""
+    return {
+        "accounts": status_rows(status),
+        "incidents": [{**row, "text": str(row["text"])[:LONGEST]} for row in status.get("incidents", ())][
+            :MOST_INCIDENTS
+        ],
+        "health": status.get("health"),
+        "lag_s": (status.get("writer") or {}).get("lag_s"),
+    }
+
+
 def status_rows(status: Mapping[str, Any]) -> list[Json]:
     """What a host tells the others of its accounts, of the rows of its own status."""
     return [
         {
             "account": row["account"],
             "groups": list(row.get("groups", ())),
-            "process": row["process"],
-            "health": row["health"],
-            "freshness": row["freshness"],
-            "equity": row["equity"],
-            "wallet": row["wallet"],
-            "reasons": [str(each)[:200] for each in row.get("reasons", ())][:3],
-            "strategies": [{key: each.get(key) for key in TOLD_OF_STRATEGY} for each in row.get("strategies", ())],
+            **{key: row.get(key) for key in TOLD_OF_ACCOUNT},
+            "process": {key: (row["process"] or {}).get(key) for key in TOLD_OF_PROCESS},
+            "reasons": [str(each)[:LONGEST] for each in row.get("reasons", ())][:3],
+            "strategies": [
+                {key: each[key] for key in TOLD_OF_STRATEGY if key in each} for each in row.get("strategies", ())
+            ],
         }
         for row in status["accounts"]
     ]
+
+
+def incidents_elsewhere(
+    status: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]], holders: Mapping[str, str]
+) -> list[Json]:
+    """The open incidents of the other hosts, each with its `host`; `told`: what those that live have told last.
+
+    Of an account its holder's word counts. What every host sees is shown once.
+    """
+    seen = {row["id"] for row in status.get("incidents", ())}
+    found = []
+    for host, document in sorted(told.items()):
+        for row in document.get("incidents", ()):
+            is_theirs = not row["account"] or holders.get(row["account"]) == host
+            if is_theirs and row["id"] not in seen:
+                seen.add(row["id"])
+                found.append({**row, "host": host})
+    return found
+
+
+def with_commands_for(answer: Any, place: Path) -> Any:
+    """An answer of another host, its commands to be pasted (`lifted_by`) made for the data directory of this one."""
+    if isinstance(answer, list):
+        return [with_commands_for(each, place) for each in answer]
+    if not isinstance(answer, dict):
+        return answer
+    return {
+        key: _DATA_DIR.sub(lambda _: f" --data-dir {shlex.quote(str(place))}", value)
+        if key == "lifted_by" and isinstance(value, str)
+        else with_commands_for(value, place)
+        for key, value in answer.items()
+    }

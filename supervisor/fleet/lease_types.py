@@ -87,6 +87,11 @@ class HostId:
     name: str
     instance: str
 
+    @property
+    def addressee(self) -> str:
+        """What commands for the host itself are addressed to; no account has such a name."""
+        return f"host:{self.name}"
+
 
 class LeaseState(StrEnum):
     """What the database says of a lease."""

@@ -68,6 +68,7 @@ class PostgresLink:
 
     def __init__(self, dsn: str, *, name: str, limit_s: float = 2.0) -> None:
         self._settings = connection_settings(dsn, name=name, limit_s=limit_s)
+        self._name = name
         self.limit_s = limit_s
         self._connection: AsyncConnection[Any] | None = None
         self._turn = asyncio.Lock()
@@ -95,6 +96,29 @@ class PostgresLink:
     async def open(self) -> AsyncConnection[Any]:
         """A connection beside the one that questions share, which the caller closes. Raises psycopg.Error, OSError."""
         return await AsyncConnection.connect(**self._settings, autocommit=True)
+
+    def goes_to(self, other: PostgresLink) -> bool:
+        """Whether both lead to the same place by the same login; how they are called, and how long they wait, apart."""
+        own = ("application_name", "options", "connect_timeout", "tcp_user_timeout")
+        return all(
+            self._settings.get(key) == other._settings.get(key)
+            for key in (self._settings.keys() | other._settings.keys()) - set(own)
+        )
+
+    def follow(self, dsn: str) -> None:
+        """Every question from now on goes there; one under way is answered where it was asked. Raises FleetAway."""
+        settings = connection_settings(dsn, name=self._name, limit_s=self.limit_s)
+        if settings == self._settings:
+            return
+        self._settings = settings
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            background.start(self._close_after(self._turn, connection), name="leaving the fleet's former database")
+
+    @staticmethod
+    async def _close_after(turn: asyncio.Lock, connection: AsyncConnection[Any]) -> None:
+        async with turn:
+            await _close(connection)
 
     async def close(self) -> None:
         """Close the connection in order."""

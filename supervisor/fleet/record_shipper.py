@@ -24,7 +24,9 @@ import orjson
 import psycopg
 
 from gridbot.config.dsn_files import read_dsn
+from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetConfig
+from gridbot.hidden_words import register_secret
 from gridbot.lease.record_floor import epoch_of
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import Database
@@ -98,6 +100,7 @@ class RecordShipper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ships records", daemon=True)
         self._connection: psycopg.Connection[Any] | None = None
+        self._dsn = ""
         self._positions: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         """Up to where there was nothing to ship above the position, as with tickers only: PostgreSQL is not told."""
@@ -184,8 +187,15 @@ class RecordShipper:
         return more
 
     def _connected(self) -> psycopg.Connection[Any]:
+        dsn = read_dsn(self._fleet)
+        if self._connection is not None and dsn != self._dsn:
+            log.info("records are shipped to where fleet.dsn_file says by now")
+            self._drop()
         if self._connection is None:
-            settings = connection_settings(read_dsn(self._fleet), name=f"{self._fleet.host} records", limit_s=LIMIT_S)
+            for secret in dsn_secrets(dsn):
+                register_secret(secret)
+            self._dsn = dsn
+            settings = connection_settings(dsn, name=f"{self._fleet.host} records", limit_s=LIMIT_S)
             connection = psycopg.connect(**settings, autocommit=True)
             self._connection = connection
             connection.execute(INCOMING)

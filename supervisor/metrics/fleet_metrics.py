@@ -31,7 +31,10 @@ def _of_process(key: str) -> Reader:
 
 
 def _process_states(model: Json) -> Iterator[Sample]:
+    resting = {row["service"] for row in (model.get("fleet") or {}).get("services", ()) if not row["here"]}
     for process in _processes(model):
+        if process["name"] in resting and process["state"] == ProcessState.STOPPED.value:
+            continue  # another host of the fleet has it run
         for word in ProcessState:
             yield (process["name"], word.value), float(word.value == process["state"])
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from supervisor.metrics.account_metrics import ACCOUNT_METRICS
 from supervisor.metrics.fleet_metrics import FLEET_METRICS, UP
+from supervisor.metrics.host_metrics import HOST_METRICS
 from supervisor.metrics.metric_types import LABELS, Metric
 from supervisor.metrics.strategy_metrics import STRATEGY_METRICS
 
@@ -24,6 +25,11 @@ answer, `gridbot_up` is 0 and all else is absent.
 Counters are added up by the supervisor over all lives of a process: they do not go back when a worker dies (what it
 counted after its last report, a second at most, is lost). They begin at 0 with the supervisor, but for
 `gridbot_strategy_fills_total`, which is as old as the strategy.
+
+**Of a fleet of several hosts** scrape each one. A host exports its own processes, accounts and strategies, and nothing
+of those that other hosts have: a sum over all hosts counts each account once. An account that moves goes on in the
+metrics of its new host; its counters begin at 0 there. What has the label `host` is the fleet as the scraped host sees
+it, the same from all of them: take `max by (host)`, not a sum. Without a fleet there are no samples of it.
 """
 
 
@@ -32,6 +38,7 @@ def page() -> str:
     parts = [HEAD]
     for title, metrics in (
         ("Fleet, processes and database", (UP, *FLEET_METRICS)),
+        ("Several hosts", HOST_METRICS),
         ("Accounts", ACCOUNT_METRICS),
         ("Strategies", STRATEGY_METRICS),
     ):

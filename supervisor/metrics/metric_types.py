@@ -120,6 +120,9 @@ LABELS: Final[dict[str, Label]] = dict(
         _label("exchange", "the exchanges of the configuration: Bybit's hosts and the paper exchange"),
         _label("use", "whose permits they are", ("lent", "guests", "free")),
         _label("level", "levels of incidents", ("WARNING", "ERROR", "CRITICAL")),
+        _label("host", "the hosts of the fleet"),
+        _label("lease_state", "how the lease of an account stands", ("held", "ends", "free")),
+        _label("service", "what one host does for all", ("notify", "telegram")),
         _label("version", "the one version that runs"),
     )
     for row in rows

@@ -19,7 +19,8 @@ from supervisor.notify.incident_book import read_row
 from supervisor.notify.message_text import Message
 from supervisor.notify.notify_file import NotifyFile
 from supervisor.notify.notify_spec import NotifySpec
-from supervisor.notify.teller import Event, Heard, Listed, Orphaned, Passed, Teller, Went, due, step
+from supervisor.notify.teller import WE_TELL, Event, Heard, Listed, Orphaned, Others, Passed, Teller, Went, due, step
+from supervisor.status.whole_fleet import silent_hosts, whole_fleet
 
 __all__ = ["Desk"]
 
@@ -27,6 +28,8 @@ log = logging.getLogger("supervisor.notify")
 
 LIST_S: Final = 10.0
 """Between two looks at the whole status."""
+FLEET_LIST_S: Final = 3.0
+"""The same in a fleet: what other hosts have to tell stands in the status alone."""
 ASK_S: Final = 5.0
 LAST_S: Final = 3.0
 """How long the messages of an orderly end may take."""
@@ -135,9 +138,10 @@ class Desk:
             return False
         self._heard_s = time.monotonic()
         for answer in answers:
-            self._step(_read_news(answer))
+            self._step(_read_news(answer, self._wall_us()))
         if status is not None:
             self._listed_s = self._heard_s
+            status = whole_fleet(status)
             groups = {str(row["account"]): tuple(row["groups"]) for row in status["accounts"]}
             self._plan = replace(self._plan, groups=groups)  # accounts come and go by `reload`
             self._step(_read_status(status))
@@ -152,7 +156,8 @@ class Desk:
                 answers.append(client.request("news", run=run, after=last))
                 run, last = answers[-1]["run"], answers[-1]["last"]
             listed_s = self._listed_s
-            is_time = listed_s is None or time.monotonic() - listed_s >= LIST_S
+            every_s = FLEET_LIST_S if "tells" in answers[-1] else LIST_S
+            is_time = listed_s is None or time.monotonic() - listed_s >= every_s
             return answers, client.status() if is_time else None
 
     async def _save(self) -> None:
@@ -211,7 +216,7 @@ class Desk:
             log.info("route %s: messages arrive again", name)
 
 
-def _read_news(answer: Json) -> Heard:
+def _read_news(answer: Json, now_us: int) -> Heard:
     return Heard(
         run=str(answer["run"]),
         last=int(answer["last"]),
@@ -219,9 +224,23 @@ def _read_news(answer: Json) -> Heard:
         missed=int(answer["missed"]),
         asked={str(account): int(at_us) for account, at_us in answer["asked"].items()},
         stopping=answer["state"] == "stopping",
+        others=_read_others(answer.get("tells"), now_us),
     )
+
+
+def _read_others(tells: Json | None, now_us: int) -> Others:
+    """Who tells, as the supervisor has it (`process.held_services`)."""
+    match tells:
+        case {"mode": "other", "lived_s": None}:
+            return Others(0)
+        case {"mode": "other", "lived_s": lived_s}:
+            return Others(now_us - round(float(lived_s) * 1e6))
+        case {"mode": "alone", "former": False}:
+            return Others(hushed=frozenset({"fleet_database"}))
+    return WE_TELL
 
 
 def _read_status(status: Json) -> Listed:
     silent = frozenset(str(row["account"]) for row in status["accounts"] if row["health"] is None)
+    silent |= {f"host {host}" for host in silent_hosts(status)}
     return Listed(status, tuple(read_row(row) for row in status["incidents"]), silent)

@@ -27,7 +27,20 @@ from supervisor.notify.incident_book import Book, Known, Seen
 from supervisor.notify.message_text import Message, compose
 from supervisor.notify.quiet_hours import QuietHours, due_day
 
-__all__ = ["Event", "Heard", "Listed", "Orphaned", "Passed", "Plan", "Teller", "Went", "due", "step"]
+__all__ = [
+    "WE_TELL",
+    "Event",
+    "Heard",
+    "Listed",
+    "Orphaned",
+    "Others",
+    "Passed",
+    "Plan",
+    "Teller",
+    "Went",
+    "due",
+    "step",
+]
 
 FORMAT: Final = 1
 GONE: Final = (
@@ -60,10 +73,23 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """Who of a fleet's hosts tells people. `other_us`: another one, which has surely lived at that time (0: nobody is
+    known to live); None: we do. `hushed`: what another one tells, although we tell what is ours."""
+
+    other_us: int | None = None
+    hushed: frozenset[str] = frozenset()
+
+
+WE_TELL: Final = Others()
+
+
+@dataclass(frozen=True, slots=True)
 class Teller:
     """`run` and `last` say which news were the last; `asked` is as the supervisor has it; `stopping`: it said so.
 
-    `day` is that of the last summary, `before` its figures, `newest` those of now.
+    `day` is that of the last summary, `before` its figures, `newest` those of now. `others` is not kept: it is told
+    again with the first news.
     """
 
     book: Book = field(default_factory=Book)
@@ -75,11 +101,12 @@ class Teller:
     day: str = ""
     before: Figures | None = None
     newest: Figures | None = None
+    others: Others = WE_TELL
 
     def to_document(self) -> dict[str, Any]:
         """JSON-able."""
         known = [
-            [asdict(each.seen), each.since_us, each.is_told, each.held_us, each.gone_us, each.hidden]
+            [asdict(each.seen), each.since_us, each.is_told, each.held_us, each.gone_us, each.hidden, each.news_us]
             for each in self.book.known.values()
         ]
         return {
@@ -101,9 +128,10 @@ class Teller:
         if document["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, got {document['format']!r}")
         known = {}
-        for seen, since_us, is_told, held_us, gone_us, hidden in document["known"]:
+        for seen, since_us, is_told, held_us, gone_us, hidden, *news_us in document["known"]:
             alert = Seen(**seen)
-            known[alert.name] = Known(alert, int(since_us), bool(is_told), int(held_us), int(gone_us), int(hidden))
+            times = (int(since_us), bool(is_told), int(held_us), int(gone_us), int(hidden))
+            known[alert.name] = Known(alert, *times, int(news_us[0]) if news_us else int(since_us))
         before = document["before"]
         return cls(
             book=Book(known, int(document["quiet"])),
@@ -139,6 +167,7 @@ class Heard:
     missed: int = 0
     asked: Mapping[str, int] = field(default_factory=dict)
     stopping: bool = False
+    others: Others = WE_TELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +212,8 @@ def step(state: Teller, event: Event, plan: Plan, now_us: int) -> Teller:
         case Passed():
             return _daily(_booked(state, incident_book.Tick(), plan, now_us), plan, now_us)
         case Orphaned():
+            if state.others.other_us:
+                return state  # that host is dead, says another one
             text = GONE_STOPPING if state.stopping and state.run else GONE
             return _letter(state, plan, "the supervisor is gone", text, "CRITICAL", now_us)
         case Went(name, problem):
@@ -213,6 +244,7 @@ def _heard(state: Teller, event: Heard, plan: Plan, now_us: int) -> Teller:
     is_new = event.run != state.run
     unasked = is_new and bool(state.run) and not state.stopping
     state = replace(state, run=event.run, last=event.last, asked=event.asked, stopping=event.stopping)
+    state = replace(state, others=event.others)
     if unasked:
         state = _letter(state, plan, "the supervisor has started again", BACK, "ERROR", now_us)
     if event.missed:
@@ -227,7 +259,9 @@ def _calm(state: Teller, plan: Plan, now_us: int) -> dict[str, int]:
 
 
 def _booked(state: Teller, event: incident_book.Event, plan: Plan, now_us: int) -> Teller:
-    book, notices = incident_book.step(state.book, event, now_us)
+    if not isinstance(event, incident_book.Tick):
+        event = replace(event, rows=tuple(row for row in event.rows if row.key not in state.others.hushed))
+    book, notices = incident_book.step(state.book, event, now_us, state.others.other_us)
     state = replace(state, book=book)
     return _put(state, plan, notices) if notices else state
 
@@ -262,4 +296,6 @@ def _daily(state: Teller, plan: Plan, now_us: int) -> Teller:
     waiting = sum(len(line.waiting) for line in state.lines.values() if line.failing_us)
     text = summary_text(state.newest, state.before, open_count, waiting)
     before = kept_for_the_next(state.newest, state.before)
+    if state.others.other_us is not None:
+        return replace(state, day=day, before=before)
     return replace(_letter(state, plan, "daily summary", text, "INFO", now_us), day=day, before=before)

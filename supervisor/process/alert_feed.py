@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from supervisor.status.alert_marks import Marks, marked
+from supervisor.status.alert_marks import Marks, marked, of_host
 
 __all__ = ["AlertFeed"]
 
@@ -26,7 +26,16 @@ class AlertFeed:
     `asked` has the accounts whose restart was asked for, with the time ("": all of them, by the start of this run).
     """
 
-    def __init__(self, run: str, marks: Callable[[], Marks], state: Callable[[], str], wall_us: Callable[[], int]):
+    def __init__(
+        self,
+        run: str,
+        marks: Callable[[], Marks],
+        state: Callable[[], str],
+        wall_us: Callable[[], int],
+        host: str = "",
+    ) -> None:
+        """`host`: the name of this host in its fleet."""
+        self._host = host
         self._run = run
         self._marks = marks
         self._state = state
@@ -38,7 +47,7 @@ class AlertFeed:
     def add(self, row: Mapping[str, Any], phase: str) -> None:
         """`row` is shaped like an open incident of `status`."""
         self._last += 1
-        self._kept.append({**row, "number": self._last, "phase": phase, "at_us": self._wall_us()})
+        self._kept.append({**of_host(row, self._host), "number": self._last, "phase": phase, "at_us": self._wall_us()})
 
     def asked(self, account: str) -> None:
         """Somebody has asked for a restart of this account."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from gridbot.incidents import Name, Standing
 from supervisor.children.child import Child
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
@@ -34,8 +35,10 @@ class Beside:
         faults: Faults,
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        may_run: Callable[[str], bool],
     ) -> None:
-        shared = (launcher, launch, faults.report, clock, jitter)
+        """`may_run`: whether the process of that name may run here, where one host does it for a whole fleet."""
+        shared = (launcher, launch, faults.report, clock, jitter, may_run)
         self.web, self.notify = WebKeeper(plan.web, *shared), NotifyKeeper(plan.notify, *shared)
         self.telegram = TelegramKeeper(plan.telegram, *shared)
         self._faults = faults
@@ -55,6 +58,21 @@ class Beside:
         """Let time pass for each."""
         for each in self._all:
             self._faults.attempt(f"looking after {each.name}", lambda it=each: it.look(starting, stopping))  # type: ignore[misc]
+
+    def standing(self) -> dict[Name, Standing]:
+        """The incidents of those that people rely on and that are away."""
+        return {name: text for each in self._all for name, text in each.standing().items()}
+
+    def fails(self, process: str) -> bool:
+        """Whether the process of that name is away, and does not come back by itself soon."""
+        return any(each.name == process and each.is_away for each in self._all)
+
+    async def end_one(self, process: str, within_s: float) -> None:
+        """Ask the process of that name to end, and kill it after so many seconds."""
+        for each in self._all:
+            if each.name == process:
+                await each.let_end(within_s)
+                each.kill_now()
 
     @property
     def children(self) -> tuple[Child | None, ...]:

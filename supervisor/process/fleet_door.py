@@ -7,19 +7,26 @@ of ours acts at once, whatever the database does: then the answer says whether t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from gridbot import background
 from gridbot.commands.arguments import ReloadArguments
 from gridbot.commands.command_table import find_command
 from gridbot.commands.wording import CommandMistake
+from gridbot.config.dsn_files import read_dsn
 from gridbot.config.errors import ConfigError
+from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.core.strict_numbers import amount_or_none
+from gridbot.logging_setup import register_secret
+from supervisor.control.operations import HERE_ALONE
 from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.fleet.command_store import CommandStore, Given
-from supervisor.fleet.fleet_begin import PUSH, Begun
+from supervisor.fleet.fleet_begin import LIMIT_S, PUSH, Begun
+from supervisor.fleet.fleet_section import incidents_elsewhere, with_commands_for
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_store import HostStore
+from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.process.fleet_reload import INVALID, FleetReload
 
 if TYPE_CHECKING:
@@ -33,6 +40,8 @@ WAIT_S: Final = 5.0
 LOOK_S: Final = 0.25
 GRACE_S: Final = 3.0
 """How much longer the holder has to answer what it has taken."""
+EVERYWHERE: Final = ("ack", "mute", "unmute")
+"""Commands that every host carries out for itself."""
 KEPT_S: Final = 2.0
 """How long an answer waits until the fleet has what a worker has just written down."""
 
@@ -43,9 +52,15 @@ class FleetDoor:
     host: FleetHost
 
     def __init__(
-        self, begun: Begun, handle: Callable[[Json, str], Awaitable[Json]], clock: Callable[[], float]
+        self,
+        begun: Begun,
+        handle: Callable[[Json, str], Awaitable[Json]],
+        clock: Callable[[], float],
+        links: Sequence[PostgresLink],
     ) -> None:
+        """`links`: the connections that go elsewhere when the DSN is another one."""
         self._begun = begun
+        self._links = links
         self._handle = handle
         self._clock = clock
         self._store = CommandStore(begun.store.link)
@@ -60,6 +75,8 @@ class FleetDoor:
                 account = str(request.get("account", ""))
             case "restart":
                 account = str(request.get("child", "")).removeprefix("worker-")
+            case op if op in EVERYWHERE and not request.get(HERE_ALONE):
+                return self._everywhere(request, who)
             case _:
                 return None
         names = {each.name for each in self.host.settings.config.accounts}
@@ -87,12 +104,36 @@ class FleetDoor:
         except FleetAway as why:
             return unanswered(f"{what} for {account} was not given: another host has it, and {why}")
         if found.answer is not None:
-            return found.answer
+            answer = {**with_commands_for(found.answer, self._begun.own.storage.data_dir), "host": found.host}
+            return answer if answer.get("ok") else {**answer, "error": f"host {found.host}: {answer.get('error')}"}
         if found.host:
             return unanswered(f"{found.host} has taken {what} for {account} and has not answered yet; look at status")
-        return unanswered(
-            f"{what} was not carried out: {self.host.whereabouts(account)}. It will not be carried out later"
+        return unanswered(f"{what} was not carried out: {self._whereabouts(account)}. It will not be carried out later")
+
+    def _whereabouts(self, addressee: str) -> str:
+        host = addressee.removeprefix("host:")
+        return f"host {host} did not take it" if host != addressee else self.host.sight.whereabouts(addressee)
+
+    async def _everywhere(self, request: Json, who: str) -> Json:
+        """What an operator says of alerts: on every host, as an alert, and what is muted, may be of any of them."""
+        asked = {**request, HERE_ALONE: True}
+        me = self._begun.me.name
+        others = [row.name for row in self.host.sight.view.hosts if row.alive and row.name != me]
+        own, *theirs = await asyncio.gather(
+            self._handle(dict(asked), who), *(self._ask(f"host:{name}", asked, who) for name in others)
         )
+        own["recorded"] = True  # by `_handle`
+        answers = dict(zip([me, *others], [own, *theirs], strict=True))
+        done = [name for name, answer in answers.items() if answer["ok"]]
+        silent = [name for name, answer in answers.items() if answer.get("unanswered")]
+        if not done:
+            return own
+        where: dict[str, list[str]] = {}
+        for name in done:
+            where.setdefault(str(answers[name].get("result")), []).append(name)
+        told = [f"{text} (on {', '.join(names)})" for text, names in where.items()]
+        told += [f"NOT on {', '.join(silent)}, which did not answer"] if silent else []
+        return {"ok": True, "result": "; ".join(told), "recorded": True}
 
     # ------------------------------------------------------------------ asked elsewhere, answered here
 
@@ -103,7 +144,7 @@ class FleetDoor:
 
     async def _take(self) -> None:
         try:
-            for given in await self._store.take(self._begun.me, self.host.accounts):
+            for given in await self._store.take(self._begun.me, [self._begun.me.addressee, *self.host.accounts]):
                 background.start(self._carry_out(given), name=f"a command of {given.origin}")
         except FleetAway:
             return  # whoever has given them is told that nobody took them
@@ -127,7 +168,7 @@ class FleetDoor:
         account = str(request.get("account", ""))
         if not self.host.has(account):
             return answer
-        if self.host.is_away or not await kept(account, KEPT_S):
+        if self.host.sight.is_away or not await kept(account, KEPT_S):
             return {**answer, "result": f"{answer['result']} ({NOT_YET})"}
         return answer
 
@@ -137,6 +178,7 @@ class FleetDoor:
         """Put the newest version that was pushed in force: here first, then for all hosts."""
         host, store = self.host, self._begun.store
         try:
+            moved = await self._follow_dsn(dry_run=args.dry_run)
             newest = await store.config()
             if newest is None:
                 return refused(PUSH)
@@ -159,29 +201,58 @@ class FleetDoor:
             except FleetAway as why:
                 answer["result"] += f"; NOT in force for the other hosts: {why}"
         if answer["ok"]:
-            told = f"version {newest.version} by {newest.who}; in force is version {host.view.force}"
-            answer["lines"] = [told, *answer["lines"], *(f"{name}: removed, where it is" for name in gone)]
+            told = f"version {newest.version} by {newest.who}; in force is version {host.sight.view.force}"
+            answer["lines"] = [told, *moved, *answer["lines"], *(f"{name}: removed, where it is" for name in gone)]
             answer["asks"] = [*answer["asks"], *gone]
         return answer
+
+    async def _follow_dsn(self, *, dry_run: bool) -> list[str]:
+        """Every connection goes where `fleet.dsn_file` says by now, if that is this fleet's database. Raises FleetAway.
+
+        The writer's, which ships records, follows the file by itself.
+        """
+        own = self._begun.own
+        try:
+            dsn = await asyncio.to_thread(read_dsn, own.fleet)
+        except ValueError as error:
+            raise FleetAway(str(error)) from None
+        probe = PostgresLink(dsn, name=f"{own.fleet.host} reload", limit_s=LIMIT_S)
+        if all(link.goes_to(probe) for link in self._links):
+            return []
+        for secret in dsn_secrets(dsn):
+            register_secret(secret)
+        try:
+            await HostStore(probe).check(str(own.fleet.name))
+        finally:
+            await probe.close()
+        if not dry_run:
+            for link in self._links:
+                link.follow(dsn)
+            self.host.listener.follow()
+        return [f"fleet.dsn_file: another database or login, {probe.server}"]
 
     # ------------------------------------------------------------------ status
 
     async def shown(self, status: Json) -> Json:
-        """The status with `elsewhere`: the accounts of other hosts as these have told last."""
-        others = await self.host.others()
+        """The status with `elsewhere`, accounts of other hosts as these have told last, and `incidents_elsewhere`."""
+        others = await self.host.sight.others()
         here = {row["account"] for row in status["accounts"]}
+        alive = {row.name for row in self.host.sight.view.hosts if row.alive}
         known: dict[tuple[str, str], dict[str, Any]] = {}
         for host, (age_s, told) in others.items():
             for row in told.get("accounts", ()):
-                known[host, str(row["account"])] = {**row, "host": host, "age_s": round(age_s, 1)}
-        rows = []
+                known[host, str(row["account"])] = {
+                    **row, "host": host, "age_s": round(age_s, 1), "host_alive": host in alive
+                }  # fmt: skip
+        rows, holders = [], dict[str, str]()
         for lease in (status.get("fleet") or {}).get("accounts", ()):
-            name = str(lease["account"])
-            if name in here:
-                continue
-            row = known.get((str(lease["host"]), name)) or self._unheard(name, str(lease["host"]))
-            rows.append({**row, "lease": lease["state"]})
-        return {**status, "elsewhere": rows}
+            name, host = str(lease["account"]), str(lease["host"])
+            holders[name] = host
+            if name not in here:
+                row = known.get((host, name)) or self._unheard(name, host)
+                rows.append({**row, "lease": lease["state"], "epoch": lease["epoch"]})
+        told = {host: document for host, (_, document) in others.items() if host in alive}
+        return {**status, "elsewhere": rows, "incidents_elsewhere": incidents_elsewhere(status, told, holders)}
 
     def _unheard(self, name: str, host: str) -> dict[str, Any]:
         config = self.host.settings.config
@@ -191,6 +262,9 @@ class FleetDoor:
             for each in config.strategies_of(name)
         ]  # fmt: skip
         return {
-            "account": name, "host": host, "age_s": None, "groups": list(config.account(name).groups), "process": None,
+            "account": name, "host": host, "age_s": None, "host_alive": False,
+            "groups": list(config.account(name).groups),
+            "process": {"name": f"worker-{name}", "state": None, "restarts": 0, "reason": "", "last_exit": ""},
             "health": None, "freshness": "offline", "reasons": [], "strategies": strategies,
+            "environment": str(config.account(name).environment), "equity": None, "margin_ratio": None,
         }  # fmt: skip

@@ -23,24 +23,15 @@ from gridbot.config.errors import ConfigError
 from gridbot.config.host_config import FleetSettings
 from gridbot.incidents import Name, Standing
 from supervisor.fleet.fleet_begin import Begun, link_of
-from supervisor.fleet.fleet_incidents import standing
 from supervisor.fleet.fleet_listener import Listener
-from supervisor.fleet.fleet_section import (
-    account_rows,
-    as_before,
-    dead_accounts,
-    holders_of,
-    host_rows,
-    placed,
-    status_rows,
-    takeover_s,
-)
+from supervisor.fleet.fleet_section import holders_of, status_facts
+from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.fleet_view import View
-from supervisor.fleet.host_placement import Placement, Wanted
 from supervisor.fleet.host_store import HostFacts
 from supervisor.fleet.lease_desk import LeaseDesk
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
+from supervisor.process.fleet_sight import FleetSight
+from supervisor.process.held_services import HeldServices
 
 __all__ = ["FleetHost", "HostHands", "Keeper"]
 
@@ -49,12 +40,8 @@ log = logging.getLogger("supervisor")
 Json = dict[str, Any]
 LOOK_S: Final = 2.0
 ARRIVAL_S: Final = 30.0
-LENIENT_S: Final = 5.0
-"""After the database was away for all, each host has so long to be heard of again, before others take its accounts."""
 FAILED_S: Final = 30.0
 """An account that could not be started here is not asked for again for so long."""
-STATUS_S: Final = 1.0
-"""What other hosts have said is read again when it is older."""
 
 
 class Keeper(Protocol):
@@ -81,38 +68,41 @@ class HostHands:
     stop: Callable[[str], object]
     is_stopping: Callable[[], bool]
     answer: Callable[[str], Any]
-    """Has the commands for this account answered that wait in the database."""
+    """Has the commands for this addressee answered that wait in the database."""
 
 
 class FleetHost:
     """One per supervisor of a fleet; the owner of what this host knows of it."""
 
     def __init__(
-        self, begun: Begun, keeper: Keeper, desk: LeaseDesk, hands: HostHands, clock: Callable[[], float]
+        self,
+        begun: Begun,
+        keeper: Keeper,
+        desk: LeaseDesk,
+        hands: HostHands,
+        services: HeldServices,
+        clock: Callable[[], float],
     ) -> None:
         self.begun = begun
         self._desk = desk
         self.settings = begun.settings
-        self.view = View()
+        self.services = services
+        self.sight = FleetSight(begun, lambda: self.settings, clock)
         self._keeper = keeper
         self._hands = hands
         self._clock = clock
-        self._placed = Placement()
         self._here: dict[str, int] = {}
         """The accounts whose lease is ours and whose worker is here, with their epochs."""
         self._lapsed: dict[str, None] = {}
+        self._takeovers = 0
         self._failed_s: dict[str, float] = {}
         self._handing, self._handed_s = "", 0.0
         self._refused = (0, "")
         """The version that could not be applied here, and when it was put in force: asked for again, it is tried."""
-        self._away = ""
-        self._away_since_s: float | None = None
-        self._looked_s = self._lenient_until_s = float("-inf")
-        self._others: tuple[float, dict[str, tuple[float, Json]]] = (float("-inf"), {})
         self._told = asyncio.Event()
         self._answers: dict[int, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._listener = Listener(lambda: link_of(begun.own, "ear"), self._heard)
+        self.listener = Listener(lambda: link_of(begun.own, "ear"), self._heard)
 
     # ------------------------------------------------------------------ life
 
@@ -121,7 +111,7 @@ class FleetHost:
         works = {
             "looking at the fleet": self._look_on(),
             "the sign of life of this host": self._beat_on(),
-            "hearing of the fleet": self._listener.run(),
+            "hearing of the fleet": self.listener.run(),
         }
         self._tasks = [background.start(work, name=name) for name, work in works.items()]
 
@@ -154,7 +144,7 @@ class FleetHost:
     def _heard(self, word: str) -> None:
         what, _, about = word.partition(" ")
         if what == "command":
-            if about in self._here:
+            if about in self._here or about == self.begun.me.addressee:
                 self._hands.answer(about)
         elif what == "answer":
             if (event := self._answers.get(int(about) if about.isdecimal() else 0)) is not None:
@@ -165,43 +155,37 @@ class FleetHost:
     # ------------------------------------------------------------------ what placement says
 
     async def _look(self) -> None:
-        try:
-            self.view = await self.begun.store.view()
-        except FleetAway as why:
-            self._is_away(str(why))
+        if not await self.sight.look():
             return
-        self._is_back()
-        self._looked_s = self._clock()
-        if self._looked_s < self._lenient_until_s:
-            self.view = as_before(self.view)
+        view = self.sight.view
         if self._hands.is_stopping():
             return
-        if self.view.force != self.settings.version and (self.view.force, self.view.forced) != self._refused:
-            await self._follow(self.view.force)
+        if view.force != self.settings.version and (view.force, view.forced) != self._refused:
+            await self._follow(view.force)
         self._place()
-        granted = {name: host for name, host in self.view.wishes.items() if holders_of(self.view).get(name) == host}
+        granted = {name: host for name, host in view.wishes.items() if holders_of(view).get(name) == host}
         if granted and self.begun.me.name in granted.values():
             with contextlib.suppress(FleetAway):
                 await self.begun.store.granted(granted)
-        for account in self._here:
-            self._hands.answer(account)
+        for addressee in (self.begun.me.addressee, *self._here):
+            self._hands.answer(addressee)
 
     def _place(self) -> None:
-        wanted = [Wanted(account.name, account.hosts) for account in self.settings.config.accounts]
-        self._placed, me, now_s = placed(self.view, wanted), self.begun.me.name, self._clock()
-        holders = holders_of(self.view)
-        mine = set(self._placed.of(me))
-        leaving = sorted(name for name in self._placed.moves if holders.get(name) == me)
+        found, me, now_s = self.sight.place(), self.begun.me.name, self._clock()
+        holders = holders_of(self.sight.view)
+        mine = set(found.of(me))
+        leaving = sorted(name for name in found.moves if holders.get(name) == me)
         if self._handing and self._handing not in holders and now_s - self._handed_s < ARRIVAL_S:
             mine.update(leaving)  # the one before has not arrived yet
         elif leaving:
             if leaving[0] != self._handing:
-                log.info("%s is handed over to %s", leaving[0], self._placed.moves[leaving[0]])
+                log.info("%s is handed over to %s", leaving[0], found.moves[leaving[0]])
                 self._handing, self._handed_s = leaving[0], now_s
         else:
             self._handing = ""
         failed = {name for name, at_s in self._failed_s.items() if now_s - at_s < FAILED_S}
-        self._keeper.want(frozenset(mine - failed) | frozenset(self._kept_here()))
+        services = self.services.wanted(self.sight.view, me)
+        self._keeper.want(frozenset(mine - failed) | frozenset(self._kept_here()) | services)
 
     def _kept_here(self) -> list[str]:
         """Accounts that we have and the configuration we go by does not know any more: a reload ends them first."""
@@ -216,9 +200,9 @@ class FleetHost:
             settings = await asyncio.to_thread(self.begun.read, found.body, version)
             await self._hands.reload(settings, found.leave_positions)
         except FleetAway as why:
-            self._is_away(str(why))
+            self.sight.away(str(why))
         except (ConfigError, ValueError) as why:
-            self._refused = version, self.view.forced
+            self._refused = version, self.sight.view.forced
             self._hands.alert("ERROR", f"version {version} of the fleet's configuration is not applied here: {why}")
         else:
             self._refused = 0, ""
@@ -233,6 +217,9 @@ class FleetHost:
 
     def on_lease(self, news: Gained | Extended | Lapsed | Leave | Lost) -> None:
         """News of the keeper, on the loop."""
+        if is_service(news.account):
+            self.services.on_lease(news, self._keeper)
+            return
         match news:
             case Gained(account):
                 self._lapsed.pop(account, None)
@@ -265,6 +252,7 @@ class FleetHost:
             self._keeper.quiet(account, answered=True)
             return
         self._here[account] = news.epoch
+        self._takeovers += news.previous not in ("", self.begun.me.name)
         self._failed_s.pop(account, None)
 
     async def _begun(self, news: Gained) -> bool:
@@ -290,21 +278,21 @@ class FleetHost:
 
     async def _beat(self) -> None:
         facts = HostFacts(
-            offers=self.settings.offers,
+            offers=self.settings.offers | self.services.offered,
             not_offered=self.settings.not_offered,
             applied=self.settings.version,
             trouble=f"version {self._refused[0]} is not applied here" if self._refused[0] else "",
-            status={"accounts": status_rows(self._hands.status())},
+            status=status_facts(self._hands.status()),
         )
         begun = self.begun
         try:
             if await begun.store.beat(begun.me, begun.times.ttl_s, facts):
-                self._is_back()
+                self.sight.back()
                 return
             fleet = begun.own.fleet
             other = await begun.store.register(begun.me, begun.times.ttl_s, fleet.capacity, fleet.address, "")
         except FleetAway as why:
-            self._is_away(str(why))
+            self.sight.away(str(why))
             return
         if other is not None and not self._hands.is_stopping():
             self._hands.stop(f"another host has taken the name {begun.me.name} while this one was silent")
@@ -328,73 +316,16 @@ class FleetHost:
             await asyncio.wait_for(event.wait(), wait_s)
         self._answers.pop(number, None)
 
-    def whereabouts(self, account: str) -> str:
-        """Who has an account, in words, for whoever did not get an answer."""
-        for host, names in dead_accounts(self.view, [account]).items():
-            return f"host {host}, which has {', '.join(names)}, is dead or silent"
-        holder = holders_of(self.view).get(account)
-        if holder is None:
-            return f"no host has {account} at the moment ({self._placed.homeless.get(account, 'it is on its way')})"
-        return f"host {holder}, which has {account}, did not take it"
-
-    async def others(self) -> dict[str, tuple[float, Json]]:
-        """What the other hosts have told last, by host with its age in seconds; a second old at most."""
-        at_s, known = self._others
-        now_s = self._clock()
-        if now_s - at_s > STATUS_S:
-            try:
-                known = await self.begun.store.statuses()
-                known.pop(self.begun.me.name, None)
-                self._others = now_s, known
-            except FleetAway as why:
-                self._is_away(str(why))
-                known = {host: (age_s + now_s - at_s, status) for host, (age_s, status) in known.items()}
-        return known
-
-    def _is_away(self, why: str) -> None:
-        if self._away_since_s is None:
-            self._away_since_s = self._clock()
-            log.error("the fleet's database is away: %s", why)
-        self._away = why
-
-    def _is_back(self) -> None:
-        if self._away_since_s is not None:
-            self._lenient_until_s = self._clock() + LENIENT_S
-            log.info("the fleet's database answers again after %.1f s", self._clock() - self._away_since_s)
-        self._away, self._away_since_s = "", None
-
-    @property
-    def is_away(self) -> bool:
-        return self._away_since_s is not None
-
     # ------------------------------------------------------------------ what is shown
 
     def standing(self) -> dict[Name, Standing]:
         """The fleet's open incidents, as this host sees them."""
-        return standing(self.view, self._placed, self._names(), self._away if self.is_away else None, self._lapsed)
+        return self.sight.standing(self._lapsed)
 
     def reasons(self) -> list[str]:
         """What keeps this host from being healthy."""
-        return [each.text for each in self.standing().values()]
+        return [each.text for each in self.standing().values() if each.level != "warning"]
 
     def section(self) -> Json:
         """The section `fleet` of the status model."""
-        begun = self.begun
-        wanted = [Wanted(account.name, account.hosts) for account in self.settings.config.accounts]
-        now_s = self._clock()
-        return {
-            "name": begun.own.fleet.name,
-            "host": begun.me.name,
-            "database": "away" if self.is_away else "there",
-            "away_s": None if self._away_since_s is None else round(now_s - self._away_since_s, 1),
-            "problem": self._away,
-            "seen_s": round(now_s - self._looked_s, 1) if self._looked_s > float("-inf") else None,
-            "ttl_s": begun.times.ttl_s,
-            "takeover_s": takeover_s(begun.times),
-            "configuration": self.settings.version,
-            "in_force": self.view.force,
-            "not_offered": dict(self.settings.not_offered),
-            "lapsed": sorted(self._lapsed),
-            "hosts": host_rows(self.view, begun.me),
-            "accounts": account_rows(self.view, wanted, self._placed),
-        }
+        return {**self.sight.section(self._lapsed), "services": self.services.rows(), "takeovers": self._takeovers}

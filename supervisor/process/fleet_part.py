@@ -22,6 +22,7 @@ from supervisor.process.own_faults import Faults
 
 if TYPE_CHECKING:
     from gridbot.config.host_config import FleetSettings
+    from gridbot.config.models import GridbotConfig
     from supervisor.fleet.fleet_begin import Begun
     from supervisor.fleet.lease_desk import LeaseDesk
     from supervisor.fleet.lease_keeper import LeaseKeeper
@@ -50,7 +51,12 @@ class FleetPart:
         stop: Callable[[], object],
         is_stopping: Callable[[], bool],
         clock: Callable[[], float],
+        end_process: Callable[[str, float], Awaitable[object]],
+        process_fails: Callable[[str], bool],
     ) -> None:
+        """`end_process` ends a process beside the fleet, such as that of Telegram, within so many seconds;
+        `process_fails` says whether one does not work on this machine."""
+        self._process_fails = process_fails
         self._begun = cast("Begun | None", begun)
         self._reload = reload
         self._handle = handle
@@ -60,6 +66,7 @@ class FleetPart:
         self._stop = stop
         self._is_stopping = is_stopping
         self._clock = clock
+        self._end_process = end_process
         self._host: FleetHost | None = None
         self._door: FleetDoor | None = None
         self._keeper: LeaseKeeper | None = None
@@ -78,14 +85,16 @@ class FleetPart:
         from supervisor.fleet.postgres_store import PostgresStore
         from supervisor.process.fleet_door import FleetDoor
         from supervisor.process.fleet_host import FleetHost, HostHands
+        from supervisor.process.held_services import HeldServices
 
-        store = PostgresStore(link_of(begun.own, "leases"), begun.store.link)
+        leases = link_of(begun.own, "leases")
+        store = PostgresStore(leases, begun.store.link)
         own, cancels = begun.own, begun.own.fleet.on_lease_lost is OnLeaseLost.CANCEL
         self._desk = desk = LeaseDesk(begun.me, store, own.storage.data_dir, send, cancels_when_lost=cancels)
         documented = DocumentedStore(store, desk.shelf)
         self._keeper = keeper = LeaseKeeper(documented, begun.me, begun.times, lambda news: host.on_lease(news))
         launch.lease, launch.on_lease = desk.of_launch, self._from_worker
-        self._door = door = FleetDoor(begun, self._handle, self._clock)
+        self._door = door = FleetDoor(begun, self._handle, self._clock, (begun.store.link, leases))
         hands = HostHands(
             bring=lambda settings, account: reload.bring(
                 settings.config, account, lambda: desk.of_launch(account) is not None
@@ -99,7 +108,8 @@ class FleetPart:
             is_stopping=self._is_stopping,
             answer=door.answer_soon,
         )
-        self._host = host = FleetHost(begun, keeper, desk, hands, self._clock)
+        services = HeldServices(_services(own), self._end_process, self._process_fails)
+        self._host = host = FleetHost(begun, keeper, desk, hands, services, self._clock)
         door.host = host
         reload.follow_fleet(begun.settings)
         desk.start()
@@ -188,6 +198,18 @@ class FleetPart:
         """The status with what other hosts have told of their accounts."""
         return status if self._door is None else await self._door.shown(status)
 
+    # ------------------------------------------------------------------ what one host does for all
+
+    def may_run(self, process: str) -> bool:
+        """Whether a process that one host runs for the whole fleet may run here now."""
+        return self._begun is None or (self._host is not None and self._host.services.may_run(process))
+
+    def tells(self) -> Json | None:
+        """Who tells people of alerts (`HeldServices.tells`); None without a fleet: we do."""
+        if self._begun is None:
+            return None
+        return {"mode": "other", "lived_s": None} if self._host is None else self._host.services.tells(self._host.sight)
+
     # ------------------------------------------------------------------ what is shown
 
     def standing(self) -> dict[Name, Standing]:
@@ -201,3 +223,13 @@ class FleetPart:
     def section(self) -> Json | None:
         """The section `fleet` of the status model."""
         return None if self._host is None else self._host.section()
+
+
+def _services(own: GridbotConfig) -> dict[str, str]:
+    """What this host could do for the whole fleet, by the lease: the process that does it."""
+    from supervisor.fleet.fleet_services import NOTIFY, bot_service
+
+    found = {NOTIFY: "notify"} if own.notify.is_wanted else {}
+    if own.telegram.enabled:
+        found[bot_service(own.telegram.token.get_secret_value().partition(":")[0])] = "telegram"
+    return found

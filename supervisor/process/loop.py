@@ -107,10 +107,10 @@ class Supervisor:
         self._finished = asyncio.Event()
         self._lock = lock or DirectoryLock(plan.data_dir)
         self._journal = SupervisorJournal(plan.data_dir, plan.run_id, keep_journal=plan.keep_journal)
-        self._feed = AlertFeed(plan.run_id, lambda: self._desk.marks, self._state, _wall_us)
+        self._feed = AlertFeed(plan.run_id, lambda: self._desk.marks, self._state, _wall_us, plan.host)
         self._alerts = Alerts(self._journal, clock, _wall_us, self._feed.add)
         self._faults = Faults(self._alerts)
-        self._launch = LaunchArguments(plan.accounts, plan.paused, plan.paper_url)
+        self._launch = LaunchArguments(plan.accounts, plan.paused, plan.paper_url, pauses_new=begun is not None)
         events = FleetEvents(
             message=lambda child, message: self._messages.take(child, message),
             exit=self._on_exit,
@@ -130,7 +130,10 @@ class Supervisor:
             self._on_rescue_end,
             clock=clock,
         )
-        self._beside = Beside(plan, self._launcher, self._launch, self._faults, clock, jitter)
+        self._beside = Beside(
+            *(plan, self._launcher, self._launch, self._faults, clock, jitter),
+            lambda process: self._hosting.may_run(process),
+        )
         self._starting = StartOrder(self._fleet, self._launch, lambda account: self._membership.keeps_down(account))
         self._stopping = StopOrder(self._fleet, self._journal, plan.on_stop)
         self._desk = AlertDesk(self.status, self._journal.document, _wall_us)
@@ -144,6 +147,8 @@ class Supervisor:
             self.stop,
             lambda: self._stopping.begun,
             clock,
+            lambda process, within_s: self._beside.end_one(process, within_s),
+            lambda process: self._beside.fails(process),
         )
         self._operations = Operations(
             self._fleet,
@@ -337,7 +342,7 @@ class Supervisor:
             self._beside.stalled()
 
     def _look(self) -> None:
-        standing = self._sharing.standing() | self._caps.standing() | self._hosting.standing()
+        standing = self._sharing.standing() | self._caps.standing() | self._hosting.standing() | self._beside.standing()
         self._alerts.look(failed_children(self._fleet) | standing)
         self._desk.look()
 

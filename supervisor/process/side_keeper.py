@@ -1,7 +1,8 @@
 """Keeps a process that is none of the fleet: started when trading is, restarted by the policy of every child, and never
 a reason for anything.
 
-Whether it runs says nothing about accounts. What goes wrong with it is a line in the log, and in `status` beside it.
+Whether it runs says nothing about accounts. What goes wrong with it is a line in the log, and in `status` beside it;
+where people rely on it and it stays away, an open alert, too, which is no reason against health.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from gridbot.incidents import Name, Standing
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildSpec
 from supervisor.children.fleet import Fleet, FleetEvents
@@ -29,6 +31,8 @@ log = logging.getLogger("supervisor")
 PATIENCE_S: Final = 5.0
 """Workers are started before it; when one takes longer than that, somebody may want to look why."""
 POLL_S: Final = 0.02
+AWAY_S: Final = 15.0
+"""A process that fails and runs again within so many seconds is a line in the log, and no alert."""
 
 
 class SideKeeper:
@@ -36,6 +40,8 @@ class SideKeeper:
 
     name = "aside"
     missing = "it is not there"
+    alerts = True
+    """Whether its absence is an alert."""
 
     def __init__(
         self,
@@ -45,7 +51,11 @@ class SideKeeper:
         on_fault: Callable[[str, BaseException], None],
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        may_run: Callable[[str], bool] = lambda name: True,
     ) -> None:
+        """`may_run`: whether the process of that name may run here, where one host does it for a whole fleet."""
+        self._may_run = may_run
+        self._down_since_s: float | None = None
         events = FleetEvents(self._take, self._ended, self._tell, lambda: "keep", on_fault)
         specs = () if spec is None else (spec,)
         self._fleet = Fleet(specs, launcher, launch, events, clock=clock, jitter=jitter)
@@ -70,8 +80,11 @@ class SideKeeper:
         self._fleet.advance_all()
         its_turn = starting.complete or self._clock() - self._began_s > PATIENCE_S
         child = self.child
+        self._note_down(child)
         if child is not None and self._leaves:
             self._let_go(child)
+        elif child is not None and not self._may_run(self.name):
+            self._rest(child)
         elif child is not None and its_turn and not stopping.begun and child.state.process is ProcessState.STOPPED:
             self._fleet.advance(child, Start())
 
@@ -86,6 +99,32 @@ class SideKeeper:
             child.spec = spec
             if child.state.process is not ProcessState.STOPPED:  # one that is stopped starts when it is its turn
                 self._fleet.advance(child, Restart("other settings"))
+
+    def _rest(self, child: Child) -> None:
+        """Another host does it: none is wanted here, and one that is here ends."""
+        if child.state.process not in (ProcessState.STOPPED, ProcessState.STOPPING):
+            self._fleet.advance(child, Stop())
+
+    def _note_down(self, child: Child | None) -> None:
+        is_down = child is not None and child.state.process in (ProcessState.BACKOFF, ProcessState.FATAL)
+        runs = child is None or child.state.process in (ProcessState.RUNNING, ProcessState.STOPPED)
+        if is_down and self._down_since_s is None:
+            self._down_since_s = self._clock()
+        elif runs:
+            self._down_since_s = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is wanted, does not run, and does not come back by itself soon."""
+        return self._down_since_s is not None and self._clock() - self._down_since_s >= AWAY_S
+
+    def standing(self) -> dict[Name, Standing]:
+        """The incident that it is away, where somebody relies on it."""
+        child = self.child
+        if child is None or not self.alerts or not self.is_away:
+            return {}
+        text = f"{self.missing}: the process {self.name} does not run ({child.last_exit or child.state.reason})"
+        return {Name("untold", self.name): Standing("warning", f"{text}; trading does not need it")}
 
     def _let_go(self, child: Child) -> None:
         if not child.state.alive and child.pid is None:

@@ -17,6 +17,7 @@ class WebKeeper(SideKeeper):
 
     name = "web"
     missing = "the page is not there"
+    alerts = False
 
     def is_ready(self, message: Message) -> None:
         """Takes the page's address."""

@@ -18,7 +18,7 @@ from supervisor.remote.prepared_command import GOOD_S
 __all__ = ["MOST_WAITING", "Asker", "Confirmations"]
 
 MOST_WAITING: Final = 20
-"""Of all askers; the oldest makes way."""
+"""Of one asker; the oldest makes way. How many askers there are has an end: logins and listed users."""
 Shown = TypeVar("Shown")
 
 
@@ -47,8 +47,9 @@ class Confirmations(Generic[Shown]):
     def give(self, asker: Asker, shown: Shown) -> str:
         """The token for the second step of what was shown."""
         self._forget()
-        while len(self._waiting) >= MOST_WAITING:
-            del self._waiting[next(iter(self._waiting))]
+        own = [digest for digest, first in self._waiting.items() if first.asker is asker]
+        for digest in own[: max(0, len(own) + 1 - MOST_WAITING)]:
+            del self._waiting[digest]
         token = secrets.token_urlsafe(32)
         self._waiting[_digest(token)] = _First(asker, shown, self._clock())
         return token

@@ -18,7 +18,7 @@ from gridbot.commands.targets import Addressed, TargetWords, accounts_of, fleet_
 from gridbot.commands.wording import CommandMistake, shown
 from gridbot.doors.plain_text import for_people
 from supervisor.control.command_targets import command_targets, named_processes
-from supervisor.control.control_client import ControlClient, ControlError
+from supervisor.control.control_client import AFAR_S, ControlClient, ControlError, answered_by
 from supervisor.control.dry_rows import dry_rows
 from supervisor.control.target_outcomes import Outcome, outcomes
 from supervisor.remote.adoption_words import COLUMNS, document_of, parts_of
@@ -178,12 +178,13 @@ def _give(client: ControlClient, prepared: Prepared, target: Addressed | None) -
     if command is RELOAD:
         return str(client.request(RELOAD.name, timeout=APPLY_S, plan=prepared.plan, **args)["result"])
     if target is None:
-        return str(client.request(command.name, **args).get("result"))
+        return str(client.request(command.name, timeout=AFAR_S, **args).get("result"))
     if command is RESTART:
-        return f"{client.request(RESTART.name, child=target.account)['child']} restarts"
+        restarted = client.request(RESTART.name, timeout=AFAR_S, child=target.account)
+        return f"{restarted['child']} restarts{answered_by(restarted)}"
     of_target = {**args, **({"strategy": target.strategy} if target.strategy else {})}
     answer = client.worker(target.account, command.name, of_target, takes_s=command.takes_s)
-    return str(answer.get("result"))
+    return f"{answer.get('result')}{answered_by(answer)}"
 
 
 def _row(command: Command, outcome: Outcome) -> Json:

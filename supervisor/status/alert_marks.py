@@ -20,13 +20,15 @@ from typing import Any, Final
 from gridbot.commands.wording import CommandMistake, did_you_mean, shown
 from supervisor.utc_time import utc_text
 
-__all__ = ["Ack", "Marks", "Mute", "acknowledge", "alert_id", "marked", "mute", "pruned", "unmute"]
+__all__ = ["Ack", "Marks", "Mute", "acknowledge", "alert_id", "marked", "mute", "of_host", "pruned", "unmute"]
 
 Row = Mapping[str, Any]
 LEVELS: Final = ("INFO", "WARNING", "ERROR", "CRITICAL")
 GONE_US: Final = 60_000_000
 """An acknowledged alert that was not open for so long is over: until then its worker may have been starting."""
 MOST: Final = 1000
+FLEET_WIDE: Final = frozenset({"fleet_host", "fleet_homeless", "fleet_database"})
+"""Keys of what every host of a fleet sees: on all of them it is one alert."""
 _SEPARATORS: Final = str.maketrans("", "", "_.-")
 """What a key may have besides letters and digits."""
 
@@ -87,9 +89,16 @@ class Marks:
 
 
 def alert_id(row: Row) -> str:
-    """Six letters and digits that name an alert: of its account, place, key and cause."""
+    """Six letters and digits that name an alert: of its account, place, key and cause, and of its host (`of_host`)."""
     about = "\0".join(str(row.get(name) or "") for name in ("account", "strategy", "child", "key", "cause"))
+    about += f"\0{row['host']}" if row.get("host") else ""
     return b32encode(hashlib.sha256(about.encode()).digest())[:6].decode().lower()
+
+
+def of_host(row: Row, host: str) -> dict[str, Any]:
+    """An open alert of a host of a fleet ("": of no fleet): what is of its own processes is no other host's alert."""
+    is_own = host and not row["account"] and row["key"] not in FLEET_WIDE
+    return {**row, "host": host} if is_own else {**row}
 
 
 def marked(row: Row, marks: Marks, now_us: int) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def supervisor_facts(
         time=utc_now(),
         alerts=alerts,
         incidents=incidents,
+        host=plan.host,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["asked_elsewhere", "fleet_lines", "fleet_text"]
+__all__ = ["fleet_lines", "fleet_text", "whose"]
 
 Json = Mapping[str, Any]
 NOBODY = "no host has joined yet: start one"
@@ -89,12 +89,9 @@ def _waits(fleet: Json) -> str:
     return f" ({newest} was pushed, and counts after a reload on any host)" if newest > fleet["in_force"] else ""
 
 
-def asked_elsewhere(status: Json) -> list[tuple[str, str]]:
-    """The accounts that other hosts have, each with what to say when only its worker could answer."""
-    return [
-        (str(row["account"]), f"host {row['host']} has it: ask there" if row["host"] else "no host has it now")
-        for row in status.get("elsewhere", ())
-    ]
+def whose(row: Json) -> str:
+    """Which host has an account, of a row of `elsewhere`."""
+    return f"host {row['host']} has it" if row["host"] else "no host has it now"
 
 
 def _age(seconds: float) -> str:

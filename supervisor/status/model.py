@@ -27,7 +27,7 @@ from typing import Any
 
 from gridbot.incidents import DELETED, LOST
 from supervisor.children.policy_types import ChildState, ProcessState
-from supervisor.status.alert_marks import Marks, marked
+from supervisor.status.alert_marks import Marks, marked, of_host
 from supervisor.utc_time import utc_text
 
 __all__ = [
@@ -123,6 +123,8 @@ class SupervisorFacts:
     reasons: Sequence[str] = field(default=())
     marks: Marks = NOTHING_SAID
     wall_us: int = 0
+    host: str = ""
+    """Name of this host in its fleet; empty in none."""
     fleet: Json | None = None
     """The fleet on PostgreSQL that this machine is a host of, as `supervisor.fleet.fleet_section` has it."""
     configuration: Json = field(default_factory=dict)
@@ -183,7 +185,8 @@ def _incidents(supervisor: SupervisorFacts, accounts: Sequence[ChildFacts]) -> l
     rows = [
         (facts.account, row) for facts in accounts if facts.state.alive for row in facts.health.get("incidents", ())
     ]
-    return [incident_row(account, row) for account, row in [*rows, *(("", row) for row in supervisor.incidents)]]
+    shown = [incident_row(account, row) for account, row in [*rows, *(("", row) for row in supervisor.incidents)]]
+    return [of_host(row, supervisor.host) for row in shown]
 
 
 def incident_row(account: str, row: Mapping[str, Any]) -> Json:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from gridbot.records.block_reader import NewerJournal
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
@@ -86,7 +87,7 @@ class SupervisorJournal:
             files = StateFiles(self._data_dir / "state" / SUPERVISOR)
             run = RunLog(StateFile(files, "run.json"), recorder, self._snapshot, "")
             run.begin()
-        except (JournalBusy, OSError) as error:
+        except (JournalBusy, NewerJournal, OSError) as error:
             if not self._refused:
                 log.warning("the supervisor keeps no records of its own: %s", error)
             self._refused = str(error)

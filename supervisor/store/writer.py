@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import psutil
 
-from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.store.commit import Rows, delete_older, stored_offsets
@@ -248,8 +247,10 @@ class Writer:
             self._more |= taken.more
             for kind, bodies in taken.bodies.items():
                 rows.tables.setdefault(kind, []).extend(bodies)
-            if taken.first:
-                self._oldest.setdefault(account, int(codec.parse(taken.first)["local_ts"]))
+            for kind, parts in taken.parts.items():
+                rows.parts.setdefault(kind, []).extend(parts)
+            if taken.first_us:
+                self._oldest.setdefault(account, taken.first_us)
             rows.gaps += [(account, *gap) for gap in taken.gaps]
             rows.rejects += [(account, *reject) for reject in taken.rejects]
             if taken.last_seq > max(self.state.committed.get(account, 0), rows.offsets.get(account, 0)):

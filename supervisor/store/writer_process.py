@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import duckdb
 
+from gridbot.records.block_reader import NewerJournal
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.shortage import is_shortage
 from gridbot.store.database import DatabaseHeld, Unreadable
@@ -56,7 +57,7 @@ def run_writer(spec: WriterSpec, queues: Mapping[str, QueueReceiver], health: Co
     writer.ship()
     try:
         _serve(writer, stopping, health, life)
-    except (SchemaTooNew, NoRoomForCopy, Unreadable, WriterBusy) as exc:
+    except (SchemaTooNew, NewerJournal, NoRoomForCopy, Unreadable, WriterBusy) as exc:
         _refuse(health, str(exc), ExitCode.NO_ROOM if isinstance(exc, NoRoomForCopy) else ExitCode.REFUSED)
     finally:
         writer.close()

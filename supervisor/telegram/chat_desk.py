@@ -38,7 +38,7 @@ from supervisor.telegram.bot_core import (
 )
 from supervisor.telegram.chat_commands import verbs_of
 from supervisor.telegram.chat_outbox import Outbox
-from supervisor.telegram.chat_reader import NotRead, answer_lines
+from supervisor.telegram.chat_reader import NotRead, answer_lines, is_our_turn
 from supervisor.telegram.chat_text import line
 from supervisor.telegram.command_lines import buttons_for, confirm_lines, done_lines, needs_button
 from supervisor.telegram.offset_file import OffsetFile
@@ -62,6 +62,7 @@ LEAST_S: Final = 0.2
 """Between two questions for news of which the first brought none."""
 URGENT: Final = ("flatten", "kill")
 STOPS: Final = "nothing was done: the bot stops, or begins anew with other settings; send it again in a moment"
+NOT_OURS: Final = "another host of the fleet listens to this bot by now"
 LATE: Final = f"this button counts no more: it was good once, for {GOOD_S:g} seconds, and for whom it was shown to"
 
 
@@ -140,6 +141,8 @@ class ChatDesk:
             return got
         if not isinstance(got.result, list):
             return Problem(Kind.GARBAGE, "the Bot API answered with no list of updates")
+        if got.result and self._spec.of_fleet and not await asyncio.to_thread(is_our_turn, self._spec.data_dir):
+            return Problem(Kind.CONFLICT, NOT_OURS)
         before = self.state.next_id
         for update in got.result:
             # An end that is asked for cancels the questions for news, and no update in the midst of being seen.
@@ -209,17 +212,23 @@ class ChatDesk:
                 background.report("an update of Telegram", error)
 
     async def _is_kept(self, number: int) -> bool:
-        """On the disk, or else, where it is full, at the Bot API."""
+        """On the disk, or else, where it is full, at the Bot API; in a fleet there in any case, for the next host."""
+        if self._spec.of_fleet and not await self._confirmed(number):
+            return False
         try:
             await asyncio.to_thread(self._file.save, number, self.state.seen_s)
         except OSError as error:
             if str(error) != self._unsaved:
                 log.warning("which updates were seen cannot be written: %s", error)
             self._unsaved = str(error)
-            asked = {"offset": number, "timeout": 0, "limit": 1, "allowed_updates": KINDS}
-            return not isinstance(await self._api.call("getUpdates", asked, within_s=QUICK_S), Problem)
+            return self._spec.of_fleet or await self._confirmed(number)
         self._unsaved = ""
         return True
+
+    async def _confirmed(self, number: int) -> bool:
+        """Whether the Bot API gives nobody again what is before this number."""
+        asked = {"offset": number, "timeout": 0, "limit": 1, "allowed_updates": KINDS}
+        return not isinstance(await self._api.call("getUpdates", asked, within_s=QUICK_S), Problem)
 
     def _do(self, effect: Effect) -> None:
         match effect:

@@ -14,8 +14,9 @@ from gridbot.commands.wording import CommandMistake, did_you_mean, one_of, shown
 from gridbot.core.strict_numbers import whole_or_none
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.logging_setup import log_path
-from supervisor.control.control_client import ControlClient, Unanswered
+from supervisor.control.control_client import AFAR_S, ControlClient, ControlError, Unanswered
 from supervisor.status.model import SERVICES
+from supervisor.status.whole_fleet import whole_fleet
 from supervisor.telegram.chat_commands import may, option_lines, verb_of, verbs_of
 from supervisor.telegram.chat_text import bold, line
 from supervisor.telegram.fleet_lines import (
@@ -27,7 +28,7 @@ from supervisor.telegram.fleet_lines import (
     status_lines,
 )
 
-__all__ = ["NotRead", "answer_lines"]
+__all__ = ["NotRead", "answer_lines", "is_our_turn"]
 
 Json = Mapping[str, Any]
 ASK_S: Final = 5.0
@@ -56,6 +57,7 @@ def answer_lines(data_dir: Path, verb: str, words: Sequence[str], role: str, who
         status = client.status()
         if verb == "logs":
             return _logs(data_dir, status, words)
+        status = whole_fleet(status)
         if verb == "why":
             return list(_why(client, status, words))
         if verb == "health":
@@ -69,6 +71,16 @@ _VIEWS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "pnl": pnl_lines,
     "positions": positions_lines,
 }
+
+
+def is_our_turn(data_dir: Path) -> bool:
+    """Whether this host of a fleet is the one that listens; not while its supervisor does not say so."""
+    try:
+        with ControlClient(data_dir, timeout=ASK_S) as client:
+            services = (client.status()["fleet"] or {}).get("services", ())
+    except ControlError:
+        return False
+    return any(row["service"] == "telegram" and row["here"] for row in services)
 
 
 def _help(role: str, words: Sequence[str]) -> Iterator[str]:
@@ -122,7 +134,7 @@ def _why(client: ControlClient, status: Json, words: Sequence[str]) -> Iterator[
     rows = {row["account"]: row for row in status["accounts"]}
     for target in targets:
         try:
-            told = client.why(target.account, target.strategy)
+            told = client.why(target.account, target.strategy, timeout=AFAR_S)
         except Unanswered as why:
             yield from map(line, silent_lines(rows[target.account], str(why)))
             continue

@@ -39,6 +39,7 @@ def health_lines(status: Json) -> Iterator[str]:
     """What is wrong, the alerts that are open, and the processes beside the workers."""
     yield _headline(status)
     yield from (line(f"! {reason}") for reason in status["reasons"])
+    yield from (line(_host(row)) for row in (status.get("fleet") or {}).get("hosts", ()))
     yield from (line(each) for each in undelivered_lines(status))
     for name in SERVICES:
         if row := status.get(name):
@@ -50,6 +51,7 @@ def health_lines(status: Json) -> Iterator[str]:
     yield bold(counted(len(shown), "open alert"))
     for row in shown:
         about = "/".join(part for part in (row["account"], row["strategy"], row["child"]) if part) or "fleet"
+        about += f" on {row['host']}" if row.get("host") else ""
         times = "" if row["count"] == 1 else f" ({row['count']} times)"
         taken = f", taken by {row['acked']['by']}" if row.get("acked") else ""
         text = f"{row['level']} {about}: {row['text']}{times}{taken}"
@@ -123,7 +125,16 @@ def log_line(row: Json) -> str:
 def _headline(status: Json) -> str:
     supervisor = status["supervisor"]
     word = f"{status['health']}, {supervisor['state']}, up {_duration(float(supervisor['uptime_s']))}"
-    return f"{bold(word)}, {counted(len(status['accounts']), 'account')}"
+    hosts = [row for row in (status.get("fleet") or {}).get("hosts", ()) if row["state"] != "down"]
+    of_fleet = f", {counted(len(hosts), 'host')}" if hosts else ""
+    return f"{bold(word)}, {counted(len(status['accounts']), 'account')}{of_fleet}"
+
+
+def _host(row: Json) -> str:
+    """Of a host of a fleet: how it is, how many accounts it has, how old what it told is."""
+    lag = "" if row["lag_s"] is None or row["state"] in ("dead", "down") else f", told {row['lag_s']:.0f} s ago"
+    dead = f" for {_duration(float(row['seen_s']))}" if row["state"] == "dead" else ""
+    return f"host {row['host']}: {row['state']}{dead}, {counted(row['accounts'], 'account')}{lag}"
 
 
 def _rest(status: Json) -> Iterator[str]:
@@ -141,11 +152,12 @@ def _account(row: Json) -> str:
     states = Counter(str(each.get("state") or "unknown") for each in row["strategies"])
     orders = sum(each.get("open_orders") or 0 for each in row["strategies"])
     health = row["health"] or "no report"
-    words = [row["process"]["state"], "latched" if health == "circuit_open" else health]
+    words = [row["process"]["state"] or "unknown", "latched" if health == "circuit_open" else health]
     words += [] if row["freshness"] == "active" else [f"data {row['freshness']}"]
     words += [f"{count} {state}" for state, count in states.items()]
     words += [f"{orders} orders", f"equity {_money(row.get('equity'))}"]
     reasons = "; ".join(row["reasons"])
+    words += [f"on {row['host']}"] if row.get("host") else []
     return f"{bold(row['account'])} {line(', '.join(words) + (f': {reasons}' if reasons else ''))}"
 
 

@@ -31,4 +31,5 @@ def telegram_spec(config: GridbotConfig) -> TelegramSpec:
         token=section.token.get_secret_value(),
         roles={user.id: user.role for user in section.users},
         poll_s=section.poll,
+        of_fleet=config.fleet.is_host,
     )

@@ -20,6 +20,8 @@ class TelegramSpec:
     token: str = field(repr=False)
     roles: Mapping[int, str]
     poll_s: float = 25.0
+    of_fleet: bool = False
+    """Whether one of several hosts listens, by turns: what was seen has to be known to the next one, too."""
     waits: Waits = field(default_factory=Waits)
 
     @property

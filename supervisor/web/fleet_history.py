@@ -21,7 +21,7 @@ from gridbot.commands.targets import Addressed
 from gridbot.store.schema import quote
 from supervisor.store import record_questions
 from supervisor.store.record_questions import Asked
-from supervisor.web.record_file import HoldOver, RecordFile, TooLong, Unreadable
+from supervisor.web.record_file import HoldOver, Records, TooLong, Unreadable
 
 __all__ = ["CURVE_PARTS", "FleetHistory"]
 
@@ -86,7 +86,7 @@ class FleetHistory:
 
     def __init__(
         self,
-        records: RecordFile,
+        records: Records,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC).replace(tzinfo=None),
         clock: Callable[[], float] = time.monotonic,
@@ -100,6 +100,11 @@ class FleetHistory:
         self._peaks_until: datetime | None = None
         self._grids: dict[str, _Grid] = {}
         self._grid_next_s = 0.0
+
+    def _seen(self) -> datetime:
+        """Of when what was read now is: records of a whole fleet are read now and then."""
+        as_of = datetime.fromisoformat(self._records.as_of()).astimezone(UTC).replace(tzinfo=None)
+        return min(self._now(), as_of)
 
     def document(self) -> dict[str, Any]:
         """The answer of `/api/fleet`; money as Decimal, positive fees and funding were paid."""
@@ -185,7 +190,7 @@ class FleetHistory:
         part = self._parts.setdefault(name, _Part())
         try:
             part.rows = self._rows(statement)
-            part.as_of, part.problem = self._now(), ""
+            part.as_of, part.problem = self._seen(), ""
         except HoldOver:
             part.problem = BUSY
         except (TooLong, Unreadable) as error:
@@ -225,7 +230,7 @@ class FleetHistory:
                 if not rows:
                     [row] = self._rows(f"SELECT min(local_ts) AS first FROM wallets WHERE local_ts >= {_time(end)}")
                     begin = row["first"] or now
-            part.as_of, part.problem = self._now(), ""
+            part.as_of, part.problem = self._seen(), ""
         except (TooLong, Unreadable) as error:
             part.problem = str(error) or TOO_LONG
 

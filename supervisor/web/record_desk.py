@@ -31,7 +31,7 @@ from gridbot.private_files import make_directory
 from gridbot.store.schema import quote
 from supervisor.utc_time import utc_now
 from supervisor.web.fleet_history import FleetHistory
-from supervisor.web.record_file import HoldOver, RecordFile, TooLong, Unreadable
+from supervisor.web.record_file import HoldOver, Records, TooLong, Unreadable
 from supervisor.web.row_catalogue import CATALOGUE, RowQuestion, Wanted
 from supervisor.web.web_spec import downloads_directory
 
@@ -72,7 +72,7 @@ class Wrong(ValueError):
 class RecordDesk:
     """One per process."""
 
-    def __init__(self, data_dir: Path, records: RecordFile) -> None:
+    def __init__(self, data_dir: Path, records: Records) -> None:
         self._downloads = downloads_directory(data_dir)
         self._too_long = TOO_LONG.format(pasteable("sql", data_dir=data_dir))
         self._records = records
@@ -98,7 +98,7 @@ class RecordDesk:
         def read() -> None:
             nonlocal rows, as_of
             with self._opened(question, wanted) as con:
-                as_of = utc_now()
+                as_of = self._records.as_of()
                 rows = con.execute(sql).fetchall()
 
         try:

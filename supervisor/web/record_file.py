@@ -14,15 +14,26 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import duckdb
 
 from gridbot.store.reading import ReadingError, attach, database_path, is_unfinished, lock
 from gridbot.store.schema import quote
 from gridbot.store.views import VIEWS
+from supervisor.utc_time import utc_now
 
-__all__ = ["HOLD_S", "HoldOver", "RecordFile", "TooLong", "Unreadable"]
+__all__ = [
+    "APART_S",
+    "HOLD_S",
+    "HoldOver",
+    "RecordFile",
+    "Records",
+    "TooLong",
+    "Unreadable",
+    "first_line",
+    "interrupted",
+]
 
 HOLD_S: Final = 0.2
 ENDING_S: Final = 0.05
@@ -53,6 +64,26 @@ class Unreadable(Exception):
     """The file is away, locked, damaged or of another version; the text says which, and what to do."""
 
 
+class Records(Protocol):
+    """Where the page reads records: of this host (`RecordFile`), or of all hosts of a fleet (`hosts_records`)."""
+
+    def as_of(self) -> str:
+        """Of when what is read is, UTC."""
+
+    def reading(self, *, writes: Path | None = None) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A connection to the records; the one file that may be written is `writes`. Raises TooLong, Unreadable."""
+
+    def apart(
+        self,
+        copied: Mapping[str, str],
+        views: tuple[str, ...] = (),
+        *,
+        writes: Path | None = None,
+        within_s: float = APART_S,
+    ) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A connection to a copy of some rows. Raises TooLong, Unreadable."""
+
+
 class RecordFile:
     """One per process, used by one thread. `longest_hold_s` is the longest that it has had the file."""
 
@@ -62,6 +93,10 @@ class RecordFile:
         self._wait_s = wait_s
         self._next_s = 0.0
         self.longest_hold_s = 0.0
+
+    def as_of(self) -> str:
+        """The file has what is true now."""
+        return utc_now()
 
     @contextlib.contextmanager
     def reading(self, *, writes: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -91,7 +126,7 @@ class RecordFile:
             for view in VIEWS:
                 if view.name in views:
                     con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-            with _interrupted(con, within_s):
+            with interrupted(con, within_s):
                 yield con
 
     @contextlib.contextmanager
@@ -114,7 +149,7 @@ class RecordFile:
             left_s = self._hold_s - ENDING_S - (time.monotonic() - since)
             if left_s <= 0.0:  # a busy machine: opening it took all the time there is
                 raise HoldOver
-            with _interrupted(con, left_s):
+            with interrupted(con, left_s):
                 yield
         except duckdb.InterruptException as error:
             raise HoldOver from error
@@ -136,15 +171,15 @@ class RecordFile:
         except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
             raise TooLong from error
         except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise Unreadable(f"{path} was written by another version: {_first_line(error)}") from error
+            raise Unreadable(f"{path} was written by another version: {first_line(error)}") from error
         except duckdb.Error as error:
             if is_unfinished(error, path):
                 raise Unreadable(f"{path} is being put in order by the writer; ask again in a few seconds") from error
-            raise Unreadable(f"{path} cannot be read: {_first_line(error)}") from error
+            raise Unreadable(f"{path} cannot be read: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
-def _interrupted(con: duckdb.DuckDBPyConnection, after_s: float) -> Iterator[None]:
+def interrupted(con: duckdb.DuckDBPyConnection, after_s: float) -> Iterator[None]:
     """End what the connection does when the time is over, and go on ending it: each statement is one of many."""
     over = threading.Event()
 
@@ -165,5 +200,6 @@ def _interrupted(con: duckdb.DuckDBPyConnection, after_s: float) -> Iterator[Non
         thread.join()
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What went wrong, in one line."""
     return (str(error).splitlines() or [repr(error)])[0]

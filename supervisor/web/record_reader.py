@@ -22,7 +22,7 @@ import orjson
 from gridbot import background
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from gridbot.private_files import make_directory
-from supervisor.web.web_spec import downloads_directory
+from supervisor.web.web_spec import FLEET, downloads_directory
 
 __all__ = ["Busy", "NoReader", "RecordReader", "RecordReply"]
 
@@ -58,10 +58,23 @@ class RecordReply:
 
 
 class RecordReader:
-    """Owns the reader's process. `hold_s`: how long it may hold the records' file at a time."""
+    """Owns the reader's process. `hold_s`: how long it may hold the records' file at a time. `dsn`: of a host of a
+    fleet where PostgreSQL is, as it is now; the process gets it as its first line. Raises ValueError.
+    `history`: the place of its files as this machine sees it; "": as its hosts call it."""
 
-    def __init__(self, data_dir: Path, clock: Callable[[], float], *, hold_s: float = 0.2) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Callable[[], float],
+        *,
+        hold_s: float = 0.2,
+        dsn: Callable[[], str] | None = None,
+        history: str = "",
+    ) -> None:
         self._data_dir = data_dir
+        self._dsn = dsn
+        self._history = history
+        self._of_dsn = ""
         self._clock = clock
         self._hold_s = hold_s
         self._turn = asyncio.Lock()
@@ -148,19 +161,30 @@ class RecordReader:
         return RecordReply(int(head["status"]), body, str(head["file"]))
 
     async def _started(self) -> asyncio.subprocess.Process:
+        try:
+            dsn = "" if self._dsn is None else await asyncio.to_thread(self._dsn)
+        except ValueError as error:
+            raise NoReader(str(error)) from None
         if self._process is not None and self._process.returncode is None:
-            return self._process
+            if dsn == self._of_dsn:
+                return self._process
+            await self._end()
         downloads = downloads_directory(self._data_dir)
         make_directory(downloads)
         for path in downloads.iterdir():  # of a process that was killed
             path.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "supervisor.web.record_process", str(self._data_dir), str(self._hold_s)),
+            *(() if self._dsn is None else (FLEET,)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,
             env={**os.environ, "MALLOC_ARENA_MAX": "1"},
         )
+        self._of_dsn = dsn
+        if self._dsn is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.write(orjson.dumps({"dsn": dsn, "history": self._history}) + b"\n")
         if self._sweeper is None or self._sweeper.done():
             self._sweeper = background.start(self._end_when_idle(), name="the watch over the reader of the records")
         return self._process

@@ -6,6 +6,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from gridbot.config.models import GridbotConfig
+from gridbot.process_guard import close_memory
 from supervisor.children.entry_points import set_up_logging
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.web.web_process import run_web
@@ -18,6 +19,8 @@ def web(
     config: GridbotConfig, logs: ChildLogs, port: int, report: Connection[Any, Any], life: Connection[Any, Any]
 ) -> None:
     """The process that serves the page; `port` is the one it had before, 0 at its first start."""
+    if config.fleet.is_host:  # it knows the way to the fleet's database
+        close_memory()
     set_up_logging("web", config, logs)
     run_web(web_spec(config, port), report, life)
 
@@ -35,4 +38,5 @@ def web_spec(config: GridbotConfig, before: int = 0) -> WebSpec:
         tls_key=section.tls_key,
         metrics_token_file=section.metrics_token_file,
         is_secure=section.is_secure,
+        fleet=config.fleet if config.fleet.is_host else None,
     )

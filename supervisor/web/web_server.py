@@ -22,8 +22,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from gridbot import background
+from gridbot.config.dsn_files import read_dsn
 from gridbot.doors.http_site import Site
-from supervisor.control.control_client import ControlClient
+from supervisor.control.control_client import AFAR_S, ControlClient
 from supervisor.metrics.metric_text import CONTENT_TYPE
 from supervisor.metrics.metrics_token import token_path
 from supervisor.web.command_door import CommandDoor
@@ -90,7 +91,10 @@ class WebServer:
         self._commands = CommandDoor(spec.data_dir, time.monotonic)
         self.feed = StatusFeed(self._ask, time.monotonic)
         self._operations = OperationsDoor(spec.data_dir, self._ask_settings, self._in_force, time.monotonic)
-        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s)
+        fleet = spec.fleet
+        dsn = None if fleet is None else lambda: read_dsn(fleet)
+        history = "" if fleet is None else fleet.history or ""
+        self._reader = RecordReader(spec.data_dir, time.monotonic, hold_s=spec.hold_s, dsn=dsn, history=history)
         self._records = RecordRoutes(self._reader)
         self._strategies = StrategyAsker(self._ask_why, time.monotonic)
         self._runner: web.AppRunner | None = None
@@ -172,7 +176,7 @@ class WebServer:
 
     def _ask_why(self, account: str, strategy: str) -> dict[str, Any]:
         with ControlClient(self.spec.data_dir, timeout=ASK_S) as client:
-            return client.why(account, strategy)
+            return client.why(account, strategy, timeout=AFAR_S)
 
     def _ask_settings(self) -> dict[str, Any]:
         with ControlClient(self.spec.data_dir, timeout=SETTINGS_S) as client:

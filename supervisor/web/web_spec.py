@@ -1,11 +1,17 @@
-"""What the supervisor gives the page's process. No key and no secret is among it."""
+"""What the supervisor gives the page's process: no key, and no secret but a fleet's way to PostgreSQL."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-__all__ = ["WebSpec", "downloads_directory"]
+from gridbot.config.fleet_models import FleetConfig
+
+__all__ = ["FLEET", "WebSpec", "downloads_directory"]
+
+FLEET: Final = "fleet"
+"""Tells the reader of the records that it reads those of a whole fleet; its first line of input says where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class WebSpec:
     metrics_token_file: Path | None = None
     is_secure: bool = False
     hold_s: float = 0.2
+    fleet: FleetConfig | None = field(default=None, repr=False)
+    """Of a host of a fleet: where its database is. None: the records are those of this host."""
 
 
 def downloads_directory(data_dir: Path) -> Path:

@@ -194,6 +194,14 @@ def test_files_with_secrets_that_others_can_read_are_named(open_place: Path) -> 
         f"web.metrics_token_file, {opened[2]}",
     ]
     assert all("every user of this machine can read or change it; chmod 600 /" in each for each in found)
+    (place / "dsn").write_text("postgresql://h1:planted-password@127.0.0.1/fleet")
+    (place / "h1.yaml").write_text("fleet: {name: night, host: h1, dsn_file: dsn}\n")
+    (place / "h1.yaml").chmod(0o600)
+    of_host = load_file(place / "h1.yaml", environ=environ)
+    for mode, count in ((0o644, 1), (0o600, 0)):
+        (place / "dsn").chmod(mode)
+        told = list(secret_file_warnings(of_host, place / "h1.yaml", environ))
+        assert [each.startswith(f"fleet.dsn_file, {place / 'dsn'}: every user") for each in told] == [True] * count
     place.chmod(0o700)
     assert list(secret_file_warnings(file, path, environ)) == [], "nobody else gets into the directory"
     assert open_to_others(place / "nowhere") == ""

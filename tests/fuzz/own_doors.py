@@ -19,9 +19,12 @@ from gridbot.doors.plain_text import one_line
 from gridbot.frames import frame, split
 from gridbot.log_lines import ConsoleFormatter, JsonFormatter
 from gridbot.records import codec
+from gridbot.records.block_reader import bodies_of
 from gridbot.records.columns import JOURNAL_TYPES, ColumnKind, columns_of
+from gridbot.records.record_block import block_of
 from supervisor.control.socket_protocol import encode, read_request
 from tests.fuzz.mutations import NASTY, changed, dumped, hurt, nasty
+from tests.store.kit import execution, ticker
 
 __all__ = ["SOCKET", "asked", "configured", "file", "frames", "journal", "logged", "number", "text"]
 
@@ -119,8 +122,23 @@ def _bodies() -> tuple[Any, ...]:
 BODIES = _bodies()
 
 
+BLOCK = block_of(
+    "alice", "r", 7, [NOW_MS * 1000, NOW_MS * 1000, NOW_MS * 1000], [execution(1), ticker(2), execution(3)]
+)
+
+
+def _body(rng: random.Random) -> bytes:
+    """Of a record, or of a block whose head or lines are not what they were."""
+    if rng.random() < 0.6:
+        return dumped(changed(rng, rng.choice(BODIES)))
+    head, _, lines = BLOCK.partition(b"\r")
+    if rng.random() < 0.5:
+        return head + b"\r" + hurt(rng, lines)
+    return dumped(changed(rng, orjson.loads(head))) + b"\r" + lines
+
+
 def frames(rng: random.Random) -> bytes:
-    lines = b"".join(frame(dumped(changed(rng, rng.choice(BODIES)))) for _ in range(rng.randrange(1, 4)))
+    lines = b"".join(frame(_body(rng)) for _ in range(rng.randrange(1, 4)))
     return hurt(rng, lines) if rng.random() < 0.5 else lines
 
 
@@ -129,7 +147,7 @@ def journal(buffer: bytes) -> str:
     assert done == len(buffer)
     outcome = "damage" if damaged else "records"
     for body in bodies:
-        for read in (codec.decode_body, codec.peek, codec.parse, codec.seq_of):
+        for read in (codec.decode_body, codec.peek, codec.parse, codec.seq_of, bodies_of):
             try:
                 read(body)
             except codec.CodecError:

@@ -94,8 +94,9 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     # Accounts over several hosts: who may trade which.
-    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.incidents gridbot.lease"
-    " gridbot.private_files gridbot.records gridbot.state gridbot.store gridbot.system_ports gridbot.version polling",
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.hidden_words"
+    " gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.state gridbot.store"
+    " gridbot.system_ports gridbot.version polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
@@ -123,7 +124,7 @@ SUPERVISOR = {
     # Messages to people about alerts.
     "notify": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core"
     " gridbot.doors gridbot.process_guard"
-    " children control exit_codes",
+    " children control exit_codes status",
     # Questions and commands by Telegram.
     "telegram": "gridbot.atomic_file gridbot.background gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.logging_setup gridbot.process_guard children control remote status",
@@ -132,7 +133,8 @@ SUPERVISOR = {
     "process": "gridbot.atomic_file gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
-    " gridbot.shortage caps children fleet leases control status store exit_codes utc_time polling",
+    " gridbot.shortage gridbot.system_ports"
+    " caps children fleet leases control status store exit_codes utc_time polling",
     # Hosts of a fleet, under virtual time or as real processes; nothing imports it.
     "trials": "gridbot.atomic_file gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doors"
     " gridbot.lease gridbot.orders gridbot.paper.server gridbot.paper.settings gridbot.private_files gridbot.records"

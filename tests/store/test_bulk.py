@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.records import codec
+from gridbot.records.block_reader import Part, read_block
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import ColumnKind, columns_of
+from gridbot.records.record_block import block_of
 from gridbot.store import bulk
-from gridbot.store.bulk import LOAD_FROM, append, load
+from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
 from gridbot.store.schema import create_table_sql
@@ -31,7 +36,7 @@ def storable(record: Any) -> bool:
     )
 
 
-def stored(con: duckdb.DuckDBPyConnection, fill: Any, table: str, bodies: list[bytes]) -> list[Any]:
+def stored(con: duckdb.DuckDBPyConnection, fill: Any, table: str, bodies: list[Any]) -> list[Any]:
     con.execute(create_table_sql(table))
     con.execute(f"TRUNCATE {as_stored(table)}")
     fill(con, table, bodies)
@@ -44,12 +49,68 @@ def _same(con: duckdb.DuckDBPyConnection, records: list[Any]) -> None:
     for table in {record.TABLE for record in records}:
         mine = [record for record in records if table == record.TABLE]
         bodies = [codec.encode("al'ice", "r\n1", n, n, record)[16:-1] for n, record in enumerate(mine, start=1)]
-        assert stored(con, load, table, bodies) == stored(con, append, table, bodies)
+        rows = stored(con, append, table, bodies)
+        assert stored(con, load, table, bodies) == rows
+        half = len(mine) // 2  # of two blocks, which may have different layouts and different values in common
+        pieces = [piece for piece in (range(half), range(half, len(mine))) if piece]
+        with contextlib.suppress(BlockUnfit):
+            parts = [part for piece in pieces for part in _parts(mine, piece)]
+            with contextlib.suppress(CodecError):  # what is the same in all may be what cannot stand in a line
+                assert stored(con, load_parts, table, parts) == rows
 
 
-def test_both_ways_store_the_same() -> None:
+class BlockUnfit(Exception):
+    """These records have no form in a block."""
+
+
+def _parts(records: list[Any], piece: range) -> list[Part]:
+    times = [at + 1 for at in piece]
+    try:
+        return read_block(block_of("al'ice", "r\n1", piece[0] + 1, times, [records[at] for at in piece])).parts
+    except CodecError:
+        raise BlockUnfit from None
+
+
+def test_all_ways_store_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "LINES_FROM", 1)
     with duckdb.connect(config={"threads": "1"}) as con:
         _same(con)
+
+
+@pytest.mark.parametrize("changes", [{}, {"fee": Decimal("1.2E-7")}, {"order_id": ""}, {"other_fees": '{"MNT":"0.5"}'}])
+def test_lines_of_blocks_go_to_the_database_as_they_are(changes: dict[str, Any], monkeypatch: Any) -> None:
+    """Whatever differs from block to block, and whatever is empty, null or small."""
+    monkeypatch.setattr(bulk, "LINES_FROM", 1)
+    monkeypatch.setattr(bulk, "append", None)  # it goes the quick way
+    found = [
+        [execution(n, **(changes if n % 2 else {}), strategy=f"s{first}") for n in range(first, first + 4)]
+        for first in (1, 5)
+    ]
+    parts = [
+        part
+        for rows in found
+        for part in read_block(block_of("a", "r", 1, [n for n, _ in enumerate(rows)], rows)).parts
+    ]
+    with duckdb.connect(config={"threads": "1"}) as con:
+        bodies = [body for part in parts for _, body in part.numbered()]
+        assert stored(con, load_parts, "executions", parts) == stored(con, load, "executions", bodies)
+
+
+def test_a_misfit_in_a_block_costs_itself_only(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(bulk, "LINES_FROM", 1)
+    database = Database(tmp_path / "gridbot.duckdb")
+    database.prepare()
+    records = [execution(n, price=Decimal("NaN") if n == 3 else Decimal(n)) for n in range(1, 30)]
+    (part,) = read_block(block_of("alice", "r", 1, [n for n, _ in enumerate(records)], records)).parts
+    broken = dataclasses.replace(part, lines=part.lines.replace("1\x1f0", "1\x1fx", 1))
+    with database.open() as con:
+        commit(con, Rows(parts={"executions": [part]}, offsets={"alice": 29}))
+        assert con.execute("SELECT list(seq ORDER BY seq) FROM executions_stored").fetchone() == (
+            [*range(1, 3), *range(4, 30)],
+        )
+        assert con.execute("SELECT seq FROM ingest_rejects").fetchall() == [(3,)]
+        commit(con, Rows(parts={"executions": [broken]}, offsets={"alice": 30}))
+        assert con.execute("SELECT kind FROM ingest_rejects WHERE seq IS NULL").fetchall() == [("executions",)]
 
 
 @pytest.mark.parametrize("system", ["no memory files", "no names of open files"])

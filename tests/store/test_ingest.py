@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from gridbot.frames import frame, split
 from gridbot.lease.record_floor import first_number
 from gridbot.records import codec
 from gridbot.records.journal_reader import journal_directory
@@ -121,3 +122,62 @@ def test_the_numbers_of_another_epoch_are_no_loss_and_what_is_missing_within_one
     first, second = first_number(1) + 1, first_number(2) + 1
     assert sequences(tmp_path)["alice"] == [first, second, second + 5]
     assert rows(tmp_path, "SELECT from_seq, to_seq FROM ingest_gaps") == [(second + 1, second + 4)]
+
+
+def blocked(data_dir: Path, writes: int, each: int = 40) -> int:
+    """Records in blocks, but for the first write; how many there are. Every seventh is a ticker."""
+    recorder = make_recorder(data_dir)
+    for write in range(writes):
+        for number in range(write * each + 1, (write + 1) * each + 1):
+            recorder.record(ticker(number) if number % 7 == 0 else execution(number))
+        recorder.write()
+    recorder.close()
+    return writes * each
+
+
+@pytest.mark.parametrize("known", [0, 55, 80, 81, 100])
+def test_blocks_are_taken_whole_or_from_where_the_database_ends(known: int, tmp_path: Path) -> None:
+    """40 are frames of JSON, then come blocks of 40."""
+    last = blocked(tmp_path, 3)
+    source = AccountSource("alice", journal_directory(tmp_path, "alice"))
+    source.reset(known)
+    taken = source.take(1000, 10**9)
+    rows = commit.Rows(taken.bodies, parts=taken.parts)
+    assert (taken.count, rows.count, taken.last_seq) == (last - known, last - known, last)
+    assert bool(taken.parts) == (known <= 80)
+    rows.take_apart()
+    numbers = [codec.seq_of(body) for bodies in rows.tables.values() for body in bodies]
+    assert sorted(numbers) == list(range(known + 1, last + 1))
+    assert not taken.gaps
+    assert not taken.rejects
+
+
+def test_of_a_block_that_cannot_be_read_the_loss_is_told(tmp_path: Path) -> None:
+    last = blocked(tmp_path, 3)
+    (path,) = journal_directory(tmp_path, "alice").glob("*.journal")
+    bodies, _, _ = split(path.read_bytes(), complete=True)
+    bodies[40] = bodies[40].replace(b'"form":1', b'"form":0')
+    path.write_bytes(b"".join(map(frame, bodies)))
+    source = AccountSource("alice", journal_directory(tmp_path, "alice"))
+    source.reset(0)
+    taken = source.take(1000, 10**9)
+    assert [gap[:2] for gap in taken.gaps] == [(41, 80)]
+    assert [(seq, kind) for seq, kind, *_ in taken.rejects] == [(80, "block")]
+    assert taken.last_seq == last
+    path.write_bytes(path.read_bytes()[: -len(frame(bodies[-1]))])
+    source = AccountSource("alice", journal_directory(tmp_path, "alice"))
+    source.reset(0)
+    assert source.take(1000, 10**9).last_seq == 80
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_blocks_are_in_the_database_each_record_once(lands: bool, tmp_path: Path) -> None:
+    last = blocked(tmp_path, 20 if lands else 100)
+    writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
+    flush_all(writer)
+    writer.close()
+    found = sequences(tmp_path)["alice"] + sequences(tmp_path, "tickers")["alice"]
+    assert sorted(found) == list(range(1, last + 1))
+    [(count, total)] = rows(tmp_path, "SELECT count(*), CAST(sum(qty) AS VARCHAR) FROM executions")
+    assert count == last - last // 7
+    assert Decimal(total) == sum(Decimal(n) / 1000 for n in range(1, last + 1) if n % 7)

@@ -90,8 +90,9 @@ def copies(path: Path) -> list[Path]:
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(tmp_path: Path, version: int) -> None:
     path = old_database(tmp_path, version)
-    columns = ", ".join(name for (name,) in ask(path, "SELECT column_name FROM (DESCRIBE executions)"))
-    before = ask(path, f"SELECT {columns} FROM executions ORDER BY seq")
+    table = as_stored("executions") if version >= 5 else "executions"  # the views are made at each start
+    columns = ", ".join(name for (name,) in ask(path, f"SELECT column_name FROM (DESCRIBE {table})"))
+    before = ask(path, f"SELECT {columns} FROM {table} ORDER BY seq")
     Database(path).prepare()
     assert ask(path, f"SELECT {columns} FROM executions ORDER BY seq") == before
     assert ask(path, "SELECT max(version) FROM schema_versions") == [(SCHEMA_VERSION,)]

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ import yaml
 from click.testing import CliRunner
 
 from supervisor.cli.main import cli
+from tests.supervisor.telegram.bot_server import TOKEN, BotServer, bot_server
 from tests.system.conftest import wait_for
 
 pytestmark = [
@@ -36,6 +38,7 @@ pytestmark = [
     ),
 ]
 HOSTS = ("h1", "h2", "h3")
+PLACE = "fleet-demo"
 
 
 class Demo:
@@ -104,9 +107,20 @@ class Demo:
             each["state"] == "paused" and "on h1: from afar" in each["reason"] for each in states
         )
 
+    def listens(self) -> list[str]:
+        """The hosts whose process of Telegram runs, of those with a bot."""
+        found = {host: self.status(host)["telegram"]["process"]["state"] for host in ("h1", "h2")}
+        return [host for host, state in found.items() if state != "STOPPED"]
+
     def logs(self) -> str:
         files = sorted(self.place.glob("fleet-demo/h*/logs/supervisor.jsonl"))
         return "\n".join(f"{file}\n{file.read_text()[-3000:]}" for file in files)
+
+
+@pytest.fixture
+def server() -> Iterator[BotServer]:
+    with bot_server() as made:
+        yield made
 
 
 @pytest.fixture
@@ -132,12 +146,20 @@ def commands_of_the_readme(root: Path) -> list[str]:
     return re.findall(r"^bin/gridbot-supervisor .*$", section, re.MULTILINE)
 
 
-def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> None:
+def add_bot(demo: Demo, api: str, host: str) -> None:
+    file = demo.place / "fleet-demo" / f"{host}.yaml"
+    bot = {"enabled": True, "token": TOKEN, "api": api, "users": [{"id": 7, "role": "flatten"}]}
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "telegram": bot}))
+
+
+def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, server: BotServer) -> None:
     ground, *five = commands_of_the_readme(root)
     assert (ground, len(five)) == ("bin/gridbot-supervisor fleet demo --ground", 5)
     page = (root / "docs" / "fleet-hosts.md").read_text()
     assert [line for line in (ground, *five) if line not in page] == []
     demo.run(ground)
+    for host in ("h1", "h2"):
+        add_bot(demo, server.api, host)
     demo.dsn = (demo.place / "fleet-demo" / "dsn").read_text().strip()
     init, push, *starts = five
     demo.run(init)
@@ -162,13 +184,23 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
 
     name = next(name for name, where in at.items() if where == "h2")
     asked = demo.ask(f"pause {name} --reason 'from afar' -c fleet-demo/h1.yaml")
-    assert "2 paused" in asked
+    assert "2 paused (on host h2)" in asked
     assert demo.paused("h2", name), "who has given it, and where"
-    assert f"{name}: host h2 has it: ask there" in demo.ask(f"why {name} -c fleet-demo/h1.yaml", 7)
+    assert demo.ask(f"why {name} -c fleet-demo/h1.yaml", 6).startswith(f"{name}/"), "its worker on h2 has said so"
+    scraped = {each: set(re.findall(r'account="(\w+)"', demo.ask(f"metrics -c {PLACE}/{each}.yaml"))) for each in HOSTS}
+    assert sorted(each for names in scraped.values() for each in names) == sorted(accounts), "each by one host"
+    wait_for(lambda: len(demo.listens()) == 1, "one host that listens to the bot", demo.logs)
+    server.say(7, "/status")
+    server.until(lambda: len(server.texts(7)) == 1, "an answer for the whole fleet")
+    assert all(f"<b>{each}</b>" in server.texts(7)[0] for each in accounts), server.texts(7)
 
     text = demo.ask("fleet drain h2 -c fleet-demo/h3.yaml")
     assert "h2 drains" in text
     wait_for(lambda: "h2" not in demo.at().values() and len(demo.at()) == 6, "h2 empty", demo.logs)
+    # One host at a time listens to the bot, and one that drains lets another.
+    wait_for(lambda: demo.listens() == ["h1"], "the bot on h1", demo.logs)
+    server.say(7, f"/resume {name}")
+    server.until(lambda: len(server.texts(7)) == 2, "the question, from the host that listens now")
     # What stops orders goes with the account, by the database.
     wait_for(lambda: demo.paused(demo.at()[name], name), f"{name} paused where it is now", demo.logs)
     # The records of all hosts are one database: an account's runs on several of them, each with its own epoch.
@@ -218,6 +250,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
     assert started.returncode == 7, said
     assert f"expected no other host with the name {holder}" in said
 
+    demo.ask(f"bundle {demo.place}/report.zip --offline -c fleet-demo/h1.yaml")
     assert "ended: the paper exchange, PostgreSQL" in demo.run("fleet demo --stop")
     secret = re.search(r":([0-9a-f]{32})@", demo.dsn)
     assert secret is not None
@@ -228,3 +261,6 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo) -> N
         if path.is_file() and path.name not in ("dsn", "password") and secret[1].encode() in path.read_bytes()
     ]
     assert told_it == [], "the password of the database is in its own files alone"
+    with zipfile.ZipFile(demo.place / "report.zip") as bundle:
+        assert [part for part in bundle.namelist() if secret[1].encode() in bundle.read(part)] == []
+        assert len(bundle.namelist()) > 5

@@ -1,14 +1,14 @@
 // The page: where it stands with the supervisor, and the view that its address names.
 import { html, render, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
-import { Fleet } from "./fleet.js";
+import { Fleet, Hosts } from "./fleet.js";
 import { freshness, logOut, watch } from "./live.js";
 import { OperationsView } from "./operations.js";
 import { routeOf } from "./route.js";
 import { fleetRecords, useFleetRecords } from "./records.js";
-import { accountRows, totals } from "./rows.js";
+import { accountRows, allIncidents, totals } from "./rows.js";
 import { Guarded } from "./shared.js";
 import { StrategyView } from "./strategy.js";
-import { DASH, count, duration, gain, money } from "./words.js";
+import { DASH, aboutOf, count, duration, gain, money } from "./words.js";
 
 function useNow(everyMs) {
   const [now, setNow] = useState(performance.now());
@@ -81,7 +81,7 @@ function Totals({ rows }) {
 }
 
 function Alerts({ model }) {
-  const open = model.incidents.filter((row) => !row.muted_until);
+  const open = allIncidents(model).filter((row) => !row.muted_until);
   return html`<section aria-label="What is wrong" aria-live="polite" class="alerts">
     ${model.reasons.length > 0 && html`<ul class="reasons">${model.reasons.map((text) => html`<li key=${text}>${text}</li>`)}</ul>`}
     ${open.length > 0 &&
@@ -89,8 +89,8 @@ function Alerts({ model }) {
       <summary>${count(open.length)} open ${open.length === 1 ? "alert" : "alerts"}</summary>
       <ul>
         ${open.map(
-          (row) => html`<li key=${`${row.account} ${row.strategy} ${row.child} ${row.key} ${row.cause}`} class=${row.acked ? "acked" : ""}>
-            <b>${row.level}</b> ${[row.account, row.strategy, row.child].filter(Boolean).join(" ")}: ${row.text}
+          (row) => html`<li key=${`${row.host ?? ""} ${row.account} ${row.strategy} ${row.child} ${row.key} ${row.cause}`} class=${row.acked ? "acked" : ""}>
+            <b>${row.level}</b> ${aboutOf(row)}: ${row.text}
             <span class="dim"> since ${row.since.slice(0, 19).replace("T", " ")} UTC${row.count > 1 ? `, ${row.count} times` : ""}</span>
           </li>`,
         )}
@@ -119,7 +119,8 @@ function FleetView({ model }) {
   return html`
     <${Alerts} model=${model} />
     <${Totals} rows=${rows} />
-    <${Fleet} rows=${rows} known=${known} fleet=${model.fleet} elsewhere=${model.elsewhere} />
+    ${model.fleet && html`<${Hosts} fleet=${model.fleet} />`}
+    <${Fleet} rows=${rows} known=${known} fleet=${model.fleet} />
     <p class="dim">
       All money in USDT; a day begins at 00:00 UTC. <b>Grid</b> is what matched pairs made: each close with the opening fill that it closes,
       before fees. <b>Net</b> = realised − fees − funding + unrealised, at the prices of now; today's has no unrealised. A grid can have

@@ -1,6 +1,7 @@
 // Commands: forms made of the table of commands, what a command would do, its second step, and what came of it.
 import { html, useEffect, useMemo, useState } from "./vendor/htm/standalone.module.js";
 import { ask } from "./live.js";
+import { allAccounts } from "./rows.js";
 import { useAsked } from "./shared.js";
 import { count, duration } from "./words.js";
 
@@ -99,8 +100,8 @@ export function Commands({ model, given, whom }) {
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const form = forms.find((each) => each.name === name);
-  const known = useMemo(() => model.accounts.flatMap((row) => [row.account, ...row.strategies.map((each) => `${row.account}/${each.strat_id}`)]), [model]);
-  const groups = useMemo(() => [...new Set(model.accounts.flatMap((row) => row.groups))].sort(), [model]);
+  const known = useMemo(() => allAccounts(model).flatMap((row) => [row.account, ...row.strategies.map((each) => `${row.account}/${each.strat_id}`)]), [model]);
+  const groups = useMemo(() => [...new Set(allAccounts(model).flatMap((row) => row.groups))].sort(), [model]);
   if (!model.supervisor.configuration?.page_commands) {
     return html`<p class="dim">This page only looks: <code>web.allow_commands</code> is off. With <code>allow_commands: true</code> in the section <code>web</code> of the configuration, and a <code>reload</code>, it gives commands as well.</p>`;
   }

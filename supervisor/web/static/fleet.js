@@ -12,6 +12,8 @@ const ofAccount = (key, show) => (row) => (key in row ? show(row[key], row) : ""
 // `split` are the parts that a net is made of; `group` is what stands above some columns.
 const COLUMNS = [
   { key: "name", title: "Account", text: true },
+  { key: "host", title: "Host", text: true, fleet: true, cell: ofAccount("host", (value, row) => html`<span class=${row.silent ? "bad" : ""}>${value}</span>`) },
+  { key: "age", title: "As of", fleet: true, help: "how old it is what the account's host has told", cell: ofAccount("age", (value, row) => html`<span class=${row.silent ? "bad" : ""}>${row.afar ? (value === null ? "never" : `${shortly(value)} ago`) : "now"}</span>`) },
   { key: "kind", title: "Money", text: true, cell: (row) => html`<span class="kind ${row.kind}">${row.kind}</span>` },
   { key: "tone", title: "State", text: true, down: true, cell: (row) => html`<${Sign} tone=${TONES[row.tone]} word=${row.state} />` },
   { key: "alerts", title: "Alerts", help: "open ones that are not muted", cell: ofAccount("alerts", (value) => html`<span class=${value ? "bad" : ""}>${count(value)}</span>`) },
@@ -63,9 +65,7 @@ function Cells({ row, first, columns }) {
 }
 
 function Account({ row, open, toggle, columns }) {
-  const lease = row.lease ? `${row.host}, lease ${Math.max(0, Math.round(row.lease.left_s))} s` : "";
-  const said = [...row.groups, lease].filter(Boolean);
-  const few = said.length ? html` <span class="dim">${said.join(", ")}</span>` : null;
+  const few = row.groups.length ? html` <span class="dim">${row.groups.join(", ")}</span>` : null;
   const first = html`<button class="open" aria-expanded=${open} onClick=${() => toggle(row.id)}>
     <span aria-hidden="true">${open ? "▾" : "▸"}</span> ${row.name}
   </button>${few}`;
@@ -98,6 +98,30 @@ function Head({ order, setOrder, columns }) {
     </th>`;
   })}</tr>
   </thead>`;
+}
+
+const HOST = { up: "good", drains: "warn", down: "note", dead: "bad" };
+const HEADS = [["Host"], ["State"], ["Accounts", ""], ["Told", ""], ["Records", ""], ["Configuration", ""], ["", "text long"]];
+
+// The hosts of a fleet: which live, how old it is what each has told, since when not all of its records are in the database.
+export function Hosts({ fleet }) {
+  const lives = (row) => row.state === "up" || row.state === "drains";
+  return html`<section aria-label="Hosts" class="hosts">
+    ${fleet.database !== "there" && html`<p class="banner bad">The fleet's database has not answered this host for ${duration(fleet.away_s)}: ${fleet.problem}. What other hosts do is not known; nothing is sent without a lease.</p>`}
+    <div class="scroll" tabindex="0" role="region" aria-label="Hosts of the fleet"><table>
+      <caption class="unseen">Hosts of fleet ${fleet.name}</caption>
+      <thead><tr>${HEADS.map(([title, kind]) => html`<th scope="col" class=${kind ?? "text"}>${title || html`<span class="unseen">Trouble</span>`}</th>`)}</tr></thead>
+      <tbody>${fleet.hosts.map((row) => html`<tr key=${row.host}>
+        <th scope="row" class="text">${row.host}${row.here ? html` <span class="dim">this page's</span>` : ""}</th>
+        <td class="text" data-title="State"><${Sign} tone=${HOST[row.state] ?? "warn"} word=${row.state === "dead" ? `dead or silent for ${duration(row.seen_s)}` : row.state} /></td>
+        <td data-title="Accounts">${count(row.accounts)} of ${count(row.capacity)}</td>
+        <td data-title="Told">${lives(row) && row.lag_s !== null ? `${shortly(row.lag_s)} ago` : DASH}</td>
+        <td data-title="Records">${row.records_s === null || row.records_s === undefined ? DASH : `${shortly(row.records_s)} behind`}</td>
+        <td data-title="Configuration" class=${row.configuration !== fleet.in_force && lives(row) ? "warn" : ""}>${row.configuration || DASH}</td>
+        <td class="text long" data-title="Trouble">${row.trouble}</td>
+      </tr>`)}</tbody>
+    </table></div>
+  </section>`;
 }
 
 // How old the history is, and what of it is not there; money of today and grid profit come from the records.
@@ -136,15 +160,16 @@ function useKept(name, otherwise) {
   return [value, keep];
 }
 
-export function Fleet({ rows, known, fleet = null, elsewhere = [] }) {
-  const [filter, setFilter] = useKept("gridbot-filter", { text: "", state: "", group: "" });
+export function Fleet({ rows, known, fleet = null }) {
+  const [filter, setFilter] = useKept("gridbot-filter", { text: "", state: "", group: "", host: "" });
   const [order, setOrder] = useKept("gridbot-order", { key: "name", down: false });
   const [parts, setParts] = useKept("gridbot-parts", { split: innerWidth > 1700 });
-  const columns = useMemo(() => COLUMNS.filter((column) => parts.split || !column.split), [parts.split]);
+  const columns = useMemo(() => COLUMNS.filter((column) => (parts.split || !column.split) && (fleet || !column.fleet)), [parts.split, !fleet]);
   const [open, setOpen] = useState(() => new Set());
   const shown = useMemo(() => sorted(chosen(rows, filter), order), [rows, filter, order]);
   const states = [...new Set(rows.map((row) => row.state))].sort();
   const groups = [...new Set(rows.flatMap((row) => row.groups))].sort();
+  const hosts = fleet ? [...new Set(rows.map((row) => row.host))].sort() : [];
   const toggle = (id) => setOpen((before) => new Set(before.has(id) ? [...before].filter((each) => each !== id) : [...before, id]));
   const body = useMemo(() => shown.map((row) => html`<${Account} key=${row.id} row=${row} open=${open.has(row.id)} toggle=${toggle} columns=${columns} />`), [shown, open, columns]);
   const pick = (key) => (event) => setFilter({ ...filter, [key]: event.target.value });
@@ -158,6 +183,9 @@ export function Fleet({ rows, known, fleet = null, elsewhere = [] }) {
       ${groups.length > 0 && html`<label>Group <select name="group" value=${filter.group} onChange=${pick("group")}>
         <option value="">all</option>${groups.map((group) => html`<option value=${group}>${group}</option>`)}
       </select></label>`}
+      ${hosts.length > 1 && html`<label>Host <select name="host" value=${filter.host} onChange=${pick("host")}>
+        <option value="">all</option>${hosts.map((host) => html`<option value=${host}>${host}</option>`)}
+      </select></label>`}
       <label><input type="checkbox" name="split" checked=${parts.split} onChange=${(event) => setParts({ split: event.target.checked })} /> Split the money</label>
       <span class="dim" role="status">${count(shown.length)} of ${count(rows.length)} accounts</span>
     </form>
@@ -169,6 +197,5 @@ export function Fleet({ rows, known, fleet = null, elsewhere = [] }) {
         <tbody>${body.length ? body : html`<tr class="more"><td colspan=${columns.length}>No account fits what is chosen above.</td></tr>`}</tbody>
       </table>
     </div>
-    ${fleet && elsewhere.length > 0 && html`<p class="dim">On other hosts of fleet ${fleet.name}: ${elsewhere.map((each) => `${each.account} (${each.host || "no host"}, ${each.health ?? "not heard of"})`).join(", ")}</p>`}
   </section>`;
 }

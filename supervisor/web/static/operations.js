@@ -3,7 +3,8 @@ import { html, useState } from "./vendor/htm/standalone.module.js";
 import { Commands, useGive } from "./commands.js";
 import { pageKey } from "./live.js";
 import { Copy, Sign, useAsked } from "./shared.js";
-import { DASH, count, duration } from "./words.js";
+import { allIncidents } from "./rows.js";
+import { DASH, aboutOf, count, duration } from "./words.js";
 
 const TONE = { RUNNING: "good", STARTING: "note", STOPPING: "warn", STOPPED: "warn", BACKOFF: "bad", FATAL: "bad" };
 const WRITTEN_MS = 3000; // until a command is in the records
@@ -38,16 +39,16 @@ function Processes({ model }) {
     cells: [row.name, html`<${State} word=${row.state} />`, row.pid ?? DASH, duration(row.uptime_s), size(row.rss), count(row.restarts),
       row.report_age_s === null ? DASH : `${row.report_age_s.toFixed(1)} s`, [row.reason, row.last_exit].filter(Boolean).join("; ")],
   }));
-  return html`<${Section} id="processes" title=${`Processes (${rows.length + 1})`}><${Table} name="Processes" head=${PROCESS} rows=${[first, ...rows]} short /><//>`;
+  return html`<${Section} id="processes" title=${`Processes${model.fleet ? ` of host ${model.fleet.host}` : ""} (${rows.length + 1})`}><${Table} name="Processes" head=${PROCESS} rows=${[first, ...rows]} short /><//>`;
 }
 
 const ALERT = [["Id"], ["Level"], ["About"], ["Kind"], ["Since, UTC", ""], ["Times", ""], ["What", "text long"], ["Looked after by", "text long"]];
 
 function Alerts({ model, may, given }) {
   const [said, give] = useGive(given);
-  const open = model.incidents;
+  const open = allIncidents(model);
   const rows = open.map((row) => {
-    const about = [row.account, row.strategy, row.child].filter(Boolean).join(" ");
+    const about = aboutOf(row);
     const by = row.acked ? `${row.acked.by} ${when(row.acked.at)}` : "nobody";
     const buttons = html`<span class="buttons">
       ${!row.acked && html`<button class="small" onClick=${() => give(row.id, "ack", { alert: row.id })} aria-label=${`Acknowledge ${row.id}`}>Acknowledge</button>`}

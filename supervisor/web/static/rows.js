@@ -1,6 +1,7 @@
 // From the status model to the rows of the fleet. Pure. Money comes as exact decimal text; sums here are for the eye: to the cent.
 
 import { UNKNOWN, fleetRecords, moneyOf } from "./records.js";
+import { shortly } from "./words.js";
 
 const BAD = 3, WARN = 2, NOTE = 1, GOOD = 0;
 export const TONES = ["good", "note", "warn", "bad"];
@@ -71,7 +72,7 @@ function hindered(waiting) {
 function standing(account, strategies) {
   const process = account.process;
   if (process.state !== "RUNNING") {
-    const [word, tone] = OF_PROCESS[process.state] ?? [process.state.toLowerCase(), WARN];
+    const [word, tone] = OF_PROCESS[process.state] ?? [(process.state ?? "no report").toLowerCase(), WARN];
     return { state: word, tone, why: process.reason || process.last_exit };
   }
   const worst = strategies.filter((row) => row.kind !== "shadow").reduce((one, other) => (other.tone > one.tone ? other : one), { tone: GOOD });
@@ -97,7 +98,6 @@ export function accountRow(account, incidents, records = fleetRecords(UNKNOWN), 
     name: account.account,
     kind: account.environment ?? "no report",
     groups: account.groups,
-    lease: account.lease ?? null, // on a host of a fleet: its epoch, and the seconds that are left of it
     ...standing(account, strategies),
     ...Object.fromEntries(MONEY.map((key) => [key, of(key)])),
     ...ofEquity(number(account.equity), records.account(account.account, moneyOf(account.environment)), records.parts),
@@ -119,10 +119,30 @@ function ofEquity(equity, { highest, curve }, parts) {
   return { equity, drawdown: fall, drawdownShare: fall === null || !(highest > 0) ? null : fall / highest, curve: equity === null ? curve : [...curve, [parts, equity]] };
 }
 
-export function accountRows(model, records) {
-  const host = model.fleet?.host ?? "";
-  return model.accounts.map((account) => ({ ...accountRow(account, model.incidents, records, Date.parse(model.time)), host }));
+const SILENT_S = 15;
+
+// Of an account that another host of the fleet has: what that one has told, `age` seconds ago. While it is silent what is
+// shown is the last that is known, and in no total.
+function afarRow(account, row) {
+  const silent = account.age_s === null || account.age_s > SILENT_S || !account.host_alive;
+  const told = { ...row, host: account.host || "none", age: account.age_s, afar: true, silent, strategies: row.strategies.map((each) => ({ ...each, silent })) };
+  if (!silent) return told;
+  const since = account.age_s === null ? "nothing was told of it yet" : `what is shown was told ${shortly(account.age_s)} ago`;
+  return { ...told, state: account.host ? "host silent" : "no host", tone: BAD, why: `${account.host ? `host ${account.host} is dead or silent` : "no host has it now"}; ${since}` };
 }
+
+// The accounts of this host, then those of the others.
+export function accountRows(model, records) {
+  const now = Date.parse(model.time);
+  const open = allIncidents(model);
+  const own = model.accounts.map((account) => ({ ...accountRow(account, open, records, now), host: model.fleet?.host ?? "", age: 0, afar: false, silent: false }));
+  return [...own, ...(model.elsewhere ?? []).map((account) => afarRow(account, accountRow(account, open, records, now)))];
+}
+
+export const allIncidents = (model) => [...model.incidents, ...(model.incidents_elsewhere ?? [])];
+
+// Whom commands can name, and their groups.
+export const allAccounts = (model) => [...model.accounts, ...(model.elsewhere ?? [])];
 
 // One line per kind of money. Paper, shadow, testnet and real are never added up. `unheard`: of so many accounts (of
 // shadow: strategies) what is live is not known, and in no total.
@@ -132,31 +152,32 @@ export function totals(rows) {
   for (const row of rows) {
     const total = of(row.kind);
     total.accounts += 1;
-    total.unheard += row.equity === null || row.net === null;
-    total.equity = row.equity === null ? total.equity : (total.equity ?? 0) + row.equity;
+    total.unheard += row.silent || row.equity === null || row.net === null;
+    total.equity = row.equity === null || row.silent ? total.equity : (total.equity ?? 0) + row.equity;
     total.parts.push(...row.strategies.filter((each) => each.kind !== "shadow"));
     const shadows = row.strategies.filter((each) => each.kind === "shadow");
     if (!shadows.length) continue;
     of("shadow").parts.push(...shadows);
-    of("shadow").unheard += shadows.filter((each) => each.net === null).length;
+    of("shadow").unheard += shadows.filter((each) => each.net === null || each.silent).length;
   }
   return [...kinds.values()].map(({ parts, ...total }) => {
     const known = (key) => {
       if (OF_RECORDS.has(key) && parts.some((row) => row[key] === null)) return null; // no total of a part
-      const values = parts.map((row) => row[key]).filter((value) => value !== null);
+      const values = parts.filter((row) => OF_RECORDS.has(key) || !row.silent).map((row) => row[key]).filter((value) => value !== null);
       return values.length || !parts.length ? values.reduce((one, other) => one + other, 0) : null;
     };
     return { ...total, strategies: parts.length, ...Object.fromEntries(MONEY.map((key) => [key, known(key)])) };
   });
 }
 
-export function chosen(rows, { text, state, group }) {
+export function chosen(rows, { text, state, group, host = "" }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const has = (row) => [row.name, row.kind, row.state, row.why, ...row.groups, ...row.strategies.flatMap((each) => [each.name, each.symbol, each.state])].join(" ").toLowerCase();
   return rows.filter(
     (row) =>
       (!state || (state === "trouble" ? row.tone >= WARN || row.alerts : row.state === state)) &&
       (!group || row.groups.includes(group)) &&
+      (!host || row.host === host) &&
       words.every((word) => has(row).includes(word)),
   );
 }

@@ -5,7 +5,7 @@ import { LEGS, ladderRows, reasonsOf, spanOf, weightWord, whoseReason } from "./
 import { LadderPicture } from "./ladder_picture.js";
 import { ask } from "./live.js";
 import { RANGES, linkTo } from "./route.js";
-import { TONES, number } from "./rows.js";
+import { TONES, allAccounts, number } from "./rows.js";
 import { Copy, Guarded, Sign } from "./shared.js";
 import { count, duration, gain, leg as legText, percent, priced, short } from "./words.js";
 
@@ -215,7 +215,7 @@ export function StrategyView({ model, rows, route, isLive }) {
   const { account, strategy, range } = route;
   const owner = rows.find((each) => each.id === account);
   const row = owner?.strategies.find((each) => each.id === strategy);
-  const known = model.accounts.find((each) => each.account === account)?.strategies.find((each) => each.strat_id === strategy);
+  const known = allAccounts(model).find((each) => each.account === account)?.strategies.find((each) => each.strat_id === strategy);
   const { why, seenAt, problem } = useWhy(account, strategy);
   const now = Date.parse(model.time);
   const last = number(known?.last_price) ?? number(why?.last_price);
@@ -234,6 +234,7 @@ export function StrategyView({ model, rows, route, isLive }) {
       <h2>${strategy}</h2> <span class="dim">${row.symbol}</span> <span class="kind ${row.kind}">${row.kind}</span>
       <${Sign} tone=${tone} word=${row.state} />
       ${model.supervisor.configuration?.page_commands && html`<a href="#/operations?for=${encodeURIComponent(`${account}/${strategy}`)}">Give a command</a>`}</nav>
+    ${owner.afar && html`<p class=${owner.silent ? "banner bad" : "dim"}>${owner.silent ? `${owner.why}.` : `Host ${owner.host} has ${account}: it told what you see ${owner.age < 1 ? "just now" : `${duration(owner.age)} ago`}, and answers for its worker.`} Commands go there.</p>`}
     ${row.why && !why?.holds?.length && html`<p class=${tone}>${row.why}</p>`}
     ${isLive && model.accounts.some((each) => each.account === account && each.process.state !== "RUNNING") && html`<p class="banner bad">The worker of ${account} does not run, it is ${owner.state}${owner.why ? `: ${owner.why}` : ""}.</p>`}
     ${isLive && problem && html`<p class="banner bad">Its worker says nothing new: ${problem}.${age === null ? "" : ` The ladder is ${duration(age)} old.`}</p>`}

@@ -55,3 +55,9 @@ export const percent = (share, digits = 2) => (share === null ? DASH : `${(share
 const isTime = (ms) => Math.abs(ms ?? NaN) <= 8.64e15;
 export const clock = (ms) => (!isTime(ms) ? DASH : new Date(ms).toISOString().slice(11, 19));
 export const moment = (ms) => (!isTime(ms) ? DASH : new Date(ms).toISOString().slice(0, 19).replace("T", " "));
+
+// What an alert is about, and on which host of a fleet.
+export function aboutOf(row, otherwise = "") {
+  const about = [row.account, row.strategy, row.child].filter(Boolean).join(" ") || otherwise;
+  return row.host ? `${about} on ${row.host}` : about;
+}

@@ -36,6 +36,22 @@ def test_an_account_begins_paused_until_its_worker_has_said_that_all_of_it_is() 
     launch.close()
 
 
+def test_an_account_that_a_host_of_a_fleet_takes_begins_paused_once() -> None:
+    launch = LaunchArguments([], "host h1 was started paused", pauses_new=True)
+    spec = ChildSpec("a", ChildKind.WORKER, "", account="a")
+    launch.add("a")
+    assert launch.of(spec)[2] == {BEGINS_PAUSED: "host h1 was started paused"}
+    launch.held("a", {"name": BEGINS_PAUSED, "document": {}})
+    launch.remove("a")
+    launch.add("a")
+    assert launch.of(spec)[2] == {}, "it was resumed, went to another host, and is back"
+    launch.close()
+    reloaded = LaunchArguments(["a"], "started paused")
+    reloaded.add("b")
+    assert reloaded.of(ChildSpec("b", ChildKind.WORKER, "", account="b"))[2] == {}, "as before, without a fleet"
+    reloaded.close()
+
+
 def test_what_no_disk_took_goes_to_the_next_process_until_one_has_made_it_its_own() -> None:
     launch = LaunchArguments(["a"])
     spec = ChildSpec("a", ChildKind.WORKER, "", account="a")

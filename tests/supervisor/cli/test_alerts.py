@@ -21,7 +21,7 @@ class Client:
 
     asked: ClassVar[list[tuple[str, dict[str, Any]]]] = []
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, timeout: float = 5.0) -> None:
         pass
 
     def __enter__(self) -> Client:

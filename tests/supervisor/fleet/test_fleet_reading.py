@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,6 +14,9 @@ import gridbot
 from gridbot.records.record_types import PositionRecord
 from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
+from supervisor.utc_time import utc_now
+from supervisor.web.hosts_records import FleetRecords
+from supervisor.web.record_desk import RecordDesk
 from tests.store.kit import execution, make_recorder, rows
 from tests.supervisor.fleet.test_record_shipper import fleet_at, order, ship_all, shipping
 
@@ -53,6 +57,26 @@ def test_two_hosts_are_one_database(tmp_path, fleet_dsn):
     assert open_orders == [("alice", "g-new-h1"), ("alice", "g-new-h2"), ("bob", "g-new-h2")]
     views = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
     assert names == {name for (name,) in rows(tmp_path / "h1", views)}
+
+    downloads = tmp_path / "page" / "web" / "downloads"
+    downloads.mkdir(parents=True)
+    desk = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads))
+    document = json.loads(desk.answer({"ask": "fleet"}).body)
+    shown = [(row["account"], row["total"]["fills"]) for row in document["strategies"]]
+    assert shown == [("alice", 9)], "of bob no row is left that says what kind of money it was"
+    assert document["problems"] == {}
+    rows_of = json.loads(desk.answer({"ask": "rows", "name": "fills", "account": "alice"}).body)
+    assert len(rows_of["rows"]) == 9
+    assert rows_of["as_of"] <= utc_now()
+    pairs = json.loads(desk.answer({"ask": "rows", "name": "pairs", "account": "alice"}).body)
+    assert pairs["problem"] == ""
+    made = desk.answer({"ask": "rows", "name": "fills", "account": "alice", "format": "csv"})
+    assert made.status == 200, made.body
+    assert Path(made.file).read_text().count("\n") == 10
+    away = RecordDesk(tmp_path / "page", FleetRecords(lambda: "postgresql://a:secret@127.0.0.1:9/x", downloads))
+    told = json.loads(away.answer({"ask": "rows", "name": "fills"}).body)["problem"]
+    assert "the fleet's database" in told
+    assert "secret" not in told
 
     file = tmp_path / "conf" / "h1.yaml"
     file.parent.mkdir()

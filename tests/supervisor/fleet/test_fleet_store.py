@@ -266,3 +266,40 @@ def test_a_connection_string_that_is_none_is_not_repeated():
     with pytest.raises(FleetAway) as away:
         PostgresLink("password=geheim nonsense", name="t")
     assert "geheim" not in str(away.value)
+
+
+def test_a_link_follows_another_dsn_and_a_question_under_way_is_answered_where_it_was_asked(postgres):
+    """`reload` after another `fleet.dsn_file`: no connection stays with the database of before."""
+    asyncio.run(_follows(postgres))
+
+
+async def _follows(postgres):
+    first, second = new_database(postgres), new_database(postgres)
+    link = PostgresLink(first, name="test", limit_s=60)
+    begun = asyncio.Event()
+
+    async def where(connection):
+        return (await (await connection.execute("SELECT current_database()")).fetchone())[0]
+
+    async def slowly(connection):
+        begun.set()
+        await connection.execute("SELECT pg_sleep(0.2)")
+        return await where(connection)
+
+    try:
+        slow = asyncio.create_task(link.run(slowly))
+        await begun.wait()
+        assert link.goes_to(PostgresLink(first, name="other", limit_s=1))
+        assert not link.goes_to(other := PostgresLink(second, name="other", limit_s=1))
+        link.follow(second)
+        assert link.goes_to(other)
+        assert second.endswith(f"/{await link.run(where)}")
+        assert first.endswith(f"/{await slow}")
+        assert second.endswith(f"/{await link.run(where)}")
+        kept = link._connection
+        link.follow(second)
+        assert link._connection is kept, "the same place: nothing is opened anew"
+        with pytest.raises(FleetAway, match="connection string"):
+            link.follow("nonsense")
+    finally:
+        await link.close()

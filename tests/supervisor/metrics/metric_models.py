@@ -19,6 +19,34 @@ def recorded() -> dict[str, Any]:
     return model
 
 
+def of_fleet() -> dict[str, Any]:
+    """The section of a host of three: h2 is dead, h4 has ended in order."""
+    hosts = [
+        {"host": name, "state": state, "lag_s": lag_s, "records_s": 4.5, "accounts": 1, "capacity": 50, "here": here,
+         "seen_s": 0.0, "trouble": "", "configuration": 7, "address": "", "offers": 2, "program": "1"}
+        for name, state, lag_s, here in (
+            ("h1", "up", 0.4, True), ("h2", "dead", 90.0, False),
+            ("h3", "drains", 1.5, False), ("h4", "down", 9.0, False),
+        )
+    ]  # fmt: skip
+    accounts = [
+        {"account": name, "host": host, "state": state, "epoch": epoch, "left_s": left_s, "held_s": 60.0,
+         "previous": "", "goes_to": "", "why": ""}
+        for name, host, state, epoch, left_s in (
+            ("a0", "h1", "held", 4, 8.5), ("b0", "h2", "ends", 2, -80.0), ("c0", "", "free", 0, None)
+        )
+    ]  # fmt: skip
+    services = [
+        {"service": "notify", "here": True, "host": "h1", "epoch": 3},
+        {"service": "telegram", "here": False, "host": "h3", "epoch": 1},
+    ]
+    return {
+        "name": "night", "host": "h1", "database": "there", "away_s": None, "problem": "", "seen_s": 1.0, "ttl_s": 10.0,
+        "takeover_s": 13.0, "configuration": 6, "in_force": 7, "not_offered": {}, "lapsed": [], "takeovers": 2,
+        "hosts": hosts, "accounts": accounts, "services": services,
+    }  # fmt: skip
+
+
 def fifty() -> dict[str, Any]:
     """Each account with every refusal, code, cap and liquidation price; words that nobody knows among them."""
     model = recorded()
@@ -44,5 +72,6 @@ def fifty() -> dict[str, Any]:
         {"scope": scope, "cap": "max_drawdown", "used": "1", "limit": "4", "share": 0.25, "held": ["a1"]}
         for scope in SCOPES
     ]
+    model["fleet"] = of_fleet()
     model["web"] = {"process": {**model["writer"]["process"], "name": "web"}}
     return model

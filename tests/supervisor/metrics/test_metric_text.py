@@ -95,6 +95,33 @@ def test_figures_are_those_of_the_model():
     assert value(found, "gridbot_cap_held_accounts", scope="night") == 1
 
 
+def test_a_host_of_a_fleet_exports_what_is_its_own_and_how_it_sees_the_others():
+    model = fifty()
+    model["telegram"] = {"process": {**model["writer"]["process"], "name": "telegram", "state": "STOPPED"}}
+    model["elsewhere"] = [{**model["accounts"][0], "account": "b0", "host": "h3"}]
+    found = samples(model)
+    assert {s.labels["account"] for s in found if "account" in s.labels} == {f"a{n}" for n in range(50)}, "none twice"
+    assert value(found, "gridbot_lease_epoch", account="a0") == 4
+    assert value(found, "gridbot_lease_left_seconds", account="a0") == 7.5, "as old as the look at the database"
+    up = {s.labels["host"]: s.value for s in found if s.name == "gridbot_fleet_host_up"}
+    assert up == {"h1": 1, "h2": 0, "h3": 1}, "one that ended in order is not dead"
+    assert {s.labels["host"] for s in found if s.name == "gridbot_fleet_host_lag_seconds"} == {"h1", "h3"}
+    assert value(found, "gridbot_fleet_hosts_alive") == 2
+    assert value(found, "gridbot_fleet_leases", lease_state="ends") == 1
+    assert value(found, "gridbot_lease_takeovers_total") == 2
+    assert [value(found, "gridbot_fleet_service_here", service=each) for each in ("notify", "telegram")] == [1, 0]
+    states = [s for s in found if s.name == "gridbot_process_state" and s.labels["process"] == "telegram"]
+    assert states == [], "one that another host has run is not down"
+    away = {**model, "fleet": {**model["fleet"], "database": "away", "away_s": 12.0, "lapsed": ["a0"]}}
+    away["fleet"] |= {"seen_s": 12.0}
+    found = samples(away)
+    assert value(found, "gridbot_fleet_database_up") == 0
+    assert value(found, "gridbot_fleet_database_away_seconds") == 12
+    assert value(found, "gridbot_lease_left_seconds", account="a0") == -3.5
+    assert value(found, "gridbot_lease_lapsed_accounts") == 1
+    assert not [s for s in samples(recorded()) if s.name.startswith(("gridbot_fleet_", "gridbot_lease_"))]
+
+
 def test_what_is_not_known_has_no_sample():
     """A worker that is down: its state is told, and no figure of a minute ago as if it were of now."""
     model = recorded()

@@ -25,6 +25,12 @@ class Desk:
         self.book, notices = step(self.book, event, self.now_us)
         return [(notice.name, str(notice.kind)) for notice in notices]
 
+    def other(self, event: Event, lived_s: float, later_s: float = 0.0) -> list[tuple[str, str]]:
+        """The same while another host tells, which has surely lived so many seconds ago."""
+        self.now_us += round(later_s * US)
+        self.book, notices = step(self.book, event, self.now_us, self.now_us - round(lived_s * US))
+        return [(notice.name, str(notice.kind)) for notice in notices]
+
     def news(self, *rows: Seen, calm: Mapping[str, int] | None = None, later_s: float = 0.0) -> list[tuple[str, str]]:
         return self.hears(News(rows, calm or {}), later_s)
 
@@ -148,3 +154,60 @@ def test_of_each_alert_beginnings_and_ends_take_turns(events: list[tuple[str, st
         known = {each for each, what in desk.book.known.items() if what.is_told}
         assert known <= told, "one whose end was muted may be forgotten"
         told = known
+
+
+def test_one_host_of_a_fleet_tells_and_who_comes_after_it_tells_what_that_one_cannot_have_told() -> None:
+    desk = Desk()
+    both = Standing((seen("a"), seen("b")))
+    assert desk.other(Standing((seen("a"),)), 1) == []
+    assert desk.other(both, 1, later_s=40) == [], "the other one has told a, and lives"
+    assert desk.hears(both) == [("b", "begun")], "it died with b: now we tell"
+    assert desk.hears(Standing((seen("b"),)), 1) == []
+    assert desk.hears(Standing((seen("b"),)), GONE_US / US + 1) == [("a", "ended")]
+
+
+def test_while_nobody_is_known_to_tell_everything_waits() -> None:
+    desk = Desk()
+    desk.book, notices = step(desk.book, Standing((seen("a"),)), desk.now_us, 0)
+    assert notices == []
+    desk.book, notices = step(desk.book, Tick(), desk.now_us + 3600 * US, 0)
+    assert notices == []
+    assert desk.hears(Tick(), 3600) == [("a", "begun")]
+
+
+def test_what_got_worse_while_another_tells_is_told_by_us_when_that_one_has_died_with_it() -> None:
+    desk = Desk()
+    desk.other(Standing((seen("a"),)), 1)
+    desk.other(Standing((seen("a"),)), 1, later_s=60)
+    assert desk.other(Standing((seen("a", level="CRITICAL"),)), 1) == []
+    assert desk.hears(Tick(), 1) == [("a", "begun")]
+    assert desk.other(News((seen("a", "ended"),)), 1) == [], "its end tells the other one"
+
+
+def test_nobody_knows_what_is_open_in_processes_of_a_host_that_is_silent() -> None:
+    desk = Desk()
+    desk.news(seen("a", account="", host="h2"), seen("b", account="", host="h3"))
+    silent = Standing((), silent={"host h2"})
+    assert desk.hears(silent) == []
+    assert desk.hears(silent, 3600) == [("b", "ended")]
+
+
+@given(deaths=st.lists(st.floats(1, 90), min_size=1, max_size=4), begins=st.floats(0, 120))
+def test_whoever_tells_an_alert_is_told_and_at_most_once_more_for_each_that_died_soon_after(
+    deaths: list[float], begins: float
+) -> None:
+    """Hosts in a row: each tells until it dies; all hear of the alert."""
+    hosts = [Desk() for _ in range(len(deaths) + 1)]
+    ends = [sum(deaths[: n + 1]) for n in range(len(deaths))]
+    told = []
+    for second in range(int(ends[-1]) + 200):
+        teller = next((n for n, end in enumerate(ends) if second < end), len(ends))
+        for number, desk in enumerate(hosts[teller:], start=teller):
+            event = Standing((seen("a"),)) if second >= begins else Tick()
+            desk.now_us = NOON_US + second * US
+            if number == teller:
+                told += desk.hears(event)
+            else:
+                desk.other(event, 0)
+    soon = sum(begins - 1 <= end <= begins + 31 for end in ends)
+    assert 1 <= len(told) <= 1 + soon

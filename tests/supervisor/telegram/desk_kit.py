@@ -31,7 +31,9 @@ QUICK = Waits(token_s=0.05, conflict_s=0.05, first_s=0.02, most_s=0.1, longest_s
 class DeskKit:
     """`given` has all that the supervisor was asked but questions; `answers` its answers by "op" or command."""
 
-    def __init__(self, data_dir: Path, server: BotServer, *, waits: Waits = QUICK, token: str = TOKEN) -> None:
+    def __init__(
+        self, data_dir: Path, server: BotServer, *, waits: Waits = QUICK, token: str = TOKEN, of_fleet: bool = False
+    ) -> None:
         self.server = server
         self.model: dict[str, Any] | None = recorded()
         self.given: list[dict[str, Any]] = []
@@ -40,7 +42,7 @@ class DeskKit:
         self.late_s = 0.0
         """How much later it is for what is confirmed."""
         self._control = ControlServer(data_dir, self._answer)
-        spec = TelegramSpec(data_dir, server.api, token, ROLES, poll_s=1.0, waits=waits)
+        spec = TelegramSpec(data_dir, server.api, token, ROLES, poll_s=1.0, waits=waits, of_fleet=of_fleet)
         self._api = BotApi(spec.api, spec.token)
         self.desk = ChatDesk(spec, self._api, time.time, lambda: time.monotonic() + self.late_s)
         self._tasks: list[asyncio.Task[None]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
 import re
@@ -20,10 +21,15 @@ from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
 from supervisor.telegram.chat_desk import LATE
 from supervisor.telegram.fleet_lines import daily_lines
+from tests.supervisor.metrics.metric_models import of_fleet
 
 from .bot_server import TOKEN, BotServer
 from .desk_kit import FLATTEN, NOBODY, OPERATE, SEE, DeskKit
 
+INCIDENT = {
+    "account": "", "strategy": "", "child": "writer", "key": "down", "cause": "", "level": "ERROR", "id": "abc123",
+    "since": "2026-11-30T01:10:00.000Z", "count": 1, "text": "it is away", "acked": None, "muted_until": None,
+}  # fmt: skip
 SECRET = TOKEN.partition(":")[2]
 CONFLICT = (409, {"ok": False, "error_code": 409, "description": "Conflict: another"})
 UNAUTHORIZED = (401, {"ok": False, "error_code": 401, "description": f"Unauthorized {TOKEN}"})
@@ -241,6 +247,42 @@ async def test_with_a_full_disk_the_bot_api_keeps_what_was_seen_or_nothing_is_do
         told = await kit.told(OPERATE, "/reduce alice")
         assert "cannot be written down that this was seen" in told
         assert kit.of("reduce") == []
+
+
+async def test_of_the_hosts_of_a_fleet_the_one_whose_turn_it_is_listens_and_the_next_goes_on_after_it(
+    tmp_path: Path, server: BotServer
+) -> None:
+    """A machine that was frozen while it asked gets news that another host has carried out by then."""
+    first, second = tmp_path / "h1", tmp_path / "h2"
+    for place in (first, second):
+        place.mkdir()
+    async with DeskKit(first, server, of_fleet=True) as kit:
+        assert kit.model is not None
+        kit.model |= {"fleet": of_fleet(), "elsewhere": [], "incidents_elsewhere": []}
+        turn = {"service": "telegram", "here": False, "host": "h2", "epoch": 4}
+        kit.model["fleet"]["services"] = [turn]
+        server.say(OPERATE, "/pause alice")
+        await kit.until(lambda: kit.desk.report()["problem"] == chat_desk.NOT_OURS)
+        assert (kit.given, server.texts(OPERATE)) == ([], [])
+        turn["here"] = True
+        await kit.heard(OPERATE, 1)
+        assert [each["account"] for each in kit.of("pause")] == ["alice"]
+        answer = await kit.told(SEE, "/status")
+        assert "2 accounts, 3 hosts" in answer
+        elsewhere = {**copy.deepcopy(kit.model["accounts"][0]), "account": "zoe", "host": "h2", "age_s": 1.0}
+        kit.model["elsewhere"] = [{**elsewhere, "host_alive": True}]
+        kit.model["incidents_elsewhere"] = [{**INCIDENT, "host": "h2"}]
+        assert "<b>zoe</b> RUNNING, healthy" in (answer := await kit.told(SEE, "/status"))
+        assert "on h2" in answer
+        assert "host h2: dead" in (answer := await kit.told(SEE, "/health"))
+        assert "writer on h2: it is away" in answer
+        kit.model["elsewhere"][0]["age_s"] = 40.0
+        assert "host h2 is dead or silent; what is shown was told 40 s ago" in await kit.told(SEE, "/status zoe")
+    async with DeskKit(second, server, of_fleet=True) as kit:
+        assert kit.model is not None
+        kit.model |= {"fleet": {**of_fleet(), "services": [{**turn, "here": True}]}, "elsewhere": []}
+        await kit.told(SEE, "/status")
+        assert kit.given == [], "nothing that the first one has carried out"
 
 
 async def test_strangers_and_old_updates_of_an_outage_do_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import socket
 import time
@@ -17,6 +18,7 @@ from supervisor.web.logins import make_code
 from tests.real_browser import Browser
 from tests.store.night import Life
 from tests.store.session import write_all
+from tests.supervisor.metrics.metric_models import of_fleet
 
 from .page_kit import PageKit, recorded, served
 
@@ -38,6 +40,28 @@ def log_in(browser: Browser, kit: PageKit, rows: int) -> None:
 
 def text(place: str) -> str:
     return f"document.querySelector({place!r}).textContent"
+
+
+def of_three_hosts(kit: PageKit) -> None:
+    """The same accounts, now of h1; carol is on h3, and dora was on h2, which is dead."""
+    assert kit.model is not None
+    model = copy.deepcopy(kit.model)
+    told = {**copy.deepcopy(model["accounts"][1]), "host_alive": True, "lease": "held", "epoch": 3}
+    model["accounts"][0]["strategies"][0] |= {"state": "active", "reason": ""}
+    told["strategies"][0]["strat_id"] = "alice-btc"
+    model |= {
+        "fleet": of_fleet(),
+        "elsewhere": [
+            {**told, "account": "carol", "host": "h3", "age_s": 2.0},
+            {**told, "account": "dora", "host": "h2", "age_s": 90.0, "host_alive": False},
+        ],
+        "incidents_elsewhere": [
+            {"account": "", "strategy": "", "child": "writer", "key": "down", "cause": "", "level": "ERROR", "id": "x",
+             "since": "2026-11-30T01:10:00.000Z", "count": 1, "text": "it is away", "acked": None, "muted_until": None,
+             "host": "h3"}
+        ],
+    }  # fmt: skip
+    kit.model = model
 
 
 def test_the_fleet_is_live_says_what_is_wrong_and_when_it_is_not_live(browser, kit):
@@ -73,6 +97,33 @@ def test_the_fleet_is_live_says_what_is_wrong_and_when_it_is_not_live(browser, k
     browser.click("tr.account button")
     browser.shows("document.querySelectorAll('tr.strategy').length === 2", "the strategies")
     assert browser.run("document.querySelector('tr.account button').getAttribute('aria-expanded')") == "true"
+
+    of_three_hosts(kit)
+    browser.shows("document.querySelectorAll('tr.account').length === 4", "the accounts of all hosts")
+    cells = (
+        "[...document.querySelectorAll('tr.account')].map((row) => "
+        "['Host', 'As of'].map((name) => row.querySelector(`td[data-title=\"${name}\"]`).innerText.trim()).join(' '))"
+    )
+    assert browser.run(cells) == ["h1 now", "h1 now", "h3 2 s ago", "h2 1 min ago"]
+    assert "host silent" in browser.run(text("tr.account:last-child"))
+    assert "host h2 is dead or silent; what is shown was told 1 min ago" in browser.run(text("tr.account:last-child"))
+    totals = browser.run("[...document.querySelectorAll('.totals tbody tr')].map((row) => row.innerText)")
+    assert "without 1 of 4" in totals[0], "what a silent host has told is in no total"
+    assert "24,999.50" not in totals[0]
+    hosts = browser.run("[...document.querySelectorAll('.hosts tbody tr')].map((row) => row.innerText)")
+    assert [line.split()[0] for line in hosts] == ["h1", "h2", "h3", "h4"]
+    assert "dead or silent for" in hosts[1]
+    assert "writer on h3: it is away" in browser.run(text(".alerts"))
+    browser.run("location.hash = '#/carol/alice-btc'")
+    browser.shows("document.body.innerText.includes('Host h3 has carol')", "who has it")
+    browser.shows("document.querySelector('#ladder-title')", "its ladder, which its holder has told")
+    links = browser.run("[...document.querySelectorAll('main a')].map((each) => each.getAttribute('href'))")
+    assert [link for link in links if not link.startswith(("#", "blob:"))] == [], "nothing leads to another host"
+    browser.run("location.hash = '#/dora/alice-btc'")
+    browser.shows("document.querySelector('.banner.bad')?.innerText.includes('host h2 is dead')", "that it is silent")
+    browser.run("location.hash = '#/'")
+    kit.model = changed
+    browser.shows("document.querySelectorAll('tr.account').length === 2", "no fleet any more")
 
     kit.model = None
     browser.shows("document.body.innerText.includes('The supervisor does not answer: no room')", "the problem")

@@ -1,0 +1,196 @@
+"""Blocks: the records of one large write in one frame, small, quickly made, and read without JSON per record.
+
+The body of such a frame begins like any other, as a record of the kind `block` that has the number of its last record:
+an earlier gridbot gives no number twice behind it, and says what it does not know. A line of JSON has what is the same
+in all records of a kind; behind it come the lines of the records, each with what is left, and its number first
+(`gridbot.records.block_reader` has the other direction). Lines end with `END`, since no body has a newline in it.
+
+    {"kind":"block","account":..,"run_id":..,"seq":LAST,"local_ts":FIRST'S,
+     "data":{"form":1,"first":..,"parts":[part, ..]}}
+    part: [kind, count, names, forms, same, length]
+
+`names` are those of the columns with blanks between, and begin with `seq local_ts`. `forms` has a letter for each,
+`same` the values that all records of the part have, `length` is that of its lines in characters. Values in a line are
+separated by `SEP`; `NULL` stands for null.
+
+    =  the value in `same`     s  text, decimals included     i  whole number     b  true or false     j  JSON
+
+So DuckDB's CSV reader takes the lines as they are. With `size` in `data` they are compressed by zlib, from so many
+bytes, and escaped (`packed`). Pure.
+
+A block holds each number from its first to its last. Records that have no such form, such as a text with line ends in
+it, are written as frames of JSON.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, Final
+
+import orjson
+
+from gridbot.frames import MAX_BODY
+from gridbot.records.codec import CodecError
+from gridbot.records.columns import ColumnKind, columns_of
+
+__all__ = [
+    *("BLOCK", "BLOCK_FORM", "BLOCK_HEAD", "END", "LEAST_ROWS", "MOST_ROWS", "NULL", "SEP"),
+    *("block_of", "has_marks", "put_together"),
+]
+
+BLOCK: Final = "block"
+BLOCK_HEAD: Final = b'{"kind":"block","account":'
+BLOCK_FORM: Final = 1
+"""What a reader has to understand. A block of a higher one is refused with a sentence."""
+LEAST_ROWS: Final = 16
+"""Records of one write from which a block is smaller and quicker than their frames of JSON."""
+MOST_ROWS: Final = 4096
+END: Final = "\r"
+SEP: Final = "\x1f"
+NULL: Final = "\x1e"
+
+
+def block_of(account: str, run_id: str, first: int, times: Sequence[int], records: Sequence[Any]) -> bytes:
+    """The body of a block: records numbered from `first` on, each with its time (`local_ts`, µs).
+
+    Raise CodecError when something in them has no form here.
+    """
+    try:
+        kinds = dict.fromkeys(map(type, records))
+        if len(kinds) == 1:
+            parts = [_part(next(iter(kinds)), range(first, first + len(records)), times, records)]
+        else:
+            parts = []
+            for cls in kinds:
+                picked = [at for at, record in enumerate(records) if type(record) is cls]
+                parts.append(_part(cls, [first + at for at in picked], *_picked(picked, times, records)))
+        return put_together(account, run_id, first, first + len(records) - 1, times[0], parts)
+    except (TypeError, ValueError, KeyError, OverflowError, AttributeError) as exc:
+        raise CodecError(f"these records have no form in a block: {exc}") from exc
+
+
+def put_together(
+    account: str, run_id: str, first: int, last: int, local_ts: int, parts: Sequence[tuple[list[Any], str]]
+) -> bytes:
+    """The body of a block of these parts: each what the line says of it but for the length, and its lines.
+
+    Raise CodecError when it is too long for a frame, UnicodeEncodeError.
+    """
+    listed = [[*head, len(lines)] for head, lines in parts]
+    data = {"form": BLOCK_FORM, "first": first, "parts": listed}
+    head = {"kind": BLOCK, "account": account, "run_id": run_id, "seq": last, "local_ts": local_ts, "data": data}
+    body = b"%b\r%b" % (orjson.dumps(head), "".join([lines for _, lines in parts]).encode())
+    if len(body) > MAX_BODY:
+        raise CodecError(f"a block is {len(body)} bytes long, at most {MAX_BODY} fit a frame")
+    return body
+
+
+def has_marks(lines: str, rows: int, columns: int, nulls: int) -> bool:
+    """Whether a value in these lines has a character that has a meaning there."""
+    return (
+        lines.count(END) != rows
+        or lines.count(SEP) != rows * (columns - 1)
+        or lines.count(NULL) != nulls
+        or "\n" in lines
+        or "\0" in lines
+    )
+
+
+def _picked(picked: list[int], times: Sequence[int], records: Sequence[Any]) -> tuple[list[int], list[Any]]:
+    return [times[at] for at in picked], [records[at] for at in picked]
+
+
+def _part(
+    cls: type[Any], numbers: Sequence[int], times: Sequence[int], records: Sequence[Any]
+) -> tuple[list[Any], str]:
+    kind, names, values, columns = _layouts.get(cls) or _made_layout(cls)
+    count = len(records)
+    forms: list[str] = ["i", "i"]
+    same: list[Any] = []
+    kept: list[Sequence[Any]] = [list(map(str, numbers)), list(map(str, times))]
+    nulls = 0
+    for (sort, form), column in zip(columns, zip(*map(values, records), strict=True), strict=True):
+        first = column[0]
+        if first is None and column.count(None) == count:
+            forms.append("=")
+            same.append(None)
+            continue
+        texts = column if form == "s" and sort is not ColumnKind.DECIMAL else _WRITE[sort](column)
+        if None in texts:
+            nulls += texts.count(None)
+            texts = [NULL if text is None else text for text in texts]
+        elif texts[0] == texts[-1] and texts.count(texts[0]) == count:
+            forms.append("=")
+            same.append(_value(texts[0], form))
+            continue
+        forms.append(form)
+        kept.append(texts)
+    lines = END.join([*map(SEP.join, zip(*kept, strict=True)), ""])
+    if has_marks(lines, count, len(kept), nulls):
+        raise CodecError("a text has control characters in it")
+    return [kind, count, names, "".join(forms), same], lines
+
+
+def _value(text: Any, form: str) -> Any:
+    if form == "s":
+        return text if isinstance(text, str) else _no_text(text)
+    return int(text) if form == "i" else text == "true"
+
+
+def _no_text(value: Any) -> str:
+    raise TypeError(f"expected a text, got {type(value).__name__}")
+
+
+_Layout = tuple[str, str, Callable[[Any], Any], tuple[tuple[ColumnKind, str], ...]]
+_layouts: Final[dict[type[Any], _Layout]] = {}
+
+
+def _made_layout(cls: type[Any]) -> _Layout:
+    found = columns_of(cls)
+    names = [column.name for column in found]
+    values = attrgetter(*names) if len(names) > 1 else lambda record: (getattr(record, names[0]),)
+    columns = tuple((column.kind, _FORMS[column.kind]) for column in found)
+    _layouts[cls] = cls.TABLE, " ".join(["seq", "local_ts", *names]), values, columns
+    return _layouts[cls]
+
+
+def _decimals(column: Sequence[Any]) -> list[Any]:
+    try:
+        return list(map(Decimal.__str__, column))
+    except TypeError:
+        return [None if value is None else Decimal.__str__(value) for value in column]
+
+
+def _integers(column: Sequence[Any]) -> list[Any]:
+    try:
+        array("q", column)  # OverflowError beyond 64 bits
+        return list(map(int.__repr__, column))
+    except TypeError:
+        array("q", [value for value in column if value is not None])
+        return [None if value is None else int.__repr__(value) for value in column]
+
+
+def _truths(column: Sequence[Any]) -> list[Any]:
+    return [None if value is None else _WORDS[value] for value in column]
+
+
+_WORDS: Final = {True: "true", False: "false"}
+_FORMS: Final = {
+    ColumnKind.TEXT: "s",
+    ColumnKind.JSON: "s",
+    ColumnKind.DECIMAL: "s",
+    ColumnKind.INTEGER: "i",
+    ColumnKind.UTC_MS: "i",
+    ColumnKind.UTC_US: "i",
+    ColumnKind.BOOLEAN: "b",
+}
+_WRITE: Final[dict[ColumnKind, Callable[[Sequence[Any]], list[Any]]]] = {
+    ColumnKind.DECIMAL: _decimals,
+    ColumnKind.INTEGER: _integers,
+    ColumnKind.UTC_MS: _integers,
+    ColumnKind.UTC_US: _integers,
+    ColumnKind.BOOLEAN: _truths,
+}
