@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from gridbot.config.fleet_document import OF_A_HOST, SHARED_OF_FLEET
-from gridbot.config.fleet_models import FleetCaps
 from gridbot.config.host_keys import FoundKeys, found_keys
 from gridbot.config.loading import load_text
 from gridbot.config.models import GridbotConfig
@@ -18,7 +16,7 @@ from gridbot.config.paths import project_root
 from gridbot.config.variables import value_of_file
 from gridbot.exchange.environment import Environment
 
-__all__ = ["FleetSettings", "HeldConfig", "checked_shared", "fleet_settings", "held_by"]
+__all__ = ["FleetSettings", "checked_shared", "fleet_settings", "held_by"]
 
 _ABSENT: Final = "absent"
 """Begins what stands for the key of an account that this host does not have: such an account never runs here."""
@@ -69,47 +67,17 @@ def fleet_settings(
     return FleetSettings(version, config, offers, missing)
 
 
-class HeldConfig(GridbotConfig):
-    """The accounts that one host has, of those of a whole fleet; `whole`: how many there are in each scope of caps."""
-
-    whole: Mapping[str, int] = {}
-
-    def cap_scopes(self) -> dict[str, tuple[FleetCaps, list[str]]]:
-        """The host's even part of each cap, by accounts: those of all hosts together are the cap.
-
-        So a cap over hosts holds also while they cannot reach each other. A multiple of wallets, or a share of a peak,
-        follows the accounts by itself.
-        """
-        return {
-            scope: (_part(caps, Decimal(len(names)) / max(len(names), self.whole.get(scope, 0))), names)
-            for scope, (caps, names) in super().cap_scopes().items()
-        }
-
-
 def held_by(settings: FleetSettings, accounts: Collection[str]) -> GridbotConfig:
-    """The configuration with these accounts alone, their strategies, and their part of the caps."""
+    """The configuration with these accounts alone, their strategies, and the caps of the whole fleet."""
     config = settings.config
-    whole = {scope: len(names) for scope, (_, names) in config.cap_scopes().items()}
     values = {name: getattr(config, name) for name in GridbotConfig.model_fields}
-    return HeldConfig.model_construct(
+    return GridbotConfig.model_construct(
         **{
             **values,
             "accounts": tuple(each for each in config.accounts if each.name in accounts),
             "strategies": tuple(each for each in config.strategies if each.account in accounts),
-            "whole": whole,
         }
     )
-
-
-def _part(caps: FleetCaps, part: Decimal) -> FleetCaps:
-    changes: dict[str, Any] = {}
-    for key in ("max_notional", "session_loss_limit"):
-        limit = getattr(caps, key)
-        if limit is not None and not limit.of_wallet:
-            changes[key] = replace(limit, value=limit.value * part)
-    if caps.max_drawdown is not None and not caps.max_drawdown.of_peak:
-        changes["max_drawdown"] = replace(caps.max_drawdown, value=caps.max_drawdown.value * part)
-    return caps.model_copy(update=changes)
 
 
 def _on_paper(config: GridbotConfig, host: GridbotConfig) -> tuple[GridbotConfig, dict[str, str]]:

@@ -17,6 +17,7 @@ from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.fleet_document import SHARED_OF_FLEET
 from gridbot.config.fleet_models import FleetConfig
 from gridbot.config.models import GridbotConfig
+from gridbot.config.reload_caps import OVER_HOSTS, caps_in_force, fleet_in_force, live_keys
 from gridbot.config.reload_keys import KEYS, Applies, KeyRule, key_rule
 
 __all__ = ["AccountChange", "KeyChange", "ReloadPlan", "StrategyChange", "Word", "reload_plan"]
@@ -125,6 +126,7 @@ def reload_plan(old: GridbotConfig, new: GridbotConfig) -> ReloadPlan:
     update_all: dict[str, Any] = {"accounts": tuple(kept), "strategies": new.strategies}
     update_all |= {key: getattr(new, key) for key in ("allow_mainnet", "environment")}
     update_all |= {name: getattr(new, name) for name in BESIDE}
+    update_all["fleet"] = fleet_in_force(old.fleet, new.fleet)
     update_all["web"] = old.web.model_copy(update={"allow_commands": new.web.allow_commands})
     return ReloadPlan(old.model_copy(update=update_all), accounts, tuple(_strategies(old, new)), fleet, staged)
 
@@ -192,12 +194,17 @@ def _fleet(old: GridbotConfig, new: GridbotConfig) -> Iterator[KeyChange]:
         if before == after:
             continue
         if name == "fleet":
-            yield from _keys("fleet.caps", before.caps, after.caps)
+            live = set(live_keys(before.caps, after.caps)) if before.is_host else set[str]()
+            for change in _keys("fleet.caps", before.caps, after.caps):
+                yield replace(change, rule=OVER_HOSTS) if change.key.rpartition(".")[2] in live else change
             yield from _of_host(before, after)
             for group in dict.fromkeys([*before.groups, *after.groups]):
                 one, other = before.groups.get(group), after.groups.get(group)
                 if one != other:
                     rule = key_rule("fleet.groups.caps.max_notional")
+                    if before.is_host and one is not None and other is not None:
+                        is_live = caps_in_force(one.caps, other.caps) == other.caps
+                        rule = OVER_HOSTS if is_live else rule
                     texts = ["not there" if each is None else "other caps" for each in (one, other)]
                     yield KeyChange(f"fleet.groups.{group}", texts[0], texts[1], rule)
         elif isinstance(before, BaseModel):

@@ -78,6 +78,11 @@ CHECKS: Final = MappingProxyType(
             "a host is dead, another one has our name, hosts run different versions, or an account has no host",
             "",
         ),
+        "fleet_caps": Check(
+            "the caps over all hosts of the fleet: what is used, and whether somebody looks at them",
+            "a cap holds accounts, or no host that is alive looks at it",
+            "",
+        ),
         "configuration": Check(
             "all that check finds in the file, with the exchange's figures where it was asked",
             "what check warns of",

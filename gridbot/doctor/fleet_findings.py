@@ -8,10 +8,22 @@ from typing import Final
 
 from gridbot.doctor.findings import Finding, Verdict
 
-__all__ = ["FleetFacts", "fleet_findings"]
+__all__ = ["CapFact", "FleetFacts", "fleet_findings"]
 
 ABOUT: Final = "fleet"
 CLOCK_S: Final = 2.0
+LOOK_S: Final = 5.0
+"""A cap over hosts is looked at twice a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapFact:
+    """A scope of caps over hosts: what is used of each cap in words, the accounts held, since when nobody looked."""
+
+    scope: str
+    uses: str
+    held: Sequence[str]
+    age_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +33,8 @@ class FleetFacts:
     `missing`: rights that a host needs and our login does not have; `is_superuser`: it has all of them. `clock_s`: its
     clock minus ours, give or take `clock_wrong_s`. `standbys`: of each that is connected its name and sync_state.
     `dead`, `twin`, `versions`, `homeless`: hosts that are dead, another run of our name, versions of the program, and
-    accounts without a host.
+    accounts without a host. `caps`: of each scope of caps over hosts what is used, whom it holds, and since when no
+    host has looked at it.
     """
 
     server: str
@@ -37,13 +50,15 @@ class FleetFacts:
     twin: str = ""
     versions: Sequence[str] = ()
     homeless: Sequence[str] = ()
+    caps: Sequence[CapFact] = ()
 
 
 def fleet_findings(facts: FleetFacts) -> list[Finding]:
     """The rows of a fleet."""
     if facts.problem:
         return [Finding("fleet_database", Verdict.REFUSED, facts.problem, ABOUT)]
-    return [_database(facts), _replication(facts), _hosts(facts)]
+    caps = [_caps(facts)] if facts.caps else []
+    return [_database(facts), _replication(facts), _hosts(facts), *caps]
 
 
 def _database(facts: FleetFacts) -> Finding:
@@ -94,3 +109,15 @@ def _hosts(facts: FleetFacts) -> Finding:
     if doubts:
         return Finding("fleet_hosts", Verdict.WARNING, "; ".join(doubts), ABOUT)
     return Finding("fleet_hosts", Verdict.OK, "every account has a host, and no host is dead", ABOUT)
+
+
+def _caps(facts: FleetFacts) -> Finding:
+    doubts = []
+    for cap in facts.caps:
+        if cap.held:
+            doubts.append(f"{cap.scope} holds {', '.join(cap.held)} until they are resumed")
+        if facts.versions and cap.age_s > LOOK_S:
+            doubts.append(f"no host has looked at {cap.scope} for {cap.age_s:.0f} s: see trouble in fleet status")
+    if doubts:
+        return Finding("fleet_caps", Verdict.WARNING, "; ".join(doubts), ABOUT)
+    return Finding("fleet_caps", Verdict.OK, "; ".join(f"{cap.scope} {cap.uses}" for cap in facts.caps), ABOUT)

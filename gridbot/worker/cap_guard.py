@@ -93,6 +93,7 @@ class CapGuard:
         self._began_s = context.clock.monotonic_s()
         self._action = caps.on_breach
         """What the account's own latch does; as it was when it latched."""
+        self._is_counted = False
 
     def limit(self, caps: AccountCaps) -> None:
         """Other caps of the account count from now on; a latch stays, and what it does."""
@@ -150,9 +151,12 @@ class CapGuard:
 
     # ------------------------------------------------------------------ twice a second, and with each word
 
-    def check(self, live: Iterable[StrategyRunner]) -> Brake:
-        """Look at the figures, brake the gate, tell the supervisor; what is stopped now."""
-        context = self._context
+    def check(self, live: Iterable[StrategyRunner], *, is_counted: bool = True) -> Brake:
+        """Look at the figures, brake the gate, tell the supervisor; what is stopped now.
+
+        `is_counted`: whether positions and orders were read from the exchange since the start.
+        """
+        context, self._is_counted = self._context, is_counted
         if not (self._is_watched or self._fleet.is_capped or self._state.latched or self._fleet.held):
             return context.gate.brake  # the usual case: nothing is configured
         now_s, now_ms = context.clock.monotonic_s(), context.clock.wall_ms()
@@ -295,7 +299,7 @@ class CapGuard:
             {
                 "type": "caps",
                 **self._fleet.said(),
-                "used": str(self._now.notional),
+                "used": str(self._now.notional) if self._is_counted else None,
                 "short": str(self._context.gate.take_short()),
                 "wallet": None if self._now.wallet is None else str(self._now.wallet),
                 "equity": None if low is None else [str(low), str(high)],

@@ -186,7 +186,7 @@ class Orchestrator:
         context.executor.tell_sight(lambda: self.streams.private_alive and not self.reconciler.misses_news)
         self._checkpoint = parts.checkpoint
         self._tasks: list[asyncio.Task[None]] = []
-        self._routing = False
+        self._routing = self._reconciled = False
         self._offer_timer: Timer | None = None
 
     @property
@@ -210,6 +210,7 @@ class Orchestrator:
         self.dead_man.is_due()
         report = await self.reconciler.run("start")
         log.info("reconciled (start): %s", report)
+        self._reconciled = True
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked
         self.flattening.load()
         for runner in self.runners.values():
@@ -298,7 +299,7 @@ class Orchestrator:
                 with faults.contained(f"{symbol}: withdrawing all orders", symbol):
                     runner.orders.cancel_all("session_loss_limit")
         try:
-            brake = self.caps.check(self.live.values())
+            brake = self.caps.check(self.live.values(), is_counted=self._reconciled)
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             for symbol in self.live:
                 faults.report("the guard over the caps", error, symbol)

@@ -1,7 +1,7 @@
 """Drawdown and loss of the accounts of one scope, and whom its latch holds, as a step. Pure; USDT, times in ms UTC.
 
     event       what it changes                                                      effect
-    Reported    the account's figures; the peak may rise; a cap may be crossed,      Breached, for all accounts
+    Reported    the accounts' figures; the peak may rise; a cap may be crossed,      Breached, for all accounts
                 which holds all accounts of the scope
     Resumed     an operator lets an account trade again; with its next figures       -
                 peak and loss are counted anew
@@ -118,10 +118,9 @@ class CapScope:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A worker says how its account is."""
+    """How accounts are, by name: as its worker says, or of a whole fleet as its database has them."""
 
-    name: str
-    figures: Figures
+    figures: Mapping[str, Figures]
     now_ms: int
 
 
@@ -191,12 +190,15 @@ def step(scope: CapScope, event: Event) -> Breached | None:
                 scope.base -= left.result
                 scope.drawdown, _ = drawdown_step(scope.drawdown, Joined(-left.low), scope.rule)
             return None
-        case Reported(name, figures, now_ms):
-            _count(scope, name, figures)
+        case Reported(figures, now_ms):
+            resumed = [name for name, each in figures.items() if _count(scope, name, each)]
+            if resumed:
+                scope.base = sum((each.result for each in scope.figures.values()), ZERO)
             return _look(scope, now_ms)
 
 
-def _count(scope: CapScope, name: str, now: Figures) -> None:
+def _count(scope: CapScope, name: str, now: Figures) -> bool:
+    """Whether peak and loss begin anew, with what all are now: the account was resumed."""
     before = scope.figures.get(name)
     scope.figures[name] = now
     if before is None:
@@ -207,7 +209,8 @@ def _count(scope: CapScope, name: str, now: Figures) -> None:
     if name in scope.again:
         scope.again.discard(name)
         scope.drawdown = DrawdownState()
-        scope.base = sum((each.result for each in scope.figures.values()), ZERO)
+        return True
+    return False
 
 
 def _look(scope: CapScope, now_ms: int) -> Breached | None:

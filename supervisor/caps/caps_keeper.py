@@ -14,31 +14,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final
 
 from gridbot.config.fleet_models import FleetCaps
 from gridbot.core.limits import OnBreach
 from gridbot.core.strict_numbers import saved_decimal
 from gridbot.incidents import Name, Standing
-from gridbot.risk.caps import WARN_AT
 from gridbot.risk.fleet_share import CapHold
 from gridbot.state.documents import LoneStopFile, Unreadable
-from supervisor.caps.cap_scope import Adopted, CapScope, Figures, Parted, Reported, Resumed, loss_used, restored, step
+from supervisor.caps.answer_times import Stage, is_overdue
+from supervisor.caps.cap_scope import Adopted, Breached, CapScope, Figures, Parted, Reported, Resumed, step
+from supervisor.caps.caps_document import document_of, read_document
+from supervisor.caps.caps_shown import cap_rows, latches, standing
+from supervisor.caps.fleet_scope import ScopeSeen, Told, UseRow
+from supervisor.caps.host_caps import HostCaps
 from supervisor.caps.notional_shares import Gone, Limit, Member, Said, Shares
 from supervisor.caps.notional_shares import step as shares_step
 
-__all__ = ["ANSWER_S", "CapsKeeper", "Stage"]
+__all__ = ["CapsKeeper"]
 
 log = logging.getLogger("supervisor")
 
 Message = dict[str, Any]
-ANSWER_S: Final = 1.0
-"""A worker that has said nothing for so long, since it was told that it is held, hangs."""
-DONE_S: Final = 3.0
-"""One that talks has done it by then."""
-BEGUN_S: Final = 10.0
-"""One that starts does it before anything else, once it has begun: by then at the latest."""
 STALL_S: Final = 3.0
 """A look so late says that the machine stood still: a busy one is late as well, and what was said is read before."""
 AGAIN_S: Final = 1.0
@@ -46,18 +43,7 @@ AGAIN_S: Final = 1.0
 RETRY_S: Final = 15.0
 """Until what could not be done without a worker is tried again: the exchange may be away, or a rescue in the way."""
 FILE_S: Final = 2.0
-VERSION: Final = 1
 ZERO: Final = Decimal(0)
-
-
-class Stage(StrEnum):
-    """How the process of an account is."""
-
-    TRADES = "trades"
-    BEGINS = "begins"
-    """It starts or ends."""
-    DOWN = "down"
-    """There is none."""
 
 
 class CapsKeeper:
@@ -91,16 +77,22 @@ class CapsKeeper:
         self._said = {account: frozenset[str]() for account in accounts}
         """The scopes that hold an account by the newest message of its present process."""
         self._heard_s = dict.fromkeys(accounts, float("-inf"))
+        self._used: dict[str, Decimal] = {}
         self._asked_s: dict[str, float] = {}
         """Since when a worker that trades has been told that it is held, and has not said so."""
         self._looked_s = clock()
+        self._over: HostCaps | None = None
         self._set_limits()
+
+    def over_hosts(self, over: HostCaps) -> None:
+        """The caps are those of a fleet over several hosts from now on. Before the first account has come."""
+        self._over = over
 
     def open(self, file: LoneStopFile) -> None:
         """Go on from what an earlier supervisor left in `file`, and keep there what a later one has to know."""
         self._file = file
         try:
-            found = file.load_as(self._read)
+            found = file.load_as(lambda document: read_document(document, self._scopes, self._shares))
         except Unreadable as error:
             reason = f"{error}, so it is unknown whom caps hold"
             log.error("%s", reason)
@@ -120,19 +112,20 @@ class CapsKeeper:
             scope = self._scopes.setdefault(name, CapScope(name, caps, ()))
             scope.caps = caps
             if _lends(scope):
-                self._shares.setdefault(name, Shares(()))
+                self._shares.setdefault(name, Shares((), grants=None if self._over is None else {}))
             for account in accounts:
                 self._spoken_s.setdefault(account, float("-inf"))
+                if name in self._shares:
+                    self._shares[name].members.setdefault(account, Member())
                 if account in scope.accounts:
                     continue
                 scope.accounts += (account,)
-                if name in self._shares:
-                    self._shares[name].members[account] = Member()
                 self._of.setdefault(account, []).append(name)
                 self._resumes.setdefault(account, 0)
                 self._said.setdefault(account, frozenset())
                 self._heard_s.setdefault(account, float("-inf"))
         self._set_limits()
+        self._take_fleet_holds()
 
     def leave(self, account: str) -> None:
         """An account is gone. Its position may be there still: it counts with its last figures until our next start."""
@@ -146,6 +139,9 @@ class CapsKeeper:
             step(self._scopes[name], Parted(account))
             if name in self._shares:
                 del self._shares[name].members[account]
+        self._used.pop(account, None)
+        if self._over is not None:
+            self._over.forget(account)
         self._set_limits()
 
     # ------------------------------------------------------------------ what happens
@@ -157,7 +153,18 @@ class CapsKeeper:
         self._heard_s[account] = self._clock()
         resumes = self._resumes[account]
         self._take_resumes(account, int(message["resumes"]))
-        self._take_figures(account, message)
+        told: set[str] = set()
+        if message["used"] is not None:  # else it has only begun, and does not know yet what there is
+            self._used[account] = saved_decimal(message["used"])
+            self._take_figures(account, message)
+            told = self._take_use(account, message)
+        self._take_held(account, message["held"])
+        if self._resumes[account] != resumes:
+            self._keep()
+        for name in told:
+            self._speak(name)
+
+    def _take_use(self, account: str, message: Message) -> set[str]:
         told: set[str] = set()
         used, short = saved_decimal(message["used"]), saved_decimal(message["short"])
         for scope, (kept, number) in message["shares"].items():
@@ -165,11 +172,7 @@ class CapsKeeper:
                 wanted = min(short, max(ZERO, self._elsewhere(account, scope, short + used) - used))
                 said = Said(account, used, wanted, saved_decimal(kept), int(number))
                 told |= {each.name for each in shares_step(self._shares[scope], said)}
-        self._take_held(account, message["held"])
-        if self._resumes[account] != resumes:
-            self._keep()
-        for name in told:
-            self._speak(name)
+        return told
 
     def gone(self, account: str) -> None:
         """The process of an account has ended."""
@@ -194,27 +197,19 @@ class CapsKeeper:
         if now_s - self._looked_s > STALL_S:
             self._asked_s = dict.fromkeys(self._asked_s, now_s)
         self._looked_s = now_s
+        if self._over is not None:
+            for name, scope in self._scopes.items():
+                self._hold(name, self._over.alone(scope, now_s, self._wall_ms()))
         for account, asked_s in list(self._asked_s.items()):
             if account not in self._spoken_s:
                 del self._asked_s[account]  # it has left
-            elif self._is_overdue(account, asked_s, now_s):
+            elif is_overdue(self._stage(account), asked_s, self._heard_s[account], now_s):
                 del self._asked_s[account]
                 if actions := [hold.action for hold in self._holds(account).values()]:
                     strictest = max(actions, key=list(OnBreach).index)
                     self._enforce(account, strictest, "it does not answer while a cap holds its account")
         if self._scopes and now_s - self._kept_s >= FILE_S:
             self._keep()
-
-    def _is_overdue(self, account: str, asked_s: float, now_s: float) -> bool:
-        """Whether the worker will not do by itself, in time, what a latch wants."""
-        passed_s = now_s - asked_s
-        match self._stage(account):
-            case Stage.TRADES:
-                return now_s - max(asked_s, self._heard_s[account]) >= ANSWER_S or passed_s >= DONE_S
-            case Stage.BEGINS:
-                return passed_s >= BEGUN_S
-            case Stage.DOWN:
-                return passed_s >= ANSWER_S
 
     def word_for(self, account: str) -> Message | None:
         """What the worker of an account has to know now; None when no cap is over it."""
@@ -228,44 +223,62 @@ class CapsKeeper:
         held = {name: hold.to_document() for name, hold in self._holds(account).items()}
         return {"type": "caps", "shares": shares, "held": held, "resumes": self._resumes[account]}
 
+    # ------------------------------------------------------------------ over hosts
+
+    def told(self, epoch_of: Callable[[str], int | None]) -> list[Told]:
+        """What the fleet's database is to hear of the accounts here whose lease is ours, in the order of its rows."""
+        assert self._over is not None, "asked on a host of a fleet only"
+        self._over.seq += 1
+        found = []
+        for name, scope in sorted(self._scopes.items()):
+            for account in sorted(scope.accounts):
+                said = scope.held.get(account) if name in self._said[account] else None
+                used = self._used.get(account)
+                if (epoch := epoch_of(account)) is not None and used is not None:
+                    found.append(self._over.told(scope, self._shares.get(name), account, epoch, used, said))
+        return [each for each in found if each is not None]
+
+    def hear(self, told: Sequence[Told], rows: Sequence[UseRow], scopes: Sequence[ScopeSeen]) -> None:
+        """The database has taken that, and has these rows of ours and these scopes now."""
+        assert self._over is not None, "told on a host of a fleet only"
+        self._over.hear(told, rows, scopes, self._clock())
+        for name, shares in self._shares.items():
+            for each in shares_step(shares, self._over.granted(name)):
+                self._speak(each.name)
+        self._take_fleet_holds()
+
+    def _take_fleet_holds(self) -> None:
+        if self._over is None:
+            return
+        for name, scope in self._scopes.items():
+            found = {account: self._over.hold(name, account) for account in scope.accounts if account not in scope.held}
+            news = {account: hold for account, hold in found.items() if hold is not None}
+            for account, hold in news.items():
+                step(scope, Adopted(account, hold))
+            if news:
+                self._carry_out(name, Breached(next(iter(news.values())).reason, tuple(news)))
+
+    def _hold(self, name: str, breach: Breached | None) -> None:
+        if breach is None:
+            return
+        scope = self._scopes[name]
+        for account in breach.names:
+            step(scope, Adopted(account, CapHold(breach.reason, self._wall_ms(), scope.caps.on_breach)))
+        self._carry_out(name, breach)
+
     # ------------------------------------------------------------------ what is shown
 
     def standing(self) -> dict[Name, Standing]:
         """Warnings at 80 % of each cap, and latches."""
-        found: dict[Name, Standing] = {}
-        for row in self.rows():
-            scope, cap = row["scope"], row["cap"]
-            if row["share"] is not None and row["share"] >= float(WARN_AT):
-                text = f"{scope}: {row['share']:.0%} of {cap} used: {row['used']} of {row['limit']} USDT"
-                found[Name(f"cap.{scope}.{cap}", "supervisor")] = Standing("warning", text)
-        for text, scope in self._latches():
-            found[Name("cap_latch", "supervisor", scope)] = Standing("error", text)
-        return found
+        return standing(self.rows(), latches(self._scopes.values()))
 
     def reasons(self) -> list[str]:
         """What keeps the fleet from being healthy."""
-        return [text for text, _ in self._latches()]
+        return [text for text, _ in latches(self._scopes.values())]
 
     def rows(self) -> list[Message]:
         """Each cap of each scope, with what is used (USDT as text; `share` of the limit) and whom it holds."""
-        rows: list[Message] = []
-        for name, scope in self._scopes.items():
-            uses: list[tuple[str, Decimal, Decimal]] = []
-            if name in self._shares:
-                uses.append(("max_notional", self._shares[name].used, self._shares[name].limit))
-            if (fall := scope.fallen()) is not None:
-                uses.append(("max_drawdown", fall.fall, fall.most))
-            if (loss := loss_used(scope)) is not None:
-                uses.append(("session_loss_limit", loss.fall, loss.most))
-            about: Message = {
-                "accounts": len(scope.accounts),
-                "known": len(scope.figures),
-                "on_breach": str(scope.caps.on_breach),
-                "held": sorted(scope.held),
-                "reason": next((hold.reason for hold in scope.held.values()), ""),
-            }
-            rows += [{"scope": name, "cap": cap, **_use(now, most), **about} for cap, now, most in uses]
-        return rows
+        return cap_rows(self._scopes, self._shares) if self._over is None else self._over.rows()
 
     # ------------------------------------------------------------------ inside
 
@@ -273,16 +286,6 @@ class CapsKeeper:
         return {
             name: self._scopes[name].held[account] for name in self._of[account] if account in self._scopes[name].held
         }
-
-    def _latches(self) -> list[tuple[str, str]]:
-        return [
-            (
-                f"{name}: {next(iter(scope.held.values())).reason}; held until it is resumed: {', '.join(scope.held)}",
-                name,
-            )
-            for name, scope in self._scopes.items()
-            if scope.held
-        ]
 
     def _elsewhere(self, account: str, scope: str, most: Decimal) -> Decimal:
         """What the other scopes of an account let it be worth, or may yet: more would be of no use to it here."""
@@ -297,6 +300,8 @@ class CapsKeeper:
             return
         self._resumes[account] = resumes
         for scope in self._of[account]:
+            if self._over is not None and account in self._scopes[scope].held:
+                self._over.lift(scope, account, self._scopes[scope].held[account])
             step(self._scopes[scope], Resumed(account))
         log.info("%s was resumed: no cap of fleet or groups holds it", account)
         self._asked_s.pop(account, None)
@@ -308,23 +313,28 @@ class CapsKeeper:
         low, high = map(saved_decimal, message["equity"])
         wallet, result = saved_decimal(message["wallet"]), saved_decimal(message["result"])
         figures = Figures(low, high, wallet, result, str(message["counted_from"]))
-        breached = False
         for name in self._of[account]:
-            scope = self._scopes[name]
-            breach = step(scope, Reported(account, figures, self._wall_ms()))
-            if breach is not None:
-                breached = True
-                log.error("%s: %s; held: %s", name, breach.reason, ", ".join(breach.names))
-                for each in breach.names:
-                    self._speak(each)
-                    if not self._has_said(each):
-                        self._asked_s.setdefault(each, self._clock())
-        if breached:
-            self._keep()
+            if self._over is not None:
+                self._scopes[name].figures[account] = figures  # they are counted where all accounts are
+            else:
+                self._carry_out(name, step(self._scopes[name], Reported({account: figures}, self._wall_ms())))
         self._set_limits()
+
+    def _carry_out(self, name: str, breach: Breached | None) -> None:
+        """A cap was crossed: these accounts are held from now on."""
+        if breach is None:
+            return
+        log.error("%s: %s; held: %s", name, breach.reason, ", ".join(breach.names))
+        for each in breach.names:
+            self._speak(each)
+            if not self._has_said(each):
+                self._asked_s.setdefault(each, self._clock())
+        self._keep()
 
     def _set_limits(self) -> None:
         """Limits that are a multiple of the wallets follow them."""
+        if self._over is not None:
+            return  # they come with what is granted
         for name, shares in self._shares.items():
             scope = self._scopes[name]
             if scope.caps.max_notional is not None:
@@ -357,38 +367,9 @@ class CapsKeeper:
 
     def _keep(self) -> None:
         self._kept_s = self._clock()
-        if self._file is not None:
-            scopes = {name: scope.to_document() for name, scope in self._scopes.items()}
-            bounds = {
-                name: {account: str(shares.lent(account)) for account in shares.members if _is_known(shares, account)}
-                for name, shares in self._shares.items()
-            }
-            self._file.save({"version": VERSION, "scopes": scopes, "lent": bounds})
-
-    def _read(self, document: Mapping[str, Any]) -> tuple[dict[str, CapScope], dict[str, Shares]]:
-        if document["version"] != VERSION:
-            raise ValueError(f"expected version {VERSION}, got {document['version']!r}")
-        scopes = {
-            name: restored(name, scope.caps, scope.accounts, document["scopes"][name])
-            for name, scope in self._scopes.items()
-            if name in document["scopes"]
-        }
-        shares = {}
-        for name, lent in document["lent"].items():
-            if name in self._shares:
-                bounds = {str(account): saved_decimal(bound) for account, bound in lent.items()}
-                shares[name] = Shares(self._shares[name].members, bounds)
-        return scopes, shares
+        if self._file is not None and self._over is None:
+            self._file.save(document_of(self._scopes, self._shares))
 
 
 def _lends(scope: CapScope) -> bool:
     return scope.caps.max_notional is not None
-
-
-def _is_known(shares: Shares, account: str) -> bool:
-    return shares.members[account].bound is not None
-
-
-def _use(now: Decimal, most: Decimal) -> Message:
-    share = round(float(now / most), 4) if most > 0 else None
-    return {"used": f"{now:.2f}", "limit": f"{most:.2f}", "share": share}

@@ -10,6 +10,7 @@ the workers do between two messages::
     Said     what the worker uses, wants, and keeps to, and by which word       shares are dealt
     Gone     its process has ended: what it kept to counts until the next one   -
              says what is really used
+    Granted  over hosts: how much each account may be worth, by the database    shares are what is granted
 
 A share that grows counts at once, one that shrinks when the worker has said so with the number of that word: so what
 counts as lent (`Member.bound`) is never less than what the worker may use. A worker that has not been heard of since
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-__all__ = ["Effect", "Event", "Gone", "Limit", "Said", "Shares", "Tell", "step"]
+__all__ = ["Effect", "Event", "Gone", "Granted", "Limit", "Member", "Said", "Shares", "Tell", "deal", "step"]
 
 ZERO: Final = Decimal(0)
 AHEAD: Final = Decimal("0.05")
@@ -57,11 +58,23 @@ class Member:
 
 
 class Shares:
-    """The state, changed by `step` alone. `bounds` are what an earlier supervisor had lent."""
+    """The state, changed by `step` alone. `bounds` are what an earlier supervisor had lent.
 
-    def __init__(self, names: Iterable[str], bounds: Mapping[str, Decimal] | None = None) -> None:
+    `grants`: what the fleet has granted to each account that is here; None where this deals by itself.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        bounds: Mapping[str, Decimal] | None = None,
+        *,
+        grants: Mapping[str, Decimal] | None = None,
+    ) -> None:
         known = bounds or {}
         self.limit = ZERO
+        self.grants = grants
+        self.elsewhere = ZERO
+        """What the fleet has lent to accounts of other hosts."""
         self.members = {name: Member(bound=known.get(name)) for name in names}
 
     @property
@@ -72,12 +85,12 @@ class Shares:
     def lent(self, name: str) -> Decimal:
         """What counts as lent to an account: at least what it uses."""
         member = self.members[name]
-        return self.even if member.bound is None else max(member.bound, member.used)
+        return max(self.even if member.bound is None else member.bound, member.used)
 
     @property
     def free(self) -> Decimal:
         """What may be lent; negative when prices have carried positions above the limit."""
-        return self.limit - sum(map(self.lent, self.members), ZERO)
+        return self.limit - self.elsewhere - sum(map(self.lent, self.members), ZERO)
 
     @property
     def used(self) -> Decimal:
@@ -110,7 +123,16 @@ class Gone:
     name: str
 
 
-Event = Limit | Said | Gone
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What each account here may be worth at most, of a limit of the whole fleet; whoever is not named: nothing."""
+
+    grants: Mapping[str, Decimal]
+    limit: Decimal
+    elsewhere: Decimal
+
+
+Event = Limit | Said | Gone | Granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +157,8 @@ def step(state: Shares, event: Event) -> list[Effect]:
             if limit == state.limit:
                 return []
             state.limit = limit
+        case Granted(grants, limit, elsewhere):
+            state.grants, state.limit, state.elsewhere = grants, limit, elsewhere
         case Said(name, used, short, kept, number):
             member = state.members[name]
             member.used, member.short = used, short
@@ -142,10 +166,18 @@ def step(state: Shares, event: Event) -> list[Effect]:
                 # A process that has just begun keeps to what it says, or to what it was told since its beginning.
                 member.bound = max(kept, member.share) if not member.is_there else kept
             member.is_there = True
-    return _deal(state)
+    return deal(state) if state.grants is None else _pass_on(state, state.grants)
 
 
-def _deal(state: Shares) -> list[Effect]:
+def _pass_on(state: Shares, grants: Mapping[str, Decimal]) -> list[Effect]:
+    told = [name for name, one in state.members.items() if one.is_there and one.share != grants.get(name, ZERO)]
+    for name in told:
+        _lend(state, name, grants.get(name, ZERO))
+    return [Tell(name) for name in told]
+
+
+def deal(state: Shares) -> list[Effect]:
+    """Lend what is free, and ask back what is not used and others want."""
     told: dict[str, None] = {}
     there = {name: one for name, one in state.members.items() if one.is_there}
     wants = {name: one.used + one.short - one.share for name, one in there.items()}
@@ -162,7 +194,8 @@ def _deal(state: Shares) -> list[Effect]:
             _lend(state, name, there[name].share + given)
             wants[name] -= given
             told[name] = None
-    missing = sum((min(more, state.even - there[name].share) for name, more in wants.items() if more > 0), ZERO)
+    below = (min(more, state.even - there[name].share) for name, more in wants.items())
+    missing = sum((each for each in below if each > 0), max(ZERO, -state.free))
     missing -= sum((max(ZERO, (one.bound or ZERO) - max(one.share, one.used)) for one in there.values()), ZERO)
     for name, one in sorted(there.items(), key=lambda item: -item[1].unused):
         if missing <= 0 or one.unused <= 0:

@@ -26,6 +26,8 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
     fleet = access(config, data_dir)
 
     from gridbot.config.host_config import checked_shared
+    from supervisor.caps.host_caps import over_rows
+    from supervisor.fleet.cap_store import CapStore
     from supervisor.fleet.fleet_begin import times_of
     from supervisor.fleet.fleet_section import account_rows, dead_accounts, host_rows, placed, takeover_s
     from supervisor.fleet.host_placement import Wanted
@@ -34,10 +36,13 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         view = await store.view()
         newest = await store.config()
         version = newest if newest is None or newest.version == view.force else await store.config(view.force)
-        return view, version, newest, await store.records_behind()
+        shared = None if version is None else checked_shared(version.body, f"version {version.version}")
+        names = [] if shared is None else sorted(shared.cap_scopes())
+        scopes = await CapStore(store.link).scopes(names) if names else []
+        return view, shared, newest, await store.records_behind(), scopes
 
-    view, version, newest, behind = asked(fleet, read)
-    accounts = [] if version is None else checked_shared(version.body, f"version {version.version}").accounts
+    view, shared, newest, behind, scopes = asked(fleet, read)
+    accounts = [] if shared is None else shared.accounts
     wanted = [Wanted(account.name, account.hosts) for account in accounts]
     found, times = placed(view, wanted), times_of(fleet.own)
     document: dict[str, Any] = {
@@ -49,6 +54,7 @@ def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
         "newest": 0 if newest is None else newest.version,
         "hosts": [row | {"records_s": _rounded(behind.get(row["host"]))} for row in host_rows(view, None)],
         "accounts": account_rows(view, wanted, found),
+        "caps": over_rows(scopes, str(fleet.own.fleet.host)),
         "dead": dead_accounts(view, [each.name for each in wanted]),
     }
     if as_json:

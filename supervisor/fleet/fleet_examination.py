@@ -9,7 +9,10 @@ from psycopg import AsyncConnection
 
 from gridbot.config.fleet_dsn import dsn_problem, place_of
 from gridbot.config.models import GridbotConfig
-from gridbot.doctor.fleet_findings import FleetFacts
+from gridbot.doctor.fleet_findings import CapFact, FleetFacts
+from supervisor.caps.fleet_scope import ScopeSeen
+from supervisor.caps.host_caps import over_rows
+from supervisor.fleet.cap_store import CapStore
 from supervisor.fleet.fleet_begin import link_of
 from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
@@ -21,6 +24,7 @@ NEEDED: Final[tuple[tuple[str, LiteralString], ...]] = (
     ("change leases", "has_table_privilege('gridbot.lease', 'INSERT, UPDATE')"),
     ("change documents", "has_table_privilege('gridbot.document', 'INSERT, UPDATE')"),
     ("register as a host", "has_table_privilege('gridbot.host', 'INSERT, UPDATE')"),
+    ("share caps", "has_table_privilege('gridbot.cap_use', 'INSERT, UPDATE')"),
     ("answer commands", "has_table_privilege('gridbot.command', 'UPDATE')"),
     ("read the configuration", "has_table_privilege('gridbot.config_version', 'SELECT')"),
 )
@@ -39,6 +43,7 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         await store.check(str(own.fleet.name))
         facts = await link.run(lambda connection: _read(connection, server))
         view = await store.view()
+        caps = [_cap(scope) for scope in await CapStore(link).newest()]
     except FleetAway as error:
         return FleetFacts(server, str(error))
     finally:
@@ -54,6 +59,7 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         twin="" if twin is None or twin.address == own.fleet.address else f"{twin.name} at {twin.address or '?'}",
         versions=[row.program for row in alive],
         homeless=sorted(name for name in known - held if not is_service(name)),
+        caps=caps,
     )
 
 
@@ -72,6 +78,11 @@ async def version_in_force(own: GridbotConfig) -> ConfigVersion | None:
         return None
     finally:
         await link.close()
+
+
+def _cap(seen: ScopeSeen) -> CapFact:
+    uses = ", ".join(f"{row['cap']}: {row['used']} of {row['limit']}" for row in over_rows([seen], ""))
+    return CapFact(seen.scope, uses, sorted(seen.held), seen.age_s)
 
 
 async def _read(connection: AsyncConnection[Any], server: str) -> dict[str, Any]:

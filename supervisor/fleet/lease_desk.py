@@ -93,6 +93,11 @@ class LeaseDesk:
         """The account is not ours any more; its worker ends by its own clock, if it still runs."""
         self._terms.pop(account, None)
 
+    def epoch(self, account: str) -> int | None:
+        """That of our lease of an account; None without one."""
+        term = self._terms.get(account)
+        return None if term is None else term.epoch
+
     def of_launch(self, account: str) -> dict[str, Any] | None:
         """What a process of the account is launched with; None when the account is not ours."""
         term = self._terms.get(account)

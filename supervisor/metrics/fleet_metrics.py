@@ -83,6 +83,22 @@ def _fleet_caps(model: Json) -> Iterator[Sample]:
             yield (row["scope"], one_of("cap", row["cap"])), value
 
 
+def _money(key: str) -> Reader:
+    def read(model: Json) -> Iterator[Sample]:
+        for row in model.get("caps") or ():
+            if (value := number(row.get(key))) is not None:
+                yield (row["scope"], one_of("cap", row["cap"])), value
+
+    return read
+
+
+def _may_use(model: Json) -> Iterator[Sample]:
+    for row in model.get("caps") or ():
+        here = (row.get("here") or {}).get("reserved")
+        if row["cap"] == "max_notional" and (value := number(here)) is not None:
+            yield (row["scope"],), value
+
+
 def _held(model: Json) -> Iterator[Sample]:
     held: dict[str, int] = {}
     for row in model.get("caps") or ():
@@ -148,6 +164,13 @@ FLEET_METRICS: Final = (
            _requests("banned_s")),
     Metric("gridbot_cap_used_ratio", GAUGE, "ratio", ("scope", "cap"),
            "Share of each cap of the fleet or a group that is used; at 1 it acts.", "caps[].share", _fleet_caps),
+    Metric("gridbot_cap_used_usdt", GAUGE, "usdt", ("scope", "cap"),
+           "What is used of a cap of the fleet or a group; of a fleet on PostgreSQL, by all hosts.", "caps[].used",
+           _money("used")),
+    Metric("gridbot_cap_limit_usdt", GAUGE, "usdt", ("scope", "cap"),
+           "The cap.", "caps[].limit", _money("limit")),
+    Metric("gridbot_cap_host_usdt", GAUGE, "usdt", ("scope",),
+           "What this host of a fleet on PostgreSQL may use of a cap on notional.", "caps[].here.reserved", _may_use),
     Metric("gridbot_cap_held_accounts", GAUGE, "", ("scope",),
            "Accounts that a cap of the fleet or a group holds.", "caps[].held", _held),
     Metric("gridbot_incidents", GAUGE, "", ("level",),

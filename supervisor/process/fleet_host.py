@@ -15,8 +15,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gridbot import background
 from gridbot.config.errors import ConfigError
@@ -32,8 +31,9 @@ from supervisor.fleet.lease_desk import LeaseDesk
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
 from supervisor.process.fleet_sight import FleetSight
 from supervisor.process.held_services import HeldServices
+from supervisor.process.host_hands import HostHands, Keeper
 
-__all__ = ["FleetHost", "HostHands", "Keeper"]
+__all__ = ["FleetHost"]
 
 log = logging.getLogger("supervisor")
 
@@ -42,33 +42,6 @@ LOOK_S: Final = 2.0
 ARRIVAL_S: Final = 30.0
 FAILED_S: Final = 30.0
 """An account that could not be started here is not asked for again for so long."""
-
-
-class Keeper(Protocol):
-    """The part that gets and keeps leases (`fleet.lease_keeper`)."""
-
-    def want(self, accounts: frozenset[str]) -> None:
-        """All the accounts that this host is to have."""
-
-    def quiet(self, account: str, *, answered: bool) -> None:
-        """Its worker has ended; `answered`: in order, and nothing that it sent is without an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostHands:
-    """What the supervisor does for its fleet. `bring` and `remove` change which accounts are here: `remove` ends a
-    worker, leaves its orders, and says whether it ended in order. `reload` raises ValueError when it was refused."""
-
-    bring: Callable[[FleetSettings, str], Any]
-    remove: Callable[[str], Any]
-    reload: Callable[[FleetSettings, bool], Any]
-    status: Callable[[], Json]
-    alert: Callable[[str, str], object]
-    fault: Callable[[str, BaseException], object]
-    stop: Callable[[str], object]
-    is_stopping: Callable[[], bool]
-    answer: Callable[[str], Any]
-    """Has the commands for this addressee answered that wait in the database."""
 
 
 class FleetHost:
@@ -143,7 +116,9 @@ class FleetHost:
 
     def _heard(self, word: str) -> None:
         what, _, about = word.partition(" ")
-        if what == "command":
+        if what == "caps":
+            self._hands.caps()
+        elif what == "command":
             if about in self._here or about == self.begun.me.addressee:
                 self._hands.answer(about)
         elif what == "answer":

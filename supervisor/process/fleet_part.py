@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from gridbot.commands.arguments import ReloadArguments
 from gridbot.config.fleet_models import OnLeaseLost
 from gridbot.incidents import Name, Standing
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.control.operations import no_reload
 from supervisor.control.socket_protocol import Json
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from supervisor.fleet.fleet_begin import Begun
     from supervisor.fleet.lease_desk import LeaseDesk
     from supervisor.fleet.lease_keeper import LeaseKeeper
+    from supervisor.process.caps_round import CapsRound
     from supervisor.process.fleet_door import FleetDoor
     from supervisor.process.fleet_host import FleetHost
 
@@ -44,6 +46,7 @@ class FleetPart:
         self,
         begun: object | None,
         reload: Callable[[], FleetReload | None],
+        caps: Callable[[], CapsKeeper],
         handle: Callable[[Json, str], Awaitable[Json]],
         status: Callable[[], Json],
         alert: Callable[[str, str], object],
@@ -59,6 +62,7 @@ class FleetPart:
         self._process_fails = process_fails
         self._begun = cast("Begun | None", begun)
         self._reload = reload
+        self._caps = caps
         self._handle = handle
         self._status = status
         self._alert = alert
@@ -71,6 +75,7 @@ class FleetPart:
         self._door: FleetDoor | None = None
         self._keeper: LeaseKeeper | None = None
         self._desk: LeaseDesk | None = None
+        self._caps_round: CapsRound | None = None
 
     # ------------------------------------------------------------------ life
 
@@ -79,13 +84,16 @@ class FleetPart:
         begun, reload = self._begun, self._reload()
         if begun is None or reload is None:
             return
+        from supervisor.fleet.cap_store import CapStore
         from supervisor.fleet.fleet_begin import link_of
         from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
         from supervisor.fleet.lease_keeper import LeaseKeeper
         from supervisor.fleet.postgres_store import PostgresStore
+        from supervisor.process.caps_round import CapsRound
         from supervisor.process.fleet_door import FleetDoor
-        from supervisor.process.fleet_host import FleetHost, HostHands
+        from supervisor.process.fleet_host import FleetHost
         from supervisor.process.held_services import HeldServices
+        from supervisor.process.host_hands import HostHands
 
         leases = link_of(begun.own, "leases")
         store = PostgresStore(leases, begun.store.link)
@@ -95,6 +103,14 @@ class FleetPart:
         self._keeper = keeper = LeaseKeeper(documented, begun.me, begun.times, lambda news: host.on_lease(news))
         launch.lease, launch.on_lease = desk.of_launch, self._from_worker
         self._door = door = FleetDoor(begun, self._handle, self._clock, (begun.store.link, leases))
+        self._caps_round = caps_round = CapsRound(
+            begun.me,
+            CapStore(link_of(begun.own, "caps")),
+            self._caps(),
+            lambda: (host.settings.version, host.settings.config.cap_scopes()),
+            desk.epoch,
+            self._faults.report,
+        )
         hands = HostHands(
             bring=lambda settings, account: reload.bring(
                 settings.config, account, lambda: desk.of_launch(account) is not None
@@ -106,6 +122,7 @@ class FleetPart:
             fault=self._faults.report,
             stop=self._end_of_name,
             is_stopping=self._is_stopping,
+            caps=caps_round.announced,
             answer=door.answer_soon,
         )
         services = HeldServices(_services(own), self._end_process, self._process_fails)
@@ -115,6 +132,7 @@ class FleetPart:
         desk.start()
         keeper.start()
         host.start()
+        caps_round.start()
 
     def _from_worker(self, account: str, message: Json) -> None:
         """A worker's document for the next holder, or its word that another one trades already."""
@@ -140,6 +158,8 @@ class FleetPart:
                     "the fleet's database did not hear in time that this host ends; leases run out by themselves"
                 )
         await self._keeper.end()
+        if self._caps_round is not None:
+            await self._caps_round.end()
         if self._desk is not None:
             await self._desk.end()
         await host.end()

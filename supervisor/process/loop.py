@@ -140,6 +140,7 @@ class Supervisor:
         self._hosting = FleetPart(
             begun,
             lambda: self._reload,
+            lambda: self._caps,
             lambda request, who: self._operations.handle(request, who),
             self.status,
             self._alerts.own,

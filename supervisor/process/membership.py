@@ -17,7 +17,8 @@ from typing import Final
 
 from gridbot.config.models import GridbotConfig
 from gridbot.config.reload_plan import ReloadPlan, Word
-from supervisor.caps.caps_keeper import CapsKeeper, Stage
+from supervisor.caps.answer_times import Stage
+from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.caps.own_caps import Member
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec

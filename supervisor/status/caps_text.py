@@ -18,13 +18,20 @@ def caps_lines(status: Json) -> Iterator[str]:
     """One sentence a cap."""
     for row in status.get("caps", ()):
         held = f"; held: {', '.join(row['held'])}" if row["held"] else ""
-        yield f"{row['scope']} {_use(row)}, {row['accounts']} accounts{held}"
+        yield f"{row['scope']} {_use(row)}, {row['accounts']} accounts{over_hosts(row)}{held}"
     for account in status["accounts"]:
         if dead_man := account.get("dead_man"):
             yield f"{account['account']} dead_man: {dead_man['state']}, {dead_man['after_s']} s"
         for row in account.get("caps") or ():
             if row["share"] is None or row["share"] >= SHOWN_FROM:
                 yield f"{account['account']} {_use(row)}"
+
+
+def over_hosts(row: Json) -> str:
+    """What each host of a fleet may use of a cap that is shared; nothing without hosts, and of other caps."""
+    if not row.get("hosts") or row["cap"] != "max_notional":
+        return ""
+    return "; may use: " + ", ".join(f"{host} {amount}" for host, amount in row["hosts"].items())
 
 
 def _use(row: Json) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from supervisor.status.caps_text import caps_lines
+
 __all__ = ["fleet_lines", "fleet_text", "whose"]
 
 Json = Mapping[str, Any]
@@ -51,6 +53,7 @@ def fleet_text(fleet: Json) -> str:
         else NOBODY,
         _table(("ACCOUNT", "HOST", "LEASE", "EPOCH", "ENDS IN", "HELD FOR", ""), accounts),
     ]
+    parts.append("\n".join(caps_lines({"caps": fleet.get("caps") or (), "accounts": ()})))
     dead = (fleet.get("dead") or {}).items()
     parts += [f"! host {host} is dead or silent; it had {', '.join(sorted(names))}" for host, names in dead]
     return "\n\n".join(filter(None, parts))

@@ -109,6 +109,36 @@ def test_keys_and_environment_wait_for_the_account_and_are_not_shown() -> None:
     assert plan.touched == ["bob"], "limits of an account count at once"
 
 
+def test_on_a_host_of_a_fleet_a_limit_that_changes_counts_at_once_and_one_that_comes_or_goes_waits() -> None:
+    def fleet(**changes: Any) -> dict[str, Any]:
+        section: dict[str, Any] = {"caps": {"max_drawdown": 5}, "groups": {"night": {"caps": {"max_notional": 100}}}}
+        return {"name": "f", "host": "h1", "dsn_file": "dsn", **section, **changes}
+
+    old = config(BTC, fleet=fleet())
+    new = config(
+        BTC,
+        fleet=fleet(
+            caps={"max_drawdown": 9, "session_loss_limit": 7, "on_breach": "cancel"},
+            groups={"night": {"caps": {"max_notional": 50}}, "day": {"caps": {"max_notional": 1}}},
+        ),
+    )
+    plan = reload_plan(old, new)
+    assert {change.key: change.rule.applies for change in plan.fleet} == {
+        "fleet.caps.max_drawdown": Applies.LIVE,
+        "fleet.caps.session_loss_limit": Applies.SUPERVISOR,
+        "fleet.caps.on_breach": Applies.LIVE,
+        "fleet.groups.night": Applies.LIVE,
+        "fleet.groups.day": Applies.SUPERVISOR,
+    }
+    in_force = plan.in_force.fleet
+    assert (str(in_force.caps.max_drawdown), in_force.caps.session_loss_limit) == ("9", None)
+    assert {name: str(group.caps.max_notional) for name, group in in_force.groups.items()} == {"night": "50"}
+    alone = reload_plan(
+        config(BTC, fleet={"caps": {"max_drawdown": 5}}), config(BTC, fleet={"caps": {"max_drawdown": 9}})
+    )
+    assert str(alone.in_force.fleet.caps.max_drawdown) == "5", "without a fleet it waits"
+
+
 def test_what_all_share_waits_for_the_supervisor_also_labels_that_caps_go_by() -> None:
     groups = {"groups": {"night": {"caps": {"max_notional": 100}}}}
     old = config(BTC, fleet=groups)

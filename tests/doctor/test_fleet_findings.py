@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbot.doctor.findings import Verdict
-from gridbot.doctor.fleet_findings import FleetFacts, fleet_findings
+from gridbot.doctor.fleet_findings import CapFact, FleetFacts, fleet_findings
 from tests.case_table import case_table
 
 GOOD = FleetFacts("db:5432/fleet", configured=3, versions=("1", "1"))
-DATABASE, REPLICATION, HOSTS = range(3)
+DATABASE, REPLICATION, HOSTS, CAPS = range(4)
+CAP = CapFact("fleet/mainnet", "max_notional: 5.00 of 9.00", (), 0.3)
 
 
 @case_table(
@@ -33,6 +34,10 @@ DATABASE, REPLICATION, HOSTS = range(3)
         ({"twin": "h1 at ?"}, HOSTS, Verdict.WARNING, "another run has our name: h1 at ?"),
         ({"versions": ["1", "2"]}, HOSTS, Verdict.WARNING, "different versions run: 1, 2"),
         ({"homeless": ["alice"]}, HOSTS, Verdict.WARNING, "without a host: alice"),
+        ({"caps": [CAP]}, CAPS, Verdict.OK, "fleet/mainnet max_notional: 5.00 of 9.00"),
+        ({"caps": [replace(CAP, held=["ann"])]}, CAPS, Verdict.WARNING, "fleet/mainnet holds ann until"),
+        ({"caps": [replace(CAP, age_s=6.0)]}, CAPS, Verdict.WARNING, "no host has looked at fleet/mainnet for 6 s"),
+        ({"caps": [replace(CAP, age_s=6.0)], "versions": ()}, CAPS, Verdict.OK, "5.00 of 9.00"),
     ],
 )
 def test_verdicts(changes: dict[str, object], row: int, verdict: Verdict, said: str) -> None:

@@ -42,7 +42,6 @@ OWN: dict[str, tuple[int, str]] = {
         8,
         "numbers that were read strictly, lengths, and digits that their pattern has checked",
     ),
-    "gridbot.config.host_config": (1, "how many accounts there are"),
     "gridbot.doors.http_site": (1, "only asks, beside isascii"),
     "gridbot.paper.api.request_limits": (1, "our own clock"),
     "gridbot.paper.calls.precheck_call": (1, "a number worked out here"),

@@ -94,9 +94,10 @@ SUPERVISOR = {
     "exit_codes": "",
     "polling": "",
     # Accounts over several hosts: who may trade which.
+    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.hidden_words"
-    " gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.state gridbot.store"
-    " gridbot.system_ports gridbot.version polling",
+    " gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.risk gridbot.state gridbot.store"
+    " gridbot.system_ports gridbot.version caps polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
@@ -107,7 +108,6 @@ SUPERVISOR = {
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"
     " gridbot.records gridbot.shortage store"
     " exit_codes utc_time",
-    "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
     "leases": "gridbot.budget gridbot.exchange gridbot.incidents gridbot.state",
     "status": "gridbot.command_line gridbot.commands gridbot.config gridbot.doors gridbot.incidents gridbot.version"
     " children exit_codes utc_time",
@@ -146,7 +146,7 @@ SUPERVISOR = {
     " gridbot.core gridbot.doctor gridbot.doors gridbot.exchange gridbot.log_lines gridbot.logging_setup gridbot.market"
     " gridbot.hidden_words"
     " gridbot.paper.feed gridbot.paper.server gridbot.paper.settings gridbot.records gridbot.report gridbot.shortage"
-    " gridbot.store gridbot.version children"
+    " gridbot.store gridbot.version caps children"
     " control doctor fleet metrics notify process remote status store web exit_codes utc_time polling",
     "__main__": "cli",
     "supervisor": "",

@@ -39,6 +39,8 @@ pytestmark = [
 ]
 HOSTS = ("h1", "h2", "h3")
 PLACE = "fleet-demo"
+CAP = 30_000
+"""USDT that all accounts together may be worth."""
 
 
 class Demo:
@@ -107,6 +109,32 @@ class Demo:
             each["state"] == "paused" and "on h1: from afar" in each["reason"] for each in states
         )
 
+    def caps(self, host: str) -> dict[str, dict[str, Any]]:
+        """Each cap over all hosts, as that host shows it."""
+        return {row["cap"]: row for row in self.status(host)["caps"]}
+
+    def lent(self, host: str) -> dict[str, float]:
+        """By host what it may use of the cap on notional, which is never more than the cap, as that host shows it."""
+        row = self.caps(host).get("max_notional")
+        if row is None or row["known"] != 6 or float(row["used"]) == 0:
+            return {}
+        lent = {name: float(amount) for name, amount in row["hosts"].items()}
+        assert sum(lent.values()) <= CAP, row
+        assert float(row["here"]["reserved"]) == lent.get(host, 0), row
+        return lent
+
+    def lends_to_all(self, host: str) -> bool:
+        return set(self.lent(host)) == set(HOSTS)
+
+    def holds(self, host: str, accounts: list[str]) -> bool:
+        """Whether the fall of all equity holds these accounts, as that host has it."""
+        return bool(self.caps(host)["max_drawdown"]["held"] == accounts)
+
+    def held(self, host: str) -> set[str]:
+        """The accounts there of which a cap lets nothing open."""
+        rows = self.status(host)["accounts"]
+        return {row["account"] for row in rows if {each["state"] for each in row["strategies"]} == {"reducing"}}
+
     def listens(self) -> list[str]:
         """The hosts whose process of Telegram runs, of those with a bot."""
         found = {host: self.status(host)["telegram"]["process"]["state"] for host in ("h1", "h2")}
@@ -161,6 +189,10 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     for host in ("h1", "h2"):
         add_bot(demo, server.api, host)
     demo.dsn = (demo.place / "fleet-demo" / "dsn").read_text().strip()
+    shared = demo.place / "fleet-demo" / "shared.yaml"
+    document = yaml.safe_load(shared.read_text())
+    document["fleet"] = {"caps": {"max_notional": str(CAP), "max_drawdown": "90%"}}
+    shared.write_text(yaml.safe_dump(document))
     init, push, *starts = five
     demo.run(init)
     assert "version 1 of fleet demo, in force at once" in demo.run(push)
@@ -179,6 +211,8 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
         wait_for(partial(demo.trades, host, mine), f"trading on {host}", demo.logs)
     others = {name: host for name, host in at.items() if host != "h2"}
     wait_for(lambda: demo.elsewhere("h2") == others, "h2 to know who has the others", demo.logs)
+    for host in HOSTS:
+        wait_for(partial(demo.lends_to_all, host), f"the cap of all as {host} has it", demo.logs)
     seen = demo.status("h2")
     assert seen["fleet"]["ttl_s"] + 3 == seen["fleet"]["takeover_s"]
 
@@ -203,6 +237,8 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     server.until(lambda: len(server.texts(7)) == 2, "the question, from the host that listens now")
     # What stops orders goes with the account, by the database.
     wait_for(lambda: demo.paused(demo.at()[name], name), f"{name} paused where it is now", demo.logs)
+    wait_for(lambda: demo.lent("h2").keys() == {"h1", "h3"}, "nothing lent to h2", demo.logs)
+    wait_for(lambda: max(demo.lent("h2").values(), default=0) > CAP / 3, "the others to use what it leaves", demo.logs)
     # The records of all hosts are one database: an account's runs on several of them, each with its own epoch.
     page = (root / "docs" / "fleet-records.md").read_text()
     [line] = re.findall(r"^bin/gridbot-supervisor (sql --fleet .*)$", page, re.MULTILINE)
@@ -218,8 +254,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     told = json.loads(demo.ask("fleet status --json -c fleet-demo/h2.yaml", 0, 6))
     assert {row["host"]: row["state"] for row in told["hosts"]}["h2"] == "drains"
 
-    shared = demo.place / "fleet-demo" / "shared.yaml"
-    document = yaml.safe_load(shared.read_text())
+    document["fleet"]["caps"]["max_drawdown"] = "0.01"
     document["accounts"] = [each for each in document["accounts"] if each["name"] != "finn"]
     shared.write_text(yaml.safe_dump(document))
     assert "it counts after" in demo.ask("fleet config push fleet-demo/shared.yaml -c fleet-demo/h1.yaml")
@@ -232,6 +267,20 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     wait_for(
         lambda: {row["configuration"] for row in demo.fleet()["hosts"]} == {2}, "version 2 on all hosts", demo.logs
     )
+
+    # A cap of all is crossed: all hosts hold their accounts, and a host that has none may resume one.
+    held = accounts - {"finn", name}  # that one is paused, whatever else holds it
+    wait_for(lambda: demo.held("h1") | demo.held("h3") == held, "all held", demo.logs)
+    assert set(demo.caps("h2")["max_drawdown"]["held"]) == accounts - {"finn"}
+    assert "held: ann, ben" in demo.ask("fleet status -c fleet-demo/h2.yaml", 0, 6)
+    document["fleet"]["caps"]["max_drawdown"] = "90%"
+    shared.write_text(yaml.safe_dump(document))
+    demo.ask("fleet config push fleet-demo/shared.yaml -c fleet-demo/h3.yaml")
+    demo.ask("reload -c fleet-demo/h3.yaml")
+    demo.ask("resume ann -c fleet-demo/h2.yaml")
+    for host in HOSTS:
+        wait_for(partial(demo.holds, host, ["ben", "cleo", "dan", "eve"]), f"ann resumed, by {host}", demo.logs)
+    wait_for(lambda: demo.held("h1") | demo.held("h3") == held - {"ann"}, "ann to trade", demo.logs)
 
     place = str(demo.place)
     commands = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]

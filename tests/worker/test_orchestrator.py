@@ -96,7 +96,7 @@ class FakeCaps:
     is_flattening = False
     every_s = 0.5
 
-    def check(self, live: object) -> Brake:
+    def check(self, live: object, *, is_counted: bool) -> Brake:
         return FREE
 
     def standing(self) -> dict[Name, Standing]:

@@ -39,7 +39,7 @@ def scope(*accounts: str, **caps: Any) -> CapScope:
 
 def report(state: CapScope, name: str, equity: object, result: object = 0, counted_from: str = "0") -> Breached | None:
     value = D(str(equity))
-    return step(state, Reported(name, Figures(value, value, value, D(str(result)), counted_from), NOW_MS))
+    return step(state, Reported({name: Figures(value, value, value, D(str(result)), counted_from)}, NOW_MS))
 
 
 def test_a_fall_of_the_sum_holds_all_accounts_and_each_is_resumed_by_itself() -> None:
@@ -85,10 +85,10 @@ def test_an_odd_look_of_one_account_moves_neither_peak_nor_latch() -> None:
     report(state, "a", 1000)
     report(state, "b", 1000)
     odd = Figures(D(1000), D(1900), D(1000), D(0), "0")
-    assert step(state, Reported("a", odd, NOW_MS)) is None
+    assert step(state, Reported({"a": odd}, NOW_MS)) is None
     assert state.drawdown.peak == 2000
     low = Figures(D(100), D(1000), D(1000), D(0), "0")
-    assert step(state, Reported("a", low, NOW_MS)) is None
+    assert step(state, Reported({"a": low}, NOW_MS)) is None
     fall = state.fallen()
     assert fall is not None
     assert (fall.fall, fall.most) == (0, 200)
@@ -114,10 +114,10 @@ def test_losses_count_from_when_the_cap_first_saw_an_account_and_by_its_own_coun
 def test_a_share_of_the_wallets_is_of_what_they_were_and_open_losses_count_where_wanted() -> None:
     state = scope("a", session_loss_limit="x0.1", session_loss_includes_unrealised=True)
     assert loss_used(state) is None
-    step(state, Reported("a", Figures(D(1000), D(1000), D(1000), D(0), "0"), NOW_MS))
-    assert step(state, Reported("a", Figures(D(850), D(900), D(950), D(-50), "0"), NOW_MS)) is None
+    step(state, Reported({"a": Figures(D(1000), D(1000), D(1000), D(0), "0")}, NOW_MS))
+    assert step(state, Reported({"a": Figures(D(850), D(900), D(950), D(-50), "0")}, NOW_MS)) is None
     assert loss_used(state) == (100, D("105.0"))
-    breach = step(state, Reported("a", Figures(D(840), D(840), D(950), D(-50), "0"), NOW_MS))
+    breach = step(state, Reported({"a": Figures(D(840), D(840), D(950), D(-50), "0")}, NOW_MS))
     assert breach is not None
     assert "lost 160.00 USDT together, the session loss limit is 111.00" in breach.reason
 

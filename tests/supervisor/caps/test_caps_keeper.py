@@ -13,7 +13,8 @@ from gridbot.incidents import Name
 from gridbot.risk.fleet_share import FleetShare
 from gridbot.state.documents import LoneStopFile
 from gridbot.state.state_files import StateFiles
-from supervisor.caps.caps_keeper import ANSWER_S, BEGUN_S, DONE_S, RETRY_S, CapsKeeper, Stage
+from supervisor.caps.answer_times import ANSWER_S, BEGUN_S, DONE_S, Stage
+from supervisor.caps.caps_keeper import RETRY_S, CapsKeeper
 from tests.execution.support import ManualClock
 
 D = Decimal

@@ -72,6 +72,7 @@ def fifty() -> dict[str, Any]:
         {"scope": scope, "cap": "max_drawdown", "used": "1", "limit": "4", "share": 0.25, "held": ["a1"]}
         for scope in SCOPES
     ]
+    model["caps"] += [{**model["caps"][0], "cap": "max_notional", "here": {"reserved": "3", "used": "1"}}]
     model["fleet"] = of_fleet()
     model["web"] = {"process": {**model["writer"]["process"], "name": "web"}}
     return model
