@@ -61,7 +61,8 @@ MEANINGS: Final = {
     ExitCode.NOTHING: (
         "nothing to compare",
         "`compare`, `verdict`: no rows on either side; `ledger check`: no balance is recorded of any account asked "
-        "for; `report`: nothing is recorded in the span; `data`: there is none; `secret check`: one is not there",
+        "for; `report`: nothing is recorded in the span; `data`: there is none; `secret check`: one is not "
+        "there; `journal show`: there is none",
     ),
     ExitCode.NO_ROOM: ("no room", "a process: the disk is full, or no memory or open file is left; it is tried again"),
     ExitCode.PARTLY: (

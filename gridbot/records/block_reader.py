@@ -17,7 +17,7 @@ import orjson
 from gridbot.doors.plain_text import shown
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
-from gridbot.records.record_block import BLOCK_FORM, BLOCK_HEAD, END, MOST_ROWS, NULL, SEP
+from gridbot.records.record_block import BLOCK_FORM, BLOCK_HEAD, END, MOST_ROWS, NULL, SEP, unpacked
 
 __all__ = ["Block", "Layout", "NewerJournal", "Part", "bodies_of", "is_block", "read_block"]
 
@@ -134,10 +134,7 @@ def _text_of(data: dict[str, Any], rest: bytes) -> str:
     if size is not None:
         if type(size) is not int or not 0 <= size <= _MOST_TEXT:
             raise CodecError(f"the lines of a block are to be {shown(size)} bytes long")
-        unpacking = zlib.decompressobj()
-        rest = unpacking.decompress(rest, size + 1)
-        if len(rest) != size or not unpacking.eof or unpacking.unused_data:
-            raise CodecError("the lines of a block are not as long as it says")
+        rest = unpacked(rest, size)
     return rest.decode()
 
 

@@ -90,6 +90,8 @@ class JournalReader:
         self.directory = directory
         self._segment = 0
         self._offset = 0
+        self._inode = 0
+        """Of the file that the offset is in; 0: of whichever there is."""
 
     @property
     def position(self) -> tuple[int, int]:
@@ -98,15 +100,15 @@ class JournalReader:
 
     def move(self, segment: int, offset: int) -> None:
         """Continue at a known frame boundary."""
-        self._segment, self._offset = segment, offset
+        self._segment, self._offset, self._inode = segment, offset, 0
 
     def seek(self, seq: int) -> None:
         """Go to the record `seq`, or to one shortly before it in the same segment."""
         before = [first for first in segment_numbers(self.directory) if first <= seq]
-        self._segment, self._offset = 0, 0
+        self._segment, self._offset, self._inode = 0, 0, 0
         if before:
             self._segment = before[-1]
-            self._offset = _shortly_before(segment_path(self.directory, self._segment), seq)
+            self._offset, self._inode = _shortly_before(segment_path(self.directory, self._segment), seq)
 
     def has_more(self) -> bool:
         """True when the journal holds bytes behind the position (perhaps not yet a whole frame)."""
@@ -131,13 +133,17 @@ class JournalReader:
                 later = [first for first in segments if first > self._segment]
                 if not later:
                     return Chunk([], [])
-                self._segment, self._offset = later[0], 0
+                self._segment, self._offset, self._inode = later[0], 0, 0
             path = segment_path(self.directory, self._segment)
             final = segments[-1] != self._segment  # listed before reading: it gets no more records
             try:
-                buffer, at_end = _read_at(path, self._offset, max_bytes)
+                buffer, at_end, inode = _read_at(path, self._offset, max_bytes)
             except FileNotFoundError:
                 continue
+            if self._offset and self._inode not in (0, inode):
+                self._offset, self._inode = 0, 0  # it was compacted meanwhile: its records come again
+                continue
+            self._inode = inode
             bodies, damaged, done = split(buffer, complete=final and at_end)
             if done == 0 and not at_end:
                 max_bytes *= 2  # one frame is longer than that
@@ -147,6 +153,7 @@ class JournalReader:
             if bodies or damages or not (final and at_end):
                 return Chunk(bodies, damages)
             self._segment, self._offset = next(first for first in segments if first > self._segment), 0
+            self._inode = 0
 
     def read_from(self, seq: int, kinds: frozenset[str] | None = None) -> Iterator[tuple[Header, Record | StateRecord]]:
         """Decoded records from number `seq` on, each once, up to the end as it is now. Unknown kinds are left out.
@@ -179,7 +186,7 @@ def newest_header(directory: Path) -> Header | None:
         path = segment_path(directory, first)
         size = path.stat().st_size
         for begin in (size - NEAR_BYTES, 0) if size > NEAR_BYTES else (0,):
-            buffer, _ = _read_at(path, begin, size - begin)
+            buffer, _, _ = _read_at(path, begin, size - begin)
             bodies, _, _ = split(buffer[buffer.find(b"\n") + 1 :] if begin else buffer, complete=True)
             for body in reversed(bodies):
                 with contextlib.suppress(CodecError):
@@ -212,24 +219,25 @@ class Chunk:
     damages: list[Damage]
 
 
-def _read_at(path: Path, offset: int, size: int) -> tuple[bytes, bool]:
+def _read_at(path: Path, offset: int, size: int) -> tuple[bytes, bool, int]:
+    """What is there, whether the file ends with it, and its inode."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         buffer = os.pread(fd, size, offset)
-        return buffer, len(buffer) < size
+        return buffer, len(buffer) < size, os.fstat(fd).st_ino
     finally:
         os.close(fd)
 
 
-def _shortly_before(path: Path, seq: int) -> int:
-    """Offset in a segment of a frame whose number is below `seq`, near to it; 0 where none was found.
+def _shortly_before(path: Path, seq: int) -> tuple[int, int]:
+    """Offset in a segment of a frame whose number is below `seq`, near to it; 0 where none was found; and its inode.
 
     It is sought by halves, as numbers grow within a segment: a start does not read minutes of records that it knows.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return 0  # who reads there meets it again
+        return 0, 0  # who reads there meets it again
     try:
         low, high = 0, os.fstat(fd).st_size
         while high - low > NEAR_BYTES:
@@ -239,7 +247,7 @@ def _shortly_before(path: Path, seq: int) -> int:
                 low = middle + offset
             else:
                 high = middle
-        return low
+        return low, os.fstat(fd).st_ino
     finally:
         os.close(fd)
 

@@ -24,6 +24,7 @@ it, are written as frames of JSON.
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -38,7 +39,7 @@ from gridbot.records.columns import ColumnKind, columns_of
 
 __all__ = [
     *("BLOCK", "BLOCK_FORM", "BLOCK_HEAD", "END", "LEAST_ROWS", "MOST_ROWS", "NULL", "SEP"),
-    *("block_of", "has_marks", "put_together"),
+    *("block_of", "has_marks", "packed", "put_together", "unpacked"),
 ]
 
 BLOCK: Final = "block"
@@ -86,6 +87,25 @@ def put_together(
     if len(body) > MAX_BODY:
         raise CodecError(f"a block is {len(body)} bytes long, at most {MAX_BODY} fit a frame")
     return body
+
+
+def packed(body: bytes, level: int) -> bytes:
+    """The body of the same block with its lines compressed."""
+    line, _, lines = body.partition(b"\r")
+    head = orjson.loads(line)
+    data = head["data"]
+    head["data"] = {"form": data["form"], "first": data["first"], "size": len(lines), "parts": data["parts"]}
+    pressed = zlib.compress(lines, level)
+    return b"%b\r%b" % (orjson.dumps(head), pressed.replace(b"=", b"=e").replace(b"\n", b"=n"))
+
+
+def unpacked(lines: bytes, size: int) -> bytes:
+    """The lines that `packed` has compressed. Raise ValueError, zlib.error where they are not `size` bytes long."""
+    unpacking = zlib.decompressobj()
+    found = unpacking.decompress(lines.replace(b"=n", b"\n").replace(b"=e", b"="), size + 1)
+    if len(found) != size or not unpacking.eof or unpacking.unused_data:
+        raise ValueError("the lines of a block are not as long as it says")
+    return found
 
 
 def has_marks(lines: str, rows: int, columns: int, nulls: int) -> bool:

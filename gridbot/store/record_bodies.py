@@ -50,12 +50,18 @@ def chunk_above(
     if not behind:
         return _landed(con, above, limit, kinds)
     account, last = min(behind, key=lambda each: above.get(each[0], 0) - each[1])
-    texts = [_stored_query(kind) for kind in RECORD_TYPES if kind in kinds]
-    statement = f"SELECT * FROM ({' UNION ALL '.join(texts)}) ORDER BY seq LIMIT {int(limit)}"
     values = {"account": account, "above": above.get(account, 0), "last": last}
-    rows = [BodyRow(*row) for row in con.execute(statement, values).fetchall()]
-    is_full = len(rows) >= limit
-    return Chunk(rows, {account: rows[-1].seq if is_full else last}, more=True)
+    wanted = [kind for kind in RECORD_TYPES if kind in kinds]
+    # Bodies are made of so many numbers only, however many wait: of all of them it would take longer the more there
+    # are, and be interrupted each time, until nothing is shipped at all. Numbers have gaps, as between epochs.
+    first = f"SELECT min(seq) FROM ({' UNION ALL '.join(_numbers_query(kind) for kind in wanted)})"
+    [(begin,)] = con.execute(first, values).fetchall()
+    if begin is None:
+        return Chunk([], {account: last}, more=True)
+    upto = min(last, begin - 1 + int(limit))
+    statement = f"SELECT * FROM ({' UNION ALL '.join(map(_stored_query, wanted))}) ORDER BY seq"
+    rows = con.execute(statement, {**values, "above": begin - 1, "last": upto}).fetchall()
+    return Chunk([BodyRow(*row) for row in rows], {account: upto}, more=True)
 
 
 def _landed(con: duckdb.DuckDBPyConnection, above: Mapping[str, int], limit: int, kinds: Collection[str]) -> Chunk:
@@ -72,6 +78,10 @@ def _landed(con: duckdb.DuckDBPyConnection, above: Mapping[str, int], limit: int
             chunk.rows.append(BodyRow(account, seq, kind, body))
         chunk.upto[account] = seq
     return chunk
+
+
+def _numbers_query(kind: str) -> str:
+    return f"SELECT seq FROM {as_stored(kind)} WHERE account = $account AND seq > $above AND seq <= $last"
 
 
 @functools.cache

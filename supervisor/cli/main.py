@@ -31,6 +31,7 @@ COMMANDS = {
     "fills": ("record_commands:fills", "Show trades, also those that come."),
     "export": ("maintenance_commands:export", "Write the records as Parquet files."),
     "init": ("init:init", "Ask a few questions and write a first configuration file."),
+    "journal": ("journal_command:journal", "Look into the journals: records as they were written."),
     "ledger": ("ledger:ledger", "Compare balances with executions."),
     "logs": ("logs:logs", "Show the log of a process."),
     "metrics": ("metrics:metrics", "Print what Prometheus scrapes, for those who read files."),

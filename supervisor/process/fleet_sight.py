@@ -5,6 +5,7 @@ and how all of it is shown. It looks and tells; `fleet_host` acts.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
@@ -26,7 +27,11 @@ Json = dict[str, Any]
 LENIENT_S: Final = 5.0
 """After the database was away for all, each host has so long to be heard of again, before others take its accounts."""
 STATUS_S: Final = 1.0
-"""What other hosts have said is read again when it is older."""
+"""What other hosts have said is read again when it is older, and than `REST` times the CPU that reading it took: of
+thousands of accounts it is megabytes."""
+REST: Final = 20.0
+BEHIND_S: Final = 5.0
+"""How old it may be what is known of the records of each host."""
 
 
 class FleetSight:
@@ -44,6 +49,8 @@ class FleetSight:
         self._away_since_s: float | None = None
         self._looked_s = self._lenient_until_s = float("-inf")
         self._others: tuple[float, dict[str, tuple[float, Json]]] = (float("-inf"), {})
+        self._rest_s = STATUS_S
+        self._behind_s = float("-inf")
 
     # ------------------------------------------------------------------ seen
 
@@ -51,7 +58,8 @@ class FleetSight:
         """Read the database once more; False when it is away."""
         try:
             self.view = await self.begun.store.view()
-            self.behind = await self.begun.store.records_behind()
+            if self._clock() - self._behind_s >= BEHIND_S:
+                self.behind, self._behind_s = await self.begun.store.records_behind(), self._clock()
         except FleetAway as why:
             self.away(str(why))
             return False
@@ -95,18 +103,21 @@ class FleetSight:
         return self._clock() - self._looked_s
 
     async def others(self) -> dict[str, tuple[float, Json]]:
-        """What the other hosts have told last, by host with its age in seconds; a second old at most."""
+        """What the other hosts have told last, by host with its age in seconds."""
         at_s, known = self._others
         now_s = self._clock()
-        if now_s - at_s > STATUS_S:
+        if now_s - at_s > self._rest_s:
             try:
+                before_s = time.process_time()
                 known = await self.begun.store.statuses()
+                self._rest_s = max(STATUS_S, REST * (time.process_time() - before_s))
                 known.pop(self.begun.me.name, None)
                 self._others = now_s, known
             except FleetAway as why:
                 self.away(str(why))
-                known = {host: (age_s + now_s - at_s, status) for host, (age_s, status) in known.items()}
-        return known
+            else:
+                return known
+        return {host: (age_s + now_s - at_s, status) for host, (age_s, status) in known.items()}
 
     # ------------------------------------------------------------------ shown
 

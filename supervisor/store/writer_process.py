@@ -19,6 +19,7 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.records.block_reader import NewerJournal
+from gridbot.records.journal_compaction import JournalCompaction
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.shortage import is_shortage
 from gridbot.store.database import DatabaseHeld, Unreadable
@@ -112,6 +113,7 @@ class _Beat:
         self._writer = writer
         self._scan = scan
         self._next_trim = next_trim
+        self._compaction = JournalCompaction(writer.spec.data_dir)
         self._held_wait = HELD_WAIT_S[0]
 
     def flush(self) -> float:
@@ -123,6 +125,8 @@ class _Beat:
             if time.monotonic() >= self._next_trim:
                 self._next_trim = time.monotonic() + TRIM_S
                 writer.trim()
+            if not again:
+                self._compaction.step(writer.state.committed, time.monotonic())
         except DatabaseHeld as exc:
             writer.state.held(exc.holder)
             pause, self._held_wait = self._held_wait, min(self._held_wait * 2, HELD_WAIT_S[1])

@@ -68,6 +68,8 @@ SHELLS = {
     "gridbot.records.journal_reader": "the journal's segments",
     "gridbot.records.journal_recovery": "the journal's segments",
     "gridbot.records.journal_sync": "the journal's thread",
+    "gridbot.records.journal_compaction": "the journal's segments, in the writer",
+    "gridbot.records.journal_listing": "the journal's segments, for `journal show`",
     "gridbot.records.record_queue": "the queue to the writer",
     "gridbot.background": "hears of threads that have ended",
     "gridbot.atomic_file": "the one way to replace a file, for state and journal",

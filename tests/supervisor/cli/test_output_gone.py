@@ -72,6 +72,7 @@ LINES = {
     "flatten": "flatten alice",
     "init": "init {here}/new.yaml",
     "kill": "kill alice",
+    "journal show": "journal show alice",
     "ledger check": "ledger check",
     "logs": "logs writer",
     "metrics": "metrics",

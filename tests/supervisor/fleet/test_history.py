@@ -22,6 +22,8 @@ from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
 from supervisor.fleet import history_writer
 from supervisor.fleet.history_mark import MARK
+from supervisor.web.hosts_records import FleetRecords
+from supervisor.web.record_desk import RecordDesk
 from tests.store.kit import execution, make_recorder, record_executions, rows, until
 from tests.supervisor.fleet.history_kit import (
     ALL_IN_FILES,
@@ -78,6 +80,11 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
                 files.drop()
     assert ids(fleet_dsn) == expected(11)
     assert asked(fleet_dsn, "SELECT sum(executions) FROM gridbot.daily_sums") == [(11,)]
+    downloads = tmp_path / "page" / "web" / "downloads"
+    downloads.mkdir(parents=True)
+    page = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads))
+    told = json.loads(page.answer({"ask": "rows", "name": "fills"}).body)
+    assert (len(told["rows"]), told["problem"]) == (11, ""), "the page's rows, too, are those of the files"
     names = sorted(str(path.relative_to(place)).rpartition("/")[0] for path in files_of(place))
     assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets"}
     assert sum(name.startswith("executions/account=alice/day=") for name in names) == 3

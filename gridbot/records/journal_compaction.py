@@ -1,0 +1,109 @@
+"""Finished segments of journals in less room: the writer rewrites what stays on the disk as compressed blocks.
+
+A segment that is acknowledged is removed within seconds. What stays is kept on purpose (`keep_journal`), or waits for a
+checkpoint: a minute after its last record it is read, written again beside it, compared record by record, synced, and
+put in its place. A kill at any point leaves the one or the other. A reader that stood in it begins it anew, and passes
+over what it has read (`gridbot.records.journal_reader`).
+
+Only what the database has is touched, and nothing where a sync has failed, or bytes are damaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from gridbot.atomic_file import put_in_place, temporary_beside
+from gridbot.frames import PREFIX, split
+from gridbot.private_files import open_private
+from gridbot.records.block_reader import is_block
+from gridbot.records.compact_block import compacted
+from gridbot.records.journal_reader import journal_directory
+from gridbot.records.journal_sync import DOUBT
+from gridbot.segment_file import segment_numbers, segment_path
+
+__all__ = ["JournalCompaction"]
+
+log = logging.getLogger("gridbot.store")
+
+QUIET_S: Final = 60.0
+"""Since the last record of a segment: the worker's sync thread is done with it, and most are gone by then."""
+LOOK_S: Final = 10.0
+"""Between two looks at the directories, and two segments: each takes a third of a second."""
+_WORTH_IT: Final = 0.8
+_SIZE_KEY: Final = b',"size":'
+
+
+class JournalCompaction:
+    """One per writer. `quiet_s` and `look_s` in seconds."""
+
+    def __init__(self, data_dir: Path, quiet_s: float = QUIET_S, look_s: float = LOOK_S) -> None:
+        self._data_dir = data_dir
+        self._quiet_s = quiet_s
+        self._look_s = look_s
+        self._next_look = 0.0
+        self._left_alone: set[Path] = set()
+        """Segments that stay as they are: compact, damaged, or not worth it."""
+
+    def step(self, committed: Mapping[str, int], now: float) -> Path | None:
+        """Compact at most one segment that the database has whole, when it is time; which. `now` is monotonic.
+
+        Raises nothing: what cannot be done now is tried again, or the segment stays as it is.
+        """
+        if now < self._next_look:
+            return None
+        self._next_look = now + self._look_s
+        for account, seq in committed.items():
+            directory = journal_directory(self._data_dir, account)
+            if (directory / DOUBT).exists():
+                continue
+            numbers = segment_numbers(directory)
+            for first, following in itertools.pairwise(numbers):
+                path = segment_path(directory, first)
+                if following - 1 <= seq and path not in self._left_alone and self._is_quiet(path):
+                    try:
+                        done = self._compact(path)
+                    except OSError as error:
+                        log.warning("%s stays as it is for now: %s", path, error)
+                        return None
+                    self._left_alone.add(path)
+                    if done:
+                        return path
+        return None
+
+    def _is_quiet(self, path: Path) -> bool:
+        try:
+            return time.time() - path.stat().st_mtime >= self._quiet_s
+        except OSError:
+            return False
+
+    def _compact(self, path: Path) -> bool:
+        """Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            before = path.stat()
+            content = path.read_bytes()
+            if is_block(content[PREFIX:4096]) and _SIZE_KEY in content[:4096]:
+                return False
+            bodies, damaged, _ = split(content, complete=True)
+            made = None if damaged else compacted(bodies)
+            if made is None or len(made) > _WORTH_IT * len(content):
+                return False
+            temporary = temporary_beside(path)
+            try:
+                with open_private(temporary, "xb") as file:
+                    file.write(made)
+                if (after := path.stat()).st_ino != before.st_ino or after.st_size != before.st_size:
+                    return False
+                os.utime(temporary, ns=(before.st_atime_ns, before.st_mtime_ns))
+                put_in_place(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            log.info("%s: %d bytes became %d", path, len(content), len(made))
+            return True
+        return False
