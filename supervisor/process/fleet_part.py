@@ -107,7 +107,7 @@ class FleetPart:
             begun.me,
             CapStore(link_of(begun.own, "caps")),
             self._caps(),
-            lambda: (host.settings.version, host.settings.config.cap_scopes()),
+            lambda: host.settings,
             desk.epoch,
             self._faults.report,
         )
