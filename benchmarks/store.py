@@ -85,7 +85,7 @@ def main() -> None:
             "throughput": lambda: throughput(root / "throughput", 2_000_000 // part),
             "delay": lambda: delay(root / "delay", 200, 60 / part),
             "lag": lambda: loop_lag(root / "lag", 1000, 20 / part),
-            "flush": lambda: flush_cost(root / "flush", 1_000_000 // part, max(2, 30 // part)),
+            "flush": lambda: flush_cost(root / "flush", 1_000_000 // part, max(1, 30 // part)),
             "recovery": lambda: recovery(root / "recovery", 1_000_000 // part),
             "queries": lambda: queries(root / "queries", 10_000_000 // part),
         }

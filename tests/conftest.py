@@ -54,15 +54,24 @@ def _state_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session", autouse=True)
 def _new_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """In this process; `warm_python` does it for the supervisors, others make their own. Another schema, as some tests
+    """By all processes of a run: here, of a warm Python, and of the store's fork server. Another schema, as some tests
     have, makes another one.
     """
     from gridbot.store.database import Database
-    from tests.new_databases import made_once
+    from tests.new_databases import PLACE, made_once
 
+    made = _of_the_run(tmp_path_factory) / "new-databases"
+    made.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Database, "_make", made_once(tmp_path_factory.mktemp("new-databases")))
+        patch.setattr(Database, "_make", made_once(made))
+        patch.setitem(os.environ, PLACE, str(made))
         yield
+
+
+def _of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all workers of xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +79,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
     """The PostgreSQL of this test run (`tests/fleet_database.py`)."""
     from tests.fleet_database import shared_server
 
-    base = tmp_path_factory.getbasetemp()
-    with shared_server((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres") as server:
+    with shared_server(_of_the_run(tmp_path_factory) / "postgres") as server:
         yield server
 
 
@@ -87,7 +95,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Entries of processes ignore Ctrl-C or handle SIGTERM; called by a test they would do so for all that follow.
 
     A hook, as a fixture that each of ten thousand tests sets up is itself longer than most of them.
@@ -99,6 +107,15 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
         for each, handler in zip(SIGNALS, before, strict=True):
             if handler is not None and signal.getsignal(each) is not handler:
                 signal.signal(each, handler)
+        if nextitem is None or nextitem.path != item.path:
+            _keep_what_is_left()
+
+
+def _keep_what_is_left() -> None:
+    """What a file of tests leaves, such as caches, is no garbage: the collections of later files need not walk through
+    it. There are hundreds that a test or a simulated run asks for, a tenth of a second each at the end of the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +139,7 @@ def browser(chromium: Chromium) -> Iterator[Browser]:
 
 
 CORES = len(os.sched_getaffinity(0))
-WAITERS = 3
+WAITERS = 2
 """So many workers more than cores begin with tests that wait: the others keep the cores busy meanwhile."""
 WAITING = ("tests/system/", "tests/supervisor/process/", "tests/integration/", "tests/test_benchmarks.py")
 """Where tests take long because they wait for processes of their own, the longest first; the longest elsewhere need the

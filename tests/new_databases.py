@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,19 @@ from gridbot.private_files import copy_private
 from gridbot.store.database import Database
 from gridbot.store.schema import fingerprint
 
-__all__ = ["made_once"]
+__all__ = ["PLACE", "copy_new_databases", "made_once"]
+
+PLACE = "GRIDBOT_TEST_NEW_DATABASES"
+"""Variable of the environment with the directory of a test run in which all its processes keep what they made."""
+
+
+def copy_new_databases() -> None:
+    """Have this process, and all that are forked from it, copy what some process of the test run has made.
+
+    Without `PLACE` in the environment each database is made anew.
+    """
+    if place := os.environ.get(PLACE):
+        setattr(Database, "_make", made_once(Path(place)))  # noqa: B010 - a method
 
 
 def made_once(made: Path) -> Callable[[Database], None]:

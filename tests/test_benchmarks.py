@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from benchmarks import latency
 from benchmarks.parts.all_figures import SIZES, read_answer
 from benchmarks.parts.earlier_version import Left
 from benchmarks.parts.fleet_figures import (
@@ -196,17 +197,11 @@ def test_the_exchange_counts_for_the_fleet_s_benchmark(tmp_path: Path) -> None:
     assert found == {"least": 1, "most": 2, "all": 3, "ratio": 2.0}
 
 
-def test_latency_refuses_to_measure_nothing() -> None:
-    done = subprocess.run(
-        [sys.executable, "benchmarks/latency.py", "--orders", "0"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "expected at least one order" in done.stderr
+def test_latency_refuses_to_measure_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        latency.arguments(["--orders", "0"])
+    assert refused.value.code == 2
+    assert "expected at least one order" in capsys.readouterr().err
 
 
 def test_the_store_is_measured_whole_unless_told_otherwise() -> None:

@@ -42,10 +42,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.new_databases import PLACE, copy_new_databases
+
 __all__ = ["WarmProcess", "popen", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = "import sys; from tests.warm_python import serve; serve(int(sys.argv[1]), sys.argv[2])()"
+PROGRAM = "import sys; from tests.warm_python import serve; serve(int(sys.argv[1]))()"
 IMPORTED = (
     "supervisor.children.config_source",
     "supervisor.cli.start",
@@ -162,12 +164,17 @@ def run(
 def _warm() -> socket.socket:
     """The way to the warm Python of this process, which begins to import by the first call."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    databases = tempfile.mkdtemp(prefix="gridbot-new-databases-")
+    databases = None if PLACE in os.environ else tempfile.mkdtemp(prefix="gridbot-new-databases-")
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(theirs.fileno()), databases],
+            [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_ARENA_MAX": "1"},  # as a fork server has it
+            env={  # the last as a fork server has it
+                PLACE: databases or "",
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "MALLOC_ARENA_MAX": "1",
+            },
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -177,7 +184,8 @@ def _warm() -> socket.socket:
     def end() -> None:
         ours.close()
         process.wait()
-        shutil.rmtree(databases)
+        if databases:
+            shutil.rmtree(databases)
 
     atexit.register(end)
     return ours
@@ -193,11 +201,8 @@ def _has_news(descriptor: int, within_s: float | None) -> bool:
 # ---------------------------------------------------------------------------------------------- in the warm Python
 
 
-def serve(number: int, databases: str) -> Callable[[], object]:
-    """Fork what is asked for until nobody asks any more. In each process: what it has to run.
-
-    Their writers keep a new database of each schema in the directory `databases`.
-    """
+def serve(number: int) -> Callable[[], object]:
+    """Fork what is asked for until nobody asks any more. In each process: what it has to run."""
     control = socket.socket(fileno=number)
     for name in IMPORTED:
         importlib.import_module(name)
@@ -205,10 +210,7 @@ def serve(number: int, databases: str) -> Callable[[], object]:
 
     for name in PRELOADED:
         importlib.import_module(name.partition(":")[0])
-    from gridbot.store.database import Database
-    from tests.new_databases import made_once
-
-    setattr(Database, "_make", made_once(Path(databases)))  # noqa: B010 - a method
+    copy_new_databases()
     gc.collect()
     gc.freeze()
     running: dict[int, int] = {}

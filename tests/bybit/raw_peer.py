@@ -65,7 +65,8 @@ class Call:
             (size,) = struct.unpack(">Q", await self.reader.readexactly(8))
         mask = await self.reader.readexactly(4)
         body = await self.reader.readexactly(size)
-        return first & 0xF, bytes(byte ^ mask[at % 4] for at, byte in enumerate(body))
+        unmasked = int.from_bytes(body) ^ int.from_bytes((mask * (size // 4 + 1))[:size])
+        return first & 0xF, unmasked.to_bytes(size)
 
 
 Script = Callable[[Call], Awaitable[None]]

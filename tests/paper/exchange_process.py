@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from pybit.unified_trading import HTTP, WebSocket
 
 from gridbot.paper.server.paper_process import run_paper_exchange
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
+from tests.fork_server import CONTEXT
 
-__all__ = ["ExchangeProcess"]
+__all__ = ["START_S", "ExchangeProcess"]
 
 START_S = 120.0
-"""A spawned process imports everything: seconds of CPU, which beside other load are a minute."""
+"""The first one waits until everything is imported: seconds of CPU, which beside other load are a minute."""
 
 
 class ExchangeProcess:
@@ -25,8 +25,7 @@ class ExchangeProcess:
 
     def __init__(self) -> None:
         self.url = ""
-        self._context = multiprocessing.get_context("spawn")
-        self._process: SpawnProcess | None = None
+        self._process: ForkServerProcess | None = None
         self._pipes: list[Connection] = []
 
     def __enter__(self) -> ExchangeProcess:
@@ -37,9 +36,9 @@ class ExchangeProcess:
 
     def start(self, spec: PaperSpec) -> None:
         """Return when it listens."""
-        ready, ready_there = self._context.Pipe(duplex=False)
-        life_there, life = self._context.Pipe(duplex=False)
-        self._process = self._context.Process(target=run_paper_exchange, args=(spec, ready_there, life_there))
+        ready, ready_there = CONTEXT.Pipe(duplex=False)
+        life_there, life = CONTEXT.Pipe(duplex=False)
+        self._process = CONTEXT.Process(target=run_paper_exchange, args=(spec, ready_there, life_there))
         self._process.start()
         ready_there.close()
         life_there.close()

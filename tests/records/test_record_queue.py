@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue as queues
 import signal
@@ -13,8 +12,7 @@ import pytest
 
 from gridbot.records import record_queue as module
 from gridbot.records.record_queue import LARGEST_BATCH, QueueReceiver, QueueSender, record_queue
-
-CONTEXT = multiprocessing.get_context("spawn")
+from tests.fork_server import CONTEXT
 
 
 def batch(number: int, size: int = 100) -> module.Batch:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import functools
+import itertools
 import os
 import select
 import subprocess
@@ -25,16 +26,15 @@ from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
 from gridbot.store.landing import put
-from gridbot.store.reading import connect, database_path
+from gridbot.store.reading import attach, database_path
 from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
+from tests.fork_server import CONTEXT as CONTEXT
 
-CONTEXT = multiprocessing.get_context("forkserver")
-"""As in the product, children are forked from one process that has imported everything, once for all tests."""
-CONTEXT.set_forkserver_preload(["tests.store.kit"])
 WAIT_S = 30.0
+LOOKS = itertools.count()
 
 
 def execution(number: int, **changes: Any) -> ExecutionRecord:
@@ -213,8 +213,22 @@ def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
 
 
 def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
-    with connect(data_dir, timeout_s=WAIT_S) as con:
-        return con.execute(statement).fetchall()
+    """The answer of the file as it is now, which is closed again. Waits and raises as `connect`."""
+    con, name = _engine().cursor(), f"looked_at_{next(LOOKS)}"
+    attach(con, data_dir, name, timeout_s=WAIT_S)
+    try:
+        return con.execute(f"USE {name}").execute(statement).fetchall()
+    finally:
+        con.execute("USE memory").execute(f"DETACH {name}")
+        con.close()
+
+
+@functools.cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """One for all looks of this process: starting DuckDB takes three times as long as opening a file."""
+    con = duckdb.connect()
+    con.execute("SET GLOBAL TimeZone = 'UTC'")
+    return con
 
 
 def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]:

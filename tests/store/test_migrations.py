@@ -24,7 +24,7 @@ from gridbot.store.rollups import ROLLUPS
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from gridbot.store.sql_columns import OFFSETS, as_stored
 from supervisor.store.maintenance import vacuum
-from tests.store.kit import execution, make_recorder, start_writer, until
+from tests.store.kit import execution, make_recorder, rows, start_writer, until
 from tests.store.session import make_session, write_all
 
 HERE = Path(__file__).parent
@@ -78,11 +78,6 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
     return path
 
 
-def ask(path: Path, statement: str) -> list[tuple[Any, ...]]:
-    with connect(path) as con:
-        return con.execute(statement).fetchall()
-
-
 def copies(path: Path) -> list[Path]:
     return sorted(path.parent.glob("gridbot.version-*"))
 
@@ -91,15 +86,15 @@ def copies(path: Path) -> list[Path]:
 def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(tmp_path: Path, version: int) -> None:
     path = old_database(tmp_path, version)
     table = as_stored("executions") if version >= 5 else "executions"  # the views are made at each start
-    columns = ", ".join(name for (name,) in ask(path, f"SELECT column_name FROM (DESCRIBE {table})"))
-    before = ask(path, f"SELECT {columns} FROM {table} ORDER BY seq")
+    columns = ", ".join(name for (name,) in rows(path, f"SELECT column_name FROM (DESCRIBE {table})"))
+    before = rows(path, f"SELECT {columns} FROM {table} ORDER BY seq")
     Database(path).prepare()
-    assert ask(path, f"SELECT {columns} FROM executions ORDER BY seq") == before
-    assert ask(path, "SELECT max(version) FROM schema_versions") == [(SCHEMA_VERSION,)]
-    assert ask(path, "SELECT sum(fills), sum(realised_pnl), sum(fees) FROM pnl_daily") == [(30, D("7.5"), D("0.3"))]
-    assert ask(path, "SELECT size FROM positions") == [(D(15),)]
-    assert ask(path, "SELECT order_link_id FROM open_orders") == [("l-31",)]
-    assert ask(path, "SELECT count(*) FROM alerts") == [(0,)]
+    assert rows(path, f"SELECT {columns} FROM executions ORDER BY seq") == before
+    assert rows(path, "SELECT max(version) FROM schema_versions") == [(SCHEMA_VERSION,)]
+    assert rows(path, "SELECT sum(fills), sum(realised_pnl), sum(fees) FROM pnl_daily") == [(30, D("7.5"), D("0.3"))]
+    assert rows(path, "SELECT size FROM positions") == [(D(15),)]
+    assert rows(path, "SELECT order_link_id FROM open_orders") == [("l-31",)]
+    assert rows(path, "SELECT count(*) FROM alerts") == [(0,)]
     with duckdb.connect() as con:
         con.execute(f"ATTACH '{path}' AS ours (READ_ONLY)")
         ensure_schema(con)  # a new one, in memory, to compare with
@@ -116,7 +111,7 @@ def test_a_copy_of_the_file_as_it_was_is_kept_once(tmp_path: Path) -> None:
     [copy] = copies(path)
     assert copy.name.startswith("gridbot.version-1-")
     assert copy.read_bytes() == was
-    assert ask(copy, "SELECT max(version) FROM schema_versions") == [(1,)]
+    assert rows(copy, "SELECT max(version) FROM schema_versions") == [(1,)]
 
 
 def test_records_go_on_behind_those_of_the_old_file(tmp_path: Path) -> None:
@@ -128,8 +123,8 @@ def test_records_go_on_behind_those_of_the_old_file(tmp_path: Path) -> None:
     recorder.flush()
     recorder.close()
     write_all(tmp_path)
-    assert ask(path, "SELECT count(*), count(DISTINCT seq), max(seq) FROM executions") == [(37, 37, 40)]
-    assert ask(path, "SELECT sum(executions) FROM daily_sums") == [(37,)]
+    assert rows(path, "SELECT count(*), count(DISTINCT seq), max(seq) FROM executions") == [(37, 37, 40)]
+    assert rows(path, "SELECT sum(executions) FROM daily_sums") == [(37,)]
 
 
 def answers_of_the_session(data_dir: Path) -> dict[str, set[frozenset[tuple[str, str]]]]:
@@ -143,9 +138,9 @@ def answers_of_the_session(data_dir: Path) -> dict[str, set[frozenset[tuple[str,
     with connect(data_dir) as con:
         for (name,) in con.execute(names).fetchall():
             kept = "COLUMNS(lambda c: c NOT IN ('updated_at', 'last_sign', 'up_seconds', 'up_percent'))"
-            rows = con.execute(f"SELECT {kept} FROM {name} WHERE account IN ('alice', 'bob')")
-            columns = [column for column, *_ in rows.description or ()]
-            found[name] = {frozenset(zip(columns, map(str, row), strict=True)) for row in rows.fetchall()}
+            found_rows = con.execute(f"SELECT {kept} FROM {name} WHERE account IN ('alice', 'bob')")
+            columns = [column for column, *_ in found_rows.description or ()]
+            found[name] = {frozenset(zip(columns, map(str, row), strict=True)) for row in found_rows.fetchall()}
     return found
 
 
@@ -169,7 +164,7 @@ def test_an_old_file_is_filled_as_a_new_one_is(tmp_path: Path, version: int, new
     known = {"executions", "fills", "grid_trades", "pnl_daily", "corrected_executions", "daily_sums"}
     assert known <= new_answers.keys()
     assert [name for name in new_answers if old.get(name) != new_answers[name]] == []
-    assert ask(path, "SELECT sum(fills) FROM pnl_daily WHERE account = 'carol'") == [(30,)], "the old rows"
+    assert rows(path, "SELECT sum(fills) FROM pnl_daily WHERE account = 'carol'") == [(30,)], "the old rows"
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,8 +173,8 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("gridbot.store.migrations.MIGRATIONS", (MIGRATIONS[0], bad))
     with pytest.raises(duckdb.CatalogException):
         Database(path).prepare()
-    assert ask(path, "SELECT count(*) FROM executions") == [(30,)]
-    assert ask(path, "SELECT max(version) FROM schema_versions") == [(1,)]
+    assert rows(path, "SELECT count(*) FROM executions") == [(30,)]
+    assert rows(path, "SELECT max(version) FROM schema_versions") == [(1,)]
 
 
 def test_statements_of_a_step_run_before_what_is_missing_is_made(
@@ -189,7 +184,7 @@ def test_statements_of_a_step_run_before_what_is_missing_is_made(
     step = Migration(2, "", ("UPDATE executions SET fee = fee * 2",))
     monkeypatch.setattr("gridbot.store.migrations.MIGRATIONS", (MIGRATIONS[0], step))
     Database(path).prepare()
-    assert ask(path, "SELECT sum(fees) FROM pnl_daily") == [(D("0.6"),)]
+    assert rows(path, "SELECT sum(fees) FROM pnl_daily") == [(D("0.6"),)]
 
 
 def test_a_step_whose_process_is_killed_before_its_log_is_in_the_file_is_done(tmp_path: Path) -> None:
@@ -205,11 +200,11 @@ os.kill(os.getpid(), 9)
 """
     subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert path.with_name(f"{path.name}.wal").stat().st_size > 0
-    assert ask(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)], "a reader has the log too"
+    assert rows(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)], "a reader has the log too"
     Database(path).prepare()
     assert not path.with_name(f"{path.name}.wal").exists()
-    assert ask(path, "SELECT count(*) FROM executions_stored") == [(30,)]
-    assert ask(path, "SELECT order_link_id FROM open_orders") == [("l-31",)]
+    assert rows(path, "SELECT count(*) FROM executions_stored") == [(30,)]
+    assert rows(path, "SELECT order_link_id FROM open_orders") == [("l-31",)]
 
 
 def test_without_room_for_a_copy_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +213,7 @@ def test_without_room_for_a_copy_nothing_is_changed(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("gridbot.store.migrations.shutil.disk_usage", lambda _: full)
     with pytest.raises(NoRoomForCopy, match=r"MB free for a copy before that, got 0 MB: make room"):
         Database(path).prepare()
-    assert ask(path, "SELECT max(version) FROM schema_versions") == [(1,)]
+    assert rows(path, "SELECT max(version) FROM schema_versions") == [(1,)]
     assert copies(path) == []
 
 
@@ -227,7 +222,7 @@ def test_the_writer_process_brings_a_file_up_to_date_by_itself(tmp_path: Path) -
     writer = start_writer(tmp_path)
     try:
         until(lambda: writer.poll().get("type") in ("ready", "health"), "the writer")
-        until(lambda: ask(path, "SELECT max(version) FROM schema_versions") == [(SCHEMA_VERSION,)], "the new version")
+        until(lambda: rows(path, "SELECT max(version) FROM schema_versions") == [(SCHEMA_VERSION,)], "the new version")
     finally:
         writer.kill()
     assert len(copies(path)) == 1
@@ -236,7 +231,7 @@ def test_the_writer_process_brings_a_file_up_to_date_by_itself(tmp_path: Path) -
 def test_vacuum_of_an_old_file_keeps_its_copy_beside_it(tmp_path: Path) -> None:
     path = old_database(tmp_path)
     vacuum(tmp_path)
-    assert ask(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)]
+    assert rows(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)]
     assert len(copies(path)) == 1
 
 

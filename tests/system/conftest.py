@@ -54,7 +54,7 @@ def without_a_page(config: str) -> str:
 def wait_for(condition: Callable[[], Any], what: str, detail: Callable[[], str] = lambda: "") -> Any:
     """The first truthy answer. The deadline is generous: it only ends tests that have failed.
 
-    Between two looks it rests for twice as long as a look took: what is looked at needs the cores, too.
+    Between two looks it rests for four times as long as a look took: what is looked at needs the cores, too.
     """
     deadline = time.monotonic() + DEADLINE_S
     while True:
@@ -64,7 +64,7 @@ def wait_for(condition: Callable[[], Any], what: str, detail: Callable[[], str] 
         now_s = time.monotonic()
         if now_s > deadline:
             pytest.fail(f"waited {DEADLINE_S:g} s in vain for {what}\n{detail()}")
-        time.sleep(max(0.05, min(2 * (now_s - looked_s), 1.0)))
+        time.sleep(max(0.05, min(4 * (now_s - looked_s), 1.0)))
 
 
 def is_gone(process: psutil.Process) -> bool:

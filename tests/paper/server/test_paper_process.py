@@ -1,15 +1,14 @@
-"""The exchange as a spawned child: says where it listens, reports, and ends with its parent."""
+"""The exchange as a child process: says where it listens, reports, and ends with its parent."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,21 +20,22 @@ from gridbot.paper.server.paper_process import run_paper_exchange
 from gridbot.paper.server.paper_server import PaperServer
 from gridbot.paper.server.paper_spec import PaperAccount, PaperSpec
 from gridbot.paper.settings import PaperConfig
+from tests.fork_server import CONTEXT
+from tests.paper.exchange_process import START_S
 
 SPEC = PaperSpec(config=PaperConfig(), accounts=(PaperAccount("alice", "key", "the-secret"),))
 
 
 @contextmanager
-def child() -> Iterator[tuple[SpawnProcess, Connection, Connection, dict[str, Any]]]:
-    context = multiprocessing.get_context("spawn")
-    ready, ready_there = context.Pipe(duplex=False)
-    life_there, life = context.Pipe(duplex=False)
-    process = context.Process(target=run_paper_exchange, args=(SPEC, ready_there, life_there))
+def child() -> Iterator[tuple[ForkServerProcess, Connection, Connection, dict[str, Any]]]:
+    ready, ready_there = CONTEXT.Pipe(duplex=False)
+    life_there, life = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=run_paper_exchange, args=(SPEC, ready_there, life_there))
     process.start()
     ready_there.close()
     life_there.close()
     try:
-        assert ready.poll(20)
+        assert ready.poll(START_S)
         yield process, ready, life, ready.recv()
     finally:
         process.kill()

@@ -15,7 +15,7 @@ import pytest
 import gridbot
 from supervisor.fleet import history_writer
 from supervisor.fleet.history_writer import HistoryWriter
-from tests.store.kit import CONTEXT
+from tests.fork_server import CONTEXT
 from tests.supervisor.fleet.test_record_shipper import fleet_at
 
 PASSES = "UPDATE gridbot.history_at SET at = at - interval '2 hours'"

@@ -22,8 +22,8 @@ from gridbot.store.reading import database_path
 from supervisor.store import writer_process
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import READERS_S, rest_of
+from tests.fork_server import CONTEXT
 from tests.store.kit import (
-    CONTEXT,
     execution,
     flush_all,
     hold,
