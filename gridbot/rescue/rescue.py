@@ -61,12 +61,13 @@ SETTLE_S = 2.0
 @dataclass
 class Said:
     """Who hears what: `answer` the answer, `taken` that it takes long, `alert` level, key and text, `hand` a document
-    that stops orders, where there is a supervisor."""
+    that stops orders, where there is a supervisor; `share` a file of state to the next holder, in a fleet."""
 
     answer: Callable[[Answer], None]
     taken: Callable[[], None] = lambda: None
     alert: Callable[[str, str, str], object] = lambda level, key, text: None
     hand: Callable[[str, dict[str, Any]], None] | None = None
+    share: Callable[[str, bytes, bool], None] | None = None
 
 
 @dataclass
@@ -128,7 +129,10 @@ class Rescue:
     def _open(self) -> RescueBooks | None:
         try:
             hand = self.said.hand or (lambda name, document: None)
-            return RescueBooks(self.spec, self.queue, self.clock, self.ids, hand=hand, alert=self.said.alert)
+            said = self.said
+            return RescueBooks(
+                self.spec, self.queue, self.clock, self.ids, hand=hand, alert=said.alert, share=said.share
+            )
         except JournalBusy:
             raise
         except Exception as error:

@@ -37,7 +37,9 @@ log = logging.getLogger(__name__)
 
 
 class RescueBooks:
-    """One per rescue; `hand` gives what stops orders to the supervisor. Raises JournalBusy when another process has
+    """One per rescue; `hand` gives what stops orders to the supervisor, `share` each document to the hosts of a fleet.
+
+    Raises JournalBusy when another process has
     the account's journal, OSError when the disk gives nothing at all.
     """
 
@@ -50,6 +52,7 @@ class RescueBooks:
         *,
         hand: Callable[[str, dict[str, Any]], None],
         alert: Callable[[str, str, str], object],
+        share: Callable[[str, bytes, bool], None] | None = None,
     ) -> None:
         self._clock = clock
         self._names = [strategy.strat_id for strategy in spec.settings.strategies_of(spec.account)]
@@ -59,9 +62,9 @@ class RescueBooks:
         self.recorder = Recorder(spec.account, run_id, journal, queue, clock=clock, keep_journal=storage.keep_journal)
         self._files = StateFiles(spec.data_dir / "state" / spec.account)
         handed = {name: dict(document) for name, document in spec.held.items()}
-        self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed)
+        self._states = StateLog(self._files, self.recorder, hand=hand, handed=handed, share=share)
         self.checkpoint = Checkpoint(
-            StateFile(self._files, "ledger.json"),
+            StateFile(self._files, "ledger.json", share=share),
             self.recorder,
             self._states,
             lambda text: alert("error", "ledger_file", text),

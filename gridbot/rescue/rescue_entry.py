@@ -27,6 +27,7 @@ from gridbot.state.key_lock import KeyBusy, KeyRefused, KeyShare, key_lock
 from gridbot.system_ports import SystemClock, SystemIds, boot_ns
 from gridbot.worker.commands import too_late
 from gridbot.worker.fleet_link import FleetLink
+from gridbot.worker.shared_documents import sharer
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.supervisor_pipe import SupervisorPipe
 
@@ -145,6 +146,7 @@ async def _rescue(
         taken=lambda: pipe.send({"type": "taken", "id": message.get("id")}),
         alert=alert,
         hand=hand,
+        share=None if lease is None else sharer(account, pipe.send),
     )
     rescue = Rescue(spec, records, clock, SystemIds(), said, fleet, lease=lease)
     with contextlib.ExitStack() as stack, _watched(rescue):

@@ -35,6 +35,7 @@ from gridbot.worker.orchestrator import Orchestrator
 from gridbot.worker.outside import Outside
 from gridbot.worker.reload_messages import reload_step
 from gridbot.worker.reporting import Process, Reporting
+from gridbot.worker.shared_documents import sharer
 from gridbot.worker.shutdown import cancel_everything, flatten
 from gridbot.worker.spec import WorkerSpec
 from gridbot.worker.startup import RETRY_WAITS_S, is_hopeless, refused_by_disk
@@ -44,8 +45,6 @@ __all__ = ["EXIT_NO_ROOM", "EXIT_OK", "EXIT_REFUSED", "WorkerSession"]
 log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_REFUSED, EXIT_NO_ROOM = 0, 7, 10
-OF_THE_HOST = frozenset({"ban.json"})
-"""Documents about this host's address, which say nothing to another one."""
 LOG_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Message = dict[str, Any]
@@ -141,7 +140,7 @@ class WorkerSession:
                 outside=self._outside,
                 begin_anew=self._begin_anew,
                 hand=self._hand,
-                share=self._share,
+                share=sharer(self._spec.account, self._send),
                 fleet=self._fleet,
             )
         except OSError as error:
@@ -178,13 +177,6 @@ class WorkerSession:
     def _hand(self, name: str, document: Message) -> None:
         """Give what stops orders to the supervisor too: the disk may take it nowhere before this process dies."""
         self._send({"type": "held", "account": self._spec.account, "name": name, "document": document})
-
-    def _share(self, name: str, body: bytes, urgent: bool) -> None:
-        """Give a file of the account's state to the hosts of the fleet: its next holder begins with it."""
-        if name not in OF_THE_HOST:
-            self._send(
-                {"type": "document", "account": self._spec.account, "name": name, "body": body, "urgent": urgent}
-            )
 
     def on_fault(self, part: str, error: BaseException) -> None:
         """Something raised that nobody else catches: a timer, a reader, a thread. Everything goes on."""

@@ -239,18 +239,19 @@ def restored(name: str, caps: FleetCaps, accounts: Iterable[str], document: Mapp
     scope that holds all others is held as they are.
     """
     scope = CapScope(name, caps, tuple(accounts))
-    earlier = [str(each) for each in document["accounts"]]
+    earlier = frozenset(str(each) for each in document["accounts"])
     figures = {str(each): Figures.from_document(row) for each, row in document["figures"].items()}
     held = {str(each): CapHold.from_document(row) for each, row in document["held"].items()}
     scope.drawdown = DrawdownState.from_document(document["drawdown"])
     scope.base = saved_decimal(document["base"])
-    for gone in [each for each in figures if each not in scope.accounts]:
+    names = frozenset(scope.accounts)
+    for gone in [each for each in figures if each not in names]:
         left = figures.pop(gone)
         scope.base -= left.result
         scope.drawdown, _ = drawdown_step(scope.drawdown, Joined(-left.low), scope.rule)
     scope.figures = figures
-    scope.again = {str(each) for each in document["again"]} & set(scope.accounts)
-    scope.held = {each: hold for each, hold in held.items() if each in scope.accounts}
+    scope.again = {str(each) for each in document["again"]} & names
+    scope.held = {each: hold for each, hold in held.items() if each in names}
     if held and all(each in held for each in earlier):
         first = next(iter(held.values()))
         scope.held |= {each: first for each in scope.accounts if each not in earlier}

@@ -131,7 +131,8 @@ def look(
     now_ms: int,
 ) -> ScopeLook:
     """One look at a scope and the `accounts` that the configuration has in it. Never raises for what `body` is."""
-    known = {row.told.account: row for row in rows if row.told.account in accounts}
+    names = frozenset(accounts)
+    known = {row.told.account: row for row in rows if row.told.account in names}
     scope, lifts = _opened(name, caps, accounts, body, now_ms)
     for account, row in known.items():
         if row.told.lifts > lifts.get(account, 0):

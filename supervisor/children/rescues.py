@@ -97,6 +97,12 @@ class Rescues:
         if child is not None:
             child.signal(signal.SIGTERM)
 
+    def kill(self, account: str) -> None:
+        """End the rescue of an account where it is, where there is one."""
+        child = self._running.get(account)
+        if child is not None:
+            child.signal(signal.SIGKILL)
+
     async def begin(self, worker: Child) -> Child:
         """End the worker, and start a rescue of its account. Raises NoRescue."""
         spec = worker.spec

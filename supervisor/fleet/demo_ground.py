@@ -43,13 +43,15 @@ class DemoTrouble(Exception):
 @dataclass(frozen=True, slots=True)
 class DemoGround:
     """One demo below `place`, with so many hosts, and these accounts for them. `document`: what they share, where it is
-    not the demo's own; `settings`: further lines of PostgreSQL's configuration."""
+    not the demo's own; `settings`: further lines of the configuration of a PostgreSQL of its own."""
 
     place: Path
     hosts: int = 3
     accounts: Sequence[str] = ACCOUNTS
     document: Mapping[str, Any] | None = None
     settings: Sequence[str] = ()
+    dsn: str = ""
+    """Of a database that is there already; empty: a PostgreSQL of its own."""
 
     @property
     def names(self) -> list[str]:
@@ -77,17 +79,23 @@ class DemoGround:
             raise DemoTrouble(
                 f"expected an empty directory, got {self.place} with files; {gone}, --data-dir names another"
             )
-        programs()  # before anything is written
+        if not self.dsn:
+            programs()  # before anything is written
         make_directory(self.place)
+        server = None if self.dsn else self._start_postgres()
+        with open_private(self.place / "dsn", "w") as file:
+            file.write((self.dsn if server is None else server.dsn()) + "\n")
+        port = _free_port()
+        self._write(port)
+        own = {} if server is None else {"postgres": server.pid}
+        self._note({**own, "paper": self._start_paper(port, environ)})
+
+    def _start_postgres(self) -> EmbeddedServer:
         home = _home_of_postgres(self.place)
         _save(self.place / "postgres.json", {"directory": str(home)})
         server = start(home, settings=self.settings)
         self._note({"postgres": server.pid})
-        with open_private(self.place / "dsn", "w") as file:
-            file.write(server.dsn() + "\n")
-        port = _free_port()
-        self._write(port)
-        self._note({"postgres": server.pid, "paper": self._start_paper(port, environ)})
+        return server
 
     def _write(self, port: int) -> None:
         shared = dict(self.document or _shared(self.accounts))

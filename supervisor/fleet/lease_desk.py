@@ -52,6 +52,8 @@ class LeaseDesk:
         self._send = send
         self._cancels = cancels_when_lost
         self._terms: dict[str, LeaseTerm] = {}
+        self._epochs: dict[str, int] = {}
+        """The newest that each account had here."""
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -67,6 +69,7 @@ class LeaseDesk:
         """Put in place what the account's former holder left, as often as it takes. Raises LookupError when the lease
         is lost meanwhile."""
         account, epoch = news.account, news.epoch
+        self._epochs[account] = epoch
         self._terms[account] = LeaseTerm(epoch, news.sent_ns, news.until_ns)
         while True:
             try:
@@ -102,6 +105,13 @@ class LeaseDesk:
         """What a process of the account is launched with; None when the account is not ours."""
         term = self._terms.get(account)
         return None if term is None else {"term": term, "cancels": self._cancels}
+
+    def at_launch(self, account: str) -> dict[str, Any]:
+        """What a process of the account is launched with, whoever has the lease: without ours it may send nothing.
+
+        Never nothing at all, which a process would take for being in no fleet.
+        """
+        return self.of_launch(account) or {"term": LeaseTerm(self._epochs.get(account, 0), 0, 0), "cancels": False}
 
     def take(self, account: str, message: Mapping[str, Any]) -> None:
         """A `document` of a worker. What comes after the end of the lease would be refused, and is dropped here."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from gridbot import background
 from gridbot.config.fleet_models import FleetCaps
+from gridbot.config.host_config import FleetSettings
 from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.caps.fleet_scope import Told
 from supervisor.caps.host_caps import HostCaps
@@ -30,22 +31,23 @@ Scopes = Mapping[str, tuple[FleetCaps, Sequence[str]]]
 
 
 class CapsRound:
-    """One per supervisor of a fleet. `scopes` are the caps of the whole fleet, by the configuration's `version`;
-    `epoch_of` is that of our lease of an account, None without one."""
+    """One per supervisor of a fleet. `settings` is the configuration that this host goes by; `epoch_of` is that of our
+    lease of an account, None without one."""
 
     def __init__(
         self,
         me: HostId,
         store: CapStore,
         keeper: CapsKeeper,
-        scopes: Callable[[], tuple[int, Scopes]],
+        settings: Callable[[], FleetSettings],
         epoch_of: Callable[[str], int | None],
         fault: Callable[[str, BaseException], object],
     ) -> None:
         self._me = me
         self._store = store
         self._keeper = keeper
-        self._scopes = scopes
+        self._settings = settings
+        self._scopes: tuple[FleetSettings, Scopes] | None = None
         self._epoch_of = epoch_of
         self._fault = fault
         self._over = HostCaps(me.name)
@@ -83,17 +85,23 @@ class CapsRound:
             await asyncio.sleep(max(0.0, SHORTEST_S - (time.monotonic() - began_s)))
 
     async def _round(self) -> None:
-        version, scopes = self._scopes()
+        settings, scopes = self._made_of(self._settings())
         if not scopes:
             self._keeper.hear([], [], [])
             return
         told = self._keeper.told(self._epoch_of)
         await self._store.tell(self._me, told)
         for name, (caps, accounts) in sorted(scopes.items()):
-            await self._store.look(name, caps, accounts, version, urgent=self._is_urgent(name, told))
+            await self._store.look(name, caps, accounts, settings.version, urgent=self._is_urgent(name, told))
         names = sorted({each.account for each in told})
         rows, seen = await self._store.read(self._me, names, self._over.seq, sorted(scopes), self._over.seen)
         self._keeper.hear(told, rows, seen)
+
+    def _made_of(self, settings: FleetSettings) -> tuple[FleetSettings, Scopes]:
+        """With its scopes of caps, which are worked out once: a large fleet has thousands of accounts in them."""
+        if self._scopes is None or self._scopes[0] is not settings:
+            self._scopes = settings, settings.config.cap_scopes()
+        return self._scopes
 
     def _is_urgent(self, scope: str, told: Sequence[Told]) -> bool:
         """Whether an account here wants more, or has been resumed since."""

@@ -101,13 +101,13 @@ class FleetPart:
         self._desk = desk = LeaseDesk(begun.me, store, own.storage.data_dir, send, cancels_when_lost=cancels)
         documented = DocumentedStore(store, desk.shelf)
         self._keeper = keeper = LeaseKeeper(documented, begun.me, begun.times, lambda news: host.on_lease(news))
-        launch.lease, launch.on_lease = desk.of_launch, self._from_worker
+        launch.lease, launch.on_lease = desk.at_launch, self._from_worker
         self._door = door = FleetDoor(begun, self._handle, self._clock, (begun.store.link, leases))
         self._caps_round = caps_round = CapsRound(
             begun.me,
             CapStore(link_of(begun.own, "caps")),
             self._caps(),
-            lambda: (host.settings.version, host.settings.config.cap_scopes()),
+            lambda: host.settings,
             desk.epoch,
             self._faults.report,
         )

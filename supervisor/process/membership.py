@@ -37,6 +37,8 @@ log = logging.getLogger("supervisor")
 OPENED_S: Final = 5.0
 POLL_S: Final = 0.05
 STOP_S: Final = 60.0
+RESCUE_S: Final = 15.0
+ENDS_S: Final = 5.0
 """A worker that stops takes less: it is killed after `stop_timeout`."""
 
 
@@ -153,6 +155,7 @@ class Membership:
                 if not child.state.alive and child.pid is None:
                     break
                 await asyncio.sleep(POLL_S)
+            await self._rescue_over(account)
             self._fleet.remove(child)
             if self._plan.config is not None and self._plan.config.fleet.is_host:
                 self._caps.part(account)
@@ -164,6 +167,18 @@ class Membership:
             return child.pid is None and (child.launches == 0 or child.last_code == 0)
         finally:
             del self._leaving[account]
+
+    async def _rescue_over(self, account: str) -> None:
+        """A rescue finishes what an operator was promised, or leaves it to whoever has the account next: then its
+        process is over before anybody can have it."""
+        for seconds, insists in ((RESCUE_S, self._rescues.end), (ENDS_S, self._rescues.kill)):
+            for _ in range(int(seconds / POLL_S)):
+                if not self._rescues.keeps_down(account):
+                    return
+                await asyncio.sleep(POLL_S)
+            insists(account)
+        while self._rescues.keeps_down(account):  # killed, and the kernel has not said so yet
+            await asyncio.sleep(POLL_S)
 
     def _stage(self, change: ReloadPlan) -> None:
         """What an account gets only when an operator restarts it."""

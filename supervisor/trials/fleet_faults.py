@@ -24,7 +24,7 @@ from supervisor.trials import database_faults, host_faults, order_faults
 from supervisor.trials.fault_case import CASES, Case
 from supervisor.trials.real_fleet import Broken, RealFleet
 
-__all__ = ["ROOMS", "run_case"]
+__all__ = ["ROOMS", "begun", "run_case"]
 
 ROOMS: Final = (host_faults, database_faults, order_faults)
 """Where the cases are; importing them fills `CASES`."""
@@ -75,7 +75,7 @@ def _case(case: Case, times: int, *, keep: bool) -> bool:
     took: list[float] = []
     try:
         with RealFleet(place / "fleet", environ, cancels=case.cancels, own=case.own, of_hosts=of_hosts) as fleet:
-            _begun(fleet)
+            begun(fleet)
             for _ in range(times):
                 found += run_case(case, fleet)
                 took += fleet.measured
@@ -96,7 +96,8 @@ def _case(case: Case, times: int, *, keep: bool) -> bool:
     return bool(found)
 
 
-def _begun(fleet: RealFleet) -> None:
+def begun(fleet: RealFleet) -> None:
+    """Start its hosts; each has an account that trades."""
     for host in fleet.hosts.values():
         host.start()
     fleet.whole()

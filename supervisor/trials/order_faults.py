@@ -24,7 +24,7 @@ def drain_while_flattening(fleet: RealFleet) -> None:
     fleet.hosts[HOST].exchange.mend()
     where = fleet.hosts[fleet.at()[mine]]
     fleet.wait(lambda: fleet.witness.is_flat(mine) and not fleet.witness.resting(mine), f"{mine} to be flat ({said})")
-    fleet.wait(lambda: _states(fleet, mine) == {"latched"}, f"{mine} to be latched on {where.name} ({said})")
+    fleet.wait(lambda: _states(fleet, mine) == {"paused"}, f"{mine} to be held on {where.name} ({said})", fleet.told)
     fleet.ask(lambda store: store.drain(HOST, on=False))
     where.command(mine, "resume")
 

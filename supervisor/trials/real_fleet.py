@@ -56,7 +56,7 @@ def shared_document(accounts: Sequence[str]) -> dict[str, Any]:
 class RealFleet:
     """One fleet below `place`. `environ` is for its processes, which `begin` starts; `of_hosts`: further
     variables of hosts alone. `own`: further lines of the section `fleet` of all hosts, `cancels`: hosts with
-    `on_lease_lost: cancel`."""
+    `on_lease_lost: cancel`. `dsn`: of an empty database, in place of a PostgreSQL of its own, which some cases need."""
 
     def __init__(
         self,
@@ -70,8 +70,9 @@ class RealFleet:
         settings: Sequence[str] = FAST,
         of_hosts: Mapping[str, str] | None = None,
         begin: Begin = subprocess.Popen,
+        dsn: str = "",
     ) -> None:
-        self.ground = DemoGround(place, hosts, document=shared_document(accounts), settings=settings)
+        self.ground = DemoGround(place, hosts, document=shared_document(accounts), settings=settings, dsn=dsn)
         self.accounts = tuple(accounts)
         self._of_hosts = {**environ, **(of_hosts or {})}
         self._environ, self._own, self._cancels, self._begin = dict(environ), dict(own or {}), cancels, begin
@@ -274,7 +275,7 @@ class RealFleet:
 
     def wait(self, look: Callable[[], object], what: str, told: Callable[[], str] = lambda: "") -> None:
         """Until `look` says so. Raises Broken."""
-        if not wait_until(look, timeout_s=PATIENCE_S, every_s=0.25):
+        if not wait_until(look, timeout_s=PATIENCE_S, every_s=0.5):
             raise Broken(f"waited {PATIENCE_S:g} s in vain for {what}\n{told()}")
 
     def stays(self, look: Callable[[], object], seconds: float, what: str) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import psutil
 import yaml
@@ -21,10 +21,22 @@ from supervisor.trials.tcp_proxy import TcpProxy
 
 __all__ = ["Begin", "RealHost"]
 
-Begin = Callable[..., "subprocess.Popen[Any]"]
-"""Starts a process, as `subprocess.Popen` does."""
 ENDS_S: Final = 60.0
 ASK_S: Final = 30.0
+
+
+class Started(Protocol):
+    """A process, as `subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+
+
+Begin = Callable[..., Started]
+"""Starts a process, as `subprocess.Popen` does."""
 
 
 class RealHost:
@@ -44,7 +56,7 @@ class RealHost:
         self.database, self.exchange = database, exchange
         self.environ = dict(environ)
         self._begin = begin
-        self._supervisor: subprocess.Popen[Any] | None = None
+        self._supervisor: Started | None = None
         self._frozen: list[psutil.Process] = []
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -31,11 +32,18 @@ class Bench:
         self.answers: list[dict[str, Any]] = []
         self.alerts: list[tuple[str, str, str]] = []
         self.handed: dict[str, Any] = {}
+        self.shared: dict[str, tuple[bytes, bool]] = {}
         self.taken = 0
         clock = SystemClock()
         spec = WorkerSpec("alice", config, config.storage.data_dir, "0123456789abcdef", paper.url, console=False)
         spec = replace(spec, unkept=(held or {}).get("unkept", {}))
-        said = Said(self.answers.append, self.take, lambda *alert: self.alerts.append(alert), self.handed.__setitem__)
+        said = Said(
+            self.answers.append,
+            self.take,
+            lambda *alert: self.alerts.append(alert),
+            self.handed.__setitem__,
+            lambda name, body, urgent: self.shared.update({name: (body, urgent)}),
+        )
         self.rescue = Rescue(spec, None, clock, SystemIds(), said, FleetLink(clock), settle_s=0.1)
 
     def take(self) -> None:
@@ -67,6 +75,11 @@ def test_kill_by_rest_alone_is_explained_to_the_worker_that_starts_later(tmp_pat
         assert (legs(paper), resting(paper)) == ({}, [])
         assert rescue.handed["flatten.json"]["latched"]["reason"] == "killed by op@host: leaked"
         assert rescue.handed["flatten.json"]["unfinished"] is None
+        for name in ("flatten.json", "holds.json"):  # a rescue's holds stayed on this host of a fleet
+            body, urgent = rescue.shared[name]
+            assert urgent, "what stops orders is for the next holder at once"
+            assert rescue.handed[name].items() <= json.loads(body).items()
+        assert "ledger.json" in rescue.shared
         assert {one.order_link_id for one in executions(tmp_path)} >= {
             one.order_link_id for one in records(tmp_path) if isinstance(one, OrderRecord) and "flatten" in one.reason
         }

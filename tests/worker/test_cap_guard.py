@@ -220,6 +220,8 @@ async def test_eighty_percent_of_a_cap_is_an_incident_while_it_lasts_and_rows_sa
 
 async def test_under_caps_of_the_fleet_it_tells_its_figures_and_opens_what_it_was_lent() -> None:
     bench = Bench(scopes=SCOPES)
+    bench.guard.check([bench.account.runner], is_counted=False)
+    assert bench.told[-1]["used"] is None, "what it uses is not known before the exchange was read"
     bench.trade_at(50000)
     bench.look()
     said = bench.told[-1]

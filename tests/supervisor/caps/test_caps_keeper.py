@@ -237,6 +237,27 @@ def test_what_a_dead_supervisor_had_lent_counts_until_the_account_says_more(tmp_
     assert fleet.workers["bob"].share(fleet.clock.now_s) == 525
 
 
+def test_a_worker_that_begins_and_has_read_no_positions_yet_does_not_count_as_one_that_uses_nothing(
+    tmp_path: Path,
+) -> None:
+    """Its share was lent to others meanwhile, and with its positions the sum was above the cap."""
+    fleet = Fleet(tmp_path, caps={"max_notional": "1000"})
+    for name in NAMES:
+        fleet.says(name)
+    fleet.says("ann", short=800)
+    fleet.used["ann"] = D(800)
+    fleet.says("ann")
+    fleet.keeper.gone("ann")
+    fleet.workers["ann"] = fleet.worker("ann")
+    said = {**fleet.workers["ann"].said(), "wallet": None, "equity": None, "result": "0", "counted_from": "0"}
+    fleet.keeper.take("ann", {"type": "caps", **said, "used": None, "short": "0"})
+    fleet.says("bob", short=500)
+    assert fleet.workers["bob"].share(fleet.clock.now_s) == 160
+    fleet.says("ann")
+    fleet.says("bob", short=500)
+    assert fleet.workers["bob"].share(fleet.clock.now_s) == 200
+
+
 def test_a_file_that_cannot_be_read_holds_everybody_and_only_reduces(tmp_path: Path) -> None:
     (tmp_path / "fleet_caps.json").write_text('{"version": 1, "sc')
     fleet = Fleet(tmp_path, caps={"max_drawdown": "10%", "on_breach": "flatten"})

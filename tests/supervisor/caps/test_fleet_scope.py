@@ -164,5 +164,5 @@ class Away(RuleBasedStateMachine):
                 assert self.used[account] <= row.reserved + D("1e-9")
 
 
-Away.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=25, deadline=None)
+Away.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=25, deadline=None)
 TestAway = Away.TestCase

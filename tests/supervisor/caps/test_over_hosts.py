@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -226,3 +227,29 @@ def test_when_the_limit_shrinks_what_is_not_used_is_asked_back_though_nobody_wan
             fleet.say(name, used=100 if name == "ann" else 0)
     assert fleet.h1.share("ann") <= 300
     assert D(fleet.row("max_notional")["hosts"]["h1"]) <= 300
+
+
+def test_a_word_that_comes_late_gives_nothing_back_that_was_granted_since() -> None:
+    fleet = Fleet(max_notional="900")
+    for short in (800, 0):
+        fleet.say("ann", short=short)
+        fleet.round()
+    assert fleet.h1.share("ann") == 840
+    for _ in range(3):  # cyd wants its even part, which ann does not use
+        fleet.say("ann", used=100)
+        fleet.say("cyd", used=0, short=250)
+        late = fleet.h1.tells()
+        fleet.round()
+    assert fleet.h1.share("ann") < 700
+    fleet.say("cyd", used=0)
+    for _ in range(4):
+        fleet.say("ann", used=100, short=400)
+        fleet.round()
+    before = fleet.tables.rows[SCOPE, "ann"]
+    assert before.reserved >= 500
+    fleet.tables.tell("h1", "1", late)
+    assert fleet.tables.rows[SCOPE, "ann"] == before
+    [told] = [each for each in late if each.account == "ann"]
+    heard = replace(told, number=before.number)
+    fleet.tables.tell("h1", "1", [heard])
+    assert fleet.tables.rows[SCOPE, "ann"] == before, "also where nothing new was said to it since"

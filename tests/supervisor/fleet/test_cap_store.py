@@ -109,6 +109,8 @@ def test_postgres_keeps_the_rows_by_the_same_rules(fleet_dsn: str) -> None:
         hold = CapHold("x", 5, OnBreach.CANCEL)
         await both.tell(B, told("ann", 2, 2, 100, hold=hold, lifts=3), told("ben", 1, 3, 0, equity=100))
         await both.look()
+        await both.tell(B, told("ann", 2, 3, 100, lifts=0))  # a count of lifts never goes back
+        assert both.tables.rows[SCOPE, "ann"].told.lifts == 3
         assert set(both.tables.seen[SCOPE].held) == {"ann", "ben"}
         await both.tell(B, told("ben", 1, 4, 0, equity=100, lifts=1))
         await both.look()

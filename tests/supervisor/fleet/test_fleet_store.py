@@ -181,6 +181,28 @@ def test_the_tables_are_made_once_and_are_one_fleets(postgres):
     asyncio.run(main())
 
 
+def test_tables_of_an_earlier_version_are_brought_up_to_date_and_keep_what_they_have(postgres, monkeypatch):
+    dsn = new_database(postgres, template="template1")
+
+    async def main() -> None:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            with monkeypatch.context() as earlier:  # the first version that landed
+                earlier.setattr(fleet_schema, "STEPS", fleet_schema.STEPS[:3])
+                earlier.setattr(fleet_schema, "VERSION", 3)
+                await fleet_schema.make(connection, "mine")
+            await connection.execute(
+                "INSERT INTO gridbot.lease (account, epoch, host, instance, state, until)"
+                " VALUES ('ann', 7, 'h1', '1', 'free', now())"
+            )
+            assert await fleet_schema.make(connection, "mine") == 3
+            assert await fleet_schema.version(connection) == fleet_schema.VERSION > 3
+            found = await (await connection.execute("SELECT account, epoch FROM gridbot.lease")).fetchall()
+            assert found == [("ann", 7)]
+            assert await (await connection.execute("SELECT count(*) FROM gridbot.cap_use")).fetchone() == (0,)
+
+    asyncio.run(main())
+
+
 def test_a_database_that_dies_or_is_not_there_is_away_and_what_was_granted_stays():
     """A server of its own, as it is killed. The texts name the server and no secret."""
     directory = Path(tempfile.mkdtemp(prefix="gridbot-test-postgres-"))

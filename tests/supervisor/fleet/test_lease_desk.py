@@ -66,10 +66,14 @@ def test_a_worker_is_launched_with_its_term_and_hears_of_each_renewal(tmp_path):
         await it.desk.begin(_gained())
         assert it.desk.of_launch("x") == {"term": LeaseTerm(1, 100, 900), "cancels": True}
         it.desk.extended(Extended("x", 1, 200, 1000))
+        assert it.desk.at_launch("x") == it.desk.of_launch("x")
         assert it.sent == [("x", LeaseTerm(1, 200, 1000).to_message())]
         assert it.desk.of_launch("x") == {"term": LeaseTerm(1, 200, 1000), "cancels": True}
         it.desk.gone("x")
         assert it.desk.of_launch("x") is None
+        # A process that were launched without any term would take itself for one of no fleet, and send freely.
+        assert it.desk.at_launch("x") == {"term": LeaseTerm(1, 0, 0), "cancels": False}
+        assert it.desk.at_launch("y") == {"term": LeaseTerm(0, 0, 0), "cancels": False}
         assert [each.name for each in (tmp_path / "state" / "x").iterdir()] == ["holder.json"]  # nobody had it before
 
     asyncio.run(main())
