@@ -78,6 +78,11 @@ CHECKS: Final = MappingProxyType(
             "a host is dead, another one has our name, hosts run different versions, or an account has no host",
             "",
         ),
+        "fleet_history": Check(
+            "the place of the fleet's history: that it can be written, and is the one that all hosts see",
+            "this host writes none while others do, or records wait for their file for over 6 h",
+            "it is away, cannot be written, or is another one than that of the other hosts",
+        ),
         "fleet_caps": Check(
             "the caps over all hosts of the fleet: what is used, and whether somebody looks at them",
             "a cap holds accounts, or no host that is alive looks at it",

@@ -12,6 +12,7 @@ __all__ = ["CapFact", "FleetFacts", "fleet_findings"]
 
 ABOUT: Final = "fleet"
 CLOCK_S: Final = 2.0
+HISTORY_S: Final = 6 * 3600.0
 LOOK_S: Final = 5.0
 """A cap over hosts is looked at twice a second."""
 
@@ -34,7 +35,9 @@ class FleetFacts:
     clock minus ours, give or take `clock_wrong_s`. `standbys`: of each that is connected its name and sync_state.
     `dead`, `twin`, `versions`, `homeless`: hosts that are dead, another run of our name, versions of the program, and
     accounts without a host. `caps`: of each scope of caps over hosts what is used, whom it holds, and since when no
-    host has looked at it.
+    host has looked at it. `history`: where this host writes files, "" nowhere; `history_problem`: why it cannot;
+    `history_behind_s`: for how long a record waits for its file; `history_elsewhere`: where the others write, when this
+    host does not.
     """
 
     server: str
@@ -50,6 +53,10 @@ class FleetFacts:
     twin: str = ""
     versions: Sequence[str] = ()
     homeless: Sequence[str] = ()
+    history: str = ""
+    history_problem: str = ""
+    history_behind_s: float = 0.0
+    history_elsewhere: str = ""
     caps: Sequence[CapFact] = ()
 
 
@@ -58,7 +65,7 @@ def fleet_findings(facts: FleetFacts) -> list[Finding]:
     if facts.problem:
         return [Finding("fleet_database", Verdict.REFUSED, facts.problem, ABOUT)]
     caps = [_caps(facts)] if facts.caps else []
-    return [_database(facts), _replication(facts), _hosts(facts), *caps]
+    return [_database(facts), _replication(facts), _hosts(facts), _history(facts), *caps]
 
 
 def _database(facts: FleetFacts) -> Finding:
@@ -109,6 +116,24 @@ def _hosts(facts: FleetFacts) -> Finding:
     if doubts:
         return Finding("fleet_hosts", Verdict.WARNING, "; ".join(doubts), ABOUT)
     return Finding("fleet_hosts", Verdict.OK, "every account has a host, and no host is dead", ABOUT)
+
+
+def _history(facts: FleetFacts) -> Finding:
+    def finding(verdict: Verdict, text: str) -> Finding:
+        return Finding("fleet_history", verdict, text, ABOUT)
+
+    if not facts.history:
+        if facts.history_elsewhere:
+            there = f"other hosts write to {facts.history_elsewhere}"
+            do = "set fleet.history here, or its rows stay in PostgreSQL"
+            return finding(Verdict.WARNING, f"this host writes no history, {there}: {do}")
+        return finding(Verdict.OK, "no history is written (fleet.history)")
+    if facts.history_problem:
+        return finding(Verdict.REFUSED, f"{facts.history}: {facts.history_problem}")
+    if facts.history_behind_s > HISTORY_S:
+        behind = f"records wait for their file for {facts.history_behind_s / 3600:.0f} h"
+        return finding(Verdict.WARNING, f"{facts.history}: {behind}; the log of that host's writer says why")
+    return finding(Verdict.OK, f"{facts.history}: written to, and all hosts see the same one")
 
 
 def _caps(facts: FleetFacts) -> Finding:

@@ -19,7 +19,7 @@ ACCOUNTS: Final = """
         SELECT account, min(local_ts) AS begun, max(local_ts) AS ended FROM run_events GROUP BY account
         UNION ALL SELECT account, min(local_ts), max(local_ts) FROM executions GROUP BY account
         UNION ALL SELECT account, min(local_ts), max(local_ts) FROM wallets GROUP BY account)
-    WHERE account <> '_supervisor' GROUP BY account ORDER BY account"""
+    WHERE NOT starts_with(account, '_supervisor') GROUP BY account ORDER BY account"""
 
 HAS_BACKTESTS: Final = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'backtests'"
 

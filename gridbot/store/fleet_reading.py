@@ -198,7 +198,7 @@ _NOTHING: Final = "(SELECT '' AS account, 0::BIGINT AS seq, '' AS kind, '' AS bo
 
 
 def _live(kind: str) -> str:
-    return as_stored(f"live_{kind}")
+    return as_stored(f"above_files_of_{kind}")
 
 
 def _copy(

@@ -58,7 +58,9 @@ def place_at(place: str) -> HistoryPlace:
     except ImportError:
         raise PlaceAway(NEEDS) from None
     try:
-        store = fs.S3FileSystem(connect_timeout=CONNECT_S, request_timeout=REQUEST_S, **_endpoint())
+        store = fs.S3FileSystem(
+            connect_timeout=CONNECT_S, request_timeout=REQUEST_S, allow_delayed_open=True, **_endpoint()
+        )
     except (OSError, ValueError) as error:
         raise PlaceAway(_words(error)) from None
     return ObjectStore(store, place.removeprefix(S3).rstrip("/"))

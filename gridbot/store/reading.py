@@ -8,10 +8,11 @@ the file lags behind (trading does not notice, nothing is lost).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -41,9 +42,12 @@ __all__ = [
     "is_unfinished",
     "lock",
     "names_in",
+    "read_with",
 ]
 
 T = TypeVar("T")
+_beside: Final[dict[Path, Callable[[duckdb.DuckDBPyConnection], None]]] = {}
+"""By database file what `read_with` wants of each connection to it."""
 
 DATABASE_NAME: Final = "gridbot.duckdb"
 _RETRY_S: Final = 0.01
@@ -97,7 +101,20 @@ def connect(
     # mypy: duckdb's stub wants dict[str, str | bool | int | float | list]
     options: Any = config or {}
     found = _had(path, timeout_s, lambda: _in_utc(duckdb.connect(str(path), read_only=True, config=options)))
+    if (prepare := _beside.get(path)) is not None:
+        prepare(found)
     return lock(found) if locked else found
+
+
+@contextlib.contextmanager
+def read_with(path: Path, prepare: Callable[[duckdb.DuckDBPyConnection], None]) -> Iterator[None]:
+    """For this time each `connect` of this process to the file prepares its connection so: views there read files that
+    are not the database's, such as those of a fleet's history, which a locked connection may then read, too."""
+    _beside[path] = prepare
+    try:
+        yield
+    finally:
+        del _beside[path]
 
 
 def attach(con: duckdb.DuckDBPyConnection, data_dir: str | Path, name: str, *, timeout_s: float = 5.0) -> float:

@@ -317,7 +317,8 @@ VIEWS: Final = (
         "empty), and what came of it. Also what was refused, and what its operator did not confirm.",
         """
         SELECT local_ts, who, name,
-            CASE WHEN account <> '_supervisor' THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
+            CASE WHEN account NOT LIKE '@_supervisor%' ESCAPE '@'
+                THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
                 ELSE coalesce((args ->> '$.account') || coalesce('/' || (args ->> '$.args.strategy'), ''),
                     args ->> '$.child', args ->> '$.targets', args ->> '$.alert', args ->> '$.what', '') END AS target,
             ok, result, args, account, run_id, seq

@@ -6,18 +6,15 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import duckdb
 
 from gridbot.config.dsn_files import read_dsn
-from gridbot.store.reading import DATABASE_NAME, ReadingError
+from gridbot.store.reading import DATABASE_NAME, ReadingError, read_with
 from supervisor.cli.fleet_access import access
 from supervisor.exit_codes import CommandError, ExitCode
-
-if TYPE_CHECKING:
-    from gridbot.store.fleet_reading import Filled
 
 __all__ = ["shipped_records"]
 
@@ -26,8 +23,8 @@ TOLD_S: Final = 60.0
 
 
 @contextlib.contextmanager
-def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) -> Iterator[tuple[Path, Filled]]:
-    """A file with what the fleet has at this moment, removed at the end, and what it has. Raises CommandError."""
+def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) -> Iterator[Path]:
+    """A file with what the fleet has at this moment, removed at the end. Raises CommandError."""
     from gridbot.store.fleet_reading import filled
 
     fleet = access(config, data_dir).own.fleet
@@ -44,4 +41,8 @@ def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) 
                 click.echo(f"note: host {host}: {since}", err=True)
         if found.without:
             click.echo(f"note: rows of `fleet.keep_records` only; the history is not read: {found.without}", err=True)
-        yield path, found
+        if found.files is None:
+            yield path
+        else:
+            with read_with(path, found.files.register):
+                yield path

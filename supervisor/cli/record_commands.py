@@ -14,7 +14,6 @@ import click
 from gridbot.command_line import pasteable
 from gridbot.commands.targets import TargetWords
 from gridbot.config.paths import data_directory
-from gridbot.store.history_files import HistoryFiles
 from supervisor.cli.fills_follow import follow
 from supervisor.cli.known_fleet import accounts_elsewhere
 from supervisor.cli.options import PastTime, Seconds, example, place_options
@@ -23,7 +22,7 @@ from supervisor.cli.record_output import Row, print_rows
 from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.store import record_questions
-from supervisor.store.query import Answer, Limits, Query, SqlFailed, ask_all
+from supervisor.store.query import Answer, Limits, SqlFailed, ask_all
 from supervisor.store.record_questions import BY, Asked
 from supervisor.store.recorded_fleet import FLEET, fleet_of
 
@@ -40,16 +39,11 @@ class Reading:
 
     place: Path
     limits: Limits
-    files: HistoryFiles | None = None
-    """Of a fleet's history, which the views there read."""
 
     def ask(self, *statements: str, timeout_s: float | None = None) -> list[list[Row]]:
         """Rows of each statement, all of the same state of the records. Raises CommandError."""
         limits = self.limits if timeout_s is None else Limits(self.limits.wait_s, timeout_s, self.limits.memory)
         try:
-            if self.files is not None:
-                query = Query(self.place, limits, self.files)
-                return [_rows(query.ask(statement)) for statement in statements]
             return [_rows(answer) for answer in ask_all(self.place, statements, limits)]
         except SqlFailed as error:
             raise CommandError(str(error), error.exit_code) from None
@@ -271,8 +265,7 @@ def reading_of(config: str | None, data_dir: str | None, wait_s: float, *, of_fl
         from supervisor.cli.fleet_records import shipped_records
 
         shipped = shipped_records(config, data_dir, limits.timeout_s)
-        place, found = click.get_current_context().with_resource(shipped)
-        return Reading(place, limits, found.files)
+        return Reading(click.get_current_context().with_resource(shipped), limits)
     return Reading(data_directory(data_dir, config), limits)
 
 

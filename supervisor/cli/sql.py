@@ -69,12 +69,8 @@ def sql(
     """
     limits = Limits(wait_s, timeout_s, memory)
     with contextlib.ExitStack() as kept:
-        if of_fleet:
-            place, found = kept.enter_context(shipped_records(config, data_dir, timeout_s))
-            query = Query(place, limits, found.files)
-        else:
-            query = Query(data_directory(data_dir, config), limits)
-        _answer(query, statement, style, out)
+        place = kept.enter_context(shipped_records(config, data_dir, timeout_s)) if of_fleet else None
+        _answer(Query(place or data_directory(data_dir, config), limits), statement, style, out)
 
 
 def _answer(query: Query, statement: str | None, style: str, out: Path | None) -> None:

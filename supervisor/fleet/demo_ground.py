@@ -29,6 +29,7 @@ from supervisor.polling import wait_until
 
 __all__ = ["ACCOUNTS", "DemoGround", "DemoTrouble"]
 
+HISTORY: Final = "history"
 FLEET: Final = "demo"
 ACCOUNTS: Final = ("ann", "ben", "cleo", "dan", "eve", "finn")
 SYMBOLS: Final = (("BTCUSDT", "q0.001"), ("ETHUSDT", "q0.05"))
@@ -81,7 +82,7 @@ class DemoGround:
             )
         if not self.dsn:
             programs()  # before anything is written
-        make_directory(self.place)
+        make_directory(self.place / HISTORY)
         server = None if self.dsn else self._start_postgres()
         with open_private(self.place / "dsn", "w") as file:
             file.write((self.dsn if server is None else server.dsn()) + "\n")
@@ -113,6 +114,7 @@ class DemoGround:
             }
             if sys.platform == "linux":  # where each address of 127.0.0.0/8 is this machine
                 fleet["address"] = f"127.0.0.{10 + number}"
+            fleet["history"] = str(self.place / HISTORY)
             web = {"port": 0, "allow_commands": True} if number == 1 else {"enabled": False}  # one is enough to look at
             own = {"fleet": fleet, "storage": {"data_dir": str(self.place / host)}, "web": web}
             _save_yaml(self.file(host), own)

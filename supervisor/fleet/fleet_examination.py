@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any, Final, LiteralString
 
@@ -10,12 +11,14 @@ from psycopg import AsyncConnection
 from gridbot.config.fleet_dsn import dsn_problem, place_of
 from gridbot.config.models import GridbotConfig
 from gridbot.doctor.fleet_findings import CapFact, FleetFacts
+from gridbot.store.history_place import PlaceAway, place_at
 from supervisor.caps.fleet_scope import ScopeSeen
 from supervisor.caps.host_caps import over_rows
 from supervisor.fleet.cap_store import CapStore
 from supervisor.fleet.fleet_begin import link_of
 from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.history_mark import mark_problem
 from supervisor.fleet.host_store import ConfigVersion, HostStore
 
 __all__ = ["examined", "version_in_force"]
@@ -42,6 +45,7 @@ async def examined(own: GridbotConfig) -> FleetFacts:
     try:
         await store.check(str(own.fleet.name))
         facts = await link.run(lambda connection: _read(connection, server))
+        history = await link.run(_history)
         view = await store.view()
         caps = [_cap(scope) for scope in await CapStore(link).newest()]
     except FleetAway as error:
@@ -54,6 +58,7 @@ async def examined(own: GridbotConfig) -> FleetFacts:
     twin = next((row for row in alive if row.name == own.fleet.host), None)
     return FleetFacts(
         **facts,
+        **await asyncio.to_thread(_place, own, history),
         configured=view.force,
         dead=[row.name for row in view.hosts if not row.alive and row.state != "down"],
         twin="" if twin is None or twin.address == own.fleet.address else f"{twin.name} at {twin.address or '?'}",
@@ -113,3 +118,33 @@ async def _read(connection: AsyncConnection[Any], server: str) -> dict[str, Any]
         "synchronous_commit": str(row[1]),
         "standbys": [(str(name), str(state)) for name, state in await cursor.fetchall()],
     }
+
+
+async def _history(connection: AsyncConnection[Any]) -> tuple[str, str, float]:
+    """Mark and name of the place of the fleet's history, "" without, and for how long a record waits for its file."""
+    row = await (
+        await connection.execute(
+            "SELECT mark, place, (SELECT max(extract(epoch FROM clock_timestamp() - coalesce(h.at, s.at)))::float8"
+            " FROM gridbot.shipped AS s LEFT JOIN gridbot.history_at AS h USING (host, account)"
+            " WHERE s.seq > coalesce(h.seq, 0)) FROM gridbot.history_place"
+        )
+    ).fetchone()
+    return ("", "", 0.0) if row is None else (str(row[0]), str(row[1]), float(row[2] or 0.0))
+
+
+def _place(own: GridbotConfig, known: tuple[str, str, float]) -> dict[str, Any]:
+    """Whether this host can write where the others do. What is written to see that is removed again."""
+    mark, elsewhere, behind_s = known
+    name = own.fleet.history
+    if not name:
+        return {"history_elsewhere": elsewhere}
+    probe = f"doctor/{own.fleet.host}-{time.time_ns()}"
+    try:
+        place = place_at(name)
+        problem = mark_problem(place, mark) if mark else ""
+        if not problem:
+            place.put(probe, b"")
+            place.remove(probe)
+    except PlaceAway as error:
+        problem = str(error)
+    return {"history": name, "history_problem": problem, "history_behind_s": behind_s}

@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 import duckdb
 
 from gridbot.store.file_errors import is_damage, is_forbidden, rebuild_line
-from gridbot.store.history_files import HistoryFiles
 from gridbot.store.reading import (
     UNFINISHED_AGAIN_S,
     DatabaseLocked,
@@ -91,11 +90,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Where to ask, and the limits of each statement. `files`: those of a fleet's history, which views there read."""
+    """Where to ask, and the limits of each statement."""
 
     data_dir: Path
     limits: Limits
-    files: HistoryFiles | None = None
 
     @contextlib.contextmanager
     def rows(self, statement: str) -> Iterator[Rows]:
@@ -106,26 +104,19 @@ class Query:
                 yield _again_when_unfinished(
                     self.data_dir,
                     self.limits,
-                    lambda: opened.enter_context(_asking(self.data_dir, self.limits, self.files)).rows(text),
+                    lambda: opened.enter_context(_asking(self.data_dir, self.limits)).rows(text),
                     opened.close,
                 )
 
     def ask(self, statement: str) -> Answer:
-        """As the function `ask`."""
-        with _plain_errors(self.data_dir, self.limits):
-            text = _one_select(statement)
-
-            def once() -> Answer:
-                with _asking(self.data_dir, self.limits, self.files) as asking:
-                    return asking.all_of(text)
-
-            return _again_when_unfinished(self.data_dir, self.limits, once)
+        """As `ask`."""
+        return ask(self.data_dir, statement, self.limits)
 
     def write_parquet(self, statement: str, target: Path) -> None:
         """Put the rows into the Parquet file `target`, in place of what it has. Raise SqlFailed."""
         with _plain_errors(self.data_dir, self.limits):
             text = _one_select(statement)
-            with _asking(self.data_dir, self.limits, self.files, writes=target) as asking:
+            with _asking(self.data_dir, self.limits, writes=target) as asking:
                 asking.all_of(f"COPY ({text}) TO {quote(str(target.absolute()))} (FORMAT parquet)")
 
 
@@ -192,9 +183,7 @@ class _Asking:
 
 
 @contextlib.contextmanager
-def _asking(
-    data_dir: Path, limits: Limits, files: HistoryFiles | None = None, *, writes: Path | None = None
-) -> Iterator[_Asking]:
+def _asking(data_dir: Path, limits: Limits, *, writes: Path | None = None) -> Iterator[_Asking]:
     """A connection that only reads the records; it may write the file `writes`, which is not there yet."""
     settings = {
         "memory_limit": limits.memory,
@@ -205,8 +194,6 @@ def _asking(
     with _closing(connect(data_dir, timeout_s=limits.wait_s, config=settings)) as con:
         if writes is not None:
             con.execute(f"SET allowed_paths = [{quote(str(writes.absolute()))}]")
-        if files is not None:
-            files.register(con)
         lock(con)
         # Whoever reads our output may stop reading; the writer gets the file all the same.
         release = threading.Timer(limits.timeout_s + RELEASE_S, _close, [con])

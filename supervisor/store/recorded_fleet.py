@@ -13,7 +13,7 @@ __all__ = ["FLEET", "fleet_of", "where_addressed"]
 
 FLEET: Final = """
     SELECT account, arg_max(config, seq) AS config FROM run_events
-    WHERE event = 'start' AND account <> '_supervisor' GROUP BY account ORDER BY account"""
+    WHERE event = 'start' AND NOT starts_with(account, '_supervisor') GROUP BY account ORDER BY account"""
 """Rows for `fleet_of`."""
 
 

@@ -147,7 +147,7 @@ def _commands(wanted: Wanted) -> str:
     if wanted.account:
         account, place = quote(wanted.account), quote(f"{wanted.account}/{wanted.strategy}")
         about = f"target = {account} OR starts_with(target, {place})"
-        mine += f" AND (account = {account} OR (account = '_supervisor' AND ({about})))"
+        mine += f" AND (account = {account} OR (starts_with(account, '_supervisor') AND ({about})))"
         mine += f" AND target IN ({account}, {place})" if wanted.strategy else ""
     return _newest(
         "local_ts AS ts, account, who, name, target, ok, left(result, 2000) AS result, "

@@ -9,7 +9,7 @@ from gridbot.doctor.fleet_findings import CapFact, FleetFacts, fleet_findings
 from tests.case_table import case_table
 
 GOOD = FleetFacts("db:5432/fleet", configured=3, versions=("1", "1"))
-DATABASE, REPLICATION, HOSTS, CAPS = range(4)
+DATABASE, REPLICATION, HOSTS, HISTORY, CAPS = range(5)
 CAP = CapFact("fleet/mainnet", "max_notional: 5.00 of 9.00", (), 0.3)
 
 
@@ -34,6 +34,11 @@ CAP = CapFact("fleet/mainnet", "max_notional: 5.00 of 9.00", (), 0.3)
         ({"twin": "h1 at ?"}, HOSTS, Verdict.WARNING, "another run has our name: h1 at ?"),
         ({"versions": ["1", "2"]}, HOSTS, Verdict.WARNING, "different versions run: 1, 2"),
         ({"homeless": ["alice"]}, HOSTS, Verdict.WARNING, "without a host: alice"),
+        ({}, HISTORY, Verdict.OK, "no history is written"),
+        ({"history_elsewhere": "/h"}, HISTORY, Verdict.WARNING, "other hosts write to /h: set fleet.history here"),
+        ({"history": "/h", "history_problem": "No such file"}, HISTORY, Verdict.REFUSED, "/h: No such file"),
+        ({"history": "/h", "history_behind_s": 21_600.0}, HISTORY, Verdict.OK, "all hosts see the same one"),
+        ({"history": "/h", "history_behind_s": 21_601.0}, HISTORY, Verdict.WARNING, "wait for their file for 6 h"),
         ({"caps": [CAP]}, CAPS, Verdict.OK, "fleet/mainnet max_notional: 5.00 of 9.00"),
         ({"caps": [replace(CAP, held=["ann"])]}, CAPS, Verdict.WARNING, "fleet/mainnet holds ann until"),
         ({"caps": [replace(CAP, age_s=6.0)]}, CAPS, Verdict.WARNING, "no host has looked at fleet/mainnet for 6 s"),

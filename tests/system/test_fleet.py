@@ -251,6 +251,15 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
         f"the runs of {name} up to epoch {epoch}",
         lambda: f"{demo.ask(shipped)}{demo.logs()}",
     )
+    # The first part of each host's history is there at once; what files and live rows have together is there once.
+    history = demo.place / "fleet-demo" / "history"
+    wait_for(
+        lambda: {path.name.partition("-")[0] for path in history.rglob("*.parquet")} == {"h1", "h2", "h3"},
+        "files of all three hosts",
+        demo.logs,
+    )
+    twice = "SELECT account, seq FROM orders GROUP BY ALL HAVING count(*) > 1"
+    assert json.loads(demo.ask(f'sql --fleet --format json -c fleet-demo/h1.yaml "{twice}"')) == []
     told = json.loads(demo.ask("fleet status --json -c fleet-demo/h2.yaml", 0, 6))
     assert {row["host"]: row["state"] for row in told["hosts"]}["h2"] == "drains"
 

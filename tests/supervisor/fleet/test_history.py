@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -15,15 +16,19 @@ from click.testing import CliRunner
 
 import gridbot
 from gridbot import atomic_file
+from gridbot.config.models import GridbotConfig
+from gridbot.doors.history_name import place_problem
 from gridbot.records.record_types import PositionRecord, WalletRecord
 from gridbot.store import history_place
 from gridbot.store.history_place import PlaceAway
 from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
 from supervisor.fleet import history_writer
+from supervisor.fleet.fleet_examination import _place, examined
 from supervisor.fleet.history_mark import MARK
 from supervisor.web.hosts_records import FleetRecords
 from supervisor.web.record_desk import RecordDesk
+from tests.case_table import case_table
 from tests.store.kit import execution, make_recorder, record_executions, rows, until
 from tests.supervisor.fleet.history_kit import (
     ALL_IN_FILES,
@@ -70,7 +75,7 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
             ship_all(writer, shipper)
             if host == "h1":
                 yesterday(fleet_dsn, "seq <= 3")
-                monkeypatch.setattr(history_writer, "PART_ROWS", 4)
+                monkeypatch.setattr(history_writer, "PART_ROWS", 3)
                 files = history_of(fleet_dsn, place)
                 before = _answers(fleet_dsn)
                 write_all(files)
@@ -86,8 +91,8 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
     told = json.loads(page.answer({"ask": "rows", "name": "fills"}).body)
     assert (len(told["rows"]), told["problem"]) == (11, ""), "the page's rows, too, are those of the files"
     names = sorted(str(path.relative_to(place)).rpartition("/")[0] for path in files_of(place))
-    assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets"}
-    assert sum(name.startswith("executions/account=alice/day=") for name in names) == 3
+    assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets", "orders"}
+    assert sum(name.startswith("executions/account=alice/day=") for name in names) == 2
     # Any other tool reads them as they are.
     own = f"SELECT exec_id, fee, account FROM read_parquet('{place}/executions/**/*.parquet') ORDER BY qty"
     assert duckdb.execute(own).fetchall() == rows(
@@ -276,3 +281,81 @@ def test_sums_of_days_long_past_go_into_files(tmp_path, fleet_dsn, place):
         recorder.flush()
         ship_all(writer, shipper)
     assert shown(fleet_dsn, "SELECT sum(fills)::INT, max(fills)::INT FROM pnl_daily") == [(7, 2)]
+
+
+def test_a_bucket_of_s3_is_as_good_as_a_directory(tmp_path, fleet_dsn, monkeypatch):
+    """moto's server speaks S3; the keys are in the environment alone."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-id-of-tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-tests")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        place = "s3://records/of/tests"
+        recorder = make_recorder(tmp_path)
+        record_executions(recorder, range(1, 8))
+        with shipping(tmp_path, fleet_at(fleet_dsn)) as (writer, shipper):
+            ship_all(writer, shipper)
+        yesterday(fleet_dsn, "seq <= 6")
+        files = history_of(fleet_dsn, place)
+        with pytest.raises(PlaceAway, match="bucket") as away:
+            files.once()
+        assert "a-secret-of-tests" not in str(away.value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="records", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        monkeypatch.setattr(history_writer, "PART_ROWS", 3)
+        monkeypatch.setattr(history_writer, "SUMS_DAYS", 100_000)
+        monkeypatch.setattr(history_writer, "GONE_S", -1.0)
+        write_all(files)
+        write_all(files)
+        assert ids(fleet_dsn) == expected(7)
+        files.care()
+        files.care()
+        names = [each["Key"] for each in client.list_objects_v2(Bucket="records", Prefix="of/tests/")["Contents"]]
+        assert sum(name.endswith(".parquet") for name in names) == 2, "one of yesterday, one of today"
+        assert f"of/tests/{MARK}" in names
+        assert ids(fleet_dsn) == expected(7)
+        facts = _place(
+            GridbotConfig.model_construct(accounts=(), fleet=fleet_at(fleet_dsn, history=place)), ("", "", 0.0)
+        )
+        assert facts["history_problem"] == ""
+    finally:
+        server.stop()
+
+
+@case_table(
+    ("named", "is_place"),
+    [
+        ("/mnt/history", True), ("history", True), ("s3://bucket", True), ("s3://bucket/a/b=c", True),
+        ("s3://KEY:SECRET@bucket/x", False), ("s3://bucket/x?access_key=SECRET", False), ("s3://bucket/../x", False),
+        ("https://bucket.example/x", False), ("s3://", False),
+    ],
+)  # fmt: skip
+def test_places(named, is_place):
+    problem = place_problem(named)
+    assert (not problem) == is_place
+    assert "SECRET" not in problem
+
+
+def test_doctor_looks_at_the_place(tmp_path, fleet_dsn, place):
+    def facts(history, host="h1"):
+        own = GridbotConfig.model_construct(
+            accounts=(), fleet=fleet_at(fleet_dsn, host, history=str(history) if history else "")
+        )
+        found = asyncio.run(examined(own))
+        return found.history_problem, found.history_elsewhere
+
+    assert facts(place) == ("", "")
+    assert "No such file" in facts(tmp_path / "not-mounted")[0]
+    write_all(history_of(fleet_dsn, place))
+    assert facts(place, "h2") == ("", "")
+    assert facts("", "h2") == ("", str(place))
+    (tmp_path / "other").mkdir()
+    assert "is the directory mounted?" in facts(tmp_path / "other", "h2")[0]
+    assert files_of(place) == [], "the probe is gone"
