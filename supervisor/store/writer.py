@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import psutil
 
+from gridbot.records.journal_compaction import QUIET_S
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.store.commit import Rows, delete_older, stored_offsets
@@ -54,6 +55,8 @@ class WriterSpec:
 
     `compact_s`: how long records stay in the table where few land at first (`gridbot.store.landing`).
 
+    `compact_journal_s`: how long after its last record a finished segment of a journal is compacted.
+
     `fleet`: of a host of a fleet, where records are shipped to (`supervisor.fleet.record_shipper`).
 
     `keep_days`: after how many days rows of a table are deleted (by `local_ts`), such as {"tickers": 30}; others stay.
@@ -65,6 +68,7 @@ class WriterSpec:
     max_rows: int = 122_880
     max_bytes: int = 96 * 1024 * 1024
     compact_s: float = 60.0
+    compact_journal_s: float = QUIET_S
     keep_days: Mapping[str, float] = field(default_factory=dict)
     logging: Any = None
     fleet: FleetConfig | None = field(default=None, repr=False)

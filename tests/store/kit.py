@@ -244,11 +244,16 @@ def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]
     return found
 
 
-def record_forever(data_dir: Path, account: str, queue: Any, rate_sleep: float, acks: Any, note: Any) -> None:
-    """Process that records until it is killed: `note` is the last number that is in the journal."""
-    recorder = make_recorder(data_dir, account, queue, segment_bytes=64 * 1024)
+def record_forever(
+    data_dir: Path, account: str, queue: Any, rate_sleep: float, acks: Any, note: Any, each: int = 3
+) -> None:
+    """Process that records until it is killed, `each` in a write: `note` is the last number that is in the journal.
+
+    From 17 on the journal has blocks, and its segments are kept.
+    """
+    recorder = make_recorder(data_dir, account, queue, segment_bytes=64 * 1024, keep_journal=each > 16)
     while True:
-        for _ in range(3):
+        for _ in range(each):
             seq = recorder.last_seq + 1
             assert recorder.record(execution(seq)) == seq
         recorder.flush()
