@@ -25,7 +25,7 @@ from gridbot.records.record_queue import QueueReceiver
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
-from gridbot.store.landing import put
+from gridbot.store.landing import KnownOrder, put
 from gridbot.store.reading import attach, database_path
 from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
@@ -176,8 +176,8 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
 def flush_without_an_answer(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush whose commit is done while the writer must believe that it failed."""
 
-    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows, *, lands: bool) -> None:
-        put(con, batch, lands=lands)
+    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows, *, lands: bool, order: KnownOrder) -> None:
+        put(con, batch, lands=lands, order=order)
         raise duckdb.IOException("the answer got lost")
 
     with monkeypatch.context() as patch:
