@@ -197,7 +197,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, fill: _Fill) -> None:
 def _keep_grid(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     """Match the executions of these rows, once all of them are in their tables."""
     for table, keep in _PAIRED.items():
-        if rows.tables.get(table) or rows.parts.get(table):
+        if table in ROLLUP_SOURCES and (rows.tables.get(table) or rows.parts.get(table)):
             keep(con, f"temp.fresh_{table}")
             con.execute(f"DROP TABLE temp.fresh_{table}")
 
