@@ -1,5 +1,8 @@
 """Three supervisors on one machine, a real PostgreSQL and one paper exchange: the README's commands, and what hosts do
 for each other. One demo for all of it.
+
+What costs a core most is left out, where it proves nothing more: the demo's six accounts are four, and of three
+supervisors the first is started as the README says, the others from the warm Python.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from click.testing import CliRunner
 from supervisor.cli.main import cli
 from tests.supervisor.telegram.bot_server import TOKEN, BotServer, bot_server
 from tests.system.conftest import wait_for
+from tests.warm_python import WarmProcess, popen
 
 pytestmark = [
     pytest.mark.system,
@@ -39,8 +43,10 @@ pytestmark = [
 ]
 HOSTS = ("h1", "h2", "h3")
 PLACE = "fleet-demo"
-CAP = 30_000
-"""USDT that all accounts together may be worth."""
+ACCOUNTS = ("ann", "ben", "cleo", "dan")
+"""Of the demo's six."""
+CAP = 10_000
+"""USDT that all accounts together may be worth; each of the four could use more than its even part."""
 
 
 class Demo:
@@ -50,6 +56,7 @@ class Demo:
         self.root = root
         self.place = place
         self.dsn = ""
+        self.forks: list[WarmProcess | subprocess.Popen[bytes]] = []
 
     def environment(self) -> dict[str, str]:
         own = {key: value for key, value in os.environ.items() if not key.startswith("GRIDBOT_")}
@@ -67,6 +74,15 @@ class Demo:
             text=True,
         )
 
+    def fork(self, line: str) -> WarmProcess | subprocess.Popen[bytes]:
+        """The same from the warm Python; what it says is in the file `console`."""
+        words = shlex.split(line.removeprefix("bin/gridbot-supervisor "))
+        with (self.place / "console").open("ab") as out:
+            command = [sys.executable, "-m", "supervisor", *words]
+            forked = popen(command, cwd=self.place, env=self.environment(), stdout=out, stderr=out)
+        self.forks.append(forked)
+        return forked
+
     def run(self, line: str, *codes: int) -> str:
         begun = self.begin(line)
         said, _ = begun.communicate(timeout=180)
@@ -75,7 +91,8 @@ class Demo:
 
     def ask(self, line: str, *codes: int) -> str:
         """The same in this process, which is quicker."""
-        words = [word.replace("fleet-demo/", f"{self.place}/fleet-demo/") for word in shlex.split(line)]
+        words = shlex.split(line.removeprefix("bin/gridbot-supervisor "))
+        words = [word.replace("fleet-demo/", f"{self.place}/fleet-demo/") for word in words]
         with patch.dict(os.environ, self.environment(), clear=True):
             done = CliRunner().invoke(cli, words)
         assert done.exit_code in (codes or (0,)), f"{line}: {done.output}{done.exception!r}\n{self.logs()}"
@@ -116,7 +133,7 @@ class Demo:
     def lent(self, host: str) -> dict[str, float]:
         """By host what it may use of the cap on notional, which is never more than the cap, as that host shows it."""
         row = self.caps(host).get("max_notional")
-        if row is None or row["known"] != 6 or float(row["used"]) == 0:
+        if row is None or row["known"] != 4 or float(row["used"]) == 0:
             return {}
         lent = {name: float(amount) for name, amount in row["hosts"].items()}
         assert sum(lent.values()) <= CAP, row
@@ -141,7 +158,7 @@ class Demo:
         return [host for host, state in found.items() if state != "STOPPED"]
 
     def logs(self) -> str:
-        files = sorted(self.place.glob("fleet-demo/h*/logs/supervisor.jsonl"))
+        files = sorted([*self.place.glob("console"), *self.place.glob("fleet-demo/h*/logs/supervisor.jsonl")])
         return "\n".join(f"{file}\n{file.read_text()[-3000:]}" for file in files)
 
 
@@ -155,18 +172,19 @@ def server() -> Iterator[BotServer]:
 def demo(root: Path, tmp_path: Path) -> Iterator[Demo]:
     found = Demo(root, tmp_path)
     yield found
-    found.begin("fleet demo --stop").communicate(timeout=180)
-    left = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if str(tmp_path) in " ".join(process.info["cmdline"] or ())
-    ]
-    for process in left:
+    if (tmp_path / "fleet-demo" / "processes.json").exists():  # the test has failed before it ended all
+        found.begin("fleet demo --stop").communicate(timeout=180)
+    forks = [process for process in found.forks if process.poll() is None]
+    for process in forks:
         process.kill()
+    left = [each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(each.info["cmdline"] or ())]
+    for each in left:
+        each.kill()
     with contextlib.suppress(OSError, ValueError):
         postgres = json.loads((tmp_path / "fleet-demo" / "postgres.json").read_text())["directory"]
         shutil.rmtree(postgres, ignore_errors=True)
-    assert not left, [process.info["cmdline"] for process in left]
+    assert not left, [each.info["cmdline"] for each in left]
+    assert not forks, [process.args for process in forks]
 
 
 def commands_of_the_readme(root: Path) -> list[str]:
@@ -174,10 +192,16 @@ def commands_of_the_readme(root: Path) -> list[str]:
     return re.findall(r"^bin/gridbot-supervisor .*$", section, re.MULTILINE)
 
 
-def add_bot(demo: Demo, api: str, host: str) -> None:
+def change(demo: Demo, api: str, host: str) -> None:
+    """A bot for two of three hosts, and for each a writer that commits every other second, which is cheaper."""
     file = demo.place / "fleet-demo" / f"{host}.yaml"
-    bot = {"enabled": True, "token": TOKEN, "api": api, "users": [{"id": 7, "role": "flatten"}]}
-    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "telegram": bot}))
+    document = yaml.safe_load(file.read_text())
+    document["storage"] |= {"flush_interval": 2, "ticker_interval": 0}
+    if host != "h3":
+        document["telegram"] = {
+            "enabled": True, "token": TOKEN, "api": api, "users": [{"id": 7, "role": "flatten"}],
+        }  # fmt: skip
+    file.write_text(yaml.safe_dump(document))
 
 
 def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, server: BotServer) -> None:
@@ -186,25 +210,26 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     page = (root / "docs" / "fleet-hosts.md").read_text()
     assert [line for line in (ground, *five) if line not in page] == []
     demo.run(ground)
-    for host in ("h1", "h2"):
-        add_bot(demo, server.api, host)
+    for host in HOSTS:
+        change(demo, server.api, host)
     demo.dsn = (demo.place / "fleet-demo" / "dsn").read_text().strip()
     shared = demo.place / "fleet-demo" / "shared.yaml"
     document = yaml.safe_load(shared.read_text())
+    document["accounts"] = [each for each in document["accounts"] if each["name"] in ACCOUNTS]
     document["fleet"] = {"caps": {"max_notional": str(CAP), "max_drawdown": "90%"}}
     shared.write_text(yaml.safe_dump(document))
     init, push, *starts = five
-    demo.run(init)
-    assert "version 1 of fleet demo, in force at once" in demo.run(push)
-    begun = [demo.begin(line) for line in starts]  # side by side, as on three machines
-    for each in begun:
-        said, _ = each.communicate(timeout=180)
-        assert each.returncode in (0, 6), f"{said}\n{demo.logs()}"
-    accounts = {"ann", "ben", "cleo", "dan", "eve", "finn"}
+    demo.ask(init)
+    assert "version 1 of fleet demo, in force at once" in demo.ask(push)
+    begun = demo.begin(starts[0])  # side by side, as on three machines
+    forks = [demo.fork(line.removesuffix(" --detach")) for line in starts[1:]]
+    said, _ = begun.communicate(timeout=180)
+    assert begun.returncode in (0, 6), f"{said}\n{demo.logs()}"
+    accounts = set(ACCOUNTS)
     wait_for(lambda: demo.at().keys() == accounts, "every account with a host", demo.logs)
 
     demo.ask("fleet spread -c fleet-demo/h1.yaml")
-    wait_for(lambda: sorted(map(list(demo.at().values()).count, HOSTS)) == [2, 2, 2], "two accounts each", demo.logs)
+    wait_for(lambda: sorted(map(list(demo.at().values()).count, HOSTS)) == [1, 1, 2], "one account at least", demo.logs)
     at = demo.at()
     for host in HOSTS:
         mine = {name for name, where in at.items() if where == host}
@@ -217,6 +242,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     assert seen["fleet"]["ttl_s"] + 3 == seen["fleet"]["takeover_s"]
 
     name = next(name for name, where in at.items() if where == "h2")
+    back, kept, gone = sorted(accounts - {name})
     asked = demo.ask(f"pause {name} --reason 'from afar' -c fleet-demo/h1.yaml")
     assert "2 paused (on host h2)" in asked
     assert demo.paused("h2", name), "who has given it, and where"
@@ -230,7 +256,7 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
 
     text = demo.ask("fleet drain h2 -c fleet-demo/h3.yaml")
     assert "h2 drains" in text
-    wait_for(lambda: "h2" not in demo.at().values() and len(demo.at()) == 6, "h2 empty", demo.logs)
+    wait_for(lambda: "h2" not in demo.at().values() and demo.at().keys() == accounts, "h2 empty", demo.logs)
     # One host at a time listens to the bot, and one that drains lets another.
     wait_for(lambda: demo.listens() == ["h1"], "the bot on h1", demo.logs)
     server.say(7, f"/resume {name}")
@@ -238,7 +264,11 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     # What stops orders goes with the account, by the database.
     wait_for(lambda: demo.paused(demo.at()[name], name), f"{name} paused where it is now", demo.logs)
     wait_for(lambda: demo.lent("h2").keys() == {"h1", "h3"}, "nothing lent to h2", demo.logs)
-    wait_for(lambda: max(demo.lent("h2").values(), default=0) > CAP / 3, "the others to use what it leaves", demo.logs)
+    wait_for(
+        lambda: sum(demo.lent("h2").values()) > 0.85 * CAP,
+        "the others to use what it leaves",
+        lambda: f"{demo.caps('h2')}{demo.logs()}",
+    )
     # The records of all hosts are one database: an account's runs on several of them, each with its own epoch.
     page = (root / "docs" / "fleet-records.md").read_text()
     [line] = re.findall(r"^bin/gridbot-supervisor (sql --fleet .*)$", page, re.MULTILINE)
@@ -264,52 +294,53 @@ def test_from_one_machine_to_three_in_five_commands(root: Path, demo: Demo, serv
     assert {row["host"]: row["state"] for row in told["hosts"]}["h2"] == "drains"
 
     document["fleet"]["caps"]["max_drawdown"] = "0.01"
-    document["accounts"] = [each for each in document["accounts"] if each["name"] != "finn"]
+    document["accounts"] = [each for each in document["accounts"] if each["name"] != gone]
     shared.write_text(yaml.safe_dump(document))
     assert "it counts after" in demo.ask("fleet config push fleet-demo/shared.yaml -c fleet-demo/h1.yaml")
-    assert "finn" in demo.ask("fleet config diff -c fleet-demo/h1.yaml", 8)
+    assert gone in demo.ask("fleet config diff -c fleet-demo/h1.yaml", 8)
     text = demo.ask("fleet status -c fleet-demo/h3.yaml", 0, 6)
     assert "configuration 1 (2 was pushed, and counts after a reload" in text
     answer = json.loads(demo.ask("reload --json --expect 1 --leave-positions -c fleet-demo/h2.yaml", 0))
     assert answer["applied"], answer
-    wait_for(lambda: demo.at().keys() == accounts - {"finn"}, "five accounts", demo.logs)
+    wait_for(lambda: demo.at().keys() == accounts - {gone}, "the accounts but one", demo.logs)
     wait_for(
         lambda: {row["configuration"] for row in demo.fleet()["hosts"]} == {2}, "version 2 on all hosts", demo.logs
     )
 
     # A cap of all is crossed: all hosts hold their accounts, and a host that has none may resume one.
-    held = accounts - {"finn", name}  # that one is paused, whatever else holds it
+    held = {back, kept}  # the other is paused, whatever else holds it
     wait_for(lambda: demo.held("h1") | demo.held("h3") == held, "all held", demo.logs)
-    assert set(demo.caps("h2")["max_drawdown"]["held"]) == accounts - {"finn"}
-    assert "held: ann, ben" in demo.ask("fleet status -c fleet-demo/h2.yaml", 0, 6)
+    assert set(demo.caps("h2")["max_drawdown"]["held"]) == {*held, name}
+    assert f"held: {', '.join(sorted({*held, name}))}" in demo.ask("fleet status -c fleet-demo/h2.yaml", 0, 6)
     document["fleet"]["caps"]["max_drawdown"] = "90%"
     shared.write_text(yaml.safe_dump(document))
     demo.ask("fleet config push fleet-demo/shared.yaml -c fleet-demo/h3.yaml")
     demo.ask("reload -c fleet-demo/h3.yaml")
-    demo.ask("resume ann -c fleet-demo/h2.yaml")
+    demo.ask(f"resume {back} -c fleet-demo/h2.yaml")
     for host in HOSTS:
-        wait_for(partial(demo.holds, host, ["ben", "cleo", "dan", "eve"]), f"ann resumed, by {host}", demo.logs)
-    wait_for(lambda: demo.held("h1") | demo.held("h3") == held - {"ann"}, "ann to trade", demo.logs)
+        wait_for(partial(demo.holds, host, sorted({kept, name})), f"{back} resumed, by {host}", demo.logs)
+    wait_for(lambda: demo.held("h1") | demo.held("h3") == {kept}, f"{back} to trade", demo.logs)
 
     place = str(demo.place)
     commands = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
-    assert sum(place in command for command in commands) > 3
-    holder = demo.at()["ann"]
+    assert sum(place in command for command in commands) > 1
+    holder = demo.at()[back]
     pid = demo.status(holder)["supervisor"]["pid"]
     os.kill(pid, signal.SIGSTOP)  # its name is taken, and it lives
     try:
         twin = demo.place / "twin.yaml"
         own = yaml.safe_load((demo.place / "fleet-demo" / f"{holder}.yaml").read_text())
         twin.write_text(json.dumps({**own, "storage": {"data_dir": str(demo.place / "twin")}}))
-        started = demo.begin("start -c twin.yaml")
+        started = demo.fork("start -c twin.yaml")
     finally:
         os.kill(pid, signal.SIGCONT)
-    said, _ = started.communicate(timeout=180)
-    assert started.returncode == 7, said
-    assert f"expected no other host with the name {holder}" in said
+    said = demo.place / "console"
+    assert started.wait(180) == 7, said.read_text()
+    assert f"expected no other host with the name {holder}" in said.read_text()
 
     demo.ask(f"bundle {demo.place}/report.zip --offline -c fleet-demo/h1.yaml")
     assert "ended: the paper exchange, PostgreSQL" in demo.run("fleet demo --stop")
+    assert [each.wait(180) for each in forks] == [0, 0], demo.logs()
     secret = re.search(r":([0-9a-f]{32})@", demo.dsn)
     assert secret is not None
     assert [command for command in commands if secret[1] in command] == [], "nor in the arguments of a process"
