@@ -29,13 +29,14 @@ def init(config: str | None, data_dir: str | None, admin_dsn_file: str | None) -
     The login of the host's own DSN gets the rights of a host and no others; it is made when there is none. Roles
     without login are for others: gridbot_operator gives commands and configurations, gridbot_reader reads.
     """
+    fleet = access(config, data_dir)
+
     from gridbot.hidden_words import register_secret
     from supervisor.fleet import fleet_roles
     from supervisor.fleet.fleet_begin import LIMIT_S
     from supervisor.fleet.host_store import HostStore
     from supervisor.fleet.postgres_link import PostgresLink
 
-    fleet = access(config, data_dir)
     own = dsn_parts(fleet.own.fleet.dsn.get_secret_value())
     admin = fleet.own.fleet.dsn.get_secret_value()
     if admin_dsn_file is not None:
