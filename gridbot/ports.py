@@ -15,7 +15,7 @@ the randomness of a real process.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
@@ -123,8 +123,11 @@ class ExchangeQueries(Protocol):
     async def open_orders(self, symbol: str | None = None) -> Listing[OrderUpdateEvent]:
         """All open orders of a symbol, or of the account."""
 
-    async def closed_orders(self) -> Listing[OrderUpdateEvent]:
-        """The orders of the account that ended last, as many as the exchange keeps at hand: hundreds, or none."""
+    async def closed_orders(self, wanted: Set[str] = frozenset()) -> Listing[OrderUpdateEvent]:
+        """The orders of the account that ended last, as many as the exchange keeps at hand: hundreds, or none.
+
+        With `wanted` (ids, ours or the exchange's) only so many as have all of these.
+        """
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
         """One order, open or closed; None when the exchange does not know it."""

@@ -6,7 +6,7 @@ the order book must never take "cut off" for "gone" (incidents L49, L50).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -191,7 +191,7 @@ class Calls:
 
     async def pages(
         self, endpoint: str, *, pace: Pace | None = None, most: int | None = None, **params: Any
-    ) -> AsyncIterator[list[Any]]:
+    ) -> AsyncGenerator[list[Any], None]:
         """Rows page by page, up to an empty cursor or an empty page. TruncatedListing after `most` (`MAX_PAGES`).
 
         `pace` says when each page may be asked for.

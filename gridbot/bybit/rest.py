@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
@@ -159,9 +161,21 @@ class BybitRest(Calls):
                 newest[event.order_id] = event
         return Listing((event for event in newest.values() if event.status.is_open), found.unreadable)
 
-    async def closed_orders(self) -> Listing[OrderUpdateEvent]:
-        """Up to 500 orders of the account that ended last; none after Bybit has restarted the service."""
-        rows = await self._listing("order/realtime", category=LINEAR, limit=50, openOnly=1, **_scope(None))
+    async def closed_orders(self, wanted: Set[str] = frozenset()) -> Listing[OrderUpdateEvent]:
+        """Up to 500 orders of the account that ended last; none after Bybit has restarted the service.
+
+        They are listed from the newest on. With `wanted` (ids, ours or the exchange's) it ends with the page by which
+        all of these were there: a start wants the last seconds, and the whole list are ten requests.
+        """
+        rows: list[Any] = []
+        missing = set(wanted)
+        listing = self.pages("order/realtime", category=LINEAR, limit=50, openOnly=1, **_scope(None))
+        async with contextlib.aclosing(listing) as pages:
+            async for page in pages:
+                rows += page
+                missing.difference_update(_names_in(page))
+                if wanted and not missing:
+                    break
         return listed(parse_order, rows, "order/realtime", self.horizon)
 
     async def find_order(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> OrderUpdateEvent | None:
@@ -352,6 +366,12 @@ def _oldest_first(rows: list[dict[str, Any]], horizon: Horizon) -> Listing[Execu
     events = listed(parse_execution, rows, "execution/list", horizon)
     found = {event.exec_id: event for event in events}
     return Listing(sorted(found.values(), key=lambda e: (e.exchange_ts, e.seq, -e.leaves_qty)), events.unreadable)
+
+
+def _names_in(rows: Iterable[Any]) -> set[str]:
+    """The ids, ours and the exchange's, of the orders in a page."""
+    names = (row.get(name) for row in rows if isinstance(row, dict) for name in ("orderLinkId", "orderId"))
+    return {name for name in names if isinstance(name, str)}
 
 
 def _scope(symbol: str | None) -> dict[str, Any]:

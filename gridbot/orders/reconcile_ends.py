@@ -76,7 +76,7 @@ def ask_due(turn: Turn) -> None:
     elif len(due) > FEW and not ends.is_paged:
         number = turn.number()
         _put(turn, replace(ends, number=number))
-        turn.effects.append(AskClosed(Who(Part.END, "", number)))
+        turn.effects.append(AskClosed(Who(Part.END, "", number), frozenset(due)))
     elif due:
         number, told = turn.number(), turn.view.recorded[due[0]]
         _put(turn, replace(ends, number=number))

@@ -7,6 +7,9 @@
           └───────────────────── some were new, up to five times ──┘   │       └► the same again, 5 s later: adjusted
                                                                        └► before the first execution: adjusted
 
+Paged are first those since the watermark, which explain nearly every difference; where none of them is new, and at the
+last look, all of its overlap, too.
+
 A row is compared with what our executions had added up to when the exchange made it (`LegHistory.at`): it may be
 ahead of them, or old. It is taken for the risk rules, which want the exchange's newest word; the ledger believes it
 only before a leg's first execution, or when the executions were paged twice and still leave the same difference.
@@ -35,7 +38,7 @@ from gridbot.orders.reconcile_words import (
     TakePosition,
 )
 
-__all__ = ["POSITION_LOOKS", "SETTLED_S", "begin", "drop", "on_executions", "on_positions"]
+__all__ = ["POSITION_LOOKS", "SETTLED_S", "begin", "drop", "on_executions", "on_positions", "pages_all"]
 
 SETTLED_S = 5.0
 """The exchange may list an execution that much later."""
@@ -55,9 +58,8 @@ def on_positions(turn: Turn, who: Who, rows: Sequence[PositionEvent]) -> int | N
     if legs is None or legs.rows:
         return None
     if legs.looks > 0 and any(_differs(turn, row) for row in rows):
-        number = turn.number()
-        _put(turn, ticket, replace(legs, number=number, rows=tuple(rows)))
-        turn.ask_executions(Who(Part.LEGS, who.subject, number))
+        is_last = legs.looks == 1
+        _page(turn, ticket, replace(legs, rows=tuple(rows)), pages_all=is_last or not turn.has_watermark)
         return None
     return _accept(turn, ticket, rows)
 
@@ -70,7 +72,16 @@ def on_executions(turn: Turn, who: Who, fresh: Sequence[ExecutionEvent]) -> int 
     if fresh:
         _ask(turn, ticket, replace(legs, looks=legs.looks - 1, rows=()))
         return None
+    if not legs.pages_all:
+        _page(turn, ticket, legs, pages_all=True)
+        return None
     return _accept(turn, ticket, legs.rows)
+
+
+def pages_all(turn: Turn, who: Who) -> bool:
+    """Whether an answer has all since the watermark and its overlap."""
+    _, legs = _of(turn, who)
+    return legs is not None and legs.pages_all
 
 
 def drop(turn: Turn, ticket: int) -> None:
@@ -89,6 +100,17 @@ def _ask(turn: Turn, ticket: int, legs: Legs) -> None:
     number = turn.number()
     _put(turn, ticket, replace(legs, number=number))
     turn.effects.append(AskPositions(Who(Part.LEGS, str(ticket), number), legs.symbol))
+
+
+def _page(turn: Turn, ticket: int, legs: Legs, *, pages_all: bool) -> None:
+    """Mostly the executions of the last seconds explain a difference; only if they do not, all of the overlap may."""
+    number = turn.number()
+    _put(turn, ticket, replace(legs, number=number, pages_all=pages_all))
+    who = Who(Part.LEGS, str(ticket), number)
+    if pages_all:
+        turn.ask_executions(who)
+    else:
+        turn.ask_newest_executions(who)
 
 
 def _accept(turn: Turn, ticket: int, rows: Sequence[PositionEvent]) -> int:

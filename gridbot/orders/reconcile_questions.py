@@ -55,9 +55,10 @@ class AskOrder:
 
 @dataclass(frozen=True, slots=True)
 class AskClosed:
-    """The orders of the account that ended last."""
+    """The orders of the account that ended last; no more of the list is needed than has all the `wanted` ones (ids)."""
 
     who: Who
+    wanted: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

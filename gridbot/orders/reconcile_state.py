@@ -241,12 +241,15 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """Both legs of a symbol that are being read, for a ticket (0: for the pass). `rows` wait for executions."""
+    """Both legs of a symbol that are being read, for a ticket (0: for the pass). `rows` wait for executions: for those
+    of the last seconds, or (`pages_all`) for all since the watermark.
+    """
 
     symbol: str
     looks: int
     number: int
     rows: tuple[PositionEvent, ...] = ()
+    pages_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ from gridbot.orders.reconcile_words import (
 
 __all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "Turn", "earlier", "longer"]
 
+NEWEST_MS = 2_000
+"""How far behind the watermark (ms) paging begins for what has happened since it was moved."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 
@@ -69,6 +71,15 @@ class Turn:
         gap_ms, begin_ms = self.state.gap_from_ms, self.state.complete_to_ms
         begin_ms = begin_ms if gap_ms is None else min(begin_ms, gap_ms)
         self.effects.append(AskExecutions(who, max(0, begin_ms - OVERLAP_MS)))
+
+    @property
+    def has_watermark(self) -> bool:
+        """Whether what was made up to it has been paged, and no gap since."""
+        return self.state.complete_to_ms > NEWEST_MS and self.state.gap_from_ms is None
+
+    def ask_newest_executions(self, who: Who) -> None:
+        """Page what the watermark cannot have, and little before it. The answer moves no watermark."""
+        self.effects.append(AskExecutions(who, self.state.complete_to_ms - NEWEST_MS))
 
     def set_aside(self, unreadable: Sequence[Unreadable]) -> frozenset[str]:
         """Halt the strategies of what cannot be read, and tell of other symbols once; all these symbols."""

@@ -133,7 +133,8 @@ def _on_event(turn: Turn, event: Event) -> None:
 def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
     who = event.who
     turn.set_aside(event.unreadable)
-    fresh = turn.apply(event.rows, since_watermark=who.part is not Part.MISSING, unreadable=event.unreadable)
+    is_whole = who.part is not Part.MISSING and (who.part is not Part.LEGS or legs.pages_all(turn, who))
+    fresh = turn.apply(event.rows, since_watermark=is_whole, unreadable=event.unreadable)
     match who.part:
         case Part.PASS:
             _after_executions(turn, who, fresh)

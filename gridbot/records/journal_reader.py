@@ -36,7 +36,7 @@ __all__ = [
 READ_BYTES: Final = 2 * 1024 * 1024
 NEAR_BYTES: Final = 64 * 1024
 """So much may be read before what was sought, and of the end of a segment for its last record."""
-PROBE_BYTES: Final = 8 * 1024
+PROBE_BYTES: Final = 32 * 1024
 """In so many there is the beginning of a whole frame nearly always; where there is none, more is read."""
 COMMITTED: Final = "committed"
 

@@ -65,8 +65,8 @@ async def _ask(queries: ExchangeQueries, question: words.Question) -> words.Even
         case words.AskOrder(_, symbol, link_id, order_id):
             found = await queries.find_order(symbol, order_link_id=link_id, order_id=order_id)
             return words.OrderAnswered(who, found)
-        case words.AskClosed():
-            closed = await queries.closed_orders()
+        case words.AskClosed(_, wanted):
+            closed = await queries.closed_orders(wanted)
             return words.ListingAnswered(who, closed, closed.unreadable)
         case words.AskPositions():
             positions = await queries.positions(question.symbol)

@@ -54,6 +54,28 @@ def test_an_empty_page_ends_a_listing_even_with_a_cursor():
     run(scene())
 
 
+def test_what_ended_last_is_read_as_far_as_what_is_wanted():
+    """A busy account's start read ten pages of 500 orders for what had ended in its last second."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            by_link = order_row("c", orderLinkId="mine")
+            for wanted, count in (
+                ({"a"}, 1), ({"b", "a"}, 2), ({"mine"}, 2), ({"a", "gone"}, 3), (frozenset(), 3),
+            ):  # fmt: skip
+                exchange.asked.clear()
+                exchange.on[REALTIME] = pages(
+                    listing(order_row("a"), cursor="p2"),
+                    listing(order_row("b"), by_link, cursor="p3"),
+                    listing(order_row("d")),
+                )
+                found = await rest.closed_orders(frozenset(wanted))
+                assert [order.order_id for order in found] == ["a", "b", "c", "d"][: (1, 3, 4)[count - 1]]
+                assert (len(exchange.asked), exchange.asked[0].params["openOnly"]) == (count, "1")
+
+    run(scene())
+
+
 def test_a_listing_without_end_is_discarded():
     async def scene() -> None:
         async with Session() as (exchange, rest):

@@ -101,7 +101,7 @@ def test_a_few_are_asked_for_one_by_one_a_while_apart() -> None:
 def test_of_many_the_list_of_what_ended_last_is_read_first_and_once() -> None:
     keys = [f"k{number}" for number in range(FEW + 2)]
     desk = Desk(*keys)
-    assert desk.listing() == [AskClosed(desk.who())]
+    assert desk.listing() == [AskClosed(desk.who(), frozenset(keys))]
     open_again = over("k1", status=OrderStatus.NEW)
     ends.on_closed(desk.turn, desk.who(), [over("k0"), open_again, over("foreign"), over("", order_id="z")])
     assert desk.asked() == [EndUnseen("k0", over("k0"))]
@@ -121,7 +121,7 @@ def test_a_new_one_has_the_list_read_again() -> None:
     ends.on_closed(desk.turn, desk.who(), [])
     desk.recorded["new"] = Told("new", symbol=GONE)
     desk.listing()
-    assert desk.asked(PACE_S) == [AskClosed(desk.who())]
+    assert desk.asked(PACE_S) == [AskClosed(desk.who(), frozenset({*keys, "new"}))]
 
 
 def test_what_the_exchange_does_not_know_is_asked_for_again_when_nothing_can_be_late_any_more() -> None:

@@ -64,6 +64,39 @@ def test_a_row_of_before_the_first_execution_is_believed_when_there_is_none(turn
     assert turn.effects[2:] == [TakePosition(LONG), believed, TakePosition(FLAT)]
 
 
+def test_the_newest_executions_are_paged_first_and_only_what_they_do_not_explain_has_all_paged(turn: Turn) -> None:
+    """A busy account's start paged two minutes of executions three times."""
+    turn.change(complete_to_ms=100_000)
+    assert legs.on_positions(turn, who(turn), [LONG, FLAT]) is None
+    assert turn.effects[1:] == [AskExecutions(who(turn), 98_000)]
+    assert not legs.pages_all(turn, who(turn)), "the answer proves nothing about what was before"
+    assert legs.on_executions(turn, who(turn), [FILL]) is None
+    assert turn.effects[2:] == [AskPositions(who(turn), SYMBOL)]
+    assert legs.on_positions(turn, who(turn), [LONG, FLAT]) is None
+    assert legs.on_executions(turn, who(turn), []) is None
+    assert turn.effects[3:] == [AskExecutions(replace_number(who(turn), -1), 98_000), AskExecutions(who(turn), 40_000)]
+    assert legs.pages_all(turn, who(turn))
+    assert legs.on_executions(turn, who(turn), []) == TICKET
+    assert not legs.pages_all(turn, Who(Part.LEGS, str(TICKET), 99))
+
+
+def test_the_last_look_and_one_within_a_gap_page_everything(turn: Turn) -> None:
+    turn.change(complete_to_ms=100_000)
+    for look in range(legs.POSITION_LOOKS):
+        assert legs.on_positions(turn, who(turn), [LONG, FLAT]) is None
+        assert legs.pages_all(turn, who(turn)) is (look == legs.POSITION_LOOKS - 1)
+        assert legs.on_executions(turn, who(turn), [FILL]) is None
+    assert legs.on_positions(turn, who(turn), [LONG, FLAT]) == TICKET
+    turn.change(gap_from_ms=90_000)
+    legs.begin(turn, SYMBOL, TICKET)
+    assert legs.on_positions(turn, who(turn), [LONG, FLAT]) is None
+    assert turn.effects[-1] == AskExecutions(who(turn), 30_000)
+
+
+def replace_number(asked: Who, by: int) -> Who:
+    return asked._replace(number=asked.number + by)
+
+
 def read_again(turn: Turn, row: PositionEvent) -> None:
     """Read the legs; the executions are paged, and there is no new one."""
     legs.begin(turn, SYMBOL, TICKET)

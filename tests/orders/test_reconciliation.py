@@ -33,7 +33,7 @@ def account() -> Account:
     return Account(Exchange())
 
 
-LEGS = ["AskPositions", "AskExecutions"]
+LEGS = ["AskPositions", "AskExecutions", "AskExecutions"]
 
 
 def test_a_pass_asks_for_executions_then_orders_then_legs_then_the_wallet(account: Account) -> None:
