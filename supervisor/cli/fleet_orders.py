@@ -70,7 +70,7 @@ def move(config: str | None, data_dir: str | None, account: str, host: str) -> N
         _no_host(host, list(hosts))
     if account not in hosts[host].offers:
         known = ", ".join(sorted(hosts[host].offers)) or "none"
-        look = f"{pasteable('status', config=fleet.file)} on {host} says why it has not the others"
+        look = f"the status of {host} itself says why it has not the others"
         text = f"expected an account whose keys {host} has ({known}), got {account!r}; {look}"
         raise CommandError(text, ExitCode.REFUSED)
     asked(fleet, lambda store: store.wish({account: host}, user_at_host(os.getuid())))
