@@ -21,6 +21,8 @@ __all__ = ["compile_all", "is_new"]
 FEW = 100
 """So many tests that are not compiled yet are compiled by the workers just as soon."""
 COLLECT = ("-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider", "-p", "no:xdist")
+ONLY_COLLECT = ("-p", "no:hypothesispytest")
+"""For all but one: its plugin parses all that was imported, to know our constants, and keeps them: 2 s of a core."""
 
 
 def is_new(tests: Sequence[Path]) -> bool:
@@ -44,14 +46,14 @@ def compile_all(root: Path, tests: Sequence[Path], processes: int) -> None:
     parts = [tests[first::processes] for first in range(processes)]
     running = [
         subprocess.Popen(
-            [sys.executable, *COLLECT, *map(str, part)],
+            [sys.executable, *COLLECT, *(ONLY_COLLECT if number else ()), *map(str, part)],
             cwd=root,
             env=own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for part in parts
+        for number, part in enumerate(parts)
         if part
     ]
     for process in running:

@@ -139,8 +139,10 @@ def browser(chromium: Chromium) -> Iterator[Browser]:
 
 
 CORES = len(os.sched_getaffinity(0))
-WAITERS = 2
-"""So many workers more than cores begin with tests that wait: the others keep the cores busy meanwhile."""
+MORE = 2
+"""So many workers more than cores: each more collects all tests, 5 s of a core."""
+WAITERS = 3
+"""So many workers begin with tests that wait: together they need a core, the others keep the rest busy meanwhile."""
 WAITING = ("tests/system/", "tests/supervisor/process/", "tests/integration/", "tests/test_benchmarks.py")
 """Where tests take long because they wait for processes of their own, the longest first; the longest elsewhere need the
 processor."""
@@ -149,15 +151,15 @@ processor."""
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones come first, so that no worker of xdist is left with one when the others have nothing to do.
 
-    With `--dist worksteal` each worker begins with an equal part of the list: as many as there are cores compute, while
-    what waits is dealt to the first parts.
+    With `--dist worksteal` each worker begins with an equal part of the list: some compute, while what waits is dealt
+    to the first parts.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers < 2:
         return
     waiting = [item for place in WAITING for item in items if item.nodeid.startswith(place)]
     others = [item for item in items if not item.nodeid.startswith(WAITING)]
-    waiters = min(WAITERS, max(1, workers - CORES))
+    waiters = min(WAITERS, max(1, workers - CORES + 1))
     heads = [waiting[first::waiters] for first in range(waiters)] + [[] for _ in range(workers - waiters)]
     dealt, taken = [], 0
     for number, head in enumerate(heads):
@@ -187,4 +189,4 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)  # `compile_once` collects without xdist
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto` takes more workers than cores: most of a system test is waiting for other processes."""
-    return CORES + WAITERS
+    return CORES + MORE

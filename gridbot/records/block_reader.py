@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -108,11 +109,14 @@ def bodies_of(body: bytes, kinds: Collection[str] | None = None) -> list[bytes]:
 def read_block(body: bytes) -> Block:
     """A block from the body of its frame. Raise CodecError when it is none, NewerJournal when it is of a newer form."""
     line, _, rest = body.partition(b"\r")
-    doc = codec.parse(line)
-    account, run_id, data, last = doc["account"], doc["run_id"], doc["data"], doc["seq"]
-    if type(account) is not str or type(run_id) is not str or type(data) is not dict:
+    try:
+        doc = orjson.loads(line)
+        account, run_id, last, local_ts, data = itemgetter("account", "run_id", "seq", "local_ts", "data")(doc)
+        form, first = data.get("form"), data.get("first")
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise CodecError(f"the body of a frame is no block: {exc}") from exc
+    if not (type(account) is type(run_id) is str and type(last) is type(local_ts) is int):
         raise CodecError("the body of a frame is no block")
-    form, first = data.get("form"), data.get("first")
     if type(form) is int and form > BLOCK_FORM:
         raise NewerJournal(
             f"record {last} of account {shown(account)} is in a block of form {form}, which a newer gridbot has "
@@ -121,25 +125,25 @@ def read_block(body: bytes) -> Block:
     if form != BLOCK_FORM or type(first) is not int or not 0 <= last - first < MOST_ROWS:
         raise CodecError(f"a block says form {shown(form)} and records {shown(first)} to {shown(last)}")
     try:
-        parts = list(_parts(account, run_id, data["parts"], _text_of(data, rest)))
-        if sum([part.count for part in parts]) != last - first + 1:
+        text = _text_of(data, rest) if "size" in data else rest.decode()
+        parts, count = _parts(account, run_id, data["parts"], text)
+        if count != last - first + 1:
             raise CodecError("a block has not as many records as it says")
     except (TypeError, ValueError, LookupError, zlib.error) as exc:
         raise exc if isinstance(exc, CodecError) else CodecError(f"a block cannot be read: {exc}") from exc
-    return Block(first, last, doc["local_ts"], parts)
+    return Block(first, last, local_ts, parts)
 
 
 def _text_of(data: dict[str, Any], rest: bytes) -> str:
-    size = data.get("size")
-    if size is not None:
-        if type(size) is not int or not 0 <= size <= _MOST_TEXT:
-            raise CodecError(f"the lines of a block are to be {shown(size)} bytes long")
-        rest = unpacked(rest, size)
-    return rest.decode()
+    size = data["size"]
+    if type(size) is not int or not 0 <= size <= _MOST_TEXT:
+        raise CodecError(f"the lines of a block are to be {shown(size)} bytes long")
+    return unpacked(rest, size).decode()
 
 
-def _parts(account: str, run_id: str, listed: Sequence[Any], text: str) -> Iterator[Part]:
-    at = 0
+def _parts(account: str, run_id: str, listed: Sequence[Any], text: str) -> tuple[list[Part], int]:
+    """The parts, and how many records they have."""
+    at, found, total = 0, list[Part](), 0
     for kind, count, names, forms, same, length in listed:
         layout = _layout(kind, names, forms)
         lines = text[at : at + length]
@@ -149,9 +153,11 @@ def _parts(account: str, run_id: str, listed: Sequence[Any], text: str) -> Itera
             raise CodecError(f"a part of a block, of {shown(kind)}, is not what it has to be")
         if lines.count(SEP) != count * len(layout.kept):
             raise CodecError(f"a line of a block, of {shown(kind)}, has not {len(layout.kept) + 1} values")
-        yield Part(account, run_id, layout, count, same, lines)
+        found.append(Part(account, run_id, layout, count, same, lines))
+        total += count
     if at != len(text):
         raise CodecError("a block has more text than its lines")
+    return found, total
 
 
 @functools.lru_cache(maxsize=512)

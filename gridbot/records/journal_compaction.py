@@ -28,7 +28,7 @@ from gridbot.records.journal_reader import journal_directory
 from gridbot.records.journal_sync import DOUBT
 from gridbot.segment_file import segment_numbers, segment_path
 
-__all__ = ["JournalCompaction"]
+__all__ = ["QUIET_S", "JournalCompaction"]
 
 log = logging.getLogger("gridbot.store")
 
@@ -43,10 +43,10 @@ _SIZE_KEY: Final = b',"size":'
 class JournalCompaction:
     """One per writer. `quiet_s` and `look_s` in seconds."""
 
-    def __init__(self, data_dir: Path, quiet_s: float = QUIET_S, look_s: float = LOOK_S) -> None:
+    def __init__(self, data_dir: Path, quiet_s: float = QUIET_S, look_s: float | None = None) -> None:
         self._data_dir = data_dir
         self._quiet_s = quiet_s
-        self._look_s = look_s
+        self._look_s = min(LOOK_S, quiet_s) if look_s is None else look_s
         self._next_look = 0.0
         self._left_alone: set[Path] = set()
         """Segments that stay as they are: compact, damaged, or not worth it."""

@@ -11,6 +11,7 @@ So the queue may lose, repeat or withhold anything; the result is each number on
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from gridbot.records.block_reader import NewerJournal, Part, read_block
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import JOURNAL_TYPES, RECORD_TYPES
 from gridbot.records.journal_reader import Damage, JournalReader
-from gridbot.records.record_block import BLOCK
+from gridbot.records.record_block import BLOCK, BLOCK_HEAD
 from gridbot.records.record_queue import Batch, QueueReceiver
 
 __all__ = ["AccountSource", "Taken"]
@@ -147,6 +148,9 @@ class AccountSource:
         heads, by_kind = self._heads, taken.bodies
         taken.size += sum(map(len, bodies))
         for body in bodies:
+            if body.startswith(BLOCK_HEAD):
+                self._accept_block(body, taken)
+                continue
             at = body.find(_SEQ_KEY) + len(_SEQ_KEY)
             kind = heads.get(body[:at])
             if kind in by_kind and body.startswith(b"%d," % self.next_seq, at):
@@ -163,9 +167,6 @@ class AccountSource:
             taken.rejects.append((None, None, str(exc), body.decode(errors="replace")))
             return
         if seq < self.next_seq:
-            return
-        if kind == BLOCK:
-            self._accept_block(body, seq, taken)
             return
         self._miss_up_to(seq, taken)
         self.next_seq = seq + 1
@@ -184,11 +185,13 @@ class AccountSource:
                 self._heads.clear()
             self._heads[body[: at + len(_SEQ_KEY)]] = kind
 
-    def _accept_block(self, body: bytes, last: int, taken: Taken) -> None:
+    def _accept_block(self, body: bytes, taken: Taken) -> None:
         """Raises NewerJournal."""
         try:
             block = read_block(body)
-            known = all(part.kind in JOURNAL_TYPES for part in block.parts)
+            if block.last < self.next_seq:
+                return
+            known = JOURNAL_TYPES.keys() >= {part.layout.kind for part in block.parts}
             if block.first < self.next_seq or not known:  # a part of it is in the database already, or fits no table
                 for each in block.bodies():
                     self._accept_body(each, taken)
@@ -196,17 +199,27 @@ class AccountSource:
         except NewerJournal:
             raise
         except CodecError as exc:
-            self._note_gap(self.next_seq, last, taken, str(exc))
-            taken.rejects.append((last, BLOCK, str(exc), body.decode(errors="replace")))
-            self.next_seq = last + 1
+            self._lose_block(body, str(exc), taken)
             return
-        self._miss_up_to(block.first, taken)
-        self.next_seq = last + 1
-        taken.count += last - block.first + 1
+        if block.first > self.next_seq:
+            self._miss_up_to(block.first, taken)
+        self.next_seq = block.last + 1
+        taken.count += block.last - block.first + 1
         taken.first_us = taken.first_us or block.local_ts
         for part in block.parts:
-            if part.kind in RECORD_TYPES:  # else it stays in the journal
-                taken.parts.setdefault(part.kind, []).append(part)
+            kind = part.layout.kind
+            if kind in RECORD_TYPES:  # else it stays in the journal
+                taken.parts.setdefault(kind, []).append(part)
+
+    def _lose_block(self, body: bytes, why: str, taken: Taken) -> None:
+        """Its frame is whole, and what it says is not: its records up to its last number are lost."""
+        last = 0
+        with contextlib.suppress(CodecError):
+            last = codec.seq_of(body)
+        if last >= self.next_seq:
+            self._note_gap(self.next_seq, last, taken, why)
+            self.next_seq = last + 1
+        taken.rejects.append((last or None, BLOCK, why, body.decode(errors="replace")))
 
     def _miss_up_to(self, seq: int, taken: Taken) -> None:
         if seq > self.next_seq:

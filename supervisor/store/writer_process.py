@@ -113,7 +113,7 @@ class _Beat:
         self._writer = writer
         self._scan = scan
         self._next_trim = next_trim
-        self._compaction = JournalCompaction(writer.spec.data_dir)
+        self._compaction = JournalCompaction(writer.spec.data_dir, writer.spec.compact_journal_s)
         self._held_wait = HELD_WAIT_S[0]
 
     def flush(self) -> float:

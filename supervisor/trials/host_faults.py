@@ -31,9 +31,10 @@ def takeover(fleet: RealFleet, began_ms: float, before: Mapping[str, tuple[str, 
 
 
 def again(fleet: RealFleet) -> None:
-    """Each host has its account again."""
+    """Each host has its account again, and trades it."""
     fleet.whole()
     fleet.spread()
+    fleet.whole()
 
 
 @case("kill -9 of a host: supervisor, workers, writer")

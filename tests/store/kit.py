@@ -25,7 +25,7 @@ from gridbot.records.record_queue import QueueReceiver
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
-from gridbot.store.landing import put
+from gridbot.store.landing import KnownOrder, put
 from gridbot.store.reading import attach, database_path
 from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
@@ -176,8 +176,8 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
 def flush_without_an_answer(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush whose commit is done while the writer must believe that it failed."""
 
-    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows, *, lands: bool) -> None:
-        put(con, batch, lands=lands)
+    def write_and_fail(con: duckdb.DuckDBPyConnection, batch: Rows, *, lands: bool, order: KnownOrder) -> None:
+        put(con, batch, lands=lands, order=order)
         raise duckdb.IOException("the answer got lost")
 
     with monkeypatch.context() as patch:
@@ -244,11 +244,16 @@ def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]
     return found
 
 
-def record_forever(data_dir: Path, account: str, queue: Any, rate_sleep: float, acks: Any, note: Any) -> None:
-    """Process that records until it is killed: `note` is the last number that is in the journal."""
-    recorder = make_recorder(data_dir, account, queue, segment_bytes=64 * 1024)
+def record_forever(
+    data_dir: Path, account: str, queue: Any, rate_sleep: float, acks: Any, note: Any, each: int = 3
+) -> None:
+    """Process that records until it is killed, `each` in a write: `note` is the last number that is in the journal.
+
+    From 17 on the journal has blocks, and its segments are kept.
+    """
+    recorder = make_recorder(data_dir, account, queue, segment_bytes=64 * 1024, keep_journal=each > 16)
     while True:
-        for _ in range(3):
+        for _ in range(each):
             seq = recorder.last_seq + 1
             assert recorder.record(execution(seq)) == seq
         recorder.flush()

@@ -30,14 +30,19 @@ DEADLINE_S = 60.0
 
 
 def wait_for(condition, what):
-    """The first truthy answer. The deadline is only for a test that has failed."""
+    """The first truthy answer. The deadline is only for a test that has failed.
+
+    Between two looks it rests for four times as long as a look took: what is looked at needs the cores, too.
+    """
     deadline = time.monotonic() + DEADLINE_S
     while True:
+        looked_s = time.monotonic()
         answer = condition()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
+        now_s = time.monotonic()
+        assert now_s < deadline, f"waited in vain for {what}"
+        time.sleep(max(0.03, min(4 * (now_s - looked_s), 0.5)))
 
 
 def is_gone(pid):

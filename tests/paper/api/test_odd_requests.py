@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gridbot.paper.api.dispatch import ROUTES
+from tests.case_table import case_table
 from tests.paper.api.desk import DAY_MS, LINEAR, MARKET, Desk
 from tests.paper.support import limit_order
 
@@ -148,7 +149,7 @@ def plain(path: str) -> dict[str, Any]:
     return PLAIN.get(path, {}) | ({"settleCoin": "USDT"} if path in SCOPE else {})
 
 
-@pytest.mark.parametrize("path", [path for path in GETS if not path.endswith("full_orderbook")])  # 10,000 levels
+@case_table("path", [path for path in GETS if not path.endswith("full_orderbook")])  # 10,000 levels
 def test_a_query_says_something_whatever_it_is_asked(desk: Desk, path: str) -> None:
     plainly = desk.envelope(path, **plain(path))
     assert plainly["retCode"] == 0
@@ -169,7 +170,7 @@ def test_a_query_says_something_whatever_it_is_asked(desk: Desk, path: str) -> N
             assert answer["retCode"] in (0, 10001), (name, value, answer)
 
 
-@pytest.mark.parametrize("path", sorted(PLAIN))
+@case_table("path", sorted(PLAIN))
 def test_what_a_call_requires_is_missed(desk: Desk, path: str) -> None:
     """A request to refuse prices, say, without the flag switched that on."""
     for name in PLAIN[path]:
@@ -180,7 +181,7 @@ def test_what_a_call_requires_is_missed(desk: Desk, path: str) -> None:
                 assert (code, bool(text)) == (10001, True), (name, code, text)
 
 
-@pytest.mark.parametrize("path", sorted(PAGES))
+@case_table("path", sorted(PAGES))
 def test_pages_have_a_maximum(desk: Desk, path: str) -> None:
     most = PAGES[path]
     whole = desk.ask(path, **plain(path) | {"limit": most})
@@ -190,13 +191,13 @@ def test_pages_have_a_maximum(desk: Desk, path: str) -> None:
         assert desk.refusal(path, **plain(path) | {"limit": wrong})[0] == 10001
 
 
-@pytest.mark.parametrize("path", CURSORS)
+@case_table("path", CURSORS)
 def test_a_cursor_that_nobody_gave_is_refused(desk: Desk, path: str) -> None:
     for cursor in ("garbage", "page_args%3D", "%"):
         assert desk.refusal(path, **plain(path), cursor=cursor)[0] == 10001
 
 
-@pytest.mark.parametrize("path", sorted(SPANS))
+@case_table("path", sorted(SPANS))
 def test_times_may_be_so_far_apart_and_no_farther(desk: Desk, path: str) -> None:
     span, now = SPANS[path] * DAY_MS, 100 * DAY_MS
     for times in ({"startTime": now - span, "endTime": now}, {"startTime": now}, {"endTime": now}, {}):
@@ -206,7 +207,7 @@ def test_times_may_be_so_far_apart_and_no_farther(desk: Desk, path: str) -> None
     assert desk.refusal(path, **plain(path), startTime="yesterday")[0] == 10001
 
 
-@pytest.mark.parametrize("path", LISTS)
+@case_table("path", LISTS)
 def test_lists_of_other_categories_are_empty_and_say_which(desk: Desk, path: str) -> None:
     for category in OTHERS:
         for scope in ({}, {"symbol": "BTCUSD"}, {"baseCoin": "BTC"}, {"settleCoin": "USDC"}):
@@ -215,7 +216,7 @@ def test_lists_of_other_categories_are_empty_and_say_which(desk: Desk, path: str
     assert desk.refusal(path, category="LINEAR")[0] == 10001
 
 
-@pytest.mark.parametrize("name", ["create", "amend", "cancel"])
+@case_table("name", ["create", "amend", "cancel"])
 def test_each_item_of_a_batch_of_another_category_fails(desk: Desk, name: str) -> None:
     for category in OTHERS:
         wish = PLAIN[f"order/{name}-batch"] | {"category": category}

@@ -1,0 +1,44 @@
+"""A host joins its fleet: what is known of it the moment it is in."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg")
+
+from gridbot.config.loading import load_text
+from supervisor.fleet.fleet_begin import begin, link_of
+from supervisor.fleet.host_store import HostStore
+from tests.fleet_database import FLEET
+
+SHARED = """
+environment: testnet
+accounts: [{name: ann, strategies: {btc: {symbol: BTCUSDT, amount: q0.001, grid_count: 8, grid_step: 0.2}}}]
+"""
+
+
+def test_what_a_host_offers_is_known_before_anybody_looks(tmp_path: Path, fleet_dsn: str) -> None:
+    """An alert at the start said that no host had the keys: what it offers came with its first sign of life only."""
+    file = tmp_path / "h1.yaml"
+    text = (
+        f"fleet: {{name: {FLEET}, host: h1, dsn: '{fleet_dsn}', keys: {{ann: {{api_key: k, api_secret: s}}}}}}\n"
+        f"storage: {{data_dir: '{tmp_path / 'data'}'}}\n"
+    )
+    file.write_text(text.replace("api_key: k", "api_key: '${K}'").replace("api_secret: s", "api_secret: '${S}'"))
+    environ = {"K": "key-of-ann", "S": "secret-of-ann"}
+    own = load_text(file.read_text(), file, environ=environ, named="h1").config
+
+    async def main() -> None:
+        store = HostStore(link_of(own, "test"))
+        await store.push(SHARED, "the test", "")
+        begun = await begin(own, file, environ, print)
+        [row] = (await store.view()).hosts
+        assert begun.settings.offers == row.offers == {"ann"}
+        assert row.applied == 1
+        await begun.store.link.close()
+        await store.link.close()
+
+    asyncio.run(main())
