@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS
+from gridbot.records.pseudo_account import is_supervisor_sql
 
 __all__ = ["VIEWS", "View", "grid_trades_sql"]
 
@@ -315,9 +316,9 @@ VIEWS: Final = (
         "operator_commands",
         "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process, an alert; all when "
         "empty), and what came of it. Also what was refused, and what its operator did not confirm.",
-        """
+        f"""
         SELECT local_ts, who, name,
-            CASE WHEN account NOT LIKE '@_supervisor%' ESCAPE '@'
+            CASE WHEN NOT ({is_supervisor_sql()})
                 THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
                 ELSE coalesce((args ->> '$.account') || coalesce('/' || (args ->> '$.args.strategy'), ''),
                     args ->> '$.child', args ->> '$.targets', args ->> '$.alert', args ->> '$.what', '') END AS target,

@@ -29,6 +29,7 @@ from gridbot.config.fleet_models import FleetConfig
 from gridbot.hidden_words import register_secret
 from gridbot.lease.record_floor import epoch_of
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.records.pseudo_account import OF_HOST, shared_name
 from gridbot.store.database import Database
 from gridbot.store.record_bodies import BodyRow, Chunk, chunk_above
 from supervisor.fleet.fleet_store import FleetAway
@@ -48,7 +49,7 @@ from supervisor.fleet.record_statements import (
 )
 from supervisor.fleet.shipped_twice import made_one
 
-__all__ = ["LOCAL_KINDS", "RecordShipper", "shared_name"]
+__all__ = ["LOCAL_KINDS", "RecordShipper"]
 
 log = logging.getLogger("supervisor.fleet")
 
@@ -64,8 +65,6 @@ AWAY_S: Final = (0.5, 5.0)
 FORGET_S: Final = 600.0
 FORGET_REST_S: Final = 6 * 3600.0
 FORGOTTEN: Final = 5000
-OF_HOST: Final = "@"
-"""Stands before the host in the name of an account that each host has."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -272,11 +271,6 @@ class RecordShipper:
             for statement in (FORGET_IDS, FORGET_ORDERS, FORGET_EQUITY):
                 connection.execute(statement, values)
             self._next_forget_rest = time.monotonic() + FORGET_REST_S
-
-
-def shared_name(account: str, host: str) -> str:
-    """The account's name in the fleet: the supervisors of all hosts record as one account, and are several."""
-    return f"{account}{OF_HOST}{host}" if account.startswith("_") else account
 
 
 def _incoming(rows: Iterable[BodyRow], host: str) -> Iterable[tuple[Any, ...]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from gridbot.incidents import DELETED, LOST
+from gridbot.records.pseudo_account import SUPERVISOR
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet
 from supervisor.children.pipe import Message
 from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import DamageWatch, StoreWatch
-from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.store.supervisor_journal import SupervisorJournal
 
 __all__ = ["CommitRelay"]
 

@@ -17,7 +17,7 @@ import orjson
 from gridbot.command_line import pasteable
 from gridbot.config.models import GridbotConfig
 from gridbot.records.journal_reader import journal_directory
-from supervisor.store.supervisor_journal import SUPERVISOR
+from gridbot.records.pseudo_account import SUPERVISOR
 
 __all__ = ["left_behind"]
 

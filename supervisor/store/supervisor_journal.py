@@ -17,6 +17,7 @@ from gridbot.records.block_reader import NewerJournal
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
+from gridbot.records.pseudo_account import SUPERVISOR
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record, UtcUs
 from gridbot.records.recorder import Recorder, Removed
 from gridbot.state.documents import LoneStopFile, StateFile
@@ -25,11 +26,10 @@ from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
 from supervisor.polling import wait_until
 
-__all__ = ["SUPERVISOR", "JournalBusy", "SupervisorJournal"]
+__all__ = ["JournalBusy", "SupervisorJournal"]
 
 log = logging.getLogger("supervisor")
 
-SUPERVISOR: Final = "_supervisor"
 AGAIN_S: Final = 5.0
 """Between two tries to open a journal that could not be opened."""
 LOCK_WAIT_S: Final = 0.3
