@@ -59,7 +59,8 @@ SHIPPED_KINDS: Final = tuple(kind for kind in RECORD_TYPES if kind not in LOCAL_
 CHUNK: Final = 2000
 LIMIT_S: Final = 20.0
 """How long a statement may take."""
-LOOK_S: Final = 1.0
+LOOK_S: Final = 2.0
+"""Most of what a look costs is that DuckDB opens the file."""
 COMPLETE_S: Final = 5.0
 AWAY_S: Final = (0.5, 5.0)
 FORGET_S: Final = 600.0
@@ -123,7 +124,10 @@ class RecordShipper:
         if (connection := self._connection) is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 connection.cancel_safe(timeout=within_s / 2)
-        self._thread.join(within_s)
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+        else:
+            self._drop()
 
     def health(self) -> dict[str, Any]:
         """For the writer's health message. `lag_s`: since when not everything is in the fleet's database."""
