@@ -55,8 +55,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(given)
     if options.hosts < 2 or options.accounts < options.hosts or options.trading < 3:
         parser.error("expected two hosts or more, an account for each of them, and three accounts that trade")
-    if options.rows < 5000:
-        parser.error("expected 5,000 rows or more")
+    if options.rows < 7000:
+        parser.error("expected 7,000 rows or more")
     if options.seconds <= 0 or options.minutes <= 0:
         parser.error("expected seconds and minutes above 0")
     return options

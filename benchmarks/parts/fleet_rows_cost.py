@@ -51,7 +51,7 @@ QUERIES: Final = {
 
 
 def records_of(place: Path, rows: int) -> Json:
-    """The figures for so many live rows, 5,000 or more. Raises ServerNotStarted, psycopg.Error."""
+    """The figures for so many live rows, 7,000 or more. Raises ServerNotStarted, psycopg.Error."""
     with own_server(20) as server:
         dsn = server.dsn()
         before = sample(server)

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from gridbot.store.database import Database
+from gridbot.store.grid_keeping import keep_all
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.sql_columns import as_stored
@@ -37,6 +38,7 @@ def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
     for rollup in ROLLUPS:
         for statement in rollup.statements(as_stored(rollup.source)):
             con.execute(statement)
+    keep_all(con)
 
 
 HISTORY = """
@@ -101,7 +103,7 @@ QUERIES = {
         "SELECT * FROM fills WHERE account = 'account3' ORDER BY seq DESC LIMIT 50",
         "a look at every number",
     ),
-    "grid profit by level": ("SELECT * FROM grid_levels", "sorting all fills by leg and time, twice; nothing is kept"),
+    "grid profit by level": ("SELECT * FROM grid_levels", "adding up what is kept by level"),
 }
 
 

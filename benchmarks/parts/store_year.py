@@ -27,12 +27,12 @@ from benchmarks.parts.store_setup import processor_s
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.commit import delete_older
 from gridbot.store.database import Database
+from gridbot.store.grid_keeping import keep_pairs
+from gridbot.store.grid_tables import GRID_TABLES
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
-from gridbot.store.schema import create_table_sql
+from gridbot.store.schema import EVERY_VIEW, create_table_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
-from gridbot.store.stored_views import STORED_VIEWS
-from gridbot.store.views import VIEWS
 from supervisor.store.maintenance import vacuum
 from supervisor.store.parquet_export import MANIFEST, export
 
@@ -197,6 +197,8 @@ def _fill(con: duckdb.DuckDBPyConnection, kind: str, month: int, began: datetime
         if rollup.source == kind:
             for statement in rollup.statements("fresh"):
                 con.execute(statement)
+    if kind == FILLS:
+        keep_pairs(con, "temp.fresh")
     con.commit()
     con.execute("DROP TABLE temp.fresh")
     return count
@@ -245,8 +247,10 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 def _make_version_4(path: Path) -> None:
     """As the program before has left it: rows in tables of the names that are views since."""
     with duckdb.connect(str(path)) as con:
-        for view in (*VIEWS, *STORED_VIEWS):
+        for view in EVERY_VIEW:
             con.execute(f"DROP VIEW {view.name}")
+        for table in GRID_TABLES:
+            con.execute(f"DROP TABLE {table}")
         con.execute(f"DROP TABLE {LANDED}")
         for name in (OFFSETS, *RECORD_TYPES, *{rollup.name for rollup in (*ROLLUPS, REMOVED_SUMS)}):
             con.execute(f"ALTER TABLE {as_stored(name)} RENAME TO {name}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from gridbot.report.span_sql import AT, Span
-from gridbot.store.views import grid_trades_sql
 
 __all__ = ["balances", "hours_of_equity", "hours_of_money", "money", "money_outside", "pairs", "wallet_curve"]
 
@@ -86,11 +85,11 @@ def hours_of_money(span: Span) -> str:
 
 def pairs(span: Span, *, shadow: bool) -> str:
     """Matched pairs, closed in the span, twice: by level, and by hour (then `level` is NULL)."""
-    which = f"{'' if shadow else 'NOT '}shadow AND {span.account}"
+    trades = "shadow_grid_trades" if shadow else "grid_trades"
     closed = f"closed_at >= {span.start} AND closed_at < {span.end}{span.own}"
     return f"""
         SELECT strategy, symbol, direction, open_price AS level, epoch_ms(hour) AS hour_ms, count(*) AS pairs,
             sum(profit) AS profit, sum(fees) AS fees
-        FROM (SELECT *, date_trunc('hour', closed_at) AS hour FROM ({grid_trades_sql(which)}) WHERE {closed})
+        FROM (SELECT *, date_trunc('hour', closed_at) AS hour FROM {trades} WHERE {span.account} AND {closed})
         GROUP BY GROUPING SETS ((strategy, symbol, direction, open_price), (strategy, symbol, hour))
         ORDER BY ALL"""

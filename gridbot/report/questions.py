@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gridbot.records.pseudo_account import is_supervisor_sql
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.report import event_questions, money_questions, position_questions
 from gridbot.report.report_span import Asked
 from gridbot.report.span_sql import Span, literal
@@ -20,7 +20,7 @@ ACCOUNTS: Final = f"""
         SELECT account, min(local_ts) AS begun, max(local_ts) AS ended FROM run_events GROUP BY account
         UNION ALL SELECT account, min(local_ts), max(local_ts) FROM executions GROUP BY account
         UNION ALL SELECT account, min(local_ts), max(local_ts) FROM wallets GROUP BY account)
-    WHERE NOT ({is_supervisor_sql()}) GROUP BY account ORDER BY account"""
+    WHERE NOT {is_supervisor_sql()} GROUP BY account ORDER BY account"""
 
 HAS_BACKTESTS: Final = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'backtests'"
 

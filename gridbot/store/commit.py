@@ -21,6 +21,7 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.file_errors import first_line
+from gridbot.store.grid_keeping import correct_pairs, forget_pairs, keep_pairs
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
@@ -37,6 +38,11 @@ _MISFIT: Final = (
     CodecError,
 )
 """What says that a record fits no row. Others, such as a want of memory, say nothing about a record."""
+_PAIRED: Final[dict[str, Callable[[duckdb.DuckDBPyConnection, str], None]]] = {
+    "executions": keep_pairs,
+    "corrections": correct_pairs,
+}
+"""What keeps the matched pairs up to date with these tables, in this order."""
 _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 
 
@@ -106,6 +112,8 @@ def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
             f"(SELECT * FROM {as_stored(rollup.source)} WHERE account = '{text}' AND seq > {above})"
         ):
             con.execute(statement)
+    keep_pairs(con, f"(SELECT * FROM {as_stored('executions')} WHERE account = '{text}' AND seq > {above})")
+    correct_pairs(con, f"(SELECT * FROM {as_stored('corrections')} WHERE account = '{text}' AND seq > {above})")
     con.commit()
 
 
@@ -122,6 +130,8 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
                 _insert(con, table, fill)
             else:
                 fill(con, table, "")
+    if rolls_up:
+        _keep_grid(con, rows)
     for account, seq in rows.offsets.items():
         values = [account, seq, rows.seen_at.get(account, now)]
         con.execute(f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", values)
@@ -141,7 +151,14 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int
     if table == REMOVED_SUMS.source:
         for statement in REMOVED_SUMS.statements(f"(SELECT * FROM {as_stored(table)} WHERE local_ts < ?)"):
             con.execute(statement, [before])
+    if table == "executions":
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE gone AS SELECT * FROM {as_stored(table)} WHERE local_ts < ?", [before]
+        )
     row = con.execute(f"DELETE FROM {as_stored(table)} WHERE local_ts < ?", [before]).fetchone()
+    if table == "executions":
+        forget_pairs(con, "temp.gone")
+        con.execute("DROP TABLE temp.gone")
     con.commit()
     return int(row[0]) if row else 0
 
@@ -173,7 +190,16 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, fill: _Fill) -> None:
         if rollup.source == table:
             for statement in rollup.statements(fresh):
                 con.execute(statement)
-    con.execute(f"DROP TABLE temp.{fresh}")
+    if table not in _PAIRED:
+        con.execute(f"DROP TABLE temp.{fresh}")
+
+
+def _keep_grid(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    """Match the executions of these rows, once all of them are in their tables."""
+    for table, keep in _PAIRED.items():
+        if table in ROLLUP_SOURCES and (rows.tables.get(table) or rows.parts.get(table)):
+            keep(con, f"temp.fresh_{table}")
+            con.execute(f"DROP TABLE temp.fresh_{table}")
 
 
 def _reject_misfits(rows: Rows) -> None:

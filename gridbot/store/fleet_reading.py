@@ -22,7 +22,7 @@ from gridbot.store.history_place import PlaceAway, place_at
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
-from gridbot.store.schema import ensure_schema
+from gridbot.store.schema import ensure_schema, views_from_rows
 from gridbot.store.sql_columns import OFFSETS, as_stored, quote
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0,
             "expected the package psycopg, for a fleet on PostgreSQL: pip install 'gridbot[fleet]'"
         ) from None
     ensure_schema(con)
+    views_from_rows(con)
     milliseconds = max(1, round(timeout_s * 1000))
     options = f"-c statement_timeout={milliseconds} -c timezone=UTC -c default_transaction_read_only=on"
     try:

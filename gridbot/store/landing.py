@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -23,9 +24,12 @@ import orjson
 
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.store.commit import Rows, commit
+from gridbot.store.grid_order import GridOrder, Leg, Tail, Trade, trade_of
+from gridbot.store.grid_sql import listed
+from gridbot.store.grid_tables import LEGS
 from gridbot.store.sql_columns import LANDED, OFFSETS
 
-__all__ = ["Landed", "landable", "landed_rows", "landed_size", "put"]
+__all__ = ["KnownOrder", "Landed", "landable", "landed_rows", "landed_size", "put", "read_order"]
 
 Landed = tuple[str, int, str, str]
 """A row of the table: account, number, kind, body."""
@@ -41,18 +45,29 @@ _LATEST_US: Final = 253_402_300_800_000_000
 """Year 10000, in µs: what Python and DuckDB both take for a time is before it."""
 
 
-def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool) -> Rows:
+@dataclass(slots=True)
+class KnownOrder:
+    """What a writer knows of the order of the executions that its file has; None: it has to be read."""
+
+    known: GridOrder | None = None
+
+
+def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool, order: KnownOrder | None = None) -> Rows:
     """Commit these records with their offsets in one transaction: into `landed` if they may land, and can.
 
     Otherwise into the tables of their kinds, with all that has landed. Returns what went there, with its rejects;
-    nothing when it landed. Raise as `commit`.
+    nothing when it landed. Raise as `commit`. `order`: what the caller knows of the file's; after an error it may not
+    be used again.
     """
+    order = order or KnownOrder()
     if lands:
         rows.take_apart()
-    landing = landable(rows) if lands else None
-    if landing is None:
+    trades: list[tuple[Leg, Trade]] = []
+    landing = landable(rows, trades) if lands else None
+    if landing is None or not _follows(con, rows, trades, order):
         moved = landed_rows(con)
         _add(moved, rows)
+        order.known = None
         commit(con, moved, replaces=LANDED)
         return moved
     con.begin()
@@ -62,14 +77,49 @@ def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool) -> Rows:
     return Rows()
 
 
-def landable(rows: Rows) -> list[Landed] | None:
-    """Rows of `landed` for these records and offsets; None when one may not fit its table, or is missing."""
+def _follows(con: duckdb.DuckDBPyConnection, rows: Rows, trades: list[tuple[Leg, Trade]], order: KnownOrder) -> bool:
+    """Whether the executions of these rows come behind all others, which `order` then knows; else they may not land."""
+    if rows.tables.get("corrections"):
+        return False  # they change pairs that are kept
+    if trades:
+        known = order.known or read_order(con)
+        order.known = known and known.after(trades)
+        return order.known is not None
+    return True
+
+
+def read_order(con: duckdb.DuckDBPyConnection) -> GridOrder | None:
+    """The order of the executions that are stored and landed; None when what has landed has none."""
+    keys, tail = listed(), "last_ms, last_number, most_number, placed_ms, placed_number, placed_seq"
+    tails: dict[Leg, Tail] = {}
+    for row in con.execute(f"SELECT {keys}, {tail} FROM {LEGS}").fetchall():
+        account, strategy, symbol, direction, shadow, last_ms, last, most, *placed = row
+        tails[account, strategy, symbol, direction, shadow] = Tail(last_ms, last, most, Trade(*placed))
+    landed = con.execute(f"SELECT body FROM {LANDED} WHERE kind = 'executions'").fetchall()
+    return _with_bodies(GridOrder(tails), [body.encode() for (body,) in landed])
+
+
+def _with_bodies(order: GridOrder, bodies: Iterable[bytes]) -> GridOrder | None:
+    try:
+        docs = [orjson.loads(body) for body in bodies]
+        trades = [trade_of(doc["account"], doc["seq"], doc["data"]) for doc in docs]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return order.after(trade for trade in trades if trade is not None)
+
+
+def landable(rows: Rows, trades: list[tuple[Leg, Trade]] | None = None) -> list[Landed] | None:
+    """Rows of `landed` for these records and offsets; None when one may not fit its table, or is missing.
+
+    `trades` gets the executions among them that are matched to pairs.
+    """
+    trades = [] if trades is None else trades
     if rows.gaps or rows.rejects:
         return None
     landing: list[Landed] = []
     for kind, bodies in rows.tables.items():
         for body in bodies:
-            row = _landed(kind, body)
+            row = _landed(kind, body, trades)
             if row is None:
                 return None
             landing.append(row)
@@ -108,7 +158,7 @@ def _add(rows: Rows, later: Rows) -> None:
     rows.rejects += later.rejects
 
 
-def _landed(kind: str, body: bytes) -> Landed | None:
+def _landed(kind: str, body: bytes, trades: list[tuple[Leg, Trade]]) -> Landed | None:
     fits = _fitting(kind)
     try:
         text = body.decode()
@@ -116,6 +166,8 @@ def _landed(kind: str, body: bytes) -> Landed | None:
         data, account, seq = doc["data"], doc["account"], doc["seq"]
         whole = doc["kind"] == kind and type(account) is str and type(doc["run_id"]) is str and "\\u0000" not in text
         if whole and _is_integer(seq) and _is_time(doc["local_ts"], 1) and fits(data):
+            if kind == "executions" and (trade := trade_of(account, seq, data)) is not None:
+                trades.append(trade)
             return account, seq, kind, text
     except (ValueError, KeyError, TypeError):
         pass

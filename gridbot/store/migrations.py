@@ -44,6 +44,8 @@ MIGRATIONS: Final = (
     Migration(5, "Records land in one table; those of each kind are views over it and over what is stored."),
     # An earlier program would put blocks aside as records it does not know.
     Migration(6, "Journals have blocks, many records in one frame."),
+    # Made and filled by `ensure_schema`. An earlier program would add executions and leave these tables as they are.
+    Migration(7, "Matched pairs of the grid are kept beside the executions."),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

@@ -15,10 +15,13 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.grid_keeping import keep_all
+from gridbot.store.grid_tables import GRID_DOCS, GRID_TABLES, LANDED_PAIRS, PAIRS, VIEWS_FROM_ROWS
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
 from gridbot.store.stored_views import STORED_VIEWS
+from gridbot.store.view_type import View
 from gridbot.store.views import VIEWS
 from gridbot.version import __version__
 
@@ -33,9 +36,11 @@ __all__ = [
     "require_known",
     "sql_type",
     "table_columns",
+    "views_from_rows",
 ]
 
 STORAGE_VERSION: Final = "v1.4.0"
+EVERY_VIEW: Final = (*STORED_VIEWS, LANDED_PAIRS, *VIEWS)
 
 _INTERNAL_TABLES: Final = {
     "schema_versions": """
@@ -91,7 +96,9 @@ def fingerprint() -> str:
     parts: list[object] = [
         _INTERNAL_TABLES,
         _INTERNAL_DOCS,
-        [(view.name, view.doc, view.sql) for view in (*STORED_VIEWS, *VIEWS)],
+        [(view.name, view.doc, view.sql) for view in EVERY_VIEW],
+        GRID_TABLES,
+        GRID_DOCS,
     ]
     parts += [*ROLLUPS, REMOVED_SUMS]
     for table, cls in RECORD_TYPES.items():
@@ -152,12 +159,26 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
     known = _tables_here(con)
     for rollup in (*ROLLUPS, REMOVED_SUMS):
         _create_rollup(con, rollup, is_new=rollup.table not in known)
-    for view in (*STORED_VIEWS, *VIEWS):
-        con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
-        con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
+    for name, columns in GRID_TABLES.items():
+        con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+        con.execute(f"COMMENT ON TABLE {name} IS {quote(GRID_DOCS[name])}")
+    if PAIRS not in known:
+        keep_all(con)
+    _create_views(con, EVERY_VIEW)
     for table in RECORD_TYPES:
         for column in table_columns(table):
             con.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {quote(column.doc)}")
+
+
+def views_from_rows(con: duckdb.DuckDBPyConnection) -> None:
+    """Have the views of matched pairs ask all executions, where nothing is kept beside the rows."""
+    _create_views(con, VIEWS_FROM_ROWS)
+
+
+def _create_views(con: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> None:
+    for view in views:
+        con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+        con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
 
 
 def _tables_here(con: duckdb.DuckDBPyConnection) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Final
 from gridbot.records.columns import RECORD_TYPES, columns_of
 from gridbot.store.rollups import NEW_CORRECTIONS, NEW_SUMS, ROLLUPS, SUM_KEYS, SUMMED, Rollup
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, json_type, quote, table_columns, value_sql
-from gridbot.store.views import View
+from gridbot.store.view_type import View
 
 __all__ = ["STORED_VIEWS", "landed_query"]
 

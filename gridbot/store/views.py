@@ -7,22 +7,13 @@ the format of the file: only functions that it has, and no IF(), which 2.0 store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from gridbot.core.exchange_sequence import CLOCK_STEP_MS
-from gridbot.records.pseudo_account import is_supervisor_sql
+from gridbot.doors.pseudo_account import is_supervisor_sql
+from gridbot.store.grid_tables import GRID_VIEWS
+from gridbot.store.view_type import View
 
-__all__ = ["VIEWS", "View", "grid_trades_sql"]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Name, documentation and query of a view. Later views may use earlier ones."""
-
-    name: str
-    doc: str
-    sql: str
+__all__ = ["VIEWS"]
 
 
 _FILL_COLUMNS: Final = """
@@ -41,13 +32,6 @@ _PNL: Final = """
     coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,
     sum(realised_pnl) - sum(fee) AS net_pnl"""
 
-_LEG: Final = "account, strategy, symbol, direction"
-"""The query of grid_trades sorts and joins by a number per leg: by these four texts it takes twice as long."""
-
-
-def _qualified(table: str) -> str:
-    return ", ".join(f"{table}.{name}" for name in _LEG.split(", "))
-
 
 def _fills(shadow: str) -> str:
     return f"SELECT {_FILL_COLUMNS} FROM corrected_executions WHERE exec_type = 'Trade' AND {shadow}"
@@ -55,86 +39,6 @@ def _fills(shadow: str) -> str:
 
 def _positions(shadow: str) -> str:
     return f"SELECT {_POSITION_COLUMNS} FROM latest_positions WHERE {shadow}"
-
-
-def grid_trades_sql(which: str) -> str:
-    """Query of matched pairs. `which`: a condition on `shadow`, and perhaps on `account`, as SQL.
-
-    What the exchange numbered later happened later: it is placed at the time that its numbers had reached, though the
-    clock was set back since. Numbers that begin anew count by themselves, as in `core.exchange_sequence`.
-    """
-    return f"""
-        WITH legs AS MATERIALIZED (
-            SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
-            FROM (SELECT DISTINCT {_LEG} FROM daily_sums WHERE exec_type = 'Trade' AND {which})),
-        trades AS (
-            SELECT leg, seq AS row, date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts) AS at_ms,
-                seq, closed_size > 0 AS closes, greatest(exchange_seq, 0) AS number,
-                CASE WHEN closed_size > 0 THEN -qty ELSE qty END AS change
-            FROM executions JOIN legs USING ({_LEG}) WHERE exec_type = 'Trade' AND {which}),
-        begun AS (
-            SELECT *, number BETWEEN 1 AND lag(number) OVER time - 1 AND at_ms - lag(at_ms) OVER time > {CLOCK_STEP_MS}
-                AS anew
-            FROM trades WINDOW time AS (PARTITION BY leg ORDER BY at_ms, seq)),
-        counted AS (
-            SELECT *, count(*) FILTER (anew) OVER (PARTITION BY leg ORDER BY at_ms, seq ROWS UNBOUNDED PRECEDING) AS era
-            FROM begun),
-        reached AS (
-            SELECT *, max(at_ms) FILTER (number > 0) OVER (
-                PARTITION BY leg, era ORDER BY number ROWS UNBOUNDED PRECEDING) AS reached_ms
-            FROM counted),
-        placed AS (
-            SELECT *, CASE WHEN number > 0 AND reached_ms - at_ms <= {CLOCK_STEP_MS} THEN reached_ms ELSE at_ms
-                END AS placed_ms
-            FROM reached),
-        steps AS (
-            SELECT leg, row, closes, change, row_number() OVER time AS step,
-                sum(change) OVER (time ROWS UNBOUNDED PRECEDING) AS size_after
-            FROM placed WINDOW time AS (PARTITION BY leg ORDER BY placed_ms, number, seq)),
-        spans AS (
-            SELECT leg, row, closes, step, least(size_after, size_after - change) AS low,
-                greatest(size_after, size_after - change) AS high
-            FROM steps),
-        bounds AS (
-            SELECT leg, bound, row_number() OVER sizes AS number, lead(bound) OVER sizes - bound AS width
-            FROM (SELECT leg, low AS bound FROM spans UNION SELECT leg, high FROM spans)
-            WINDOW sizes AS (PARTITION BY leg ORDER BY bound)),
-        numbered AS (
-            SELECT spans.leg, row, step, closes, unnest(range(lows.number, highs.number)) AS number
-            FROM spans
-            JOIN bounds AS lows ON spans.leg = lows.leg AND spans.low = lows.bound
-            JOIN bounds AS highs ON spans.leg = highs.leg AND spans.high = highs.bound),
-        crossings AS (
-            SELECT leg, row, closes, number,
-                lag(CASE WHEN NOT closes THEN row END) OVER (PARTITION BY leg, number ORDER BY step) AS open_row
-            FROM numbered),
-        pairs AS (
-            SELECT leg, open_row, row AS close_row, sum(width) AS qty
-            FROM crossings JOIN bounds USING (leg, number)
-            WHERE closes AND open_row IS NOT NULL GROUP BY ALL),
-        added AS (
-            SELECT account, exec_id, sum(fee) AS fee FROM corrections GROUP BY ALL HAVING sum(fee) <> 0),
-        charged AS (
-            SELECT executions.* REPLACE (executions.fee + coalesce(added.fee, 0) AS fee), leg
-            FROM executions JOIN legs USING ({_LEG}) LEFT JOIN added USING (account, exec_id)
-            WHERE exec_type = 'Trade' AND {which}),
-        priced AS (
-            SELECT {_qualified("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
-                CAST(CASE WHEN closes.direction = 'long' THEN closes.price - opens.price
-                    ELSE opens.price - closes.price END * pairs.qty
-                    AS DECIMAL(38, 12)) AS profit,
-                CAST(CASE WHEN pairs.qty = opens.qty THEN opens.fee ELSE opens.fee * pairs.qty / opens.qty END
-                    + CASE WHEN pairs.qty = closes.qty THEN closes.fee ELSE closes.fee * pairs.qty / closes.qty END
-                    AS DECIMAL(38, 12)) AS fees,
-                opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at,
-                opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
-                opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
-            FROM pairs
-            JOIN charged AS opens ON opens.leg = pairs.leg AND opens.seq = open_row
-            JOIN charged AS closes ON closes.leg = pairs.leg AND closes.seq = close_row)
-        SELECT {_LEG}, qty, open_price, close_price, profit, fees, profit - fees AS net_profit, opened_at, closed_at,
-            open_link_id, close_link_id, open_exec_id, close_exec_id
-        FROM priced"""
 
 
 VIEWS: Final = (
@@ -318,33 +222,14 @@ VIEWS: Final = (
         "empty), and what came of it. Also what was refused, and what its operator did not confirm.",
         f"""
         SELECT local_ts, who, name,
-            CASE WHEN NOT ({is_supervisor_sql()})
+            CASE WHEN NOT {is_supervisor_sql()}
                 THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
                 ELSE coalesce((args ->> '$.account') || coalesce('/' || (args ->> '$.args.strategy'), ''),
                     args ->> '$.child', args ->> '$.targets', args ->> '$.alert', args ->> '$.what', '') END AS target,
             ok, result, args, account, run_id, seq
         FROM commands""",
     ),
-    View(
-        "grid_trades",
-        "Matched pairs: a closing fill with the newest opening fill that was still unmatched at its depth of the "
-        "position (last in, first out), both prices, both fees, corrected. profit is before, net_profit after fees. "
-        "The order is the exchange's, also when its clock was set back by up to 30 seconds.",
-        grid_trades_sql("NOT shadow"),
-    ),
-    View(
-        "shadow_grid_trades",
-        "Hypothetical pairs of shadow strategies, matched as those of grid_trades.",
-        grid_trades_sql("shadow"),
-    ),
-    View(
-        "grid_levels",
-        "Profit of the matched pairs by the price at which they were opened.",
-        f"""
-        SELECT {_LEG}, open_price AS level, count(*) AS pairs, sum(qty) AS qty, sum(profit) AS profit,
-            sum(fees) AS fees, sum(net_profit) AS net_profit, max(closed_at) AS last_closed_at
-        FROM grid_trades GROUP BY ALL""",
-    ),
+    *GRID_VIEWS,
     View(
         "statement",
         "Per strategy what the account's money is made of, USDT: realised (of which matched in the grid), fees, "
@@ -353,7 +238,7 @@ VIEWS: Final = (
         SELECT account, strategy, symbol, realised_pnl, coalesce(grid_profit, 0) AS grid_profit, fees, funding, net_pnl,
             coalesce(open_pnl, 0) AS unrealised_pnl, net_pnl + coalesce(open_pnl, 0) AS total_pnl
         FROM pnl_by_strategy
-        LEFT JOIN (SELECT account, strategy, symbol, sum(profit) AS grid_profit FROM grid_trades GROUP BY ALL)
+        LEFT JOIN (SELECT account, strategy, symbol, sum(profit) AS grid_profit FROM grid_levels GROUP BY ALL)
             USING (account, strategy, symbol)
         LEFT JOIN (SELECT account, strategy, symbol, sum(unrealised_pnl) AS open_pnl FROM positions GROUP BY ALL)
             USING (account, strategy, symbol)""",

@@ -24,7 +24,7 @@ from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.store.ledger_check import check_balances
+from supervisor.store.ledger_check import check_balances, differing_pairs
 from supervisor.store.query import SqlFailed
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def ledger() -> None:
 @place_options()
 @target_options("ACCOUNT")
 @click.option("--exchange", is_flag=True, help="Also compare each movement with the exchange's own transaction log.")
+@click.option("--pairs", is_flag=True, help="Also compare the matched pairs that are kept with all executions.")
 @click.option("--repair", is_flag=True, help="With --exchange: correct what differs, by records.")
 @click.option("--account", "accounts", multiple=True, help="The same as ACCOUNT; may be repeated.")
 @click.option(
@@ -65,6 +66,7 @@ def check_command(
     groups: tuple[str, ...],
     everything: bool,
     exchange: bool,
+    pairs: bool,
     repair: bool,
     accounts: tuple[str, ...],
     rows: int,
@@ -78,6 +80,9 @@ def check_command(
     the transaction log tells them apart from what is missing. Only queries are sent to the exchange, with the keys of
     the configuration; where a supervisor runs in the data directory, those of its own.
 
+    --pairs works the pairs of grid_trades out from all executions, and says where those that are kept beside them are
+    others (8). `rebuild` makes them anew.
+
     --repair has the worker of each account correct what differs to the exchange's figures, and write the last row of
     orders that are recorded as open and do not rest; the bot has to run.
     """
@@ -89,6 +94,11 @@ def check_command(
         found = addressed(written, known_fleet(place, config), whole_for="ledger check")
         accounts = tuple(dict.fromkeys((*accounts, *accounts_of(found))))
     try:
+        differing = differing_pairs(place) if pairs else []
+        for each in differing:
+            click.echo(f"DIFFERS: {each}")
+        if pairs and not differing:
+            click.echo("matched pairs: those that are kept are those that the executions give")
         if exchange:
             code = _alone_with_exchange(place, config, accounts, repair, rows)
         else:
@@ -99,7 +109,7 @@ def check_command(
     except SqlFailed as exc:
         click.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
-    sys.exit(code)
+    sys.exit(ExitCode.DIFFERS if differing else code)
 
 
 def _require_known(accounts: Sequence[str], known: Sequence[str]) -> None:

@@ -26,10 +26,10 @@ import psycopg
 from gridbot.config.dsn_files import read_dsn
 from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetConfig
+from gridbot.doors.pseudo_account import OF_HOST, shared_name
 from gridbot.hidden_words import register_secret
 from gridbot.lease.record_floor import epoch_of
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.records.pseudo_account import OF_HOST, shared_name
 from gridbot.store.database import Database
 from gridbot.store.record_bodies import BodyRow, Chunk, chunk_above
 from supervisor.fleet.fleet_store import FleetAway

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.incidents import DELETED, LOST
-from gridbot.records.pseudo_account import SUPERVISOR
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from gridbot.records.pseudo_account import host_of, is_supervisor
+from gridbot.doors.pseudo_account import host_of, is_supervisor
 
 __all__ = ["is_empty", "past_lines"]
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from supervisor.store.query import ask, ask_all
+from gridbot.store.grid_check import PairsDiffer, differences
+from gridbot.store.schema import quote
+from supervisor.store.query import Limits, ask, ask_all
 
-__all__ = ["Balance", "Step", "check_balances", "lasting"]
+__all__ = ["Balance", "Step", "check_balances", "differing_pairs", "lasting"]
 
 CENT: Final = Decimal("0.01")
+PAIRS_LIMITS: Final = Limits(timeout_s=900.0, memory="2GB")
+"""All pairs of an account are worked out at once."""
 LOOK_BACK: Final = 1000
 """Steps among which those are looked for that a later step undoes."""
 
-_NEWEST: Final = """
-    SELECT account, coin, ts, wallet_balance, expected, difference FROM ledger
-    QUALIFY row_number() OVER (PARTITION BY account, coin ORDER BY seq DESC) = 1 ORDER BY account, coin"""
+_ENDS: Final = """
+    SELECT account, coin, arg_min(ts, seq), arg_max(ts, seq), arg_min(wallet_balance, seq), arg_max(wallet_balance, seq)
+    FROM (SELECT account, coin, seq, coalesce(exchange_ts, local_ts) AS ts, wallet_balance FROM wallets
+        WHERE wallet_balance IS NOT NULL)
+    GROUP BY ALL ORDER BY ALL"""
+"""The first and the newest wallet row of each account and coin."""
 
 _STEPS: Final = """
     SELECT account, coin, previous_ts, ts, previous, difference
@@ -75,10 +82,15 @@ class Balance:
 
 def check_balances(data_dir: Path) -> list[Balance]:
     """The newest balance of each account and coin. Raise SqlFailed."""
-    balances = [
-        Balance(account, coin, f"{ts:%Y-%m-%d %H:%M:%S}", *amounts)
-        for account, coin, ts, *amounts in ask(data_dir, _NEWEST).rows
-    ]
+    ends = ask(data_dir, _ENDS).rows
+    nets: dict[tuple[str, datetime], Decimal] = {}
+    if ends:
+        moments = sorted({(account, ts) for account, _, first_ts, ts, *_ in ends for ts in (first_ts, ts)})
+        nets = {(account, ts): net for account, ts, net in ask(data_dir, _nets(moments)).rows}
+    balances = []
+    for account, coin, first_ts, ts, first, newest in ends:
+        expected = first + nets[account, ts] - nets[account, first_ts]
+        balances.append(Balance(account, coin, f"{ts:%Y-%m-%d %H:%M:%S}", newest, expected, newest - expected))
     if all(balance.explained for balance in balances):
         return balances
     changes, gaps = ask_all(data_dir, [_STEPS, _GAPS])
@@ -96,6 +108,34 @@ def check_balances(data_dir: Path) -> list[Balance]:
         )
         for balance in balances
     ]
+
+
+def differing_pairs(data_dir: Path) -> list[PairsDiffer]:
+    """Legs whose kept pairs are others than all executions give. Raise SqlFailed."""
+    return differences(lambda statement: ask(data_dir, statement, PAIRS_LIMITS).rows)
+
+
+def _nets(moments: Sequence[tuple[str, datetime]]) -> str:
+    """Statement of what an account's executions add up to by each of these moments (UTC): of the days before it from
+    the sums that the writer keeps, of its own day from the executions. So it looks at no other day's rows."""
+    values = ", ".join(f"({quote(account)}, TIMESTAMP {quote(ts.isoformat(sep=' '))})" for account, ts in moments)
+    parts = [
+        """SELECT moments.account, ts, realised_pnl - fee AS net
+            FROM daily_sums AS sums JOIN moments ON moments.account = sums.account AND day < CAST(ts AS DATE)
+            WHERE NOT shadow"""
+    ]
+    for day in sorted({ts.date() for _, ts in moments}):
+        begin, end = (f"TIMESTAMP {quote(f'{each} 00:00:00')}" for each in (day, day + timedelta(days=1)))
+        parts.append(
+            f"""SELECT moments.account, ts, realised_pnl - fee
+            FROM corrected_executions AS done JOIN moments
+            ON moments.account = done.account AND done.exchange_ts <= ts AND CAST(ts AS DATE) = DATE {quote(str(day))}
+            WHERE NOT shadow AND done.exchange_ts >= {begin} AND done.exchange_ts < {end}"""
+        )
+    return f"""
+        WITH moments(account, ts) AS (VALUES {values})
+        SELECT account, ts, coalesce(sum(net), 0) FROM moments LEFT JOIN ({" UNION ALL ".join(parts)})
+        USING (account, ts) GROUP BY ALL"""
 
 
 def lasting(steps: Iterable[Step]) -> list[Step]:

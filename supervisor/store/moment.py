@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
-from gridbot.records.pseudo_account import is_supervisor_sql
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.schema import quote
 
 __all__ = ["BEFORE", "Answers", "moment_of", "questions"]

@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Final
 
 from gridbot.commands.targets import Addressed
-from gridbot.records.pseudo_account import is_supervisor_sql
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.schema import quote
-from gridbot.store.views import grid_trades_sql
 from supervisor.store.recorded_fleet import where_addressed
 
 __all__ = [
@@ -107,8 +106,8 @@ def grid_profit(asked: Asked, by: str, *more: str) -> str:
     keys = ", ".join("CAST(closed_at AS DATE) AS day" if key == "day" else f"pairs.{key}" for key in found)
     accounts = _accounts(asked.addressed)
     pairs = " UNION ALL ".join(
-        f"(SELECT *, {is_shadow} AS shadow FROM ({grid_trades_sql(which + accounts)}))"
-        for is_shadow, which in (("false", "NOT shadow"), ("true", "shadow"))
+        f"(SELECT *, {is_shadow} AS shadow FROM {name} WHERE true{accounts})"
+        for is_shadow, name in (("false", "grid_trades"), ("true", "shadow_grid_trades"))
     )
     return f"""
         WITH {_PLACES},

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import orjson
 
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.records.block_reader import NewerJournal
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import journal_directory
-from gridbot.records.pseudo_account import SUPERVISOR
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, Json, Record, UtcUs
 from gridbot.records.recorder import Recorder, Removed
 from gridbot.state.documents import LoneStopFile, StateFile

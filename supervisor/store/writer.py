@@ -29,7 +29,7 @@ from gridbot.store.commit import Rows, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.file_errors import first_line, is_damage, rebuild_line
 from gridbot.store.ingest import AccountSource
-from gridbot.store.landing import landed_size, put
+from gridbot.store.landing import KnownOrder, landed_size, put
 from gridbot.store.reading import database_path
 from supervisor.store.database_losses import Losses
 from supervisor.store.landing_pace import LandingPace
@@ -133,6 +133,7 @@ class Writer:
         self._more = False
         self._process = psutil.Process()
         self._landing = LandingPace(spec.compact_s)
+        self._order = KnownOrder()
         self._shipper = _shipper(self, spec.fleet) if spec.fleet is not None and database is None else None
         for account in sorted({*spec.accounts, *queues, *accounts_on_disk(spec.data_dir)}):
             directory = journal_directory(spec.data_dir, account)
@@ -175,7 +176,7 @@ class Writer:
         """Put all that has landed into the tables of its kinds. Raise as `flush`."""
         if self._landing.count:
             with self.database.open() as con:
-                put(con, Rows(), lands=False)
+                put(con, Rows(), lands=False, order=self._order)
             self._landing.begin(0, 0, time.monotonic())
             self._require_checkpoint()
 
@@ -185,8 +186,11 @@ class Writer:
             self._uncertain = True  # until the rows are in the file itself
             if not (self.database.is_as_left or self._matches(stored_offsets(con))):
                 raise duckdb.IOException("the offsets in the database are not those of the last commit")
-            moved = put(con, self._rows, lands=lands)
-        self._uncertain = False
+            if not self.database.is_as_left:
+                self._order.known = None
+            order, self._order = self._order, KnownOrder()  # after an error it is read anew
+            moved = put(con, self._rows, lands=lands, order=order)
+        self._uncertain, self._order = False, order
         return moved
 
     def _matches(self, stored: Mapping[str, int]) -> bool:
@@ -265,7 +269,7 @@ class Writer:
         if not self.spec.keep_days:
             return 0
         with self.database.open() as con:
-            put(con, Rows(), lands=False)  # what is old enough may have landed only
+            put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
             self._landing.begin(0, 0, time.monotonic())
             deleted = sum(delete_older(con, table, days) for table, days in self.spec.keep_days.items())
         self._require_checkpoint()

@@ -267,7 +267,7 @@ class FleetHistory:
         grids = {account: _Grid(count, now) for account, count in counts.items()}
         self._grids.update(grids)
         try:
-            with self._records.apart(copied, within_s=GRID_MOST_S) as con:
+            with self._records.apart(copied, PAIRS, within_s=GRID_MOST_S) as con:
                 rows = _fetched(con, record_questions.grid_profit(asked, "strategy", "day"))
         except (HoldOver, Unreadable):
             for grid in grids.values():
@@ -312,6 +312,7 @@ def _key(row: Mapping[str, Any]) -> Key:
     return str(row["account"]), str(row["money"]), str(row["strategy"])
 
 
+PAIRS: Final = ("grid_trades", "shadow_grid_trades")
 COUNTS: Final = (
     "SELECT account, sum(executions) AS executions FROM daily_sums WHERE exec_type = 'Trade' GROUP BY account"
 )

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import duckdb
 
+from gridbot.store.grid_tables import VIEWS_FROM_ROWS
 from gridbot.store.reading import ReadingError, attach, database_path, is_unfinished, lock
 from gridbot.store.schema import quote
 from gridbot.store.views import VIEWS
@@ -116,14 +117,15 @@ class RecordFile:
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to a copy of some rows, when the file has been given back. Raises TooLong, Unreadable.
 
-        `copied`: by table a query of it; `views` are made of these tables.
+        `copied`: by table a query of it; `views` are made of these tables, matched pairs of all executions in them.
         """
+        known = {view.name: view for view in (*VIEWS, *VIEWS_FROM_ROWS)}
         with self._errors(), self._engine(writes) as con:
             with self._holding(con):
                 con.execute(f"USE {_RECORDS}")
                 for table, query in copied.items():
                     con.execute(f"CREATE TABLE memory.{table} AS {query}")
-            for view in VIEWS:
+            for view in known.values():
                 if view.name in views:
                     con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
             with interrupted(con, within_s):

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from gridbot.commands.targets import Addressed
-from gridbot.records.pseudo_account import is_supervisor_sql
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.schema import quote
 from supervisor.store import record_questions
 from supervisor.store.record_questions import Asked

@@ -51,7 +51,7 @@ GRIDBOT = {
     "store": "core doors lease records atomic_file command_line frames version private_files",
     "gridbot": "store version",
     # What a person reads of an account: figures and a page, from the database alone.
-    "report": "doors store version",
+    "report": "doors version",
     # Cancels and closes everything, for whoever has the account.
     "flatten": "core exchange ports budget orders records background",
     # What may stand between a wish and the wire; what sends it.
@@ -95,7 +95,7 @@ SUPERVISOR = {
     "polling": "",
     # Accounts over several hosts: who may trade which.
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
-    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.hidden_words"
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.doors gridbot.hidden_words"
     " gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.risk gridbot.state gridbot.store"
     " gridbot.system_ports gridbot.version caps polling",
     "store": "gridbot.private_files"

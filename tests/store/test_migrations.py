@@ -23,6 +23,7 @@ from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from gridbot.store.sql_columns import OFFSETS, as_stored
+from gridbot.store.stored_views import STORED_VIEWS
 from supervisor.store.maintenance import vacuum
 from tests.store.kit import execution, make_recorder, rows, start_writer, until
 from tests.store.session import make_session, write_all
@@ -48,6 +49,9 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
         con.execute(f"ATTACH '{path}' AS old (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("USE old")
         con.execute((HERE / f"schema_v{version}.sql").read_text())
+        if version >= 5:
+            [offsets] = [view for view in STORED_VIEWS if view.name == OFFSETS]
+            con.execute(f"CREATE VIEW {OFFSETS} AS {offsets.sql}")
         con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
         con.execute(f"INSERT INTO {named(OFFSETS)} VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
         con.execute(
@@ -157,7 +161,9 @@ def test_an_old_file_is_filled_as_a_new_one_is(tmp_path: Path, version: int, new
     """
     path = old_database(tmp_path, version)
     with duckdb.connect(str(path)) as con:
-        has_account = "SELECT table_name FROM duckdb_columns() WHERE column_name = 'account' AND NOT internal"
+        has_account = """
+            SELECT table_name FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (table_name)
+            WHERE column_name = 'account'"""
         for (table,) in con.execute(has_account).fetchall():
             con.execute(f"UPDATE {table} SET account = 'carol'")
     old = answers_of_the_session(tmp_path)

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
 from gridbot.exchange.listing import Unreadable
 from gridbot.records.record_types import UtcMs, WalletRecord
+from gridbot.store.reading import database_path
 from supervisor.cli.ledger import ledger
 from supervisor.control.control_client import ControlError, NotRunning, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
@@ -50,6 +52,20 @@ def test_executions_explain_the_balance(tmp_path: Path) -> None:
     result = check(tmp_path)
     assert result.exit_code == 0
     assert result.output == "alice: 101.42 USDT at 2023-11-14 22:13:35 UTC, executions say 101.42: explained\n"
+
+
+def test_pairs_that_are_kept_are_compared_with_the_executions(tmp_path: Path) -> None:
+    session_of_trades(tmp_path).close()
+    write_all(tmp_path)
+    line = ["check", "--pairs", "--data-dir", str(tmp_path)]
+    result = CliRunner().invoke(ledger, line)
+    same = "matched pairs: those that are kept are those that the executions give"
+    assert (result.exit_code, result.output.splitlines()[0]) == (0, same)
+    with duckdb.connect(str(database_path(tmp_path))) as con:
+        con.execute("INSERT INTO grid_pairs_stored BY NAME SELECT *, 1 AS open_place FROM grid_pairs_landed")
+    result = CliRunner().invoke(ledger, line)
+    assert result.exit_code == ExitCode.DIFFERS
+    assert "BTCUSDT long: expected 1 pairs" in result.output.splitlines()[0]
 
 
 def test_an_account_that_nobody_has_is_a_mistake_and_one_can_be_asked_for(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gridbot.records.pseudo_account import SUPERVISOR
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.records.record_types import AlertRecord
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import Exited, Ready, Start

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.records.journal_reader import JournalReader, journal_directory
-from gridbot.records.pseudo_account import SUPERVISOR
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.control.control_client import Unanswered

@@ -22,8 +22,8 @@ def is_supervisor(account: str) -> bool:
 
 
 def is_supervisor_sql(column: str = "account") -> str:
-    """The same as a condition for DuckDB and PostgreSQL on a column of names."""
-    return f"split_part({column}, '{OF_HOST}', 1) = '{SUPERVISOR}'"
+    """The same as a condition on a column of names, for DuckDB, PostgreSQL and the tools that open our files."""
+    return f"({column} = '{SUPERVISOR}' OR {column} LIKE '#{SUPERVISOR}{OF_HOST}%' ESCAPE '#')"
 
 
 def host_of(account: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from gridbot.records.pseudo_account import host_of, is_supervisor, is_supervisor_sql, shared_name
+from gridbot.doors.pseudo_account import host_of, is_supervisor, is_supervisor_sql, shared_name
 
 ROOT = Path(__file__).parents[2]
 KNOWN = {"supervisor/fleet/history_tables.py"}

@@ -1,0 +1,159 @@
+"""How fills are matched to pairs, as SQL: from all executions, or from those that are new and what was still open.
+
+A closing fill takes the newest opening fill that is still unmatched at its depth of the position (last in, first out).
+So what has to be known of the past of a leg is short: the openings that are left, in their order, and how far its order
+had come. That is kept (`gridbot.store.grid_keeping`); from all executions the same comes by `grid_trades_sql`, which is
+what the check compares with. Only functions of DuckDB 1.4, as in `gridbot.store.views`.
+
+What the exchange numbered later happened later: it is placed at the time that its numbers had reached, though the clock
+was set back since. Numbers that begin anew count by themselves, as in `core.exchange_sequence`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS
+
+__all__ = [
+    "ADDED_FEE",
+    "AT_MS",
+    "COUNTS",
+    "FEES",
+    "KEYS",
+    "LEG",
+    "MATCHING",
+    "NUMBER",
+    "PLACING",
+    "PROFIT",
+    "grid_trades_sql",
+    "listed",
+    "same",
+]
+
+LEG: Final = ("account", "strategy", "symbol", "direction")
+KEYS: Final = (*LEG, "shadow")
+"""What tells legs apart. Statements sort and join by a number per leg: by these texts it takes twice as long."""
+
+COUNTS: Final = (
+    "exec_type = 'Trade' AND qty > 0 AND coalesce(abs(TRY(price * qty)) < CAST(500000000 AS DECIMAL(38, 24)), false) "
+    "AND coalesce(abs(TRY(fee * qty)) < CAST(10000000000000 AS DECIMAL(38, 24)), false)"
+)
+"""Which executions are matched: trades, but for amounts that no market has and that would overflow. As in rollups."""
+
+ADDED_FEE: Final = "coalesce(sum(fee) FILTER (abs(fee) < CAST(1e20 AS DECIMAL(38, 12))), 0)"
+"""What corrections add to a fee."""
+
+AT_MS: Final = "date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts)"
+NUMBER: Final = "greatest(exchange_seq, 0)"
+
+PLACING: Final = f"""
+    begun AS (
+        SELECT *, number BETWEEN 1 AND lag(number) OVER time - 1 AND at_ms - lag(at_ms) OVER time > {CLOCK_STEP_MS}
+            AS anew
+        FROM trades WINDOW time AS (PARTITION BY leg ORDER BY at_ms, seq)),
+    counted AS (
+        SELECT *, count(*) FILTER (anew) OVER (PARTITION BY leg ORDER BY at_ms, seq ROWS UNBOUNDED PRECEDING) AS era
+        FROM begun),
+    reached AS (
+        SELECT *, max(at_ms) FILTER (number > 0) OVER (
+            PARTITION BY leg, era ORDER BY number, at_ms, seq ROWS UNBOUNDED PRECEDING) AS reached_ms
+        FROM counted),
+    placed AS (
+        SELECT *, CASE WHEN number > 0 AND reached_ms - at_ms <= {CLOCK_STEP_MS} THEN reached_ms ELSE at_ms
+            END AS placed_ms
+        FROM reached)"""
+"""From `trades` (leg, seq, at_ms, number and more) their places in time."""
+
+MATCHING: Final = """
+    steps AS (
+        SELECT leg, place, closes, change,
+            sum(change) OVER (PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS size_after
+        FROM items),
+    spans AS (
+        SELECT leg, place, closes, least(size_after, size_after - change) AS low,
+            greatest(size_after, size_after - change) AS high
+        FROM steps),
+    bounds AS (
+        SELECT leg, bound, row_number() OVER sizes AS number, lead(bound) OVER sizes - bound AS width
+        FROM (SELECT leg, low AS bound FROM spans UNION SELECT leg, high FROM spans)
+        WINDOW sizes AS (PARTITION BY leg ORDER BY bound)),
+    numbered AS (
+        SELECT spans.leg, place, closes, unnest(range(lows.number, highs.number)) AS number
+        FROM spans
+        JOIN bounds AS lows ON spans.leg = lows.leg AND spans.low = lows.bound
+        JOIN bounds AS highs ON spans.leg = highs.leg AND spans.high = highs.bound),
+    crossings AS (
+        SELECT leg, place, closes, number,
+            lag(CASE WHEN NOT closes THEN place END) OVER (PARTITION BY leg, number ORDER BY place) AS open_place
+        FROM numbered),
+    matched AS (
+        SELECT leg, open_place, place AS close_place, CAST(sum(width) AS DECIMAL(38, 12)) AS qty
+        FROM crossings JOIN bounds USING (leg, number)
+        WHERE closes AND open_place IS NOT NULL GROUP BY ALL)"""
+"""From `items` (leg, place in its order, closes, change of the size) pairs: of which opening a close took how much."""
+
+PROFIT: Final = """CAST(CASE WHEN {direction} = 'long' THEN closes.price - opens.price ELSE opens.price - closes.price
+    END * {qty} AS DECIMAL(38, 12))"""
+
+FEES: Final = """CAST(
+    CASE WHEN {qty} = opens.qty THEN opens.fee ELSE coalesce(TRY(opens.fee * {qty}), 0) / opens.qty END
+    + CASE WHEN {qty} = closes.qty THEN closes.fee ELSE coalesce(TRY(closes.fee * {qty}), 0) / closes.qty END
+    AS DECIMAL(38, 12))"""
+
+
+def listed(of: str = "", keys: tuple[str, ...] = KEYS) -> str:
+    """The columns that tell legs apart, of a table."""
+    return ", ".join(f"{of}.{key}" if of else key for key in keys)
+
+
+def same(one: str, other: str, keys: tuple[str, ...] = KEYS) -> str:
+    """That two rows are of one leg."""
+    return " AND ".join(f"{one}.{key} = {other}.{key}" for key in keys)
+
+
+def grid_trades_sql(which: str, ids: str = "order_link_id, exec_id", more: str = "") -> str:
+    """Query of matched pairs from all executions. `which`: a condition on `shadow`, and perhaps on others of the legs,
+    as SQL. `ids`: columns of the two executions that are told of a pair, with `open_` and `close_` in front of their
+    names; `more`: further columns of the leg, each followed by a comma.
+    """
+    names = [name.strip() for name in ids.split(",")]
+    told = ", ".join(
+        f"{side}s.{name} AS {side}_{name.removeprefix('order_')}" for name in names for side in ("open", "close")
+    )
+    return f"""
+        WITH legs AS MATERIALIZED (
+            SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
+            FROM (SELECT DISTINCT {listed()} FROM daily_sums WHERE exec_type = 'Trade' AND {which})),
+        added AS (
+            SELECT account, exec_id, {ADDED_FEE} AS fee FROM corrections GROUP BY ALL ),
+        trades AS (
+            SELECT leg, executions.seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, qty
+            FROM executions JOIN legs USING ({listed()}) WHERE {COUNTS} AND {which}),
+        {PLACING},
+        items AS (
+            SELECT leg, seq, closes, CASE WHEN closes THEN -qty ELSE qty END AS change,
+                row_number() OVER (PARTITION BY leg ORDER BY placed_ms, number, seq) AS place
+            FROM placed),
+        {MATCHING},
+        charged AS (
+            SELECT executions.* REPLACE (coalesce(TRY(executions.fee + added.fee), executions.fee) AS fee), leg
+            FROM executions JOIN legs USING ({listed()}) LEFT JOIN added USING (account, exec_id)
+            WHERE exec_type = 'Trade' AND {which}),
+        pairs AS (
+            SELECT matched.leg, qty, opening.seq AS open_row, closing.seq AS close_row
+            FROM matched JOIN items AS opening ON opening.leg = matched.leg AND opening.place = open_place
+            JOIN items AS closing ON closing.leg = matched.leg AND closing.place = close_place),
+        priced AS (
+            SELECT {listed("closes")}, pairs.qty, opens.price AS open_price, closes.price AS close_price,
+                {PROFIT.format(direction="closes.direction", qty="pairs.qty")} AS profit,
+                {FEES.format(qty="pairs.qty")} AS fees,
+                opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at, {told}
+            FROM pairs
+            JOIN charged AS opens ON opens.leg = pairs.leg AND opens.seq = open_row
+            JOIN charged AS closes ON closes.leg = pairs.leg AND closes.seq = close_row)
+        SELECT {listed(keys=LEG)}, {more} qty, open_price, close_price, profit, fees, profit - fees AS net_profit,
+            opened_at, closed_at, {
+        ", ".join(f"{side}_{name.removeprefix('order_')}" for name in names for side in ("open", "close"))
+    }
+        FROM priced"""

@@ -1,0 +1,222 @@
+"""Pairs that are kept as rows are written are those that all executions give: in any order of arrival, landed or
+stored, corrected, cut by late ones, after restarts and retention, and of an older file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcMs
+from gridbot.store.commit import Rows, commit, delete_older, roll_up
+from gridbot.store.grid_check import PairsDiffer, differences
+from gridbot.store.grid_keeping import keep_all
+from gridbot.store.grid_order import GridOrder, Trade
+from gridbot.store.grid_sql import listed
+from gridbot.store.grid_tables import GRID_TABLES, LEVELS, LOTS, PAIRS, VIEWS_FROM_ROWS
+from gridbot.store.landing import KnownOrder, put
+from tests.examples import examples
+from tests.store.kit import execution
+from tests.store.test_landing import batch, emptied, numbered, store
+
+START_MS = 1_700_000_000_000
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with store() as found:
+        yield found
+
+
+def trade(
+    at: int, number: int | None, size: str, *, leg: int = 0, price: int = 100, fee: str = "0.01", name: str = ""
+) -> ExecutionRecord:
+    """A fill `at` so many ms; a negative size closes."""
+    strategy, symbol, direction = (("a", "BTC", "long"), ("a", "BTC", "short"), ("b", "ETH", "long"))[leg % 3]
+    qty = Decimal(size)
+    return execution(
+        1,
+        strategy=strategy,
+        symbol=symbol,
+        direction=direction,
+        price=Decimal(price),
+        qty=abs(qty),
+        closed_size=-qty if qty < 0 else Decimal(0),
+        fee=Decimal(fee),
+        exchange_ts=UtcMs(START_MS + at),
+        exchange_seq=number,
+        shadow=leg >= 3,
+        exec_id=name or f"x-{at}-{number}-{size}-{leg}-{price}",
+    )
+
+
+def correction(of: ExecutionRecord, fee: str, shift: int = 0) -> CorrectionRecord:
+    return CorrectionRecord(
+        strategy=of.strategy,
+        symbol=of.symbol,
+        direction=of.direction,
+        exec_id=of.exec_id,
+        realised_pnl=Decimal(0),
+        fee=Decimal(fee),
+        exec_type="Trade",
+        is_maker=True,
+        shadow=of.shadow,
+        final=True,
+        reason="",
+        exchange_ts=UtcMs(of.exchange_ts + shift),
+    )
+
+
+SPECS = st.tuples(
+    st.sampled_from(["alice", "alice", "bob"]),
+    st.one_of(st.integers(0, 12), st.integers(0, 200).map(lambda second: second * 1000)),
+    st.one_of(st.none(), st.just(0), st.integers(1, 12), st.integers(1, 300)),
+    st.sampled_from(["1", "1", "2", "0.5", "-1", "-1", "-2", "-0.5", "-3"]),
+    st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5]),
+    st.integers(90, 110),
+    st.sampled_from(["0.01", "0.01", "0.037", "-0.005", "1e20"]),
+)
+"""Account, time (ms), the exchange's number, size, leg, price, fee. The last fee is one that no market has."""
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[tuple[str, Any]]:
+    """Trades of two accounts: often as they happened, with some late; sometimes in any order. Some are corrected."""
+    specs = draw(st.lists(SPECS, max_size=30))
+    if draw(st.integers(0, 3)):
+        specs.sort(key=lambda spec: spec[1])
+        if draw(st.booleans()):
+            specs = [(account, at, 10 * index + 1, *rest) for index, (account, at, _, *rest) in enumerate(specs)]
+        for _ in range(draw(st.integers(0, 3)) if specs else 0):
+            late = specs.pop(draw(st.integers(0, len(specs) - 1)))
+            specs.insert(draw(st.integers(0, len(specs))), late)
+    found: list[tuple[str, Any]] = [
+        (account, trade(at, number, size, leg=leg, price=price, fee=fee, name=f"n-{index}"))
+        for index, (account, at, number, size, leg, price, fee) in enumerate(specs)
+    ]
+    for _ in range(draw(st.integers(0, 4)) if specs else 0):
+        account, one = draw(st.sampled_from([each for each in found if isinstance(each[1], ExecutionRecord)]))
+        fee, shift = draw(st.sampled_from(["0.002", "-0.03", "9e25"])), draw(st.sampled_from([0, 0, 5]))
+        found.insert(draw(st.integers(0, len(found))), (account, correction(one, fee, shift)))
+    return found
+
+
+def assert_kept_is_raw(con: duckdb.DuckDBPyConnection) -> None:
+    """By the views, with what has landed; by the check, when nothing has."""
+    raw: dict[str, str] = {view.name: view.sql for view in VIEWS_FROM_ROWS}
+    raw["grid_levels"] = raw["grid_levels"].replace("FROM grid_trades", f"FROM ({raw['grid_trades']})")
+    for name, query in raw.items():
+        found = []
+        for source in (name, f"({query})"):
+            rows = con.execute(f"FROM {source} ORDER BY ALL")
+            found.append(([(each[0], str(each[1])) for each in rows.description or ()], rows.fetchall()))
+        assert found[0] == found[1], name
+
+
+def differing(con: duckdb.DuckDBPyConnection) -> list[PairsDiffer]:
+    return differences(lambda statement: con.execute(statement).fetchall())
+
+
+def kept(con: duckdb.DuckDBPyConnection) -> list[Any]:
+    """What is kept but for places, which have gaps."""
+    lots = f"* EXCLUDE (place), row_number() OVER (PARTITION BY {listed()} ORDER BY place)"
+    queries = (f"SELECT * EXCLUDE (open_place) FROM {PAIRS}", f"FROM {LEVELS}", f"SELECT {lots} FROM {LOTS}")
+    return [con.execute(f"{query} ORDER BY ALL").fetchall() for query in queries]
+
+
+@settings(max_examples=examples(12), deadline=None)
+@given(data=st.data(), records=arrivals())
+def test_kept_pairs_are_those_of_all_executions(
+    con: duckdb.DuckDBPyConnection, data: st.DataObject, records: list[tuple[str, Any]]
+) -> None:
+    emptied(con)
+    bodies = numbered(records)
+    cuts = sorted({*data.draw(st.lists(st.integers(0, len(bodies)), max_size=6)), len(bodies)})
+    order, first = KnownOrder(), 0
+    for cut in cuts:
+        if data.draw(st.booleans()):
+            order = KnownOrder()  # a restart
+        if part := bodies[first:cut]:
+            first = cut
+            put(con, batch(part), lands=data.draw(st.booleans()), order=order)
+            if data.draw(st.booleans()):
+                assert_kept_is_raw(con)
+    put(con, Rows(), lands=False)
+    assert_kept_is_raw(con)
+    assert differing(con) == []
+    found = kept(con)
+    for table in GRID_TABLES:
+        con.execute(f"DELETE FROM {table}")
+    keep_all(con)
+    assert kept(con) == found, "an older file is filled with the same"
+
+
+def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    """By `roll_up`; and retention takes the oldest away, as the clock of these records is long ago."""
+    emptied(con)
+    sizes = ["1", "2", "-1", "-1", "1", "-2", "1", "-1"]
+    bodies = numbered([("alice", trade(1000 * n, n, size, price=100 + n)) for n, size in enumerate(sizes)])
+    commit(con, batch(bodies[:3]), rolls_up=False)
+    roll_up(con, "alice", 0)
+    commit(con, batch(bodies[3:]), rolls_up=False)
+    roll_up(con, "alice", 3)
+    assert_kept_is_raw(con)
+    pairs = "SELECT open_price, close_price, qty FROM grid_trades ORDER BY closed_at, open_price DESC"
+    expected = [(101, 102, 1), (101, 103, 1), (104, 105, 1), (100, 105, 1), (106, 107, 1)]
+    assert con.execute(pairs).fetchall() == expected
+    con.execute("UPDATE executions_stored SET local_ts = now()::TIMESTAMP WHERE seq > 1")
+    assert delete_older(con, "executions", 30.0) == 1
+    assert_kept_is_raw(con)
+    assert con.execute(pairs).fetchall() == [row for row in expected if row[0] != 100]
+
+
+def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBPyConnection) -> None:
+    emptied(con)
+    put(con, batch(numbered([("alice", trade(1, 1, "1")), ("alice", trade(2, 2, "-1", price=103))])), lands=False)
+    assert differing(con) == []
+    con.execute(f"UPDATE {PAIRS} SET profit = 4")
+    [found] = differing(con)
+    assert str(found) == (
+        "grid_trades of alice/a BTC long: expected 1 pairs with a profit of 3.000000000000 by the executions, "
+        "got 1 with 4.000000000000"
+    )
+
+
+LEG = ("alice", "a", "BTC", "long", False)
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "follows"),
+    [
+        ([], [(5, 0, 1)], True),
+        ([(5, 9, 1)], [(5, 9, 2), (6, 9, 3), (6, 12, 4)], True),
+        ([(5, 9, 1)], [(4, 12, 2)], False),
+        ([(5, 9, 1)], [(6, 8, 2)], False),
+        ([(5, 9, 1)], [(6, 0, 2)], True),
+        ([(5, 9, 1)], [(5, 0, 2)], False),
+        ([(5, 9, 1)], [(30_006, 3, 2), (30_007, 4, 3)], True),
+        ([(5, 9, 1)], [(30_005, 3, 2)], False),
+        ([(5, 9, 1), (6, 0, 2)], [(40_000, 3, 3)], False),
+        ([(5, 9, 1)], [(8, 20, 2), (7, 15, 3)], True),
+        ([(5, 9, 1)], [(8, 20, 2), (7, 25, 3)], False),
+    ],
+)
+def test_what_comes_behind_all_that_a_leg_has(
+    known: list[tuple[int, int, int]], new: list[tuple[int, int, int]], follows: bool
+) -> None:
+    """Times in ms, the exchange's numbers, our numbers; a count that begins anew does so after thirty seconds."""
+    order = GridOrder({})
+    for part in (known, new):
+        after = order.after((LEG, Trade(*each)) for each in part)
+        if part is new:
+            assert (after is not None) is follows
+        else:
+            assert after is not None
+            order = after
