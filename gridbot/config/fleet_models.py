@@ -11,12 +11,8 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-<<<<<<< HEAD
 from typing import Annotated, Any, Final
-=======
-from typing import Annotated, Final
 from urllib.parse import urlsplit
->>>>>>> main
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
