@@ -47,6 +47,13 @@ class Begun:
     store: HostStore
     settings: FleetSettings
     times: LeaseTimes
+    links: list[PostgresLink] = field(default_factory=list, repr=False)
+    """All connections of this supervisor to the database: they follow its place when `fleet.dsn_file` changes."""
+
+    def link(self, purpose: str) -> PostgresLink:
+        """One more connection. Raises FleetAway."""
+        self.links.append(link_of(self.own, purpose))
+        return self.links[-1]
 
     def read(self, text: str, version: int) -> FleetSettings:
         """What this host makes of that version. Raises ConfigError."""
@@ -91,7 +98,7 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
                 raise FleetAway(f"another run of host {me.name}{where} is registered for {other.left_s:.0f} s more")
             settings = await _settings(own, file, environ, store)
             await _first_beat(store, me, times, settings)
-            return Begun(me, own, file, environ, store, settings, times)
+            return Begun(me, own, file, environ, store, settings, times, [store.link])
         except FleetAway as why:
             if (text := str(why)) != said:
                 say(f"waits for the fleet: {text}")
