@@ -15,13 +15,14 @@ from typing import Final
 
 import duckdb
 
+from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_reading import filled
 from gridbot.store.history_files import PROTOCOL
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.schema import quote
 from gridbot.store.views import VIEWS
 from supervisor.utc_time import utc_now
-from supervisor.web.record_file import APART_S, TooLong, Unreadable, first_line, interrupted
+from supervisor.web.record_file import APART_S, TooLong, Unreadable, interrupted
 
 __all__ = ["FleetRecords"]
 
@@ -94,7 +95,12 @@ class FleetRecords:
             for view in VIEWS:
                 if view.name in views:
                     con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-            yield con
+            try:
+                yield con
+            finally:  # else the copy keeps its memory until all is read anew
+                with contextlib.suppress(duckdb.Error):
+                    con.execute("USE memory")
+                    con.execute("DROP SCHEMA copied CASCADE")
 
     def _current(self) -> duckdb.DuckDBPyConnection:
         now_s = self._clock()

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import duckdb
 
+from gridbot.store.file_errors import first_line
 from gridbot.store.grid_tables import VIEWS_FROM_ROWS
 from gridbot.store.reading import ReadingError, attach, database_path, is_unfinished, lock
 from gridbot.store.schema import quote
@@ -32,7 +33,6 @@ __all__ = [
     "Records",
     "TooLong",
     "Unreadable",
-    "first_line",
     "interrupted",
 ]
 
@@ -200,8 +200,3 @@ def interrupted(con: duckdb.DuckDBPyConnection, after_s: float) -> Iterator[None
     finally:
         over.set()
         thread.join()
-
-
-def first_line(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    return (str(error).splitlines() or [repr(error)])[0]
