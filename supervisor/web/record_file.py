@@ -71,6 +71,9 @@ class Records(Protocol):
     def as_of(self) -> str:
         """Of when what is read is, UTC."""
 
+    def missing(self) -> str:
+        """What is not among it, and why; "" when all is."""
+
     def reading(self, *, writes: Path | None = None) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A connection to the records; the one file that may be written is `writes`. Raises TooLong, Unreadable."""
 
@@ -98,6 +101,10 @@ class RecordFile:
     def as_of(self) -> str:
         """The file has what is true now."""
         return utc_now()
+
+    def missing(self) -> str:
+        """It has all of this host."""
+        return ""
 
     @contextlib.contextmanager
     def reading(self, *, writes: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:

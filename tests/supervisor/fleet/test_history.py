@@ -88,7 +88,9 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
     downloads.mkdir(parents=True)
     page = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads))
     told = json.loads(page.answer({"ask": "rows", "name": "fills"}).body)
-    assert (len(told["rows"]), told["problem"]) == (11, ""), "the page's rows, too, are those of the files"
+    assert (len(told["rows"]), told["problem"], told["missing"]) == (11, "", ""), (
+        "the page's rows, too, are those of the files"
+    )
     names = sorted(str(path.relative_to(place)).rpartition("/")[0] for path in files_of(place))
     assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets", "orders"}
     assert sum(name.startswith("executions/account=alice/day=") for name in names) == 2
@@ -256,6 +258,15 @@ def test_a_place_that_is_away_full_or_of_others_stops_nothing(tmp_path, fleet_ds
     for wrong, got in (("/nowhere", "/nowhere: "), (tmp_path / "empty", ".*: expected the mark of this fleet")):
         with pytest.raises(ReadingError, match=f"expected the history of the fleet, got: {got}"):
             gridbot.connect(fleet=fleet_dsn, history=str(wrong))
+    downloads = tmp_path / "page" / "web" / "downloads"
+    downloads.mkdir(parents=True)
+    page = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads, str(tmp_path / "empty")))
+    told = json.loads(page.answer({"ask": "fleet"}).body)
+    assert "older rows are left out: " in told["problems"]["history"]
+    asked_of = {"ask": "rows", "name": "fills"}
+    assert "got another" in json.loads(page.answer(asked_of).body)["missing"]
+    refused = page.answer({**asked_of, "account": "alice", "format": "csv"})
+    assert (refused.status, b"no file is made, older rows" in refused.body) == (503, True)
     # A file of it is gone, or damaged: one line says which, to whoever reads or writes.
     [first, *_] = sorted(place.rglob("*.parquet"))
     first.write_bytes(b"damaged")
