@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
 import os
 import select
 import subprocess
@@ -26,7 +24,7 @@ from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
 from gridbot.store.landing import KnownOrder, put
-from gridbot.store.reading import attach, database_path
+from gridbot.store.reading import connect, database_path
 from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
@@ -34,7 +32,6 @@ from supervisor.store.writer_process import run_writer
 from tests.fork_server import CONTEXT as CONTEXT
 
 WAIT_S = 30.0
-LOOKS = itertools.count()
 
 
 def execution(number: int, **changes: Any) -> ExecutionRecord:
@@ -213,22 +210,8 @@ def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
 
 
 def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
-    """The answer of the file as it is now, which is closed again. Waits and raises as `connect`."""
-    con, name = _engine().cursor(), f"looked_at_{next(LOOKS)}"
-    attach(con, data_dir, name, timeout_s=WAIT_S)
-    try:
-        return con.execute(f"USE {name}").execute(statement).fetchall()
-    finally:
-        con.execute("USE memory").execute(f"DETACH {name}")
-        con.close()
-
-
-@functools.cache
-def _engine() -> duckdb.DuckDBPyConnection:
-    """One for all looks of this process: starting DuckDB takes three times as long as opening a file."""
-    con = duckdb.connect()
-    con.execute("SET GLOBAL TimeZone = 'UTC'")
-    return con
+    with connect(data_dir, timeout_s=WAIT_S) as con:
+        return con.execute(statement).fetchall()
 
 
 def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]:
