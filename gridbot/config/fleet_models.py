@@ -7,10 +7,12 @@ A cap holds for each environment by itself: paper, testnet, demo and real money 
 from __future__ import annotations
 
 import ipaddress
+import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -23,6 +25,7 @@ __all__ = ["ALL_ACCOUNTS", "FleetCaps", "FleetConfig", "GroupConfig", "HostKeys"
 
 ALL_ACCOUNTS: Final = "*"
 """The entry of `fleet.keys` for every account that has none of its own."""
+_BRACES: Final = re.compile(r"\{[^}]*\}?")
 
 
 class OnLeaseLost(StrEnum):
@@ -66,13 +69,22 @@ class GroupConfig(Model):
     caps: FleetCaps = Field(default_factory=FleetCaps, description="Limits of the accounts that have this label.")
 
 
+def _key_file(value: str | None) -> str | None:
+    if value and set(_BRACES.findall(value)) - {"{account}"}:
+        raise expected("the name of a file, in which `{account}` is the account's name", "correct what is in braces")
+    return value
+
+
+KeyFile = Annotated[str | None, AfterValidator(_key_file)]
+
+
 class HostKeys(Model):
     """Where a host of a fleet finds the key of an account: values, files, or the system keyring."""
 
     api_key: SecretStr = Field(SecretStr(""), description="API key, as ${VARIABLE}.")
     api_secret: SecretStr = Field(SecretStr(""), description="API secret or RSA private key, as ${VARIABLE}.")
-    api_key_file: str | None = Field(None, description="A file with the API key; `{account}` is the account's name.")
-    api_secret_file: str | None = Field(
+    api_key_file: KeyFile = Field(None, description="A file with the API key; `{account}` is the account's name.")
+    api_secret_file: KeyFile = Field(
         None, description="A file with the API secret or the RSA private key; `{account}` likewise."
     )
     keyring: bool = Field(False, description="Both from the system keyring (docs/secrets.md).")
@@ -90,6 +102,18 @@ def _address(value: str) -> str:
             ipaddress.ip_address(value)
         except ValueError:
             raise expected("an IP address of this machine, such as 192.0.2.7", "write one, or leave it out") from None
+    return value
+
+
+def _paper_url(value: str) -> str:
+    if value:
+        try:
+            parts = urlsplit(value)
+            is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_one = False
+        if not is_one:
+            raise expected("the address of a paper exchange, such as http://192.0.2.7:8123", "write it whole")
     return value
 
 
@@ -138,7 +162,7 @@ class FleetConfig(Model):
         description="Where the whole history goes as Parquet: a directory that all hosts share, or s3://BUCKET/PREFIX "
         "(keys from the environment or a profile of AWS); empty: nowhere.",
     )
-    paper_url: str = Field(
+    paper_url: Annotated[str, AfterValidator(_paper_url)] = Field(
         "", description="Address of the one paper exchange of all hosts; without it no account on paper runs here."
     )
     paper_seed_file: Path | None = Field(
@@ -159,7 +183,9 @@ class FleetConfig(Model):
         if self.host is None:
             return self
         if self.name is None:
-            raise expected("a name of the fleet beside `host`", "write `name:` as on its other hosts", key="name")
+            raise expected(
+                "a name of the fleet beside `host`", "write `name:` as on its other hosts", key="name", got="nothing"
+            )
         if not self.dsn.get_secret_value() and self.dsn_file is None:
             what = "`dsn: ${VARIABLE}` or `dsn_file` beside `host`"
             raise expected(what, "say where PostgreSQL is", key="dsn", got="nothing")

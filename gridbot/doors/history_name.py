@@ -19,6 +19,6 @@ def place_problem(place: str) -> str:
         if not _BUCKET.match(bucket) or not _PREFIX.match(prefix) or ".." in prefix.split("/"):
             return "s3://BUCKET or s3://BUCKET/PREFIX without keys or options, which the environment or a profile has"
         return ""
-    if "://" in place:
+    if "://" in place or place.lower().startswith("s3:"):
         return "a directory that all hosts share, or s3://BUCKET/PREFIX"
     return ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import duckdb
 
+from gridbot.command_line import install_line
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
@@ -124,7 +125,7 @@ def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0,
         import psycopg
     except ImportError:
         raise ReadingError(
-            "expected the package psycopg, for a fleet on PostgreSQL: pip install 'gridbot[fleet]'"
+            f"expected the package psycopg, for a fleet on PostgreSQL; `{install_line('psycopg')}` installs it"
         ) from None
     ensure_schema(con)
     views_from_rows(con)
@@ -139,7 +140,8 @@ def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0,
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise ReadingError("expected the fleet's tables in the database, got none: fleet init makes them") from None
     except psycopg.Error as error:
-        raise ReadingError(f"the fleet's database: {_words(error)}") from None
+        do = "look whether PostgreSQL runs there and lets this machine in"
+        raise ReadingError(f"the fleet's database: {_words(error)}; {do}") from None
 
 
 def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], history: bool | str) -> Filled:

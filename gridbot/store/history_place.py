@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gridbot.atomic_file import write_atomic
+from gridbot.command_line import install_line
 from gridbot.doors.bounded_json import read_json
 from gridbot.doors.history_name import S3, place_problem
 from gridbot.private_files import make_directory
@@ -26,7 +27,10 @@ __all__ = ["MARK", "Directory", "HistoryPlace", "ObjectStore", "PlaceAway", "mar
 MARK: Final = "gridbot-history.json"
 CONNECT_S: Final = 5.0
 REQUEST_S: Final = 30.0
-NEEDS: Final = "expected the packages pyarrow and fsspec, for the history of a fleet: pip install 'gridbot[fleet]'"
+NEEDS: Final = (
+    f"expected the packages pyarrow and fsspec, for the history of a fleet; `{install_line('pyarrow', 'fsspec')}` "
+    "installs them"
+)
 
 
 class PlaceAway(Exception):

@@ -83,9 +83,10 @@ def doctor(
     config_file = Path(named or find_config(config))
     file = load_file_or_refuse(config_file, str(place))
     settings = settings_of(file.config, place)
-    if settings.fleet.is_host and not offline:
-        settings = of_its_fleet(settings, config_file)
     warned = list(secret_file_warnings(file, config_file))
+    if settings.fleet.is_host and not offline:
+        settings, keyless = of_its_fleet(settings, config_file)
+        warned += keyless
     findings = examine(settings, place, status, chosen, offline=offline, reach=reach, warned=warned)
     from gridbot.doctor.findings import Verdict, worst
 
@@ -162,23 +163,30 @@ def examine(
     return findings
 
 
-def of_its_fleet(own: GridbotConfig, file: Path) -> GridbotConfig:
-    """What a host has of its fleet: the accounts whose keys are here. Without the database its own file alone."""
+def of_its_fleet(own: GridbotConfig, file: Path) -> tuple[GridbotConfig, list[str]]:
+    """What a host has of its fleet: the accounts whose keys are here, and why it has not those of others.
+
+    Without the database its own file alone.
+    """
     from gridbot.config.errors import ConfigError
     from gridbot.config.host_config import fleet_settings, held_by
 
     try:
         from supervisor.fleet.fleet_examination import version_in_force
     except ImportError:
-        return own
+        return own, []
     version = asyncio.run(version_in_force(own))
     if version is None:
-        return own
+        return own, []
     try:
         found = fleet_settings(version.body, version.version, own, file, os.environ)
     except ConfigError as error:
         raise CommandError(str(error), ExitCode.CONFIG) from None
-    return held_by(found, found.offers)
+    reasons: dict[str, list[str]] = {}
+    for name, why in sorted(found.not_offered.items()):
+        reasons.setdefault(why, []).append(name)
+    keyless = [f"{', '.join(names)} cannot run on this host: {why}" for why, names in reasons.items()]
+    return held_by(found, found.offers), keyless
 
 
 def _of_fleet(settings: GridbotConfig, *, offline: bool) -> list[Finding]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gridbot.command_line import install_line
+from gridbot.command_line import install_line, pasteable
 from gridbot.config.paths import find_config
 from supervisor.cli.options import load_file_or_refuse
 from supervisor.exit_codes import CommandError, ExitCode
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
     from supervisor.fleet.host_store import HostStore
 
-__all__ = ["FleetAccess", "access", "asked", "without_client"]
+__all__ = ["FleetAccess", "access", "asked", "no_configuration", "without_client"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,12 @@ def without_client(error: ImportError) -> CommandError:
     do = f"`{install_line('psycopg')}` installs it"
     text = f"expected the package psycopg, for a fleet on PostgreSQL, got: {error}; {do}"
     return CommandError(text, ExitCode.CONFIG)
+
+
+def no_configuration(fleet: FleetAccess) -> CommandError:
+    """What to say before anything was pushed."""
+    do = f"{pasteable('fleet config push FILE', config=fleet.file)} gives it one"
+    return CommandError(f"expected a configuration in the fleet's database, got none yet; {do}", ExitCode.NOTHING)
 
 
 def access(config: str | None, data_dir: str | None) -> FleetAccess:
@@ -63,7 +69,7 @@ def access(config: str | None, data_dir: str | None) -> FleetAccess:
 
 def asked(fleet: FleetAccess, question: Callable[[HostStore], Awaitable[T]], *, check: bool = True) -> T:
     """What the database answers. Raises CommandError when it is away, or none of this fleet."""
-    from supervisor.fleet.fleet_store import FleetAway
+    from supervisor.fleet.fleet_store import FleetAway, OtherTables
 
     async def ask() -> T:
         try:
@@ -75,5 +81,8 @@ def asked(fleet: FleetAccess, question: Callable[[HostStore], Awaitable[T]], *, 
 
     try:
         return asyncio.run(ask())
+    except OtherTables as error:
+        do = f"; {pasteable('fleet init', config=fleet.file)}" if error.init_helps else ""
+        raise CommandError(f"{error}{do}", ExitCode.TIMEOUT) from None
     except FleetAway as error:
         raise CommandError(str(error), ExitCode.TIMEOUT) from None

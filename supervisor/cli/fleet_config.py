@@ -12,7 +12,7 @@ from gridbot.command_line import pasteable
 from gridbot.config.errors import ConfigError
 from gridbot.config.fleet_document import Pushed, pushed_text
 from gridbot.config.paths import text_of
-from supervisor.cli.fleet_access import access, asked
+from supervisor.cli.fleet_access import access, asked, no_configuration
 from supervisor.cli.options import example, place_options
 from supervisor.cli.plain_output import print_json
 from supervisor.control.operator_name import user_at_host
@@ -64,14 +64,17 @@ def diff(config: str | None, data_dir: str | None, file: str | None) -> None:
 
     now, newest = asked(fleet, both)
     if now is None or newest is None:
-        raise CommandError("expected a configuration in the fleet's database, got none yet", ExitCode.NOTHING)
+        raise no_configuration(fleet)
     text, name = (newest.body, f"version {newest.version}") if file is None else (_checked(file).text, file)
     lines = list(
         difflib.unified_diff(
             now.body.splitlines(), text.splitlines(), f"version {now.version} in force", name, lineterm="", n=2
         )
     )
-    click.echo("\n".join(lines) if lines else f"{name} is the same as version {now.version}, which is in force")
+    same = f"{name} is the same as version {now.version}, which is in force"
+    if file is None and newest.version == now.version:
+        same = f"version {now.version} is in force, and none was pushed after it"
+    click.echo("\n".join(lines) if lines else same)
     if lines:
         raise SystemExit(ExitCode.DIFFERS)
 
@@ -105,9 +108,11 @@ def show(config: str | None, data_dir: str | None, version: int | None, versions
         return
     wanted = version or force
     found = asked(fleet, lambda store: store.config(wanted)) if wanted else None
+    if wanted is None:
+        raise no_configuration(fleet)
     if found is None:
-        what = f"version {wanted}" if wanted else "a configuration"
-        raise CommandError(f"expected {what} in the fleet's database, got none", ExitCode.NOTHING)
+        look = f"{pasteable('fleet config show --versions', config=fleet.file)} lists them"
+        raise CommandError(f"expected a version that was pushed, got {wanted}; {look}", ExitCode.NOTHING)
     if as_json:
         document = {"version": found.version, "at": found.at, "who": found.who, "note": found.note, "text": found.body}
         print_json({"fleet": fleet.own.fleet.name, "in_force": force, **document})

@@ -32,13 +32,14 @@ def init(config: str | None, data_dir: str | None, admin_dsn_file: str | None) -
     When the fleet's database was lost or set back to a backup: leases and state of accounts that this host knows better
     are brought there. Do it on every host before one of them is started.
     """
+    fleet = access(config, data_dir)
+
     from gridbot.hidden_words import register_secret
     from supervisor.fleet import fleet_roles
     from supervisor.fleet.fleet_begin import LIMIT_S
     from supervisor.fleet.host_store import HostStore
     from supervisor.fleet.postgres_link import PostgresLink
 
-    fleet = access(config, data_dir)
     own = dsn_parts(fleet.own.fleet.dsn.get_secret_value())
     admin = fleet.own.fleet.dsn.get_secret_value()
     if admin_dsn_file is not None:

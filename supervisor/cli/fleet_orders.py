@@ -6,7 +6,8 @@ import os
 
 import click
 
-from supervisor.cli.fleet_access import access, asked
+from gridbot.command_line import pasteable
+from supervisor.cli.fleet_access import FleetAccess, access, asked, no_configuration
 from supervisor.cli.options import example, place_options
 from supervisor.control.operator_name import user_at_host
 from supervisor.exit_codes import CommandError, ExitCode
@@ -24,8 +25,8 @@ def drain(config: str | None, data_dir: str | None, host: str) -> None:
 
     Orders stay where they are: each account is without trading for a few seconds. What nobody else may have, stays.
     """
-    _drain(config, data_dir, host, on=True)
-    click.echo(f"{host} drains: its accounts go to other hosts one by one; look at fleet status")
+    fleet = _drain(config, data_dir, host, on=True)
+    click.echo(f"{host} drains: its accounts go to other hosts one by one; {_look(fleet)}")
 
 
 @click.command(epilog=example("fleet undrain h2 -c host.yaml"))
@@ -37,10 +38,15 @@ def undrain(config: str | None, data_dir: str | None, host: str) -> None:
     click.echo(f"{host} takes accounts again")
 
 
-def _drain(config: str | None, data_dir: str | None, host: str, *, on: bool) -> None:
+def _look(fleet: FleetAccess) -> str:
+    return f"{pasteable('fleet status', config=fleet.file)} shows it"
+
+
+def _drain(config: str | None, data_dir: str | None, host: str, *, on: bool) -> FleetAccess:
     fleet = access(config, data_dir)
     if not asked(fleet, lambda store: store.drain(host, on=on)):
         _no_host(host, [row.name for row in asked(fleet, lambda store: store.view()).hosts])
+    return fleet
 
 
 def _no_host(host: str, known: list[str]) -> None:
@@ -64,9 +70,11 @@ def move(config: str | None, data_dir: str | None, account: str, host: str) -> N
         _no_host(host, list(hosts))
     if account not in hosts[host].offers:
         known = ", ".join(sorted(hosts[host].offers)) or "none"
-        raise CommandError(f"expected an account whose keys {host} has ({known}), got {account!r}", ExitCode.REFUSED)
+        look = f"the status of {host} itself says why it has not the others"
+        text = f"expected an account whose keys {host} has ({known}), got {account!r}; {look}"
+        raise CommandError(text, ExitCode.REFUSED)
     asked(fleet, lambda store: store.wish({account: host}, user_at_host(os.getuid())))
-    click.echo(f"{account} goes to {host} as soon as it may; look at fleet status")
+    click.echo(f"{account} goes to {host} as soon as it may; {_look(fleet)}")
 
 
 @click.command(epilog=example("fleet spread -c host.yaml"))
@@ -86,7 +94,7 @@ def spread(config: str | None, data_dir: str | None, dry_run: bool) -> None:
     view = asked(fleet, lambda store: store.view())
     version = asked(fleet, lambda store: store.config(view.force)) if view.force else None
     if version is None:
-        raise CommandError("expected a configuration in the fleet's database, got none yet", ExitCode.NOTHING)
+        raise no_configuration(fleet)
     shared = checked_shared(version.body, f"version {version.version}")
     moves = evened(
         seen(view.hosts), [Wanted(account.name, account.hosts) for account in shared.accounts], holders_of(view)
@@ -97,4 +105,4 @@ def spread(config: str | None, data_dir: str | None, dry_run: bool) -> None:
         click.echo("they are spread evenly already")
     elif not dry_run:
         asked(fleet, lambda store: store.wish(moves, user_at_host(os.getuid())))
-        click.echo(f"{len(moves)} accounts move, one of each host at a time; look at fleet status")
+        click.echo(f"{len(moves)} accounts move, one of each host at a time; {_look(fleet)}")

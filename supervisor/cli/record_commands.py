@@ -61,7 +61,9 @@ class Reading:
         try:
             return Asked(addressed(written, fleet), since, until)
         except CommandError as error:
-            raise CommandError(f"{error.text}{self._where(written)}", error.code) from None
+            where = self._where(written)
+            text = error.text.partition("; did you mean")[0] if where else error.text
+            raise CommandError(f"{text}{where}", error.code) from None
 
     def _where(self, written: TargetWords) -> str:
         """Which other hosts of a fleet have accounts that were named and are not recorded here."""

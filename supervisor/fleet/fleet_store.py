@@ -14,11 +14,19 @@ from typing import Protocol
 
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseRow, LeaseTimes
 
-__all__ = ["Document", "FleetAway", "FleetStore"]
+__all__ = ["Document", "FleetAway", "FleetStore", "OtherTables"]
 
 
 class FleetAway(Exception):
     """The fleet's database cannot be used now. The text is for people and has no secret in it."""
+
+
+class OtherTables(FleetAway):
+    """It has no tables of a fleet, or those of another version of the program. `init_helps`: `fleet init` mends it."""
+
+    def __init__(self, text: str, *, init_helps: bool) -> None:
+        super().__init__(text)
+        self.init_helps = init_helps
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from psycopg.rows import args_row
 from psycopg.types.json import Jsonb
 
 from supervisor.fleet import fleet_schema
-from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.fleet_store import FleetAway, OtherTables
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_tables import CHANNEL
 from supervisor.fleet.lease_types import HostId
@@ -99,12 +99,13 @@ class HostStore:
 
         there, name = await self.link.run(work)
         if not there:
-            raise FleetAway("expected the fleet's tables in the database, got none: make them once with fleet init")
+            text = "expected the fleet's tables in the database, got none: make them once with fleet init"
+            raise OtherTables(text, init_helps=True)
         if there != fleet_schema.VERSION:
-            raise FleetAway(
-                f"expected the fleet's tables in version {fleet_schema.VERSION}, got {there}: "
-                + ("fleet init brings them up to date" if there < fleet_schema.VERSION else "install the newer program")
-            )
+            is_old = there < fleet_schema.VERSION
+            do = "fleet init brings them up to date" if is_old else "install the newer program"
+            text = f"expected the fleet's tables in version {fleet_schema.VERSION}, got {there}: {do}"
+            raise OtherTables(text, init_helps=is_old)
         if name != fleet:
             raise FleetAway(
                 f"expected a database of the fleet {fleet!r}, got one of {name!r}: see fleet.name and the DSN"

@@ -29,6 +29,8 @@ GONE_US: Final = 60_000_000
 MOST: Final = 1000
 FLEET_WIDE: Final = frozenset({"fleet_host", "fleet_homeless", "fleet_database"})
 """Keys of what every host of a fleet sees: on all of them it is one alert."""
+OF_CAPS: Final = frozenset({"cap", "cap_latch"})
+"""First words of keys: of no account, they are about a cap of fleet or groups, which every host sees likewise."""
 _SEPARATORS: Final = str.maketrans("", "", "_.-")
 """What a key may have besides letters and digits."""
 
@@ -97,7 +99,8 @@ def alert_id(row: Row) -> str:
 
 def of_host(row: Row, host: str) -> dict[str, Any]:
     """An open alert of a host of a fleet ("": of no fleet): what is of its own processes is no other host's alert."""
-    is_own = host and not row["account"] and row["key"] not in FLEET_WIDE
+    is_wide = row["key"] in FLEET_WIDE or row["key"].partition(".")[0] in OF_CAPS
+    is_own = host and not row["account"] and not is_wide
     return {**row, "host": host} if is_own else {**row}
 
 

@@ -18,13 +18,22 @@ def caps_lines(status: Json) -> Iterator[str]:
     """One sentence a cap."""
     for row in status.get("caps", ()):
         held = f"; held: {', '.join(row['held'])}" if row["held"] else ""
-        yield f"{row['scope']} {_use(row)}, {row['accounts']} accounts{over_hosts(row)}{held}"
+        yield f"{row['scope']} {_use(row)}, {row['accounts']} accounts{uncounted(row)}{over_hosts(row)}{held}"
     for account in status["accounts"]:
         if dead_man := account.get("dead_man"):
             yield f"{account['account']} dead_man: {dead_man['state']}, {dead_man['after_s']} s"
         for row in account.get("caps") or ():
             if row["share"] is None or row["share"] >= SHOWN_FROM:
                 yield f"{account['account']} {_use(row)}"
+
+
+def uncounted(row: Json) -> str:
+    """How many accounts have not told yet what they use: what is shown is without them."""
+    missing = row["accounts"] - row.get("known", row["accounts"])
+    if not missing:
+        return ""
+    why = "" if row["known"] or row.get("hosts") is None else ": a cap that is new counts from each host's next start"
+    return f", {missing} not counted yet{why}"
 
 
 def over_hosts(row: Json) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from supervisor.status.caps_text import caps_lines
+from supervisor.status.whole_fleet import is_silent
 
 __all__ = ["fleet_lines", "fleet_text", "whose"]
 
@@ -77,7 +78,7 @@ def fleet_lines(status: Json) -> list[str]:
             f"  {row['account']}",
             str(row["host"] or "no host"),
             str((row["process"] or {}).get("state") or "-"),
-            str(row["health"] or "-"),
+            "silent" if row["age_s"] is not None and is_silent(row) else str(row["health"] or "-"),
             f"lease {row['lease']}",
             "not heard of" if row["age_s"] is None else f"{_age(row['age_s'])} ago",
             ", ".join(f"{each['strat_id']} {each.get('state') or '-'}" for each in row["strategies"]),

@@ -114,6 +114,10 @@ def test_the_file_of_a_host(place: Path) -> None:
             "9: accounts: expected only `fleet:` and the sections of this host",
         ),
         (("fleet:\n", "fleet:\n  caps: {max_notional: 5}\n"), "2: fleet.caps: expected no caps in the file of a host"),
+        (("  name: night\n", ""), "1: fleet.name: expected a name of the fleet beside `host`, got nothing"),
+        (("  host:", "  paper_url: 127.0.0.1:80\n  host:"), "3: fleet.paper_url: expected the address of a paper exch"),
+        (("  host:", "  paper_url: ftp://x\n  host:"), "3: fleet.paper_url: expected the address of a paper exchange"),
+        (("{account}.key", "{acount}.key"), "7: fleet.keys.*.api_key_file: expected the name of a file, in which `{a"),
         (
             ("dsn_file: dsn", "dsn_file: nowhere"),
             "4: fleet.dsn_file: expected a file with where PostgreSQL is, got an unre",

@@ -117,7 +117,7 @@ export function Hosts({ fleet }) {
         <td data-title="Accounts">${count(row.accounts)} of ${count(row.capacity)}</td>
         <td data-title="Told">${lives(row) && row.lag_s !== null ? `${shortly(row.lag_s)} ago` : DASH}</td>
         <td data-title="Records">${row.records_s === null || row.records_s === undefined ? DASH : `${shortly(row.records_s)} behind`}</td>
-        <td data-title="Configuration" class=${row.configuration !== fleet.in_force && lives(row) ? "warn" : ""}>${row.configuration || DASH}</td>
+        <td data-title="Config" class=${row.configuration !== fleet.in_force && lives(row) ? "warn" : ""}>${row.configuration || DASH}</td>
         <td class="text long" data-title="Trouble">${row.trouble}</td>
       </tr>`)}</tbody>
     </table></div>

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("psycopg")
 
 from gridbot.config.loading import load_text
+from supervisor.cli.fleet_group import fleet
 from supervisor.fleet.fleet_begin import begin, link_of
 from supervisor.fleet.host_store import HostStore
 from tests.fleet_database import FLEET
@@ -42,3 +45,19 @@ def test_what_a_host_offers_is_known_before_anybody_looks(tmp_path: Path, fleet_
         await store.link.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "line", ["init", "status", "spread", "drain h1", "move ann h1", "config push x.yaml", "config diff", "config show"]
+)
+def test_without_the_client_of_postgresql_each_command_says_what_to_install(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "supervisor.fleet.fleet_begin", None)  # its import fails
+    file = tmp_path / "h1.yaml"
+    (tmp_path / "dsn").write_text("postgresql://u:p@127.0.0.1:1/f")
+    (tmp_path / "dsn").chmod(0o600)
+    file.write_text(f"fleet: {{name: {FLEET}, host: h1, dsn_file: dsn}}\nstorage: {{data_dir: data}}\n")
+    answer = CliRunner().invoke(fleet, [*line.split(), "-c", str(file)], standalone_mode=False)
+    assert "expected the package psycopg" in str(answer.exception), answer.output
+    assert "pip install" in str(answer.exception)

@@ -353,7 +353,7 @@ def test_a_bucket_of_s3_is_as_good_as_a_directory(tmp_path, fleet_dsn, monkeypat
     [
         ("/mnt/history", True), ("history", True), ("s3://bucket", True), ("s3://bucket/a/b=c", True),
         ("s3://KEY:SECRET@bucket/x", False), ("s3://bucket/x?access_key=SECRET", False), ("s3://bucket/../x", False),
-        ("https://bucket.example/x", False), ("s3://", False),
+        ("https://bucket.example/x", False), ("s3://", False), ("s3:/bucket", False),
     ],
 )  # fmt: skip
 def test_places(named, is_place):
