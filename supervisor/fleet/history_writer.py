@@ -33,6 +33,7 @@ from gridbot.config.dsn_files import read_dsn
 from gridbot.config.fleet_models import FleetConfig
 from gridbot.lease.record_floor import epoch_of
 from gridbot.store.bulk import memory_file
+from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import RAW, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import HistoryPlace, PlaceAway
@@ -146,7 +147,7 @@ class HistoryWriter:
         self.drop()
 
     def _failed(self, error: Exception) -> None:
-        text = first_words(error) if isinstance(error, psycopg.Error) else str(error).partition("\n")[0]
+        text = first_words(error) if isinstance(error, psycopg.Error) else first_line(error)
         if text != self.state.error:
             log.warning("the history is not written: %s; the records wait in PostgreSQL", text)
         self.state.error = text
