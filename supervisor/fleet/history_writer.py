@@ -105,6 +105,7 @@ class HistoryWriter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writes history", daemon=True)
         self._connection: psycopg.Connection[Any] | None = None
+        self._dsn = ""
         self._place: HistoryPlace | None = None
         self._next_care = time.monotonic() + CARE_S / 10
         self.state = HistoryState()
@@ -168,8 +169,12 @@ class HistoryWriter:
         return False
 
     def _ready(self) -> tuple[psycopg.Connection[Any], HistoryPlace]:
+        dsn = read_dsn(self._fleet)
+        if dsn != self._dsn:
+            self.drop()
         if self._connection is None or self._place is None:
-            settings = connection_settings(read_dsn(self._fleet), name=f"{self._host} history", limit_s=LIMIT_S)
+            self._dsn = dsn
+            settings = connection_settings(dsn, name=f"{self._host} history", limit_s=LIMIT_S)
             self._connection = psycopg.connect(**settings, autocommit=True)
             self._place = agreed(self._connection, self._fleet)
         return self._connection, self._place

@@ -25,9 +25,11 @@ from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
 from supervisor.fleet import history_writer
 from supervisor.fleet.fleet_examination import _place, examined
+from supervisor.fleet.history_writer import HistoryWriter
 from supervisor.web.hosts_records import FleetRecords
 from supervisor.web.record_desk import RecordDesk
 from tests.case_table import case_table
+from tests.fleet_database import new_database
 from tests.store.kit import execution, make_recorder, record_executions, rows, until
 from tests.supervisor.fleet.history_kit import (
     ALL_IN_FILES,
@@ -378,3 +380,20 @@ def test_doctor_looks_at_the_place(tmp_path, fleet_dsn, place):
     (tmp_path / "other").mkdir()
     assert "is the directory mounted?" in facts(tmp_path / "other", "h2")[0]
     assert files_of(place) == [], "the probe is gone"
+
+
+def test_a_file_that_names_another_database_is_followed(tmp_path, postgres, place):
+    """Else the records of the one that it names now waited for their files for good."""
+    dsn_file = tmp_path / "dsn"
+    writer = HistoryWriter(fleet_at("", history=str(place), dsn_file=dsn_file))
+    try:
+        for number in range(2):
+            dsn_file.write_text(new_database(postgres))
+            dsn_file.chmod(0o600)
+            if number:
+                with pytest.raises(PlaceAway, match="the mark of another, or of a former database"):
+                    writer.once()
+            else:
+                assert not writer.once()
+    finally:
+        writer.drop()
