@@ -17,9 +17,10 @@ import duckdb
 
 from gridbot.command_line import install_line
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
-from gridbot.store.history_place import PlaceAway, place_at
+from gridbot.store.history_place import PlaceAway, mark_problem, place_at
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
@@ -69,7 +70,7 @@ _HOSTS: Final[LiteralString] = """
 _HOSTS_TABLE: Final = """
     CREATE OR REPLACE TABLE fleet_hosts (
         host VARCHAR NOT NULL, complete_to TIMESTAMP, behind_s DOUBLE, history_to TIMESTAMP)"""
-_PLACE: Final[LiteralString] = "SELECT place FROM gridbot.history_place"
+_PLACE: Final[LiteralString] = "SELECT place, mark FROM gridbot.history_place"
 _FILES: Final[LiteralString] = """
     SELECT kind, shape, path, bytes FROM gridbot.history_file WHERE state = 'there'
     ORDER BY kind, shape, day, account, host, first
@@ -160,7 +161,10 @@ def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any],
     _copy(con, connection, _STARTS, [{"files": files is not None}])
     for kind in shapes.keys() & RECORD_TYPES.keys():
         con.execute(f"ALTER TABLE {as_stored(kind)} RENAME TO {_live(kind)}")
-        con.execute(f"CREATE VIEW {as_stored(kind)} AS {_rows(kind, con, shapes[kind])}")
+        try:
+            con.execute(f"CREATE VIEW {as_stored(kind)} AS {_rows(kind, con, shapes[kind])}")
+        except duckdb.Error as error:
+            raise ReadingError(f"the fleet's history of {kind} cannot be read: {first_line(error)}") from None
     _copy(con, connection, _POSITIONS, into=as_stored("latest_positions"))
     _copy(con, connection, _ORDERS, into=as_stored("live_orders"))
     _append(con, as_stored("daily_sums"), connection.execute(_SUMS).fetchall(), [*SUM_KEYS, *SUMMED, "last_seq"])
@@ -192,8 +196,8 @@ def _history(
     name = wanted if isinstance(wanted, str) else row[0]
     try:
         place = place_at(name)
-        if place.read(_MARK) is None:
-            return None, {}, f"{name}: its mark {_MARK} is not there"
+        if problem := mark_problem(place, row[1]):
+            return None, {}, f"{name}: {problem}"
         files = HistoryFiles(place, sizes)
         files.register(con)
     except PlaceAway as error:
@@ -201,7 +205,6 @@ def _history(
     return files, shapes, ""
 
 
-_MARK: Final = "gridbot-history.json"
 _NOTHING: Final = "(SELECT '' AS account, 0::BIGINT AS seq, '' AS kind, '' AS body WHERE false)"
 
 
