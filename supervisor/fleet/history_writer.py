@@ -197,7 +197,7 @@ class HistoryWriter:
         files: list[_File] = []
         count = 0
         with duckdb.connect(config=_SETTINGS) as con:
-            for path in copied(connection, say.ROWS, values, batch_bytes=1 << 62):
+            for path in copied(connection, say.ROWS, [values], batch_bytes=1 << 62):
                 with with_raw(con, path) as kinds:
                     for kind in kinds:
                         files += _files_of(con, host, account, kind)
