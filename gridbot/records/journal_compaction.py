@@ -48,8 +48,8 @@ class JournalCompaction:
         self._quiet_s = quiet_s
         self._look_s = min(LOOK_S, quiet_s) if look_s is None else look_s
         self._next_look = 0.0
-        self._left_alone: set[Path] = set()
-        """Segments that stay as they are: compact, damaged, or not worth it."""
+        self._left_alone: dict[str, set[int]] = {}
+        """By account the segments that are there and stay as they are: compact, damaged, or not worth it."""
 
     def step(self, committed: Mapping[str, int], now: float) -> Path | None:
         """Compact at most one segment that the database has whole, when it is time; which. `now` is monotonic.
@@ -64,15 +64,17 @@ class JournalCompaction:
             if (directory / DOUBT).exists():
                 continue
             numbers = segment_numbers(directory)
+            left_alone = self._left_alone.setdefault(account, set())
+            left_alone.intersection_update(numbers)
             for first, following in itertools.pairwise(numbers):
                 path = segment_path(directory, first)
-                if following - 1 <= seq and path not in self._left_alone and self._is_quiet(path):
+                if following - 1 <= seq and first not in left_alone and self._is_quiet(path):
                     try:
                         done = self._compact(path)
                     except OSError as error:
                         log.warning("%s stays as it is for now: %s", path, error)
                         return None
-                    self._left_alone.add(path)
+                    left_alone.add(first)
                     if done:
                         return path
         return None

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.report import event_questions, money_questions, position_questions
 from gridbot.report.report_span import Asked
 from gridbot.report.span_sql import Span, literal
 
 __all__ = ["ACCOUNTS", "BACKTEST_ROW", "HAS_BACKTESTS", "questions", "strategies_of"]
 
-ACCOUNTS: Final = """
+ACCOUNTS: Final = f"""
     SELECT account, epoch_ms(min(begun)) AS first_ms, epoch_ms(max(ended)) AS last_ms
     FROM (
         SELECT account, min(local_ts) AS begun, max(local_ts) AS ended FROM run_events GROUP BY account
         UNION ALL SELECT account, min(local_ts), max(local_ts) FROM executions GROUP BY account
         UNION ALL SELECT account, min(local_ts), max(local_ts) FROM wallets GROUP BY account)
-    WHERE NOT starts_with(account, '_supervisor') GROUP BY account ORDER BY account"""
+    WHERE NOT {is_supervisor_sql()} GROUP BY account ORDER BY account"""
 
 HAS_BACKTESTS: Final = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'backtests'"
 

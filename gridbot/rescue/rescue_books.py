@@ -39,8 +39,7 @@ log = logging.getLogger(__name__)
 class RescueBooks:
     """One per rescue; `hand` gives what stops orders to the supervisor, `share` each document to the hosts of a fleet.
 
-    Raises JournalBusy when another process has
-    the account's journal, OSError when the disk gives nothing at all.
+    Raises JournalBusy when another process has the account's journal, OSError when the disk gives nothing at all.
     """
 
     def __init__(

@@ -73,8 +73,16 @@ def is_damage(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """An error's text without DuckDB's hints and stack."""
-    return (str(error).splitlines() or [repr(error)])[0]
+    """An error's text without DuckDB's hints and stack.
+
+    What a filesystem in Python raises (`gridbot.store.history_files`) comes with its traceback: then it is the line
+    that says what it was.
+    """
+    first, *others = str(error).splitlines() or [repr(error)]
+    if not first.startswith("Traceback "):
+        return first
+    raised = (line for line in others if line and not line[0].isspace())
+    return next(raised, "a file cannot be read")
 
 
 def _command_of(pid: int) -> str:

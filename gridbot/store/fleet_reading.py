@@ -17,9 +17,11 @@ import duckdb
 
 from gridbot.command_line import install_line
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
-from gridbot.store.history_place import PlaceAway, place_at
+from gridbot.store.history_place import PlaceAway, mark_problem, place_at
+from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
 from gridbot.store.schema import ensure_schema, views_from_rows
@@ -35,14 +37,6 @@ _VERSION: Final[LiteralString] = "SELECT version FROM gridbot.fleet"
 OLDEST: Final = 5
 """The version of the fleet's tables from which they say which rows are in files."""
 _DAY: Final[LiteralString] = "(at AT TIME ZONE 'UTC')::date"
-_ALL: Final[LiteralString] = (
-    "SELECT account, seq, kind, " + _DAY + ", body FROM gridbot.record ORDER BY account, epoch, seq"
-)
-_LIVE: Final[LiteralString] = (
-    "SELECT r.account, r.seq, r.kind, (r.at AT TIME ZONE 'UTC')::date, r.body FROM gridbot.record AS r"
-    " LEFT JOIN gridbot.history_at AS h USING (host, account) WHERE r.seq > coalesce(h.seq, 0)"
-    " ORDER BY r.account, r.epoch, r.seq"
-)
 _POSITIONS: Final[LiteralString] = (
     "SELECT account, seq, kind, " + _DAY + ", body FROM gridbot.newest WHERE kind = 'position_events'"
 )
@@ -50,6 +44,16 @@ _ORDERS: Final[LiteralString] = (
     "SELECT account, seq, kind, " + _DAY + ", body FROM gridbot.newest WHERE kind = 'orders'"
     " AND lower(body->'data'->>'state') NOT IN ('filled', 'cancelled', 'rejected')"
 )
+_STARTS: Final[LiteralString] = """
+    SELECT account, seq, kind, (at AT TIME ZONE 'UTC')::date, body FROM gridbot.newest AS n
+    WHERE kind = 'run_events'
+        AND NOT EXISTS (SELECT FROM gridbot.record AS r
+            WHERE r.account = n.account AND r.epoch = n.epoch AND r.seq = n.seq)
+        AND NOT (%(files)s AND EXISTS (SELECT FROM gridbot.history_file AS f
+            WHERE f.account = n.account AND f.kind = n.kind AND f.state = 'there' AND f.first <= n.seq))
+"""
+"""Starts whose rows went before there was a history: they say what kind of money the sums of their accounts are. A file
+that begins before a start was made after the history began, so that start is in a file, too."""
 _SUMS: Final[LiteralString] = """
     SELECT day, account, strategy, symbol, direction, shadow, exec_type, is_maker, executions, volume, realised_pnl,
         fee, last_seq
@@ -66,7 +70,7 @@ _HOSTS: Final[LiteralString] = """
 _HOSTS_TABLE: Final = """
     CREATE OR REPLACE TABLE fleet_hosts (
         host VARCHAR NOT NULL, complete_to TIMESTAMP, behind_s DOUBLE, history_to TIMESTAMP)"""
-_PLACE: Final[LiteralString] = "SELECT place FROM gridbot.history_place"
+_PLACE: Final[LiteralString] = "SELECT place, mark FROM gridbot.history_place"
 _FILES: Final[LiteralString] = """
     SELECT kind, shape, path, bytes FROM gridbot.history_file WHERE state = 'there'
     ORDER BY kind, shape, day, account, host, first
@@ -152,12 +156,17 @@ def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any],
     for kind in RECORD_TYPES:
         con.execute(f"DROP TABLE {as_stored(kind)}")
         con.execute(f"CREATE TABLE {as_stored(kind)} AS {typed_query(kind, _NOTHING)}")
-    _copy(con, connection, _ALL if files is None else _LIVE)
+    spans = spans_of(connection, live=files is not None)
+    _copy(con, connection, COPIED, statements(connection, spans))
+    _copy(con, connection, _STARTS, [{"files": files is not None}])
     for kind in shapes.keys() & RECORD_TYPES.keys():
         con.execute(f"ALTER TABLE {as_stored(kind)} RENAME TO {_live(kind)}")
-        con.execute(f"CREATE VIEW {as_stored(kind)} AS {_rows(kind, con, shapes[kind])}")
-    _copy(con, connection, _POSITIONS, as_stored("latest_positions"))
-    _copy(con, connection, _ORDERS, as_stored("live_orders"))
+        try:
+            con.execute(f"CREATE VIEW {as_stored(kind)} AS {_rows(kind, con, shapes[kind])}")
+        except duckdb.Error as error:
+            raise ReadingError(f"the fleet's history of {kind} cannot be read: {first_line(error)}") from None
+    _copy(con, connection, _POSITIONS, into=as_stored("latest_positions"))
+    _copy(con, connection, _ORDERS, into=as_stored("live_orders"))
     _append(con, as_stored("daily_sums"), connection.execute(_SUMS).fetchall(), [*SUM_KEYS, *SUMMED, "last_seq"])
     for paths in shapes.get(_SUM_FILES, {}).values():
         _add_sums(con, paths)
@@ -187,8 +196,8 @@ def _history(
     name = wanted if isinstance(wanted, str) else row[0]
     try:
         place = place_at(name)
-        if place.read(_MARK) is None:
-            return None, {}, f"{name}: its mark {_MARK} is not there"
+        if problem := mark_problem(place, row[1]):
+            return None, {}, f"{name}: {problem}"
         files = HistoryFiles(place, sizes)
         files.register(con)
     except PlaceAway as error:
@@ -196,7 +205,6 @@ def _history(
     return files, shapes, ""
 
 
-_MARK: Final = "gridbot-history.json"
 _NOTHING: Final = "(SELECT '' AS account, 0::BIGINT AS seq, '' AS kind, '' AS body WHERE false)"
 
 
@@ -205,10 +213,14 @@ def _live(kind: str) -> str:
 
 
 def _copy(
-    con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], select: LiteralString, into: str = ""
+    con: duckdb.DuckDBPyConnection,
+    connection: psycopg.Connection[Any],
+    select: LiteralString,
+    values: Iterable[dict[str, Any]] = ({},),
+    into: str = "",
 ) -> None:
-    """Rows of a query into the tables of their kinds, or all into one."""
-    for path in copied(connection, select, {}):
+    """Rows of a query, asked with each of these values, into the tables of their kinds, or all into one."""
+    for path in copied(connection, select, values):
         with with_raw(con, path) as kinds:
             for kind in kinds:
                 con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {typed_query(kind)}")

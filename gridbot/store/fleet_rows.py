@@ -1,6 +1,6 @@
 """Rows of PostgreSQL's `record` as typed columns of DuckDB: what readers of a fleet see live, and what its files have.
 
-PostgreSQL sends them by one COPY as they come; DuckDB reads that stream as CSV and takes the bodies of a batch apart by
+PostgreSQL sends them by COPY as they come; DuckDB reads that stream as CSV and takes the bodies of a batch apart by
 columns, so no row becomes a Python object. A value that does not fit is NULL, one that an older program did not write
 yet has the default of its field.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -33,26 +33,38 @@ _COLUMNS: Final = "{account: 'VARCHAR', seq: 'BIGINT', kind: 'VARCHAR', day: 'DA
 
 
 def copied(
-    connection: psycopg.Connection[Any], select: LiteralString, values: dict[str, Any], batch_bytes: int = BATCH_BYTES
+    connection: psycopg.Connection[Any],
+    select: LiteralString,
+    values: Iterable[dict[str, Any]],
+    batch_bytes: int = BATCH_BYTES,
 ) -> Iterator[str]:
     """Paths of files that have the rows of a query as CSV, batch by batch; each is there until the next is asked for.
 
-    The query's columns are those of `RAW`. Raises psycopg.Error.
+    `values`: the query is asked with each of these, one after the other; small answers share a file. Its columns are
+    those of `RAW`. Raises psycopg.Error.
     """
-    with connection.cursor() as cursor, cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)", values) as stream:
-        rest = iter(stream)
-        is_more = True
-        while is_more:
-            with memory_file() as (file, path):
-                size, is_more = 0, False
-                for data in rest:
-                    size += file.write(data)
-                    if size >= batch_bytes:
-                        is_more = True
-                        break
-                file.flush()
-                if size:
-                    yield path
+    rest = _streamed(connection, select, values)
+    is_more = True
+    while is_more:
+        with memory_file() as (file, path):
+            size, is_more = 0, False
+            for data in rest:
+                size += file.write(data)
+                if size >= batch_bytes:
+                    is_more = True
+                    break
+            file.flush()
+            if size:
+                yield path
+
+
+def _streamed(
+    connection: psycopg.Connection[Any], select: LiteralString, values: Iterable[dict[str, Any]]
+) -> Iterator[bytes | bytearray | memoryview]:
+    """Whole rows, as they come."""
+    for each in values:
+        with connection.cursor() as cursor, cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)", each) as stream:
+            yield from stream
 
 
 @contextlib.contextmanager

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gridbot.atomic_file import write_atomic
 from gridbot.command_line import install_line
+from gridbot.doors.bounded_json import read_json
 from gridbot.doors.history_name import S3, place_problem
 from gridbot.private_files import make_directory
 
 if TYPE_CHECKING:
     from pyarrow import fs
 
-__all__ = ["Directory", "HistoryPlace", "ObjectStore", "PlaceAway", "place_at"]
+__all__ = ["MARK", "Directory", "HistoryPlace", "ObjectStore", "PlaceAway", "mark_problem", "place_at"]
 
+MARK: Final = "gridbot-history.json"
 CONNECT_S: Final = 5.0
 REQUEST_S: Final = 30.0
 NEEDS: Final = (
@@ -85,6 +87,23 @@ def _endpoint() -> dict[str, Any]:
     if scheme == "http" and name not in ("127.0.0.1", "localhost", "[::1]"):
         raise PlaceAway("AWS_ENDPOINT_URL: expected https:// for a server that is not this machine, got http://")
     return options | {"endpoint_override": address, "scheme": scheme}
+
+
+def mark_problem(place: HistoryPlace, mark: str) -> str:
+    """Why this is not the place with this mark (`supervisor.fleet.history_mark` puts it there); "" when it is.
+
+    Raises PlaceAway.
+    """
+    found = place.read(MARK)
+    if found is None:
+        return f"expected the file {MARK}, which all hosts see there, got none: is the directory mounted?"
+    try:
+        there = read_json(found)["mark"]
+    except (ValueError, KeyError, TypeError):
+        there = None
+    if there != mark:
+        return f"expected the mark of this fleet in {MARK}, got another: name the place that the other hosts have"
+    return ""
 
 
 class Directory:

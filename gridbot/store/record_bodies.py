@@ -17,6 +17,9 @@ from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote
 
 __all__ = ["BodyRow", "Chunk", "chunk_above"]
 
+LOOKED_AT = 8
+"""So many times as many records are looked at as are taken: most are of kinds that are not sent, such as tickers."""
+
 
 @dataclass(frozen=True, slots=True)
 class BodyRow:
@@ -65,12 +68,19 @@ def chunk_above(
 
 
 def _landed(con: duckdb.DuckDBPyConnection, above: Mapping[str, int], limit: int, kinds: Collection[str]) -> Chunk:
+    """Asks for what is above the numbers alone: up to a minute of records has landed, and is looked at each time."""
     chunk = Chunk()
-    statement = f"SELECT account, seq, kind, body FROM {LANDED} ORDER BY account, seq"
-    found: Sequence[tuple[str, int, str, str]] = con.execute(statement).fetchall()
-    for account, seq, kind, body in found:
-        if seq <= above.get(account, 0):
-            continue
+    most = LOOKED_AT * limit
+    statement = f"""
+        SELECT account, landed.seq, kind, CASE WHEN kind IN (SELECT unnest($kinds)) THEN body END
+        FROM {LANDED} AS landed
+        LEFT JOIN (SELECT unnest($accounts::VARCHAR[]) AS account, unnest($above::BIGINT[]) AS seq) AS known
+            USING (account)
+        WHERE landed.seq > coalesce(known.seq, 0) ORDER BY account, landed.seq LIMIT {most + 1}"""
+    values = {"kinds": list(kinds), "accounts": list(above), "above": list(above.values())}
+    found: Sequence[tuple[str, int, str, str]] = con.execute(statement, values).fetchall()
+    chunk.more = len(found) > most
+    for account, seq, kind, body in found[:most]:
         if kind in kinds:
             if len(chunk.rows) >= limit:
                 chunk.more = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.grid_tables import GRID_VIEWS
 from gridbot.store.view_type import View
 
@@ -219,9 +220,9 @@ VIEWS: Final = (
         "operator_commands",
         "The commands of operators: who gave each, for what (ACCOUNT, ACCOUNT/STRATEGY, a process, an alert; all when "
         "empty), and what came of it. Also what was refused, and what its operator did not confirm.",
-        """
+        f"""
         SELECT local_ts, who, name,
-            CASE WHEN account NOT LIKE '@_supervisor%' ESCAPE '@'
+            CASE WHEN NOT {is_supervisor_sql()}
                 THEN account || CASE strategy WHEN '' THEN '' ELSE '/' || strategy END
                 ELSE coalesce((args ->> '$.account') || coalesce('/' || (args ->> '$.args.strategy'), ''),
                     args ->> '$.child', args ->> '$.targets', args ->> '$.alert', args ->> '$.what', '') END AS target,

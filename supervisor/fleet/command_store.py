@@ -19,9 +19,13 @@ __all__ = ["CommandStore", "Given", "Outcome"]
 
 KEPT: Final = "7 days"
 _TELL: LiteralString = "SELECT pg_notify('gridbot', %s)"
+# A host that stood still still believes that it has its accounts. What it took then would be done where nobody trades.
 _TAKE: LiteralString = """
-    UPDATE gridbot.command SET host = %s, taken_at = clock_timestamp() WHERE id IN (
-        SELECT id FROM gridbot.command WHERE account = ANY(%s) AND taken_at IS NULL AND expires > clock_timestamp()
+    UPDATE gridbot.command SET host = %(host)s, taken_at = clock_timestamp() WHERE id IN (
+        SELECT id FROM gridbot.command c WHERE account = ANY(%(accounts)s) AND taken_at IS NULL
+        AND expires > clock_timestamp() AND NOT EXISTS (
+            SELECT 1 FROM gridbot.lease l WHERE l.account = c.account AND NOT (l.host = %(host)s
+            AND l.instance = %(instance)s AND l.state = 'held' AND l.until > clock_timestamp()))
         ORDER BY id FOR UPDATE SKIP LOCKED)
     RETURNING id, account, request, who, origin
 """
@@ -91,10 +95,11 @@ class CommandStore:
         return await self.look(number)
 
     async def take(self, me: HostId, accounts: Collection[str]) -> list[Given]:
-        """The commands for these accounts that nobody has taken: they are ours now."""
+        """The commands for these accounts that nobody has taken, if we have their lease: they are ours now."""
+        values = {"host": me.name, "instance": me.instance, "accounts": sorted(accounts)}
 
         async def work(connection: AsyncConnection[Any]) -> list[Given]:
-            rows = await (await connection.execute(_TAKE, (me.name, sorted(accounts)))).fetchall()
+            rows = await (await connection.execute(_TAKE, values)).fetchall()
             return [Given(int(row[0]), *row[1:]) for row in sorted(rows)]
 
         return await self._link.run(work) if accounts else []

@@ -19,7 +19,7 @@ from gridbot.config.host_config import FleetSettings, fleet_settings
 from gridbot.config.models import GridbotConfig
 from gridbot.version import __version__
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.host_memory import behind, behind_text, known_here
+from supervisor.fleet.host_memory import refuse_forgetful
 from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import HostId, LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
@@ -47,6 +47,13 @@ class Begun:
     store: HostStore
     settings: FleetSettings
     times: LeaseTimes
+    links: list[PostgresLink] = field(default_factory=list, repr=False)
+    """All connections of this supervisor to the database: they follow its place when `fleet.dsn_file` changes."""
+
+    def link(self, purpose: str) -> PostgresLink:
+        """One more connection. Raises FleetAway."""
+        self.links.append(link_of(self.own, purpose))
+        return self.links[-1]
 
     def read(self, text: str, version: int) -> FleetSettings:
         """What this host makes of that version. Raises ConfigError."""
@@ -78,7 +85,7 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
     while True:
         try:
             await store.check(str(own.fleet.name))
-            await _knows_no_more(own, store)
+            await refuse_forgetful(store.link, own.storage.data_dir)
             other = await store.register(me, times.ttl_s, own.fleet.capacity, own.fleet.address, __version__)
             if other is not None:
                 where = f" at {other.address}" if other.address else ""
@@ -91,20 +98,12 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
                 raise FleetAway(f"another run of host {me.name}{where} is registered for {other.left_s:.0f} s more")
             settings = await _settings(own, file, environ, store)
             await _first_beat(store, me, times, settings)
-            return Begun(me, own, file, environ, store, settings, times)
+            return Begun(me, own, file, environ, store, settings, times, [store.link])
         except FleetAway as why:
             if (text := str(why)) != said:
                 say(f"waits for the fleet: {text}")
             said = text
         await asyncio.sleep(AGAIN_S)
-
-
-async def _knows_no_more(own: GridbotConfig, store: HostStore) -> None:
-    """A database that has forgotten leases would grant their epochs again."""
-    known = await asyncio.to_thread(known_here, own.storage.data_dir)
-    found = await store.link.run(lambda connection: behind(connection, known)) if known else []
-    if found:
-        raise FleetAway(behind_text(found))
 
 
 async def _first_beat(store: HostStore, me: HostId, times: LeaseTimes, settings: FleetSettings) -> None:

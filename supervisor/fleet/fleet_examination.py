@@ -11,14 +11,13 @@ from psycopg import AsyncConnection
 from gridbot.config.fleet_dsn import dsn_problem, place_of
 from gridbot.config.models import GridbotConfig
 from gridbot.doctor.fleet_findings import CapFact, FleetFacts
-from gridbot.store.history_place import PlaceAway, place_at
+from gridbot.store.history_place import PlaceAway, mark_problem, place_at
 from supervisor.caps.fleet_scope import ScopeSeen
 from supervisor.caps.host_caps import over_rows
 from supervisor.fleet.cap_store import CapStore
 from supervisor.fleet.fleet_begin import link_of
 from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.history_mark import mark_problem
 from supervisor.fleet.host_memory import behind, behind_text, known_here
 from supervisor.fleet.host_store import ConfigVersion, HostStore
 

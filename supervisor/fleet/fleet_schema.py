@@ -18,7 +18,7 @@ from supervisor.fleet.cap_tables import CAP_STEP
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.history_tables import HISTORY_STEP
 from supervisor.fleet.host_tables import HOST_STEP, OFFERS_STEP
-from supervisor.fleet.record_tables import RECORD_STEP
+from supervisor.fleet.record_tables import RECORD_STEP, START_STEP
 
 __all__ = ["ROLES", "SCHEMA", "STEPS", "VERSION", "make", "version"]
 
@@ -78,7 +78,15 @@ _FIRST: tuple[LiteralString, ...] = (
     "GRANT INSERT, UPDATE, DELETE ON gridbot.host TO gridbot_host",
     "GRANT INSERT, UPDATE ON gridbot.lease, gridbot.document TO gridbot_host",
 )
-STEPS: tuple[tuple[LiteralString, ...], ...] = (_FIRST, HOST_STEP, RECORD_STEP, OFFERS_STEP, HISTORY_STEP, CAP_STEP)
+STEPS: tuple[tuple[LiteralString, ...], ...] = (
+    _FIRST,
+    HOST_STEP,
+    RECORD_STEP,
+    OFFERS_STEP,
+    HISTORY_STEP,
+    CAP_STEP,
+    START_STEP,
+)
 """`STEPS[n]` leads from version n to n + 1. A step that a release had is never changed."""
 VERSION = len(STEPS)
 

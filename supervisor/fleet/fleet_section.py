@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_placement import HostSeen, Placement, Wanted, placement
 from supervisor.fleet.lease_types import HostId, LeaseTimes
@@ -87,7 +88,7 @@ def host_rows(view: View, me: HostId | None) -> list[Json]:
     """A row for each host that was ever registered; `lag_s` is the age of what it has told last."""
     held: dict[str, int] = {}
     for each in view.leases:
-        if each.held and not each.account.startswith("@"):
+        if each.held and not is_service(each.account):
             held[each.host] = held.get(each.host, 0) + 1
     return [
         {
@@ -100,7 +101,7 @@ def host_rows(view: View, me: HostId | None) -> list[Json]:
             "accounts": held.get(row.name, 0),
             "capacity": row.capacity,
             "address": row.address,
-            "offers": sum(not name.startswith("@") for name in row.offers),
+            "offers": sum(not is_service(name) for name in row.offers),
             "configuration": row.applied,
             "program": row.program,
             "trouble": row.trouble,

@@ -7,18 +7,16 @@ mounted, or it is the place of others.
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import psycopg
 
 from gridbot.config.fleet_models import FleetConfig
-from gridbot.store.history_place import HistoryPlace, PlaceAway, place_at
+from gridbot.store.history_place import MARK, HistoryPlace, PlaceAway, mark_problem, place_at
 from supervisor.fleet.history_statements import PLACE, RENAME_PLACE, SET_PLACE
 
-__all__ = ["MARK", "agreed", "mark_problem"]
-
-MARK: Final = "gridbot-history.json"
+__all__ = ["agreed"]
 
 
 def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> HistoryPlace:
@@ -43,17 +41,3 @@ def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> HistoryPl
     if first == host and known_as != fleet.history:
         connection.execute(RENAME_PLACE, {"place": fleet.history})
     return place
-
-
-def mark_problem(place: HistoryPlace, mark: str) -> str:
-    """Why this is not the place with this mark; "" when it is. Raises PlaceAway."""
-    found = place.read(MARK)
-    if found is None:
-        return f"expected the file {MARK}, which all hosts see there, got none: is the directory mounted?"
-    try:
-        there = orjson.loads(found)["mark"]
-    except (ValueError, KeyError, TypeError):
-        there = None
-    if there != mark:
-        return f"expected the mark of this fleet in {MARK}, got another: name the place that the other hosts have"
-    return ""

@@ -33,6 +33,7 @@ from gridbot.config.dsn_files import read_dsn
 from gridbot.config.fleet_models import FleetConfig
 from gridbot.lease.record_floor import epoch_of
 from gridbot.store.bulk import memory_file
+from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import RAW, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import HistoryPlace, PlaceAway
@@ -104,6 +105,7 @@ class HistoryWriter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writes history", daemon=True)
         self._connection: psycopg.Connection[Any] | None = None
+        self._dsn = ""
         self._place: HistoryPlace | None = None
         self._next_care = time.monotonic() + CARE_S / 10
         self.state = HistoryState()
@@ -145,7 +147,7 @@ class HistoryWriter:
         self.drop()
 
     def _failed(self, error: Exception) -> None:
-        text = first_words(error) if isinstance(error, psycopg.Error) else str(error).partition("\n")[0]
+        text = first_words(error) if isinstance(error, psycopg.Error) else first_line(error)
         if text != self.state.error:
             log.warning("the history is not written: %s; the records wait in PostgreSQL", text)
         self.state.error = text
@@ -167,8 +169,12 @@ class HistoryWriter:
         return False
 
     def _ready(self) -> tuple[psycopg.Connection[Any], HistoryPlace]:
+        dsn = read_dsn(self._fleet)
+        if dsn != self._dsn:
+            self.drop()
         if self._connection is None or self._place is None:
-            settings = connection_settings(read_dsn(self._fleet), name=f"{self._host} history", limit_s=LIMIT_S)
+            self._dsn = dsn
+            settings = connection_settings(dsn, name=f"{self._host} history", limit_s=LIMIT_S)
             self._connection = psycopg.connect(**settings, autocommit=True)
             self._place = agreed(self._connection, self._fleet)
         return self._connection, self._place
@@ -191,7 +197,7 @@ class HistoryWriter:
         files: list[_File] = []
         count = 0
         with duckdb.connect(config=_SETTINGS) as con:
-            for path in copied(connection, say.ROWS, values, batch_bytes=1 << 62):
+            for path in copied(connection, say.ROWS, [values], batch_bytes=1 << 62):
                 with with_raw(con, path) as kinds:
                     for kind in kinds:
                         files += _files_of(con, host, account, kind)

@@ -9,6 +9,7 @@ whatever order they are asked.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, LiteralString
@@ -17,9 +18,10 @@ from psycopg import AsyncConnection
 
 from gridbot.state.brought_state import OF_THE_HOST
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.fleet.takeover import HOLDER, Begun, begun_with
 
-__all__ = ["behind", "behind_text", "bring", "known_here"]
+__all__ = ["behind", "behind_text", "bring", "known_here", "refuse_forgetful"]
 
 _BEHIND: Final[LiteralString] = """
     SELECT t.account, t.epoch, coalesce(l.epoch, 0)
@@ -74,6 +76,14 @@ def behind_text(found: list[Behind]) -> str:
         f"{more}; is it a new database, or an older copy? fleet init brings it what is in this data directory; do so "
         "on every host of the fleet before one of them trades (docs/fleet-lost.md)"
     )
+
+
+async def refuse_forgetful(link: PostgresLink, data_dir: Path) -> None:
+    """Raises FleetAway when this database would grant epochs again that this host has had, or cannot be asked."""
+    known = await asyncio.to_thread(known_here, data_dir)
+    found = await link.run(lambda connection: behind(connection, known)) if known else []
+    if found:
+        raise FleetAway(behind_text(found))
 
 
 async def bring(connection: AsyncConnection[Any], host: str, data_dir: Path) -> list[str]:

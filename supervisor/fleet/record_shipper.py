@@ -26,6 +26,7 @@ import psycopg
 from gridbot.config.dsn_files import read_dsn
 from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetConfig
+from gridbot.doors.pseudo_account import OF_HOST, shared_name
 from gridbot.hidden_words import register_secret
 from gridbot.lease.record_floor import epoch_of
 from gridbot.records.columns import RECORD_TYPES
@@ -48,7 +49,7 @@ from supervisor.fleet.record_statements import (
 )
 from supervisor.fleet.shipped_twice import made_one
 
-__all__ = ["LOCAL_KINDS", "RecordShipper", "shared_name"]
+__all__ = ["LOCAL_KINDS", "RecordShipper"]
 
 log = logging.getLogger("supervisor.fleet")
 
@@ -58,14 +59,13 @@ SHIPPED_KINDS: Final = tuple(kind for kind in RECORD_TYPES if kind not in LOCAL_
 CHUNK: Final = 2000
 LIMIT_S: Final = 20.0
 """How long a statement may take."""
-LOOK_S: Final = 1.0
+LOOK_S: Final = 2.0
+"""Most of what a look costs is that DuckDB opens the file."""
 COMPLETE_S: Final = 5.0
 AWAY_S: Final = (0.5, 5.0)
 FORGET_S: Final = 600.0
 FORGET_REST_S: Final = 6 * 3600.0
 FORGOTTEN: Final = 5000
-OF_HOST: Final = "@"
-"""Stands before the host in the name of an account that each host has."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -124,7 +124,10 @@ class RecordShipper:
         if (connection := self._connection) is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 connection.cancel_safe(timeout=within_s / 2)
-        self._thread.join(within_s)
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+        else:
+            self._drop()
 
     def health(self) -> dict[str, Any]:
         """For the writer's health message. `lag_s`: since when not everything is in the fleet's database."""
@@ -272,11 +275,6 @@ class RecordShipper:
             for statement in (FORGET_IDS, FORGET_ORDERS, FORGET_EQUITY):
                 connection.execute(statement, values)
             self._next_forget_rest = time.monotonic() + FORGET_REST_S
-
-
-def shared_name(account: str, host: str) -> str:
-    """The account's name in the fleet: the supervisors of all hosts record as one account, and are several."""
-    return f"{account}{OF_HOST}{host}" if account.startswith("_") else account
 
 
 def _incoming(rows: Iterable[BodyRow], host: str) -> Iterable[tuple[Any, ...]]:

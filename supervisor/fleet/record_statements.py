@@ -80,9 +80,11 @@ MOVE: Final[LiteralString] = (
             WHEN 'position_events' THEN concat_ws('|', body->'data'->>'symbol', body->'data'->>'direction',
                 body->'data'->>'shadow')
             WHEN 'orders' THEN coalesce(nullif(body->'data'->>'order_link_id', ''), body->'data'->>'order_id')
+            WHEN 'run_events' THEN concat_ws('|', 'start', body->'data'->>'environment')
             ELSE body->'data'->>'coin' END AS key
         FROM fresh
         WHERE kind IN ('position_events', 'wallets')
+            OR kind = 'run_events' AND body->'data'->>'event' = 'start'
             OR kind = 'orders' AND NOT coalesce((body->'data'->>'shadow')::boolean, false)
     ), latest AS (
         INSERT INTO gridbot.newest AS n (account, kind, key, epoch, seq, at, body)

@@ -1,7 +1,7 @@
 """The records of all hosts in PostgreSQL, as a step of `fleet_schema`: recent rows, rollups, and how far each host is.
 
     record          recent rows of every account, each once; their body is the record as its worker wrote it
-    newest          the newest row of each leg, order and coin, also when it is older than what `record` keeps
+    newest          the newest row of each leg, order and coin, and start of an account, however old it is
     daily_sums      executions and their corrections added up per UTC day, over everything that was ever shipped
     equity_hour     the last equity of each account in each hour
     shipped         by host and account: the number of the last record that is here
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-__all__ = ["RECORD_STEP"]
+__all__ = ["RECORD_STEP", "START_STEP"]
 
 RECORD_STEP: Final[tuple[LiteralString, ...]] = (
     # `origin`: the host, for records of no lease (epoch 0), whose numbers are each host's own.
@@ -102,3 +102,14 @@ RECORD_STEP: Final[tuple[LiteralString, ...]] = (
     """,
 )
 """One step of `fleet_schema.STEPS`; never changed once a release had it."""
+START_STEP: Final[tuple[LiteralString, ...]] = (
+    """
+    INSERT INTO gridbot.newest (account, kind, key, epoch, seq, at, body)
+    SELECT DISTINCT ON (account, key) account, kind, concat_ws('|', 'start', body->'data'->>'environment') AS key,
+        epoch, seq, at, body
+    FROM gridbot.record WHERE kind = 'run_events' AND body->'data'->>'event' = 'start'
+    ORDER BY account, key, epoch DESC, seq DESC
+    ON CONFLICT DO NOTHING
+    """,
+)
+"""The newest start of each account on paper, testnet and mainnet stays: it says what kind of money its sums are."""

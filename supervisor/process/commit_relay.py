@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.incidents import DELETED, LOST
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -9,7 +10,7 @@ from supervisor.children.fleet import Fleet
 from supervisor.children.pipe import Message
 from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import DamageWatch, StoreWatch
-from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.store.supervisor_journal import SupervisorJournal
 
 __all__ = ["CommitRelay"]
 

@@ -25,6 +25,7 @@ from supervisor.fleet.command_store import CommandStore, Given
 from supervisor.fleet.fleet_begin import LIMIT_S, PUSH, Begun
 from supervisor.fleet.fleet_section import incidents_elsewhere, with_commands_for
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_memory import refuse_forgetful
 from supervisor.fleet.host_store import HostStore
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.process.fleet_reload import INVALID, FleetReload
@@ -223,6 +224,7 @@ class FleetDoor:
             register_secret(secret)
         try:
             await HostStore(probe).check(str(own.fleet.name))
+            await refuse_forgetful(probe, own.storage.data_dir)
         finally:
             await probe.close()
         if not dry_run:

@@ -85,7 +85,6 @@ class FleetPart:
         if begun is None or reload is None:
             return
         from supervisor.fleet.cap_store import CapStore
-        from supervisor.fleet.fleet_begin import link_of
         from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
         from supervisor.fleet.lease_keeper import LeaseKeeper
         from supervisor.fleet.postgres_store import PostgresStore
@@ -95,17 +94,17 @@ class FleetPart:
         from supervisor.process.held_services import HeldServices
         from supervisor.process.host_hands import HostHands
 
-        leases = link_of(begun.own, "leases")
+        leases = begun.link("leases")
         store = PostgresStore(leases, begun.store.link)
         own, cancels = begun.own, begun.own.fleet.on_lease_lost is OnLeaseLost.CANCEL
         self._desk = desk = LeaseDesk(begun.me, store, own.storage.data_dir, send, cancels_when_lost=cancels)
         documented = DocumentedStore(store, desk.shelf)
         self._keeper = keeper = LeaseKeeper(documented, begun.me, begun.times, lambda news: host.on_lease(news))
         launch.lease, launch.on_lease = desk.at_launch, self._from_worker
-        self._door = door = FleetDoor(begun, self._handle, self._clock, (begun.store.link, leases))
+        self._door = door = FleetDoor(begun, self._handle, self._clock, begun.links)
         self._caps_round = caps_round = CapsRound(
             begun.me,
-            CapStore(link_of(begun.own, "caps")),
+            CapStore(begun.link("caps")),
             self._caps(),
             lambda: host.settings,
             desk.epoch,

@@ -37,9 +37,11 @@ log = logging.getLogger("supervisor")
 OPENED_S: Final = 5.0
 POLL_S: Final = 0.05
 STOP_S: Final = 60.0
-RESCUE_S: Final = 15.0
-ENDS_S: Final = 5.0
 """A worker that stops takes less: it is killed after `stop_timeout`."""
+RESCUE_S: Final = 15.0
+"""How long a rescue may go on when its account leaves, before it is asked to end."""
+ENDS_S: Final = 5.0
+"""How long it may take for that, before it is killed."""
 
 
 class Membership:

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from gridbot.doors.pseudo_account import host_of, is_supervisor
+
 __all__ = ["is_empty", "past_lines"]
 
 Json = Mapping[str, Any]
@@ -27,7 +29,8 @@ def past_lines(moment: Json) -> Iterator[str]:
     yield _orders(moment)
     yield from _holds(moment)
     yield from _refusals(moment)
-    yield from (f"  ! alert open since {_time(row['began_at'])}: {row['text']}" for row in moment["incidents"])
+    for row in moment["incidents"]:
+        yield f"  ! alert open since {_time(row['began_at'])}{_on_host(row)}: {row['text']}"
     yield from _happened(moment)
     yield from _figures(moment)
 
@@ -99,10 +102,10 @@ def _happened(moment: Json) -> Iterator[str]:
         why = f": {row['reason']}" if row["reason"] else ""
         lines.append((row["local_ts"], f"{words.get(row['event'], row['event'])}{why}"))
     for row in moment["commands"]:
-        args = row["args"] if row["account"] == "_supervisor" else ""
+        args = row["args"] if is_supervisor(row["account"]) else ""
         if '"dry_run":true' in args:
             continue  # nothing was changed
-        by = f" by {row['who']}" if row.get("who") else ""
+        by = (f" by {row['who']}" if row.get("who") else "") + _on_host(row)
         about = row["strategy"] or args
         what = f"command {row['name']}{about and f' {about}'}{by}"
         outcome = "" if row["ok"] else "refused: "
@@ -112,6 +115,12 @@ def _happened(moment: Json) -> Iterator[str]:
     for row in moment["gaps"]:
         lines.append((row["started_at"], f"the {row['stream']} stream was away until {_time(row['ended_at'])}"))
     yield from (f"  {_time(at)} {text}" for at, text in sorted(lines, key=lambda each: each[0]))
+
+
+def _on_host(row: Json) -> str:
+    """Of a fleet's records: which host's supervisor it was."""
+    host = host_of(row["account"])
+    return f" on host {host}" if host else ""
 
 
 def _figures(moment: Json) -> Iterator[str]:

@@ -16,8 +16,8 @@ import orjson
 
 from gridbot.command_line import pasteable
 from gridbot.config.models import GridbotConfig
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.records.journal_reader import journal_directory
-from supervisor.store.supervisor_journal import SUPERVISOR
 
 __all__ = ["left_behind"]
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.schema import quote
 
 __all__ = ["BEFORE", "Answers", "moment_of", "questions"]
@@ -43,8 +44,10 @@ def questions(account: str, strategy: str, at: datetime) -> dict[str, str]:
     t, who, mine = _times(at), f"account = {quote(account)}", f"strategy = {quote(strategy)}"
     run = f"""(SELECT arg_max(about_run_id, seq) FROM run_events
         WHERE {who} AND event = 'start' AND local_ts <= {t.at})"""
-    supervisor = f"""(SELECT arg_max(about_run_id, seq) FROM run_events
-        WHERE account = '_supervisor' AND event = 'start' AND local_ts <= {t.at})"""
+    supervisor = is_supervisor_sql()
+    # Each host's supervisor has numbers of its own.
+    supervisors = f"""(SELECT (account, arg_max(about_run_id, seq)) FROM run_events
+        WHERE {supervisor} AND event = 'start' AND local_ts <= {t.at} GROUP BY account)"""
     window = f"local_ts BETWEEN {t.before} AND {t.at}"
     return {
         "run": f"""
@@ -70,17 +73,17 @@ def questions(account: str, strategy: str, at: datetime) -> dict[str, str]:
             FROM orders WHERE {who} AND {mine} AND state = 'rejected' AND {window}
             GROUP BY ALL ORDER BY times DESC LIMIT {MOST}""",
         "incidents": f"""
-            SELECT strategy, level, text, began_at, count FROM (
+            SELECT account, strategy, level, text, began_at, count FROM (
                 SELECT * FROM alerts
                 WHERE local_ts <= {t.at} AND coalesce(began_at, local_ts) > {t.at} - INTERVAL 7 DAY AND (
                     ({who} AND strategy IN ('', {quote(strategy)}) AND run_id = {run})
-                    OR (account = '_supervisor' AND run_id = {supervisor}
+                    OR ({supervisor} AND (account, run_id) IN {supervisors}
                         AND (key = {quote(f"worker-{account}")} OR NOT starts_with(key, 'worker-'))))
                 QUALIFY row_number() OVER (PARTITION BY account, strategy, key, began_at ORDER BY seq DESC) = 1)
             WHERE phase <> 'ended' ORDER BY began_at LIMIT {MOST}""",
         "commands": f"""
             SELECT local_ts, account, strategy, name, args, ok, result, who FROM commands
-            WHERE local_ts BETWEEN {t.before} AND {t.after} AND ({who} OR account = '_supervisor')
+            WHERE local_ts BETWEEN {t.before} AND {t.after} AND ({who} OR {supervisor})
             ORDER BY local_ts LIMIT {MOST}""",
         "comparisons": f"""
             SELECT local_ts, reason, error FROM reconciles

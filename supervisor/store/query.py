@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
-from gridbot.store.file_errors import is_damage, is_forbidden, rebuild_line
+from gridbot.store.file_errors import first_line, is_damage, is_forbidden, rebuild_line
 from gridbot.store.reading import (
     UNFINISHED_AGAIN_S,
     DatabaseLocked,
@@ -296,5 +296,7 @@ def _plain_errors(data_dir: Path, limits: Limits) -> Iterator[None]:
 
 def _headline(exc: BaseException) -> str:
     """DuckDB's message as one line: what is wrong, the hint, and where."""
+    if str(exc).startswith("Traceback "):
+        return first_line(exc)
     lines = [line.strip() for line in str(exc).splitlines() if line.strip() and set(line.strip()) != {"^"}]
     return " ".join(lines)

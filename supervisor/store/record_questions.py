@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from gridbot.commands.targets import Addressed
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.schema import quote
 from supervisor.store.recorded_fleet import where_addressed
 
@@ -206,7 +207,7 @@ def fills_after(asked: Asked, seen: Mapping[str, int]) -> str:
 def alerts(asked: Asked, lines: int) -> str:
     """What was told in the span, the newest, the oldest of them first; those of the supervisor for every account."""
     mine = asked.where("local_ts")
-    own = f"(starts_with(account, '_supervisor') AND {Asked(None, asked.since, asked.until).where('local_ts')})"
+    own = f"({is_supervisor_sql()} AND {Asked(None, asked.since, asked.until).where('local_ts')})"
     return f"""
         SELECT * FROM (
             SELECT local_ts, account, strategy, level, phase, key, text, began_at, count FROM alerts

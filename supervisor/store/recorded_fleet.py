@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from gridbot.commands.targets import Addressed, FleetMember
 from gridbot.doors.bounded_json import JsonMistake, read_json
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.schema import quote
 
 __all__ = ["FLEET", "fleet_of", "where_addressed"]
 
-FLEET: Final = """
+FLEET: Final = f"""
     SELECT account, arg_max(config, seq) AS config FROM run_events
-    WHERE event = 'start' AND NOT starts_with(account, '_supervisor') GROUP BY account ORDER BY account"""
+    WHERE event = 'start' AND NOT {is_supervisor_sql()} GROUP BY account ORDER BY account"""
 """Rows for `fleet_of`."""
 
 

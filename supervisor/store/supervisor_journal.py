@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.records.block_reader import NewerJournal
 from gridbot.records.durability import Durability
 from gridbot.records.journal import Journal, JournalBusy
@@ -25,11 +26,10 @@ from gridbot.state.state_files import StateFiles
 from gridbot.system_ports import SystemClock
 from supervisor.polling import wait_until
 
-__all__ = ["SUPERVISOR", "JournalBusy", "SupervisorJournal"]
+__all__ = ["JournalBusy", "SupervisorJournal"]
 
 log = logging.getLogger("supervisor")
 
-SUPERVISOR: Final = "_supervisor"
 AGAIN_S: Final = 5.0
 """Between two tries to open a journal that could not be opened."""
 LOCK_WAIT_S: Final = 0.3

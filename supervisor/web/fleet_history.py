@@ -126,10 +126,13 @@ class FleetHistory:
         self._see_peaks(now)
         waiting = self._match({row["account"]: int(row["executions"]) for row in self._rows_of("executions")}, now)
         parts = self._parts.items()
+        problems = {name: part.problem for name, part in parts if part.problem}
+        if missing := self._records.missing():
+            problems["history"] = missing
         return {
             "day": midnight.date(),
             "as_of": min((part.as_of for _, part in parts if part.as_of is not None), default=None),
-            "problems": {name: part.problem for name, part in parts if part.problem},
+            "problems": problems,
             "pairs_waiting": waiting,
             "pairs_as_of": min((grid.as_of for grid in self._grids.values() if grid.is_known), default=None),
             "pairs_unknown": sorted(

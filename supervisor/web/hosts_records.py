@@ -15,13 +15,14 @@ from typing import Final
 
 import duckdb
 
+from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_reading import filled
 from gridbot.store.history_files import PROTOCOL
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.schema import quote
 from gridbot.store.views import VIEWS
 from supervisor.utc_time import utc_now
-from supervisor.web.record_file import APART_S, TooLong, Unreadable, first_line, interrupted
+from supervisor.web.record_file import APART_S, TooLong, Unreadable, interrupted
 
 __all__ = ["FleetRecords"]
 
@@ -61,11 +62,15 @@ class FleetRecords:
         self._con: duckdb.DuckDBPyConnection | None = None
         self._until_s = float("-inf")
         self._failed: tuple[float, str] = (float("-inf"), "")
-        self._as_of = ""
+        self._as_of = self._missing = ""
 
     def as_of(self) -> str:
         """When it was read."""
         return self._as_of or utc_now()
+
+    def missing(self) -> str:
+        """Why rows that are only in files of the history are not among it; "" when they are."""
+        return self._missing
 
     @contextlib.contextmanager
     def reading(self, *, writes: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -94,7 +99,12 @@ class FleetRecords:
             for view in VIEWS:
                 if view.name in views:
                     con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-            yield con
+            try:
+                yield con
+            finally:  # else the copy keeps its memory until all is read anew
+                with contextlib.suppress(duckdb.Error):
+                    con.execute("USE memory")
+                    con.execute("DROP SCHEMA copied CASCADE")
 
     def _current(self) -> duckdb.DuckDBPyConnection:
         now_s = self._clock()
@@ -105,23 +115,25 @@ class FleetRecords:
             raise Unreadable(why)
         before_s, as_of = self._work(), utc_now()
         try:
-            con = self._read()
+            con, without = self._read()
         except (ReadingError, ValueError) as error:
             self._failed = now_s, str(error)
             raise Unreadable(str(error)) from error
         if self._con is not None:
             self._con.close()
         self._con, self._as_of = con, as_of
+        self._missing = without and f"older rows are left out: {without}"
         self._until_s = self._clock() + max(FRESH_S, REST * (self._work() - before_s))
         return con
 
-    def _read(self) -> duckdb.DuckDBPyConnection:
+    def _read(self) -> tuple[duckdb.DuckDBPyConnection, str]:
+        """All that is there, and why it is not all there was."""
         con = duckdb.connect(config={"memory_limit": MEMORY, "threads": "1", "temp_directory": ""})
         try:
             con.execute("SET GLOBAL TimeZone = 'UTC'")
-            filled(con, self._dsn(), timeout_s=FILL_S, history=self._history)
+            found = filled(con, self._dsn(), timeout_s=FILL_S, history=self._history)
             con.execute(f"SET allowed_directories = ['{PROTOCOL}://', {quote(str(self._downloads))}]")
-            return lock(con)
+            return lock(con), found.without
         except BaseException:
             con.close()
             raise

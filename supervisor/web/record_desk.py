@@ -114,6 +114,7 @@ class RecordDesk:
             "limited": len(rows) >= wanted.limit,
             "sql": sql,
             "as_of": as_of,
+            "missing": self._records.missing(),
             "problem": problem,
         }
         return Reply(200, json_text(document))
@@ -125,6 +126,8 @@ class RecordDesk:
 
         def write() -> None:
             with self._opened(question, wanted, path) as con:
+                if missing := self._records.missing():
+                    raise Unreadable(f"no file is made, {missing}")
                 con.execute(f"COPY ({sql}) TO {quote(str(path))} {KINDS[kind]}")
 
         try:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import duckdb
 
+from gridbot.store.file_errors import first_line
 from gridbot.store.grid_tables import VIEWS_FROM_ROWS
 from gridbot.store.reading import ReadingError, attach, database_path, is_unfinished, lock
 from gridbot.store.schema import quote
@@ -32,7 +33,6 @@ __all__ = [
     "Records",
     "TooLong",
     "Unreadable",
-    "first_line",
     "interrupted",
 ]
 
@@ -71,6 +71,9 @@ class Records(Protocol):
     def as_of(self) -> str:
         """Of when what is read is, UTC."""
 
+    def missing(self) -> str:
+        """What is not among it, and why; "" when all is."""
+
     def reading(self, *, writes: Path | None = None) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A connection to the records; the one file that may be written is `writes`. Raises TooLong, Unreadable."""
 
@@ -98,6 +101,10 @@ class RecordFile:
     def as_of(self) -> str:
         """The file has what is true now."""
         return utc_now()
+
+    def missing(self) -> str:
+        """It has all of this host."""
+        return ""
 
     @contextlib.contextmanager
     def reading(self, *, writes: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -200,8 +207,3 @@ def interrupted(con: duckdb.DuckDBPyConnection, after_s: float) -> Iterator[None
     finally:
         over.set()
         thread.join()
-
-
-def first_line(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    return (str(error).splitlines() or [repr(error)])[0]

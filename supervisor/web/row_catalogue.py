@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from gridbot.commands.targets import Addressed
+from gridbot.doors.pseudo_account import is_supervisor_sql
 from gridbot.store.schema import quote
 from supervisor.store import record_questions
 from supervisor.store.record_questions import Asked
@@ -147,7 +148,7 @@ def _commands(wanted: Wanted) -> str:
     if wanted.account:
         account, place = quote(wanted.account), quote(f"{wanted.account}/{wanted.strategy}")
         about = f"target = {account} OR starts_with(target, {place})"
-        mine += f" AND (account = {account} OR (starts_with(account, '_supervisor') AND ({about})))"
+        mine += f" AND (account = {account} OR ({is_supervisor_sql()} AND ({about})))"
         mine += f" AND target IN ({account}, {place})" if wanted.strategy else ""
     return _newest(
         "local_ts AS ts, account, who, name, target, ok, left(result, 2000) AS result, "

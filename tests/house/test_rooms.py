@@ -95,7 +95,7 @@ SUPERVISOR = {
     "polling": "",
     # Accounts over several hosts: who may trade which.
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
-    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.hidden_words"
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.doors gridbot.hidden_words"
     " gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.risk gridbot.state gridbot.store"
     " gridbot.system_ports gridbot.version caps polling",
     "store": "gridbot.private_files"

@@ -20,8 +20,8 @@ async function rowsOf(name, route, from) {
   const answer = await ask(address(name, route, from, { limit: QUESTIONS[name][0] }));
   if (!answer.ok) return { problem: (await answer.text()).trim(), busy: answer.status === 429 };
   const told = await answer.json();
-  const { sql, problem, as_of } = told;
-  return problem ? { sql, problem } : { rows: asObjects(told), sql, problem, as_of, readAt: performance.now() };
+  const { sql, problem, missing, as_of } = told;
+  return problem ? { sql, problem } : { rows: asObjects(told), sql, problem, missing, as_of, readAt: performance.now() };
 }
 
 // {figures: {name: {rows, sql, problem, from}}, prices, fills}: asked one after the other, again when there is more.
@@ -94,6 +94,7 @@ function Figure({ name, title, says, figure, route, children }) {
     </span>`}</div>
     ${says && html`<p class="dim says">${says}</p>`}
     ${problem && html`<p class="warn">${problem}</p>`}
+    ${figure?.missing && html`<p class="warn">${figure.missing}</p>`}
     ${figure?.problem && (isFresh ? html`<p class="dim says">As of ${clock(Date.parse(figure.as_of))} UTC; a newer reading has not had its turn yet.</p>`
       : html`<p class="warn">Not read, and asked again: ${figure.problem}${figure.rows ? `. What is shown is of ${moment(Date.parse(figure.as_of))} UTC.` : ""}</p>`)}
     ${figure?.rows ? (figure.rows.length ? children : html`<p class="dim">Nothing in this time.</p>`) : !figure?.problem && html`<p class="dim">Reading…</p>`}

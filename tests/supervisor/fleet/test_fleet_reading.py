@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import gridbot
-from gridbot.records.record_types import PositionRecord
+from gridbot.lease.record_floor import first_number
+from gridbot.records.record_types import PositionRecord, RunRecord
+from gridbot.store import fleet_reading, live_ranges
 from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
 from supervisor.utc_time import utc_now
@@ -20,12 +22,18 @@ from supervisor.web.record_desk import RecordDesk
 from tests.store.kit import execution, make_recorder, rows
 from tests.supervisor.fleet.test_record_shipper import fleet_at, order, ship_all, shipping
 
+START = RunRecord(
+    event="start", about_run_id="r", environment="testnet", version="1", config_hash="", config="{}", pid=1
+)
+
 
 def test_two_hosts_are_one_database(tmp_path, fleet_dsn):
     for host, account, numbers in (("h1", "alice", range(1, 7)), ("h2", "alice", range(4, 10)), ("h2", "bob", (1, 2))):
         data_dir = tmp_path / host
         data_dir.mkdir(exist_ok=True)
         recorder = make_recorder(data_dir, account)
+        if account == "bob":
+            recorder.record(START)
         for number in numbers:
             recorder.record(execution(number, exchange_ts=1_700_000_000_000 + 86_400_000 * number))
         recorder.record(PositionRecord(strategy="btc", symbol="BTCUSDT", direction="long", size=Decimal(len(numbers))))
@@ -63,7 +71,8 @@ def test_two_hosts_are_one_database(tmp_path, fleet_dsn):
     desk = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads))
     document = json.loads(desk.answer({"ask": "fleet"}).body)
     shown = [(row["account"], row["total"]["fills"]) for row in document["strategies"]]
-    assert shown == [("alice", 9)], "of bob no row is left that says what kind of money it was"
+    assert shown == [("alice", 9), ("bob", 2)], "of bob its start is left, which says what kind of money it was"
+    assert document["strategies"][1]["money"] == "testnet"
     assert document["problems"] == {}
     rows_of = json.loads(desk.answer({"ask": "rows", "name": "fills", "account": "alice"}).body)
     assert len(rows_of["rows"]) == 9
@@ -97,6 +106,64 @@ def test_two_hosts_are_one_database(tmp_path, fleet_dsn):
     assert [tuple(row.values()) for row in json.loads(said.stdout)] == [("alice", 9), ("bob", 2)]
     assert "note: host h1: 36" in said.stderr
     assert "h2" not in said.stderr
+
+
+def test_rows_come_by_ranges_of_one_moment(fleet_dsn, monkeypatch):
+    """Accounts of several holders, of which files have some: each row that is in none comes once, few at a time."""
+    monkeypatch.setattr(live_ranges, "SPANS_AT_ONCE", 3)
+    with psycopg.connect(fleet_dsn, autocommit=True) as connection:
+        for account, host, first, last, in_files in (
+            ("a", "h1", 1, 9, 4), ("a", "h2", first_number(2) + 1, first_number(2) + 8, None), ("b", "h1", 1, 1, 1),
+            ("c", "h2", 5, 9, 0), ("d", "h1", 1, 2, 1), ("a", "h1", first_number(3) + 1, first_number(3) + 5, 6),
+        ):  # fmt: skip
+            values = {"account": account, "host": host, "first": first, "last": last, "in_files": in_files}
+            connection.execute(ROWS_OF, values)
+            connection.execute(TO, values)
+            if in_files is not None:
+                connection.execute(IN_FILES, values)
+        for live, where in ((False, "true"), (True, "r.seq > coalesce(h.seq, 0)")):
+            every = "SELECT account, r.seq FROM gridbot.record AS r LEFT JOIN gridbot.history_at AS h"
+            wanted = connection.execute(f"{every} USING (host, account) WHERE {where}".encode()).fetchall()
+            spans = live_ranges.spans_of(connection, live=live)
+            for most in (1, 3, 7, 100):
+                found = [
+                    connection.execute(live_ranges.COPIED, values).fetchall()
+                    for values in live_ranges.statements(connection, spans, rows=most)
+                ]
+                assert sorted(row[:2] for rows in found for row in rows) == sorted(wanted), (live, most)
+                assert max(map(len, found)) <= max(most, 3)
+            [kinds] = live_ranges.statements(connection, spans[:1], ["orders"], 100)
+            assert connection.execute(live_ranges.COPIED, kinds).fetchall() == []
+
+        def between(*args, **kwargs):
+            for values in statements(*args, rows=3, **kwargs):
+                yield values
+                connection.execute(ROWS_OF, {"account": "d", "host": "h1", "first": 50, "last": 50})
+
+        statements = live_ranges.statements
+        monkeypatch.setattr(fleet_reading, "statements", between)
+        count = "SELECT count(*) FROM executions"
+        with gridbot.connect(fleet=fleet_dsn) as con:
+            assert con.execute(count).fetchone() == (30,)
+        monkeypatch.undo()
+        with gridbot.connect(fleet=fleet_dsn) as con:
+            assert con.execute(count).fetchone() == (31,)
+
+
+ROWS_OF = """
+    INSERT INTO gridbot.record (account, epoch, seq, origin, host, kind, at, body)
+    SELECT %(account)s, seq >> 31, seq, '', %(host)s, 'executions', now(),
+        jsonb_build_object('run_id', 'r', 'seq', seq, 'local_ts', 1, 'data', '{}'::jsonb)
+    FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS seq ON CONFLICT DO NOTHING
+"""
+TO = """
+    INSERT INTO gridbot.shipped (host, account, seq) VALUES (%(host)s, %(account)s, %(last)s)
+    ON CONFLICT (host, account) DO UPDATE SET seq = excluded.seq
+"""
+IN_FILES = """
+    INSERT INTO gridbot.history_at (host, account, seq) VALUES (%(host)s, %(account)s, %(in_files)s)
+    ON CONFLICT (host, account) DO UPDATE SET seq = excluded.seq
+"""
 
 
 def test_what_is_wrong_is_said_without_the_password(tmp_path, postgres):

@@ -20,15 +20,16 @@ from gridbot.config.models import GridbotConfig
 from gridbot.doors.history_name import place_problem
 from gridbot.records.record_types import PositionRecord, WalletRecord
 from gridbot.store import history_place
-from gridbot.store.history_place import PlaceAway
+from gridbot.store.history_place import MARK, PlaceAway
 from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
 from supervisor.fleet import history_writer
 from supervisor.fleet.fleet_examination import _place, examined
-from supervisor.fleet.history_mark import MARK
+from supervisor.fleet.history_writer import HistoryWriter
 from supervisor.web.hosts_records import FleetRecords
 from supervisor.web.record_desk import RecordDesk
 from tests.case_table import case_table
+from tests.fleet_database import new_database
 from tests.store.kit import execution, make_recorder, record_executions, rows, until
 from tests.supervisor.fleet.history_kit import (
     ALL_IN_FILES,
@@ -89,7 +90,9 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
     downloads.mkdir(parents=True)
     page = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads))
     told = json.loads(page.answer({"ask": "rows", "name": "fills"}).body)
-    assert (len(told["rows"]), told["problem"]) == (11, ""), "the page's rows, too, are those of the files"
+    assert (len(told["rows"]), told["problem"], told["missing"]) == (11, "", ""), (
+        "the page's rows, too, are those of the files"
+    )
     names = sorted(str(path.relative_to(place)).rpartition("/")[0] for path in files_of(place))
     assert {name.partition("/")[0] for name in names} == {"executions", "position_events", "wallets", "orders"}
     assert sum(name.startswith("executions/account=alice/day=") for name in names) == 2
@@ -254,8 +257,26 @@ def test_a_place_that_is_away_full_or_of_others_stops_nothing(tmp_path, fleet_ds
     (tmp_path / "empty" / MARK).write_text('{"fleet": "others", "mark": "x"}')
     with pytest.raises(PlaceAway, match="got another"):
         history_of(fleet_dsn, tmp_path / "empty", "h2").once()
-    with pytest.raises(ReadingError, match="expected the history of the fleet, got: /nowhere"):
-        gridbot.connect(fleet=fleet_dsn, history="/nowhere")
+    for wrong, got in (("/nowhere", "/nowhere: "), (tmp_path / "empty", ".*: expected the mark of this fleet")):
+        with pytest.raises(ReadingError, match=f"expected the history of the fleet, got: {got}"):
+            gridbot.connect(fleet=fleet_dsn, history=str(wrong))
+    downloads = tmp_path / "page" / "web" / "downloads"
+    downloads.mkdir(parents=True)
+    page = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads, str(tmp_path / "empty")))
+    told = json.loads(page.answer({"ask": "fleet"}).body)
+    assert "older rows are left out: " in told["problems"]["history"]
+    asked_of = {"ask": "rows", "name": "fills"}
+    assert "got another" in json.loads(page.answer(asked_of).body)["missing"]
+    refused = page.answer({**asked_of, "account": "alice", "format": "csv"})
+    assert (refused.status, b"no file is made, older rows" in refused.body) == (503, True)
+    # A file of it is gone, or damaged: one line says which, to whoever reads or writes.
+    [first, *_] = sorted(place.rglob("*.parquet"))
+    first.write_bytes(b"damaged")
+    with pytest.raises(ReadingError, match="the fleet's history of executions cannot be read: IO Error"):
+        gridbot.connect(fleet=fleet_dsn)
+    first.unlink()
+    with pytest.raises(ReadingError, match=r"history of executions cannot be read: FileNotFoundError: .*parquet"):
+        gridbot.connect(fleet=fleet_dsn)
     # The thread says it, and goes on by itself.
     broken = history_of(fleet_dsn, tmp_path / "empty", "h2")
     broken.start()
@@ -359,3 +380,20 @@ def test_doctor_looks_at_the_place(tmp_path, fleet_dsn, place):
     (tmp_path / "other").mkdir()
     assert "is the directory mounted?" in facts(tmp_path / "other", "h2")[0]
     assert files_of(place) == [], "the probe is gone"
+
+
+def test_a_file_that_names_another_database_is_followed(tmp_path, postgres, place):
+    """Else the records of the one that it names now waited for their files for good."""
+    dsn_file = tmp_path / "dsn"
+    writer = HistoryWriter(fleet_at("", history=str(place), dsn_file=dsn_file))
+    try:
+        for number in range(2):
+            dsn_file.write_text(new_database(postgres))
+            dsn_file.chmod(0o600)
+            if number:
+                with pytest.raises(PlaceAway, match="the mark of another, or of a former database"):
+                    writer.once()
+            else:
+                assert not writer.once()
+    finally:
+        writer.drop()

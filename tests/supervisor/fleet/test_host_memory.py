@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.host_memory import behind, behind_text, bring, known_here
+from supervisor.fleet.host_memory import behind, behind_text, bring, known_here, refuse_forgetful
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseState, LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.fleet.postgres_store import PostgresStore
@@ -51,6 +51,9 @@ def test_each_account_goes_on_above_its_last_epoch_with_the_state_of_who_had_it_
         store = PostgresStore(PostgresLink(fleet_dsn, name="renewals", limit_s=60), link)
         try:
             assert await behind_at("b") == [("x", 5, 0), ("y", 1, 0)]
+            await refuse_forgetful(link, tmp_path)
+            with pytest.raises(FleetAway, match=r"earlier ones only: x \(5, there 0\), y \(1, there 0\); is it a new"):
+                await refuse_forgetful(link, places["b"])
             # Somebody was started too early. His lease ends, and whoever is next waits for that.
             _, early = await store.acquire(A, LeaseTimes(), Acquire("y", 0, 0))
             assert early is not None

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.records.record_types import AlertRecord
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.policy_types import Exited, Ready, Start
 from supervisor.process.child_alerts import Alerts, failed_children
 from supervisor.process.commit_relay import CommitRelay
 from supervisor.store.store_watch import StoreWatch
-from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.store.supervisor_journal import SupervisorJournal
 from tests.integration.worker_bench import records
 from tests.supervisor.conftest import unheard_child
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.doors.pseudo_account import SUPERVISOR
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_types import AlertRecord, CommandRecord, HealthRecord, RunRecord
 from supervisor.children.child_spec import ChildKind, ChildSpec
@@ -17,7 +18,7 @@ from supervisor.control.control_client import Unanswered
 from supervisor.control.operator_name import user_at_host
 from supervisor.process.child_alerts import Alerts
 from supervisor.store.store_watch import StoreWatch
-from supervisor.store.supervisor_journal import SUPERVISOR, SupervisorJournal
+from supervisor.store.supervisor_journal import SupervisorJournal
 from tests.store.kit import rows
 from tests.store.session import write_all
 from tests.supervisor.conftest import unheard_child, wait_for
