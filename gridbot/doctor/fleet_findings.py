@@ -37,7 +37,7 @@ class FleetFacts:
     accounts without a host. `caps`: of each scope of caps over hosts what is used, whom it holds, and since when no
     host has looked at it. `history`: where this host writes files, "" nowhere; `history_problem`: why it cannot;
     `history_behind_s`: for how long a record waits for its file; `history_elsewhere`: where the others write, when this
-    host does not.
+    host does not. `forgotten`: which leases of this host the database does not know any more, as a sentence.
     """
 
     server: str
@@ -58,6 +58,7 @@ class FleetFacts:
     history_behind_s: float = 0.0
     history_elsewhere: str = ""
     caps: Sequence[CapFact] = ()
+    forgotten: str = ""
 
 
 def fleet_findings(facts: FleetFacts) -> list[Finding]:
@@ -75,6 +76,8 @@ def _database(facts: FleetFacts) -> Finding:
     if facts.missing:
         what = ", ".join(facts.missing)
         return finding(Verdict.REFUSED, f"our login may not do what a host does: {what}; grant it gridbot_host")
+    if facts.forgotten:
+        return finding(Verdict.REFUSED, facts.forgotten)
     doubts = []
     if abs(facts.clock_s) - facts.clock_wrong_s > CLOCK_S:
         doubts.append(f"its clock is {facts.clock_s:+.1f} s from ours: set both by NTP")

@@ -13,9 +13,11 @@ import orjson
 from gridbot.atomic_file import write_atomic
 from gridbot.state.state_log import encoded
 
-__all__ = ["brought", "write_brought"]
+__all__ = ["OF_THE_HOST", "brought", "write_brought"]
 
 LEDGER = "ledger.json"
+OF_THE_HOST = frozenset({"ban.json"})
+"""Documents about a host's address, which say nothing to another one."""
 
 
 def write_brought(path: Path, body: bytes, floor: int) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
+
+from gridbot.state.brought_state import OF_THE_HOST
 
 __all__ = ["sharer"]
-
-OF_THE_HOST: Final = frozenset({"ban.json"})
-"""Documents about this host's address, which say nothing to another one."""
 
 
 def sharer(account: str, send: Callable[[dict[str, Any]], object]) -> Callable[[str, bytes, bool], None]:

@@ -28,6 +28,9 @@ def init(config: str | None, data_dir: str | None, admin_dsn_file: str | None) -
 
     The login of the host's own DSN gets the rights of a host and no others; it is made when there is none. Roles
     without login are for others: gridbot_operator gives commands and configurations, gridbot_reader reads.
+
+    When the fleet's database was lost or set back to a backup: leases and state of accounts that this host knows better
+    are brought there. Do it on every host before one of them is started.
     """
     from gridbot.hidden_words import register_secret
     from supervisor.fleet import fleet_roles
@@ -47,12 +50,16 @@ def init(config: str | None, data_dir: str | None, admin_dsn_file: str | None) -
         link = PostgresLink(admin, name=f"init {os.getpid()}", limit_s=LIMIT_S)
         fleet = replace(fleet, store=HostStore(link))
     name, login = str(fleet.own.fleet.name), own.get("user", "")
-    before, is_new = asked(
+    host, place = str(fleet.own.fleet.host), fleet.own.storage.data_dir
+    before, is_new, brought = asked(
         fleet,
-        lambda store: fleet_roles.init(store.link, name, login, own.get("password", "")),
+        lambda store: fleet_roles.init(store.link, name, login, own.get("password", ""), host=host, data_dir=place),
         check=False,
     )
     what = "the tables are there already" if before else "tables made"
     user = f"; login {login} {'made' if is_new else 'may be a host'}" if login else ""
     click.echo(f"fleet {name} on {place_of(admin)}: {what}{user}")
+    if brought:
+        click.echo(f"brought from {place}, which knew more than this database: {', '.join(brought)}")
+        click.echo("do the same on every other host of this fleet before one of them is started (docs/fleet-lost.md)")
     click.echo(f"next: give it a configuration, {pasteable('fleet config push FILE', config=fleet.file)}")

@@ -9,8 +9,10 @@ Rows are locked in the order of (scope, account) by both, so that neither ever w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, LiteralString
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, LiteralString, TypeVar
 
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
@@ -23,6 +25,12 @@ from supervisor.fleet.lease_types import HostId
 from supervisor.fleet.postgres_link import PostgresLink
 
 __all__ = ["DUE_S", "CapStore"]
+
+log = logging.getLogger("supervisor")
+
+T = TypeVar("T")
+ZERO: Final = Decimal(0)
+EVERYTHING: Final = Decimal(10) ** 18
 
 DUE_S: Final = 0.4
 """A scope that somebody has looked at less long ago is left alone, unless somebody wants something of it."""
@@ -191,11 +199,29 @@ class CapStore:
 
 
 def _use_row(row: Sequence[Any]) -> UseRow:
+    """Never raises for what another program has written: the caps of all hosts would end with one such row.
+
+    Figures that cannot be read count as not told, so what was counted stays. An amount that is none counts as nothing
+    used and everything lent: no account gets more by it.
+    """
     scope, account, host, instance, epoch, seq, used, short, reserved, share, number, heard, kept = row[:13]
-    figures = None if row[13] is None else Figures.from_document(row[13])
-    hold = None if row[14] is None else CapHold.from_document(row[14])
+    used, short, share = (_amount(each, ZERO) for each in (used, short, share))
+    reserved, kept = (_amount(each, EVERYTHING) for each in (reserved, kept))
+    figures, hold = _readable(Figures.from_document, row[13]), _readable(CapHold.from_document, row[14])
     told = Told(scope, account, int(epoch), int(seq), used, short, kept, int(heard), figures, hold, int(row[15]))
     return UseRow(told, host, instance, reserved, share, int(number), float(row[16]))
+
+
+def _amount(value: Decimal, otherwise: Decimal) -> Decimal:
+    return value if value.is_finite() and value >= 0 else otherwise
+
+
+def _readable(read: Callable[[Any], T], document: Any) -> T | None:
+    try:
+        return None if document is None else read(document)
+    except (KeyError, TypeError, ValueError) as error:
+        log.debug("what is told of caps cannot be read: %s", error)
+        return None
 
 
 def _scope(row: Sequence[Any], known: Mapping[str, ScopeSeen]) -> ScopeSeen:

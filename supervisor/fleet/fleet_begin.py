@@ -19,6 +19,7 @@ from gridbot.config.host_config import FleetSettings, fleet_settings
 from gridbot.config.models import GridbotConfig
 from gridbot.version import __version__
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_memory import behind, behind_text, known_here
 from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import HostId, LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
@@ -77,6 +78,7 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
     while True:
         try:
             await store.check(str(own.fleet.name))
+            await _knows_no_more(own, store)
             other = await store.register(me, times.ttl_s, own.fleet.capacity, own.fleet.address, __version__)
             if other is not None:
                 where = f" at {other.address}" if other.address else ""
@@ -95,6 +97,14 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
                 say(f"waits for the fleet: {text}")
             said = text
         await asyncio.sleep(AGAIN_S)
+
+
+async def _knows_no_more(own: GridbotConfig, store: HostStore) -> None:
+    """A database that has forgotten leases would grant their epochs again."""
+    known = await asyncio.to_thread(known_here, own.storage.data_dir)
+    found = await store.link.run(lambda connection: behind(connection, known)) if known else []
+    if found:
+        raise FleetAway(behind_text(found))
 
 
 async def _first_beat(store: HostStore, me: HostId, times: LeaseTimes, settings: FleetSettings) -> None:

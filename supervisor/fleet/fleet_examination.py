@@ -19,6 +19,7 @@ from supervisor.fleet.fleet_begin import link_of
 from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.history_mark import mark_problem
+from supervisor.fleet.host_memory import behind, behind_text, known_here
 from supervisor.fleet.host_store import ConfigVersion, HostStore
 
 __all__ = ["examined", "version_in_force"]
@@ -46,6 +47,8 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         await store.check(str(own.fleet.name))
         facts = await link.run(lambda connection: _read(connection, server))
         history = await link.run(_history)
+        known = await asyncio.to_thread(known_here, own.storage.data_dir)
+        forgotten = await link.run(lambda connection: behind(connection, known))
         view = await store.view()
         caps = [_cap(scope) for scope in await CapStore(link).newest()]
     except FleetAway as error:
@@ -53,7 +56,7 @@ async def examined(own: GridbotConfig) -> FleetFacts:
     finally:
         await link.close()
     held = {lease.account for lease in view.leases if lease.held}
-    known = {lease.account for lease in view.leases if lease.state == "held"}
+    placed = {lease.account for lease in view.leases if lease.state == "held"}
     alive = [row for row in view.hosts if row.alive]
     twin = next((row for row in alive if row.name == own.fleet.host), None)
     return FleetFacts(
@@ -63,8 +66,9 @@ async def examined(own: GridbotConfig) -> FleetFacts:
         dead=[row.name for row in view.hosts if not row.alive and row.state != "down"],
         twin="" if twin is None or twin.address == own.fleet.address else f"{twin.name} at {twin.address or '?'}",
         versions=[row.program for row in alive],
-        homeless=sorted(name for name in known - held if not is_service(name)),
+        homeless=sorted(name for name in placed - held if not is_service(name)),
         caps=caps,
+        forgotten=behind_text(forgotten) if forgotten else "",
     )
 
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from psycopg import AsyncConnection, sql
 
 from supervisor.fleet import fleet_schema
+from supervisor.fleet.host_memory import bring
 from supervisor.fleet.postgres_link import PostgresLink
 
 __all__ = ["init"]
 
 
-async def init(link: PostgresLink, fleet: str, login: str, password: str) -> tuple[int, bool]:
-    """Make the tables and roles, and let `login` be a host; it is made with this password when there is none.
+async def init(
+    link: PostgresLink, fleet: str, login: str, password: str, *, host: str, data_dir: Path
+) -> tuple[int, bool, list[str]]:
+    """Make the tables and roles, and let `login` be a host; it is made with this password when there is none. What the
+    data directory of `host` knows of leases, and the database does not, is brought there.
 
-    Returns the version of the tables that was there before, and whether the login is new. The password leaves this
-    process as the verifier of it alone. Raises FleetAway.
+    Returns the version of the tables that was there before, whether the login is new, and the accounts that were
+    brought. The password leaves this process as the verifier of it alone. Raises FleetAway, OSError.
     """
 
-    async def work(connection: AsyncConnection[Any]) -> tuple[int, bool]:
+    async def work(connection: AsyncConnection[Any]) -> tuple[int, bool, list[str]]:
         before = await fleet_schema.make(connection, fleet)
-        return before, await _login(connection, login, password)
+        is_new = await _login(connection, login, password)
+        return before, is_new, await bring(connection, host, data_dir)
 
     return await link.run(work, limit_s=30.0)
 

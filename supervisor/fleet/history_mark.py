@@ -28,7 +28,10 @@ def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> HistoryPl
     row = connection.execute(PLACE).fetchone()
     if row is None:
         if place.read(MARK) is not None:
-            raise PlaceAway(f"expected a place of this fleet alone, got one with the mark of another ({MARK})")
+            raise PlaceAway(
+                f"expected a place of this fleet alone, got one with the mark of another, or of a former database"
+                f" ({MARK}): name an empty one (docs/fleet-lost.md)"
+            )
         connection.execute(SET_PLACE, {"mark": secrets.token_hex(16), "place": fleet.history, "host": host})
         row = connection.execute(PLACE).fetchone()
         assert row is not None, "it was made, by us or by another host"

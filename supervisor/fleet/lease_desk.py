@@ -42,7 +42,7 @@ class LeaseDesk:
         send: Callable[[str, dict[str, Any]], object],
         *,
         cancels_when_lost: bool = False,
-        place: Callable[[Path, str, str, int, str, Sequence[Document]], None] = begin_here,
+        place: Callable[[Path, HostId, str, int, str, Sequence[Document]], None] = begin_here,
     ) -> None:
         self._place = place
         self.shelf = DocumentShelf(me, store)
@@ -67,7 +67,7 @@ class LeaseDesk:
 
     async def begin(self, news: Gained) -> None:
         """Put in place what the account's former holder left, as often as it takes. Raises LookupError when the lease
-        is lost meanwhile."""
+        is lost meanwhile, SetBack."""
         account, epoch = news.account, news.epoch
         self._epochs[account] = epoch
         self._terms[account] = LeaseTerm(epoch, news.sent_ns, news.until_ns)
@@ -75,7 +75,7 @@ class LeaseDesk:
             try:
                 documents = await self._store.documents(account) if news.previous else []
                 self._check(account, epoch)
-                self._place(self._data_dir, self._me.name, account, epoch, news.previous, documents)
+                self._place(self._data_dir, self._me, account, epoch, news.previous, documents)
                 return
             except (FleetAway, OSError) as error:
                 log.warning("%s cannot begin here yet: %s", account, error)

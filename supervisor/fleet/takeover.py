@@ -6,12 +6,14 @@ than what that host did. The journal stays, for the database; its records have l
 
 Whether what lies here is the newest is not told by the name of the former holder alone: that may be an earlier run of
 this host that died before it had put anything in place. So the last holder that began here is written down with it.
+It also shows a database that was set back, or is a new one: that grants an epoch again (`SetBack`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -21,8 +23,9 @@ from gridbot.lease.record_floor import first_number
 from gridbot.private_files import make_directory
 from gridbot.state.brought_state import write_brought
 from supervisor.fleet.fleet_store import Document
+from supervisor.fleet.lease_types import HostId
 
-__all__ = ["begin_here"]
+__all__ = ["HOLDER", "Begun", "SetBack", "begin_here", "begun_with"]
 
 log = logging.getLogger("supervisor")
 
@@ -30,15 +33,37 @@ HOLDER = "holder.json"
 """In the account's state: the epoch of the holder that began with it last."""
 
 
-def begin_here(data_dir: Path, me: str, account: str, epoch: int, previous: str, documents: Sequence[Document]) -> None:
-    """Make the account's state ready for its holder number `epoch`. Raises OSError.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The last holder that began with an account's state here: 0 and empty for what is not known."""
+
+    epoch: int = 0
+    host: str = ""
+    instance: str = ""
+
+
+class SetBack(Exception):
+    """The database grants an epoch that this host has gone by before: it has forgotten what it had granted."""
+
+
+def begin_here(
+    data_dir: Path, me: HostId, account: str, epoch: int, previous: str, documents: Sequence[Document]
+) -> None:
+    """Make the account's state ready for its holder number `epoch`. Raises OSError, SetBack.
 
     Nothing changes when nobody else had it: then what lies here is the newest there is. It may be called again after it
     failed half-way.
     """
     state = data_dir / "state" / account
     newest = max((each.epoch for each in documents), default=0)
-    if previous and (previous != me or _begun(state) < newest):
+    begun = begun_with(state)
+    if epoch < begun.epoch or (epoch == begun.epoch and begun.instance not in ("", me.instance)):
+        raise SetBack(
+            f"expected a lease with an epoch above {begun.epoch}, which {account} has had here, got {epoch}:"
+            " the fleet's database is a new one or an older copy; stop all hosts, give each of them fleet init, and"
+            " start them again (docs/fleet-lost.md)"
+        )
+    if previous and (previous != me.name or begun.epoch < newest):
         aside = state.with_name(f"{account}.before-{epoch}")
         if state.exists() and not aside.exists():
             state.rename(aside)
@@ -46,14 +71,14 @@ def begin_here(data_dir: Path, me: str, account: str, epoch: int, previous: str,
         make_directory(state)
         for each in documents:
             write_brought(state / each.name, each.body, first_number(epoch))
-    write_atomic(state / HOLDER, orjson.dumps({"epoch": epoch}))
+    write_atomic(state / HOLDER, orjson.dumps({"epoch": epoch, "host": me.name, "instance": me.instance}))
 
 
-def _begun(state: Path) -> int:
-    """The last holder that began with this state; 0 when that is not known."""
+def begun_with(state: Path) -> Begun:
+    """Who began with this state of an account last. Raises OSError."""
     try:
         found = orjson.loads((state / HOLDER).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
-        return 0
+        return Begun()
     epoch = found.get("epoch") if isinstance(found, dict) else None
-    return epoch if isinstance(epoch, int) else 0
+    return Begun(epoch, str(found.get("host", "")), str(found.get("instance", ""))) if type(epoch) is int else Begun()

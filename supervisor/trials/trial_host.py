@@ -141,10 +141,10 @@ class TrialHost:
     # ------------------------------------------------------------------ its supervisor
 
     def _place(
-        self, data_dir: Path, me: str, account: str, epoch: int, previous: str, found: Sequence[Document]
+        self, data_dir: Path, me: HostId, account: str, epoch: int, previous: str, found: Sequence[Document]
     ) -> None:
         """As `takeover.begin_here`, on a disk in memory."""
-        if previous not in ("", me):
+        if previous not in ("", me.name):
             floor = first_number(epoch)
             self._disk.documents = {each.name: brought(each.name, each.body, floor) for each in found}
 

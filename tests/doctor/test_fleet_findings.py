@@ -18,6 +18,7 @@ CAP = CapFact("fleet/mainnet", "max_notional: 5.00 of 9.00", (), 0.3)
     [
         ({}, DATABASE, Verdict.OK, "db:5432/fleet: version 3 of the configuration"),
         ({"missing": ["change leases"]}, DATABASE, Verdict.REFUSED, "may not do what a host does: change leases"),
+        ({"forgotten": "alice (7, there 2)"}, DATABASE, Verdict.REFUSED, "db:5432/fleet: alice (7, there 2)"),
         ({"clock_s": 2.4, "clock_wrong_s": 0.5}, DATABASE, Verdict.OK, "+2.4 s"),
         ({"clock_s": -2.6, "clock_wrong_s": 0.5}, DATABASE, Verdict.WARNING, "its clock is -2.6 s from ours"),
         ({"is_superuser": True}, DATABASE, Verdict.WARNING, "superuser"),

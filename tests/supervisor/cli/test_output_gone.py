@@ -183,8 +183,8 @@ class FleetStore:
         return View((HostRow("h1", "i", "up", 9, "", "", offers, {}, False, 1, "", 9.0, 0.1),), (), {}, 1)
 
 
-async def made(*_: Any) -> tuple[int, bool]:
-    return 0, True
+async def made(*_: Any, **__: Any) -> tuple[int, bool, list[str]]:
+    return 0, True, ["alice"]
 
 
 async def nothing_new(*_: Any) -> Fetched:

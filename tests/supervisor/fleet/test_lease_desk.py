@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from supervisor.fleet.fleet_store import Document, FleetAway
 from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
 from supervisor.fleet.lease_types import Acquire, Extended, Gained, HostId, LeaseState, LeaseTimes
 from supervisor.fleet.memory_store import MemoryStore, Tables
-from supervisor.fleet.takeover import begin_here
+from supervisor.fleet.takeover import SetBack, begin_here
 
 A, B = HostId("a", "1"), HostId("b", "1")
 TIMES = LeaseTimes()
@@ -147,10 +148,10 @@ def test_a_new_holder_begins_with_what_the_former_one_left_and_its_own_older_sta
         assert ledger == {"seq": floor, "states_to": floor, "ledger": {}, "brought": True}
         assert (tmp_path / "state" / "x.before-5" / "holds.json").read_text() == '{"old": true}'
         # Tried again after it failed half-way, it keeps what was set aside first.
-        begin_here(tmp_path, "b", "x", 5, "a", [])
+        begin_here(tmp_path, B, "x", 5, "a", [])
         assert (tmp_path / "state" / "x.before-5" / "holds.json").read_text() == '{"old": true}'
         # The same host again: what lies here is the newest.
-        begin_here(tmp_path, "b", "x", 6, "b", [])
+        begin_here(tmp_path, B, "x", 6, "b", [])
         assert json.loads((old / "holds.json").read_text()) == holds
         assert not (tmp_path / "state" / "x.before-6").exists()
 
@@ -164,7 +165,7 @@ def test_an_earlier_run_that_died_before_it_began_does_not_make_old_state_the_ne
     def begin(epoch: int, previous: str, *halts: int) -> object:
         """The epoch of the halt that the holder `epoch` begins with; the database has one of each of `halts`."""
         documents = [Document("x", "holds.json", each, 1, b'{"of": %d}' % each) for each in halts[-1:]]
-        begin_here(tmp_path, "b", "x", epoch, previous, documents)
+        begin_here(tmp_path, B, "x", epoch, previous, documents)
         return json.loads((state / "holds.json").read_text())["of"]
 
     state.mkdir(parents=True)
@@ -181,7 +182,12 @@ def test_an_earlier_run_that_died_before_it_began_does_not_make_old_state_the_ne
     assert begin(9, "b", 1, 4, 7) == 7
     (state / "holder.json").write_text("{")
     assert begin(10, "b", 1, 4, 7) == 7
-    assert json.loads((state / "holder.json").read_text()) == {"epoch": 10}
+    assert json.loads((state / "holder.json").read_text()) == {"epoch": 10, "host": "b", "instance": B.instance}
+    # The same run again, after it failed half-way; a database that grants an epoch again has forgotten something.
+    assert begin(10, "b", 1) == 7
+    for epoch, me in ((10, replace(B, instance="another run")), (9, B)):
+        with pytest.raises(SetBack, match=f"above 10, which x has had here, got {epoch}"):
+            begin_here(tmp_path, me, "x", epoch, "b", [])
 
 
 def test_a_lease_lost_while_its_documents_are_read_begins_nothing(tmp_path):
