@@ -10,7 +10,6 @@ Only what the database has is touched, and nothing where a sync has failed, or b
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os

@@ -106,7 +106,12 @@ def test_a_look_reads_one_segment_and_what_could_not_be_put_in_place_is_tried_ag
     assert compaction.step({"alice": COUNT}, 2.0) == second
     whole: list[Path] = []
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: (whole.append(path), read(path))[1])
+
+    def noted(path: Path) -> bytes:
+        whole.append(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
     assert step(tmp_path) == []
     assert whole == [first]
 
