@@ -10,7 +10,6 @@ Only what the database has is touched, and nothing where a sync has failed, or b
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os
@@ -38,6 +37,7 @@ LOOK_S: Final = 10.0
 """Between two looks at the directories, and two segments: each takes a third of a second."""
 _WORTH_IT: Final = 0.8
 _SIZE_KEY: Final = b',"size":'
+_HEAD_BYTES: Final = 4096
 
 
 class JournalCompaction:
@@ -54,7 +54,9 @@ class JournalCompaction:
     def step(self, committed: Mapping[str, int], now: float) -> Path | None:
         """Compact at most one segment that the database has whole, when it is time; which. `now` is monotonic.
 
-        Raises nothing: what cannot be done now is tried again, or the segment stays as it is.
+        No more than one is read whole, also of those that then stay as they are: the writer waits for it. Of one that
+        is compact its beginning says so. Raises nothing: what cannot be done now is tried again, or the segment stays
+        as it is.
         """
         if now < self._next_look:
             return None
@@ -70,13 +72,16 @@ class JournalCompaction:
                 path = segment_path(directory, first)
                 if following - 1 <= seq and first not in left_alone and self._is_quiet(path):
                     try:
-                        done = self._compact(path)
+                        is_done = _is_compact(path)
+                        done = not is_done and self._compact(path)
+                    except FileNotFoundError:
+                        return None  # it is gone, or a worker that starts has removed what was written beside it
                     except OSError as error:
                         log.warning("%s stays as it is for now: %s", path, error)
                         return None
                     left_alone.add(first)
-                    if done:
-                        return path
+                    if not is_done:
+                        return path if done else None
         return None
 
     def _is_quiet(self, path: Path) -> bool:
@@ -87,25 +92,28 @@ class JournalCompaction:
 
     def _compact(self, path: Path) -> bool:
         """Raises OSError."""
-        with contextlib.suppress(FileNotFoundError):
-            before = path.stat()
-            content = path.read_bytes()
-            if is_block(content[PREFIX:4096]) and _SIZE_KEY in content[:4096]:
+        before = path.stat()
+        content = path.read_bytes()
+        bodies, damaged, _ = split(content, complete=True)
+        made = None if damaged else compacted(bodies)
+        if made is None or len(made) > _WORTH_IT * len(content):
+            return False
+        temporary = temporary_beside(path)
+        try:
+            with open_private(temporary, "xb") as file:
+                file.write(made)
+            if (after := path.stat()).st_ino != before.st_ino or after.st_size != before.st_size:
                 return False
-            bodies, damaged, _ = split(content, complete=True)
-            made = None if damaged else compacted(bodies)
-            if made is None or len(made) > _WORTH_IT * len(content):
-                return False
-            temporary = temporary_beside(path)
-            try:
-                with open_private(temporary, "xb") as file:
-                    file.write(made)
-                if (after := path.stat()).st_ino != before.st_ino or after.st_size != before.st_size:
-                    return False
-                os.utime(temporary, ns=(before.st_atime_ns, before.st_mtime_ns))
-                put_in_place(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-            log.info("%s: %d bytes became %d", path, len(content), len(made))
-            return True
-        return False
+            os.utime(temporary, ns=(before.st_atime_ns, before.st_mtime_ns))
+            put_in_place(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        log.info("%s: %d bytes became %d", path, len(content), len(made))
+        return True
+
+
+def _is_compact(path: Path) -> bool:
+    """Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return is_block(head[PREFIX:]) and _SIZE_KEY in head

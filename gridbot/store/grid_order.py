@@ -22,6 +22,9 @@ Leg = tuple[str, str, str, str, bool]
 _MOST: Final = 1e8
 """Amounts beyond it do not land: far below those that are not matched at all (`grid_sql.COUNTS`)."""
 
+_MOST_ALONE: Final = 1e15
+"""The same of a quantity or a fee, whose other factor may be zero or tiny."""
+
 
 class Trade(NamedTuple):
     """What the order of executions goes by: milliseconds of the exchange, its number (0: none), our number."""
@@ -80,7 +83,7 @@ def trade_of(account: str, seq: int, data: Mapping[str, Any]) -> tuple[Leg, Trad
     if data["exec_type"] != "Trade":
         return None
     price, qty, fee = (abs(float(data[name])) for name in ("price", "qty", "fee"))
-    if not (qty > 0 and price * qty < _MOST and fee * qty < _MOST):
+    if not (qty > 0 and price * qty < _MOST and fee * qty < _MOST and max(qty, fee) < _MOST_ALONE):
         raise ValueError("an amount that no market has")
     leg = (account, data["strategy"], data["symbol"], data["direction"], data["shadow"])
     return leg, Trade(data["exchange_ts"], max(data.get("exchange_seq") or 0, 0), seq)

@@ -3,6 +3,7 @@ stored, corrected, cut by late ones, after restarts and retention, and of an old
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from gridbot.store.grid_order import GridOrder, Trade
 from gridbot.store.grid_sql import listed
 from gridbot.store.grid_tables import GRID_TABLES, LEVELS, LOTS, PAIRS, VIEWS_FROM_ROWS
 from gridbot.store.landing import KnownOrder, put
+from tests.case_table import case_table
 from tests.examples import examples
 from tests.store.kit import execution
 from tests.store.test_landing import batch, emptied, numbered, store
@@ -175,6 +177,25 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     assert delete_older(con, "executions", 30.0) == 1
     assert_kept_is_raw(con)
     assert con.execute(pairs).fetchall() == [row for row in expected if row[0] != 100]
+
+
+@case_table("case", [("0", "9e25", "0"), ("100", "1e-12", "9e24")])
+def test_amounts_that_no_market_has_do_not_keep_other_records_out(
+    con: duckdb.DuckDBPyConnection, case: tuple[str, str, str]
+) -> None:
+    """A price of zero with any quantity, a tiny quantity with any fee: added up they are more than a column holds."""
+    price, size, fee = case
+    records = [trade(n, n, size if n % 2 else f"-{size}", fee=fee) for n in range(1, 43)]
+    absurd = [("alice", dataclasses.replace(record, price=Decimal(price))) for record in records]
+    fine = [("alice", trade(100, 100, "1", price=100)), ("alice", trade(101, 101, "-1", price=103))]
+    for lands in (False, True):
+        emptied(con)
+        for body in (bodies := numbered(absurd + fine))[-3:]:
+            put(con, batch(bodies[:-2] if body == bodies[-3] else [body]), lands=lands)
+        assert_kept_is_raw(con)
+        put(con, Rows(), lands=False)
+        assert con.execute("SELECT profit FROM grid_trades").fetchall() == [(3,)]
+        assert con.execute("SELECT count(*) FROM executions").fetchone() == (44,)
 
 
 def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBPyConnection) -> None:

@@ -90,6 +90,32 @@ def test_what_is_not_finished_not_committed_not_synced_or_not_whole_stays_as_it_
     assert first.read_bytes() == bytes(damaged)
 
 
+def test_a_look_reads_one_segment_and_what_could_not_be_put_in_place_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that starts finds hundreds: those that are compact, or cannot become so, are not all read at once."""
+    directory = recorded(tmp_path)
+    first, second, *_ = sorted(directory.glob("*.journal"))
+    damaged = bytearray(first.read_bytes())
+    damaged[500] ^= 1
+    first.write_bytes(damaged)
+    assert (compaction := JournalCompaction(tmp_path, 0.0, 0.0)).step({"alice": COUNT}, 0.0) is None
+    with monkeypatch.context() as started:  # a worker, which removes what it finds beside its journal
+        started.setattr(journal_compaction, "open_private", lambda path, mode: open(path.with_suffix(".gone"), mode))  # noqa: SIM115
+        assert compaction.step({"alice": COUNT}, 1.0) is None
+    assert compaction.step({"alice": COUNT}, 2.0) == second
+    whole: list[Path] = []
+    read = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        whole.append(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    assert step(tmp_path) == []
+    assert whole == [first]
+
+
 def test_a_reader_in_the_middle_of_a_segment_goes_on_with_each_record_once(tmp_path: Path) -> None:
     directory = recorded(tmp_path)
     reader = JournalReader(directory)
