@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import gridbot
 from gridbot.lease.record_floor import first_number
-from gridbot.records.record_types import PositionRecord, RunRecord
+from gridbot.records.record_types import Json, PositionRecord, RunRecord
 from gridbot.store import fleet_reading, live_ranges
 from gridbot.store.reading import ReadingError
 from supervisor.cli.main import cli
@@ -23,7 +23,7 @@ from tests.store.kit import execution, make_recorder, rows
 from tests.supervisor.fleet.test_record_shipper import fleet_at, order, ship_all, shipping
 
 START = RunRecord(
-    event="start", about_run_id="r", environment="testnet", version="1", config_hash="", config="{}", pid=1
+    event="start", about_run_id="r", environment="testnet", version="1", config_hash="", config=Json("{}"), pid=1
 )
 
 
@@ -135,8 +135,8 @@ def test_rows_come_by_ranges_of_one_moment(fleet_dsn, monkeypatch):
             [kinds] = live_ranges.statements(connection, spans[:1], ["orders"], 100)
             assert connection.execute(live_ranges.COPIED, kinds).fetchall() == []
 
-        def between(*args, **kwargs):
-            for values in statements(*args, rows=3, **kwargs):
+        def between(reading, spans):
+            for values in statements(reading, spans, rows=3):
                 yield values
                 connection.execute(ROWS_OF, {"account": "d", "host": "h1", "first": 50, "last": 50})
 
