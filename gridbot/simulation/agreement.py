@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from gridbot.frames import PREFIX, frame
 from gridbot.orders.order import OrderState
 from gridbot.records import codec
 from gridbot.records.block_reader import bodies_of
@@ -175,10 +176,12 @@ class Agreement:
         stage.result.counts["orders"] += len(account.open) + len(account.closed)
 
     def _comparable(self, segments: Iterable[bytes]) -> bytes:
-        """The journal without the name of this run's directory; a line that had it lacks its checksum too."""
+        """The journal with another name for this run's directory; a frame that had it is made anew."""
         directory = str(self._stage.directory).encode()
-        lines = b"".join(segments).splitlines()
-        return b"\n".join(line[16:].replace(directory, b"data") if directory in line else line for line in lines)
+        frames = [line + b"\n" for line in b"".join(segments).split(b"\n") if line]
+        return b"".join(
+            frame(line[PREFIX:-1].replace(directory, b"data")) if directory in line else line for line in frames
+        )
 
     def _read_journal(self) -> list[Record | StateRecord]:
         """The records of money and orders."""

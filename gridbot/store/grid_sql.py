@@ -36,12 +36,14 @@ KEYS: Final = (*LEG, "shadow")
 """What tells legs apart. Statements sort and join by a number per leg: by these texts it takes twice as long."""
 
 COUNTS: Final = (
-    "exec_type = 'Trade' AND qty > 0 AND coalesce(abs(TRY(price * qty)) < CAST(500000000 AS DECIMAL(38, 24)), false) "
+    "exec_type = 'Trade' AND qty > 0 "
+    "AND coalesce(abs(TRY(price * qty)) < CAST(50000000000000 AS DECIMAL(38, 24)), false) "
     "AND coalesce(abs(TRY(fee * qty)) < CAST(10000000000000 AS DECIMAL(38, 24)), false) "
     "AND greatest(qty, abs(fee)) < CAST(1e18 AS DECIMAL(38, 12))"
 )
 """Which executions are matched: trades, but for amounts that no market has and that would overflow, alone (a price of
-zero has any quantity) or added up. As in rollups. One sum that overflows would keep all records out of the store."""
+zero has any quantity) or added up: a pair's profit is less than its fills are worth, and 26 digits have room for the
+sum of a great many. One sum that overflows would keep all records out of the store."""
 
 ADDED_FEE: Final = "coalesce(sum(fee) FILTER (abs(fee) < CAST(1e20 AS DECIMAL(38, 12))), 0)"
 """What corrections add to a fee."""

@@ -84,7 +84,7 @@ GRIDBOT = {
     " market orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.rows paper.settings"
     " private_files records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
-    "simulation": "background budget flatten incidents core ports strategies orders records risk execution bybit"
+    "simulation": "frames background budget flatten incidents core ports strategies orders records risk execution bybit"
     " exchange config market state store worker"
     " paper.accounts paper.api paper.api_error paper.engine paper.faults paper.feed paper.market paper.server"
     " paper.settings paper.streams process_guard segment_file",

@@ -18,6 +18,7 @@ import pytest
 from gridbot.config.models import GridbotConfig
 from gridbot.frames import split
 from gridbot.paper.settings import MatchingModel, PaperConfig
+from gridbot.records.block_reader import bodies_of
 from gridbot.simulation import scene, stage
 from gridbot.simulation.network import Network
 from gridbot.simulation.run import run_plan
@@ -53,7 +54,7 @@ def decisions(seed: int, *, shadow: bool, dense: bool, amount: str, balance: int
         patch.object(Network, "latency", lambda network: 0.001),
     ):
         result = run_plan(Plan(seed, LENGTH_S, dense, ()))
-    rows = [orjson.loads(body) for body in split(result.journal, complete=True)[0]]
+    rows = [orjson.loads(body) for frame in split(result.journal, complete=True)[0] for body in bodies_of(frame)]
     refused_s = min((at_s for at_s, row in dated(rows, "orders") if row["state"] == "rejected"), default=END_S)
     wanted = [
         (at_s, *(row[name] for name in NAMES), row["verdict"] == "refused" and row["reason"])
