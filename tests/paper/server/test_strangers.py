@@ -138,7 +138,7 @@ def test_sockets_that_do_not_sign_in_give_way_and_do_not_count(monkeypatch: pyte
         async def run() -> None:
             async with aiohttp.ClientSession() as session:
                 strangers = [await session.ws_connect(f"{venue.ws_url}/v5/public/linear") for _ in range(6)]
-                assert len(hub.connections) == 3
+                eventually(lambda: len(hub.connections) == 3)  # those that give way go on the server's own loop
                 first = await strangers[0].receive(timeout=5)
                 assert first.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
                 await strangers[-1].send_json({"op": "subscribe", "args": ["tickers.BTCUSDT"]})
@@ -175,7 +175,7 @@ def test_five_hundred_strangers_do_not_keep_the_accounts_streams_out() -> None:
                 again = await listening(session, ours)
                 more = [await session.ws_connect(f"{venue.ws_url}/v5/private") for _ in range(3)]
                 eventually(lambda: len(hub.connections) <= 501)
-                assert [each.named for each in hub.connections].count(True) == 1, "strangers give way, ours does not"
+                eventually(lambda: [each.named for each in list(hub.connections)].count(True) == 1)  # ours does not
                 assert not again.closed
                 assert not more[-1].closed
 
