@@ -217,7 +217,7 @@ def _on_event(
             return _on_exit(now, state, code, text, policy, jitter, actions)
         case LaunchFailed(server_died=True) if state.process is ProcessState.STARTING and state.unborn < UNBORN_MOST:
             actions.append(Do.LAUNCH)
-            return replace(state, since=now, last_report=now, unborn=state.unborn + 1)
+            return _heard(now, replace(state, since=now, unborn=state.unborn + 1))
         case LaunchFailed(text=text, short=short):
             if state.process is ProcessState.STARTING:
                 why = ExitCode.NO_ROOM if short else None

@@ -169,10 +169,14 @@ def test_spawn_failure_counts():
 def test_a_fork_server_that_died_with_a_launch_under_way_costs_the_child_nothing():
     driver = Driver()
     driver.give(Start())
+    for _ in range(2):
+        driver.give(Seen(0.0, 0.0, on_disk=True), after=0.1)
+    assert driver.state.excused > 0
     died = LaunchFailed("the process that forks the others has ended", server_died=True)
     for _ in range(UNBORN_MOST):
         assert driver.give(died) == [Do.LAUNCH]
         assert driver.is_in(P.STARTING)
+        assert driver.state.excused == 0.0, "what the one before waited for says nothing of the next"
         assert (driver.state.failures, driver.state.recent, driver.state.restarts) == (0, (), 0)
     driver.give(died)
     assert driver.is_in(P.BACKOFF), "it may be the child that ends it"
