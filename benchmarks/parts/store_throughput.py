@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,17 @@ OFFER_S = 0.05
 
 
 def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
-    samples = [execution(number) for number in range(1000)]
+    # Opened and closed in turns, and none earlier than the one before: each that is late has its leg matched again.
+    first = execution(0)
+    samples = [
+        replace(
+            execution(number),
+            exchange_ts=first.exchange_ts,
+            closed_size=first.qty if number % 2 else Decimal(0),
+            side="Sell" if number % 2 else "Buy",
+        )
+        for number in range(1000)
+    ]
     recorder = Recorder(
         "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue, clock=SystemClock()
     )
