@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_memory import refuse_forgetful
 from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import HostId, LeaseTimes
-from supervisor.fleet.postgres_link import PostgresLink
+from supervisor.fleet.postgres_link import AT_START, PostgresLink
 
 __all__ = ["Begun", "NameTaken", "begin", "link_of", "times_of"]
 
@@ -66,11 +67,16 @@ def times_of(config: GridbotConfig) -> LeaseTimes:
 
 
 def link_of(config: GridbotConfig, purpose: str) -> PostgresLink:
-    """A connection to the fleet's database. Raises FleetAway when its DSN cannot be read."""
-    try:
-        return PostgresLink(read_dsn(config.fleet), name=f"{config.fleet.host} {purpose}", limit_s=LIMIT_S)
-    except ValueError as error:
-        raise FleetAway(str(error)) from None
+    """A connection to the fleet's database, by the DSN as it was when the configuration was read; of a file it is read
+    again for each connection. Touches no file itself. Raises FleetAway when the DSN cannot be read."""
+    fleet, is_file = config.fleet, config.fleet.dsn_file is not None
+    return PostgresLink(
+        fleet.dsn.get_secret_value(),
+        name=f"{fleet.host} {purpose}",
+        limit_s=LIMIT_S,
+        again=partial(read_dsn, fleet) if is_file else None,
+        hint="" if is_file else AT_START,
+    )
 
 
 async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str], object]) -> Begun:
@@ -84,6 +90,7 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
     seen_left: float | None = None
     while True:
         try:
+            await _follow(store.link, own)
             await store.check(str(own.fleet.name))
             await refuse_forgetful(store.link, own.storage.data_dir)
             other = await store.register(me, times.ttl_s, own.fleet.capacity, own.fleet.address, __version__)
@@ -104,6 +111,15 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
                 say(f"waits for the fleet: {text}")
             said = text
         await asyncio.sleep(AGAIN_S)
+
+
+async def _follow(link: PostgresLink, own: GridbotConfig) -> None:
+    """Before it has joined a host goes wherever `fleet.dsn_file` says by now: what is there is looked at next."""
+    if own.fleet.dsn_file is not None:
+        try:
+            link.follow(await asyncio.to_thread(read_dsn, own.fleet))
+        except ValueError as error:
+            raise FleetAway(str(error)) from None
 
 
 async def _first_beat(store: HostStore, me: HostId, times: LeaseTimes, settings: FleetSettings) -> None:
