@@ -19,7 +19,7 @@ from gridbot.config.errors import ConfigError
 from gridbot.config.host_config import FleetSettings, fleet_settings
 from gridbot.config.models import GridbotConfig
 from gridbot.version import __version__
-from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.fleet_store import FleetAway, NeedsHands
 from supervisor.fleet.host_memory import refuse_forgetful
 from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import HostId, LeaseTimes
@@ -79,8 +79,9 @@ def link_of(config: GridbotConfig, purpose: str) -> PostgresLink:
     )
 
 
-async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str], object]) -> Begun:
-    """Returns when the host is registered and has a configuration. `say` hears each new reason to wait.
+async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str, bool], object]) -> Begun:
+    """Returns when the host is registered and has a configuration. `say` hears each new reason to wait, and whether
+    somebody has to do something about it.
 
     Raises NameTaken.
     """
@@ -108,7 +109,7 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
             return Begun(me, own, file, environ, store, settings, times, [store.link])
         except FleetAway as why:
             if (text := str(why)) != said:
-                say(f"waits for the fleet: {text}")
+                say(f"waits for the fleet: {text}", why.by_hand)
             said = text
         await asyncio.sleep(AGAIN_S)
 
@@ -119,7 +120,7 @@ async def _follow(link: PostgresLink, own: GridbotConfig) -> None:
         try:
             link.follow(await asyncio.to_thread(read_dsn, own.fleet))
         except ValueError as error:
-            raise FleetAway(str(error)) from None
+            raise NeedsHands(str(error)) from None
 
 
 async def _first_beat(store: HostStore, me: HostId, times: LeaseTimes, settings: FleetSettings) -> None:
@@ -132,8 +133,8 @@ async def _settings(own: GridbotConfig, file: Path, environ: Mapping[str, str], 
     view = await store.view()
     version = await store.config(view.force) if view.force else None
     if version is None:
-        raise FleetAway(PUSH)
+        raise NeedsHands(PUSH)
     try:
         return await asyncio.to_thread(fleet_settings, version.body, version.version, own, file, environ)
     except ConfigError as error:
-        raise FleetAway(f"its configuration cannot be used here: {error}") from None
+        raise NeedsHands(f"its configuration cannot be used here: {error}") from None

@@ -15,7 +15,7 @@ from psycopg.rows import args_row
 from psycopg.types.json import Jsonb
 
 from supervisor.fleet import fleet_schema
-from supervisor.fleet.fleet_store import FleetAway, OtherTables
+from supervisor.fleet.fleet_store import NeedsHands, OtherTables
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_tables import CHANNEL
 from supervisor.fleet.lease_types import HostId
@@ -107,7 +107,7 @@ class HostStore:
             text = f"expected the fleet's tables in version {fleet_schema.VERSION}, got {there}: {do}"
             raise OtherTables(text, init_helps=is_old)
         if name != fleet:
-            raise FleetAway(
+            raise NeedsHands(
                 f"expected a database of the fleet {fleet!r}, got one of {name!r}: see fleet.name and the DSN"
             )
 
