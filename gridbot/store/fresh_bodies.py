@@ -1,8 +1,8 @@
 """What a writer has just committed, kept in memory for whoever sends it on: the file need not be opened for that.
 
-Of each account it has all records of some kinds above one number and up to another, or it says that it has not: what
-did not land row by row (`landing`), what there is no room for, and what was there before this process. That is in the
-file. Two threads use it: the writer's puts in, the sender's takes.
+Of each account it has all records of some kinds above one number and up to another, or it says that it has not: of a
+commit in which something fitted no table, of a large one, of what there is no room for, and of what was there before
+this process. That is in the file. Two threads use it: the writer's puts in, the sender's takes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Final
 
 import orjson
 
+from gridbot.records.codec import CodecError
 from gridbot.store.commit import Rows
 from gridbot.store.record_bodies import BodyRow, Chunk
 
 __all__ = ["FreshBodies"]
 
 MOST_BYTES: Final = 8_000_000
+MOST_AT_ONCE: Final = 5_000
+"""Records of one commit: of more the file is read, a large part at a time."""
 
 
 @dataclass(slots=True)
@@ -42,17 +45,22 @@ class FreshBodies:
         self._spans: dict[str, _Span] = {}
         self._bytes = 0
 
-    def add(self, before: Mapping[str, int], rows: Rows, *, landed: bool) -> None:
+    def add(self, before: Mapping[str, int], rows: Rows, *, whole: bool) -> None:
         """These are in the file now; `before`: by account the number up to which all were there before.
 
-        `landed`: their bodies are theirs as they are in the file. Of others it is known only that they are there.
+        `whole`: each of them, and none is missing. Else it is known only that others are there.
         """
-        found = self._bodies(rows) if landed and not rows.parts else {}
+        found: dict[str, list[BodyRow]] = {}
+        if whole := whole and rows.count <= MOST_AT_ONCE:
+            try:
+                found = self._bodies(rows)
+            except CodecError:
+                whole = False
         with self._lock:
             for account, upto in rows.offsets.items():
                 known = before.get(account, 0)
                 span = self._spans.get(account)
-                if not landed or rows.parts:
+                if not whole:
                     self._forget(account, upto)
                     continue
                 if span is None or span.upto != known:
@@ -109,6 +117,10 @@ class FreshBodies:
                 doc = orjson.loads(body)
                 account = str(doc["account"])
                 found.setdefault(account, []).append(BodyRow(account, int(doc["seq"]), kind, body.decode()))
+        for kind in self._kinds & rows.parts.keys():
+            for part in rows.parts[kind]:
+                bodies = [BodyRow(part.account, seq, kind, body.decode()) for seq, body in part.numbered()]
+                found.setdefault(part.account, []).extend(bodies)
         for each in found.values():
             each.sort(key=lambda row: row.seq)
         return found

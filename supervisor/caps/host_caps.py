@@ -168,5 +168,5 @@ def over_rows(scopes: Iterable[ScopeSeen], me: str) -> list[dict[str, Any]]:
 
 
 def _money(text: str) -> str:
-    """Rounded down: the parts of hosts that are shown side by side are never more together than the cap that is shown."""
+    """Rounded down: the parts of hosts that are shown side by side are no more together than the cap that is shown."""
     return f"{(saved_decimal(text) * 100).to_integral_value(ROUND_FLOOR) / 100:.2f}"

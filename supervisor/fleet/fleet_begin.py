@@ -79,7 +79,9 @@ def link_of(config: GridbotConfig, purpose: str) -> PostgresLink:
     )
 
 
-async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str, bool], object]) -> Begun:
+async def begin(
+    own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str, bool], object]
+) -> Begun:
     """Returns when the host is registered and has a configuration. `say` hears each new reason to wait, and whether
     somebody has to do something about it.
 

@@ -217,8 +217,8 @@ class HostStore:
         return await self.link.run(work)
 
     async def records_behind(self) -> dict[str, float | None]:
-        """By host the seconds since all that it had recorded was here; None: not yet once. 0 when it has ended in order,
-        with all of it here."""
+        """By host the seconds since all that it had recorded was here; None: not yet once. 0 when it has ended in
+        order, with all of it here."""
 
         async def work(connection: AsyncConnection[Any]) -> dict[str, float | None]:
             rows = await (

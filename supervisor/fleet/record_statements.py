@@ -7,10 +7,12 @@ from typing import Final, LiteralString
 
 __all__ = [
     "AS_CORRECTION",
+    "BEGUN",
     "COMPLETE",
     "COPY",
     "CORRECTED",
     "CORRECTIONS",
+    "ENDED",
     "FIRST_OF_ALL",
     "FORGET",
     "FORGET_EQUITY",

@@ -199,7 +199,7 @@ class Writer:
     def _committed(self, moved: Rows, started: float) -> bool:
         self._require_checkpoint()
         if self._shipper is not None:
-            self._shipper.fresh.add(self.state.committed, self._rows, landed=not moved)
+            self._shipper.fresh.add(self.state.committed, self._rows, whole=not (moved.rejects or self._rows.gaps))
         self.losses.note(self._rows.gaps)
         if not self._more:
             self.losses.caught_up()

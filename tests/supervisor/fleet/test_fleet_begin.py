@@ -80,7 +80,12 @@ def test_another_password_counts_without_a_restart_and_another_place_after_a_rel
             await link.run(_one)
         await store.push(SHARED, "the test", "")
         said: list[str] = []
-        begun = await begin(host, file, {}, lambda text, _: said.append(text) or has(fleet_dsn))
+
+        def say(text: str, by_hand: bool) -> None:
+            said.append(f"{text} {by_hand}")
+            has(fleet_dsn)
+
+        begun = await begin(host, file, {}, say)
         assert "nobody" in said[0], "it waited for the login of its start"
         assert await link.run(_one) == 1, "the login of now"
         await link.close()

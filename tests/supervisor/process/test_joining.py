@@ -91,7 +91,9 @@ def test_a_detached_start_before_the_fleet_was_made_says_at_once_what_to_do(
 ) -> None:
     """It waited for 90 s and said that not everything had started. The host goes on by itself."""
     dsn, file, place = new_database(postgres, template="template1"), tmp_path / "h1.yaml", tmp_path / "data"
-    file.write_text(FILE.format(place=place).replace("postgresql://nobody@127.0.0.1:1/none", dsn).replace("night", FLEET))
+    file.write_text(
+        FILE.format(place=place).replace("postgresql://nobody@127.0.0.1:1/none", dsn).replace("night", FLEET)
+    )
     popen = partial(warm_python.popen, cwd=tmp_path)
     monkeypatch.setattr(detached_start, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
 
