@@ -93,9 +93,9 @@ class RunRecords:
         self._keep(table, now_us, record)
         return self.last_seq
 
-    def samples(self, symbol: str, direction: str) -> bool:
-        """Whether a reading of this leg would be recorded now although it shows what was known."""
-        return self._begins(("leg", symbol, direction), self._clock.wall_us())
+    def samples(self, symbol: str, direction: str, at_us: int | None = None) -> bool:
+        """Whether a reading of this leg would be recorded, now or then (µs UTC), though it shows what was known."""
+        return self._begins(("leg", symbol, direction), self._clock.wall_us() if at_us is None else at_us)
 
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""

@@ -181,6 +181,11 @@ class RunVenue:
         return {symbol: (mark * (1 - room), mark * (1 + room)) for symbol, mark in marks.items()}
 
     @property
+    def looks_at_all(self) -> bool:
+        """Whether the run is one that jumps over nothing."""
+        return self._options.every_tick
+
+    @property
     def is_exposed(self) -> bool:
         """Whether the account holds anything."""
         return any(leg.size for leg in self.account.legs.values())

@@ -35,6 +35,7 @@ __all__ = [
     "liquidation_prices",
     "maintenance_margin",
     "margin_percent",
+    "margin_to_keep",
     "order_cost",
     "order_margin",
     "pair_margins",
@@ -45,6 +46,9 @@ __all__ = [
 ZERO = Decimal(0)
 ONE = Decimal(1)
 _LONG = Direction.LONG
+
+_WITHIN_BELOW, _WITHIN_ABOVE = Decimal("0.999"), Decimal("1.001")
+"""So much a liquidation price stays away from its limit: prices are rounded where they are told."""
 
 HEDGE_FACTOR = Decimal("5.657")
 """Fitted factor in the smaller leg's buffer (docs/bybit_streams.md 6.4): close to 4 * sqrt(2), without a derivation."""
@@ -154,6 +158,35 @@ def _pair_liquidation(
     pool = WIDE.subtract(total_equity, maintenance_margin(WIDE.add(long.value, short.value), tiers))
     price = entry if pool <= 0 else WIDE.subtract(entry, WIDE.divide(pool, surplus))
     return (max(ZERO, price), None) if surplus > 0 else (None, price)
+
+
+def margin_to_keep(
+    long: LegState,
+    short: LegState,
+    marks: tuple[Decimal, Decimal],
+    limits: tuple[Decimal, Decimal],
+    tiers: Sequence[RiskTier],
+) -> MarginBalance:
+    """What an account has to have for liquidation prices to stay within limits, while the mark price lies between two.
+
+    `limits` are the highest for the long leg and the lowest for the short one. `balance` is the margin balance that has
+    to be exceeded; `maintenance` what has to be left of it (at least) without the maintenance margin. 0: any will do.
+    """
+    (lowest, highest), below, above = marks, limits[0] * _WITHIN_BELOW, limits[1] * _WITHIN_ABOVE
+    surplus = WIDE.subtract(long.size, short.size)
+    if not surplus:
+        return MarginBalance(ZERO, ZERO)
+    if not short.size or not long.size:
+        way = WIDE.subtract(highest, below) if surplus > 0 else WIDE.subtract(above, lowest)
+        return MarginBalance(ZERO, max(ZERO, WIDE.multiply(way, abs(surplus))))
+    entry = (long if surplus > 0 else short).entry_price
+    if entry is None:
+        return MarginBalance(ZERO, ZERO)
+    way = WIDE.subtract(entry, below) if surplus > 0 else WIDE.subtract(above, entry)
+    if way < 0:
+        return MarginBalance(ZERO, ZERO)
+    pool = maintenance_margin(WIDE.add(long.value, short.value), tiers)
+    return MarginBalance(WIDE.add(pool, WIDE.multiply(way, abs(surplus))), ZERO)
 
 
 def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:

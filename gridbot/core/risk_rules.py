@@ -22,7 +22,9 @@ __all__ = [
     "assessed",
     "imbalance_multiplier",
     "is_low_balance",
+    "liq_limits",
     "risk_multipliers",
+    "rules_stay",
 ]
 
 ZERO = Decimal(0)
@@ -153,6 +155,25 @@ class _Facts:
             return False
         return _plus(self.long_value, self.short_value) < _times(self.risk.min_total_margin, self.wallet)
 
+    @property
+    def outcomes(self) -> tuple[bool, ...]:
+        """All that the rules compare but liquidation prices; each depends on one of price, wallet and available alone,
+        and turns once where that grows."""
+        below_half, above_twice = self.ratio_below(_HALF), self.ratio_above(_TWICE)
+        total = _plus(self.long_value, self.short_value)
+        return (
+            self.low_balance,
+            self.ratio_above(_EQUAL_FROM),
+            self.ratio_below(_EQUAL_TO),
+            total < _times(self.risk.min_total_margin, self.wallet),
+            below_half,
+            below_half and self.long_loses,
+            self.ratio_below(_FIFTH),
+            above_twice,
+            above_twice and self.short_loses,
+            self.ratio_above(_FIVE_TIMES),
+        )
+
     def liq_at(self, ratio: Decimal) -> Decimal:
         """The liquidation price that is this ratio of the last price."""
         return _times(ratio, self.last)
@@ -217,6 +238,29 @@ def assessed(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConf
         short_rule=names[1],
     )
     return multipliers, facts.low_balance
+
+
+def rules_stay(long: LegState, short: LegState, low: RiskInputs, high: RiskInputs, risk: RiskConfig) -> bool:
+    """Whether these legs have one and the same rules wherever price, wallet and available balance lie between two.
+
+    That is so while no liquidation price is beyond its limit (`liq_limits`); those of these legs are not. `low` has the
+    lower figures. False where it cannot be told, such as with an early imbalance multiplier.
+    """
+    least, most = _facts(long, short, low, risk), _facts(long, short, high, risk)
+    if least is None or most is None or risk.early_imbalance_multiplier != ONE:
+        return False
+    if (low.available_balance is None) is not (high.available_balance is None) or least.outcomes != most.outcomes:
+        return False
+    highest, lowest = liq_limits(low, high, risk)
+    return (long.liq_price or ZERO) <= highest and (not short.liq_price or short.liq_price >= lowest)
+
+
+def liq_limits(low: RiskInputs, high: RiskInputs, risk: RiskConfig) -> tuple[Decimal, Decimal]:
+    """Up to the first (USDT) a long leg's liquidation price leads to no rule at any price between two, and from the
+    second on a short leg's. Raise ValueError without a price."""
+    if low.last_price is None or high.last_price is None:
+        raise ValueError("expected a price in both inputs, got none")
+    return _times(risk.min_liq_ratio, low.last_price), _times(risk.max_liq_ratio, high.last_price)
 
 
 def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> _Facts | None:
