@@ -16,6 +16,7 @@ from gridbot.backtest.calm_legs import CalmLegs
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction
 from gridbot.worker.context import WorkerContext
@@ -148,15 +149,28 @@ class ReadingsAtOnce:
         loop, began_us, changed_us = self._loop, self._loop.now_us, None
         loop.before_exchange()
         self._calm.look(readings[-1].told_us)
+        rest: Sequence[_Reading] = ()
         for number, each in enumerate(readings):
             if changed_us is not None and each.told_us > changed_us:
-                self._go_on_later(readings[number:], jobs, began_us)
+                rest = readings[number:]
                 break
             if self._changes(each):
                 changed_us = each.told_us
         loop.now_us = began_us
-        if changed_us is not None:
-            loop.at(changed_us, lambda: None)  # where to look next may be elsewhere from then on
+        if changed_us is not None:  # where to look next may be elsewhere from then on
+            loop.at(changed_us, self._go_on, rest, jobs)
+
+    def _go_on(self, rest: Sequence[_Reading], jobs: Jobs) -> None:
+        """One after the other in a periodic comparison: the rest of it, at once again where nothing else happens."""
+        if not rest:
+            return
+        if self._is_quiet(rest[-1].told_us, FAR):  # the next second is planned already
+            self._do(rest, jobs)
+            return
+        fixed = self._venue.calls.fixed_us
+        assert fixed is not None
+        symbols, begin_us = [each.symbol for each in rest if each.symbol], rest[0].read_us - fixed[0]
+        self._loop.at(begin_us, lambda: jobs.start(rest[0].job, self._on_pass(symbols)))
 
     def _changes(self, each: _Reading) -> bool:
         """Make a reading, unless nothing can come of it; whether anything has."""
@@ -183,12 +197,3 @@ class ReadingsAtOnce:
 
     def _state(self) -> list[int]:
         return [self._records.changes, *(runner.risk_state.epoch for runner in self._runners.values())]
-
-    def _go_on_later(self, readings: Sequence[_Reading], jobs: Jobs, now_us: int) -> None:
-        """A periodic comparison alone takes longer than one reading: the rest of it begins when it would."""
-        first, job = readings[0], readings[0].job
-        fixed = self._venue.calls.fixed_us
-        assert fixed is not None
-        symbols = [each.symbol for each in readings if each.symbol]
-        self._loop.now_us = now_us
-        self._loop.at(first.read_us - fixed[0], lambda: jobs.start(job, self._on_pass(symbols)))

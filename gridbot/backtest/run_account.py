@@ -329,8 +329,8 @@ class RunAccount:
             now_s, records = self._clock.monotonic_s(), self.records
             is_calm = self._is_calm(now_s)
             self._seen_changes, self._seen_news = records.changes, records.news
+            self._jobs.hold()
             if is_calm:
-                self._jobs.hold()
                 self._clockwork.tick_calmly(now_s)
             else:
                 self._clockwork.tick(now_s)
