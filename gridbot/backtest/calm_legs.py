@@ -10,7 +10,7 @@ Two figures are kept for each symbol, each with the time until which it holds, s
     calm     of its strategy: between which inputs its rules stay, and what the account has to have for it
 
 The liquidation prices that the worker then has are older than they would be. So that they lead to no rule later either,
-what is left out has to be calm until the reading after the next (`lasting_us`), which is on time or comes itself.
+neither they nor the ones that were not read may come near until the reading after the next (`lasting_us`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.core import LegState, PositionEvent
 from gridbot.core.margin import margin_to_keep, pair_margins
-from gridbot.core.risk_rules import RiskInputs, assessed, liq_limits, rules_stay
+from gridbot.core.risk_rules import RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay
 from gridbot.paper.accounts.leg import Leg
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -51,11 +51,13 @@ class _Span:
 
 @dataclass(slots=True)
 class _Calm:
-    """Of a strategy, up to `until_us`. `long` and `short` are the very values that the worker has."""
+    """Of a strategy: its rules stay up to `until_us`, no liquidation price counts up to `lasts_us`. `long` and `short`
+    are the very values that the worker has."""
 
     long: LegState
     short: LegState
     until_us: int
+    lasts_us: int
     low: RiskInputs
     high: RiskInputs
     balance: Decimal
@@ -65,9 +67,7 @@ class _Calm:
 class CalmLegs:
     """One per account, in cross margin. `look` before `holds`."""
 
-    def __init__(
-        self, venue: RunVenue, runners: Mapping[str, StrategyRunner], leaves: Leaves, lasting_us: int
-    ) -> None:
+    def __init__(self, venue: RunVenue, runners: Mapping[str, StrategyRunner], leaves: Leaves, lasting_us: int) -> None:
         self._venue, self._runners, self._leaves, self._lasting_us = venue, runners, leaves, lasting_us
         self._spans: dict[str, _Span] = {}
         self._calms: dict[str, _Calm] = {}
@@ -106,7 +106,7 @@ class CalmLegs:
         return self._spare >= calm.spare and self._balance > calm.balance
 
     def _is_still(self, calm: _Calm, sizer: PositionSizer, at_us: int) -> bool:
-        if calm.until_us <= at_us + self._lasting_us or calm.long is not sizer.long.leg:
+        if calm.until_us <= at_us or calm.lasts_us <= at_us + self._lasting_us or calm.long is not sizer.long.leg:
             return False
         wallet, available = sizer.balances
         return (
@@ -124,7 +124,11 @@ class CalmLegs:
 
     def _new_span(self, symbol: str, legs: list[Leg], made_of: tuple[object, ...]) -> _Span:
         """Needs are continuous in the mark price, and grow with it."""
-        market, valuation, account = self._venue.markets[symbol], self._venue.exchange.state.valuation, self._venue.account
+        market, valuation, account = (
+            self._venue.markets[symbol],
+            self._venue.exchange.state.valuation,
+            self._venue.account,
+        )
         ticks, marks = _around(market.mark, market.instrument.tick_size)
         unrealised = sum((min(leg.unrealised(each) for each in marks) for leg in legs), ZERO)
         long, short = (LegState() if leg is None else valuation.state(account, leg) for leg in account.held(symbol))
@@ -144,7 +148,11 @@ class CalmLegs:
             return None
         market = self._venue.markets[symbol]
         tick, marks = market.instrument.tick_size, _around(market.mark, market.instrument.tick_size)[1]
-        wide = _around(last, tick)[0]
+        wide, prices = _around(last, tick)
+        limits, lasts_us = liq_limits(*prices, sizer.risk), self._leaves(symbol, wide, marks)
+        if lasts_us <= at_us + self._lasting_us or not is_far_from_liq(long.leg, short.leg, limits):
+            return None
+        keep = margin_to_keep(long.leg, short.leg, marks, limits, market.instrument.tiers)
         for ticks in (wide, _between_entries(wide, last, (long.leg, short.leg), tick)):
             for part in WALLETS:
                 low, high = (
@@ -152,12 +160,10 @@ class CalmLegs:
                     for price, share, part_of in zip(ticks, part, _parts(available), strict=True)
                 )
                 if rules_stay(long.leg, short.leg, low, high, sizer.risk):
-                    until_us = self._leaves(symbol, ticks, marks)
-                    if until_us <= at_us + self._lasting_us:
-                        break  # a narrower one is left sooner
-                    limits = liq_limits(low, high, sizer.risk)
-                    keep = margin_to_keep(long.leg, short.leg, marks, limits, market.instrument.tiers)
-                    return _Calm(long.leg, short.leg, until_us, low, high, keep.balance, keep.maintenance)
+                    until_us = lasts_us if ticks is wide else self._leaves(symbol, ticks, marks)
+                    if until_us <= at_us:
+                        return None
+                    return _Calm(long.leg, short.leg, until_us, lasts_us, low, high, keep.balance, keep.maintenance)
         return None
 
 

@@ -73,7 +73,7 @@ class _Reading(NamedTuple):
 
 
 class ReadingsAtOnce:
-    """One per account. `on_pass` gives what is left to do of a periodic comparison, `on_passed` is called at its end."""
+    """One per account. `on_pass` gives what is left of a periodic comparison, `on_passed` is called at its end."""
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ __all__ = [
     "RiskInputs",
     "assessed",
     "imbalance_multiplier",
+    "is_far_from_liq",
     "is_low_balance",
     "liq_limits",
     "risk_multipliers",
@@ -251,16 +252,18 @@ def rules_stay(long: LegState, short: LegState, low: RiskInputs, high: RiskInput
         return False
     if (low.available_balance is None) is not (high.available_balance is None) or least.outcomes != most.outcomes:
         return False
-    highest, lowest = liq_limits(low, high, risk)
-    return (long.liq_price or ZERO) <= highest and (not short.liq_price or short.liq_price >= lowest)
+    return is_far_from_liq(long, short, liq_limits(least.last, most.last, risk))
 
 
-def liq_limits(low: RiskInputs, high: RiskInputs, risk: RiskConfig) -> tuple[Decimal, Decimal]:
-    """Up to the first (USDT) a long leg's liquidation price leads to no rule at any price between two, and from the
-    second on a short leg's. Raise ValueError without a price."""
-    if low.last_price is None or high.last_price is None:
-        raise ValueError("expected a price in both inputs, got none")
-    return _times(risk.min_liq_ratio, low.last_price), _times(risk.max_liq_ratio, high.last_price)
+def is_far_from_liq(long: LegState, short: LegState, limits: tuple[Decimal, Decimal]) -> bool:
+    """Whether the liquidation prices of these legs are within limits (`liq_limits`), or not there."""
+    return (long.liq_price or ZERO) <= limits[0] and (not short.liq_price or short.liq_price >= limits[1])
+
+
+def liq_limits(lowest: Decimal, highest: Decimal, risk: RiskConfig) -> tuple[Decimal, Decimal]:
+    """Up to the first (USDT) a long leg's liquidation price leads to no rule at any last price between two, and from
+    the second on a short leg's."""
+    return _times(risk.min_liq_ratio, lowest), _times(risk.max_liq_ratio, highest)
 
 
 def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> _Facts | None:
