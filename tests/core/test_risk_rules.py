@@ -376,7 +376,7 @@ def test_wherever_they_stay_they_are_the_same(sizes, entries, lasts, wallets, pa
             for least, most, part in zip(_values(low), _values(high), parts, strict=False)
         )
     )
-    below, above = liq_limits(low.last_price, high.last_price, risk)
+    below, above = liq_limits(d(lasts[0]), d(sum(lasts)), risk)
     near = (
         LegState(long.size, long.entry_price, below * parts[3] / 10),
         LegState(short.size, short.entry_price, above * (1 + Decimal(parts[4]) / 10)),
