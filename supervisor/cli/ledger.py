@@ -143,7 +143,7 @@ def _from_records(data_dir: Path, accounts: Sequence[str], rows: int) -> ExitCod
             )
         _show_lines([f"{balance.account}: {step}" for step in balance.steps], rows)
     if changed := differing_sums(data_dir, accounts):
-        click.echo(f"DIFFERENT: {len(changed)} sums of a day and leg are others than the executions that are there give")
+        click.echo(f"DIFFERENT: {len(changed)} sums of a day and leg are others than the executions there give")
         _show_lines([str(each) for each in changed], rows)
         click.echo(f"  {CHANGED_REMEDY.format(rebuild=pasteable('rebuild', data_dir=data_dir))}")
         return ExitCode.DIFFERS
