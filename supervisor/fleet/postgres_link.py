@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from gridbot import background
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.opening_line import OpeningLine
 
 __all__ = ["PostgresLink", "connection_settings", "first_words"]
 
@@ -71,6 +72,7 @@ class PostgresLink:
         self._name = name
         self.limit_s = limit_s
         self._connection: AsyncConnection[Any] | None = None
+        self._opening = OpeningLine(self._settings, limit_s)
         self._turn = asyncio.Lock()
 
     @property
@@ -111,6 +113,8 @@ class PostgresLink:
         if settings == self._settings:
             return
         self._settings = settings
+        self._opening.leave()
+        self._opening = OpeningLine(settings, self.limit_s)
         connection, self._connection = self._connection, None
         if connection is not None:
             background.start(self._close_after(self._turn, connection), name="leaving the fleet's former database")
@@ -122,6 +126,7 @@ class PostgresLink:
 
     async def close(self) -> None:
         """Close the connection in order."""
+        self._opening.leave()
         connection, self._connection = self._connection, None
         if connection is not None:
             await _close(connection)
@@ -142,17 +147,20 @@ class PostgresLink:
                 raise FleetAway(f"the fleet's database {self.server}: {exc.strerror or type(exc).__name__}") from None
 
     async def _connected(self, turn: asyncio.Lock) -> AsyncConnection[Any]:
-        """The connection of those who share this turn. Who was given up opens none for those after him."""
+        """The connection of those who share this turn. Who was given up leaves it to those after him."""
         connection = self._connection
         if connection is None or connection.closed:
+            opening = self._opening
             try:
-                connection = await AsyncConnection.connect(**self._settings, autocommit=True)
+                connection = await opening.take()
             except psycopg.OperationalError as exc:
                 raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}; {LOOK}") from None
-            if self._turn is not turn:
+            if self._opening is not opening or (self._turn is not turn and self._connection is not None):
                 await _close(connection)
                 raise psycopg.OperationalError("given up")
             self._connection = connection
+            if self._turn is not turn:
+                raise psycopg.OperationalError("given up")
         return connection
 
     def _drop(self, connection: AsyncConnection[Any]) -> None:
