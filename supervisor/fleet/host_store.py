@@ -55,6 +55,10 @@ _LEASES: LiteralString = """
     FROM gridbot.lease ORDER BY account
 """
 
+_PUSHES = 0x6772_6964_7075
+"""Of PostgreSQL's advisory locks: one version is numbered after the other. A lock of the table needs rights that no
+role has."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
@@ -269,7 +273,9 @@ class HostStore:
 
         async def work(connection: AsyncConnection[Any]) -> tuple[int, bool]:
             async with connection.transaction():
-                await connection.execute("LOCK TABLE gridbot.config_version IN SHARE ROW EXCLUSIVE MODE")
+                await connection.execute(
+                    "SELECT pg_advisory_xact_lock(%s)", (_PUSHES,)
+                )  # a lock of the table needs more
                 row = await (
                     await connection.execute(
                         "INSERT INTO gridbot.config_version (version, body, who, note)"

@@ -335,7 +335,7 @@ def test_a_connection_that_takes_longer_to_open_than_a_question_waits_is_opened_
     async def main():
         refused = 0
         with Proxies() as proxies:
-            proxy = proxies.to(str(place["host"]), int(place["port"]))
+            proxy = proxies.to(str(place["host"]), int(str(place["port"])))
             proxy.delay(0.1)  # opening takes four ways there and back, a question one
             dsn = psycopg.conninfo.make_conninfo(fleet_dsn, host="127.0.0.1", port=proxy.port)
             link = PostgresLink(dsn, name="far", limit_s=0.6)

@@ -6,8 +6,10 @@ import psycopg
 import pytest
 
 import gridbot
-from gridbot.store.history_place import PlaceAway
+from gridbot.store.fleet_rows import typed_query
+from gridbot.store.history_place import Directory, PlaceAway
 from gridbot.store.reading import ReadingError
+from gridbot.store.sql_columns import table_columns
 from supervisor.fleet import history_writer
 from supervisor.fleet.history_aside import SetAside
 from tests.store.kit import make_recorder, record_executions
@@ -38,7 +40,7 @@ def expected(last):
     return [f"e-{number}" for number in range(1, last + 1)]
 
 
-def test_a_directory_that_is_not_mounted_any_more(tmp_path, fleet_dsn, place):
+def test_a_directory_that_is_not_mounted_any_more(tmp_path, fleet_dsn, place, monkeypatch):
     """What is below the mount point takes files without an error, and nobody would ever see them again."""
     recorder = shipped(tmp_path / "h1", fleet_dsn, range(1, 4))
     files = history_of(fleet_dsn, place)
@@ -56,16 +58,14 @@ def test_a_directory_that_is_not_mounted_any_more(tmp_path, fleet_dsn, place):
     place.rmdir()
     (tmp_path / "away").rename(place)
     # It is lost in the moment in which a part is put there: that part does not count.
-    put = files._place.place.put
+    put = Directory.put
 
-    def lost(name, data):
+    def lost(*given):
         place.rename(tmp_path / "away")
         place.mkdir()
-        put(name, data)
+        put(*given)
 
-    object.__setattr__(
-        files._place, "place", type("Lost", (), {"put": staticmethod(lost), "read": files._place.place.read})
-    )
+    monkeypatch.setattr(Directory, "put", lost)
     with pytest.raises(PlaceAway, match="is the directory mounted"):
         write_all(files)
     assert ids(fleet_dsn, history=str(tmp_path / "away")) == expected(5)
@@ -93,7 +93,7 @@ def test_records_of_a_newer_program_wait_for_it(tmp_path, fleet_dsn, place):
             connection.execute(f"UPDATE gridbot.record SET {change} WHERE seq = 2 AND account = 'alice'".encode())
         files = history_of(fleet_dsn, place)
         write_all(files)
-        assert what in files._aside.said()
+        assert what in str(files._aside.said())
         assert asked(fleet_dsn, "SELECT account FROM gridbot.history_at") == [("bob",)]
         with psycopg.connect(fleet_dsn) as connection:
             connection.execute(f"UPDATE gridbot.record SET {back} WHERE seq = 2 AND account = 'alice'".encode())
@@ -108,14 +108,10 @@ def test_files_of_an_older_program_become_one_of_their_own_columns(tmp_path, fle
     recorder = shipped(tmp_path / "h1", fleet_dsn, range(1, 5))
     yesterday(fleet_dsn)
     with monkeypatch.context() as patch:
-        columns = history_writer.table_columns
-        older = [column for column in columns("executions") if column.name != "closed_size"]
-        patch.setattr(history_writer, "table_columns", lambda kind: older if kind == "executions" else columns(kind))
-        typed = history_writer.typed_query
-        patch.setattr(
-            history_writer, "typed_query",
-            lambda kind, source: f"SELECT {', '.join(each.name for each in older)} FROM ({typed(kind, source)})",
-        )  # fmt: skip
+        older = [column for column in table_columns("executions") if column.name != "closed_size"]
+        names = ", ".join(column.name for column in older)
+        patch.setattr(history_writer, "table_columns", lambda kind: older)
+        patch.setattr(history_writer, "typed_query", lambda *given: f"SELECT {names} FROM ({typed_query(*given)})")
         write_all(history_of(fleet_dsn, place))
     record_executions(recorder, range(5, 9))
     with shipping(tmp_path / "h1", fleet_at(fleet_dsn)) as (writer, shipper):
@@ -150,7 +146,7 @@ def test_a_damaged_file_is_named_and_holds_up_no_other_day(tmp_path, fleet_dsn, 
     while files.care():
         pass
     assert asked(fleet_dsn, STATES) == [("gone", 2), ("there", 3)], "the later day became one file"
-    assert "the file is damaged" in files._aside.said()
+    assert "the file is damaged" in str(files._aside.said())
     second.write_bytes(whole)
     files._aside = SetAside((ReadingError,), 0.0)
     while files.care():

@@ -16,6 +16,7 @@ import pytest
 
 from gridbot.config.models import LoggingConfig
 from gridbot.logging_setup import log_path, setup_logging, stop_logging
+from supervisor.remote import remote_commands
 from supervisor.telegram import chat_desk
 from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
@@ -267,18 +268,17 @@ async def test_of_the_hosts_of_a_fleet_the_one_whose_turn_it_is_listens_and_the_
         turn["here"] = True
         await kit.heard(OPERATE, 1)
         assert [each["account"] for each in kit.of("pause")] == ["alice"]
-        # It stands still after it has heard of a command, and before it carries it out.
-        prepare = chat_desk.prepare
 
+        # It stands still after it has heard of a command, and before it carries it out.
         def stands_still(*given: Any) -> Any:
             turn["here"] = False
-            return prepare(*given)
+            return remote_commands.prepare(*given)
 
         with monkeypatch.context() as patch:
             patch.setattr(chat_desk, "prepare", stands_still)
-            server.say(OPERATE, "/resume alice")
+            server.say(OPERATE, "/pause alice")
             await kit.heard(OPERATE, 2)
-        assert (kit.of("resume"), server.texts(OPERATE)[1]) == ([], f"nothing was done: {chat_desk.NOT_OURS}")
+        assert (len(kit.of("pause")), server.texts(OPERATE)[1]) == (1, f"nothing was done: {chat_desk.NOT_OURS}")
         turn["here"] = True
         answer = await kit.told(SEE, "/status")
         assert "2 accounts, 3 hosts" in answer
