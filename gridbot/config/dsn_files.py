@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,13 @@ __all__ = ["read_dsn", "with_dsn"]
 
 def read_dsn(fleet: FleetConfig) -> str:
     """The DSN as it is now: of `dsn_file` what the file has at this moment. Raises ValueError, without the DSN."""
-    key, value = "fleet.dsn", fleet.dsn.get_secret_value()
-    if fleet.dsn_file is not None:
-        key = "fleet.dsn_file"
-        value, why = value_of_file(str(fleet.dsn_file))
-        if not value:
-            raise ValueError(f"{key}: expected a file with the DSN, got {why}")
-    if (wrong := dsn_problem(value, os.environ)) is not None:
-        raise ValueError(f"{key}: expected {wrong[0]}, got {wrong[1]}; {wrong[2]}")
+    if fleet.dsn_file is None:
+        return fleet.dsn.get_secret_value()
+    value, why = value_of_file(str(fleet.dsn_file))
+    if not value:
+        raise ValueError(f"fleet.dsn_file: expected a file with the DSN, got {why}")
+    if (wrong := dsn_problem(value)) is not None:
+        raise ValueError(f"fleet.dsn_file: expected {wrong[0]}, got {wrong[1]}; {wrong[2]}")
     return value
 
 

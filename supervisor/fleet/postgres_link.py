@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
 from gridbot import background
+from gridbot.config.fleet_dsn import dsn_problem
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.opening_line import OpeningLine
 
@@ -40,8 +41,10 @@ _SETTINGS: dict[str, Any] = {
 def connection_settings(dsn: str, *, name: str, limit_s: float) -> dict[str, Any]:
     """What psycopg connects with: no statement takes longer than `limit_s`, and a line that is dead is noticed in time.
 
-    Raises FleetAway when the DSN cannot be read.
+    Raises FleetAway when the DSN cannot be read, or leads off this machine without TLS by a variable of libpq.
     """
+    if (wrong := dsn_problem(dsn, os.environ)) is not None:
+        raise FleetAway(f"expected {wrong[0]}, got {wrong[1]}; {wrong[2]}")
     try:
         settings: dict[str, Any] = conninfo_to_dict(dsn)
     except psycopg.Error:

@@ -322,7 +322,7 @@ async def _follows(postgres):
         kept = link._connection
         link.follow(second)
         assert link._connection is kept, "the same place: nothing is opened anew"
-        with pytest.raises(FleetAway, match="connection string"):
+        with pytest.raises(FleetAway, match="libpq URI"):
             link.follow("nonsense")
     finally:
         await link.close()
