@@ -21,6 +21,7 @@ from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import PlaceAway, mark_problem, place_at
+from gridbot.store.kept_ids import as_texts
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
@@ -155,7 +156,7 @@ def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any],
     files, shapes, without = _history(con, connection, history)
     for kind in RECORD_TYPES:
         con.execute(f"DROP TABLE {as_stored(kind)}")
-        con.execute(f"CREATE TABLE {as_stored(kind)} AS {typed_query(kind, _NOTHING)}")
+        con.execute(f"CREATE TABLE {as_stored(kind)} AS {as_texts(typed_query(kind, _NOTHING))}")
     spans = spans_of(connection, live=files is not None)
     _copy(con, connection, COPIED, statements(connection, spans))
     _copy(con, connection, _STARTS, [{"files": files is not None}])
@@ -166,6 +167,7 @@ def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any],
         except duckdb.Error as error:
             raise ReadingError(f"the fleet's history of {kind} cannot be read: {first_line(error)}") from None
     _copy(con, connection, _POSITIONS, into=as_stored("latest_positions"))
+    con.execute(f"CREATE OR REPLACE TABLE {as_stored('live_orders')} AS {as_texts(typed_query('orders', _NOTHING))}")
     _copy(con, connection, _ORDERS, into=as_stored("live_orders"))
     _append(con, as_stored("daily_sums"), connection.execute(_SUMS).fetchall(), [*SUM_KEYS, *SUMMED, "last_seq"])
     for paths in shapes.get(_SUM_FILES, {}).values():
@@ -232,7 +234,7 @@ def _rows(kind: str, con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Sequen
     for paths in shapes.values():
         first = f"SELECT name FROM parquet_schema({quote(_url(paths[0]))}) WHERE num_children IS NULL"
         there = [name for (name,) in con.execute(first).fetchall()]
-        parts.append(f"SELECT {columns_here(kind, there)} FROM {_parquet(paths)}")
+        parts.append(as_texts(f"SELECT {columns_here(kind, there)} FROM {_parquet(paths)}"))
     return " UNION ALL ".join(parts)
 
 
