@@ -24,20 +24,24 @@ ATTEMPTS: Final = 3
 
 
 class OpeningLine:
-    """The attempts of one `PostgresLink`. `settings` are psycopg's, `limit_s` is how long a question waits."""
+    """The attempts of one `PostgresLink`. `limit_s` is how long a question waits."""
 
-    def __init__(self, settings: dict[str, Any], limit_s: float) -> None:
-        self._settings = {**settings, "connect_timeout": max(2, round(ATTEMPTS * limit_s))}
+    def __init__(self, limit_s: float) -> None:
+        self._settings: dict[str, Any] = {}
         self._limit_s = limit_s
         self._attempts: dict[asyncio.Task[AsyncConnection[Any]], None] = {}
         self._newest_s = 0.0
 
-    async def take(self) -> AsyncConnection[Any]:
-        """A connection of which the caller is the owner. Raises psycopg.Error, OSError. Who stops waiting leaves the
-        attempts to the next."""
+    async def take(self, settings: dict[str, Any]) -> AsyncConnection[Any]:
+        """A connection by these settings of psycopg, of which the caller is the owner. Raises psycopg.Error, OSError.
+        Who stops waiting leaves the attempts to the next."""
+        if settings != self._settings:
+            self.leave()
+            self._settings = settings
         now_s = asyncio.get_running_loop().time()
         if not self._attempts or (len(self._attempts) < ATTEMPTS and now_s - self._newest_s >= self._limit_s * 0.9):
-            connect = AsyncConnection.connect(**self._settings, autocommit=True)
+            patient = {**settings, "connect_timeout": max(2, round(ATTEMPTS * self._limit_s))}
+            connect = AsyncConnection.connect(**patient, autocommit=True)
             self._attempts[background.awaited(connect, name="a connection to the fleet's database")] = None
             self._newest_s = now_s
         while True:
@@ -47,10 +51,9 @@ class OpeningLine:
                 del self._attempts[found]
                 self.leave()
                 return found.result()
-            for each in done:
-                self._attempts.pop(each, None)
+            failed = [each.exception() for each in done if self._attempts.pop(each, done) is None]
             if not self._attempts:
-                raise next(iter(done)).exception() or psycopg.OperationalError("given up")
+                raise next(iter(failed), None) or psycopg.OperationalError("given up")
 
     def leave(self) -> None:
         """Nobody wants what is under way."""
