@@ -27,6 +27,7 @@ from gridbot.store.grid_sql import (
     listed,
     same,
 )
+from gridbot.store.kept_ids import rows_query
 from gridbot.store.sql_columns import as_stored
 from gridbot.store.stored_views import landed_query
 from gridbot.store.view_type import View
@@ -84,7 +85,7 @@ LANDED_PAIRS: Final = View(
     "grid_pairs_landed",
     "Matched pairs whose close has landed only; read grid_trades.",
     f"""
-    WITH added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM {as_stored("corrections")} GROUP BY ALL),
+    WITH added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({rows_query("corrections")}) GROUP BY ALL),
     trades AS MATERIALIZED (
         SELECT {listed()}, seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, qty, price,
             coalesce(TRY(landed.fee + added.fee), landed.fee) AS fee, exchange_ts

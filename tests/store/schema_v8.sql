@@ -44,7 +44,7 @@ CREATE TABLE corrections_stored(
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     direction VARCHAR NOT NULL,
-    exec_id VARCHAR NOT NULL,
+    exec_id UUID NOT NULL,
     realised_pnl DECIMAL(38,12) NOT NULL,
     fee DECIMAL(38,12) NOT NULL,
     exec_type VARCHAR NOT NULL,
@@ -52,7 +52,8 @@ CREATE TABLE corrections_stored(
     shadow BOOLEAN NOT NULL,
     final BOOLEAN NOT NULL,
     reason VARCHAR NOT NULL,
-    exchange_ts TIMESTAMP NOT NULL);
+    exchange_ts TIMESTAMP NOT NULL,
+    odd_ids VARCHAR);
 CREATE TABLE daily_sums_stored(
     "day" DATE NOT NULL,
     account VARCHAR NOT NULL,
@@ -74,8 +75,8 @@ CREATE TABLE executions_stored(
     local_ts TIMESTAMP NOT NULL,
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
-    exec_id VARCHAR NOT NULL,
-    order_id VARCHAR NOT NULL,
+    exec_id UUID NOT NULL,
+    order_id UUID NOT NULL,
     order_link_id VARCHAR NOT NULL,
     direction VARCHAR NOT NULL,
     side VARCHAR NOT NULL,
@@ -94,7 +95,8 @@ CREATE TABLE executions_stored(
     exchange_pnl DECIMAL(38,12),
     fee_currency VARCHAR,
     taxes DECIMAL(38,12),
-    other_fees JSON);
+    other_fees JSON,
+    odd_ids VARCHAR);
 CREATE TABLE grid_legs_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
@@ -258,7 +260,7 @@ CREATE TABLE live_orders_stored(
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     order_link_id VARCHAR NOT NULL,
-    order_id VARCHAR NOT NULL,
+    order_id UUID NOT NULL,
     direction VARCHAR NOT NULL,
     side VARCHAR NOT NULL,
     price DECIMAL(38,12) NOT NULL,
@@ -270,7 +272,8 @@ CREATE TABLE live_orders_stored(
     ret_code BIGINT,
     reason VARCHAR NOT NULL,
     shadow BOOLEAN NOT NULL,
-    exchange_ts TIMESTAMP);
+    exchange_ts TIMESTAMP,
+    odd_ids VARCHAR);
 CREATE TABLE orders_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -279,7 +282,7 @@ CREATE TABLE orders_stored(
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     order_link_id VARCHAR NOT NULL,
-    order_id VARCHAR NOT NULL,
+    order_id UUID NOT NULL,
     direction VARCHAR NOT NULL,
     side VARCHAR NOT NULL,
     price DECIMAL(38,12) NOT NULL,
@@ -291,7 +294,8 @@ CREATE TABLE orders_stored(
     ret_code BIGINT,
     reason VARCHAR NOT NULL,
     shadow BOOLEAN NOT NULL,
-    exchange_ts TIMESTAMP);
+    exchange_ts TIMESTAMP,
+    odd_ids VARCHAR);
 CREATE TABLE position_events_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -318,11 +322,12 @@ CREATE TABLE public_trades_stored(
     seq BIGINT NOT NULL,
     local_ts TIMESTAMP NOT NULL,
     symbol VARCHAR NOT NULL,
-    trade_id VARCHAR NOT NULL,
+    trade_id UUID NOT NULL,
     side VARCHAR NOT NULL,
     price DECIMAL(38,12) NOT NULL,
     qty DECIMAL(38,12) NOT NULL,
-    exchange_ts TIMESTAMP NOT NULL);
+    exchange_ts TIMESTAMP NOT NULL,
+    odd_ids VARCHAR);
 CREATE TABLE raw_messages_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
