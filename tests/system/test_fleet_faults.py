@@ -1,4 +1,4 @@
-"""Real hosts of a fleet in trouble: of `python -m supervisor.trials.fleet_faults` the case on which all else rests, with
+"""Real hosts of a fleet in trouble: of `python -m supervisor.trials.fleet_faults` the case on which all rests, with
 a lease of half the usual length.
 
 All of them are run by `bin/test --long`. In the suite parts of one stand for the others: answers that come late or
