@@ -17,7 +17,7 @@ from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.sql_columns import as_stored
 
-__all__ = ["HISTORY", "Figure", "Figures", "make_rollups", "queries"]
+__all__ = ["HISTORY", "Figure", "Figures", "make_history", "make_rollups", "queries"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,13 @@ def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
         for statement in rollup.statements(as_stored(rollup.source)):
             con.execute(statement)
     keep_all(con)
+
+
+def make_history(con: duckdb.DuckDBPyConnection, fills: int) -> None:
+    """Fills by SQL, then sums and pairs as an older file gets them."""
+    for number in range(0, fills, 1_000_000):
+        con.execute(HISTORY.format(first=number, last=min(fills, number + 1_000_000), all=fills))
+    make_rollups(con)
 
 
 HISTORY = """

@@ -64,10 +64,14 @@ _OFFSETS: Final[LiteralString] = (
     "SELECT account, max(seq), max(at) AT TIME ZONE 'UTC' FROM gridbot.shipped GROUP BY 1 ORDER BY 1"
 )
 _HOSTS: Final[LiteralString] = """
-    SELECT g.host, g.complete_to AT TIME ZONE 'UTC', extract(epoch FROM clock_timestamp() - g.complete_to)::float8,
+    SELECT g.host, g.complete_to AT TIME ZONE 'UTC', CASE
+        WHEN (to_jsonb(g)->>'ended')::boolean AND EXISTS (SELECT FROM gridbot.host AS h
+            WHERE h.name = g.host AND h.state = 'down') THEN 0
+        ELSE extract(epoch FROM clock_timestamp() - g.complete_to) END::float8,
         (SELECT min(h.at) FROM gridbot.history_at AS h WHERE h.host = g.host) AT TIME ZONE 'UTC'
     FROM gridbot.shipping AS g ORDER BY g.host
 """
+"""One that has ended in order, with all of its records here, is not behind. Tables before version 8 do not say so."""
 _HOSTS_TABLE: Final = """
     CREATE OR REPLACE TABLE fleet_hosts (
         host VARCHAR NOT NULL, complete_to TIMESTAMP, behind_s DOUBLE, history_to TIMESTAMP)"""

@@ -6,7 +6,7 @@ Raises FleetAway when the database cannot be asked. Times are those of the datab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
@@ -15,7 +15,7 @@ from psycopg.rows import args_row
 from psycopg.types.json import Jsonb
 
 from supervisor.fleet import fleet_schema
-from supervisor.fleet.fleet_store import FleetAway, OtherTables
+from supervisor.fleet.fleet_store import NeedsHands, OtherTables
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_tables import CHANNEL
 from supervisor.fleet.lease_types import HostId
@@ -54,6 +54,10 @@ _LEASES: LiteralString = """
         extract(epoch FROM clock_timestamp() - since)::float8 AS held_s
     FROM gridbot.lease ORDER BY account
 """
+
+_PUSHES = 0x6772_6964_7075
+"""Of PostgreSQL's advisory locks: one version is numbered after the other. A lock of the table needs rights that no
+role has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class HostStore:
             text = f"expected the fleet's tables in version {fleet_schema.VERSION}, got {there}: {do}"
             raise OtherTables(text, init_helps=is_old)
         if name != fleet:
-            raise FleetAway(
+            raise NeedsHands(
                 f"expected a database of the fleet {fleet!r}, got one of {name!r}: see fleet.name and the DSN"
             )
 
@@ -176,24 +180,31 @@ class HostStore:
         """Hosts, leases, wishes and which configuration counts, in one look."""
 
         async def work(connection: AsyncConnection[Any]) -> View:
-            async with connection.transaction():
-                hosts = await self._hosts(connection)
-                leases = await _leases(connection)
-                wishes = await (await connection.execute("SELECT account, host FROM gridbot.wish")).fetchall()
-                force = await (
-                    await connection.execute("SELECT version, at::text FROM gridbot.config_force")
-                ).fetchone()
-            version, at = force or (0, "")
-            return View(tuple(hosts), tuple(leases), dict(wishes), int(version), str(at))
+            async with connection.pipeline():  # one way to the database and back
+                hosts = await connection.execute(_HOSTS, (list(self._offers),))
+                leases = await connection.cursor(row_factory=args_row(LeaseSeen)).execute(_LEASES)
+                wishes = await connection.execute("SELECT account, host FROM gridbot.wish")
+                force = await connection.execute("SELECT version, at::text FROM gridbot.config_force")
+                version, at = await force.fetchone() or (0, "")
+                return View(
+                    tuple(self._read(await hosts.fetchall())),
+                    tuple(await leases.fetchall()),
+                    dict(await wishes.fetchall()),
+                    int(version),
+                    str(at),
+                )
 
         return await self.link.run(work)
 
     async def _hosts(self, connection: AsyncConnection[Any]) -> list[HostRow]:
+        cursor = await connection.execute(_HOSTS, (list(self._offers),))
+        return self._read(await cursor.fetchall())
+
+    def _read(self, rows: Iterable[tuple[Any, ...]]) -> list[HostRow]:
         known = self._offers
-        cursor = await connection.execute(_HOSTS, (list(known),))
         offered: dict[str, frozenset[str]] = {}
         found = []
-        for row in await cursor.fetchall():
+        for row in rows:
             mark, offers = row[6:8]
             names = known[mark] if offers is None else frozenset(offers)
             if mark:
@@ -217,12 +228,15 @@ class HostStore:
         return await self.link.run(work)
 
     async def records_behind(self) -> dict[str, float | None]:
-        """By host the seconds since all that it had recorded was here; None: not yet once."""
+        """By host the seconds since all that it had recorded was here; None: not yet once. 0 when it has ended in
+        order, with all of it here."""
 
         async def work(connection: AsyncConnection[Any]) -> dict[str, float | None]:
             rows = await (
                 await connection.execute(
-                    "SELECT host, extract(epoch FROM clock_timestamp() - complete_to)::float8 FROM gridbot.shipping"
+                    "SELECT s.host, CASE WHEN s.ended AND h.state = 'down' THEN 0"
+                    " ELSE extract(epoch FROM clock_timestamp() - s.complete_to) END::float8"
+                    " FROM gridbot.shipping s LEFT JOIN gridbot.host h ON h.name = s.host"
                 )
             ).fetchall()
             return dict(rows)
@@ -262,7 +276,9 @@ class HostStore:
 
         async def work(connection: AsyncConnection[Any]) -> tuple[int, bool]:
             async with connection.transaction():
-                await connection.execute("LOCK TABLE gridbot.config_version IN SHARE ROW EXCLUSIVE MODE")
+                await connection.execute(
+                    "SELECT pg_advisory_xact_lock(%s)", (_PUSHES,)
+                )  # a lock of the table needs more
                 row = await (
                     await connection.execute(
                         "INSERT INTO gridbot.config_version (version, body, who, note)"
@@ -326,11 +342,6 @@ class HostStore:
             return None if row is None else ConfigVersion(*row)
 
         return await self.link.run(work)
-
-
-async def _leases(connection: AsyncConnection[Any]) -> list[LeaseSeen]:
-    async with connection.cursor(row_factory=args_row(LeaseSeen)) as cursor:
-        return await (await cursor.execute(_LEASES)).fetchall()
 
 
 def _mark(offers: list[str]) -> str:

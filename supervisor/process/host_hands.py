@@ -22,11 +22,15 @@ class Keeper(Protocol):
     def quiet(self, account: str, *, answered: bool) -> None:
         """Its worker has ended; `answered`: in order, and nothing that it sent is without an answer."""
 
+    def bar(self, account: str) -> None:
+        """Leave it alone until it was not wanted here for once; its lease runs out by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostHands:
     """What the supervisor does for its fleet. `bring` and `remove` change which accounts are here: `remove` ends a
-    worker, leaves its orders, and says whether it ended in order. `reload` raises ValueError when it was refused."""
+    worker, leaves its orders, and says whether it ended in order. `reload` raises Busy, and ValueError when it was
+    refused."""
 
     bring: Callable[[FleetSettings, str], Any]
     remove: Callable[[str], Any]

@@ -198,6 +198,8 @@ class Writer:
 
     def _committed(self, moved: Rows, started: float) -> bool:
         self._require_checkpoint()
+        if self._shipper is not None:
+            self._shipper.fresh.add(self.state.committed, self._rows, whole=not (moved.rejects or self._rows.gaps))
         self.losses.note(self._rows.gaps)
         if not self._more:
             self.losses.caught_up()
@@ -213,6 +215,8 @@ class Writer:
             self._landing.begin(*landed_size(con), time.monotonic())
         self._require_checkpoint()
         self.state.committed = dict(stored)
+        if self._shipper is not None:
+            self._shipper.fresh.clear()
         for account in stored.keys() - self._sources.keys():
             directory = journal_directory(self.spec.data_dir, account)
             self._sources[account] = AccountSource(account, directory)
