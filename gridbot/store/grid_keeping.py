@@ -1,274 +1,278 @@
-"""Keeps the matched pairs of `gridbot.store.grid_tables` in the transaction that stores the executions.
+"""Matches what is not matched yet (`gridbot.store.grid_tables`), behind the commits and in steps.
 
-What is new mostly comes behind everything that a leg has: then it is matched with the lots that are left, and costs by
-what is new. An execution that belongs before others (it was missed and fetched later, the exchange's clock was set
-back) cuts its leg: pairs closed at or after its time are undone, and everything from there on is matched again. Where
-even that cannot be, because the exchange's numbers and times contradict each other in the past, the whole leg is.
-A correction changes the fees of its execution's pairs.
+A step is a transaction of its own of some tens of milliseconds: it takes some executions behind the newest checkpoints
+of some legs, matches them with the openings that are left there, and puts newer checkpoints behind them. Whenever a
+process dies, what stands is right: pairs up to the checkpoints, the rest by the views.
+
+    legs with few executions  all of them, many legs at once
+    a leg with many           its first ones by time; the checkpoint goes where no later one has a lower number
+
+Where numbers and times contradict each other over more executions than a step takes, as when the exchange began to
+count anew in the middle of what is not matched, the step takes four times as many, and so on.
+A leg that cannot be matched is noted with its error, and left.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
 
 import duckdb
 
-from gridbot.core.exchange_sequence import CLOCK_STEP_MS
-from gridbot.store.grid_sql import ADDED_FEE, AT_MS, COUNTS, FEES, MATCHING, NUMBER, PLACING, PROFIT, listed, same
-from gridbot.store.grid_tables import LEGS, LEVELS, LOTS, PAIRS, levels_of, merge_levels
-from gridbot.store.sql_columns import as_stored
+from gridbot.store.file_errors import first_line
+from gridbot.store.grid_marks import mark_all
+from gridbot.store.grid_sql import ADDED_FEE, AT_MS, COUNTS, FEES, KEYS, MATCHING, NUMBER, PLACING, PROFIT, listed, same
+from gridbot.store.grid_tables import CHECKPOINTS, LEVELS, LOT, PAIRS, TAILS, merge_levels
+from gridbot.store.sql_columns import as_stored, quote
 
-__all__ = ["correct_pairs", "forget_pairs", "keep_all", "keep_pairs"]
+__all__ = ["AT_ONCE", "MISFIT", "keep_all", "keep_some", "waiting_executions"]
+
+log = logging.getLogger("gridbot.store")
 
 EXECUTIONS: Final = as_stored("executions")
 CORRECTIONS: Final = as_stored("corrections")
-AT_ONCE: Final = 400_000
-"""Executions of an older file that are matched at once: what they take of the memory."""
-_EVER: Final = -1
-"""A cut that is before everything: at least the year 1970 is."""
-
-_TRADE: Final = (
-    f"seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, price, qty, exchange_ts, exec_id, fee"
-)
-_TIME: Final = "(PARTITION BY leg ORDER BY at_ms, seq)"
+AT_ONCE: Final = 16_384
+"""Executions of a step: some 40 ms of a core."""
+PART: Final = 65_536
+"""Executions between two checkpoints that stay: as many may be matched again when one comes late."""
+MORE: Final = 4
+MISFIT: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.OutOfMemoryException)
+"""What says that a leg cannot be matched."""
 
 
-def keep_pairs(con: duckdb.DuckDBPyConnection, rows: str, known: str = EXECUTIONS) -> None:
-    """Match the executions `rows` (a table, or a query in parentheses), inside the caller's transaction.
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    row: int
+    keys: tuple[Any, ...]
+    since_us: int
+    since_seq: int
+    is_cut: bool
+    executions: int
 
-    They are among `known`, which are all that there are so far, and have higher numbers than those of their accounts
-    that were matched before.
+    @property
+    def name(self) -> str:
+        account, strategy, symbol, direction, shadow = self.keys
+        return f"{account}/{strategy} {symbol} {direction}{' (shadow)' if shadow else ''}"
+
+    @property
+    def is_leg(self) -> str:
+        """Condition on executions."""
+        values = (str(value).lower() if isinstance(value, bool) else quote(value) for value in self.keys)
+        return " AND ".join(f"{key} = {value}" for key, value in zip(KEYS, values, strict=True))
+
+
+def waiting_executions(con: duckdb.DuckDBPyConnection) -> int:
+    """Roughly how many stored executions are not matched yet, without those that cannot be; 0 means none."""
+    row = con.execute(f"SELECT count(*), sum(greatest(executions, 1)) FROM {TAILS} WHERE error IS NULL").fetchone()
+    return int(row[1]) if row and row[0] else 0
+
+
+def keep_all(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE) -> None:
+    """Match all that is not matched, for files that nobody waits for. Outside of a transaction. Raise as `keep_some`."""
+    while keep_some(con, at_once):
+        pass
+
+
+def keep_some(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE, part: int = PART) -> bool:
+    """One step, in a transaction of its own. True when it did something, and there may be more.
+
+    Raise duckdb.Error for what says nothing about executions, such as a full disk.
     """
-    _make(con, "grid_trades_new", f"SELECT {listed()}, {_TRADE} FROM {rows} WHERE {COUNTS}")
-    if not _any(con, "grid_trades_new"):
+    tails = _pick(con, at_once)
+    if not tails:
+        return False
+    failed = _tried(con, tails, at_once, part)
+    if failed is not None and len(tails) > 1:
+        for tail in tails:  # which one it is shows by itself
+            _note_error(con, tail, _tried(con, [tail], at_once, part))
+    elif failed is not None:
+        _note_error(con, tails[0], failed)
+    return True
+
+
+def _pick(con: duckdb.DuckDBPyConnection, at_once: int) -> list[_Tail]:
+    """Legs whose executions are no more than a step takes, or one with more."""
+    names = f"rowid, {listed()}, epoch_us(since_at), since_seq, is_cut, executions"
+    picked: list[_Tail] = []
+    left = at_once
+    for row, *found in con.execute(f"SELECT {names} FROM {TAILS} WHERE error IS NULL ORDER BY executions").fetchall():
+        *keys, since_us, since_seq, is_cut, executions = found
+        left -= executions
+        if picked and left < 0:
+            break
+        picked.append(_Tail(row, tuple(keys), since_us, since_seq, is_cut, executions))
+    return picked
+
+
+def _tried(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, part: int) -> str | None:
+    """Match some executions of these legs; why that cannot be."""
+    try:
+        con.begin()
+        _step(con, tails, at_once, part)
+        con.commit()
+    except MISFIT as exc:
+        with contextlib.suppress(duckdb.Error):
+            con.rollback()
+        return first_line(exc)
+    return None
+
+
+def _note_error(con: duckdb.DuckDBPyConnection, tail: _Tail, error: str | None) -> None:
+    if error is None:
         return
+    con.execute(f"UPDATE {TAILS} SET error = ? WHERE rowid = ?", [error, tail.row])
+    log.warning(
+        "the executions of %s cannot be matched to pairs: %s; grid_trades and grid_levels show its pairs up to there, "
+        "`ledger check --pairs` tells of it, and a rebuild of the database begins it anew",
+        tail.name,
+        error,
+    )
+
+
+def _step(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, part: int) -> None:
+    rows = ", ".join(str(tail.row) for tail in tails)
     _make(
         con,
-        "grid_tips",
+        "grid_picked",
         f"""
-        SELECT new.*, kept.* EXCLUDE ({listed()}), CAST(row_number() OVER () AS INTEGER) AS leg
-        FROM (SELECT DISTINCT {listed()} FROM temp.grid_trades_new) AS new
-        LEFT JOIN {LEGS} AS kept USING ({listed()})""",
+        SELECT tail.* EXCLUDE (executions, highest), tail.rowid AS tail, CAST(row_number() OVER () AS INTEGER) AS leg,
+            lots, coalesce(kept.executions, 0) AS executions, coalesce(kept.began, 0) AS began,
+            coalesce(kept.highest, 0) AS highest
+        FROM {TAILS} AS tail LEFT JOIN {CHECKPOINTS} AS kept ON {same("tail", "kept")} AND tail.part = kept.part
+        WHERE tail.rowid IN ({rows})""",
     )
-    _find_place(con)
-    if is_cut := _any(con, "grid_cuts"):
-        _cut(con, known)
-    _number(con, is_cut=is_cut)
+    upto = _take_many(con, tails[0], at_once) if len(tails) == 1 else _take_all(con, tails)
+    _place(con)
     _match(con)
-    con.execute(f"INSERT INTO {PAIRS} BY NAME SELECT * FROM temp.grid_new")
-    _keep_lots(con)
-    _keep_legs(con)
-    if is_cut:
-        con.execute(f"DELETE FROM temp.grid_new AS new USING temp.grid_cuts AS cut WHERE {same('new', 'cut')}")
+    _remove_those_that_do_not_count(con, tails, upto)
+    _put_checkpoints(con, part)
+    con.execute(f"INSERT INTO {PAIRS} BY NAME SELECT * EXCLUDE (part) FROM temp.grid_new")
     con.execute(merge_levels("temp.grid_new"))
-    if is_cut:
-        _level_again(con)
+    _shorten_tails(con, upto)
+    for table in ("grid_picked", "grid_chunk", "grid_items", "grid_all", "grid_matched", "grid_new", "grid_ends"):
+        con.execute(f"DROP TABLE temp.{table}")
 
 
-def correct_pairs(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
-    """Bring the fees of pairs up to date with what these corrections, which are stored, say of their executions."""
-    _make(con, "grid_corrected", f"SELECT DISTINCT account, exec_id, exchange_ts FROM {corrections}")
-    if not _any(con, "grid_corrected"):
-        return
-    # By their time first: to look for an id among all takes a second of ten million.
-    found = f"SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_corrected AS c ON e.account = c.account"
-    first, last = (f"(SELECT {end}(exchange_ts) FROM temp.grid_corrected)" for end in ("min", "max"))
-    same_time = "e.exec_id = c.exec_id AND e.exchange_ts = c.exchange_ts"
-    timely = f"{found} AND {same_time} WHERE e.exchange_ts BETWEEN {first} AND {last}"
-    _make(con, "grid_of", timely)
+# -- which executions
+
+_CHUNK: Final = f"""
+    e.seq, {AT_MS} AS at_ms, {NUMBER} AS number, e.closed_size > 0 AS closes, e.price, e.qty, e.exchange_ts, e.exec_id,
+    e.fee"""
+
+
+def _take_all(con: duckdb.DuckDBPyConnection, tails: list[_Tail]) -> None:
+    accounts = {tail.keys[0] for tail in tails}
+    few = f"AND e.account IN ({', '.join(map(quote, accounts))})" if len(accounts) <= 8 else ""
     _make(
         con,
-        "grid_lost",
-        "SELECT account, exec_id FROM temp.grid_corrected ANTI JOIN temp.grid_of USING (account, exec_id)",
-    )
-    if _any(con, "grid_lost"):
-        con.execute(
-            f"""
-            INSERT INTO temp.grid_of
-            SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_lost USING (account, exec_id)"""
-        )
-    _charge(con, "grid_of")
-    con.execute(f"""
-        UPDATE {LOTS} AS lot SET fee = charged.fee FROM temp.grid_charged AS charged
-        WHERE lot.account = charged.account AND lot.seq = charged.seq""")
-    touched = f"""
-        SELECT pair.rowid AS pair, account, open_seq, close_seq, pair.qty FROM {PAIRS} AS pair
-        SEMI JOIN temp.grid_of AS of ON of.account = pair.account AND of.seq ="""
-    _make(con, "grid_touched", f"{touched} open_seq UNION {touched} close_seq")
-    if not _any(con, "grid_touched"):
-        return
-    _make(
-        con,
-        "grid_of",
+        "grid_chunk",
         f"""
-        SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN (
-            SELECT account, open_seq AS seq FROM temp.grid_touched
-            UNION SELECT account, close_seq FROM temp.grid_touched)
-        USING (account, seq)""",
+        SELECT leg, {_CHUNK}
+        FROM {EXECUTIONS} AS e JOIN temp.grid_picked AS picked ON {same("e", "picked")}
+            AND (e.exchange_ts > since_at OR (e.exchange_ts = since_at AND e.seq > since_seq))
+        WHERE {COUNTS} AND e.exchange_ts >= {_time(min(tail.since_us for tail in tails))} {few}""",
     )
-    _charge(con, "grid_of")
-    con.execute(f"""
-        UPDATE {PAIRS} SET fees = new.fees FROM (
-            SELECT pair, {FEES.format(qty="touched.qty")} AS fees FROM temp.grid_touched AS touched
-            JOIN temp.grid_charged AS opens ON opens.account = touched.account AND opens.seq = open_seq
-            JOIN temp.grid_charged AS closes ON closes.account = touched.account AND closes.seq = close_seq) AS new
-        WHERE {PAIRS}.rowid = new.pair""")
-    _make(
-        con, "grid_cuts", f"SELECT DISTINCT {listed()} FROM {PAIRS} WHERE rowid IN (SELECT pair FROM temp.grid_touched)"
-    )
-    _level_again(con)
 
 
-def forget_pairs(con: duckdb.DuckDBPyConnection, gone: str) -> None:
-    """Match all legs again that had some of the executions in the table `gone`, which are stored no more."""
-    _make(con, "grid_gone", f"SELECT DISTINCT {listed()} FROM {gone} WHERE exec_type = 'Trade'")
-    for table in (PAIRS, LEVELS, LOTS, LEGS):
-        con.execute(f"DELETE FROM {table} AS kept USING temp.grid_gone AS gone WHERE {same('kept', 'gone')}")
-    left = f"(SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_gone USING ({listed()}))"
-    keep_pairs(con, left, left)
-
-
-def keep_all(con: duckdb.DuckDBPyConnection) -> None:
-    """Match the executions of a file for which nothing is kept yet, some at a time."""
-    row = con.execute(f"SELECT max(rowid) FROM {EXECUTIONS}").fetchone()
-    last = row[0] if row and row[0] is not None else -1
-    for first in range(0, last + 1, AT_ONCE):
-        upto = first + AT_ONCE - 1
-        rows = f"(SELECT * FROM {EXECUTIONS} WHERE rowid BETWEEN {first} AND {upto})"
-        keep_pairs(con, rows, f"(SELECT * FROM {EXECUTIONS} WHERE rowid <= {upto})")
-
-
-def _find_place(con: duckdb.DuckDBPyConnection) -> None:
-    """`grid_fresh`: what is new, by leg with its step in time and its era; in `grid_cuts` the legs whose new executions
-    do not just follow, with since when (ms).
-    """
-    _make(
-        con,
-        "grid_fresh",
-        f"""
-        SELECT tips.leg, new.* EXCLUDE ({listed()}), CAST(0 AS BIGINT) AS era, row_number() OVER time AS step,
-            coalesce(lag(number) OVER time, last_number) AS before_number,
-            coalesce(lag(at_ms) OVER time, last_ms) AS before_ms,
-            max(number) OVER (time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS most_before
-        FROM temp.grid_trades_new AS new JOIN temp.grid_tips AS tips USING ({listed()})
-        WINDOW time AS {_TIME}""",
-    )
-    odd = "number < before_number AND (number > 0 OR at_ms = before_ms)"
-    if con.execute(f"SELECT 1 FROM temp.grid_fresh WHERE {odd} LIMIT 1").fetchone():
-        # An era begins, or what happened at once is not in the order of its numbers.
-        anew = f"number BETWEEN 1 AND before_number - 1 AND at_ms - before_ms > {CLOCK_STEP_MS}"
+def _take_many(con: duckdb.DuckDBPyConnection, tail: _Tail, at_once: int) -> tuple[int, int] | None:
+    """The first executions of a leg, up to the place that is returned; None: all of them."""
+    while True:
         _make(
             con,
-            "grid_eras",
+            "grid_chunk",
             f"""
-            SELECT * EXCLUDE (era, step, most_before),
-                row_number() OVER (PARTITION BY leg ORDER BY at_ms, number, seq) AS step,
-                max(number) OVER (PARTITION BY leg, era ORDER BY at_ms, seq
-                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS most_before, era
-            FROM (SELECT * EXCLUDE (era), count(*) FILTER ({anew}) OVER (time ROWS UNBOUNDED PRECEDING) AS era
-                FROM temp.grid_fresh WINDOW time AS {_TIME})""",
+            SELECT 1::INTEGER AS leg, {_CHUNK} FROM {EXECUTIONS} AS e
+            WHERE {COUNTS} AND {tail.is_leg} AND {_behind("e", tail.since_us, tail.since_seq)}
+            ORDER BY exchange_ts, seq LIMIT {at_once}""",
         )
-        _make(con, "grid_fresh", "FROM temp.grid_eras")
-    _make(
-        con,
-        "grid_cuts",
-        f"""
-        SELECT {listed()}, leg, since_ms FROM temp.grid_tips JOIN (
-            SELECT leg, min(at_ms) AS since_ms FROM temp.grid_fresh JOIN temp.grid_tips USING (leg) GROUP BY leg
-            HAVING bool_or(coalesce(
-                at_ms < last_ms
-                OR (number > 0 AND number < greatest(most_before, CASE WHEN era = 0 THEN most_number END))
-                OR (at_ms = placed_ms AND (number < placed_number OR (number = placed_number AND seq <= placed_seq)))
-                OR at_ms < placed_ms, false))) USING (leg)""",
-    )
+        if _count(con, "grid_chunk") < at_once or (upto := _last_place(con, tail)) is None:
+            return None
+        if upto != (None, 0):
+            return upto
+        at_once *= MORE
 
 
-def _cut(con: duckdb.DuckDBPyConnection, known: str) -> None:
-    """Undo what is after the cuts, and put into `grid_again` all executions from there on, in their places."""
-    trades = f"""
-        SELECT {listed("e")}, {_TRADE.replace("fee", "e.fee")}, since_ms FROM {known} AS e
-        JOIN temp.grid_cuts USING ({listed()}) WHERE {COUNTS}"""
-    # What is before a cut has its place whatever comes after, when no later number is lower than one before it.
-    _make(
-        con,
-        "grid_whole",
-        f"""
-        SELECT {listed()} FROM ({trades}) GROUP BY ALL
-        HAVING max(number) FILTER (at_ms < since_ms) > min(number) FILTER (at_ms >= since_ms AND number > 0)""",
+def _last_place(con: duckdb.DuckDBPyConnection, tail: _Tail) -> Any:
+    """The last place of the chunk behind which nothing belongs before it, to which the chunk is cut.
+
+    None: it is the end of the leg; (None, 0): there is no such place.
+    """
+    last_at, last_seq, highest = _one(
+        con, "SELECT epoch_us(max(exchange_ts)), arg_max(seq, {'at': exchange_ts, 'seq': seq}), max(number) "
+        "FROM temp.grid_chunk",
     )
-    for table, change in (("grid_cuts", f"since_ms = {_EVER}"), ("grid_tips", "most_number = 0")):
-        whole = f"temp.grid_whole AS whole WHERE {same('cut', 'whole')}"
-        con.execute(f"UPDATE temp.{table} AS cut SET {change} FROM {whole}")
-    _make(
+    leg = f"FROM {EXECUTIONS} AS e WHERE {COUNTS} AND {tail.is_leg}"
+    [tie] = _one(con, f"SELECT max(number) FROM temp.grid_chunk WHERE exchange_ts = {_time(last_at)}")
+    [at_once] = _one(con, f"SELECT min({NUMBER}) {leg} AND exchange_ts = {_time(last_at)} AND seq > {last_seq}")
+    [lower] = _one(
         con,
-        "grid_again",
-        f"""
-        WITH trades AS (
-            SELECT leg, {_TRADE.replace("fee", "e.fee")} FROM {known} AS e JOIN temp.grid_cuts USING ({listed()})
-            WHERE {COUNTS} AND {AT_MS} >= since_ms
-                AND exchange_ts >= make_timestamp((SELECT min(since_ms) FROM temp.grid_cuts) * 1000)),
-        {PLACING}
-        SELECT leg, seq, at_ms, number, closes, price, qty, exchange_ts, exec_id, fee, era, placed_ms,
-            row_number() OVER (PARTITION BY leg ORDER BY placed_ms, number, seq) AS step
-        FROM placed""",
+        f"SELECT min(exchange_seq) {leg} AND exchange_ts >= {_time(last_at)} "
+        f"AND exchange_seq BETWEEN 1 AND {highest - 1} AND {_behind('e', last_at, last_seq)}",
     )
-    opened, closed = (f"epoch_ms({name})" for name in ("opened_at", "closed_at"))
-    _make(
+    if lower is None and (at_once is None or at_once >= tie):
+        return last_at, last_seq
+    lower = highest if lower is None else lower
+    found = _one(
         con,
-        "grid_undone",
         f"""
-        SELECT {listed("pair")}, open_seq AS seq, any_value(open_place) AS place, sum(pair.qty) AS unmatched
-        FROM {PAIRS} AS pair JOIN temp.grid_cuts AS cut ON {same("pair", "cut")}
-        WHERE {closed} >= since_ms AND {opened} < since_ms GROUP BY ALL""",
+        SELECT epoch_us(max(exchange_ts)), arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) FROM (
+            SELECT exchange_ts, seq, lead(exchange_ts) OVER time AS next_at,
+                max(number) OVER (time ROWS UNBOUNDED PRECEDING) AS before,
+                min(CASE WHEN number > 0 THEN number END) OVER (
+                    time ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS after
+            FROM temp.grid_chunk WINDOW time AS (ORDER BY exchange_ts, seq))
+        WHERE next_at > exchange_ts AND before <= least({lower}, coalesce(after, {lower}))""",
     )
-    for table, since in (
-        (PAIRS, f"AND {closed} >= since_ms"),
-        (LOTS, "AND epoch_ms(exchange_ts) >= since_ms"),
-        (LEVELS, ""),
-    ):
-        con.execute(f"DELETE FROM {table} AS kept USING temp.grid_cuts AS cut WHERE {same('kept', 'cut')} {since}")
-    its_lot = f"{same('lot', 'undone')} AND lot.seq = undone.seq"
-    added = "unmatched = lot.unmatched + undone.unmatched"
-    con.execute(f"UPDATE {LOTS} AS lot SET {added} FROM temp.grid_undone AS undone WHERE {its_lot}")
-    con.execute(f"DELETE FROM temp.grid_undone AS undone USING {LOTS} AS lot WHERE {its_lot}")
-    if _any(con, "grid_undone"):
-        _make(con, "grid_of", f"SELECT e.* FROM {known} AS e SEMI JOIN temp.grid_undone USING (account, seq)")
-        _charge(con, "grid_of")
-        con.execute(f"""
-            INSERT INTO {LOTS} BY NAME SELECT undone.*, price, qty, fee, exchange_ts
-            FROM temp.grid_undone AS undone JOIN temp.grid_charged USING (account, seq)""")
+    if found[0] is None:
+        return None, 0
+    con.execute(f"DELETE FROM temp.grid_chunk WHERE {_behind('grid_chunk', *found)}")
+    return found
 
 
-def _number(con: duckdb.DuckDBPyConnection, *, is_cut: bool) -> None:
-    """`grid_items`: what is to be matched, each with its place in its leg, behind all places that were given before."""
-    columns = "leg, seq, at_ms, number, closes, price, qty, exchange_ts, exec_id, fee, era, step"
-    source = f"SELECT {columns}, at_ms AS placed_ms FROM temp.grid_fresh"
-    if is_cut:
-        source += f" ANTI JOIN temp.grid_cuts USING (leg) UNION ALL SELECT {columns}, placed_ms FROM temp.grid_again"
+def _behind(of: str, at: int, seq: int) -> str:
+    """Condition on what is behind a place."""
+    time = f"{of}.exchange_ts"
+    return f"{time} >= {_time(at)} AND ({time} > {_time(at)} OR {of}.seq > {seq})"
+
+
+def _time(at_us: int) -> str:
+    return f"make_timestamp({at_us})"
+
+
+# -- matching
+
+
+def _place(con: duckdb.DuckDBPyConnection) -> None:
+    """`grid_items`: the executions in the exchange's order, with fees as corrected."""
     _make(
         con,
         "grid_items",
         f"""
-        SELECT new.* EXCLUDE (exec_id, step) REPLACE (coalesce(TRY(new.fee + added.fee), new.fee) AS fee),
-            coalesce(places, 0) + step AS place
-        FROM ({source}) AS new JOIN temp.grid_tips AS tips USING (leg)
-        LEFT JOIN (
+        WITH trades AS (FROM temp.grid_chunk),
+        {PLACING},
+        added AS (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
-            WHERE {"true" if is_cut else "exec_id IN (SELECT exec_id FROM temp.grid_fresh)"} GROUP BY ALL) AS added
-        ON added.account = tips.account AND added.exec_id = new.exec_id""",
+            WHERE exec_id IN (SELECT exec_id FROM temp.grid_chunk) GROUP BY ALL)
+        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms,
+            coalesce(TRY(placed.fee + added.fee), placed.fee) AS fee,
+            row_number() OVER (PARTITION BY placed.leg ORDER BY placed_ms, number, seq) AS place
+        FROM placed JOIN temp.grid_picked AS picked USING (leg)
+        LEFT JOIN added ON added.account = picked.account AND added.exec_id = placed.exec_id""",
     )
 
 
 def _match(con: duckdb.DuckDBPyConnection) -> None:
-    """`grid_new`: pairs of `grid_items` with each other and with the lots; `grid_matched`: what they took."""
+    """`grid_matched`: pairs of `grid_all`, which are the items and the openings that were left."""
     _make(
         con,
         "grid_all",
-        f"""
+        """
         SELECT leg, place, seq, closes, qty AS part, price, qty, fee, exchange_ts FROM temp.grid_items
         UNION ALL
-        SELECT leg, place, seq, false, unmatched, price, qty, fee, exchange_ts
-        FROM {LOTS} JOIN temp.grid_tips USING ({listed()})""",
+        SELECT leg, nth - len(lots), lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts
+        FROM (SELECT leg, lots, unnest(lots) AS lot, generate_subscripts(lots, 1) AS nth FROM temp.grid_picked)""",
     )
     _make(
         con,
@@ -279,71 +283,93 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
         {MATCHING}
         SELECT * FROM matched""",
     )
+
+
+def _remove_those_that_do_not_count(
+    con: duckdb.DuckDBPyConnection, tails: list[_Tail], upto: tuple[int, int] | None
+) -> None:
+    """Pairs of before a cut, as far as it is matched again."""
+    cut = [tail for tail in tails if tail.is_cut]
+    if not cut:
+        return
+    end = ""
+    if upto is not None:
+        at, seq = _time(upto[0]), upto[1]
+        end = f"AND kept.closed_at <= {at} AND (kept.closed_at < {at} OR kept.close_seq <= {seq})"
+    con.execute(f"""
+        DELETE FROM {PAIRS} AS kept USING temp.grid_picked AS picked
+        WHERE is_cut AND {same("kept", "picked")} AND kept.closed_at >= {_time(min(tail.since_us for tail in cut))}
+            AND (kept.closed_at > since_at OR (kept.closed_at = since_at AND kept.close_seq > since_seq)) {end}""")
+
+
+def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
+    """New checkpoints in `grid_ends`, each in place of the one before while that is near; `grid_new`: the pairs."""
+    _make(
+        con,
+        "grid_ends",
+        f"""
+        SELECT {listed("picked")}, picked.leg,
+            CASE WHEN picked.part = 0 OR picked.executions + found - began > {part} THEN picked.part + 1
+                ELSE picked.part END AS part,
+            CASE WHEN picked.part > 0 AND picked.executions + found - began > {part} THEN picked.executions
+                ELSE began END AS began,
+            upto_at, upto_seq, greatest(newest_highest, CASE WHEN newest = 0 THEN picked.highest END) AS highest,
+            tie, picked.executions + found AS executions, coalesce(open.lots, []) AS lots
+        FROM temp.grid_picked AS picked JOIN (
+            SELECT leg, count(*) AS found, max(exchange_ts) AS upto_at,
+                arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) AS upto_seq,
+                coalesce(max(number) FILTER (era = last_era), 0) AS newest_highest, any_value(last_era) AS newest,
+                max({{'placed_ms': placed_ms, 'number': number}}).number AS tie
+            FROM (SELECT *, max(era) OVER (PARTITION BY leg) AS last_era FROM temp.grid_items) GROUP BY leg) AS new
+        USING (leg)
+        LEFT JOIN (
+            SELECT leg, list(CAST(struct_pack(
+                seq := seq, unmatched := part - coalesce(taken, 0), price := price, qty := qty, fee := fee,
+                exchange_ts := exchange_ts) AS {LOT}) ORDER BY place) AS lots
+            FROM temp.grid_all LEFT JOIN (
+                SELECT leg, open_place AS place, sum(qty) AS taken FROM temp.grid_matched GROUP BY ALL)
+            USING (leg, place)
+            WHERE NOT closes AND part > coalesce(taken, 0) GROUP BY leg) AS open USING (leg)""",
+    )
+    con.execute(f"""
+        DELETE FROM {CHECKPOINTS} AS kept USING temp.grid_ends AS new
+        WHERE {same("kept", "new")} AND kept.part = new.part""")
+    con.execute(f"INSERT INTO {CHECKPOINTS} BY NAME SELECT * EXCLUDE (leg) FROM temp.grid_ends")
     _make(
         con,
         "grid_new",
         f"""
-        SELECT {listed("tips")}, matched.qty, opens.price AS open_price, closes.price AS close_price,
+        SELECT {listed("ends")}, matched.qty, opens.price AS open_price, closes.price AS close_price,
             {PROFIT.format(direction="direction", qty="matched.qty")} AS profit,
             {FEES.format(qty="matched.qty")} AS fees, opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at,
-            opens.seq AS open_seq, closes.seq AS close_seq, open_place
-        FROM temp.grid_matched AS matched JOIN temp.grid_tips AS tips USING (leg)
+            opens.seq AS open_seq, closes.seq AS close_seq, ends.part
+        FROM temp.grid_matched AS matched JOIN temp.grid_ends AS ends USING (leg)
         JOIN temp.grid_all AS opens ON opens.leg = matched.leg AND opens.place = open_place
         JOIN temp.grid_all AS closes ON closes.leg = matched.leg AND closes.place = close_place
         ORDER BY closes.exchange_ts, closes.seq""",
     )
 
 
-def _keep_lots(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(f"DELETE FROM {LOTS} AS lot USING temp.grid_tips AS tip WHERE {same('lot', 'tip')}")
+def _shorten_tails(con: duckdb.DuckDBPyConnection, upto: tuple[int, int] | None) -> None:
+    if upto is None:
+        con.execute(f"DELETE FROM {TAILS} WHERE rowid IN (SELECT tail FROM temp.grid_picked)")
+        return
     con.execute(f"""
-        INSERT INTO {LOTS} BY NAME
-        SELECT {listed()}, place, seq, part - coalesce(taken, 0) AS unmatched, price, qty, fee, exchange_ts
-        FROM temp.grid_all JOIN temp.grid_tips USING (leg) LEFT JOIN (
-            SELECT leg, open_place AS place, sum(qty) AS taken FROM temp.grid_matched GROUP BY ALL) USING (leg, place)
-        WHERE NOT closes AND part > coalesce(taken, 0)""")
-
-
-def _keep_legs(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(f"DELETE FROM {LEGS} AS kept USING temp.grid_tips AS tip WHERE {same('kept', 'tip')}")
-    con.execute(f"""
-        INSERT INTO {LEGS} BY NAME
-        SELECT {listed()}, new.places, new.last_ms, new.last_number,
-            greatest(newest_number, CASE WHEN newest = 0 THEN tip.most_number END) AS most_number,
-            placed.ms AS placed_ms, placed.number AS placed_number, placed.seq AS placed_seq
-        FROM temp.grid_tips AS tip JOIN (
-            SELECT leg, max(place) AS places, max(at_ms) AS last_ms,
-                arg_max(number, {{'at': at_ms, 'seq': seq}}) AS last_number,
-                coalesce(max(number) FILTER (era = newest), 0) AS newest_number, any_value(newest) AS newest,
-                max({{'ms': placed_ms, 'number': number, 'seq': seq}}) AS placed
-            FROM temp.grid_items JOIN (SELECT leg, max(era) AS newest FROM temp.grid_items GROUP BY leg) USING (leg)
-            GROUP BY leg) AS new USING (leg)""")
-
-
-def _level_again(con: duckdb.DuckDBPyConnection) -> None:
-    """Add the pairs of the legs in `grid_cuts` up anew."""
-    con.execute(f"DELETE FROM {LEVELS} AS level USING temp.grid_cuts AS cut WHERE {same('level', 'cut')}")
-    pairs = f"(SELECT {PAIRS}.* FROM {PAIRS} SEMI JOIN temp.grid_cuts USING ({listed()}))"
-    con.execute(f"INSERT INTO {LEVELS} BY NAME {levels_of(pairs)}")
-
-
-def _charge(con: duckdb.DuckDBPyConnection, table: str, columns: str = "") -> None:
-    """`grid_charged`: executions of a table with their fees as corrected."""
-    _make(
-        con,
-        "grid_charged",
-        f"""
-        SELECT of.* {columns} REPLACE (coalesce(TRY(of.fee + added.fee), of.fee) AS fee) FROM temp.{table} AS of
-        LEFT JOIN (
-            SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
-            WHERE exec_id IN (SELECT exec_id FROM temp.{table}) GROUP BY ALL) AS added
-        ON added.account = of.account AND added.exec_id = of.exec_id""",
-    )
+        UPDATE {TAILS} AS tail SET since_at = upto_at, since_seq = upto_seq, part = new.part,
+            executions = greatest(1, tail.executions - found)
+        FROM (SELECT ends.*, ends.executions - picked.executions AS found, picked.tail AS row
+            FROM temp.grid_ends AS ends JOIN temp.grid_picked AS picked USING (leg)) AS new
+        WHERE tail.rowid = new.row""")
 
 
 def _make(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
     con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
 
 
-def _any(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    return con.execute(f"SELECT 1 FROM temp.{table} LIMIT 1").fetchone() is not None
+def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    [count] = _one(con, f"SELECT count(*) FROM temp.{table}")
+    return int(count)
+
+
+def _one(con: duckdb.DuckDBPyConnection, query: str) -> Any:
+    return con.execute(query).fetchone()
