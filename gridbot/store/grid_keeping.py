@@ -22,9 +22,8 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.store.file_errors import first_line
-from gridbot.store.grid_marks import mark_all
 from gridbot.store.grid_sql import ADDED_FEE, AT_MS, COUNTS, FEES, KEYS, MATCHING, NUMBER, PLACING, PROFIT, listed, same
-from gridbot.store.grid_tables import CHECKPOINTS, LEVELS, LOT, PAIRS, TAILS, merge_levels
+from gridbot.store.grid_tables import CHECKPOINTS, LOT, PAIRS, TAILS, merge_levels
 from gridbot.store.sql_columns import as_stored, quote
 
 __all__ = ["AT_ONCE", "MISFIT", "keep_all", "keep_some", "waiting_executions"]
@@ -38,6 +37,8 @@ AT_ONCE: Final = 16_384
 PART: Final = 65_536
 """Executions between two checkpoints that stay: as many may be matched again when one comes late."""
 MORE: Final = 4
+MS: Final = 1000
+"""In microseconds: the exchange's times have no less."""
 MISFIT: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.OutOfMemoryException)
 """What says that a leg cannot be matched."""
 
@@ -48,6 +49,7 @@ class _Tail:
     keys: tuple[Any, ...]
     since_us: int
     since_seq: int
+    last_us: int
     is_cut: bool
     executions: int
 
@@ -94,15 +96,15 @@ def keep_some(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE, part: int 
 
 def _pick(con: duckdb.DuckDBPyConnection, at_once: int) -> list[_Tail]:
     """Legs whose executions are no more than a step takes, or one with more."""
-    names = f"rowid, {listed()}, epoch_us(since_at), since_seq, is_cut, executions"
+    names = f"rowid, {listed()}, epoch_us(since_at), since_seq, epoch_us(last_at), is_cut, executions"
     picked: list[_Tail] = []
     left = at_once
     for row, *found in con.execute(f"SELECT {names} FROM {TAILS} WHERE error IS NULL ORDER BY executions").fetchall():
-        *keys, since_us, since_seq, is_cut, executions = found
+        *keys, since_us, since_seq, last_us, is_cut, executions = found
         left -= executions
         if picked and left < 0:
             break
-        picked.append(_Tail(row, tuple(keys), since_us, since_seq, is_cut, executions))
+        picked.append(_Tail(row, tuple(keys), since_us, since_seq, last_us, is_cut, executions))
     return picked
 
 
@@ -143,7 +145,11 @@ def _step(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, part
         FROM {TAILS} AS tail LEFT JOIN {CHECKPOINTS} AS kept ON {same("tail", "kept")} AND tail.part = kept.part
         WHERE tail.rowid IN ({rows})""",
     )
-    upto = _take_many(con, tails[0], at_once) if len(tails) == 1 else _take_all(con, tails)
+    upto = None
+    if len(tails) == 1:
+        upto = _take_many(con, tails[0], at_once)
+    else:
+        _take_all(con, tails)
     _place(con)
     _match(con)
     _remove_those_that_do_not_count(con, tails, upto)
@@ -178,29 +184,52 @@ def _take_all(con: duckdb.DuckDBPyConnection, tails: list[_Tail]) -> None:
 
 def _take_many(con: duckdb.DuckDBPyConnection, tail: _Tail, at_once: int) -> tuple[int, int] | None:
     """The first executions of a leg, up to the place that is returned; None: all of them."""
+    leg = f"FROM {EXECUTIONS} AS e WHERE {COUNTS} AND {tail.is_leg} AND {_behind('e', tail.since_us, tail.since_seq)}"
+    since_us = tail.since_us
+    if tail.executions > at_once and tail.since_us < 0:
+        since_us = _one(con, f"SELECT coalesce(epoch_us(min(exchange_ts)), {tail.last_us}) {leg}")[0]
     while True:
+        upto_us, few = _time_of_some(con, leg, tail, since_us, at_once)
         _make(
             con,
             "grid_chunk",
-            f"""
-            SELECT 1::INTEGER AS leg, {_CHUNK} FROM {EXECUTIONS} AS e
-            WHERE {COUNTS} AND {tail.is_leg} AND {_behind("e", tail.since_us, tail.since_seq)}
-            ORDER BY exchange_ts, seq LIMIT {at_once}""",
+            f"SELECT 1::INTEGER AS leg, {_CHUNK} {leg} AND e.exchange_ts <= {_time(upto_us)} "
+            + ("" if few else f"ORDER BY seq LIMIT {at_once}"),
         )
-        if _count(con, "grid_chunk") < at_once or (upto := _last_place(con, tail)) is None:
+        if few and upto_us >= tail.last_us:
             return None
-        if upto != (None, 0):
+        if (upto := _last_place(con, tail)) != NOWHERE:
             return upto
         at_once *= MORE
 
 
-def _last_place(con: duckdb.DuckDBPyConnection, tail: _Tail) -> Any:
-    """The last place of the chunk behind which nothing belongs before it, to which the chunk is cut.
+def _time_of_some(
+    con: duckdb.DuckDBPyConnection, leg: str, tail: _Tail, since_us: int, at_once: int
+) -> tuple[int, bool]:
+    """Up to when (us) about so many executions of the query `leg` are; False: at this one moment there are many more."""
+    span_us = max(MS, (tail.last_us - since_us) * at_once // max(1, tail.executions))
+    is_narrower = False
+    while True:
+        upto_us = min(since_us + span_us, tail.last_us)
+        [count] = _one(con, f"SELECT count(*) {leg} AND e.exchange_ts <= {_time(upto_us)}")
+        if count > 2 * at_once:
+            if span_us <= MS:
+                return upto_us, False
+            span_us, is_narrower = max(MS, span_us * at_once // count // MS * MS), True
+        elif upto_us < tail.last_us and (count == 0 or (count < at_once // 4 and not is_narrower)):
+            span_us *= MORE
+        else:
+            return upto_us, True
 
-    None: it is the end of the leg; (None, 0): there is no such place.
-    """
+
+NOWHERE: Final = (-1, -1)
+
+
+def _last_place(con: duckdb.DuckDBPyConnection, tail: _Tail) -> tuple[int, int]:
+    """The last place of the chunk behind which nothing belongs before it, to which the chunk is cut; or NOWHERE."""
     last_at, last_seq, highest = _one(
-        con, "SELECT epoch_us(max(exchange_ts)), arg_max(seq, {'at': exchange_ts, 'seq': seq}), max(number) "
+        con,
+        "SELECT epoch_us(max(exchange_ts)), arg_max(seq, {'at': exchange_ts, 'seq': seq}), max(number) "
         "FROM temp.grid_chunk",
     )
     leg = f"FROM {EXECUTIONS} AS e WHERE {COUNTS} AND {tail.is_leg}"
@@ -212,7 +241,7 @@ def _last_place(con: duckdb.DuckDBPyConnection, tail: _Tail) -> Any:
         f"AND exchange_seq BETWEEN 1 AND {highest - 1} AND {_behind('e', last_at, last_seq)}",
     )
     if lower is None and (at_once is None or at_once >= tie):
-        return last_at, last_seq
+        return int(last_at), int(last_seq)
     lower = highest if lower is None else lower
     found = _one(
         con,
@@ -226,9 +255,9 @@ def _last_place(con: duckdb.DuckDBPyConnection, tail: _Tail) -> Any:
         WHERE next_at > exchange_ts AND before <= least({lower}, coalesce(after, {lower}))""",
     )
     if found[0] is None:
-        return None, 0
+        return NOWHERE
     con.execute(f"DELETE FROM temp.grid_chunk WHERE {_behind('grid_chunk', *found)}")
-    return found
+    return int(found[0]), int(found[1])
 
 
 def _behind(of: str, at: int, seq: int) -> str:
@@ -244,14 +273,27 @@ def _time(at_us: int) -> str:
 # -- matching
 
 
+_PLACED: Final = "placed AS (SELECT *, CAST(0 AS BIGINT) AS era, at_ms AS placed_ms FROM trades)"
+"""What PLACING comes to when no number is lower than one before it."""
+
+
 def _place(con: duckdb.DuckDBPyConnection) -> None:
     """`grid_items`: the executions in the exchange's order, with fees as corrected."""
+    odd = _one(
+        con,
+        """
+        SELECT 1 FROM (
+            SELECT number, max(number) OVER (
+                PARTITION BY leg ORDER BY at_ms, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+            FROM temp.grid_chunk WHERE number > 0)
+        WHERE number < before LIMIT 1""",
+    )
     _make(
         con,
         "grid_items",
         f"""
         WITH trades AS (FROM temp.grid_chunk),
-        {PLACING},
+        {PLACING if odd else _PLACED},
         added AS (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
             WHERE exec_id IN (SELECT exec_id FROM temp.grid_chunk) GROUP BY ALL)

@@ -69,7 +69,7 @@ def mark_all(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"""
         INSERT INTO {TAILS} BY NAME
         SELECT {listed()}, {EVER} AS since_at, 0 AS since_seq, 0 AS part, false AS is_cut,
-            TIMESTAMP '9999-01-01' AS last_at, 0 AS highest, sum(executions) AS executions
+            max(day) + INTERVAL 1 DAY AS last_at, 0 AS highest, sum(executions) AS executions
         FROM {as_stored("daily_sums")} WHERE exec_type = 'Trade' GROUP BY ALL""")
 
 

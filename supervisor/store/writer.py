@@ -196,12 +196,13 @@ class Writer:
             if moved:
                 self._look_at_pairs(con)
                 if not self._more and 0 < self.state.unmatched <= AT_ONCE:  # nearly always: no reader sees them wait
-                    self._match_some(con)
+                    keep_some(con)
+                    self._look_at_pairs(con)
                     order.known = None
         self._uncertain, self._order = False, order
         return moved
 
-    def keep_pairs(self) -> bool:
+    def keep_pairs(self, at_once: int = AT_ONCE) -> bool:
         """Match some of the executions that are not matched yet; True when there may be more. Raise as `flush`.
 
         The file is free between two of these.
@@ -210,13 +211,10 @@ class Writer:
             return False
         with self.database.open() as con:
             self._order.known = None
-            self._match_some(con)
+            keep_some(con, at_once)
+            self._look_at_pairs(con)
         self._require_checkpoint()
         return self.state.unmatched > 0
-
-    def _match_some(self, con: duckdb.DuckDBPyConnection) -> None:
-        keep_some(con)
-        self._look_at_pairs(con)
 
     def _look_at_pairs(self, con: duckdb.DuckDBPyConnection) -> None:
         self.state.unmatched = waiting_executions(con)

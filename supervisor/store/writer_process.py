@@ -24,7 +24,6 @@ from gridbot.records.journal_compaction import JournalCompaction
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.shortage import is_shortage
 from gridbot.store.database import DatabaseHeld, Unreadable
-from gridbot.store.grid_keeping import AT_ONCE
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
@@ -44,6 +43,8 @@ FINAL_FLUSH_S: Final = 1.2
 HEALTH_S: Final = 1.0
 MOST_UNMATCHED: Final = 500_000
 """Executions that wait to be matched to pairs while one commit follows the other: each question matches them too."""
+KEEP_UP: Final = 65_536
+"""As many of those are matched at once then: many take half the time of few."""
 TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
@@ -166,8 +167,8 @@ class _Beat:
     def _keep_up(self, rows: int) -> None:
         """While there is no time between flushes: match as many as came, once too many wait."""
         self.next_match = math.inf
-        for _ in range(rows // AT_ONCE + 2):
-            if self._writer.state.unmatched <= MOST_UNMATCHED or not self._writer.keep_pairs():
+        for _ in range(rows // KEEP_UP + 2):
+            if self._writer.state.unmatched <= MOST_UNMATCHED or not self._writer.keep_pairs(KEEP_UP):
                 break
 
 

@@ -127,9 +127,13 @@ def differing(con: duckdb.DuckDBPyConnection) -> list[PairsDiffer]:
 
 def kept(con: duckdb.DuckDBPyConnection) -> list[Any]:
     """What is kept, but for how it is parted."""
-    levels = f"SELECT {listed()}, level, sum(pairs), sum(qty), sum(profit), sum(fees), max(last_closed_at) FROM {LEVELS}"
+    levels = (
+        f"SELECT {listed()}, level, sum(pairs), sum(qty), sum(profit), sum(fees), max(last_closed_at) FROM {LEVELS}"
+    )
     lots = f"SELECT {listed()}, lots FROM {CHECKPOINTS} QUALIFY row_number() OVER (PARTITION BY {listed()} ORDER BY part DESC) = 1"
-    return [con.execute(f"{query} ORDER BY ALL").fetchall() for query in (f"FROM {PAIRS}", f"{levels} GROUP BY ALL", lots)]
+    return [
+        con.execute(f"{query} ORDER BY ALL").fetchall() for query in (f"FROM {PAIRS}", f"{levels} GROUP BY ALL", lots)
+    ]
 
 
 def match_some(con: duckdb.DuckDBPyConnection, data: st.DataObject) -> None:
