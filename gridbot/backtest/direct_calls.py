@@ -95,6 +95,15 @@ class DirectCalls:
         loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, of_exchange=True)
         return _Pending(future)
 
+    @property
+    def fixed_us(self) -> tuple[int, int] | None:
+        """How long a request and an answer take (µs), where that is fixed and takes time at all."""
+        ways = self._options.request, self._options.answer
+        if not self.takes_time or any(way.least != way.most for way in ways):
+            return None
+        request_us, answer_us = (way.us(self._draw) for way in ways)
+        return (request_us, answer_us) if request_us + answer_us else None
+
     async def read(self, reading: Callable[[], T]) -> T:
         """What `reading` gives when the question arrives, once the answer is back; it changes nothing."""
         future: asyncio.Future[T] = self._loop.create_future()

@@ -11,6 +11,7 @@ in between were looked at, and those at which nothing can happen are jumped over
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Final
 
 from gridbot.backtest.quiet_stops import Margins, QuietStops, Steady
@@ -89,6 +90,8 @@ class Drive:
         self._stops = QuietStops(venue, worker, every_tick=options.every_tick)
         self._on_progress = on_progress
         loop.before_exchange, loop.before_worker = self._before_exchange, self._before_worker
+        worker.ahead = self
+        self._until_us = FAR
         self._was_ready = False
         self._sees_all = worker.looks_across
         self._let_go_at = 0
@@ -103,6 +106,7 @@ class Drive:
     def run(self, until_us: int) -> None:
         """Go on to a time (µs UTC)."""
         loop, lines = self._loop, self._lines
+        self._until_us = until_us
         self._look_at_all_trades()
         while True:
             due_us = loop.next_us()
@@ -142,6 +146,23 @@ class Drive:
         loop.now_us = until_us
         self._before_exchange()
         self._before_worker()
+
+    @property
+    def quiet_until_us(self) -> int:
+        """When (µs UTC) somebody next has to see a price, or the run ends, while nothing happens but that."""
+        return min(self._until_us, *(min(line.due_us, line.tick_due_us, line.mark_due_us) for line in self._lines))
+
+    def leaves_us(self, symbol: str, ticks: tuple[int, int], marks: tuple[Decimal, Decimal]) -> int:
+        """When (µs UTC) a trade that exchange or worker have not seen is first outside of two prices (ticks), or the
+        mark price of two others (USDT); far away where none is."""
+        line = next(line for line in self._lines if line.symbol == symbol)
+        market, found = self._venue.markets[symbol], FAR
+        for cursor in (line.trades, line.tickers):
+            place = cursor.next_outside(*ticks)
+            if place is not None:
+                found = min(found, line.feed.open(place.day).times[place.at] * 1000)
+        ms = market.marks_leave(*marks) if market.has_marks else FAR
+        return found if ms == FAR else min(found, ms * 1000)
 
     def _let_go(self) -> None:
         """Of the columns no more is in memory than of so many ticks."""

@@ -24,6 +24,7 @@ from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
+from gridbot.store.kept_ids import kept_values
 from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
 
 __all__ = ["Kept", "KeptRecords", "put_records"]
@@ -112,9 +113,10 @@ def _parsed(table: str, text: bytes) -> list[Any]:
 @functools.cache
 def _insert_sql(table: str) -> str:
     columns = columns_of(RECORD_TYPES[table])
-    values = ["$1", "$2", "seq", "make_timestamp(local_ts)", *map(_value, columns)]
-    names = ("account", "run_id", "seq", "local_ts", *(f'"{column.name}"' for column in columns))
-    return f"INSERT INTO {as_stored(table)} ({', '.join(names)}) SELECT {', '.join(values)} FROM kept"
+    values = {"account": "$1", "run_id": "$2", "seq": "seq", "local_ts": "make_timestamp(local_ts)"}
+    kept = kept_values(table, values | {column.name: _value(column) for column in columns})
+    names = ", ".join(f'"{name}"' for name in kept)
+    return f"INSERT INTO {as_stored(table)} ({names}) SELECT {', '.join(kept.values())} FROM kept"
 
 
 def _value(column: Column) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from gridbot import background
+from gridbot.backtest.readings_at_once import Ahead, ReadingsAtOnce, RunJobs
 from gridbot.backtest.run_loop import RunClock, RunLoop
 from gridbot.backtest.run_readings import RunQueries, RunReadings
 from gridbot.backtest.run_records import RunRecords
@@ -36,7 +37,6 @@ from gridbot.worker.clockwork import TICK_S, Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
-from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.passage_watch import PassageWatch
@@ -112,6 +112,8 @@ class RunAccount:
         self._rest = RunQueries(NOWHERE, Credentials("backtest", ""), transport=transport)
         self._rest.venue, self._rest.at_hand = venue, {}
         self.is_ready = False
+        self.ahead: Ahead
+        """Who knows the prices to come: whoever drives it says so."""
         self.shadows: frozenset[str] = frozenset()
         """Symbols of shadow strategies."""
         self.runners: dict[str, StrategyRunner] = {}
@@ -215,19 +217,23 @@ class RunAccount:
         limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, "the end of the run")
         live = [runner.strat_id for runner in self.live.values()]
         self.losses = LossGuard(limit, cast(StopFile, _NoFile()), context, live)
-        self._jobs = Jobs(context.faults, context.jobs, context.clock, lambda: None)
+        self._jobs = RunJobs(context.faults, context.jobs, context.clock, lambda: None)
         intervals = Intervals(
             order_sync_s=settings.order_sync_interval,
             position_check_s=settings.position_check_interval,
             wallet_s=settings.wallet_cache_interval,
         )
+        readings = RunReadings(
+            *(self.reconciler, self.runners, context, self._rest, self._router.on_wallet, self.records)
+        )
+        self._at_once = None if self._venue.looks_at_all or self.shadows else self._readings_at_once(readings)
         account_records = self._account_records = AccountRecords(
             cast(Any, self.records), context, self.runners, refused
         )
         self._clockwork = Clockwork(
             context,
             list(self.runners.values()),
-            cast(Readings, self._readings()),
+            cast(Readings, readings),
             intervals=intervals,
             jobs=self._jobs,
             records=account_records,
@@ -236,9 +242,15 @@ class RunAccount:
             private_alive=lambda: True,
         )
 
-    def _readings(self) -> RunReadings:
-        on_wallet = self._router.on_wallet
-        return RunReadings(self.reconciler, self.runners, self.context, self._rest, on_wallet, self.records)
+    def _readings_at_once(self, readings: RunReadings) -> ReadingsAtOnce:
+        return ReadingsAtOnce(
+            *(self._venue, self.live, self.context, self.records, self._loop, self.ahead),
+            position_check_s=self._settings.position_check_interval,
+            take_legs=readings.take_legs,
+            take_wallet=self._router.on_wallet,
+            on_pass=readings.pass_on,
+            on_passed=readings.passed,
+        )
 
     async def _serve_look_ups(self) -> None:
         while True:
@@ -285,18 +297,21 @@ class RunAccount:
         """Have the next second, and half a second, that has something to do come. Call it after anything happened."""
         if not self.is_ready:
             return
-        after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
-        if self.records.changes == self._seen_changes and not self._has_something_to_do():
-            after = max(after, self._due_slot)
-        elif not self.losses.has_limit:
-            after = -(-after // SLOTS) * SLOTS  # between two seconds only losses are looked at
-        want_us = self._ready_us + after * GUARD_US
+        want_us = self._next_slot_us()
         if self._slot is not None:
             if self._slot_us <= want_us:
                 return
             self._slot.cancel()
         self._slot_us = want_us
         self._slot = self._loop.at(want_us, self._on_slot)
+
+    def _next_slot_us(self) -> int:
+        after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
+        if self.records.changes == self._seen_changes and not self._has_something_to_do():
+            after = max(after, self._due_slot)
+        elif not self.losses.has_limit:
+            after = -(-after // SLOTS) * SLOTS  # between two seconds only losses are looked at
+        return self._ready_us + after * GUARD_US
 
     def _has_something_to_do(self) -> bool:
         context = self.context
@@ -314,6 +329,7 @@ class RunAccount:
             now_s, records = self._clock.monotonic_s(), self.records
             is_calm = self._is_calm(now_s)
             self._seen_changes, self._seen_news = records.changes, records.news
+            self._jobs.hold()
             if is_calm:
                 self._clockwork.tick_calmly(now_s)
             else:
@@ -321,6 +337,12 @@ class RunAccount:
             due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
             self._due_slot = -(-due_us // SECOND_US) * SLOTS
         self._guard()
+        if held := self._jobs.let_go():
+            if self._at_once is not None and not self.reconciler.has_questions:
+                self._at_once.start(held, self._jobs, self._next_slot_us())
+            else:
+                for job, work in held:
+                    self._jobs.start(job, work)
 
     def _is_calm(self, now_s: float) -> bool:
         """Whether nothing but the schedule can have anything to do: nothing stood, nothing but fills and their orders

@@ -48,6 +48,8 @@ class RunLoop(asyncio.AbstractEventLoop):
         self.failures: list[str] = []
         self.before_exchange: Callable[[], object] = lambda: None
         self.before_worker: Callable[[], object] = lambda: None
+        self.calls = 0
+        """Of the present turn."""
         self._heap: list[tuple[int, int, _Due]] = []
         self._count = 0
 
@@ -88,9 +90,11 @@ class RunLoop(asyncio.AbstractEventLoop):
         self.now_us = until_us
         heap, pop = self._heap, heapq.heappop
         exchange = worker = moved = False
+        self.calls = 0
         while heap and heap[0][0] <= until_us:
             due = pop(heap)[2]
             if not due.is_cancelled:
+                self.calls += 1
                 try:
                     if due.of_exchange:
                         if not moved:

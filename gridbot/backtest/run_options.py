@@ -53,7 +53,8 @@ class Options:
 
     `ticker_ms`: of prices; fixed, since what is between two prices is jumped over. `seed` draws the others where they
     are ranges, and whether a fill's order or its execution comes first. `matching`: None takes the configuration's.
-    `sample_s`: at most so often the wallet, each leg and each price are recorded without having changed by a fill.
+    `sample_s`: at most so often the wallet, each leg and each price are recorded without having changed by a fill;
+    of a span longer than two days a leg at most 3,000 times.
     `every_tick`: look at each price; the records are the same, only slower (it is there to prove that).
     """
 

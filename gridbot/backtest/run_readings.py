@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
@@ -86,12 +86,21 @@ class RunReadings:
         These take their time all the same, and legs and wallet are read when a worker would.
         """
         await self._queries.venue.calls.pass_time(2)  # executions and orders
-        for symbol, runner in self._runners.items():
+        await self.pass_on(list(self._runners))
+
+    async def pass_on(self, symbols: Sequence[str]) -> None:
+        """The rest of the periodic comparison: legs of these symbols, and the wallet."""
+        for symbol in symbols:
+            runner = self._runners[symbol]
             if runner.shadow is not None:
                 runner.shadow.read_legs()
             else:
                 await self._positions(symbol)
         await self._reconciler.wallet()
+        self.passed()
+
+    def passed(self) -> None:
+        """The periodic comparison is at its end."""
         complete_ms = self._context.clock.wall_ms() - 60_000
         self._context.ledger.reached(complete_to=complete_ms, checked_to=complete_ms)
 
@@ -104,11 +113,15 @@ class RunReadings:
         is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)))
         if is_still and not self._reconciler.has_questions:
             with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
-                for leg in legs:
-                    runner.on_position_update(leg, source=self._source(runner, leg))
+                self.take_legs(runner, legs)
         else:
             self._queries.at_hand[symbol] = Listing(legs)
             await self._reconciler.positions(symbol)
+
+    def take_legs(self, runner: StrategyRunner, legs: Sequence[PositionEvent]) -> None:
+        """Of a strategy, as they were read."""
+        for leg in legs:
+            runner.on_position_update(leg, source=self._source(runner, leg))
 
     def _source(self, runner: StrategyRunner, leg: PositionEvent) -> str:
         """What shows no more than is known, and is no sample, is taken in like the stream's: no record is made."""

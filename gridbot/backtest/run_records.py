@@ -1,6 +1,7 @@
 """Where the records of a backtest go: they are numbered as a worker's are, kept in memory, and handed on in bulk.
 
-Readings that show what was known already (positions and wallet by REST) are sampled: at most one in `sample_s` of each.
+Readings that show what was known already (positions and wallet by REST) are sampled: at most one in `sample_s` of the
+wallet, and in `leg_sample_s` of each leg.
 """
 
 from __future__ import annotations
@@ -58,13 +59,19 @@ class RunRecords:
     stats: Final = _Stats()
 
     def __init__(
-        self, account: str, run_id: str, clock: RunClock, put: Callable[[KeptRecords], None], sample_s: float
+        self,
+        account: str,
+        run_id: str,
+        clock: RunClock,
+        put: Callable[[KeptRecords], None],
+        sample_s: float,
+        leg_sample_s: float,
     ) -> None:
         self._account = account
         self._run_id = run_id
         self._clock = clock
         self._put = put
-        self._sample_us = round(sample_s * 1e6)
+        self._sample_us = {"wallet": round(sample_s * 1e6), "leg": round(leg_sample_s * 1e6)}
         self._sampled: dict[tuple[str, str, str], int] = {}
         self._tables: dict[str, list[Kept]] = {}
         self._later: list[tuple[int, Callable[[], Record]]] = []
@@ -93,9 +100,9 @@ class RunRecords:
         self._keep(table, now_us, record)
         return self.last_seq
 
-    def samples(self, symbol: str, direction: str) -> bool:
-        """Whether a reading of this leg would be recorded now although it shows what was known."""
-        return self._begins(("leg", symbol, direction), self._clock.wall_us())
+    def samples(self, symbol: str, direction: str, at_us: int | None = None) -> bool:
+        """Whether a reading of this leg would be recorded, now or then (µs UTC), though it shows what was known."""
+        return self._begins(("leg", symbol, direction), self._clock.wall_us() if at_us is None else at_us)
 
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""
@@ -146,4 +153,4 @@ class RunRecords:
 
     def _begins(self, key: tuple[str, str, str], now_us: int) -> bool:
         last_us = self._sampled.get(key)
-        return last_us is None or now_us - last_us >= self._sample_us
+        return last_us is None or now_us - last_us >= self._sample_us[key[0]]

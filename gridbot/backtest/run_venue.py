@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.direct_calls import DirectCalls
@@ -24,7 +24,6 @@ from gridbot.core.events import PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.paper.accounts.exchange_order import NewOrder
-from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.valuation import Totals
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.engine.exchange import Exchange
@@ -35,8 +34,21 @@ __all__ = ["RunVenue"]
 
 TOPICS = ("order", "execution", "position", "wallet")
 ZERO: Final = Decimal(0)
-PART_USED: Final = Decimal("0.5")
+NO_LEG: Final = (ZERO, ZERO, ZERO)
+PART_USED: Final = Decimal("0.25")
 """Of the room to a liquidation. No maintenance rate is above 1, so twice the value is the most that can be needed."""
+PART_LEFT: Final = 1 - 2 * PART_USED
+"""What fills and orders may use of it until the bounds are worked out anew."""
+
+
+class _Basis(NamedTuple):
+    """What the bounds were made of: USDT; `legs` have size, cost and unrealised PnL, `marks` are by symbol."""
+
+    wallet: Decimal
+    order_maintenance: Decimal
+    spare: Decimal
+    legs: Mapping[tuple[str, int], tuple[Decimal, Decimal, Decimal]]
+    marks: Mapping[str, Decimal]
 
 
 class RunVenue:
@@ -76,7 +88,8 @@ class RunVenue:
         self.liquidations = 0
         self._totals_of: tuple[int, int] = (-1, -1)
         self._totals = self.exchange.totals(self.account)
-        self._bounds_of: list[object] = []
+        self._bounds_of: _Basis | None = None
+        self._bounds_at = -1
         self._bounds: dict[str, tuple[Decimal, Decimal]] = {}
         for symbol, feed in feeds.items():
             for due_ms, rate in feed.fundings:
@@ -151,7 +164,7 @@ class RunVenue:
                 return False
         self.exchange.liquidator.liquidate_if_due(self.account, now_ms)
         self.liquidations += len(self.exchange.liquidator.take())
-        self._bounds_of = []
+        self._bounds_of, self._bounds_at = None, -1
         return True
 
     def margin_bounds(self) -> Mapping[str, tuple[Decimal, Decimal]]:
@@ -160,25 +173,53 @@ class RunVenue:
         As long as each symbol that it holds stays within its own; others are not in it. The same object as before
         while they are the same.
         """
-        account = self.account
-        legs = [leg for leg in account.legs.values() if leg.size]
-        made_of: list[object] = [account.wallet, account.order_maintenance]
-        for leg in legs:
-            made_of += (leg.symbol, leg.size, leg.cost)
-        if self._bounds_of != made_of:
-            self._bounds_of, self._bounds = made_of, self._new_bounds(legs)
+        count = self._changes.count
+        if count != self._bounds_at:
+            self._bounds_at = count
+            if not self._bounds_hold():
+                self._bounds = self._new_bounds()
         return self._bounds
 
-    def _new_bounds(self, legs: Sequence[Leg]) -> dict[str, tuple[Decimal, Decimal]]:
+    def _bounds_hold(self) -> bool:
+        """Whether what has changed since they were made, at the marks of then, is within what was left for it.
+
+        A leg that is bigger or smaller by some value loses at most so much more, and needs at most so much more.
+        """
+        account, basis = self.account, self._bounds_of
+        if basis is None:
+            return False
+        gained, used = account.wallet - basis.wallet, max(ZERO, account.order_maintenance - basis.order_maintenance)
+        for name, leg in account.legs.items():
+            size, cost, unrealised = basis.legs.get(name, NO_LEG)
+            if leg.size == size and leg.cost == cost:
+                continue
+            mark = basis.marks.get(leg.symbol)
+            if mark is None:
+                return False
+            gained += leg.unrealised(mark) - unrealised
+            used += 2 * abs(leg.size - size) * self._bounds[leg.symbol][1]
+        return used - min(ZERO, gained) <= basis.spare * PART_LEFT
+
+    def _new_bounds(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Were each mark to move by this part, no more would be lost, and no more maintenance needed, than there is."""
-        if not legs:
+        account = self.account
+        held = {name: leg for name, leg in account.legs.items() if leg.size}
+        marks = {leg.symbol: self.markets[leg.symbol].mark for leg in held.values()}
+        self._bounds_of = None
+        if not held:
             return {}
-        figures = self.exchange.totals(self.account)
-        spare = figures.equity - figures.maintenance
-        marks = {leg.symbol: self.markets[leg.symbol].mark for leg in legs}
-        value = sum((leg.size * marks[leg.symbol] for leg in legs), ZERO)
-        room = max(ZERO, spare / value * PART_USED)
+        figures = self.exchange.totals(account)
+        spare = max(ZERO, figures.equity - figures.maintenance)
+        value = sum((leg.size * marks[leg.symbol] for leg in held.values()), ZERO)
+        legs = {name: (leg.size, leg.cost, leg.unrealised(marks[leg.symbol])) for name, leg in held.items()}
+        self._bounds_of = _Basis(account.wallet, account.order_maintenance, spare, legs, marks)
+        room = spare / value * PART_USED
         return {symbol: (mark * (1 - room), mark * (1 + room)) for symbol, mark in marks.items()}
+
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether the run is one that jumps over nothing."""
+        return self._options.every_tick
 
     @property
     def is_exposed(self) -> bool:

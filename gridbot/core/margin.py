@@ -29,15 +29,18 @@ __all__ = [
     "LEAST_RESERVE_FEE",
     "LegMargin",
     "MarginBalance",
+    "PairParts",
     "check_tiers",
     "fee_to_close",
     "initial_margin",
     "liquidation_prices",
     "maintenance_margin",
     "margin_percent",
+    "margin_to_keep",
     "order_cost",
     "order_margin",
     "pair_margins",
+    "pair_parts",
     "reserve_fee",
     "tier_for",
 ]
@@ -45,6 +48,9 @@ __all__ = [
 ZERO = Decimal(0)
 ONE = Decimal(1)
 _LONG = Direction.LONG
+
+_WITHIN_BELOW, _WITHIN_ABOVE = Decimal("0.999"), Decimal("1.001")
+"""So much a liquidation price stays away from its limit: prices are rounded where they are told."""
 
 HEDGE_FACTOR = Decimal("5.657")
 """Fitted factor in the smaller leg's buffer (docs/bybit_streams.md 6.4): close to 4 * sqrt(2), without a derivation."""
@@ -156,6 +162,35 @@ def _pair_liquidation(
     return (max(ZERO, price), None) if surplus > 0 else (None, price)
 
 
+def margin_to_keep(
+    long: LegState,
+    short: LegState,
+    marks: tuple[Decimal, Decimal],
+    limits: tuple[Decimal, Decimal],
+    tiers: Sequence[RiskTier],
+) -> MarginBalance:
+    """What an account has to have for liquidation prices to stay within limits, while the mark price lies between two.
+
+    `limits` are the highest for the long leg and the lowest for the short one. `balance` is the margin balance that has
+    to be exceeded; `maintenance` what has to be left of it (at least) without the maintenance margin. 0: any will do.
+    """
+    (lowest, highest), below, above = marks, limits[0] * _WITHIN_BELOW, limits[1] * _WITHIN_ABOVE
+    surplus = WIDE.subtract(long.size, short.size)
+    if not surplus:
+        return MarginBalance(ZERO, ZERO)
+    if not short.size or not long.size:
+        way = WIDE.subtract(highest, below) if surplus > 0 else WIDE.subtract(above, lowest)
+        return MarginBalance(ZERO, max(ZERO, WIDE.multiply(way, abs(surplus))))
+    entry = (long if surplus > 0 else short).entry_price
+    if entry is None:
+        return MarginBalance(ZERO, ZERO)
+    way = WIDE.subtract(entry, below) if surplus > 0 else WIDE.subtract(above, entry)
+    if way < 0:
+        return MarginBalance(ZERO, ZERO)
+    pool = maintenance_margin(WIDE.add(long.value, short.value), tiers)
+    return MarginBalance(WIDE.add(pool, WIDE.multiply(way, abs(surplus))), ZERO)
+
+
 def fee_to_close(direction: Direction, leg: LegState, taker_fee: Decimal) -> Decimal:
     """Taker fee to close a leg at its bankruptcy price: 1/leverage below the entry for long, above it for short."""
     value = leg.value
@@ -187,6 +222,45 @@ def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> D
     return WIDE.subtract(value, initial) if direction is _LONG else WIDE.add(value, initial)
 
 
+class PairParts(NamedTuple):
+    """What of a pair's margins does not depend on the mark price: sizes in base coin, fees to close in USDT, and the
+    smaller leg's size · distance of the entries (0 without a smaller leg)."""
+
+    long_is_bigger: bool
+    size: Decimal
+    bare_size: Decimal
+    leverage: Decimal
+    fee: Decimal
+    small_fee: Decimal
+    spread: Decimal
+
+    def margins(self, mark: Decimal, tiers: Sequence[RiskTier]) -> tuple[LegMargin, LegMargin]:
+        """As `pair_margins`."""
+        bare_value = WIDE.multiply(self.bare_size, mark)
+        tier = tier_for(tiers, bare_value)
+        initial = WIDE.divide(WIDE.multiply(self.size, mark), self.leverage)
+        bigger = LegMargin(WIDE.add(initial, self.fee), WIDE.add(_maintenance(bare_value, tier), self.fee))
+        buffer = self.small_fee
+        if self.spread:
+            factor = WIDE.multiply(tier.mm_rate, HEDGE_FACTOR)
+            buffer = WIDE.add(buffer, WIDE.multiply(factor, self.spread))
+        smaller = LegMargin(buffer, buffer)
+        return (bigger, smaller) if self.long_is_bigger else (smaller, bigger)
+
+
+def pair_parts(long: LegState, short: LegState, taker_fee: Decimal) -> PairParts:
+    """Of two legs, for whoever asks for their margins at many mark prices."""
+    fees = fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee)
+    long_is_bigger = long.size >= short.size
+    big, small = (long, short) if long_is_bigger else (short, long)
+    big_fee, small_fee = fees if long_is_bigger else (fees[1], fees[0])
+    spread = ZERO
+    if small.size > 0 and big.entry_price is not None and small.entry_price is not None:
+        spread = WIDE.multiply(small.size, WIDE.abs(WIDE.subtract(big.entry_price, small.entry_price)))
+    bare_size = WIDE.subtract(big.size, small.size)
+    return PairParts(long_is_bigger, big.size, bare_size, big.leverage, big_fee, small_fee, spread)
+
+
 def pair_margins(
     long: LegState, short: LegState, mark: Decimal, tiers: Sequence[RiskTier], taker_fee: Decimal
 ) -> tuple[LegMargin, LegMargin]:
@@ -196,18 +270,4 @@ def pair_margins(
     margin of what the other does not hedge, at the tier of that part. The smaller leg carries a buffer for the distance
     of the two entries, at the same rate. A leg alone has the margins of a single position (docs/bybit_streams.md 6.1).
     """
-    fees = fee_to_close(Direction.LONG, long, taker_fee), fee_to_close(Direction.SHORT, short, taker_fee)
-    long_is_bigger = long.size >= short.size
-    big, small = (long, short) if long_is_bigger else (short, long)
-    big_fee, small_fee = fees if long_is_bigger else (fees[1], fees[0])
-    bare_value = WIDE.multiply(WIDE.subtract(big.size, small.size), mark)
-    tier = tier_for(tiers, bare_value)
-    initial = WIDE.divide(WIDE.multiply(big.size, mark), big.leverage)
-    bigger = LegMargin(WIDE.add(initial, big_fee), WIDE.add(_maintenance(bare_value, tier), big_fee))
-    buffer = small_fee
-    if small.size > 0 and big.entry_price is not None and small.entry_price is not None:
-        distance = WIDE.abs(WIDE.subtract(big.entry_price, small.entry_price))
-        factor = WIDE.multiply(tier.mm_rate, HEDGE_FACTOR)
-        buffer = WIDE.add(buffer, WIDE.multiply(WIDE.multiply(factor, small.size), distance))
-    smaller = LegMargin(initial=buffer, maintenance=buffer)
-    return (bigger, smaller) if long_is_bigger else (smaller, bigger)
+    return pair_parts(long, short, taker_fee).margins(mark, tiers)

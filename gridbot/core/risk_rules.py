@@ -21,8 +21,11 @@ __all__ = [
     "RiskInputs",
     "assessed",
     "imbalance_multiplier",
+    "is_far_from_liq",
     "is_low_balance",
+    "liq_limits",
     "risk_multipliers",
+    "rules_stay",
 ]
 
 ZERO = Decimal(0)
@@ -153,6 +156,25 @@ class _Facts:
             return False
         return _plus(self.long_value, self.short_value) < _times(self.risk.min_total_margin, self.wallet)
 
+    @property
+    def outcomes(self) -> tuple[bool, ...]:
+        """All that the rules compare but liquidation prices; each depends on one of price, wallet and available alone,
+        and turns once where that grows."""
+        below_half, above_twice = self.ratio_below(_HALF), self.ratio_above(_TWICE)
+        total = _plus(self.long_value, self.short_value)
+        return (
+            self.low_balance,
+            self.ratio_above(_EQUAL_FROM),
+            self.ratio_below(_EQUAL_TO),
+            total < _times(self.risk.min_total_margin, self.wallet),
+            below_half,
+            below_half and self.long_loses,
+            self.ratio_below(_FIFTH),
+            above_twice,
+            above_twice and self.short_loses,
+            self.ratio_above(_FIVE_TIMES),
+        )
+
     def liq_at(self, ratio: Decimal) -> Decimal:
         """The liquidation price that is this ratio of the last price."""
         return _times(ratio, self.last)
@@ -217,6 +239,31 @@ def assessed(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConf
         short_rule=names[1],
     )
     return multipliers, facts.low_balance
+
+
+def rules_stay(long: LegState, short: LegState, low: RiskInputs, high: RiskInputs, risk: RiskConfig) -> bool:
+    """Whether these legs have one and the same rules wherever price, wallet and available balance lie between two.
+
+    That is so while no liquidation price is beyond its limit (`liq_limits`); those of these legs are not. `low` has the
+    lower figures. False where it cannot be told, such as with an early imbalance multiplier.
+    """
+    least, most = _facts(long, short, low, risk), _facts(long, short, high, risk)
+    if least is None or most is None or risk.early_imbalance_multiplier != ONE:
+        return False
+    if (low.available_balance is None) is not (high.available_balance is None) or least.outcomes != most.outcomes:
+        return False
+    return is_far_from_liq(long, short, liq_limits(least.last, most.last, risk))
+
+
+def is_far_from_liq(long: LegState, short: LegState, limits: tuple[Decimal, Decimal]) -> bool:
+    """Whether the liquidation prices of these legs are within limits (`liq_limits`), or not there."""
+    return (long.liq_price or ZERO) <= limits[0] and (not short.liq_price or short.liq_price >= limits[1])
+
+
+def liq_limits(lowest: Decimal, highest: Decimal, risk: RiskConfig) -> tuple[Decimal, Decimal]:
+    """Up to the first (USDT) a long leg's liquidation price leads to no rule at any last price between two, and from
+    the second on a short leg's."""
+    return _times(risk.min_liq_ratio, lowest), _times(risk.max_liq_ratio, highest)
 
 
 def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig) -> _Facts | None:

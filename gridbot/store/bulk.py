@@ -13,7 +13,7 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,6 +25,7 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
 from gridbot.records.record_block import END, NULL, SEP
 from gridbot.records.record_types import Header
+from gridbot.store.kept_ids import kept_row, kept_types, kept_values
 from gridbot.store.row_values import row_of
 from gridbot.store.sql_columns import as_stored, json_type, quote, table_columns, value_sql
 
@@ -47,8 +48,8 @@ def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], 
     Raise CodecError or duckdb.Error when a body fits no row of the table.
     """
     names = [column.name for column in table_columns(table)]
-    with con.appender(into or as_stored(table), columns=names) as appender:
-        appender.append_rows([row_of(orjson.loads(body)) for body in bodies])
+    with con.appender(into or as_stored(table), columns=[*kept_types(table)]) as appender:
+        appender.append_rows([kept_row(table, names, row_of(orjson.loads(body))) for body in bodies])
 
 
 def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
@@ -148,23 +149,27 @@ def _lines_sql(
     known = {column.name: column for column in table_columns(table)}
     read = [*before, "seq", *layout.kept]
     types = [f"{quote(name)}: {quote(json_type(known[name]) if name in known else 'VARCHAR')}" for name in read]
-    values, wanted = [], []
+    values, wanted = dict[str, str](), []
     for column in known.values():
         if column.name in read:
-            values.append(value_sql(column, f'"{column.name}"'))
+            values[column.name] = value_sql(column, f'"{column.name}"')
         elif column.name in same:
-            values.append(value_sql(column, f"CAST(${column.name} AS {json_type(column)})"))
+            values[column.name] = value_sql(column, f"CAST(${column.name} AS {json_type(column)})")
             wanted.append(column.name)
         else:  # written before the type had that field
             raise CodecError(f"records of {table} have no {column.name}")
-    names = ", ".join(f'"{name}"' for name in known)
+    kept = kept_values(table, values)
     how = (
         f"auto_detect = false, header = false, delim = chr({ord(SEP)}), nullstr = chr({ord(NULL)}), new_line = '\\r', "
         f"quote = '', escape = '', compression = 'none', parallel = false, max_line_size = {_LONGEST_LINE}"
     )
     source = f"read_csv($path, {how}, columns = {{{', '.join(types)}}})"
-    statement = f"INSERT INTO {into} ({names}) SELECT {', '.join(values)} FROM {source}"
+    statement = f"INSERT INTO {into} ({_listed(kept)}) SELECT {', '.join(kept.values())} FROM {source}"
     return statement, tuple(wanted)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 @functools.cache
@@ -173,10 +178,9 @@ def _load_sql(table: str, into: str) -> str:
     outer = [f"{column.name}: {quote(json_type(column))}" for column in header]
     inner = ", ".join(f'"{column.name}" {json_type(column)}' for column in own)
     outer.append(f"data: {quote(f'STRUCT({inner})')}")
-    values = [value_sql(column, column.name) for column in header]
-    values += [value_sql(column, f'data."{column.name}"') for column in own]
-    names = ", ".join(f'"{column.name}"' for column in table_columns(table))
+    values = {column.name: value_sql(column, column.name) for column in header}
+    kept = kept_values(table, values | {column.name: value_sql(column, f'data."{column.name}"') for column in own})
     return (
-        f"INSERT INTO {into} ({names}) SELECT {', '.join(values)} FROM read_json($path, "
+        f"INSERT INTO {into} ({_listed(kept)}) SELECT {', '.join(kept.values())} FROM read_json($path, "
         f"format = 'newline_delimited', compression = 'none', columns = {{{', '.join(outer)}}})"
     )

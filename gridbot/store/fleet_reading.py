@@ -21,6 +21,7 @@ from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import PlaceAway, mark_problem, place_at
+from gridbot.store.kept_ids import as_texts
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
@@ -63,10 +64,14 @@ _OFFSETS: Final[LiteralString] = (
     "SELECT account, max(seq), max(at) AT TIME ZONE 'UTC' FROM gridbot.shipped GROUP BY 1 ORDER BY 1"
 )
 _HOSTS: Final[LiteralString] = """
-    SELECT g.host, g.complete_to AT TIME ZONE 'UTC', extract(epoch FROM clock_timestamp() - g.complete_to)::float8,
+    SELECT g.host, g.complete_to AT TIME ZONE 'UTC', CASE
+        WHEN (to_jsonb(g)->>'ended')::boolean AND EXISTS (SELECT FROM gridbot.host AS h
+            WHERE h.name = g.host AND h.state = 'down') THEN 0
+        ELSE extract(epoch FROM clock_timestamp() - g.complete_to) END::float8,
         (SELECT min(h.at) FROM gridbot.history_at AS h WHERE h.host = g.host) AT TIME ZONE 'UTC'
     FROM gridbot.shipping AS g ORDER BY g.host
 """
+"""One that has ended in order, with all of its records here, is not behind. Tables before version 8 do not say so."""
 _HOSTS_TABLE: Final = """
     CREATE OR REPLACE TABLE fleet_hosts (
         host VARCHAR NOT NULL, complete_to TIMESTAMP, behind_s DOUBLE, history_to TIMESTAMP)"""
@@ -155,7 +160,7 @@ def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any],
     files, shapes, without = _history(con, connection, history)
     for kind in RECORD_TYPES:
         con.execute(f"DROP TABLE {as_stored(kind)}")
-        con.execute(f"CREATE TABLE {as_stored(kind)} AS {typed_query(kind, _NOTHING)}")
+        con.execute(f"CREATE TABLE {as_stored(kind)} AS {as_texts(typed_query(kind, _NOTHING))}")
     spans = spans_of(connection, live=files is not None)
     _copy(con, connection, COPIED, statements(connection, spans))
     _copy(con, connection, _STARTS, [{"files": files is not None}])
@@ -166,6 +171,7 @@ def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any],
         except duckdb.Error as error:
             raise ReadingError(f"the fleet's history of {kind} cannot be read: {first_line(error)}") from None
     _copy(con, connection, _POSITIONS, into=as_stored("latest_positions"))
+    con.execute(f"CREATE OR REPLACE TABLE {as_stored('live_orders')} AS {as_texts(typed_query('orders', _NOTHING))}")
     _copy(con, connection, _ORDERS, into=as_stored("live_orders"))
     _append(con, as_stored("daily_sums"), connection.execute(_SUMS).fetchall(), [*SUM_KEYS, *SUMMED, "last_seq"])
     for paths in shapes.get(_SUM_FILES, {}).values():
@@ -232,7 +238,7 @@ def _rows(kind: str, con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Sequen
     for paths in shapes.values():
         first = f"SELECT name FROM parquet_schema({quote(_url(paths[0]))}) WHERE num_children IS NULL"
         there = [name for (name,) in con.execute(first).fetchall()]
-        parts.append(f"SELECT {columns_here(kind, there)} FROM {_parquet(paths)}")
+        parts.append(as_texts(f"SELECT {columns_here(kind, there)} FROM {_parquet(paths)}"))
     return " UNION ALL ".join(parts)
 
 

@@ -31,6 +31,7 @@ from gridbot.store.grid_sql import (
     listed,
     same,
 )
+from gridbot.store.kept_ids import rows_query
 from gridbot.store.sql_columns import as_stored
 from gridbot.store.stored_views import landed_query
 from gridbot.store.view_type import View
@@ -110,13 +111,13 @@ LANDED_PAIRS: Final = View(
     "Matched pairs that are not kept yet; read grid_trades.",
     f"""
     WITH tails AS MATERIALIZED (SELECT * FROM {TAILS} WHERE error IS NULL),
-    added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM {as_stored("corrections")} GROUP BY ALL),
+    added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({rows_query("corrections")}) GROUP BY ALL),
     executed AS (
         SELECT {_TRADE} FROM ({landed_query("executions")}) AS landed
         ANTI JOIN (SELECT * FROM {TAILS} WHERE error IS NOT NULL) AS failed USING ({listed()})
         WHERE {COUNTS}
         UNION ALL
-        SELECT {_TRADE} FROM {as_stored("executions")} AS stored
+        SELECT {_TRADE} FROM ({rows_query("executions")}) AS stored
         SEMI JOIN tails ON {same("stored", "tails")}
             AND (exchange_ts > since_at OR (exchange_ts = since_at AND seq > since_seq))
         WHERE {COUNTS}),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
+from gridbot.store.kept_ids import rows_query
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote
 
 __all__ = ["BodyRow", "Chunk", "chunk_above"]
@@ -102,7 +103,7 @@ def _stored_query(kind: str) -> str:
         f"'local_ts', epoch_us(local_ts), 'data', json_object({own}))"
     )
     return (
-        f"SELECT account, seq, {quote(kind)} AS kind, CAST({body} AS VARCHAR) AS body FROM {as_stored(kind)} "
+        f"SELECT account, seq, {quote(kind)} AS kind, CAST({body} AS VARCHAR) AS body FROM ({rows_query(kind)}) "
         "WHERE account = $account AND seq > $above AND seq <= $last"
     )
 

@@ -120,7 +120,7 @@ _LEG: Final = " AND ".join(f"kept.{key} = new.{key}" for key in ("account", "sym
 
 _ORDER: Final = " AND ".join(
     f"{one.format('kept')} = {one.format('new')}"
-    for one in ("{0}.account", "coalesce(nullif({0}.order_link_id, ''), {0}.order_id)")
+    for one in ("{0}.account", "coalesce(nullif({0}.order_link_id, ''), CAST({0}.order_id AS VARCHAR), '')")
 )
 """An order is known by our wire id, or by the exchange's id when it is not ours."""
 
@@ -157,7 +157,8 @@ ROLLUPS: Final = (
         SELECT * FROM (
             SELECT * FROM {rows} WHERE NOT shadow
             QUALIFY row_number() OVER (
-                PARTITION BY account, coalesce(nullif(order_link_id, ''), order_id) ORDER BY seq DESC) = 1)
+                PARTITION BY account, coalesce(nullif(order_link_id, ''), CAST(order_id AS VARCHAR), '')
+                ORDER BY seq DESC) = 1)
         WHERE lower(state) NOT IN ('filled', 'cancelled', 'rejected')""",
     ),
 )
@@ -173,12 +174,12 @@ def _keep_newest(name: str, same: str) -> tuple[str, str]:
     return (
         name,
         f"""
-        INSERT INTO {as_stored(name)} BY NAME SELECT * FROM old.{{table}} AS new WHERE account = ? AND seq < ?
+        INSERT INTO {as_stored(name)} BY NAME SELECT * FROM {{rows}} AS new WHERE account = ? AND seq < ?
         AND NOT EXISTS (SELECT 1 FROM {as_stored(name)} AS kept WHERE {same})""",
     )
 
 
-_OLD_SUMS: Final = "SELECT * FROM old.{table} WHERE account = ? AND last_seq < ?"
+_OLD_SUMS: Final = "SELECT * FROM {rows} WHERE account = ? AND last_seq < ?"
 
 KEPT_SQLS: Final = (
     _keep_newest("latest_positions", _LEG),
@@ -188,7 +189,7 @@ KEPT_SQLS: Final = (
 )
 """For `rebuild`: take over from the database `old` what its rows, which are copied, no longer tell.
 
-Each is the name of a rollup and a statement with the `{table}` that the old file has it in, an account and the number
-of its first record that is not copied. What retention removed although it is still in a kept journal comes again from
-there.
+Each is the name of a rollup and a statement with the `{rows}` that the old file has of it (a table, or a query in
+parentheses, in the form of today), an account and the number of its first record that is not copied. What retention
+removed although it is still in a kept journal comes again from there.
 """

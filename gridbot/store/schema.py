@@ -18,6 +18,7 @@ from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.grid_tables import GRID_DOCS, GRID_TABLES, LANDED_PAIRS, PAIRS, TAILS, VIEWS_FROM_ROWS
 from gridbot.store.grid_upgrade import OF_VERSION_7, from_version_7
+from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
@@ -84,10 +85,7 @@ class SchemaTooNew(RuntimeError):
 
 def create_table_sql(table: str, name: str = "", *, temporary: bool = False) -> str:
     """CREATE TABLE statement of a kind's stored rows, or of a table with the same columns under another name."""
-    lines = [
-        f"    {column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
-        for column in table_columns(table)
-    ]
+    lines = [f"    {column} {kind}" for column, kind in kept_types(table).items()]
     create = "CREATE OR REPLACE TEMP TABLE" if temporary else "CREATE TABLE IF NOT EXISTS"
     return f"{create} {name or as_stored(table)} (\n" + ",\n".join(lines) + "\n)"
 
@@ -105,7 +103,7 @@ def fingerprint() -> str:
     for table, cls in RECORD_TYPES.items():
         # Not their defaults: what stands for none has another address in each process.
         columns = [(column.name, column.kind, column.nullable, column.doc) for column in table_columns(table)]
-        parts.append((table, cls.__doc__, columns))
+        parts.append((table, cls.__doc__, columns, kept_types(table)))
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -202,12 +200,16 @@ def _rename_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, doc: str) -> None:
-    """Make the table `name` with the columns of a record table, or add those it lacks."""
+    """Make the table `name` with the columns of a record table, or bring its own up to date."""
     con.execute(create_table_sql(table, name))
-    existing = {row[0] for row in con.execute(f"SELECT name FROM pragma_table_info('{name}')").fetchall()}
-    for column in table_columns(table):
-        if column.name not in existing:
-            con.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {sql_type(column)}")
+    existing = dict(con.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall())
+    if has_texts(table, existing):
+        for statement in kept_steps(table, name):
+            con.execute(statement)
+        existing[ODD] = "VARCHAR"
+    for column, kind in kept_types(table).items():
+        if column not in existing:
+            con.execute(f"ALTER TABLE {name} ADD COLUMN {column} {kind.removesuffix(' NOT NULL')}")
     con.execute(f"COMMENT ON TABLE {name} IS {quote(doc)}")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from gridbot.records.columns import RECORD_TYPES, columns_of
+from gridbot.store.kept_ids import rows_query
 from gridbot.store.rollups import NEW_CORRECTIONS, NEW_SUMS, ROLLUPS, SUM_KEYS, SUMMED, Rollup
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, json_type, quote, table_columns, value_sql
 from gridbot.store.view_type import View
@@ -38,7 +39,7 @@ def _names(table: str) -> str:
 
 
 def _records(table: str) -> View:
-    sql = f"SELECT {_names(table)} FROM {as_stored(table)} UNION ALL {landed_query(table)}"
+    sql = f"{rows_query(table)} UNION ALL {landed_query(table)}"
     return View(table, " ".join((RECORD_TYPES[table].__doc__ or "").split()), sql)
 
 
@@ -51,7 +52,8 @@ def _newest(rollup: Rollup) -> View:
         rollup.doc,
         f"""
         WITH landed_rows AS MATERIALIZED ({landed_query(rollup.source)})
-        SELECT {kept} FROM {rollup.table} AS kept ANTI JOIN landed_rows AS new ON {rollup.same}
+        SELECT {kept} FROM ({rows_query(rollup.source, rollup.table)}) AS kept
+        ANTI JOIN landed_rows AS new ON {rollup.same}
         UNION ALL SELECT {names} FROM ({rollup.newest.format(rows="landed_rows")})""",
     )
 

@@ -65,6 +65,11 @@ class PositionSizer:
         """A leg as the risk rules see it."""
         return self.long if direction is _LONG else self.short
 
+    @property
+    def balances(self) -> tuple[Decimal | None, Decimal | None]:
+        """Wallet and available balance (USDT) that the rules are judged with; None: unknown."""
+        return self._wallet, self._available
+
     def set_wallet(self, wallet: WalletEvent) -> bool:
         """Balances in USDT; a figure that the exchange left out is unknown, not zero. True: it is another balance."""
         is_other = wallet.wallet_balance != self._wallet

@@ -204,6 +204,7 @@ class StrategyRunner:
         It holds until anything but such a ticker happens to the strategy, its account or its orders. A shadow
         strategy's orders are filled by prices (`shadow_orders`), which this does not look at.
         """
+        self._show_orders()
         known = self.engine.known_interval
         if known is None or not self.placement.is_settled(known[2]):
             return None
@@ -212,8 +213,13 @@ class StrategyRunner:
     @property
     def is_steady(self) -> bool:
         """Whether legs, orders, sizes and the ladder alone decide what `quiet_interval` is: no time, hold or wallet."""
+        self._show_orders()
         known = self.engine.known_interval
         return known is not None and (not known[2] or self.placement.settled.is_blind(known[2]))
+
+    def _show_orders(self) -> None:
+        """The engine's orders are those of the book when they were read last: let it see what has changed since."""
+        _ = self.book.limit_orders
 
     def shadow_orders(self) -> tuple[int | None, int | None]:
         """Highest Buy and lowest Sell (whole ticks) that rest on a shadow strategy's own venue; None for none."""

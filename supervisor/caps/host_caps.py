@@ -12,7 +12,7 @@ still on its way is refused by the database.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final
 
 from gridbot.core.strict_numbers import saved_decimal
@@ -168,4 +168,5 @@ def over_rows(scopes: Iterable[ScopeSeen], me: str) -> list[dict[str, Any]]:
 
 
 def _money(text: str) -> str:
-    return f"{saved_decimal(text):.2f}"
+    """Rounded down: the parts of hosts that are shown side by side are no more together than the cap that is shown."""
+    return f"{(saved_decimal(text) * 100).to_integral_value(ROUND_FLOOR) / 100:.2f}"

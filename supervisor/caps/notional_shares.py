@@ -25,12 +25,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 __all__ = ["Effect", "Event", "Gone", "Granted", "Limit", "Member", "Said", "Shares", "Tell", "deal", "step"]
 
 ZERO: Final = Decimal(0)
+ROUNDED_DOWN: Final = Context(prec=28, rounding=ROUND_FLOOR)
 AHEAD: Final = Decimal("0.05")
 """What is lent beyond what is wanted, as a part of it: prices move, and so does what the same orders are worth."""
 PLENTY: Final = Decimal("0.25")
@@ -79,8 +80,8 @@ class Shares:
 
     @property
     def even(self) -> Decimal:
-        """The even part of each account."""
-        return self.limit / max(1, len(self.members))
+        """The even part of each account: rounded down, so that all together are no more than there is."""
+        return ROUNDED_DOWN.divide(self.limit, Decimal(max(1, len(self.members))))
 
     def lent(self, name: str) -> Decimal:
         """What counts as lent to an account: at least what it uses."""

@@ -20,7 +20,8 @@ from gridbot.doors.plain_text import one_line
 from gridbot.private_files import make_directory, open_private
 from supervisor.cli.logs import last_lines
 from supervisor.cli.options import load_or_refuse
-from supervisor.control.control_client import ControlClient, ControlError
+from supervisor.control.control_client import ControlClient, ControlError, Refused
+from supervisor.control.socket_protocol import JOINING, JOINING_BY_HAND
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
@@ -59,6 +60,8 @@ def start_detached(config: str | None, data_dir: str | None, timeout: float, *, 
             env=finding_us(),
         )
     status = _started(process, home, timeout, errors, began, look)
+    if isinstance(status, str):
+        raise CommandError(_by_hand(status, process.pid, config_file), ExitCode.DEGRADED)
     code, text = outcome(status)
     click.echo(f"gridbot-supervisor runs in the background (pid {process.pid}), data in {home}")
     for line in (*warned(status), *text.splitlines()):
@@ -66,6 +69,13 @@ def start_detached(config: str | None, data_dir: str | None, timeout: float, *, 
     click.echo(f"  look   {look}\n         {pasteable('logs -f', config=config, data_dir=data_dir)}")
     click.echo(f"  stop   {pasteable('stop', config=config, data_dir=data_dir)}")
     return code
+
+
+def _by_hand(text: str, pid: int, config_file: Path) -> str:
+    """What to do for a host of a fleet that waits for it, with the command."""
+    commands = [f"  {pasteable(each, config=config_file)}" for each in ("fleet init", "fleet config push FILE")]
+    wanted = [line for line, word in zip(commands, ("fleet init", "fleet config push"), strict=True) if word in text]
+    return "\n".join([f"{text}\nit goes on by itself when that is done (pid {pid})", *wanted])
 
 
 def warned(status: Mapping[str, Any]) -> list[str]:
@@ -89,17 +99,26 @@ def outcome(status: Mapping[str, Any]) -> tuple[ExitCode, str]:
 
 def _started(
     process: subprocess.Popen[bytes], home: Path, timeout: float, errors: Path, began: int, hint: str
-) -> Mapping[str, Any]:
+) -> Mapping[str, Any] | str:
     """The status once everything has started or failed. Raises CommandError when the process ends or time is up.
 
-    `hint` is the command that shows what is missing.
+    `hint` is the command that shows what is missing. A text: it waits for somebody to do what that says.
     """
+    waits = ""
 
-    def look() -> Mapping[str, Any] | None:
-        with contextlib.suppress(ControlError), ControlClient(home) as client:
-            status = client.status()
+    def look() -> Mapping[str, Any] | str | None:
+        nonlocal waits
+        try:
+            with ControlClient(home) as client:
+                status = client.status()
             if status["supervisor"]["pid"] == process.pid and status["supervisor"]["state"] != "starting":
                 return status
+        except Refused as refusal:
+            if refusal.kind == JOINING_BY_HAND:
+                return str(refusal)
+            waits = f"; {refusal}" if refusal.kind == JOINING else ""
+        except ControlError:
+            pass  # it does not listen yet
         code = process.poll()
         if code is not None:
             raise _ended(code, home, errors, began)
@@ -109,7 +128,7 @@ def _started(
     if status is None:
         raise CommandError(
             f"not everything has started within {timeout:g} s (pid {process.pid} goes on trying; "
-            f"`{hint}` shows what is missing); last lines:\n{_last_lines(home, errors)}",
+            f"`{hint}` shows what is missing){waits}; last lines:\n{_last_lines(home, errors)}",
             ExitCode.TIMEOUT,
         )
     return status

@@ -94,10 +94,10 @@ async def _run(
     lock, joining = DirectoryLock(own.storage.data_dir), Joining(own.storage.data_dir)
     lock.acquire()
 
-    def say(text: str) -> None:
+    def say(text: str, by_hand: bool) -> None:
         log.warning("%s", text)
         service.turned(0.0, text)
-        joining.say(text)
+        joining.say(text, by_hand)
 
     if console:
         _greet(f"host {own.fleet.host} of fleet {own.fleet.name}: joins it, with at most {own.fleet.capacity} accounts")

@@ -22,7 +22,7 @@ from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json
 from supervisor.cli.target_options import expect_option
 from supervisor.control.control_client import ControlClient, NotRunning, Refused, Unanswered
-from supervisor.control.socket_protocol import JOINING
+from supervisor.control.socket_protocol import JOINING, JOINING_BY_HAND
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.polling import wait_until
 from supervisor.process.directory_lock import holder
@@ -101,7 +101,7 @@ def _everyone(client: ControlClient, pid: int) -> list[psutil.Process]:
     try:
         return processes_of(client.status())
     except Refused as refusal:
-        if refusal.kind != JOINING:
+        if refusal.kind not in (JOINING, JOINING_BY_HAND):
             raise
         return [psutil.Process(pid)] if psutil.pid_exists(pid) else []
 

@@ -42,6 +42,7 @@ from gridbot.doors.plain_text import printable_lines
 
 __all__ = [
     "JOINING",
+    "JOINING_BY_HAND",
     "LONGEST_ANSWER",
     "LONGEST_LINE",
     "UNTIL",
@@ -64,7 +65,9 @@ SOCKET_FILE: Final = "control.sock"
 DESCRIPTORS: Final = Path("/proc/self/fd")
 """Linux: the directory of our open files, by their numbers."""
 JOINING: Final = "joining"
-"""The kind of a refusal by a host that waits for its fleet, and has no processes yet."""
+JOINING_BY_HAND: Final = "joining_by_hand"
+"""The kinds of a refusal by a host that waits for its fleet, and has no processes yet; the second: for somebody to do
+what it says."""
 LONGEST_PATH: Final = 100
 """Bytes the path of a socket may have; the kernel's limit is a little above."""
 LONGEST_LINE: Final = 256 << 10

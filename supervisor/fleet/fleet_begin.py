@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +19,11 @@ from gridbot.config.errors import ConfigError
 from gridbot.config.host_config import FleetSettings, fleet_settings
 from gridbot.config.models import GridbotConfig
 from gridbot.version import __version__
-from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.fleet_store import FleetAway, NeedsHands
 from supervisor.fleet.host_memory import refuse_forgetful
 from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import HostId, LeaseTimes
-from supervisor.fleet.postgres_link import PostgresLink
+from supervisor.fleet.postgres_link import AT_START, PostgresLink
 
 __all__ = ["Begun", "NameTaken", "begin", "link_of", "times_of"]
 
@@ -66,15 +67,23 @@ def times_of(config: GridbotConfig) -> LeaseTimes:
 
 
 def link_of(config: GridbotConfig, purpose: str) -> PostgresLink:
-    """A connection to the fleet's database. Raises FleetAway when its DSN cannot be read."""
-    try:
-        return PostgresLink(read_dsn(config.fleet), name=f"{config.fleet.host} {purpose}", limit_s=LIMIT_S)
-    except ValueError as error:
-        raise FleetAway(str(error)) from None
+    """A connection to the fleet's database, by the DSN as it was when the configuration was read; of a file it is read
+    again for each connection. Touches no file itself. Raises FleetAway when the DSN cannot be read."""
+    fleet, is_file = config.fleet, config.fleet.dsn_file is not None
+    return PostgresLink(
+        fleet.dsn.get_secret_value(),
+        name=f"{fleet.host} {purpose}",
+        limit_s=LIMIT_S,
+        again=partial(read_dsn, fleet) if is_file else None,
+        hint="" if is_file else AT_START,
+    )
 
 
-async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str], object]) -> Begun:
-    """Returns when the host is registered and has a configuration. `say` hears each new reason to wait.
+async def begin(
+    own: GridbotConfig, file: Path, environ: Mapping[str, str], say: Callable[[str, bool], object]
+) -> Begun:
+    """Returns when the host is registered and has a configuration. `say` hears each new reason to wait, and whether
+    somebody has to do something about it.
 
     Raises NameTaken.
     """
@@ -84,6 +93,7 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
     seen_left: float | None = None
     while True:
         try:
+            await _follow(store.link, own)
             await store.check(str(own.fleet.name))
             await refuse_forgetful(store.link, own.storage.data_dir)
             other = await store.register(me, times.ttl_s, own.fleet.capacity, own.fleet.address, __version__)
@@ -101,9 +111,18 @@ async def begin(own: GridbotConfig, file: Path, environ: Mapping[str, str], say:
             return Begun(me, own, file, environ, store, settings, times, [store.link])
         except FleetAway as why:
             if (text := str(why)) != said:
-                say(f"waits for the fleet: {text}")
+                say(f"waits for the fleet: {text}", why.by_hand)
             said = text
         await asyncio.sleep(AGAIN_S)
+
+
+async def _follow(link: PostgresLink, own: GridbotConfig) -> None:
+    """Before it has joined a host goes wherever `fleet.dsn_file` says by now: what is there is looked at next."""
+    if own.fleet.dsn_file is not None:
+        try:
+            link.follow(await asyncio.to_thread(read_dsn, own.fleet))
+        except ValueError as error:
+            raise NeedsHands(str(error)) from None
 
 
 async def _first_beat(store: HostStore, me: HostId, times: LeaseTimes, settings: FleetSettings) -> None:
@@ -116,8 +135,8 @@ async def _settings(own: GridbotConfig, file: Path, environ: Mapping[str, str], 
     view = await store.view()
     version = await store.config(view.force) if view.force else None
     if version is None:
-        raise FleetAway(PUSH)
+        raise NeedsHands(PUSH)
     try:
         return await asyncio.to_thread(fleet_settings, version.body, version.version, own, file, environ)
     except ConfigError as error:
-        raise FleetAway(f"its configuration cannot be used here: {error}") from None
+        raise NeedsHands(f"its configuration cannot be used here: {error}") from None

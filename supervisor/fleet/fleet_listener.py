@@ -11,7 +11,6 @@ from typing import Any, Final
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_tables import CHANNEL
 from supervisor.fleet.postgres_link import PostgresLink
 
@@ -27,22 +26,21 @@ CHECK_S: Final = 5.0
 class Listener:
     """`heard` gets each word that was sent, and "" after each new connection: then anything may have changed."""
 
-    def __init__(self, link: Callable[[], PostgresLink], heard: Callable[[str], None]) -> None:
+    def __init__(self, link: PostgresLink, heard: Callable[[str], None]) -> None:
         self._link = link
         self._heard = heard
         self._moved = False
 
     def follow(self) -> None:
-        """The link is another one: within `CHECK_S` it listens there."""
+        """The link leads elsewhere: within `CHECK_S` it listens there."""
         self._moved = True
 
     async def run(self) -> None:
         """For ever: without a database it is tried again each second."""
         while True:
-            with contextlib.suppress(FleetAway, psycopg.Error, OSError, TimeoutError):
+            with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
                 self._moved = False
-                link = self._link()
-                connection: AsyncConnection[Any] = await link.open()
+                connection: AsyncConnection[Any] = await self._link.open()
                 try:
                     await self._listen(connection)
                 finally:

@@ -18,7 +18,7 @@ from supervisor.fleet.cap_tables import CAP_STEP
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.history_tables import HISTORY_STEP
 from supervisor.fleet.host_tables import HOST_STEP, OFFERS_STEP
-from supervisor.fleet.record_tables import RECORD_STEP, START_STEP
+from supervisor.fleet.record_tables import ENDED_STEP, RECORD_STEP, START_STEP
 
 __all__ = ["ROLES", "SCHEMA", "STEPS", "VERSION", "make", "version"]
 
@@ -86,6 +86,7 @@ STEPS: tuple[tuple[LiteralString, ...], ...] = (
     HISTORY_STEP,
     CAP_STEP,
     START_STEP,
+    ENDED_STEP,
 )
 """`STEPS[n]` leads from version n to n + 1. A step that a release had is never changed."""
 VERSION = len(STEPS)

@@ -14,14 +14,25 @@ from typing import Protocol
 
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseRow, LeaseTimes
 
-__all__ = ["Document", "FleetAway", "FleetStore", "OtherTables"]
+__all__ = ["Document", "FleetAway", "FleetStore", "NeedsHands", "OtherTables"]
 
 
 class FleetAway(Exception):
-    """The fleet's database cannot be used now. The text is for people and has no secret in it."""
+    """The fleet's database cannot be used now. The text is for people and has no secret in it.
+
+    `by_hand`: waiting does not mend it, somebody has to do what the text says.
+    """
+
+    by_hand = False
 
 
-class OtherTables(FleetAway):
+class NeedsHands(FleetAway):
+    """It answers, and is not what this host can join."""
+
+    by_hand = True
+
+
+class OtherTables(NeedsHands):
     """It has no tables of a fleet, or those of another version of the program. `init_helps`: `fleet init` mends it."""
 
     def __init__(self, text: str, *, init_helps: bool) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final, LiteralString
 from psycopg import AsyncConnection
 
 from gridbot.state.brought_state import OF_THE_HOST
-from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.fleet_store import FleetAway, NeedsHands
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.fleet.takeover import HOLDER, Begun, begun_with
 
@@ -83,7 +83,7 @@ async def refuse_forgetful(link: PostgresLink, data_dir: Path) -> None:
     known = await asyncio.to_thread(known_here, data_dir)
     found = await link.run(lambda connection: behind(connection, known)) if known else []
     if found:
-        raise FleetAway(behind_text(found))
+        raise NeedsHands(behind_text(found))
 
 
 async def bring(connection: AsyncConnection[Any], host: str, data_dir: Path) -> list[str]:

@@ -15,7 +15,7 @@ from psycopg.rows import args_row
 from psycopg.types.json import Jsonb
 
 from supervisor.fleet import fleet_schema
-from supervisor.fleet.fleet_store import FleetAway, OtherTables
+from supervisor.fleet.fleet_store import NeedsHands, OtherTables
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_tables import CHANNEL
 from supervisor.fleet.lease_types import HostId
@@ -107,7 +107,7 @@ class HostStore:
             text = f"expected the fleet's tables in version {fleet_schema.VERSION}, got {there}: {do}"
             raise OtherTables(text, init_helps=is_old)
         if name != fleet:
-            raise FleetAway(
+            raise NeedsHands(
                 f"expected a database of the fleet {fleet!r}, got one of {name!r}: see fleet.name and the DSN"
             )
 
@@ -217,12 +217,15 @@ class HostStore:
         return await self.link.run(work)
 
     async def records_behind(self) -> dict[str, float | None]:
-        """By host the seconds since all that it had recorded was here; None: not yet once."""
+        """By host the seconds since all that it had recorded was here; None: not yet once. 0 when it has ended in
+        order, with all of it here."""
 
         async def work(connection: AsyncConnection[Any]) -> dict[str, float | None]:
             rows = await (
                 await connection.execute(
-                    "SELECT host, extract(epoch FROM clock_timestamp() - complete_to)::float8 FROM gridbot.shipping"
+                    "SELECT s.host, CASE WHEN s.ended AND h.state = 'down' THEN 0"
+                    " ELSE extract(epoch FROM clock_timestamp() - s.complete_to) END::float8"
+                    " FROM gridbot.shipping s LEFT JOIN gridbot.host h ON h.name = s.host"
                 )
             ).fetchall()
             return dict(rows)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,19 @@ log = logging.getLogger("supervisor")
 AGAIN_S = 0.5
 
 
+Place = Callable[[Path, HostId, str, int, str, Sequence[Document]], Awaitable[None]]
+
+
+async def _in_thread(
+    data_dir: Path, me: HostId, account: str, epoch: int, previous: str, documents: Sequence[Document]
+) -> None:
+    """Of a host's death fifty accounts begin at once, each with files that are synced: leases are renewed meanwhile."""
+    await asyncio.to_thread(begin_here, data_dir, me, account, epoch, previous, documents)
+
+
 class LeaseDesk:
     """One per supervisor of a fleet; owns the newest term of each account. `send` passes a message to a worker,
-    `place` puts documents where it begins."""
+    `place` puts documents where it begins: without it into files, in a thread, as a disk may be slow."""
 
     def __init__(
         self,
@@ -42,9 +53,11 @@ class LeaseDesk:
         send: Callable[[str, dict[str, Any]], object],
         *,
         cancels_when_lost: bool = False,
-        place: Callable[[Path, HostId, str, int, str, Sequence[Document]], None] = begin_here,
+        place: Place | None = None,
     ) -> None:
-        self._place = place
+        self._place = place or _in_thread
+        self._placing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Of each account: a thread that still writes for a lease that was lost is not written beside."""
         self.shelf = DocumentShelf(me, store)
         self._me = me
         self._store = store
@@ -74,8 +87,10 @@ class LeaseDesk:
         while True:
             try:
                 documents = await self._store.documents(account) if news.previous else []
+                async with self._placing[account]:
+                    self._check(account, epoch)
+                    await self._place(self._data_dir, self._me, account, epoch, news.previous, documents)
                 self._check(account, epoch)
-                self._place(self._data_dir, self._me, account, epoch, news.previous, documents)
                 return
             except (FleetAway, OSError) as error:
                 log.warning("%s cannot begin here yet: %s", account, error)

@@ -2,6 +2,9 @@
 
 Nothing here ever holds up the loop or its caller for longer than was said: an answer that does not come in time is
 `FleetAway`, and what is left of the connection is closed in the background. A text never has the DSN in it.
+
+Where the DSN is in a file, each new connection reads it again, in a thread: another user or password counts at once.
+Another place does not, because nobody has looked whether the same fleet is there: `follow` says so.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
 from gridbot import background
+from gridbot.config.fleet_dsn import dsn_secrets
+from gridbot.hidden_words import register_secret
 from supervisor.fleet.fleet_store import FleetAway
 
 __all__ = ["PostgresLink", "connection_settings", "first_words"]
@@ -27,6 +32,9 @@ Work = Callable[[AsyncConnection[Any]], Awaitable[T]]
 END_S = 5.0
 """So long what was given up may take to end, in the background."""
 LOOK = "look whether PostgreSQL runs there and lets this machine in, and whether the DSN is right"
+AT_START = "fleet.dsn counts as it was at the start: start again, or name a file (fleet.dsn_file), which is read again"
+ELSEWHERE = "fleet.dsn_file names another database by now: reload goes there, when it is this fleet's"
+_PLACE = ("host", "hostaddr", "port", "dbname", "service")
 _SETTINGS: dict[str, Any] = {
     "gssencmode": "disable",
     "keepalives": 1,
@@ -63,11 +71,16 @@ def connection_settings(dsn: str, *, name: str, limit_s: float) -> dict[str, Any
 class PostgresLink:
     """Runs one piece of work after another on one connection, each in its own transaction or statement (autocommit).
 
-    `dsn` as libpq takes it, with its secrets. Raises FleetAway when it cannot be read.
+    `dsn` as libpq takes it, with its secrets. Raises FleetAway when it cannot be read. `again` reads it anew for each
+    connection (ValueError: why it cannot); None where it stays as it is. `hint`: what else to do when none is made.
     """
 
-    def __init__(self, dsn: str, *, name: str, limit_s: float = 2.0) -> None:
+    def __init__(
+        self, dsn: str, *, name: str, limit_s: float = 2.0, again: Callable[[], str] | None = None, hint: str = ""
+    ) -> None:
         self._settings = connection_settings(dsn, name=name, limit_s=limit_s)
+        self._again = again
+        self._hint = hint
         self._name = name
         self.limit_s = limit_s
         self._connection: AsyncConnection[Any] | None = None
@@ -95,6 +108,7 @@ class PostgresLink:
 
     async def open(self) -> AsyncConnection[Any]:
         """A connection beside the one that questions share, which the caller closes. Raises psycopg.Error, OSError."""
+        await self._read_again()
         return await AsyncConnection.connect(**self._settings, autocommit=True)
 
     def goes_to(self, other: PostgresLink) -> bool:
@@ -114,6 +128,22 @@ class PostgresLink:
         connection, self._connection = self._connection, None
         if connection is not None:
             background.start(self._close_after(self._turn, connection), name="leaving the fleet's former database")
+
+    async def _read_again(self) -> str:
+        """Take another login from the file; why what it has is not taken, "" when it is."""
+        if self._again is None:
+            return self._hint
+        try:
+            dsn = await asyncio.to_thread(self._again)
+            settings = connection_settings(dsn, name=self._name, limit_s=self.limit_s)
+        except (ValueError, FleetAway) as error:
+            return str(error)
+        if any(settings.get(key) != self._settings.get(key) for key in _PLACE):
+            return ELSEWHERE
+        for secret in dsn_secrets(dsn):
+            register_secret(secret)
+        self._settings = settings
+        return ""
 
     @staticmethod
     async def _close_after(turn: asyncio.Lock, connection: AsyncConnection[Any]) -> None:
@@ -145,10 +175,12 @@ class PostgresLink:
         """The connection of those who share this turn. Who was given up opens none for those after him."""
         connection = self._connection
         if connection is None or connection.closed:
+            problem = await self._read_again()
             try:
                 connection = await AsyncConnection.connect(**self._settings, autocommit=True)
             except psycopg.OperationalError as exc:
-                raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}; {LOOK}") from None
+                do = f"{LOOK}; {problem}" if problem else LOOK
+                raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}; {do}") from None
             if self._turn is not turn:
                 await _close(connection)
                 raise psycopg.OperationalError("given up")

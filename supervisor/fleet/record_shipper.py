@@ -31,13 +31,16 @@ from gridbot.hidden_words import register_secret
 from gridbot.lease.record_floor import epoch_of
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.database import Database
+from gridbot.store.fresh_bodies import FreshBodies
 from gridbot.store.record_bodies import BodyRow, Chunk, chunk_above
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.history_writer import HistoryWriter
 from supervisor.fleet.postgres_link import connection_settings, first_words
 from supervisor.fleet.record_statements import (
+    BEGUN,
     COMPLETE,
     COPY,
+    ENDED,
     FORGET,
     FORGET_EQUITY,
     FORGET_IDS,
@@ -60,7 +63,9 @@ CHUNK: Final = 2000
 LIMIT_S: Final = 20.0
 """How long a statement may take."""
 LOOK_S: Final = 2.0
-"""Most of what a look costs is that DuckDB opens the file."""
+"""A look that finds something is a transaction of PostgreSQL."""
+LAST_S: Final = 1.5
+"""How long it may take, at an orderly end, to ship what is left."""
 COMPLETE_S: Final = 5.0
 AWAY_S: Final = (0.5, 5.0)
 FORGET_S: Final = 600.0
@@ -96,6 +101,8 @@ class RecordShipper:
         self._database = database
         self._fleet = fleet
         self._committed = committed
+        self.fresh = FreshBodies(SHIPPED_KINDS)
+        """What the writer has just committed; it puts it in."""
         self._look_s = look_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ships records", daemon=True)
@@ -117,17 +124,18 @@ class RecordShipper:
             self._history.start()
 
     def close(self, within_s: float = 2.0) -> None:
-        """End after the chunk that is under way, or without it; likewise the history."""
+        """Ship what is left, or as much of it as goes within `LAST_S`; the history ends with what is under way."""
         self._stop.set()
         if self._history is not None:
             self._history.close(within_s)
-        if (connection := self._connection) is not None:
+        if not self._thread.is_alive():
+            self._drop()
+            return
+        self._thread.join(LAST_S)
+        if self._thread.is_alive() and (connection := self._connection) is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 connection.cancel_safe(timeout=within_s / 2)
-        if self._thread.is_alive():
-            self._thread.join(within_s)
-        else:
-            self._drop()
+            self._thread.join(within_s / 2)
 
     def health(self) -> dict[str, Any]:
         """For the writer's health message. `lag_s`: since when not everything is in the fleet's database."""
@@ -159,7 +167,20 @@ class RecordShipper:
                 self._failed(error)
                 wait = AWAY_S[1]
             self._drop()
+        if self._connection is not None and self.state.error is None:
+            self._ship_last(self._connection)
         self._drop()
+
+    def _ship_last(self, connection: psycopg.Connection[Any]) -> None:
+        """The writer has committed all there is: what is left of it goes, and whoever looks is told that it is all."""
+        until = time.monotonic() + LAST_S
+        try:
+            while time.monotonic() < until:
+                if not self.once():
+                    connection.execute(ENDED, {"host": self._fleet.host})
+                    return
+        except (duckdb.Error, FleetAway, ValueError, psycopg.Error, OSError, _Moved) as error:
+            log.info("not all records are shipped at the end: %s; they come with the next start", error)
 
     def _failed(self, error: Exception) -> None:
         text = first_words(error) if isinstance(error, psycopg.Error) else str(error).partition("\n")[0]
@@ -174,8 +195,8 @@ class RecordShipper:
         positions, committed = self._positions | self._skipped, dict(self._committed())
         more = False
         if any(positions.get(account, 0) < seq for account, seq in committed.items()):
-            with self._database.read() as con:
-                chunk = chunk_above(con, positions, CHUNK, SHIPPED_KINDS)
+            fresh = self.fresh.take(positions, committed, CHUNK)
+            chunk = fresh if fresh is not None and fresh.upto else self._from_file(positions)
             more = chunk.more
             bringing = {row.account for row in chunk.rows}
             self._skipped |= {account: seq for account, seq in chunk.upto.items() if account not in bringing}
@@ -184,10 +205,14 @@ class RecordShipper:
                 self._ship(connection, chunk)
         if not more:
             self._complete(connection, started)
-        if started >= self._next_forget:
+        if started >= self._next_forget and not self._stop.is_set():
             self._forget(connection)
             self._next_forget = started + FORGET_S
         return more
+
+    def _from_file(self, positions: Mapping[str, int]) -> Chunk:
+        with self._database.read() as con:
+            return chunk_above(con, positions, CHUNK, SHIPPED_KINDS)
 
     def _connected(self) -> psycopg.Connection[Any]:
         dsn = read_dsn(self._fleet)
@@ -202,6 +227,7 @@ class RecordShipper:
             connection = psycopg.connect(**settings, autocommit=True)
             self._connection = connection
             connection.execute(INCOMING)
+            connection.execute(BEGUN, {"host": self._fleet.host})
             self._positions = {}
             self._told = 0.0
         if not self._positions:

@@ -7,10 +7,12 @@ from typing import Final, LiteralString
 
 __all__ = [
     "AS_CORRECTION",
+    "BEGUN",
     "COMPLETE",
     "COPY",
     "CORRECTED",
     "CORRECTIONS",
+    "ENDED",
     "FIRST_OF_ALL",
     "FORGET",
     "FORGET_EQUITY",
@@ -123,6 +125,10 @@ COMPLETE: Final[LiteralString] = """
     VALUES (%(host)s, clock_timestamp() - make_interval(secs => %(ago)s))
     ON CONFLICT (host) DO UPDATE SET complete_to = excluded.complete_to
 """
+ENDED: Final[LiteralString] = """
+    UPDATE gridbot.shipping SET complete_to = clock_timestamp(), ended = true WHERE host = %(host)s
+"""
+BEGUN: Final[LiteralString] = "UPDATE gridbot.shipping SET ended = false WHERE host = %(host)s AND ended"
 FORGET: Final[LiteralString] = """
     WITH old AS (
         SELECT r.ctid FROM gridbot.record AS r

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-__all__ = ["RECORD_STEP", "START_STEP"]
+__all__ = ["ENDED_STEP", "RECORD_STEP", "START_STEP"]
 
 RECORD_STEP: Final[tuple[LiteralString, ...]] = (
     # `origin`: the host, for records of no lease (epoch 0), whose numbers are each host's own.
@@ -113,3 +113,7 @@ START_STEP: Final[tuple[LiteralString, ...]] = (
     """,
 )
 """The newest start of each account on paper, testnet and mainnet stays: it says what kind of money its sums are."""
+ENDED_STEP: Final[tuple[LiteralString, ...]] = (
+    "ALTER TABLE gridbot.shipping ADD COLUMN ended boolean NOT NULL DEFAULT false",
+)
+"""Whether a host ended in order, and all that it had recorded is here: nothing more is to come from it."""

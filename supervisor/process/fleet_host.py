@@ -21,7 +21,7 @@ from gridbot import background
 from gridbot.config.errors import ConfigError
 from gridbot.config.host_config import FleetSettings
 from gridbot.incidents import Name, Standing
-from supervisor.fleet.fleet_begin import Begun, link_of
+from supervisor.fleet.fleet_begin import Begun
 from supervisor.fleet.fleet_listener import Listener
 from supervisor.fleet.fleet_section import holders_of, status_facts
 from supervisor.fleet.fleet_services import is_service
@@ -29,6 +29,7 @@ from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_store import HostFacts
 from supervisor.fleet.lease_desk import LeaseDesk
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
+from supervisor.fleet.takeover import SetBack
 from supervisor.process.fleet_sight import FleetSight
 from supervisor.process.held_services import HeldServices
 from supervisor.process.host_hands import HostHands, Keeper
@@ -75,7 +76,7 @@ class FleetHost:
         self._told = asyncio.Event()
         self._answers: dict[int, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self.listener = Listener(lambda: link_of(begun.own, "ear"), self._heard)
+        self.listener = Listener(begun.link("ear"), self._heard)
 
     # ------------------------------------------------------------------ life
 
@@ -220,6 +221,10 @@ class FleetHost:
             if not await self._begun(news):
                 return
             await self._hands.bring(self.settings, account)
+        except SetBack as error:  # its epochs would climb past the known one if it were asked for again and again
+            self._hands.alert("CRITICAL", f"{account} is not started on this host: {error}")
+            self._keeper.bar(account)
+            return
         except Exception as error:  # noqa: BLE001 - told as an alert; the lease is given back
             self._failed_s[account] = self._clock()
             self._hands.alert("ERROR", f"{account} could not be started on this host: {error}")

@@ -22,6 +22,9 @@ class Keeper(Protocol):
     def quiet(self, account: str, *, answered: bool) -> None:
         """Its worker has ended; `answered`: in order, and nothing that it sent is without an answer."""
 
+    def bar(self, account: str) -> None:
+        """Leave it alone until it was not wanted here for once; its lease runs out by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostHands:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from gridbot import background
 from supervisor.control.control_server import ControlServer
-from supervisor.control.socket_protocol import JOINING, Json, denied
+from supervisor.control.socket_protocol import JOINING, JOINING_BY_HAND, Json, denied
 
 __all__ = ["Joining"]
 
@@ -31,10 +31,12 @@ class Joining:
         self._control = ControlServer(data_dir, self._answer)
         self._ended = asyncio.Event()
         self._waits_for = "it begins"
+        self._kind = JOINING
 
-    def say(self, text: str) -> None:
-        """What it waits for now."""
+    def say(self, text: str, by_hand: bool) -> None:
+        """What it waits for now, and whether for somebody to do something about it."""
         self._waits_for = text
+        self._kind = JOINING_BY_HAND if by_hand else JOINING
 
     async def until(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` makes, or None when somebody has ended the wait. Raises what `work` raises."""
@@ -64,4 +66,4 @@ class Joining:
                 self._ended.set()
                 return {"ok": True}
             case _:
-                return {**denied(f"nothing runs here yet: this host {self._waits_for}"), "kind": JOINING}
+                return {**denied(f"nothing runs here yet: this host {self._waits_for}"), "kind": self._kind}

@@ -28,7 +28,7 @@ def fleet_text(fleet: Json) -> str:
             f"{row['accounts']}/{row['capacity']}",
             str(row["offers"]),
             "-" if row["lag_s"] is None or row["state"] in ("dead", "down") else _age(row["lag_s"]),
-            "-" if row.get("records_s") is None else _age(row["records_s"]),
+            _records(row),
             str(row["configuration"] or "-"),
             str(row["address"] or "-"),
             str(row["trouble"]),
@@ -96,6 +96,14 @@ def _waits(fleet: Json) -> str:
 def whose(row: Json) -> str:
     """Which host has an account, of a row of `elsewhere`."""
     return f"host {row['host']} has it" if row["host"] else "no host has it now"
+
+
+def _records(row: Json) -> str:
+    """Since when not all of a host's records are there; of one that has ended in order whether all of them are."""
+    seconds = row.get("records_s")
+    if seconds is None:
+        return "-"
+    return "all shipped" if row["state"] == "down" and not seconds else _age(seconds)
 
 
 def _age(seconds: float) -> str:

@@ -19,6 +19,7 @@ import duckdb
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.grid_marks import mark_all
+from gridbot.store.kept_ids import kept_from
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
@@ -118,10 +119,11 @@ def _require_unreadable(error: duckdb.Error) -> None:
 def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[int, TableLoss | None]:
     """Rows copied into `table` from the one that the old file calls `name`, and what could not be."""
     copied = 0
+    columns = _kept_columns(con, table, name)
 
     def copy(rows: Rows) -> None:
         nonlocal copied
-        copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT * {_wanted(table, name, rows)}")
+        copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT {columns} {_wanted(table, name, rows)}")
 
     try:
         failed = read_in_pieces(row_ranges(con, f"old.{name}"), copy)
@@ -130,6 +132,13 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[
         return 0, TableLoss(known_name(table), None, first_line(exc))
     lost = sum(_count_lost(con, table, name, rows) for rows, _ in failed)
     return copied, TableLoss(known_name(table), lost, first_line(failed[0][1])) if lost else None
+
+
+def _kept_columns(con: duckdb.DuckDBPyConnection, table: str, name: str) -> str:
+    """What to select of a table of the old file, which may have ids as texts."""
+    found = con.execute(f"SELECT name, type FROM pragma_table_info('old.{name}')").fetchall()
+    of = {as_stored(kind): kind for kind in RECORD_TYPES} | {rollup.table: rollup.source for rollup in ROLLUPS}
+    return kept_from(of.get(table, table), dict(found)) if found else "*"
 
 
 def _wanted(table: str, name: str, rows: Rows) -> str:
@@ -163,7 +172,8 @@ def _copy_rollups(
             continue
         for account, before in befores.items():
             try:
-                con.execute(statement.format(table=name), [account, before])
+                rows = f"(SELECT {_kept_columns(con, as_stored(table), name)} FROM old.{name})"
+                con.execute(statement.format(rows=rows), [account, before])
             except duckdb.Error as exc:
                 _require_unreadable(exc)
                 losses[table] = TableLoss(table, None, first_line(exc))

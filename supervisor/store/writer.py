@@ -224,6 +224,8 @@ class Writer:
 
     def _committed(self, moved: Rows, started: float) -> bool:
         self._require_checkpoint()
+        if self._shipper is not None:
+            self._shipper.fresh.add(self.state.committed, self._rows, whole=not (moved.rejects or self._rows.gaps))
         self.losses.note(self._rows.gaps)
         if not self._more:
             self.losses.caught_up()
@@ -240,6 +242,8 @@ class Writer:
             self._look_at_pairs(con)
         self._require_checkpoint()
         self.state.committed = dict(stored)
+        if self._shipper is not None:
+            self._shipper.fresh.clear()
         for account in stored.keys() - self._sources.keys():
             directory = journal_directory(self.spec.data_dir, account)
             self._sources[account] = AccountSource(account, directory)

@@ -31,7 +31,7 @@ from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 
-__all__ = ["READERS_S", "rest_of", "run_writer"]
+__all__ = ["KEEP_UP", "READERS_S", "rest_of", "run_writer"]
 
 log = logging.getLogger("supervisor.store")
 

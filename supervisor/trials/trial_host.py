@@ -140,7 +140,7 @@ class TrialHost:
 
     # ------------------------------------------------------------------ its supervisor
 
-    def _place(
+    async def _place(
         self, data_dir: Path, me: HostId, account: str, epoch: int, previous: str, found: Sequence[Document]
     ) -> None:
         """As `takeover.begin_here`, on a disk in memory."""

@@ -84,17 +84,27 @@ def wild_config(draw: random.Random, symbols: tuple[str, ...]) -> GridbotConfig:
 
 @settings(max_examples=examples(12), deadline=None)
 @given(seed=st.integers(0, 2**32))
+@example(seed=883)  # a loss latched the account, and the next price was taken for quiet though all orders were gone
 @example(seed=3045016)  # orders waited for budget, so prices of other symbols were looked at again, from long ago
 def test_the_records_are_those_of_a_run_that_looks_at_each_tick(seed):
     draw = random.Random(seed)
     symbols = SYMBOLS[: draw.choice((1, 1, 2, 3))]
     config, days = wild_config(draw, symbols), [wild_day(draw, symbol) for symbol in symbols]
+    often = random.Random(-seed)  # readings, of which most change nothing
+    config = config.model_copy(
+        update={
+            "position_check_interval": often.choice((63.0, 10.0)),
+            "order_sync_interval": often.choice((61.0, 11.0)),
+            "wallet_cache_interval": often.choice((300.0, 13.0)),
+        }
+    )
     way = Latency.parse(draw.choice(("0", "5", "1-60")))
     assumed: dict[str, Any] = {
         **dict.fromkeys(("request", "answer", "push"), way),
         "ticker_ms": draw.choice((0, 3, 10.5)),
         "matching": draw.choice(list(MatchingModel)),
         "seed": seed,
+        "sample_s": often.choice((60, 1000)),
     }
     every, jumping = (Ran(config, days, Options(every_tick=every, **assumed), 6) for every in (True, False))
     assert every.bodies == jumping.bodies

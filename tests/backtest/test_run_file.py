@@ -6,6 +6,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import duckdb
 import pytest
@@ -78,7 +79,8 @@ def executed(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     needed = con.execute(
         "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'executions_stored' AND NOT is_nullable"
     )
-    return {name: "" if kind == "VARCHAR" else BEGIN if "TIME" in kind else 0 for name, kind in needed.fetchall()}
+    values = {"VARCHAR": "", "UUID": UUID(int=0), "TIMESTAMP": BEGIN}
+    return {name: values.get(kind, 0) for name, kind in needed.fetchall()}
 
 
 def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> None:

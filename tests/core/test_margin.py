@@ -25,6 +25,7 @@ from gridbot.core import (
     reserve_fee,
     tier_for,
 )
+from gridbot.core.margin import margin_to_keep
 from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES, LONG, SHORT, d
 
@@ -298,3 +299,43 @@ def test_more_that_is_bare_never_needs_less_maintenance(size, more, hedge):
         return pair_margins(leg(str(bare + hedge), "100"), leg(str(hedge), "100"), d(100), TIERS, d(0))[0].maintenance
 
     assert maintenance(size) <= maintenance(size + more)
+
+
+@settings(max_examples=EXAMPLES * 4, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    entries=st.tuples(st.integers(80, 120), st.integers(80, 120)),
+    marks=st.tuples(st.integers(85, 110), st.integers(0, 10), st.integers(0, 10)),
+    limits=st.tuples(st.integers(60, 120), st.integers(80, 140)),
+    more=st.integers(0, 40),
+)
+def test_with_the_margin_to_keep_liquidation_prices_stay_within_limits(sizes, entries, marks, limits, more):
+    long, short = (leg(str(size), str(entry)) if size else FLAT for size, entry in zip(sizes, entries, strict=True))
+    lowest, highest = d(marks[0]), d(marks[0] + marks[1])
+    below, above = (d(limit) for limit in limits)
+    keep = margin_to_keep(long, short, (lowest, highest), (below, above), TIERS)
+    mark = lowest + (highest - lowest) * marks[2] / 10
+    account = MarginBalance(keep.balance + max(d(more), keep.maintenance) + d("0.01"), d(0))
+    one, other = liquidation_prices(long, short, mark, account, TIERS)
+    assert (one or 0) <= below
+    assert not other or other >= above
+
+
+@case_table(
+    ("long", "short", "keep"),
+    [
+        (FLAT, FLAT, ("0", "0")),
+        (leg("2", "100"), leg("2", "90"), ("0", "0")),
+        # the mark at most 110, the price at most 0.999 · 80: 30.08 a coin; and from 90 on up to 1.001 · 120
+        (leg("2", "100"), FLAT, ("0", "60.16")),
+        (FLAT, leg("2", "100"), ("0", "60.240")),
+        (leg("2", "70"), leg("1", "90"), ("0", "0")),
+        # 1 % of 290 is needed, and from the entry on there are 20.08 for a coin
+        (leg("2", "100"), leg("1", "90"), ("22.980", "0")),
+        (leg("1", "100"), leg("2", "90"), ("32.920", "0")),
+        (LegState(d(2)), leg("1", "90"), ("0", "0")),
+    ],
+)
+def test_the_margin_to_keep(long, short, keep):
+    found = margin_to_keep(long, short, (d(90), d(110)), (d(80), d(120)), TIERS)
+    assert found == MarginBalance(*map(d, keep))

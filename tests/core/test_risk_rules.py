@@ -22,6 +22,7 @@ from gridbot.core import (
     quantity_for,
     risk_multipliers,
 )
+from gridbot.core.risk_rules import assessed, is_far_from_liq, liq_limits, rules_stay
 from tests.case_table import case_table
 from tests.core.helpers import BUY, EXAMPLES, SELL, d, factors, inputs, instrument, leg
 
@@ -321,3 +322,68 @@ def test_whatever_the_positions_a_close_is_never_shrunk_under_low_balance(sizes,
 )
 def test_early_imbalance(long, short, expected):
     assert imbalance_multiplier(long, short, RiskConfig(early_imbalance_multiplier=d(3))) == d(expected)
+
+
+# ---------------------------------------------------------------------- where they stay as they are
+
+
+@case_table(
+    ("long", "short", "low", "high", "risk", "stay"),
+    [
+        (leg(), leg(), inputs("90", "900"), inputs("110", "1100"), RISK, True),
+        (leg(), leg("0", None), inputs("90"), inputs("110"), RISK, True),
+        # a price unknown, or the early multiplier, which looks at more
+        (leg(), leg(), inputs(None), inputs("110"), RISK, False),
+        (leg(), leg(), inputs("90"), inputs("110", None), RISK, False),
+        (leg(), leg(), inputs("90"), inputs("110"), RiskConfig(early_imbalance_multiplier=d(2)), False),
+        # the available balance unknown in one of them only, or low in one of them only
+        (leg(), leg(), inputs("90", available="50"), inputs("110"), RISK, False),
+        (leg(), leg(), inputs("90", available="19"), inputs("110", available="20"), RISK, False),
+        (leg(), leg(), inputs("90", available="20"), inputs("110", available="21"), RISK, True),
+        # the smaller long leg begins to lose below its entry: long_4 in place of none
+        (leg("1"), leg("3"), inputs("99"), inputs("101"), RISK, False),
+        (leg("1"), leg("3"), inputs("100"), inputs("110"), RISK, True),
+        (leg("3"), leg("1"), inputs("99"), inputs("101"), RISK, False),
+        # equal legs, and the wallet of which they are 15 %
+        (leg(), leg(), inputs("90", "1300"), inputs("90", "1400"), RISK, False),
+        # liquidation prices: 0.8 of 90, 1.2 of 110
+        (leg(liq="72"), leg(liq="132"), inputs("90"), inputs("110"), RISK, True),
+        (leg(liq="72.01"), leg(), inputs("90"), inputs("110"), RISK, False),
+        (leg(), leg(liq="131.99"), inputs("90"), inputs("110"), RISK, False),
+    ],
+)
+def test_between_two_inputs_the_rules_stay(long, short, low, high, risk, stay):
+    assert rules_stay(long, short, low, high, risk) is stay
+
+
+@settings(max_examples=EXAMPLES * 4, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(0, 300), st.integers(0, 300)),
+    entries=st.tuples(st.integers(90, 110), st.integers(90, 110)),
+    lasts=st.tuples(st.integers(80, 120), st.integers(0, 12)),
+    wallets=st.tuples(st.integers(50, 1500), st.integers(0, 60)),
+    parts=st.tuples(*[st.integers(0, 10)] * 5),
+)
+def test_wherever_they_stay_they_are_the_same(sizes, entries, lasts, wallets, parts):
+    risk = RiskConfig(min_total_margin=d(3))
+    long, short = (LegState(Decimal(size) / 10, d(entry)) for size, entry in zip(sizes, entries, strict=True))
+    low, high = RiskInputs(d(lasts[0]), d(wallets[0]), d(10)), RiskInputs(d(sum(lasts)), d(sum(wallets)), d(60))
+    if not rules_stay(long, short, low, high, risk):
+        return
+    within = RiskInputs(
+        *(
+            least + (most - least) * part / 10
+            for least, most, part in zip(_values(low), _values(high), parts, strict=False)
+        )
+    )
+    below, above = liq_limits(d(lasts[0]), d(sum(lasts)), risk)
+    near = (
+        LegState(long.size, long.entry_price, below * parts[3] / 10),
+        LegState(short.size, short.entry_price, above * (1 + Decimal(parts[4]) / 10)),
+    )
+    assert is_far_from_liq(*near, (below, above))
+    assert assessed(*near, within, risk) == assessed(long, short, low, risk)
+
+
+def _values(inputs: RiskInputs) -> tuple[Any, ...]:
+    return inputs.last_price, inputs.wallet_balance, inputs.available_balance

@@ -44,7 +44,7 @@ CREATE TABLE corrections_stored(
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     direction VARCHAR NOT NULL,
-    exec_id VARCHAR NOT NULL,
+    exec_id UUID NOT NULL,
     realised_pnl DECIMAL(38,12) NOT NULL,
     fee DECIMAL(38,12) NOT NULL,
     exec_type VARCHAR NOT NULL,
@@ -52,7 +52,8 @@ CREATE TABLE corrections_stored(
     shadow BOOLEAN NOT NULL,
     final BOOLEAN NOT NULL,
     reason VARCHAR NOT NULL,
-    exchange_ts TIMESTAMP NOT NULL);
+    exchange_ts TIMESTAMP NOT NULL,
+    odd_ids VARCHAR);
 CREATE TABLE daily_sums_stored(
     "day" DATE NOT NULL,
     account VARCHAR NOT NULL,
@@ -74,8 +75,8 @@ CREATE TABLE executions_stored(
     local_ts TIMESTAMP NOT NULL,
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
-    exec_id VARCHAR NOT NULL,
-    order_id VARCHAR NOT NULL,
+    exec_id UUID NOT NULL,
+    order_id UUID NOT NULL,
     order_link_id VARCHAR NOT NULL,
     direction VARCHAR NOT NULL,
     side VARCHAR NOT NULL,
@@ -94,20 +95,27 @@ CREATE TABLE executions_stored(
     exchange_pnl DECIMAL(38,12),
     fee_currency VARCHAR,
     taxes DECIMAL(38,12),
-    other_fees JSON);
-CREATE TABLE grid_legs_stored(
+    other_fees JSON,
+    odd_ids VARCHAR);
+CREATE TABLE grid_checkpoints_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     direction VARCHAR NOT NULL,
     shadow BOOLEAN NOT NULL,
-    places BIGINT NOT NULL,
-    last_ms BIGINT NOT NULL,
-    last_number BIGINT NOT NULL,
-    most_number BIGINT NOT NULL,
-    placed_ms BIGINT NOT NULL,
-    placed_number BIGINT NOT NULL,
-    placed_seq BIGINT NOT NULL);
+    part BIGINT NOT NULL,
+    upto_at TIMESTAMP NOT NULL,
+    upto_seq BIGINT NOT NULL,
+    highest BIGINT NOT NULL,
+    tie BIGINT NOT NULL,
+    executions BIGINT NOT NULL,
+    began BIGINT NOT NULL,
+    lots STRUCT(seq BIGINT,
+    unmatched DECIMAL(38,12),
+    price DECIMAL(38,12),
+    qty DECIMAL(38,12),
+    fee DECIMAL(38,12),
+    exchange_ts TIMESTAMP)[] NOT NULL);
 CREATE TABLE grid_levels_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
@@ -119,20 +127,8 @@ CREATE TABLE grid_levels_stored(
     qty DECIMAL(38,12) NOT NULL,
     profit DECIMAL(38,12) NOT NULL,
     fees DECIMAL(38,12) NOT NULL,
-    last_closed_at TIMESTAMP NOT NULL);
-CREATE TABLE grid_lots_stored(
-    account VARCHAR NOT NULL,
-    strategy VARCHAR NOT NULL,
-    symbol VARCHAR NOT NULL,
-    direction VARCHAR NOT NULL,
-    shadow BOOLEAN NOT NULL,
-    place BIGINT NOT NULL,
-    seq BIGINT NOT NULL,
-    unmatched DECIMAL(38,12) NOT NULL,
-    price DECIMAL(38,12) NOT NULL,
-    qty DECIMAL(38,12) NOT NULL,
-    fee DECIMAL(38,12) NOT NULL,
-    exchange_ts TIMESTAMP NOT NULL);
+    last_closed_at TIMESTAMP NOT NULL,
+    part BIGINT NOT NULL);
 CREATE TABLE grid_pairs_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
@@ -147,8 +143,7 @@ CREATE TABLE grid_pairs_stored(
     opened_at TIMESTAMP NOT NULL,
     closed_at TIMESTAMP NOT NULL,
     open_seq BIGINT NOT NULL,
-    close_seq BIGINT NOT NULL,
-    open_place BIGINT NOT NULL);
+    close_seq BIGINT NOT NULL);
 CREATE TABLE grid_snapshots_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -161,6 +156,20 @@ CREATE TABLE grid_snapshots_stored(
     last_fill DECIMAL(38,12),
     levels JSON NOT NULL,
     exchange_ts TIMESTAMP);
+CREATE TABLE grid_tails_stored(
+    account VARCHAR NOT NULL,
+    strategy VARCHAR NOT NULL,
+    symbol VARCHAR NOT NULL,
+    direction VARCHAR NOT NULL,
+    shadow BOOLEAN NOT NULL,
+    since_at TIMESTAMP NOT NULL,
+    since_seq BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    is_cut BOOLEAN NOT NULL,
+    last_at TIMESTAMP NOT NULL,
+    highest BIGINT NOT NULL,
+    executions BIGINT NOT NULL,
+    "error" VARCHAR);
 CREATE TABLE health_samples_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -258,7 +267,7 @@ CREATE TABLE live_orders_stored(
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     order_link_id VARCHAR NOT NULL,
-    order_id VARCHAR NOT NULL,
+    order_id UUID NOT NULL,
     direction VARCHAR NOT NULL,
     side VARCHAR NOT NULL,
     price DECIMAL(38,12) NOT NULL,
@@ -270,7 +279,8 @@ CREATE TABLE live_orders_stored(
     ret_code BIGINT,
     reason VARCHAR NOT NULL,
     shadow BOOLEAN NOT NULL,
-    exchange_ts TIMESTAMP);
+    exchange_ts TIMESTAMP,
+    odd_ids VARCHAR);
 CREATE TABLE orders_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -279,7 +289,7 @@ CREATE TABLE orders_stored(
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     order_link_id VARCHAR NOT NULL,
-    order_id VARCHAR NOT NULL,
+    order_id UUID NOT NULL,
     direction VARCHAR NOT NULL,
     side VARCHAR NOT NULL,
     price DECIMAL(38,12) NOT NULL,
@@ -291,7 +301,8 @@ CREATE TABLE orders_stored(
     ret_code BIGINT,
     reason VARCHAR NOT NULL,
     shadow BOOLEAN NOT NULL,
-    exchange_ts TIMESTAMP);
+    exchange_ts TIMESTAMP,
+    odd_ids VARCHAR);
 CREATE TABLE position_events_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -318,11 +329,12 @@ CREATE TABLE public_trades_stored(
     seq BIGINT NOT NULL,
     local_ts TIMESTAMP NOT NULL,
     symbol VARCHAR NOT NULL,
-    trade_id VARCHAR NOT NULL,
+    trade_id UUID NOT NULL,
     side VARCHAR NOT NULL,
     price DECIMAL(38,12) NOT NULL,
     qty DECIMAL(38,12) NOT NULL,
-    exchange_ts TIMESTAMP NOT NULL);
+    exchange_ts TIMESTAMP NOT NULL,
+    odd_ids VARCHAR);
 CREATE TABLE raw_messages_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,

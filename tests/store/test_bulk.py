@@ -20,6 +20,7 @@ from gridbot.store import bulk
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
+from gridbot.store.kept_ids import rows_query
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import as_stored
 from tests.examples import examples
@@ -40,7 +41,7 @@ def stored(con: duckdb.DuckDBPyConnection, fill: Any, table: str, bodies: list[A
     con.execute(create_table_sql(table))
     con.execute(f"TRUNCATE {as_stored(table)}")
     fill(con, table, bodies)
-    return con.execute(f"SELECT * FROM {as_stored(table)} ORDER BY rowid").fetchall()
+    return con.execute(f"{rows_query(table)} ORDER BY rowid").fetchall()
 
 
 @settings(max_examples=examples(15), deadline=None)

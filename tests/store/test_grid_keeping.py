@@ -20,7 +20,8 @@ from gridbot.store.grid_keeping import keep_all, keep_some, waiting_executions
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.grid_order import End, GridOrder, Trade
 from gridbot.store.grid_sql import listed
-from gridbot.store.grid_tables import CHECKPOINTS, GRID_TABLES, LEVELS, PAIRS, TAILS, VIEWS_FROM_ROWS
+from gridbot.store.grid_tables import CHECKPOINTS, GRID_TABLES, LEVELS, PAIRS, VIEWS_FROM_ROWS
+from gridbot.store.grid_upgrade import OF_VERSION_7, from_version_7
 from gridbot.store.landing import KnownOrder, put
 from tests.case_table import case_table
 from tests.examples import examples
@@ -130,7 +131,8 @@ def kept(con: duckdb.DuckDBPyConnection) -> list[Any]:
     levels = (
         f"SELECT {listed()}, level, sum(pairs), sum(qty), sum(profit), sum(fees), max(last_closed_at) FROM {LEVELS}"
     )
-    lots = f"SELECT {listed()}, lots FROM {CHECKPOINTS} QUALIFY row_number() OVER (PARTITION BY {listed()} ORDER BY part DESC) = 1"
+    newest = f"QUALIFY row_number() OVER (PARTITION BY {listed()} ORDER BY part DESC) = 1"
+    lots = f"SELECT {listed()}, lots FROM {CHECKPOINTS} {newest}"
     return [
         con.execute(f"{query} ORDER BY ALL").fetchall() for query in (f"FROM {PAIRS}", f"{levels} GROUP BY ALL", lots)
     ]
@@ -229,6 +231,70 @@ def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBP
         "grid_trades of alice/a BTC long: expected 1 pairs with a profit of 3.000000000000 by the executions, "
         "got 1 with 4.000000000000"
     )
+
+
+FEW: list[tuple[str, Any]] = [
+    (account, trade(1000 * n, n, size, price=100 + n))
+    for account in ("alice", "bob")
+    for n, size in enumerate(("1", "2", "-1", "-1", "1", "-2", "1", "-1"), 1)
+]
+
+
+def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
+    con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is left of alice's openings is worth more than a column holds: her later rows are stored, and bob's pairs
+    are matched with them in one step."""
+    emptied(con)
+    bodies = numbered(FEW)
+    put(con, batch([body for body in bodies if body[2] <= 5]), lands=False)
+    keep_all(con)
+    con.execute(f"UPDATE {CHECKPOINTS} SET lots = list_transform(lots, lambda lot: struct_update(lot, qty := 1e-12, "
+                "fee := 9e25)) WHERE account = 'alice'")  # fmt: skip
+    put(con, batch([body for body in bodies if body[2] > 5]), lands=False)
+    keep_all(con)
+    assert waiting_executions(con) == 0
+    assert con.execute("SELECT account, count(*) FROM executions GROUP BY ALL ORDER BY ALL").fetchall() == [
+        ("alice", 8), ("bob", 8)]  # fmt: skip
+    pairs = con.execute("SELECT account, count(*) FROM grid_trades GROUP BY ALL ORDER BY ALL").fetchall()
+    assert pairs == [("alice", 2), ("bob", 5)]
+    [told] = [record.getMessage() for record in caplog.records if "cannot be matched" in record.getMessage()]
+    assert "alice/a BTC long" in told
+    assert "bob" not in told
+    [found] = differing(con)
+    assert "could not be matched" in str(found)
+    put(
+        con, batch([("alice", *found[1:]) for found in numbered([("alice", trade(500, 1, "1"))] * 9)[-1:]]), lands=False
+    )
+    keep_all(con)
+    assert differing(con) == [], "a late execution has it matched from before"
+
+
+def test_what_version_7_kept_is_taken_over(con: duckdb.DuckDBPyConnection) -> None:
+    emptied(con)
+    bodies = numbered(FEW)
+    put(con, batch([body for body in bodies if body[2] <= 5]), lands=False)
+    keep_all(con)
+    before = kept(con)
+    legs, lots = OF_VERSION_7
+    keys = listed()
+    con.execute(f"""
+        CREATE TABLE {legs} AS SELECT {keys}, executions AS places, epoch_ms(upto_at) AS last_ms,
+            highest AS most_number FROM {CHECKPOINTS}""")
+    con.execute(f"""
+        CREATE TABLE {lots} AS SELECT {keys}, row_number() OVER () AS place, lot.seq, lot.unmatched, lot.price, lot.qty,
+            lot.fee, lot.exchange_ts FROM (SELECT {keys}, unnest(lots) AS lot FROM {CHECKPOINTS})""")
+    con.execute(f"DELETE FROM {CHECKPOINTS}")
+    con.execute(f"ALTER TABLE {LEVELS} DROP COLUMN part")
+    con.execute(f"ALTER TABLE {PAIRS} ADD COLUMN open_place BIGINT")
+    from_version_7(con)
+    assert kept(con) == before
+    for body in (body for body in bodies if body[2] > 5):
+        put(con, batch([body]), lands=True)
+        assert_kept_is_raw(con)
+    put(con, Rows(), lands=False)
+    keep_all(con)
+    assert_kept_is_raw(con)
 
 
 LEG = ("alice", "a", "BTC", "long", False)

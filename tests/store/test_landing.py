@@ -19,6 +19,7 @@ from gridbot.records.journal_reader import journal_directory
 from gridbot.store.bulk import append, load
 from gridbot.store.commit import Rows, commit, stored_offsets
 from gridbot.store.ingest import AccountSource
+from gridbot.store.kept_ids import rows_query
 from gridbot.store.landing import landable, landed_rows, put
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.schema import create_table_sql, ensure_schema
@@ -167,8 +168,8 @@ def test_what_lands_is_the_row_that_is_stored(stores: Stores, records: list[Any]
     for table, bodies in found.tables.items():
         con.execute(create_table_sql(table, "other", temporary=True))
         append(con, table, bodies, "other")
-        moved = con.execute(f"SELECT * FROM {as_stored(table)}").fetchall()
-        assert seen[table] == moved == con.execute("SELECT * FROM temp.other").fetchall()
+        moved = con.execute(rows_query(table)).fetchall()
+        assert seen[table] == moved == con.execute(rows_query(table, "temp.other")).fetchall()
     con.execute("DROP TABLE IF EXISTS temp.other")
 
 
@@ -227,10 +228,10 @@ def test_amounts_at_the_borders_land_and_are_the_same_row(stores: Stores) -> Non
     assert not put(con, Rows({"executions": bodies}, {"alice": len(bodies)}), lands=True)
     seen = con.execute("SELECT * FROM executions ORDER BY seq").fetchall()
     assert put(con, Rows(), lands=False).rejects == []
-    assert con.execute("SELECT * FROM executions_stored ORDER BY seq").fetchall() == seen
+    assert con.execute(f"{rows_query('executions')} ORDER BY seq").fetchall() == seen
     con.execute(create_table_sql("executions", "other", temporary=True))
     load(con, "executions", bodies, "other")
-    assert con.execute("SELECT * FROM temp.other ORDER BY seq").fetchall() == seen
+    assert con.execute(f"{rows_query('executions', 'temp.other')} ORDER BY seq").fetchall() == seen
     con.execute("DROP TABLE temp.other")
     assert [row[0] for row in con.execute("SELECT price FROM executions ORDER BY seq LIMIT 6").fetchall()] == [
         *[Decimal(0)] * 4,

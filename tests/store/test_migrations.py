@@ -18,6 +18,7 @@ import duckdb
 import pytest
 
 from gridbot.store.database import Database
+from gridbot.store.kept_ids import IDS, kept_from
 from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
@@ -55,20 +56,21 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
         con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
         con.execute(f"INSERT INTO {named(OFFSETS)} VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
         con.execute(
-            f"""INSERT INTO {named("executions")} BY NAME
+            f"""INSERT INTO {named("executions")} BY NAME SELECT {ids_of("executions", version)} FROM (
             SELECT 'alice' AS account, 'r' AS run_id, i AS seq, TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR AS local_ts,
                 'btc' AS strategy, 'BTCUSDT' AS symbol, 'e-' || i AS exec_id, 'o' AS order_id, 'l' AS order_link_id,
                 'long' AS direction, 'Buy' AS side, 100 + i AS price, 0.5 AS qty, 0 AS leaves_qty, 0 AS closed_size,
                 0.01 AS fee, 0.25 AS realised_pnl, 'Trade' AS exec_type, true AS is_maker, false AS shadow,
                 'stream' AS "source", TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR AS exchange_ts
-            FROM range(1, 31) r(i)"""
+            FROM range(1, 31) r(i))"""
         )
         order = "'alice', 'r', {0}, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'l-{0}', 'o-{0}', 'long', 'Buy', 100, 1, 0, "
         for seq, state in ((31, "open"), (32, "filled")):
             con.execute(
-                f"INSERT INTO {named('orders')} (account, run_id, seq, local_ts, strategy, symbol, order_link_id, "
-                f"order_id, direction, side, price, qty, cum_exec_qty, reduce_only, state, attempt, reason, shadow) "
-                f"VALUES ({order.format(seq)} false, '{state}', 1, '', false)"
+                f"INSERT INTO {named('orders')} BY NAME SELECT {ids_of('orders', version)} FROM (VALUES "
+                f"({order.format(seq)} false, '{state}', 1, '', false)) AS made(account, run_id, seq, local_ts, "
+                "strategy, symbol, order_link_id, order_id, direction, side, price, qty, cum_exec_qty, reduce_only, "
+                "state, attempt, reason, shadow)"
             )
         con.execute(
             f"INSERT INTO {named('position_events')} (account, run_id, seq, local_ts, strategy, symbol, direction, "
@@ -82,6 +84,11 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
     return path
 
 
+def ids_of(table: str, version: int) -> str:
+    """What to select of rows with ids as texts, for a file of this version."""
+    return kept_from(table, dict.fromkeys(IDS[table], "VARCHAR")) if version >= 8 else "*"
+
+
 def copies(path: Path) -> list[Path]:
     return sorted(path.parent.glob("gridbot.version-*"))
 
@@ -89,7 +96,7 @@ def copies(path: Path) -> list[Path]:
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(tmp_path: Path, version: int) -> None:
     path = old_database(tmp_path, version)
-    table = as_stored("executions") if version >= 5 else "executions"  # the views are made at each start
+    table = as_stored("executions") if version >= 5 else "executions"  # views are made at each start
     columns = ", ".join(name for (name,) in rows(path, f"SELECT column_name FROM (DESCRIBE {table})"))
     before = rows(path, f"SELECT {columns} FROM {table} ORDER BY seq")
     Database(path).prepare()

@@ -15,9 +15,10 @@ from gridbot.core.isolated_margin import bankruptcy_price, isolated_liquidation,
 from gridbot.core.margin import (
     LegMargin,
     MarginBalance,
+    PairParts,
     liquidation_prices,
     order_margin,
-    pair_margins,
+    pair_parts,
     reserve_fee,
 )
 from gridbot.core.risk_rules import LegState
@@ -82,6 +83,17 @@ class Totals(NamedTuple):
         return _available(self.wallet, self.holdings, self.order_initial, self.isolated)
 
 
+@dataclass(slots=True)
+class _Pair:
+    """The margins of a symbol's legs at a mark price, and what they are made of."""
+
+    made_of: tuple[Any, ...]
+    states: tuple[LegState, LegState]
+    parts: PairParts
+    mark: Decimal | None = None
+    margins: tuple[LegMargin, LegMargin] = (NO_MARGIN, NO_MARGIN)
+
+
 @dataclass(frozen=True, slots=True)
 class Valuation:
     """Markets by symbol, the leverage of a symbol until an account sets it, and the taker fee as a fraction.
@@ -95,7 +107,7 @@ class Valuation:
     taker_fee: Decimal
     _reserve_fee: Decimal = field(init=False)
     _known: dict[str, tuple[list[Any], Holdings]] = field(init=False, default_factory=dict)
-    _pairs: dict[tuple[str, str], tuple[Any, tuple[LegMargin, LegMargin]]] = field(init=False, default_factory=dict)
+    _pairs: dict[tuple[str, str], _Pair] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_reserve_fee", reserve_fee(self.taker_fee))
@@ -217,14 +229,19 @@ class Valuation:
             long, short = (NO_MARGIN if leg is None else self.leg_margin(account, leg) for leg in legs)
             return long, short
         market, fee = self.markets[symbol], self.fee(account)
-        one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
-        states[symbol] = one, other
-        made_of = one, other, market.mark, market.instrument, fee
+        made_of = self._made_of(account, legs[0]), self._made_of(account, legs[1]), market.instrument, fee
         known = self._pairs.get((account.name, symbol))
-        if known is None or known[0] != made_of:
-            margins = pair_margins(one, other, market.mark, market.instrument.tiers, fee)
-            known = self._pairs[account.name, symbol] = made_of, margins
-        return known[1]
+        if known is None or known.made_of != made_of:
+            one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
+            known = self._pairs[account.name, symbol] = _Pair(made_of, (one, other), pair_parts(one, other, fee))
+        states[symbol] = known.states
+        if known.mark != market.mark:
+            known.mark, known.margins = market.mark, known.parts.margins(market.mark, market.instrument.tiers)
+        return known.margins
+
+    def _made_of(self, account: Account, leg: Leg | None) -> object:
+        """What a leg's state follows from."""
+        return leg and (leg.size, leg.cost, self.leverage(account, leg.symbol, leg.direction))
 
 
 def _available(wallet: Decimal, holdings: Holdings, order_initial: Decimal, isolated: bool) -> Decimal:

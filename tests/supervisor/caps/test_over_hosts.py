@@ -7,10 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from supervisor.caps.caps_shown import with_use
-from supervisor.caps.fleet_scope import look
-from supervisor.caps.host_caps import ALONE_S
+from supervisor.caps.fleet_scope import ScopeSeen, Told, UseRow, look
+from supervisor.caps.host_caps import ALONE_S, over_rows
+from tests.examples import examples
 from tests.supervisor.caps.cap_world import SCOPE, CapHost, CapTables, config_of
 
 D = Decimal
@@ -69,6 +72,29 @@ def test_what_one_host_does_not_use_another_one_may_and_the_sums_are_those_of_al
         assert sum(map(D, row["hosts"].values())) <= 900
         assert D(row["here"]["reserved"]) == D(row["hosts"][host.name])
     assert fleet.h2.share("cyd") >= 195, "below its even part, it has what ann does not use"
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.integers(1, 2_000_000_000), st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), min_size=1, max_size=7))
+def test_the_parts_of_hosts_are_never_more_together_than_the_cap_as_they_are_and_as_they_are_shown(
+    limit: int, said: list[tuple[int, int, int]]
+) -> None:
+    """Each part was rounded by itself: 3,333.335, 3,333.335 and 3,333.33 of 10,000 were shown as 10,000.01."""
+    names = [f"a{number}" for number in range(len(said))]
+    caps = config_of(names, max_notional=str(D(limit) / 1000)).fleet.caps
+    whole = sum(sum(each[:2]) for each in said) + 1
+    rows = []
+    for name, (used, unused, short) in zip(names, said, strict=True):  # what is lent already fits
+        kept, needs = (D(limit) * part / whole / 1000 for part in (used + unused, used))
+        told = Told(SCOPE, name, 1, 1, needs, D(short) / 1000, kept, 0, None, None, 0)
+        rows.append(UseRow(told, f"h{int(name[1:]) % 3}", "1", kept, kept, 0))
+    done = look(SCOPE, caps, names, None, rows, 1_800_000_000_000)
+    granted = {row.told.account: row.reserved for row in rows} | {name: one[2] for name, one in done.granted.items()}
+    assert sum(granted.values()) <= D(limit) / 1000 + D("1e-9")
+    [row] = over_rows([ScopeSeen(SCOPE, 1, 0, {}, done.shown, 0.0)], "h0")
+    assert sum(map(D, row["hosts"].values())) <= D(row["limit"])
+    assert row["here"]["reserved"] == row["hosts"]["h0"]
+    assert D(row["here"]["used"]) <= D(row["here"]["reserved"])
 
 
 def test_a_fall_on_one_host_is_the_fall_of_all_and_an_account_that_moves_is_neither_lost_nor_doubled() -> None:

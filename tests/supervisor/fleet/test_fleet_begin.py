@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("psycopg")
 
+from psycopg import AsyncConnection
+
 from gridbot.config.loading import load_text
+from gridbot.config.models import GridbotConfig
 from supervisor.cli.fleet_group import fleet
 from supervisor.fleet.fleet_begin import begin, link_of
+from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_store import HostStore
+from supervisor.fleet.postgres_link import ELSEWHERE, PostgresLink
 from tests.fleet_database import FLEET
 
 SHARED = """
@@ -45,6 +52,57 @@ def test_what_a_host_offers_is_known_before_anybody_looks(tmp_path: Path, fleet_
         await store.link.close()
 
     asyncio.run(main())
+
+
+def test_another_password_counts_without_a_restart_and_another_place_after_a_reload(
+    tmp_path: Path, fleet_dsn: str
+) -> None:
+    """A host that waited went by the DSN of its start, and one that ran needed a restart or a reload."""
+    place, file = tmp_path / "dsn", tmp_path / "h1.yaml"
+    nobody = re.sub("//[^@]*@", "//nobody:other@", fleet_dsn)
+
+    def has(dsn: str) -> None:
+        place.write_text(dsn)
+        place.chmod(0o600)
+
+    def own(where: str) -> GridbotConfig:
+        file.write_text(f"fleet: {{name: {FLEET}, host: h1, {where}}}\nstorage: {{data_dir: data}}\n")
+        return load_text(file.read_text(), file, environ={}, named="h1").config
+
+    async def main() -> None:
+        link = link_of(own(f"dsn: '{nobody}'"), "test")
+        with pytest.raises(FleetAway, match=r"fleet.dsn counts as it was at the start: .* \(fleet.dsn_file\)"):
+            await link.run(_one)
+        has(nobody)
+        host = own("dsn_file: dsn")
+        link, store = link_of(host, "test"), HostStore(PostgresLink(fleet_dsn, name="push", limit_s=60))
+        with pytest.raises(FleetAway, match="nobody"):
+            await link.run(_one)
+        await store.push(SHARED, "the test", "")
+        said: list[str] = []
+
+        def say(text: str, by_hand: bool) -> None:
+            said.append(f"{text} {by_hand}")
+            has(fleet_dsn)
+
+        begun = await begin(host, file, {}, say)
+        assert "nobody" in said[0], "it waited for the login of its start"
+        assert await link.run(_one) == 1, "the login of now"
+        await link.close()
+        has(re.sub("/[^/?]*$", "/postgres", fleet_dsn))
+        assert await link._read_again() == ELSEWHERE
+        assert await link.run(_one) == 1, "the place of before, until a reload has looked at the new one"
+        await link.close()
+        has("")
+        assert await link.run(_one) == 1, "a file that is just being written costs no connection"
+        for each in (link, begun.store.link, store.link):
+            await each.close()
+
+    asyncio.run(main())
+
+
+async def _one(connection: AsyncConnection[Any]) -> int:
+    return int((await (await connection.execute("SELECT 1")).fetchone() or (0,))[0])
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,10 @@ def asked(dsn: str, statement: str) -> list[tuple[Any, ...]]:
 def shipping(data_dir: Path, fleet: FleetConfig, **spec: Any):
     """A writer, and its shipper by hand: `once` is a turn of the thread."""
     writer = Writer(WriterSpec(data_dir, ("alice",), **spec), {})
-    shipper = RecordShipper(writer.database, fleet, lambda: writer.state.committed)
+    writer._shipper = shipper = RecordShipper(writer.database, fleet, lambda: writer.state.committed)
     try:
         yield writer, shipper
     finally:
-        shipper._drop()
         writer.close()
 
 

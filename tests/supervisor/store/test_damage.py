@@ -81,7 +81,7 @@ def _leave_a_log(data_dir: Path) -> None:
 import os, duckdb
 con = duckdb.connect({str(database_path(data_dir))!r})
 con.execute("BEGIN")
-con.execute("INSERT INTO executions_stored SELECT * REPLACE (seq + 10 AS seq) FROM executions WHERE seq > 20")
+con.execute("INSERT INTO executions_stored SELECT * REPLACE (seq + 10 AS seq) FROM executions_stored WHERE seq > 20")
 con.execute("UPDATE ingest_offsets_stored SET seq = 40")
 con.execute("COMMIT")
 os.kill(os.getpid(), 9)

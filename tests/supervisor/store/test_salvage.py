@@ -136,7 +136,7 @@ def test_a_damaged_write_ahead_log_costs_nothing_of_the_file(tmp_path: Path, lar
     path = _copied(large, tmp_path)
     with duckdb.connect(str(path)) as con:
         con.execute("PRAGMA disable_checkpoint_on_shutdown")
-        con.execute("INSERT INTO executions_stored SELECT * FROM executions")
+        con.execute("INSERT INTO executions_stored SELECT * FROM executions_stored")
     wal = path.with_name(f"{path.name}.wal")
     content = bytearray(wal.read_bytes())
     content[len(content) // 2] ^= 0xFF

@@ -1,0 +1,210 @@
+"""Which readings of legs cannot change a size, so that a backtest need not make them. Each answer is on the safe side.
+
+A reading gives the worker two liquidation prices, and has it look at the risk rules at the present price. Nothing comes
+of it while price, wallet and available balance stay where the rules are what they are (`core.rules_stay`), and while
+the account has so much more than it needs that no liquidation price can come near (`core.margin_to_keep`).
+
+Two figures are kept for each symbol, each with the time until which it holds, since the prices to come are known:
+
+    span     between two marks: the least that its legs are worth, the most that they need
+    calm     of its strategy: between which inputs its rules stay, and what the account has to have for it
+
+The liquidation prices that the worker then has are older than they would be. So that they lead to no rule later either,
+neither they nor the ones that were not read may come near until the reading after the next (`lasting_us`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
+
+from gridbot.backtest.run_venue import RunVenue
+from gridbot.core import LegState, PositionEvent
+from gridbot.core.margin import margin_to_keep, pair_margins
+from gridbot.core.risk_rules import RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay
+from gridbot.paper.accounts.leg import Leg
+from gridbot.worker.position_sizer import PositionSizer
+from gridbot.worker.strategy_runner import StrategyRunner
+
+__all__ = ["CalmLegs"]
+
+ZERO: Final = Decimal(0)
+BELOW, ABOVE = Decimal("0.98"), Decimal("1.02")
+"""Of the present price: how far it may go."""
+WALLETS: Final = ((Decimal("0.99"), Decimal("1.01")), (Decimal("0.9995"), Decimal("1.0005")))
+AVAILABLE: Final = (Decimal("0.8"), Decimal("1.2"))
+Leaves = Callable[[str, tuple[int, int], tuple[Decimal, Decimal]], int]
+"""When (µs UTC) a trade of a symbol is first outside of two prices (ticks), or its mark price of two others (USDT)."""
+
+
+@dataclass(slots=True)
+class _Span:
+    """Of a symbol, up to `until_us`: USDT."""
+
+    made_of: tuple[object, ...]
+    until_us: int
+    unrealised: Decimal
+    maintenance: Decimal
+
+
+@dataclass(slots=True)
+class _Calm:
+    """Of a strategy: its rules stay up to `until_us`, no liquidation price counts up to `lasts_us`. `long` and `short`
+    are the very values that the worker has."""
+
+    long: LegState
+    short: LegState
+    until_us: int
+    lasts_us: int
+    low: RiskInputs
+    high: RiskInputs
+    balance: Decimal
+    spare: Decimal
+
+
+class CalmLegs:
+    """One per account, in cross margin. `look` before `holds`."""
+
+    def __init__(self, venue: RunVenue, runners: Mapping[str, StrategyRunner], leaves: Leaves, lasting_us: int) -> None:
+        self._venue, self._runners, self._leaves, self._lasting_us = venue, runners, leaves, lasting_us
+        self._spans: dict[str, _Span] = {}
+        self._calms: dict[str, _Calm] = {}
+        self._balance: Decimal | None = None
+        self._spare = ZERO
+
+    def look(self, until_us: int) -> None:
+        """Find the least that the account can have up to a time, while it holds what it holds."""
+        account, self._balance = self._venue.account, None
+        if account.isolated or account.charges.tax:
+            return
+        balance, maintenance = account.wallet, account.order_maintenance
+        held: dict[str, list[Leg]] = {}
+        for leg in account.legs.values():
+            if leg.size:
+                held.setdefault(leg.symbol, []).append(leg)
+        for symbol, legs in held.items():
+            span = self._span(symbol, legs, until_us)
+            if span.until_us <= until_us:
+                return
+            balance += span.unrealised
+            maintenance += span.maintenance
+        self._balance, self._spare = balance, balance - maintenance
+
+    def holds(self, symbol: str, at_us: int) -> bool:
+        """Whether a reading of its legs that arrives then changes no size, now or later."""
+        if self._balance is None:
+            return False
+        sizer, calm = self._runners[symbol].sizer, self._calms.get(symbol)
+        if calm is None or not self._is_still(calm, sizer, at_us):
+            calm = self._new(symbol, at_us)
+            if calm is None:
+                self._calms.pop(symbol, None)
+                return False
+            self._calms[symbol] = calm
+        return self._spare >= calm.spare and self._balance > calm.balance
+
+    def _is_still(self, calm: _Calm, sizer: PositionSizer, at_us: int) -> bool:
+        if calm.until_us <= at_us or calm.lasts_us <= at_us + self._lasting_us or calm.long is not sizer.long.leg:
+            return False
+        wallet, available = sizer.balances
+        return (
+            calm.short is sizer.short.leg
+            and _lies_between(calm.low.wallet_balance, wallet, calm.high.wallet_balance)
+            and _lies_between(calm.low.available_balance, available, calm.high.available_balance)
+        )
+
+    def _span(self, symbol: str, legs: list[Leg], until_us: int) -> _Span:
+        made_of = tuple(value for leg in legs for value in (leg.direction, leg.size, leg.cost))
+        span = self._spans.get(symbol)
+        if span is None or span.made_of != made_of or span.until_us <= until_us:
+            span = self._spans[symbol] = self._new_span(symbol, legs, made_of)
+        return span
+
+    def _new_span(self, symbol: str, legs: list[Leg], made_of: tuple[object, ...]) -> _Span:
+        """Needs are continuous in the mark price, and grow with it."""
+        market, valuation, account = (
+            self._venue.markets[symbol],
+            self._venue.exchange.state.valuation,
+            self._venue.account,
+        )
+        ticks, marks = _around(market.mark, market.instrument.tick_size)
+        unrealised = sum((min(leg.unrealised(each) for each in marks) for leg in legs), ZERO)
+        long, short = (LegState() if leg is None else valuation.state(account, leg) for leg in account.held(symbol))
+        pair = pair_margins(long, short, marks[1], market.instrument.tiers, valuation.fee(account))
+        maintenance = sum((margin.maintenance for margin in pair), ZERO)
+        return _Span(made_of, self._leaves(symbol, ticks, marks), unrealised, maintenance)
+
+    def _new(self, symbol: str, at_us: int) -> _Calm | None:
+        """None where a reading might change something, or its price might leave what is calm too soon."""
+        runner, sizer = self._runners[symbol], self._runners[symbol].sizer
+        (wallet, available), last = sizer.balances, runner.risk_state.last_price
+        long, short = sizer.long, sizer.short
+        if last is None or wallet is None or not (long.known and short.known) or not _is_taken_in(runner):
+            return None
+        now = RiskInputs(last, wallet, available)
+        if assessed(long.leg, short.leg, now, sizer.risk) != (long.multipliers, long.low_balance):
+            return None
+        market = self._venue.markets[symbol]
+        tick, marks = market.instrument.tick_size, _around(market.mark, market.instrument.tick_size)[1]
+        wide, prices = _around(last, tick)
+        limits, lasts_us = liq_limits(*prices, sizer.risk), self._leaves(symbol, wide, marks)
+        if lasts_us <= at_us + self._lasting_us or not is_far_from_liq(long.leg, short.leg, limits):
+            return None
+        keep = margin_to_keep(long.leg, short.leg, marks, limits, market.instrument.tiers)
+        for ticks in (wide, _between_entries(wide, last, (long.leg, short.leg), tick)):
+            for part in WALLETS:
+                low, high = (
+                    RiskInputs(price * tick, wallet * share, part_of)
+                    for price, share, part_of in zip(ticks, part, _parts(available), strict=True)
+                )
+                if rules_stay(long.leg, short.leg, low, high, sizer.risk):
+                    until_us = lasts_us if ticks is wide else self._leaves(symbol, ticks, marks)
+                    if until_us <= at_us:
+                        return None
+                    return _Calm(long.leg, short.leg, until_us, lasts_us, low, high, keep.balance, keep.maintenance)
+        return None
+
+
+def _is_taken_in(runner: StrategyRunner) -> bool:
+    """Whether a reading is only taken in: the strategy itself does not want it, and nobody has changed the leverage."""
+    wanted, long, short = runner.settings.leverage, runner.sizer.long.leg, runner.sizer.short.leg
+    return PositionEvent not in runner.settings.decided_by.wants and (
+        wanted is None or long.leverage == short.leverage == wanted
+    )
+
+
+def _lies_between(low: Decimal | None, value: Decimal | None, high: Decimal | None) -> bool:
+    if low is None or high is None or value is None:
+        return low is high is value
+    return low <= value <= high
+
+
+def _around(price: Decimal, tick: Decimal) -> tuple[tuple[int, int], tuple[Decimal, Decimal]]:
+    """Two prices around one, in ticks and in USDT."""
+    low = max(1, int((price * BELOW / tick).to_integral_value(ROUND_FLOOR)))
+    high = int((price * ABOVE / tick).to_integral_value(ROUND_CEILING))
+    return (low, high), (low * tick, high * tick)
+
+
+def _between_entries(
+    ticks: tuple[int, int], last: Decimal, legs: tuple[LegState, ...], tick: Decimal
+) -> tuple[int, int]:
+    """The part of a range in which no entry lies that the price would pass."""
+    low, high = ticks
+    for leg in legs:
+        entry = leg.entry_price
+        if entry is not None:
+            if last <= entry:
+                high = min(high, int((entry / tick).to_integral_value(ROUND_CEILING)) - 1)
+            if last >= entry:
+                low = max(low, int((entry / tick).to_integral_value(ROUND_FLOOR)) + 1)
+    return low, high
+
+
+def _parts(available: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+    if available is None:
+        return None, None
+    one, other = (available * part for part in AVAILABLE)
+    return (one, other) if one <= other else (other, one)
