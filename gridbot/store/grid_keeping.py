@@ -72,7 +72,7 @@ def waiting_executions(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def keep_all(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE) -> None:
-    """Match all that is not matched, for files that nobody waits for. Outside of a transaction. Raise as `keep_some`."""
+    """Match all that waits, of files that nobody waits for. Outside of a transaction. Raise as `keep_some`."""
     while keep_some(con, at_once):
         pass
 
@@ -206,7 +206,7 @@ def _take_many(con: duckdb.DuckDBPyConnection, tail: _Tail, at_once: int) -> tup
 def _time_of_some(
     con: duckdb.DuckDBPyConnection, leg: str, tail: _Tail, since_us: int, at_once: int
 ) -> tuple[int, bool]:
-    """Up to when (us) about so many executions of the query `leg` are; False: at this one moment there are many more."""
+    """Up to when (us) about so many executions of `leg` are; False: at this one moment there are many more."""
     span_us = max(MS, (tail.last_us - since_us) * at_once // max(1, tail.executions))
     is_narrower = False
     while True:

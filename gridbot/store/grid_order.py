@@ -1,9 +1,9 @@
-"""Whether executions come behind all that is stored of their legs, so that they may land (`gridbot.store.landing`). Pure.
+"""Whether executions come behind all that is stored of their legs, so that they may land. Pure.
 
-What has landed only is matched by a view, behind the newest checkpoint of its leg (`gridbot.store.grid_tables`). That
-is right while it comes behind everything that is stored, by the exchange's times and numbers, and nearly all executions
-do, whatever their order among each other. Others take the way of the tables at once, which takes away the checkpoints
-that they contradict. The conditions are those of `gridbot.store.grid_marks`.
+What has landed only (`gridbot.store.landing`) is matched by a view, behind the newest checkpoint of its leg
+(`gridbot.store.grid_tables`). That is right while it comes behind everything that is stored, by the exchange's times
+and numbers, and nearly all executions do, whatever their order among each other. Others take the way of the tables at
+once, which takes away the checkpoints that they contradict. The conditions are those of `gridbot.store.grid_marks`.
 """
 
 from __future__ import annotations

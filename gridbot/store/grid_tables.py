@@ -2,7 +2,7 @@
 
     grid_pairs        a matched pair; its executions by their numbers, since their ids would double the size of all
     grid_levels       the pairs added up by the price at which they were opened, in parts of a leg's time
-    grid_checkpoints  up to where a leg is matched: there the openings that are left, and what the next has to come behind
+    grid_checkpoints  up to where a leg is matched: the openings left there, and what the next has to come behind
     grid_tails        the legs with stored executions behind their newest checkpoint
 
 A checkpoint is a place in a leg's time (the exchange's time, then our number), and stands only while every execution

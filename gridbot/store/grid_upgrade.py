@@ -20,7 +20,7 @@ _LAST: Final = 2**63 - 1
 
 
 def from_version_7(con: duckdb.DuckDBPyConnection) -> None:
-    """Which number of ours was the last at a leg's last time is not known there, so nothing at that time just follows."""
+    """Which number of ours was the last at a leg's last time is not known: nothing at that time just follows."""
     con.execute(f"""
         INSERT INTO {CHECKPOINTS} BY NAME
         SELECT {listed("leg")}, 1 AS part, make_timestamp(last_ms * 1000) AS upto_at, {_LAST} AS upto_seq,

@@ -249,8 +249,8 @@ def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
     bodies = numbered(FEW)
     put(con, batch([body for body in bodies if body[2] <= 5]), lands=False)
     keep_all(con)
-    con.execute(f"UPDATE {CHECKPOINTS} SET lots = list_transform(lots, lambda lot: struct_update(lot, qty := 1e-12, "
-                "fee := 9e25)) WHERE account = 'alice'")  # fmt: skip
+    absurd = "list_transform(lots, lambda lot: struct_update(lot, price := 9e25::DECIMAL(38, 12)))"
+    con.execute(f"UPDATE {CHECKPOINTS} SET lots = {absurd} WHERE account = 'alice'")
     put(con, batch([body for body in bodies if body[2] > 5]), lands=False)
     keep_all(con)
     assert waiting_executions(con) == 0
@@ -263,9 +263,8 @@ def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
     assert "bob" not in told
     [found] = differing(con)
     assert "could not be matched" in str(found)
-    put(
-        con, batch([("alice", *found[1:]) for found in numbered([("alice", trade(500, 1, "1"))] * 9)[-1:]]), lands=False
-    )
+    late = numbered([("alice", trade(500, 1, "1"))] * 9)[-1:]
+    put(con, batch(late), lands=False)
     keep_all(con)
     assert differing(con) == [], "a late execution has it matched from before"
 
