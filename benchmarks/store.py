@@ -13,6 +13,8 @@
 * recovery: a fresh database from the journals, and its size
 * queries: over a history of fills, orders and position rows; cold (not in the page cache), first and warm in a
   connection, and beside the rollups the same answer from all rows
+* questions, only when asked for: grid trades, levels, fills and `ledger check` over ten million fills, or `--fills`
+  (two minutes of CPU, 2 GB of disk)
 
 With --year instead: a year of fifty accounts in a thousandth of the demo's rate, or `--part` times less, its half and
 its quarter (`benchmarks/parts/store_year.py`).
@@ -36,10 +38,12 @@ import orjson
 from benchmarks.parts.store_costs import flush_cost, recovery
 from benchmarks.parts.store_delays import delay, loop_lag
 from benchmarks.parts.store_history import Figures, queries
+from benchmarks.parts.store_questions import questions
 from benchmarks.parts.store_rest import at_rest
 from benchmarks.parts.store_throughput import throughput
 from benchmarks.parts.store_year import year
 
+QUESTIONS = "questions"
 LEAST = 10
 """Smaller parts have no `rest`: less than a few seconds of a demo tell nothing."""
 
@@ -53,6 +57,11 @@ WANTED = {
     "journal, per million executions": ("at most", 150.0),
     "database, per million executions": ("at most", 45.0),
     "grid profit by level: warm": ("at most", 150.0),
+    "grid_trades: how many, and their sums: warm": ("at most", 150.0),
+    "grid_trades: the newest 20: warm": ("at most", 150.0),
+    "grid_levels: all, and their sums: warm": ("at most", 150.0),
+    "fills: an hour of an account: cold": ("at most", 50.0),
+    "ledger check": ("at most", 2.0),
 }
 """What figures are to be, in their own units, on a quiet machine and at `--part 1`; docs/performance.md 5 has them."""
 
@@ -70,7 +79,10 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_const", const=10, default=1, dest="part", help="a tenth of everything")
     parser.add_argument("--part", type=int, default=1, help="or another part: 1000 is a thousandth, no figure at all")
     parser.add_argument("--year", action="store_true", help="a year of fifty accounts, and nothing else")
-    parser.add_argument("--only", choices=["rest", "throughput", "delay", "lag", "flush", "recovery", "queries"])
+    parser.add_argument(
+        "--only", choices=["rest", "throughput", "delay", "lag", "flush", "recovery", "queries", QUESTIONS]
+    )
+    parser.add_argument("--fills", type=int, help=f"fills of `{QUESTIONS}`, which runs only when it is asked for")
     parser.add_argument("--json", action="store_true", help="one JSON object for each part instead of the table")
     return parser.parse_args(given)
 
@@ -89,6 +101,8 @@ def main() -> None:
             "recovery": lambda: recovery(root / "recovery", 1_000_000 // part),
             "queries": lambda: queries(root / "queries", 10_000_000 // part),
         }
+        if options.only == QUESTIONS:
+            steps = {QUESTIONS: lambda: questions(root / QUESTIONS, options.fills or 10_000_000 // part)}
         if options.year:
             steps = {"year": lambda: year(root / "year", 1000 * part)}
         for name, step in steps.items():

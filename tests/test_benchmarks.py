@@ -28,8 +28,9 @@ from benchmarks.parts.fleet_figures import (
     trading_after,
 )
 from benchmarks.parts.latency_report import targets
+from benchmarks.parts.store_questions import questions
 from benchmarks.parts.upgrade_checks import records_lost, rows_lost
-from benchmarks.store import arguments
+from benchmarks.store import WANTED, arguments
 from gridbot.core.events import ExecutionEvent
 from gridbot.records.record_types import HealthRecord, ReconcileRecord
 from gridbot.store.database import Database
@@ -222,6 +223,14 @@ def test_the_store_s_figures_are_all_there() -> None:
     what = " ".join(figure["what"] for figures in parts.values() for figure in figures)
     for wanted in ("worker to committed", "sqlite3", "p99", "writer stopped", "PnL by strategy and day", "grid profit"):
         assert wanted in what
+
+
+def test_questions_are_asked_of_a_history_whose_money_adds_up(tmp_path: Path) -> None:
+    what = {figure.what: figure.value for figure in questions(tmp_path, 2_000, rounds=1)}
+    asked = {name for name in WANTED if name.startswith(("grid_", "fills", "ledger"))}
+    assert len(asked) == 5
+    assert asked < what.keys()
+    assert min(what.values()) > 0
 
 
 @pytest.mark.skipif(examples(1) < 2, reason="a minute: bin/test --long")

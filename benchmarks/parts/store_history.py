@@ -19,7 +19,7 @@ from gridbot.store.rollups import ROLLUPS
 from gridbot.store.sql_columns import as_stored
 from supervisor.store.writer_process import KEEP_UP
 
-__all__ = ["HISTORY", "Figure", "Figures", "make_rollups", "queries"]
+__all__ = ["HISTORY", "Figure", "Figures", "make_history", "make_rollups", "queries"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,13 @@ def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(statement)
     mark_all(con)
     keep_all(con, KEEP_UP)
+
+
+def make_history(con: duckdb.DuckDBPyConnection, fills: int) -> None:
+    """Fills by SQL, then sums and pairs as an older file gets them."""
+    for number in range(0, fills, 1_000_000):
+        con.execute(HISTORY.format(first=number, last=min(fills, number + 1_000_000), all=fills))
+    make_rollups(con)
 
 
 HISTORY = """

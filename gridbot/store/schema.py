@@ -22,7 +22,7 @@ from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
-from gridbot.store.stored_views import STORED_VIEWS
+from gridbot.store.stored_views import PLAIN_VIEWS, STORED_VIEWS
 from gridbot.store.view_type import View
 from gridbot.store.views import VIEWS
 from gridbot.version import __version__
@@ -160,9 +160,6 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
         _create_rollup(con, rollup, is_new=rollup.table not in known)
     _create_pairs(con, known)
     _create_views(con, EVERY_VIEW)
-    for table in RECORD_TYPES:
-        for column in table_columns(table):
-            con.execute(f"COMMENT ON COLUMN {table}.{column.name} IS {quote(column.doc)}")
 
 
 def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
@@ -178,14 +175,17 @@ def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
 
 
 def views_from_rows(con: duckdb.DuckDBPyConnection) -> None:
-    """Have the views of matched pairs ask all executions, where nothing is kept beside the rows."""
-    _create_views(con, VIEWS_FROM_ROWS)
+    """Have the views of matched pairs ask all executions, where nothing is kept beside the rows, and no view ask for
+    the place of a row in its table, where rows may be in files."""
+    _create_views(con, (*PLAIN_VIEWS, *VIEWS_FROM_ROWS))
 
 
 def _create_views(con: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> None:
     for view in views:
         con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
         con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
+        for column in table_columns(view.name) if view.name in RECORD_TYPES else ():
+            con.execute(f"COMMENT ON COLUMN {view.name}.{column.name} IS {quote(column.doc)}")
 
 
 def _tables_here(con: duckdb.DuckDBPyConnection) -> set[str]:

@@ -16,7 +16,12 @@ from gridbot.store.rollups import NEW_CORRECTIONS, NEW_SUMS, ROLLUPS, SUM_KEYS, 
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, json_type, quote, table_columns, value_sql
 from gridbot.store.view_type import View
 
-__all__ = ["STORED_VIEWS", "landed_query"]
+__all__ = ["PLAIN_VIEWS", "STORED_VIEWS", "landed_query", "newest_apart"]
+
+NEWEST: Final = 50_000
+"""Rows that a question for the newest ones looks at first: more than anybody wants to see at once, and a few ms."""
+ASKED_FOR_NEWEST: Final = ("executions", "orders")
+"""Kinds with many millions of rows of which the newest are asked for."""
 
 
 def landed_query(table: str, source: str = LANDED) -> str:
@@ -38,9 +43,22 @@ def _names(table: str) -> str:
     return ", ".join(f'"{column.name}"' for column in table_columns(table))
 
 
-def _records(table: str) -> View:
-    sql = f"{rows_query(table)} UNION ALL {landed_query(table)}"
-    return View(table, " ".join((RECORD_TYPES[table].__doc__ or "").split()), sql)
+def newest_apart(query: str, table: str, condition: str = "true") -> str:
+    """Query of the rows of a table, `query` without its WHERE, with the newest ones in a part of their own.
+
+    `ORDER BY seq DESC LIMIT 50` remembers the lowest of the fifty it has, and passes over row groups that have only
+    lower ones. Rows are stored in the order of their time, so that it would meet the newest last, and pass over none.
+    DuckDB works the second part out before it reads rows, so both are read by their row groups. Which part a row is in
+    says nothing: after rows were deleted the newest part has more.
+    """
+    first = f"(SELECT count(*) - {NEWEST} FROM {table})"
+    return f"{query} WHERE {condition} AND rowid > {first} UNION ALL {query} WHERE {condition} AND rowid <= {first}"
+
+
+def _records(table: str, newest: tuple[str, ...] = ASKED_FOR_NEWEST) -> View:
+    stored = rows_query(table)
+    rows = newest_apart(stored, as_stored(table)) if table in newest else stored
+    return View(table, " ".join((RECORD_TYPES[table].__doc__ or "").split()), f"{landed_query(table)} UNION ALL {rows}")
 
 
 def _newest(rollup: Rollup) -> View:
@@ -96,6 +114,9 @@ _REMOVED: Final = View(
     "The part of daily_sums whose executions were removed because of their age.",
     f"SELECT * FROM {as_stored('removed_sums')}",
 )
+
+PLAIN_VIEWS: Final = tuple(_records(table, ()) for table in ASKED_FOR_NEWEST)
+"""The same of rows that are in no table of DuckDB, such as those of a fleet's files."""
 
 STORED_VIEWS: Final = (
     _OFFSETS,

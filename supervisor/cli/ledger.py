@@ -24,7 +24,7 @@ from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.target_options import addressed, target_options, target_words
 from supervisor.control.control_client import ControlError, NotRunning
 from supervisor.exit_codes import CommandError, ExitCode
-from supervisor.store.ledger_check import check_balances, differing_pairs
+from supervisor.store.ledger_check import check_balances, differing_pairs, differing_sums
 from supervisor.store.query import SqlFailed
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ __all__ = ["ledger"]
 VIEWS_REMEDY = (
     "What does not rest ends with --repair. What an order or leg has changed by stays until it changes again; "
     "`{restart}` reads all."
+)
+
+CHANGED_REMEDY = (
+    "Rows or sums were changed by something else than gridbot. `{rebuild}` makes both anew from the journals that are "
+    "kept, and adds up the rows that are older."
 )
 
 
@@ -71,7 +76,7 @@ def check_command(
     accounts: tuple[str, ...],
     rows: int,
 ) -> None:
-    """Compare each account's balance with its executions.
+    """Compare each account's balance with its executions, and all executions with what was added up as they came.
 
     Exit code 0: explained. 8: a cent or more is not, or something differs. 6: what could be compared agrees, and an
     account could not be. 9: nothing to compare.
@@ -137,6 +142,11 @@ def _from_records(data_dir: Path, accounts: Sequence[str], rows: int) -> ExitCod
                 f"  {balance.missing} records of {balance.account} are lost (ingest_gaps): fills may be among them"
             )
         _show_lines([f"{balance.account}: {step}" for step in balance.steps], rows)
+    if changed := differing_sums(data_dir, accounts):
+        click.echo(f"DIFFERENT: {len(changed)} sums of a day and leg are others than the executions there give")
+        _show_lines([str(each) for each in changed], rows)
+        click.echo(f"  {CHANGED_REMEDY.format(rebuild=pasteable('rebuild', data_dir=data_dir))}")
+        return ExitCode.DIFFERS
     if not balances:
         click.echo("no balances are recorded yet: nothing to compare")
         return ExitCode.NOTHING

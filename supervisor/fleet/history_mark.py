@@ -35,6 +35,7 @@ def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> HistoryPl
         assert row is not None, "it was made, by us or by another host"
     mark, known_as, first, is_new = row
     if first == host and is_new and place.read(MARK) is None:  # also when we were killed before it was there
+        place.remove(MARK)  # a half-made one, of when we were killed
         place.put(MARK, orjson.dumps({"fleet": fleet.name, "mark": mark}))
     if problem := mark_problem(place, mark):
         raise PlaceAway(problem)

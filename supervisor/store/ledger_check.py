@@ -11,9 +11,10 @@ from typing import Final
 
 from gridbot.store.grid_check import PairsDiffer, differences
 from gridbot.store.schema import quote
+from gridbot.store.sums_check import SumsDiffer, sum_differences
 from supervisor.store.query import Limits, ask, ask_all
 
-__all__ = ["Balance", "Step", "check_balances", "differing_pairs", "lasting"]
+__all__ = ["Balance", "Step", "check_balances", "differing_pairs", "differing_sums", "lasting"]
 
 CENT: Final = Decimal("0.01")
 PAIRS_LIMITS: Final = Limits(timeout_s=900.0, memory="2GB")
@@ -113,6 +114,11 @@ def check_balances(data_dir: Path) -> list[Balance]:
 def differing_pairs(data_dir: Path) -> list[PairsDiffer]:
     """Legs whose kept pairs are others than all executions give. Raise SqlFailed."""
     return differences(lambda statement: ask(data_dir, statement, PAIRS_LIMITS).rows)
+
+
+def differing_sums(data_dir: Path, accounts: Sequence[str] = ()) -> list[SumsDiffer]:
+    """Sums of a day, by which `check_balances` goes, that are others than its executions give. Raise SqlFailed."""
+    return sum_differences(lambda statement: ask(data_dir, statement).rows, accounts)
 
 
 def _nets(moments: Sequence[tuple[str, datetime]]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import duckdb
 import pytest
@@ -20,6 +21,7 @@ from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
 from gridbot.store.schema import ensure_schema
 from gridbot.store.sql_columns import as_stored
+from gridbot.store.sums_check import sum_differences
 from supervisor.store.maintenance import vacuum
 from supervisor.store.rebuild import rebuild
 from supervisor.store.writer import Writer, WriterSpec
@@ -82,6 +84,13 @@ def assert_true_to_the_rows(data_dir: Path) -> None:
     with connect(data_dir) as con:
         for name, statement in FROM_ROWS.items():
             assert answer(con, f"SELECT * FROM {name}") == answer(con, statement), name
+    assert changed(data_dir) == []
+
+
+def changed(data_dir: Path, at_once: int = 5) -> list[str]:
+    """What `ledger check` finds, in spans of a few executions."""
+    with mock.patch("gridbot.store.sums_check.AT_ONCE", at_once):
+        return [str(each) for each in sum_differences(lambda statement: rows(data_dir, statement))]
 
 
 MONEY = st.decimals("-1000", "1000", places=8)
@@ -170,12 +179,35 @@ ALONE = CorrectionRecord(
 """Of an execution that no row shows: its day has no volume, and no fee per volume."""
 
 
+CHANGES = st.sampled_from(
+    [
+        "DELETE FROM executions_stored",
+        "INSERT INTO executions_stored FROM executions_stored",
+        *(
+            f"UPDATE executions_stored SET {change}"
+            for change in (
+                "fee = fee + 0.00000001",
+                "realised_pnl = -realised_pnl - 1000",
+                "price = price * 2",
+                "qty = qty + 0.001",
+                "exchange_ts = exchange_ts + INTERVAL 1 DAY",
+                "strategy = strategy || 'x'",
+                "shadow = NOT shadow",
+                "is_maker = NOT is_maker",
+            )
+        ),
+    ]
+)
+"""What somebody else may do to a stored execution."""
+
+
 @settings(max_examples=examples(5), deadline=None)
-@example(batches=[[("alice", ALONE)]], restart=False)
-@given(batches=BATCHES, restart=st.booleans())
+@example(batches=[[("alice", ALONE)]], restart=False, data=None)
+@given(batches=BATCHES, restart=st.booleans(), data=st.data())
 def test_rollups_say_what_the_rows_say(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, Any]]], restart: bool
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, Any]]], restart: bool, data: Any
 ) -> None:
+    """And where a row is another one since, that is found."""
     data_dir = tmp_path_factory.mktemp("data")
     writer = Writer(WriterSpec(data_dir, ("alice", "bob"), max_rows=10), {})
     for batch in batches:
@@ -188,6 +220,12 @@ def test_rollups_say_what_the_rows_say(
     assert_true_to_the_rows(data_dir)
     rebuild(data_dir)
     assert_true_to_the_rows(data_dir)
+    with duckdb.connect(str(database_path(data_dir))) as con:
+        found = con.execute("SELECT rowid FROM executions_stored").fetchall()
+        if not found:
+            return
+        con.execute(f"{data.draw(CHANGES)} WHERE rowid = {data.draw(st.sampled_from(found))[0]}")
+    assert changed(data_dir, data.draw(st.sampled_from([1, 4, 1000]))) != []
 
 
 def test_the_way_of_many_rows_adds_up_too(tmp_path: Path) -> None:
@@ -270,6 +308,7 @@ def test_sums_and_states_outlive_the_rows_and_a_rebuild(tmp_path: Path) -> None:
     writer.close()
     assert rows(tmp_path, "SELECT count(*) FROM executions") == [(10,)]
     assert [rows(tmp_path, view) for view in views] == expected
+    assert changed(tmp_path) == []
     for _ in range(2):
         done = rebuild(tmp_path)
         assert done.from_journals == 10

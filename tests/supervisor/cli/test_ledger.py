@@ -68,6 +68,28 @@ def test_pairs_that_are_kept_are_compared_with_the_executions(tmp_path: Path) ->
     assert "BTCUSDT long: expected 1 pairs" in result.output.splitlines()[0]
 
 
+def test_an_execution_that_was_changed_since_is_found_though_the_balance_is_explained(tmp_path: Path) -> None:
+    """The balance goes by sums that are kept per day, which a changed row does not change."""
+    session = Session(tmp_path, "alice")
+    balance(session, "100")
+    session.now_ms += 86_400_000
+    session.fill("Buy", "100", "2", fee=Decimal("0.04"))
+    session.now_ms += 86_400_000
+    balance(session, "99.96")
+    session.close()
+    write_all(tmp_path, compacts=True)
+    assert check(tmp_path).exit_code == 0
+    with duckdb.connect(str(database_path(tmp_path))) as con:
+        con.execute("UPDATE executions_stored SET fee = fee + 1")
+    result = check(tmp_path)
+    assert result.exit_code == ExitCode.DIFFERS
+    assert "executions say 99.96: explained\nDIFFERENT: 1 sums of a day and leg are others" in result.output
+    assert (
+        "executions of alice/btc_grid BTCUSDT long on 2023-11-15 (Trade, maker): expected 1 worth 200 that bring -0.04 "
+        "by the sums that were kept as they came, got 1 worth 200 that bring -1.04" in result.output
+    )
+
+
 def test_an_account_that_nobody_has_is_a_mistake_and_one_can_be_asked_for(tmp_path: Path) -> None:
     """`--account` without --exchange was taken and had no effect, and a wrong name beside a right one was dropped."""
     for name in ("alice", "bob"):
