@@ -16,53 +16,27 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 
 from gridbot.store.file_errors import first_line
-from gridbot.store.grid_sql import ADDED_FEE, AT_MS, COUNTS, FEES, KEYS, MATCHING, NUMBER, PLACING, PROFIT, listed, same
+from gridbot.store.grid_chunks import Tail, make, one, take_all, take_some, time_sql
+from gridbot.store.grid_sql import ADDED_FEE, FEES, MATCHING, PLACING, PROFIT, listed, same
 from gridbot.store.grid_tables import CHECKPOINTS, LOT, PAIRS, TAILS, merge_levels
-from gridbot.store.sql_columns import as_stored, quote
+from gridbot.store.sql_columns import as_stored
 
 __all__ = ["AT_ONCE", "MISFIT", "keep_all", "keep_some", "waiting_executions"]
 
 log = logging.getLogger("gridbot.store")
 
-EXECUTIONS: Final = as_stored("executions")
 CORRECTIONS: Final = as_stored("corrections")
 AT_ONCE: Final = 16_384
 """Executions of a step: some 40 ms of a core."""
 PART: Final = 65_536
 """Executions between two checkpoints that stay: as many may be matched again when one comes late."""
-MORE: Final = 4
-MS: Final = 1000
-"""In microseconds: the exchange's times have no less."""
 MISFIT: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.OutOfMemoryException)
 """What says that a leg cannot be matched."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    row: int
-    keys: tuple[Any, ...]
-    since_us: int
-    since_seq: int
-    last_us: int
-    is_cut: bool
-    executions: int
-
-    @property
-    def name(self) -> str:
-        account, strategy, symbol, direction, shadow = self.keys
-        return f"{account}/{strategy} {symbol} {direction}{' (shadow)' if shadow else ''}"
-
-    @property
-    def is_leg(self) -> str:
-        """Condition on executions."""
-        values = (str(value).lower() if isinstance(value, bool) else quote(value) for value in self.keys)
-        return " AND ".join(f"{key} = {value}" for key, value in zip(KEYS, values, strict=True))
 
 
 def waiting_executions(con: duckdb.DuckDBPyConnection) -> int:
@@ -94,21 +68,21 @@ def keep_some(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE, part: int 
     return True
 
 
-def _pick(con: duckdb.DuckDBPyConnection, at_once: int) -> list[_Tail]:
+def _pick(con: duckdb.DuckDBPyConnection, at_once: int) -> list[Tail]:
     """Legs whose executions are no more than a step takes, or one with more."""
     names = f"rowid, {listed()}, epoch_us(since_at), since_seq, epoch_us(last_at), is_cut, executions"
-    picked: list[_Tail] = []
+    picked: list[Tail] = []
     left = at_once
     for row, *found in con.execute(f"SELECT {names} FROM {TAILS} WHERE error IS NULL ORDER BY executions").fetchall():
         *keys, since_us, since_seq, last_us, is_cut, executions = found
         left -= executions
         if picked and left < 0:
             break
-        picked.append(_Tail(row, tuple(keys), since_us, since_seq, last_us, is_cut, executions))
+        picked.append(Tail(row, tuple(keys), since_us, since_seq, last_us, is_cut, executions))
     return picked
 
 
-def _tried(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, part: int) -> str | None:
+def _tried(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part: int) -> str | None:
     """Match some executions of these legs; why that cannot be."""
     try:
         con.begin()
@@ -121,21 +95,21 @@ def _tried(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, par
     return None
 
 
-def _note_error(con: duckdb.DuckDBPyConnection, tail: _Tail, error: str | None) -> None:
+def _note_error(con: duckdb.DuckDBPyConnection, tail: Tail, error: str | None) -> None:
     if error is None:
         return
     con.execute(f"UPDATE {TAILS} SET error = ? WHERE rowid = ?", [error, tail.row])
     log.warning(
-        "the executions of %s cannot be matched to pairs: %s; grid_trades and grid_levels show its pairs up to there, "
-        "`ledger check --pairs` tells of it, and a rebuild of the database begins it anew",
+        "the executions of %s cannot be matched to pairs: %s; they are stored, and grid_trades and grid_levels show "
+        "its pairs up to there; a rebuild of the database begins it anew",
         tail.name,
         error,
     )
 
 
-def _step(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, part: int) -> None:
+def _step(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part: int) -> None:
     rows = ", ".join(str(tail.row) for tail in tails)
-    _make(
+    make(
         con,
         "grid_picked",
         f"""
@@ -147,9 +121,9 @@ def _step(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, part
     )
     upto = None
     if len(tails) == 1:
-        upto = _take_many(con, tails[0], at_once)
+        upto = take_some(con, tails[0], at_once)
     else:
-        _take_all(con, tails)
+        take_all(con, tails)
     _place(con)
     _match(con)
     _remove_those_that_do_not_count(con, tails, upto)
@@ -161,115 +135,6 @@ def _step(con: duckdb.DuckDBPyConnection, tails: list[_Tail], at_once: int, part
         con.execute(f"DROP TABLE temp.{table}")
 
 
-# -- which executions
-
-_CHUNK: Final = f"""
-    e.seq, {AT_MS} AS at_ms, {NUMBER} AS number, e.closed_size > 0 AS closes, e.price, e.qty, e.exchange_ts, e.exec_id,
-    e.fee"""
-
-
-def _take_all(con: duckdb.DuckDBPyConnection, tails: list[_Tail]) -> None:
-    accounts = {tail.keys[0] for tail in tails}
-    few = f"AND e.account IN ({', '.join(map(quote, accounts))})" if len(accounts) <= 8 else ""
-    _make(
-        con,
-        "grid_chunk",
-        f"""
-        SELECT leg, {_CHUNK}
-        FROM {EXECUTIONS} AS e JOIN temp.grid_picked AS picked ON {same("e", "picked")}
-            AND (e.exchange_ts > since_at OR (e.exchange_ts = since_at AND e.seq > since_seq))
-        WHERE {COUNTS} AND e.exchange_ts >= {_time(min(tail.since_us for tail in tails))} {few}""",
-    )
-
-
-def _take_many(con: duckdb.DuckDBPyConnection, tail: _Tail, at_once: int) -> tuple[int, int] | None:
-    """The first executions of a leg, up to the place that is returned; None: all of them."""
-    leg = f"FROM {EXECUTIONS} AS e WHERE {COUNTS} AND {tail.is_leg} AND {_behind('e', tail.since_us, tail.since_seq)}"
-    since_us = tail.since_us
-    if tail.executions > at_once and tail.since_us < 0:
-        since_us = _one(con, f"SELECT coalesce(epoch_us(min(exchange_ts)), {tail.last_us}) {leg}")[0]
-    while True:
-        upto_us, few = _time_of_some(con, leg, tail, since_us, at_once)
-        _make(
-            con,
-            "grid_chunk",
-            f"SELECT 1::INTEGER AS leg, {_CHUNK} {leg} AND e.exchange_ts <= {_time(upto_us)} "
-            + ("" if few else f"ORDER BY seq LIMIT {at_once}"),
-        )
-        if few and upto_us >= tail.last_us:
-            return None
-        if (upto := _last_place(con, tail)) != NOWHERE:
-            return upto
-        at_once *= MORE
-
-
-def _time_of_some(
-    con: duckdb.DuckDBPyConnection, leg: str, tail: _Tail, since_us: int, at_once: int
-) -> tuple[int, bool]:
-    """Up to when (us) about so many executions of `leg` are; False: at this one moment there are many more."""
-    span_us = max(MS, (tail.last_us - since_us) * at_once // max(1, tail.executions))
-    is_narrower = False
-    while True:
-        upto_us = min(since_us + span_us, tail.last_us)
-        [count] = _one(con, f"SELECT count(*) {leg} AND e.exchange_ts <= {_time(upto_us)}")
-        if count > 2 * at_once:
-            if span_us <= MS:
-                return upto_us, False
-            span_us, is_narrower = max(MS, span_us * at_once // count // MS * MS), True
-        elif upto_us < tail.last_us and (count == 0 or (count < at_once // 4 and not is_narrower)):
-            span_us *= MORE
-        else:
-            return upto_us, True
-
-
-NOWHERE: Final = (-1, -1)
-
-
-def _last_place(con: duckdb.DuckDBPyConnection, tail: _Tail) -> tuple[int, int]:
-    """The last place of the chunk behind which nothing belongs before it, to which the chunk is cut; or NOWHERE."""
-    last_at, last_seq, highest = _one(
-        con,
-        "SELECT epoch_us(max(exchange_ts)), arg_max(seq, {'at': exchange_ts, 'seq': seq}), max(number) "
-        "FROM temp.grid_chunk",
-    )
-    leg = f"FROM {EXECUTIONS} AS e WHERE {COUNTS} AND {tail.is_leg}"
-    [tie] = _one(con, f"SELECT max(number) FROM temp.grid_chunk WHERE exchange_ts = {_time(last_at)}")
-    [at_once] = _one(con, f"SELECT min({NUMBER}) {leg} AND exchange_ts = {_time(last_at)} AND seq > {last_seq}")
-    [lower] = _one(
-        con,
-        f"SELECT min(exchange_seq) {leg} AND exchange_ts >= {_time(last_at)} "
-        f"AND exchange_seq BETWEEN 1 AND {highest - 1} AND {_behind('e', last_at, last_seq)}",
-    )
-    if lower is None and (at_once is None or at_once >= tie):
-        return int(last_at), int(last_seq)
-    lower = highest if lower is None else lower
-    found = _one(
-        con,
-        f"""
-        SELECT epoch_us(max(exchange_ts)), arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) FROM (
-            SELECT exchange_ts, seq, lead(exchange_ts) OVER time AS next_at,
-                max(number) OVER (time ROWS UNBOUNDED PRECEDING) AS before,
-                min(CASE WHEN number > 0 THEN number END) OVER (
-                    time ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS after
-            FROM temp.grid_chunk WINDOW time AS (ORDER BY exchange_ts, seq))
-        WHERE next_at > exchange_ts AND before <= least({lower}, coalesce(after, {lower}))""",
-    )
-    if found[0] is None:
-        return NOWHERE
-    con.execute(f"DELETE FROM temp.grid_chunk WHERE {_behind('grid_chunk', *found)}")
-    return int(found[0]), int(found[1])
-
-
-def _behind(of: str, at: int, seq: int) -> str:
-    """Condition on what is behind a place."""
-    time = f"{of}.exchange_ts"
-    return f"{time} >= {_time(at)} AND ({time} > {_time(at)} OR {of}.seq > {seq})"
-
-
-def _time(at_us: int) -> str:
-    return f"make_timestamp({at_us})"
-
-
 # -- matching
 
 
@@ -279,7 +144,7 @@ _PLACED: Final = "placed AS (SELECT *, CAST(0 AS BIGINT) AS era, at_ms AS placed
 
 def _place(con: duckdb.DuckDBPyConnection) -> None:
     """`grid_items`: the executions in the exchange's order, with fees as corrected."""
-    odd = _one(
+    odd = one(
         con,
         """
         SELECT 1 FROM (
@@ -288,7 +153,7 @@ def _place(con: duckdb.DuckDBPyConnection) -> None:
             FROM temp.grid_chunk WHERE number > 0)
         WHERE number < before LIMIT 1""",
     )
-    _make(
+    make(
         con,
         "grid_items",
         f"""
@@ -307,7 +172,7 @@ def _place(con: duckdb.DuckDBPyConnection) -> None:
 
 def _match(con: duckdb.DuckDBPyConnection) -> None:
     """`grid_matched`: pairs of `grid_all`, which are the items and the openings that were left."""
-    _make(
+    make(
         con,
         "grid_all",
         """
@@ -316,7 +181,7 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
         SELECT leg, nth - len(lots), lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts
         FROM (SELECT leg, lots, unnest(lots) AS lot, generate_subscripts(lots, 1) AS nth FROM temp.grid_picked)""",
     )
-    _make(
+    make(
         con,
         "grid_matched",
         f"""
@@ -328,7 +193,7 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _remove_those_that_do_not_count(
-    con: duckdb.DuckDBPyConnection, tails: list[_Tail], upto: tuple[int, int] | None
+    con: duckdb.DuckDBPyConnection, tails: list[Tail], upto: tuple[int, int] | None
 ) -> None:
     """Pairs of before a cut, as far as it is matched again."""
     cut = [tail for tail in tails if tail.is_cut]
@@ -336,17 +201,17 @@ def _remove_those_that_do_not_count(
         return
     end = ""
     if upto is not None:
-        at, seq = _time(upto[0]), upto[1]
+        at, seq = time_sql(upto[0]), upto[1]
         end = f"AND kept.closed_at <= {at} AND (kept.closed_at < {at} OR kept.close_seq <= {seq})"
     con.execute(f"""
         DELETE FROM {PAIRS} AS kept USING temp.grid_picked AS picked
-        WHERE is_cut AND {same("kept", "picked")} AND kept.closed_at >= {_time(min(tail.since_us for tail in cut))}
+        WHERE is_cut AND {same("kept", "picked")} AND kept.closed_at >= {time_sql(min(tail.since_us for tail in cut))}
             AND (kept.closed_at > since_at OR (kept.closed_at = since_at AND kept.close_seq > since_seq)) {end}""")
 
 
 def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
     """New checkpoints in `grid_ends`, each in place of the one before while that is near; `grid_new`: the pairs."""
-    _make(
+    make(
         con,
         "grid_ends",
         f"""
@@ -377,7 +242,7 @@ def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
         DELETE FROM {CHECKPOINTS} AS kept USING temp.grid_ends AS new
         WHERE {same("kept", "new")} AND kept.part = new.part""")
     con.execute(f"INSERT INTO {CHECKPOINTS} BY NAME SELECT * EXCLUDE (leg) FROM temp.grid_ends")
-    _make(
+    make(
         con,
         "grid_new",
         f"""
@@ -402,16 +267,3 @@ def _shorten_tails(con: duckdb.DuckDBPyConnection, upto: tuple[int, int] | None)
         FROM (SELECT ends.*, ends.executions - picked.executions AS found, picked.tail AS row
             FROM temp.grid_ends AS ends JOIN temp.grid_picked AS picked USING (leg)) AS new
         WHERE tail.rowid = new.row""")
-
-
-def _make(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-
-
-def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
-    [count] = _one(con, f"SELECT count(*) FROM temp.{table}")
-    return int(count)
-
-
-def _one(con: duckdb.DuckDBPyConnection, query: str) -> Any:
-    return con.execute(query).fetchone()
