@@ -29,7 +29,6 @@ def shipped_records(
     """A file with what the fleet has at this moment, removed at the end: of the records that this question, or tables
     and views of these names, can concern; None: all. Raises CommandError."""
     from gridbot.store.fleet_reading import filled
-
     from gridbot.store.wanted_rows import Wanted
 
     fleet, wanted = access(config, data_dir).own.fleet, Wanted(statement)
