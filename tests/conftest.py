@@ -57,13 +57,16 @@ def _new_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> It
     """By all processes of a run: here, of a warm Python, and of the store's fork server. Another schema, as some tests
     have, makes another one.
     """
+    from gridbot.store import fleet_reading
     from gridbot.store.database import Database
-    from tests.new_databases import PLACE, made_once
+    from tests.new_databases import PLACE, copied_for_a_fleet, made_once
 
     made = _of_the_run(tmp_path_factory) / "new-databases"
     made.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "_make", made_once(made))
+        patch.setattr(fleet_reading, "ensure_schema", copied_for_a_fleet(made))
+        patch.setattr(fleet_reading, "views_from_rows", lambda con: None)  # it has them
         patch.setitem(os.environ, PLACE, str(made))
         yield
 

@@ -1,4 +1,7 @@
-"""A new database, whose 400 statements take a quarter of a second, is a copy of one that was made so before."""
+"""A new database, whose 400 statements take a quarter of a second, is a copy of one that was made so before.
+
+So is the one in memory into which the records of a fleet are read; it has no comments then.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
+
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.private_files import copy_private
 from gridbot.store.database import Database
-from gridbot.store.schema import fingerprint
+from gridbot.store.schema import ensure_schema, fingerprint, quote, views_from_rows
 
-__all__ = ["PLACE", "copy_new_databases", "made_once"]
+__all__ = ["PLACE", "copied_for_a_fleet", "copy_new_databases", "made_once"]
 
 PLACE = "GRIDBOT_TEST_NEW_DATABASES"
 """Variable of the environment with the directory of a test run in which all its processes keep what they made."""
@@ -45,3 +50,22 @@ def made_once(made: Path) -> Callable[[Database], None]:
         put_in_place(copy, database.path)
 
     return make_or_copy
+
+
+def copied_for_a_fleet(made: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
+    """What puts tables and views into an empty database in memory, as `fleet_reading` has them before it reads."""
+
+    def copy(con: duckdb.DuckDBPyConnection) -> None:
+        kept = made / f"{fingerprint()}-fleet.duckdb"
+        if not kept.exists():
+            new = temporary_beside(kept)
+            with duckdb.connect(str(new)) as fresh:
+                ensure_schema(fresh)
+                views_from_rows(fresh)
+            put_in_place(new, kept)
+        con.execute(f"ATTACH {quote(str(kept))} AS kept (READ_ONLY)")
+        [here] = con.execute("SELECT current_database()").fetchone() or ["memory"]
+        con.execute(f'COPY FROM DATABASE kept TO "{here}"')
+        con.execute("DETACH kept")
+
+    return copy

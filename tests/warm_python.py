@@ -44,7 +44,7 @@ from typing import Any
 
 from tests.new_databases import PLACE, copy_new_databases
 
-__all__ = ["WarmProcess", "popen", "run"]
+__all__ = ["WarmProcess", "popen", "prepare", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = "import sys; from tests.warm_python import serve; serve(int(sys.argv[1]))()"
@@ -158,6 +158,11 @@ def run(
             file.seek(0)
             said.append(file.read().decode())
     return subprocess.CompletedProcess(command, code, *said)
+
+
+def prepare() -> None:
+    """Have the warm Python begin to import, beside what the test does until it wants a process."""
+    _warm()
 
 
 @functools.cache

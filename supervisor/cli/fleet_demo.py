@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ __all__ = ["demo"]
 
 PLACE: Final = "fleet-demo"
 SHOW_S: Final = 10.0
+STOP_S: Final = 60.0
 
 
 @click.command(epilog=example("fleet demo"))
@@ -74,8 +76,7 @@ def _run(floor: DemoGround, environ: dict[str, str]) -> None:
     try:
         _give(environ, "fleet", "init", "-c", str(first))
         _give(environ, "fleet", "config", "push", str(floor.shared), "-c", str(first))
-        for host in floor.names:
-            _give(environ, "start", "-c", str(floor.file(host)), "--detach")
+        _start_hosts(floor, environ)
         _give(environ, "fleet", "spread", "-c", str(first), may_fail=True)
         with contextlib.suppress(KeyboardInterrupt):
             while True:
@@ -86,6 +87,23 @@ def _run(floor: DemoGround, environ: dict[str, str]) -> None:
         _stop(floor)
 
 
+def _start_hosts(floor: DemoGround, environ: dict[str, str]) -> None:
+    """Side by side, as on three machines: each takes some of the accounts at once, and none has to be moved."""
+
+    def started(host: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "supervisor", "start", "-c", str(floor.file(host)), "--detach"]
+        into_one = subprocess.STDOUT
+        return subprocess.run(words, env=environ, check=False, stdout=subprocess.PIPE, stderr=into_one, text=True)
+
+    with ThreadPoolExecutor(len(floor.names)) as pool:
+        for host, done in zip(floor.names, pool.map(started, floor.names), strict=True):
+            click.echo(done.stdout, nl=False)
+            if done.returncode not in (ExitCode.OK, ExitCode.DEGRADED):
+                raise CommandError(
+                    f"host {host}: its start ended with exit code {done.returncode}", ExitCode.UNEXPECTED
+                )
+
+
 def _give(environ: dict[str, str], *words: str, may_fail: bool = False) -> None:
     done = subprocess.run([sys.executable, "-m", "supervisor", *words], env=environ, check=False)
     if done.returncode and not may_fail:
@@ -93,13 +111,20 @@ def _give(environ: dict[str, str], *words: str, may_fail: bool = False) -> None:
 
 
 def _stop(floor: DemoGround) -> None:
+    """The hosts side by side: those that still ran would take over what the others let go."""
+    from supervisor.cli.stop import stop_supervisor
     from supervisor.process.directory_lock import holder
 
-    environ = {name: value for name, value in finding_us().items() if not name.startswith("GRIDBOT_")}
-    for host in floor.names:
-        if holder(floor.place / host) is not None:
-            click.echo(f"{host}: ", nl=False)
-            sys.stdout.flush()
-            _give(environ, "stop", "--data-dir", str(floor.place / host), may_fail=True)
+    def stopped(host: str) -> str:
+        try:
+            return stop_supervisor(floor.place / host, timeout=STOP_S, force=False, mode=None)
+        except CommandError as error:
+            return error.text
+
+    running = [host for host in floor.names if holder(floor.place / host) is not None]
+    if running:
+        with ThreadPoolExecutor(len(running)) as pool:
+            for host, told in zip(running, pool.map(stopped, running), strict=True):
+                click.echo(f"{host}: {told}")
     ended = floor.end()
     click.echo(f"ended: {', '.join(ended) or 'nothing was left running'}")

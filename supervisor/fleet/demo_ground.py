@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -53,6 +53,8 @@ class DemoGround:
     settings: Sequence[str] = ()
     dsn: str = ""
     """Of a database that is there already; empty: a PostgreSQL of its own."""
+    begin: Callable[..., Any] = subprocess.Popen
+    """Starts a process of ours, as `subprocess.Popen` does."""
 
     @property
     def names(self) -> list[str]:
@@ -124,14 +126,14 @@ class DemoGround:
         file = str(self.place / "paper.yaml")
         command = [sys.executable, "-m", "supervisor", "paper", "-c", file, "--port", str(port)]
         with open_private(log, "ab") as out:
-            process = subprocess.Popen(
+            process = self.begin(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environ
             )
         if not wait_until(
             lambda: process.poll() is not None or _answers(port), timeout_s=ANSWERS_S, every_s=0.05
         ) or not _answers(port):
             raise DemoTrouble(f"the paper exchange did not start; {log} says why")
-        return process.pid
+        return int(process.pid)
 
     def end(self) -> list[str]:
         """End the paper exchange and PostgreSQL; what was ended."""

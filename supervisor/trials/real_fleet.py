@@ -72,7 +72,8 @@ class RealFleet:
         begin: Begin = subprocess.Popen,
         dsn: str = "",
     ) -> None:
-        self.ground = DemoGround(place, hosts, document=shared_document(accounts), settings=settings, dsn=dsn)
+        document = shared_document(accounts)
+        self.ground = DemoGround(place, hosts, document=document, settings=settings, dsn=dsn, begin=begin)
         self.accounts = tuple(accounts)
         self._of_hosts = {**environ, **(of_hosts or {})}
         self._environ, self._own, self._cancels, self._begin = dict(environ), dict(own or {}), cancels, begin
@@ -136,6 +137,7 @@ class RealFleet:
         with open_private(of_host, "w") as out:
             out.write(dsn.replace(f":{known['port']}/", f":{database.port}/") + "\n")
         host.update(self._own, dsn_file=str(of_host), paper_url=f"http://127.0.0.1:{exchange.port}")
+        document["storage"] |= {"flush_interval": 2, "ticker_interval": 0}  # no case is about what that would cost
         if name in self._cancels:
             host["on_lease_lost"] = "cancel"
         with open_private(file, "w") as out:
@@ -239,6 +241,17 @@ class RealFleet:
     def accounts_of(self, host: str) -> list[str]:
         """The accounts whose leases that host has."""
         return sorted(account for account, at in self.at().items() if at == host)
+
+    def strategies(self, account: str) -> list[dict[str, Any]]:
+        """As the host that has it shows them."""
+        holder = self.at().get(account)
+        status = (self.hosts[holder].status() or {}) if holder else {}
+        rows = [row for row in status.get("accounts", ()) if row["account"] == account]
+        return [] if not rows else list(rows[0]["strategies"])
+
+    def states(self, account: str) -> set[str]:
+        """Those of its strategies, there."""
+        return {str(row["state"]) for row in self.strategies(account)}
 
     def all_trade(self) -> bool:
         """Whether the host of each account says that it is healthy, and each host that should run is in the fleet."""

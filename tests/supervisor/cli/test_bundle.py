@@ -74,6 +74,19 @@ def test_it_has_what_a_report_needs_and_no_secret(place: Path) -> None:
         assert isinstance(again.exception, CommandError)
 
 
+def test_that_of_a_fleets_host_does_not_have_the_password_of_its_database(place: Path) -> None:
+    password = "0123456789abcdef0123456789abcdef"  # as `fleet demo` makes them
+    (place / "dsn").write_text(f"postgresql://gridbot:{password}@127.0.0.1:1/none")
+    (place / "dsn").chmod(0o600)
+    (place / "g.yaml").write_text("fleet: {name: f, host: h1, dsn_file: dsn}\n")
+    (place / "data" / "logs" / "supervisor.jsonl").write_text(f"to gridbot:{password}@127.0.0.1\nhost h1\n")
+    done, files = packed(place)
+    assert done.exit_code == 0, done.output
+    assert b"host h1\n" in files["logs/supervisor.jsonl"]
+    assert "configuration.json" in files
+    assert [name for name, data in files.items() if password.encode() in data] == []
+
+
 def test_it_is_not_larger_than_asked_and_keeps_the_newest(place: Path) -> None:
     (place / "data" / "logs" / "writer.jsonl").write_bytes(b"old\n" * 500_000 + b"newest\n")
     (place / "data" / "state" / "huge").write_bytes(bytes(3_000_000))
