@@ -71,7 +71,8 @@ def as_texts(query: str) -> str:
 
 
 def _text(name: str) -> str:
-    usual = f"CASE WHEN {name} = {_ZEROS} THEN '' ELSE CAST({name} AS VARCHAR) END"
+    text = f"CAST({name} AS VARCHAR)"  # compared as a text: in a table of `as_texts` it is one, and may be no UUID
+    usual = f"CASE WHEN {text} = '{_NIL}' THEN '' ELSE {text} END"
     return f"CASE WHEN {ODD} IS NULL THEN {usual} ELSE coalesce({ODD} ->> '{name}', CAST({name} AS VARCHAR)) END"
 
 
