@@ -15,10 +15,10 @@ neither they nor the ones that were not read may come near until the reading aft
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.core import LegState, PositionEvent
@@ -28,15 +28,31 @@ from gridbot.paper.accounts.leg import Leg
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["CalmLegs"]
+__all__ = ["Ahead", "CalmLegs"]
 
 ZERO: Final = Decimal(0)
 BELOW, ABOVE = Decimal("0.98"), Decimal("1.02")
 """Of the present price: how far it may go."""
 WALLETS: Final = ((Decimal("0.99"), Decimal("1.01")), (Decimal("0.9995"), Decimal("1.0005")))
 AVAILABLE: Final = (Decimal("0.8"), Decimal("1.2"))
-Leaves = Callable[[str, tuple[int, int], tuple[Decimal, Decimal]], int]
-"""When (µs UTC) a trade of a symbol is first outside of two prices (ticks), or its mark price of two others (USDT)."""
+
+
+class Ahead(Protocol):
+    """What is known of the prices to come (`Drive`)."""
+
+    @property
+    def quiet_until_us(self) -> int:
+        """When (µs UTC) somebody next has to see a price, or the run ends."""
+
+    def age_s(self, symbol: str) -> float:
+        """How long (seconds) the newest price of before now has been with the worker, told or not."""
+
+    def hear(self, symbol: str) -> None:
+        """Give the worker the newest price of before now."""
+
+    def leaves_us(self, symbol: str, ticks: tuple[int, int], marks: tuple[Decimal, Decimal]) -> int:
+        """When (µs UTC) a trade that exchange or worker have not seen is first outside of two prices (ticks), or the
+        mark price of two others (USDT)."""
 
 
 @dataclass(slots=True)
@@ -67,8 +83,8 @@ class _Calm:
 class CalmLegs:
     """One per account, in cross margin. `look` before `holds`."""
 
-    def __init__(self, venue: RunVenue, runners: Mapping[str, StrategyRunner], leaves: Leaves, lasting_us: int) -> None:
-        self._venue, self._runners, self._leaves, self._lasting_us = venue, runners, leaves, lasting_us
+    def __init__(self, venue: RunVenue, runners: Mapping[str, StrategyRunner], ahead: Ahead, lasting_us: int) -> None:
+        self._venue, self._runners, self._ahead, self._lasting_us = venue, runners, ahead, lasting_us
         self._spans: dict[str, _Span] = {}
         self._calms: dict[str, _Calm] = {}
         self._balance: Decimal | None = None
@@ -134,10 +150,11 @@ class CalmLegs:
         long, short = (LegState() if leg is None else valuation.state(account, leg) for leg in account.held(symbol))
         pair = pair_margins(long, short, marks[1], market.instrument.tiers, valuation.fee(account))
         maintenance = sum((margin.maintenance for margin in pair), ZERO)
-        return _Span(made_of, self._leaves(symbol, ticks, marks), unrealised, maintenance)
+        return _Span(made_of, self._ahead.leaves_us(symbol, ticks, marks), unrealised, maintenance)
 
     def _new(self, symbol: str, at_us: int) -> _Calm | None:
         """None where a reading might change something, or its price might leave what is calm too soon."""
+        self._ahead.hear(symbol)
         runner, sizer = self._runners[symbol], self._runners[symbol].sizer
         (wallet, available), last = sizer.balances, runner.risk_state.last_price
         long, short = sizer.long, sizer.short
@@ -149,7 +166,7 @@ class CalmLegs:
         market = self._venue.markets[symbol]
         tick, marks = market.instrument.tick_size, _around(market.mark, market.instrument.tick_size)[1]
         wide, prices = _around(last, tick)
-        limits, lasts_us = liq_limits(*prices, sizer.risk), self._leaves(symbol, wide, marks)
+        limits, lasts_us = liq_limits(*prices, sizer.risk), self._ahead.leaves_us(symbol, wide, marks)
         if lasts_us <= at_us + self._lasting_us or not is_far_from_liq(long.leg, short.leg, limits):
             return None
         keep = margin_to_keep(long.leg, short.leg, marks, limits, market.instrument.tiers)
@@ -160,7 +177,7 @@ class CalmLegs:
                     for price, share, part_of in zip(ticks, part, _parts(available), strict=True)
                 )
                 if rules_stay(long.leg, short.leg, low, high, sizer.risk):
-                    until_us = lasts_us if ticks is wide else self._leaves(symbol, ticks, marks)
+                    until_us = lasts_us if ticks is wide else self._ahead.leaves_us(symbol, ticks, marks)
                     if until_us <= at_us:
                         return None
                     return _Calm(long.leg, short.leg, until_us, lasts_us, low, high, keep.balance, keep.maintenance)

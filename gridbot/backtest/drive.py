@@ -86,6 +86,7 @@ class Drive:
     ) -> None:
         self._loop, self._venue, self._worker = loop, venue, worker
         self._lines = [_Line(number, *each) for number, each in enumerate(feeds.items())]
+        self._by_symbol = {line.symbol: line for line in self._lines}
         self._ticker_us = round(options.ticker_ms * 1000)
         self._stops = QuietStops(venue, worker, every_tick=options.every_tick)
         self._on_progress = on_progress
@@ -155,8 +156,7 @@ class Drive:
     def leaves_us(self, symbol: str, ticks: tuple[int, int], marks: tuple[Decimal, Decimal]) -> int:
         """When (µs UTC) a trade that exchange or worker have not seen is first outside of two prices (ticks), or the
         mark price of two others (USDT); far away where none is."""
-        line = next(line for line in self._lines if line.symbol == symbol)
-        market, found = self._venue.markets[symbol], FAR
+        line, market, found = self._by_symbol[symbol], self._venue.markets[symbol], FAR
         for cursor in (line.trades, line.tickers):
             place = cursor.next_outside(*ticks)
             if place is not None:
@@ -232,6 +232,16 @@ class Drive:
             if ms > line.tickers.next_ms:
                 self._hear(line, ms)
 
+    def age_s(self, symbol: str) -> float:
+        """How long (seconds) the newest price of before now has been with the worker, told or not."""
+        now_us = self._loop.now_us
+        newest_ms = self._by_symbol[symbol].tickers.newest_before(-(-(now_us - self._ticker_us) // 1000))
+        return FAR if newest_ms is None else (now_us - newest_ms * 1000 - self._ticker_us) / 1e6
+
+    def hear(self, symbol: str) -> None:
+        """Give the worker the newest price of before now, of one symbol."""
+        self._hear(self._by_symbol[symbol], -(-(self._loop.now_us - self._ticker_us) // 1000))
+
     def _move(self, line: _Line, ms: int, marks_ms: int) -> None:
         """The trades before `ms` (UTC) met nobody, and the mark prices up to `marks_ms` liquidated nobody."""
         cursor, market = line.trades, self._venue.markets[line.symbol]
@@ -257,7 +267,7 @@ class Drive:
     def _after(self, exchange: bool, worker: bool, seen: tuple[int, int] | None = None) -> None:
         """Something has happened to one of them, or both: where it has to look next may be elsewhere.
 
-        `seen` is what `_tick` returned; without it every line is up to date.
+        `seen` is what `_tick` returned; without it each line is brought up to date before it is looked at.
         """
         if worker:
             if self._worker.is_ready and not self._was_ready:
@@ -267,6 +277,8 @@ class Drive:
                 waits = self._worker.something_waits
                 for line in self._lines:
                     if not self._sees_as_looked(line, waits=waits):
+                        if seen is None:
+                            self.hear(line.symbol)
                         self._look_at_tickers(line, seen, waits=waits)
         if exchange:
             self._look_at_all_trades()

@@ -9,10 +9,9 @@ rest then happens as ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from gridbot.backtest.calm_legs import CalmLegs
+from gridbot.backtest.calm_legs import Ahead, CalmLegs
 from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
@@ -24,19 +23,10 @@ from gridbot.worker.jobs import Jobs
 from gridbot.worker.schedule import NO_WISHES, Job, JobKind
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["Ahead", "ReadingsAtOnce", "RunJobs"]
+__all__ = ["ReadingsAtOnce", "RunJobs"]
 
 Work = Coroutine[None, None, None]
 PERIODIC = "periodic"
-
-
-class Ahead(Protocol):
-    """What is known of the prices to come (`Drive`)."""
-
-    @property
-    def quiet_until_us(self) -> int: ...
-
-    def leaves_us(self, symbol: str, ticks: tuple[int, int], marks: tuple[Decimal, Decimal]) -> int: ...
 
 
 class RunJobs(Jobs):
@@ -94,7 +84,7 @@ class ReadingsAtOnce:
         self._records, self._loop, self._ahead = records, loop, ahead
         self._take_legs, self._take_wallet = take_legs, take_wallet
         self._on_pass, self._on_passed = on_pass, on_passed
-        self._calm = CalmLegs(venue, runners, ahead.leaves_us, round((2 * position_check_s + 10) * 1e6))
+        self._calm = CalmLegs(venue, runners, ahead, round((2 * position_check_s + 10) * 1e6))
 
     def start(self, held: Sequence[tuple[Job, Work]], jobs: Jobs, next_slot_us: int) -> None:
         """Do all of these at once, up to the next work of the clock; or start them."""
@@ -185,8 +175,8 @@ class ReadingsAtOnce:
         wallet = None if each.symbol else self._venue.wallet()
         legs = self._venue.legs(each.symbol) if each.symbol else []
         loop.now_us = each.told_us
-        loop.before_worker()
         if wallet is None:
+            self._ahead.hear(each.symbol)
             with context.faults.contained(f"{each.symbol}: taking in its positions", each.symbol):
                 self._take_legs(self._runners[each.symbol], legs)
         else:

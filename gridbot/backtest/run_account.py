@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from gridbot import background
-from gridbot.backtest.readings_at_once import Ahead, ReadingsAtOnce, RunJobs
+from gridbot.backtest.calm_legs import Ahead
+from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunJobs
 from gridbot.backtest.run_loop import RunClock, RunLoop
 from gridbot.backtest.run_readings import RunQueries, RunReadings
 from gridbot.backtest.run_records import RunRecords
@@ -303,7 +304,7 @@ class RunAccount:
                 return
             self._slot.cancel()
         self._slot_us = want_us
-        self._slot = self._loop.at(want_us, self._on_slot)
+        self._slot = self._loop.at(want_us, self._on_slot, needs_prices=False)
 
     def _next_slot_us(self) -> int:
         after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
@@ -325,6 +326,8 @@ class RunAccount:
 
     def _on_slot(self) -> None:
         self._slot = None
+        if self.losses.has_limit:
+            self._loop.before_worker()
         if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
             now_s, records = self._clock.monotonic_s(), self.records
             is_calm = self._is_calm(now_s)
@@ -333,6 +336,7 @@ class RunAccount:
             if is_calm:
                 self._clockwork.tick_calmly(now_s)
             else:
+                self._loop.before_worker()
                 self._clockwork.tick(now_s)
             due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
             self._due_slot = -(-due_us // SECOND_US) * SLOTS
@@ -353,10 +357,14 @@ class RunAccount:
             and not self._has_something_to_do()
             and not self.something_waits
             and not records.wanted()
-            and all(
-                runner.risk_state.price_s is not None and now_s - runner.risk_state.price_s <= STALE_PRICE_S
-                for runner in self.runners.values()
-            )
+            and all(self._has_price(runner, now_s) for runner in self.runners.values())
+        )
+
+    def _has_price(self, runner: StrategyRunner, now_s: float) -> bool:
+        """Whether a strategy's price is not stale; it may have come without having been told."""
+        price_s = runner.risk_state.price_s
+        return price_s is not None and (
+            now_s - price_s <= STALE_PRICE_S or self.ahead.age_s(runner.symbol) <= STALE_PRICE_S
         )
 
     def _guard(self) -> None:

@@ -30,7 +30,7 @@ __all__ = ["DIRECTORY", "RunFile", "file_of", "new_name", "summaries"]
 
 DIRECTORY: Final = "backtests"
 EMPTY: Final = ".empty-"
-ROLLED_UP: Final = 25_000
+ROLLED_UP: Final = 100_000
 """Records of an account whose sums and newest rows are made together."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 COLUMNS: Final = {

@@ -22,15 +22,21 @@ START_S: Final = 1000.0
 class _Due:
     """A call that is due, unless it is cancelled."""
 
-    __slots__ = ("args", "call", "is_cancelled", "of_exchange", "only_reads")
+    __slots__ = ("args", "call", "is_cancelled", "needs_prices", "of_exchange", "only_reads")
 
     def __init__(
-        self, call: Callable[..., object], args: tuple[Any, ...], of_exchange: bool = False, only_reads: bool = False
+        self,
+        call: Callable[..., object],
+        args: tuple[Any, ...],
+        of_exchange: bool = False,
+        only_reads: bool = False,
+        needs_prices: bool = True,
     ) -> None:
         self.call = call
         self.args = args
         self.of_exchange = of_exchange
         self.only_reads = only_reads
+        self.needs_prices = needs_prices
         self.is_cancelled = False
 
     def cancel(self) -> None:
@@ -66,10 +72,17 @@ class RunLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(before)
 
     def at(
-        self, when_us: int, call: Callable[..., object], *args: Any, of_exchange: bool = False, only_reads: bool = False
+        self,
+        when_us: int,
+        call: Callable[..., object],
+        *args: Any,
+        of_exchange: bool = False,
+        only_reads: bool = False,
+        needs_prices: bool = True,
     ) -> _Due:
-        """Call at a time; one that is over means now. What is not `of_exchange` is the worker's."""
-        due = _Due(call, args, of_exchange, only_reads)
+        """Call at a time; one that is over means now. What is not `of_exchange` is the worker's. Without `needs_prices`
+        the call itself sees to it that the worker has the prices it looks at."""
+        due = _Due(call, args, of_exchange, only_reads, needs_prices)
         self._count += 1
         heapq.heappush(self._heap, (when_us if when_us > self.now_us else self.now_us, self._count, due))
         return due
@@ -84,12 +97,12 @@ class RunLoop(asyncio.AbstractEventLoop):
     def turn(self, until_us: int) -> tuple[bool, bool]:
         """Go on to `until_us`, when the next call is due, and run all that is due then, also what it asks for.
 
-        `before_exchange` and `before_worker` are called before the first call of theirs. Whether either had one, of
-        the exchange one that does more than read.
+        `before_exchange` and `before_worker` are called before the first call of theirs that needs them. Whether either
+        had one, of the exchange one that does more than read.
         """
         self.now_us = until_us
         heap, pop = self._heap, heapq.heappop
-        exchange = worker = moved = False
+        exchange = worker = moved = told = False
         self.calls = 0
         while heap and heap[0][0] <= until_us:
             due = pop(heap)[2]
@@ -101,9 +114,11 @@ class RunLoop(asyncio.AbstractEventLoop):
                             moved = True
                             self.before_exchange()
                         exchange = exchange or not due.only_reads
-                    elif not worker:
+                    else:
                         worker = True
-                        self.before_worker()
+                        if due.needs_prices and not told:
+                            told = True
+                            self.before_worker()
                     due.call(*due.args)
                 except Exception as error:  # noqa: BLE001 - told, as asyncio tells it
                     self.call_exception_handler({"message": f"a callback failed ({due.call!r})", "exception": error})

@@ -219,6 +219,13 @@ class Cursor:
         self._look()
         return count
 
+    def newest_before(self, ms: int) -> int | None:
+        """When (ms UTC) the newest tick before `ms` was, of those behind and of the day; None when there is none."""
+        opened = self.at
+        if opened is not None and ms > self.next_ms:
+            return opened.times[bisect_left(opened.times, ms, self.index, opened.size) - 1]
+        return None if self.seen is None else self._feed.open(self.seen.day).times[self.seen.at]
+
     def go_behind(self, place: Place) -> int:
         """Go on to the tick after `place`; how many were passed."""
         count = 0

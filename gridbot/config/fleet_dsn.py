@@ -10,6 +10,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -17,6 +18,7 @@ __all__ = ["dsn_parts", "dsn_problem", "dsn_secrets", "place_of"]
 
 ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
 SHAPE: Final = "a libpq URI such as postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full, or key=value words"
+ELSEWHERE: Final = frozenset({"service", "servicefile"})
 SHORTEST: Final = 6
 """Characters of a password that is looked for in other texts by itself."""
 _PORT: Final = re.compile(r"[0-9]+\Z")
@@ -71,16 +73,23 @@ def place_of(dsn: str) -> str:
     return f"{parts.get('host') or parts.get('hostaddr') or 'the local socket'}{port}/{parts.get('dbname', '')}"
 
 
-def dsn_problem(dsn: str) -> tuple[str, str, str] | None:
-    """What is expected instead of a DSN, what came, what to do; None when it may be used."""
+def dsn_problem(dsn: str, environ: Mapping[str, str] = MappingProxyType({})) -> tuple[str, str, str] | None:
+    """What is expected instead of a DSN, what came, what to do; None when it may be used. `environ`: the variables of
+    the process that connects, which libpq asks for what the DSN does not say."""
     try:
         parts = dsn_parts(dsn)
     except ValueError:
         return SHAPE, "something else", "correct it; it is not shown here, because it is a secret"
     if _is_torn(dsn, parts):
         return SHAPE, "a character that tears it apart", "in a password write @ as %40, / as %2F, # as %23, ? as %3F"
-    hosts = (parts.get("host") or parts.get("hostaddr") or "").split(",")
-    far = [host for host in hosts if not _is_loopback(host)]
+    if elsewhere := sorted(ELSEWHERE & parts.keys()):
+        what = "a DSN that says itself where PostgreSQL is"
+        return what, f"{elsewhere[0]}=, which names a place that cannot be checked", "write host, user and sslmode out"
+    # Where both are given libpq connects to `hostaddr`; where none is, to what its variables say.
+    named = parts.get("host") or parts.get("hostaddr")
+    hosts = [parts.get("host", ""), parts.get("hostaddr", "")]
+    hosts += [] if named else [environ.get("PGHOST", ""), environ.get("PGHOSTADDR", "")]
+    far = [host for host in dict.fromkeys(",".join(hosts).split(",")) if not _is_loopback(host)]
     if far and parts.get("sslmode") not in ENCRYPTED:
         mode = f"sslmode={parts['sslmode']}" if "sslmode" in parts else "no sslmode"
         what = f"an encrypted connection to {', '.join(far)}, which is not this machine"

@@ -23,7 +23,7 @@ from gridbot.store.stored_views import landed_query
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["RAW", "columns_here", "copied", "typed_query", "with_raw"]
+__all__ = ["RAW", "columns_here", "copied", "newer_records", "typed_query", "with_raw"]
 
 RAW: Final = "raw_records"
 """Temporary table of a batch: account, number, kind, UTC day, body."""
@@ -80,6 +80,19 @@ def with_raw(con: duckdb.DuckDBPyConnection, path: str) -> Iterator[list[str]]:
         yield [kind for kind in found if kind in RECORD_TYPES]
     finally:
         con.execute(f"DROP TABLE temp.{RAW}")
+
+
+def newer_records(con: duckdb.DuckDBPyConnection, kinds: Iterable[str]) -> str:
+    """What is in `RAW` that this program would lose, as another one with more kinds or, of these `kinds`, more fields
+    has recorded it; "" when there is none."""
+    found = {kind for (kind,) in con.execute(f"SELECT DISTINCT kind FROM {RAW}").fetchall()} - RECORD_TYPES.keys()
+    for kind in kinds:
+        fields = f"SELECT DISTINCT unnest(json_keys(body, '$.data')) FROM {RAW} WHERE kind = {quote(kind)}"
+        known = {column.name for column in table_columns(kind)}
+        found |= {f"{kind}.{name}" for (name,) in con.execute(fields).fetchall() if name not in known}
+    if not found:
+        return ""
+    return f"expected records that this program knows, got some of a newer one, which has to write them: {min(found)}"
 
 
 @functools.cache

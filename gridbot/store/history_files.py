@@ -79,7 +79,11 @@ class HistoryFiles:
                 name = _name(path)
                 if mode != "rb" or name not in sizes:
                     raise PermissionError("the files of the history can only be read")
-                return store.open_input_file(f"{root}/{name}")
+                file = store.open_input_file(f"{root}/{name}")
+                if (size := file.size()) != sizes[name]:
+                    file.close()
+                    raise OSError(f"{name}: expected {sizes[name]} bytes, got {size}: the file is damaged")
+                return file
 
         return Files()
 

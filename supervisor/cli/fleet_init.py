@@ -44,7 +44,8 @@ def init(config: str | None, data_dir: str | None, admin_dsn_file: str | None) -
     admin = fleet.own.fleet.dsn.get_secret_value()
     if admin_dsn_file is not None:
         admin, why = value_of_file(admin_dsn_file)
-        wrong = dsn_problem(admin) if admin else ("a file with a DSN", why, "write it into the file (chmod 600)")
+        write = "write it into the file (chmod 600)"
+        wrong = dsn_problem(admin, os.environ) if admin else ("a file with a DSN", why, write)
         if wrong is not None:
             raise CommandError(f"--admin-dsn-file: expected {wrong[0]}, got {wrong[1]}; {wrong[2]}", ExitCode.CONFIG)
         register_secret(admin)

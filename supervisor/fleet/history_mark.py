@@ -1,12 +1,15 @@
 """All hosts of a fleet write their history to one place: it has a mark, and PostgreSQL knows it.
 
 The first host that begins puts the mark there. Who finds none, or another one, does not write: its directory is not
-mounted, or it is the place of others.
+mounted, or it is the place of others. A directory can stop being mounted while it is written to, and what is written
+then goes, without any error, into the empty one below it: so the mark is looked at before and after each time.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,10 +19,30 @@ from gridbot.config.fleet_models import FleetConfig
 from gridbot.store.history_place import MARK, HistoryPlace, PlaceAway, mark_problem, place_at
 from supervisor.fleet.history_statements import PLACE, RENAME_PLACE, SET_PLACE
 
-__all__ = ["agreed"]
+__all__ = ["Agreed", "agreed"]
 
 
-def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> HistoryPlace:
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The place of this fleet, and the mark that it has."""
+
+    place: HistoryPlace
+    mark: str
+
+    def look(self) -> None:
+        """Raises PlaceAway when it is not there, or another one is."""
+        if problem := mark_problem(self.place, self.mark):
+            raise PlaceAway(problem)
+
+    def put(self, files: Mapping[str, bytes]) -> None:
+        """Make these files, each whole, in this place and no other. Raises PlaceAway."""
+        self.look()
+        for name, data in files.items():
+            self.place.put(name, data)
+        self.look()
+
+
+def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> Agreed:
     """The place that this host's file names, if it is that of the fleet. Raises PlaceAway, psycopg.Error."""
     place = place_at(fleet.history)
     host = str(fleet.host)
@@ -37,8 +60,8 @@ def agreed(connection: psycopg.Connection[Any], fleet: FleetConfig) -> HistoryPl
     if first == host and is_new and place.read(MARK) is None:  # also when we were killed before it was there
         place.remove(MARK)  # a half-made one, of when we were killed
         place.put(MARK, orjson.dumps({"fleet": fleet.name, "mark": mark}))
-    if problem := mark_problem(place, mark):
-        raise PlaceAway(problem)
+    found = Agreed(place, mark)
+    found.look()
     if first == host and known_as != fleet.history:
         connection.execute(RENAME_PLACE, {"place": fleet.history})
-    return place
+    return found

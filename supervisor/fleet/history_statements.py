@@ -70,10 +70,11 @@ PARTS: Final[LiteralString] = (
         AND f.day < (clock_timestamp() AT TIME ZONE 'UTC')::date AND """
     + _MINE
     + """
-    GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1 ORDER BY 3 LIMIT %(limit)s
+    GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1 AND (array_agg(f.path ORDER BY f.first))[1] <> ALL (%(but)s)
+    ORDER BY 3 LIMIT %(limit)s
 """
 )
-"""Days that are over and have several files that could be one."""
+"""Days that are over and have several files that could be one, but for those whose first file is among `but`."""
 
 OVER: Final[LiteralString] = (
     """

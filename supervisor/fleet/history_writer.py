@@ -4,12 +4,13 @@ Its rows are those of `gridbot.record`, so an execution that two hosts have reco
 an account, a day and a kind are parts while the day runs, and one file some time after it. In this order:
 
     1  PostgreSQL has the names of the files, as `writing`
-    2  the files are put there, each whole and durable
+    2  the files are put there, each whole and durable, in the place that has the fleet's mark before and after
     3  one transaction: the names are `there`, the position of host and account is theirs
 
 Readers see the files that are `there`, and as live rows what is above the position. Whatever ends between two steps,
 the rows are live until step 3 and in files after it. What step 1 named and step 3 did not take is removed an hour
 later. It is a thread of its own: a place that hangs holds up neither shipping nor the writer, and the records wait.
+What is wrong with one account, or one day of it, holds up no other.
 """
 
 from __future__ import annotations
@@ -34,15 +35,16 @@ from gridbot.config.fleet_models import FleetConfig
 from gridbot.lease.record_floor import epoch_of
 from gridbot.store.bulk import memory_file
 from gridbot.store.file_errors import first_line
-from gridbot.store.fleet_rows import RAW, copied, typed_query, with_raw
+from gridbot.store.fleet_rows import RAW, copied, newer_records, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
-from gridbot.store.history_place import HistoryPlace, PlaceAway
+from gridbot.store.history_place import PlaceAway
 from gridbot.store.reading import ReadingError
 from gridbot.store.rollups import SUM_COLUMNS
-from gridbot.store.sql_columns import quote, table_columns
+from gridbot.store.sql_columns import quote, sql_type, table_columns
 from supervisor.fleet import history_statements as say
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.history_mark import agreed
+from supervisor.fleet.history_aside import SetAside
+from supervisor.fleet.history_mark import Agreed, agreed
 from supervisor.fleet.postgres_link import connection_settings, first_words
 
 __all__ = ["HistoryWriter"]
@@ -91,6 +93,7 @@ class _File:
     account: str
     day: date
     kind: str
+    shape: str
     rows: int
     first: int
     data: bytes
@@ -106,8 +109,9 @@ class HistoryWriter:
         self._thread = threading.Thread(target=self._run, name="writes history", daemon=True)
         self._connection: psycopg.Connection[Any] | None = None
         self._dsn = ""
-        self._place: HistoryPlace | None = None
+        self._place: Agreed | None = None
         self._next_care = time.monotonic() + CARE_S / 10
+        self._aside = SetAside((ReadingError, duckdb.Error), CARE_S)
         self.state = HistoryState()
 
     def start(self) -> None:
@@ -132,7 +136,7 @@ class HistoryWriter:
         while not self._stop.wait(wait):
             try:
                 more = self.once()
-                wait, away, self.state.error = 0.0 if more else LOOK_S, AWAY_S[0], None
+                wait, away, self.state.error = 0.0 if more else LOOK_S, AWAY_S[0], self._aside.said()
                 continue
             except _Moved:
                 wait = AWAY_S[0]
@@ -159,8 +163,9 @@ class HistoryWriter:
         waiting = connection.execute(say.WAITING, values).fetchall()
         self.state.behind_s = max((float(row[3]) for row in waiting), default=0.0)
         for host, account, above, _, is_due in waiting:
-            if is_due:
-                self._part(connection, place, host, account, above)
+            if is_due and self._aside.may(about := f"{account} of {host}"):
+                with self._aside.trying(about):
+                    self._part(connection, place, host, account, above)
                 return True
         if time.monotonic() >= self._next_care:
             while not self._stop.is_set() and self.care():
@@ -168,7 +173,7 @@ class HistoryWriter:
             self._next_care = time.monotonic() + CARE_S
         return False
 
-    def _ready(self) -> tuple[psycopg.Connection[Any], HistoryPlace]:
+    def _ready(self) -> tuple[psycopg.Connection[Any], Agreed]:
         dsn = read_dsn(self._fleet)
         if dsn != self._dsn:
             self.drop()
@@ -188,9 +193,7 @@ class HistoryWriter:
 
     # -- a part of a day
 
-    def _part(
-        self, connection: psycopg.Connection[Any], place: HistoryPlace, host: str, account: str, above: int
-    ) -> None:
+    def _part(self, connection: psycopg.Connection[Any], place: Agreed, host: str, account: str, above: int) -> None:
         values = {"host": host, "account": account, "above": above, "epoch": epoch_of(above), "limit": PART_ROWS}
         row = connection.execute(say.SHIPPED, values).fetchone()
         upto = int(row[0]) if row else above  # before the rows: what is shipped meanwhile may be missing among them
@@ -199,6 +202,8 @@ class HistoryWriter:
         with duckdb.connect(config=_SETTINGS) as con:
             for path in copied(connection, say.ROWS, [values], batch_bytes=1 << 62):
                 with with_raw(con, path) as kinds:
+                    if newer := newer_records(con, kinds):
+                        raise ReadingError(newer)
                     for kind in kinds:
                         files += _files_of(con, host, account, kind)
                     [(count, last)] = con.execute(f"SELECT count(*), max(seq) FROM {RAW}").fetchall()
@@ -211,7 +216,7 @@ class HistoryWriter:
             _exactly(connection, say.SHOW_FILES, [file.path for file in files])
         self.state.files += len(files)
 
-    def _put(self, connection: psycopg.Connection[Any], place: HistoryPlace, host: str, files: Sequence[_File]) -> None:
+    def _put(self, connection: psycopg.Connection[Any], place: Agreed, host: str, files: Sequence[_File]) -> None:
         """Steps 1 and 2."""
         with connection.transaction():
             for file in files:
@@ -219,33 +224,36 @@ class HistoryWriter:
                     say.BEGIN_FILE,
                     {
                         "path": file.path, "host": host, "account": file.account, "day": file.day, "kind": file.kind,
-                        "shape": shape_of(file.kind), "rows": file.rows, "bytes": len(file.data), "first": file.first,
+                        "shape": file.shape, "rows": file.rows, "bytes": len(file.data), "first": file.first,
                     },
                 )  # fmt: skip
-        for file in files:
-            place.put(file.path, file.data)
+        place.put({file.path: file.data for file in files})
 
     # -- care: fewer files, and none that does not count
 
     def care(self) -> bool:
         """Put the parts of days that are over together, and remove what does not count. True when there may be more."""
         connection, place = self._ready()
-        values = {"host": self._host, "big": BIG_BYTES, "limit": AT_ONCE, "writing": WRITING_S, "gone": GONE_S}
-        days = connection.execute(say.PARTS, values).fetchall()
-        for host, account, day, kind, _, paths, first in days:
+        place.look()
+        # Any two files of half the size can be one, so whatever is found here gets less.
+        values = {"host": self._host, "limit": AT_ONCE, "writing": WRITING_S, "gone": GONE_S}
+        parts = {**values, "big": BIG_BYTES // 2, "but": self._aside.waiting()}
+        days = connection.execute(say.PARTS, parts).fetchall()
+        for host, account, day, kind, shape, paths, first in days:
             if self._stop.is_set():
                 return False
-            self._together(connection, place, host, account, day, kind, paths, first)
+            with self._aside.trying(paths[0]):
+                self._together(connection, place, host, account, day, kind, shape, paths, first)
         is_more = self._old_sums(connection, place)
         over = connection.execute(say.OVER, values).fetchall()
         for path, _ in over:
             # Claimed first: a process that was frozen in step 2 cannot make it count any more.
             if connection.execute(say.CLAIM, {"path": path}).fetchone() is not None:
-                place.remove(path)
+                place.place.remove(path)
                 connection.execute(say.DROP_FILE, {"path": path})
         return is_more or len(days) == AT_ONCE or len(over) == AT_ONCE
 
-    def _old_sums(self, connection: psycopg.Connection[Any], place: HistoryPlace) -> bool:
+    def _old_sums(self, connection: psycopg.Connection[Any], place: Agreed) -> bool:
         """Move sums of days long past into a file. What is shipped for such a day later is a sum beside it."""
         values = {"days": SUMS_DAYS, "limit": SUMS_ROWS}
         if connection.execute(say.OLD_SUMS_THERE, values).fetchone() is None:
@@ -269,7 +277,7 @@ class HistoryWriter:
                 with con.appender(SUMS) as appender:
                     appender.append_rows(rows)
                 data = _parquet(con, f"FROM {SUMS}")
-            place.put(path, data)
+            place.put({path: data})
             with connection.cursor() as cursor:
                 cursor.executemany(say.DROP_SUMS, [row[:8] for row in rows])
             if connection.execute(say.SHOW_SUMS, {"path": path, "rows": len(rows), "bytes": len(data)}).rowcount != 1:
@@ -279,11 +287,12 @@ class HistoryWriter:
     def _together(
         self,
         connection: psycopg.Connection[Any],
-        place: HistoryPlace,
+        place: Agreed,
         host: str,
         account: str,
         day: date,
         kind: str,
+        shape: str,
         paths: Sequence[str],
         first: int,
     ) -> None:
@@ -298,9 +307,9 @@ class HistoryWriter:
                 break
             taken, size, count = [*taken, path], size + file_bytes, count + file_rows
         if len(taken) < 2:
-            return
+            return  # another host was quicker
         with duckdb.connect(config=_SETTINGS) as con:
-            HistoryFiles(place, {path: file_bytes for path, file_bytes, _ in rows}).register(con)
+            HistoryFiles(place.place, {path: file_bytes for path, file_bytes, _ in rows}).register(con)
             there = ", ".join(quote(f"{PROTOCOL}://{path}") for path in taken)
             select = f"SELECT * FROM read_parquet([{there}], hive_partitioning = false) ORDER BY seq"
             data = _parquet(con, select)
@@ -310,7 +319,7 @@ class HistoryWriter:
                 [(there_now,)] = con.execute(f"SELECT count(*) FROM read_parquet({quote(where)})").fetchall()
         if there_now != count:
             raise ReadingError(f"expected {count} rows of {kind} of {account} on {day}, got {there_now}: left as it is")
-        file = _File(_path(host, account, day, kind, first), account, day, kind, count, first, data)
+        file = _File(_path(host, account, day, kind, first), account, day, kind, shape, count, first, data)
         self._put(connection, place, host, [file])
         with connection.transaction():
             _exactly(connection, say.HIDE_FILES, taken)
@@ -332,7 +341,9 @@ def _files_of(con: duckdb.DuckDBPyConnection, host: str, account: str, kind: str
     for day, rows, first in days:
         source = f"(SELECT * FROM {RAW} WHERE day = DATE '{day}')"
         data = _parquet(con, f"FROM ({typed_query(kind, source)}) ORDER BY seq")
-        files.append(_File(_path(host, account, day, kind, first), account, day, kind, rows, first, data))
+        files.append(
+            _File(_path(host, account, day, kind, first), account, day, kind, shape_of(kind), rows, first, data)
+        )
     return files
 
 
@@ -353,5 +364,7 @@ def _path(host: str, account: str, day: date, kind: str, first: int) -> str:
 
 
 def shape_of(kind: str) -> str:
-    """The same for files with the same columns."""
-    return hashlib.sha256(repr([column.name for column in table_columns(kind)]).encode()).hexdigest()[:12]
+    """The same for files with the same columns, by name and type."""
+    return hashlib.sha256(
+        repr([(column.name, sql_type(column)) for column in table_columns(kind)]).encode()
+    ).hexdigest()[:12]

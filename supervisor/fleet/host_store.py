@@ -6,7 +6,7 @@ Raises FleetAway when the database cannot be asked. Times are those of the datab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
@@ -54,6 +54,10 @@ _LEASES: LiteralString = """
         extract(epoch FROM clock_timestamp() - since)::float8 AS held_s
     FROM gridbot.lease ORDER BY account
 """
+
+_PUSHES = 0x6772_6964_7075
+"""Of PostgreSQL's advisory locks: one version is numbered after the other. A lock of the table needs rights that no
+role has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,24 +180,31 @@ class HostStore:
         """Hosts, leases, wishes and which configuration counts, in one look."""
 
         async def work(connection: AsyncConnection[Any]) -> View:
-            async with connection.transaction():
-                hosts = await self._hosts(connection)
-                leases = await _leases(connection)
-                wishes = await (await connection.execute("SELECT account, host FROM gridbot.wish")).fetchall()
-                force = await (
-                    await connection.execute("SELECT version, at::text FROM gridbot.config_force")
-                ).fetchone()
-            version, at = force or (0, "")
-            return View(tuple(hosts), tuple(leases), dict(wishes), int(version), str(at))
+            async with connection.pipeline():  # one way to the database and back
+                hosts = await connection.execute(_HOSTS, (list(self._offers),))
+                leases = await connection.cursor(row_factory=args_row(LeaseSeen)).execute(_LEASES)
+                wishes = await connection.execute("SELECT account, host FROM gridbot.wish")
+                force = await connection.execute("SELECT version, at::text FROM gridbot.config_force")
+                version, at = await force.fetchone() or (0, "")
+                return View(
+                    tuple(self._read(await hosts.fetchall())),
+                    tuple(await leases.fetchall()),
+                    dict(await wishes.fetchall()),
+                    int(version),
+                    str(at),
+                )
 
         return await self.link.run(work)
 
     async def _hosts(self, connection: AsyncConnection[Any]) -> list[HostRow]:
+        cursor = await connection.execute(_HOSTS, (list(self._offers),))
+        return self._read(await cursor.fetchall())
+
+    def _read(self, rows: Iterable[tuple[Any, ...]]) -> list[HostRow]:
         known = self._offers
-        cursor = await connection.execute(_HOSTS, (list(known),))
         offered: dict[str, frozenset[str]] = {}
         found = []
-        for row in await cursor.fetchall():
+        for row in rows:
             mark, offers = row[6:8]
             names = known[mark] if offers is None else frozenset(offers)
             if mark:
@@ -265,7 +276,9 @@ class HostStore:
 
         async def work(connection: AsyncConnection[Any]) -> tuple[int, bool]:
             async with connection.transaction():
-                await connection.execute("LOCK TABLE gridbot.config_version IN SHARE ROW EXCLUSIVE MODE")
+                await connection.execute(
+                    "SELECT pg_advisory_xact_lock(%s)", (_PUSHES,)
+                )  # a lock of the table needs more
                 row = await (
                     await connection.execute(
                         "INSERT INTO gridbot.config_version (version, body, who, note)"
@@ -329,11 +342,6 @@ class HostStore:
             return None if row is None else ConfigVersion(*row)
 
         return await self.link.run(work)
-
-
-async def _leases(connection: AsyncConnection[Any]) -> list[LeaseSeen]:
-    async with connection.cursor(row_factory=args_row(LeaseSeen)) as cursor:
-        return await (await cursor.execute(_LEASES)).fetchall()
 
 
 def _mark(offers: list[str]) -> str:

@@ -21,9 +21,10 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
 from gridbot import background
-from gridbot.config.fleet_dsn import dsn_secrets
+from gridbot.config.fleet_dsn import dsn_problem, dsn_secrets
 from gridbot.hidden_words import register_secret
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.opening_line import OpeningLine
 
 __all__ = ["PostgresLink", "connection_settings", "first_words"]
 
@@ -47,8 +48,10 @@ _SETTINGS: dict[str, Any] = {
 def connection_settings(dsn: str, *, name: str, limit_s: float) -> dict[str, Any]:
     """What psycopg connects with: no statement takes longer than `limit_s`, and a line that is dead is noticed in time.
 
-    Raises FleetAway when the DSN cannot be read.
+    Raises FleetAway when the DSN cannot be read, or leads off this machine without TLS by a variable of libpq.
     """
+    if (wrong := dsn_problem(dsn, os.environ)) is not None:
+        raise FleetAway(f"expected {wrong[0]}, got {wrong[1]}; {wrong[2]}")
     try:
         settings: dict[str, Any] = conninfo_to_dict(dsn)
     except psycopg.Error:
@@ -84,6 +87,7 @@ class PostgresLink:
         self._name = name
         self.limit_s = limit_s
         self._connection: AsyncConnection[Any] | None = None
+        self._opening = OpeningLine(limit_s)
         self._turn = asyncio.Lock()
 
     @property
@@ -125,6 +129,7 @@ class PostgresLink:
         if settings == self._settings:
             return
         self._settings = settings
+        self._opening.leave()
         connection, self._connection = self._connection, None
         if connection is not None:
             background.start(self._close_after(self._turn, connection), name="leaving the fleet's former database")
@@ -152,6 +157,7 @@ class PostgresLink:
 
     async def close(self) -> None:
         """Close the connection in order."""
+        self._opening.leave()
         connection, self._connection = self._connection, None
         if connection is not None:
             await _close(connection)
@@ -172,19 +178,22 @@ class PostgresLink:
                 raise FleetAway(f"the fleet's database {self.server}: {exc.strerror or type(exc).__name__}") from None
 
     async def _connected(self, turn: asyncio.Lock) -> AsyncConnection[Any]:
-        """The connection of those who share this turn. Who was given up opens none for those after him."""
+        """The connection of those who share this turn. Who was given up leaves it to those after him."""
         connection = self._connection
         if connection is None or connection.closed:
             problem = await self._read_again()
+            settings = self._settings
             try:
-                connection = await AsyncConnection.connect(**self._settings, autocommit=True)
+                connection = await self._opening.take(settings)
             except psycopg.OperationalError as exc:
                 do = f"{LOOK}; {problem}" if problem else LOOK
                 raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}; {do}") from None
-            if self._turn is not turn:
+            if settings != self._settings or (self._turn is not turn and self._connection is not None):
                 await _close(connection)
                 raise psycopg.OperationalError("given up")
             self._connection = connection
+            if self._turn is not turn:
+                raise psycopg.OperationalError("given up")
         return connection
 
     def _drop(self, connection: AsyncConnection[Any]) -> None:

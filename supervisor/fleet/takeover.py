@@ -7,6 +7,9 @@ than what that host did. The journal stays, for the database; its records have l
 Whether what lies here is the newest is not told by the name of the former holder alone: that may be an earlier run of
 this host that died before it had put anything in place. So the last holder that began here is written down with it.
 It also shows a database that was set back, or is a new one: that grants an epoch again (`SetBack`).
+
+A data directory can be set back, too, to a backup of yesterday or by a disk that lost what it had not synced, within
+the time of one holder. Then a document in the database has a higher record number than anything that lies here.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import orjson
 from gridbot.atomic_file import write_atomic
 from gridbot.lease.record_floor import first_number
 from gridbot.private_files import make_directory
+from gridbot.records.journal_reader import journal_directory, newest_header
 from gridbot.state.brought_state import write_brought
 from supervisor.fleet.fleet_store import Document
 from supervisor.fleet.lease_types import HostId
@@ -63,15 +67,42 @@ def begin_here(
             " the fleet's database is a new one or an older copy; stop all hosts, give each of them fleet init, and"
             " start them again (docs/fleet-lost.md)"
         )
-    if previous and (previous != me.name or begun.epoch < newest):
+    if previous and (previous != me.name or begun.epoch < newest or _was_set_back(data_dir, account, begun, documents)):
         aside = state.with_name(f"{account}.before-{epoch}")
         if state.exists() and not aside.exists():
             state.rename(aside)
-            log.info("%s: another host had it meanwhile; what lay here is set aside as %s", account, aside)
+            log.info("%s: the fleet has newer state of it; what lay here is set aside as %s", account, aside)
         make_directory(state)
         for each in documents:
             write_brought(state / each.name, each.body, first_number(epoch))
     write_atomic(state / HOLDER, orjson.dumps({"epoch": epoch, "host": me.name, "instance": me.instance}))
+
+
+def _was_set_back(data_dir: Path, account: str, begun: Begun, documents: Sequence[Document]) -> bool:
+    """Whether the holder that began here last has told the database more than files and journal here know of."""
+    told = {each.name: _number(each.body) for each in documents if begun.epoch and each.epoch == begun.epoch}
+    known = [_number_in(data_dir / "state" / account / name) for name in told]
+    if max(told.values(), default=0) <= max(known, default=0):
+        return False
+    header = newest_header(journal_directory(data_dir, account))
+    return max(told.values()) > (0 if header is None else header.seq)
+
+
+def _number_in(path: Path) -> int:
+    try:
+        return _number(path.read_bytes())
+    except FileNotFoundError:
+        return 0
+
+
+def _number(body: bytes) -> int:
+    """The number of a document's record; 0 for none."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return 0
+    number = found.get("seq") if isinstance(found, dict) else None
+    return number if type(number) is int else 0
 
 
 def begun_with(state: Path) -> Begun:

@@ -33,6 +33,7 @@ from supervisor.fleet.takeover import SetBack
 from supervisor.process.fleet_sight import FleetSight
 from supervisor.process.held_services import HeldServices
 from supervisor.process.host_hands import HostHands, Keeper
+from supervisor.process.version_tries import Busy, Unusable, VersionTries
 
 __all__ = ["FleetHost"]
 
@@ -71,8 +72,7 @@ class FleetHost:
         self._takeovers = 0
         self._failed_s: dict[str, float] = {}
         self._handing, self._handed_s = "", 0.0
-        self._refused = (0, "")
-        """The version that could not be applied here, and when it was put in force: asked for again, it is tried."""
+        self._tries = VersionTries()
         self._told = asyncio.Event()
         self._answers: dict[int, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -136,8 +136,8 @@ class FleetHost:
         view = self.sight.view
         if self._hands.is_stopping():
             return
-        if view.force != self.settings.version and (view.force, view.forced) != self._refused:
-            await self._follow(view.force)
+        if self._tries.is_due(view.force, view.forced, self.settings.version, self._clock()):
+            await self._follow(view.force, view.forced)
         self._place()
         granted = {name: host for name, host in view.wishes.items() if holders_of(view).get(name) == host}
         if granted and self.begun.me.name in granted.values():
@@ -168,7 +168,7 @@ class FleetHost:
         names = {account.name for account in self.settings.config.accounts}
         return [name for name in self._here if name not in names]
 
-    async def _follow(self, version: int) -> None:
+    async def _follow(self, version: int, forced: str) -> None:
         """Another version counts. What cannot be applied is an alert, and nothing has changed here."""
         try:
             if (found := await self.begun.store.config(version)) is None:
@@ -177,11 +177,14 @@ class FleetHost:
             await self._hands.reload(settings, found.leave_positions)
         except FleetAway as why:
             self.sight.away(str(why))
+        except Busy:
+            pass  # looked again in a moment
         except (ConfigError, ValueError) as why:
-            self._refused = version, self.sight.view.forced
-            self._hands.alert("ERROR", f"version {version} of the fleet's configuration is not applied here: {why}")
+            error = Unusable(str(why)) if isinstance(why, ConfigError) else why
+            if self._tries.refused(version, forced, error, self._clock()):
+                self._hands.alert("ERROR", f"version {version} of the fleet's configuration is not applied here: {why}")
         else:
-            self._refused = 0, ""
+            self._tries.applied()
             self.settings = settings
             self._here = {name: epoch for name, epoch in self._here.items() if name in self._names()}
             log.info("version %d of the fleet's configuration is in force here", version)
@@ -261,7 +264,7 @@ class FleetHost:
             offers=self.settings.offers | self.services.offered,
             not_offered=self.settings.not_offered,
             applied=self.settings.version,
-            trouble=f"version {self._refused[0]} is not applied here" if self._refused[0] else "",
+            trouble=f"version {self._tries.version} is not applied here" if self._tries.version else "",
             status=status_facts(self._hands.status()),
         )
         begun = self.begun
@@ -287,7 +290,8 @@ class FleetHost:
 
     def now_by(self, settings: FleetSettings) -> None:
         """An operator has put this in force here already."""
-        self.settings, self._refused = settings, (0, "")
+        self.settings = settings
+        self._tries.applied()
 
     async def answered(self, number: int, wait_s: float) -> None:
         """Until an answer to that command was announced, so long at most."""

@@ -18,8 +18,9 @@ from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.control.operations import no_reload
 from supervisor.control.socket_protocol import Json
-from supervisor.process.fleet_reload import FleetReload
+from supervisor.process.fleet_reload import INVALID, FleetReload
 from supervisor.process.own_faults import Faults
+from supervisor.process.version_tries import Busy, Unusable
 
 if TYPE_CHECKING:
     from gridbot.config.host_config import FleetSettings
@@ -170,15 +171,18 @@ class FleetPart:
     # ------------------------------------------------------------------ configuration
 
     async def _follow(self, settings: FleetSettings, leave_positions: bool) -> None:
-        """Put another version in force for the accounts that are here. Raises ValueError with why it was refused."""
+        """Put another version in force for the accounts that are here. Raises Busy, ValueError with why it was
+        refused, Unusable when it will be the next time."""
         reload = self._reload()
         assert reload is not None, "a fleet's host reloads"
+        if reload.is_busy:
+            raise Busy
         before = reload.follow_fleet(settings)
         answer = await reload.handle(ReloadArguments(leave_positions=leave_positions), "the fleet")
         if not answer["ok"]:
             if before is not None:
                 reload.follow_fleet(before)
-            raise ValueError(str(answer.get("error")))
+            raise (Unusable if answer.get("kind") == INVALID else ValueError)(str(answer.get("error")))
         for line in answer["lines"]:
             log.info("reload: %s", line)
 

@@ -151,6 +151,11 @@ class FleetReload:
         """The accounts in force."""
         return [account.name for account in self._config.accounts]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether accounts come or go, or a reload is under way."""
+        return self._busy.locked()
+
     async def bring(self, whole: GridbotConfig, account: str, is_ours: Callable[[], bool]) -> None:
         """Start an account of `whole`, the configuration of all, if it is still ours when its turn comes.
 

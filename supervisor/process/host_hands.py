@@ -29,7 +29,8 @@ class Keeper(Protocol):
 @dataclass(frozen=True, slots=True)
 class HostHands:
     """What the supervisor does for its fleet. `bring` and `remove` change which accounts are here: `remove` ends a
-    worker, leaves its orders, and says whether it ended in order. `reload` raises ValueError when it was refused."""
+    worker, leaves its orders, and says whether it ended in order. `reload` raises Busy, and ValueError when it was
+    refused."""
 
     bring: Callable[[FleetSettings, str], Any]
     remove: Callable[[str], Any]

@@ -322,9 +322,16 @@ class ChatDesk:
         log.info("%s by %s", prepared.command.name, who)
         self._commands += 1
         threads = self._threads_of(prepared.command.name)
-        told = await self._tried(chat, threads, carry_out, self._spec.data_dir, prepared, who)
+        told = await self._tried(chat, threads, self._carry_out, prepared, who)
         if told is not None:
             self.outbox.say(chat, done_lines(told))
+
+    def _carry_out(self, prepared: Prepared, who: str) -> Json:
+        """In a thread. A machine that stood still since it heard of this asks again: the next host may have carried it
+        out by now, and what was said since then."""
+        if self._spec.of_fleet and not is_our_turn(self._spec.data_dir):
+            raise NotRead(NOT_OURS)
+        return carry_out(self._spec.data_dir, prepared, who)
 
     def _threads_of(self, command: str) -> ThreadPoolExecutor:
         return self._urgent if command in URGENT else self._threads

@@ -20,13 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from supervisor.trials import database_faults, host_faults, order_faults
+from supervisor.trials import database_faults, host_faults, joined_faults, order_faults
 from supervisor.trials.fault_case import CASES, Case
 from supervisor.trials.real_fleet import Broken, RealFleet
 
 __all__ = ["ROOMS", "begun", "run_case"]
 
-ROOMS: Final = (host_faults, database_faults, order_faults)
+ROOMS: Final = (host_faults, database_faults, order_faults, joined_faults)
 """Where the cases are; importing them fills `CASES`."""
 MOST_LINES: Final = 5
 

@@ -104,6 +104,11 @@ class Witness:
         """Every grant so far, by account and epoch."""
         return [Grant(*row) for row in self._rows(GRANTS)]
 
+    def is_taken(self, account: str) -> bool:
+        """Whether a host carries out a command for this account that another one was given."""
+        query: LiteralString = "SELECT account FROM gridbot.command WHERE taken_at IS NOT NULL AND answer IS NULL"
+        return (account,) in self._rows(query)
+
     def documents(self, account: str, folder: str) -> dict[str, dict[str, Any]]:
         """Documents of a kind that the fleet keeps for the next holder, without the number of their record."""
         with psycopg.connect(self.dsn, autocommit=True, connect_timeout=10) as connection:

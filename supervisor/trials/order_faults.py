@@ -24,7 +24,7 @@ def drain_while_flattening(fleet: RealFleet) -> None:
     fleet.hosts[HOST].exchange.mend()
     where = fleet.hosts[fleet.at()[mine]]
     fleet.wait(lambda: fleet.witness.is_flat(mine) and not fleet.witness.resting(mine), f"{mine} to be flat ({said})")
-    fleet.wait(lambda: _states(fleet, mine) == {"paused"}, f"{mine} to be held on {where.name} ({said})", fleet.told)
+    fleet.wait(lambda: fleet.states(mine) == {"paused"}, f"{mine} to be held on {where.name} ({said})", fleet.told)
     fleet.ask(lambda store: store.drain(HOST, on=False))
     where.command(mine, "resume")
 
@@ -67,8 +67,8 @@ def command_to_the_dead(fleet: RealFleet) -> None:
     if "was not carried out" not in said:
         raise Broken(f"a command for an account of a dead host was answered by: {said}")
     takeover(fleet, began_ms, before)
-    if _states(fleet, mine) != {"active"}:
-        raise Broken(f"it was carried out later: {_strategies(fleet, mine)}")
+    if fleet.states(mine) != {"active"}:
+        raise Broken(f"it was carried out later: {fleet.strategies(mine)}")
 
 
 @case("a paused account's host is killed: the pause and the grid go along")
@@ -82,24 +82,12 @@ def pause_goes_along(fleet: RealFleet) -> None:
         raise Broken(f"the fleet has no grid of {mine}")
     fleet.hosts[HOST].kill()
     fleet.wait(lambda: fleet.witness.held().get(mine, before[mine])[1] > before[mine][1], f"{mine} elsewhere ({said})")
-    fleet.wait(lambda: _states(fleet, mine) == {"paused"}, f"{mine} to be paused there")
-    if "for the trial" not in str(_strategies(fleet, mine)):
-        raise Broken(f"the reason is gone: {_strategies(fleet, mine)}")
+    fleet.wait(lambda: fleet.states(mine) == {"paused"}, f"{mine} to be paused there")
+    if "for the trial" not in str(fleet.strategies(mine)):
+        raise Broken(f"the reason is gone: {fleet.strategies(mine)}")
     if _grid(fleet, mine) != grid:
         raise Broken(f"the grid of {mine} changed: {grid}, {_grid(fleet, mine)}")
     fleet.hosts[fleet.at()[mine]].command(mine, "resume")
-
-
-def _strategies(fleet: RealFleet, account: str) -> list[dict[str, Any]]:
-    """As the host that has it shows them."""
-    holder = fleet.at().get(account)
-    status = (fleet.hosts[holder].status() or {}) if holder else {}
-    rows = [row for row in status.get("accounts", ()) if row["account"] == account]
-    return [] if not rows else list(rows[0]["strategies"])
-
-
-def _states(fleet: RealFleet, account: str) -> set[str]:
-    return {str(row["state"]) for row in _strategies(fleet, account)}
 
 
 def _grid(fleet: RealFleet, account: str) -> dict[str, Any]:

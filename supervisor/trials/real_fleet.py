@@ -242,6 +242,17 @@ class RealFleet:
         """The accounts whose leases that host has."""
         return sorted(account for account, at in self.at().items() if at == host)
 
+    def strategies(self, account: str) -> list[dict[str, Any]]:
+        """As the host that has it shows them."""
+        holder = self.at().get(account)
+        status = (self.hosts[holder].status() or {}) if holder else {}
+        rows = [row for row in status.get("accounts", ()) if row["account"] == account]
+        return [] if not rows else list(rows[0]["strategies"])
+
+    def states(self, account: str) -> set[str]:
+        """Those of its strategies, there."""
+        return {str(row["state"]) for row in self.strategies(account)}
+
     def all_trade(self) -> bool:
         """Whether the host of each account says that it is healthy, and each host that should run is in the fleet."""
         held = self.at()

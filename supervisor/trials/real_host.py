@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,12 +71,12 @@ class RealHost:
         assert self._supervisor is not None, "a host that was started"
         return self._supervisor.pid
 
-    def start(self) -> None:
-        """Begin it; nothing is waited for."""
+    def start(self, *words: str) -> None:
+        """Begin it, with further words of its command line; nothing is waited for."""
         assert not self.runs, f"{self.name} runs"
         with open_private(self.file.parent / f"{self.name}.console", "ab") as out:
             self._supervisor = self._begin(
-                [sys.executable, "-m", "supervisor", "start", "-c", str(self.file)],
+                [sys.executable, "-m", "supervisor", "start", "-c", str(self.file), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -113,6 +114,17 @@ class RealHost:
         return RealHost(
             *(name, file, self.data_dir.parent / name, self.database, self.exchange, self.environ, self._begin)
         )
+
+    def copied(self) -> Callable[[], None]:
+        """A copy of its data directory as it is now; what puts it back, once it has ended."""
+        copy = self.data_dir.with_name(f"{self.data_dir.name}.copy")
+        subprocess.run(["cp", "-a", self.data_dir, copy], check=True)
+
+        def put_back() -> None:
+            shutil.rmtree(self.data_dir)
+            copy.rename(self.data_dir)
+
+        return put_back
 
     def stop(self) -> int:
         """End it in order; its exit code."""

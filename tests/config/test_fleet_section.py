@@ -70,6 +70,12 @@ ENVIRON = {"ALICE_KEY": "planted-key-alice"}
         ("postgresql://u:p@db.example/f", ("db.example", "no sslmode")),
         ("postgresql://u:p@127.0.0.1,db2.example/f?sslmode=prefer", ("db2.example", "sslmode=prefer")),
         ("host = 192.0.2.1 password='p q' sslmode = disable", ("192.0.2.1", "sslmode=disable")),
+        # Where libpq really connects to: `hostaddr` before `host`, and what its variables say when there is neither.
+        ("host=localhost hostaddr=192.0.2.1", ("192.0.2.1", "no sslmode")),
+        ("postgresql://u@127.0.0.1/f?hostaddr=127.0.0.1,192.0.2.1", ("192.0.2.1", "no sslmode")),
+        ("user=u dbname=f", ("db.of-variable", "no sslmode")),
+        ("postgresql:///f?sslmode=require", None),
+        ("service=prod", ("says itself where", "service=, which names a place that cannot be checked")),
         ("nonsense " + PASSWORD, ("libpq URI", "something else")),
         ("postgresql://u:" + PASSWORD + "@[bad/f", ("libpq URI", "something else")),
         # What libpq takes for host, port or database, and says so in each of its errors.
@@ -79,7 +85,7 @@ ENVIRON = {"ALICE_KEY": "planted-key-alice"}
     ],
 )
 def test_a_dsn_leads_off_this_machine_with_tls_only(dsn: str, wrong: tuple[str, str] | None) -> None:
-    found = dsn_problem(dsn)
+    found = dsn_problem(dsn, {"PGHOST": "db.of-variable"})
     assert (found is None) == (wrong is None)
     if found is not None and wrong is not None:
         assert wrong[0] in found[0]

@@ -21,6 +21,7 @@ from supervisor.fleet.lease_types import Acquire, HostId, LeaseState, LeaseTimes
 from supervisor.fleet.memory_store import MemoryStore, Tables
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.fleet.postgres_store import PostgresStore
+from supervisor.trials.tcp_proxy import Proxies
 from tests.fleet_database import new_database
 
 A, A2, B = HostId("a", "1"), HostId("a", "2"), HostId("b", "1")
@@ -321,7 +322,30 @@ async def _follows(postgres):
         kept = link._connection
         link.follow(second)
         assert link._connection is kept, "the same place: nothing is opened anew"
-        with pytest.raises(FleetAway, match="connection string"):
+        with pytest.raises(FleetAway, match="libpq URI"):
             link.follow("nonsense")
     finally:
         await link.close()
+
+
+def test_a_connection_that_takes_longer_to_open_than_a_question_waits_is_opened_all_the_same(fleet_dsn):
+    """A far database, or one that has just begun and is asked by every host at once."""
+    place = psycopg.conninfo.conninfo_to_dict(fleet_dsn)
+
+    async def main():
+        refused = 0
+        with Proxies() as proxies:
+            proxy = proxies.to(str(place["host"]), int(str(place["port"])))
+            proxy.delay(0.1)  # opening takes four ways there and back, a question one
+            dsn = psycopg.conninfo.make_conninfo(fleet_dsn, host="127.0.0.1", port=proxy.port)
+            link = PostgresLink(dsn, name="far", limit_s=0.6)
+            while True:
+                try:
+                    await link.run(lambda connection: connection.execute("SELECT 1"))
+                    break
+                except FleetAway:
+                    refused += 1
+            await link.close()
+        return refused
+
+    assert asyncio.run(asyncio.wait_for(main(), 120)) > 0

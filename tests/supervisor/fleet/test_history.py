@@ -276,7 +276,7 @@ def test_a_place_that_is_away_full_or_of_others_stops_nothing(tmp_path, fleet_ds
     # A file of it is gone, or damaged: one line says which, to whoever reads or writes.
     [first, *_] = sorted(place.rglob("*.parquet"))
     first.write_bytes(b"damaged")
-    with pytest.raises(ReadingError, match="the fleet's history of executions cannot be read: IO Error"):
+    with pytest.raises(ReadingError, match=r"history of executions cannot be read: .*the file is damaged"):
         gridbot.connect(fleet=fleet_dsn)
     first.unlink()
     with pytest.raises(ReadingError, match=r"history of executions cannot be read: FileNotFoundError: .*parquet"):

@@ -11,6 +11,12 @@ import pytest
 
 from gridbot.lease.lease_term import LeaseTerm
 from gridbot.lease.record_floor import first_number
+from gridbot.records.codec import encode
+from gridbot.records.durability import Durability
+from gridbot.records.journal import Journal
+from gridbot.records.journal_reader import journal_directory
+from gridbot.records.record_types import Json
+from gridbot.records.state_record import StateRecord
 from supervisor.fleet.fleet_store import Document, FleetAway
 from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
 from supervisor.fleet.lease_types import Acquire, Extended, Gained, HostId, LeaseState, LeaseTimes
@@ -188,6 +194,29 @@ def test_an_earlier_run_that_died_before_it_began_does_not_make_old_state_the_ne
     for epoch, me in ((10, replace(B, instance="another run")), (9, B)):
         with pytest.raises(SetBack, match=f"above 10, which x has had here, got {epoch}"):
             begin_here(tmp_path, me, "x", epoch, "b", [])
+
+
+def test_a_data_directory_that_was_set_back_does_not_undo_a_halt(tmp_path):
+    """A backup of yesterday has the epoch of today, when one holder has had the account ever since."""
+    state, halted = tmp_path / "state" / "x", {"seq": first_number(3) + 90, "halted": "by hand"}
+
+    def begin(epoch: int, number: int, of: int = 3) -> object:
+        """What the holder `epoch` begins with, when a holder told the database of a halt with that number."""
+        body = json.dumps({**halted, "seq": first_number(3) + number}).encode()
+        begin_here(tmp_path, B, "x", epoch, "b" if epoch > 3 else "", [Document("x", "holds.json", of, 1, body)])
+        return json.loads((state / "holds.json").read_text()).get("halted")
+
+    state.mkdir(parents=True)
+    yesterday = json.dumps({"seq": first_number(3) + 40})
+    (state / "holds.json").write_text(yesterday)
+    assert begin(3, 0, of=1) is None
+    with Journal(journal_directory(tmp_path, "x"), "x", Durability.PROCESS) as journal:
+        last = first_number(3) + 80
+        assert journal.append(encode("x", "run", last, 0, StateRecord(name="holds.json", document=Json("{}"))), last)
+    assert begin(4, 80) is None, "the journal has it, and the file follows"
+    (state / "holder.json").write_text(json.dumps({"epoch": 3, "host": "b", "instance": "1"}))
+    assert begin(4, 90) == "by hand"
+    assert (tmp_path / "state" / "x.before-4" / "holds.json").read_text() == yesterday
 
 
 def test_a_lease_lost_while_its_documents_are_read_begins_nothing(tmp_path):

@@ -16,6 +16,7 @@ import pytest
 
 from gridbot.config.models import LoggingConfig
 from gridbot.logging_setup import log_path, setup_logging, stop_logging
+from supervisor.remote import remote_commands
 from supervisor.telegram import chat_desk
 from supervisor.telegram.bot_answers import Waits
 from supervisor.telegram.bot_api import BotApi
@@ -250,7 +251,7 @@ async def test_with_a_full_disk_the_bot_api_keeps_what_was_seen_or_nothing_is_do
 
 
 async def test_of_the_hosts_of_a_fleet_the_one_whose_turn_it_is_listens_and_the_next_goes_on_after_it(
-    tmp_path: Path, server: BotServer
+    tmp_path: Path, server: BotServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that was frozen while it asked gets news that another host has carried out by then."""
     first, second = tmp_path / "h1", tmp_path / "h2"
@@ -267,6 +268,18 @@ async def test_of_the_hosts_of_a_fleet_the_one_whose_turn_it_is_listens_and_the_
         turn["here"] = True
         await kit.heard(OPERATE, 1)
         assert [each["account"] for each in kit.of("pause")] == ["alice"]
+
+        # It stands still after it has heard of a command, and before it carries it out.
+        def stands_still(*given: Any) -> Any:
+            turn["here"] = False
+            return remote_commands.prepare(*given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(chat_desk, "prepare", stands_still)
+            server.say(OPERATE, "/pause alice")
+            await kit.heard(OPERATE, 2)
+        assert (len(kit.of("pause")), server.texts(OPERATE)[1]) == (1, f"nothing was done: {chat_desk.NOT_OURS}")
+        turn["here"] = True
         answer = await kit.told(SEE, "/status")
         assert "2 accounts, 3 hosts" in answer
         elsewhere = {**copy.deepcopy(kit.model["accounts"][0]), "account": "zoe", "host": "h2", "age_s": 1.0}
