@@ -189,7 +189,14 @@ def server() -> Iterator[BotServer]:
 @pytest.fixture
 def demo(root: Path, tmp_path: Path) -> Iterator[Demo]:
     found = Demo(root, tmp_path)
+    stop = shlex.join([sys.executable, "-m", "supervisor", "fleet", "demo", "--stop"])
+    when_we_were_killed = subprocess.Popen(
+        ["sh", "-c", f"cat > /dev/null; exec {stop}"],
+        **{"cwd": tmp_path, "env": found.environment(), "stdin": subprocess.PIPE, "start_new_session": True},
+    )
     yield found
+    when_we_were_killed.kill()
+    when_we_were_killed.communicate()
     if (tmp_path / "fleet-demo" / "processes.json").exists():  # the test has failed before it ended all
         found.begin("fleet demo --stop").communicate(timeout=180)
     forks = [process for process in found.forks if process.poll() is None]
