@@ -24,7 +24,7 @@ from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
-from gridbot.store.kept_ids import kept_values
+from gridbot.store.kept_ids import kept_query, kept_types
 from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
 
 __all__ = ["Kept", "KeptRecords", "put_records"]
@@ -114,9 +114,9 @@ def _parsed(table: str, text: bytes) -> list[Any]:
 def _insert_sql(table: str) -> str:
     columns = columns_of(RECORD_TYPES[table])
     values = {"account": "$1", "run_id": "$2", "seq": "seq", "local_ts": "make_timestamp(local_ts)"}
-    kept = kept_values(table, values | {column.name: _value(column) for column in columns})
-    names = ", ".join(f'"{name}"' for name in kept)
-    return f"INSERT INTO {as_stored(table)} ({names}) SELECT {', '.join(kept.values())} FROM kept"
+    values |= {column.name: _value(column) for column in columns}
+    names = ", ".join(f'"{name}"' for name in kept_types(table))
+    return f"INSERT INTO {as_stored(table)} ({names}) {kept_query(table, values, 'kept')}"
 
 
 def _value(column: Column) -> str:

@@ -25,7 +25,7 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
 from gridbot.records.record_block import END, NULL, SEP
 from gridbot.records.record_types import Header
-from gridbot.store.kept_ids import kept_row, kept_types, kept_values
+from gridbot.store.kept_ids import kept_query, kept_row, kept_types
 from gridbot.store.row_values import row_of
 from gridbot.store.sql_columns import as_stored, json_type, quote, table_columns, value_sql
 
@@ -158,13 +158,12 @@ def _lines_sql(
             wanted.append(column.name)
         else:  # written before the type had that field
             raise CodecError(f"records of {table} have no {column.name}")
-    kept = kept_values(table, values)
     how = (
         f"auto_detect = false, header = false, delim = chr({ord(SEP)}), nullstr = chr({ord(NULL)}), new_line = '\\r', "
         f"quote = '', escape = '', compression = 'none', parallel = false, max_line_size = {_LONGEST_LINE}"
     )
     source = f"read_csv($path, {how}, columns = {{{', '.join(types)}}})"
-    statement = f"INSERT INTO {into} ({_listed(kept)}) SELECT {', '.join(kept.values())} FROM {source}"
+    statement = f"INSERT INTO {into} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
     return statement, tuple(wanted)
 
 
@@ -179,8 +178,6 @@ def _load_sql(table: str, into: str) -> str:
     inner = ", ".join(f'"{column.name}" {json_type(column)}' for column in own)
     outer.append(f"data: {quote(f'STRUCT({inner})')}")
     values = {column.name: value_sql(column, column.name) for column in header}
-    kept = kept_values(table, values | {column.name: value_sql(column, f'data."{column.name}"') for column in own})
-    return (
-        f"INSERT INTO {into} ({_listed(kept)}) SELECT {', '.join(kept.values())} FROM read_json($path, "
-        f"format = 'newline_delimited', compression = 'none', columns = {{{', '.join(outer)}}})"
-    )
+    values |= {column.name: value_sql(column, f'data."{column.name}"') for column in own}
+    source = f"read_json($path, format = 'newline_delimited', compression = 'none', columns = {{{', '.join(outer)}}})"
+    return f"INSERT INTO {into} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"

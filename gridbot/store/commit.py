@@ -7,6 +7,7 @@ makes records arrive exactly once: the tables themselves have no keys.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -179,27 +180,42 @@ def _filling(bodies: list[bytes], parts: list[Part], *, bulk: bool) -> _Fill:
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, fill: _Fill) -> None:
     """Put records into their table, and what they change into its rollups."""
-    if table not in ROLLUP_SOURCES:
+    rollups = [rollup for rollup in ROLLUPS if rollup.source == table] if table in ROLLUP_SOURCES else []
+    fresh = _fresh(table)
+    if any(rollup.newest for rollup in rollups):  # DuckDB 2.0 cannot look for newest rows among those of `_fresh`
+        fresh = f"temp.fresh_{table}"
+        con.execute(create_table_sql(table, f"fresh_{table}", temporary=True))
+        fill(con, table, fresh)
+        con.execute(f"INSERT INTO {as_stored(table)} BY NAME SELECT * FROM {fresh}")
+    else:
         fill(con, table, "")
-        return
-    fresh = f"fresh_{table}"  # in a table of their own first: in the large one it is costly to find the new rows
-    con.execute(create_table_sql(table, fresh, temporary=True))
-    fill(con, table, fresh)
-    con.execute(f"INSERT INTO {as_stored(table)} BY NAME SELECT * FROM {fresh}")
-    for rollup in ROLLUPS:
-        if rollup.source == table:
-            for statement in rollup.statements(fresh):
-                con.execute(statement)
-    if table not in _PAIRED:
-        con.execute(f"DROP TABLE temp.{fresh}")
+    for rollup in rollups:
+        for statement in rollup.statements(fresh):
+            con.execute(statement)
+    if fresh.startswith("temp."):
+        con.execute(f"DROP TABLE {fresh}")
+
+
+def _fresh(table: str) -> str:
+    """Query of the rows that this transaction has put into a table."""
+    return f"(SELECT * FROM {as_stored(table)} WHERE rowid >= {_first_uncommitted()})"
+
+
+@functools.cache
+def _first_uncommitted() -> int:
+    """Where DuckDB counts the rows of a transaction from, far above all that are committed. It keeps them apart, and
+    with a bound for `rowid` it looks at nothing else, however large the table is (`tests/store/test_commit.py`)."""
+    with duckdb.connect(config=_SCRATCH) as scratch:
+        scratch.execute("CREATE TABLE found (n INTEGER); BEGIN; INSERT INTO found VALUES (1)")
+        [(first,)] = scratch.execute("SELECT min(rowid) FROM found").fetchall()
+        return int(first)
 
 
 def _keep_grid(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     """Match the executions of these rows, once all of them are in their tables."""
     for table, keep in _PAIRED.items():
         if table in ROLLUP_SOURCES and (rows.tables.get(table) or rows.parts.get(table)):
-            keep(con, f"temp.fresh_{table}")
-            con.execute(f"DROP TABLE temp.fresh_{table}")
+            keep(con, _fresh(table))
 
 
 def _reject_misfits(rows: Rows) -> None:

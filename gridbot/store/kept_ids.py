@@ -1,10 +1,9 @@
 """Ids of the exchange as they are stored: a UUID in 16 bytes instead of 36 characters, and any other text as it is.
 
 Bybit's ids of executions, orders and trades are UUIDs, written in lower case with dashes. Such a text is stored as the
-UUID that it says. Any other one (`E-1` of a shadow strategy, a UUID in upper case) is stored as the MD5 of it, and
-the text itself stands in the column `odd_ids`, as JSON by column name; an empty text is the UUID of zeros alone. So a
-column is a key of its texts: two of them are equal where the texts are. `rows_query` gives the texts again, byte for
-byte.
+UUID that it says, an empty one as that of zeros alone. Any other one (`E-1` of a shadow strategy, a UUID in upper case)
+is stored as the MD5 of it, and the text itself stands in the column `odd_ids`, as JSON by column name. So a column is a
+key of its texts: two of them are equal where the texts are. `rows_query` gives the texts again, byte for byte.
 
 Nobody reads these columns but by `rows_query`, which the views of the records are made of.
 """
@@ -26,10 +25,10 @@ __all__ = [
     "as_texts",
     "has_texts",
     "kept_from",
+    "kept_query",
     "kept_row",
     "kept_steps",
     "kept_types",
-    "kept_values",
     "rows_query",
 ]
 
@@ -42,6 +41,7 @@ IDS: Final[dict[str, tuple[str, ...]]] = {
 """Columns with ids of the exchange, by table."""
 ODD: Final = "odd_ids"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
+_ZEROS: Final = f"CAST('{_NIL}' AS UUID)"
 _USUAL: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -67,35 +67,47 @@ def rows_query(table: str, source: str = "") -> str:
 
 def as_texts(query: str) -> str:
     """Query with the ids of the rows of `query` as they are: a table of it is read by `rows_query`, too."""
-    return f"SELECT *, CAST(NULL AS VARCHAR) AS {ODD} FROM ({query})"
+    return f"SELECT *, '{{}}' AS {ODD} FROM ({query})"
 
 
 def _text(name: str) -> str:
-    usual = f"CASE CAST({name} AS VARCHAR) WHEN '{_NIL}' THEN '' ELSE CAST({name} AS VARCHAR) END"
-    return f"CASE WHEN {ODD} IS NULL THEN {usual} ELSE coalesce({ODD} ->> '{name}', {usual}) END"
+    usual = f"CASE WHEN {name} = {_ZEROS} THEN '' ELSE CAST({name} AS VARCHAR) END"
+    return f"CASE WHEN {ODD} IS NULL THEN {usual} ELSE coalesce({ODD} ->> '{name}', CAST({name} AS VARCHAR)) END"
 
 
-def kept_values(table: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Expressions of the stored columns, from those of the columns that users read."""
+def kept_query(table: str, values: Mapping[str, str], source: str) -> str:
+    """Query of rows as they are stored, from those of `source`. `values`: expressions of the columns that users read.
+
+    The columns are in the order of `values`, and `ODD` behind them.
+    """
     ids = IDS.get(table, ())
-    found = {name: _key(value) if name in ids else value for name, value in values.items()}
-    return found | {ODD: _odd({name: values[name] for name in ids})} if ids else found
+    if not ids:
+        return f"SELECT {', '.join(values.values())} FROM {source}"
+    read = ", ".join(f'{value} AS "{name}"' for name, value in values.items())
+    kept = [_key(name) if name in ids else f'"{name}"' for name in values]
+    return f"SELECT {', '.join(kept)}, {_odd(ids)} FROM {_parsed(ids, f'(SELECT {read} FROM {source})')}"
 
 
-def _key(text: str) -> str:
-    uuid = f"TRY_CAST({text} AS UUID)"
-    others = f"CAST(CASE {text} WHEN '' THEN '{_NIL}' ELSE md5({text}) END AS UUID)"
-    return f"CASE WHEN {_is_usual(text)} THEN {uuid} ELSE {others} END"
+def _parsed(ids: Sequence[str], source: str) -> str:
+    """The rows of `source` with the UUID of each id, and whether that is all that its text says. By the way, each text
+    is parsed once only: that takes as long as reading all other columns."""
+    parsed = ", ".join(f"TRY_CAST({name} AS UUID) AS {name}_uuid" for name in ids)
+    usual = ", ".join(
+        f"coalesce(CAST({name}_uuid AS VARCHAR) = {name} AND {name}_uuid <> {_ZEROS}, false) AS {name}_told"
+        for name in ids
+    )
+    return f"(SELECT *, {usual} FROM (SELECT *, {parsed} FROM {source}))"
 
 
-def _is_usual(text: str) -> str:
-    return f"(CAST(TRY_CAST({text} AS UUID) AS VARCHAR) = {text} AND {text} <> '{_NIL}')"
+def _key(name: str) -> str:
+    others = f"CAST(CASE {name} WHEN '' THEN '{_NIL}' ELSE md5({name}) END AS UUID)"
+    return f"CASE WHEN {name}_told THEN {name}_uuid ELSE {others} END"
 
 
-def _odd(texts: Mapping[str, str]) -> str:
-    usual = " AND ".join(f"coalesce({_is_usual(text)} OR {text} = '', false)" for text in texts.values())
-    pairs = ", ".join(f"'{name}', {text}" for name, text in texts.items())
-    return f"CASE WHEN NOT ({usual}) THEN CAST(json_object({pairs}) AS VARCHAR) END"
+def _odd(ids: Sequence[str]) -> str:
+    told = " AND ".join(f"({name}_told OR {name} = '')" for name in ids)
+    pairs = ", ".join(f"'{name}', {name}" for name in ids)
+    return f"CASE WHEN {told} THEN NULL ELSE CAST(json_object({pairs}) AS VARCHAR) END"
 
 
 def kept_row(table: str, names: Sequence[str], row: Sequence[Any]) -> tuple[Any, ...]:
@@ -103,16 +115,16 @@ def kept_row(table: str, names: Sequence[str], row: Sequence[Any]) -> tuple[Any,
     ids = IDS.get(table, ())
     if not ids:
         return tuple(row)
-    kept, odd = list(row), {}
+    kept, texts, odd = list(row), {}, False
     for name in ids:
         at = names.index(name)
-        text = kept[at]
+        text = texts[name] = kept[at]
         if text == "":
             kept[at] = _NIL
         elif type(text) is str and (_USUAL.fullmatch(text) is None or text == _NIL):
-            odd[name] = text
+            odd = True
             kept[at] = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    kept.append(orjson.dumps(odd).decode() if odd else None)
+    kept.append(orjson.dumps(texts).decode() if odd else None)
     return tuple(kept)
 
 
@@ -124,22 +136,31 @@ def has_texts(table: str, types: Mapping[str, str]) -> bool:
     return any(types.get(name) == "VARCHAR" for name in IDS.get(table, ()))
 
 
-def kept_from(table: str, types: Mapping[str, str]) -> str:
-    """What to select of stored rows with columns of these types, so that they are as they are stored today."""
+def kept_from(table: str, types: Mapping[str, str], source: str) -> str:
+    """Query of the rows of `source`, stored with columns of these types, as they are stored today."""
     if not has_texts(table, types):
-        return "*"
+        return f"SELECT * FROM {source}"
     ids = [name for name in IDS[table] if name in types]
     changed = ", ".join(f"{_key(name)} AS {name}" for name in ids)
-    return f"* REPLACE ({changed}), {_odd({name: name for name in ids})} AS {ODD}"
+    added = ", ".join(f"{name}_{end}" for name in ids for end in ("uuid", "told"))
+    return f"SELECT * EXCLUDE ({added}) REPLACE ({changed}), {_odd(ids)} AS {ODD} FROM {_parsed(ids, source)}"
 
 
 def kept_steps(table: str, name: str) -> list[str]:
     """Statements that change the ids of the table `name` from texts, each column by itself: they take no more memory
     for more rows."""
     ids = IDS[table]
-    odd = _odd({each: each for each in ids})
+    told = {each: f"coalesce(CAST({_uuid(each)} AS VARCHAR) = {each} AND {each} <> '{_NIL}', false)" for each in ids}
+    odd, keys = _odd(ids), {each: _key(each) for each in ids}
+    for each in ids:
+        odd = odd.replace(f"{each}_told", told[each])
+        keys[each] = keys[each].replace(f"{each}_told", told[each]).replace(f"{each}_uuid", _uuid(each))
     return [
         f"ALTER TABLE {name} ADD COLUMN {ODD} VARCHAR",
         f"UPDATE {name} SET {ODD} = {odd} WHERE {odd} IS NOT NULL",
-        *(f"ALTER TABLE {name} ALTER COLUMN {each} TYPE UUID USING {_key(each)}" for each in ids),
+        *(f"ALTER TABLE {name} ALTER COLUMN {each} TYPE UUID USING {key}" for each, key in keys.items()),
     ]
+
+
+def _uuid(text: str) -> str:
+    return f"TRY_CAST({text} AS UUID)"

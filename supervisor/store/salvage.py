@@ -119,11 +119,12 @@ def _require_unreadable(error: duckdb.Error) -> None:
 def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[int, TableLoss | None]:
     """Rows copied into `table` from the one that the old file calls `name`, and what could not be."""
     copied = 0
-    columns = _kept_columns(con, table, name)
+    types = _types(con, name)
 
     def copy(rows: Rows) -> None:
         nonlocal copied
-        copied += _count(con, f"INSERT INTO fresh.{table} BY NAME SELECT {columns} {_wanted(table, name, rows)}")
+        wanted = f"(SELECT * {_wanted(table, name, rows)})"
+        copied += _count(con, f"INSERT INTO fresh.{table} BY NAME {kept_from(_kind_of(table), types, wanted)}")
 
     try:
         failed = read_in_pieces(row_ranges(con, f"old.{name}"), copy)
@@ -134,11 +135,15 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[
     return copied, TableLoss(known_name(table), lost, first_line(failed[0][1])) if lost else None
 
 
-def _kept_columns(con: duckdb.DuckDBPyConnection, table: str, name: str) -> str:
-    """What to select of a table of the old file, which may have ids as texts."""
-    found = con.execute(f"SELECT name, type FROM pragma_table_info('old.{name}')").fetchall()
-    of = {as_stored(kind): kind for kind in RECORD_TYPES} | {rollup.table: rollup.source for rollup in ROLLUPS}
-    return kept_from(of.get(table, table), dict(found)) if found else "*"
+def _types(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
+    """Columns of a table of the old file with their types: it may have ids as texts."""
+    return dict(con.execute(f"SELECT name, type FROM pragma_table_info('old.{name}')").fetchall())
+
+
+def _kind_of(table: str) -> str:
+    """The kind whose columns a table has."""
+    kinds = {as_stored(kind): kind for kind in RECORD_TYPES} | {rollup.table: rollup.source for rollup in ROLLUPS}
+    return kinds.get(table, table)
 
 
 def _wanted(table: str, name: str, rows: Rows) -> str:
@@ -172,8 +177,8 @@ def _copy_rollups(
             continue
         for account, before in befores.items():
             try:
-                rows = f"(SELECT {_kept_columns(con, as_stored(table), name)} FROM old.{name})"
-                con.execute(statement.format(rows=rows), [account, before])
+                rows = kept_from(_kind_of(as_stored(table)), _types(con, name), f"old.{name}")
+                con.execute(statement.format(rows=f"({rows})"), [account, before])
             except duckdb.Error as exc:
                 _require_unreadable(exc)
                 losses[table] = TableLoss(table, None, first_line(exc))

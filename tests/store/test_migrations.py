@@ -54,23 +54,31 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
             [offsets] = [view for view in STORED_VIEWS if view.name == OFFSETS]
             con.execute(f"CREATE VIEW {OFFSETS} AS {offsets.sql}")
         con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
+
+        def put(table: str, query: str) -> None:
+            """Rows with ids as texts, as that version stores them."""
+            stored = kept_from(table, dict.fromkeys(IDS[table], "VARCHAR"), query) if version >= 8 else f"FROM {query}"
+            con.execute(f"INSERT INTO {named(table)} BY NAME {stored}")
+
         con.execute(f"INSERT INTO {named(OFFSETS)} VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
-        con.execute(
-            f"""INSERT INTO {named("executions")} BY NAME SELECT {ids_of("executions", version)} FROM (
+        put(
+            "executions",
+            """(
             SELECT 'alice' AS account, 'r' AS run_id, i AS seq, TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR AS local_ts,
                 'btc' AS strategy, 'BTCUSDT' AS symbol, 'e-' || i AS exec_id, 'o' AS order_id, 'l' AS order_link_id,
                 'long' AS direction, 'Buy' AS side, 100 + i AS price, 0.5 AS qty, 0 AS leaves_qty, 0 AS closed_size,
                 0.01 AS fee, 0.25 AS realised_pnl, 'Trade' AS exec_type, true AS is_maker, false AS shadow,
                 'stream' AS "source", TIMESTAMP '2026-01-01' + INTERVAL (i) HOUR AS exchange_ts
-            FROM range(1, 31) r(i))"""
+            FROM range(1, 31) r(i))""",
         )
         order = "'alice', 'r', {0}, now()::TIMESTAMP, 'btc', 'BTCUSDT', 'l-{0}', 'o-{0}', 'long', 'Buy', 100, 1, 0, "
         for seq, state in ((31, "open"), (32, "filled")):
-            con.execute(
-                f"INSERT INTO {named('orders')} BY NAME SELECT {ids_of('orders', version)} FROM (VALUES "
-                f"({order.format(seq)} false, '{state}', 1, '', false)) AS made(account, run_id, seq, local_ts, "
+            put(
+                "orders",
+                f"(FROM (VALUES ({order.format(seq)} false, '{state}', 1, '', false)) AS made("
+                "account, run_id, seq, local_ts, "
                 "strategy, symbol, order_link_id, order_id, direction, side, price, qty, cum_exec_qty, reduce_only, "
-                "state, attempt, reason, shadow)"
+                "state, attempt, reason, shadow))",
             )
         con.execute(
             f"INSERT INTO {named('position_events')} (account, run_id, seq, local_ts, strategy, symbol, direction, "
@@ -82,11 +90,6 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
                 for statement in rollup.statements(named(rollup.source)):
                     con.execute(statement.replace(rollup.table, named(rollup.name)))
     return path
-
-
-def ids_of(table: str, version: int) -> str:
-    """What to select of rows with ids as texts, for a file of this version."""
-    return kept_from(table, dict.fromkeys(IDS[table], "VARCHAR")) if version >= 8 else "*"
 
 
 def copies(path: Path) -> list[Path]:
