@@ -192,7 +192,10 @@ def demo(root: Path, tmp_path: Path) -> Iterator[Demo]:
     stop = shlex.join([sys.executable, "-m", "supervisor", "fleet", "demo", "--stop"])
     when_we_were_killed = subprocess.Popen(
         ["sh", "-c", f"cat > /dev/null; exec {stop}"],
-        **{"cwd": tmp_path, "env": found.environment(), "stdin": subprocess.PIPE, "start_new_session": True},
+        cwd=tmp_path,
+        env=found.environment(),
+        stdin=subprocess.PIPE,
+        start_new_session=True,
     )
     yield found
     when_we_were_killed.kill()
