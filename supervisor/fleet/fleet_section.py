@@ -26,6 +26,7 @@ __all__ = [
     "seen",
     "status_facts",
     "takeover_s",
+    "untold_s",
     "with_commands_for",
 ]
 
@@ -151,7 +152,14 @@ def status_facts(status: Mapping[str, Any]) -> Json:
         ],
         "health": status.get("health"),
         "lag_s": (status.get("writer") or {}).get("lag_s"),
+        "untold_s": untold_s(status),
     }
+
+
+def untold_s(status: Mapping[str, Any]) -> float:
+    """For how long an address of this host has not taken what people are to be told, the worst of them; 0: all do."""
+    routes = (status.get("notify") or {}).get("routes") or ()
+    return max((float(row.get("failing_s") or 0.0) for row in routes), default=0.0)
 
 
 def status_rows(status: Mapping[str, Any]) -> list[Json]:

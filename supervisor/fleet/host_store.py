@@ -52,7 +52,7 @@ _LEASES: LiteralString = """
     SELECT account, epoch, host, instance, state, previous,
         extract(epoch FROM until - clock_timestamp())::float8 AS left_s,
         extract(epoch FROM clock_timestamp() - since)::float8 AS held_s
-    FROM gridbot.lease ORDER BY account
+    FROM gridbot.lease WHERE NOT starts_with(account, '@key:') ORDER BY account
 """
 
 _PUSHES = 0x6772_6964_7075

@@ -5,13 +5,14 @@ Two connections: renewals have one for themselves, so that no other question kee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 
 from supervisor.fleet.fleet_store import Document
+from supervisor.fleet.key_claims import CLAIM, GUARDED, MAY, TAKEN_BY, taken_text
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseRow, LeaseState, LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
 
@@ -38,8 +39,8 @@ _RENEW: LiteralString = (
 _FIRST: LiteralString = (
     """
     INSERT INTO gridbot.lease (account, epoch, host, instance, state, until)
-    VALUES (%(account)s, 1, %(host)s, %(instance)s, 'held', clock_timestamp() + make_interval(secs => %(ttl)s))
-    ON CONFLICT (account) DO NOTHING RETURNING """
+    SELECT %(account)s, 1, %(host)s, %(instance)s, 'held', clock_timestamp() + make_interval(secs => %(ttl)s)
+    WHERE {may} ON CONFLICT (account) DO NOTHING RETURNING """
     + _ROW
 )
 _ACQUIRE: LiteralString = (
@@ -50,6 +51,7 @@ _ACQUIRE: LiteralString = (
     WHERE account = %(account)s AND epoch = %(epoch)s AND (state = 'free' OR (
         until + make_interval(secs => %(wait)s) < clock_timestamp()
         AND clock_timestamp() <= to_timestamp(%(latest)s / 1000000.0)))
+        AND {may}
     RETURNING """
     + _ROW
 )
@@ -77,11 +79,24 @@ _DOCUMENTS: LiteralString = """
 
 
 class PostgresStore:
-    """A `FleetStore`. `other` may be shared with whatever else the host asks of the database."""
+    """A `FleetStore`. `other` may be shared with whatever else the host asks of the database. `claim` has the row that
+    the key of an account is claimed by, "" for none; `refused` hears of one with whose key another account is traded.
+    """
 
-    def __init__(self, renewals: PostgresLink, other: PostgresLink) -> None:
+    def __init__(
+        self,
+        renewals: PostgresLink,
+        other: PostgresLink,
+        *,
+        claim: Callable[[str], str] = lambda account: "",
+        refused: Callable[[str], object] = lambda text: None,
+    ) -> None:
         self._renewals = renewals
         self._other = other
+        self._claim = claim
+        self._refused = refused
+        self._told: dict[str, str] = {}
+        """By account what was said of its key last."""
 
     async def look(self, accounts: AbstractSet[str]) -> tuple[int, list[LeaseRow]]:
         async def work(connection: AsyncConnection[Any]) -> tuple[int, list[LeaseRow]]:
@@ -110,12 +125,35 @@ class PostgresStore:
             "latest": wish.latest_us,
         }
 
+        statement = _ACQUIRE if wish.epoch else _FIRST
+        if claim := self._claim(wish.account):
+            return await self._other.run(lambda connection: self._claimed(connection, statement, values, claim))
+
         async def work(connection: AsyncConnection[Any]) -> tuple[int, LeaseRow | None]:
-            statement = _ACQUIRE if wish.epoch else _FIRST
-            row = await (await connection.execute(statement, values)).fetchone()
+            row = await (await connection.execute(statement.replace("{may}", "true"), values)).fetchone()
             return await _now(connection), None if row is None else _row(row)
 
         return await self._other.run(work)
+
+    async def _claimed(
+        self, connection: AsyncConnection[Any], statement: LiteralString, values: dict[str, Any], claim: str
+    ) -> tuple[int, LeaseRow | None]:
+        """The same, and the account's key with it."""
+        account, values = str(values["account"]), {**values, "claim": claim}
+        acquire = statement.replace("{may}", MAY).join(GUARDED)
+        async with connection.pipeline(), connection.transaction():  # one way to the database and back
+            await connection.execute(CLAIM, values)
+            acquired = await connection.execute(acquire, values)
+            clock = await connection.execute("SELECT " + _NOW)
+            other = await connection.execute(TAKEN_BY, values)
+        row, now, taken = await acquired.fetchone(), await clock.fetchone(), await other.fetchone()
+        assert now is not None, "a SELECT without FROM has one row"
+        if row is not None or taken is None:
+            self._told.pop(account, None)
+        elif (text := taken_text(account, str(taken[0]), str(taken[1]))) != self._told.get(account):
+            self._told[account] = text
+            self._refused(text)
+        return int(now[0]), None if row is None else _row(row)
 
     async def release(self, me: HostId, account: str, epoch: int, *, free: bool) -> None:
         state = LeaseState.FREE if free else LeaseState.ENDED

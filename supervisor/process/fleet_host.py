@@ -183,6 +183,8 @@ class FleetHost:
             error = Unusable(str(why)) if isinstance(why, ConfigError) else why
             if self._tries.refused(version, forced, error, self._clock()):
                 self._hands.alert("ERROR", f"version {version} of the fleet's configuration is not applied here: {why}")
+            else:
+                log.info("version %d is still not applied here: %s", version, why)
         else:
             self._tries.applied()
             self.settings = settings

@@ -86,6 +86,7 @@ class FleetPart:
         if begun is None or reload is None:
             return
         from supervisor.fleet.cap_store import CapStore
+        from supervisor.fleet.key_claims import claim_of
         from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
         from supervisor.fleet.lease_keeper import LeaseKeeper
         from supervisor.fleet.postgres_store import PostgresStore
@@ -96,7 +97,12 @@ class FleetPart:
         from supervisor.process.host_hands import HostHands
 
         leases = begun.link("leases")
-        store = PostgresStore(leases, begun.store.link)
+        store = PostgresStore(
+            leases,
+            begun.store.link,
+            claim=lambda account: claim_of(host.settings.config, account),
+            refused=lambda text: self._alert("ERROR", text),
+        )
         own, cancels = begun.own, begun.own.fleet.on_lease_lost is OnLeaseLost.CANCEL
         self._desk = desk = LeaseDesk(begun.me, store, own.storage.data_dir, send, cancels_when_lost=cancels)
         documented = DocumentedStore(store, desk.shelf)

@@ -119,6 +119,11 @@ class FleetSight:
                 return known
         return {host: (age_s + now_s - at_s, status) for host, (age_s, status) in known.items()}
 
+    def untold_s(self, host: str) -> float:
+        """For how long that host could not tell people all that it had to, as it has said last."""
+        _, told = self._others[1].get(host, (0.0, {}))
+        return float(told.get("untold_s") or 0.0)
+
     # ------------------------------------------------------------------ shown
 
     def _wanted(self) -> list[Wanted]:

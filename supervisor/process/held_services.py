@@ -98,13 +98,16 @@ class HeldServices:
     def tells(self, sight: FleetSight) -> Json:
         """Who tells people of alerts: `mode` is `tells` (we do, for the fleet), `alone` (the database is away: we tell
         what is ours; `former`: and what concerns all, as we did before) or `other`, with `lived_s`: how many seconds
-        ago that one has surely lived, None where nobody is known to."""
+        ago that one has surely lived and could tell, None where nobody is known to. What it could not tell since is
+        told by whoever is next, should it die before it can."""
         if self.holds(NOTIFY):
             return {"mode": "tells"}
         if sight.away_s > sight.begun.times.ttl_s:
             return {"mode": "alone", "former": self._told_last}
-        lived_s = told_s(sight.view, NOTIFY, sight.begun.times.ttl_s)
-        return {"mode": "other", "lived_s": None if lived_s is None else round(lived_s + sight.age_s, 1)}
+        holder, lived_s = holder_of(sight.view, NOTIFY), told_s(sight.view, NOTIFY, sight.begun.times.ttl_s)
+        if holder is None or lived_s is None:
+            return {"mode": "other", "lived_s": None}
+        return {"mode": "other", "lived_s": round(lived_s + sight.age_s + sight.untold_s(holder.host), 1)}
 
     def rows(self) -> list[Json]:
         """For the status model: each service that this host could do, and which host does it."""

@@ -30,7 +30,6 @@ class VersionTries:
     version: int = 0
     """The one that is not applied here; 0 for none."""
     _forced: str = ""
-    _why: str = ""
     _again_s: float | None = None
 
     def is_due(self, version: int, forced: str, in_force: int, now_s: float) -> bool:
@@ -42,13 +41,13 @@ class VersionTries:
         return self._again_s is not None and now_s >= self._again_s
 
     def refused(self, version: int, forced: str, why: ValueError, now_s: float) -> bool:
-        """It could not be applied; whether that is news."""
-        text = str(why)
-        is_news = (version, forced, text) != (self.version, self._forced, self._why)
-        self.version, self._forced, self._why = version, forced, text
+        """It could not be applied; whether that is news. Another reason is none: a text has sizes and prices in it,
+        which change each time."""
+        is_news = (version, forced) != (self.version, self._forced)
+        self.version, self._forced = version, forced
         self._again_s = None if isinstance(why, Unusable) else now_s + AGAIN_S
         return is_news
 
     def applied(self) -> None:
         """What counts is in force here."""
-        self.version, self._forced, self._why, self._again_s = 0, "", "", None
+        self.version, self._forced, self._again_s = 0, "", None

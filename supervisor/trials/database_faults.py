@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
+import psycopg
+
 from supervisor.trials.fault_case import case
-from supervisor.trials.host_faults import HOST, again
+from supervisor.trials.host_faults import HOST, again, takeover
 from supervisor.trials.real_fleet import Broken, RealFleet
 from supervisor.trials.standby_server import Standby
 
@@ -28,10 +31,47 @@ def restart_database(fleet: RealFleet) -> None:
 
 @case("the database is away until every lease has ended")
 def long_outage(fleet: RealFleet) -> None:
+    _until_leases_end(fleet, lambda: fleet.server.stop(at_once=True), fleet.server.run)
+
+
+@case("somebody has the table of leases locked until every lease has ended")
+def locked_table(fleet: RealFleet) -> None:
+    connection = psycopg.connect(fleet.witness.dsn)
+
+    def lock() -> None:
+        connection.execute("LOCK TABLE gridbot.lease IN ACCESS EXCLUSIVE MODE")
+
+    _until_leases_end(fleet, lock, connection.close)
+
+
+@case("the database takes no writes, as with a full disk, until every lease has ended")
+def read_only_database(fleet: RealFleet) -> None:
+    _until_leases_end(fleet, lambda: _takes_writes(fleet, "on"), lambda: _takes_writes(fleet, "off"))
+
+
+def _takes_writes(fleet: RealFleet, read_only: str) -> None:
+    with psycopg.connect(fleet.witness.dsn, autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+@case("every statement of a host takes 3 s: others have its account, and it has what it gets when that is over")
+def slow_database(fleet: RealFleet) -> None:
+    again(fleet)
+    before, began_ms = fleet.witness.held(), time.time() * 1000
+    host = fleet.hosts[HOST]
+    host.database.delay(1.5)
+    takeover(fleet, began_ms, before)
+    host.database.mend()
+    fleet.whole()
+    again(fleet)
+
+
+def _until_leases_end(fleet: RealFleet, begin: Callable[[], object], end: Callable[[], object]) -> None:
     """Nothing is sent meanwhile; all comes back by itself, each account where it was."""
     again(fleet)
     before = fleet.witness.held()
-    fleet.server.stop(at_once=True)
+    begin()
     time.sleep(fleet.ttl_s)
     silent_ms = time.time() * 1000
     time.sleep(4)
@@ -43,8 +83,8 @@ def long_outage(fleet: RealFleet) -> None:
     ]
     if late:
         raise Broken(f"orders without a lease: {late}")
-    fleet.server.run()
-    fleet.wait(fleet.all_trade, "every account to trade")
+    end()
+    fleet.wait(fleet.all_trade, "every account to trade", fleet.told)
     if fleet.at() != {account: host for account, (host, _) in before.items()}:
         raise Broken(f"accounts changed hosts for an outage of all: {before}, {fleet.witness.held()}")
 

@@ -127,6 +127,33 @@ def older_copy(fleet: RealFleet) -> None:
     host.command(mine, "resume")
 
 
+@case("configurations that cannot be: a strategy removed while it has positions, an account that nobody has keys of")
+def bad_configuration(fleet: RealFleet) -> None:
+    again(fleet)
+    before, [mine] = fleet.witness.held(), fleet.accounts_of(HOST)
+    fleet.wait(lambda: not fleet.witness.is_flat(mine), f"{mine} to have a position")
+    good: dict[str, Any] = shared_document(fleet.accounts)
+    bad = copy.deepcopy(good)
+    next(each for each in bad["accounts"] if each["name"] == mine)["strategies"] = {}
+    bad["accounts"].append({"name": "zoe", "environment": "testnet", "strategies": good["accounts"][0]["strategies"]})
+    version = fleet.push(bad)
+    others = {name for name in fleet.hosts if name != HOST}
+    fleet.wait(
+        lambda: {row.name for row in _hosts(fleet) if row.applied == version} == others,
+        f"version {version} on all hosts but that of {mine}, whose positions would stay with nobody",
+        fleet.told,
+    )
+    fleet.wait(
+        lambda: all("zoe" in str((fleet.hosts[name].status() or {}).get("incidents")) for name in others),
+        "an alert about the account that nobody has keys of",
+        fleet.told,
+    )
+    fleet.stays(lambda: fleet.witness.held() == before, 5, "who has the leases")
+    version = fleet.push(good)
+    fleet.wait(lambda: {row.applied for row in _hosts(fleet)} == {version}, f"version {version} on all", fleet.told)
+    fleet.wait(lambda: not any(row.trouble for row in _hosts(fleet)), "no host in trouble", fleet.told)
+
+
 def _together(*works: Callable[[], object]) -> None:
     """All at one time. Raises Broken for those that failed."""
     failed: list[BaseException] = []

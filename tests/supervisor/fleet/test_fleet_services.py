@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.fleet.fleet_incidents import standing
-from supervisor.fleet.fleet_section import host_rows, incidents_elsewhere, with_commands_for
+from supervisor.fleet.fleet_section import host_rows, incidents_elsewhere, untold_s, with_commands_for
 from supervisor.fleet.fleet_services import NOTIFY, bot_service, is_service, service_home
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_placement import Placement
@@ -128,16 +128,20 @@ async def _until(is_so):
             await asyncio.sleep(0)
 
 
-def sight(view: View, *, away_s: float = 0.0, age_s: float = 1.0) -> Any:
+def sight(view: View, *, away_s: float = 0.0, age_s: float = 1.0, untold: dict[str, float] | None = None) -> Any:
     return SimpleNamespace(
-        view=view, away_s=away_s, age_s=age_s, begun=SimpleNamespace(times=SimpleNamespace(ttl_s=10))
-    )
+        view=view, away_s=away_s, age_s=age_s, begun=SimpleNamespace(times=SimpleNamespace(ttl_s=10)),
+        untold_s=lambda host: (untold or {}).get(host, 0.0),
+    )  # fmt: skip
 
 
 def test_who_tells_people_of_alerts():
     desk = Desk()
     other = View((host("h1"), host("h2")), (lease(NOTIFY, "h2", left_s=6.0),))
     assert desk.held.tells(sight(other)) == {"mode": "other", "lived_s": 5.0}, "renewed 4 s before a look 1 s ago"
+    failing = untold_s({"notify": {"routes": [{"failing_s": None}, {"failing_s": 600.0}, {"failing_s": 2.0}]}})
+    assert desk.held.tells(sight(other, untold={"h2": failing})) == {"mode": "other", "lived_s": 605.0}
+    assert (untold_s({"notify": None}), untold_s({})) == (0.0, 0.0)
     assert desk.held.tells(sight(View((host("h1"),)))) == {"mode": "other", "lived_s": None}
     assert desk.held.tells(sight(other, away_s=9, age_s=9))["mode"] == "other", "for a moment, and nobody is told twice"
     assert desk.held.tells(sight(other, away_s=11)) == {"mode": "alone", "former": False}

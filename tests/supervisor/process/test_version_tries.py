@@ -12,9 +12,8 @@ def test_what_passes_is_tried_again_and_told_once() -> None:
     assert tries.version == 2
     assert not tries.is_due(2, "10:00", 1, AGAIN_S - 1)
     assert tries.is_due(2, "10:00", 1, AGAIN_S)
-    assert not tries.refused(2, "10:00", ValueError("alice does not answer"), AGAIN_S)
-    assert tries.refused(2, "10:00", ValueError("bob does not answer"), 2 * AGAIN_S)
-    assert tries.is_due(3, "10:01", 1, 2 * AGAIN_S), "another version"
+    assert not tries.refused(2, "10:00", ValueError("the position of 0.3 would stay"), AGAIN_S)
+    assert tries.is_due(3, "10:01", 1, AGAIN_S), "another version"
     tries.applied()
     assert (tries.version, tries.is_due(2, "10:00", 2, 1e9)) == (0, False)
 
