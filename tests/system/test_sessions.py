@@ -325,7 +325,8 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
         con.execute("UPDATE executions_stored SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
         con.execute(
             "INSERT INTO live_orders_stored BY NAME "
-            "SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders WHERE account = 'bob' LIMIT 1"
+            "SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders "
+            "WHERE account = 'bob' AND TRY_CAST(order_id AS UUID) IS NOT NULL LIMIT 1"
         )
     session.start()
     session.wait(
