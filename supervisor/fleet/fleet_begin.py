@@ -95,7 +95,7 @@ async def begin(
         try:
             await _follow(store.link, own)
             await store.check(str(own.fleet.name))
-            await refuse_forgetful(store.link, own.storage.data_dir)
+            await refuse_forgetful(store.link, own.storage.data_dir, me.name)
             other = await store.register(me, times.ttl_s, own.fleet.capacity, own.fleet.address, __version__)
             if other is not None:
                 where = f" at {other.address}" if other.address else ""

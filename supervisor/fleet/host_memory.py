@@ -21,7 +21,7 @@ from supervisor.fleet.fleet_store import FleetAway, NeedsHands
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.fleet.takeover import HOLDER, Begun, begun_with
 
-__all__ = ["behind", "behind_text", "bring", "known_here", "refuse_forgetful"]
+__all__ = ["behind", "behind_text", "bring", "known_here", "refuse_copied", "refuse_forgetful"]
 
 _BEHIND: Final[LiteralString] = """
     SELECT t.account, t.epoch, coalesce(l.epoch, 0)
@@ -78,9 +78,22 @@ def behind_text(found: list[Behind]) -> str:
     )
 
 
-async def refuse_forgetful(link: PostgresLink, data_dir: Path) -> None:
-    """Raises FleetAway when this database would grant epochs again that this host has had, or cannot be asked."""
+def refuse_copied(known: Mapping[str, Begun], host: str, data_dir: Path) -> None:
+    """Raises FleetAway for a data directory of another host: its records would come into the fleet's a second time,
+    and be those of two hosts."""
+    others = sorted({begun.host for begun in known.values()} - {"", host})
+    if others:
+        raise FleetAway(
+            f"expected {data_dir} to be a data directory of host {host}, or a new one, got one of {', '.join(others)}:"
+            " give this host a storage.data_dir of its own, or its former fleet.host"
+        )
+
+
+async def refuse_forgetful(link: PostgresLink, data_dir: Path, host: str) -> None:
+    """Raises FleetAway when this database would grant epochs again that this host has had, when they are another
+    host's, or when the database cannot be asked."""
     known = await asyncio.to_thread(known_here, data_dir)
+    refuse_copied(known, host, data_dir)
     found = await link.run(lambda connection: behind(connection, known)) if known else []
     if found:
         raise NeedsHands(behind_text(found))

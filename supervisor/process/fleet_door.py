@@ -224,7 +224,7 @@ class FleetDoor:
             register_secret(secret)
         try:
             await HostStore(probe).check(str(own.fleet.name))
-            await refuse_forgetful(probe, own.storage.data_dir)
+            await refuse_forgetful(probe, own.storage.data_dir, str(own.fleet.host))
         finally:
             await probe.close()
         if not dry_run:

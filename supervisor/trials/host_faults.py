@@ -163,7 +163,7 @@ def one_name(fleet: RealFleet) -> None:
 
 
 @case(
-    "the wall clock of a host steps by a minute, to and fro",
+    "the wall clock of every host steps by a second, a minute and an hour, to and fro",
     needs=lambda: "" if library() else "no libfaketime here: pip install libfaketime, or apt install libfaketime",
     environment=faked,
 )
@@ -172,7 +172,7 @@ def clock_steps(fleet: RealFleet) -> None:
     again(fleet)
     before = fleet.witness.held()
     place = fleet.ground.place.parent
-    for offset_s in (60, -60, 3600, 0):
+    for offset_s in (1, -1, 60, -60, 3600, -3600, 0):
         step(place, offset_s)
         stepped_ms = time.time() * 1000 + 1000
         fleet.wait(partial(_all_order, fleet, stepped_ms), f"orders after a step to {offset_s} s", fleet.told)

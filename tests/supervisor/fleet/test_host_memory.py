@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from supervisor.fleet.fleet_store import FleetAway
-from supervisor.fleet.host_memory import behind, behind_text, bring, known_here, refuse_forgetful
+from supervisor.fleet.host_memory import behind, behind_text, bring, known_here, refuse_copied, refuse_forgetful
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseState, LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.fleet.postgres_store import PostgresStore
@@ -51,9 +51,9 @@ def test_each_account_goes_on_above_its_last_epoch_with_the_state_of_who_had_it_
         store = PostgresStore(PostgresLink(fleet_dsn, name="renewals", limit_s=60), link)
         try:
             assert await behind_at("b") == [("x", 5, 0), ("y", 1, 0)]
-            await refuse_forgetful(link, tmp_path)
+            await refuse_forgetful(link, tmp_path, "b")
             with pytest.raises(FleetAway, match=r"earlier ones only: x \(5, there 0\), y \(1, there 0\); is it a new"):
-                await refuse_forgetful(link, places["b"])
+                await refuse_forgetful(link, places["b"], "b")
             # Somebody was started too early. His lease ends, and whoever is next waits for that.
             _, early = await store.acquire(A, LeaseTimes(), Acquire("y", 0, 0))
             assert early is not None
@@ -84,3 +84,12 @@ def test_what_is_said_names_some_accounts_and_unreadable_state_is_no_traceback(t
     (tmp_path / "state").write_text("")
     with pytest.raises(FleetAway, match="expected to read"):
         known_here(tmp_path)
+
+
+def test_a_data_directory_that_was_copied_for_another_host_is_refused(tmp_path):
+    """Else all its records came into the fleet's a second time, as those of the new host."""
+    known = {"ann": Begun(3, "h1", "1"), "old": Begun(1, "", "")}
+    refuse_copied(known, "h1", tmp_path)
+    refuse_copied({}, "h4", tmp_path)
+    with pytest.raises(FleetAway, match="a data directory of host h4, or a new one, got one of h1: give this host"):
+        refuse_copied(known, "h4", tmp_path)
