@@ -13,9 +13,11 @@ import duckdb
 
 from gridbot.store.database import Database
 from gridbot.store.grid_keeping import keep_all
+from gridbot.store.grid_marks import mark_all
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.sql_columns import as_stored
+from supervisor.store.writer_process import KEEP_UP
 
 __all__ = ["HISTORY", "Figure", "Figures", "make_history", "make_rollups", "queries"]
 
@@ -38,7 +40,8 @@ def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
     for rollup in ROLLUPS:
         for statement in rollup.statements(as_stored(rollup.source)):
             con.execute(statement)
-    keep_all(con)
+    mark_all(con)
+    keep_all(con, KEEP_UP)
 
 
 def make_history(con: duckdb.DuckDBPyConnection, fills: int) -> None:

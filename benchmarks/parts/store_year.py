@@ -27,7 +27,8 @@ from benchmarks.parts.store_setup import processor_s
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.commit import delete_older
 from gridbot.store.database import Database
-from gridbot.store.grid_keeping import keep_pairs
+from gridbot.store.grid_keeping import keep_all
+from gridbot.store.grid_marks import mark_executions
 from gridbot.store.grid_tables import GRID_TABLES
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
@@ -198,8 +199,9 @@ def _fill(con: duckdb.DuckDBPyConnection, kind: str, month: int, began: datetime
             for statement in rollup.statements("fresh"):
                 con.execute(statement)
     if kind == FILLS:
-        keep_pairs(con, "temp.fresh")
+        mark_executions(con, "temp.fresh")
     con.commit()
+    keep_all(con)
     con.execute("DROP TABLE temp.fresh")
     return count
 

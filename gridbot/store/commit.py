@@ -22,7 +22,8 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.file_errors import first_line
-from gridbot.store.grid_keeping import correct_pairs, forget_pairs, keep_pairs
+from gridbot.store.grid_keeping import keep_all
+from gridbot.store.grid_marks import mark_corrections, mark_executions, mark_gone
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
@@ -40,10 +41,10 @@ _MISFIT: Final = (
 )
 """What says that a record fits no row. Others, such as a want of memory, say nothing about a record."""
 _PAIRED: Final[dict[str, Callable[[duckdb.DuckDBPyConnection, str], None]]] = {
-    "executions": keep_pairs,
-    "corrections": correct_pairs,
+    "executions": mark_executions,
+    "corrections": mark_corrections,
 }
-"""What keeps the matched pairs up to date with these tables, in this order."""
+"""What notes that pairs are to be matched because of rows of these tables, in this order."""
 _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 
 
@@ -105,7 +106,8 @@ def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True,
 
 
 def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
-    """Add the rows of an account that are numbered above `above`, and were committed without, to the rollups."""
+    """Add the rows of an account that are numbered above `above`, and were committed without, to the rollups, and
+    match the pairs."""
     con.begin()
     text = account.replace("'", "''")
     for rollup in ROLLUPS:
@@ -113,9 +115,10 @@ def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
             f"(SELECT * FROM {as_stored(rollup.source)} WHERE account = '{text}' AND seq > {above})"
         ):
             con.execute(statement)
-    keep_pairs(con, f"(SELECT * FROM {as_stored('executions')} WHERE account = '{text}' AND seq > {above})")
-    correct_pairs(con, f"(SELECT * FROM {as_stored('corrections')} WHERE account = '{text}' AND seq > {above})")
+    for table, mark in _PAIRED.items():
+        mark(con, f"(SELECT * FROM {as_stored(table)} WHERE account = '{text}' AND seq > {above})")
     con.commit()
+    keep_all(con)
 
 
 def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up: bool, replaces: str) -> None:
@@ -132,7 +135,7 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
             else:
                 fill(con, table, "")
     if rolls_up:
-        _keep_grid(con, rows)
+        _mark_pairs(con, rows)
     for account, seq in rows.offsets.items():
         values = [account, seq, rows.seen_at.get(account, now)]
         con.execute(f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", values)
@@ -158,7 +161,7 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int
         )
     row = con.execute(f"DELETE FROM {as_stored(table)} WHERE local_ts < ?", [before]).fetchone()
     if table == "executions":
-        forget_pairs(con, "temp.gone")
+        mark_gone(con, "temp.gone")
         con.execute("DROP TABLE temp.gone")
     con.commit()
     return int(row[0]) if row else 0
@@ -211,11 +214,11 @@ def _first_uncommitted() -> int:
         return int(first)
 
 
-def _keep_grid(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
-    """Match the executions of these rows, once all of them are in their tables."""
-    for table, keep in _PAIRED.items():
+def _mark_pairs(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    """Note which legs have executions to be matched, once all of them are in their tables."""
+    for table, mark in _PAIRED.items():
         if table in ROLLUP_SOURCES and (rows.tables.get(table) or rows.parts.get(table)):
-            keep(con, _fresh(table))
+            mark(con, _fresh(table))
 
 
 def _reject_misfits(rows: Rows) -> None:

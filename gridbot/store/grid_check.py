@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gridbot.store.grid_sql import grid_trades_sql, listed
+from gridbot.store.grid_tables import TAILS
 from gridbot.store.sql_columns import quote
 
 __all__ = ["PairsDiffer", "differences"]
@@ -30,12 +31,15 @@ class PairsDiffer:
     expected: int
     kept_profit: Decimal
     expected_profit: Decimal
+    error: str | None = None
+    """Why the writer could not match its executions."""
 
     def __str__(self) -> str:
         what = "shadow_grid_trades" if self.shadow else "grid_trades"
         return (
             f"{what} of {self.account}/{self.strategy} {self.symbol} {self.direction}: expected {self.expected} pairs "
             f"with a profit of {self.expected_profit:f} by the executions, got {self.kept} with {self.kept_profit:f}"
+            + (f"; those behind could not be matched: {self.error}" if self.error else "")
         )
 
 
@@ -59,6 +63,7 @@ def _of_account(which: str) -> str:
         WITH kept AS (SELECT {listed()}, {_SUMS} FROM ({kept}) GROUP BY ALL),
         raw AS (SELECT {listed()}, {_SUMS} FROM ({raw}) GROUP BY ALL)
         SELECT {listed()}, coalesce(kept.pairs, 0), coalesce(raw.pairs, 0), coalesce(kept.profit, 0),
-            coalesce(raw.profit, 0)
-        FROM kept FULL JOIN raw USING ({listed()})
-        WHERE kept.rows IS DISTINCT FROM raw.rows OR kept.pairs IS DISTINCT FROM raw.pairs ORDER BY ALL"""
+            coalesce(raw.profit, 0), tail.error
+        FROM kept FULL JOIN raw USING ({listed()}) LEFT JOIN {TAILS} AS tail USING ({listed()})
+        WHERE kept.rows IS DISTINCT FROM raw.rows OR kept.pairs IS DISTINCT FROM raw.pairs
+            OR tail.error IS NOT NULL ORDER BY ALL"""

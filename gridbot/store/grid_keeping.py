@@ -1,276 +1,187 @@
-"""Keeps the matched pairs of `gridbot.store.grid_tables` in the transaction that stores the executions.
+"""Matches what is not matched yet (`gridbot.store.grid_tables`), behind the commits and in steps.
 
-What is new mostly comes behind everything that a leg has: then it is matched with the lots that are left, and costs by
-what is new. An execution that belongs before others (it was missed and fetched later, the exchange's clock was set
-back) cuts its leg: pairs closed at or after its time are undone, and everything from there on is matched again. Where
-even that cannot be, because the exchange's numbers and times contradict each other in the past, the whole leg is.
-A correction changes the fees of its execution's pairs.
+A step is a transaction of its own of some tens of milliseconds: it takes some executions behind the newest checkpoints
+of some legs, matches them with the openings that are left there, and puts newer checkpoints behind them. Whenever a
+process dies, what stands is right: pairs up to the checkpoints, the rest by the views.
+
+    legs with few executions  all of them, many legs at once
+    a leg with many           its first ones by time; the checkpoint goes where no later one has a lower number
+
+Where numbers and times contradict each other over more executions than a step takes, as when the exchange began to
+count anew in the middle of what is not matched, the step takes four times as many, and so on.
+A leg that cannot be matched is noted with its error, and left.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from typing import Final
 
 import duckdb
 
-from gridbot.core.exchange_sequence import CLOCK_STEP_MS
-from gridbot.store.grid_sql import ADDED_FEE, AT_MS, COUNTS, FEES, MATCHING, NUMBER, PLACING, PROFIT, listed, same
-from gridbot.store.grid_tables import LEGS, LEVELS, LOTS, PAIRS, levels_of, merge_levels
+from gridbot.store.file_errors import first_line
+from gridbot.store.grid_chunks import Tail, make, one, take_all, take_some, time_sql
+from gridbot.store.grid_sql import ADDED_FEE, FEES, MATCHING, PLACING, PROFIT, listed, same
+from gridbot.store.grid_tables import CHECKPOINTS, LOT, PAIRS, TAILS, merge_levels
 from gridbot.store.sql_columns import as_stored
 
-__all__ = ["correct_pairs", "forget_pairs", "keep_all", "keep_pairs"]
+__all__ = ["AT_ONCE", "MISFIT", "keep_all", "keep_some", "waiting_executions"]
 
-EXECUTIONS: Final = as_stored("executions")
+log = logging.getLogger("gridbot.store")
+
 CORRECTIONS: Final = as_stored("corrections")
-AT_ONCE: Final = 400_000
-"""Executions of an older file that are matched at once: what they take of the memory."""
-_EVER: Final = -1
-"""A cut that is before everything: at least the year 1970 is."""
-
-_TRADE: Final = (
-    f"seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, price, qty, exchange_ts, exec_id, fee"
-)
-_TIME: Final = "(PARTITION BY leg ORDER BY at_ms, seq)"
+AT_ONCE: Final = 16_384
+"""Executions of a step: some 40 ms of a core."""
+PART: Final = 65_536
+"""Executions between two checkpoints that stay: as many may be matched again when one comes late."""
+MISFIT: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.OutOfMemoryException)
+"""What says that a leg cannot be matched."""
 
 
-def keep_pairs(con: duckdb.DuckDBPyConnection, rows: str, known: str = EXECUTIONS) -> None:
-    """Match the executions `rows` (a table, or a query in parentheses), inside the caller's transaction.
+def waiting_executions(con: duckdb.DuckDBPyConnection) -> int:
+    """Roughly how many stored executions are not matched yet, without those that cannot be; 0 means none."""
+    row = con.execute(f"SELECT count(*), sum(greatest(executions, 1)) FROM {TAILS} WHERE error IS NULL").fetchone()
+    return int(row[1]) if row and row[0] else 0
 
-    They are among `known`, which are all that there are so far, and have higher numbers than those of their accounts
-    that were matched before.
+
+def keep_all(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE) -> None:
+    """Match all that waits, of files that nobody waits for. Outside of a transaction. Raise as `keep_some`."""
+    while keep_some(con, at_once):
+        pass
+
+
+def keep_some(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE, part: int = PART) -> bool:
+    """One step, in a transaction of its own. True when it did something, and there may be more.
+
+    Raise duckdb.Error for what says nothing about executions, such as a full disk.
     """
-    _make(con, "grid_trades_new", f"SELECT {listed()}, {_TRADE} FROM {rows} WHERE {COUNTS}")
-    if not _any(con, "grid_trades_new"):
+    tails = _pick(con, at_once)
+    if not tails:
+        return False
+    failed = _tried(con, tails, at_once, part)
+    if failed is not None and len(tails) > 1:
+        for tail in tails:  # which one it is shows by itself
+            _note_error(con, tail, _tried(con, [tail], at_once, part))
+    elif failed is not None:
+        _note_error(con, tails[0], failed)
+    return True
+
+
+def _pick(con: duckdb.DuckDBPyConnection, at_once: int) -> list[Tail]:
+    """Legs whose executions are no more than a step takes, or one with more."""
+    names = f"rowid, {listed()}, epoch_us(since_at), since_seq, epoch_us(last_at), is_cut, executions"
+    picked: list[Tail] = []
+    left = at_once
+    for row, *found in con.execute(f"SELECT {names} FROM {TAILS} WHERE error IS NULL ORDER BY executions").fetchall():
+        *keys, since_us, since_seq, last_us, is_cut, executions = found
+        left -= executions
+        if picked and left < 0:
+            break
+        picked.append(Tail(row, tuple(keys), since_us, since_seq, last_us, is_cut, executions))
+    return picked
+
+
+def _tried(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part: int) -> str | None:
+    """Match some executions of these legs; why that cannot be."""
+    try:
+        con.begin()
+        _step(con, tails, at_once, part)
+        con.commit()
+    except MISFIT as exc:
+        with contextlib.suppress(duckdb.Error):
+            con.rollback()
+        return first_line(exc)
+    return None
+
+
+def _note_error(con: duckdb.DuckDBPyConnection, tail: Tail, error: str | None) -> None:
+    if error is None:
         return
-    _make(
-        con,
-        "grid_tips",
-        f"""
-        SELECT new.*, kept.* EXCLUDE ({listed()}), CAST(row_number() OVER () AS INTEGER) AS leg
-        FROM (SELECT DISTINCT {listed()} FROM temp.grid_trades_new) AS new
-        LEFT JOIN {LEGS} AS kept USING ({listed()})""",
+    con.execute(f"UPDATE {TAILS} SET error = ? WHERE rowid = ?", [error, tail.row])
+    log.warning(
+        "the executions of %s cannot be matched to pairs: %s; they are stored, and grid_trades and grid_levels show "
+        "its pairs up to there; a rebuild of the database begins it anew",
+        tail.name,
+        error,
     )
-    _find_place(con)
-    if is_cut := _any(con, "grid_cuts"):
-        _cut(con, known)
-    _number(con, is_cut=is_cut)
+
+
+def _step(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part: int) -> None:
+    rows = ", ".join(str(tail.row) for tail in tails)
+    make(
+        con,
+        "grid_picked",
+        f"""
+        SELECT tail.* EXCLUDE (executions, highest), tail.rowid AS tail, CAST(row_number() OVER () AS INTEGER) AS leg,
+            lots, coalesce(kept.executions, 0) AS executions, coalesce(kept.began, 0) AS began,
+            coalesce(kept.highest, 0) AS highest
+        FROM {TAILS} AS tail LEFT JOIN {CHECKPOINTS} AS kept ON {same("tail", "kept")} AND tail.part = kept.part
+        WHERE tail.rowid IN ({rows})""",
+    )
+    upto = None
+    if len(tails) == 1:
+        upto = take_some(con, tails[0], at_once)
+    else:
+        take_all(con, tails)
+    _place(con)
     _match(con)
-    con.execute(f"INSERT INTO {PAIRS} BY NAME SELECT * FROM temp.grid_new")
-    _keep_lots(con)
-    _keep_legs(con)
-    if is_cut:
-        con.execute(f"DELETE FROM temp.grid_new AS new USING temp.grid_cuts AS cut WHERE {same('new', 'cut')}")
+    _remove_those_that_do_not_count(con, tails, upto)
+    _put_checkpoints(con, part)
+    con.execute(f"INSERT INTO {PAIRS} BY NAME SELECT * EXCLUDE (part) FROM temp.grid_new")
     con.execute(merge_levels("temp.grid_new"))
-    if is_cut:
-        _level_again(con)
+    _shorten_tails(con, upto)
+    for table in ("grid_picked", "grid_chunk", "grid_items", "grid_all", "grid_matched", "grid_new", "grid_ends"):
+        con.execute(f"DROP TABLE temp.{table}")
 
 
-def correct_pairs(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
-    """Bring the fees of pairs up to date with what these corrections, which are stored, say of their executions."""
-    _make(con, "grid_corrected", f"SELECT DISTINCT account, exec_id, exchange_ts FROM {corrections}")
-    if not _any(con, "grid_corrected"):
-        return
-    # By their time first: to look for an id among all takes a second of ten million.
-    found = f"SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_corrected AS c ON e.account = c.account"
-    first, last = (f"(SELECT {end}(exchange_ts) FROM temp.grid_corrected)" for end in ("min", "max"))
-    same_time = "e.exec_id = c.exec_id AND e.exchange_ts = c.exchange_ts"
-    timely = f"{found} AND {same_time} WHERE e.exchange_ts BETWEEN {first} AND {last}"
-    _make(con, "grid_of", timely)
-    _make(
+# -- matching
+
+
+_PLACED: Final = "placed AS (SELECT *, CAST(0 AS BIGINT) AS era, at_ms AS placed_ms FROM trades)"
+"""What PLACING comes to when no number is lower than one before it."""
+
+
+def _place(con: duckdb.DuckDBPyConnection) -> None:
+    """`grid_items`: the executions in the exchange's order, with fees as corrected."""
+    odd = one(
         con,
-        "grid_lost",
-        "SELECT account, exec_id FROM temp.grid_corrected ANTI JOIN temp.grid_of USING (account, exec_id)",
+        """
+        SELECT 1 FROM (
+            SELECT number, max(number) OVER (
+                PARTITION BY leg ORDER BY at_ms, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+            FROM temp.grid_chunk WHERE number > 0)
+        WHERE number < before LIMIT 1""",
     )
-    if _any(con, "grid_lost"):
-        con.execute(
-            f"""
-            INSERT INTO temp.grid_of
-            SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_lost USING (account, exec_id)"""
-        )
-    _charge(con, "grid_of")
-    con.execute(f"""
-        UPDATE {LOTS} AS lot SET fee = charged.fee FROM temp.grid_charged AS charged
-        WHERE lot.account = charged.account AND lot.seq = charged.seq""")
-    touched = f"""
-        SELECT pair.rowid AS pair, account, open_seq, close_seq, pair.qty FROM {PAIRS} AS pair
-        SEMI JOIN temp.grid_of AS of ON of.account = pair.account AND of.seq ="""
-    _make(con, "grid_touched", f"{touched} open_seq UNION {touched} close_seq")
-    if not _any(con, "grid_touched"):
-        return
-    _make(
-        con,
-        "grid_of",
-        f"""
-        SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN (
-            SELECT account, open_seq AS seq FROM temp.grid_touched
-            UNION SELECT account, close_seq FROM temp.grid_touched)
-        USING (account, seq)""",
-    )
-    _charge(con, "grid_of")
-    con.execute(f"""
-        UPDATE {PAIRS} SET fees = new.fees FROM (
-            SELECT pair, {FEES.format(qty="touched.qty")} AS fees FROM temp.grid_touched AS touched
-            JOIN temp.grid_charged AS opens ON opens.account = touched.account AND opens.seq = open_seq
-            JOIN temp.grid_charged AS closes ON closes.account = touched.account AND closes.seq = close_seq) AS new
-        WHERE {PAIRS}.rowid = new.pair""")
-    _make(
-        con, "grid_cuts", f"SELECT DISTINCT {listed()} FROM {PAIRS} WHERE rowid IN (SELECT pair FROM temp.grid_touched)"
-    )
-    _level_again(con)
-
-
-def forget_pairs(con: duckdb.DuckDBPyConnection, gone: str) -> None:
-    """Match all legs again that had some of the executions in the table `gone`, which are stored no more."""
-    _make(con, "grid_gone", f"SELECT DISTINCT {listed()} FROM {gone} WHERE exec_type = 'Trade'")
-    for table in (PAIRS, LEVELS, LOTS, LEGS):
-        con.execute(f"DELETE FROM {table} AS kept USING temp.grid_gone AS gone WHERE {same('kept', 'gone')}")
-    left = f"(SELECT e.* FROM {EXECUTIONS} AS e SEMI JOIN temp.grid_gone USING ({listed()}))"
-    keep_pairs(con, left, left)
-
-
-def keep_all(con: duckdb.DuckDBPyConnection) -> None:
-    """Match the executions of a file for which nothing is kept yet, some at a time."""
-    row = con.execute(f"SELECT max(rowid) FROM {EXECUTIONS}").fetchone()
-    last = row[0] if row and row[0] is not None else -1
-    for first in range(0, last + 1, AT_ONCE):
-        upto = first + AT_ONCE - 1
-        rows = f"(SELECT * FROM {EXECUTIONS} WHERE rowid BETWEEN {first} AND {upto})"
-        keep_pairs(con, rows, f"(SELECT * FROM {EXECUTIONS} WHERE rowid <= {upto})")
-
-
-def _find_place(con: duckdb.DuckDBPyConnection) -> None:
-    """`grid_fresh`: what is new, by leg with its step in time and its era; in `grid_cuts` the legs whose new executions
-    do not just follow, with since when (ms).
-    """
-    _make(
-        con,
-        "grid_fresh",
-        f"""
-        SELECT tips.leg, new.* EXCLUDE ({listed()}), CAST(0 AS BIGINT) AS era, row_number() OVER time AS step,
-            coalesce(lag(number) OVER time, last_number) AS before_number,
-            coalesce(lag(at_ms) OVER time, last_ms) AS before_ms,
-            max(number) OVER (time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS most_before
-        FROM temp.grid_trades_new AS new JOIN temp.grid_tips AS tips USING ({listed()})
-        WINDOW time AS {_TIME}""",
-    )
-    odd = "number < before_number AND (number > 0 OR at_ms = before_ms)"
-    if con.execute(f"SELECT 1 FROM temp.grid_fresh WHERE {odd} LIMIT 1").fetchone():
-        # An era begins, or what happened at once is not in the order of its numbers.
-        anew = f"number BETWEEN 1 AND before_number - 1 AND at_ms - before_ms > {CLOCK_STEP_MS}"
-        _make(
-            con,
-            "grid_eras",
-            f"""
-            SELECT * EXCLUDE (era, step, most_before),
-                row_number() OVER (PARTITION BY leg ORDER BY at_ms, number, seq) AS step,
-                max(number) OVER (PARTITION BY leg, era ORDER BY at_ms, seq
-                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS most_before, era
-            FROM (SELECT * EXCLUDE (era), count(*) FILTER ({anew}) OVER (time ROWS UNBOUNDED PRECEDING) AS era
-                FROM temp.grid_fresh WINDOW time AS {_TIME})""",
-        )
-        _make(con, "grid_fresh", "FROM temp.grid_eras")
-    _make(
-        con,
-        "grid_cuts",
-        f"""
-        SELECT {listed()}, leg, since_ms FROM temp.grid_tips JOIN (
-            SELECT leg, min(at_ms) AS since_ms FROM temp.grid_fresh JOIN temp.grid_tips USING (leg) GROUP BY leg
-            HAVING bool_or(coalesce(
-                at_ms < last_ms
-                OR (number > 0 AND number < greatest(most_before, CASE WHEN era = 0 THEN most_number END))
-                OR (at_ms = placed_ms AND (number < placed_number OR (number = placed_number AND seq <= placed_seq)))
-                OR at_ms < placed_ms, false))) USING (leg)""",
-    )
-
-
-def _cut(con: duckdb.DuckDBPyConnection, known: str) -> None:
-    """Undo what is after the cuts, and put into `grid_again` all executions from there on, in their places."""
-    trades = f"""
-        SELECT {listed("e")}, {_TRADE.replace("fee", "e.fee")}, since_ms FROM {known} AS e
-        JOIN temp.grid_cuts USING ({listed()}) WHERE {COUNTS}"""
-    # What is before a cut has its place whatever comes after, when no later number is lower than one before it.
-    _make(
-        con,
-        "grid_whole",
-        f"""
-        SELECT {listed()} FROM ({trades}) GROUP BY ALL
-        HAVING max(number) FILTER (at_ms < since_ms) > min(number) FILTER (at_ms >= since_ms AND number > 0)""",
-    )
-    for table, change in (("grid_cuts", f"since_ms = {_EVER}"), ("grid_tips", "most_number = 0")):
-        whole = f"temp.grid_whole AS whole WHERE {same('cut', 'whole')}"
-        con.execute(f"UPDATE temp.{table} AS cut SET {change} FROM {whole}")
-    _make(
-        con,
-        "grid_again",
-        f"""
-        WITH trades AS (
-            SELECT leg, {_TRADE.replace("fee", "e.fee")} FROM {known} AS e JOIN temp.grid_cuts USING ({listed()})
-            WHERE {COUNTS} AND {AT_MS} >= since_ms
-                AND exchange_ts >= make_timestamp((SELECT min(since_ms) FROM temp.grid_cuts) * 1000)),
-        {PLACING}
-        SELECT leg, seq, at_ms, number, closes, price, qty, exchange_ts, exec_id, fee, era, placed_ms,
-            row_number() OVER (PARTITION BY leg ORDER BY placed_ms, number, seq) AS step
-        FROM placed""",
-    )
-    opened, closed = (f"epoch_ms({name})" for name in ("opened_at", "closed_at"))
-    _make(
-        con,
-        "grid_undone",
-        f"""
-        SELECT {listed("pair")}, open_seq AS seq, any_value(open_place) AS place, sum(pair.qty) AS unmatched
-        FROM {PAIRS} AS pair JOIN temp.grid_cuts AS cut ON {same("pair", "cut")}
-        WHERE {closed} >= since_ms AND {opened} < since_ms GROUP BY ALL""",
-    )
-    for table, since in (
-        (PAIRS, f"AND {closed} >= since_ms"),
-        (LOTS, "AND epoch_ms(exchange_ts) >= since_ms"),
-        (LEVELS, ""),
-    ):
-        con.execute(f"DELETE FROM {table} AS kept USING temp.grid_cuts AS cut WHERE {same('kept', 'cut')} {since}")
-    its_lot = f"{same('lot', 'undone')} AND lot.seq = undone.seq"
-    added = "unmatched = lot.unmatched + undone.unmatched"
-    con.execute(f"UPDATE {LOTS} AS lot SET {added} FROM temp.grid_undone AS undone WHERE {its_lot}")
-    con.execute(f"DELETE FROM temp.grid_undone AS undone USING {LOTS} AS lot WHERE {its_lot}")
-    if _any(con, "grid_undone"):
-        _make(con, "grid_of", f"SELECT e.* FROM {known} AS e SEMI JOIN temp.grid_undone USING (account, seq)")
-        _charge(con, "grid_of")
-        con.execute(f"""
-            INSERT INTO {LOTS} BY NAME SELECT undone.*, price, qty, fee, exchange_ts
-            FROM temp.grid_undone AS undone JOIN temp.grid_charged USING (account, seq)""")
-
-
-def _number(con: duckdb.DuckDBPyConnection, *, is_cut: bool) -> None:
-    """`grid_items`: what is to be matched, each with its place in its leg, behind all places that were given before."""
-    columns = "leg, seq, at_ms, number, closes, price, qty, exchange_ts, exec_id, fee, era, step"
-    source = f"SELECT {columns}, at_ms AS placed_ms FROM temp.grid_fresh"
-    if is_cut:
-        source += f" ANTI JOIN temp.grid_cuts USING (leg) UNION ALL SELECT {columns}, placed_ms FROM temp.grid_again"
-    _make(
+    make(
         con,
         "grid_items",
         f"""
-        SELECT new.* EXCLUDE (exec_id, step) REPLACE (coalesce(TRY(new.fee + added.fee), new.fee) AS fee),
-            coalesce(places, 0) + step AS place
-        FROM ({source}) AS new JOIN temp.grid_tips AS tips USING (leg)
-        LEFT JOIN (
+        WITH trades AS (FROM temp.grid_chunk),
+        {PLACING if odd else _PLACED},
+        added AS (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
-            WHERE {"true" if is_cut else "exec_id IN (SELECT exec_id FROM temp.grid_fresh)"} GROUP BY ALL) AS added
-        ON added.account = tips.account AND added.exec_id = new.exec_id""",
+            WHERE exec_id IN (SELECT exec_id FROM temp.grid_chunk) GROUP BY ALL)
+        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms,
+            coalesce(TRY(placed.fee + added.fee), placed.fee) AS fee,
+            row_number() OVER (PARTITION BY placed.leg ORDER BY placed_ms, number, seq) AS place
+        FROM placed JOIN temp.grid_picked AS picked USING (leg)
+        LEFT JOIN added ON added.account = picked.account AND added.exec_id = placed.exec_id""",
     )
 
 
 def _match(con: duckdb.DuckDBPyConnection) -> None:
-    """`grid_new`: pairs of `grid_items` with each other and with the lots; `grid_matched`: what they took."""
-    _make(
+    """`grid_matched`: pairs of `grid_all`, which are the items and the openings that were left."""
+    make(
         con,
         "grid_all",
-        f"""
+        """
         SELECT leg, place, seq, closes, qty AS part, price, qty, fee, exchange_ts FROM temp.grid_items
         UNION ALL
-        SELECT leg, place, seq, false, unmatched, price, qty, fee, exchange_ts
-        FROM {LOTS} JOIN temp.grid_tips USING ({listed()})""",
+        SELECT leg, nth - len(lots), lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts
+        FROM (SELECT leg, lots, unnest(lots) AS lot, generate_subscripts(lots, 1) AS nth FROM temp.grid_picked)""",
     )
-    _make(
+    make(
         con,
         "grid_matched",
         f"""
@@ -279,71 +190,80 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
         {MATCHING}
         SELECT * FROM matched""",
     )
-    _make(
+
+
+def _remove_those_that_do_not_count(
+    con: duckdb.DuckDBPyConnection, tails: list[Tail], upto: tuple[int, int] | None
+) -> None:
+    """Pairs of before a cut, as far as it is matched again."""
+    cut = [tail for tail in tails if tail.is_cut]
+    if not cut:
+        return
+    end = ""
+    if upto is not None:
+        at, seq = time_sql(upto[0]), upto[1]
+        end = f"AND kept.closed_at <= {at} AND (kept.closed_at < {at} OR kept.close_seq <= {seq})"
+    con.execute(f"""
+        DELETE FROM {PAIRS} AS kept USING temp.grid_picked AS picked
+        WHERE is_cut AND {same("kept", "picked")} AND kept.closed_at >= {time_sql(min(tail.since_us for tail in cut))}
+            AND (kept.closed_at > since_at OR (kept.closed_at = since_at AND kept.close_seq > since_seq)) {end}""")
+
+
+def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
+    """New checkpoints in `grid_ends`, each in place of the one before while that is near; `grid_new`: the pairs."""
+    make(
+        con,
+        "grid_ends",
+        f"""
+        SELECT {listed("picked")}, picked.leg,
+            CASE WHEN picked.part = 0 OR picked.executions + found - began > {part} THEN picked.part + 1
+                ELSE picked.part END AS part,
+            CASE WHEN picked.part > 0 AND picked.executions + found - began > {part} THEN picked.executions
+                ELSE began END AS began,
+            upto_at, upto_seq, greatest(newest_highest, CASE WHEN newest = 0 THEN picked.highest END) AS highest,
+            tie, picked.executions + found AS executions, coalesce(open.lots, []) AS lots
+        FROM temp.grid_picked AS picked JOIN (
+            SELECT leg, count(*) AS found, max(exchange_ts) AS upto_at,
+                arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) AS upto_seq,
+                coalesce(max(number) FILTER (era = last_era), 0) AS newest_highest, any_value(last_era) AS newest,
+                max({{'placed_ms': placed_ms, 'number': number}}).number AS tie
+            FROM (SELECT *, max(era) OVER (PARTITION BY leg) AS last_era FROM temp.grid_items) GROUP BY leg) AS new
+        USING (leg)
+        LEFT JOIN (
+            SELECT leg, list(CAST(struct_pack(
+                seq := seq, unmatched := part - coalesce(taken, 0), price := price, qty := qty, fee := fee,
+                exchange_ts := exchange_ts) AS {LOT}) ORDER BY place) AS lots
+            FROM temp.grid_all LEFT JOIN (
+                SELECT leg, open_place AS place, sum(qty) AS taken FROM temp.grid_matched GROUP BY ALL)
+            USING (leg, place)
+            WHERE NOT closes AND part > coalesce(taken, 0) GROUP BY leg) AS open USING (leg)""",
+    )
+    con.execute(f"""
+        DELETE FROM {CHECKPOINTS} AS kept USING temp.grid_ends AS new
+        WHERE {same("kept", "new")} AND kept.part = new.part""")
+    con.execute(f"INSERT INTO {CHECKPOINTS} BY NAME SELECT * EXCLUDE (leg) FROM temp.grid_ends")
+    make(
         con,
         "grid_new",
         f"""
-        SELECT {listed("tips")}, matched.qty, opens.price AS open_price, closes.price AS close_price,
+        SELECT {listed("ends")}, matched.qty, opens.price AS open_price, closes.price AS close_price,
             {PROFIT.format(direction="direction", qty="matched.qty")} AS profit,
             {FEES.format(qty="matched.qty")} AS fees, opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at,
-            opens.seq AS open_seq, closes.seq AS close_seq, open_place
-        FROM temp.grid_matched AS matched JOIN temp.grid_tips AS tips USING (leg)
+            opens.seq AS open_seq, closes.seq AS close_seq, ends.part
+        FROM temp.grid_matched AS matched JOIN temp.grid_ends AS ends USING (leg)
         JOIN temp.grid_all AS opens ON opens.leg = matched.leg AND opens.place = open_place
         JOIN temp.grid_all AS closes ON closes.leg = matched.leg AND closes.place = close_place
         ORDER BY closes.exchange_ts, closes.seq""",
     )
 
 
-def _keep_lots(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(f"DELETE FROM {LOTS} AS lot USING temp.grid_tips AS tip WHERE {same('lot', 'tip')}")
+def _shorten_tails(con: duckdb.DuckDBPyConnection, upto: tuple[int, int] | None) -> None:
+    if upto is None:
+        con.execute(f"DELETE FROM {TAILS} WHERE rowid IN (SELECT tail FROM temp.grid_picked)")
+        return
     con.execute(f"""
-        INSERT INTO {LOTS} BY NAME
-        SELECT {listed()}, place, seq, part - coalesce(taken, 0) AS unmatched, price, qty, fee, exchange_ts
-        FROM temp.grid_all JOIN temp.grid_tips USING (leg) LEFT JOIN (
-            SELECT leg, open_place AS place, sum(qty) AS taken FROM temp.grid_matched GROUP BY ALL) USING (leg, place)
-        WHERE NOT closes AND part > coalesce(taken, 0)""")
-
-
-def _keep_legs(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(f"DELETE FROM {LEGS} AS kept USING temp.grid_tips AS tip WHERE {same('kept', 'tip')}")
-    con.execute(f"""
-        INSERT INTO {LEGS} BY NAME
-        SELECT {listed()}, new.places, new.last_ms, new.last_number,
-            greatest(newest_number, CASE WHEN newest = 0 THEN tip.most_number END) AS most_number,
-            placed.ms AS placed_ms, placed.number AS placed_number, placed.seq AS placed_seq
-        FROM temp.grid_tips AS tip JOIN (
-            SELECT leg, max(place) AS places, max(at_ms) AS last_ms,
-                arg_max(number, {{'at': at_ms, 'seq': seq}}) AS last_number,
-                coalesce(max(number) FILTER (era = newest), 0) AS newest_number, any_value(newest) AS newest,
-                max({{'ms': placed_ms, 'number': number, 'seq': seq}}) AS placed
-            FROM temp.grid_items JOIN (SELECT leg, max(era) AS newest FROM temp.grid_items GROUP BY leg) USING (leg)
-            GROUP BY leg) AS new USING (leg)""")
-
-
-def _level_again(con: duckdb.DuckDBPyConnection) -> None:
-    """Add the pairs of the legs in `grid_cuts` up anew."""
-    con.execute(f"DELETE FROM {LEVELS} AS level USING temp.grid_cuts AS cut WHERE {same('level', 'cut')}")
-    pairs = f"(SELECT {PAIRS}.* FROM {PAIRS} SEMI JOIN temp.grid_cuts USING ({listed()}))"
-    con.execute(f"INSERT INTO {LEVELS} BY NAME {levels_of(pairs)}")
-
-
-def _charge(con: duckdb.DuckDBPyConnection, table: str, columns: str = "") -> None:
-    """`grid_charged`: executions of a table with their fees as corrected."""
-    _make(
-        con,
-        "grid_charged",
-        f"""
-        SELECT of.* {columns} REPLACE (coalesce(TRY(of.fee + added.fee), of.fee) AS fee) FROM temp.{table} AS of
-        LEFT JOIN (
-            SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
-            WHERE exec_id IN (SELECT exec_id FROM temp.{table}) GROUP BY ALL) AS added
-        ON added.account = of.account AND added.exec_id = of.exec_id""",
-    )
-
-
-def _make(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-
-
-def _any(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    return con.execute(f"SELECT 1 FROM temp.{table} LIMIT 1").fetchone() is not None
+        UPDATE {TAILS} AS tail SET since_at = upto_at, since_seq = upto_seq, part = new.part,
+            executions = greatest(1, tail.executions - found)
+        FROM (SELECT ends.*, ends.executions - picked.executions AS found, picked.tail AS row
+            FROM temp.grid_ends AS ends JOIN temp.grid_picked AS picked USING (leg)) AS new
+        WHERE tail.rowid = new.row""")

@@ -1,9 +1,9 @@
-"""Whether executions come behind all that their legs have, so that they may land (`gridbot.store.landing`). Pure.
+"""Whether executions come behind all that is stored of their legs, so that they may land. Pure.
 
-What has landed only is matched by a view, with the lots that are left of what is stored (`gridbot.store.grid_tables`).
-That is right for executions that just follow, by the exchange's times and numbers, and those are nearly all. Others
-take the way of the tables at once, where their leg is matched again from their place on (`gridbot.store.grid_keeping`).
-The conditions are those of `grid_keeping._find_place`.
+What has landed only (`gridbot.store.landing`) is matched by a view, behind the newest checkpoint of its leg
+(`gridbot.store.grid_tables`). That is right while it comes behind everything that is stored, by the exchange's times
+and numbers, and nearly all executions do, whatever their order among each other. Others take the way of the tables at
+once, which takes away the checkpoints that they contradict. The conditions are those of `gridbot.store.grid_marks`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from gridbot.core.exchange_sequence import CLOCK_STEP_MS
-
-__all__ = ["GridOrder", "Leg", "Tail", "Trade", "trade_of"]
+__all__ = ["End", "GridOrder", "Leg", "Trade", "trade_of"]
 
 Leg = tuple[str, str, str, str, bool]
 """Account, strategy, symbol, direction, shadow."""
@@ -27,55 +25,39 @@ _MOST_ALONE: Final = 1e15
 
 
 class Trade(NamedTuple):
-    """What the order of executions goes by: milliseconds of the exchange, its number (0: none), our number."""
+    """What the order of executions goes by: milliseconds of the exchange, its number (0: none)."""
 
     at_ms: int
     number: int
-    seq: int
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
-    """The end of a leg: its last execution by time, the highest number since the exchange began to count, and the
-    last place."""
+class End:
+    """The end of what is stored of a leg: its last time, the lowest number that may come at that very time (None: none
+    may), and the lowest that may come later, but 0."""
 
     last_ms: int
-    last_number: int
-    most_number: int
-    placed: Trade
+    tie: int | None
+    highest: int
 
-    def then(self, trade: Trade) -> Tail | None:
-        """With one more that is later by time, or as late with a higher number of ours; None: it does not follow."""
-        at_ms, number, _ = trade
-        anew = 1 <= number < self.last_number and at_ms - self.last_ms > CLOCK_STEP_MS
-        if at_ms < self.last_ms or (0 < number < self.most_number and not anew) or trade <= self.placed:
-            return None
-        return Tail(at_ms, number, number if anew else max(number, self.most_number), trade)
+    def precedes(self, trade: Trade) -> bool:
+        """Whether an execution comes behind it."""
+        if 0 < trade.number < self.highest:
+            return False
+        if trade.at_ms == self.last_ms:
+            return self.tie is not None and trade.number >= self.tie
+        return trade.at_ms > self.last_ms
 
 
 class GridOrder:
-    """The tails of all legs. Immutable: `after` makes another."""
+    """The ends of all legs."""
 
-    def __init__(self, tails: Mapping[Leg, Tail]) -> None:
-        self._tails = tails
+    def __init__(self, ends: Mapping[Leg, End]) -> None:
+        self._ends = ends
 
-    def after(self, trades: Iterable[tuple[Leg, Trade]]) -> GridOrder | None:
-        """With these too; None when one of them does not come behind all that its leg has."""
-        by_leg: dict[Leg, list[Trade]] = {}
-        for leg, trade in trades:
-            by_leg.setdefault(leg, []).append(trade)
-        if not by_leg:
-            return self
-        tails = dict(self._tails)
-        for leg, found in by_leg.items():
-            found.sort(key=lambda each: (each.at_ms, each.seq))
-            for trade in found:
-                tail = tails.get(leg)
-                then = tail.then(trade) if tail is not None else Tail(trade.at_ms, trade.number, trade.number, trade)
-                if then is None:
-                    return None
-                tails[leg] = then
-        return GridOrder(tails)
+    def precedes(self, trades: Iterable[tuple[Leg, Trade]]) -> bool:
+        """Whether all of these come behind what their legs have."""
+        return all((end := self._ends.get(leg)) is None or end.precedes(trade) for leg, trade in trades)
 
 
 def trade_of(account: str, seq: int, data: Mapping[str, Any]) -> tuple[Leg, Trade] | None:
@@ -86,4 +68,4 @@ def trade_of(account: str, seq: int, data: Mapping[str, Any]) -> tuple[Leg, Trad
     if not (qty > 0 and price * qty < _MOST and fee * qty < _MOST and max(qty, fee) < _MOST_ALONE):
         raise ValueError("an amount that no market has")
     leg = (account, data["strategy"], data["symbol"], data["direction"], data["shadow"])
-    return leg, Trade(data["exchange_ts"], max(data.get("exchange_seq") or 0, 0), seq)
+    return leg, Trade(data["exchange_ts"], max(data.get("exchange_seq") or 0, 0))

@@ -1,12 +1,15 @@
-"""The tables in which matched pairs are kept as rows are written, and the views that show them with what has landed.
+"""The tables in which matched pairs are kept behind the rows, and the views that show them with what is not kept yet.
 
-    grid_pairs    a matched pair; its executions by their numbers, since their ids would double the size of all
-    grid_levels   the pairs added up by the price at which they were opened
-    grid_lots     openings that are not closed yet, as far as they are not
-    grid_legs     up to where each leg is matched, and what its next execution has to come behind
+    grid_pairs        a matched pair; its executions by their numbers, since their ids would double the size of all
+    grid_levels       the pairs added up by the price at which they were opened, in parts of a leg's time
+    grid_checkpoints  up to where a leg is matched: the openings left there, and what the next has to come behind
+    grid_tails        the legs with stored executions behind their newest checkpoint
 
-`gridbot.store.grid_keeping` owns what is in them. What has landed only always comes behind all that is kept
-(`gridbot.store.grid_order`), so the views match it with the lots.
+A checkpoint is a place in a leg's time (the exchange's time, then our number), and stands only while every execution
+behind it comes behind all before it by the exchange's numbers too. So what is behind the newest is matched by itself,
+with the openings that it left: that is what the views do with the tails, and with what has landed only. A commit takes
+away the checkpoints that its executions contradict (`gridbot.store.grid_marks`); pairs that closed behind the newest
+one do not count any more, until `gridbot.store.grid_keeping` has come there and removes them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from gridbot.store.grid_sql import (
     LEG,
     MATCHING,
     NUMBER,
+    PLACING,
     PROFIT,
     grid_trades_sql,
     listed,
@@ -33,14 +37,15 @@ from gridbot.store.stored_views import landed_query
 from gridbot.store.view_type import View
 
 __all__ = [
+    "CHECKPOINTS",
+    "EVER",
     "GRID_DOCS",
     "GRID_TABLES",
     "GRID_VIEWS",
     "LANDED_PAIRS",
-    "LEGS",
     "LEVELS",
-    "LOTS",
     "PAIRS",
+    "TAILS",
     "VIEWS_FROM_ROWS",
     "levels_of",
     "merge_levels",
@@ -48,60 +53,92 @@ __all__ = [
 
 PAIRS: Final = as_stored("grid_pairs")
 LEVELS: Final = as_stored("grid_levels")
-LOTS: Final = as_stored("grid_lots")
-LEGS: Final = as_stored("grid_legs")
+CHECKPOINTS: Final = as_stored("grid_checkpoints")
+TAILS: Final = as_stored("grid_tails")
 
 _KEY_COLUMNS: Final = ", ".join(f"{key} {'BOOLEAN' if key == 'shadow' else 'VARCHAR'} NOT NULL" for key in KEYS)
-_MONEY: Final = "DECIMAL(38, 12) NOT NULL"
+_AMOUNT: Final = "DECIMAL(38, 12)"
+_MONEY: Final = f"{_AMOUNT} NOT NULL"
+LOT: Final = (
+    f"STRUCT(seq BIGINT, unmatched {_AMOUNT}, price {_AMOUNT}, qty {_AMOUNT}, fee {_AMOUNT}, exchange_ts TIMESTAMP)"
+)
+"""An opening that is not closed yet, and how much of it is not."""
+
+EVER: Final = "TIMESTAMP '0001-01-01'"
+"""Before everything."""
 
 GRID_TABLES: Final = {
     PAIRS: f"""
         {_KEY_COLUMNS}, qty {_MONEY}, open_price {_MONEY}, close_price {_MONEY}, profit {_MONEY}, fees {_MONEY},
-        opened_at TIMESTAMP NOT NULL, closed_at TIMESTAMP NOT NULL, open_seq BIGINT NOT NULL, close_seq BIGINT NOT NULL,
-        open_place BIGINT NOT NULL""",
+        opened_at TIMESTAMP NOT NULL, closed_at TIMESTAMP NOT NULL, open_seq BIGINT NOT NULL,
+        close_seq BIGINT NOT NULL""",
     LEVELS: f"""
         {_KEY_COLUMNS}, level {_MONEY}, pairs BIGINT NOT NULL, qty {_MONEY}, profit {_MONEY}, fees {_MONEY},
-        last_closed_at TIMESTAMP NOT NULL""",
-    LOTS: f"""
-        {_KEY_COLUMNS}, place BIGINT NOT NULL, seq BIGINT NOT NULL, unmatched {_MONEY}, price {_MONEY}, qty {_MONEY},
-        fee {_MONEY}, exchange_ts TIMESTAMP NOT NULL""",
-    LEGS: f"""
-        {_KEY_COLUMNS}, places BIGINT NOT NULL, last_ms BIGINT NOT NULL, last_number BIGINT NOT NULL,
-        most_number BIGINT NOT NULL, placed_ms BIGINT NOT NULL, placed_number BIGINT NOT NULL,
-        placed_seq BIGINT NOT NULL""",
+        last_closed_at TIMESTAMP NOT NULL, part BIGINT NOT NULL""",
+    CHECKPOINTS: f"""
+        {_KEY_COLUMNS}, part BIGINT NOT NULL, upto_at TIMESTAMP NOT NULL, upto_seq BIGINT NOT NULL,
+        highest BIGINT NOT NULL, tie BIGINT NOT NULL, executions BIGINT NOT NULL, began BIGINT NOT NULL,
+        lots {LOT}[] NOT NULL""",
+    TAILS: f"""
+        {_KEY_COLUMNS}, since_at TIMESTAMP NOT NULL, since_seq BIGINT NOT NULL, part BIGINT NOT NULL,
+        is_cut BOOLEAN NOT NULL, last_at TIMESTAMP NOT NULL, highest BIGINT NOT NULL, executions BIGINT NOT NULL,
+        error VARCHAR""",
 }
-"""Their columns. A place counts the executions of a leg in the exchange's order; it has gaps."""
+"""Their columns.
+
+Of a checkpoint: `part` counts those of a leg from 1, and the sums by level that end with it have it too; the highest of
+the exchange's numbers since it began to count, and of those at this very time; executions up to here, and up to where
+the part began; the openings that are left, the oldest first. Of a tail: behind which place it is (from the
+beginning: EVER), whether pairs that do not count may be behind it, its last time and highest number, roughly its
+executions, and the error for which it is not matched.
+"""
 
 GRID_DOCS: Final = {
     PAIRS: "Matched pairs; kept by the writer, read them through grid_trades.",
     LEVELS: "Matched pairs by the price of their opening; kept by the writer, read them through grid_levels.",
-    LOTS: "Openings that are not matched yet, as far as they are not; kept by the writer.",
-    LEGS: "Up to where each leg is matched; kept by the writer.",
+    CHECKPOINTS: "Up to where each leg is matched, and the openings that are left there; kept by the writer.",
+    TAILS: "Legs with executions that are not matched yet; the views match them. Kept by the writer.",
 }
 
 _PAIR: Final = "qty, open_price, close_price, profit, fees, opened_at, closed_at, open_seq, close_seq"
 
+_TRADE: Final = f"""
+    {listed()}, seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, qty, price, fee, exchange_ts,
+    exec_id"""
+
 LANDED_PAIRS: Final = View(
     "grid_pairs_landed",
-    "Matched pairs whose close has landed only; read grid_trades.",
+    "Matched pairs that are not kept yet; read grid_trades.",
     f"""
-    WITH added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({rows_query("corrections")}) GROUP BY ALL),
-    trades AS MATERIALIZED (
-        SELECT {listed()}, seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, qty, price,
-            coalesce(TRY(landed.fee + added.fee), landed.fee) AS fee, exchange_ts
-        FROM (SELECT * FROM ({landed_query("executions")}) WHERE {COUNTS}) AS landed
-            LEFT JOIN added USING (account, exec_id)),
-    legs AS (
-        SELECT *, row_number() OVER () AS leg FROM (SELECT DISTINCT {listed()} FROM trades)),
-    executed AS MATERIALIZED (
-        SELECT leg, 1 AS later, row_number() OVER (PARTITION BY leg ORDER BY at_ms, number, seq) AS step, seq, closes,
-            qty AS part, price, qty, fee, exchange_ts
-        FROM trades JOIN legs USING ({listed()})
+    WITH tails AS MATERIALIZED (SELECT * FROM {TAILS} WHERE error IS NULL),
+    added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({rows_query("corrections")}) GROUP BY ALL),
+    executed AS (
+        SELECT {_TRADE} FROM ({landed_query("executions")}) AS landed
+        ANTI JOIN (SELECT * FROM {TAILS} WHERE error IS NOT NULL) AS failed USING ({listed()})
+        WHERE {COUNTS}
         UNION ALL
-        SELECT leg, 0, place, seq, false, unmatched, price, qty, fee, exchange_ts
-        FROM {LOTS} JOIN legs USING ({listed()})),
-    numbers AS MATERIALIZED (
-        SELECT *, row_number() OVER (PARTITION BY leg ORDER BY later, step) AS place FROM executed),
+        SELECT {_TRADE} FROM ({rows_query("executions")}) AS stored
+        SEMI JOIN tails ON {same("stored", "tails")}
+            AND (exchange_ts > since_at OR (exchange_ts = since_at AND seq > since_seq))
+        WHERE {COUNTS} AND exchange_ts >= (SELECT min(since_at) FROM tails)),
+    charged AS MATERIALIZED (
+        SELECT executed.* REPLACE (coalesce(TRY(executed.fee + added.fee), executed.fee) AS fee)
+        FROM executed LEFT JOIN added USING (account, exec_id)),
+    legs AS MATERIALIZED (
+        SELECT *, row_number() OVER () AS leg FROM (SELECT DISTINCT {listed()} FROM charged)),
+    trades AS (SELECT leg, charged.* EXCLUDE ({listed()}) FROM charged JOIN legs USING ({listed()})),
+    {PLACING},
+    newest AS (
+        SELECT leg, lots FROM {CHECKPOINTS} JOIN legs USING ({listed()})
+        QUALIFY row_number() OVER (PARTITION BY leg ORDER BY part DESC) = 1),
+    waiting AS (
+        SELECT leg, seq, closes, qty AS part, price, qty, fee, exchange_ts,
+            row_number() OVER (PARTITION BY leg ORDER BY placed_ms, number, seq) AS place
+        FROM placed
+        UNION ALL
+        SELECT leg, lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts, nth - len(lots)
+        FROM (SELECT leg, lots, unnest(lots) AS lot, generate_subscripts(lots, 1) AS nth FROM newest)),
+    numbers AS MATERIALIZED (FROM waiting),
     items AS (SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM numbers),
     {MATCHING}
     SELECT {listed("legs")}, matched.qty AS qty, opens.price AS open_price, closes.price AS close_price,
@@ -111,6 +148,12 @@ LANDED_PAIRS: Final = View(
     JOIN numbers AS opens ON opens.leg = matched.leg AND opens.place = open_place
     JOIN numbers AS closes ON closes.leg = matched.leg AND closes.place = close_place""",
 )
+
+KEPT_PAIRS: Final = f"""
+    (SELECT kept.* FROM {PAIRS} AS kept ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut
+    ON {same("kept", "cut")}
+        AND (kept.closed_at > cut.since_at OR (kept.closed_at = cut.since_at AND kept.close_seq > cut.since_seq)))"""
+"""Those that count."""
 
 
 def _trades(name: str, doc: str, which: str) -> View:
@@ -122,7 +165,7 @@ def _trades(name: str, doc: str, which: str) -> View:
             opened_at, closed_at, opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
             opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
         FROM (
-            SELECT {listed()}, {_PAIR} FROM {PAIRS} WHERE {which}
+            SELECT {listed()}, {_PAIR} FROM {KEPT_PAIRS} WHERE {which}
             UNION ALL SELECT {listed()}, {_PAIR} FROM grid_pairs_landed WHERE {which}) AS pairs
         LEFT JOIN executions AS opens ON opens.account = pairs.account AND opens.seq = open_seq
         LEFT JOIN executions AS closes ON closes.account = pairs.account AND closes.seq = close_seq""",
@@ -180,15 +223,15 @@ def merge_levels(pairs: str) -> str:
     )
     return f"""
         MERGE INTO {LEVELS} AS kept USING ({levels_of(pairs)}) AS new
-        ON {same("kept", "new")} AND kept.level = new.level
+        ON {same("kept", "new")} AND kept.level = new.level AND kept.part = new.part
         WHEN MATCHED THEN UPDATE SET pairs = kept.pairs + new.pairs, {added},
             last_closed_at = greatest(kept.last_closed_at, new.last_closed_at)
         WHEN NOT MATCHED THEN INSERT BY NAME"""
 
 
 def levels_of(pairs: str) -> str:
-    """Query of the pairs of a table, or of a query in parentheses, added up by level."""
+    """Query of the pairs of a table, each with its part, or of a query in parentheses, added up by level."""
     return f"""
         SELECT {listed()}, open_price AS level, count(*) AS pairs, sum(qty) AS qty, sum(profit) AS profit,
-            sum(fees) AS fees, max(closed_at) AS last_closed_at
+            sum(fees) AS fees, max(closed_at) AS last_closed_at, part
         FROM {pairs} GROUP BY ALL"""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -24,9 +24,9 @@ import orjson
 
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.store.commit import Rows, commit
-from gridbot.store.grid_order import GridOrder, Leg, Tail, Trade, trade_of
+from gridbot.store.grid_order import End, GridOrder, Leg, Trade, trade_of
 from gridbot.store.grid_sql import listed
-from gridbot.store.grid_tables import LEGS
+from gridbot.store.grid_tables import CHECKPOINTS, TAILS
 from gridbot.store.sql_columns import LANDED, OFFSETS
 
 __all__ = ["KnownOrder", "Landed", "landable", "landed_rows", "landed_size", "put", "read_order"]
@@ -47,7 +47,7 @@ _LATEST_US: Final = 253_402_300_800_000_000
 
 @dataclass(slots=True)
 class KnownOrder:
-    """What a writer knows of the order of the executions that its file has; None: it has to be read."""
+    """What a writer knows of the ends of the executions that are stored; None: it has to be read."""
 
     known: GridOrder | None = None
 
@@ -78,34 +78,25 @@ def put(con: duckdb.DuckDBPyConnection, rows: Rows, *, lands: bool, order: Known
 
 
 def _follows(con: duckdb.DuckDBPyConnection, rows: Rows, trades: list[tuple[Leg, Trade]], order: KnownOrder) -> bool:
-    """Whether the executions of these rows come behind all others, which `order` then knows; else they may not land."""
+    """Whether the executions of these rows come behind all that is stored; else they may not land."""
     if rows.tables.get("corrections"):
         return False  # they change pairs that are kept
-    if trades:
-        known = order.known or read_order(con)
-        order.known = known and known.after(trades)
-        return order.known is not None
-    return True
+    if not trades:
+        return True
+    order.known = order.known or read_order(con)
+    return order.known.precedes(trades)
 
 
-def read_order(con: duckdb.DuckDBPyConnection) -> GridOrder | None:
-    """The order of the executions that are stored and landed; None when what has landed has none."""
-    keys, tail = listed(), "last_ms, last_number, most_number, placed_ms, placed_number, placed_seq"
-    tails: dict[Leg, Tail] = {}
-    for row in con.execute(f"SELECT {keys}, {tail} FROM {LEGS}").fetchall():
-        account, strategy, symbol, direction, shadow, last_ms, last, most, *placed = row
-        tails[account, strategy, symbol, direction, shadow] = Tail(last_ms, last, most, Trade(*placed))
-    landed = con.execute(f"SELECT body FROM {LANDED} WHERE kind = 'executions'").fetchall()
-    return _with_bodies(GridOrder(tails), [body.encode() for (body,) in landed])
-
-
-def _with_bodies(order: GridOrder, bodies: Iterable[bytes]) -> GridOrder | None:
-    try:
-        docs = [orjson.loads(body) for body in bodies]
-        trades = [trade_of(doc["account"], doc["seq"], doc["data"]) for doc in docs]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return order.after(trade for trade in trades if trade is not None)
+def read_order(con: duckdb.DuckDBPyConnection) -> GridOrder:
+    """The ends of the executions that are stored: of each leg its newest checkpoint, or what its tail says."""
+    ends: dict[Leg, End] = {}
+    for table, tie in ((CHECKPOINTS, "tie"), (TAILS, "NULL")):
+        time = "upto_at" if table == CHECKPOINTS else "last_at"
+        query = f"SELECT {listed()}, epoch_ms({time}), {tie}, highest FROM {table}"
+        for *leg, last_ms, number, highest in con.execute(f"{query} ORDER BY {time}").fetchall():
+            account, strategy, symbol, direction, shadow = leg
+            ends[account, strategy, symbol, direction, shadow] = End(last_ms, number, highest)
+    return GridOrder(ends)
 
 
 def landable(rows: Rows, trades: list[tuple[Leg, Trade]] | None = None) -> list[Landed] | None:

@@ -46,8 +46,9 @@ MIGRATIONS: Final = (
     Migration(6, "Journals have blocks, many records in one frame."),
     # Made and filled by `ensure_schema`. An earlier program would add executions and leave these tables as they are.
     Migration(7, "Matched pairs of the grid are kept beside the executions."),
-    # Brought into that form by `ensure_schema`. An earlier program would write texts into columns that hold none.
-    Migration(8, "Ids of the exchange are kept as UUIDs."),
+    # Brought into that form by `ensure_schema`. An earlier program would write texts into columns that hold none, and
+    # match pairs with tables that are gone.
+    Migration(8, "Ids of the exchange are kept as UUIDs. Pairs are matched behind the commits."),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

@@ -15,8 +15,9 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.grid_keeping import keep_all
-from gridbot.store.grid_tables import GRID_DOCS, GRID_TABLES, LANDED_PAIRS, PAIRS, VIEWS_FROM_ROWS
+from gridbot.store.grid_marks import mark_all
+from gridbot.store.grid_tables import GRID_DOCS, GRID_TABLES, LANDED_PAIRS, PAIRS, TAILS, VIEWS_FROM_ROWS
+from gridbot.store.grid_upgrade import OF_VERSION_7, from_version_7
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
@@ -157,12 +158,20 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
     known = _tables_here(con)
     for rollup in (*ROLLUPS, REMOVED_SUMS):
         _create_rollup(con, rollup, is_new=rollup.table not in known)
+    _create_pairs(con, known)
+    _create_views(con, EVERY_VIEW)
+
+
+def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
+    """Make what is kept of matched pairs. Executions of a file that has none are matched later, step by step."""
     for name, columns in GRID_TABLES.items():
         con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         con.execute(f"COMMENT ON TABLE {name} IS {quote(GRID_DOCS[name])}")
     if PAIRS not in known:
-        keep_all(con)
-    _create_views(con, EVERY_VIEW)
+        mark_all(con)
+    elif known.issuperset(OF_VERSION_7):
+        from_version_7(con)
+    con.execute(f"UPDATE {TAILS} SET error = NULL")  # what could not be matched is tried by each version once
 
 
 def views_from_rows(con: duckdb.DuckDBPyConnection) -> None:

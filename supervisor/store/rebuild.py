@@ -73,6 +73,8 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
             while writer.flush():
                 pass
             writer.compact()
+            while writer.keep_pairs():
+                pass
         finally:
             writer.close()
         done.from_journals = writer.state.rows

@@ -18,7 +18,7 @@ import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.file_errors import first_line, is_damage
-from gridbot.store.grid_keeping import keep_all
+from gridbot.store.grid_marks import mark_all
 from gridbot.store.kept_ids import kept_from
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
@@ -170,7 +170,7 @@ def _copy_rollups(
     for rollup in ROLLUPS:
         for statement in rollup.statements(as_stored(rollup.source)):
             con.execute(statement)
-    keep_all(con)
+    mark_all(con)
     for table, statement in KEPT_SQLS:
         name = known.get(as_stored(table))
         if name is None:

@@ -28,6 +28,7 @@ from gridbot.records.record_queue import QueueReceiver
 from gridbot.store.commit import Rows, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.file_errors import first_line, is_damage, rebuild_line
+from gridbot.store.grid_keeping import AT_ONCE, keep_some, waiting_executions
 from gridbot.store.ingest import AccountSource
 from gridbot.store.landing import KnownOrder, landed_size, put
 from gridbot.store.reading import database_path
@@ -87,6 +88,7 @@ class WriterState:
     error: str | None = None
     gaps: int = 0
     rejects: int = 0
+    unmatched: int = 0
 
     def held(self, by: str) -> None:
         """Another process has the file."""
@@ -177,6 +179,7 @@ class Writer:
         if self._landing.count:
             with self.database.open() as con:
                 put(con, Rows(), lands=False, order=self._order)
+                self._look_at_pairs(con)
             self._landing.begin(0, 0, time.monotonic())
             self._require_checkpoint()
 
@@ -190,8 +193,31 @@ class Writer:
                 self._order.known = None
             order, self._order = self._order, KnownOrder()  # after an error it is read anew
             moved = put(con, self._rows, lands=lands, order=order)
+            if moved:
+                self._look_at_pairs(con)
+                if not self._more and 0 < self.state.unmatched <= AT_ONCE:  # nearly always: no reader sees them wait
+                    keep_some(con)
+                    self._look_at_pairs(con)
+                    order.known = None
         self._uncertain, self._order = False, order
         return moved
+
+    def keep_pairs(self, at_once: int = AT_ONCE) -> bool:
+        """Match some of the executions that are not matched yet; True when there may be more. Raise as `flush`.
+
+        The file is free between two of these.
+        """
+        if self._uncertain or not self.state.unmatched:
+            return False
+        with self.database.open() as con:
+            self._order.known = None
+            keep_some(con, at_once)
+            self._look_at_pairs(con)
+        self._require_checkpoint()
+        return self.state.unmatched > 0
+
+    def _look_at_pairs(self, con: duckdb.DuckDBPyConnection) -> None:
+        self.state.unmatched = waiting_executions(con)
 
     def _matches(self, stored: Mapping[str, int]) -> bool:
         return all(stored.get(account, 0) == self.state.committed.get(account, 0) for account in self._rows.offsets)
@@ -213,6 +239,7 @@ class Writer:
         with self.database.open() as con:
             stored = stored_offsets(con)
             self._landing.begin(*landed_size(con), time.monotonic())
+            self._look_at_pairs(con)
         self._require_checkpoint()
         self.state.committed = dict(stored)
         if self._shipper is not None:
@@ -276,6 +303,7 @@ class Writer:
             put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
             self._landing.begin(0, 0, time.monotonic())
             deleted = sum(delete_older(con, table, days) for table, days in self.spec.keep_days.items())
+            self._look_at_pairs(con)
         self._require_checkpoint()
         if deleted:
             log.info("%d rows went because of their age (%s)", deleted, dict(self.spec.keep_days))
@@ -308,6 +336,7 @@ class Writer:
             "held_s": round(time.monotonic() - state.held_since, 1) if state.held_since is not None else 0.0,
             "pending": self._rows.count,
             "rows": state.rows,
+            "unmatched": state.unmatched,
             "flushes": state.flushes,
             "flush_ms": round(state.flush_ms, 1),
             "from_journal": sum(source.from_journal for source in self._sources.values()),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import select
 import signal
@@ -30,7 +31,7 @@ from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 
-__all__ = ["READERS_S", "rest_of", "run_writer"]
+__all__ = ["KEEP_UP", "READERS_S", "rest_of", "run_writer"]
 
 log = logging.getLogger("supervisor.store")
 
@@ -40,6 +41,10 @@ READERS_S: Final = 0.1
 """After a flush that took longer than the time between two: long enough for a reader's next try to open the file."""
 FINAL_FLUSH_S: Final = 1.2
 HEALTH_S: Final = 1.0
+MOST_UNMATCHED: Final = 500_000
+"""Executions that wait to be matched to pairs while one commit follows the other: each question matches them too."""
+KEEP_UP: Final = 65_536
+"""As many of those are matched at once then: many take half the time of few."""
 TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
@@ -88,6 +93,8 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
         if time.monotonic() >= next_flush:
             pause = beat.flush()
             next_flush = time.monotonic() + pause
+        elif time.monotonic() >= beat.next_match:
+            beat.match()
         if pause and is_due:
             with contextlib.suppress(DatabaseHeld, duckdb.Error, OSError):  # the next flush says what is wrong
                 scan.step(time.monotonic())
@@ -100,14 +107,17 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
         if now >= next_health:
             _send(health, writer.health() | {"damage": scan.damage, "scanned": scan.is_complete})
             next_health = now + HEALTH_S
-        if life in wait([life], max(0.0, min(next_flush, next_health) - now)) and _ended(life, writer):
+        if life in wait([life], max(0.0, min(next_flush, next_health, beat.next_match) - now)) and _ended(life, writer):
             break
     _last_flush(writer)
     _send(health, writer.health())
 
 
 class _Beat:
-    """One flush after the other, and how long it is until the next. `next_trim` in monotonic seconds."""
+    """One flush after the other, and how long it is until the next. `next_trim` in monotonic seconds.
+
+    `next_match`: when the next executions are matched to pairs (monotonic, infinite: there are none).
+    """
 
     def __init__(self, writer: Writer, scan: DamageScan, next_trim: float) -> None:
         self._writer = writer
@@ -115,13 +125,17 @@ class _Beat:
         self._next_trim = next_trim
         self._compaction = JournalCompaction(writer.spec.data_dir, writer.spec.compact_journal_s)
         self._held_wait = HELD_WAIT_S[0]
+        self.next_match = math.inf
 
     def flush(self) -> float:
         """Seconds until the next one; 0 when there may be more right now."""
         writer, started = self._writer, time.monotonic()
         try:
+            rows = writer.state.rows
             again = writer.flush()
             self._held_wait = HELD_WAIT_S[0]
+            if again:
+                self._keep_up(writer.state.rows - rows)
             if time.monotonic() >= self._next_trim:
                 self._next_trim = time.monotonic() + TRIM_S
                 writer.trim()
@@ -135,7 +149,27 @@ class _Beat:
             writer.failed(exc)
             self._scan.ask(time.monotonic())
             return FAILED_WAIT_S
+        if not again and writer.state.unmatched:
+            self.next_match = time.monotonic() + READERS_S
         return 0.0 if again else rest_of(writer.spec.flush_interval, time.monotonic() - started)
+
+    def match(self) -> None:
+        """Match some executions between two flushes; readers get their turn behind it."""
+        self.next_match = math.inf
+        try:
+            if self._writer.keep_pairs():
+                self.next_match = time.monotonic() + READERS_S
+        except DatabaseHeld:
+            self.next_match = time.monotonic() + HELD_WAIT_S[1]
+        except (duckdb.Error, OSError) as exc:
+            self._writer.failed(exc)
+
+    def _keep_up(self, rows: int) -> None:
+        """While there is no time between flushes: match as many as came, once too many wait."""
+        self.next_match = math.inf
+        for _ in range(rows // KEEP_UP + 2):
+            if self._writer.state.unmatched <= MOST_UNMATCHED or not self._writer.keep_pairs(KEEP_UP):
+                break
 
 
 def rest_of(interval: float, took: float) -> float:
@@ -163,6 +197,8 @@ def _last_flush(writer: Writer) -> None:
                 looks += 1  # the second reads the records that the first found in a journal only
                 if looks == 2:
                     writer.compact()  # whoever opens the file at rest finds all in its table
+                    while time.monotonic() < deadline and writer.keep_pairs():
+                        pass
         except DatabaseHeld as exc:
             writer.state.held(exc.holder)
             time.sleep(HELD_WAIT_S[0])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -227,6 +227,16 @@ def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]
     return found
 
 
+def fill(number: int) -> ExecutionRecord:
+    """An execution that opens or, each second one, closes; each fiftieth comes 0.7 s late."""
+    plain = execution(number)
+    return replace(
+        plain,
+        closed_size=plain.qty if number % 2 == 0 else Decimal(0),
+        exchange_ts=UtcMs(plain.exchange_ts - (700 if number % 50 == 0 else 0)),
+    )
+
+
 def record_forever(
     data_dir: Path, account: str, queue: Any, rate_sleep: float, acks: Any, note: Any, each: int = 3
 ) -> None:
@@ -238,7 +248,7 @@ def record_forever(
     while True:
         for _ in range(each):
             seq = recorder.last_seq + 1
-            assert recorder.record(execution(seq)) == seq
+            assert recorder.record(fill(seq)) == seq
         recorder.flush()
         note.value = recorder.journal.written_seq
         while acks.poll():

@@ -97,19 +97,25 @@ CREATE TABLE executions_stored(
     taxes DECIMAL(38,12),
     other_fees JSON,
     odd_ids VARCHAR);
-CREATE TABLE grid_legs_stored(
+CREATE TABLE grid_checkpoints_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     direction VARCHAR NOT NULL,
     shadow BOOLEAN NOT NULL,
-    places BIGINT NOT NULL,
-    last_ms BIGINT NOT NULL,
-    last_number BIGINT NOT NULL,
-    most_number BIGINT NOT NULL,
-    placed_ms BIGINT NOT NULL,
-    placed_number BIGINT NOT NULL,
-    placed_seq BIGINT NOT NULL);
+    part BIGINT NOT NULL,
+    upto_at TIMESTAMP NOT NULL,
+    upto_seq BIGINT NOT NULL,
+    highest BIGINT NOT NULL,
+    tie BIGINT NOT NULL,
+    executions BIGINT NOT NULL,
+    began BIGINT NOT NULL,
+    lots STRUCT(seq BIGINT,
+    unmatched DECIMAL(38,12),
+    price DECIMAL(38,12),
+    qty DECIMAL(38,12),
+    fee DECIMAL(38,12),
+    exchange_ts TIMESTAMP)[] NOT NULL);
 CREATE TABLE grid_levels_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
@@ -121,20 +127,8 @@ CREATE TABLE grid_levels_stored(
     qty DECIMAL(38,12) NOT NULL,
     profit DECIMAL(38,12) NOT NULL,
     fees DECIMAL(38,12) NOT NULL,
-    last_closed_at TIMESTAMP NOT NULL);
-CREATE TABLE grid_lots_stored(
-    account VARCHAR NOT NULL,
-    strategy VARCHAR NOT NULL,
-    symbol VARCHAR NOT NULL,
-    direction VARCHAR NOT NULL,
-    shadow BOOLEAN NOT NULL,
-    place BIGINT NOT NULL,
-    seq BIGINT NOT NULL,
-    unmatched DECIMAL(38,12) NOT NULL,
-    price DECIMAL(38,12) NOT NULL,
-    qty DECIMAL(38,12) NOT NULL,
-    fee DECIMAL(38,12) NOT NULL,
-    exchange_ts TIMESTAMP NOT NULL);
+    last_closed_at TIMESTAMP NOT NULL,
+    part BIGINT NOT NULL);
 CREATE TABLE grid_pairs_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
@@ -149,8 +143,7 @@ CREATE TABLE grid_pairs_stored(
     opened_at TIMESTAMP NOT NULL,
     closed_at TIMESTAMP NOT NULL,
     open_seq BIGINT NOT NULL,
-    close_seq BIGINT NOT NULL,
-    open_place BIGINT NOT NULL);
+    close_seq BIGINT NOT NULL);
 CREATE TABLE grid_snapshots_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,
@@ -163,6 +156,20 @@ CREATE TABLE grid_snapshots_stored(
     last_fill DECIMAL(38,12),
     levels JSON NOT NULL,
     exchange_ts TIMESTAMP);
+CREATE TABLE grid_tails_stored(
+    account VARCHAR NOT NULL,
+    strategy VARCHAR NOT NULL,
+    symbol VARCHAR NOT NULL,
+    direction VARCHAR NOT NULL,
+    shadow BOOLEAN NOT NULL,
+    since_at TIMESTAMP NOT NULL,
+    since_seq BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    is_cut BOOLEAN NOT NULL,
+    last_at TIMESTAMP NOT NULL,
+    highest BIGINT NOT NULL,
+    executions BIGINT NOT NULL,
+    "error" VARCHAR);
 CREATE TABLE health_samples_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,

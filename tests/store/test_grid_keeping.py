@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcMs
 from gridbot.store.commit import Rows, commit, delete_older, roll_up
 from gridbot.store.grid_check import PairsDiffer, differences
-from gridbot.store.grid_keeping import keep_all
-from gridbot.store.grid_order import GridOrder, Trade
+from gridbot.store.grid_keeping import keep_all, keep_some, waiting_executions
+from gridbot.store.grid_marks import mark_all
+from gridbot.store.grid_order import End, GridOrder, Trade
 from gridbot.store.grid_sql import listed
-from gridbot.store.grid_tables import GRID_TABLES, LEVELS, LOTS, PAIRS, VIEWS_FROM_ROWS
+from gridbot.store.grid_tables import CHECKPOINTS, GRID_TABLES, LEVELS, PAIRS, VIEWS_FROM_ROWS
+from gridbot.store.grid_upgrade import OF_VERSION_7, from_version_7
 from gridbot.store.landing import KnownOrder, put
 from tests.case_table import case_table
 from tests.examples import examples
@@ -125,35 +127,55 @@ def differing(con: duckdb.DuckDBPyConnection) -> list[PairsDiffer]:
 
 
 def kept(con: duckdb.DuckDBPyConnection) -> list[Any]:
-    """What is kept but for places, which have gaps."""
-    lots = f"* EXCLUDE (place), row_number() OVER (PARTITION BY {listed()} ORDER BY place)"
-    queries = (f"SELECT * EXCLUDE (open_place) FROM {PAIRS}", f"FROM {LEVELS}", f"SELECT {lots} FROM {LOTS}")
-    return [con.execute(f"{query} ORDER BY ALL").fetchall() for query in queries]
+    """What is kept, but for how it is parted."""
+    levels = (
+        f"SELECT {listed()}, level, sum(pairs), sum(qty), sum(profit), sum(fees), max(last_closed_at) FROM {LEVELS}"
+    )
+    newest = f"QUALIFY row_number() OVER (PARTITION BY {listed()} ORDER BY part DESC) = 1"
+    lots = f"SELECT {listed()}, lots FROM {CHECKPOINTS} {newest}"
+    return [
+        con.execute(f"{query} ORDER BY ALL").fetchall() for query in (f"FROM {PAIRS}", f"{levels} GROUP BY ALL", lots)
+    ]
 
 
-@settings(max_examples=examples(12), deadline=None)
+def match_some(con: duckdb.DuckDBPyConnection, data: st.DataObject) -> None:
+    """Some steps, each of a few executions."""
+    for _ in range(data.draw(st.integers(0, 4))):
+        keep_some(con, at_once=data.draw(st.integers(1, 4)), part=data.draw(st.integers(0, 5)))
+        if data.draw(st.booleans()):
+            assert_kept_is_raw(con)
+
+
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data(), records=arrivals())
-def test_kept_pairs_are_those_of_all_executions(
+def test_pairs_are_those_of_all_executions_at_every_moment(
     con: duckdb.DuckDBPyConnection, data: st.DataObject, records: list[tuple[str, Any]]
 ) -> None:
+    """After each commit and each step, whatever comes late and however far the matching is."""
     emptied(con)
     bodies = numbered(records)
     cuts = sorted({*data.draw(st.lists(st.integers(0, len(bodies)), max_size=6)), len(bodies)})
     order, first = KnownOrder(), 0
     for cut in cuts:
-        if data.draw(st.booleans()):
-            order = KnownOrder()  # a restart
         if part := bodies[first:cut]:
             first = cut
             put(con, batch(part), lands=data.draw(st.booleans()), order=order)
             if data.draw(st.booleans()):
                 assert_kept_is_raw(con)
+        match_some(con, data)
+        order = KnownOrder()  # as the writer does, and a restart
     put(con, Rows(), lands=False)
     assert_kept_is_raw(con)
-    assert differing(con) == []
+    keep_all(con, data.draw(st.integers(1, 40)))
+    assert_kept_is_raw(con)
+    assert (differing(con), waiting_executions(con)) == ([], 0)
     found = kept(con)
     for table in GRID_TABLES:
         con.execute(f"DELETE FROM {table}")
+    mark_all(con)
+    assert_kept_is_raw(con)
+    match_some(con, data)
+    assert_kept_is_raw(con)
     keep_all(con)
     assert kept(con) == found, "an older file is filled with the same"
 
@@ -201,6 +223,7 @@ def test_amounts_that_no_market_has_do_not_keep_other_records_out(
 def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBPyConnection) -> None:
     emptied(con)
     put(con, batch(numbered([("alice", trade(1, 1, "1")), ("alice", trade(2, 2, "-1", price=103))])), lands=False)
+    keep_all(con)
     assert differing(con) == []
     con.execute(f"UPDATE {PAIRS} SET profit = 4")
     [found] = differing(con)
@@ -210,34 +233,89 @@ def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBP
     )
 
 
+FEW: list[tuple[str, Any]] = [
+    (account, trade(1000 * n, n, size, price=100 + n))
+    for account in ("alice", "bob")
+    for n, size in enumerate(("1", "2", "-1", "-1", "1", "-2", "1", "-1"), 1)
+]
+
+
+def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
+    con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is left of alice's openings is worth more than a column holds: her later rows are stored, and bob's pairs
+    are matched with them in one step."""
+    emptied(con)
+    bodies = numbered(FEW)
+    put(con, batch([body for body in bodies if body[2] <= 5]), lands=False)
+    keep_all(con)
+    absurd = "list_transform(lots, lambda lot: struct_update(lot, price := 9e25::DECIMAL(38, 12)))"
+    con.execute(f"UPDATE {CHECKPOINTS} SET lots = {absurd} WHERE account = 'alice'")
+    put(con, batch([body for body in bodies if body[2] > 5]), lands=False)
+    keep_all(con)
+    assert waiting_executions(con) == 0
+    assert con.execute("SELECT account, count(*) FROM executions GROUP BY ALL ORDER BY ALL").fetchall() == [
+        ("alice", 8), ("bob", 8)]  # fmt: skip
+    pairs = con.execute("SELECT account, count(*) FROM grid_trades GROUP BY ALL ORDER BY ALL").fetchall()
+    assert pairs == [("alice", 2), ("bob", 5)]
+    [told] = [record.getMessage() for record in caplog.records if "cannot be matched" in record.getMessage()]
+    assert "alice/a BTC long" in told
+    assert "bob" not in told
+    [found] = differing(con)
+    assert "could not be matched" in str(found)
+    late = numbered([("alice", trade(500, 1, "1"))] * 9)[-1:]
+    put(con, batch(late), lands=False)
+    keep_all(con)
+    assert differing(con) == [], "a late execution has it matched from before"
+
+
+def test_what_version_7_kept_is_taken_over(con: duckdb.DuckDBPyConnection) -> None:
+    emptied(con)
+    bodies = numbered(FEW)
+    put(con, batch([body for body in bodies if body[2] <= 5]), lands=False)
+    keep_all(con)
+    before = kept(con)
+    legs, lots = OF_VERSION_7
+    keys = listed()
+    con.execute(f"""
+        CREATE TABLE {legs} AS SELECT {keys}, executions AS places, epoch_ms(upto_at) AS last_ms,
+            highest AS most_number FROM {CHECKPOINTS}""")
+    con.execute(f"""
+        CREATE TABLE {lots} AS SELECT {keys}, row_number() OVER () AS place, lot.seq, lot.unmatched, lot.price, lot.qty,
+            lot.fee, lot.exchange_ts FROM (SELECT {keys}, unnest(lots) AS lot FROM {CHECKPOINTS})""")
+    con.execute(f"DELETE FROM {CHECKPOINTS}")
+    con.execute(f"ALTER TABLE {LEVELS} DROP COLUMN part")
+    con.execute(f"ALTER TABLE {PAIRS} ADD COLUMN open_place BIGINT")
+    from_version_7(con)
+    assert kept(con) == before
+    for body in (body for body in bodies if body[2] > 5):
+        put(con, batch([body]), lands=True)
+        assert_kept_is_raw(con)
+    put(con, Rows(), lands=False)
+    keep_all(con)
+    assert_kept_is_raw(con)
+
+
 LEG = ("alice", "a", "BTC", "long", False)
 
 
 @pytest.mark.parametrize(
-    ("known", "new", "follows"),
+    ("end", "trade", "precedes"),
     [
-        ([], [(5, 0, 1)], True),
-        ([(5, 9, 1)], [(5, 9, 2), (6, 9, 3), (6, 12, 4)], True),
-        ([(5, 9, 1)], [(4, 12, 2)], False),
-        ([(5, 9, 1)], [(6, 8, 2)], False),
-        ([(5, 9, 1)], [(6, 0, 2)], True),
-        ([(5, 9, 1)], [(5, 0, 2)], False),
-        ([(5, 9, 1)], [(30_006, 3, 2), (30_007, 4, 3)], True),
-        ([(5, 9, 1)], [(30_005, 3, 2)], False),
-        ([(5, 9, 1), (6, 0, 2)], [(40_000, 3, 3)], False),
-        ([(5, 9, 1)], [(8, 20, 2), (7, 15, 3)], True),
-        ([(5, 9, 1)], [(8, 20, 2), (7, 25, 3)], False),
+        (None, (5, 0), True),
+        (End(5, 9, 9), (5, 9), True),
+        (End(5, 9, 9), (5, 8), False),
+        (End(5, 9, 9), (5, 0), False),
+        (End(5, 0, 0), (5, 0), True),
+        (End(5, None, 9), (5, 10), False),
+        (End(5, None, 9), (6, 10), True),
+        (End(5, 9, 9), (6, 0), True),
+        (End(5, 9, 9), (6, 8), False),
+        (End(5, 9, 9), (4, 12), False),
     ],
 )
-def test_what_comes_behind_all_that_a_leg_has(
-    known: list[tuple[int, int, int]], new: list[tuple[int, int, int]], follows: bool
-) -> None:
-    """Times in ms, the exchange's numbers, our numbers; a count that begins anew does so after thirty seconds."""
-    order = GridOrder({})
-    for part in (known, new):
-        after = order.after((LEG, Trade(*each)) for each in part)
-        if part is new:
-            assert (after is not None) is follows
-        else:
-            assert after is not None
-            order = after
+def test_what_comes_behind_all_that_a_leg_has(end: End | None, trade: tuple[int, int], precedes: bool) -> None:
+    """Times in ms, the exchange's numbers."""
+    order = GridOrder({LEG: end} if end else {})
+    other = ((*LEG[:4], True), Trade(0, 1))
+    assert order.precedes([other, (LEG, Trade(*trade))]) is precedes

@@ -81,7 +81,7 @@ def batch(bodies: Bodies) -> Rows:
 
 
 EVERY_NAME = (*(view.name for view in (*STORED_VIEWS, *VIEWS)), "ingest_gaps", "ingest_rejects")
-GRID = ("grid_pairs", "grid_levels", "grid_lots", "grid_legs")
+GRID = ("grid_pairs", "grid_levels", "grid_checkpoints", "grid_tails")
 ROLLED_UP = (OFFSETS, *dict.fromkeys(name for rollup in ROLLUPS for name in (rollup.source, rollup.name)))
 """What the other views are made of: they say the same where these do."""
 

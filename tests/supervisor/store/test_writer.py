@@ -18,6 +18,7 @@ from gridbot.lock_file import take_lock
 from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.record_queue import record_queue
 from gridbot.store.database import Database
+from gridbot.store.grid_check import differences
 from gridbot.store.reading import database_path
 from supervisor.store import writer_process
 from supervisor.store.writer import Writer, WriterSpec
@@ -195,6 +196,8 @@ def test_kill_9_of_recorders_and_writer_at_random_moments(tmp_path: Path) -> Non
     mismatched = "SELECT count(*) FROM executions WHERE exec_id <> 'e-' || seq"
     assert rows(tmp_path, mismatched) == [(0,)]
     assert rows(tmp_path, "SELECT * FROM ingest_gaps") == []
+    assert differences(lambda statement: rows(tmp_path, statement)) == []
+    assert rows(tmp_path, "SELECT count(*) > 0 FROM grid_trades") == [(True,)]
     kept = [header.seq for header, _ in JournalReader(journal_directory(tmp_path, "bob")).read_from(1)]
     assert kept == list(range(1, kept[-1] + 1))
     assert kept[-1] >= noted["bob"].value
