@@ -22,7 +22,7 @@ from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import columns_here, typed_query
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import PlaceAway, mark_problem, place_at
-from gridbot.store.kept_ids import as_texts
+from gridbot.store.kept_ids import IDS, as_texts
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
@@ -262,7 +262,8 @@ def _copy(
     """Rows of a query, asked with each of these values, into the tables of their kinds, or all into one."""
     for kinds in batches(con, connection, select, values, arrow=arrow):
         for kind in kinds:
-            con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {typed_query(kind)}")
+            rows = as_texts(typed_query(kind)) if kind in IDS else typed_query(kind)
+            con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {rows}")
 
 
 def _rows(kind: str, con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Sequence[str]], wanted: Wanted) -> str:
