@@ -71,7 +71,8 @@ def as_texts(query: str) -> str:
 
 
 def _text(name: str) -> str:
-    usual = f"CASE WHEN {name} = {_ZEROS} THEN '' ELSE CAST({name} AS VARCHAR) END"
+    # TRY_CAST does nothing to a UUID; what a fleet has read is texts (`as_texts`), and none of them may end a query.
+    usual = f"CASE WHEN TRY_CAST({name} AS UUID) = {_ZEROS} THEN '' ELSE CAST({name} AS VARCHAR) END"
     return f"CASE WHEN {ODD} IS NULL THEN {usual} ELSE coalesce({ODD} ->> '{name}', CAST({name} AS VARCHAR)) END"
 
 
