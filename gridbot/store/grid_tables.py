@@ -134,7 +134,7 @@ LANDED_PAIRS: Final = View(
         SELECT {_TRADE} FROM ({rows_query("executions")}) AS stored
         SEMI JOIN tails ON {same("stored", "tails")}
             AND (exchange_ts > since_at OR (exchange_ts = since_at AND seq > since_seq))
-        WHERE {COUNTS} AND exchange_ts >= (SELECT min(since_at) FROM tails)),
+        WHERE {COUNTS} AND exchange_ts >= (SELECT coalesce(min(since_at), TIMESTAMP '9999-01-01') FROM tails)),
     charged AS MATERIALIZED (
         SELECT executed.* REPLACE (coalesce(TRY(executed.fee + added.fee), executed.fee) AS fee)
         FROM executed LEFT JOIN added USING (account, exec_id)),
