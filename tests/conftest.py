@@ -65,8 +65,7 @@ def _new_databases_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> It
     made.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "_make", made_once(made))
-        patch.setattr(fleet_reading, "ensure_schema", copied_for_a_fleet(made))
-        patch.setattr(fleet_reading, "views_from_rows", lambda con: None)  # it has them
+        patch.setattr(fleet_reading, "lay_tables", copied_for_a_fleet(made))
         patch.setitem(os.environ, PLACE, str(made))
         yield
 

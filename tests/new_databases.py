@@ -14,7 +14,8 @@ import duckdb
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.private_files import copy_private
 from gridbot.store.database import Database
-from gridbot.store.schema import ensure_schema, fingerprint, quote, views_from_rows
+from gridbot.store.fleet_reading import lay_tables
+from gridbot.store.schema import fingerprint, quote
 
 __all__ = ["PLACE", "copied_for_a_fleet", "copy_new_databases", "made_once"]
 
@@ -53,15 +54,14 @@ def made_once(made: Path) -> Callable[[Database], None]:
 
 
 def copied_for_a_fleet(made: Path) -> Callable[[duckdb.DuckDBPyConnection], None]:
-    """What puts tables and views into an empty database in memory, as `fleet_reading` has them before it reads."""
+    """As `fleet_reading.lay_tables`, which takes a third of a second."""
 
     def copy(con: duckdb.DuckDBPyConnection) -> None:
         kept = made / f"{fingerprint()}-fleet.duckdb"
         if not kept.exists():
             new = temporary_beside(kept)
             with duckdb.connect(str(new)) as fresh:
-                ensure_schema(fresh)
-                views_from_rows(fresh)
+                lay_tables(fresh)
             put_in_place(new, kept)
         con.execute(f"ATTACH {quote(str(kept))} AS kept (READ_ONLY)")
         [here] = con.execute("SELECT current_database()").fetchone() or ["memory"]

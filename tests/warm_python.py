@@ -12,7 +12,8 @@ the README's, those of services and arguments) start a new Python each.
 
 - Each process is one of its own as `python -m MODULE` makes it: its environment, directory, arguments, streams and
   session, `__main__` by `runpy`, and an interpreter that ends in the ordinary way.
-- The warm Python has one thread, no loop and no connection; it only forks and waits. It ends with the tests.
+- The warm Python has one thread, no loop and no connection; it only forks and waits. It ends with the tests, and what
+  they have left with it.
 - The first fork server that a supervisor asks for is the one in waiting, its own child as any other, with everything
   closed that it was not given. Those after it are new Pythons, so each start of one is still tested.
 - What needs modules of its own (another PYTHONPATH than the checkout's) starts a new Python; but the faults of the kill
@@ -232,6 +233,8 @@ def serve(number: int) -> Callable[[], object]:
             continue
         message, given, _, _ = socket.recv_fds(control, MOST, 4)
         if not message:
+            for left in running:  # the tests were killed: nobody else would end them
+                os.kill(left, signal.SIGKILL)
             os._exit(0)
         pid = os.fork()
         if not pid:

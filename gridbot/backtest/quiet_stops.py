@@ -30,21 +30,23 @@ ALL: Final = (0, 1 << 60)
 
 class Steady:
     """What the range of a live strategy follows from, while it asks for nothing, or for what nothing beside its legs,
-    its orders, its sizes and its ladder can let through."""
+    its orders, its sizes and its ladder can let through; of what not even sizes can, they do not count."""
 
-    __slots__ = ("_epoch", "_holds", "_ladder", "_orders", "_runner", "_state")
+    __slots__ = ("_epoch", "_holds", "_ladder", "_legs", "_orders", "_runner", "_state")
 
     def __init__(self, runner: StrategyRunner) -> None:
         self._runner, self._state = runner, runner.risk_state
         state = self._state
-        self._epoch, self._orders, self._holds = state.epoch, state.book.version, state.holds
+        self._epoch = state.epoch if runner.minds_money else None
+        self._legs, self._orders, self._holds = state.leg_changes, state.book.version, state.holds
         self._ladder = runner.engine.state_version
 
     def holds(self) -> bool:
         """Whether all of it is as it was."""
         state = self._state
         return (
-            self._epoch == state.epoch
+            (self._epoch is None or self._epoch == state.epoch)
+            and self._legs == state.leg_changes
             and self._holds is state.holds
             and self._orders == state.book.version
             and self._ladder == self._runner.engine.state_version

@@ -21,7 +21,7 @@ from gridbot.store.file_errors import first_line
 from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import PlaceAway, mark_problem, place_at
-from gridbot.store.kept_ids import as_texts
+from gridbot.store.kept_ids import IDS, as_texts
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
@@ -31,7 +31,7 @@ from gridbot.store.sql_columns import OFFSETS, as_stored, quote
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["Filled", "connect_fleet", "fill", "filled"]
+__all__ = ["Filled", "connect_fleet", "fill", "filled", "lay_tables"]
 
 CONNECT_S: Final = 5
 _VERSION: Final[LiteralString] = "SELECT version FROM gridbot.fleet"
@@ -135,8 +135,7 @@ def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0,
         raise ReadingError(
             f"expected the package psycopg, for a fleet on PostgreSQL; `{install_line('psycopg')}` installs it"
         ) from None
-    ensure_schema(con)
-    views_from_rows(con)
+    lay_tables(con)
     milliseconds = max(1, round(timeout_s * 1000))
     options = f"-c statement_timeout={milliseconds} -c timezone=UTC -c default_transaction_read_only=on"
     try:
@@ -152,15 +151,21 @@ def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0,
         raise ReadingError(f"the fleet's database: {_words(error)}; {do}") from None
 
 
+def lay_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Our tables and views in an empty DuckDB. A column of another host's records may be NULL where ours never is."""
+    ensure_schema(con)
+    views_from_rows(con)
+    for kind in RECORD_TYPES:
+        con.execute(f"DROP TABLE {as_stored(kind)}")
+        con.execute(f"CREATE TABLE {as_stored(kind)} AS {as_texts(typed_query(kind, _NOTHING))}")
+
+
 def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], history: bool | str) -> Filled:
     row = connection.execute(_VERSION).fetchone()
     if row is None or int(row[0]) < OLDEST:
         got = "none" if row is None else row[0]
         raise ReadingError(f"expected the fleet's tables in version {OLDEST} or newer, got {got}: run fleet init")
     files, shapes, without = _history(con, connection, history)
-    for kind in RECORD_TYPES:
-        con.execute(f"DROP TABLE {as_stored(kind)}")
-        con.execute(f"CREATE TABLE {as_stored(kind)} AS {as_texts(typed_query(kind, _NOTHING))}")
     spans = spans_of(connection, live=files is not None)
     _copy(con, connection, COPIED, statements(connection, spans))
     _copy(con, connection, _STARTS, [{"files": files is not None}])
@@ -229,7 +234,8 @@ def _copy(
     for path in copied(connection, select, values):
         with with_raw(con, path) as kinds:
             for kind in kinds:
-                con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {typed_query(kind)}")
+                rows = as_texts(typed_query(kind)) if kind in IDS else typed_query(kind)
+                con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {rows}")
 
 
 def _rows(kind: str, con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Sequence[str]]) -> str:

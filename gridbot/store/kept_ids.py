@@ -74,7 +74,8 @@ def as_texts(query: str) -> str:
 def text_of(name: str, of: str = "") -> str:
     """Expression of the text of an id. `of`: the table in front of its column, with a dot."""
     odd, name, texts = name, of + name, of + ODD
-    usual = f"CASE WHEN {name} = {_ZEROS} THEN '' ELSE CAST({name} AS VARCHAR) END"
+    # TRY_CAST does nothing to a UUID; what a fleet has read is texts (`as_texts`), and none of them may end a query.
+    usual = f"CASE WHEN TRY_CAST({name} AS UUID) = {_ZEROS} THEN '' ELSE CAST({name} AS VARCHAR) END"
     return f"CASE WHEN {texts} IS NULL THEN {usual} ELSE coalesce({texts} ->> '{odd}', CAST({name} AS VARCHAR)) END"
 
 

@@ -80,6 +80,10 @@ class SettledRefusals:
         """Whether these stay refused until a leg, an order or a size is another, whatever else happens."""
         return self._is_blind and self.holds(intents)
 
+    def is_bare(self, intents: Sequence[Intent]) -> bool:
+        """Whether these stay refused until a leg or an order is another, whatever else happens."""
+        return self._is_bare and self.holds(intents)
+
     def _holds_beside(self, state: StrategyRiskState) -> bool:
         """Whether what else may lift them is as it was."""
         gate, between = self._gate.state, self._range

@@ -217,6 +217,12 @@ class StrategyRunner:
         known = self.engine.known_interval
         return known is not None and (not known[2] or self.placement.settled.is_blind(known[2]))
 
+    @property
+    def minds_money(self) -> bool:
+        """Whether another size, or another balance of the wallet, may make `quiet_interval` another."""
+        known = self.engine.known_interval
+        return known is None or (bool(known[2]) and not self.placement.settled.is_bare(known[2]))
+
     def _show_orders(self) -> None:
         """The engine's orders are those of the book when they were read last: let it see what has changed since."""
         _ = self.book.limit_orders

@@ -130,8 +130,6 @@ def _json(name: str, value: object) -> Part:
 
 
 def _versions(_: Asked, __: list[str]) -> Iterator[Part]:
-    from importlib.metadata import distributions
-
     from gridbot.version import __version__
     from supervisor.cli.fleet_size import this_machine
 
@@ -145,9 +143,22 @@ def _versions(_: Asked, __: list[str]) -> Iterator[Part]:
             "libc": " ".join(platform.libc_ver()),
             "cores": machine.cores,
             "memory": machine.memory,
-            "packages": dict(sorted({each.name: each.version for each in distributions()}.items())),
+            "packages": _packages(),
         },
     )
+
+
+def _packages() -> dict[str, str]:
+    """Versions of all that is installed, by name. `Distribution.version` would take each description apart, too."""
+    from email import message_from_string
+    from importlib.metadata import distributions
+
+    found = {}
+    for each in distributions():
+        text = each.read_text("METADATA") or each.read_text("PKG-INFO") or ""
+        said = message_from_string(text.partition("\n\n")[0])
+        found[str(said["Name"])] = str(said["Version"])
+    return dict(sorted(found.items()))
 
 
 def _status(asked: Asked, left_out: list[str]) -> Iterator[Part]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import orjson
 
 from gridbot.atomic_file import put_in_place, remove_abandoned, remove_forgotten, temporary_beside, write_atomic
 from gridbot.private_files import make_directory
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.reading import connect, names_in
+from gridbot.store.database import spill_directory
+from gridbot.store.reading import attach, database_path, names_in
 from gridbot.store.schema import quote
 
 __all__ = ["Exported", "export"]
 
 MANIFEST: Final = "manifest.json"
+_RECORDS: Final = "records"
+"""Name of the database inside the engine."""
 
 
 @dataclass(slots=True)
@@ -31,8 +37,8 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
     """Write the record tables as Parquet below `target`, one file per table and UTC day of `local_ts`.
 
     Days that have no more rows than at the last export are not written again, nor those of which retention has removed
-    some since: an export keeps what the database forgets. The database is opened once per file, so a running writer
-    gets its turn in between.
+    some since: an export keeps what the database forgets. The database is held for one file at a time, so a running
+    writer gets its turn in between.
     """
     manifest_path = target / MANIFEST
     manifest: dict[str, int] = orjson.loads(manifest_path.read_bytes()) if manifest_path.exists() else {}
@@ -40,30 +46,57 @@ def export(data_dir: Path, target: Path, *, tables: tuple[str, ...] = (), wait_s
     remove_abandoned(manifest_path)
     for folder in target.glob("*/day=*"):
         remove_forgotten(folder, ".parquet")
-    with connect(data_dir, timeout_s=wait_s) as con:  # a file of an earlier version does not have them all
-        there = names_in(con)
-    for table in (table for table in tables or RECORD_TYPES if table in there):
-        days = f"SELECT CAST(local_ts AS DATE)::VARCHAR, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
-        with connect(data_dir, timeout_s=wait_s) as con:
-            found = con.execute(days).fetchall()
-        for day, count in found:
-            key = f"{table}/day={day}"
-            if manifest.get(key, 0) >= count:
-                done.skipped += 1
-                continue
-            done.written.append(_export_day(data_dir, target / key, table, day, wait_s))
-            manifest[key] = count
-            write_atomic(manifest_path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    with _engine(data_dir) as engine:
+        with _held(engine, data_dir, wait_s):  # a file of an earlier version does not have them all
+            there = names_in(engine)
+        for table in (table for table in tables or RECORD_TYPES if table in there):
+            days = f"SELECT CAST(local_ts AS DATE)::VARCHAR, count(*) FROM {table} GROUP BY 1 ORDER BY 1"
+            with _held(engine, data_dir, wait_s):
+                found = engine.execute(days).fetchall()
+            for day, count in found:
+                key = f"{table}/day={day}"
+                if manifest.get(key, 0) >= count:
+                    done.skipped += 1
+                    continue
+                path = _place(target / key, table)
+                partial = temporary_beside(path)
+                with _held(engine, data_dir, wait_s):
+                    engine.execute(_copy(table, day, partial))
+                put_in_place(partial, path)
+                done.written.append(path)
+                manifest[key] = count
+                write_atomic(manifest_path, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     return done
 
 
-def _export_day(data_dir: Path, folder: Path, table: str, day: str, wait_s: float) -> Path:
+@contextlib.contextmanager
+def _engine(data_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One for all files: to start one takes as long as to write a small file."""
+    with duckdb.connect(config={"temp_directory": str(spill_directory(database_path(data_dir)))}) as engine:
+        engine.execute("SET GLOBAL TimeZone = 'UTC'")
+        yield engine
+
+
+@contextlib.contextmanager
+def _held(engine: duckdb.DuckDBPyConnection, data_dir: Path, wait_s: float) -> Iterator[None]:
+    """The records as they are now, in this block only: then a running writer has its turn. Raises as `attach`."""
+    attach(engine, data_dir, _RECORDS, timeout_s=wait_s)
+    try:
+        engine.execute(f"USE {_RECORDS}")
+        yield
+    finally:
+        with contextlib.suppress(duckdb.Error):  # after an error of the engine's own, which is the news
+            engine.execute("USE memory")
+            engine.execute(f"DETACH {_RECORDS}")
+
+
+def _place(folder: Path, table: str) -> Path:
     make_directory(folder)
     path = folder / f"{table}.parquet"
     remove_abandoned(path)
-    partial = temporary_beside(path)
-    rows = f"SELECT * FROM {table} WHERE local_ts >= DATE '{day}' AND local_ts < DATE '{day}' + INTERVAL 1 DAY"
-    with connect(data_dir, timeout_s=wait_s) as con:
-        con.execute(f"COPY ({rows}) TO {quote(str(partial))} (FORMAT parquet, COMPRESSION zstd)")
-    put_in_place(partial, path)
     return path
+
+
+def _copy(table: str, day: str, target: Path) -> str:
+    rows = f"SELECT * FROM {table} WHERE local_ts >= DATE '{day}' AND local_ts < DATE '{day}' + INTERVAL 1 DAY"
+    return f"COPY ({rows}) TO {quote(str(target))} (FORMAT parquet, COMPRESSION zstd)"

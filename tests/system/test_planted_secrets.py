@@ -241,7 +241,7 @@ def test_the_search_finds_a_secret_wherever_it_is_written(tmp_path):
             file.writestr("member", secret)
         (home / "bundle.zip").write_bytes(archive.getvalue())
         with duckdb.connect(str(home / "records.duckdb")) as con:
-            con.execute("CREATE TABLE notes AS SELECT ? AS text FROM range(100000)", [secret])
+            con.execute("CREATE TABLE notes AS SELECT ? AS text FROM range(5000)", [secret])
         found = found_in(written(home), {name: secret})
         places = {Path(where.removeprefix(str(home))).name.partition(":")[0] for _, where in found}
         assert places == {"plain.log", "line.jsonl", "address.log", "packed.gz", "bundle.zip", "records.duckdb"}

@@ -31,6 +31,7 @@ from gridbot.exchange.environment import Environment
 from gridbot.store.commit import Rows
 from gridbot.store.landing import put
 from gridbot.store.reading import database_path
+from gridbot.store.rollups import SUM_KEYS
 from tests.system.conftest import DEMO
 
 pytestmark = pytest.mark.system
@@ -323,9 +324,16 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     with duckdb.connect(str(database_path(session.data_dir))) as con:
         put(con, Rows(), lands=False)
         con.execute("UPDATE executions_stored SET realised_pnl = realised_pnl + 5 WHERE exec_id = ?", [wrong[0]])
+        leg = ", ".join(SUM_KEYS[1:])
+        con.execute(
+            f"UPDATE daily_sums_stored SET realised_pnl = realised_pnl + 5 WHERE (day, {leg}) IN "
+            f"(SELECT (CAST(exchange_ts AS DATE), {leg}) FROM executions WHERE exec_id = ?)",
+            [wrong[0]],
+        )
         con.execute(
             "INSERT INTO live_orders_stored BY NAME "
-            "SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders WHERE account = 'bob' LIMIT 1"
+            "SELECT * REPLACE ('lost' AS order_link_id, 'open' AS state) FROM orders "
+            "WHERE account = 'bob' AND TRY_CAST(order_id AS UUID) IS NOT NULL LIMIT 1"
         )
     session.start()
     session.wait(
@@ -352,7 +360,8 @@ def test_recorded_money_that_is_wrong_waits_for_the_operator_and_is_repaired(gri
     session.stop()
     [row] = session.sql("SELECT exec_id, realised_pnl, fee FROM corrections")
     assert (row["exec_id"], Decimal(row["realised_pnl"]), Decimal(row["fee"])) == (wrong[0], -5, 0)
-    assert session.ask("ledger", "check").exit_code == 0
+    checked_after = session.ask("ledger", "check")
+    assert checked_after.exit_code == 0, checked_after.stdout
 
 
 def trade_file(path: Path, prices: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import zipfile
 from pathlib import Path
@@ -59,6 +60,8 @@ def test_it_has_what_a_report_needs_and_no_secret(place: Path) -> None:
         wanted | {"logs/worker-alice.jsonl", "state/alice/holds.json", "notify/notify.json", "records/executions.csv"}
         <= files.keys()
     )
+    installed = {each.name: each.version for each in importlib.metadata.distributions()}
+    assert json.loads(files["versions.json"])["packages"] == installed
     assert not [name for name, data in files.items() for each in (SECRET, SCRAPER) if each.encode() in data]
     assert b"********\n" in files["logs/supervisor.jsonl"]
     assert files["logs/supervisor.jsonl"].endswith(b"last line\n")

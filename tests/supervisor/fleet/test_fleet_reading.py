@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,7 +29,7 @@ START = RunRecord(
 )
 
 
-def test_two_hosts_are_one_database(tmp_path, fleet_dsn):
+def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
     for host, account, numbers in (("h1", "alice", range(1, 7)), ("h2", "alice", range(4, 10)), ("h2", "bob", (1, 2))):
         data_dir = tmp_path / host
         data_dir.mkdir(exist_ok=True)
@@ -92,18 +94,13 @@ def test_two_hosts_are_one_database(tmp_path, fleet_dsn):
     file.write_text(
         f"fleet: {{name: tests, host: h1, dsn_file: {dsn_file}}}\nstorage: {{data_dir: {tmp_path / 'h1'}}}\n"
     )
-    asked = [
-        "sql",
-        "--fleet",
-        "-c",
-        str(file),
-        "--format",
-        "json",
-        "SELECT account, fills FROM pnl_by_strategy ORDER BY 1",
-    ]
-    said = CliRunner().invoke(cli, asked)
+    page = (root / "docs" / "fleet-records.md").read_text()
+    [line] = re.findall(r"^bin/gridbot-supervisor (sql --fleet .*)$", page, re.MULTILINE)
+    words = [str(file) if word == "fleet-demo/h1.yaml" else word for word in shlex.split(line)]
+    said = CliRunner().invoke(cli, [*words, "--format", "json"])
     assert said.exit_code == 0, said.output
-    assert [tuple(row.values()) for row in json.loads(said.stdout)] == [("alice", 9), ("bob", 2)]
+    shown = sorted((row["account"], row["fills"]) for row in json.loads(said.stdout))
+    assert shown == [("alice", 9), ("bob", 2)]
     assert "note: host h1: 36" in said.stderr
     assert "h2" not in said.stderr
 

@@ -110,7 +110,7 @@ def check(hosts: list[HostSeen], accounts: list[Wanted], holders: dict[str, str]
     assert len(leaving) == len(set(leaving)), "one of each host at a time"
 
 
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(scenes())
 def test_followed_to_its_end_it_rests_and_every_step_is_allowed(scene):
     """Every host does what the placement says, one step after the other: it ends, and then nothing moves any more."""
@@ -135,7 +135,7 @@ def test_followed_to_its_end_it_rests_and_every_step_is_allowed(scene):
         raise AssertionError("it flaps")
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(scenes())
 def test_spread_evenly_when_asked(scene):
     hosts, accounts, holders, _ = scene

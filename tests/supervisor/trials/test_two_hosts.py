@@ -6,7 +6,7 @@ import pytest
 
 from gridbot.lease.lease_watch import LeaseWatch
 from supervisor.trials.two_hosts import ACCOUNT, main, run_seed
-from tests.examples import examples
+from tests.examples import USUAL, examples
 
 SEEDS = [2, 3, *range(200, 200 + examples(40) // 8 - 5)]
 """Both have holders that are cut off while they trade: in one the worker's check is what saves it, in the other one the
@@ -14,7 +14,9 @@ documents are what its successor needs."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_epochs_overlap_and_every_execution_counts_once(seed):
+def test_no_epochs_overlap_and_every_execution_counts_once(seed, monkeypatch):
+    if examples(USUAL) <= USUAL:  # the trouble is as long as ever; a takeover takes 16 s
+        monkeypatch.setattr("supervisor.trials.two_hosts.CALM_S", 40.0)
     trial = run_seed(seed)
     assert trial.findings == []
     assert trial.took > 50
@@ -23,6 +25,7 @@ def test_no_epochs_overlap_and_every_execution_counts_once(seed):
 
 def test_a_worker_that_does_not_ask_for_its_lease_is_found_out(monkeypatch):
     monkeypatch.setattr(LeaseWatch, "may_send", lambda self: True)
+    monkeypatch.setattr("supervisor.trials.two_hosts.CALM_S", 5.0)
     found = {invariant for invariant, _ in run_seed(2).findings}
     assert "one-epoch" in found
 
