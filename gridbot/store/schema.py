@@ -16,8 +16,16 @@ import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.grid_marks import mark_all
-from gridbot.store.grid_tables import GRID_DOCS, GRID_TABLES, LANDED_PAIRS, PAIRS, TAILS, VIEWS_FROM_ROWS
-from gridbot.store.grid_upgrade import OF_VERSION_7, from_version_7
+from gridbot.store.grid_tables import (
+    GRID_DOCS,
+    GRID_TABLES,
+    LANDED_PAIRS,
+    LEVELS,
+    OF_VERSION_7,
+    PAIRS,
+    TAILS,
+    VIEWS_FROM_ROWS,
+)
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
@@ -170,13 +178,15 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
 
 def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
     """Make what is kept of matched pairs. Executions of a file that has none are matched later, step by step."""
+    if known.issuperset(OF_VERSION_7):  # pairs without their ids, matched in the commit
+        for name in (*OF_VERSION_7, PAIRS, LEVELS):
+            con.execute(f"DROP TABLE {name}")
+        known = known - {PAIRS}
     for name, columns in GRID_TABLES.items():
         con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         con.execute(f"COMMENT ON TABLE {name} IS {quote(GRID_DOCS[name])}")
     if PAIRS not in known:
         mark_all(con)
-    elif known.issuperset(OF_VERSION_7):
-        from_version_7(con)
     con.execute(f"UPDATE {TAILS} SET error = NULL")  # what could not be matched is tried by each version once
 
 
