@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gridbot.config.account_models import AccountConfig, StrategyConfig, with_environment
 from gridbot.config.errors import expected
 from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
-from gridbot.config.fleet_dsn import dsn_secrets
+from gridbot.doors.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.notify import NotifyConfig
 from gridbot.config.storage import StorageConfig

@@ -8,7 +8,7 @@ from dataclasses import replace
 import click
 
 from gridbot.command_line import pasteable
-from gridbot.config.fleet_dsn import dsn_parts, dsn_problem, place_of
+from gridbot.doors.fleet_dsn import dsn_parts, dsn_problem, place_of
 from gridbot.config.variables import value_of_file
 from supervisor.cli.fleet_access import access, asked
 from supervisor.cli.options import example, place_options
