@@ -10,12 +10,12 @@ import pytest
 from gridbot.config.dsn_files import read_dsn
 from gridbot.config.errors import ConfigError
 from gridbot.config.fleet_document import pushed_text
-from gridbot.doors.fleet_dsn import dsn_parts, dsn_problem, dsn_secrets, place_of
 from gridbot.config.host_config import checked_shared, fleet_settings, held_by
 from gridbot.config.loading import load_config, load_text
 from gridbot.config.paper_secrets import SEED_FILE, knowing_only, paper_seed
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core.limits import Limit
+from gridbot.doors.fleet_dsn import dsn_parts, dsn_problem, dsn_secrets, place_of
 from tests.case_table import case_table
 
 PASSWORD = "planted-password-01"
