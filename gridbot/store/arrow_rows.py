@@ -1,7 +1,7 @@
 """Live rows of PostgreSQL as Arrow tables, which DuckDB reads where they are: psycopg's COPY, pyarrow, DuckDB.
 
-A quarter less CPU for a row than by a file of CSV that DuckDB reads itself (docs/scaling.md). Where pyarrow is not
-installed, and in processes that are to stay small, it is that (`fleet_rows`); the rows are the same.
+No more CPU for a row than by a file of CSV that DuckDB reads itself, a quarter less at best (docs/scaling.md). Where
+pyarrow is not installed, and in processes that are to stay small, it is that (`fleet_rows`); the rows are the same.
 """
 
 from __future__ import annotations
