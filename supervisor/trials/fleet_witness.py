@@ -116,13 +116,13 @@ class Witness:
         return [Grant(*row) for row in self._rows(GRANTS)]
 
     def longest_gap_s(self) -> float:
-        """For how long an account was without a holder, at worst: from the end of a lease to the next or its renewal."""
+        """For how long an account had no holder, at worst: from the end of a lease to the next or its renewal."""
         return max((float(seconds) for _, _, seconds in self._rows(GAPS)), default=0.0)
 
     def unguarded(self, most_s: float) -> list[str]:
         """Accounts that were without a holder for longer than that."""
         return [
-            f"guarded: {account} had no holder for {seconds:.1f} s before epoch {epoch}, expected {most_s:.0f} s at most"
+            f"guarded: {account} had no holder for {seconds:.1f} s before epoch {epoch}, expected {most_s:.0f} at most"
             for account, epoch, seconds in self._rows(GAPS)
             if seconds > most_s
         ]

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from gridbot.config.models import GridbotConfig
+from supervisor.fleet.fleet_store import FleetStore
 from supervisor.fleet.host_store import HostStore
 from supervisor.fleet.key_claims import MARK, AskedKeys
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseTimes
@@ -39,9 +40,8 @@ def test_one_key_is_traded_by_one_account_at_a_time(request, in_memory):
     async def main():
         keys = {"ann": "@key:1", "anna": "@key:1", "eve": "@key:2"}
         links = [] if in_memory else [PostgresLink(fleet_dsn, name=f"keys {n}", limit_s=60) for n in range(2)]
-        if in_memory:
-            store = MemoryStore(tables, claim=lambda account: keys[account])
-        else:
+        store: FleetStore = MemoryStore(tables, claim=lambda account: keys[account])
+        if links:
             store = PostgresStore(*links, claim=lambda account: keys[account], refused=said.append)
 
         async def acquired(me, account, epoch=0):
