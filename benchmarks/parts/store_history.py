@@ -13,7 +13,7 @@ import duckdb
 
 from gridbot.store.database import Database
 from gridbot.store.grid_keeping import keep_all
-from gridbot.store.grid_marks import mark_all
+from gridbot.store.grid_marks import mark_all, mark_executions
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.sql_columns import as_stored
@@ -45,10 +45,15 @@ def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def make_history(con: duckdb.DuckDBPyConnection, fills: int) -> None:
-    """Fills by SQL, then sums and pairs as an older file gets them."""
+    """Fills by SQL, a million at a time; the sums and pairs of each by the statements that a commit and a step have."""
     for number in range(0, fills, 1_000_000):
         con.execute(HISTORY.format(first=number, last=min(fills, number + 1_000_000), all=fills))
-    make_rollups(con)
+        rows = f"(SELECT * FROM {as_stored('executions')} WHERE rowid >= {number})"
+        for rollup in ROLLUPS:
+            for statement in rollup.statements(rows) if rollup.source == "executions" else ():
+                con.execute(statement)
+        mark_executions(con, rows)
+        keep_all(con, KEEP_UP)
 
 
 HISTORY = """

@@ -17,8 +17,9 @@ import duckdb
 
 from gridbot.command_line import install_line
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.arrow_rows import batches, has_arrow
 from gridbot.store.file_errors import first_line
-from gridbot.store.fleet_rows import columns_here, copied, typed_query, with_raw
+from gridbot.store.fleet_rows import columns_here, typed_query
 from gridbot.store.history_files import PROTOCOL, HistoryFiles
 from gridbot.store.history_place import PlaceAway, mark_problem, place_at
 from gridbot.store.kept_ids import IDS, as_texts
@@ -27,6 +28,7 @@ from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
 from gridbot.store.schema import ensure_schema, views_from_rows
 from gridbot.store.sql_columns import OFFSETS, as_stored, quote
+from gridbot.store.wanted_rows import EVERYTHING, Wanted, kinds_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -94,19 +96,24 @@ class Filled:
 
 
 def connect_fleet(
-    dsn: str | Path, *, timeout_s: float = 60.0, locked: bool = False, history: bool | str = True
+    dsn: str | Path,
+    *,
+    timeout_s: float = 60.0,
+    locked: bool = False,
+    history: bool | str = True,
+    wanted: Wanted = EVERYTHING,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory with what the fleet has at this moment. `dsn`: a connection string, or a file that has one.
 
     `fleet_hosts` says for each host up to when all of its records are in it. `history`: the place of the fleet's files
     as this machine sees it; True: as its hosts call it; False: only rows that PostgreSQL keeps. `locked` as in
-    `reading.connect`. Raise ReadingError when PostgreSQL cannot be reached within `timeout_s` a statement, has no
-    records of a fleet, or the files are not there.
+    `reading.connect`. `wanted`: no more than that is asked of PostgreSQL. Raise ReadingError when PostgreSQL cannot be
+    reached within `timeout_s` a statement, has no records of a fleet, or the files are not there.
     """
     con = duckdb.connect()
     try:
         con.execute("SET GLOBAL TimeZone = 'UTC'")
-        found = filled(con, _text_of(dsn), timeout_s=timeout_s, history=history)
+        found = filled(con, _text_of(dsn), timeout_s=timeout_s, history=history, wanted=wanted)
         if found.without:
             raise ReadingError(
                 f"expected the history of the fleet, got: {found.without}; name its place as this machine sees it "
@@ -126,9 +133,17 @@ def fill(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0) -
     return filled(con, dsn, timeout_s=timeout_s).behind
 
 
-def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0, history: bool | str = False) -> Filled:
+def filled(
+    con: duckdb.DuckDBPyConnection,
+    dsn: str,
+    *,
+    timeout_s: float = 60.0,
+    history: bool | str = False,
+    wanted: Wanted = EVERYTHING,
+) -> Filled:
     """As `fill`, with the files of the history when it is wanted, which `con` can then read. Raise as `connect_fleet`,
-    but for a history that is not there: then it is what PostgreSQL keeps."""
+    but for a history that is not there: then it is what PostgreSQL keeps. Of `wanted` kinds of records are there alone.
+    """
     try:
         import psycopg
     except ImportError:
@@ -143,7 +158,7 @@ def filled(con: duckdb.DuckDBPyConnection, dsn: str, *, timeout_s: float = 60.0,
             dsn, options=options, connect_timeout=CONNECT_S, gssencmode="disable", application_name="gridbot reader"
         ) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            return _filled(con, connection, history)
+            return _filled(con, connection, history, wanted)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise ReadingError("expected the fleet's tables in the database, got none: fleet init makes them") from None
     except psycopg.Error as error:
@@ -160,27 +175,39 @@ def lay_tables(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"CREATE TABLE {as_stored(kind)} AS {as_texts(typed_query(kind, _NOTHING))}")
 
 
-def _filled(con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], history: bool | str) -> Filled:
+def _filled(
+    con: duckdb.DuckDBPyConnection, connection: psycopg.Connection[Any], history: bool | str, wanted: Wanted
+) -> Filled:
     row = connection.execute(_VERSION).fetchone()
     if row is None or int(row[0]) < OLDEST:
         got = "none" if row is None else row[0]
         raise ReadingError(f"expected the fleet's tables in version {OLDEST} or newer, got {got}: run fleet init")
     files, shapes, without = _history(con, connection, history)
-    spans = spans_of(connection, live=files is not None)
-    _copy(con, connection, COPIED, statements(connection, spans))
-    _copy(con, connection, _STARTS, [{"files": files is not None}])
-    for kind in shapes.keys() & RECORD_TYPES.keys():
+    kinds, arrow = kinds_of(con, wanted.statement), has_arrow() and not wanted.small
+    spans = spans_of(connection, live=files is not None, accounts=wanted.accounts)
+    if kinds is None or kinds:
+        _copy(con, connection, COPIED, statements(connection, spans, kinds, since=wanted.since_utc), arrow=arrow)
+    if kinds is None or "run_events" in kinds:
+        _copy(con, connection, _STARTS, [{"files": files is not None}], arrow=arrow)
+    if wanted.accounts is not None:
+        con.execute(f"DELETE FROM {as_stored('run_events')} WHERE account NOT IN ({wanted.names})")
+    for kind in RECORD_TYPES.keys() - kinds if kinds is not None else ():
+        con.execute(f"DROP TABLE {as_stored(kind)}")
+    for kind in shapes.keys() & (RECORD_TYPES.keys() if kinds is None else kinds):
         con.execute(f"ALTER TABLE {as_stored(kind)} RENAME TO {_live(kind)}")
         try:
-            con.execute(f"CREATE VIEW {as_stored(kind)} AS {_rows(kind, con, shapes[kind])}")
+            con.execute(f"CREATE VIEW {as_stored(kind)} AS {_rows(kind, con, shapes[kind], wanted)}")
         except duckdb.Error as error:
             raise ReadingError(f"the fleet's history of {kind} cannot be read: {first_line(error)}") from None
-    _copy(con, connection, _POSITIONS, into=as_stored("latest_positions"))
+    _copy(con, connection, _POSITIONS, into=as_stored("latest_positions"), arrow=arrow)
     con.execute(f"CREATE OR REPLACE TABLE {as_stored('live_orders')} AS {as_texts(typed_query('orders', _NOTHING))}")
-    _copy(con, connection, _ORDERS, into=as_stored("live_orders"))
+    _copy(con, connection, _ORDERS, into=as_stored("live_orders"), arrow=arrow)
     _append(con, as_stored("daily_sums"), connection.execute(_SUMS).fetchall(), [*SUM_KEYS, *SUMMED, "last_seq"])
     for paths in shapes.get(_SUM_FILES, {}).values():
         _add_sums(con, paths)
+    if wanted.accounts is not None:
+        for table in ("latest_positions", "live_orders", "daily_sums"):
+            con.execute(f"DELETE FROM {as_stored(table)} WHERE account NOT IN ({wanted.names})")
     _append(con, as_stored(OFFSETS), connection.execute(_OFFSETS).fetchall(), ["account", "seq", "updated_at"])
     hosts = connection.execute(_HOSTS).fetchall()
     con.execute(_HOSTS_TABLE)
@@ -229,22 +256,23 @@ def _copy(
     select: LiteralString,
     values: Iterable[dict[str, Any]] = ({},),
     into: str = "",
+    *,
+    arrow: bool,
 ) -> None:
     """Rows of a query, asked with each of these values, into the tables of their kinds, or all into one."""
-    for path in copied(connection, select, values):
-        with with_raw(con, path) as kinds:
-            for kind in kinds:
-                rows = as_texts(typed_query(kind)) if kind in IDS else typed_query(kind)
-                con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {rows}")
+    for kinds in batches(con, connection, select, values, arrow=arrow):
+        for kind in kinds:
+            rows = as_texts(typed_query(kind)) if kind in IDS else typed_query(kind)
+            con.execute(f"INSERT INTO {into or as_stored(kind)} BY NAME {rows}")
 
 
-def _rows(kind: str, con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Sequence[str]]) -> str:
+def _rows(kind: str, con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Sequence[str]], wanted: Wanted) -> str:
     """Query of all rows of a kind: those that were copied, and those of files, whose columns may be fewer or more."""
     parts = [f"SELECT * FROM {_live(kind)}"]
     for paths in shapes.values():
         first = f"SELECT name FROM parquet_schema({quote(_url(paths[0]))}) WHERE num_children IS NULL"
         there = [name for (name,) in con.execute(first).fetchall()]
-        parts.append(as_texts(f"SELECT {columns_here(kind, there)} FROM {_parquet(paths)}"))
+        parts.append(as_texts(f"SELECT {columns_here(kind, there)} FROM {_parquet(paths)}{wanted.of_files(kind)}"))
     return " UNION ALL ".join(parts)
 
 

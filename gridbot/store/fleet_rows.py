@@ -23,7 +23,7 @@ from gridbot.store.stored_views import landed_query
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["RAW", "columns_here", "copied", "newer_records", "typed_query", "with_raw"]
+__all__ = ["RAW", "columns_here", "copied", "newer_records", "streamed", "typed_query", "with_raw"]
 
 RAW: Final = "raw_records"
 """Temporary table of a batch: account, number, kind, UTC day, body."""
@@ -43,7 +43,7 @@ def copied(
     `values`: the query is asked with each of these, one after the other; small answers share a file. Its columns are
     those of `RAW`. Raises psycopg.Error.
     """
-    rest = _streamed(connection, select, values)
+    rest = streamed(connection, select, values)
     is_more = True
     while is_more:
         with memory_file() as (file, path):
@@ -58,10 +58,10 @@ def copied(
                 yield path
 
 
-def _streamed(
+def streamed(
     connection: psycopg.Connection[Any], select: LiteralString, values: Iterable[dict[str, Any]]
 ) -> Iterator[bytes | bytearray | memoryview]:
-    """Whole rows, as they come."""
+    """The rows of a query, asked with each of these values, as CSV: whole rows, as they come. Raises psycopg.Error."""
     for each in values:
         with connection.cursor() as cursor, cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)", each) as stream:
             yield from stream

@@ -11,6 +11,7 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.store.grid_sql import AT_MS, COUNTS, KEYS, NUMBER, same
+from gridbot.store.kept_ids import ODD
 from gridbot.store.sql_columns import as_stored, quote
 
 __all__ = ["Tail", "make", "one", "take_all", "take_some", "time_sql"]
@@ -45,7 +46,7 @@ class Tail:
 
 _CHUNK: Final = f"""
     e.seq, {AT_MS} AS at_ms, {NUMBER} AS number, e.closed_size > 0 AS closes, e.price, e.qty, e.exchange_ts, e.exec_id,
-    e.fee"""
+    e.{ODD}, e.order_link_id, e.fee"""
 
 
 def take_all(con: duckdb.DuckDBPyConnection, tails: list[Tail]) -> None:

@@ -23,7 +23,8 @@ import duckdb
 from gridbot.store.file_errors import first_line
 from gridbot.store.grid_chunks import Tail, make, one, take_all, take_some, time_sql
 from gridbot.store.grid_sql import ADDED_FEE, FEES, MATCHING, PLACING, PROFIT, listed, same
-from gridbot.store.grid_tables import CHECKPOINTS, LOT, PAIRS, TAILS, merge_levels
+from gridbot.store.grid_tables import CHECKPOINTS, IDS_OF_PAIR, LOT, PAIRS, TAILS, merge_levels
+from gridbot.store.kept_ids import ODD
 from gridbot.store.sql_columns import as_stored
 
 __all__ = ["AT_ONCE", "MISFIT", "keep_all", "keep_some", "waiting_executions"]
@@ -138,6 +139,8 @@ def _step(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part:
 # -- matching
 
 
+_IDS: Final = f"exec_id, {ODD}, order_link_id"
+
 _PLACED: Final = "placed AS (SELECT *, CAST(0 AS BIGINT) AS era, at_ms AS placed_ms FROM trades)"
 """What PLACING comes to when no number is lower than one before it."""
 
@@ -162,7 +165,8 @@ def _place(con: duckdb.DuckDBPyConnection) -> None:
         added AS (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
             WHERE exec_id IN (SELECT exec_id FROM temp.grid_chunk) GROUP BY ALL)
-        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms,
+        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms, placed.exec_id, {ODD},
+            order_link_id,
             coalesce(TRY(placed.fee + added.fee), placed.fee) AS fee,
             row_number() OVER (PARTITION BY placed.leg ORDER BY placed_ms, number, seq) AS place
         FROM placed JOIN temp.grid_picked AS picked USING (leg)
@@ -175,10 +179,11 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
     make(
         con,
         "grid_all",
-        """
-        SELECT leg, place, seq, closes, qty AS part, price, qty, fee, exchange_ts FROM temp.grid_items
+        f"""
+        SELECT leg, place, seq, closes, qty AS part, price, qty, fee, exchange_ts, {_IDS} FROM temp.grid_items
         UNION ALL
-        SELECT leg, nth - len(lots), lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts
+        SELECT leg, nth - len(lots), lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts,
+            lot.exec_id, lot.{ODD}, lot.order_link_id
         FROM (SELECT leg, lots, unnest(lots) AS lot, generate_subscripts(lots, 1) AS nth FROM temp.grid_picked)""",
     )
     make(
@@ -232,7 +237,8 @@ def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
         LEFT JOIN (
             SELECT leg, list(CAST(struct_pack(
                 seq := seq, unmatched := part - coalesce(taken, 0), price := price, qty := qty, fee := fee,
-                exchange_ts := exchange_ts) AS {LOT}) ORDER BY place) AS lots
+                exchange_ts := exchange_ts, exec_id := exec_id, {ODD} := {ODD}, order_link_id := order_link_id
+                ) AS {LOT}) ORDER BY place) AS lots
             FROM temp.grid_all LEFT JOIN (
                 SELECT leg, open_place AS place, sum(qty) AS taken FROM temp.grid_matched GROUP BY ALL)
             USING (leg, place)
@@ -249,7 +255,7 @@ def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
         SELECT {listed("ends")}, matched.qty, opens.price AS open_price, closes.price AS close_price,
             {PROFIT.format(direction="direction", qty="matched.qty")} AS profit,
             {FEES.format(qty="matched.qty")} AS fees, opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at,
-            opens.seq AS open_seq, closes.seq AS close_seq, ends.part
+            opens.seq AS open_seq, closes.seq AS close_seq, {IDS_OF_PAIR}, ends.part
         FROM temp.grid_matched AS matched JOIN temp.grid_ends AS ends USING (leg)
         JOIN temp.grid_all AS opens ON opens.leg = matched.leg AND opens.place = open_place
         JOIN temp.grid_all AS closes ON closes.leg = matched.leg AND closes.place = close_place

@@ -1,6 +1,7 @@
 """The tables in which matched pairs are kept behind the rows, and the views that show them with what is not kept yet.
 
-    grid_pairs        a matched pair; its executions by their numbers, since their ids would double the size of all
+    grid_pairs        a matched pair, with all that is shown of it: to look its ids up among the executions takes longer
+                      with each that there is, also where nobody asks for ids
     grid_levels       the pairs added up by the price at which they were opened, in parts of a leg's time
     grid_checkpoints  up to where a leg is matched: the openings left there, and what the next has to come behind
     grid_tails        the legs with stored executions behind their newest checkpoint
@@ -31,9 +32,9 @@ from gridbot.store.grid_sql import (
     listed,
     same,
 )
-from gridbot.store.kept_ids import rows_query
+from gridbot.store.kept_ids import ODD, rows_query, text_of
 from gridbot.store.sql_columns import as_stored
-from gridbot.store.stored_views import landed_query
+from gridbot.store.stored_views import landed_query, newest_apart
 from gridbot.store.view_type import View
 
 __all__ = [
@@ -42,8 +43,11 @@ __all__ = [
     "GRID_DOCS",
     "GRID_TABLES",
     "GRID_VIEWS",
+    "IDS_OF_PAIR",
     "LANDED_PAIRS",
     "LEVELS",
+    "LOT",
+    "OF_VERSION_7",
     "PAIRS",
     "TAILS",
     "VIEWS_FROM_ROWS",
@@ -55,12 +59,15 @@ PAIRS: Final = as_stored("grid_pairs")
 LEVELS: Final = as_stored("grid_levels")
 CHECKPOINTS: Final = as_stored("grid_checkpoints")
 TAILS: Final = as_stored("grid_tails")
+OF_VERSION_7: Final = (as_stored("grid_legs"), as_stored("grid_lots"))
+"""Tables that only that version had."""
 
 _KEY_COLUMNS: Final = ", ".join(f"{key} {'BOOLEAN' if key == 'shadow' else 'VARCHAR'} NOT NULL" for key in KEYS)
 _AMOUNT: Final = "DECIMAL(38, 12)"
 _MONEY: Final = f"{_AMOUNT} NOT NULL"
 LOT: Final = (
-    f"STRUCT(seq BIGINT, unmatched {_AMOUNT}, price {_AMOUNT}, qty {_AMOUNT}, fee {_AMOUNT}, exchange_ts TIMESTAMP)"
+    f"STRUCT(seq BIGINT, unmatched {_AMOUNT}, price {_AMOUNT}, qty {_AMOUNT}, fee {_AMOUNT}, exchange_ts TIMESTAMP, "
+    f"exec_id UUID, {ODD} VARCHAR, order_link_id VARCHAR)"
 )
 """An opening that is not closed yet, and how much of it is not."""
 
@@ -71,7 +78,8 @@ GRID_TABLES: Final = {
     PAIRS: f"""
         {_KEY_COLUMNS}, qty {_MONEY}, open_price {_MONEY}, close_price {_MONEY}, profit {_MONEY}, fees {_MONEY},
         opened_at TIMESTAMP NOT NULL, closed_at TIMESTAMP NOT NULL, open_seq BIGINT NOT NULL,
-        close_seq BIGINT NOT NULL""",
+        close_seq BIGINT NOT NULL, open_link_id VARCHAR NOT NULL, close_link_id VARCHAR NOT NULL,
+        open_exec_id UUID NOT NULL, close_exec_id UUID NOT NULL, {ODD} VARCHAR""",
     LEVELS: f"""
         {_KEY_COLUMNS}, level {_MONEY}, pairs BIGINT NOT NULL, qty {_MONEY}, profit {_MONEY}, fees {_MONEY},
         last_closed_at TIMESTAMP NOT NULL, part BIGINT NOT NULL""",
@@ -93,6 +101,14 @@ beginning: EVER), whether pairs that do not count may be behind it, its last tim
 executions, and the error for which it is not matched.
 """
 
+IDS_OF_PAIR: Final = f"""
+    opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
+    opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id,
+    CASE WHEN opens.{ODD} IS NOT NULL OR closes.{ODD} IS NOT NULL THEN CAST(json_object(
+        'open_exec_id', {text_of("exec_id", "opens.")}, 'close_exec_id', {text_of("exec_id", "closes.")}) AS VARCHAR)
+        END AS {ODD}"""
+"""Of a pair the columns that are of its two executions, `opens` and `closes`."""
+
 GRID_DOCS: Final = {
     PAIRS: "Matched pairs; kept by the writer, read them through grid_trades.",
     LEVELS: "Matched pairs by the price of their opening; kept by the writer, read them through grid_levels.",
@@ -100,11 +116,9 @@ GRID_DOCS: Final = {
     TAILS: "Legs with executions that are not matched yet; the views match them. Kept by the writer.",
 }
 
-_PAIR: Final = "qty, open_price, close_price, profit, fees, opened_at, closed_at, open_seq, close_seq"
-
 _TRADE: Final = f"""
     {listed()}, seq, {AT_MS} AS at_ms, {NUMBER} AS number, closed_size > 0 AS closes, qty, price, fee, exchange_ts,
-    exec_id"""
+    exec_id, order_link_id"""
 
 LANDED_PAIRS: Final = View(
     "grid_pairs_landed",
@@ -120,7 +134,7 @@ LANDED_PAIRS: Final = View(
         SELECT {_TRADE} FROM ({rows_query("executions")}) AS stored
         SEMI JOIN tails ON {same("stored", "tails")}
             AND (exchange_ts > since_at OR (exchange_ts = since_at AND seq > since_seq))
-        WHERE {COUNTS} AND exchange_ts >= (SELECT min(since_at) FROM tails)),
+        WHERE {COUNTS} AND exchange_ts >= (SELECT coalesce(min(since_at), TIMESTAMP '9999-01-01') FROM tails)),
     charged AS MATERIALIZED (
         SELECT executed.* REPLACE (coalesce(TRY(executed.fee + added.fee), executed.fee) AS fee)
         FROM executed LEFT JOIN added USING (account, exec_id)),
@@ -132,44 +146,39 @@ LANDED_PAIRS: Final = View(
         SELECT leg, lots FROM {CHECKPOINTS} JOIN legs USING ({listed()})
         QUALIFY row_number() OVER (PARTITION BY leg ORDER BY part DESC) = 1),
     waiting AS (
-        SELECT leg, seq, closes, qty AS part, price, qty, fee, exchange_ts,
+        SELECT leg, seq, closes, qty AS part, price, qty, fee, exchange_ts, exec_id, order_link_id,
             row_number() OVER (PARTITION BY leg ORDER BY placed_ms, number, seq) AS place
         FROM placed
         UNION ALL
-        SELECT leg, lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts, nth - len(lots)
+        SELECT leg, lot.seq, false, lot.unmatched, lot.price, lot.qty, lot.fee, lot.exchange_ts,
+            {text_of("exec_id", "lot.")}, lot.order_link_id, nth - len(lots)
         FROM (SELECT leg, lots, unnest(lots) AS lot, generate_subscripts(lots, 1) AS nth FROM newest)),
     numbers AS MATERIALIZED (FROM waiting),
     items AS (SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM numbers),
     {MATCHING}
     SELECT {listed("legs")}, matched.qty AS qty, opens.price AS open_price, closes.price AS close_price,
         {PROFIT.format(direction="direction", qty="matched.qty")} AS profit, {FEES.format(qty="matched.qty")} AS fees,
-        opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at, opens.seq AS open_seq, closes.seq AS close_seq
+        opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at, opens.order_link_id AS open_link_id,
+        closes.order_link_id AS close_link_id, opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
     FROM matched JOIN legs USING (leg)
     JOIN numbers AS opens ON opens.leg = matched.leg AND opens.place = open_place
     JOIN numbers AS closes ON closes.leg = matched.leg AND closes.place = close_place""",
 )
 
-KEPT_PAIRS: Final = f"""
-    (SELECT kept.* FROM {PAIRS} AS kept ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut
+_PAIR: Final = f"""
+    {listed(keys=LEG)}, qty, open_price, close_price, profit, fees, profit - fees AS net_profit, opened_at, closed_at,
+    open_link_id, close_link_id"""
+_KEPT: Final = f"""
+    SELECT {_PAIR}, {text_of("open_exec_id")} AS open_exec_id, {text_of("close_exec_id")} AS close_exec_id
+    FROM {PAIRS} AS kept ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut
     ON {same("kept", "cut")}
-        AND (kept.closed_at > cut.since_at OR (kept.closed_at = cut.since_at AND kept.close_seq > cut.since_seq)))"""
+        AND (kept.closed_at > cut.since_at OR (kept.closed_at = cut.since_at AND kept.close_seq > cut.since_seq))"""
 """Those that count."""
 
 
 def _trades(name: str, doc: str, which: str) -> View:
-    return View(
-        name,
-        doc,
-        f"""
-        SELECT {listed("pairs", LEG)}, pairs.qty, open_price, close_price, profit, fees, profit - fees AS net_profit,
-            opened_at, closed_at, opens.order_link_id AS open_link_id, closes.order_link_id AS close_link_id,
-            opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
-        FROM (
-            SELECT {listed()}, {_PAIR} FROM {KEPT_PAIRS} WHERE {which}
-            UNION ALL SELECT {listed()}, {_PAIR} FROM grid_pairs_landed WHERE {which}) AS pairs
-        LEFT JOIN executions AS opens ON opens.account = pairs.account AND opens.seq = open_seq
-        LEFT JOIN executions AS closes ON closes.account = pairs.account AND closes.seq = close_seq""",
-    )
+    landed = f"SELECT {_PAIR}, open_exec_id, close_exec_id FROM grid_pairs_landed WHERE {which}"
+    return View(name, doc, f"{landed} UNION ALL {newest_apart(_KEPT, PAIRS, which)}")
 
 
 _TRADES_DOC: Final = (

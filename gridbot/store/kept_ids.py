@@ -30,6 +30,7 @@ __all__ = [
     "kept_steps",
     "kept_types",
     "rows_query",
+    "text_of",
 ]
 
 IDS: Final[dict[str, tuple[str, ...]]] = {
@@ -59,7 +60,7 @@ def rows_query(table: str, source: str = "") -> str:
     """Query of the rows that are stored in `source` (the table's own, when empty), with the columns that users read."""
     ids = IDS.get(table, ())
     listed = ", ".join(
-        f"{_text(column.name)} AS {column.name}" if column.name in ids else f'"{column.name}"'
+        f"{text_of(column.name)} AS {column.name}" if column.name in ids else f'"{column.name}"'
         for column in table_columns(table)
     )
     return f"SELECT {listed} FROM {source or as_stored(table)}"
@@ -70,10 +71,12 @@ def as_texts(query: str) -> str:
     return f"SELECT *, '{{}}' AS {ODD} FROM ({query})"
 
 
-def _text(name: str) -> str:
+def text_of(name: str, of: str = "") -> str:
+    """Expression of the text of an id. `of`: the table in front of its column, with a dot."""
+    odd, name, texts = name, of + name, of + ODD
     # TRY_CAST does nothing to a UUID; what a fleet has read is texts (`as_texts`), and none of them may end a query.
     usual = f"CASE WHEN TRY_CAST({name} AS UUID) = {_ZEROS} THEN '' ELSE CAST({name} AS VARCHAR) END"
-    return f"CASE WHEN {ODD} IS NULL THEN {usual} ELSE coalesce({ODD} ->> '{name}', CAST({name} AS VARCHAR)) END"
+    return f"CASE WHEN {texts} IS NULL THEN {usual} ELSE coalesce({texts} ->> '{odd}', CAST({name} AS VARCHAR)) END"
 
 
 def kept_query(table: str, values: Mapping[str, str], source: str) -> str:

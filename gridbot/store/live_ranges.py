@@ -7,8 +7,9 @@ index where it ends, the other copies its rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from gridbot.lease.record_floor import epoch_of
@@ -23,11 +24,12 @@ RANGE_ROWS: Final = 50_000
 SPANS_AT_ONCE: Final = 50
 """Accounts of one statement: a fleet has thousands, and most of them have few rows that are not in files."""
 
-_ALL: Final[LiteralString] = "SELECT DISTINCT NULL, account, 0 FROM gridbot.shipped ORDER BY 2"
-_LIVE: Final[LiteralString] = """
-    SELECT s.host, s.account, coalesce(h.seq, 0) FROM gridbot.shipped AS s
-    LEFT JOIN gridbot.history_at AS h USING (host, account) WHERE s.seq > coalesce(h.seq, 0) ORDER BY 2, 3
-"""
+_OF: Final[LiteralString] = "(%(accounts)s::text[] IS NULL OR account = ANY(%(accounts)s))"
+_ALL: Final[LiteralString] = "SELECT DISTINCT NULL, account, 0 FROM gridbot.shipped WHERE " + _OF + " ORDER BY 2"
+_LIVE: Final[LiteralString] = (
+    "SELECT host, account, coalesce(h.seq, 0) FROM gridbot.shipped AS s LEFT JOIN gridbot.history_at AS h"
+    " USING (host, account) WHERE s.seq > coalesce(h.seq, 0) AND " + _OF + " ORDER BY 2, 3"
+)
 _SPANS: Final[LiteralString] = """
     unnest(%(hosts)s::text[], %(accounts)s::text[], %(epochs)s::bigint[], %(aboves)s::bigint[])
         WITH ORDINALITY AS s (host, account, epoch, above, at)
@@ -45,7 +47,8 @@ COPIED: Final[LiteralString] = (
     " %(uptos)s::bigint[]) WITH ORDINALITY AS s (host, account, epoch, above, ends, upto, at)"
     " CROSS JOIN LATERAL (SELECT * FROM gridbot.record AS r WHERE "
     + _IN_SPAN + " AND (s.upto IS NULL OR (r.epoch, r.seq) <= (s.ends, s.upto))"
-    " AND (%(kinds)s::text[] IS NULL OR r.kind = ANY(%(kinds)s::text[]))) AS r"
+    " AND (%(kinds)s::text[] IS NULL OR r.kind = ANY(%(kinds)s::text[]))"
+    " AND (%(since)s::timestamptz IS NULL OR r.at >= %(since)s OR r.kind = 'run_events')) AS r"
     " ORDER BY s.at, r.epoch, r.seq"
 )  # fmt: skip
 """The rows of the spans of `statements`, in the columns of `fleet_rows.RAW`."""
@@ -60,21 +63,23 @@ class Span:
     above: int
 
 
-def spans_of(connection: psycopg.Connection[Any], *, live: bool) -> list[Span]:
-    """All rows that PostgreSQL has; `live`: those that are in no file. Raises psycopg.Error."""
-    return [Span(*row) for row in connection.execute(_LIVE if live else _ALL).fetchall()]
+def spans_of(connection: psycopg.Connection[Any], *, live: bool, accounts: Sequence[str] | None = None) -> list[Span]:
+    """All rows that PostgreSQL has, of all accounts or of these; `live`: those in no file. Raises psycopg.Error."""
+    values = {"accounts": None if accounts is None else list(accounts)}
+    return [Span(*row) for row in connection.execute(_LIVE if live else _ALL, values).fetchall()]
 
 
 def statements(
     connection: psycopg.Connection[Any],
     spans: Sequence[Span],
-    kinds: Sequence[str] | None = None,
+    kinds: Collection[str] | None = None,
     rows: int | None = None,
+    since: datetime | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Values for `COPIED`, one for each range: at most `rows` rows of at most `SPANS_AT_ONCE` spans.
 
-    `rows`: RANGE_ROWS when None. Each is to be copied before the next is asked for. `kinds`: only rows of these.
-    Raises psycopg.Error.
+    `rows`: RANGE_ROWS when None. Each is to be copied before the next is asked for. `kinds`: only rows of these;
+    `since`: only those recorded then or later. Raises psycopg.Error.
     """
     most = RANGE_ROWS if rows is None else rows
     for first in range(0, len(spans), SPANS_AT_ONCE):
@@ -89,5 +94,6 @@ def statements(
             ends = dict(connection.execute(_ENDS, {**values, "rows": max(1, most // len(group))}).fetchall())
             uptos = [ends.get(at) for at in range(1, len(group) + 1)]
             epochs = [None if upto is None else epoch_of(upto) for upto in uptos]
-            yield {**values, "ends": epochs, "uptos": uptos, "kinds": None if kinds is None else list(kinds)}
+            wanted = {"kinds": None if kinds is None else sorted(kinds), "since": since}
+            yield {**values, "ends": epochs, "uptos": uptos, **wanted}
             group = [replace(span, above=upto) for span, upto in zip(group, uptos, strict=True) if upto is not None]

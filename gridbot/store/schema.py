@@ -16,8 +16,16 @@ import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.grid_marks import mark_all
-from gridbot.store.grid_tables import GRID_DOCS, GRID_TABLES, LANDED_PAIRS, PAIRS, TAILS, VIEWS_FROM_ROWS
-from gridbot.store.grid_upgrade import OF_VERSION_7, from_version_7
+from gridbot.store.grid_tables import (
+    GRID_DOCS,
+    GRID_TABLES,
+    LANDED_PAIRS,
+    LEVELS,
+    OF_VERSION_7,
+    PAIRS,
+    TAILS,
+    VIEWS_FROM_ROWS,
+)
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
@@ -42,6 +50,12 @@ __all__ = [
 ]
 
 STORAGE_VERSION: Final = "v1.4.0"
+LONG_VIEW: Final = 250
+"""Characters from which a view is kept as a text in the file."""
+OFTEN_ASKED: Final = frozenset(
+    ("latest_positions", "live_orders", "daily_sums", "grid_pairs_landed", "grid_trades", "grid_levels")
+)
+"""What the page and `statement` ask again and again, or is long: parsing would cost them a third more."""
 EVERY_VIEW: Final = (*STORED_VIEWS, LANDED_PAIRS, *VIEWS)
 
 _INTERNAL_TABLES: Final = {
@@ -95,7 +109,7 @@ def fingerprint() -> str:
     parts: list[object] = [
         _INTERNAL_TABLES,
         _INTERNAL_DOCS,
-        [(view.name, view.doc, view.sql) for view in EVERY_VIEW],
+        [(view.name, view.doc, _in_the_file(view)) for view in EVERY_VIEW],
         GRID_TABLES,
         GRID_DOCS,
     ]
@@ -164,13 +178,15 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
 
 def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
     """Make what is kept of matched pairs. Executions of a file that has none are matched later, step by step."""
+    if known.issuperset(OF_VERSION_7):  # pairs without their ids, matched in the commit
+        for name in (*OF_VERSION_7, PAIRS, LEVELS):
+            con.execute(f"DROP TABLE {name}")
+        known = known - {PAIRS}
     for name, columns in GRID_TABLES.items():
         con.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         con.execute(f"COMMENT ON TABLE {name} IS {quote(GRID_DOCS[name])}")
     if PAIRS not in known:
         mark_all(con)
-    elif known.issuperset(OF_VERSION_7):
-        from_version_7(con)
     con.execute(f"UPDATE {TAILS} SET error = NULL")  # what could not be matched is tried by each version once
 
 
@@ -182,10 +198,18 @@ def views_from_rows(con: duckdb.DuckDBPyConnection) -> None:
 
 def _create_views(con: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> None:
     for view in views:
-        con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+        con.execute(f"CREATE OR REPLACE VIEW {view.name} AS {_in_the_file(view)}")
         con.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.doc)}")
         for column in table_columns(view.name) if view.name in RECORD_TYPES else ():
             con.execute(f"COMMENT ON COLUMN {view.name}.{column.name} IS {quote(column.doc)}")
+
+
+def _in_the_file(view: View) -> str:
+    """A view as the file has it. A long one is a text, which is parsed when it is asked: each flush of the writer reads
+    and writes all of them, and a text takes it a tenth of the time. What is asked again and again stays as it is."""
+    if len(view.sql) < LONG_VIEW or view.name in OFTEN_ASKED:
+        return view.sql
+    return f"FROM query({quote(view.sql)})"
 
 
 def _tables_here(con: duckdb.DuckDBPyConnection) -> set[str]:

@@ -69,7 +69,7 @@ def show(
     """Open alerts, of all hosts of a fleet, or with --history what was told, from the records."""
     place, written = data_directory(data_dir, config), target_words(targets, groups, everything)
     if history or since is not None or until is not None:
-        reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
+        reading = reading_of(config, data_dir, wait_s, "alerts", of_fleet=of_fleet)
         [rows] = reading.ask(record_questions.alerts(reading.asked(written, since, until), lines))
         print_rows(rows, style or "table", empty="no alert was told in that span", in_time=True)
         return

@@ -23,16 +23,20 @@ TOLD_S: Final = 60.0
 
 
 @contextlib.contextmanager
-def shipped_records(config: str | None, data_dir: str | None, timeout_s: float) -> Iterator[Path]:
-    """A file with what the fleet has at this moment, removed at the end. Raises CommandError."""
+def shipped_records(
+    config: str | None, data_dir: str | None, timeout_s: float, statement: str | None = None
+) -> Iterator[Path]:
+    """A file with what the fleet has at this moment, removed at the end: of the records that this question, or tables
+    and views of these names, can concern; None: all. Raises CommandError."""
     from gridbot.store.fleet_reading import filled
+    from gridbot.store.wanted_rows import Wanted
 
-    fleet = access(config, data_dir).own.fleet
+    fleet, wanted = access(config, data_dir).own.fleet, Wanted(statement)
     with tempfile.TemporaryDirectory(prefix="gridbot-fleet-") as directory:
         path = Path(directory) / DATABASE_NAME
         try:
             with duckdb.connect(str(path), config={"threads": 2, "memory_limit": "1GB"}) as con:
-                found = filled(con, read_dsn(fleet), timeout_s=timeout_s, history=fleet.history or True)
+                found = filled(con, read_dsn(fleet), timeout_s=timeout_s, history=fleet.history or True, wanted=wanted)
         except (ReadingError, ValueError) as error:
             raise CommandError(str(error), ExitCode.TIMEOUT) from None
         for host, seconds in found.behind:

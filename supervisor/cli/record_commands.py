@@ -146,7 +146,9 @@ def pnl(
 
     Real money, testnet, paper and shadow are never added up together. Works while the bot runs.
     """
-    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
+    reading = reading_of(
+        config, data_dir, wait_s, "daily_sums corrected_executions grid_trades shadow_grid_trades", of_fleet=of_fleet
+    )
     asked = reading.asked(target_words(targets, groups, everything), since, until)
     open_now = by != "day" and until is None
     statements = [record_questions.profit(asked, by), *([record_questions.open_pnl(asked, by)] if open_now else [])]
@@ -183,7 +185,7 @@ def positions(
     flat: bool,
 ) -> None:
     """Open positions as they were recorded last, with the distance to liquidation in percent of the mark price."""
-    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
+    reading = reading_of(config, data_dir, wait_s, "latest_positions", of_fleet=of_fleet)
     asked = reading.asked(target_words(targets, groups, everything), None, None)
     [found] = reading.ask(record_questions.positions(asked, flat=flat))
     rows = _of_now(reading, asked, found, of_fleet=of_fleet)
@@ -210,7 +212,7 @@ def orders(
     lines: int,
 ) -> None:
     """Orders that rest by the records; with --history, --from or --to also what became of those that do not."""
-    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
+    reading = reading_of(config, data_dir, wait_s, "live_orders orders", of_fleet=of_fleet)
     asked = reading.asked(target_words(targets, groups, everything), since, until)
     if history or since is not None or until is not None:
         [rows] = reading.ask(record_questions.order_history(asked, lines))
@@ -242,7 +244,7 @@ def fills(
     follows: bool,
 ) -> None:
     """Trades, the newest ones; with -f those that come, as soon as they are in the database."""
-    reading = reading_of(config, data_dir, wait_s, of_fleet=of_fleet)
+    reading = reading_of(config, data_dir, wait_s, "corrected_executions", of_fleet=of_fleet)
     asked = reading.asked(target_words(targets, groups, everything), since, until)
     if follows and of_fleet:
         raise click.UsageError("expected -f or --fleet, got both: follow the fills of one host, the one that trades")
@@ -260,13 +262,14 @@ def _without_seq(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != "seq"}
 
 
-def reading_of(config: str | None, data_dir: str | None, wait_s: float, *, of_fleet: bool) -> Reading:
-    """The records of this host, or for the time of the command what all hosts have shipped. Raises CommandError."""
+def reading_of(config: str | None, data_dir: str | None, wait_s: float, names: str, *, of_fleet: bool) -> Reading:
+    """The records of this host, or for the time of the command what all hosts have shipped of the tables and views of
+    these names, and of those that say which accounts there are. Raises CommandError."""
     limits = Limits(wait_s=wait_s, timeout_s=60.0)
     if of_fleet:
         from supervisor.cli.fleet_records import shipped_records
 
-        shipped = shipped_records(config, data_dir, limits.timeout_s)
+        shipped = shipped_records(config, data_dir, limits.timeout_s, f"run_events {names}")
         return Reading(click.get_current_context().with_resource(shipped), limits)
     return Reading(data_directory(data_dir, config), limits)
 

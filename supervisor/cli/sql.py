@@ -69,7 +69,7 @@ def sql(
     """
     limits = Limits(wait_s, timeout_s, memory)
     with contextlib.ExitStack() as kept:
-        place = kept.enter_context(shipped_records(config, data_dir, timeout_s)) if of_fleet else None
+        place = kept.enter_context(shipped_records(config, data_dir, timeout_s, statement)) if of_fleet else None
         _answer(Query(place or data_directory(data_dir, config), limits), statement, style, out)
 
 

@@ -25,7 +25,7 @@ from supervisor.fleet.host_store import HostStore
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.polling import wait_until
 from supervisor.trials.fleet_witness import Witness
-from supervisor.trials.real_host import Begin, RealHost
+from supervisor.trials.real_host import Begin, RealHost, Started
 from supervisor.trials.standby_server import Standby
 from supervisor.trials.tcp_proxy import Proxies
 
@@ -73,7 +73,7 @@ class RealFleet:
         dsn: str = "",
     ) -> None:
         document = shared_document(accounts)
-        self.ground = DemoGround(place, hosts, document=document, settings=settings, dsn=dsn, begin=begin)
+        self.ground = DemoGround(place, hosts, document=document, settings=settings, dsn=dsn, begin=self._begin_ground)
         self.accounts = tuple(accounts)
         self._of_hosts = {**environ, **(of_hosts or {})}
         self._environ, self._own, self._cancels, self._begin = dict(environ), dict(own or {}), cancels, begin
@@ -84,6 +84,7 @@ class RealFleet:
         self.measured: list[float] = []
         """Seconds that accounts went without an order, as cases note them."""
         self._others: list[RealHost] = []
+        self._of_ground: list[Started] = []
         self._standbys: list[Standby] = []
         self._moved: EmbeddedServer | None = None
 
@@ -158,9 +159,17 @@ class RealFleet:
                 host.thaw()
             host.kill()
         self.ground.end()
+        for process in self._of_ground:  # the ground knows them by their command line, which a warm start does not have
+            if process.poll() is None:
+                process.terminate()
+                process.wait(PATIENCE_S)
         for standby in self._standbys:
             standby.end()
         self._proxies.__exit__(None, None, None)
+
+    def _begin_ground(self, *command: Any, **ways: Any) -> Started:
+        self._of_ground.append(self._begin(*command, **ways))
+        return self._of_ground[-1]
 
     @property
     def server(self) -> EmbeddedServer:

@@ -21,6 +21,7 @@ from gridbot.store.history_files import PROTOCOL
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.schema import quote
 from gridbot.store.views import VIEWS
+from gridbot.store.wanted_rows import Wanted
 from supervisor.utc_time import utc_now
 from supervisor.web.record_file import APART_S, TooLong, Unreadable, interrupted
 
@@ -31,6 +32,7 @@ REST: Final = 20.0
 """After it was read it stays as it is for so many times the CPU that this took."""
 AGAIN_S: Final = 5.0
 """After a failure nobody asks PostgreSQL again for so long."""
+SMALL: Final = Wanted(small=True)
 FILL_S: Final = 20.0
 ASK_S: Final = 15.0
 MEMORY: Final = "512MB"
@@ -131,7 +133,7 @@ class FleetRecords:
         con = duckdb.connect(config={"memory_limit": MEMORY, "threads": "1", "temp_directory": ""})
         try:
             con.execute("SET GLOBAL TimeZone = 'UTC'")
-            found = filled(con, self._dsn(), timeout_s=FILL_S, history=self._history)
+            found = filled(con, self._dsn(), timeout_s=FILL_S, history=self._history, wanted=SMALL)
             con.execute(f"SET allowed_directories = ['{PROTOCOL}://', {quote(str(self._downloads))}]")
             return lock(con), found.without
         except BaseException:

@@ -115,7 +115,10 @@ CREATE TABLE grid_checkpoints_stored(
     price DECIMAL(38,12),
     qty DECIMAL(38,12),
     fee DECIMAL(38,12),
-    exchange_ts TIMESTAMP)[] NOT NULL);
+    exchange_ts TIMESTAMP,
+    exec_id UUID,
+    odd_ids VARCHAR,
+    order_link_id VARCHAR)[] NOT NULL);
 CREATE TABLE grid_levels_stored(
     account VARCHAR NOT NULL,
     strategy VARCHAR NOT NULL,
@@ -143,7 +146,12 @@ CREATE TABLE grid_pairs_stored(
     opened_at TIMESTAMP NOT NULL,
     closed_at TIMESTAMP NOT NULL,
     open_seq BIGINT NOT NULL,
-    close_seq BIGINT NOT NULL);
+    close_seq BIGINT NOT NULL,
+    open_link_id VARCHAR NOT NULL,
+    close_link_id VARCHAR NOT NULL,
+    open_exec_id UUID NOT NULL,
+    close_exec_id UUID NOT NULL,
+    odd_ids VARCHAR);
 CREATE TABLE grid_snapshots_stored(
     account VARCHAR NOT NULL,
     run_id VARCHAR NOT NULL,

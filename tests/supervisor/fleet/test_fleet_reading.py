@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -17,6 +19,7 @@ from gridbot.lease.record_floor import first_number
 from gridbot.records.record_types import Json, PositionRecord, RunRecord
 from gridbot.store import fleet_reading, live_ranges
 from gridbot.store.reading import ReadingError
+from gridbot.store.wanted_rows import Wanted
 from supervisor.cli.main import cli
 from supervisor.utc_time import utc_now
 from supervisor.web.hosts_records import FleetRecords
@@ -57,6 +60,7 @@ def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
         fills = con.execute("SELECT account, exec_id, price, qty, exchange_ts FROM fills ORDER BY qty").fetchall()
         sums = con.execute("SELECT account, sum(fills) FROM pnl_daily GROUP BY ALL ORDER BY ALL").fetchall()
         names = {name for (name,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+        every = _rows_of(con)
         sizes = con.execute("SELECT account, size FROM positions ORDER BY ALL").fetchall()
         open_orders = con.execute("SELECT account, order_link_id FROM open_orders ORDER BY ALL").fetchall()
     assert [row[1] for row in fills] == [f"e-{number}" for number in range(1, 10)]
@@ -65,9 +69,9 @@ def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
     assert sums == [("alice", 9), ("bob", 2)]
     assert sizes == [("alice", 6), ("bob", 2)]
     assert open_orders == [("alice", "g-new-h1"), ("alice", "g-new-h2"), ("bob", "g-new-h2")]
-    views = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
-    assert names == {name for (name,) in rows(tmp_path / "h1", views)}
+    assert names == {name for (name,) in rows(tmp_path / "h1", VIEWS)}
 
+    _less_is_asked_where_less_is_wanted(dsn_file, every)
     downloads = tmp_path / "page" / "web" / "downloads"
     downloads.mkdir(parents=True)
     desk = RecordDesk(tmp_path / "page", FleetRecords(lambda: fleet_dsn, downloads))
@@ -105,6 +109,30 @@ def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
     assert "h2" not in said.stderr
 
 
+def _less_is_asked_where_less_is_wanted(dsn_file: Path, every: dict[str, list[str]]) -> None:
+    """The same rows by Arrow and without it, and of what is wanted; of other kinds there is no table."""
+    with fleet_reading.connect_fleet(dsn_file, wanted=Wanted(small=True)) as con:
+        assert _rows_of(con) == every
+    with gridbot.connect(fleet=dsn_file, tables=["pnl_daily", "fills"]) as con:
+        assert _rows_of(con, "pnl_daily", "fills") == {name: every[name] for name in ("pnl_daily", "fills")}
+        with pytest.raises(duckdb.CatalogException, match="orders_stored does not exist"):
+            con.execute("FROM orders")
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    with gridbot.connect(fleet=dsn_file, accounts=["alice"], since=soon) as con:
+        rest = {name: [row for row in every[name] if row.startswith("('alice'")] for name in OF_NOW}
+        assert _rows_of(con, "fills", *OF_NOW) == {"fills": [], **rest}
+
+
+def _rows_of(con: duckdb.DuckDBPyConnection, *views: str) -> dict[str, list[str]]:
+    """By view its rows."""
+    names = views or ("fills", "pnl_daily", "orders", *OF_NOW)
+    return {name: sorted(map(repr, con.execute(f"SELECT * FROM {name}").fetchall())) for name in names}
+
+
+OF_NOW = ("positions", "open_orders", "runs")
+VIEWS = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+
+
 def test_rows_come_by_ranges_of_one_moment(fleet_dsn, monkeypatch):
     """Accounts of several holders, of which files have some: each row that is in none comes once, few at a time."""
     monkeypatch.setattr(live_ranges, "SPANS_AT_ONCE", 3)
@@ -132,8 +160,8 @@ def test_rows_come_by_ranges_of_one_moment(fleet_dsn, monkeypatch):
             [kinds] = live_ranges.statements(connection, spans[:1], ["orders"], 100)
             assert connection.execute(live_ranges.COPIED, kinds).fetchall() == []
 
-        def between(reading, spans):
-            for values in statements(reading, spans, rows=3):
+        def between(reading, spans, *_, **more):
+            for values in statements(reading, spans, rows=3, **more):
                 yield values
                 connection.execute(ROWS_OF, {"account": "d", "host": "h1", "first": 50, "last": 50})
 
