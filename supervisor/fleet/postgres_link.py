@@ -21,7 +21,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
 from gridbot import background
-from gridbot.config.fleet_dsn import dsn_problem, dsn_secrets
+from gridbot.doors.fleet_dsn import dsn_problem, dsn_secrets
 from gridbot.hidden_words import register_secret
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.opening_line import OpeningLine

@@ -21,7 +21,9 @@ from gridbot.private_files import open_private
 from supervisor.fleet import fleet_schema
 from supervisor.fleet.demo_ground import FLEET, DemoGround
 from supervisor.fleet.embedded_server import EmbeddedServer
+from supervisor.fleet.fleet_section import takeover_s
 from supervisor.fleet.host_store import HostStore
+from supervisor.fleet.lease_types import LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.polling import wait_until
 from supervisor.trials.fleet_witness import Witness
@@ -81,6 +83,8 @@ class RealFleet:
         self.hosts: dict[str, RealHost] = {}
         self.witness: Witness
         self.ttl_s = float(self._own.get("ttl", 10))
+        self.takeover_s = takeover_s(LeaseTimes(ttl_s=self.ttl_s))
+        """What the documents say: the lease, and what a successor waits."""
         self.measured: list[float] = []
         """Seconds that accounts went without an order, as cases note them."""
         self._others: list[RealHost] = []
