@@ -111,7 +111,7 @@ NOWHERE: Final = (-1, -1)
 
 
 def _last_place(con: duckdb.DuckDBPyConnection, tail: Tail) -> tuple[int, int]:
-    """The last place of the chunk where a checkpoint may stand (`grid_tables`), to which the chunk is cut; or NOWHERE."""
+    """The last place of the chunk where a checkpoint may stand (`grid_tables`); the chunk is cut to it. Or NOWHERE."""
     last_at, last_seq, highest, tie = one(
         con,
         """

@@ -160,13 +160,13 @@ def _place(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "grid_items",
         f"""
-        WITH trades AS (SELECT *, {RISKY if odd else 'false'} AS risky FROM temp.grid_chunk),
+        WITH trades AS (SELECT *, {RISKY if odd else "false"} AS risky FROM temp.grid_chunk),
         {PLACING if odd else _PLACED},
         added AS (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
             WHERE exec_id IN (SELECT exec_id FROM temp.grid_chunk) GROUP BY ALL)
-        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms, placed.risky, placed.exec_id, {ODD},
-            order_link_id,
+        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms, placed.risky, placed.exec_id,
+            {ODD}, order_link_id,
             coalesce(TRY(placed.fee + added.fee), placed.fee) AS fee,
             row_number() OVER (PARTITION BY placed.leg ORDER BY placed_ms, number, seq) AS place
         FROM placed JOIN temp.grid_picked AS picked USING (leg)

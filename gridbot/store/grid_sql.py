@@ -75,8 +75,8 @@ PLACING: Final = f"""
 
 RISKY: Final = f"""coalesce(number > min(CASE WHEN number > 0 THEN number END) OVER (
     PARTITION BY leg ORDER BY at_ms RANGE BETWEEN 1 FOLLOWING AND {CLOCK_STEP_MS} FOLLOWING), false)"""
-"""Of `trades`: that one comes later, within the step of a clock, and has a lower number. Where there is no such one, each
-is at its own time, whatever the numbers of those that come more than that step later."""
+"""Of `trades`: that one comes later, within the step of a clock, and has a lower number. Where there is no such one,
+each is at its own time, whatever the numbers of those that come more than that step later."""
 
 MATCHING: Final = """
     steps AS (

@@ -7,11 +7,11 @@
     grid_tails        the legs with stored executions behind their newest checkpoint
 
 A checkpoint is a place in a leg's time (the exchange's time, then our number), and stands only while every execution
-behind it comes behind all before it by the exchange's numbers too; where no numbers before it contradict times, that is asked of what comes within the step
-of a clock only (`grid_sql.RISKY`), so that numbers may begin anew. So what is behind the newest is matched by itself,
-with the openings that it left: that is what the views do with the tails, and with what has landed only. A commit takes
-away the checkpoints that its executions contradict (`gridbot.store.grid_marks`); pairs that closed behind the newest
-one do not count any more, until `gridbot.store.grid_keeping` has come there and removes them.
+behind it comes behind all before it by the exchange's numbers too. Where no numbers before it contradict times, that is
+asked of what comes within the step of a clock only (`grid_sql.RISKY`): numbers may begin anew. So what is behind the
+newest is matched by itself, with the openings that it left: that is what the views do with the tails, and with what has
+landed only. A commit takes away the checkpoints that its executions contradict (`gridbot.store.grid_marks`); pairs that
+closed behind the newest one do not count any more, until `gridbot.store.grid_keeping` has come there and removes them.
 """
 
 from __future__ import annotations

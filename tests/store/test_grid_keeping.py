@@ -136,7 +136,9 @@ def test_a_burst_behind_a_silence_is_matched_in_steps(con: duckdb.DuckDBPyConnec
     emptied(con)
     sizes = ["1"] + ["1", "-1"] * 4
     times = [0, *(3_600_000 + n * spread // 8 for n in range(8))]
-    trades = [("alice", trade(at, n, size, price=90 + n)) for n, (at, size) in enumerate(zip(times, sizes, strict=True))]
+    trades = [
+        ("alice", trade(at, n, size, price=90 + n)) for n, (at, size) in enumerate(zip(times, sizes, strict=True))
+    ]
     put(con, batch(numbered(trades)), lands=False)
     steps = 0
     while keep_some(con, at_once=1, part=2):
