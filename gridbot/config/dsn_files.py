@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.config.errors import Loc, Problem
-from gridbot.config.fleet_dsn import dsn_problem
 from gridbot.config.fleet_models import FleetConfig
 from gridbot.config.paths import path_fault, placed
 from gridbot.config.variables import value_of_file
+from gridbot.doors.fleet_dsn import dsn_problem
 
 __all__ = ["read_dsn", "with_dsn"]
 

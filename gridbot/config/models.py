@@ -14,13 +14,13 @@ from pydantic import AfterValidator, Field, model_validator
 from gridbot.config.account_models import AccountConfig, StrategyConfig, with_environment
 from gridbot.config.errors import expected
 from gridbot.config.fields import Level, Model, Seconds, SecondsOrOff
-from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetCaps, FleetConfig
 from gridbot.config.notify import NotifyConfig
 from gridbot.config.storage import StorageConfig
 from gridbot.config.strategy_kinds import StrategySection
 from gridbot.config.telegram import TelegramConfig
 from gridbot.config.web import WebConfig
+from gridbot.doors.fleet_dsn import dsn_secrets
 from gridbot.exchange.environment import Environment
 from gridbot.exchange.rsa_keys import is_rsa_key, telling_lines
 from gridbot.paper.settings import PaperConfig

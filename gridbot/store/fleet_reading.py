@@ -8,6 +8,7 @@ trades and raw messages are not shipped: their tables are there, and empty.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 import duckdb
 
 from gridbot.command_line import install_line
+from gridbot.doors.fleet_dsn import dsn_problem
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.arrow_rows import batches, has_arrow
 from gridbot.store.file_errors import first_line
@@ -108,7 +110,8 @@ def connect_fleet(
     `fleet_hosts` says for each host up to when all of its records are in it. `history`: the place of the fleet's files
     as this machine sees it; True: as its hosts call it; False: only rows that PostgreSQL keeps. `locked` as in
     `reading.connect`. `wanted`: no more than that is asked of PostgreSQL. Raise ReadingError when PostgreSQL cannot be
-    reached within `timeout_s` a statement, has no records of a fleet, or the files are not there.
+    reached within `timeout_s` a statement, is not on this machine and the connection would not be encrypted, has no
+    records of a fleet, or the files are not there.
     """
     con = duckdb.connect()
     try:
@@ -150,6 +153,8 @@ def filled(
         raise ReadingError(
             f"expected the package psycopg, for a fleet on PostgreSQL; `{install_line('psycopg')}` installs it"
         ) from None
+    if (wrong := dsn_problem(dsn, os.environ)) is not None:
+        raise ReadingError(f"the fleet's database: expected {wrong[0]}, got {wrong[1]}; {wrong[2]}")
     lay_tables(con)
     milliseconds = max(1, round(timeout_s * 1000))
     options = f"-c statement_timeout={milliseconds} -c timezone=UTC -c default_transaction_read_only=on"

@@ -39,6 +39,7 @@ __all__ = [
     "attach",
     "connect",
     "database_path",
+    "is_prepared",
     "is_unfinished",
     "lock",
     "names_in",
@@ -115,6 +116,11 @@ def read_with(path: Path, prepare: Callable[[duckdb.DuckDBPyConnection], None]) 
         yield
     finally:
         del _beside[path]
+
+
+def is_prepared(data_dir: str | Path) -> bool:
+    """Whether `read_with` prepares connections to these records now."""
+    return database_path(data_dir) in _beside
 
 
 def attach(con: duckdb.DuckDBPyConnection, data_dir: str | Path, name: str, *, timeout_s: float = 5.0) -> float:

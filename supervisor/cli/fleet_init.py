@@ -8,8 +8,8 @@ from dataclasses import replace
 import click
 
 from gridbot.command_line import pasteable
-from gridbot.config.fleet_dsn import dsn_parts, dsn_problem, place_of
 from gridbot.config.variables import value_of_file
+from gridbot.doors.fleet_dsn import dsn_parts, dsn_problem, place_of
 from supervisor.cli.fleet_access import access, asked
 from supervisor.cli.options import example, place_options
 from supervisor.exit_codes import CommandError, ExitCode

@@ -8,9 +8,9 @@ from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
 
-from gridbot.config.fleet_dsn import dsn_problem, place_of
 from gridbot.config.models import GridbotConfig
 from gridbot.doctor.fleet_findings import CapFact, FleetFacts
+from gridbot.doors.fleet_dsn import dsn_problem, place_of
 from gridbot.store.history_place import PlaceAway, mark_problem, place_at
 from supervisor.caps.fleet_scope import ScopeSeen
 from supervisor.caps.host_caps import over_rows

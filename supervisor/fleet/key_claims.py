@@ -16,7 +16,7 @@ from typing import Final, LiteralString
 from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 
-__all__ = ["CLAIM", "GUARDED", "MARK", "MAY", "TAKEN_BY", "claim_of", "taken_text"]
+__all__ = ["CLAIM", "GUARDED", "MARK", "MAY", "TAKEN_BY", "AskedKeys", "claim_of", "taken_text"]
 
 MARK: Final = "@key:"
 """Begins the name of such a row, as that of a service begins: no account has one."""
@@ -67,6 +67,24 @@ def claim_of(config: GridbotConfig, account: str) -> str:
     if found.environment is Environment.PAPER:
         return ""
     return f"{MARK}{hashlib.sha256(found.api_key.get_secret_value().encode()).hexdigest()[:32]}"
+
+
+class AskedKeys:
+    """What each account's lease was asked for with last on this host, so that a change of its key is seen: another host
+    may trade the new one, so the account has to be asked for anew."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, str] = {}
+
+    def claim(self, config: GridbotConfig, account: str) -> str:
+        """What the key is claimed by, as the lease is asked for now."""
+        claim = self._asked[account] = claim_of(config, account)
+        return claim
+
+    def is_another(self, config: GridbotConfig, account: str) -> bool:
+        """Whether an account of this configuration has another key in it than its lease was asked for with."""
+        known = any(each.name == account for each in config.accounts)
+        return known and self._asked.get(account) not in (None, claim_of(config, account))
 
 
 def taken_text(account: str, other: str, host: str) -> str:

@@ -19,6 +19,8 @@ class Tables:
     now_us: Callable[[], int]
     leases: dict[str, LeaseRow] = field(default_factory=dict)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict)
+    """By key the account that has claimed it last (`key_claims`)."""
 
     def look(self, accounts: AbstractSet[str]) -> tuple[int, list[LeaseRow]]:
         return self.now_us(), [self.leases[name] for name in sorted(accounts) if name in self.leases]
@@ -30,8 +32,11 @@ class Tables:
             self.leases[name] = replace(self.leases[name], until_us=now + times.ttl_us)
         return now, ours
 
-    def acquire(self, me: HostId, times: LeaseTimes, wish: Acquire) -> tuple[int, LeaseRow | None]:
+    def acquire(self, me: HostId, times: LeaseTimes, wish: Acquire, claim: str = "") -> tuple[int, LeaseRow | None]:
+        """With the account's key, unless `claim` is empty."""
         now, row = self.now_us(), self.leases.get(wish.account)
+        if claim and not self._has_key(times, wish, claim, now):
+            return now, None
         if (row.epoch if row else 0) != wish.epoch:
             return now, None
         if row is not None and row.state is not LeaseState.FREE:
@@ -41,7 +46,20 @@ class Tables:
         previous = row.holder.name if row else ""
         new = LeaseRow(wish.account, wish.epoch + 1, me, LeaseState.HELD, now + times.ttl_us, previous)
         self.leases[wish.account] = new
+        if claim:
+            self.claims = {key: account for key, account in self.claims.items() if account != wish.account}
+            self.claims[claim] = wish.account
         return now, new
+
+    def _has_key(self, times: LeaseTimes, wish: Acquire, claim: str, now: int) -> bool:
+        """Whether nobody trades another account with it; the lease of that one has ended then."""
+        other = self.leases.get(self.claims.setdefault(claim, wish.account))
+        if other is None or other.account == wish.account or other.state is LeaseState.FREE:
+            return True
+        if not (other.until_us + times.wait_us < now <= wish.latest_us):
+            return False
+        self.leases[other.account] = replace(other, state=LeaseState.ENDED)
+        return True
 
     def release(self, me: HostId, account: str, epoch: int, *, free: bool) -> None:
         if self._is_ours(me, account, epoch):
@@ -70,10 +88,11 @@ class Tables:
 
 
 class MemoryStore:
-    """`Tables` as a `FleetStore` that always answers."""
+    """`Tables` as a `FleetStore` that always answers. `claim` as that of `PostgresStore`."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, claim: Callable[[str], str] = lambda account: "") -> None:
         self.tables = tables
+        self._claim = claim
 
     async def look(self, accounts: AbstractSet[str]) -> tuple[int, list[LeaseRow]]:
         return self.tables.look(accounts)
@@ -82,7 +101,7 @@ class MemoryStore:
         return self.tables.renew(me, times, held)
 
     async def acquire(self, me: HostId, times: LeaseTimes, wish: Acquire) -> tuple[int, LeaseRow | None]:
-        return self.tables.acquire(me, times, wish)
+        return self.tables.acquire(me, times, wish, self._claim(wish.account))
 
     async def release(self, me: HostId, account: str, epoch: int, *, free: bool) -> None:
         self.tables.release(me, account, epoch, free=free)

@@ -24,8 +24,8 @@ import orjson
 import psycopg
 
 from gridbot.config.dsn_files import read_dsn
-from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.config.fleet_models import FleetConfig
+from gridbot.doors.fleet_dsn import dsn_secrets
 from gridbot.doors.pseudo_account import OF_HOST, shared_name
 from gridbot.hidden_words import register_secret
 from gridbot.lease.record_floor import epoch_of

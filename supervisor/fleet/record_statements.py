@@ -93,7 +93,7 @@ MOVE: Final[LiteralString] = (
         SELECT DISTINCT ON (account, kind, key) account, kind, key, epoch, seq, at, body FROM keyed
         ORDER BY account, kind, key, epoch DESC, seq DESC
         ON CONFLICT (account, kind, key) DO UPDATE
-        SET epoch = excluded.epoch, seq = excluded.seq, at = excluded.at, body = excluded.body
+        SET epoch = excluded.epoch, seq = excluded.seq, at = excluded.at, body = excluded.body, arrived = now()
         WHERE (n.epoch, n.seq) < (excluded.epoch, excluded.seq)
     ), equity AS (
         INSERT INTO gridbot.equity_hour AS e (account, coin, hour, seq, equity, wallet_balance)
@@ -132,20 +132,20 @@ BEGUN: Final[LiteralString] = "UPDATE gridbot.shipping SET ended = false WHERE h
 FORGET: Final[LiteralString] = """
     WITH old AS (
         SELECT r.ctid FROM gridbot.record AS r
-        WHERE r.at < clock_timestamp() - make_interval(secs => %(keep)s)
+        WHERE r.arrived < clock_timestamp() - make_interval(secs => %(keep)s)
             AND (NOT EXISTS (SELECT FROM gridbot.history_place) OR EXISTS (
                 SELECT FROM gridbot.history_at AS h
                 WHERE h.host = r.host AND h.account = r.account AND r.seq <= h.seq))
         LIMIT %(limit)s)
     DELETE FROM gridbot.record AS r USING old WHERE r.ctid = old.ctid
 """
-"""Of a fleet with files, what files have."""
+"""What came so long ago, by the database's clock; of a fleet with files, what files have."""
 FORGET_IDS: Final[LiteralString] = """
     DELETE FROM gridbot.execution_id WHERE at < clock_timestamp() - interval '90 days' - make_interval(secs => %(keep)s)
 """
 FORGET_ORDERS: Final[LiteralString] = """
     DELETE FROM gridbot.newest WHERE kind = 'orders'
-        AND at < clock_timestamp() - interval '30 days' - make_interval(secs => %(keep)s)
+        AND arrived < clock_timestamp() - interval '30 days' - make_interval(secs => %(keep)s)
         AND lower(body->'data'->>'state') IN ('filled', 'cancelled', 'rejected')
 """
 FORGET_EQUITY: Final[LiteralString] = """
@@ -158,7 +158,7 @@ FORGET_EQUITY: Final[LiteralString] = """
 FIRST_OF_ALL: Final[LiteralString] = """
     INSERT INTO gridbot.execution_id (account, exec_id, epoch, host, seq, realised_pnl, fee, at)
     SELECT account, exec_id, epoch, %(host)s, seq, (body->'data'->>'realised_pnl')::numeric,
-        (body->'data'->>'fee')::numeric, at
+        (body->'data'->>'fee')::numeric, now()
     FROM incoming WHERE exec_id IS NOT NULL
     ORDER BY account, exec_id, epoch, seq
     ON CONFLICT DO NOTHING

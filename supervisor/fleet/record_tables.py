@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-__all__ = ["ENDED_STEP", "RECORD_STEP", "START_STEP"]
+__all__ = ["ARRIVED_STEP", "ENDED_STEP", "RECORD_STEP", "START_STEP"]
 
 RECORD_STEP: Final[tuple[LiteralString, ...]] = (
     # `origin`: the host, for records of no lease (epoch 0), whose numbers are each host's own.
@@ -117,3 +117,13 @@ ENDED_STEP: Final[tuple[LiteralString, ...]] = (
     "ALTER TABLE gridbot.shipping ADD COLUMN ended boolean NOT NULL DEFAULT false",
 )
 """Whether a host ended in order, and all that it had recorded is here: nothing more is to come from it."""
+ARRIVED_STEP: Final[tuple[LiteralString, ...]] = (
+    "ALTER TABLE gridbot.record ADD COLUMN arrived timestamptz NOT NULL DEFAULT now()",
+    "ALTER TABLE gridbot.newest ADD COLUMN arrived timestamptz NOT NULL DEFAULT now()",
+    # By it hosts of an earlier program look for what is old, until they are replaced.
+    "DROP INDEX gridbot.record_at",
+    "CREATE INDEX record_at ON gridbot.record USING brin (at)",
+    "CREATE INDEX record_arrived ON gridbot.record (arrived)",
+)
+"""When a row came, by the database's clock: by that it grows old. A host's clock may be wrong by months, and rows that
+waited on a host came late."""

@@ -16,8 +16,8 @@ from gridbot.commands.command_table import find_command
 from gridbot.commands.wording import CommandMistake
 from gridbot.config.dsn_files import read_dsn
 from gridbot.config.errors import ConfigError
-from gridbot.config.fleet_dsn import dsn_secrets
 from gridbot.core.strict_numbers import amount_or_none
+from gridbot.doors.fleet_dsn import dsn_secrets
 from gridbot.logging_setup import register_secret
 from supervisor.control.operations import HERE_ALONE
 from supervisor.control.socket_protocol import Json, denied, refused, unanswered

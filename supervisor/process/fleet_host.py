@@ -27,6 +27,7 @@ from supervisor.fleet.fleet_section import holders_of, status_facts
 from supervisor.fleet.fleet_services import is_service
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.host_store import HostFacts
+from supervisor.fleet.key_claims import AskedKeys
 from supervisor.fleet.lease_desk import LeaseDesk
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
 from supervisor.fleet.takeover import SetBack
@@ -66,6 +67,7 @@ class FleetHost:
         self._keeper = keeper
         self._hands = hands
         self._clock = clock
+        self._keys = AskedKeys()
         self._here: dict[str, int] = {}
         """The accounts whose lease is ours and whose worker is here, with their epochs."""
         self._lapsed: dict[str, None] = {}
@@ -161,7 +163,12 @@ class FleetHost:
             self._handing = ""
         failed = {name for name, at_s in self._failed_s.items() if now_s - at_s < FAILED_S}
         services = self.services.wanted(self.sight.view, me)
-        self._keeper.want(frozenset(mine - failed) | frozenset(self._kept_here()) | services)
+        rekeyed = {name for name in self._here if self._keys.is_another(self.settings.config, name)}
+        self._keeper.want(frozenset(mine - failed - rekeyed) | frozenset(self._kept_here()) | services)
+
+    def claim(self, account: str) -> str:
+        """What the key of an account is claimed by, as its lease is asked for now."""
+        return self._keys.claim(self.settings.config, account)
 
     def _kept_here(self) -> list[str]:
         """Accounts that we have and the configuration we go by does not know any more: a reload ends them first."""
@@ -224,6 +231,11 @@ class FleetHost:
             if account not in self.settings.offers:
                 raise ValueError("this host does not have its keys any more")
             if not await self._begun(news):
+                return
+            if self._keys.is_another(self.settings.config, account):
+                log.info("%s has another key by now: it is asked for anew", account)
+                self._desk.gone(account)
+                self._keeper.quiet(account, answered=True)
                 return
             await self._hands.bring(self.settings, account)
         except SetBack as error:  # its epochs would climb past the known one if it were asked for again and again

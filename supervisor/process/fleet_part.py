@@ -86,7 +86,6 @@ class FleetPart:
         if begun is None or reload is None:
             return
         from supervisor.fleet.cap_store import CapStore
-        from supervisor.fleet.key_claims import claim_of
         from supervisor.fleet.lease_desk import DocumentedStore, LeaseDesk
         from supervisor.fleet.lease_keeper import LeaseKeeper
         from supervisor.fleet.postgres_store import PostgresStore
@@ -100,7 +99,7 @@ class FleetPart:
         store = PostgresStore(
             leases,
             begun.store.link,
-            claim=lambda account: claim_of(host.settings.config, account),
+            claim=lambda account: host.claim(account),
             refused=lambda text: self._alert("ERROR", text),
         )
         own, cancels = begun.own, begun.own.fleet.on_lease_lost is OnLeaseLost.CANCEL

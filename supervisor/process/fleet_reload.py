@@ -181,6 +181,7 @@ class FleetReload:
             plan = self._members_change(stay, strategies)
             self._members.commit(plan)
             self._config = plan.in_force
+            self._waiting = [each for each in self._waiting if not each.startswith(f"{account}: ")]
             return (await self._members.let_go(plan))[account]
 
     def follow_fleet(self, settings: FleetSettings) -> FleetSettings | None:

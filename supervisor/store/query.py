@@ -1,7 +1,8 @@
 """Read-only statements on the records, for `sql` and `ledger`, while the bot runs and when it does not.
 
 A statement runs on a read-only connection without access to files or network, with limits on time and memory. The
-file is held only while the statement runs and its rows are fetched.
+file is held only while the statement runs and its rows are fetched. What a user wrote (`rows`, `write_parquet`) runs in
+an engine of its own; what this program wrote (`ask`, `ask_all`) shares one (`kept_engine`).
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from gridbot.store.reading import (
     ReadingError,
     connect,
     database_path,
+    is_prepared,
     is_unfinished,
     lock,
 )
 from gridbot.store.schema import quote
 from supervisor.exit_codes import ExitCode
 from supervisor.store.interruptible import Late, call, memory_bound
+from supervisor.store.kept_engine import opened
 from supervisor.store.statement_end import without_end
 
 __all__ = ["Answer", "Limits", "Query", "Rows", "SqlFailed", "ask", "ask_all"]
@@ -45,6 +48,9 @@ BATCH_CHARACTERS: Final = 4_000_000
 SPILL_BYTES: Final = 10_000_000_000
 SPILL_PART: Final = 4
 """A statement spills this much at most, and this part of the free disk: DuckDB's own limit is nine tenths of it."""
+
+SPILL_STEP: Final = 250_000_000
+"""In such steps, so that statements of a minute have the same limit and may share an engine."""
 
 RELEASE_S: Final = 2.0
 """How long after its time limit the file is closed under a statement whose rows nobody fetches."""
@@ -109,7 +115,7 @@ class Query:
                 )
 
     def ask(self, statement: str) -> Answer:
-        """As `ask`."""
+        """As `ask`; for a statement of this program, not for one of a user."""
         return ask(self.data_dir, statement, self.limits)
 
     def write_parquet(self, statement: str, target: Path) -> None:
@@ -133,7 +139,7 @@ def ask_all(data_dir: Path, statements: Sequence[str], limits: Limits | None = N
         texts = [_one_select(statement) for statement in statements]
 
         def all_of() -> list[Answer]:
-            with _asking(data_dir, limits) as asking:
+            with _sharing(data_dir, limits) as asking:
                 return [asking.all_of(text) for text in texts]
 
         return _again_when_unfinished(data_dir, limits, all_of)
@@ -184,32 +190,57 @@ class _Asking:
 
 @contextlib.contextmanager
 def _asking(data_dir: Path, limits: Limits, *, writes: Path | None = None) -> Iterator[_Asking]:
-    """A connection that only reads the records; it may write the file `writes`, which is not there yet."""
-    settings = {
+    """A connection with an engine of its own that only reads the records; it may write the file `writes`, which is not
+    there yet."""
+    with _closing(connect(data_dir, timeout_s=limits.wait_s, config=_settings(data_dir, limits))) as con:
+        if writes is not None:
+            con.execute(f"SET allowed_paths = [{quote(str(writes.absolute()))}]")
+        lock(con)
+        with _bounded(con, con, limits) as asking:
+            yield asking
+
+
+@contextlib.contextmanager
+def _sharing(data_dir: Path, limits: Limits) -> Iterator[_Asking]:
+    """As `_asking`, in the engine that other statements of this program have, too."""
+    if is_prepared(data_dir):  # what prepares a connection changes settings, which a kept engine refuses
+        with _asking(data_dir, limits) as asking:
+            yield asking
+        return
+    with (
+        opened(data_dir, _settings(data_dir, limits), wait_s=limits.wait_s) as found,
+        _bounded(found.connection, found.engine, limits) as asking,
+    ):
+        yield asking
+
+
+def _settings(data_dir: Path, limits: Limits) -> dict[str, str]:
+    return {
         "memory_limit": limits.memory,
         "threads": str(limits.threads),
         "max_execution_time": str(max(1, int(limits.timeout_s * 1000))),
         "max_temp_directory_size": f"{_spill_bytes(data_dir)}B",
     }
-    with _closing(connect(data_dir, timeout_s=limits.wait_s, config=settings)) as con:
-        if writes is not None:
-            con.execute(f"SET allowed_paths = [{quote(str(writes.absolute()))}]")
-        lock(con)
-        # Whoever reads our output may stop reading; the writer gets the file all the same.
-        release = threading.Timer(limits.timeout_s + RELEASE_S, _close, [con])
-        release.daemon = True
-        release.start()
-        try:
-            with memory_bound(_memory_bytes(con)):
-                yield _Asking(con, time.monotonic() + limits.timeout_s)
-        finally:
-            release.cancel()
+
+
+@contextlib.contextmanager
+def _bounded(con: duckdb.DuckDBPyConnection, engine: duckdb.DuckDBPyConnection, limits: Limits) -> Iterator[_Asking]:
+    # Whoever reads our output may stop reading; the writer gets the file all the same.
+    release = threading.Timer(limits.timeout_s + RELEASE_S, _close, [engine])
+    release.daemon = True
+    release.start()
+    try:
+        with memory_bound(_memory_bytes(con)):
+            yield _Asking(con, time.monotonic() + limits.timeout_s)
+    finally:
+        release.cancel()
 
 
 def _spill_bytes(data_dir: Path) -> int:
     """What a statement may write to disk when its memory is used up: the bot beside it needs room for its records."""
     with contextlib.suppress(OSError):
-        return min(SPILL_BYTES, shutil.disk_usage(database_path(data_dir).parent).free // SPILL_PART)
+        room = shutil.disk_usage(database_path(data_dir).parent).free // SPILL_PART
+        return min(SPILL_BYTES, room if room < SPILL_STEP else room // SPILL_STEP * SPILL_STEP)
     return SPILL_BYTES
 
 

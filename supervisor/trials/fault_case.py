@@ -24,6 +24,8 @@ class Case:
     run: Run
     sets_clocks: bool = False
     """Whether times of database and exchange cannot be compared after it."""
+    nobody_can: bool = False
+    """Whether it leaves accounts to no host that could take them, for as long as it likes."""
     cancels: AbstractSet[str] = frozenset()
     """Hosts with `on_lease_lost: cancel`."""
     own: Mapping[str, Any] = field(default_factory=dict)

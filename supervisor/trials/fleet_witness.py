@@ -5,6 +5,7 @@ What must hold after any trouble:
     one-epoch        the exchange has no order of an epoch that it took after the database had granted a later one
     one-order        no level of a leg ever had two orders of ours at rest at one time
     every-execution  the records of the fleet have each execution of the exchange once, and no other
+    guarded          no account, and so no position, is without a holder for much longer than a takeover takes
 
 The grants are rows that a trigger in the database writes with each change of an epoch, so none is missed. Orders are
 asked of the paper exchange itself, past every proxy, from an address of our own.
@@ -39,6 +40,15 @@ TRIGGER: LiteralString = """
         INSERT INTO public.grants VALUES (NEW.account, NEW.epoch, NEW.host, clock_timestamp());
         RETURN NULL;
     END $$;
+    CREATE TABLE public.gaps (account text, epoch bigint, seconds float8);
+    CREATE FUNCTION public.note_gap() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        INSERT INTO public.gaps
+            SELECT NEW.account, NEW.epoch, extract(epoch FROM clock_timestamp() - OLD.until)
+            WHERE NOT starts_with(NEW.account, '@') AND NEW.state = 'held' AND OLD.until < clock_timestamp();
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER note_gap AFTER UPDATE OF until ON gridbot.lease FOR EACH ROW EXECUTE FUNCTION public.note_gap();
     CREATE TRIGGER note_grant AFTER INSERT OR UPDATE OF epoch ON gridbot.lease
         FOR EACH ROW EXECUTE FUNCTION public.note_grant();
 """
@@ -48,6 +58,7 @@ HELD: LiteralString = """
 GRANTS: LiteralString = """
     SELECT account, epoch, host, (extract(epoch FROM at) * 1000)::float8 FROM public.grants ORDER BY account, epoch
 """
+GAPS: LiteralString = "SELECT account, epoch, max(seconds) FROM public.gaps GROUP BY 1, 2 ORDER BY 3 DESC"
 ADDRESS: Final = "127.0.0.99"
 SHIPPED_S: Final = 240.0
 """Ends only what has failed: a machine with no core to spare ships late."""
@@ -103,6 +114,18 @@ class Witness:
     def grants(self) -> list[Grant]:
         """Every grant so far, by account and epoch."""
         return [Grant(*row) for row in self._rows(GRANTS)]
+
+    def longest_gap_s(self) -> float:
+        """For how long an account had no holder, at worst: from the end of a lease to the next or its renewal."""
+        return max((float(seconds) for _, _, seconds in self._rows(GAPS)), default=0.0)
+
+    def unguarded(self, most_s: float) -> list[str]:
+        """Accounts that were without a holder for longer than that."""
+        return [
+            f"guarded: {account} had no holder for {seconds:.1f} s before epoch {epoch}, expected {most_s:.0f} at most"
+            for account, epoch, seconds in self._rows(GAPS)
+            if seconds > most_s
+        ]
 
     def is_taken(self, account: str) -> bool:
         """Whether a host carries out a command for this account that another one was given."""

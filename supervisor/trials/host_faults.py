@@ -131,7 +131,11 @@ def slow_ways(fleet: RealFleet) -> None:
     fleet.stays(lambda: fleet.witness.held() == before, fleet.ttl_s + OVER, "who has the leases")
 
 
-@case("a host loses the database for longer than its lease, with `on_lease_lost: cancel`", cancels=frozenset({HOST}))
+@case(
+    "a host loses the database for longer than its lease, with `on_lease_lost: cancel`",
+    cancels=frozenset({HOST}),
+    nobody_can=True,
+)
 def cancel_when_lost(fleet: RealFleet) -> None:
     """With the others stopped: nobody else withdraws or adopts the orders."""
     again(fleet)

@@ -103,7 +103,10 @@ def start_paused(fleet: RealFleet) -> None:
         raise Broken(f"{mine} was paused again: {states}")
 
 
-@case("a host of whose data directory an older copy is put back, in the time of one holder: a pause stays")
+@case(
+    "a host of whose data directory an older copy is put back, in the time of one holder: a pause stays",
+    nobody_can=True,
+)
 def older_copy(fleet: RealFleet) -> None:
     again(fleet)
     host, [mine] = fleet.hosts[HOST], fleet.accounts_of(HOST)

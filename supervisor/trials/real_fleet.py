@@ -21,11 +21,13 @@ from gridbot.private_files import open_private
 from supervisor.fleet import fleet_schema
 from supervisor.fleet.demo_ground import FLEET, DemoGround
 from supervisor.fleet.embedded_server import EmbeddedServer
+from supervisor.fleet.fleet_section import takeover_s
 from supervisor.fleet.host_store import HostStore
+from supervisor.fleet.lease_types import LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
 from supervisor.polling import wait_until
 from supervisor.trials.fleet_witness import Witness
-from supervisor.trials.real_host import Begin, RealHost
+from supervisor.trials.real_host import Begin, RealHost, Started
 from supervisor.trials.standby_server import Standby
 from supervisor.trials.tcp_proxy import Proxies
 
@@ -73,7 +75,7 @@ class RealFleet:
         dsn: str = "",
     ) -> None:
         document = shared_document(accounts)
-        self.ground = DemoGround(place, hosts, document=document, settings=settings, dsn=dsn, begin=begin)
+        self.ground = DemoGround(place, hosts, document=document, settings=settings, dsn=dsn, begin=self._begin_ground)
         self.accounts = tuple(accounts)
         self._of_hosts = {**environ, **(of_hosts or {})}
         self._environ, self._own, self._cancels, self._begin = dict(environ), dict(own or {}), cancels, begin
@@ -81,9 +83,12 @@ class RealFleet:
         self.hosts: dict[str, RealHost] = {}
         self.witness: Witness
         self.ttl_s = float(self._own.get("ttl", 10))
+        self.takeover_s = takeover_s(LeaseTimes(ttl_s=self.ttl_s))
+        """What the documents say: the lease, and what a successor waits."""
         self.measured: list[float] = []
         """Seconds that accounts went without an order, as cases note them."""
         self._others: list[RealHost] = []
+        self._of_ground: list[Started] = []
         self._standbys: list[Standby] = []
         self._moved: EmbeddedServer | None = None
 
@@ -158,9 +163,17 @@ class RealFleet:
                 host.thaw()
             host.kill()
         self.ground.end()
+        for process in self._of_ground:  # the ground knows them by their command line, which a warm start does not have
+            if process.poll() is None:
+                process.terminate()
+                process.wait(PATIENCE_S)
         for standby in self._standbys:
             standby.end()
         self._proxies.__exit__(None, None, None)
+
+    def _begin_ground(self, *command: Any, **ways: Any) -> Started:
+        self._of_ground.append(self._begin(*command, **ways))
+        return self._of_ground[-1]
 
     @property
     def server(self) -> EmbeddedServer:

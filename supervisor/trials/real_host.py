@@ -20,7 +20,7 @@ from supervisor.control.control_client import ControlClient, ControlError
 from supervisor.polling import wait_until
 from supervisor.trials.tcp_proxy import TcpProxy
 
-__all__ = ["Begin", "RealHost"]
+__all__ = ["Begin", "RealHost", "Started"]
 
 ENDS_S: Final = 60.0
 ASK_S: Final = 30.0

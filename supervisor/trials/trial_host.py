@@ -41,7 +41,8 @@ class _Run:
 
 
 class TrialHost:
-    """`find` notes a broken invariant. `account` is the only one; `spec` what its worker is started with."""
+    """`find` notes a broken invariant. `account` is the only one, with this `key`; `spec` what its worker is
+    started with."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class TrialHost:
         *,
         rate: float,
         cancels: bool,
+        key: str,
     ) -> None:
         self.name = name
         self.account = spec.account
@@ -71,6 +73,7 @@ class TrialHost:
         self._wires = Wires(loop, network, venue)
         self._disk = Disk(loop, network)
         self._spec, self._draw, self._find, self._rate, self._cancels = spec, draw, find, rate, cancels
+        self._key = key
         self._skipped_ns = 0
         self._offset_ns = draw.randrange(10**14)
         self._run: _Run | None = None
@@ -96,7 +99,7 @@ class TrialHost:
 
     def _begin(self, wanted: bool) -> None:
         me = HostId(self.name, f"run{self._runs}")
-        self.store = TrialStore(self._database, self._draw)
+        self.store = TrialStore(self._database, self._draw, lambda account: self._key)
         self.desk = LeaseDesk(
             me, self.store, self.directory, self._send, cancels_when_lost=self._cancels, place=self._place
         )

@@ -45,12 +45,16 @@ class TrialDatabase:
 
 
 class TrialStore:
-    """A `FleetStore` of one host. `cut_until_s` is the end of a partition, drawn ways each by `draw`."""
+    """A `FleetStore` of one host. `cut_until_s` is the end of a partition, drawn ways each by `draw`. `claim` as that
+    of `PostgresStore`."""
 
-    def __init__(self, database: TrialDatabase, draw: random.Random) -> None:
+    def __init__(
+        self, database: TrialDatabase, draw: random.Random, claim: Callable[[str], str] = lambda account: ""
+    ) -> None:
         self.cut_until_s = 0.0
         self._database = database
         self._draw = draw
+        self._claim = claim
 
     async def _ask(self, work: Callable[[Tables], T]) -> T:
         loop, outside = self._database.loop, contextvars.Context()
@@ -84,7 +88,8 @@ class TrialStore:
         return await self._ask(lambda tables: tables.renew(me, times, held))
 
     async def acquire(self, me: HostId, times: LeaseTimes, wish: Acquire) -> tuple[int, LeaseRow | None]:
-        return await self._ask(lambda tables: tables.acquire(me, times, wish))
+        claim = self._claim(wish.account)
+        return await self._ask(lambda tables: tables.acquire(me, times, wish, claim))
 
     async def release(self, me: HostId, account: str, epoch: int, *, free: bool) -> None:
         await self._ask(lambda tables: tables.release(me, account, epoch, free=free))

@@ -4,12 +4,13 @@
 
 What may happen: a host or its supervisor is killed, stands still (as by SIGSTOP, or as a paused virtual machine whose
 boot clock stops too), is cut off from the database or from the exchange, or slow to reach it; the database restarts, or
-its clock is set; the wall clock steps; placement moves the account. Boot clocks run 300 ppm apart. Both hosts want the
-account nearly all the time, which is worse than any placement.
+its clock is set; the wall clock steps; placement moves the account; a third host wants another one with its key. Boot
+clocks run 300 ppm apart. Both hosts want the account nearly all the time, which is worse than any placement.
 
 What must hold:
 
     one-epoch        the exchange takes no order of an epoch when the database has granted a later one
+    one-key          nor any order once the database has granted the other account that has its key
     one-order        no level has two orders of ours at rest
     every-execution  the ledger of the last holder has each execution of the exchange once, and its legs are right
     recorded         the journals of both hosts together have each execution
@@ -47,12 +48,16 @@ from gridbot.simulation.venue import Venue
 from gridbot.simulation.virtual_loop import Stuck, VirtualLoop
 from gridbot.simulation.virtual_time import SimulatedClock
 from gridbot.worker.spec import WorkerSpec
+from supervisor.fleet.lease_keeper import LeaseKeeper, News
+from supervisor.fleet.lease_types import Gained, HostId, LeaseTimes, Leave, Lost
 from supervisor.trials.trial_host import TrialHost
-from supervisor.trials.trial_store import TrialDatabase
+from supervisor.trials.trial_store import TrialDatabase, TrialStore
 
 __all__ = ["Trial", "run_seed"]
 
 ACCOUNT, SYMBOL = "alice", "BTCUSDT"
+RENAMED, KEY = "alicia", "@key:alice"
+"""The same account of the exchange by another name, which another host goes by already."""
 PRICE = Decimal(50000)
 GRID = {"grid_count": 8, "grid_step": 0.1, "amount": "q0.01"}
 TROUBLE_S, CALM_S, STOP_S = 150.0, 150.0, 30.0
@@ -77,6 +82,7 @@ class Trial:
         self.took = 0
         """Orders that the exchange took."""
         self._trace = trace
+        self.seed = seed
         self.draw = random.Random(f"two hosts:{seed}")
         self.loop = VirtualLoop()  # type: ignore[abstract]  # what it lacks would reach outside
         self.clock = SimulatedClock(self.loop)
@@ -91,6 +97,9 @@ class Trial:
         self.events = self._events()
         self.hosts = [self._host(seed, number, name, config[name]) for number, name in enumerate(config)]
         self.price = PRICE
+        self.renamed = 0
+        """How often the other name got the key."""
+        self._third: LeaseKeeper | None = None
 
     def _config(self, data_dir: Path) -> GridbotConfig:
         document = {
@@ -157,7 +166,29 @@ class Trial:
             self.find,
             rate=1 + DRIFT * (1 - 2 * number),
             cancels=self.draw.random() < 0.5,
+            key=KEY,
         )
+
+    def _third_host(self) -> None:
+        """It wants the other name twice for a while: it goes by what the database grants, as any host."""
+        draw = random.Random(f"third host:{self.seed}")
+        store = TrialStore(self.database, draw, lambda account: KEY)
+        self._third = keeper = LeaseKeeper(
+            store, HostId("h3", "run1"), LeaseTimes(), self._on_third, lambda: round(self.loop.now_s * 1e9)
+        )
+        keeper.start()
+        for from_s in (draw.uniform(5, TROUBLE_S / 2), draw.uniform(TROUBLE_S / 2, TROUBLE_S * 0.8)):
+            self.loop.call_later(from_s, keeper.want, frozenset({RENAMED}))
+            self.loop.call_later(from_s + draw.uniform(3, 25), keeper.want, frozenset[str]())
+
+    def _on_third(self, news: News) -> None:
+        assert self._third is not None, "it has begun"
+        match news:
+            case Gained():
+                self.renamed += 1
+                self.note(f"{RENAMED} has the key")
+            case Leave() | Lost():
+                self._third.quiet(RENAMED, answered=True)
 
     def _network_faults(self, number: int) -> Iterator[tuple[float, FaultKind, float, dict[str, Any]]]:
         for at_s, what, host, for_s in self.events:
@@ -190,6 +221,8 @@ class Trial:
         granted = self.database.tables.leases[ACCOUNT].epoch
         if found.epoch != granted:
             self.find("one-epoch", f"the exchange took an order of epoch {found.epoch} when {granted} was granted")
+        if (account := self.database.tables.claims[KEY]) != ACCOUNT:
+            self.find("one-key", f"the exchange took an order when {account} had the key")
 
     # ------------------------------------------------------------------ the run
 
@@ -197,6 +230,7 @@ class Trial:
         """Trouble, rest, checks."""
         for host in self.hosts:
             host.start()
+        self._third_host()
         for at_s, what, number, for_s in self.events:
             self.loop.call_later(at_s, self._happen, what, self.hosts[number], for_s)
         await self._market(TROUBLE_S, Decimal("0.0006"))
@@ -207,6 +241,8 @@ class Trial:
         self._at_rest()
         for host in self.hosts:
             host.want(wanted=False)
+        if self._third is not None:
+            await self._third.end()
         await asyncio.sleep(STOP_S)
         self._at_the_end()
 
@@ -326,14 +362,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=1, help="the first one (default 1)")
     parser.add_argument("--trace", action="store_true", help="print what happens")
     asked = parser.parse_args(words)
-    broken, took, epochs = 0, 0, 0
+    broken, took, epochs, renamed = 0, 0, 0, 0
     for seed in range(asked.first, asked.first + asked.seeds):
         trial = run_seed(seed, trace=asked.trace)
         took, epochs = took + trial.took, epochs + trial.database.tables.leases[ACCOUNT].epoch
+        renamed += trial.renamed
         for invariant, text in trial.findings:
             print(f"seed {seed}: {invariant}: {text}")  # noqa: T201 - its output
         broken += bool(trial.findings)
-    print(f"{asked.seeds} seeds, {epochs} holders, {took} orders taken, {broken} seeds with findings")  # noqa: T201
+    found = f"{epochs} holders, {renamed} times by another name, {took} orders taken, {broken} seeds with findings"
+    print(f"{asked.seeds} seeds, {found}")  # noqa: T201 - its output
     return 1 if broken else 0
 
 

@@ -10,12 +10,12 @@ import pytest
 from gridbot.config.dsn_files import read_dsn
 from gridbot.config.errors import ConfigError
 from gridbot.config.fleet_document import pushed_text
-from gridbot.config.fleet_dsn import dsn_parts, dsn_problem, dsn_secrets, place_of
 from gridbot.config.host_config import checked_shared, fleet_settings, held_by
 from gridbot.config.loading import load_config, load_text
 from gridbot.config.paper_secrets import SEED_FILE, knowing_only, paper_seed
 from gridbot.config.snapshots import account_snapshot
 from gridbot.core.limits import Limit
+from gridbot.doors.fleet_dsn import dsn_parts, dsn_problem, dsn_secrets, place_of
 from tests.case_table import case_table
 
 PASSWORD = "planted-password-01"
@@ -91,6 +91,17 @@ def test_a_dsn_leads_off_this_machine_with_tls_only(dsn: str, wrong: tuple[str, 
         assert wrong[0] in found[0]
         assert wrong[1] == found[1]
         assert PASSWORD not in " ".join(found)
+
+
+def test_what_a_dsn_lacks_libpq_takes_from_its_variables() -> None:
+    for variables, dsn, far in (
+        ({"PGHOSTADDR": "192.0.2.9"}, "host=localhost dbname=f", "192.0.2.9"),
+        ({"PGSERVICE": "prod"}, "host=localhost dbname=f", "PGSERVICE"),
+        ({"PGSERVICE": "prod"}, "host=db.example sslmode=verify-full", ""),
+        ({"PGHOST": "db.example"}, "hostaddr=127.0.0.1", ""),
+    ):
+        found = dsn_problem(dsn, variables)
+        assert (found is not None and far in found[0]) == bool(far), (variables, dsn, found)
 
 
 def test_the_parts_of_a_dsn_and_what_of_it_is_secret() -> None:

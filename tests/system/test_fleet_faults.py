@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,9 +51,12 @@ def test_a_frozen_host_sends_nothing_that_counts(root: Path, tmp_path: Path, pos
         fleet.whole()
         assert fleet.witness.findings() == []
         changes = [grant for grant in fleet.witness.grants() if grant.epoch > 1]
+        exchange = next(iter(fleet.hosts.values())).exchange.server
         orders = sum(len(fleet.witness.orders(account)) for account in fleet.accounts)
     assert changes, "another host has traded the account"
     assert orders > 20
+    with pytest.raises(ConnectionRefusedError):  # nothing of the fleet goes on
+        socket.create_connection(exchange, timeout=60)
 
 
 @pytest.mark.skipif(examples(USUAL) <= USUAL, reason="minutes each: bin/test --long")

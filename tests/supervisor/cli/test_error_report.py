@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import importlib
 import json
 import os
 import shlex
@@ -111,6 +112,7 @@ def another_user():
     """For root, who is refused nothing; everybody else stays who they are."""
     user = os.geteuid()
     codecs.lookup("ascii")  # what another user may not read is remembered as an encoding that nobody knows
+    importlib.import_module("concurrent.futures.thread")  # commands use it, and Python itself may be another user's
     if user == 0:
         os.seteuid(65534)
     try:

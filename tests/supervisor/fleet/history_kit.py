@@ -47,7 +47,8 @@ def yesterday(dsn: str, where: str = "true", days: int = 1) -> None:
     """Have rows been recorded on an earlier day."""
     with psycopg.connect(dsn) as connection:
         connection.execute(
-            f"UPDATE gridbot.record SET at = at - interval '{days} days', body = jsonb_set(body, '{{local_ts}}',"
+            f"UPDATE gridbot.record SET at = at - interval '{days} days',"
+            f" arrived = arrived - interval '{days} days', body = jsonb_set(body, '{{local_ts}}',"
             f" to_jsonb((body->>'local_ts')::bigint - {days * 86_400_000_000})) WHERE {where}".encode()
         )
 

@@ -2,7 +2,7 @@
 
 Requests to the database, its answers and the workers' requests to the exchange each wait until the test delivers,
 delays or loses them. The exchange takes what is younger than recv_window, as Bybit does. It must never take a request
-of an epoch when the database has granted a later one.
+of an epoch when the database has granted a later one, nor one of an account whose key another one was granted with.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class World:
     flying: list[InFlight] = field(default_factory=list)
     sending: list[Sending] = field(default_factory=list)
     taken: list[tuple[str, int]] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    """By account its API key, where that matters."""
 
     def __post_init__(self) -> None:
         self.tables = Tables(lambda: self.database_us + self.now_ns // 1000)
@@ -146,7 +148,7 @@ class World:
                 at, renewed = tables.renew(me, self.times, held)
                 item.answer = Renewed(asked(item, at), held, renewed)
             case Acquire(account):
-                at, row = tables.acquire(me, self.times, item.request)
+                at, row = tables.acquire(me, self.times, item.request, self.keys.get(account, ""))
                 item.answer = Answer(asked(item, at), account, row)
             case Release(account, epoch, free):
                 tables.release(me, account, epoch, free=free)
@@ -191,6 +193,9 @@ class World:
         account, epoch = item.worker.account, item.worker.epoch
         granted = self.tables.leases[account].epoch
         assert epoch == granted, f"expected nothing of epoch {epoch} at the exchange once {granted} was granted"
+        if key := self.keys.get(account):
+            traded = self.tables.claims[key]
+            assert account == traded, f"expected nothing of {account} at the exchange once {traded} had its key"
         self.taken.append((account, epoch))
 
     # ------------------------------------------------------------------ time

@@ -197,6 +197,8 @@ def test_what_is_wrong_is_said_without_the_password(tmp_path, postgres):
     for dsn, told in (
         ("postgresql://me:secret-word@127.0.0.1:1/none", "the fleet's database: "),
         (new_database(postgres, template="template1"), "got none: fleet init makes them"),
+        ("postgresql://me:secret-word@db.example/none", "an encrypted connection to db.example.* got no sslmode"),
+        ("host=127.0.0.1 password=x secret-word", "expected a libpq URI .* got something else"),
         (str(tmp_path / "missing"), "or a file that has one, got: No such file"),
     ):
         with pytest.raises(ReadingError, match=told) as failed:

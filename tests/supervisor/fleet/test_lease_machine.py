@@ -11,7 +11,8 @@ from supervisor.fleet.lease_types import Acquire, Barred, Leave, Lost, Phase
 from tests.examples import examples
 from tests.supervisor.fleet.lease_world import Host, S, World
 
-ACCOUNTS = ("a", "b")
+ACCOUNTS = ("a", "b", "a-renamed")
+KEYS = {"a": "key 1", "b": "key 2", "a-renamed": "key 1"}
 hosts = st.integers(0, 2)
 anything = st.integers(0, 1000)
 seconds = st.sampled_from([0.05, 0.3, 0.5, 1.0, 1.5, 1.9, 2.0, 2.5, 3.0, 8.9, 9.0, 10.0, 13.1])
@@ -21,7 +22,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         drift = 300e-6
-        self.world = World([Host("h0", 1 + drift), Host("h1", 1 - drift, 5 * S), Host("h2", 1.0, 900 * S)])
+        self.world = World([Host("h0", 1 + drift), Host("h1", 1 - drift, 5 * S), Host("h2", 1.0, 900 * S)], keys=KEYS)
         self.late: list = []
         for host in self.world.hosts:
             self.world.want(host, *ACCOUNTS)
@@ -136,6 +137,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def one_holder(self):
         for account in ACCOUNTS:
             assert len(self.world.holders(account)) <= 1
+        assert len(self.world.holders("a") + self.world.holders("a-renamed")) <= 1, "one key"
 
 
 LeaseMachine.TestCase.settings = settings(stateful_step_count=40, max_examples=examples(40))

@@ -156,18 +156,32 @@ def test_a_record_that_postgresql_cannot_hold_stops_nothing(tmp_path, fleet_dsn,
     assert asked(fleet_dsn, "SELECT seq FROM gridbot.shipped") == [(8,)]
 
 
-def test_old_rows_go_and_their_sums_stay(tmp_path, fleet_dsn, monkeypatch):
+def test_rows_that_came_long_ago_go_and_their_sums_stay(tmp_path, fleet_dsn, monkeypatch):
+    """Whatever the clock of the host that recorded them says: one that is months behind loses nothing."""
     monkeypatch.setattr(record_shipper, "FORGOTTEN", 2)
-    recorder = make_recorder(tmp_path)
+    recorder = make_recorder(tmp_path, clock_us=lambda: 1_500_000_000_000_000)
     record_executions(recorder, range(1, 6))
+    recorder.record(order("filled", "g-1"))
+    recorder.flush()
     with shipping(tmp_path, fleet_at(fleet_dsn)) as (writer, shipper):
         ship_all(writer, shipper)
+        assert asked(fleet_dsn, "SELECT max(at) < '2018-01-01' FROM gridbot.record") == [(True,)]
+        _forgets(shipper)
+        assert numbers(fleet_dsn) == [1, 2, 3, 4, 5, 6]
+        assert asked(fleet_dsn, "SELECT count(*) FROM gridbot.execution_id") == [(5,)]
+        assert asked(fleet_dsn, "SELECT count(*) FROM gridbot.newest WHERE kind = 'orders'") == [(1,)]
         with psycopg.connect(fleet_dsn) as connection:
-            connection.execute("UPDATE gridbot.record SET at = at - interval '31 days' WHERE seq <> 3")
-        shipper._next_forget = 0.0
-        shipper.once()
+            connection.execute("UPDATE gridbot.record SET arrived = arrived - interval '31 days' WHERE seq <> 3")
+            connection.execute("UPDATE gridbot.newest SET arrived = arrived - interval '61 days'")
+        _forgets(shipper)
     assert numbers(fleet_dsn) == [3]
     assert asked(fleet_dsn, "SELECT sum(executions) FROM gridbot.daily_sums") == [(5,)]
+    assert asked(fleet_dsn, "SELECT count(*) FROM gridbot.newest WHERE kind = 'orders'") == [(0,)]
+
+
+def _forgets(shipper: RecordShipper) -> None:
+    shipper._next_forget = shipper._next_forget_rest = 0.0
+    shipper.once()
 
 
 def test_kill_9_of_writer_and_connection_while_the_database_comes_and_goes(tmp_path, fleet_dsn):

@@ -85,11 +85,12 @@ def dsn_problem(dsn: str, environ: Mapping[str, str] = MappingProxyType({})) -> 
     if elsewhere := sorted(ELSEWHERE & parts.keys()):
         what = "a DSN that says itself where PostgreSQL is"
         return what, f"{elsewhere[0]}=, which names a place that cannot be checked", "write host, user and sslmode out"
-    # Where both are given libpq connects to `hostaddr`; where none is, to what its variables say.
-    named = parts.get("host") or parts.get("hostaddr")
-    hosts = [parts.get("host", ""), parts.get("hostaddr", "")]
-    hosts += [] if named else [environ.get("PGHOST", ""), environ.get("PGHOSTADDR", "")]
+    # libpq asks its variables for each that the DSN lacks, and connects to `hostaddr` where there is one.
+    hosts = [parts.get("host") or ("" if parts.get("hostaddr") else environ.get("PGHOST", ""))]
+    hosts += [parts.get("hostaddr") or environ.get("PGHOSTADDR", "")]
     far = [host for host in dict.fromkeys(",".join(hosts).split(",")) if not _is_loopback(host)]
+    if environ.get("PGSERVICE"):
+        far.append("the place that PGSERVICE names")
     if far and parts.get("sslmode") not in ENCRYPTED:
         mode = f"sslmode={parts['sslmode']}" if "sslmode" in parts else "no sslmode"
         what = f"an encrypted connection to {', '.join(far)}, which is not this machine"
