@@ -24,10 +24,9 @@ from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
 from gridbot.store.landing import KnownOrder, put
-from gridbot.store.reading import database_path
+from gridbot.store.reading import connect, database_path
 from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
-from supervisor.store.kept_engine import opened
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import run_writer
 from tests.fork_server import CONTEXT as CONTEXT
@@ -211,9 +210,8 @@ def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
 
 
 def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
-    """What the records answer; as quick as an engine that is there already can be (`kept_engine`)."""
-    with opened(data_dir, {"threads": "1"}, wait_s=WAIT_S) as found:
-        return found.connection.execute(statement).fetchall()
+    with connect(data_dir, timeout_s=WAIT_S) as con:
+        return con.execute(statement).fetchall()
 
 
 def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]:
