@@ -28,7 +28,7 @@ from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import UNTIL, Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
 
-__all__ = ["HERE_ALONE", "Operations", "no_reload"]
+__all__ = ["DECLINED", "HERE_ALONE", "QUESTIONS", "Operations", "no_reload"]
 
 COMMAND_WAIT_S = 5.0
 RESCUED_WAIT_S = 2.0

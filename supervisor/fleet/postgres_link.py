@@ -33,6 +33,8 @@ Work = Callable[[AsyncConnection[Any]], Awaitable[T]]
 END_S = 5.0
 """So long what was given up may take to end, in the background."""
 LOOK = "look whether PostgreSQL runs there and lets this machine in, and whether the DSN is right"
+FULL = ("too many clients", "too many connections", "connection slots")
+MORE = "raise max_connections of PostgreSQL, or the limit of this role or database: a host has six, a command one"
 AT_START = "fleet.dsn counts as it was at the start: start again, or name a file (fleet.dsn_file), which is read again"
 ELSEWHERE = "fleet.dsn_file names another database by now: reload goes there, when it is this fleet's"
 _PLACE = ("host", "hostaddr", "port", "dbname", "service")
@@ -186,8 +188,9 @@ class PostgresLink:
             try:
                 connection = await self._opening.take(settings)
             except psycopg.OperationalError as exc:
-                do = f"{LOOK}; {problem}" if problem else LOOK
-                raise FleetAway(f"the fleet's database {self.server}: {first_words(exc)}; {do}") from None
+                words = first_words(exc)
+                do = MORE if any(each in words for each in FULL) else f"{LOOK}; {problem}" if problem else LOOK
+                raise FleetAway(f"the fleet's database {self.server}: {words}; {do}") from None
             if settings != self._settings or (self._turn is not turn and self._connection is not None):
                 await _close(connection)
                 raise psycopg.OperationalError("given up")

@@ -7,6 +7,7 @@ of ours acts at once, whatever the database does: then the answer says whether t
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from gridbot.config.errors import ConfigError
 from gridbot.core.strict_numbers import amount_or_none
 from gridbot.doors.fleet_dsn import dsn_secrets
 from gridbot.logging_setup import register_secret
-from supervisor.control.operations import HERE_ALONE
+from supervisor.control.operations import DECLINED, HERE_ALONE, QUESTIONS
 from supervisor.control.socket_protocol import Json, denied, refused, unanswered
 from supervisor.fleet.command_store import CommandStore, Given
 from supervisor.fleet.fleet_begin import LIMIT_S, PUSH, Begun
@@ -43,6 +44,9 @@ GRACE_S: Final = 3.0
 """How much longer the holder has to answer what it has taken."""
 EVERYWHERE: Final = ("ack", "mute", "unmute")
 """Commands that every host carries out for itself."""
+LISTENS: Final = "telegram"
+FROM_CHAT: Final = re.compile(rf"{LISTENS}:[0-9]+")
+"""Who gives a command by the bot on this host; what another host was given and asks us for has its name behind it."""
 KEPT_S: Final = 2.0
 """How long an answer waits until the fleet has what a worker has just written down."""
 
@@ -70,7 +74,15 @@ class FleetDoor:
     # ------------------------------------------------------------------ asked here, answered elsewhere
 
     def afar(self, request: Json, who: str) -> Awaitable[Json] | None:
-        """The answer to a request about an account that another host has; None when it is none of those."""
+        """The answer to a request about an account that another host has; None when it is none of those.
+
+        A command of a chat is refused when the bot is another host's: ours may have stood still since it asked."""
+        if (
+            FROM_CHAT.fullmatch(who)
+            and request.get("op") not in (*QUESTIONS, DECLINED)
+            and not self.host.services.may_run(LISTENS)
+        ):
+            return self._not_our_turn()
         match request.get("op"):
             case "worker" | "why" | "config":
                 account = str(request.get("account", ""))
@@ -84,6 +96,9 @@ class FleetDoor:
         if account not in names or self.host.has(account):
             return None
         return self._ask(account, request, who)
+
+    async def _not_our_turn(self) -> Json:
+        return denied("nothing was done: another host of the fleet listens to this bot by now; send it again")
 
     async def _ask(self, account: str, request: Json, who: str) -> Json:
         what = str(request.get("name") or request.get("op"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -53,6 +54,25 @@ def _takes_writes(fleet: RealFleet, read_only: str) -> None:
     with psycopg.connect(fleet.witness.dsn, autocommit=True) as connection:
         connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}".encode())
         connection.execute("SELECT pg_reload_conf()")
+
+
+@case("the database has no connection left for any host until every lease has ended")
+def no_connections(fleet: RealFleet) -> None:
+    with contextlib.ExitStack() as others:
+        _until_leases_end(fleet, lambda: _fill(fleet, others), others.close)
+
+
+def _fill(fleet: RealFleet, others: contextlib.ExitStack) -> None:
+    """Take all that there are, while no host can have one."""
+    for host in fleet.hosts.values():
+        host.database.cut()
+    for _ in range(3):  # a connection that was cut is given back a moment later
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                others.enter_context(psycopg.connect(fleet.witness.dsn))
+        time.sleep(1)
+    for host in fleet.hosts.values():
+        host.database.mend()
 
 
 @case("every statement of a host takes 3 s: others have its account, and it has what it gets when that is over")

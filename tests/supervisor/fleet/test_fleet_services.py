@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from supervisor.fleet.fleet_services import NOTIFY, bot_service, is_service, ser
 from supervisor.fleet.fleet_view import HostRow, LeaseSeen, View
 from supervisor.fleet.host_placement import Placement
 from supervisor.fleet.lease_types import Extended, Gained, Lapsed, Leave, Lost
+from supervisor.process.fleet_door import FleetDoor
 from supervisor.process.held_services import HeldServices
 
 BOT = bot_service("123")
@@ -120,6 +121,35 @@ async def _runs_under_its_lease(desk):
     desk.says(Leave(NOTIFY, 1))
     await _until(lambda: desk.quiet_for == [NOTIFY])
     assert desk.ended == []
+
+
+def test_a_supervisor_that_stood_still_takes_no_command_of_its_chat():
+    """The bot asks whether it is its turn before it gives one; the machine may be frozen between the two."""
+    asyncio.run(_takes_none_of_its_chat(Desk()))
+
+
+async def _takes_none_of_its_chat(desk):
+    door = FleetDoor(cast(Any, SimpleNamespace(store=SimpleNamespace(link=None))), cast(Any, None), lambda: 0.0, ())
+    config = SimpleNamespace(accounts=[SimpleNamespace(name="alice")])
+    door.host = cast(
+        Any, SimpleNamespace(services=desk.held, settings=SimpleNamespace(config=config), has=lambda name: True)
+    )
+    pause = {"op": "worker", "account": "alice", "name": "pause"}
+    desk.says(Gained(BOT, 4, 0, 9, ""))
+    assert door.afar(pause, "telegram:5") is None, "it is carried out here"
+    desk.now_ns = 9
+    for request in (pause, {"op": "restart", "child": "worker-alice"}, {"op": "stop"}, {"op": "reload"}):
+        refusal = door.afar(request, "telegram:5")
+        assert refusal is not None, request
+        answer = await refusal
+        assert (answer["ok"], "another host of the fleet listens" in answer["error"]) == (False, True)
+    for request, who in (
+        ({"op": "status"}, "telegram:5"),
+        ({"op": "declined", "name": "pause"}, "telegram:5"),
+        (pause, "telegram:5 on h2"),
+        (pause, "root"),
+    ):
+        assert door.afar(request, who) is None, (request, who)
 
 
 async def _until(is_so):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from supervisor.fleet import fleet_schema
 from supervisor.fleet.embedded_server import EmbeddedServer, start
@@ -349,3 +351,16 @@ def test_a_connection_that_takes_longer_to_open_than_a_question_waits_is_opened_
         return refused
 
     assert asyncio.run(asyncio.wait_for(main(), 120)) > 0
+
+
+def test_a_database_without_a_connection_left_says_what_to_do(fleet_dsn):
+    role = f"few_{os.getpid()}"
+    with psycopg.connect(fleet_dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'few-words' CONNECTION LIMIT 0".encode())
+        try:
+            link = PostgresLink(make_conninfo(fleet_dsn, user=role, password="few-words"), name="few", limit_s=60)
+            with pytest.raises(FleetAway, match=r"too many connections .*; raise max_connections") as failed:
+                asyncio.run(link.run(lambda connection: connection.execute("SELECT 1")))
+            assert "few-words" not in str(failed.value)
+        finally:
+            connection.execute(f"DROP ROLE {role}".encode())
