@@ -72,6 +72,8 @@ ENDS_AFTER_S: Mapping[str, float] = {
     "fleet_lease": 0.0,
     "fleet_host": 0.0,
     "fleet_homeless": 0.0,
+    "lease": 0.0,
+    "notices": 0.0,
     "untold": 0.0,
     # Comes and goes: the next time soon after is the same incident.
     "cap": 60.0,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,7 @@ from gridbot.incidents import (
 
 HALT, CAP, FOREIGN = Name("halt.BTCUSDT", "btc"), Name("cap.btc.max_notional"), Name("foreign.BTCUSDT", "btc")
 OFF = Looked({})
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def looked(*names: Name, level: str = "error", text: str = "it stands") -> Looked:
@@ -157,6 +160,16 @@ def test_what_is_watched_ends_by_its_watch_and_all_else_by_silence() -> None:
     assert ends_after_s(Name("journal")) == math.inf
     assert ends_after_s(Name("foreign.BTCUSDT")) == QUIET_S
     assert "foreign" not in ENDS_AFTER_S
+
+
+def test_what_stands_is_over_when_it_stands_no_more() -> None:
+    """Else an alert says for ten minutes what is no longer so: an account that trades again has no open `lease`."""
+    named = re.compile(r'Name\(\s*f?"(\w+)[^)]*\)\]?\s*[=:]\s*Standing\(')
+    files = [path for room in ("gridbot", "supervisor") for path in (ROOT / room).rglob("*.py")]
+    keys = {key for path in files for key in named.findall(path.read_text())}
+    assert {"lease", "halt", "cap", "fleet_database"} <= keys
+    # An operator's `resume` ends it, with words of its own.
+    assert keys - ENDS_AFTER_S.keys() == {"latched"}
 
 
 NAMES = (HALT, CAP, FOREIGN, Name("journal"), Name("fault", "", "x"))

@@ -191,6 +191,9 @@ class FleetConfig(Model):
     @model_validator(mode="after")
     def _whole(self) -> FleetConfig:
         if self.host is None:
+            if self.dsn.get_secret_value() or self.dsn_file is not None:
+                what = "`host` beside `dsn` and `dsn_file`"
+                raise expected(what, "write `host:` with a name that no other host has", key="host", got="nothing")
             return self
         if self.name is None:
             raise expected(

@@ -82,7 +82,10 @@ def _database(facts: FleetFacts) -> Finding:
     if abs(facts.clock_s) - facts.clock_wrong_s > CLOCK_S:
         doubts.append(f"its clock is {facts.clock_s:+.1f} s from ours: set both by NTP")
     if facts.is_superuser:
-        doubts.append("our login is a superuser: give the host one that has gridbot_host alone")
+        doubts.append(
+            "our login is a superuser: name another one in the host's DSN; fleet init --admin-dsn-file makes it, with "
+            "the rights of a host alone"
+        )
     if not facts.configured:
         doubts.append("no configuration was pushed yet")
     if doubts:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import duckdb
 
-from gridbot.store.grid_sql import AT_MS, COUNTS, KEYS, NUMBER, same
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS
+from gridbot.store.grid_sql import AT_MS, COUNTS, KEYS, NUMBER, RISKY, same
 from gridbot.store.kept_ids import ODD
 from gridbot.store.sql_columns import as_stored, quote
 
@@ -75,7 +76,7 @@ def take_some(con: duckdb.DuckDBPyConnection, tail: Tail, at_once: int) -> tuple
             con,
             "grid_chunk",
             f"SELECT 1::INTEGER AS leg, {_CHUNK} {leg} AND e.exchange_ts <= {time_sql(upto_us)} "
-            + ("" if few else f"ORDER BY seq LIMIT {at_once}"),
+            + ("" if few else f"ORDER BY exchange_ts, seq LIMIT {at_once}"),
         )
         if few and upto_us >= tail.last_us:
             return None
@@ -87,17 +88,20 @@ def take_some(con: duckdb.DuckDBPyConnection, tail: Tail, at_once: int) -> tuple
 def _time_of_some(
     con: duckdb.DuckDBPyConnection, leg: str, tail: Tail, since_us: int, at_once: int
 ) -> tuple[int, bool]:
-    """Up to when (us) about so many executions of `leg` are; False: at this one moment there are many more."""
+    """Up to when (us) about so many executions of `leg` are; False: up to then there are many more, and no time in
+    between is known to have some: in one moment, or in a burst behind a silence."""
     span_us = max(MS, (tail.last_us - since_us) * at_once // max(1, tail.executions))
-    is_narrower = False
+    many_us: int | None = None
     while True:
         upto_us = min(since_us + span_us, tail.last_us)
         [count] = one(con, f"SELECT count(*) {leg} AND e.exchange_ts <= {time_sql(upto_us)}")
         if count > 2 * at_once:
             if span_us <= MS:
                 return upto_us, False
-            span_us, is_narrower = max(MS, span_us * at_once // count // MS * MS), True
-        elif upto_us < tail.last_us and (count == 0 or (count < at_once // 4 and not is_narrower)):
+            many_us, span_us = upto_us, max(MS, span_us * at_once // count // MS * MS)
+        elif many_us is not None and count == 0:
+            return many_us, False
+        elif many_us is None and upto_us < tail.last_us and (count == 0 or count < at_once // 4):
             span_us *= MORE
         else:
             return upto_us, True
@@ -107,33 +111,42 @@ NOWHERE: Final = (-1, -1)
 
 
 def _last_place(con: duckdb.DuckDBPyConnection, tail: Tail) -> tuple[int, int]:
-    """The last place of the chunk behind which nothing belongs before it, to which the chunk is cut; or NOWHERE."""
-    last_at, last_seq, highest = one(
+    """The last place of the chunk where a checkpoint may stand (`grid_tables`); the chunk is cut to it. Or NOWHERE."""
+    last_at, last_seq, highest, tie = one(
         con,
-        "SELECT epoch_us(max(exchange_ts)), arg_max(seq, {'at': exchange_ts, 'seq': seq}), max(number) "
-        "FROM temp.grid_chunk",
+        """
+        SELECT epoch_us(max(exchange_ts)), arg_max(seq, {'at': exchange_ts, 'seq': seq}), max(number),
+            max({'at': exchange_ts, 'number': number}).number
+        FROM temp.grid_chunk""",
     )
     leg = f"FROM {EXECUTIONS} AS e WHERE {COUNTS} AND {tail.is_leg}"
-    [tie] = one(con, f"SELECT max(number) FROM temp.grid_chunk WHERE exchange_ts = {time_sql(last_at)}")
     [at_once] = one(con, f"SELECT min({NUMBER}) {leg} AND exchange_ts = {time_sql(last_at)} AND seq > {last_seq}")
-    [lower] = one(
+    lower, near = one(
         con,
-        f"SELECT min(exchange_seq) {leg} AND exchange_ts >= {time_sql(last_at)} "
-        f"AND exchange_seq BETWEEN 1 AND {highest - 1} AND {_behind('e', last_at, last_seq)}",
+        f"SELECT min(exchange_seq), min(exchange_seq) FILTER (exchange_ts <= {time_sql(last_at + MS * CLOCK_STEP_MS)}) "
+        f"{leg} AND exchange_ts >= {time_sql(last_at)} AND exchange_seq BETWEEN 1 AND {highest - 1} "
+        f"AND {_behind('e', last_at, last_seq)}",
     )
-    if lower is None and (at_once is None or at_once >= tie):
+    follows = at_once is None or at_once >= tie
+    if lower is None and follows:
         return int(last_at), int(last_seq)
-    lower = highest if lower is None else lower
+    lower, near = (highest if found is None else found for found in (lower, near))
     found = one(
         con,
         f"""
         SELECT epoch_us(max(exchange_ts)), arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) FROM (
-            SELECT exchange_ts, seq, lead(exchange_ts) OVER time AS next_at,
+            SELECT exchange_ts, seq, at_ms, lead(exchange_ts) OVER time AS next_at,
                 max(number) OVER (time ROWS UNBOUNDED PRECEDING) AS before,
                 min(CASE WHEN number > 0 THEN number END) OVER (
-                    time ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS after
-            FROM temp.grid_chunk WINDOW time AS (ORDER BY exchange_ts, seq))
-        WHERE next_at > exchange_ts AND before <= least({lower}, coalesce(after, {lower}))""",
+                    time ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS after,
+                max(number) OVER (
+                    ORDER BY at_ms RANGE BETWEEN {CLOCK_STEP_MS} PRECEDING AND CURRENT ROW) AS before_near,
+                bool_or(risky) OVER (time ROWS UNBOUNDED PRECEDING) AS risky
+            FROM (SELECT *, {RISKY} AS risky FROM temp.grid_chunk) WINDOW time AS (ORDER BY exchange_ts, seq))
+        WHERE coalesce(next_at > exchange_ts, {follows}) AND (
+            before <= least({lower}, coalesce(after, {lower}))
+            OR (NOT risky AND NOT (SELECT risky FROM temp.grid_picked)
+                AND (before_near <= {near} OR at_ms + {CLOCK_STEP_MS} < {last_at // MS})))""",
     )
     if found[0] is None:
         return NOWHERE

@@ -5,10 +5,10 @@ of some legs, matches them with the openings that are left there, and puts newer
 process dies, what stands is right: pairs up to the checkpoints, the rest by the views.
 
     legs with few executions  all of them, many legs at once
-    a leg with many           its first ones by time; the checkpoint goes where no later one has a lower number
+    a leg with many           its first ones by time; the checkpoint goes where no later one belongs before it
 
 Where numbers and times contradict each other over more executions than a step takes, as when the exchange began to
-count anew in the middle of what is not matched, the step takes four times as many, and so on.
+count anew without a pause of 30 s, the step takes four times as many, and so on.
 A leg that cannot be matched is noted with its error, and left.
 """
 
@@ -22,8 +22,8 @@ import duckdb
 
 from gridbot.store.file_errors import first_line
 from gridbot.store.grid_chunks import Tail, make, one, take_all, take_some, time_sql
-from gridbot.store.grid_sql import ADDED_FEE, FEES, MATCHING, PLACING, PROFIT, listed, same
-from gridbot.store.grid_tables import CHECKPOINTS, IDS_OF_PAIR, LOT, PAIRS, TAILS, merge_levels
+from gridbot.store.grid_sql import ADDED_FEE, FEES, MATCHING, PLACING, PROFIT, RISKY, listed, same
+from gridbot.store.grid_tables import CHECKPOINTS, CLOCK_STEP, IDS_OF_PAIR, LOT, PAIRS, TAILS, merge_levels
 from gridbot.store.kept_ids import ODD
 from gridbot.store.sql_columns import as_stored
 
@@ -116,7 +116,7 @@ def _step(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part:
         f"""
         SELECT tail.* EXCLUDE (executions, highest), tail.rowid AS tail, CAST(row_number() OVER () AS INTEGER) AS leg,
             lots, coalesce(kept.executions, 0) AS executions, coalesce(kept.began, 0) AS began,
-            coalesce(kept.highest, 0) AS highest
+            coalesce(kept.highest, 0) AS highest, coalesce(kept.risky, false) AS risky
         FROM {TAILS} AS tail LEFT JOIN {CHECKPOINTS} AS kept ON {same("tail", "kept")} AND tail.part = kept.part
         WHERE tail.rowid IN ({rows})""",
     )
@@ -160,13 +160,13 @@ def _place(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "grid_items",
         f"""
-        WITH trades AS (FROM temp.grid_chunk),
+        WITH trades AS (SELECT *, {RISKY if odd else "false"} AS risky FROM temp.grid_chunk),
         {PLACING if odd else _PLACED},
         added AS (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
             WHERE exec_id IN (SELECT exec_id FROM temp.grid_chunk) GROUP BY ALL)
-        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms, placed.exec_id, {ODD},
-            order_link_id,
+        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms, placed.risky, placed.exec_id,
+            {ODD}, order_link_id,
             coalesce(TRY(placed.fee + added.fee), placed.fee) AS fee,
             row_number() OVER (PARTITION BY placed.leg ORDER BY placed_ms, number, seq) AS place
         FROM placed JOIN temp.grid_picked AS picked USING (leg)
@@ -225,10 +225,13 @@ def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
                 ELSE picked.part END AS part,
             CASE WHEN picked.part > 0 AND picked.executions + found - began > {part} THEN picked.executions
                 ELSE began END AS began,
-            upto_at, upto_seq, greatest(newest_highest, CASE WHEN newest = 0 THEN picked.highest END) AS highest,
+            upto_at, upto_seq, picked.risky OR new.risky AS risky,
+            greatest(newest_highest, CASE WHEN newest = 0 AND (picked.risky OR new.risky
+                OR first_at <= since_at + {CLOCK_STEP}) THEN picked.highest END) AS highest,
             tie, picked.executions + found AS executions, coalesce(open.lots, []) AS lots
         FROM temp.grid_picked AS picked JOIN (
-            SELECT leg, count(*) AS found, max(exchange_ts) AS upto_at,
+            SELECT leg, count(*) AS found, min(exchange_ts) AS first_at, max(exchange_ts) AS upto_at,
+                bool_or(risky) AS risky,
                 arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) AS upto_seq,
                 coalesce(max(number) FILTER (era = last_era), 0) AS newest_highest, any_value(last_era) AS newest,
                 max({{'placed_ms': placed_ms, 'number': number}}).number AS tie

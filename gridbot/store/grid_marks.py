@@ -13,7 +13,7 @@ from typing import Final
 import duckdb
 
 from gridbot.store.grid_sql import NUMBER, listed, same
-from gridbot.store.grid_tables import CHECKPOINTS, EVER, LEVELS, TAILS
+from gridbot.store.grid_tables import CHECKPOINTS, CLOCK_STEP, EVER, LEVELS, TAILS
 from gridbot.store.sql_columns import as_stored
 
 __all__ = ["mark_all", "mark_corrections", "mark_executions", "mark_gone"]
@@ -76,15 +76,16 @@ def mark_all(con: duckdb.DuckDBPyConnection) -> None:
 def _again(rows: str, since: str, executions: str) -> str:
     """As if executions had come since then, before all others of that time."""
     return f"""
-        SELECT {listed()}, {since} AS first_at, {EVER} AS last_at, -1 AS lowest, 0 AS lowest_number, 0 AS highest,
+        SELECT {listed()}, {since} AS first_at, {EVER} AS last_at, -1 AS lowest, CAST(NULL AS BIGINT) AS lowest_number,
+            0 AS highest,
             {executions} AS executions
         FROM {rows} WHERE exec_type = 'Trade' GROUP BY ALL"""
 
 
 def _mark(con: duckdb.DuckDBPyConnection, news: str) -> None:
     """`news`: of each leg the first and last time, the lowest number and the lowest but 0, the highest; how many."""
-    stays = """(first_at > upto_at OR (first_at = upto_at AND lowest >= tie))
-        AND coalesce(lowest_number >= old.highest, true)"""
+    stays = f"""(first_at > upto_at OR (first_at = upto_at AND lowest >= tie))
+        AND coalesce(lowest_number >= old.highest OR (NOT old.risky AND first_at > upto_at + {CLOCK_STEP}), true)"""
     _make(
         con,
         "grid_news",

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS
+
 __all__ = ["End", "GridOrder", "Leg", "Trade", "trade_of"]
 
 Leg = tuple[str, str, str, str, bool]
@@ -34,15 +36,17 @@ class Trade(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class End:
     """The end of what is stored of a leg: its last time, the lowest number that may come at that very time (None: none
-    may), and the lowest that may come later, but 0."""
+    may), and the lowest that may come later, but 0; where nothing up to here is `risky` (`grid_sql.RISKY`), any that
+    comes later than the step of a clock may."""
 
     last_ms: int
     tie: int | None
     highest: int
+    risky: bool = True
 
     def precedes(self, trade: Trade) -> bool:
         """Whether an execution comes behind it."""
-        if 0 < trade.number < self.highest:
+        if 0 < trade.number < self.highest and (self.risky or trade.at_ms <= self.last_ms + CLOCK_STEP_MS):
             return False
         if trade.at_ms == self.last_ms:
             return self.tie is not None and trade.number >= self.tie

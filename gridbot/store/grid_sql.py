@@ -26,6 +26,7 @@ __all__ = [
     "NUMBER",
     "PLACING",
     "PROFIT",
+    "RISKY",
     "grid_trades_sql",
     "listed",
     "same",
@@ -71,6 +72,11 @@ PLACING: Final = f"""
 """From `trades` (leg, seq, at_ms, number and more) their places in time.
 
 (`count(*) FILTER` over a window takes time by the square of a leg's executions, in DuckDB 2.0.)"""
+
+RISKY: Final = f"""coalesce(number > min(CASE WHEN number > 0 THEN number END) OVER (
+    PARTITION BY leg ORDER BY at_ms RANGE BETWEEN 1 FOLLOWING AND {CLOCK_STEP_MS} FOLLOWING), false)"""
+"""Of `trades`: that one comes later, within the step of a clock, and has a lower number. Where there is no such one,
+each is at its own time, whatever the numbers of those that come more than that step later."""
 
 MATCHING: Final = """
     steps AS (

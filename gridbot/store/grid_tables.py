@@ -7,16 +7,18 @@
     grid_tails        the legs with stored executions behind their newest checkpoint
 
 A checkpoint is a place in a leg's time (the exchange's time, then our number), and stands only while every execution
-behind it comes behind all before it by the exchange's numbers too. So what is behind the newest is matched by itself,
-with the openings that it left: that is what the views do with the tails, and with what has landed only. A commit takes
-away the checkpoints that its executions contradict (`gridbot.store.grid_marks`); pairs that closed behind the newest
-one do not count any more, until `gridbot.store.grid_keeping` has come there and removes them.
+behind it comes behind all before it by the exchange's numbers too. Where no numbers before it contradict times, that is
+asked of what comes within the step of a clock only (`grid_sql.RISKY`): numbers may begin anew. So what is behind the
+newest is matched by itself, with the openings that it left: that is what the views do with the tails, and with what has
+landed only. A commit takes away the checkpoints that its executions contradict (`gridbot.store.grid_marks`); pairs that
+closed behind the newest one do not count any more, until `gridbot.store.grid_keeping` has come there and removes them.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from gridbot.core.exchange_sequence import CLOCK_STEP_MS
 from gridbot.store.grid_sql import (
     ADDED_FEE,
     AT_MS,
@@ -39,6 +41,7 @@ from gridbot.store.view_type import View
 
 __all__ = [
     "CHECKPOINTS",
+    "CLOCK_STEP",
     "EVER",
     "GRID_DOCS",
     "GRID_TABLES",
@@ -71,6 +74,8 @@ LOT: Final = (
 )
 """An opening that is not closed yet, and how much of it is not."""
 
+CLOCK_STEP: Final = f"INTERVAL {CLOCK_STEP_MS} MILLISECOND"
+
 EVER: Final = "TIMESTAMP '0001-01-01'"
 """Before everything."""
 
@@ -85,7 +90,8 @@ GRID_TABLES: Final = {
         last_closed_at TIMESTAMP NOT NULL, part BIGINT NOT NULL""",
     CHECKPOINTS: f"""
         {_KEY_COLUMNS}, part BIGINT NOT NULL, upto_at TIMESTAMP NOT NULL, upto_seq BIGINT NOT NULL,
-        highest BIGINT NOT NULL, tie BIGINT NOT NULL, executions BIGINT NOT NULL, began BIGINT NOT NULL,
+        highest BIGINT NOT NULL, tie BIGINT NOT NULL, risky BOOLEAN NOT NULL, executions BIGINT NOT NULL,
+        began BIGINT NOT NULL,
         lots {LOT}[] NOT NULL""",
     TAILS: f"""
         {_KEY_COLUMNS}, since_at TIMESTAMP NOT NULL, since_seq BIGINT NOT NULL, part BIGINT NOT NULL,
@@ -95,7 +101,8 @@ GRID_TABLES: Final = {
 """Their columns.
 
 Of a checkpoint: `part` counts those of a leg from 1, and the sums by level that end with it have it too; the highest of
-the exchange's numbers since it began to count, and of those at this very time; executions up to here, and up to where
+the exchange's numbers since it began to count, and of those at this very time; whether numbers and times up to here
+contradict each other within the step of a clock (`grid_sql.RISKY`); executions up to here, and up to where
 the part began; the openings that are left, the oldest first. Of a tail: behind which place it is (from the
 beginning: EVER), whether pairs that do not count may be behind it, its last time and highest number, roughly its
 executions, and the error for which it is not matched.

@@ -90,12 +90,12 @@ def _follows(con: duckdb.DuckDBPyConnection, rows: Rows, trades: list[tuple[Leg,
 def read_order(con: duckdb.DuckDBPyConnection) -> GridOrder:
     """The ends of the executions that are stored: of each leg its newest checkpoint, or what its tail says."""
     ends: dict[Leg, End] = {}
-    for table, tie in ((CHECKPOINTS, "tie"), (TAILS, "NULL")):
+    for table, more in ((CHECKPOINTS, "tie, risky"), (TAILS, "NULL, true")):
         time = "upto_at" if table == CHECKPOINTS else "last_at"
-        query = f"SELECT {listed()}, epoch_ms({time}), {tie}, highest FROM {table}"
-        for *leg, last_ms, number, highest in con.execute(f"{query} ORDER BY {time}").fetchall():
+        query = f"SELECT {listed()}, epoch_ms({time}), {more}, highest FROM {table}"
+        for *leg, last_ms, number, risky, highest in con.execute(f"{query} ORDER BY {time}").fetchall():
             account, strategy, symbol, direction, shadow = leg
-            ends[account, strategy, symbol, direction, shadow] = End(last_ms, number, highest)
+            ends[account, strategy, symbol, direction, shadow] = End(last_ms, number, highest, risky)
     return GridOrder(ends)
 
 

@@ -143,10 +143,11 @@ def _print(
     lines = [
         *wrapped(f"{path}: {_of_host(path, config) if config.fleet.is_host else accounts}", width),
         *wrapped(f"data directory: {config.storage.data_dir}", width),
-        *wrapped(
-            "A Buy level opens long and a Sell level short; each also closes the other once there is a position.", width
-        ),
     ]
+    if reports:
+        lines += wrapped(
+            "A Buy level opens long and a Sell level short; each also closes the other once there is a position.", width
+        )
     for report in reports:
         lines += ["", *_report_lines(report, width)]
     problems = [*failures, *(report.problem for report in reports if report.problem)]

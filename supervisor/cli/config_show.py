@@ -15,6 +15,7 @@ from supervisor.cli.options import example, load_file_or_refuse, place_options
 from supervisor.cli.patient_client import PatientClient
 from supervisor.cli.plain_output import print_json
 from supervisor.cli.target_options import addressed, target_options, target_words
+from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.status.config_sections import Section, as_it_runs, file_value, sections, sections_document
 from supervisor.status.screen_width import screen_width
 
@@ -61,6 +62,10 @@ def show(
     groups_of = {a.name: a.groups for a in file.config.accounts}
     fleet = tuple(FleetMember(name, strategies, groups_of.get(name, ())) for name, strategies in names.items())
     written = target_words(targets, groups, everything)
+    if file.config.fleet.is_host and not names and not written.are_none:
+        do = pasteable("fleet config show", config=path)
+        text = f"expected a file with accounts, got that of a host of a fleet, whose accounts are in PostgreSQL; `{do}`"
+        raise CommandError(f"{text} prints them", ExitCode.USAGE)
     chosen = None if written.are_none else addressed(written, fleet)
     found = list(sections(file, os.environ, chosen, _override(data_dir)))
     if running:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +31,8 @@ from supervisor.process.directory_lock import holder
 __all__ = ["finding_us", "outcome", "start_detached", "warned"]
 
 POLL_S = 0.1
+SAYS_AFTER_S = 3.0
+"""For so long a host waits for its fleet before that is said."""
 LOG_LINES = 12
 LONGEST_WARNING = 500
 STDERR_LIMIT = 5_000_000
@@ -105,9 +109,10 @@ def _started(
     `hint` is the command that shows what is missing. A text: it waits for somebody to do what that says.
     """
     waits = ""
+    quiet_until_s = time.monotonic() + SAYS_AFTER_S
 
     def look() -> Mapping[str, Any] | str | None:
-        nonlocal waits
+        nonlocal waits, quiet_until_s
         try:
             with ControlClient(home) as client:
                 status = client.status()
@@ -117,6 +122,9 @@ def _started(
             if refusal.kind == JOINING_BY_HAND:
                 return str(refusal)
             waits = f"; {refusal}" if refusal.kind == JOINING else ""
+            if waits and time.monotonic() >= quiet_until_s:
+                quiet_until_s = math.inf
+                click.echo(f"{refusal}; looked at for {timeout:g} s, and it goes on trying after Ctrl-C, too", err=True)
         except ControlError:
             pass  # it does not listen yet
         code = process.poll()

@@ -69,7 +69,7 @@ def access(config: str | None, data_dir: str | None) -> FleetAccess:
 
 def asked(fleet: FleetAccess, question: Callable[[HostStore], Awaitable[T]], *, check: bool = True) -> T:
     """What the database answers. Raises CommandError when it is away, or none of this fleet."""
-    from supervisor.fleet.fleet_store import FleetAway, OtherTables
+    from supervisor.fleet.fleet_store import FleetAway, NeedsHands, OtherTables
 
     async def ask() -> T:
         try:
@@ -84,5 +84,7 @@ def asked(fleet: FleetAccess, question: Callable[[HostStore], Awaitable[T]], *, 
     except OtherTables as error:
         do = f"; {pasteable('fleet init', config=fleet.file)}" if error.init_helps else ""
         raise CommandError(f"{error}{do}", ExitCode.TIMEOUT) from None
+    except NeedsHands as error:
+        raise CommandError(str(error), ExitCode.CONFIG) from None
     except FleetAway as error:
         raise CommandError(str(error), ExitCode.TIMEOUT) from None

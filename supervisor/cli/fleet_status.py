@@ -21,7 +21,7 @@ __all__ = ["status"]
 def status(config: str | None, data_dir: str | None, as_json: bool) -> None:
     """Print hosts, who has which account, how long each lease lives yet, and what is wrong.
 
-    Exit code 6: a host is dead, or an account has no host.
+    Exit code 6: an account has no host that lives and holds its lease.
     """
     fleet = access(config, data_dir)
 

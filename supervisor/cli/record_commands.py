@@ -13,7 +13,7 @@ import click
 
 from gridbot.command_line import pasteable
 from gridbot.commands.targets import TargetWords
-from gridbot.config.paths import data_directory
+from gridbot.config.paths import data_directory, find_config
 from supervisor.cli.fills_follow import follow
 from supervisor.cli.known_fleet import accounts_elsewhere
 from supervisor.cli.options import PastTime, Seconds, example, place_options
@@ -35,10 +35,11 @@ GRID_TIMEOUT_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Where the records are, and how long a question may take."""
+    """Where the records are, how long a question may take, and the file that was named, for commands in texts."""
 
     place: Path
     limits: Limits
+    config: Path | None = None
 
     def ask(self, *statements: str, timeout_s: float | None = None) -> list[list[Row]]:
         """Rows of each statement, all of the same state of the records. Raises CommandError."""
@@ -271,7 +272,7 @@ def reading_of(config: str | None, data_dir: str | None, wait_s: float, names: s
 
         shipped = shipped_records(config, data_dir, limits.timeout_s, f"run_events {names}")
         return Reading(click.get_current_context().with_resource(shipped), limits)
-    return Reading(data_directory(data_dir, config), limits)
+    return Reading(data_directory(data_dir, config), limits, find_config(config))
 
 
 def _of_now(reading: Reading, asked: Asked, rows: list[Row], *, of_fleet: bool) -> list[Row]:
@@ -283,6 +284,6 @@ def _of_now(reading: Reading, asked: Asked, rows: list[Row], *, of_fleet: bool) 
     concerned = {str(row["account"]) for row in rows} & gone.keys() | named & gone.keys()
     for account in sorted(concerned):
         command = click.get_current_context().info_name
-        do = pasteable(f"{command} {account} --fleet", data_dir=reading.place)
+        do = pasteable(f"{command} {account} --fleet", config=reading.config)
         click.echo(f"note: {account}: {gone[account]}; `{do}` asks the records of all hosts", err=True)
     return [row for row in rows if not is_sure or row["account"] not in gone]

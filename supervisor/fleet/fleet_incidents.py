@@ -25,8 +25,8 @@ def standing(
     found: dict[Name, Standing] = {}
     if away is not None:
         text = (
-            f"the fleet's database is away ({away}); accounts trade until their leases end, then nothing is sent for "
-            "them; they go on by themselves when it is back"
+            "the fleet's database is away: accounts trade until their leases end, then nothing is sent for them; they "
+            f"go on by themselves when it is back ({away})"
         )
         found[Name("fleet_database", SELF)] = Standing("error", text)
     if lapsed:
@@ -40,7 +40,7 @@ def standing(
             text = f"host {row.name} is dead or silent; it had {', '.join(sorted(accounts))}"
             found[Name("fleet_host", SELF, row.name)] = Standing("error", text)
         elif row.left_s > -FORGOTTEN_S:
-            text = f"host {row.name} is dead or silent; nothing of it is without a host"
+            text = f"host {row.name} is dead or silent; other hosts have all its accounts"
             found[Name("fleet_host", SELF, row.name)] = Standing("warning", text)
     if any(row.alive and row.status_age_s is None for row in view.hosts):
         return found  # a host that has just come has not said yet whose keys it has

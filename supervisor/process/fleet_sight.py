@@ -135,7 +135,8 @@ class FleetSight:
             return f"host {host}, which has {', '.join(names)}, is dead or silent"
         holder = holders_of(self.view).get(account)
         if holder is None:
-            return f"no host has {account} at the moment ({self.placed.homeless.get(account, 'it is on its way')})"
+            why = self.placed.homeless.get(account, "another one takes it in some seconds: give it again then")
+            return f"no host has {account} at the moment ({why})"
         return f"host {holder}, which has {account}, did not take it"
 
     def standing(self, lapsed: Collection[str]) -> dict[Name, Standing]:

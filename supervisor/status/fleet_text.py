@@ -69,7 +69,8 @@ def fleet_lines(status: Json) -> list[str]:
         f"{row['host']} {row['state']} {row['accounts']}/{row['capacity']}" + (" (here)" if row["here"] else "")
         for row in fleet["hosts"]
     )
-    lines = [f"fleet {fleet['name']}: configuration {fleet['configuration']}; {hosts or 'no host'}"]
+    away = f"; as of {_age(fleet['away_s'])} ago: its database is away" if fleet.get("away_s") else ""
+    lines = [f"fleet {fleet['name']}: configuration {fleet['configuration']}; {hosts or 'no host'}{away}"]
     if fleet["in_force"] not in (0, fleet["configuration"]):
         lines.append(f"  version {fleet['in_force']} of the configuration is in force, and not applied here")
     lines += [f"  {name}: not offered here: {why}" for name, why in sorted(fleet["not_offered"].items())]

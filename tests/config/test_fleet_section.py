@@ -147,6 +147,7 @@ def test_the_file_of_a_host(place: Path) -> None:
             ("dsn_file: dsn", f"dsn_file: dsn\n  dsn: {DSN}"),
             "4: fleet.dsn_file: expected `dsn` or `dsn_file`, got both",
         ),
+        (("  host: h1\n", ""), "1: fleet.host: expected `host` beside `dsn` and `dsn_file`, got nothing"),
         (("  dsn_file: dsn\n", ""), "fleet.dsn: expected `dsn: ${VARIABLE}` or `dsn_file` beside `host`"),
         (("name: night", "address: here"), "2: fleet.address: expected an IP address of this machine"),
     ],

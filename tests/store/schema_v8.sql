@@ -108,6 +108,7 @@ CREATE TABLE grid_checkpoints_stored(
     upto_seq BIGINT NOT NULL,
     highest BIGINT NOT NULL,
     tie BIGINT NOT NULL,
+    risky BOOLEAN NOT NULL,
     executions BIGINT NOT NULL,
     began BIGINT NOT NULL,
     lots STRUCT(seq BIGINT,

@@ -100,7 +100,10 @@ def arrivals(draw: st.DrawFn) -> list[tuple[str, Any]]:
     if draw(st.integers(0, 3)):
         specs.sort(key=lambda spec: spec[1])
         if draw(st.booleans()):
-            specs = [(account, at, 10 * index + 1, *rest) for index, (account, at, _, *rest) in enumerate(specs)]
+            anew = draw(st.integers(1, 40))  # from there on the exchange counts from 1 again
+            specs = [
+                (account, at, 10 * (index % anew) + 1, *rest) for index, (account, at, _, *rest) in enumerate(specs)
+            ]
         for _ in range(draw(st.integers(0, 3)) if specs else 0):
             late = specs.pop(draw(st.integers(0, len(specs) - 1)))
             specs.insert(draw(st.integers(0, len(specs))), late)
@@ -125,6 +128,23 @@ def assert_kept_is_raw(con: duckdb.DuckDBPyConnection) -> None:
             rows = con.execute(f"FROM {source} ORDER BY ALL")
             found.append(([(each[0], str(each[1])) for each in rows.description or ()], rows.fetchall()))
         assert found[0] == found[1], name
+
+
+@case_table("spread", [0, 8])
+def test_a_burst_behind_a_silence_is_matched_in_steps(con: duckdb.DuckDBPyConnection, spread: int) -> None:
+    """Its executions at one moment, or some ms apart: no span of time has about as many as a step takes."""
+    emptied(con)
+    sizes = ["1"] + ["1", "-1"] * 4
+    times = [0, *(3_600_000 + n * spread // 8 for n in range(8))]
+    trades = [
+        ("alice", trade(at, n, size, price=90 + n)) for n, (at, size) in enumerate(zip(times, sizes, strict=True))
+    ]
+    put(con, batch(numbered(trades)), lands=False)
+    steps = 0
+    while keep_some(con, at_once=1, part=2):
+        steps += 1
+    assert steps > 2
+    assert_kept_is_raw(con)
 
 
 def differing(con: duckdb.DuckDBPyConnection) -> list[PairsDiffer]:
@@ -310,6 +330,8 @@ LEG = ("alice", "a", "BTC", "long", False)
         (End(5, 9, 9), (6, 0), True),
         (End(5, 9, 9), (6, 8), False),
         (End(5, 9, 9), (4, 12), False),
+        (End(5, 9, 9, risky=False), (30_005, 8), False),
+        (End(5, 9, 9, risky=False), (30_006, 8), True),
     ],
 )
 def test_what_comes_behind_all_that_a_leg_has(end: End | None, trade: tuple[int, int], precedes: bool) -> None:

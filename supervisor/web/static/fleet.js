@@ -116,7 +116,8 @@ export function Hosts({ fleet }) {
         <td class="text" data-title="State"><${Sign} tone=${HOST[row.state] ?? "warn"} word=${row.state === "dead" ? `dead or silent for ${duration(row.seen_s)}` : row.state} /></td>
         <td data-title="Accounts">${count(row.accounts)} of ${count(row.capacity)}</td>
         <td data-title="Told">${lives(row) && row.lag_s !== null ? `${shortly(row.lag_s)} ago` : DASH}</td>
-        <td data-title="Records">${row.records_s === null || row.records_s === undefined ? DASH : `${shortly(row.records_s)} behind`}</td>
+        <td data-title="Records">${row.records_s === null || row.records_s === undefined ? DASH
+          : row.state === "down" && !row.records_s ? "all shipped" : `${shortly(row.records_s)} behind`}</td>
         <td data-title="Config" class=${row.configuration !== fleet.in_force && lives(row) ? "warn" : ""}>${row.configuration || DASH}</td>
         <td class="text long" data-title="Trouble">${row.trouble}</td>
       </tr>`)}</tbody>

@@ -138,3 +138,12 @@ def test_a_file_that_is_refused_and_a_supervisor_that_does_not_run(monkeypatch: 
         (CommandError, NotRunning), match=r"templates\.accounts.pair\.strategies.btc\.grid_step: expected a value"
     ):
         CliRunner().invoke(cli, ["config", "show", "-c", "f.yaml"], catch_exceptions=False)
+
+
+def test_of_a_host_of_a_fleet_it_says_where_accounts_are(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text("fleet: {name: n, host: h1, dsn: 'host=localhost'}\n")
+    assert shown().exit_code == 0
+    refused = shown("alice")
+    assert isinstance(refused.exception, CommandError)
+    assert "whose accounts are in PostgreSQL" in refused.exception.text
+    assert "fleet config show -c f.yaml" in refused.exception.text

@@ -207,3 +207,12 @@ def test_following_neither_misses_nor_repeats_a_fill(
     seen = re.findall(r"e-[0-9]+", result.output)
     assert seen == ["e-3", "e-4", "e-5", "e-6", "e-7", "e-8", "e-9", "e-10", "e-1", "e-2"]
     assert held == [1]
+
+
+def test_a_note_about_an_account_of_another_host_has_a_command_that_works_as_it_stands(tmp_path: Path) -> None:
+    make_night(tmp_path)
+    held = tmp_path / "state" / "alice" / "holder.json"
+    held.parent.mkdir(parents=True)
+    held.write_text("{}")
+    said = run(tmp_path, "orders", "alice", "-c", "conf/demo.yaml").stderr
+    assert re.search(r"`\S+ orders alice --fleet -c \S*conf/demo.yaml`", said), said

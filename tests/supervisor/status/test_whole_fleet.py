@@ -41,6 +41,8 @@ def test_status_calls_nothing_healthy_of_which_it_has_not_heard_for_a_while():
     fleet = {"name": "n", "hosts": [], "configuration": 1, "in_force": 1, "not_offered": {}}
     told = [line.split()[3] for line in fleet_lines({"fleet": fleet, "elsewhere": found})[1:]]
     assert told == ["healthy", "silent", "silent", "-"]
+    [head] = fleet_lines({"fleet": {**fleet, "away_s": 31.4}})
+    assert head.endswith("; as of 31.4 s ago: its database is away")
 
 
 def test_a_cap_that_nobody_counts_yet_says_so():
