@@ -342,4 +342,6 @@ def _acquire(leases: Leases, name: str, now: int, out: list[Effect]) -> None:
         if not leases.clock.trusted(now) or now < leases.clock.when_ns(ends_us):
             return
     each.phase = Phase.ASKING
-    out.append(Acquire(name, row.epoch if row else 0, leases.clock.latest_us(now)))
+    # Nobody here has seen the lease of another account with this key: by a clock that was just set it may seem over.
+    latest_us = leases.clock.latest_us(now) if leases.clock.trusted(now) else 0
+    out.append(Acquire(name, row.epoch if row else 0, latest_us))

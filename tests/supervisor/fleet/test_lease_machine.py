@@ -303,3 +303,18 @@ def test_an_account_whose_later_holder_was_seen_at_the_exchange_is_left_alone_un
     world.run(3.0)
     assert world.holders("x") == ["a"]
     assert world.tables.leases["x"].epoch == 1  # it was ours all the time, as far as the database knows
+
+
+def test_a_clock_that_was_set_forward_gives_nobody_the_key_of_an_account_that_is_traded():
+    """The host that asks for the other name has seen no lease of it, so it has only the clock to go by."""
+    world = World([Host("h0"), Host("h1", 1.0, 5 * S)], keys={"a": "key", "a-renamed": "key"})
+    first, second = world.hosts
+    world.want(first, "a")
+    world.run(1.0)
+    world.database_us += 14 * 1_000_000
+    world.want(second, "a-renamed")
+    for _ in range(40):
+        world.run(0.1, but=(first,))
+        assert world.holders("a-renamed") == []
+    world.run(30.0)
+    assert world.holders("a") == ["h0"]
