@@ -64,6 +64,7 @@ LINES = {
     "fleet config show": "fleet config show -c {here}/host.yaml",
     "fleet demo": "fleet demo --stop",
     "fleet drain": "fleet drain h1 -c {here}/host.yaml",
+    "fleet forget": "fleet forget h1 -c {here}/host.yaml",
     "fleet init": "fleet init -c {here}/host.yaml",
     "fleet move": "fleet move alice h1 -c {here}/host.yaml",
     "fleet spread": "fleet spread -c {here}/host.yaml",
