@@ -261,7 +261,7 @@ class TestRecords:
                     made.execute(
                         "INSERT INTO public_trades_stored"
                         " (account, run_id, seq, local_ts, symbol, trade_id, side, price, qty, exchange_ts)"
-                        f" VALUES ({head}, 'x', 'Sell', 60000.2, 0.004, {at})"
+                        f" VALUES ({head}, '0000002a-0000-4000-8000-00000000000a', 'Sell', 60000.2, 0.004, {at})"
                     )
         return path
 
