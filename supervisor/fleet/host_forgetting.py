@@ -51,7 +51,7 @@ def objection(leaver: Leaver, *, anyway: bool) -> str:
     name = leaver.name
     if leaver.left_s > 0:
         return (
-            f"expected a host that has left, got {name}, which lives: end it there first (gridbot-supervisor stop); "
+            f"expected a host that has left, got {name}, which lives: stop it there first; "
             f"one that was killed counts as dead in {leaver.left_s:.0f} s"
         )
     if leaver.holds:

@@ -27,7 +27,7 @@ DOWN = "UPDATE gridbot.host SET until = clock_timestamp() - interval '1 s', stat
 @pytest.mark.parametrize(
     ("leaver", "told"),
     [
-        (Leaver("h2", 7.4, 0.0), "got h2, which lives: end it there first .* counts as dead in 7 s"),
+        (Leaver("h2", 7.4, 0.0), "got h2, which lives: stop it there first .* counts as dead in 7 s"),
         (Leaver("h2", -1.0, 0.0, ("ann", "bob")), "got h2 with ann, bob: wait some seconds"),
         (Leaver("h2", -1.0, 0.0, (), tuple("abcdefg")), "got a, b, c, d, e and 2 more, which nobody has taken over"),
         (Leaver("h2", -1.0, 90.2), "did not end in order .all were there 90 s ago the last time.: .* add --anyway"),
