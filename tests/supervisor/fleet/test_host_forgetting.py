@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import psycopg
@@ -27,7 +28,7 @@ DOWN = "UPDATE gridbot.host SET until = clock_timestamp() - interval '1 s', stat
 @pytest.mark.parametrize(
     ("leaver", "told"),
     [
-        (Leaver("h2", 7.4, 0.0), "got h2, which lives: stop it there first .* counts as dead in 7 s"),
+        (Leaver("h2", 7.4, 0.0), "got h2, which lives: stop it there first; .* counts as dead in 7 s"),
         (Leaver("h2", -1.0, 0.0, ("ann", "bob")), "got h2 with ann, bob: wait some seconds"),
         (Leaver("h2", -1.0, 0.0, (), tuple("abcdefg")), "got a, b, c, d, e and 2 more, which nobody has taken over"),
         (Leaver("h2", -1.0, 90.2), "did not end in order .all were there 90 s ago the last time.: .* add --anyway"),
@@ -37,9 +38,8 @@ DOWN = "UPDATE gridbot.host SET until = clock_timestamp() - interval '1 s', stat
     ids=["lives", "holds", "waiting", "behind", "never", "may"],
 )
 def test_what_speaks_against_it(leaver: Leaver, told: str) -> None:
-    pattern = pytest.RaisesExc(AssertionError, match=told) if told else None
     why = objection(leaver, anyway=False)
-    assert pattern is None or pattern.matches(AssertionError(why)), why
+    assert re.search(told, why), why
     assert bool(why) == bool(told)
     may = leaver.left_s < 0 and not leaver.holds and not leaver.waiting
     assert (objection(leaver, anyway=True) == "") == may, "--anyway is for records alone"
@@ -83,7 +83,6 @@ def test_a_host_is_forgotten_and_comes_back(tmp_path: Path, fleet_dsn: str) -> N
     register()
     with shipping(data_dir, fleet_at(fleet_dsn, "h2")) as (writer, shipper):
         ship_all(writer, shipper)
-    assert seen() == (["h2"], ["h2"])
     assert forget("h9").startswith("USAGE expected the name of a host of the fleet (h2), got 'h9'")
     assert forget("h2 --anyway").startswith(f"{ExitCode.REFUSED.name} expected a host that has left, got h2")
     asked(fleet_dsn, DOWN.format("up"))
