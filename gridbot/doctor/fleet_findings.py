@@ -112,7 +112,7 @@ def _replication(facts: FleetFacts) -> Finding:
 def _hosts(facts: FleetFacts) -> Finding:
     doubts = []
     if facts.dead:
-        doubts.append(f"dead: {', '.join(facts.dead)}")
+        doubts.append(f"dead: {', '.join(facts.dead)} (fleet forget removes one that has left for good)")
     if facts.twin:
         doubts.append(f"another run has our name: {facts.twin}")
     if len(set(facts.versions)) > 1:

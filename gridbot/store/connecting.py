@@ -22,7 +22,7 @@ def connect(
     config: dict[str, str] | None = None,
     locked: bool = False,
     tables: str | Sequence[str] | None = None,
-    accounts: Sequence[str] | None = None,
+    accounts: str | Sequence[str] | None = None,
     since: datetime | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open records for reading: those of a data directory (`reading.connect` says how), 5 s to wait for the file.
@@ -32,7 +32,8 @@ def connect(
     `config` say nothing, and a statement of PostgreSQL may take 60 s. Raise ReadingError, or as `reading.connect`.
 
     Of a fleet less may be wanted, and is there sooner: the rows of `tables` alone (names of tables and views, or the
-    question that will be asked), of `accounts`, recorded `since` then (UTC where it has no zone).
+    question that will be asked), of `accounts`, recorded `since` then (UTC where it has no zone). A name of `tables` or
+    `accounts` that the fleet does not have raises ReadingError.
     """
     if fleet is None:
         return reading.connect(
@@ -41,8 +42,10 @@ def connect(
     from gridbot.store.fleet_reading import connect_fleet
     from gridbot.store.wanted_rows import Wanted
 
-    statement = tables if tables is None or isinstance(tables, str) else " ".join(tables)
-    wanted = Wanted(statement, None if accounts is None else tuple(accounts), since)
+    asked, whose = ((each,) if isinstance(each, str) else each for each in (tables, accounts))
+    named = tuple(each for each in asked or () if each.isidentifier())
+    statement = None if asked is None else " ".join(asked)
+    wanted = Wanted(statement, None if whose is None else tuple(whose), since, named)
     return connect_fleet(
         fleet, timeout_s=60.0 if timeout_s is None else timeout_s, locked=locked, history=history, wanted=wanted
     )

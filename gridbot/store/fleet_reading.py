@@ -30,7 +30,7 @@ from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
 from gridbot.store.schema import ensure_schema, views_from_rows
 from gridbot.store.sql_columns import OFFSETS, as_stored, quote
-from gridbot.store.wanted_rows import EVERYTHING, Wanted, kinds_of
+from gridbot.store.wanted_rows import EVERYTHING, Wanted, kinds_of, unknown_account, unknown_table
 
 if TYPE_CHECKING:
     import psycopg
@@ -73,12 +73,20 @@ _HOSTS: Final[LiteralString] = """
             WHERE h.name = g.host AND h.state = 'down') THEN 0
         ELSE extract(epoch FROM clock_timestamp() - g.complete_to) END::float8,
         (SELECT min(h.at) FROM gridbot.history_at AS h WHERE h.host = g.host) AT TIME ZONE 'UTC'
-    FROM gridbot.shipping AS g ORDER BY g.host
+    FROM gridbot.shipping AS g WHERE EXISTS (SELECT FROM gridbot.host AS h WHERE h.name = g.host) ORDER BY g.host
 """
-"""One that has ended in order, with all of its records here, is not behind. Tables before version 8 do not say so."""
+"""One that has ended in order, with all of its records here, is not behind. Tables before version 8 do not say so.
+A host that was forgotten (`fleet forget`) is not among them; its records are."""
 _HOSTS_TABLE: Final = """
     CREATE OR REPLACE TABLE fleet_hosts (
         host VARCHAR NOT NULL, complete_to TIMESTAMP, behind_s DOUBLE, history_to TIMESTAMP)"""
+_ACCOUNTS: Final[LiteralString] = """
+    SELECT account FROM gridbot.shipped
+    UNION SELECT account FROM gridbot.lease WHERE NOT starts_with(account, '@')
+    UNION SELECT o FROM gridbot.host, unnest(offers) AS o WHERE NOT starts_with(o, '@')
+    UNION SELECT jsonb_object_keys(not_offered) FROM gridbot.host
+"""
+"""Every account that has records, a lease, or a host that knows of it."""
 _PLACE: Final[LiteralString] = "SELECT place, mark FROM gridbot.history_place"
 _FILES: Final[LiteralString] = """
     SELECT kind, shape, path, bytes FROM gridbot.history_file WHERE state = 'there'
@@ -187,6 +195,11 @@ def _filled(
     if row is None or int(row[0]) < OLDEST:
         got = "none" if row is None else row[0]
         raise ReadingError(f"expected the fleet's tables in version {OLDEST} or newer, got {got}: run fleet init")
+    wrong = unknown_table(con, wanted.named, ("fleet_hosts",)) if wanted.named else ""
+    if not wrong and wanted.accounts is not None:
+        wrong = unknown_account(wanted.accounts, (name for (name,) in connection.execute(_ACCOUNTS).fetchall()))
+    if wrong:
+        raise ReadingError(wrong)
     files, shapes, without = _history(con, connection, history)
     kinds, arrow = kinds_of(con, wanted.statement), has_arrow() and not wanted.small
     spans = spans_of(connection, live=files is not None, accounts=wanted.accounts)

@@ -15,7 +15,7 @@ from gridbot.store.grid_sql import AT_MS, COUNTS, KEYS, NUMBER, RISKY, same
 from gridbot.store.kept_ids import ODD
 from gridbot.store.sql_columns import as_stored, quote
 
-__all__ = ["Tail", "make", "one", "take_all", "take_some", "time_sql"]
+__all__ = ["MORE", "Tail", "make", "one", "take_all", "take_some", "time_sql"]
 
 EXECUTIONS: Final = as_stored("executions")
 MORE: Final = 4

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Collection
 from typing import Final
 
 import duckdb
 
 from gridbot.store.file_errors import first_line
-from gridbot.store.grid_chunks import Tail, make, one, take_all, take_some, time_sql
+from gridbot.store.grid_chunks import MORE, Tail, make, one, take_all, take_some, time_sql
 from gridbot.store.grid_sql import ADDED_FEE, FEES, MATCHING, PLACING, PROFIT, RISKY, listed, same
 from gridbot.store.grid_tables import CHECKPOINTS, CLOCK_STEP, IDS_OF_PAIR, LOT, PAIRS, TAILS, merge_levels
 from gridbot.store.kept_ids import ODD
@@ -36,7 +37,9 @@ AT_ONCE: Final = 16_384
 """Executions of a step: some 40 ms of a core."""
 PART: Final = 65_536
 """Executions between two checkpoints that stay: as many may be matched again when one comes late."""
-MISFIT: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.OutOfMemoryException)
+LEAST: Final = 256
+"""Executions of the smallest step, where memory is short."""
+MISFIT: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError)
 """What says that a leg cannot be matched."""
 
 
@@ -55,26 +58,49 @@ def keep_all(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE) -> None:
 def keep_some(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE, part: int = PART) -> bool:
     """One step, in a transaction of its own. True when it did something, and there may be more.
 
+    Where memory is short the step is a smaller one; legs for which that is not enough either wait for a later call.
     Raise duckdb.Error for what says nothing about executions, such as a full disk.
     """
-    tails = _pick(con, at_once)
-    if not tails:
-        return False
+    passed: set[int] = set()
+    while tails := _pick(con, at_once, passed):
+        try:
+            _keep(con, tails, at_once, part)
+        except duckdb.OutOfMemoryException as exc:
+            with contextlib.suppress(duckdb.Error):
+                con.rollback()
+            if at_once > LEAST:
+                at_once = max(LEAST, at_once // MORE)
+                continue
+            passed |= {tail.row for tail in tails}
+            log.warning(
+                "no memory to match the executions of %s to pairs: %s; tried again later, questions match them "
+                "meanwhile",
+                ", ".join(tail.name for tail in tails),
+                first_line(exc),
+            )
+        else:
+            return True
+    return False
+
+
+def _keep(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part: int) -> None:
+    """The step of these legs. Raise duckdb.Error as `keep_some`, and duckdb.OutOfMemoryException."""
     failed = _tried(con, tails, at_once, part)
     if failed is not None and len(tails) > 1:
         for tail in tails:  # which one it is shows by itself
             _note_error(con, tail, _tried(con, [tail], at_once, part))
     elif failed is not None:
         _note_error(con, tails[0], failed)
-    return True
 
 
-def _pick(con: duckdb.DuckDBPyConnection, at_once: int) -> list[Tail]:
-    """Legs whose executions are no more than a step takes, or one with more."""
+def _pick(con: duckdb.DuckDBPyConnection, at_once: int, passed: Collection[int]) -> list[Tail]:
+    """Legs whose executions are no more than a step takes, or one with more; none of those `passed` over."""
     names = f"rowid, {listed()}, epoch_us(since_at), since_seq, epoch_us(last_at), is_cut, executions"
     picked: list[Tail] = []
     left = at_once
     for row, *found in con.execute(f"SELECT {names} FROM {TAILS} WHERE error IS NULL ORDER BY executions").fetchall():
+        if row in passed:
+            continue
         *keys, since_us, since_seq, last_us, is_cut, executions = found
         left -= executions
         if picked and left < 0:

@@ -7,8 +7,9 @@ has all of them, and a table that was left out is not there, so that asking it i
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from gridbot.store.sql_columns import as_stored, quote
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["EVERYTHING", "Wanted", "kinds_of"]
+__all__ = ["EVERYTHING", "Wanted", "kinds_of", "unknown_account", "unknown_table"]
 
 _WORD: Final = re.compile(r"[a-z_][a-z_0-9]*")
 _MADE_LATER: Final = re.compile(
@@ -37,6 +38,8 @@ class Wanted:
     statement: str | None = None
     accounts: tuple[str, ...] | None = None
     since: datetime | None = None
+    named: tuple[str, ...] = ()
+    """What of `statement` has to be the name of a table or view."""
     small: bool = False
     """The process is to stay small: without pyarrow, whose import takes 40 MB."""
 
@@ -63,6 +66,32 @@ class Wanted:
 
 
 EVERYTHING: Final = Wanted()
+MOST_NAMED: Final = 20
+"""Names that a message about an unknown one shows; of more than that the nearest."""
+
+
+def unknown_table(con: duckdb.DuckDBPyConnection, named: Iterable[str], more: Iterable[str] = ()) -> str:
+    """What is wrong when a name is no table or view of this database, nor of `more` that it gets later; else ""."""
+    views = {name for (name,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    tables = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    public = views | {*more} | {name for name in tables if not name.endswith(as_stored(""))}
+    return _unknown("tables", (name.lower() for name in named), public | tables | RECORD_TYPES.keys(), public)
+
+
+def unknown_account(accounts: Iterable[str], known: Iterable[str]) -> str:
+    """What is wrong when a name is that of no account; else ""."""
+    names = {*known}
+    return _unknown("accounts", accounts, names, names)
+
+
+def _unknown(what: str, names: Iterable[str], known: set[str], shown: set[str]) -> str:
+    name = next((name for name in names if name not in known), None)
+    if name is None:
+        return ""
+    near = sorted(shown) if len(shown) <= MOST_NAMED else difflib.get_close_matches(name, shown, 3) or sorted(shown)
+    rest = f" and {len(shown) - len(near[:MOST_NAMED])} more" if len(shown) > len(near[:MOST_NAMED]) else ""
+    there = f"one of {', '.join(near[:MOST_NAMED])}{rest}" if near else "none, as there is none yet"
+    return f"{what}: expected {there}, got {name!r}"
 
 
 def kinds_of(con: duckdb.DuckDBPyConnection, statement: str | None) -> frozenset[str] | None:

@@ -12,6 +12,7 @@ COMMANDS = {
     "config": ("fleet_config:fleet_config", "What all hosts share: push, compare, show."),
     "demo": ("fleet_demo:demo", "Three hosts, a PostgreSQL and a paper exchange on this machine."),
     "drain": ("fleet_orders:drain", "Have a host hand its accounts over, one by one."),
+    "forget": ("fleet_orders:forget", "Remove a host that has left for good."),
     "init": ("fleet_init:init", "Make the fleet's tables and roles in PostgreSQL."),
     "move": ("fleet_orders:move", "Have an account go to a host."),
     "spread": ("fleet_orders:spread", "Spread the accounts evenly over the hosts, one by one."),

@@ -1,8 +1,10 @@
-"""`gridbot-supervisor fleet drain`, `undrain`, `move`, `spread`: where accounts are to be."""
+"""`gridbot-supervisor fleet drain`, `undrain`, `forget`, `move`, `spread`: which hosts there are to be, and where
+accounts are."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +14,10 @@ from supervisor.cli.options import example, place_options
 from supervisor.control.operator_name import user_at_host
 from supervisor.exit_codes import CommandError, ExitCode
 
-__all__ = ["drain", "move", "spread", "undrain"]
+if TYPE_CHECKING:
+    from supervisor.fleet.host_store import HostStore
+
+__all__ = ["drain", "forget", "move", "spread", "undrain"]
 
 _PLACE = place_options("Data directory in place of the file's own.")
 
@@ -36,6 +41,38 @@ def undrain(config: str | None, data_dir: str | None, host: str) -> None:
     """Let HOST take accounts again. What went from it stays where it is."""
     _drain(config, data_dir, host, on=False)
     click.echo(f"{host} takes accounts again")
+
+
+@click.command(epilog=example("fleet forget h2 -c host.yaml"))
+@_PLACE
+@click.option("--anyway", is_flag=True, help="Also a host whose last records are not in the fleet's database.")
+@click.argument("host")
+def forget(config: str | None, data_dir: str | None, host: str, anyway: bool) -> None:
+    """Remove HOST, which has left for good, from `fleet status` and the page. One that starts later joins anew.
+
+    Refused while it lives, while it has leases or accounts that nobody has taken over, and when not all of its records
+    are in the fleet's database: --anyway leaves those in its own data directory, from where they are shipped when it
+    comes back.
+    """
+    fleet = access(config, data_dir)
+
+    from gridbot.config.host_config import checked_shared
+    from supervisor.fleet import host_forgetting
+
+    async def work(store: HostStore) -> tuple[str | None, list[str]]:
+        view = await store.view()
+        version = await store.config(view.force) if view.force else None
+        shared = None if version is None else checked_shared(version.body, f"version {version.version}")
+        accounts = {account.name for account in shared.accounts} if shared is not None else set()
+        return await host_forgetting.forget(store.link, host, accounts, anyway=anyway), [row.name for row in view.hosts]
+
+    why, known = asked(fleet, work)
+    if why is None:
+        _no_host(host, known)
+    if why:
+        raise CommandError(why, ExitCode.REFUSED)
+    rest = "; records that it has not shipped stay in its data directory, and come when it does" if anyway else ""
+    click.echo(f"{host} is forgotten{rest}; a host of that name that starts joins anew")
 
 
 def _look(fleet: FleetAccess) -> str:

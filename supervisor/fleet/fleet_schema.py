@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 from supervisor.fleet.cap_tables import CAP_STEP
 from supervisor.fleet.fleet_store import FleetAway
 from supervisor.fleet.history_tables import HISTORY_STEP
-from supervisor.fleet.host_tables import HOST_STEP, OFFERS_STEP
+from supervisor.fleet.host_tables import FORGET_STEP, HOST_STEP, OFFERS_STEP
 from supervisor.fleet.record_tables import ARRIVED_STEP, ENDED_STEP, RECORD_STEP, START_STEP
 
 __all__ = ["ROLES", "SCHEMA", "STEPS", "VERSION", "make", "version"]
@@ -88,6 +88,7 @@ STEPS: tuple[tuple[LiteralString, ...], ...] = (
     START_STEP,
     ENDED_STEP,
     ARRIVED_STEP,
+    FORGET_STEP,
 )
 """`STEPS[n]` leads from version n to n + 1. A step that a release had is never changed."""
 VERSION = len(STEPS)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-__all__ = ["CHANNEL", "HOST_STEP", "OFFERS_STEP"]
+__all__ = ["CHANNEL", "FORGET_STEP", "HOST_STEP", "OFFERS_STEP"]
 
 CHANNEL: Final = "gridbot"
 
@@ -85,3 +85,6 @@ OFFERS_STEP: Final[tuple[LiteralString, ...]] = (
     "ALTER TABLE gridbot.host ADD offers_mark text NOT NULL DEFAULT ''",
 )
 """A later step: hosts that look do not read again what has not changed."""
+
+FORGET_STEP: Final[tuple[LiteralString, ...]] = ("GRANT DELETE ON gridbot.host TO gridbot_operator",)
+"""A later step: an operator may have the fleet forget a host that has left for good."""

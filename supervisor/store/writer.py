@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "WriterSpec"]
 
 log = logging.getLogger("supervisor.store")
+NO_MEMORY_WAIT_S: Final = 60.0
+"""Until pairs are tried again for which the memory was not enough."""
 TOLD_S: Final = 5.0
 """The page looks every few seconds, each time for a moment: who had the file so long is told at the usual level."""
 
@@ -126,6 +128,7 @@ class Writer:
         self.state = WriterState()
         self.database = database or Database(database_path(spec.data_dir))
         self._lock_fd = take_writer_lock(self.database.path)
+        self._next_pairs = 0.0
         self._sources: dict[str, AccountSource] = {}
         self._rows = Rows()
         self._bytes = 0
@@ -207,14 +210,16 @@ class Writer:
 
         The file is free between two of these.
         """
-        if self._uncertain or not self.state.unmatched:
+        if self._uncertain or not self.state.unmatched or time.monotonic() < self._next_pairs:
             return False
         with self.database.open() as con:
             self._order.known = None
-            keep_some(con, at_once)
+            did_some = keep_some(con, at_once)
             self._look_at_pairs(con)
         self._require_checkpoint()
-        return self.state.unmatched > 0
+        if not did_some:
+            self._next_pairs = time.monotonic() + NO_MEMORY_WAIT_S
+        return did_some and self.state.unmatched > 0
 
     def _look_at_pairs(self, con: duckdb.DuckDBPyConnection) -> None:
         self.state.unmatched = waiting_executions(con)

@@ -279,18 +279,22 @@ FEW: list[tuple[str, Any]] = [
 ]
 
 
+@case_table("column", ["price", "unmatched"])
 def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
-    con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture
+    con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture, column: str
 ) -> None:
     """What is left of alice's openings is worth more than a column holds: her later rows are stored, and bob's pairs
     are matched with them in one step."""
+    caplog.clear()
     emptied(con)
     bodies = numbered(FEW)
     put(con, batch([body for body in bodies if body[2] <= 5]), lands=False)
     keep_all(con)
-    absurd = "list_transform(lots, lambda lot: struct_update(lot, price := 9e25::DECIMAL(38, 12)))"
+    absurd = f"list_transform(lots, lambda lot: struct_update(lot, {column} := 9e25::DECIMAL(38, 12)))"
     con.execute(f"UPDATE {CHECKPOINTS} SET lots = {absurd} WHERE account = 'alice'")
     put(con, batch([body for body in bodies if body[2] > 5]), lands=False)
+    for view in ("grid_trades", "grid_levels", "statement"):
+        con.execute(f"FROM {view}").fetchall()  # between the commit and the step that finds it
     keep_all(con)
     assert waiting_executions(con) == 0
     assert con.execute("SELECT account, count(*) FROM executions GROUP BY ALL ORDER BY ALL").fetchall() == [
@@ -306,6 +310,21 @@ def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
     put(con, batch(late), lands=False)
     keep_all(con)
     assert differing(con) == [], "a late execution has it matched from before"
+
+
+def test_want_of_memory_says_nothing_about_a_leg() -> None:
+    """Its step is a smaller one; where that is not enough either, it waits, and is matched when there is memory."""
+    sizes = ("1" if n % 2 else "-1" for n in range(1, 2001))
+    with store() as con:
+        con.execute("SET temp_directory = ''")
+        put(con, batch(numbered([("alice", trade(n, n, size)) for n, size in enumerate(sizes, 1)])), lands=False)
+        con.execute("SET memory_limit = '8MB'")
+        assert not keep_some(con)
+        assert waiting_executions(con) == 2000
+        con.execute("SET memory_limit = '1GB'")
+        assert keep_some(con)
+        assert waiting_executions(con) == 0
+        assert differing(con) == []
 
 
 def test_what_version_7_kept_is_matched_again(con: duckdb.DuckDBPyConnection) -> None:

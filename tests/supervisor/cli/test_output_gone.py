@@ -64,6 +64,7 @@ LINES = {
     "fleet config show": "fleet config show -c {here}/host.yaml",
     "fleet demo": "fleet demo --stop",
     "fleet drain": "fleet drain h1 -c {here}/host.yaml",
+    "fleet forget": "fleet forget h1 -c {here}/host.yaml",
     "fleet init": "fleet init -c {here}/host.yaml",
     "fleet move": "fleet move alice h1 -c {here}/host.yaml",
     "fleet spread": "fleet spread -c {here}/host.yaml",
@@ -187,6 +188,10 @@ async def made(*_: Any, **__: Any) -> tuple[int, bool, list[str]]:
     return 0, True, ["alice"]
 
 
+async def no_objection(*_: Any, **__: Any) -> str:
+    return ""
+
+
 async def nothing_new(*_: Any) -> Fetched:
     return Fetched(there=[date(2026, 9, 1)])
 
@@ -234,6 +239,7 @@ def test_it_ends_without_a_word(
     (tmp_path / "host.yaml").write_text("fleet: {name: night, host: h1, dsn: 'host=127.0.0.1'}")
     monkeypatch.setattr("supervisor.fleet.host_store.HostStore", FleetStore)
     monkeypatch.setattr("supervisor.fleet.fleet_roles.init", made)
+    monkeypatch.setattr("supervisor.fleet.host_forgetting.forget", no_objection)
     for module in ("alerts", "fleet_command", "ledger", "open_page", "ping", "reload", "status_command", "why"):
         monkeypatch.setattr(f"supervisor.cli.{module}.PatientClient", Client)
     monkeypatch.setattr("supervisor.cli.stop.stop_supervisor", lambda *_, **__: "stopped")

@@ -107,7 +107,18 @@ async def _one(connection: AsyncConnection[Any]) -> int:
 
 
 @pytest.mark.parametrize(
-    "line", ["init", "status", "spread", "drain h1", "move ann h1", "config push x.yaml", "config diff", "config show"]
+    "line",
+    [
+        "init",
+        "status",
+        "spread",
+        "drain h1",
+        "forget h1",
+        "move ann h1",
+        "config push x.yaml",
+        "config diff",
+        "config show",
+    ],
 )
 def test_without_the_client_of_postgresql_each_command_says_what_to_install(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

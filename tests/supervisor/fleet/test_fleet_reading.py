@@ -51,6 +51,9 @@ def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
     with psycopg.connect(fleet_dsn) as connection:  # of what is too old for rows the sums and the newest rows stay
         connection.execute("DELETE FROM gridbot.record WHERE account = 'bob'")
         connection.execute(
+            "INSERT INTO gridbot.host (name, instance, until) VALUES ('h1', 'r', now()), ('h2', 'r', now())"
+        )
+        connection.execute(
             "UPDATE gridbot.shipping SET complete_to = complete_to - interval '1 hour' WHERE host = 'h1'"
         )
     dsn_file = tmp_path / "dsn"
@@ -117,8 +120,15 @@ def _less_is_asked_where_less_is_wanted(dsn_file: Path, every: dict[str, list[st
         assert _rows_of(con, "pnl_daily", "fills") == {name: every[name] for name in ("pnl_daily", "fills")}
         with pytest.raises(duckdb.CatalogException, match="orders_stored does not exist"):
             con.execute("FROM orders")
+    for wanted, told in (
+        ({"tables": "filz"}, r"tables: expected one of .*\bfills\b.*, got 'filz'"),
+        ({"tables": ["fills", "order"]}, r"tables: expected one of .*\borders\b.*, got 'order'"),
+        ({"accounts": ["bob", "alcie"]}, "accounts: expected one of alice, bob, got 'alcie'"),
+    ):
+        with pytest.raises(ReadingError, match=told):
+            gridbot.connect(fleet=dsn_file, **wanted)
     soon = datetime.now(UTC) + timedelta(hours=1)
-    with gridbot.connect(fleet=dsn_file, accounts=["alice"], since=soon) as con:
+    with gridbot.connect(fleet=dsn_file, accounts="alice", since=soon) as con:
         rest = {name: [row for row in every[name] if row.startswith("('alice'")] for name in OF_NOW}
         assert _rows_of(con, "fills", *OF_NOW) == {"fills": [], **rest}
 

@@ -9,6 +9,7 @@ from psycopg import conninfo
 
 from supervisor.fleet.command_store import CommandStore
 from supervisor.fleet.fleet_store import FleetAway
+from supervisor.fleet.host_forgetting import forget
 from supervisor.fleet.host_store import HostFacts, HostStore
 from supervisor.fleet.lease_types import Acquire, HostId, LeaseTimes
 from supervisor.fleet.postgres_link import PostgresLink
@@ -16,7 +17,7 @@ from supervisor.fleet.postgres_store import PostgresStore
 
 ME = HostId("h1", "run")
 READS = frozenset({"view", "versions", "outcome"})
-GIVES = READS | {"push", "force", "drain", "wish", "command"}
+GIVES = READS | {"push", "force", "drain", "wish", "command", "forget"}
 TRADES = GIVES | {"register", "beat", "take", "answer", "acquire", "renew"}
 
 
@@ -35,7 +36,7 @@ def test_each_role_may_do_what_it_is_for_and_no_more(fleet_dsn):
             "register": lambda: hosts.register(ME, 1000, 1, "", ""), "beat": lambda: hosts.beat(ME, 1000, HostFacts()),
             "take": lambda: commands.take(ME, ["a"]), "answer": lambda: commands.answered(1, {}),
             "acquire": lambda: leases.acquire(ME, times, Acquire("a", 0, 2**61)),
-            "renew": lambda: leases.renew(ME, times, {"a": 1}),
+            "renew": lambda: leases.renew(ME, times, {"a": 1}), "forget": lambda: forget(link, user, (), anyway=True),
         }  # fmt: skip
         able, refused = set(), []
         for name, work in works.items():
@@ -54,10 +55,14 @@ def test_each_role_may_do_what_it_is_for_and_no_more(fleet_dsn):
         users = {role: f"{role}_of_{database}" for role in ("gridbot_host", "gridbot_operator", "gridbot_reader")}
         for role, user in users.items():
             connection.execute(f"CREATE USER {user} PASSWORD 'of-tests' IN ROLE {role}".encode())
+            connection.execute("INSERT INTO gridbot.host (name, instance, until) VALUES (%s, 'x', now())", (user,))
     try:
         assert asyncio.run(may(users["gridbot_host"])) == TRADES
         assert asyncio.run(may(users["gridbot_operator"])) == GIVES
         assert asyncio.run(may(users["gridbot_reader"])) == READS
+        with psycopg.connect(fleet_dsn) as connection:
+            left = {name for (name,) in connection.execute("SELECT name FROM gridbot.host").fetchall()}
+        assert left == {"h1", users["gridbot_reader"]}, "the two others were forgotten"
     finally:
         with psycopg.connect(fleet_dsn, autocommit=True) as connection:
             for user in users.values():

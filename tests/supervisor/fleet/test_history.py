@@ -60,6 +60,9 @@ def place(tmp_path: Path) -> Path:
     return directory
 
 
+HOSTS = "INSERT INTO gridbot.host (name, instance, until) VALUES ('h1', 'r', now()), ('h2', 'r', now())"
+
+
 def expected(last: int) -> list[str]:
     return [f"e-{number}" for number in range(1, last + 1)]
 
@@ -110,6 +113,7 @@ def test_files_and_live_rows_are_one_database(tmp_path, fleet_dsn, place, monkey
     write_all(history_of(fleet_dsn, place, "h2"))
     write_all(history_of(fleet_dsn, place))
     assert ids(fleet_dsn) == expected(11)
+    asked(fleet_dsn, f"{HOSTS} RETURNING name")
     [(h1, _, h1_to), (h2, _, _)] = shown(fleet_dsn, "SELECT host, behind_s, history_to FROM fleet_hosts")
     assert (h1, h2) == ("h1", "h2")
     assert h1_to is not None
