@@ -17,7 +17,7 @@ __all__ = ["VIEWS"]
 
 
 _FILL_COLUMNS: Final = """
-    account, strategy, symbol, direction, side, price, qty, price * qty AS value, fee,
+    account, strategy, symbol, direction, side, price, qty, TRY(price * qty) AS value, fee,
     realised_pnl, closed_size, is_maker, exchange_ts, order_link_id, order_id, exec_id, source, local_ts, run_id, seq"""
 
 _POSITION_COLUMNS: Final = """
@@ -31,6 +31,10 @@ _PNL: Final = """
     coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0) AS fees,
     coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,
     sum(realised_pnl) - sum(fee) AS net_pnl"""
+
+_FITS: Final = "abs(realised_pnl) < 1e20 AND abs(fee) < 1e20"
+"""Amounts that a market has: others would overflow as they are added up, and one such row end every question.
+`daily_sums` leaves them out too."""
 
 
 def _fills(shadow: str) -> str:
@@ -62,10 +66,11 @@ VIEWS: Final = (
         "Executions of every kind with what they realised and cost as known now: as recorded, plus their corrections.",
         """
         SELECT executions.* REPLACE (
-            executions.realised_pnl + coalesce(added.realised_pnl, 0) AS realised_pnl,
-            executions.fee + coalesce(added.fee, 0) AS fee)
+            coalesce(TRY(executions.realised_pnl + added.realised_pnl), executions.realised_pnl) AS realised_pnl,
+            coalesce(TRY(executions.fee + added.fee), executions.fee) AS fee)
         FROM executions LEFT JOIN (
-            SELECT account, exec_id, sum(realised_pnl) AS realised_pnl, sum(fee) AS fee
+            SELECT account, exec_id, sum(realised_pnl) FILTER (abs(realised_pnl) < 1e20) AS realised_pnl,
+                sum(fee) FILTER (abs(fee) < 1e20) AS fee
             FROM corrections GROUP BY ALL) AS added USING (account, exec_id)""",
     ),
     View("fills", "Trades of real orders, one row per execution, each exactly once.", _fills("NOT shadow")),
@@ -105,7 +110,7 @@ VIEWS: Final = (
         "Wallet rows beside what our executions say the balance must be: the first balance plus realised PnL minus "
         "fees and funding since. difference is 0 but for the exchange's rounding; a row whose executions are still on "
         "their way may show one for a moment, deposits and withdrawals show for good.",
-        """
+        f"""
         WITH balances AS (
             SELECT account, coin, seq, local_ts, coalesce(exchange_ts, local_ts) AS ts, wallet_balance,
                 first_value(wallet_balance) OVER first_row AS first_balance,
@@ -114,7 +119,7 @@ VIEWS: Final = (
             WINDOW first_row AS (PARTITION BY account, coin ORDER BY seq)),
         sums AS (
             SELECT account, exchange_ts, sum(realised_pnl - fee) OVER (PARTITION BY account ORDER BY exchange_ts) AS net
-            FROM corrected_executions WHERE NOT shadow),
+            FROM corrected_executions WHERE NOT shadow AND {_FITS}),
         newest AS (SELECT DISTINCT account, exchange_ts, net FROM sums)
         SELECT balances.account, coin, ts, wallet_balance,
             first_balance + coalesce(upto.net, 0) - coalesce(before.net, 0) AS expected,
@@ -139,12 +144,12 @@ VIEWS: Final = (
         "fees_by_currency",
         "What executions of every kind but funding cost per UTC day and coin, taxes (GST, VAT) included and apart. "
         "Other coins than USDT take nothing from the USDT balance, and are in no other figure.",
-        """
+        f"""
         SELECT CAST(exchange_ts AS DATE) AS day, account, strategy, symbol, currency, count(*) AS executions,
             sum(fee) AS fees, sum(taxes) AS taxes
         FROM (
             SELECT account, strategy, symbol, exchange_ts, 'USDT' AS currency, fee, coalesce(taxes, 0) AS taxes
-            FROM corrected_executions WHERE exec_type <> 'Funding' AND NOT shadow
+            FROM corrected_executions WHERE exec_type <> 'Funding' AND NOT shadow AND {_FITS}
                 AND (fee <> 0 OR other_fees IS NULL)
             UNION ALL
             SELECT account, strategy, symbol, exchange_ts, coin, CAST(other_fees ->> coin AS DECIMAL(38, 12)), 0

@@ -22,7 +22,7 @@ from gridbot.store.grid_order import End, GridOrder, Trade
 from gridbot.store.grid_sql import listed
 from gridbot.store.grid_tables import CHECKPOINTS, GRID_TABLES, LEVELS, OF_VERSION_7, PAIRS, TAILS, VIEWS_FROM_ROWS
 from gridbot.store.landing import KnownOrder, put
-from gridbot.store.schema import ensure_schema
+from gridbot.store.schema import EVERY_VIEW, ensure_schema
 from tests.case_table import case_table
 from tests.examples import examples
 from tests.store.kit import execution
@@ -240,7 +240,7 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     assert con.execute(pairs).fetchall() == [row for row in expected if row[0] != 100]
 
 
-@case_table("case", [("0", "9e25", "0"), ("100", "1e-12", "9e24")])
+@case_table("case", [("0", "9e25", "0"), ("100", "1e-12", "9e24"), ("9e25", "0.5", "0")])
 def test_amounts_that_no_market_has_do_not_keep_other_records_out(
     con: duckdb.DuckDBPyConnection, case: tuple[str, str, str]
 ) -> None:
@@ -257,6 +257,13 @@ def test_amounts_that_no_market_has_do_not_keep_other_records_out(
         put(con, Rows(), lands=False)
         assert con.execute("SELECT profit FROM grid_trades").fetchall() == [(3,)]
         assert con.execute("SELECT count(*) FROM executions").fetchone() == (44,)
+        put(
+            con,
+            batch(numbered([*absurd, *fine, *(("alice", correction(one, "9e25")) for _, one in fine)])[-2:]),
+            lands=False,
+        )
+        for view in EVERY_VIEW:
+            con.execute(f"FROM {view.name}").fetchall()
 
 
 def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBPyConnection) -> None:
