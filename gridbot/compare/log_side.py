@@ -77,8 +77,8 @@ def log_rows(symbols: Collection[str], since_ms: int, until_ms: int, kinds: Coll
 def log_money(symbols: Collection[str], since_ms: int, until_ms: int) -> str:
     """As `StoreSide.money`; NULL is what the log does not say."""
     return f"""
-        SELECT count(*) AS fills, CAST(coalesce(sum(price * qty), 0) AS DECIMAL(38, 12)) AS volume, sum(fee) AS fees,
-            sum(realised_pnl) AS realised, CAST(NULL AS DECIMAL(38, 12)) AS funding,
+        SELECT count(*) AS fills, CAST(coalesce(sum(TRY(price * qty)), 0) AS DECIMAL(38, 12)) AS volume,
+            sum(fee) AS fees, sum(realised_pnl) AS realised, CAST(NULL AS DECIMAL(38, 12)) AS funding,
             sum(realised_pnl) - sum(fee) AS net
         FROM log_rows WHERE what = 'fill' AND symbol IN ({_listed(symbols)})
             AND at_ms >= {since_ms} AND at_ms < {until_ms}"""

@@ -27,7 +27,7 @@ KNOWN: Final = """
 _AT: Final = "coalesce(exchange_ts, local_ts)"
 _ORDER: Final = "coalesce(nullif(order_link_id, ''), nullif(order_id, ''), exec_id)"
 _PRICE: Final = """CASE WHEN min(price) = max(price) THEN min(price)
-            ELSE CAST(CAST(sum(price * qty) AS DOUBLE) / CAST(sum(qty) AS DOUBLE) AS DECIMAL(38, 12)) END"""
+            ELSE CAST(CAST(sum(TRY(price * qty)) AS DOUBLE) / CAST(sum(qty) AS DOUBLE) AS DECIMAL(38, 12)) END"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class StoreSide:
         """One row: orders filled, volume, fees, realised before fees, funding paid, net, USDT."""
         return f"""
             SELECT count(DISTINCT {_ORDER}) FILTER (exec_type = 'Trade') AS fills,
-                CAST(coalesce(sum(price * qty) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)) AS volume,
+                CAST(coalesce(sum(TRY(price * qty)) FILTER (exec_type = 'Trade'), 0) AS DECIMAL(38, 12)) AS volume,
                 coalesce(sum(fee) FILTER (exec_type <> 'Funding'), 0) AS fees,
                 coalesce(sum(realised_pnl), 0) AS realised,
                 coalesce(sum(fee) FILTER (exec_type = 'Funding'), 0) AS funding,

@@ -87,7 +87,7 @@ def profit(asked: Asked, by: str) -> str:
             FROM daily_sums AS sums JOIN kinds USING (account) WHERE {few} AND {asked.where("day", "sums.")}
             UNION ALL BY NAME
             SELECT CAST(exchange_ts AS DATE) AS day, done.account, strategy, symbol, shadow, exec_type, 1 AS executions,
-                CAST(price * qty AS DECIMAL(38, 18)) AS volume, realised_pnl, fee, places.environment
+                TRY_CAST(TRY(price * qty) AS DECIMAL(38, 18)) AS volume, realised_pnl, fee, places.environment
             FROM corrected_executions AS done LEFT JOIN places USING (account, run_id) LEFT JOIN kinds USING (account)
             WHERE NOT coalesce({few}, false) AND {asked.where("exchange_ts", "done.")})
         SELECT {keys}, {_MONEY},
@@ -170,7 +170,8 @@ def order_history(asked: Asked, lines: int) -> str:
 
 _FILL: Final = """
     done.exchange_ts, {money}, done.account, strategy, symbol, direction, side, price, qty,
-    CAST(price * qty AS DECIMAL(38, 4)) AS value, fee, realised_pnl AS realised, is_maker AS maker, exec_id, done.seq"""
+    TRY_CAST(TRY(price * qty) AS DECIMAL(38, 4)) AS value, fee, realised_pnl AS realised,
+    is_maker AS maker, exec_id, done.seq"""
 
 
 def fills(asked: Asked, lines: int) -> str:
