@@ -228,8 +228,12 @@ def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]
 
 
 def fill(number: int) -> ExecutionRecord:
-    """An execution that opens or, each second one, closes; each fiftieth comes 0.7 s late."""
-    plain = execution(number)
+    """An execution that opens or, each second one, closes as much; each fiftieth comes 0.7 s late.
+
+    Sizes stay those of a grid: a pair is cut at each size that the leg ever had between its ends, so ever larger ones
+    would give pieces by the square of the executions.
+    """
+    plain = replace(execution(number), qty=Decimal((number + 1) // 2 % 7 + 1) / 1000)
     return replace(
         plain,
         closed_size=plain.qty if number % 2 == 0 else Decimal(0),
