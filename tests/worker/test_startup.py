@@ -259,7 +259,7 @@ def test_what_does_not_wait_for_each_other_is_asked_side_by_side_and_nothing_is_
     None
 ):
     exchange = Exchange()
-    symbols = [{"strat_id": name, "symbol": name} for name in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
+    symbols: list[dict[str, object]] = [{"strat_id": each, "symbol": each} for each in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
     assert list(prepare_all(exchange, symbols).symbols) == ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
     assert exchange.together[0] == {"key", "account"}
     assert {"BTCUSDT", "ETHUSDT", "SOLUSDT"} in exchange.together
