@@ -135,7 +135,9 @@ def _load_lines(con: duckdb.DuckDBPyConnection, table: str, layout: Layout, part
             count = sum([part.count for part in parts])
             _lines_putting(table, layout, tuple(before), frozenset(same)).run(con, same, count, path)
             return
-        sql = f"INSERT INTO {into or as_stored(table)} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
+        sql = (
+            f"INSERT INTO {into or as_stored(table)} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
+        )
         wanted = {name: same[name] for name, value in values.items() if value.find("$") >= 0}
         con.execute(sql.replace("$path", quote(path), 1), wanted)
 

@@ -28,8 +28,8 @@ from gridbot.store.kept_ids import IDS, as_texts
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
-from gridbot.store.schema import ensure_schema, views_from_rows
 from gridbot.store.row_contexts import CONTEXT_TABLE, rows_table
+from gridbot.store.schema import ensure_schema, views_from_rows
 from gridbot.store.sql_columns import OFFSETS, as_stored, quote
 from gridbot.store.wanted_rows import EVERYTHING, Wanted, kinds_of, unknown_account, unknown_table
 

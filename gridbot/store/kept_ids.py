@@ -96,8 +96,8 @@ def kept_query(table: str, values: Mapping[str, str], source: str) -> str:
 
 
 def parsed(ids: Sequence[str], source: str) -> str:
-    """Query, in parentheses: the rows of `source` with the UUID of each id, and whether that is all that its text says. By the way, each text
-    is parsed once only: that takes as long as reading all other columns."""
+    """Query, in parentheses, of the rows of `source` with the UUID of each id, and whether that is all that its text
+    says. By the way, each text is parsed once only: that takes as long as reading all other columns."""
     parsed = ", ".join(f"TRY_CAST({name} AS UUID) AS {name}_uuid" for name in ids)
     usual = ", ".join(
         f"coalesce(CAST({name}_uuid AS VARCHAR) = {name} AND {name}_uuid <> {_ZEROS}, false) AS {name}_told"

@@ -1,4 +1,4 @@
-"""How executions are stored: what few of them differ in stands once, in a table of contexts, and each row names its own.
+"""How executions are stored: what many have in common stands once, as a context, and each row has its number.
 
 A column of text costs a commit 0.1 µs a row, also one with a single value, and `executions` has nine of them. Account,
 run, strategy, symbol and so on come in few combinations, so `execution_contexts_stored` has each of these once, under
@@ -21,10 +21,22 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.records.codec import CodecError
-from gridbot.store.kept_ids import IDS, ODD, key_of, kept_types, odd_texts, parsed, text_of
+from gridbot.store.kept_ids import IDS, ODD, kept_types, key_of, odd_texts, parsed, text_of
 from gridbot.store.sql_columns import as_stored, quote, sql_type, table_columns
 
-__all__ = ["CONTEXTS", "CONTEXT_DOCS", "CONTEXT_TABLE", "ROWS", "Putting", "putting", "rows_table", "tables_sql", "take_over_rows", "user_types", "whole_rows"]
+__all__ = [
+    "CONTEXTS",
+    "CONTEXT_DOCS",
+    "CONTEXT_TABLE",
+    "ROWS",
+    "Putting",
+    "putting",
+    "rows_table",
+    "tables_sql",
+    "take_over_rows",
+    "user_types",
+    "whole_rows",
+]
 
 CONTEXT_TABLE: Final = "executions"
 """The kind that is stored like this."""
@@ -144,9 +156,7 @@ def _wanted(statement: str) -> frozenset[str]:
     return frozenset(_VALUE.findall(statement))
 
 
-def putting(
-    values: Mapping[str, str], source: str, same: frozenset[str] = frozenset(), into: str = ""
-) -> Putting:
+def putting(values: Mapping[str, str], source: str, same: frozenset[str] = frozenset(), into: str = "") -> Putting:
     """Statements that store rows of `source`. `values`: expressions of all columns that users read.
 
     `same`: columns whose expression is one value. `into`: a database, with a dot behind it.

@@ -27,9 +27,9 @@ from gridbot.store.grid_tables import (
     VIEWS_FROM_ROWS,
 )
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
-from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, ROWS, tables_sql, take_over_rows
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
+from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, tables_sql, take_over_rows
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
 from gridbot.store.stored_views import PLAIN_VIEWS, STORED_VIEWS
 from gridbot.store.view_type import View
