@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.database import Database
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_all, mark_executions
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
-from gridbot.store.row_contexts import take_over_rows
 from gridbot.store.sql_columns import as_stored
 from supervisor.store.writer_process import KEEP_UP
 

@@ -26,6 +26,7 @@ from benchmarks.parts.store_history import Figure, Figures
 from benchmarks.parts.store_setup import processor_s
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.commit import delete_older
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.database import Database
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_executions
@@ -33,7 +34,7 @@ from gridbot.store.grid_tables import GRID_TABLES
 from gridbot.store.kept_ids import kept_types, rows_query
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, ROWS, take_over_rows
+from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, ROWS
 from gridbot.store.schema import EVERY_VIEW, create_table_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
 from supervisor.store.maintenance import vacuum

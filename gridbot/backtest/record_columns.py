@@ -24,6 +24,7 @@ from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
+from gridbot.store.context_rows import put_rows
 from gridbot.store.kept_ids import kept_query, kept_types
 from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting
 from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
@@ -63,7 +64,7 @@ def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
             con.register("kept", _columns(table, kept))
             shared = {"account": records.account, "run_id": records.run_id}
             if table == CONTEXT_TABLE:
-                _putting(table).run(con, shared, len(kept))
+                put_rows(con, _putting(table), shared, len(kept))
             else:
                 con.execute(_insert_sql(table), shared)
             con.unregister("kept")

@@ -25,6 +25,7 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
 from gridbot.records.record_block import END, NULL, SEP
 from gridbot.records.record_types import Header
+from gridbot.store.context_rows import put_rows
 from gridbot.store.kept_ids import kept_query, kept_row, kept_types
 from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting, user_types
 from gridbot.store.row_values import row_of
@@ -62,7 +63,7 @@ def _append_waiting(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[Any, ..
     con.execute(f"CREATE OR REPLACE TEMP TABLE waiting ({', '.join(f'{name} {kind}' for name, kind in types.items())})")
     with con.appender("waiting") as appender:
         appender.append_rows(rows)
-    putting({name: name for name in types}, "temp.waiting").run(con, {}, len(rows))
+    put_rows(con, putting({name: name for name in types}, "temp.waiting"), {}, len(rows))
     con.execute("DROP TABLE temp.waiting")
 
 
@@ -72,7 +73,7 @@ def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], in
         _write_lines(file, bodies)
         file.flush()
         if table == CONTEXT_TABLE and not into:
-            putting(*_json_values(table)).run(con, {}, len(bodies), path)
+            put_rows(con, putting(*_json_values(table)), {}, len(bodies), path)
         else:
             con.execute(_load_sql(table, into or as_stored(table)).replace("$path", quote(path), 1))
 
@@ -133,7 +134,7 @@ def _load_lines(con: duckdb.DuckDBPyConnection, table: str, layout: Layout, part
         file.flush()
         if table == CONTEXT_TABLE and not into:
             count = sum([part.count for part in parts])
-            _lines_putting(table, layout, tuple(before), frozenset(same)).run(con, same, count, path)
+            put_rows(con, _lines_putting(table, layout, tuple(before), frozenset(same)), same, count, path)
             return
         sql = (
             f"INSERT INTO {into or as_stored(table)} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"

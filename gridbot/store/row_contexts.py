@@ -12,17 +12,12 @@ What a row nearly always says twice it says once: `closed_part` is empty where a
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import duckdb
-
-from gridbot.records.codec import CodecError
-from gridbot.store.kept_ids import IDS, ODD, kept_types, key_of, odd_texts, parsed, text_of
-from gridbot.store.sql_columns import as_stored, quote, sql_type, table_columns
+from gridbot.store.kept_ids import IDS, ODD, kept_types, key_of, odd_texts, parsed
+from gridbot.store.sql_columns import as_stored, sql_type, table_columns
 
 __all__ = [
     "CONTEXTS",
@@ -33,7 +28,6 @@ __all__ = [
     "putting",
     "rows_table",
     "tables_sql",
-    "take_over_rows",
     "user_types",
     "whole_rows",
 ]
@@ -115,46 +109,6 @@ class Putting:
     learn: str
     put_rest: str
 
-    def run(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        values: Mapping[str, Any],
-        count: int | None,
-        path: str = "",
-        into: str = "",
-    ) -> int:
-        """Store all rows of the source, which are `count` (None: it is not known), and return how many.
-
-        `path`: of the file that the source reads as `$path`; `into`: as of `putting`. Raise duckdb.Error, CodecError
-        where they are not as many.
-        """
-
-        def execute(statement: str, **more: Any) -> int:
-            known = {**values, **more}
-            statement = statement.replace("$path", quote(path), 1) if path else statement
-            wanted = {name: known[name] for name in _wanted(statement)}
-            row = con.execute(statement, wanted).fetchone()
-            return int(row[0]) if row else 0
-
-        if count is None:
-            execute(self.learn)
-        stored = execute(self.put)
-        if count is not None and stored < count:
-            [(before,)] = con.execute(f"SELECT coalesce(max(context), 0) FROM {into}{CONTEXTS}").fetchall()
-            if execute(self.learn):
-                stored += execute(self.put_rest, before=before)
-        if count is not None and stored != count:
-            raise CodecError(f"expected {count} rows of executions, got {stored}")
-        return stored
-
-
-_VALUE: Final = re.compile(r"\$([a-z_]+)")
-
-
-@functools.lru_cache(maxsize=512)
-def _wanted(statement: str) -> frozenset[str]:
-    return frozenset(_VALUE.findall(statement))
-
 
 def putting(values: Mapping[str, str], source: str, same: frozenset[str] = frozenset(), into: str = "") -> Putting:
     """Statements that store rows of `source`. `values`: expressions of all columns that users read.
@@ -211,12 +165,3 @@ def _odd() -> str:
 def user_types() -> dict[str, str]:
     """Columns that users read, with the types in which values wait to be stored."""
     return {column.name: sql_type(column) for column in table_columns(CONTEXT_TABLE)}
-
-
-def take_over_rows(con: duckdb.DuckDBPyConnection, types: Mapping[str, str], source: str, into: str = "") -> int:
-    """Store the rows of `source`, a table with these columns as any version has stored them, or a query of such rows
-    in parentheses. How many. `into`: a database, with a dot behind it. Raise duckdb.Error.
-    """
-    texts = {name: text_of(name) if types.get(name, "").startswith("UUID") else name for name in user_types()}
-    values = {name: texts[name] if name in types else f"CAST(NULL AS {kind})" for name, kind in user_types().items()}
-    return putting(values, source, into=into).run(con, {}, None, into=into)

@@ -15,6 +15,7 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.grid_tables import (
     GRID_DOCS,
@@ -29,7 +30,7 @@ from gridbot.store.grid_tables import (
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
-from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, tables_sql, take_over_rows
+from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, tables_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
 from gridbot.store.stored_views import PLAIN_VIEWS, STORED_VIEWS
 from gridbot.store.view_type import View

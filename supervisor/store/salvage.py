@@ -17,11 +17,12 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.kept_ids import kept_from, kept_types
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, ROWS, take_over_rows, whole_rows
+from gridbot.store.row_contexts import CONTEXT_TABLE, ROWS, whole_rows
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 

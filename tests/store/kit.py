@@ -23,9 +23,9 @@ from gridbot.records.record_queue import QueueReceiver
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.landing import KnownOrder, put
 from gridbot.store.reading import connect, database_path
-from gridbot.store.row_contexts import take_over_rows
 from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec

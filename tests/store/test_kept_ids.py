@@ -16,8 +16,8 @@ from gridbot.records.codec import CodecError
 from gridbot.records.record_block import block_of
 from gridbot.store import bulk
 from gridbot.store.bulk import append, load, load_parts
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.kept_ids import IDS, ODD, kept_from, kept_steps, kept_types, rows_query
-from gridbot.store.row_contexts import take_over_rows
 from gridbot.store.schema import create_table_sql
 from tests.examples import examples
 from tests.store.kit import execution
