@@ -216,7 +216,7 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "grid_matched",
         f"""
-        WITH items AS (
+        WITH RECURSIVE items AS (
             SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM temp.grid_all),
         {MATCHING}
         SELECT * FROM matched""",

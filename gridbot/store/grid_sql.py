@@ -79,32 +79,44 @@ RISKY: Final = f"""coalesce(number > min(CASE WHEN number > 0 THEN number END) O
 each is at its own time, whatever the numbers of those that come more than that step later."""
 
 MATCHING: Final = """
-    steps AS (
-        SELECT leg, place, closes, change,
-            sum(change) OVER (PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS size_after
-        FROM items),
-    spans AS (
+    slopes AS (
         SELECT leg, place, closes, least(size_after, size_after - change) AS low,
             greatest(size_after, size_after - change) AS high
-        FROM steps),
-    bounds AS (
-        SELECT leg, bound, row_number() OVER sizes AS number, lead(bound) OVER sizes - bound AS width
-        FROM (SELECT leg, low AS bound FROM spans UNION SELECT leg, high FROM spans)
-        WINDOW sizes AS (PARTITION BY leg ORDER BY bound)),
-    numbered AS (
-        SELECT spans.leg, place, closes, unnest(range(lows.number, highs.number)) AS number
-        FROM spans
-        JOIN bounds AS lows ON spans.leg = lows.leg AND spans.low = lows.bound
-        JOIN bounds AS highs ON spans.leg = highs.leg AND spans.high = highs.bound),
-    crossings AS (
-        SELECT leg, place, closes, number,
-            lag(CASE WHEN NOT closes THEN place END) OVER (PARTITION BY leg, number ORDER BY place) AS open_place
-        FROM numbered),
+        FROM (SELECT *, sum(change) OVER (PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS size_after
+            FROM items)),
+    rounds AS (
+        SELECT leg, 0 AS round, CAST(0 AS BIGINT) AS hill, place, closes, low, high, high AS foot FROM slopes
+        UNION ALL (
+        WITH begun AS (
+            SELECT *, NOT closes AND lag(closes, 1, true) OVER (PARTITION BY leg ORDER BY place) AS begins
+            FROM rounds WHERE low < foot),
+        hills AS (
+            SELECT leg, round, place, closes, low, foot AS high, count(CASE WHEN begins THEN 1 END) OVER (
+                PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS hill
+            FROM begun),
+        feet AS (
+            SELECT leg, hill,
+                greatest(min(CASE WHEN closes THEN low END), min(CASE WHEN NOT closes THEN low END)) AS foot
+            FROM hills GROUP BY ALL HAVING bool_or(closes) AND NOT bool_and(closes))
+        SELECT leg, round + 1, hill, place, closes, low, high, least(high, foot)
+        FROM hills JOIN feet USING (leg, hill))),
+    facing AS (
+        SELECT leg, greatest(low, foot) AS low,
+            coalesce(lead(greatest(low, foot)) OVER sizes, max(high) OVER (PARTITION BY leg, round, hill)) AS high,
+            last_value(CASE WHEN NOT closes THEN place END IGNORE NULLS) OVER sizes AS open_place,
+            last_value(CASE WHEN closes THEN place END IGNORE NULLS) OVER sizes AS close_place
+        FROM rounds WHERE foot < high
+        WINDOW sizes AS (PARTITION BY leg, round, hill ORDER BY greatest(low, foot))),
     matched AS (
-        SELECT leg, open_place, place AS close_place, CAST(sum(width) AS DECIMAL(38, 12)) AS qty
-        FROM crossings JOIN bounds USING (leg, number)
-        WHERE closes AND open_place IS NOT NULL GROUP BY ALL)"""
-"""From `items` (leg, place in its order, closes, change of the size) pairs: of which opening a close took how much."""
+        SELECT leg, open_place, close_place, CAST(high - low AS DECIMAL(38, 12)) AS qty FROM facing WHERE low < high)"""
+"""From `items` (leg, place in its order, closes, change of the size) pairs: of which opening a close took how much.
+For a `WITH RECURSIVE`.
+
+Drawn over time the size of a position is a line of hills: openings go up, closes down. Down to the higher one of a
+hill's two feet each close takes the opening that faces it, at the same sizes. What is left of a hill is one slope, and
+with its neighbours it makes the hills of the next round, of which there are half as many at most; what has nothing left
+to face it is left out. So it takes time by executions and rounds, whatever the sizes are.
+"""
 
 PROFIT: Final = """CAST(CASE WHEN {direction} = 'long' THEN closes.price - opens.price ELSE opens.price - closes.price
     END * {qty} AS DECIMAL(38, 12))"""
@@ -135,7 +147,7 @@ def grid_trades_sql(which: str, ids: str = "order_link_id, exec_id", more: str =
         f"{side}s.{name} AS {side}_{name.removeprefix('order_')}" for name in names for side in ("open", "close")
     )
     return f"""
-        WITH legs AS MATERIALIZED (
+        WITH RECURSIVE legs AS MATERIALIZED (
             SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
             FROM (SELECT DISTINCT {listed()} FROM daily_sums WHERE exec_type = 'Trade' AND {which})),
         added AS (

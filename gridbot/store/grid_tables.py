@@ -131,7 +131,7 @@ LANDED_PAIRS: Final = View(
     "grid_pairs_landed",
     "Matched pairs that are not kept yet; read grid_trades.",
     f"""
-    WITH tails AS MATERIALIZED (SELECT * FROM {TAILS} WHERE error IS NULL),
+    WITH RECURSIVE tails AS MATERIALIZED (SELECT * FROM {TAILS} WHERE error IS NULL),
     added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({rows_query("corrections")}) GROUP BY ALL),
     executed AS (
         SELECT {_TRADE} FROM ({landed_query("executions")}) AS landed
