@@ -19,6 +19,7 @@ __all__ = [
     "ADDED_FEE",
     "AT_MS",
     "COUNTS",
+    "ERAS",
     "FEES",
     "KEYS",
     "LEG",
@@ -52,7 +53,7 @@ ADDED_FEE: Final = "coalesce(sum(fee) FILTER (abs(fee) < CAST(1e20 AS DECIMAL(38
 AT_MS: Final = "date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts)"
 NUMBER: Final = "greatest(exchange_seq, 0)"
 
-PLACING: Final = f"""
+ERAS: Final = f"""
     begun AS (
         SELECT *, number BETWEEN 1 AND lag(number) OVER time - 1 AND at_ms - lag(at_ms) OVER time > {CLOCK_STEP_MS}
             AS anew
@@ -60,7 +61,11 @@ PLACING: Final = f"""
     counted AS (
         SELECT *, count(CASE WHEN anew THEN 1 END) OVER (
             PARTITION BY leg ORDER BY at_ms, seq ROWS UNBOUNDED PRECEDING) AS era
-        FROM begun),
+        FROM begun)"""
+"""Of `trades` (leg, seq, at_ms, number and more) how often the exchange has begun to count anew before."""
+
+PLACING: Final = f"""
+    {ERAS},
     reached AS (
         SELECT *, max(at_ms) FILTER (number > 0) OVER (
             PARTITION BY leg, era ORDER BY number, at_ms, seq ROWS UNBOUNDED PRECEDING) AS reached_ms
@@ -69,14 +74,16 @@ PLACING: Final = f"""
         SELECT *, CASE WHEN number > 0 AND reached_ms - at_ms <= {CLOCK_STEP_MS} THEN reached_ms ELSE at_ms
             END AS placed_ms
         FROM reached)"""
-"""From `trades` (leg, seq, at_ms, number and more) their places in time.
+"""From `trades` their places in time. One that a lower number follows only later than the step of a clock, in its era,
+is at its own time whatever comes, and so is one that such a number follows too.
 
 (`count(*) FILTER` over a window takes time by the square of a leg's executions, in DuckDB 2.0.)"""
 
 RISKY: Final = f"""coalesce(number > min(CASE WHEN number > 0 THEN number END) OVER (
     PARTITION BY leg ORDER BY at_ms RANGE BETWEEN 1 FOLLOWING AND {CLOCK_STEP_MS} FOLLOWING), false)"""
 """Of `trades`: that one comes later, within the step of a clock, and has a lower number. Where there is no such one,
-each is at its own time, whatever the numbers of those that come more than that step later."""
+each is at its own time, whatever the numbers of those that come more than that step later. Where there is, one that
+comes more than that step later, in the same era, with a lower number too, settles it: at its own time from then on."""
 
 MATCHING: Final = """
     slopes AS (
