@@ -92,28 +92,29 @@ MATCHING: Final = """
         FROM (SELECT *, sum(change) OVER (PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS size_after
             FROM items)),
     rounds AS (
-        SELECT leg, 0 AS round, CAST(0 AS BIGINT) AS hill, place, closes, low, high, high AS foot FROM slopes
+        SELECT 0 AS round, CAST(0 AS BIGINT) AS hill, leg, place, closes, low, high, high AS foot FROM slopes
         UNION ALL (
         WITH begun AS (
-            SELECT *, NOT closes AND lag(closes, 1, true) OVER (PARTITION BY leg ORDER BY place) AS begins
-            FROM rounds WHERE low < foot),
+            SELECT *, lag(leg) OVER legs IS DISTINCT FROM leg OR (NOT closes AND lag(closes) OVER legs) AS begins
+            FROM rounds WHERE low < foot WINDOW legs AS (ORDER BY leg, place)),
         hills AS (
-            SELECT leg, round, place, closes, low, foot AS high, count(CASE WHEN begins THEN 1 END) OVER (
-                PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS hill
+            SELECT round, leg, place, closes, low, foot AS high, count(CASE WHEN begins THEN 1 END) OVER (
+                ORDER BY leg, place ROWS UNBOUNDED PRECEDING) AS hill
             FROM begun),
         feet AS (
-            SELECT leg, hill,
+            SELECT hill,
                 greatest(min(CASE WHEN closes THEN low END), min(CASE WHEN NOT closes THEN low END)) AS foot
-            FROM hills GROUP BY ALL HAVING bool_or(closes) AND NOT bool_and(closes))
-        SELECT leg, round + 1, hill, place, closes, low, high, least(high, foot)
-        FROM hills JOIN feet USING (leg, hill))),
+            FROM hills GROUP BY hill HAVING bool_or(closes) AND NOT bool_and(closes))
+        SELECT round + 1, hill, leg, place, closes, low, high, least(high, foot)
+        FROM hills JOIN feet USING (hill))),
     facing AS (
-        SELECT leg, greatest(low, foot) AS low,
-            coalesce(lead(greatest(low, foot)) OVER sizes, max(high) OVER (PARTITION BY leg, round, hill)) AS high,
+        SELECT leg, low,
+            CASE WHEN lead(hill) OVER sizes = hill AND lead(round) OVER sizes = round
+                THEN lead(low) OVER sizes ELSE high END AS high,
             last_value(CASE WHEN NOT closes THEN place END IGNORE NULLS) OVER sizes AS open_place,
             last_value(CASE WHEN closes THEN place END IGNORE NULLS) OVER sizes AS close_place
-        FROM rounds WHERE foot < high
-        WINDOW sizes AS (PARTITION BY leg, round, hill ORDER BY greatest(low, foot))),
+        FROM (SELECT * REPLACE (greatest(low, foot) AS low) FROM rounds WHERE foot < high)
+        WINDOW sizes AS (ORDER BY round, hill, low)),
     matched AS (
         SELECT leg, open_place, close_place, CAST(high - low AS DECIMAL(38, 12)) AS qty FROM facing WHERE low < high)"""
 """From `items` (leg, place in its order, closes, change of the size) pairs: of which opening a close took how much.

@@ -4,6 +4,7 @@ stored, corrected, cut by late ones, after restarts and retention, and of an old
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from gridbot.store.grid_check import PairsDiffer, differences
 from gridbot.store.grid_keeping import keep_all, keep_some, waiting_executions
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.grid_order import End, GridOrder, Trade
+from gridbot.store.grid_patience import Patience
 from gridbot.store.grid_sql import listed
 from gridbot.store.grid_tables import CHECKPOINTS, GRID_TABLES, LEVELS, OF_VERSION_7, PAIRS, TAILS, VIEWS_FROM_ROWS
 from gridbot.store.landing import KnownOrder, put
@@ -319,19 +321,42 @@ def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
     assert differing(con) == [], "a late execution has it matched from before"
 
 
-def test_want_of_memory_says_nothing_about_a_leg() -> None:
-    """Its step is a smaller one; where that is not enough either, it waits, and is matched when there is memory."""
-    sizes = ("1" if n % 2 else "-1" for n in range(1, 2001))
+def test_want_of_memory_says_nothing_about_a_leg_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """Its steps are smaller ones, behind those of others. Where that is not enough either, as by numbers that fall from
+    one to the next, it waits, which is told once, and is matched when there is memory."""
+    caplog.clear()
+    patience = Patience()
+    alice = [("alice", trade(n, 9_000 - n, "1" if n % 2 else "-1")) for n in range(6_000)]
+    bob = [("bob", trade(n, n, "1" if n % 2 else "-1")) for n in range(3_000)]
     with store() as con:
         con.execute("SET temp_directory = ''")
-        put(con, batch(numbered([("alice", trade(n, n, size)) for n, size in enumerate(sizes, 1)])), lands=False)
-        con.execute("SET memory_limit = '8MB'")
-        assert not keep_some(con)
-        assert waiting_executions(con) == 2000
+        put(con, batch(numbered(alice + bob)), lands=False)
+        con.execute("SET memory_limit = '25MB'")
+        while keep_some(con, patience=patience):
+            pass
+        assert waiting_executions(con) == len(alice)
+        assert not keep_some(con, patience=patience)
+        [told] = [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()]
+        assert "alice" in told
         con.execute("SET memory_limit = '1GB'")
+        assert not keep_some(con, patience=patience), "it waits"
         assert keep_some(con)
         assert waiting_executions(con) == 0
         assert differing(con) == []
+
+
+def test_steps_stay_short_where_numbers_begin_anew_without_a_pause(con: duckdb.DuckDBPyConnection) -> None:
+    """One each five seconds: what contradicts is over half a minute later."""
+    emptied(con)
+    records = [trade(5_000 * n, 1 + n % 60, "1" if n % 3 else "-1", price=90 + n % 7) for n in range(120)]
+    put(con, batch(numbered([("alice", record) for record in records])), lands=False)
+    left = [waiting_executions(con)]
+    while keep_some(con, at_once=16, part=32):
+        left.append(waiting_executions(con))
+    assert max(before - after for before, after in itertools.pairwise(left)) <= 64
+    put(con, batch(numbered([("alice", each) for each in [*records, trade(620_000, 62, "-1")]])[-1:]), lands=False)
+    assert waiting_executions(con) == 1, "the checkpoint stands, though one before the sixtieth had a higher number"
+    assert_kept_is_raw(con)
 
 
 def test_what_version_7_kept_is_matched_again(con: duckdb.DuckDBPyConnection) -> None:
