@@ -7,9 +7,8 @@ process dies, what stands is right: pairs up to the checkpoints, the rest by the
     legs with few executions  all of them, many legs at once
     a leg with many           its first ones by time; the checkpoint goes where no later one belongs before it
 
-Where numbers and times contradict each other over more executions than a step takes, as when the exchange began to
-count anew without a pause of 30 s, the step takes four times as many, and so on.
-A leg that cannot be matched is noted with its error, and left.
+Where numbers and times contradict each other within half a minute over more executions than a step takes, it takes four
+times as many, and so on. A leg that cannot be matched is noted with its error, and left.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcM
 from gridbot.store.commit import Rows, commit, delete_older, roll_up
 from gridbot.store.grid_check import PairsDiffer, differences
 from gridbot.store.grid_keeping import keep_all, keep_some, waiting_executions
-from gridbot.store.grid_marks import mark_all
+from gridbot.store.grid_marks import mark_all, mark_executions
 from gridbot.store.grid_order import End, GridOrder, Trade
 from gridbot.store.grid_patience import Patience
 from gridbot.store.grid_sql import listed
@@ -326,15 +326,20 @@ def test_want_of_memory_says_nothing_about_a_leg_and_holds_up_no_other(caplog: p
     one to the next, it waits, which is told once, and is matched when there is memory."""
     caplog.clear()
     patience = Patience()
-    alice = [("alice", trade(n, 9_000 - n, "1" if n % 2 else "-1")) for n in range(6_000)]
-    bob = [("bob", trade(n, n, "1" if n % 2 else "-1")) for n in range(3_000)]
     with store() as con:
         con.execute("SET temp_directory = ''")
-        put(con, batch(numbered(alice + bob)), lands=False)
+        put(con, batch(numbered([("alice", trade(0, 9_000, "1")), ("bob", trade(0, 1, "1"))])), lands=False)
+        con.execute("""
+            INSERT INTO executions_stored BY NAME
+            SELECT executions_stored.* REPLACE (seq + n AS seq, exchange_ts + to_milliseconds(n) AS exchange_ts,
+                n % 2 AS closed_size, exchange_seq + CASE account WHEN 'alice' THEN -n ELSE n END AS exchange_seq)
+            FROM executions_stored JOIN range(1, 6000) AS more(n) ON account = 'alice' OR n < 3000""")
+        con.execute(f"DELETE FROM {TAILS}")
+        mark_executions(con, "executions_stored")
         con.execute("SET memory_limit = '25MB'")
         while keep_some(con, patience=patience):
             pass
-        assert waiting_executions(con) == len(alice)
+        assert waiting_executions(con) == 6000
         assert not keep_some(con, patience=patience)
         [told] = [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()]
         assert "alice" in told
