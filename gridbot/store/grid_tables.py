@@ -183,15 +183,19 @@ _PAIR: Final = f"""
     open_link_id, close_link_id"""
 _KEPT: Final = f"""
     SELECT {_PAIR}, {text_of("open_exec_id")} AS open_exec_id, {text_of("close_exec_id")} AS close_exec_id
-    FROM {PAIRS} AS kept ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut
-    ON {same("kept", "cut")}
+    FROM {PAIRS} AS kept"""
+_FIRST_CUT: Final = f"(SELECT coalesce(min(since_at), TIMESTAMP '9999-01-01') FROM {TAILS} WHERE is_cut)"
+_COUNTS: Final = f"""
+    ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut ON {same("kept", "cut")}
         AND (kept.closed_at > cut.since_at OR (kept.closed_at = cut.since_at AND kept.close_seq > cut.since_seq))"""
-"""Those that count."""
+"""Of pairs behind the first cut those that count: a join reads what tells legs apart also where nobody asks for it."""
 
 
 def _trades(name: str, doc: str, which: str) -> View:
     landed = f"SELECT {_PAIR}, open_exec_id, close_exec_id FROM grid_pairs_landed WHERE {which}"
-    return View(name, doc, f"{landed} UNION ALL {newest_apart(_KEPT, PAIRS, which)}")
+    whole = newest_apart(_KEPT, PAIRS, f"{which} AND closed_at < {_FIRST_CUT}")
+    cut = f"{_KEPT} {_COUNTS} WHERE {which} AND closed_at >= {_FIRST_CUT}"
+    return View(name, doc, f"{landed} UNION ALL {whole} UNION ALL {cut}")
 
 
 _TRADES_DOC: Final = (
