@@ -27,7 +27,7 @@ from gridbot.store.landing import KnownOrder, put
 from gridbot.store.schema import EVERY_VIEW, ensure_schema
 from tests.case_table import case_table
 from tests.examples import examples
-from tests.store.kit import execution
+from tests.store.kit import execution, put_executions
 from tests.store.test_landing import batch, emptied, numbered, store
 
 START_MS = 1_700_000_000_000
@@ -329,11 +329,13 @@ def test_want_of_memory_says_nothing_about_a_leg_and_holds_up_no_other(caplog: p
     with store() as con:
         con.execute("SET temp_directory = ''")
         put(con, batch(numbered([("alice", trade(0, 9_000, "1")), ("bob", trade(0, 1, "1"))])), lands=False)
-        con.execute("""
-            INSERT INTO executions_stored BY NAME
-            SELECT executions_stored.* REPLACE (seq + n AS seq, exchange_ts + to_milliseconds(n) AS exchange_ts,
+        put_executions(
+            con,
+            """
+            SELECT executions.* REPLACE (seq + n AS seq, exchange_ts + to_milliseconds(n) AS exchange_ts,
                 n % 2 AS closed_size, exchange_seq + CASE account WHEN 'alice' THEN -n ELSE n END AS exchange_seq)
-            FROM executions_stored JOIN range(1, 6000) AS more(n) ON account = 'alice' OR n < 3000""")
+            FROM executions JOIN range(1, 6000) AS more(n) ON account = 'alice' OR n < 3000""",
+        )
         con.execute(f"DELETE FROM {TAILS}")
         mark_executions(con, "executions_stored")
         con.execute("SET memory_limit = '25MB'")
