@@ -25,7 +25,7 @@ import psutil
 from gridbot.records.journal_compaction import QUIET_S
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
-from gridbot.store.commit import Rows, delete_older, stored_offsets
+from gridbot.store.commit import GONE_AT_ONCE, Rows, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.file_errors import first_line, is_damage, rebuild_line
 from gridbot.store.grid_keeping import AT_ONCE, keep_some, waiting_executions
@@ -128,6 +128,7 @@ class Writer:
         self.database = database or Database(database_path(spec.data_dir))
         self._lock_fd = take_writer_lock(self.database.path)
         self._patience = Patience()
+        self._trims = False
         self._next_pairs = 0.0
         self._sources: dict[str, AccountSource] = {}
         self._rows = Rows()
@@ -302,14 +303,20 @@ class Writer:
                 rows.offsets[account] = taken.last_seq
 
     def trim(self) -> int:
-        """Delete rows that are older than `keep_days` allows; return how many. Raise as `flush`."""
+        """Delete some of the rows that are older than `keep_days` allows; return how many: fewer than `GONE_AT_ONCE`
+        when none are left. Raise as `flush`."""
         if not self.spec.keep_days:
             return 0
+        deleted = 0
         with self.database.open() as con:
-            put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
-            self._landing.begin(0, 0, time.monotonic())
-            deleted = sum(delete_older(con, table, days) for table, days in self.spec.keep_days.items())
+            if not self._trims:
+                put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
+                self._landing.begin(0, 0, time.monotonic())
+            for table, days in self.spec.keep_days.items():
+                if deleted < GONE_AT_ONCE:
+                    deleted += delete_older(con, table, days, GONE_AT_ONCE - deleted)
             self._look_at_pairs(con)
+        self._trims = deleted >= GONE_AT_ONCE
         self._require_checkpoint()
         if deleted:
             log.info("%d rows went because of their age (%s)", deleted, dict(self.spec.keep_days))
