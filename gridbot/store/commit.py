@@ -47,7 +47,7 @@ _PAIRED: Final[dict[str, Callable[[duckdb.DuckDBPyConnection, str], None]]] = {
 }
 """What notes that pairs are to be matched because of rows of these tables, in this order."""
 GONE_AT_ONCE: Final = 500_000
-"""Rows that a transaction deletes because of their age: 0.2 s of executions, which are added up, 20 ms of others."""
+"""Rows that a transaction deletes because of their age: 0.1 s of executions, which are added up, 20 ms of others."""
 _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 
 
