@@ -151,8 +151,13 @@ class Recorder:
         if self._buffer_bytes + self.journal.backlog_bytes > self._memory_limit:
             self._refused += 1
             return 0
+        if self._rows:
+            self._settle()
         seq = self._next_seq
-        self._keep(codec.encode_data(self._order_head, seq, self._clock.wall_us(), order_data))
+        encoded = codec.encode_data(self._order_head, seq, self._clock.wall_us(), order_data)
+        self._next_seq = seq + 1
+        self._buffer.append(encoded)
+        self._buffer_bytes += len(encoded)
         return seq
 
     def record_later(self, make: Callable[[], Record]) -> None:
@@ -241,7 +246,7 @@ class Recorder:
             if self.journal.backlog_bytes:
                 self.journal.append(b"", self.journal.last_seq)
             return bool(self._unoffered)
-        frames = b"".join(self._buffer)
+        frames = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
         first, last = self._buffer_first, self._next_seq - 1
         urgent, self._is_busy = self._urgent, last - first >= LEAST_ROWS
         self._buffer, self._buffer_bytes, self._buffer_first, self._urgent = [], 0, self._next_seq, False
