@@ -1,7 +1,7 @@
 """An exchange that is nowhere: it accepts every order at once, and neither bytes nor names leave this process.
 
-Parsers, connections, pybit and signing are the real ones. What they write ends here: there is no socket that leads
-anywhere. For rehearsals (`gridbot/worker/rehearsal.py`).
+Parsers, connections, pybit and signing are the real ones. Each connection is a pair of sockets of which both ends are
+here, and no address is ever asked for. For rehearsals (`gridbot/worker/rehearsal.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
@@ -39,13 +39,13 @@ _HEAD: Final = (
 class Nowhere:
     """One account's connections to it. `close` when it is not wanted any more.
 
-    Its gateway answers each request before the next turn of the loop is over.
+    Its gateway answers each request within two turns of the loop.
     """
 
     def __init__(self, symbol: str, on_wake: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        self._wires: list[_Wire] = []
-        pool = HttpPool(_ADDRESS, timeout_s=TIMEOUT_S, most=2, dialler=_NoDialler(self._wires))
+        self._desk = _Desk()
+        pool = HttpPool(_ADDRESS, timeout_s=TIMEOUT_S, most=2, dialler=_InnerDialler(self._desk))
         self._calls = Calls(
             _ENDPOINTS, _KEYS, transport=lambda *args, **options: RestTransport(*args, carrier=pool, **options)
         )
@@ -56,9 +56,9 @@ class Nowhere:
         self._symbol = symbol
 
     @property
-    def sent(self) -> int:
-        """How many requests were written and dropped."""
-        return sum(wire.sent for wire in self._wires)
+    def heard(self) -> int:
+        """How many requests have ended here."""
+        return self._desk.heard
 
     def tell_ticker(self, data: dict[str, str], sent_ms: int, now_ns: int) -> None:
         """A frame of the public stream, read as one that has just come."""
@@ -94,66 +94,45 @@ class _Mute:
         """It is over already."""
 
 
-class _NoDialler(Dialler):
-    """Makes connections that lead nowhere."""
+class _InnerDialler(Dialler):
+    """Makes connections whose other end is in this process."""
 
-    def __init__(self, wires: list[_Wire]) -> None:
+    def __init__(self, desk: _Desk) -> None:
         super().__init__(_ADDRESS)
-        self._wires = wires
+        self._desk = desk
 
     async def dial(self, make: Callable[[], P]) -> P:
-        protocol = make()
-        wire = _Wire(protocol)
-        self._wires.append(wire)
-        protocol.connection_made(wire)
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        await loop.create_connection(lambda: _Answerer(self._desk), sock=theirs)
+        _, protocol = await loop.create_connection(make, sock=ours)
         return protocol
 
 
-class _Wire(asyncio.Transport):
-    """Drops what is written, and answers it. Its socket is one end of a pair whose other end is here, too."""
+class _Desk:
+    """What all answers share."""
 
-    _ids = itertools.count(1)
+    def __init__(self) -> None:
+        self.heard = 0
+        """Requests so far."""
+        self.ids = itertools.count(1)
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
-        super().__init__()
-        self._protocol = protocol
-        self._loop = asyncio.get_running_loop()
-        self._ends = socket.socketpair()
-        self.sent = 0
-        self._is_closing = False
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._ends[0] if name == "socket" else default
+class _Answerer(asyncio.Protocol):
+    """The other end: it accepts whatever it hears. A request comes in one piece, as it is written in one."""
 
-    def write(self, data: Any) -> None:
-        self.sent += 1
-        self._loop.call_soon(self._answer, bytes(data))
+    def __init__(self, desk: _Desk) -> None:
+        self._desk = desk
 
-    def is_closing(self) -> bool:
-        return self._is_closing
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
 
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        if not self._is_closing:
-            self._is_closing = True
-            self._loop.call_soon(self._end)
-
-    def abort(self) -> None:
-        self.close()
-
-    def _end(self) -> None:
-        for end in self._ends:
-            end.close()
-        self._protocol.connection_lost(None)
-
-    def _answer(self, request: bytes) -> None:
-        if self._is_closing:
-            return
-        acks = [{"orderId": f"rehearsed-{next(self._ids)}"} for _ in range(request.count(b'"orderLinkId"'))]
-        is_batch = request.startswith(b"POST /v5/order/create-batch")
+    def data_received(self, data: bytes) -> None:
+        desk = self._desk
+        desk.heard += 1
+        acks = [{"orderId": f"rehearsed-{next(desk.ids)}"} for _ in range(data.count(b'"orderLinkId"'))]
+        is_batch = data.startswith(b"POST /v5/order/create-batch")
         result = {"list": acks} if is_batch else acks[0]
         extra = {"list": [{"code": 0, "msg": "OK"} for _ in acks]} if is_batch else {}
         body = orjson.dumps({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": extra, "time": 1})
-        self._protocol.data_received(f"{_HEAD}{len(body)}\r\n\r\n".encode() + body)
+        self._transport.write(f"{_HEAD}{len(body)}\r\n\r\n".encode() + body)

@@ -5,7 +5,7 @@ Nothing on it is shared with the account that trades, but for the code: its gate
 own, its records end in `/dev/null`, and what it sends ends in this process.
 
 Each `play` makes one order: the exchange says that last time's order rests and that the one on the other side is gone,
-then comes a price at which that level is wanted again. The answer comes in the next turn of the loop.
+then comes a price at which that level is wanted again. The answer comes two turns of the loop later.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ class RehearsalStage:
         self._enter()
 
     @property
-    def sent(self) -> int:
+    def heard(self) -> int:
         """How many requests the exchange that is nowhere has got."""
-        return self._nowhere.sent
+        return self._nowhere.heard
 
     @property
     def is_settled(self) -> bool:
