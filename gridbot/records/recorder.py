@@ -151,13 +151,8 @@ class Recorder:
         if self._buffer_bytes + self.journal.backlog_bytes > self._memory_limit:
             self._refused += 1
             return 0
-        if self._rows:
-            self._settle()
         seq = self._next_seq
-        encoded = codec.encode_data(self._order_head, seq, self._clock.wall_us(), order_data)
-        self._next_seq = seq + 1
-        self._buffer.append(encoded)
-        self._buffer_bytes += len(encoded)
+        self._keep(codec.encode_data(self._order_head, seq, self._clock.wall_us(), order_data))
         return seq
 
     def record_later(self, make: Callable[[], Record]) -> None:

@@ -55,7 +55,6 @@ from gridbot.worker.outside import Outside
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
-from gridbot.worker.rehearsal import Rehearsal
 from gridbot.worker.reloading import Reloading
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.spec import WorkerSpec
@@ -100,8 +99,6 @@ class Assembly:
         self._strategies = settings.strategies_of(spec.account)
         self.ready = False
         """Whether there is an orchestrator."""
-        self.rehearsal: Rehearsal | None = None
-        """Of an account that wants it, while it trades."""
         self.recorder = self._make_recorder(records)
         self.recorder.go_on_above(0 if spec.lease is None else first_number(spec.lease.epoch))
         self.alerts = Alerts(self.recorder, alert, clock)
@@ -227,13 +224,9 @@ class Assembly:
             self._hand(BEGINS_PAUSED, {})
         self.ready = True
         await self.orchestrator.start()
-        if self._config.keep_warm:
-            self.rehearsal = Rehearsal(self._clock, lambda: context.trace.frame_ns)
-            self.rehearsal.start()
 
     async def undo_start(self) -> None:
         """Close what a failed start had opened."""
-        self._end_rehearsal()
         if self.ready:
             self.ready = False
             await self.orchestrator.stop()
@@ -244,7 +237,6 @@ class Assembly:
 
         A sentence when the disk has not taken everything; "" when it has.
         """
-        self._end_rehearsal()
         with contextlib.ExitStack() as steps:
             steps.callback(self._files.close)
             steps.callback(self._save_all)
@@ -260,10 +252,6 @@ class Assembly:
             return ""
         why = stats.journal_error or "the journal ended before"
         return f"the disk did not take the last {lost} records ({why}){self.only_in_memory()}"
-
-    def _end_rehearsal(self) -> None:
-        if self.rehearsal is not None:
-            self.rehearsal.stop()
 
     def only_in_memory(self) -> str:
         """To be put behind a sentence: that the disk does not have what stops orders now. "" when it has."""

@@ -44,7 +44,7 @@ def test_a_ladder_is_placed_once_and_each_step_is_recorded(tmp_path: Path) -> No
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rehearsal = bench.assembly.rehearsal
+                rehearsal = bench.assembly.orchestrator.rehearsal
                 assert rehearsal is not None
                 await bench.until(lambda: rehearsal.played > 1, "rehearsals")
                 orders = resting(paper)
