@@ -6,7 +6,7 @@ The markets are those of the data (`run_market`); orders, fills, margin, liquida
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -245,13 +245,19 @@ class RunVenue:
             due_us = now_us + self._push_us + self._options.push.us(self._draw)
             due_us = self._arrived_us[push.topic] = max(due_us, self._arrived_us.get(push.topic, 0))
             self.under_way += 1
-            loop.at(due_us, self._arrive, push.rows)
+            about: Collection[str] = () if push.topic == "wallet" else {row.symbol for row in push.rows}
+            loop.at(due_us, self._arrive, push.rows, about=about)
 
     def _arrive(self, events: Sequence[Any]) -> None:
         self.under_way -= 1
         self.hear(events)
 
     # ------------------------------------------------------------------ what is read of it
+
+    @property
+    def changes(self) -> int:
+        """Grows with whatever may make the account's figures others, but for prices."""
+        return self._changes.count
 
     def _figures(self) -> Totals:
         """The account's figures; the same while neither it nor a mark price has changed."""
