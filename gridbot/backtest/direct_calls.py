@@ -108,7 +108,8 @@ class DirectCalls:
         return (request_us, answer_us) if request_us + answer_us else None
 
     async def read(self, reading: Callable[[], T], about: Collection[str]) -> T:
-        """What `reading` gives of some symbols when the question arrives, once the answer is back; it changes nothing."""
+        """What `reading` gives when the question arrives, once the answer, about some symbols, is back; it changes
+        nothing."""
         future: asyncio.Future[T] = self._loop.create_future()
         at_us = self._after(self._options.request)
         self._loop.at(at_us, self._read, reading, future, about, of_exchange=True, only_reads=True)

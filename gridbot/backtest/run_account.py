@@ -126,9 +126,8 @@ class RunAccount:
     def looks_across(self) -> bool:
         """Whether what happens to one symbol may look at the price of another: a cap over all strategies, a strategy
         that hears of the wallet, a shadow, which waits for nobody."""
-        return (
-            self._account.caps.max_notional is not None
-            or any(each.shadow_mode or WalletEvent in each.decided_by.wants for each in self._strategies)
+        return self._account.caps.max_notional is not None or any(
+            each.shadow_mode or WalletEvent in each.decided_by.wants for each in self._strategies
         )
 
     @property
