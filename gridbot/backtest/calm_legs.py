@@ -23,9 +23,9 @@ from typing import Final, Protocol
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import LegState, PositionEvent
-from gridbot.core.margin import margin_to_keep, pair_margins
+from gridbot.core.margin import margin_to_keep
 from gridbot.core.risk_rules import RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay
-from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.cross_holdings import Pair
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -66,7 +66,7 @@ class Ahead(Protocol):
 class _Span:
     """Of a symbol, up to `until_us`: USDT."""
 
-    made_of: tuple[object, ...]
+    pair: Pair
     until_us: int
     unrealised: Decimal
     maintenance: Decimal
@@ -141,13 +141,11 @@ class CalmLegs:
         if account.isolated or account.charges.tax:
             return
         balance, maintenance = account.wallet, account.order_maintenance
-        held: dict[str, list[Leg]] = {}
-        for leg in account.legs.values():
-            if leg.size:
-                held.setdefault(leg.symbol, []).append(leg)
         least_us = FAR
-        for symbol, legs in held.items():
-            span = self._span(symbol, legs, until_us)
+        for symbol, pair in self._venue.pairs.items():
+            span = self._spans.get(symbol)
+            if span is None or span.pair is not pair or span.until_us <= until_us:
+                span = self._spans[symbol] = self._new_span(symbol, pair)
             if span.until_us <= until_us:
                 return
             balance += span.unrealised
@@ -206,27 +204,14 @@ class CalmLegs:
             and _lies_between(calm.low.available_balance, available, calm.high.available_balance)
         )
 
-    def _span(self, symbol: str, legs: list[Leg], until_us: int) -> _Span:
-        made_of = tuple(value for leg in legs for value in (leg.direction, leg.size, leg.cost))
-        span = self._spans.get(symbol)
-        if span is None or span.made_of != made_of or span.until_us <= until_us:
-            span = self._spans[symbol] = self._new_span(symbol, legs, made_of)
-        return span
-
-    def _new_span(self, symbol: str, legs: list[Leg], made_of: tuple[object, ...]) -> _Span:
+    def _new_span(self, symbol: str, pair: Pair) -> _Span:
         """Needs are continuous in the mark price, and grow with it."""
         self._ahead.move()
-        market, valuation, account = (
-            self._venue.markets[symbol],
-            self._venue.exchange.state.valuation,
-            self._venue.account,
-        )
+        market = pair.market
         ticks, marks = _around(market.mark, market.instrument.tick_size)
-        unrealised = sum((min(leg.unrealised(each) for each in marks) for leg in legs), ZERO)
-        long, short = (LegState() if leg is None else valuation.state(account, leg) for leg in account.held(symbol))
-        pair = pair_margins(long, short, marks[1], market.instrument.tiers, valuation.fee(account))
-        maintenance = sum((margin.maintenance for margin in pair), ZERO)
-        return _Span(made_of, self._ahead.leaves_us(symbol, ticks, marks), unrealised, maintenance)
+        unrealised = sum((min(leg.unrealised(each) for each in marks) for leg in pair.legs), ZERO)
+        maintenance = sum((margin.maintenance for margin in pair.parts.margins(marks[1], pair.instrument.tiers)), ZERO)
+        return _Span(pair, self._ahead.leaves_us(symbol, ticks, marks), unrealised, maintenance)
 
     def _new(self, symbol: str, at_us: int) -> _Calm | None:
         """None where a reading might change something, or its price might leave what is calm too soon."""

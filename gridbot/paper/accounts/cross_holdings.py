@@ -4,7 +4,7 @@ valued anew. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -78,6 +78,8 @@ class CrossHoldings:
 
     def __init__(self, account: Account, pairs: Sequence[Pair]) -> None:
         self._pairs = pairs
+        self.pairs: Mapping[str, Pair] = {pair.legs[0].symbol: pair for pair in pairs}
+        """By symbol; another object where one of its legs, or a term, is another."""
         self._legs = [hold(leg) for leg in account.legs.values()]
         self._terms = account.charges.tax, {**account.leverage}, {**account.sell_leverage}
         self._states = {pair.legs[0].symbol: pair.states for pair in pairs}
@@ -88,7 +90,7 @@ class CrossHoldings:
         return (
             not account.isolated
             and len(account.legs) == len(self._legs)
-            and all(map(_is_still, account.legs.values(), self._legs))
+            and self._has_legs(account.legs.values())
             and all(pair.market.instrument is pair.instrument for pair in self._pairs)
             and self._has_terms_of(account)
         )
@@ -103,6 +105,12 @@ class CrossHoldings:
             if len(legs) == len(pair.made_of) and all(map(_is_still, legs, pair.made_of)):
                 found[symbol] = pair
         return {symbol: pair for symbol, pair in found.items() if pair.market.instrument is pair.instrument}
+
+    def _has_legs(self, legs: Iterable[Leg]) -> bool:
+        for leg, (before, size, cost, direction) in zip(legs, self._legs, strict=True):
+            if leg is not before or leg.size is not size or leg.cost is not cost or leg.direction is not direction:
+                return False
+        return True
 
     def _has_terms_of(self, account: Account) -> bool:
         return self._terms == (account.charges.tax, account.leverage, account.sell_leverage)

@@ -158,18 +158,21 @@ class Valuation:
         return _available(account.wallet, self._holdings(account), account.order_margin, account.isolated)
 
     def _holdings(self, account: Account) -> Holdings:
-        known = self._cross.get(account.name)
-        if known is not None and known.is_of(account):
-            return known.now()
+        if not account.isolated:
+            cross = self.cross(account)
+            return cross.now() if cross.pairs else NOTHING_HELD
         legs = [leg for leg in account.legs.values() if leg.size]
-        if not legs:
-            return NOTHING_HELD
-        if account.isolated:
-            return self._isolated(account, legs)
-        kept = {} if known is None else known.pairs_of(account)
-        pairs = [kept.get(each) or self._pair(account, each) for each in dict.fromkeys(leg.symbol for leg in legs)]
-        known = self._cross[account.name] = CrossHoldings(account, pairs)
-        return known.now()
+        return self._isolated(account, legs) if legs else NOTHING_HELD
+
+    def cross(self, account: Account) -> CrossHoldings:
+        """What an account in cross margin holds; the same object while it holds the same."""
+        known = self._cross.get(account.name)
+        if known is None or not known.is_of(account):
+            kept = {} if known is None else known.pairs_of(account)
+            symbols = dict.fromkeys(leg.symbol for leg in account.legs.values() if leg.size)
+            pairs = [kept.get(each) or self._pair(account, each) for each in symbols]
+            known = self._cross[account.name] = CrossHoldings(account, pairs)
+        return known
 
     def _isolated(self, account: Account, legs: Sequence[Leg]) -> Holdings:
         unrealised = initial = maintenance = ZERO
