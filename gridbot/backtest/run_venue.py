@@ -92,7 +92,8 @@ class RunVenue:
         self.liquidations = 0
         self._totals_of: tuple[int, int] = (-1, -1)
         self._totals = self.exchange.totals(self.account)
-        self._pairs_at, self._pairs = -1, dict[str, Pair]()
+        self._pairs_at = -1
+        self._pairs: Mapping[str, Pair] = {}
         self._bounds_of: _Basis | None = None
         self._bounds_at = -1
         self._bounds: dict[str, tuple[Decimal, Decimal]] = {}
@@ -263,8 +264,9 @@ class RunVenue:
             due_us = now_us + self._push_us + self._options.push.us(self._draw)
             due_us = self._arrived_us[push.topic] = max(due_us, self._arrived_us.get(push.topic, 0))
             self.under_way += 1
-            about: Collection[str] = () if push.topic == "wallet" else {row.symbol for row in push.rows}
-            loop.at(due_us, self._arrive, push.rows, about=about)
+            events: Sequence[Any] = push.rows
+            about: Collection[str] = () if push.topic == "wallet" else {event.symbol for event in events}
+            loop.at(due_us, self._arrive, events, about=about)
 
     def _arrive(self, events: Sequence[Any]) -> None:
         self.under_way -= 1

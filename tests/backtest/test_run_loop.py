@@ -29,7 +29,7 @@ def test_what_is_due_runs_by_time_then_in_the_order_it_was_asked_for():
 
 
 def test_the_exchange_is_made_ready_once_a_moment_and_the_worker_for_what_each_of_its_calls_is_about():
-    loop, seen = made(), []
+    loop, seen = made(), list[object]()
     loop.before_exchange, loop.before_worker = lambda: seen.append("exchange"), seen.append
     for number, about in enumerate((("A",), None)):
         loop.at(10, seen.append, number, about=about)
