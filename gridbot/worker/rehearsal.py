@@ -39,6 +39,7 @@ class Rehearsal:
         self._due_s = 0.0
         self._unsettled = 0
         self._has_rested = False
+        """The log says it once."""
         self.played = 0
         """How many there were."""
 
@@ -93,10 +94,8 @@ class Rehearsal:
     def _rest(self, late_s: float) -> None:
         if not self._has_rested:
             self._has_rested = True
-            text = (
-                "keep_warm: a timer came %.0f ms late, so no core is idle: nothing is rehearsed for %.0f s (told once)"
-            )
-            log.info(text, late_s * 1000, REST_S)
+            late_ms = late_s * 1000
+            log.info("keep_warm: no core is idle (%.0f ms late): nothing is rehearsed for %.0f s", late_ms, REST_S)
         self._wait(REST_S)
 
     def _give_up(self, error: Exception) -> None:
