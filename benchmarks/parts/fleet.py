@@ -19,8 +19,8 @@ __all__ = ["Fleet", "FleetError", "account_names", "configuration", "running"]
 
 POLL_S = 0.5
 LIVELY_ORDERS = 3_000
-"""What a strategy may place in a minute. The default of 600 is for real markets: waves of 0.1 % that come and go all the
-time have some place more, and what is measured is no cap."""
+"""What a strategy may place in a minute. The default of 600 is for real markets: waves that come and go all the time
+have some place more, and what is measured is no cap."""
 SYMBOLS = {"BTCUSDT": 60000, "ETHUSDT": 2500, "SOLUSDT": 150, "LTCUSDT": 85}
 
 
