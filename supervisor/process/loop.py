@@ -100,9 +100,7 @@ class Supervisor:
         forks: ForkServer | None = None,
     ) -> None:
         """`begun`: of a host of a fleet, what it has begun with (`supervisor.fleet.fleet_begin`), under `lock`.
-
-        `forks`: the fork server, where it is begun already. Whoever has begun it ends it if `run` raises.
-        """
+        `forks`: a fork server that was begun; who has begun it ends it if `run` raises."""
         self.plan = plan
         self._service = service or ServiceManager({})
         self._clock = clock
@@ -123,9 +121,8 @@ class Supervisor:
             stop_mode=lambda: self._stopping.mode,
             fault=self._faults.report,
         )
-        self._launcher = Launcher(
-            *(plan.data_dir / "logs" / "crash.log", plan.preload, lambda text: self._alerts.own("ERROR", text), forks)
-        )
+        crash_log = plan.data_dir / "logs" / "crash.log"
+        self._launcher = Launcher(crash_log, plan.preload, lambda text: self._alerts.own("ERROR", text), forks)
         self._fleet = Fleet(plan.children, self._launcher, self._launch, events, clock=clock, jitter=jitter)
         self._rescues = Rescues(
             self._fleet,
