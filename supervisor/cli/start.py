@@ -83,7 +83,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
         close_memory()
     storage = settings.storage
     with contextlib.ExitStack() as ends:
-        # It imports for a second, and we for a third of one.
+        # It imports for a second, and we for a quarter of one more.
         forks = _begin_forks(storage.data_dir / "logs" / "crash.log", settings)
         ends.callback(lambda: None if forks is None else forks.end())
         from supervisor.process.loop import Supervisor
