@@ -247,7 +247,7 @@ def serve_all(number: int) -> Callable[[], object]:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     is_warm = False
     while True:
-        readable, _, _ = select.select([listening, 0], [], [])
+        readable, _, _ = select.select([listening.fileno(), 0], [], [])
         if 0 in readable:
             os._exit(0)
         control, _ = listening.accept()
