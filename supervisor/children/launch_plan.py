@@ -123,18 +123,18 @@ def plan_of(
     Each child gets the keys and secrets that it needs: a worker those of its account, the paper exchange those of its
     accounts (of an RSA key the public half) and the token of its control endpoint, the writer the way to PostgreSQL.
     """
-    from gridbot.config.paper_secrets import knowing_only, reaching_fleet, verifying_only
+    from gridbot.config.paper_secrets import knowing_only, of_account, reaching_fleet, verifying_only
     from gridbot.config.snapshots import fleet_snapshot
 
     run_id = run_id or new_run_id()
     logs = ChildLogs(console)
-    policy = _policy(config)
+    policy, bare = _policy(config), knowing_only(config)
     workers = tuple(
         ChildSpec(
             name=f"worker-{account.name}",
             kind=ChildKind.WORKER,
             entry="supervisor.children.entry_points:worker",
-            args=(account.name, knowing_only(config, account.name), run_id, logs),
+            args=(account.name, of_account(config, account.name, bare), run_id, logs),
             account=account.name,
             needs_paper=account.environment == "paper",
             policy=policy,
