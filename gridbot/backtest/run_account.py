@@ -22,7 +22,7 @@ from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.core import TickerEvent
 from gridbot.core.execution_ledger import Ledger
-from gridbot.exchange.stream_news import Drained, PrivateEvent
+from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
@@ -262,7 +262,7 @@ class RunAccount:
     def _hear(self, events: Sequence[PrivateEvent]) -> None:
         if self.is_ready:
             self._stream_alive()
-            self._router.route(Drained([], list(events), [], []))
+            self._router.take_private(events)
             self.records.write()
         else:
             self._early.extend(events)
@@ -270,7 +270,7 @@ class RunAccount:
     def on_ticker(self, ticker: TickerEvent) -> None:
         """A price has come."""
         self._stream_alive()
-        self._router.route(Drained([ticker], [], [], []))
+        self._router.take_ticker(ticker)
         self.records.write()
 
     def on_quiet_ticker(self, ticker: TickerEvent) -> None:

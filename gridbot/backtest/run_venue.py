@@ -239,17 +239,24 @@ class RunVenue:
 
     def deliver(self) -> None:
         """Send what the private streams have to say; each topic keeps its order."""
-        loop = self._loop
-        now_us = loop.now_us
-        for push in self.exchange.outbox.take():
-            due_us = now_us + self._push_us + self._options.push.us(self._draw)
-            due_us = self._arrived_us[push.topic] = max(due_us, self._arrived_us.get(push.topic, 0))
+        loop, arrived_us = self._loop, self._arrived_us
+        sent_us, push, together_us = loop.now_us + self._push_us, self._options.push, -1
+        frames: list[Sequence[Any]] = []
+        for _, topic, rows in self.exchange.outbox.take():
+            due_us = sent_us + push.us(self._draw)
+            if due_us < (last_us := arrived_us.get(topic, 0)):
+                due_us = last_us
+            arrived_us[topic] = due_us
             self.under_way += 1
-            loop.at(due_us, self._arrive, push.rows)
+            if due_us != together_us:
+                together_us, frames = due_us, []
+                loop.at(due_us, self._arrive, frames)
+            frames.append(rows)  # nothing can come between frames of one moment that left together
 
-    def _arrive(self, events: Sequence[Any]) -> None:
-        self.under_way -= 1
-        self.hear(events)
+    def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
+        for events in frames:
+            self.under_way -= 1
+            self.hear(events)
 
     # ------------------------------------------------------------------ what is read of it
 

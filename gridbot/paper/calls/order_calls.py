@@ -19,6 +19,7 @@ from gridbot.paper.params.stop_params import amended_stops, usual_mode
 from gridbot.paper.params.validate import choice, integer, order_price, order_qty, text, trigger_by
 
 __all__ = [
+    "OVER_QUOTA",
     "amend",
     "amend_batch",
     "cancel",
@@ -32,6 +33,8 @@ __all__ = [
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 MAX_BATCH = 20
+OVER_QUOTA = (10006, "Too many visits. Exceeded the API Rate Limit.")
+"""Code and text of the items of a batch that the request limit does not grant."""
 DCP_PRODUCTS = frozenset({"OPTIONS", "SPOT", "DERIVATIVES"})
 """Of which only the last has orders here."""
 DAY_MS = 86_400_000
@@ -139,7 +142,7 @@ def _batch(
         created_ms = ""
         try:
             if allowed is not None and place >= allowed:
-                raise ApiError(10006, "Too many visits. Exceeded the API Rate Limit.")
+                raise ApiError(*OVER_QUOTA)
             row |= single(exchange, account, {**item, "category": category}, now_ms)
             created_ms = str(now_ms)
             codes.append({"code": 0, "msg": "OK"})
