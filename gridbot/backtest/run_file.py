@@ -30,8 +30,8 @@ __all__ = ["DIRECTORY", "RunFile", "file_of", "new_name", "summaries"]
 
 DIRECTORY: Final = "backtests"
 EMPTY: Final = ".empty-"
-PUT_TOGETHER: Final = 15_000
-"""Records of an account that go into one transaction: 4 MB as columns."""
+PUT_TOGETHER: Final = 20_000
+"""Records of an account that go into one transaction: 5 MB as columns."""
 ROLLED_UP: Final = 100_000
 """Records of an account whose sums and newest rows are made together."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
@@ -117,7 +117,6 @@ class RunFile:
                 self._put_packed(con)
                 if packed.last_seq - self._rolled.get(packed.account, 0) >= ROLLED_UP:
                     self._roll_up(con, packed.account, packed.last_seq)
-            self._database.close()
 
     def _put_packed(self, con: duckdb.DuckDBPyConnection) -> None:
         packed, self._packed = self._packed, None
@@ -161,7 +160,6 @@ class RunFile:
             con.execute("DELETE FROM backtests")
             marks = ", ".join("?" for _ in row)
             con.execute(f"INSERT INTO backtests ({', '.join(row)}) VALUES ({marks})", values)
-        self._database.close()
 
     def close(self) -> None:
         """Give the engine's memory back, and the name to others."""
