@@ -34,7 +34,7 @@ class DirectOrders(BybitOrderGateway):
         """Create one order."""
         if not self._is_plain(order):
             return super().place_order(order)
-        return self._direct.ask("order/create", 1, lambda now_ms, allowed: self._place(order, now_ms))
+        return self._direct.ask("order/create", 1, lambda now_ms, _: self._place(order, now_ms), (order.symbol,))
 
     def place_orders(self, orders: Sequence[OrderRequest]) -> Awaitable[list[OrderAck | ExchangeError]]:
         """Create up to `BATCH_MAX` orders; one result per order, in their order. ValueError at once for more."""
@@ -48,7 +48,7 @@ class DirectOrders(BybitOrderGateway):
                 for number, order in enumerate(orders)
             ]
 
-        return self._direct.ask("order/create-batch", count, place)
+        return self._direct.ask("order/create-batch", count, place, {order.symbol for order in orders})
 
     def _is_plain(self, order: OrderRequest) -> bool:
         return order.taking is None and order.symbol in self._exchange.markets
