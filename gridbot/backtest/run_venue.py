@@ -6,7 +6,7 @@ The markets are those of the data (`run_market`); orders, fills, margin, liquida
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NamedTuple
