@@ -15,8 +15,7 @@ from gridbot.bybit.order_ways import OrderCalls
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.requests import OrderAck, OrderRequest
 from gridbot.paper.accounts.account import Account
-from gridbot.paper.api_error import ApiError
-from gridbot.paper.calls.order_calls import OVER_QUOTA
+from gridbot.paper.api_error import OVER_QUOTA, ApiError
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.params.order_params import limit_order
 

@@ -262,19 +262,19 @@ class RunVenue:
         sent_us, push, together_us = loop.now_us + self._push_us, self._options.push, -1
         frames: list[Sequence[Any]] = []
         about: set[str] = set()
-        rows: Sequence[Any]
-        for _, topic, rows in self.exchange.outbox.take():
+        for _, topic, found in self.exchange.outbox.take():
             due_us = sent_us + push.us(self._draw)
             if due_us < (last_us := arrived_us.get(topic, 0)):
                 due_us = last_us
             arrived_us[topic] = due_us
             self.under_way += 1
+            events: Sequence[Any] = found  # the rows of an `EventOutbox` are events
             if due_us != together_us:
                 together_us, frames, about = due_us, [], set()
                 loop.at(due_us, self._arrive, frames, about=about)
-            frames.append(rows)  # nothing can come between frames of one moment that left together
+            frames.append(events)  # nothing can come between frames of one moment that left together
             if topic != "wallet":
-                about.update([event.symbol for event in rows])
+                about.update([event.symbol for event in events])
 
     def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
         for events in frames:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, Order
-from gridbot.paper.api_error import ApiError, permission_denied
+from gridbot.paper.api_error import OVER_QUOTA, ApiError, permission_denied
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.calls.order_queries import is_of_kind, matches
 from gridbot.paper.engine.exchange import Exchange
@@ -19,7 +19,6 @@ from gridbot.paper.params.stop_params import amended_stops, usual_mode
 from gridbot.paper.params.validate import choice, integer, order_price, order_qty, text, trigger_by
 
 __all__ = [
-    "OVER_QUOTA",
     "amend",
     "amend_batch",
     "cancel",
@@ -33,8 +32,6 @@ __all__ = [
 Params = Mapping[str, Any]
 Result = dict[str, Any]
 MAX_BATCH = 20
-OVER_QUOTA = (10006, "Too many visits. Exceeded the API Rate Limit.")
-"""Code and text of the items of a batch that the request limit does not grant."""
 DCP_PRODUCTS = frozenset({"OPTIONS", "SPOT", "DERIVATIVES"})
 """Of which only the last has orders here."""
 DAY_MS = 86_400_000
