@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gridbot.system_ports import SystemClock
-from gridbot.worker.rehearsal import EVERY_S, LATE_S, REST_S, Rehearsal
+from gridbot.worker.rehearsal import EVERY_S, LATE_S, MOST_UNSETTLED, REST_S, Rehearsal
 from gridbot.worker.rehearsal_stage import RehearsalFailed, RehearsalStage
 from tests.execution.support import ManualClock
 
@@ -91,7 +91,7 @@ class _Stage:
 
     def __init__(self) -> None:
         self.played, self.is_settled, self.is_closed = 0, True, False
-        self.fails: RehearsalFailed | None = None
+        self.fails: Exception | None = None
 
     def play(self) -> None:
         if self.fails is not None:
@@ -157,12 +157,42 @@ def test_a_late_timer_means_a_rest(stage: _Stage) -> None:
     rehearsal.stop()
 
 
-def test_one_that_goes_wrong_is_the_last(stage: _Stage, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("fails", "says"),
+    [
+        (RehearsalFailed("expected 5 orders so far, got 4"), "expected 5 orders so far, got 4"),
+        (KeyError("x"), "KeyError: 'x'"),
+    ],
+)
+def test_one_that_goes_wrong_is_the_last(
+    stage: _Stage, caplog: pytest.LogCaptureFixture, fails: Exception, says: str
+) -> None:
     clock = ManualClock()
     begun(clock)
-    stage.fails = RehearsalFailed("a rehearsal went wrong: expected 5 orders so far, got 4")
+    stage.fails = fails
     go(clock, EVERY_S)
     go(clock, 1)
     assert stage.is_closed
-    [line] = caplog.messages
-    assert line == f"keep_warm: {stage.fails}; nothing is rehearsed until the next start of this worker"
+    assert caplog.messages == [f"keep_warm: {says}; nothing is rehearsed until the next start of this worker"]
+
+
+def test_a_request_without_an_answer_ends_them(stage: _Stage, caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    begun(clock)
+    stage.is_settled = False
+    go(clock, EVERY_S * (MOST_UNSETTLED + 2))
+    assert stage.is_closed
+    assert "expected an answer to a rehearsed request within 1000 turns, got none" in caplog.text
+
+
+def test_an_account_trades_without_a_stage_where_none_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(clock: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("gridbot.worker.rehearsal.RehearsalStage", refused)
+    clock = ManualClock()
+    begun(clock).stop()
+    assert clock.timers == []
+    assert "Too many open files; nothing is rehearsed" in caplog.text
