@@ -183,7 +183,7 @@ def match_some(con: duckdb.DuckDBPyConnection, data: st.DataObject, raw: Answers
             assert_kept_is_raw(con, raw)
 
 
-@settings(max_examples=examples(6), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(data=st.data(), records=arrivals())
 def test_pairs_are_those_of_all_executions_at_every_moment(
     con: duckdb.DuckDBPyConnection, data: st.DataObject, records: list[tuple[str, Any]]
