@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -291,6 +292,10 @@ if __name__ == "__main__":
 def test_each_process_sees_the_same_tables() -> None:
     """Otherwise each start of the writer would make all tables and views anew, and write that it did."""
     program = "from gridbot.store.schema import fingerprint; print(fingerprint())"
-    ran = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(3)]
+    command = [sys.executable, "-c", program]
+    ran = [
+        subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout
+        for seed in ("1", "2")
+    ]
     assert len(ran[0].strip()) == 16
     assert set(ran) == {ran[0]}
