@@ -280,8 +280,8 @@ def test_what_an_upgrade_loses_is_found(tmp_path: Path) -> None:
     Database(database_path(after)).prepare()
     assert rows_lost(before, after) == []
     with duckdb.connect(str(database_path(after))) as con:
-        con.execute("DELETE FROM executions_stored WHERE seq = 7")
-        con.execute("INSERT INTO executions_stored SELECT * FROM executions_stored WHERE seq = 8")
+        con.execute("DELETE FROM execution_rows_stored WHERE seq = 7")
+        con.execute("INSERT INTO execution_rows_stored SELECT * FROM execution_rows_stored WHERE seq = 8")
         con.execute("INSERT INTO ingest_gaps VALUES ('alice', 34, 40, 'removed', now()::TIMESTAMP)")
     assert rows_lost(before, after) == [
         "executions: 1 rows are lost, such as ('alice', 7)",

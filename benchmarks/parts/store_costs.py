@@ -12,7 +12,7 @@ from unittest import mock
 
 import duckdb
 
-from benchmarks.parts.store_history import HISTORY, Figure, Figures, make_rollups
+from benchmarks.parts.store_history import Figure, Figures, make_rollups, put_history
 from benchmarks.parts.store_setup import execution, order, position, processor_s
 from gridbot.records import codec
 from gridbot.records.block_reader import is_block, read_block
@@ -34,7 +34,7 @@ def flush_cost(data_dir: Path, history: int, rounds: int) -> Figures:
     store = Database(database_path(data_dir))
     store.prepare()
     with duckdb.connect(str(store.path)) as con:
-        con.execute(HISTORY.format(first=0, last=history))
+        put_history(con, 0, history)
         make_rollups(con)
     figures = []
     for count in (5, 100, 5000):

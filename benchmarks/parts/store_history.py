@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.database import Database
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_all, mark_executions
@@ -19,7 +20,7 @@ from gridbot.store.rollups import ROLLUPS
 from gridbot.store.sql_columns import as_stored
 from supervisor.store.writer_process import KEEP_UP
 
-__all__ = ["HISTORY", "Figure", "Figures", "make_history", "make_rollups", "queries"]
+__all__ = ["Figure", "Figures", "make_history", "make_rollups", "put_history", "queries"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def make_rollups(con: duckdb.DuckDBPyConnection) -> None:
 def make_history(con: duckdb.DuckDBPyConnection, fills: int) -> None:
     """Fills by SQL, a million at a time; the sums and pairs of each by the statements that a commit and a step have."""
     for number in range(0, fills, 1_000_000):
-        con.execute(HISTORY.format(first=number, last=min(fills, number + 1_000_000), all=fills))
+        put_history(con, number, min(fills, number + 1_000_000))
         rows = f"(SELECT * FROM {as_stored('executions')} WHERE rowid >= {number})"
         for rollup in ROLLUPS:
             for statement in rollup.statements(rows) if rollup.source == "executions" else ():
@@ -56,8 +57,14 @@ def make_history(con: duckdb.DuckDBPyConnection, fills: int) -> None:
         keep_all(con, KEEP_UP)
 
 
-HISTORY = """
-INSERT INTO executions_stored BY NAME
+def put_history(con: duckdb.DuckDBPyConnection, first: int, last: int) -> None:
+    """Store executions `first` up to before `last` of the history."""
+    query = _HISTORY.format(first=first, last=last)
+    types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {query}").fetchall()}
+    take_over_rows(con, types, f"({query})")
+
+
+_HISTORY = """
 SELECT 'account' || (i % 8) AS account, 'run' || (i // 1000000) AS run_id, i // 8 AS seq,
     TIMESTAMP '2025-01-01' + INTERVAL (i * 315 // 100) SECOND AS local_ts, 'grid' || (i % 24) AS strategy,
     ['BTCUSDT', 'ETHUSDT', 'SOLUSDT'][1 + i % 3] AS symbol, uuid()::VARCHAR AS exec_id, uuid()::VARCHAR AS order_id,
@@ -126,7 +133,9 @@ def queries(data_dir: Path, fills: int) -> Figures:
     database = Database(database_path(data_dir))
     database.prepare()
     with duckdb.connect(str(database.path), config={"memory_limit": "2GB"}) as con:
-        for statement in (HISTORY, POSITIONS, ORDERS):
+        for number in range(0, fills, 1_000_000):
+            put_history(con, number, min(fills, number + 1_000_000))
+        for statement in (POSITIONS, ORDERS):
             for number in range(0, fills, 1_000_000):
                 con.execute(statement.format(first=number, last=min(fills, number + 1_000_000), all=fills))
         began = time.perf_counter()

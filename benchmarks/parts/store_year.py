@@ -26,12 +26,15 @@ from benchmarks.parts.store_history import Figure, Figures
 from benchmarks.parts.store_setup import processor_s
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.commit import delete_older
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.database import Database
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_executions
 from gridbot.store.grid_tables import GRID_TABLES
+from gridbot.store.kept_ids import kept_types, rows_query
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
+from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, ROWS
 from gridbot.store.schema import EVERY_VIEW, create_table_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
 from supervisor.store.maintenance import vacuum
@@ -193,7 +196,10 @@ def _fill(con: duckdb.DuckDBPyConnection, kind: str, month: int, began: datetime
     con.execute(create_table_sql(kind, "fresh", temporary=True))
     con.execute(f"INSERT INTO fresh BY NAME {select}")
     con.begin()
-    con.execute(f"INSERT INTO {as_stored(kind)} BY NAME SELECT * FROM fresh")
+    if kind == CONTEXT_TABLE:
+        take_over_rows(con, kept_types(kind), "fresh")
+    else:
+        con.execute(f"INSERT INTO {as_stored(kind)} BY NAME SELECT * FROM fresh")
     for rollup in ROLLUPS:
         if rollup.source == kind:
             for statement in rollup.statements("fresh"):
@@ -255,5 +261,9 @@ def _make_version_4(path: Path) -> None:
             con.execute(f"DROP TABLE {table}")
         con.execute(f"DROP TABLE {LANDED}")
         for name in (OFFSETS, *RECORD_TYPES, *{rollup.name for rollup in (*ROLLUPS, REMOVED_SUMS)}):
-            con.execute(f"ALTER TABLE {as_stored(name)} RENAME TO {name}")
+            if name == CONTEXT_TABLE:
+                con.execute(f"CREATE TABLE {name} AS {rows_query(name)}; DROP VIEW {as_stored(name)}")
+                con.execute(f"DROP TABLE {ROWS}; DROP TABLE {CONTEXTS}")
+            else:
+                con.execute(f"ALTER TABLE {as_stored(name)} RENAME TO {name}")
         con.execute("UPDATE schema_versions SET version = 4, fingerprint = ''")

@@ -24,7 +24,9 @@ from gridbot.records.arrow_schemas import PRECISION
 from gridbot.records.columns import RECORD_TYPES, Column, ColumnKind, columns_of
 from gridbot.records.record_types import Record
 from gridbot.store.commit import Rows, commit
+from gridbot.store.context_rows import put_rows
 from gridbot.store.kept_ids import kept_query, kept_types
+from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting
 from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
 
 __all__ = ["Kept", "KeptRecords", "put_records"]
@@ -60,7 +62,11 @@ def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
         con.begin()
         for table, kept in records.tables.items():
             con.register("kept", _columns(table, kept))
-            con.execute(_insert_sql(table), [records.account, records.run_id])
+            shared = {"account": records.account, "run_id": records.run_id}
+            if table == CONTEXT_TABLE:
+                put_rows(con, _putting(table), shared, len(kept))
+            else:
+                con.execute(_insert_sql(table), shared)
             con.unregister("kept")
         now = datetime.now(UTC).replace(tzinfo=None)
         con.execute(
@@ -112,11 +118,19 @@ def _parsed(table: str, text: bytes) -> list[Any]:
 
 @functools.cache
 def _insert_sql(table: str) -> str:
-    columns = columns_of(RECORD_TYPES[table])
-    values = {"account": "$1", "run_id": "$2", "seq": "seq", "local_ts": "make_timestamp(local_ts)"}
-    values |= {column.name: _value(column) for column in columns}
     names = ", ".join(f'"{name}"' for name in kept_types(table))
-    return f"INSERT INTO {as_stored(table)} ({names}) {kept_query(table, values, 'kept')}"
+    return f"INSERT INTO {as_stored(table)} ({names}) {kept_query(table, _values_sql(table), 'kept')}"
+
+
+@functools.cache
+def _putting(table: str) -> Putting:
+    return putting(_values_sql(table), "kept", frozenset(("account", "run_id")))
+
+
+def _values_sql(table: str) -> dict[str, str]:
+    values = {"account": "CAST($account AS VARCHAR)", "run_id": "CAST($run_id AS VARCHAR)", "seq": "seq"}
+    values["local_ts"] = "make_timestamp(local_ts)"
+    return values | {column.name: _value(column) for column in columns_of(RECORD_TYPES[table])}
 
 
 def _value(column: Column) -> str:

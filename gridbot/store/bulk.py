@@ -25,7 +25,9 @@ from gridbot.records.codec import CodecError
 from gridbot.records.columns import columns_of
 from gridbot.records.record_block import END, NULL, SEP
 from gridbot.records.record_types import Header
+from gridbot.store.context_rows import put_rows
 from gridbot.store.kept_ids import kept_query, kept_row, kept_types
+from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting, user_types
 from gridbot.store.row_values import row_of
 from gridbot.store.sql_columns import as_stored, json_type, quote, table_columns, value_sql
 
@@ -48,8 +50,21 @@ def append(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], 
     Raise CodecError or duckdb.Error when a body fits no row of the table.
     """
     names = [column.name for column in table_columns(table)]
+    if table == CONTEXT_TABLE and not into:
+        _append_waiting(con, [row_of(orjson.loads(body)) for body in bodies])
+        return
     with con.appender(into or as_stored(table), columns=[*kept_types(table)]) as appender:
         appender.append_rows([kept_row(table, names, row_of(orjson.loads(body))) for body in bodies])
+
+
+def _append_waiting(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows that are made of others by a statement: by way of a table that is gone behind it."""
+    types = user_types()
+    con.execute(f"CREATE OR REPLACE TEMP TABLE waiting ({', '.join(f'{name} {kind}' for name, kind in types.items())})")
+    with con.appender("waiting") as appender:
+        appender.append_rows(rows)
+    put_rows(con, putting({name: name for name in types}, "temp.waiting"), {}, len(rows))
+    con.execute("DROP TABLE temp.waiting")
 
 
 def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], into: str = "") -> None:
@@ -57,7 +72,10 @@ def load(con: duckdb.DuckDBPyConnection, table: str, bodies: Sequence[bytes], in
     with memory_file() as (file, path):
         _write_lines(file, bodies)
         file.flush()
-        con.execute(_load_sql(table, into or as_stored(table)).replace("$path", quote(path), 1))
+        if table == CONTEXT_TABLE and not into:
+            put_rows(con, putting(*_json_values(table)), {}, len(bodies), path)
+        else:
+            con.execute(_load_sql(table, into or as_stored(table)).replace("$path", quote(path), 1))
 
 
 def load_parts(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Part], into: str = "") -> None:
@@ -70,7 +88,7 @@ def load_parts(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Part]
         if "j" in layout.forms or sum([part.count for part in found]) < LINES_FROM:
             bodies += [body for part in found for _, body in part.numbered()]
         else:
-            _load_lines(con, table, layout, found, into or as_stored(table))
+            _load_lines(con, table, layout, found, into)
     if bodies:
         (load if len(bodies) >= LOAD_FROM else append)(con, table, bodies, into)
 
@@ -109,12 +127,20 @@ def _load_lines(con: duckdb.DuckDBPyConnection, table: str, layout: Layout, part
     before = [names[at] for at in differs]
     same = {name: value for name, value in zip(names, heads[0], strict=True) if name not in before}
     prefixes = {head: "".join([_in_a_line(head[at]) + SEP for at in differs]) for head in distinct} if differs else {}
-    sql, wanted = _lines_sql(table, layout, tuple(before), frozenset(same), into)
+    values, source = _lines_values(table, layout, tuple(before), frozenset(same))
     with memory_file() as (file, path):
         for piece in _prefixed(parts, heads, prefixes):
             file.write(piece)
         file.flush()
-        con.execute(sql.replace("$path", quote(path), 1), {name: same[name] for name in wanted})
+        if table == CONTEXT_TABLE and not into:
+            count = sum([part.count for part in parts])
+            put_rows(con, _lines_putting(table, layout, tuple(before), frozenset(same)), same, count, path)
+            return
+        sql = (
+            f"INSERT INTO {into or as_stored(table)} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
+        )
+        wanted = {name: same[name] for name, value in values.items() if value.find("$") >= 0}
+        con.execute(sql.replace("$path", quote(path), 1), wanted)
 
 
 def _prefixed(
@@ -142,29 +168,35 @@ _MARKS: Final = frozenset(("\n", END, "\0", SEP, NULL))
 
 
 @functools.lru_cache(maxsize=512)
-def _lines_sql(
-    table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str], into: str
-) -> tuple[str, tuple[str, ...]]:
-    """The statement, and the values that it wants by name. Raise CodecError for a record that fits no row."""
+def _lines_values(
+    table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str]
+) -> tuple[Mapping[str, str], str]:
+    """Expressions of the columns that users read, of which some are `$NAME`, and the source that has the others.
+
+    Raise CodecError for a record that fits no row.
+    """
     known = {column.name: column for column in table_columns(table)}
     read = [*before, "seq", *layout.kept]
     types = [f"{quote(name)}: {quote(json_type(known[name]) if name in known else 'VARCHAR')}" for name in read]
-    values, wanted = dict[str, str](), []
+    values = dict[str, str]()
     for column in known.values():
         if column.name in read:
             values[column.name] = value_sql(column, f'"{column.name}"')
         elif column.name in same:
             values[column.name] = value_sql(column, f"CAST(${column.name} AS {json_type(column)})")
-            wanted.append(column.name)
         else:  # written before the type had that field
             raise CodecError(f"records of {table} have no {column.name}")
     how = (
         f"auto_detect = false, header = false, delim = chr({ord(SEP)}), nullstr = chr({ord(NULL)}), new_line = '\\r', "
         f"quote = '', escape = '', compression = 'none', parallel = false, max_line_size = {_LONGEST_LINE}"
     )
-    source = f"read_csv($path, {how}, columns = {{{', '.join(types)}}})"
-    statement = f"INSERT INTO {into} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
-    return statement, tuple(wanted)
+    return values, f"read_csv($path, {how}, columns = {{{', '.join(types)}}})"
+
+
+@functools.lru_cache(maxsize=512)
+def _lines_putting(table: str, layout: Layout, before: tuple[str, ...], same: frozenset[str]) -> Putting:
+    values, source = _lines_values(table, layout, before, same)
+    return putting(values, source, frozenset(name for name, value in values.items() if "$" in value))
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -173,6 +205,13 @@ def _listed(names: Iterable[str]) -> str:
 
 @functools.cache
 def _load_sql(table: str, into: str) -> str:
+    values, source = _json_values(table)
+    return f"INSERT INTO {into} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
+
+
+@functools.cache
+def _json_values(table: str) -> tuple[Mapping[str, str], str]:
+    """Expressions of the columns that users read, and the source that has them."""
     header, own = columns_of(Header), table_columns(table)[len(columns_of(Header)) :]
     outer = [f"{column.name}: {quote(json_type(column))}" for column in header]
     inner = ", ".join(f'"{column.name}" {json_type(column)}' for column in own)
@@ -180,4 +219,4 @@ def _load_sql(table: str, into: str) -> str:
     values = {column.name: value_sql(column, column.name) for column in header}
     values |= {column.name: value_sql(column, f'data."{column.name}"') for column in own}
     source = f"read_json($path, format = 'newline_delimited', compression = 'none', columns = {{{', '.join(outer)}}})"
-    return f"INSERT INTO {into} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
+    return values, source

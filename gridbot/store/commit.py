@@ -25,6 +25,7 @@ from gridbot.store.file_errors import first_line
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_corrections, mark_executions, mark_gone
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
+from gridbot.store.row_contexts import rows_table
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
 
@@ -159,7 +160,7 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE gone AS SELECT * FROM {as_stored(table)} WHERE local_ts < ?", [before]
         )
-    row = con.execute(f"DELETE FROM {as_stored(table)} WHERE local_ts < ?", [before]).fetchone()
+    row = con.execute(f"DELETE FROM {rows_table(table)} WHERE local_ts < ?", [before]).fetchone()
     if table == "executions":
         mark_gone(con, "temp.gone")
         con.execute("DROP TABLE temp.gone")

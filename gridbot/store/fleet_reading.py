@@ -28,6 +28,7 @@ from gridbot.store.kept_ids import IDS, as_texts
 from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
+from gridbot.store.row_contexts import CONTEXT_TABLE, rows_table
 from gridbot.store.schema import ensure_schema, views_from_rows
 from gridbot.store.sql_columns import OFFSETS, as_stored, quote
 from gridbot.store.wanted_rows import EVERYTHING, Wanted, kinds_of, unknown_account, unknown_table
@@ -183,8 +184,9 @@ def lay_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Our tables and views in an empty DuckDB. A column of another host's records may be NULL where ours never is."""
     ensure_schema(con)
     views_from_rows(con)
+    con.execute(f"DROP VIEW {as_stored(CONTEXT_TABLE)}")
+    con.execute("; ".join(f"DROP TABLE {rows_table(kind)}" for kind in RECORD_TYPES))
     for kind in RECORD_TYPES:
-        con.execute(f"DROP TABLE {as_stored(kind)}")
         con.execute(f"CREATE TABLE {as_stored(kind)} AS {as_texts(typed_query(kind, _NOTHING))}")
 
 

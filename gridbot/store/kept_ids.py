@@ -29,6 +29,9 @@ __all__ = [
     "kept_row",
     "kept_steps",
     "kept_types",
+    "key_of",
+    "odd_texts",
+    "parsed",
     "rows_query",
     "text_of",
 ]
@@ -88,13 +91,13 @@ def kept_query(table: str, values: Mapping[str, str], source: str) -> str:
     if not ids:
         return f"SELECT {', '.join(values.values())} FROM {source}"
     read = ", ".join(f'{value} AS "{name}"' for name, value in values.items())
-    kept = [_key(name) if name in ids else f'"{name}"' for name in values]
-    return f"SELECT {', '.join(kept)}, {_odd(ids)} FROM {_parsed(ids, f'(SELECT {read} FROM {source})')}"
+    kept = [key_of(name) if name in ids else f'"{name}"' for name in values]
+    return f"SELECT {', '.join(kept)}, {_odd(ids)} FROM {parsed(ids, f'(SELECT {read} FROM {source})')}"
 
 
-def _parsed(ids: Sequence[str], source: str) -> str:
-    """The rows of `source` with the UUID of each id, and whether that is all that its text says. By the way, each text
-    is parsed once only: that takes as long as reading all other columns."""
+def parsed(ids: Sequence[str], source: str) -> str:
+    """Query, in parentheses, of the rows of `source` with the UUID of each id, and whether that is all that its text
+    says. By the way, each text is parsed once only: that takes as long as reading all other columns."""
     parsed = ", ".join(f"TRY_CAST({name} AS UUID) AS {name}_uuid" for name in ids)
     usual = ", ".join(
         f"coalesce(CAST({name}_uuid AS VARCHAR) = {name} AND {name}_uuid <> {_ZEROS}, false) AS {name}_told"
@@ -103,15 +106,20 @@ def _parsed(ids: Sequence[str], source: str) -> str:
     return f"(SELECT *, {usual} FROM (SELECT *, {parsed} FROM {source}))"
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """Expression of the UUID under which an id of the rows of `parsed` is kept."""
     others = f"CAST(CASE {name} WHEN '' THEN '{_NIL}' ELSE md5({name}) END AS UUID)"
     return f"CASE WHEN {name}_told THEN {name}_uuid ELSE {others} END"
 
 
 def _odd(ids: Sequence[str]) -> str:
     told = " AND ".join(f"({name}_told OR {name} = '')" for name in ids)
-    pairs = ", ".join(f"'{name}', {name}" for name in ids)
-    return f"CASE WHEN {told} THEN NULL ELSE CAST(json_object({pairs}) AS VARCHAR) END"
+    return f"CASE WHEN {told} THEN NULL ELSE CAST(json_object({odd_texts(ids)}) AS VARCHAR) END"
+
+
+def odd_texts(ids: Sequence[str]) -> str:
+    """The texts of ids by their names, as arguments of `json_object`."""
+    return ", ".join(f"'{name}', {name}" for name in ids)
 
 
 def kept_row(table: str, names: Sequence[str], row: Sequence[Any]) -> tuple[Any, ...]:
@@ -145,9 +153,9 @@ def kept_from(table: str, types: Mapping[str, str], source: str) -> str:
     if not has_texts(table, types):
         return f"SELECT * FROM {source}"
     ids = [name for name in IDS[table] if name in types]
-    changed = ", ".join(f"{_key(name)} AS {name}" for name in ids)
+    changed = ", ".join(f"{key_of(name)} AS {name}" for name in ids)
     added = ", ".join(f"{name}_{end}" for name in ids for end in ("uuid", "told"))
-    return f"SELECT * EXCLUDE ({added}) REPLACE ({changed}), {_odd(ids)} AS {ODD} FROM {_parsed(ids, source)}"
+    return f"SELECT * EXCLUDE ({added}) REPLACE ({changed}), {_odd(ids)} AS {ODD} FROM {parsed(ids, source)}"
 
 
 def kept_steps(table: str, name: str) -> list[str]:
@@ -155,7 +163,7 @@ def kept_steps(table: str, name: str) -> list[str]:
     for more rows."""
     ids = IDS[table]
     told = {each: f"coalesce(CAST({_uuid(each)} AS VARCHAR) = {each} AND {each} <> '{_NIL}', false)" for each in ids}
-    odd, keys = _odd(ids), {each: _key(each) for each in ids}
+    odd, keys = _odd(ids), {each: key_of(each) for each in ids}
     for each in ids:
         odd = odd.replace(f"{each}_told", told[each])
         keys[each] = keys[each].replace(f"{each}_told", told[each]).replace(f"{each}_uuid", _uuid(each))

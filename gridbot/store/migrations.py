@@ -49,6 +49,8 @@ MIGRATIONS: Final = (
     # Brought into that form by `ensure_schema`. An earlier program would write texts into columns that hold none, and
     # match pairs with tables that are gone.
     Migration(8, "Ids of the exchange are kept as UUIDs. Pairs are matched behind the commits."),
+    # Brought into that form by `ensure_schema`. An earlier program would write to a name that is a view.
+    Migration(9, "What many executions have in common is kept once, in a table of contexts."),
 )
 
 SCHEMA_VERSION: Final = MIGRATIONS[-1].version

@@ -15,6 +15,7 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.grid_tables import (
     GRID_DOCS,
@@ -29,6 +30,7 @@ from gridbot.store.grid_tables import (
 from gridbot.store.kept_ids import ODD, has_texts, kept_steps, kept_types
 from gridbot.store.migrations import SCHEMA_VERSION, statements_from
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS, Rollup
+from gridbot.store.row_contexts import CONTEXT_DOCS, CONTEXT_TABLE, tables_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, quote, sql_type, table_columns
 from gridbot.store.stored_views import PLAIN_VIEWS, STORED_VIEWS
 from gridbot.store.view_type import View
@@ -98,7 +100,12 @@ class SchemaTooNew(RuntimeError):
 
 
 def create_table_sql(table: str, name: str = "", *, temporary: bool = False) -> str:
-    """CREATE TABLE statement of a kind's stored rows, or of a table with the same columns under another name."""
+    """CREATE TABLE statement of a kind's stored rows, or of a table with the same columns under another name.
+
+    Of executions several statements, unless it is another name: their rows are in two tables.
+    """
+    if table == CONTEXT_TABLE and not name:
+        return tables_sql()
     lines = [f"    {column} {kind}" for column, kind in kept_types(table).items()]
     create = "CREATE OR REPLACE TEMP TABLE" if temporary else "CREATE TABLE IF NOT EXISTS"
     return f"{create} {name or as_stored(table)} (\n" + ",\n".join(lines) + "\n)"
@@ -113,7 +120,7 @@ def fingerprint() -> str:
         GRID_TABLES,
         GRID_DOCS,
     ]
-    parts += [*ROLLUPS, REMOVED_SUMS]
+    parts += [*ROLLUPS, REMOVED_SUMS, tables_sql(), CONTEXT_DOCS]
     for table, cls in RECORD_TYPES.items():
         # Not their defaults: what stands for none has another address in each process.
         columns = [(column.name, column.kind, column.nullable, column.doc) for column in table_columns(table)]
@@ -168,7 +175,11 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(sql)
         con.execute(f"COMMENT ON TABLE {table} IS {quote(_INTERNAL_DOCS[table])}")
     for table in RECORD_TYPES:
-        _create_record_table(con, table, as_stored(table), f"The rows of {table} that are stored; read {table}.")
+        doc = f"The rows of {table} that are stored; read {table}."
+        if table == CONTEXT_TABLE:
+            _create_executions(con, doc)
+        else:
+            _create_record_table(con, table, as_stored(table), doc)
     known = _tables_here(con)
     for rollup in (*ROLLUPS, REMOVED_SUMS):
         _create_rollup(con, rollup, is_new=rollup.table not in known)
@@ -235,6 +246,22 @@ def _create_record_table(con: duckdb.DuckDBPyConnection, table: str, name: str, 
         if column not in existing:
             con.execute(f"ALTER TABLE {name} ADD COLUMN {column} {kind.removesuffix(' NOT NULL')}")
     con.execute(f"COMMENT ON TABLE {name} IS {quote(doc)}")
+
+
+def _create_executions(con: duckdb.DuckDBPyConnection, doc: str) -> None:
+    """Make the tables of executions, and put into them the rows of a file that had one table up to version 8."""
+    name, before = as_stored(CONTEXT_TABLE), as_stored(f"{CONTEXT_TABLE}_before")
+    is_older = name in _tables_here(con)
+    if is_older:
+        con.execute(f"ALTER TABLE {name} RENAME TO {before}")
+    con.execute(tables_sql())
+    con.execute(f"COMMENT ON VIEW {name} IS {quote(doc)}")
+    for table, told in CONTEXT_DOCS.items():
+        con.execute(f"COMMENT ON TABLE {table} IS {quote(told)}")
+    if is_older:
+        types = dict(con.execute(f"SELECT name, type FROM pragma_table_info('{before}')").fetchall())
+        take_over_rows(con, types, before)
+        con.execute(f"DROP TABLE {before}")
 
 
 def _create_rollup(con: duckdb.DuckDBPyConnection, rollup: Rollup, *, is_new: bool) -> None:

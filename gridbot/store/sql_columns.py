@@ -43,9 +43,16 @@ def as_stored(name: str) -> str:
     return f"{name}_stored"
 
 
+_KNOWN_NAMES: Final = {
+    LANDED: "records of the last minute, of any kind",
+    as_stored("execution_rows"): "executions",
+    as_stored("execution_contexts"): "what executions have in common",
+}
+
+
 def known_name(table: str) -> str:
     """What people call a table of rows; any other table by its name."""
-    return "records of the last minute, of any kind" if table == LANDED else table.removesuffix(as_stored(""))
+    return _KNOWN_NAMES.get(table) or table.removesuffix(as_stored(""))
 
 
 def table_columns(table: str) -> tuple[Column, ...]:

@@ -17,10 +17,12 @@ from typing import Final
 import duckdb
 
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.grid_marks import mark_all
-from gridbot.store.kept_ids import kept_from
+from gridbot.store.kept_ids import kept_from, kept_types
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
+from gridbot.store.row_contexts import CONTEXT_TABLE, ROWS, whole_rows
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
@@ -76,7 +78,7 @@ def committed_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
         if name is None:
             continue
         try:
-            read_in_pieces(row_ranges(con, f"old.{name}"), partial(_note_largest, con, name, numbers))
+            read_in_pieces(row_ranges(con, f"old.{name}"), partial(_note_largest, con, _rows_of(name), numbers))
         except duckdb.Error as exc:
             _require_unreadable(exc)
     return numbers
@@ -107,7 +109,13 @@ def _old_tables(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     4 the stored rows were under the names that are views since."""
     found = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'").fetchall()
     names = {str(name) for (name,) in found}
-    return {as_stored(name): name for name in names} | {name: name for name in names}
+    known = {as_stored(name): name for name in names} | {name: name for name in names}
+    return known | {as_stored(CONTEXT_TABLE): ROWS} if ROWS in names else known
+
+
+def _rows_of(name: str) -> str:
+    """The rows of a table of the old file, as something to select from. Of executions they may be in two tables."""
+    return f"({whole_rows('old.')})" if name == ROWS else f"old.{name}"
 
 
 def _require_unreadable(error: duckdb.Error) -> None:
@@ -124,6 +132,9 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[
     def copy(rows: Rows) -> None:
         nonlocal copied
         wanted = f"(SELECT * {_wanted(table, name, rows)})"
+        if table == as_stored(CONTEXT_TABLE):
+            copied += take_over_rows(con, types, wanted, "fresh.")
+            return
         copied += _count(con, f"INSERT INTO fresh.{table} BY NAME {kept_from(_kind_of(table), types, wanted)}")
 
     try:
@@ -136,7 +147,9 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[
 
 
 def _types(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
-    """Columns of a table of the old file with their types: it may have ids as texts."""
+    """Columns of the rows of a table of the old file with their types: it may have ids as texts."""
+    if name == ROWS:
+        return kept_types(CONTEXT_TABLE)
     return dict(con.execute(f"SELECT name, type FROM pragma_table_info('old.{name}')").fetchall())
 
 
@@ -149,7 +162,7 @@ def _kind_of(table: str) -> str:
 def _wanted(table: str, name: str, rows: Rows) -> str:
     rows_sql = f"{rows.sql} AND kind <> '{OFFSETS}'" if table == LANDED else rows.sql
     below = "(SELECT before FROM befores AS b WHERE b.account = o.account)"
-    return f"FROM old.{name} AS o WHERE {rows_sql} AND coalesce(o.{NUMBERS[table]}, 0) < {below}"
+    return f"FROM {_rows_of(name)} AS o WHERE {rows_sql} AND coalesce(o.{NUMBERS[table]}, 0) < {below}"
 
 
 def _count_lost(con: duckdb.DuckDBPyConnection, table: str, name: str, rows: Rows) -> int:
@@ -187,7 +200,7 @@ def _copy_rollups(
 
 
 def _note_largest(con: duckdb.DuckDBPyConnection, table: str, numbers: dict[str, int], rows: Rows) -> None:
-    statement = f"SELECT account, max(seq) FROM old.{table} WHERE {rows.sql} GROUP BY account"
+    statement = f"SELECT account, max(seq) FROM {table} WHERE {rows.sql} GROUP BY account"
     for account, seq in con.execute(statement).fetchall():
         numbers[account] = max(seq, numbers.get(account, 0))
 

@@ -37,8 +37,9 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def rows(con: duckdb.DuckDBPyConnection, table: str) -> list[Any]:
-    found = con.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
-    con.execute(f"TRUNCATE {table}")
+    listed = "* EXCLUDE (rowid)" if table == "executions_stored" else "*"
+    found = con.execute(f"SELECT {listed} FROM {table} ORDER BY rowid").fetchall()
+    con.execute(f"TRUNCATE {'execution_rows_stored' if table == 'executions_stored' else table}")
     return found
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import duckdb
 import pytest
@@ -15,6 +14,9 @@ from gridbot.backtest import run_file
 from gridbot.backtest.backtest_run import _Sums
 from gridbot.backtest.run_file import RunFile, file_of, new_name, summaries
 from gridbot.lock_file import Locked
+from gridbot.records import codec
+from gridbot.store.bulk import append
+from tests.store.kit import execution
 
 BEGIN = datetime(2026, 1, 5)  # noqa: DTZ001 - naive UTC, as the database has it
 EVERYTHING = """
@@ -74,15 +76,6 @@ def test_a_name_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
     assert [left.name for left in path.parent.iterdir()] == ["mine.duckdb"]
 
 
-def executed(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """What a row of executions has to have."""
-    needed = con.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'executions_stored' AND NOT is_nullable"
-    )
-    values = {"VARCHAR": "", "UUID": UUID(int=0), "TIMESTAMP": BEGIN}
-    return {name: values.get(kind, 0) for name, kind in needed.fetchall()}
-
-
 def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> None:
     """It said 0 fills, and had the name of the file that it was copied from."""
     path = file_of(tmp_path, "mine")
@@ -94,11 +87,8 @@ def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> 
     )
     with duckdb.connect(str(path)) as con:
         for number, kind in enumerate(("Trade", "Funding", "Trade")):
-            row = executed(con) | {"seq": number, "local_ts": BEGIN.replace(hour=number), "exec_type": kind}
-            con.execute(
-                f"INSERT INTO executions_stored ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
-                [*row.values()],
-            )
+            at_us = int(BEGIN.replace(hour=number, tzinfo=UTC).timestamp()) * 1_000_000
+            append(con, "executions", [codec.body_of("alice", "r", number, at_us, execution(number, exec_type=kind))])
     for process in (str(os.getpid()), ""):
         [row] = summaries(tmp_path)
         assert (row["name"], row["fills"], row["to_ts"].hour, row["process"]) == ("mine", 2, 2, process)

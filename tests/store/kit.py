@@ -23,6 +23,7 @@ from gridbot.records.record_queue import QueueReceiver
 from gridbot.records.record_types import ExecutionRecord, TickerRecord, UtcMs
 from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.landing import KnownOrder, put
 from gridbot.store.reading import connect, database_path
 from gridbot.store.sql_columns import LANDED, as_stored
@@ -212,6 +213,12 @@ def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
 def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
     with connect(data_dir, timeout_s=WAIT_S) as con:
         return con.execute(statement).fetchall()
+
+
+def put_executions(con: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Store rows of a query that has the columns of executions, or most of them."""
+    types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {query}").fetchall()}
+    take_over_rows(con, types, f"({query})")
 
 
 def sequences(data_dir: Path, table: str = "executions") -> dict[str, list[int]]:

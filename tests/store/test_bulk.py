@@ -21,8 +21,8 @@ from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.commit import Rows, commit
 from gridbot.store.database import Database
 from gridbot.store.kept_ids import rows_query
+from gridbot.store.row_contexts import rows_table
 from gridbot.store.schema import create_table_sql
-from gridbot.store.sql_columns import as_stored
 from tests.examples import examples
 from tests.records.test_codec import any_record
 from tests.store.kit import execution
@@ -39,7 +39,7 @@ def storable(record: Any) -> bool:
 
 def stored(con: duckdb.DuckDBPyConnection, fill: Any, table: str, bodies: list[Any]) -> list[Any]:
     con.execute(create_table_sql(table))
-    con.execute(f"TRUNCATE {as_stored(table)}")
+    con.execute(f"TRUNCATE {rows_table(table)}")
     fill(con, table, bodies)
     return con.execute(f"{rows_query(table)} ORDER BY rowid").fetchall()
 

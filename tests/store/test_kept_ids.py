@@ -16,9 +16,9 @@ from gridbot.records.codec import CodecError
 from gridbot.records.record_block import block_of
 from gridbot.store import bulk
 from gridbot.store.bulk import append, load, load_parts
+from gridbot.store.context_rows import take_over_rows
 from gridbot.store.kept_ids import IDS, ODD, kept_from, kept_steps, kept_types, rows_query
 from gridbot.store.schema import create_table_sql
-from gridbot.store.sql_columns import as_stored
 from tests.examples import examples
 from tests.store.kit import execution
 
@@ -71,7 +71,7 @@ def by_texts(con: duckdb.DuckDBPyConnection, table: str, bodies: list[Any]) -> N
         con.execute(statement)
     con.commit()
     assert con.execute("FROM old").fetchall() == copied, "as `rebuild` takes them over"
-    con.execute(f"INSERT INTO {as_stored(table)} BY NAME FROM old")
+    take_over_rows(con, kept_types(table), "old")
     con.execute("DROP TABLE old; DROP TABLE new")
 
 
@@ -93,7 +93,7 @@ def test_ids_come_back_as_they_were(monkeypatch: Any) -> None:
     def same(ids: Ids) -> None:
         keys = []
         for fill, made in WAYS:
-            con.execute("TRUNCATE executions_stored")
+            con.execute("TRUNCATE execution_rows_stored")
             try:
                 fill(con, "executions", made(ids))
             except CodecError:  # a text that cannot stand in a line of a block

@@ -22,8 +22,9 @@ from gridbot.store.ingest import AccountSource
 from gridbot.store.kept_ids import rows_query
 from gridbot.store.landing import landable, landed_rows, put
 from gridbot.store.rollups import ROLLUPS
+from gridbot.store.row_contexts import rows_table
 from gridbot.store.schema import create_table_sql, ensure_schema
-from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
+from gridbot.store.sql_columns import LANDED, OFFSETS
 from gridbot.store.stored_views import STORED_VIEWS
 from gridbot.store.views import VIEWS
 from supervisor.store.landing_pace import MOST_AT_ONCE, MOST_BYTES, MOST_LANDED, LandingPace
@@ -57,7 +58,7 @@ def emptied(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     with contextlib.suppress(duckdb.TransactionException):
         con.rollback()  # of a test that failed
     for table in (*RECORD_TYPES, OFFSETS, *(rollup.name for rollup in ROLLUPS), *GRID):
-        con.execute(f"DELETE FROM {as_stored(table)}")
+        con.execute(f"DELETE FROM {rows_table(table)}")
     for table in (LANDED, "ingest_gaps", "ingest_rejects"):
         con.execute(f"DELETE FROM {table}")
     return con
@@ -269,7 +270,7 @@ def test_the_writer_lets_few_records_land_and_moves_them_when_it_is_time(tmp_pat
     recorder = make_recorder(tmp_path)
     writer = Writer(WriterSpec(tmp_path, ("alice",), compact_s=3600.0), {})
     landed = f"SELECT count(*) FROM {LANDED} WHERE kind = 'executions'"
-    where = f"SELECT ({landed}), (SELECT count(*) FROM executions_stored)"
+    where = f"SELECT ({landed}), (SELECT count(*) FROM execution_rows_stored)"
     record_executions(recorder, range(1, 4))
     flush_all(writer)
     assert rows(tmp_path, where) == [(3, 0)]

@@ -19,16 +19,17 @@ import duckdb
 import pytest
 
 from gridbot.store.database import Database
-from gridbot.store.kept_ids import IDS, kept_from
+from gridbot.store.kept_ids import IDS, kept_from, rows_query
 from gridbot.store.migrations import MIGRATIONS, SCHEMA_VERSION, Migration, NoRoomForCopy
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import ROLLUPS
+from gridbot.store.row_contexts import tables_sql
 from gridbot.store.schema import STORAGE_VERSION, ensure_schema
 from gridbot.store.sql_columns import OFFSETS, as_stored
 from gridbot.store.stored_views import STORED_VIEWS
 from supervisor.store.maintenance import vacuum
 from tests.examples import examples
-from tests.store.kit import execution, make_recorder, rows, start_writer, until
+from tests.store.kit import execution, make_recorder, put_executions, rows, start_writer, until
 from tests.store.session import make_session, write_all
 
 HERE = Path(__file__).parent
@@ -55,12 +56,17 @@ def old_database(data_dir: Path, version: int = 1) -> Path:
         if version >= 5:
             [offsets] = [view for view in STORED_VIEWS if view.name == OFFSETS]
             con.execute(f"CREATE VIEW {OFFSETS} AS {offsets.sql}")
+        if version >= 9:
+            con.execute(tables_sql())
         con.execute("INSERT INTO schema_versions VALUES (?, 'old', '0.0.9', TIMESTAMP '2026-01-01')", [version])
 
         def put(table: str, query: str) -> None:
             """Rows with ids as texts, as that version stores them."""
+            if table == "executions" and version >= 9:
+                return put_executions(con, f"SELECT * FROM {query}")
             stored = kept_from(table, dict.fromkeys(IDS[table], "VARCHAR"), query) if version >= 8 else f"FROM {query}"
             con.execute(f"INSERT INTO {named(table)} BY NAME {stored}")
+            return None
 
         con.execute(f"INSERT INTO {named(OFFSETS)} VALUES ('alice', 33, TIMESTAMP '2026-01-01')")
         put(
@@ -115,9 +121,10 @@ def test_a_file_of_an_earlier_version_keeps_its_rows_and_answers_like_a_new_one(
 ) -> None:
     path = old_database(tmp_path, version)
     table = as_stored("executions") if version >= 5 else "executions"  # views are made at each start
+    source = rows_query("executions", table) if version >= 8 else f"FROM {table}"  # with ids as texts
     with connect(path) as con:
-        columns = ", ".join(name for name, *_ in con.execute(f"DESCRIBE {table}").fetchall())
-        before = con.execute(f"SELECT {columns} FROM {table} ORDER BY seq").fetchall()
+        columns = ", ".join(name for name, *_ in con.execute(f"SELECT column_name FROM (DESCRIBE {source})").fetchall())
+        before = con.execute(f"SELECT {columns} FROM ({source}) ORDER BY seq").fetchall()
     Database(path).prepare()
     expected: dict[str, list[Any]] = {
         f"SELECT {columns} FROM executions ORDER BY seq": before,

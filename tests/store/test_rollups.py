@@ -181,19 +181,25 @@ ALONE = CorrectionRecord(
 
 CHANGES = st.sampled_from(
     [
-        "DELETE FROM executions_stored",
-        "INSERT INTO executions_stored FROM executions_stored",
+        "DELETE FROM execution_rows_stored",
+        "INSERT INTO execution_rows_stored FROM execution_rows_stored",
         *(
-            f"UPDATE executions_stored SET {change}"
+            f"UPDATE execution_rows_stored SET {change}"
             for change in (
                 "fee = fee + 0.00000001",
                 "realised_pnl = -realised_pnl - 1000",
                 "price = price * 2",
                 "qty = qty + 0.001",
                 "exchange_ts = exchange_ts + INTERVAL 1 DAY",
-                "strategy = strategy || 'x'",
-                "shadow = NOT shadow",
-                "is_maker = NOT is_maker",
+            )
+        ),
+        *(
+            f"INSERT INTO execution_contexts_stored SELECT * REPLACE (context + 1000 AS context, {change}) "
+            "FROM execution_contexts_stored; UPDATE execution_rows_stored SET context = context + 1000"
+            for change in (
+                "strategy || 'x' AS strategy",
+                "NOT shadow AS shadow",
+                "NOT is_maker AS is_maker",
             )
         ),
     ]
@@ -221,7 +227,7 @@ def test_rollups_say_what_the_rows_say(
     rebuild(data_dir)
     assert_true_to_the_rows(data_dir)
     with duckdb.connect(str(database_path(data_dir))) as con:
-        found = con.execute("SELECT rowid FROM executions_stored").fetchall()
+        found = con.execute("SELECT rowid FROM execution_rows_stored").fetchall()
         if not found:
             return
         con.execute(f"{data.draw(CHANGES)} WHERE rowid = {data.draw(st.sampled_from(found))[0]}")

@@ -303,7 +303,7 @@ def test_a_connection_from_python_is_read_only(data_dir: Path) -> None:
     with connect(data_dir) as con:
         assert con.execute("SELECT count(*) FROM fills").fetchone() == (100,)
         with pytest.raises(duckdb.InvalidInputException, match="read-only"):
-            con.execute("DELETE FROM executions_stored")
+            con.execute("DELETE FROM execution_rows_stored")
     with connect(database_path(data_dir)) as con:
         assert con.execute("SELECT 1").fetchone() == (1,)
 

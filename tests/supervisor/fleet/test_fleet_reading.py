@@ -72,7 +72,8 @@ def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
     assert sums == [("alice", 9), ("bob", 2)]
     assert sizes == [("alice", 6), ("bob", 2)]
     assert open_orders == [("alice", "g-new-h1"), ("alice", "g-new-h2"), ("bob", "g-new-h2")]
-    assert names == {name for (name,) in rows(tmp_path / "h1", VIEWS)}
+    ours = {name for (name,) in rows(tmp_path / "h1", VIEWS)}
+    assert names == ours - {"executions_stored"}, "which is a table there"
 
     _less_is_asked_where_less_is_wanted(dsn_file, every)
     downloads = tmp_path / "page" / "web" / "downloads"

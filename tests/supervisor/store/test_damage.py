@@ -81,7 +81,8 @@ def _leave_a_log(data_dir: Path) -> None:
 import os, duckdb
 con = duckdb.connect({str(database_path(data_dir))!r})
 con.execute("BEGIN")
-con.execute("INSERT INTO executions_stored SELECT * REPLACE (seq + 10 AS seq) FROM executions_stored WHERE seq > 20")
+con.execute("INSERT INTO execution_rows_stored SELECT * REPLACE (seq + 10 AS seq) FROM execution_rows_stored "
+    "WHERE seq > 20")
 con.execute("UPDATE ingest_offsets_stored SET seq = 40")
 con.execute("COMMIT")
 os.kill(os.getpid(), 9)
@@ -97,7 +98,7 @@ def test_an_intact_left_over_log_counts(tmp_path: Path) -> None:
         writer.wait_committed("alice", 40)
         writer.stop()
     with duckdb.connect(str(database_path(tmp_path))) as con:
-        con.execute("DELETE FROM executions_stored WHERE seq > 30")
+        con.execute("DELETE FROM execution_rows_stored WHERE seq > 30")
         con.execute("UPDATE ingest_offsets_stored SET seq = 30")
     _leave_a_log(tmp_path)
     recorder.record(execution(41))

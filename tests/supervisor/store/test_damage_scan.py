@@ -49,7 +49,7 @@ def test_why_a_flush_fails_is_found_by_reading_the_file(tmp_path: Path) -> None:
     with writing(tmp_path) as writer:
         writer.wait_committed("alice", 2000)
         writer.stop()
-    damage_block(database_path(tmp_path), "executions_stored", "exec_id")
+    damage_block(database_path(tmp_path), "execution_rows_stored", "exec_id")
     recorder.record(execution(2001))
     recorder.close()
     with writing(tmp_path, compact_s=0.0) as writer:
@@ -93,7 +93,7 @@ def read_once(tmp_path: Path) -> Iterator[tuple[Recorder, Writer, DamageScan]]:
 def test_damage_just_before_a_flush_is_noticed_at_once(read_once: tuple[Recorder, Writer, DamageScan]) -> None:
     """A flush leaves the file with a new time, twice a second: what had been done to it before went unnoticed."""
     recorder, writer, scan = read_once
-    damage_block(writer.database.path, "executions_stored", "exec_id")
+    damage_block(writer.database.path, "execution_rows_stored", "exec_id")
     recorder.record(ticker(2001))
     recorder.flush()
     flush_all(writer)
@@ -106,7 +106,7 @@ def test_damage_without_a_trace_is_noticed_within_minutes(read_once: tuple[Recor
     _, writer, scan = read_once
     path = writer.database.path
     before = path.stat()
-    damage_block(path, "executions_stored", "exec_id")
+    damage_block(path, "execution_rows_stored", "exec_id")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     for second in range(1, 600):
         scan.step(FIRST_S + second)

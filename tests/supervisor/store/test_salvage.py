@@ -110,13 +110,13 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = old_database(tmp_path, SCHEMA_VERSION)
     with duckdb.connect(str(path)) as con:
         con.execute("INSERT INTO schema_versions VALUES (?, 'x', '9.0', now()::TIMESTAMP)", [SCHEMA_VERSION + 1])
-        con.execute("ALTER TABLE executions_stored ADD COLUMN mood VARCHAR")
+        con.execute("ALTER TABLE execution_rows_stored ADD COLUMN mood VARCHAR")
     result = _rebuild(tmp_path, "--accept-loss")
     assert result.exit_code == 7
     assert f"schema version {SCHEMA_VERSION + 1}" in result.output
     assert "use the newer gridbot" in result.output
     with connect(path) as con:
-        assert con.execute("SELECT count(mood), count(*) FROM executions_stored").fetchall() == [(0, 30)]
+        assert con.execute("SELECT count(mood), count(*) FROM execution_rows_stored").fetchall() == [(0, 30)]
 
 
 def test_a_want_of_memory_is_no_loss(tmp_path: Path, large: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_damaged_write_ahead_log_costs_nothing_of_the_file(tmp_path: Path, lar
     path = _copied(large, tmp_path)
     with duckdb.connect(str(path)) as con:
         con.execute("PRAGMA disable_checkpoint_on_shutdown")
-        con.execute("INSERT INTO executions_stored SELECT * FROM executions_stored")
+        con.execute("INSERT INTO execution_rows_stored SELECT * FROM execution_rows_stored")
     wal = path.with_name(f"{path.name}.wal")
     content = bytearray(wal.read_bytes())
     content[len(content) // 2] ^= 0xFF

@@ -1,0 +1,66 @@
+"""Stores executions by the statements of `gridbot.store.row_contexts`, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import duckdb
+
+from gridbot.records.codec import CodecError
+from gridbot.store.kept_ids import text_of
+from gridbot.store.row_contexts import CONTEXTS, Putting, putting, user_types
+from gridbot.store.sql_columns import quote
+
+__all__ = ["put_rows", "take_over_rows"]
+
+_VALUE: Final = re.compile(r"\$([a-z_]+)")
+
+
+@functools.lru_cache(maxsize=512)
+def _wanted(statement: str) -> frozenset[str]:
+    return frozenset(_VALUE.findall(statement))
+
+
+def put_rows(
+    con: duckdb.DuckDBPyConnection,
+    statements: Putting,
+    values: Mapping[str, Any],
+    count: int | None,
+    path: str = "",
+    into: str = "",
+) -> int:
+    """Store all rows of the source, which are `count` (None: it is not known), and return how many.
+
+    `path`: of the file that the source reads as `$path`; `into`: as of `putting`. Raise duckdb.Error, CodecError
+    where they are not as many.
+    """
+
+    def execute(statement: str, **more: Any) -> int:
+        known = {**values, **more}
+        statement = statement.replace("$path", quote(path), 1) if path else statement
+        wanted = {name: known[name] for name in _wanted(statement)}
+        row = con.execute(statement, wanted).fetchone()
+        return int(row[0]) if row else 0
+
+    if count is None:
+        execute(statements.learn)
+    stored = execute(statements.put)
+    if count is not None and stored < count:
+        [(before,)] = con.execute(f"SELECT coalesce(max(context), 0) FROM {into}{CONTEXTS}").fetchall()
+        if execute(statements.learn):
+            stored += execute(statements.put_rest, before=before)
+    if count is not None and stored != count:
+        raise CodecError(f"expected {count} rows of executions, got {stored}")
+    return stored
+
+
+def take_over_rows(con: duckdb.DuckDBPyConnection, types: Mapping[str, str], source: str, into: str = "") -> int:
+    """Store the rows of `source`, a table with these columns as any version has stored them, or a query of such rows
+    in parentheses. How many. `into`: a database, with a dot behind it. Raise duckdb.Error.
+    """
+    texts = {name: text_of(name) if types.get(name, "").startswith("UUID") else name for name in user_types()}
+    values = {name: texts[name] if name in types else f"CAST(NULL AS {kind})" for name, kind in user_types().items()}
+    return put_rows(con, putting(values, source, into=into), {}, None, into=into)
