@@ -83,10 +83,9 @@ def index_is_right(book: OrderBook) -> list[str]:
         wrong.append(f"levels taken are {dict(levels)}, the index has {index.levels}")
     get = index.get
     for order in _all(book):
-        if order.key and get(order.key) is not order:
-            wrong.append(f"{order.key} is not found as {order.key}")
-        if order.order_id and get(order.order_id) is not order:
-            wrong.append(f"{order.key} is not found as {order.order_id}")
+        for name in (order.key, order.order_id):
+            if name and get(name) is not order:
+                wrong.append(f"{order.key} is not found as {name}")
     wrong += [f"{order.key} is settled and live" for order in index.live.values() if order.is_settled]
     wrong += [f"{order.key} is finished and not settled" for order in index.finished.values() if not order.is_settled]
     shown = {order.key for order in (*book.limit_orders.long, *book.limit_orders.short)}

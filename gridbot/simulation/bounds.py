@@ -63,7 +63,7 @@ def sizes(root: object) -> dict[str, int]:
     todo: list[tuple[str, Any]] = [("", root)]
     while todo:
         name, thing = todo.pop()
-        kind = type(thing)
+        kind: Any = type(thing)
         if kind in NOTHING or id(thing) in seen or issubclass(kind, TEXTS):
             continue
         seen.add(id(thing))

@@ -42,7 +42,7 @@ FIRST = {fix.finds: name for name, fix in reversed(REVERTS.items()) if not fix.i
 SOUGHT = [name for name in REVERTS if IS_LONG or name in FIRST.values()]
 """Fixes that are taken out: all of them by `bin/test --long`, else one of each invariant."""
 TELLING = dict.fromkeys(fix.seed for fix in map(REVERTS.get, SOUGHT) if fix and not fix.dense and fix.minutes == 2.0)
-"""Seeds that find a fix that is taken out: run with all fixes in, they find nothing, so it was the fix that they found."""
+"""Seeds that find a fix taken out: run with all fixes in, they find nothing, so it was the fix that they found."""
 
 
 def seeds() -> list[int]:
