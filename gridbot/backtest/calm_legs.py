@@ -15,16 +15,17 @@ neither they nor the ones that were not read may come near until the reading aft
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Protocol
 
 from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import LegState, PositionEvent
-from gridbot.core.margin import margin_to_keep, pair_margins
+from gridbot.core.margin import margin_to_keep
 from gridbot.core.risk_rules import RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay
-from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.accounts.cross_holdings import Pair
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_runner import StrategyRunner
 
@@ -47,6 +48,12 @@ class Ahead(Protocol):
     def age_s(self, symbol: str) -> float:
         """How long (seconds) the newest price of before now has been with the worker, told or not."""
 
+    def are_fresh(self, most_s: float) -> bool:
+        """Whether no symbol's newest price of before now, told or not, is older than so many seconds."""
+
+    def move(self) -> None:
+        """Give the exchange the newest prices of before now."""
+
     def hear(self, symbol: str) -> None:
         """Give the worker the newest price of before now."""
 
@@ -59,7 +66,7 @@ class Ahead(Protocol):
 class _Span:
     """Of a symbol, up to `until_us`: USDT."""
 
-    made_of: tuple[object, ...]
+    pair: Pair
     until_us: int
     unrealised: Decimal
     maintenance: Decimal
@@ -80,48 +87,114 @@ class _Calm:
     spare: Decimal
 
 
+@dataclass(slots=True)
+class _Together:
+    """What all calms ask for: so most readings need one look, whatever the number of symbols."""
+
+    held: Sequence[tuple[PositionSizer, _Calm]]
+    until_us: int
+    wallet: tuple[Decimal, Decimal]
+    available: tuple[Decimal, Decimal]
+
+    def holds(self, at_us: int) -> bool:
+        """Whether each is still calm then."""
+        if self.until_us <= at_us:
+            return False
+        if not self.held:
+            return True
+        balances = wallet, available = self.held[0][0].balances
+        if wallet is None or available is None:
+            return False
+        (low, high), (least, most) = self.wallet, self.available
+        return (
+            low <= wallet <= high
+            and least <= available <= most
+            and all(
+                sizer.long.leg is calm.long and sizer.short.leg is calm.short and sizer.balances == balances
+                for sizer, calm in self.held
+            )
+        )
+
+
+NOT_KNOWN: Final = _Together((), -1, (ZERO, ZERO), (ZERO, ZERO))
+
+
 class CalmLegs:
-    """One per account, in cross margin. `look` before `holds`."""
+    """One per account, in cross margin. `look` before `uneasy`."""
 
     def __init__(self, venue: RunVenue, runners: Mapping[str, StrategyRunner], ahead: Ahead, lasting_us: int) -> None:
         self._venue, self._runners, self._ahead, self._lasting_us = venue, runners, ahead, lasting_us
         self._spans: dict[str, _Span] = {}
         self._calms: dict[str, _Calm] = {}
+        self._together = NOT_KNOWN
         self._balance: Decimal | None = None
         self._spare = ZERO
+        self._looked_at, self._looked_until_us = -1, -1
+        """For which changes of the account, and up to when, these are known."""
 
     def look(self, until_us: int) -> None:
         """Find the least that the account can have up to a time, while it holds what it holds."""
-        account, self._balance = self._venue.account, None
+        account, changes = self._venue.account, self._venue.changes
+        if changes == self._looked_at and until_us < self._looked_until_us:
+            return
+        self._balance, self._looked_at = None, -1
         if account.isolated or account.charges.tax:
             return
         balance, maintenance = account.wallet, account.order_maintenance
-        held: dict[str, list[Leg]] = {}
-        for leg in account.legs.values():
-            if leg.size:
-                held.setdefault(leg.symbol, []).append(leg)
-        for symbol, legs in held.items():
-            span = self._span(symbol, legs, until_us)
+        least_us = FAR
+        for symbol, pair in self._venue.pairs.items():
+            span = self._spans.get(symbol)
+            if span is None or span.pair is not pair or span.until_us <= until_us:
+                span = self._spans[symbol] = self._new_span(symbol, pair)
             if span.until_us <= until_us:
                 return
             balance += span.unrealised
             maintenance += span.maintenance
+            least_us = min(least_us, span.until_us)
         self._balance, self._spare = balance, balance - maintenance
+        self._looked_at, self._looked_until_us = changes, least_us
 
-    def holds(self, symbol: str, at_us: int) -> bool:
-        """Whether a reading of its legs that arrives then changes no size, now or later."""
-        if self._balance is None:
-            return False
-        sizer, calm = self._runners[symbol].sizer, self._calms.get(symbol)
-        if calm is None or not self._is_still(calm, sizer, at_us):
-            calm = self._new(symbol, at_us)
-            if calm is None:
-                self._calms.pop(symbol, None)
-                return False
-            self._calms[symbol] = calm
-        return self._spare >= calm.spare and self._balance > calm.balance
+    def uneasy(self, at_us: int) -> Collection[str]:
+        """The symbols of which a reading that arrives up to then might change a size, now or later."""
+        balance, spare = self._balance, self._spare
+        if balance is None:
+            return self._runners.keys()
+        if not self._together.holds(at_us):
+            calms = self._calms
+            for symbol in [name for name, calm in calms.items() if not self._is_still(name, calm, at_us)]:
+                del calms[symbol]
+            self._together = NOT_KNOWN
+        if len(self._calms) < len(self._runners):
+            for symbol in self._runners.keys() - self._calms.keys():
+                calm = self._new(symbol, at_us)
+                if calm is not None:
+                    self._calms[symbol] = calm
+                    self._together = NOT_KNOWN
+        if self._together is NOT_KNOWN:
+            self._together = self._put_together()
+        uneasy = self._runners.keys() - self._calms.keys() if len(self._calms) < len(self._runners) else set()
+        return uneasy | {name for name, calm in self._calms.items() if spare < calm.spare or balance <= calm.balance}
 
-    def _is_still(self, calm: _Calm, sizer: PositionSizer, at_us: int) -> bool:
+    def read(self, symbol: str) -> None:
+        """A reading of its legs has changed no size, as was known: it is one of those that might have been left out, so
+        what is calm stays so with the liquidation prices that it has told."""
+        calm, sizer = self._calms.get(symbol), self._runners[symbol].sizer
+        if calm is not None:
+            calm.long, calm.short = sizer.long.leg, sizer.short.leg
+
+    def _put_together(self) -> _Together:
+        calms = self._calms.values()
+        if any(calm.low.available_balance is None for calm in calms):
+            return NOT_KNOWN
+        return _Together(
+            [(self._runners[name].sizer, calm) for name, calm in self._calms.items()],
+            min((min(calm.until_us, calm.lasts_us - self._lasting_us) for calm in calms), default=FAR),
+            _common((calm.low.wallet_balance, calm.high.wallet_balance) for calm in calms),
+            _common((calm.low.available_balance, calm.high.available_balance) for calm in calms),
+        )
+
+    def _is_still(self, symbol: str, calm: _Calm, at_us: int) -> bool:
+        sizer = self._runners[symbol].sizer
         if calm.until_us <= at_us or calm.lasts_us <= at_us + self._lasting_us or calm.long is not sizer.long.leg:
             return False
         wallet, available = sizer.balances
@@ -131,26 +204,14 @@ class CalmLegs:
             and _lies_between(calm.low.available_balance, available, calm.high.available_balance)
         )
 
-    def _span(self, symbol: str, legs: list[Leg], until_us: int) -> _Span:
-        made_of = tuple(value for leg in legs for value in (leg.direction, leg.size, leg.cost))
-        span = self._spans.get(symbol)
-        if span is None or span.made_of != made_of or span.until_us <= until_us:
-            span = self._spans[symbol] = self._new_span(symbol, legs, made_of)
-        return span
-
-    def _new_span(self, symbol: str, legs: list[Leg], made_of: tuple[object, ...]) -> _Span:
+    def _new_span(self, symbol: str, pair: Pair) -> _Span:
         """Needs are continuous in the mark price, and grow with it."""
-        market, valuation, account = (
-            self._venue.markets[symbol],
-            self._venue.exchange.state.valuation,
-            self._venue.account,
-        )
+        self._ahead.move()
+        market = pair.market
         ticks, marks = _around(market.mark, market.instrument.tick_size)
-        unrealised = sum((min(leg.unrealised(each) for each in marks) for leg in legs), ZERO)
-        long, short = (LegState() if leg is None else valuation.state(account, leg) for leg in account.held(symbol))
-        pair = pair_margins(long, short, marks[1], market.instrument.tiers, valuation.fee(account))
-        maintenance = sum((margin.maintenance for margin in pair), ZERO)
-        return _Span(made_of, self._ahead.leaves_us(symbol, ticks, marks), unrealised, maintenance)
+        unrealised = sum((min(leg.unrealised(each) for each in marks) for leg in pair.legs), ZERO)
+        maintenance = sum((margin.maintenance for margin in pair.parts.margins(marks[1], pair.instrument.tiers)), ZERO)
+        return _Span(pair, self._ahead.leaves_us(symbol, ticks, marks), unrealised, maintenance)
 
     def _new(self, symbol: str, at_us: int) -> _Calm | None:
         """None where a reading might change something, or its price might leave what is calm too soon."""
@@ -196,6 +257,12 @@ def _lies_between(low: Decimal | None, value: Decimal | None, high: Decimal | No
     if low is None or high is None or value is None:
         return low is high is value
     return low <= value <= high
+
+
+def _common(ranges: Iterable[tuple[Decimal | None, Decimal | None]]) -> tuple[Decimal, Decimal]:
+    """The part of ranges that all of them have; of those with an end."""
+    known = [(low, high) for low, high in ranges if low is not None and high is not None]
+    return max((low for low, _ in known), default=ZERO), min((high for _, high in known), default=ZERO)
 
 
 def _around(price: Decimal, tick: Decimal) -> tuple[tuple[int, int], tuple[Decimal, Decimal]]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Generator
+from typing import Any, Final, TypeVar
 
-from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_loop import RunLoop, Symbols
 from gridbot.backtest.run_options import Latency, Options
 from gridbot.bybit.error_mapping import from_ret_code
 from gridbot.exchange.failures import ExchangeError
@@ -24,6 +24,8 @@ from gridbot.paper.api_error import ApiError
 __all__ = ["DirectCalls"]
 
 T = TypeVar("T")
+OF_ORDERS: Final = frozenset({"order/create", "order/create-batch", "order/cancel", "order/cancel-batch"})
+"""Requests whose answers change nothing but what they name."""
 
 
 class _SameClock:
@@ -92,7 +94,8 @@ class DirectCalls:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
-        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, of_exchange=True)
+        about = _about(params) if endpoint in OF_ORDERS else None
+        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, about, of_exchange=True)
         return _Pending(future)
 
     @property
@@ -104,12 +107,12 @@ class DirectCalls:
         request_us, answer_us = (way.us(self._draw) for way in ways)
         return (request_us, answer_us) if request_us + answer_us else None
 
-    async def read(self, reading: Callable[[], T]) -> T:
-        """What `reading` gives when the question arrives, once the answer is back; it changes nothing."""
+    async def read(self, reading: Callable[[], T], about: Collection[str]) -> T:
+        """What `reading` gives when the question arrives, once the answer, about some symbols, is back; it changes
+        nothing."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._loop.at(
-            self._after(self._options.request), self._read, reading, future, of_exchange=True, only_reads=True
-        )
+        at_us = self._after(self._options.request)
+        self._loop.at(at_us, self._read, reading, future, about, of_exchange=True, only_reads=True)
         return await future
 
     async def pass_time(self, questions: int) -> None:
@@ -118,11 +121,11 @@ class DirectCalls:
             ways = (self._options.request, self._options.answer) * questions
             us = sum(way.us(self._draw) for way in ways)
             future: asyncio.Future[None] = self._loop.create_future()
-            self._loop.at(self._loop.now_us + us, self._told, None, future)
+            self._loop.at(self._loop.now_us + us, self._told, None, future, about=())
             await future
 
-    def _read(self, reading: Callable[[], T], future: asyncio.Future[T]) -> None:
-        self._loop.at(self._after(self._options.answer), self._told, reading(), future)
+    def _read(self, reading: Callable[[], T], future: asyncio.Future[T], about: Collection[str]) -> None:
+        self._loop.at(self._after(self._options.answer), self._told, reading(), future, about=about)
 
     @staticmethod
     def _told(answer: T, future: asyncio.Future[T]) -> None:
@@ -133,12 +136,16 @@ class DirectCalls:
         """Nothing is open."""
 
     def _arrive(
-        self, endpoint: str, params: dict[str, Any], future: asyncio.Future[dict[str, Any] | ExchangeError]
+        self,
+        endpoint: str,
+        params: dict[str, Any],
+        future: asyncio.Future[dict[str, Any] | ExchangeError],
+        about: Symbols,
     ) -> None:
         loop = self._loop
         answer, limit = self._answer(endpoint, params, loop.now_us // 1000)
         self._deliver()
-        loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future)
+        loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future, about=about)
 
     def _after(self, latency: Latency) -> int:
         return self._loop.now_us + (latency.us(self._draw) if self.takes_time else 0)
@@ -173,6 +180,11 @@ class DirectCalls:
         except ApiError as error:
             return from_ret_code(error.code, error.message), limit
         return {"retCode": 0, "retMsg": route.text, "result": result, "retExtInfo": extra, "time": now_ms}, limit
+
+
+def _about(params: dict[str, Any]) -> frozenset[str]:
+    """The symbols of the orders of a request."""
+    return frozenset(each["symbol"] for each in params.get("request", (params,)))
 
 
 def _limit_of(quota: Quota) -> RateLimit:

@@ -10,13 +10,14 @@ in between were looked at, and those at which nothing can happen are jumped over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Final
 
-from gridbot.backtest.quiet_stops import Margins, QuietStops, Steady
+from gridbot.backtest.drive_line import Line
+from gridbot.backtest.quiet_stops import Margins, QuietStops
 from gridbot.backtest.run_account import RunAccount
-from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_loop import RunLoop, Symbols
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import FAR, Cursor, Place, SymbolFeed
@@ -27,49 +28,6 @@ LOOKS_BETWEEN: Final = 512
 """Looks between two calls of `on_progress`."""
 KEPT_TICKS: Final = 300_000
 """Of 25 bytes each: 8 MB."""
-
-
-class _Line:
-    """One symbol: how far the exchange and the worker are, and where each has to look next."""
-
-    __slots__ = (
-        *(
-            "due_us",
-            "feed",
-            "has_marks",
-            "looked",
-            "margins",
-            "mark_due_us",
-            "nearest",
-            "number",
-            "sees_next",
-            "symbol",
-        ),
-        *("tick_due_us", "tick_range", "tick_stop", "tickers", "trade_range", "trade_stop", "trades"),
-    )
-
-    def __init__(self, number: int, symbol: str, feed: SymbolFeed) -> None:
-        self.number = number
-        self.symbol = symbol
-        self.feed = feed
-        self.trade_range = (-1, -1)
-        self.tick_range = (-1, -1, 0)
-        """For which the next stop is known; none yet."""
-        self.sees_next = False
-        """Whether the worker's next stop is the very next tick."""
-        self.looked: Steady | None = None
-        """What the worker's range follows from, while nothing but this can make it another."""
-        self.has_marks = bool(feed.marks)
-        self.margins: Margins | None = None
-        self.nearest: tuple[int | None, int | None] = (None, None)
-        """When its trades were looked at last."""
-        self.mark_due_us = FAR
-        self.trades = Cursor(feed)
-        self.tickers = Cursor(feed)
-        self.trade_stop: Place | None = None
-        self.due_us = FAR
-        self.tick_stop: Place | None = None
-        self.tick_due_us = FAR
 
 
 class Drive:
@@ -85,17 +43,23 @@ class Drive:
         on_progress: Callable[[int], None],
     ) -> None:
         self._loop, self._venue, self._worker = loop, venue, worker
-        self._lines = [_Line(number, *each) for number, each in enumerate(feeds.items())]
+        self._lines = [Line(number, *each) for number, each in enumerate(feeds.items())]
         self._by_symbol = {line.symbol: line for line in self._lines}
         self._ticker_us = round(options.ticker_ms * 1000)
         self._stops = QuietStops(venue, worker, every_tick=options.every_tick)
         self._on_progress = on_progress
-        loop.before_exchange, loop.before_worker = self._before_exchange, self._before_worker
+        loop.before_exchange, loop.before_worker = self.move, self._before_worker
         worker.ahead = self
         self._until_us = FAR
         self._was_ready = False
         self._sees_all = worker.looks_across
         self._let_go_at = 0
+        self._unsteady: dict[str, Line] = {}
+        """Those at which more than what happens to themselves may make another price the next to wait for."""
+        self._told_ms = self._moved_ms = -1
+        """Up to here (ms UTC) nobody of all lines has a price that the worker, or the exchange, has not."""
+        self._dues: tuple[Line, Line, Line] | None = None
+        """The lines with the next tick, mark and trade to look at, while they are the same."""
         self.looks = 0
         """Prices that somebody looked at, and moments at which something was due."""
 
@@ -106,20 +70,13 @@ class Drive:
 
     def run(self, until_us: int) -> None:
         """Go on to a time (µs UTC)."""
-        loop, lines = self._loop, self._lines
+        loop = self._loop
         self._until_us = until_us
         self._look_at_all_trades()
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
-            tick = mark = trade = lines[0]
-            for line in lines:
-                if line.mark_due_us < mark.mark_due_us:
-                    mark = line
-                if line.tick_due_us < tick.tick_due_us:
-                    tick = line
-                if line.due_us < trade.due_us:
-                    trade = line
+            tick, mark, trade = self._dues or self._next_dues()
             now_us = min(heap_us, tick.tick_due_us, mark.mark_due_us, trade.due_us)
             if now_us >= until_us:
                 break
@@ -130,7 +87,7 @@ class Drive:
             if heap_us == now_us:
                 self._after(*loop.turn(now_us))
             elif tick.tick_due_us == now_us:
-                loop.now_us = now_us
+                loop.now_us, loop.about = now_us, (tick.symbol,)
                 self._after(False, True, self._tick(tick))
             elif mark.mark_due_us == now_us:
                 loop.now_us = now_us
@@ -145,13 +102,28 @@ class Drive:
                 else:
                     self._look_at_trades(trade, self._stops.margins())
         loop.now_us = until_us
-        self._before_exchange()
-        self._before_worker()
+        self.move()
+        self._before_worker(None)
+
+    def _next_dues(self) -> tuple[Line, Line, Line]:
+        """Of one moment the first line goes first."""
+        lines = self._lines
+        tick = mark = trade = lines[0]
+        for line in lines:
+            if line.mark_due_us < mark.mark_due_us:
+                mark = line
+            if line.tick_due_us < tick.tick_due_us:
+                tick = line
+            if line.due_us < trade.due_us:
+                trade = line
+        self._dues = tick, mark, trade
+        return self._dues
 
     @property
     def quiet_until_us(self) -> int:
         """When (µs UTC) somebody next has to see a price, or the run ends, while nothing happens but that."""
-        return min(self._until_us, *(min(line.due_us, line.tick_due_us, line.mark_due_us) for line in self._lines))
+        tick, mark, trade = self._dues or self._next_dues()
+        return min(self._until_us, tick.tick_due_us, mark.mark_due_us, trade.due_us)
 
     def leaves_us(self, symbol: str, ticks: tuple[int, int], marks: tuple[Decimal, Decimal]) -> int:
         """When (µs UTC) a trade that exchange or worker have not seen is first outside of two prices (ticks), or the
@@ -174,13 +146,13 @@ class Drive:
 
     # ------------------------------------------------------------------ one step
 
-    def _mark(self, line: _Line) -> bool:
+    def _mark(self, line: Line) -> bool:
         ms = self._loop.now_us // 1000
         for other in self._lines:  # of one moment the first line goes first
             self._move(other, ms, ms - (other.number > line.number))
         return self._venue.mark(line.symbol)
 
-    def _trade(self, line: _Line) -> bool:
+    def _trade(self, line: Line) -> bool:
         place = line.trade_stop
         assert place is not None
         ms = self._loop.now_us // 1000
@@ -191,7 +163,7 @@ class Drive:
         line.trades.go_behind(place)
         return self._venue.trade(line.symbol, line.feed, place)
 
-    def _jump(self, line: _Line, place: Place) -> None:
+    def _jump(self, line: Line, place: Place) -> None:
         """The trades before `place` met nobody; the exchange has the last of them."""
         cursor = line.trades
         if (cursor.day, cursor.index) != place:
@@ -203,7 +175,7 @@ class Drive:
             if count and cursor.seen is not None:
                 self._venue.markets[line.symbol].jump(cursor.seen, count)
 
-    def _tick(self, line: _Line) -> tuple[int, int]:
+    def _tick(self, line: Line) -> tuple[int, int]:
         """Returns what was seen then: time (ms UTC) and number of the line."""
         place = line.tick_stop
         assert place is not None
@@ -218,19 +190,52 @@ class Drive:
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
         return ms, line.number
 
-    def _before_exchange(self) -> None:
+    def move(self) -> None:
         """Give the exchange the newest prices of before now. None of them can change anything."""
         ms = -(-self._loop.now_us // 1000)
+        if ms <= self._moved_ms:
+            return
+        next_ms = FAR
         for line in self._lines:
             if ms > line.trades.next_ms or line.has_marks:
                 self._move(line, ms, ms - 1)
+            next_ms = min(next_ms, ms if line.has_marks else line.trades.next_ms)
+        self._moved_ms = next_ms
 
-    def _before_worker(self) -> None:
-        """Likewise the worker."""
+    def _before_worker(self, about: Symbols) -> None:
+        """Likewise the worker, those of the symbols that it looks at next."""
+        worker = self._worker
+        if not worker.is_ready:
+            self._tell_all()
+        elif about is None or self._sees_all or worker.something_waits:
+            worker.touch(None)
+            self._tell_all()
+        else:
+            worker.touch(about)
+            for symbol in about:
+                self.hear(symbol)
+
+    def _tell_all(self) -> None:
         ms = -(-(self._loop.now_us - self._ticker_us) // 1000)
+        if ms <= self._told_ms:
+            return
+        next_ms = FAR
         for line in self._lines:
             if ms > line.tickers.next_ms:
                 self._hear(line, ms)
+            next_ms = min(next_ms, line.tickers.next_ms)
+        self._told_ms = next_ms
+
+    def are_fresh(self, most_s: float) -> bool:
+        """Whether no symbol's newest price of before now, told or not, is older than so many seconds."""
+        now_us = self._loop.now_us
+        for line in self._lines:
+            if line.fresh_us < now_us:
+                ms = -(-(now_us - self._ticker_us) // 1000)
+                line.fresh_us = (line.tickers.fresh_until(ms, round(most_s * 1000)) * 1000) + self._ticker_us - 1
+                if line.fresh_us < now_us:
+                    return False
+        return True
 
     def age_s(self, symbol: str) -> float:
         """How long (seconds) the newest price of before now has been with the worker, told or not."""
@@ -242,7 +247,7 @@ class Drive:
         """Give the worker the newest price of before now, of one symbol."""
         self._hear(self._by_symbol[symbol], -(-(self._loop.now_us - self._ticker_us) // 1000))
 
-    def _move(self, line: _Line, ms: int, marks_ms: int) -> None:
+    def _move(self, line: Line, ms: int, marks_ms: int) -> None:
         """The trades before `ms` (UTC) met nobody, and the mark prices up to `marks_ms` liquidated nobody."""
         cursor, market = line.trades, self._venue.markets[line.symbol]
         count = cursor.go_before(ms)
@@ -251,13 +256,13 @@ class Drive:
         if market.has_marks:
             market.revalue(marks_ms)
 
-    def _hear(self, line: _Line, ms: int) -> None:
+    def _hear(self, line: Line, ms: int) -> None:
         """The ticks before `ms` (UTC) change nothing but the price."""
         cursor = line.tickers
         if cursor.go_before(ms) and cursor.seen is not None and self._worker.is_ready:
             self._tell(line, cursor.seen)
 
-    def _tell(self, line: _Line, place: Place) -> None:
+    def _tell(self, line: Line, place: Place) -> None:
         """A price that the worker has had for a while."""
         arrived_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
         now_us, self._loop.now_us = self._loop.now_us, arrived_us
@@ -275,13 +280,20 @@ class Drive:
             if self._was_ready:
                 self._worker.plan()
                 waits = self._worker.something_waits
-                for line in self._lines:
+                for line in self._to_look_at(waits=waits):
                     if not self._sees_as_looked(line, waits=waits):
                         if seen is None:
                             self.hear(line.symbol)
                         self._look_at_tickers(line, seen, waits=waits)
         if exchange:
             self._look_at_all_trades()
+
+    def _to_look_at(self, *, waits: bool) -> Collection[Line]:
+        """The lines at which the next tick that the worker has to see may be another than it was."""
+        touched = self._worker.touched.take()
+        if touched is None or waits or self._sees_all:
+            return self._lines
+        return {**self._unsteady, **{symbol: self._by_symbol[symbol] for symbol in touched}}.values()
 
     def _begin(self) -> None:
         """The worker is ready: it has the newest prices."""
@@ -298,7 +310,7 @@ class Drive:
             if not (line.margins is margins and self._is_as_looked(line)):
                 self._look_at_trades(line, margins)
 
-    def _is_as_looked(self, line: _Line) -> bool:
+    def _is_as_looked(self, line: Line) -> bool:
         """Whether orders, and the next place that matters, are where they were when it was looked at last."""
         if line.nearest != self._venue.exchange.resting.nearest(line.symbol):
             return False
@@ -306,11 +318,12 @@ class Drive:
             return False
         return _is_ahead(line.trade_stop, line.trades)
 
-    def _look_at_trades(self, line: _Line, margins: Margins) -> None:
+    def _look_at_trades(self, line: Line, margins: Margins) -> None:
         line.margins, line.nearest = margins, self._venue.exchange.resting.nearest(line.symbol)
         wanted, cursor = self._stops.of_exchange(line.symbol, margins), line.trades
         mark_ms = self._stops.next_mark(line.symbol, margins)
         line.mark_due_us = FAR if mark_ms == FAR else mark_ms * 1000
+        self._dues = None
         if wanted == line.trade_range and _is_ahead(line.trade_stop, cursor):
             return
         line.trade_range = wanted
@@ -318,7 +331,7 @@ class Drive:
         line.due_us = FAR if place is None else line.feed.open(place.day).times[place.at] * 1000
 
     @staticmethod
-    def _sees_as_looked(line: _Line, *, waits: bool) -> bool:
+    def _sees_as_looked(line: Line, *, waits: bool) -> bool:
         """Whether the next tick that the worker has to see is the one that was found last."""
         if not _is_ahead(line.tick_stop, line.tickers):
             return False
@@ -326,10 +339,14 @@ class Drive:
             return True  # whatever has happened, no tick before it can be one
         return not waits and line.looked is not None and line.looked.holds()
 
-    def _look_at_tickers(self, line: _Line, now: tuple[int, int] | None, *, waits: bool) -> None:
+    def _look_at_tickers(self, line: Line, now: tuple[int, int] | None, *, waits: bool) -> None:
         cursor = line.tickers
         low, high = self._stops.of_worker(line.symbol, waits=waits)
         line.looked = None if waits else self._stops.steady(line.symbol)
+        if line.looked is None:
+            self._unsteady[line.symbol] = line
+        else:
+            self._unsteady.pop(line.symbol, None)
         moment_ms = FAR
         if line.symbol in self._stops.shadows:
             seen = cursor.seen
@@ -342,6 +359,7 @@ class Drive:
         if now is not None:  # until now it was quiet there
             self._hear(line, now[0] + (line.number < now[1]))
         line.tick_range = wanted
+        self._dues = None
         place = _at(cursor, moment_ms)
         place = _earlier(self._next_seen(line, low, high), None if place is None else cursor.last_of_moment(place))
         line.tick_stop, line.tick_due_us = place, FAR
@@ -349,7 +367,7 @@ class Drive:
             line.tick_due_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
 
     @staticmethod
-    def _next_seen(line: _Line, low: int, high: int) -> Place | None:
+    def _next_seen(line: Line, low: int, high: int) -> Place | None:
         """The next tick outside that is the last of its millisecond."""
         cursor = line.tickers
         place = cursor.next_outside(low, high)

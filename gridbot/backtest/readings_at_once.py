@@ -8,16 +8,15 @@ rest then happens as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from gridbot.backtest.calm_legs import Ahead, CalmLegs
-from gridbot.backtest.run_loop import RunLoop
+from gridbot.backtest.run_loop import RunLoop, Symbols
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import PositionEvent, WalletEvent
-from gridbot.core.vocabulary import Direction
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.schedule import NO_WISHES, Job, JobKind
@@ -26,7 +25,8 @@ from gridbot.worker.strategy_runner import StrategyRunner
 __all__ = ["ReadingsAtOnce", "RunJobs"]
 
 Work = Coroutine[None, None, None]
-PERIODIC = "periodic"
+PERIODIC: Final = "periodic"
+KEPT_PLANS: Final = 50
 
 
 class RunJobs(Jobs):
@@ -54,7 +54,8 @@ class RunJobs(Jobs):
 
 
 class _Reading(NamedTuple):
-    """Of the legs of a symbol, or of the wallet (""): when it arrives at the exchange and its answer at the worker."""
+    """Of the legs of a symbol, or of the wallet (""): when it arrives at the exchange and its answer at the worker, µs
+    after the second of its job."""
 
     read_us: int
     told_us: int
@@ -77,43 +78,59 @@ class ReadingsAtOnce:
         position_check_s: float,
         take_legs: Callable[[StrategyRunner, Sequence[PositionEvent]], None],
         take_wallet: Callable[[WalletEvent, str], None],
+        touch: Callable[[Collection[str]], None],
         on_pass: Callable[[Sequence[str]], Work],
         on_passed: Callable[[], None],
     ) -> None:
         self._venue, self._runners, self._context = venue, runners, context
         self._records, self._loop, self._ahead = records, loop, ahead
         self._take_legs, self._take_wallet = take_legs, take_wallet
-        self._on_pass, self._on_passed = on_pass, on_passed
+        self._touch, self._on_pass, self._on_passed = touch, on_pass, on_passed
+        self._plans: dict[tuple[Job, ...], Sequence[_Reading] | None] = {}
         self._calm = CalmLegs(venue, runners, ahead, round((2 * position_check_s + 10) * 1e6))
 
     def start(self, held: Sequence[tuple[Job, Work]], jobs: Jobs, next_slot_us: int) -> None:
         """Do all of these at once, up to the next work of the clock; or start them."""
-        readings = self._planned([job for job, _ in held])
-        if readings is None or not self._is_quiet(readings[-1].told_us if readings else 0, next_slot_us):
-            for job, work in held:
-                jobs.start(job, work)
+        began_us, readings = self._loop.now_us, self._planned([job for job, _ in held])
+        if readings is None or not self._is_quiet(began_us + readings[-1].told_us if readings else 0, next_slot_us):
+            self.start_all(held, jobs)
             return
         for _, work in held:
             work.close()
         if readings:
-            self._do(readings, jobs)
+            self._do(began_us, readings, jobs)
 
-    def _planned(self, held: Sequence[Job]) -> list[_Reading] | None:
+    def start_all(self, held: Sequence[tuple[Job, Work]], jobs: Jobs) -> None:
+        """Start these as a worker does."""
+        if any(job.kind is JobKind.RECONCILE and job.subject != PERIODIC for job, _ in held):
+            self._loop.widen()
+        for job, work in held:
+            jobs.start(job, work)
+
+    def _planned(self, held: Sequence[Job]) -> Sequence[_Reading] | None:
         """All readings in the order of their answers; None where it is not known when they are."""
         fixed = self._venue.calls.fixed_us
         if fixed is None:
             return None
-        request_us, both_us = fixed[0], sum(fixed)
+        plan = tuple(held)
+        if plan not in self._plans:
+            if len(self._plans) >= KEPT_PLANS:
+                self._plans.clear()
+            self._plans[plan] = self._plan(held, *fixed)
+        return self._plans[plan]
+
+    def _plan(self, held: Sequence[Job], request_us: int, answer_us: int) -> Sequence[_Reading] | None:
+        both_us = request_us + answer_us
         planned: list[_Reading] = []
         for job in held:
-            at_us = self._loop.now_us
+            at_us = 0
             match job.kind:
                 case JobKind.POSITIONS:
                     wanted: list[str] = [job.subject]
                 case JobKind.WALLET:
                     wanted = [""]
                 case JobKind.RECONCILE if job.subject == PERIODIC:
-                    at_us += 2 * both_us  # executions and orders
+                    at_us = 2 * both_us  # executions and orders
                     wanted = [*self._runners, ""]
                 case JobKind.RECONCILE:
                     return None
@@ -135,55 +152,65 @@ class ReadingsAtOnce:
             and until_us < min(next_slot_us, self._ahead.quiet_until_us)
         )
 
-    def _do(self, readings: Sequence[_Reading], jobs: Jobs) -> None:
-        loop, began_us, changed_us = self._loop, self._loop.now_us, None
-        loop.before_exchange()
-        self._calm.look(readings[-1].told_us)
+    def _do(self, began_us: int, readings: Sequence[_Reading], jobs: Jobs) -> None:
+        """Make these readings, but those of which nothing can come, up to the first of which something has."""
+        loop, now_us, changed_us = self._loop, self._loop.now_us, None
+        last_us = began_us + readings[-1].told_us
+        uneasy = self._uneasy(last_us)
+        about: Symbols = None
         rest: Sequence[_Reading] = ()
         for number, each in enumerate(readings):
-            if changed_us is not None and each.told_us > changed_us:
+            symbol, told_us = each.symbol, began_us + each.told_us
+            if changed_us is not None and told_us > changed_us:
                 rest = readings[number:]
                 break
-            if self._changes(each):
-                changed_us = each.told_us
-        loop.now_us = began_us
+            if symbol and symbol not in uneasy and told_us < self._records.next_sample_us(symbol):
+                continue
+            if self._changes(began_us, each):
+                about = (symbol,) if symbol and changed_us is None else None
+                changed_us = told_us
+            elif symbol and symbol not in uneasy:
+                self._calm.read(symbol)
+            if not symbol:
+                uneasy = self._uneasy(last_us)
+        loop.now_us = now_us
         if changed_us is not None:  # where to look next may be elsewhere from then on
-            loop.at(changed_us, self._go_on, rest, jobs)
+            loop.at(changed_us, self._go_on, began_us, rest, jobs, about=about)
 
-    def _go_on(self, rest: Sequence[_Reading], jobs: Jobs) -> None:
+    def _uneasy(self, last_us: int) -> Collection[str]:
+        self._calm.look(last_us)
+        return self._calm.uneasy(last_us)
+
+    def _go_on(self, began_us: int, rest: Sequence[_Reading], jobs: Jobs) -> None:
         """One after the other in a periodic comparison: the rest of it, at once again where nothing else happens."""
         if not rest:
             return
-        if self._is_quiet(rest[-1].told_us, FAR):  # the next second is planned already
-            self._do(rest, jobs)
+        if self._is_quiet(began_us + rest[-1].told_us, FAR):  # the next second is planned already
+            self._do(began_us, rest, jobs)
             return
         fixed = self._venue.calls.fixed_us
         assert fixed is not None
-        symbols, begin_us = [each.symbol for each in rest if each.symbol], rest[0].read_us - fixed[0]
+        symbols, begin_us = [each.symbol for each in rest if each.symbol], began_us + rest[0].read_us - fixed[0]
         self._loop.at(begin_us, lambda: jobs.start(rest[0].job, self._on_pass(symbols)))
 
-    def _changes(self, each: _Reading) -> bool:
-        """Make a reading, unless nothing can come of it; whether anything has."""
-        loop, records, context = self._loop, self._records, self._context
-        if each.symbol:
-            is_sample = any(records.samples(each.symbol, leg, each.told_us) for leg in Direction)
-            if not is_sample and self._calm.holds(each.symbol, each.told_us):
-                return False
-        before = self._state()
-        loop.now_us = each.read_us
+    def _changes(self, began_us: int, each: _Reading) -> bool:
+        """Make a reading; whether anything has come of it."""
+        loop, context, symbol = self._loop, self._context, each.symbol
+        runners = [self._runners[symbol]] if symbol else self._runners.values()
+        before = self._records.changes, sum([runner.risk_state.epoch for runner in runners])
+        loop.now_us = began_us + each.read_us
         loop.before_exchange()
-        wallet = None if each.symbol else self._venue.wallet()
-        legs = self._venue.legs(each.symbol) if each.symbol else []
-        loop.now_us = each.told_us
+        wallet = None if symbol else self._venue.wallet()
+        legs = self._venue.legs(symbol) if symbol else []
+        loop.now_us = began_us + each.told_us
         if wallet is None:
-            self._ahead.hear(each.symbol)
-            with context.faults.contained(f"{each.symbol}: taking in its positions", each.symbol):
-                self._take_legs(self._runners[each.symbol], legs)
+            self._touch((symbol,))
+            self._ahead.hear(symbol)
+            with context.faults.contained(f"{symbol}: taking in its positions", symbol):
+                self._take_legs(self._runners[symbol], legs)
         else:
             self._take_wallet(wallet, "rest")
             if each.job.kind is JobKind.RECONCILE:
                 self._on_passed()
-        return self._state() != before or context.requests.wishes is not NO_WISHES
-
-    def _state(self) -> list[int]:
-        return [self._records.changes, *(runner.risk_state.epoch for runner in self._runners.values())]
+        after = self._records.changes, sum([runner.risk_state.epoch for runner in runners])
+        return after != before or context.requests.wishes is not NO_WISHES

@@ -8,19 +8,22 @@ here, so of what a worker reads again and again only what may change a decision 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, cast
 
 from gridbot import background
 from gridbot.backtest.calm_legs import Ahead
 from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunJobs
-from gridbot.backtest.run_loop import RunClock, RunLoop
+from gridbot.backtest.run_loop import RunClock, RunLoop, Symbols
 from gridbot.backtest.run_readings import RunQueries, RunReadings
 from gridbot.backtest.run_records import RunRecords
+from gridbot.backtest.run_seconds import SECOND_US, RunSeconds, something_waits
 from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.touched import Touched
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
-from gridbot.core import TickerEvent
+from gridbot.core import TickerEvent, WalletEvent
 from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.stream_news import Drained, PrivateEvent
 from gridbot.execution.executor import Executor
@@ -29,12 +32,10 @@ from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
-from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StopFile
 from gridbot.worker.account_records import AccountRecords
-from gridbot.worker.cap_guard import GUARD_S
-from gridbot.worker.clockwork import TICK_S, Clockwork
+from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
@@ -46,7 +47,7 @@ from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.refused_strategies import RefusedStrategies
 from gridbot.worker.router import Router
-from gridbot.worker.schedule import NO_WISHES, Intervals
+from gridbot.worker.schedule import Intervals
 from gridbot.worker.shadow_wire import Shadows
 from gridbot.worker.startup import Prepared, PreparedSymbol, prepare_account
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -54,10 +55,6 @@ from gridbot.worker.symbol_states import SymbolStates
 
 __all__ = ["RunAccount"]
 
-GUARD_US: Final = round(GUARD_S * 1e6)
-SECOND_US: Final = round(TICK_S * 1e6)
-SLOTS: Final = SECOND_US // GUARD_US
-"""Looks at losses in a second."""
 NOWHERE: Final = Endpoints(rest="", ws_public="", ws_private="", ws_trade="")
 
 
@@ -119,25 +116,24 @@ class RunAccount:
         """Symbols of shadow strategies."""
         self.runners: dict[str, StrategyRunner] = {}
         self._ready_us = 0
-        self._ready_s = 0.0
         self._early: list[PrivateEvent] = []
         self._alive = -1
-        self._seen_news = self._seen_changes = 0
-        self._slot: Any = None
-        self._slot_us = 0
-        self._due_slot = 0
-        """The half second, counted from when it was ready, at which the schedule next has a job."""
+        self.touched = Touched()
+        """To whose strategies something has happened since the prices to wait for were looked up."""
         venue.hear = self._hear
 
     @property
     def looks_across(self) -> bool:
-        """Whether a decision for one symbol may look at the price of another: a cap over all strategies."""
-        return self._account.caps.max_notional is not None
+        """Whether what happens to one symbol may look at the price of another: a cap over all strategies, a strategy
+        that hears of the wallet, a shadow, which waits for nobody."""
+        return self._account.caps.max_notional is not None or any(
+            each.shadow_mode or WalletEvent in each.decided_by.wants for each in self._strategies
+        )
 
     @property
     def something_waits(self) -> bool:
         """Whether orders wait to be sent: each price asks again whether they may leave, and still should."""
-        return self.is_ready and any(lane.heap for lane in self.context.executor.queue.lanes)
+        return self.is_ready and something_waits(self.context.executor)
 
     # ------------------------------------------------------------------ start
 
@@ -154,11 +150,12 @@ class RunAccount:
         self._put_together(prepared)
         self.losses.load()
         await self.reconciler.run("start")
-        self._guard()
+        self._seconds.guard()
         for runner in self.runners.values():
             runner.ready()
         self.is_ready = self._venue.calls.takes_time = True
-        self._ready_us, self._ready_s = self._loop.now_us, self._clock.monotonic_s()
+        self._ready_us = self._loop.now_us
+        self._seconds.begin()
         early, self._early = self._early, []
         self._hear(early)
         background.awaited(self._serve_look_ups(), name="look-ups")
@@ -213,34 +210,39 @@ class RunAccount:
         for each in refused:
             context.alert("error", each.key, str(each), each.strat_id)
         self._router = Router(context, self.runners, self.live, ticker_interval_s=0)
-        self.reconciler = Reconciler(self._rest, self.live, context, on_wallet=self._router.on_wallet, refused=refused)
+        self.reconciler = Reconciler(self._rest, self.live, context, on_wallet=self._on_wallet, refused=refused)
         caps = self._account.caps
         limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, "the end of the run")
         live = [runner.strat_id for runner in self.live.values()]
         self.losses = LossGuard(limit, cast(StopFile, _NoFile()), context, live)
-        self._jobs = RunJobs(context.faults, context.jobs, context.clock, lambda: None)
+        jobs = RunJobs(context.faults, context.jobs, context.clock, lambda: None)
         intervals = Intervals(
             order_sync_s=settings.order_sync_interval,
             position_check_s=settings.position_check_interval,
             wallet_s=settings.wallet_cache_interval,
         )
-        readings = RunReadings(
-            *(self.reconciler, self.runners, context, self._rest, self._router.on_wallet, self.records)
-        )
-        self._at_once = None if self._venue.looks_at_all or self.shadows else self._readings_at_once(readings)
-        account_records = self._account_records = AccountRecords(
-            cast(Any, self.records), context, self.runners, refused
-        )
-        self._clockwork = Clockwork(
+        readings = RunReadings(self.reconciler, self.runners, context, self._rest, self._on_wallet, self.records)
+        account_records = AccountRecords(cast(Any, self.records), context, self.runners, refused)
+        clockwork = Clockwork(
             context,
             list(self.runners.values()),
             cast(Readings, readings),
             intervals=intervals,
-            jobs=self._jobs,
+            jobs=jobs,
             records=account_records,
             files=cast(FileWatch, _NoFiles()),
             states=SymbolStates(context, self.runners, refused),
             private_alive=lambda: True,
+        )
+        self._seconds = RunSeconds(
+            *(self._loop, self._clock, context, self.records, self.runners),
+            losses=self.losses,
+            reconciler=self.reconciler,
+            jobs=jobs,
+            account_records=account_records,
+            clockwork=clockwork,
+            at_once=None if self._venue.looks_at_all or self.shadows else self._readings_at_once(readings),
+            ahead=self.ahead,
         )
 
     def _readings_at_once(self, readings: RunReadings) -> ReadingsAtOnce:
@@ -248,7 +250,8 @@ class RunAccount:
             *(self._venue, self.live, self.context, self.records, self._loop, self.ahead),
             position_check_s=self._settings.position_check_interval,
             take_legs=readings.take_legs,
-            take_wallet=self._router.on_wallet,
+            touch=self.touch,
+            take_wallet=self._on_wallet,
             on_pass=readings.pass_on,
             on_passed=readings.passed,
         )
@@ -259,16 +262,45 @@ class RunAccount:
 
     # ------------------------------------------------------------------ what arrives
 
+    def touch(self, about: Symbols) -> None:
+        """Something happens to the strategies of these symbols; None: of all."""
+        self.touched.note(about)
+        self._seconds.touched.note(about)
+
     def _hear(self, events: Sequence[PrivateEvent]) -> None:
         if self.is_ready:
             self._stream_alive()
+            before = self._balance
             self._router.route(Drained([], list(events), [], []))
+            self._look_at_money(before)
             self.records.write()
         else:
             self._early.extend(events)
 
+    def _on_wallet(self, wallet: WalletEvent, source: str) -> None:
+        """The wallet was read."""
+        before = self._balance
+        self._router.on_wallet(wallet, source)
+        self._look_at_money(before)
+
+    def _look_at_money(self, before: Decimal | None) -> None:
+        """Another balance is something that happens to all, though nobody decides anew before the next price."""
+        if self._balance != before:
+            self.touched.note(None)
+
+    @property
+    def _balance(self) -> Decimal | None:
+        wallet = self.context.funds.wallet
+        return None if wallet is None else wallet.wallet_balance
+
+    def plan(self) -> None:
+        """Have the work of seconds come when it is due. Call it after anything happened."""
+        if self.is_ready:
+            self._seconds.plan()
+
     def on_ticker(self, ticker: TickerEvent) -> None:
         """A price has come."""
+        self.touch((ticker.symbol,))
         self._stream_alive()
         self._router.route(Drained([ticker], [], [], []))
         self.records.write()
@@ -291,85 +323,3 @@ class RunAccount:
         if second != self._alive:
             self._alive = second
             self.context.gate.stream_alive(self._clock.monotonic_s())
-
-    # ------------------------------------------------------------------ the work of each second
-
-    def plan(self) -> None:
-        """Have the next second, and half a second, that has something to do come. Call it after anything happened."""
-        if not self.is_ready:
-            return
-        want_us = self._next_slot_us()
-        if self._slot is not None:
-            if self._slot_us <= want_us:
-                return
-            self._slot.cancel()
-        self._slot_us = want_us
-        self._slot = self._loop.at(want_us, self._on_slot, needs_prices=False)
-
-    def _next_slot_us(self) -> int:
-        after = (self._loop.now_us - self._ready_us) // GUARD_US + 1
-        if self.records.changes == self._seen_changes and not self._has_something_to_do():
-            after = max(after, self._due_slot)
-        elif not self.losses.has_limit:
-            after = -(-after // SLOTS) * SLOTS  # between two seconds only losses are looked at
-        return self._ready_us + after * GUARD_US
-
-    def _has_something_to_do(self) -> bool:
-        context = self.context
-        return (
-            self.records.news != self._seen_news
-            or len(context.retry) > 0
-            or context.requests.wishes is not NO_WISHES
-            or self._jobs.has_failed
-            or self.reconciler.asks
-        )
-
-    def _on_slot(self) -> None:
-        self._slot = None
-        if self.losses.has_limit:
-            self._loop.before_worker()
-        if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
-            now_s, records = self._clock.monotonic_s(), self.records
-            is_calm = self._is_calm(now_s)
-            self._seen_changes, self._seen_news = records.changes, records.news
-            self._jobs.hold()
-            if is_calm:
-                self._clockwork.tick_calmly(now_s)
-            else:
-                self._loop.before_worker()
-                self._clockwork.tick(now_s)
-            due_us = round((self._clockwork.next_due_s() - self._ready_s) * 1e6)
-            self._due_slot = -(-due_us // SECOND_US) * SLOTS
-        self._guard()
-        if held := self._jobs.let_go():
-            if self._at_once is not None and not self.reconciler.has_questions:
-                self._at_once.start(held, self._jobs, self._next_slot_us())
-            else:
-                for job, work in held:
-                    self._jobs.start(job, work)
-
-    def _is_calm(self, now_s: float) -> bool:
-        """Whether nothing but the schedule can have anything to do: nothing stood, nothing but fills and their orders
-        has happened since, and no time runs out for anything."""
-        records = self._account_records
-        return (
-            records.is_calm
-            and not self._has_something_to_do()
-            and not self.something_waits
-            and not records.wanted()
-            and all(self._has_price(runner, now_s) for runner in self.runners.values())
-        )
-
-    def _has_price(self, runner: StrategyRunner, now_s: float) -> bool:
-        """Whether a strategy's price is not stale; it may have come without having been told."""
-        price_s = runner.risk_state.price_s
-        return price_s is not None and (
-            now_s - price_s <= STALE_PRICE_S or self.ahead.age_s(runner.symbol) <= STALE_PRICE_S
-        )
-
-    def _guard(self) -> None:
-        faults, latched = self.context.faults, self.losses.check()
-        if latched:
-            for symbol, runner in self.live.items():
-                with faults.contained(f"{symbol}: withdrawing all orders", symbol):
-                    runner.orders.cancel_all("session_loss_limit")

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import Any, Final
 
-__all__ = ["RunClock", "RunLoop"]
+__all__ = ["RunClock", "RunLoop", "Symbols"]
 
+Symbols = Collection[str] | None
+"""What a call is about; None: all symbols."""
 START_S: Final = 1000.0
 """What the monotonic clock shows when a run begins."""
 
@@ -22,7 +24,7 @@ START_S: Final = 1000.0
 class _Due:
     """A call that is due, unless it is cancelled."""
 
-    __slots__ = ("args", "call", "is_cancelled", "needs_prices", "of_exchange", "only_reads")
+    __slots__ = ("about", "args", "call", "is_cancelled", "of_exchange", "only_reads")
 
     def __init__(
         self,
@@ -30,13 +32,13 @@ class _Due:
         args: tuple[Any, ...],
         of_exchange: bool = False,
         only_reads: bool = False,
-        needs_prices: bool = True,
+        about: Symbols = None,
     ) -> None:
         self.call = call
         self.args = args
         self.of_exchange = of_exchange
         self.only_reads = only_reads
-        self.needs_prices = needs_prices
+        self.about = about
         self.is_cancelled = False
 
     def cancel(self) -> None:
@@ -53,9 +55,11 @@ class RunLoop(asyncio.AbstractEventLoop):
         self.now_us = self.start_us = start_us
         self.failures: list[str] = []
         self.before_exchange: Callable[[], object] = lambda: None
-        self.before_worker: Callable[[], object] = lambda: None
+        self.before_worker: Callable[[Symbols], object] = lambda about: None
         self.calls = 0
         """Of the present turn."""
+        self.about: Symbols = None
+        """What happens at present is about, and what it asks for to happen at once."""
         self._heap: list[tuple[int, int, _Due]] = []
         self._count = 0
 
@@ -78,11 +82,11 @@ class RunLoop(asyncio.AbstractEventLoop):
         *args: Any,
         of_exchange: bool = False,
         only_reads: bool = False,
-        needs_prices: bool = True,
+        about: Symbols = None,
     ) -> _Due:
-        """Call at a time; one that is over means now. What is not `of_exchange` is the worker's. Without `needs_prices`
-        the call itself sees to it that the worker has the prices it looks at."""
-        due = _Due(call, args, of_exchange, only_reads, needs_prices)
+        """Call at a time; one that is over means now. What is not `of_exchange` is the worker's; it is `about` what it
+        looks at and may change, or sees to the rest itself."""
+        due = _Due(call, args, of_exchange, only_reads, about)
         self._count += 1
         heapq.heappush(self._heap, (when_us if when_us > self.now_us else self.now_us, self._count, due))
         return due
@@ -97,12 +101,12 @@ class RunLoop(asyncio.AbstractEventLoop):
     def turn(self, until_us: int) -> tuple[bool, bool]:
         """Go on to `until_us`, when the next call is due, and run all that is due then, also what it asks for.
 
-        `before_exchange` and `before_worker` are called before the first call of theirs that needs them. Whether either
-        had one, of the exchange one that does more than read.
+        `before_exchange` is called before the first call of the exchange, `before_worker` before each of the worker's,
+        with the symbols that it is about. Whether either had one, of the exchange one that does more than read.
         """
         self.now_us = until_us
         heap, pop = self._heap, heapq.heappop
-        exchange = worker = moved = told = False
+        exchange = worker = moved = False
         self.calls = 0
         while heap and heap[0][0] <= until_us:
             due = pop(heap)[2]
@@ -116,9 +120,8 @@ class RunLoop(asyncio.AbstractEventLoop):
                         exchange = exchange or not due.only_reads
                     else:
                         worker = True
-                        if due.needs_prices and not told:
-                            told = True
-                            self.before_worker()
+                        self.about = due.about
+                        self.before_worker(due.about)
                     due.call(*due.args)
                 except Exception as error:  # noqa: BLE001 - told, as asyncio tells it
                     self.call_exception_handler({"message": f"a callback failed ({due.call!r})", "exception": error})
@@ -129,6 +132,12 @@ class RunLoop(asyncio.AbstractEventLoop):
         for task in asyncio.all_tasks(self):
             task.cancel()
         self.turn(self.now_us)
+
+    def widen(self) -> None:
+        """The worker's present call turns out to be about all symbols."""
+        if self.about is not None:
+            self.about = None
+            self.before_worker(None)
 
     # ------------------------------------------------------------------ what asyncio calls
 
@@ -155,12 +164,12 @@ class RunLoop(asyncio.AbstractEventLoop):
     def create_task(  # type: ignore[override]
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: object = None
     ) -> asyncio.Task[Any]:
-        """A task, whose first step is due now."""
+        """A task, whose first step is due now, and about what the present call is about."""
         return asyncio.Task(coro, loop=self, name=name)
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: object = None) -> _Due:  # type: ignore[override]
-        """Call now, after what is due now already."""
-        return self.at(self.now_us, callback, *args)
+        """Call now, after what is due now already; it is about what the present call is about."""
+        return self.at(self.now_us, callback, *args, about=self.about)
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
 

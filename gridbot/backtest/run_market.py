@@ -44,6 +44,8 @@ class RunMarket(SymbolMarket):
         self, feed: SymbolFeed, listing: Listing, level_notional: Decimal, now_ms: int, moves: MarkMoves
     ) -> None:
         self._feed, self.marked_ms, self._moves = feed, now_ms, moves
+        self.has_marks = bool(feed.marks)
+        """Whether the data has mark prices; without them the last price is taken for it."""
         opened = feed.open(feed.first.day)
         first = listing.instrument.price(opened.prices[feed.first.at])
         super().__init__(listing, first, level_notional, now_ms)
@@ -51,11 +53,6 @@ class RunMarket(SymbolMarket):
         self._prices: dict[int, Decimal] = {}
         self.mark = self.mark_before = self.index = self._mark_at(now_ms)
         self.set_funding(now_ms)
-
-    @property
-    def has_marks(self) -> bool:
-        """Whether the data has mark prices; without them the last price is taken for it."""
-        return bool(self._feed.marks)
 
     def marks_leave(self, low: Decimal, high: Decimal) -> int:
         """When (ms UTC) the mark price, after it was looked at last, first leaves an interval (USDT)."""
@@ -116,7 +113,7 @@ class RunMarket(SymbolMarket):
         return price
 
     def _mark_at(self, now_ms: int) -> Decimal:
-        return self._feed.marks.at(now_ms) or self.last
+        return (self._feed.marks.at(now_ms) or self.last) if self.has_marks else self.last
 
     def ticker(self, place: Place, received_us: int) -> TickerEvent:
         """What the public stream tells of a tick."""
@@ -124,7 +121,7 @@ class RunMarket(SymbolMarket):
         index = place.at
         ticks, at_ms = opened.prices[index], opened.times[index]
         last = self.price_of(ticks)
-        mark = self._feed.marks.at(at_ms) or last
+        mark = (self._feed.marks.at(at_ms) or last) if self.has_marks else last
         bids, asks = (ticks - 1, ticks) if opened.sides[index] > 0 else (ticks, ticks + 1)
         rate, due_ms = self.funding_after(at_ms)
         return TickerEvent(

@@ -37,10 +37,10 @@ class RunQueries(BybitRest):
         if symbol is None:
             return await super().positions()
         found = self.at_hand.pop(symbol, None)
-        return found or Listing(await self.venue.calls.read(lambda: self.venue.legs(symbol)))
+        return found or Listing(await self.venue.calls.read(lambda: self.venue.legs(symbol), (symbol,)))
 
     async def wallet(self) -> WalletEvent:
-        return await self.venue.calls.read(self.venue.wallet)
+        return await self.venue.calls.read(self.venue.wallet, ())
 
 
 class RunReadings:
@@ -110,7 +110,7 @@ class RunReadings:
         if runner.shadow is not None:
             runner.shadow.read_legs()
             return
-        is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)))
+        is_still, legs = await venue.calls.read(lambda: (venue.under_way == 0, venue.legs(symbol)), (symbol,))
         if is_still and not self._reconciler.has_questions:
             with self._context.faults.contained(f"{symbol}: taking in its positions", symbol):
                 self.take_legs(runner, legs)

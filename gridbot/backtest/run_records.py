@@ -13,6 +13,7 @@ from typing import Final
 from gridbot.backtest.record_columns import Kept, KeptRecords
 from gridbot.backtest.run_loop import RunClock
 from gridbot.core.execution_types import ExecType
+from gridbot.core.vocabulary import Direction
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import (
     ExecutionRecord,
@@ -73,6 +74,7 @@ class RunRecords:
         self._put = put
         self._sample_us = {"wallet": round(sample_s * 1e6), "leg": round(leg_sample_s * 1e6)}
         self._sampled: dict[tuple[str, str, str], int] = {}
+        self._next_samples_us: dict[str, int] = {}
         self._tables: dict[str, list[Kept]] = {}
         self._later: list[tuple[int, Callable[[], Record]]] = []
         self._waiting = 0
@@ -100,9 +102,13 @@ class RunRecords:
         self._keep(table, now_us, record)
         return self.last_seq
 
-    def samples(self, symbol: str, direction: str, at_us: int | None = None) -> bool:
-        """Whether a reading of this leg would be recorded, now or then (µs UTC), though it shows what was known."""
-        return self._begins(("leg", symbol, direction), self._clock.wall_us() if at_us is None else at_us)
+    def samples(self, symbol: str, direction: str) -> bool:
+        """Whether a reading of this leg would be recorded now, though it shows what was known."""
+        return self._begins(("leg", symbol, direction), self._clock.wall_us())
+
+    def next_sample_us(self, symbol: str) -> int:
+        """From when on (µs UTC) a reading of either leg would be recorded, though it shows what was known."""
+        return self._next_samples_us.get(symbol, 0)
 
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""
@@ -149,6 +155,11 @@ class RunRecords:
         if record.source == "rest" and not self._begins(key, now_us):
             return False
         self._sampled[key] = now_us
+        if isinstance(record, PositionRecord):
+            both = [self._sampled.get(("leg", record.symbol, leg)) for leg in Direction]
+            self._next_samples_us[record.symbol] = min(
+                0 if at_us is None else at_us + self._sample_us["leg"] for at_us in both
+            )
         return True
 
     def _begins(self, key: tuple[str, str, str], now_us: int) -> bool:

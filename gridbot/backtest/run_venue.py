@@ -6,7 +6,7 @@ The markets are those of the data (`run_market`); orders, fills, margin, liquida
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -23,6 +23,7 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.core.events import PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.stream_news import PrivateEvent
+from gridbot.paper.accounts.cross_holdings import Pair
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.accounts.valuation import Totals
 from gridbot.paper.api.dispatch import Api
@@ -34,6 +35,8 @@ __all__ = ["RunVenue"]
 
 TOPICS = ("order", "execution", "position", "wallet")
 ZERO: Final = Decimal(0)
+LEGS: Final = (0, 1, 2)
+"""Of a symbol: in one-way mode, long, short."""
 NO_LEG: Final = (ZERO, ZERO, ZERO)
 PART_USED: Final = Decimal("0.25")
 """Of the room to a liquidation. No maintenance rate is above 1, so twice the value is the most that can be needed."""
@@ -48,6 +51,7 @@ class _Basis(NamedTuple):
     order_maintenance: Decimal
     spare: Decimal
     legs: Mapping[tuple[str, int], tuple[Decimal, Decimal, Decimal]]
+    pairs: Mapping[str, Pair]
     marks: Mapping[str, Decimal]
 
 
@@ -88,6 +92,8 @@ class RunVenue:
         self.liquidations = 0
         self._totals_of: tuple[int, int] = (-1, -1)
         self._totals = self.exchange.totals(self.account)
+        self._pairs_at = -1
+        self._pairs: Mapping[str, Pair] = {}
         self._bounds_of: _Basis | None = None
         self._bounds_at = -1
         self._bounds: dict[str, tuple[Decimal, Decimal]] = {}
@@ -186,10 +192,16 @@ class RunVenue:
         A leg that is bigger or smaller by some value loses at most so much more, and needs at most so much more.
         """
         account, basis = self.account, self._bounds_of
-        if basis is None:
+        if basis is None or account.isolated:
             return False
         gained, used = account.wallet - basis.wallet, max(ZERO, account.order_maintenance - basis.order_maintenance)
-        for name, leg in account.legs.items():
+        pairs = self.pairs
+        others = {symbol for symbol, pair in pairs.items() if basis.pairs.get(symbol) is not pair}
+        others |= basis.pairs.keys() - pairs.keys()
+        for name in ((symbol, index) for symbol in others for index in LEGS):
+            leg = account.legs.get(name)
+            if leg is None:
+                continue
             size, cost, unrealised = basis.legs.get(name, NO_LEG)
             if leg.size == size and leg.cost == cost:
                 continue
@@ -212,9 +224,16 @@ class RunVenue:
         spare = max(ZERO, figures.equity - figures.maintenance)
         value = sum((leg.size * marks[leg.symbol] for leg in held.values()), ZERO)
         legs = {name: (leg.size, leg.cost, leg.unrealised(marks[leg.symbol])) for name, leg in held.items()}
-        self._bounds_of = _Basis(account.wallet, account.order_maintenance, spare, legs, marks)
+        self._bounds_of = _Basis(account.wallet, account.order_maintenance, spare, legs, self.pairs, marks)
         room = spare / value * PART_USED
         return {symbol: (mark * (1 - room), mark * (1 + room)) for symbol, mark in marks.items()}
+
+    @property
+    def pairs(self) -> Mapping[str, Pair]:
+        """What it holds, by symbol, in cross margin; the same objects while a symbol's legs are the same."""
+        if self._changes.count != self._pairs_at:
+            self._pairs_at, self._pairs = self._changes.count, self.exchange.state.valuation.cross(self.account).pairs
+        return self._pairs
 
     @property
     def looks_at_all(self) -> bool:
@@ -245,13 +264,20 @@ class RunVenue:
             due_us = now_us + self._push_us + self._options.push.us(self._draw)
             due_us = self._arrived_us[push.topic] = max(due_us, self._arrived_us.get(push.topic, 0))
             self.under_way += 1
-            loop.at(due_us, self._arrive, push.rows)
+            events: Sequence[Any] = push.rows
+            about: Collection[str] = () if push.topic == "wallet" else {event.symbol for event in events}
+            loop.at(due_us, self._arrive, events, about=about)
 
     def _arrive(self, events: Sequence[Any]) -> None:
         self.under_way -= 1
         self.hear(events)
 
     # ------------------------------------------------------------------ what is read of it
+
+    @property
+    def changes(self) -> int:
+        """Grows with whatever may make the account's figures others, but for prices."""
+        return self._changes.count
 
     def _figures(self) -> Totals:
         """The account's figures; the same while neither it nor a mark price has changed."""

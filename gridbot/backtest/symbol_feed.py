@@ -21,6 +21,8 @@ __all__ = ["FAR", "Cursor", "DayRefusedHere", "Marks", "Place", "SymbolFeed"]
 
 KEPT_OPEN: Final = 3
 """Days: that of exchange and worker, and those where either looks next. Each holds seven open files."""
+LOOKED_AHEAD: Final = 256
+"""Ticks in which a gap is looked for at once."""
 FAR: Final = 1 << 62
 
 
@@ -225,6 +227,22 @@ class Cursor:
         if opened is not None and ms > self.next_ms:
             return opened.times[bisect_left(opened.times, ms, self.index, opened.size) - 1]
         return None if self.seen is None else self._feed.open(self.seen.day).times[self.seen.at]
+
+    def fresh_until(self, ms: int, most_ms: int) -> int:
+        """Up to when (ms UTC) the newest tick before then is at most so old, from `ms` on, as far as this looked ahead;
+        -1 where none is at `ms`."""
+        newest_ms, opened = self.newest_before(ms), self.at
+        if newest_ms is None or ms - newest_ms > most_ms:
+            return -1
+        if opened is None:
+            return newest_ms + most_ms
+        index = bisect_left(opened.times, ms, self.index, opened.size)
+        times = opened.times[index : min(index + LOOKED_AHEAD, opened.size)].tolist()
+        for after_ms in times:
+            if after_ms - newest_ms > most_ms:
+                break
+            newest_ms = after_ms
+        return newest_ms + most_ms
 
     def go_behind(self, place: Place) -> int:
         """Go on to the tick after `place`; how many were passed."""

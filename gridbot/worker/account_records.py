@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gridbot.exchange.order_entry import HTTP_ONLY, EntryHealth
 from gridbot.incidents import Name, Standing
@@ -77,9 +77,9 @@ class AccountRecords:
         for change in self._obstacles.changes(obstacles, now_s, context.clock.wall_us()):
             self._recorder.record(change)
 
-    def record_ladders(self) -> None:
-        """Record the ladders that changed since the last call."""
-        for runner in self._runners.values():
+    def record_ladders(self, of: Iterable[StrategyRunner] | None = None) -> None:
+        """Record the ladders that changed since the last call, of all strategies or of some."""
+        for runner in self._runners.values() if of is None else of:
             runner.saving.record_if_changed()
 
     def _failing(self, found: Mapping[Name, Standing], now_s: float) -> dict[Name, Standing]:
@@ -96,10 +96,10 @@ class AccountRecords:
         self._untold = step(self._untold, untold(wanted, found), sent, now_s)
         return {Name("standstill"): Standing("warning", self._untold.why)} if self._untold.why else {}
 
-    def wanted(self) -> Wishes:
-        """Orders that are wanted and do not leave."""
+    def wanted(self, of: Iterable[StrategyRunner] | None = None) -> Wishes:
+        """Orders of all strategies, or of some, that are wanted and do not leave."""
         wanted: dict[tuple[str, str], int] = {}
-        for runner in self._runners.values():
+        for runner in self._runners.values() if of is None else of:
             if not (runner.is_shadow or runner.risk_state.is_held):
                 refusals, rests = runner.placement.refusals.items(), len(runner.book) > 0
                 wanted.update({(runner.strat_id, why): count for why, count in refusals if hinders(why, rests=rests)})

@@ -17,7 +17,7 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
@@ -114,13 +114,14 @@ class Clockwork:
             with contained(name):
                 part()
 
-    def tick_calmly(self, now_s: float) -> None:
-        """As `tick`, for whoever knows that nothing but the schedule and a ladder can have anything to do."""
+    def tick_calmly(self, now_s: float, touched: Iterable[StrategyRunner]) -> None:
+        """As `tick`, for whoever knows that nothing but the schedule and the ladders of some strategies can have
+        anything to do."""
         contained = self._context.faults.contained
         with contained("the jobs that are due"):
             self._start_jobs(now_s)
         with contained("recording the state"):
-            self._records.record_ladders()
+            self._records.record_ladders(touched)
         with contained("writing the records"):
             self._records.flush()
 

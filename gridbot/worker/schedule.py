@@ -278,18 +278,20 @@ def step(
         begins("notices_check", WATCHED_S if event.is_maintained else NOTICES_S),
         margin_mode=bool(terms),
     )
-    jobs = [
-        job
-        for job in (event.wishes | owed).jobs()
-        if job.name not in event.running and _is_due(last_s.get(job.name), APART_S[job.kind], now_s)
-    ]
-    started = event.running | {job.name for job in jobs}
-    jobs += [
-        job
-        for job in sorted(event.failed, key=lambda job: job.name)
-        if job.name not in started and _is_due(last_s.get(job.name), FAILED_S, now_s)
-    ]
-    last_s.update((job.name, now_s) for job in jobs)
+    jobs: list[Job] = []
+    started = set(event.running)
+
+    def start(job: Job, apart_s: float) -> None:
+        name = job.name
+        if name not in started and _is_due(last_s.get(name), apart_s, now_s):
+            jobs.append(job)
+            started.add(name)
+            last_s[name] = now_s
+
+    for job in (owed if event.wishes is NO_WISHES else event.wishes | owed).jobs():
+        start(job, APART_S[job.kind])
+    for job in sorted(event.failed, key=lambda job: job.name):
+        start(job, FAILED_S)
     return ScheduleState(owed.without(jobs), last_s), jobs
 
 

@@ -15,13 +15,14 @@ from gridbot.backtest.run_options import Latency, Options
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.config.models import GridbotConfig
 from gridbot.market.day import Day, ticks_of
-from gridbot.paper.accounts.valuation import Totals
+from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.settings import MatchingModel
 from tests.backtest.backtest_examples import START_MS, Ran, config_of, day_of
 from tests.examples import examples
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+CROWD = (*SYMBOLS, "LTCUSDT", "XRPUSDT", "DOGEUSDT")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +32,9 @@ def figures_are_those_of_now() -> Iterator[None]:
 
     def checked(venue: RunVenue) -> Totals:
         found = remembered(venue)
-        assert found._replace(prices={}) == venue.exchange.totals(venue.account)._replace(prices={})
+        known = venue.exchange.state.valuation
+        anew = Valuation(known.markets, known.default_leverage, known.taker_fee)
+        assert found._replace(prices={}) == anew.totals(venue.account)
         return found
 
     with pytest.MonkeyPatch.context() as patch:
@@ -110,6 +113,59 @@ def test_the_records_are_those_of_a_run_that_looks_at_each_tick(seed):
     assert every.bodies == jumping.bodies
     assert every.told == jumping.told
     assert every.counts.ticks == jumping.counts.ticks
+
+
+def crowded_config(draw: random.Random, symbols: tuple[str, ...]) -> GridbotConfig:
+    """Live strategies that share so little that wallet, caps, brakes or a limit on losses stop some of them."""
+    scarce = draw.choice(("margin", "notional of all", "notional of each", "orders", "losses", "nothing"))
+    caps = {
+        "notional of each": {"max_notional": draw.choice((300, 1500))},
+        "orders": {"max_open_orders": draw.choice((5, 9)), "max_orders_per_minute": draw.choice((7, 40))},
+    }
+    strategies = [
+        {
+            "strat_id": symbol[:4].lower(),
+            "symbol": symbol,
+            "grid_count": draw.choice((6, 20)),
+            "grid_step": draw.choice((0.05, 0.2)),
+            "amount": "100" if scarce == "margin" else draw.choice(("x0.02", "100")),
+            "leverage": draw.choice((5, 25)),
+            "max_margin": draw.choice((8, 2)),
+            "min_total_margin": draw.choice((0.15, 2)),
+            "increase_same_position_on_low_margin": draw.random() < 0.5,
+            "caps": caps.get(scarce, {}),
+        }
+        for symbol in symbols
+    ]
+    return config_of(
+        *strategies,
+        balance=draw.choice((40, 200)) if scarce == "margin" else 5_000,
+        caps={
+            "max_notional": draw.choice((1000, "x1")) if scarce == "notional of all" else "off",
+            "session_loss_limit": draw.choice((2, "x0.002")) if scarce == "losses" else "off",
+        },
+        position_check_interval=draw.choice((63.0, 10.0)),
+        order_sync_interval=draw.choice((61.0, 11.0)),
+        wallet_cache_interval=draw.choice((300.0, 13.0)),
+    )
+
+
+@settings(max_examples=examples(4), deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_so_they_are_of_symbols_that_share_little(seed):
+    draw = random.Random(seed)
+    symbols = tuple(draw.sample(CROWD, draw.choice((3, 4, 6))))
+    config, days = crowded_config(draw, symbols), [wild_day(draw, symbol) for symbol in symbols]
+    way = Latency.parse(draw.choice(("5", "5", "0", "1-60")))
+    assumed: dict[str, Any] = {
+        **dict.fromkeys(("request", "answer", "push"), way),
+        "ticker_ms": draw.choice((0, 3, 10.5)),
+        "matching": draw.choice(list(MatchingModel)),
+        "sample_s": draw.choice((60, 1000)),
+    }
+    every, jumping = (Ran(config, days, Options(every_tick=every, **assumed), 6) for every in (True, False))
+    assert every.bodies == jumping.bodies
+    assert every.told == jumping.told
 
 
 def test_a_price_that_trembles_between_the_orders_is_not_looked_at():

@@ -28,16 +28,27 @@ def test_what_is_due_runs_by_time_then_in_the_order_it_was_asked_for():
     assert loop.now_us == 30
 
 
-def test_exchange_and_worker_are_made_ready_once_a_moment_before_their_first_call():
-    loop, seen = made(), []
-    loop.before_exchange, loop.before_worker = lambda: seen.append("exchange"), lambda: seen.append("worker")
-    for number in range(2):
-        loop.at(10, seen.append, number)
+def test_the_exchange_is_made_ready_once_a_moment_and_the_worker_for_what_each_of_its_calls_is_about():
+    loop, seen = made(), list[object]()
+    loop.before_exchange, loop.before_worker = lambda: seen.append("exchange"), seen.append
+    for number, about in enumerate((("A",), None)):
+        loop.at(10, seen.append, number, about=about)
         loop.at(10, seen.append, number, of_exchange=True)
     assert loop.turn(10) == (True, True)
-    assert seen == ["worker", 0, "exchange", 0, 1, 1]
+    assert seen == [("A",), 0, "exchange", 0, None, 1, 1]
     loop.at(20, seen.append, 2)
     assert loop.turn(20) == (False, True)
+
+
+def test_what_a_call_asks_for_at_once_is_about_the_same_until_it_turns_out_to_be_about_all():
+    loop, seen = made(), []
+    loop.before_worker = seen.append
+    loop.at(10, loop.call_soon, lambda: loop.call_soon(loop.widen), about=("A",))
+    loop.at(10, loop.call_later, 1, seen.append, "a timer", about=("A",))
+    loop.turn(10)
+    assert seen == [("A",), ("A",), ("A",), ("A",), None]
+    loop.turn(10 + 1_000_000)
+    assert seen[5:] == [None, "a timer"]
 
 
 def test_tasks_wait_in_simulated_time_also_within_another_loop():

@@ -5,17 +5,15 @@ The arithmetic is `gridbot.core.margin` and `isolated_margin`; here it is applie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gridbot.core.isolated_margin import bankruptcy_price, isolated_liquidation, isolated_margin
 from gridbot.core.margin import (
     LegMargin,
     MarginBalance,
-    PairParts,
     liquidation_prices,
     order_margin,
     pair_parts,
@@ -24,6 +22,7 @@ from gridbot.core.margin import (
 from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.cross_holdings import NO_MARGIN, CrossHoldings, Holdings, Pair, hold
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg, rounded
 from gridbot.paper.market.symbol_market import SymbolMarket
@@ -31,19 +30,7 @@ from gridbot.paper.market.symbol_market import SymbolMarket
 __all__ = ["NO_MARGIN", "Holdings", "Totals", "Valuation"]
 
 ZERO = Decimal(0)
-NO_MARGIN = LegMargin(ZERO, ZERO)
 NO_LEG = LegState()
-
-
-class Holdings(NamedTuple):
-    """What the legs of an account come to, in USDT. `initial` contains the fees to close, and in isolated margin what
-    was added to legs; `margins` are (long, short) by symbol, and in cross margin so are `states`, the legs."""
-
-    unrealised: Decimal = ZERO
-    initial: Decimal = ZERO
-    maintenance: Decimal = ZERO
-    margins: Mapping[str, tuple[LegMargin, LegMargin]] = MappingProxyType({})
-    states: Mapping[str, tuple[LegState, LegState]] = MappingProxyType({})
 
 
 NOTHING_HELD = Holdings()
@@ -83,31 +70,19 @@ class Totals(NamedTuple):
         return _available(self.wallet, self.holdings, self.order_initial, self.isolated)
 
 
-@dataclass(slots=True)
-class _Pair:
-    """The margins of a symbol's legs at a mark price, and what they are made of."""
-
-    made_of: tuple[Any, ...]
-    states: tuple[LegState, LegState]
-    parts: PairParts
-    mark: Decimal | None = None
-    margins: tuple[LegMargin, LegMargin] = (NO_MARGIN, NO_MARGIN)
-
-
 @dataclass(frozen=True, slots=True)
 class Valuation:
     """Markets by symbol, the leverage of a symbol until an account sets it, and the taker fee as a fraction.
 
-    What an account holds is valued once for each mark price, however often it is asked for: `_known` has, by account,
-    everything that the newest figures were made of, and them; `_pairs` the same of the margins of each symbol.
+    What an account in cross margin holds is valued once for each mark price, however often it is asked for.
     """
 
     markets: Mapping[str, SymbolMarket]
     default_leverage: Decimal
     taker_fee: Decimal
     _reserve_fee: Decimal = field(init=False)
-    _known: dict[str, tuple[list[Any], Holdings]] = field(init=False, default_factory=dict)
-    _pairs: dict[tuple[str, str], _Pair] = field(init=False, default_factory=dict)
+    _cross: dict[str, CrossHoldings] = field(init=False, default_factory=dict)
+    """By account."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_reserve_fee", reserve_fee(self.taker_fee))
@@ -183,31 +158,40 @@ class Valuation:
         return _available(account.wallet, self._holdings(account), account.order_margin, account.isolated)
 
     def _holdings(self, account: Account) -> Holdings:
+        if not account.isolated:
+            cross = self.cross(account)
+            return cross.now() if cross.pairs else NOTHING_HELD
         legs = [leg for leg in account.legs.values() if leg.size]
-        if not legs:
-            return NOTHING_HELD
-        made_of: list[Any] = [account.isolated, account.charges.tax, {**account.leverage}, {**account.sell_leverage}]
-        for leg in legs:
-            market = self.markets[leg.symbol]
-            made_of += (leg.symbol, leg.direction, leg.size, leg.cost, leg.extra, market.mark, market.instrument)
-        known = self._known.get(account.name)
-        if known is None or known[0] != made_of:
-            known = self._known[account.name] = made_of, self._valued(account, legs)
-        return known[1]
+        return self._isolated(account, legs) if legs else NOTHING_HELD
 
-    def _valued(self, account: Account, legs: Iterable[Leg]) -> Holdings:
+    def cross(self, account: Account) -> CrossHoldings:
+        """What an account in cross margin holds; the same object while it holds the same."""
+        known = self._cross.get(account.name)
+        if known is None or not known.is_of(account):
+            kept = {} if known is None else known.pairs_of(account)
+            symbols = dict.fromkeys(leg.symbol for leg in account.legs.values() if leg.size)
+            pairs = [kept.get(each) or self._pair(account, each) for each in symbols]
+            known = self._cross[account.name] = CrossHoldings(account, pairs)
+        return known
+
+    def _isolated(self, account: Account, legs: Sequence[Leg]) -> Holdings:
         unrealised = initial = maintenance = ZERO
         margins: dict[str, tuple[LegMargin, LegMargin]] = {}
-        states: dict[str, tuple[LegState, LegState]] = {}
         for leg in legs:
             unrealised += leg.unrealised(self.markets[leg.symbol].mark)
-            if leg.symbol in margins:
-                continue
-            margins[leg.symbol] = pair = self._margins(account, leg.symbol, states)
-            for margin in pair:
-                initial += margin.initial
-                maintenance += margin.maintenance
-        return Holdings(unrealised, initial, maintenance, margins, states)
+            if leg.symbol not in margins:
+                held = account.held(leg.symbol)
+                long, short = (NO_MARGIN if each is None else self.leg_margin(account, each) for each in held)
+                margins[leg.symbol] = long, short
+                initial += long.initial + short.initial
+                maintenance += long.maintenance + short.maintenance
+        return Holdings(unrealised, initial, maintenance, margins)
+
+    def _pair(self, account: Account, symbol: str) -> Pair:
+        market, legs = self.markets[symbol], account.held(symbol)
+        long, short = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
+        held, parts = [leg for leg in legs if leg is not None], pair_parts(long, short, self.fee(account))
+        return Pair(market, market.instrument, held, [hold(leg) for leg in held], (long, short), parts)
 
     def leg_margin(self, account: Account, leg: Leg) -> LegMargin:
         """Of one leg in isolated margin."""
@@ -220,28 +204,6 @@ class Valuation:
             market.instrument.tiers,
             self.fee(account),
         )
-
-    def _margins(
-        self, account: Account, symbol: str, states: dict[str, tuple[LegState, LegState]]
-    ) -> tuple[LegMargin, LegMargin]:
-        legs = account.held(symbol)
-        if account.isolated:
-            long, short = (NO_MARGIN if leg is None else self.leg_margin(account, leg) for leg in legs)
-            return long, short
-        market, fee = self.markets[symbol], self.fee(account)
-        made_of = self._made_of(account, legs[0]), self._made_of(account, legs[1]), market.instrument, fee
-        known = self._pairs.get((account.name, symbol))
-        if known is None or known.made_of != made_of:
-            one, other = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
-            known = self._pairs[account.name, symbol] = _Pair(made_of, (one, other), pair_parts(one, other, fee))
-        states[symbol] = known.states
-        if known.mark != market.mark:
-            known.mark, known.margins = market.mark, known.parts.margins(market.mark, market.instrument.tiers)
-        return known.margins
-
-    def _made_of(self, account: Account, leg: Leg | None) -> object:
-        """What a leg's state follows from."""
-        return leg and (leg.size, leg.cost, self.leverage(account, leg.symbol, leg.direction))
 
 
 def _available(wallet: Decimal, holdings: Holdings, order_initial: Decimal, isolated: bool) -> Decimal:

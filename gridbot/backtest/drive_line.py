@@ -1,0 +1,54 @@
+"""What a drive knows of one symbol."""
+
+from __future__ import annotations
+
+from gridbot.backtest.quiet_stops import Margins, Steady
+from gridbot.backtest.symbol_feed import FAR, Cursor, Place, SymbolFeed
+
+__all__ = ["Line"]
+
+
+class Line:
+    """One symbol: how far the exchange and the worker are, and where each has to look next."""
+
+    __slots__ = (
+        *(
+            "due_us",
+            "feed",
+            "fresh_us",
+            "has_marks",
+            "looked",
+            "margins",
+            "mark_due_us",
+            "nearest",
+            "number",
+            "sees_next",
+            "symbol",
+        ),
+        *("tick_due_us", "tick_range", "tick_stop", "tickers", "trade_range", "trade_stop", "trades"),
+    )
+
+    def __init__(self, number: int, symbol: str, feed: SymbolFeed) -> None:
+        self.number = number
+        self.symbol = symbol
+        self.feed = feed
+        self.trade_range = (-1, -1)
+        self.tick_range = (-1, -1, 0)
+        """For which the next stop is known; none yet."""
+        self.sees_next = False
+        """Whether the worker's next stop is the very next tick."""
+        self.looked: Steady | None = None
+        """What the worker's range follows from, while nothing but this can make it another."""
+        self.has_marks = bool(feed.marks)
+        self.margins: Margins | None = None
+        self.nearest: tuple[int | None, int | None] = (None, None)
+        """When its trades were looked at last."""
+        self.mark_due_us = FAR
+        self.fresh_us = -1
+        """Up to when (µs UTC) it is known that its newest price is not old."""
+        self.trades = Cursor(feed)
+        self.tickers = Cursor(feed)
+        self.trade_stop: Place | None = None
+        self.due_us = FAR
+        self.tick_stop: Place | None = None
+        self.tick_due_us = FAR

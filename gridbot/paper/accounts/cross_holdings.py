@@ -1,0 +1,135 @@
+"""What the legs of an account in cross margin come to, symbol by symbol: where a mark price moves, that symbol alone is
+valued anew. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
+
+from gridbot.core.instrument import Instrument
+from gridbot.core.margin import LegMargin, PairParts
+from gridbot.core.risk_rules import LegState
+from gridbot.core.vocabulary import Direction
+from gridbot.paper.accounts.account import Account
+from gridbot.paper.accounts.leg import Leg
+from gridbot.paper.market.symbol_market import SymbolMarket
+
+__all__ = ["NO_MARGIN", "CrossHoldings", "Holdings", "Pair", "hold"]
+
+ZERO = Decimal(0)
+NO_MARGIN = LegMargin(ZERO, ZERO)
+
+
+class Holdings(NamedTuple):
+    """What the legs of an account come to, in USDT. `initial` contains the fees to close, and in isolated margin what
+    was added to legs; `margins` are (long, short) by symbol, and in cross margin so are `states`, the legs."""
+
+    unrealised: Decimal = ZERO
+    initial: Decimal = ZERO
+    maintenance: Decimal = ZERO
+    margins: Mapping[str, tuple[LegMargin, LegMargin]] = MappingProxyType({})
+    states: Mapping[str, tuple[LegState, LegState]] = MappingProxyType({})
+
+
+Hold = tuple[Leg, Decimal, Decimal, Direction]
+"""A leg, and what it holds: the very values, so that nothing needs to be compared."""
+
+
+def hold(leg: Leg) -> Hold:
+    """What a leg holds now."""
+    return leg, leg.size, leg.cost, leg.direction
+
+
+def _is_still(leg: Leg | None, held: Hold) -> bool:
+    before, size, cost, direction = held
+    return leg is before and leg.size is size and leg.cost is cost and leg.direction is direction
+
+
+@dataclass(slots=True)
+class Pair:
+    """The legs of a symbol that hold something, and their figures at a mark price (USDT)."""
+
+    market: SymbolMarket
+    instrument: Instrument
+    legs: Sequence[Leg]
+    made_of: Sequence[Hold]
+    states: tuple[LegState, LegState]
+    parts: PairParts
+    mark: Decimal | None = None
+    unrealised: Decimal = ZERO
+    margins: tuple[LegMargin, LegMargin] = (NO_MARGIN, NO_MARGIN)
+    initial: Decimal = ZERO
+    maintenance: Decimal = ZERO
+
+    def value(self, mark: Decimal) -> None:
+        """Work the figures out at another mark price."""
+        self.mark = mark
+        self.unrealised = sum([leg.unrealised(mark) for leg in self.legs], ZERO)
+        self.margins = long, short = self.parts.margins(mark, self.instrument.tiers)
+        self.initial, self.maintenance = long.initial + short.initial, long.maintenance + short.maintenance
+
+
+class CrossHoldings:
+    """Of one account, as long as `is_of` it: while it has the same legs and terms. `pairs` are in the order of legs."""
+
+    def __init__(self, account: Account, pairs: Sequence[Pair]) -> None:
+        self._pairs = pairs
+        self.pairs: Mapping[str, Pair] = {pair.legs[0].symbol: pair for pair in pairs}
+        """By symbol; another object where one of its legs, or a term, is another."""
+        self._legs = [hold(leg) for leg in account.legs.values()]
+        self._terms = account.charges.tax, {**account.leverage}, {**account.sell_leverage}
+        self._states = {pair.legs[0].symbol: pair.states for pair in pairs}
+        self._newest: Holdings | None = None
+
+    def is_of(self, account: Account) -> bool:
+        """Whether the account has nothing but what these were made of."""
+        return (
+            not account.isolated
+            and len(account.legs) == len(self._legs)
+            and self._has_legs(account.legs.values())
+            and all(pair.market.instrument is pair.instrument for pair in self._pairs)
+            and self._has_terms_of(account)
+        )
+
+    def pairs_of(self, account: Account) -> Mapping[str, Pair]:
+        """The pairs, by symbol, that the account still has."""
+        if account.isolated or not self._has_terms_of(account):
+            return {}
+        found = {}
+        for symbol, pair in zip(self._states, self._pairs, strict=True):
+            legs = [leg for leg in account.held(symbol) if leg is not None]
+            if len(legs) == len(pair.made_of) and all(map(_is_still, legs, pair.made_of)):
+                found[symbol] = pair
+        return {symbol: pair for symbol, pair in found.items() if pair.market.instrument is pair.instrument}
+
+    def _has_legs(self, legs: Iterable[Leg]) -> bool:
+        for leg, (before, size, cost, direction) in zip(legs, self._legs, strict=True):
+            if leg is not before or leg.size is not size or leg.cost is not cost or leg.direction is not direction:
+                return False
+        return True
+
+    def _has_terms_of(self, account: Account) -> bool:
+        return self._terms == (account.charges.tax, account.leverage, account.sell_leverage)
+
+    def now(self) -> Holdings:
+        """At the mark prices of now."""
+        newest = self._newest
+        for pair in self._pairs:
+            mark = pair.market.mark
+            if mark is not pair.mark and mark != pair.mark:
+                pair.value(mark)
+                newest = None
+        if newest is None:
+            pairs = self._pairs
+            newest = self._newest = Holdings(
+                sum([pair.unrealised for pair in pairs], ZERO),
+                sum([pair.initial for pair in pairs], ZERO),
+                sum([pair.maintenance for pair in pairs], ZERO),
+                {symbol: pair.margins for symbol, pair in zip(self._states, pairs, strict=True)},
+                self._states,
+            )
+        return newest
