@@ -2,6 +2,7 @@
 
 bin/bench latency                                  every lane that this installation has, two thousand orders each
 bin/bench latency --only floor pybit worker-fast   some of them
+bin/bench latency --pause 10                       with ten milliseconds before each price, as a market has them
 bin/bench latency --flame rest.svg                 and a picture of where a worker's time goes (py-spy, else cProfile)
 
 The exchange runs in a process of its own with a market that the driver moves; a writer process stores the records.
@@ -49,12 +50,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=2000, help="measured orders of each lane (default 2000)")
     parser.add_argument("--warmup", type=int, default=200, help="orders before them that do not count (default 200)")
     parser.add_argument("--quiet", type=int, default=2000, help="tickers for the CPU of a quiet one (default 2000)")
+    parser.add_argument("--pause", type=float, default=0.0, metavar="MS", help="before each price (default 0)")
     parser.add_argument("--only", nargs="+", choices=names, metavar="LANE", help=f"of {', '.join(names)}")
     parser.add_argument("--flame", type=Path, metavar="FILE", help="afterwards, a run of one worker that is watched")
     parser.add_argument("--list", action="store_true", help="name the lanes, and what they would need")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(given)
-    if options.orders < 1 or options.warmup < 0 or options.quiet < 0:
+    if options.orders < 1 or options.warmup < 0 or options.quiet < 0 or options.pause < 0:
         parser.error("expected at least one order, and no negative number")
     return options
 
@@ -96,10 +98,12 @@ def run(options: argparse.Namespace, subjects: Sequence[Subject]) -> dict[str, A
         raise BenchmarkError("expected a lane that can be measured here, got none (--list says what they need)")
     load, started_s = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gridbot-latency-") as data_dir:
-        measured = measure(options.orders + options.warmup, options.quiet, subjects, Path(data_dir))
+        data, orders = Path(data_dir), options.orders + options.warmup
+        measured = measure(orders, options.quiet, subjects, data, pause_s=options.pause / 1000)
     results = {name: summary(taken[options.warmup :]) for name, taken in measured.traces.items()}
     return {
         "benchmark": "latency",
+        "pause_ms": options.pause,
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
         "load": [load, os.getloadavg()[0]],
@@ -119,7 +123,8 @@ def watched(options: argparse.Namespace, subjects: Sequence[Subject]) -> str:
     chosen = next((subject for subject in workers if subject.name == "worker-fast"), workers[0])
     flame = Flame(options.flame)
     with tempfile.TemporaryDirectory(prefix="gridbot-latency-") as data_dir:
-        measure(options.orders + options.warmup, 0, [chosen], Path(data_dir), flame)
+        data, orders = Path(data_dir), options.orders + options.warmup
+        measure(orders, 0, [chosen], data, flame, pause_s=options.pause / 1000)
     return flame.words()
 
 

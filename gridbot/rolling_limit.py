@@ -26,7 +26,8 @@ class RollingLimit:
             if now_s < self._blocked_until_s:
                 return 0
             self._blocked_until_s = None
-        self._forget_old(now_s)
+        if self._taken and now_s - self._taken[0][0] >= self._window_s:
+            self._forget_old(now_s)
         granted = min(wanted, self.rate - self._used)
         if granted <= 0:
             return 0
@@ -42,7 +43,8 @@ class RollingLimit:
     def wait_s(self, now_s: float) -> float:
         """Seconds until at least one more may be taken."""
         blocked_s = 0.0 if self._blocked_until_s is None else max(0.0, self._blocked_until_s - now_s)
-        self._forget_old(now_s)
+        if self._taken and now_s - self._taken[0][0] >= self._window_s:
+            self._forget_old(now_s)
         if self._used < self.rate or not self._taken:
             return blocked_s
         oldest_leaves_s = self._taken[0][0] + self._window_s - now_s + 1e-6  # more than the rounding error of floats

@@ -87,7 +87,10 @@ class SegmentFile:
         """
         written = self._disk.write(self.fd, frames)
         self.size += written
-        self.torn = written < len(frames)
+        if written == len(frames):
+            self.torn = False
+            return b""
+        self.torn = True
         return frames[written:]
 
     @property

@@ -109,14 +109,21 @@ class Measured:
 
 
 def measure(
-    orders: int, quiet: int, subjects: Sequence[Subject], data_dir: Path, flame: Flame | None = None
+    orders: int,
+    quiet: int,
+    subjects: Sequence[Subject],
+    data_dir: Path,
+    flame: Flame | None = None,
+    *,
+    pause_s: float = 0.0,
 ) -> Measured:
-    """`orders` orders of each subject, then `quiet` tickers that change nothing for each worker."""
+    """`orders` orders of each subject, with a pause before each price; then `quiet` tickers that change nothing for
+    each worker."""
     with Crew() as crew:
         authority = Authority.make(data_dir) if any(subject.tls for subject in subjects) else None
         signals = {subject.name: crew.pipe() for subject in subjects}
         ends = {name: ends[0] for name, ends in signals.items()}
-        crew.start("exchange", exchange_process, orders, quiet, list(subjects), authority, ends)
+        crew.start("exchange", exchange_process, orders, quiet, pause_s, list(subjects), authority, ends)
         urls = crew.hear("exchange", "urls")
         queues = {subject.name: record_queue() for subject in subjects if subject.is_worker}
         if queues:

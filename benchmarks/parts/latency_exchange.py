@@ -74,7 +74,9 @@ class Lane:
 class Driver:
     """Moves the market, on the exchange's own loop, and takes the exchange's stamps."""
 
-    def __init__(self, spec: PaperSpec) -> None:
+    def __init__(self, spec: PaperSpec, pause_s: float) -> None:
+        self._pause_s = pause_s
+        """So long nothing happens before each price."""
         self.server = PaperServer(spec, stamp=self._stamp)
         self._written: dict[str, int] = {}
         self._created_ns = 0
@@ -154,6 +156,7 @@ class Driver:
         symbol, before = lane.subject.symbol, set(lane.account.open)
         self._written.pop(symbol, None)
         self._created.clear()
+        await asyncio.sleep(self._pause_s)
         self.server.market.set_price(symbol, price)
         async with deadline(f"an order of {lane.subject.name} at {price}"):
             await self._created.wait()
@@ -181,6 +184,7 @@ def _near(level: Decimal, sign: int) -> Decimal:
 def exchange_process(
     orders: int,
     quiet: int,
+    pause_s: float,
     subjects: Sequence[Subject],
     authority: Authority | None,
     signals: dict[str, Connection],
@@ -202,13 +206,14 @@ def exchange_process(
         }
     )
     spec = PaperSpec(config=config, accounts=[s.account for s in subjects])
-    run_child(_exchange(spec, orders, quiet, subjects, authority, signals, control), control)
+    run_child(_exchange(spec, orders, quiet, pause_s, subjects, authority, signals, control), control)
 
 
 async def _exchange(
     spec: PaperSpec,
     orders: int,
     quiet: int,
+    pause_s: float,
     subjects: Sequence[Subject],
     authority: Authority | None,
     signals: dict[str, Connection],
@@ -216,7 +221,7 @@ async def _exchange(
 ) -> None:
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
-    driver = Driver(spec)
+    driver = Driver(spec, pause_s)
     async with driver.server:
         plain = driver.server.url
         secure = ""

@@ -51,10 +51,20 @@ QUESTIONS: Final = {
     "grid_trades: by month": (
         "SELECT date_trunc('month', closed_at), count(*), sum(net_profit) FROM grid_trades GROUP BY ALL"
     ),
+    "grid_trades: by month, from its days": (
+        "SELECT date_trunc('month', day), sum(pairs), sum(net_profit) FROM (SELECT CAST(closed_at AS DATE) AS day, "
+        "count(*) AS pairs, sum(net_profit) AS net_profit FROM grid_trades GROUP BY day) GROUP BY ALL"
+    ),
     "grid_trades: by level": (
         "SELECT symbol, open_price, count(*), sum(net_profit) FROM grid_trades GROUP BY ALL ORDER BY 4 DESC LIMIT 50"
     ),
     "grid_levels: an account's": f"SELECT * FROM grid_levels WHERE {ACCOUNT} ORDER BY net_profit DESC",
+    "grid_levels: by account and strategy": (
+        "SELECT account, strategy, symbol, sum(pairs), sum(net_profit) FROM grid_levels GROUP BY ALL"
+    ),
+    "grid_levels: by level, of all accounts": (
+        "SELECT symbol, level, sum(pairs), sum(net_profit) FROM grid_levels GROUP BY ALL ORDER BY 4 DESC LIMIT 50"
+    ),
     "grid_levels: the best 50": "SELECT * FROM grid_levels ORDER BY net_profit DESC LIMIT 50",
     "grid_levels: all, and their sums": "SELECT count(*), sum(pairs), sum(net_profit) FROM grid_levels",
     "grid_levels: all, as values of Python": "SELECT * FROM grid_levels",

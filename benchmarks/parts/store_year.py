@@ -215,7 +215,7 @@ def _fill(con: duckdb.DuckDBPyConnection, kind: str, month: int, began: datetime
 def _retain(con: duckdb.DuckDBPyConnection, month: int) -> int:
     """What the writer does each hour, once a month: its clock is ours, so the days are as many more as are left."""
     left = DAYS - MONTH * (month + 1)
-    return sum(delete_older(con, kind, days + left) for kind, days in KEEP_DAYS.items())
+    return sum(delete_older(con, kind, days + left, 1 << 40) for kind, days in KEEP_DAYS.items())
 
 
 def _as_exported(data_dir: Path, until: datetime) -> None:

@@ -117,7 +117,9 @@ class Calls:
 
         It waits for nobody: whoever sends orders has asked `AddressBudget.may_leave`.
         """
-        return self.silence() or self._start(endpoint, params)
+        if self._banned_until_s > monotonic_s() and (banned := self.silence()) is not None:
+            return banned
+        return self._start(endpoint, params)
 
     def silence(self) -> ExchangeError | None:
         """Why nothing may be sent now; None when anything may."""

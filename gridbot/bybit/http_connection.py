@@ -83,15 +83,14 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
-        self._reader.expect()
+        transport.write(trip.data)
+        if transport.is_closing():  # the one write was refused at once
+            return False
+        self._reader.expect()  # behind the write, as all that the answer finds: it comes in another turn
         self.trip = trip
         now_s = self._now_s()
         self._latest_s = now_s + WHOLE_ANSWER * trip.timeout_s
         self.deadline_s = now_s + trip.timeout_s
-        transport.write(trip.data)
-        if transport.is_closing():  # the one write was refused at once
-            self.trip = None
-            return False
         return True
 
     def expire(self) -> None:

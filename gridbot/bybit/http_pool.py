@@ -39,16 +39,17 @@ _KEPT = "-._~!$&'()*+,;=:@/?%"
 
 
 class HttpPool:
-    """At most `most` connections to the host of `base_url`. `timeout_s` for each that is made."""
+    """At most `most` connections to the host of `base_url`. `timeout_s` for each that is made, by `dialler`."""
 
-    def __init__(self, base_url: str, *, timeout_s: float, most: int) -> None:
-        self._dialler = Dialler(base_url)
+    def __init__(self, base_url: str, *, timeout_s: float, most: int, dialler: Dialler | None = None) -> None:
+        self._dialler = dialler or Dialler(base_url)
         self._timeout_s = timeout_s
         self._most = most
         self._head = (
             f" HTTP/1.1\r\nHost: {self._dialler.host_header}\r\nUser-Agent: gridbot/{__version__}\r\n"
             "Accept: application/json\r\nAccept-Encoding: identity\r\n"
         )
+        self._begins: dict[str, str] = {}
         self._idle: list[HttpConnection] = []
         """The one that was used last at the end."""
         self._open: dict[HttpConnection, None] = {}
@@ -127,19 +128,33 @@ class HttpPool:
 
     def _bytes_of(self, outgoing: Outgoing) -> bytes:
         target, body, given = outgoing.target, outgoing.body, outgoing.headers
-        if _PLAIN.fullmatch(target) is None:
-            target = quote(target, safe=_KEPT)  # what was signed is the text before
-        headers = "".join([f"{name}: {value}\r\n" for name, value in given.items()])
+        begins = self._begins.get(target) if outgoing.is_order else None
+        if begins is None:
+            begins = self._begin_of(outgoing)
+        headers = ""
+        for name, value in given.items():
+            headers += f"{name}: {value}\r\n"
         if headers.count("\n") != len(given) or headers.count("\r") != len(given):
             raise ValueError("expected headers of one line each")
         if body is None:
-            return f"{outgoing.method} {target}{self._head}{headers}\r\n".encode("latin-1")
-        head = f"{outgoing.method} {target}{self._head}{headers}Content-Length: {len(body)}\r\n\r\n"
-        return head.encode("latin-1") + body
+            return f"{begins}{headers}\r\n".encode("latin-1")
+        return f"{begins}{headers}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+
+    def _begin_of(self, outgoing: Outgoing) -> str:
+        """A request up to its own headers. Those for orders, of which there are four, are kept."""
+        target = outgoing.target
+        if _PLAIN.fullmatch(target) is None:
+            target = quote(target, safe=_KEPT)  # what was signed is the text before
+        begins = f"{outgoing.method} {target}{self._head}"
+        if outgoing.is_order:
+            self._begins[outgoing.target] = begins
+        return begins
 
     def _take(self, *, is_order: bool) -> HttpConnection | None:
         """A free connection for an order, or for a query."""
         idle = self._idle
+        if is_order and idle and idle[-1].is_usable:
+            return idle.pop()  # the usual case
         keep = 0 if is_order else self._reserve
         for connection in reversed(idle) if is_order else list(idle):
             if len(idle) <= keep:

@@ -123,8 +123,8 @@ def _order_params(order: OrderRequest) -> dict[str, Any]:
         "symbol": order.symbol,
         "side": str(order.side),
         "orderType": "Limit",
-        "qty": plain(order.qty),
-        "price": plain(order.price),
+        "qty": format(order.qty, "f"),  # as `plain`
+        "price": format(order.price, "f"),
         "timeInForce": "PostOnly" if order.post_only else "GTC",
         "positionIdx": order.direction.position_idx,
         "orderLinkId": order.order_link_id,

@@ -13,7 +13,6 @@ What is done about pybit 5.17 (docs/platform.md 1):
 
 from __future__ import annotations
 
-import hmac
 import logging
 from typing import Any
 
@@ -26,7 +25,6 @@ from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.signing import Signer, signer_of
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
-from gridbot.exchange.rsa_keys import is_rsa_key
 from gridbot.lease.anchored_clock import AnchoredClock
 
 __all__ = ["METHODS", "NO_ENVELOPE", "ORDER_ENDPOINTS", "PybitClient"]
@@ -68,7 +66,8 @@ class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
     """Its methods return an `Outgoing`."""
 
     clock: ExchangeClock | AnchoredClock
-    keyed: hmac.HMAC
+    sign: Signer
+    """pybit hashes, or reads, the key anew for each request."""
 
     def _submit_request(
         self, method: str = "", path: str = "", query: dict[str, Any] | None = None, auth: bool = False
@@ -82,12 +81,6 @@ class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
         headers = self._prepare_headers(payload, self.recv_window)
         return Outgoing(method, path, headers, payload.encode(), path in _ORDER_PATHS)
 
-    def _auth(self, payload: str, recv_window: int, timestamp: int) -> str:
-        """As pybit's, in half its time: the key is hashed already."""
-        mac = self.keyed.copy()
-        mac.update(f"{timestamp}{self.api_key}{recv_window}{payload}".encode())
-        return mac.hexdigest()
-
     def _prepare_headers(
         self, payload: str, recv_window: int, content_type: str = "application/json"
     ) -> dict[str, str]:
@@ -95,20 +88,11 @@ class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
         return {
             "Content-Type": content_type,
             "X-BAPI-API-KEY": self.api_key,
-            "X-BAPI-SIGN": self._auth(payload=payload, recv_window=recv_window, timestamp=timestamp),
+            "X-BAPI-SIGN": self.sign(f"{timestamp}{self.api_key}{recv_window}{payload}".encode()),
             "X-BAPI-SIGN-TYPE": "2",
             "X-BAPI-TIMESTAMP": str(timestamp),
             "X-BAPI-RECV-WINDOW": str(recv_window),
         }
-
-
-class _RsaHttp(_Http):
-    """The same, signed with the private half of a key: pybit would read the key anew each time."""
-
-    sign: Signer
-
-    def _auth(self, payload: str, recv_window: int, timestamp: int) -> str:
-        return self.sign(f"{timestamp}{self.api_key}{recv_window}{payload}".encode())
 
 
 class PybitClient:
@@ -118,14 +102,10 @@ class PybitClient:
         self._secrets = (credentials.api_secret, credentials.api_key)
         pybit_log = logging.getLogger("pybit._http_manager")
         handlers = list(pybit_log.handlers)
-        kind = _RsaHttp if is_rsa_key(credentials.api_secret) else _Http
-        self._http = kind(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
+        self._http = _Http(api_key=credentials.api_key, api_secret=credentials.api_secret, recv_window=recv_window)
         pybit_log.handlers[:] = handlers
         self._http.clock = clock
-        if isinstance(self._http, _RsaHttp):
-            self._http.sign = signer_of(credentials.api_secret)
-        else:
-            self._http.keyed = hmac.new(credentials.api_secret.encode(), digestmod="sha256")
+        self._http.sign = signer_of(credentials.api_secret)
         self._http.endpoint = ""
         self._http.retry_codes = set()
         self._order_paths: dict[str, str] = {}

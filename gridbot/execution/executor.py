@@ -60,6 +60,7 @@ TIMER_MIN_S = 0.001
 ZERO = Decimal(0)
 CLOSED, SLOT_BACK = Closed(), SlotBack()
 TIMES = {least: Time(least) for least in (*Purpose, None)}
+ANY_TIME = TIMES[Purpose.OPEN]
 BY_SOCKET, BLIND = Time(by_http=False), Time(by_http=False, sees_all=False)
 MORE_URGENT = (Purpose.CLOSE, Purpose.CANCEL)
 
@@ -164,7 +165,8 @@ class Executor:
     def place(self, order: TrackedOrder, owner: OrderOwner, distance: Decimal = ZERO) -> None:
         """Queue an order to be created; of several opens, or closes, the smaller `distance` goes first."""
         step(self.queue, CreateQueued(order, owner, distance), self._clock.monotonic_s())
-        self._ask_next_turn()
+        if not self.batch.is_open:
+            self._ask_next_turn()
 
     def cancel(self, order: TrackedOrder, owner: OrderOwner) -> None:
         """Queue an order to be cancelled."""
@@ -173,7 +175,8 @@ class Executor:
 
     def pump(self) -> None:
         """Send what may be sent now; runs again by itself when the budget allows more."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         now_s = self._clock.monotonic_s()
         while True:
             if self._left_behind and creates_may_leave(self.queue, now_s, by_http=self._gateway.by_http):
@@ -223,14 +226,13 @@ class Executor:
 
     def _time(self, now_s: float) -> Time:
         if self._gateway.by_http:
-            return TIMES[self._least()]
+            return ANY_TIME if self._address is None else TIMES[self._least(self._address)]
         ban = self.ban
         return BLIND if ban is not None and ban.is_on(now_s) and not self._sees_all() else BY_SOCKET
 
-    def _least(self) -> Purpose | None:
+    def _least(self, address: AddressBudget) -> Purpose | None:
         """The least urgent kind of request that the address has room for; None without any."""
-        address = self._address
-        if address is None or address.may_leave(Purpose.OPEN):
+        if address.may_leave(Purpose.OPEN):
             return Purpose.OPEN  # the usual case
         return next((purpose for purpose in MORE_URGENT if address.may_leave(purpose)), None)
 

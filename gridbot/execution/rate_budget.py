@@ -33,14 +33,14 @@ class RateBudget:
 
     def take(self, endpoint: str, wanted: int, now_s: float, *, by_http: bool = True) -> int:
         """Take up to `wanted` orders for a request that leaves now; returns how many it may hold, or 0."""
-        if by_http and self.ban_left_s(now_s) > 0:
+        if by_http and self.ban is not None and self.ban_left_s(now_s) > 0:
             return 0
         return self._limits[endpoint].take(wanted, now_s)
 
     def wait_s(self, endpoint: str, now_s: float, *, by_http: bool = True) -> float:
         """Seconds until the endpoint may take at least one more order."""
         wait_s = self._limits[endpoint].wait_s(now_s)
-        return max(self.ban_left_s(now_s), wait_s) if by_http else wait_s
+        return wait_s if self.ban is None or not by_http else max(self.ban_left_s(now_s), wait_s)
 
     def learn(self, endpoint: str, limit: RateLimit | None) -> None:
         """Use the quota stated in the exchange's last answer, if there was one."""

@@ -95,7 +95,7 @@ class Lane:
 
         An order that waits already keeps its place.
         """
-        key = order.key
+        key = order.link_id or order.order_id  # its `key`
         if key not in self._keys:
             self._keys.add(key)
             heapq.heappush(self.heap, (rank, distance, next(self._count), order, owner))
@@ -135,8 +135,8 @@ class Lane:
     def take(self, count: int) -> list[Entry]:
         """Take out the `count` most urgent orders that may leave together."""
         if len(self.heap) == 1 and count:
-            [entry] = self.heap
-            self.clear()
+            entry = self.heap.pop()
+            self._keys.clear()
             return [entry[3:]]  # the usual case
         symbol = self._symbol()
         taken: list[Entry] = []

@@ -72,6 +72,8 @@ __all__ = [
 
 BATCH_MAX = 10
 """Orders in one batch request."""
+_LEAST = Purpose.OPEN
+"""No request for an order is less urgent."""
 
 
 class SendQueue:
@@ -255,23 +257,27 @@ def _time(queue: SendQueue, event: Time, now_s: float) -> list[Effect]:
 
 def _next_of(lane: Lane, budget: RateBudget, time: Time, now_s: float) -> Send | Wait | Purpose | None:
     """A purpose: that of its next request, which may not leave though the account's budget has room."""
-    lane.drop_stale()
-    if not lane.heap:
-        return None
+    heap, kind = lane.heap, lane.kind
     least, by_http, sees_all = time.least, time.by_http, time.sees_all
-    waiting = lane.together()
+    if len(heap) == 1 and heap[0][3].state is kind.wanted:
+        waiting = 1  # the usual case
+    else:
+        lane.drop_stale()
+        if not lane.heap:
+            return None
+        waiting = lane.together()
     if not (by_http or sees_all) and (banned_s := budget.ban_left_s(now_s)) > 0:
         waiting = lane.together_without_opens()
         if not waiting:
             return Wait(banned_s)
-    endpoint = _endpoint(lane.kind, waiting)
+    endpoint = kind.batch if waiting > 1 else kind.single
     wait_s = budget.wait_s(endpoint, now_s, by_http=by_http)
     if wait_s > 0:
         return Wait(wait_s)
-    if by_http and (least is None or lane.purpose > least):
+    if by_http and least is not _LEAST and (least is None or lane.purpose > least):
         return lane.purpose
     count = budget.take(endpoint, min(BATCH_MAX, waiting), now_s, by_http=by_http)
-    return Send(lane.kind, endpoint, lane.take(count))
+    return Send(kind, endpoint, lane.take(count))
 
 
 # `Any`: each handler takes the event that it is listed under.

@@ -241,7 +241,7 @@ class Recorder:
             if self.journal.backlog_bytes:
                 self.journal.append(b"", self.journal.last_seq)
             return bool(self._unoffered)
-        frames = b"".join(self._buffer)
+        frames = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
         first, last = self._buffer_first, self._next_seq - 1
         urgent, self._is_busy = self._urgent, last - first >= LEAST_ROWS
         self._buffer, self._buffer_bytes, self._buffer_first, self._urgent = [], 0, self._next_seq, False

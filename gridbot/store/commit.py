@@ -29,7 +29,7 @@ from gridbot.store.row_contexts import rows_table
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
 
-__all__ = ["Rows", "commit", "delete_older", "roll_up", "stored_offsets"]
+__all__ = ["GONE_AT_ONCE", "Rows", "commit", "delete_older", "roll_up", "stored_offsets"]
 
 log = logging.getLogger("gridbot.store")
 
@@ -46,6 +46,8 @@ _PAIRED: Final[dict[str, Callable[[duckdb.DuckDBPyConnection, str], None]]] = {
     "corrections": mark_corrections,
 }
 """What notes that pairs are to be matched because of rows of these tables, in this order."""
+GONE_AT_ONCE: Final = 500_000
+"""Rows that a transaction deletes because of their age: 0.1 s of executions, which are added up, 20 ms of others."""
 _SCRATCH: Final[dict[str, Any]] = {"threads": 1, "async_threads": 1, "memory_limit": "1GB"}
 
 
@@ -147,23 +149,29 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
     con.commit()
 
 
-def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float) -> int:
-    """Delete the rows of a record table that were recorded more than `days` ago; return how many."""
+def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float, at_once: int = GONE_AT_ONCE) -> int:
+    """Delete rows of a record table that were recorded more than `days` ago, `at_once` at most; return how many.
+
+    The first in the table, which are the oldest: DuckDB lets go of whole row groups, at 0.02 µs a row.
+    """
     if table not in RECORD_TYPES:
         raise ValueError(f"expected one of {', '.join(RECORD_TYPES)}, got {table!r}")
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
+    is_old = f"local_ts < TIMESTAMP '{before.isoformat(' ')}'"
     con.begin()
+    some = f"SELECT max(rowid) FROM (SELECT rowid FROM {rows_table(table)} WHERE {is_old} LIMIT {at_once})"
+    [(last,)] = con.execute(some).fetchall()
+    if last is None:
+        con.rollback()
+        return 0
+    is_gone = f"{is_old} AND rowid <= {last}"
+    gone = f"(SELECT * FROM {as_stored(table)} WHERE {is_gone})"
     if table == REMOVED_SUMS.source:
-        for statement in REMOVED_SUMS.statements(f"(SELECT * FROM {as_stored(table)} WHERE local_ts < ?)"):
-            con.execute(statement, [before])
+        for statement in REMOVED_SUMS.statements(gone):
+            con.execute(statement)
     if table == "executions":
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE gone AS SELECT * FROM {as_stored(table)} WHERE local_ts < ?", [before]
-        )
-    row = con.execute(f"DELETE FROM {rows_table(table)} WHERE local_ts < ?", [before]).fetchone()
-    if table == "executions":
-        mark_gone(con, "temp.gone")
-        con.execute("DROP TABLE temp.gone")
+        mark_gone(con, gone)
+    row = con.execute(f"DELETE FROM {rows_table(table)} WHERE {is_gone}").fetchone()
     con.commit()
     return int(row[0]) if row else 0
 

@@ -11,14 +11,14 @@ from typing import Any, Final
 import duckdb
 
 from gridbot.core.exchange_sequence import CLOCK_STEP_MS
-from gridbot.store.grid_sql import AT_MS, COUNTS, KEYS, NUMBER, RISKY, same
+from gridbot.store.grid_patience import MORE
+from gridbot.store.grid_sql import AT_MS, COUNTS, ERAS, KEYS, NUMBER, RISKY, same
 from gridbot.store.kept_ids import ODD
 from gridbot.store.sql_columns import as_stored, quote
 
-__all__ = ["MORE", "Tail", "make", "one", "take_all", "take_some", "time_sql"]
+__all__ = ["Tail", "make", "one", "take_all", "take_some", "time_sql"]
 
 EXECUTIONS: Final = as_stored("executions")
-MORE: Final = 4
 MS: Final = 1000
 """In microseconds: the exchange's times have no less."""
 
@@ -134,18 +134,27 @@ def _last_place(con: duckdb.DuckDBPyConnection, tail: Tail) -> tuple[int, int]:
     found = one(
         con,
         f"""
+        WITH trades AS (FROM temp.grid_chunk), {ERAS},
+        risks AS (SELECT *, {RISKY} AS risky FROM counted)
         SELECT epoch_us(max(exchange_ts)), arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) FROM (
-            SELECT exchange_ts, seq, at_ms, lead(exchange_ts) OVER time AS next_at,
-                max(number) OVER (time ROWS UNBOUNDED PRECEDING) AS before,
+            SELECT exchange_ts, seq, at_ms, era, lead(exchange_ts) OVER time AS next_at,
+                max(number) OVER (so_far ROWS UNBOUNDED PRECEDING) AS before,
                 min(CASE WHEN number > 0 THEN number END) OVER (
                     time ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS after,
                 max(number) OVER (
                     ORDER BY at_ms RANGE BETWEEN {CLOCK_STEP_MS} PRECEDING AND CURRENT ROW) AS before_near,
-                bool_or(risky) OVER (time ROWS UNBOUNDED PRECEDING) AS risky
-            FROM (SELECT *, {RISKY} AS risky FROM temp.grid_chunk) WINDOW time AS (ORDER BY exchange_ts, seq))
+                lowest_risky,
+                min(CASE WHEN number > 0 AND at_ms > last_risky_ms + {CLOCK_STEP_MS} THEN number END) OVER (
+                    PARTITION BY era, last_risky_ms ORDER BY exchange_ts, seq ROWS UNBOUNDED PRECEDING) AS settles
+            FROM (
+                SELECT *, max(CASE WHEN risky THEN at_ms END) OVER so_far AS last_risky_ms,
+                    min(CASE WHEN risky THEN number END) OVER so_far AS lowest_risky
+                FROM risks WINDOW so_far AS (PARTITION BY era ORDER BY exchange_ts, seq ROWS UNBOUNDED PRECEDING))
+            WINDOW time AS (ORDER BY exchange_ts, seq), so_far AS (PARTITION BY era ORDER BY exchange_ts, seq))
         WHERE coalesce(next_at > exchange_ts, {follows}) AND (
             before <= least({lower}, coalesce(after, {lower}))
-            OR (NOT risky AND NOT (SELECT risky FROM temp.grid_picked)
+            OR ((lowest_risky IS NULL OR settles < lowest_risky)
+                AND (era > 0 OR NOT (SELECT risky FROM temp.grid_picked))
                 AND (before_near <= {near} OR at_ms + {CLOCK_STEP_MS} < {last_at // MS})))""",
     )
     if found[0] is None:

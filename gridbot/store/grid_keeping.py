@@ -7,23 +7,23 @@ process dies, what stands is right: pairs up to the checkpoints, the rest by the
     legs with few executions  all of them, many legs at once
     a leg with many           its first ones by time; the checkpoint goes where no later one belongs before it
 
-Where numbers and times contradict each other over more executions than a step takes, as when the exchange began to
-count anew without a pause of 30 s, the step takes four times as many, and so on.
-A leg that cannot be matched is noted with its error, and left.
+Where numbers and times contradict each other within half a minute over more executions than a step takes, it takes four
+times as many, and so on. A leg that cannot be matched is noted with its error, and left.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection
+import time
 from typing import Final
 
 import duckdb
 
 from gridbot.store.file_errors import first_line
-from gridbot.store.grid_chunks import MORE, Tail, make, one, take_all, take_some, time_sql
-from gridbot.store.grid_sql import ADDED_FEE, FEES, MATCHING, PLACING, PROFIT, RISKY, listed, same
+from gridbot.store.grid_chunks import Tail, make, one, take_all, take_some, time_sql
+from gridbot.store.grid_patience import Patience
+from gridbot.store.grid_sql import ADDED_FEE, FEES, KEYS, MATCHING, PLACING, PROFIT, listed, same
 from gridbot.store.grid_tables import CHECKPOINTS, CLOCK_STEP, IDS_OF_PAIR, LOT, PAIRS, TAILS, merge_levels
 from gridbot.store.kept_ids import ODD
 from gridbot.store.sql_columns import as_stored
@@ -37,8 +37,6 @@ AT_ONCE: Final = 16_384
 """Executions of a step: some 40 ms of a core."""
 PART: Final = 65_536
 """Executions between two checkpoints that stay: as many may be matched again when one comes late."""
-LEAST: Final = 256
-"""Executions of the smallest step, where memory is short."""
 MISFIT: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError)
 """What says that a leg cannot be matched."""
 
@@ -51,33 +49,36 @@ def waiting_executions(con: duckdb.DuckDBPyConnection) -> int:
 
 def keep_all(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE) -> None:
     """Match all that waits, of files that nobody waits for. Outside of a transaction. Raise as `keep_some`."""
-    while keep_some(con, at_once):
+    patience = Patience()
+    while keep_some(con, at_once, patience=patience):
         pass
 
 
-def keep_some(con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE, part: int = PART) -> bool:
+def keep_some(
+    con: duckdb.DuckDBPyConnection, at_once: int = AT_ONCE, part: int = PART, patience: Patience | None = None
+) -> bool:
     """One step, in a transaction of its own. True when it did something, and there may be more.
 
-    Where memory is short the step is a smaller one; legs for which that is not enough either wait for a later call.
-    Raise duckdb.Error for what says nothing about executions, such as a full disk.
+    Where memory is short the step is a smaller one; legs for which that is not enough either wait, as `patience` says,
+    which the calls share, and others are matched. Raise duckdb.Error for what says nothing about executions, such as a
+    full disk.
     """
-    passed: set[int] = set()
-    while tails := _pick(con, at_once, passed):
+    patience = patience or Patience()
+    while picked := _pick(con, at_once, patience):
+        tails, size = picked
         try:
-            _keep(con, tails, at_once, part)
+            _keep(con, tails, size, part)
         except duckdb.OutOfMemoryException as exc:
             with contextlib.suppress(duckdb.Error):
                 con.rollback()
-            if at_once > LEAST:
-                at_once = max(LEAST, at_once // MORE)
-                continue
-            passed |= {tail.row for tail in tails}
-            log.warning(
-                "no memory to match the executions of %s to pairs: %s; tried again later, questions match them "
-                "meanwhile",
-                ", ".join(tail.name for tail in tails),
-                first_line(exc),
-            )
+            first = patience.failed([tail.keys for tail in tails], size, time.monotonic())
+            if told := ", ".join(tail.name for tail in tails if tail.keys in first):
+                log.warning(
+                    "no memory to match the executions of %s to pairs: %s; tried again, at least every ten minutes, "
+                    "until there is; questions match them meanwhile, and other legs do not wait for it",
+                    told,
+                    first_line(exc),
+                )
         else:
             return True
     return False
@@ -93,20 +94,30 @@ def _keep(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part:
         _note_error(con, tails[0], failed)
 
 
-def _pick(con: duckdb.DuckDBPyConnection, at_once: int, passed: Collection[int]) -> list[Tail]:
-    """Legs whose executions are no more than a step takes, or one with more; none of those `passed` over."""
+def _pick(con: duckdb.DuckDBPyConnection, at_once: int, patience: Patience) -> tuple[list[Tail], int] | None:
+    """Legs whose executions are no more than a step takes, or one with more, and how many it takes. Of those for which
+    memory was short one alone, when no other leg is left, and none that waits."""
     names = f"rowid, {listed()}, epoch_us(since_at), since_seq, epoch_us(last_at), is_cut, executions"
+    found = con.execute(f"SELECT {names} FROM {TAILS} WHERE error IS NULL ORDER BY executions").fetchall()
+    ends = 1 + len(KEYS)
+    tails = [Tail(row[0], row[1:ends], *row[ends:]) for row in found]
+    patience.keep({tail.keys for tail in tails})
     picked: list[Tail] = []
     left = at_once
-    for row, *found in con.execute(f"SELECT {names} FROM {TAILS} WHERE error IS NULL ORDER BY executions").fetchall():
-        if row in passed:
+    for tail in tails:
+        if patience.at_once(tail.keys) is not None:
             continue
-        *keys, since_us, since_seq, last_us, is_cut, executions = found
-        left -= executions
+        left -= tail.executions
         if picked and left < 0:
             break
-        picked.append(Tail(row, tuple(keys), since_us, since_seq, last_us, is_cut, executions))
-    return picked
+        picked.append(tail)
+    if picked:
+        return picked, at_once
+    now = time.monotonic()
+    for tail in tails:
+        if not patience.waits(tail.keys, now):
+            return [tail], min(at_once, patience.at_once(tail.keys) or at_once)
+    return None
 
 
 def _tried(con: duckdb.DuckDBPyConnection, tails: list[Tail], at_once: int, part: int) -> str | None:
@@ -186,13 +197,13 @@ def _place(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "grid_items",
         f"""
-        WITH trades AS (SELECT *, {RISKY if odd else "false"} AS risky FROM temp.grid_chunk),
+        WITH trades AS (FROM temp.grid_chunk),
         {PLACING if odd else _PLACED},
         added AS (
             SELECT account, exec_id, {ADDED_FEE} AS fee FROM {CORRECTIONS}
             WHERE exec_id IN (SELECT exec_id FROM temp.grid_chunk) GROUP BY ALL)
-        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms, placed.risky, placed.exec_id,
-            {ODD}, order_link_id,
+        SELECT placed.leg, seq, number, closes, price, qty, exchange_ts, era, placed_ms,
+            placed_ms > at_ms AS risky, placed.exec_id, {ODD}, order_link_id,
             coalesce(TRY(placed.fee + added.fee), placed.fee) AS fee,
             row_number() OVER (PARTITION BY placed.leg ORDER BY placed_ms, number, seq) AS place
         FROM placed JOIN temp.grid_picked AS picked USING (leg)
@@ -216,7 +227,7 @@ def _match(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "grid_matched",
         f"""
-        WITH items AS (
+        WITH RECURSIVE items AS (
             SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM temp.grid_all),
         {MATCHING}
         SELECT * FROM matched""",
@@ -251,17 +262,23 @@ def _put_checkpoints(con: duckdb.DuckDBPyConnection, part: int) -> None:
                 ELSE picked.part END AS part,
             CASE WHEN picked.part > 0 AND picked.executions + found - began > {part} THEN picked.executions
                 ELSE began END AS began,
-            upto_at, upto_seq, picked.risky OR new.risky AS risky,
-            greatest(newest_highest, CASE WHEN newest = 0 AND (picked.risky OR new.risky
-                OR first_at <= since_at + {CLOCK_STEP}) THEN picked.highest END) AS highest,
+            upto_at, upto_seq, new.risky OR (newest = 0 AND picked.risky) AS risky,
+            greatest(newest_highest, CASE WHEN newest = 0 AND (picked.risky OR upto_at <= since_at + {CLOCK_STEP})
+                THEN picked.highest END) AS highest,
             tie, picked.executions + found AS executions, coalesce(open.lots, []) AS lots
         FROM temp.grid_picked AS picked JOIN (
-            SELECT leg, count(*) AS found, min(exchange_ts) AS first_at, max(exchange_ts) AS upto_at,
-                bool_or(risky) AS risky,
+            SELECT leg, count(*) AS found, max(exchange_ts) AS upto_at,
+                bool_or(risky AND era = last_era) AS risky,
                 arg_max(seq, {{'at': exchange_ts, 'seq': seq}}) AS upto_seq,
-                coalesce(max(number) FILTER (era = last_era), 0) AS newest_highest, any_value(last_era) AS newest,
+                coalesce(max(number) FILTER (
+                    era = last_era AND (risky OR exchange_ts >= last_at - {CLOCK_STEP})), 0) AS newest_highest,
+                any_value(last_era) AS newest,
                 max({{'placed_ms': placed_ms, 'number': number}}).number AS tie
-            FROM (SELECT *, max(era) OVER (PARTITION BY leg) AS last_era FROM temp.grid_items) GROUP BY leg) AS new
+            FROM (
+                SELECT *, max(era) OVER (PARTITION BY leg) AS last_era,
+                    max(exchange_ts) OVER (PARTITION BY leg) AS last_at
+                FROM temp.grid_items)
+            GROUP BY leg) AS new
         USING (leg)
         LEFT JOIN (
             SELECT leg, list(CAST(struct_pack(

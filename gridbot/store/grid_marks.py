@@ -60,7 +60,7 @@ def mark_corrections(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
 
 
 def mark_gone(con: duckdb.DuckDBPyConnection, gone: str) -> None:
-    """The executions in the table `gone` are stored no more: their legs are matched again from the beginning."""
+    """These executions (a table, or a query in parentheses) go: their legs are matched again from the beginning."""
     _mark(con, _again(gone, EVER, "-count(*)"))
 
 

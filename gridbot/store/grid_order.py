@@ -36,7 +36,7 @@ class Trade(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class End:
     """The end of what is stored of a leg: its last time, the lowest number that may come at that very time (None: none
-    may), and the lowest that may come later, but 0; where nothing up to here is `risky` (`grid_sql.RISKY`), any that
+    may), and the lowest that may come later, but 0; where nothing up to here is `risky` (`grid_tables`), any that
     comes later than the step of a clock may."""
 
     last_ms: int

@@ -19,6 +19,7 @@ __all__ = [
     "ADDED_FEE",
     "AT_MS",
     "COUNTS",
+    "ERAS",
     "FEES",
     "KEYS",
     "LEG",
@@ -52,7 +53,7 @@ ADDED_FEE: Final = "coalesce(sum(fee) FILTER (abs(fee) < CAST(1e20 AS DECIMAL(38
 AT_MS: Final = "date_diff('millisecond', TIMESTAMP '1970-01-01', exchange_ts)"
 NUMBER: Final = "greatest(exchange_seq, 0)"
 
-PLACING: Final = f"""
+ERAS: Final = f"""
     begun AS (
         SELECT *, number BETWEEN 1 AND lag(number) OVER time - 1 AND at_ms - lag(at_ms) OVER time > {CLOCK_STEP_MS}
             AS anew
@@ -60,7 +61,11 @@ PLACING: Final = f"""
     counted AS (
         SELECT *, count(CASE WHEN anew THEN 1 END) OVER (
             PARTITION BY leg ORDER BY at_ms, seq ROWS UNBOUNDED PRECEDING) AS era
-        FROM begun),
+        FROM begun)"""
+"""Of `trades` (leg, seq, at_ms, number and more) how often the exchange has begun to count anew before."""
+
+PLACING: Final = f"""
+    {ERAS},
     reached AS (
         SELECT *, max(at_ms) FILTER (number > 0) OVER (
             PARTITION BY leg, era ORDER BY number, at_ms, seq ROWS UNBOUNDED PRECEDING) AS reached_ms
@@ -69,42 +74,57 @@ PLACING: Final = f"""
         SELECT *, CASE WHEN number > 0 AND reached_ms - at_ms <= {CLOCK_STEP_MS} THEN reached_ms ELSE at_ms
             END AS placed_ms
         FROM reached)"""
-"""From `trades` (leg, seq, at_ms, number and more) their places in time.
+"""From `trades` their places in time. One that a lower number follows only later than the step of a clock, in its era,
+is at its own time whatever comes, and so is one that such a number follows too.
 
 (`count(*) FILTER` over a window takes time by the square of a leg's executions, in DuckDB 2.0.)"""
 
 RISKY: Final = f"""coalesce(number > min(CASE WHEN number > 0 THEN number END) OVER (
     PARTITION BY leg ORDER BY at_ms RANGE BETWEEN 1 FOLLOWING AND {CLOCK_STEP_MS} FOLLOWING), false)"""
 """Of `trades`: that one comes later, within the step of a clock, and has a lower number. Where there is no such one,
-each is at its own time, whatever the numbers of those that come more than that step later."""
+each is at its own time, whatever the numbers of those that come more than that step later. Where there is, one that
+comes more than that step later, in the same era, with a lower number too, settles it: at its own time from then on."""
 
 MATCHING: Final = """
-    steps AS (
-        SELECT leg, place, closes, change,
-            sum(change) OVER (PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS size_after
-        FROM items),
-    spans AS (
+    slopes AS (
         SELECT leg, place, closes, least(size_after, size_after - change) AS low,
             greatest(size_after, size_after - change) AS high
-        FROM steps),
-    bounds AS (
-        SELECT leg, bound, row_number() OVER sizes AS number, lead(bound) OVER sizes - bound AS width
-        FROM (SELECT leg, low AS bound FROM spans UNION SELECT leg, high FROM spans)
-        WINDOW sizes AS (PARTITION BY leg ORDER BY bound)),
-    numbered AS (
-        SELECT spans.leg, place, closes, unnest(range(lows.number, highs.number)) AS number
-        FROM spans
-        JOIN bounds AS lows ON spans.leg = lows.leg AND spans.low = lows.bound
-        JOIN bounds AS highs ON spans.leg = highs.leg AND spans.high = highs.bound),
-    crossings AS (
-        SELECT leg, place, closes, number,
-            lag(CASE WHEN NOT closes THEN place END) OVER (PARTITION BY leg, number ORDER BY place) AS open_place
-        FROM numbered),
+        FROM (SELECT *, sum(change) OVER (PARTITION BY leg ORDER BY place ROWS UNBOUNDED PRECEDING) AS size_after
+            FROM items)),
+    rounds AS (
+        SELECT 0 AS round, CAST(0 AS BIGINT) AS hill, leg, place, closes, low, high, high AS foot FROM slopes
+        UNION ALL (
+        WITH begun AS (
+            SELECT *, lag(leg) OVER legs IS DISTINCT FROM leg OR (NOT closes AND lag(closes) OVER legs) AS begins
+            FROM rounds WHERE low < foot WINDOW legs AS (ORDER BY leg, place)),
+        hills AS (
+            SELECT round, leg, place, closes, low, foot AS high, count(CASE WHEN begins THEN 1 END) OVER (
+                ORDER BY leg, place ROWS UNBOUNDED PRECEDING) AS hill
+            FROM begun),
+        feet AS (
+            SELECT hill,
+                greatest(min(CASE WHEN closes THEN low END), min(CASE WHEN NOT closes THEN low END)) AS foot
+            FROM hills GROUP BY hill HAVING bool_or(closes) AND NOT bool_and(closes))
+        SELECT round + 1, hill, leg, place, closes, low, high, least(high, foot)
+        FROM hills JOIN feet USING (hill))),
+    facing AS (
+        SELECT leg, low,
+            CASE WHEN lead(hill) OVER sizes = hill AND lead(round) OVER sizes = round
+                THEN lead(low) OVER sizes ELSE high END AS high,
+            last_value(CASE WHEN NOT closes THEN place END IGNORE NULLS) OVER sizes AS open_place,
+            last_value(CASE WHEN closes THEN place END IGNORE NULLS) OVER sizes AS close_place
+        FROM (SELECT * REPLACE (greatest(low, foot) AS low) FROM rounds WHERE foot < high)
+        WINDOW sizes AS (ORDER BY round, hill, low)),
     matched AS (
-        SELECT leg, open_place, place AS close_place, CAST(sum(width) AS DECIMAL(38, 12)) AS qty
-        FROM crossings JOIN bounds USING (leg, number)
-        WHERE closes AND open_place IS NOT NULL GROUP BY ALL)"""
-"""From `items` (leg, place in its order, closes, change of the size) pairs: of which opening a close took how much."""
+        SELECT leg, open_place, close_place, CAST(high - low AS DECIMAL(38, 12)) AS qty FROM facing WHERE low < high)"""
+"""From `items` (leg, place in its order, closes, change of the size) pairs: of which opening a close took how much.
+For a `WITH RECURSIVE`.
+
+Drawn over time the size of a position is a line of hills: openings go up, closes down. Down to the higher one of a
+hill's two feet each close takes the opening that faces it, at the same sizes. What is left of a hill is one slope, and
+with its neighbours it makes the hills of the next round, of which there are half as many at most; what has nothing left
+to face it is left out. So it takes time by executions and rounds, whatever the sizes are.
+"""
 
 PROFIT: Final = """CAST(CASE WHEN {direction} = 'long' THEN closes.price - opens.price ELSE opens.price - closes.price
     END * {qty} AS DECIMAL(38, 12))"""
@@ -135,7 +155,7 @@ def grid_trades_sql(which: str, ids: str = "order_link_id, exec_id", more: str =
         f"{side}s.{name} AS {side}_{name.removeprefix('order_')}" for name in names for side in ("open", "close")
     )
     return f"""
-        WITH legs AS MATERIALIZED (
+        WITH RECURSIVE legs AS MATERIALIZED (
             SELECT *, CAST(row_number() OVER () AS INTEGER) AS leg
             FROM (SELECT DISTINCT {listed()} FROM daily_sums WHERE exec_type = 'Trade' AND {which})),
         added AS (

@@ -8,7 +8,7 @@
 
 A checkpoint is a place in a leg's time (the exchange's time, then our number), and stands only while every execution
 behind it comes behind all before it by the exchange's numbers too. Where no numbers before it contradict times, that is
-asked of what comes within the step of a clock only (`grid_sql.RISKY`): numbers may begin anew. So what is behind the
+asked of what comes within the step of a clock only (`grid_sql.PLACING`): numbers may begin anew. So what is behind the
 newest is matched by itself, with the openings that it left: that is what the views do with the tails, and with what has
 landed only. A commit takes away the checkpoints that its executions contradict (`gridbot.store.grid_marks`); pairs that
 closed behind the newest one do not count any more, until `gridbot.store.grid_keeping` has come there and removes them.
@@ -101,8 +101,9 @@ GRID_TABLES: Final = {
 """Their columns.
 
 Of a checkpoint: `part` counts those of a leg from 1, and the sums by level that end with it have it too; the highest of
-the exchange's numbers since it began to count, and of those at this very time; whether numbers and times up to here
-contradict each other within the step of a clock (`grid_sql.RISKY`); executions up to here, and up to where
+the exchange's numbers of the last half minute (where it is risky: of what is) and of those at this very time; whether
+an execution up to here is placed later than its own time (risky: a lower number may still change that); executions
+up to here, and up to where
 the part began; the openings that are left, the oldest first. Of a tail: behind which place it is (from the
 beginning: EVER), whether pairs that do not count may be behind it, its last time and highest number, roughly its
 executions, and the error for which it is not matched.
@@ -131,7 +132,7 @@ LANDED_PAIRS: Final = View(
     "grid_pairs_landed",
     "Matched pairs that are not kept yet; read grid_trades.",
     f"""
-    WITH tails AS MATERIALIZED (SELECT * FROM {TAILS} WHERE error IS NULL),
+    WITH RECURSIVE tails AS MATERIALIZED (SELECT * FROM {TAILS} WHERE error IS NULL),
     added AS (SELECT account, exec_id, {ADDED_FEE} AS fee FROM ({rows_query("corrections")}) GROUP BY ALL),
     executed AS (
         SELECT {_TRADE} FROM ({landed_query("executions")}) AS landed
@@ -182,15 +183,19 @@ _PAIR: Final = f"""
     open_link_id, close_link_id"""
 _KEPT: Final = f"""
     SELECT {_PAIR}, {text_of("open_exec_id")} AS open_exec_id, {text_of("close_exec_id")} AS close_exec_id
-    FROM {PAIRS} AS kept ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut
-    ON {same("kept", "cut")}
+    FROM {PAIRS} AS kept"""
+_FIRST_CUT: Final = f"(SELECT coalesce(min(since_at), TIMESTAMP '9999-01-01') FROM {TAILS} WHERE is_cut)"
+_COUNTS: Final = f"""
+    ANTI JOIN (SELECT * FROM {TAILS} WHERE is_cut) AS cut ON {same("kept", "cut")}
         AND (kept.closed_at > cut.since_at OR (kept.closed_at = cut.since_at AND kept.close_seq > cut.since_seq))"""
-"""Those that count."""
+"""Of pairs behind the first cut those that count: a join reads what tells legs apart also where nobody asks for it."""
 
 
 def _trades(name: str, doc: str, which: str) -> View:
     landed = f"SELECT {_PAIR}, open_exec_id, close_exec_id FROM grid_pairs_landed WHERE {which}"
-    return View(name, doc, f"{landed} UNION ALL {newest_apart(_KEPT, PAIRS, which)}")
+    whole = newest_apart(_KEPT, PAIRS, f"{which} AND closed_at < {_FIRST_CUT}")
+    cut = f"{_KEPT} {_COUNTS} WHERE {which} AND closed_at >= {_FIRST_CUT}"
+    return View(name, doc, f"{landed} UNION ALL {whole} UNION ALL {cut}")
 
 
 _TRADES_DOC: Final = (

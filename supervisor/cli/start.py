@@ -15,7 +15,7 @@ import click
 from gridbot.command_line import pasteable, settle_program
 from gridbot.config.paths import find_config
 from supervisor.cli.options import Seconds, example, load_file_or_refuse, place_options, with_secrets
-from supervisor.exit_codes import ExitCode, unwritable
+from supervisor.exit_codes import CommandError, ExitCode, unwritable
 
 if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
@@ -54,6 +54,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     from gridbot.config.paper_secrets import forget_variables
     from gridbot.config.secret_files import secret_file_warnings
     from gridbot.process_guard import close_memory, leave_no_core
+    from gridbot.state.data_formats import newer_data
     from supervisor.children.config_source import ConfigSource
     from supervisor.children.launch_plan import plan_of
     from supervisor.control.operator_name import user_at_host
@@ -67,6 +68,8 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     config_file = find_config(config)
     environ = dict(os.environ)
     file = load_file_or_refuse(config_file, data_dir)
+    if (newer := newer_data(file.config.storage.data_dir)) is not None:
+        raise CommandError(newer, ExitCode.REFUSED)
     if file.config.fleet.is_host:
         from supervisor.cli.fleet_start import run_host
 

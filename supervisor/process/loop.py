@@ -31,6 +31,7 @@ from dataclasses import replace
 from typing import Any
 
 from gridbot import background
+from gridbot.state.data_formats import note_formats
 from supervisor.caps.caps_keeper import CapsKeeper
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind
@@ -224,6 +225,10 @@ class Supervisor:
             raise CommandError(
                 f"{error}: another gridbot-supervisor, whose lock file was removed", ExitCode.REFUSED
             ) from error
+        try:
+            note_formats(self.plan.data_dir)
+        except OSError as error:
+            self._alerts.own("WARNING", f"the disk does not take the formats of this data directory: {error}")
         if (kept := self._journal.document("address.json")) is not None:
             self._sharing.open(kept)
         if (held := self._journal.stop_document("fleet_caps.json")) is not None:

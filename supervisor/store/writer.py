@@ -25,10 +25,11 @@ import psutil
 from gridbot.records.journal_compaction import QUIET_S
 from gridbot.records.journal_reader import journal_directory, write_committed
 from gridbot.records.record_queue import QueueReceiver
-from gridbot.store.commit import Rows, delete_older, stored_offsets
+from gridbot.store.commit import GONE_AT_ONCE, Rows, delete_older, stored_offsets
 from gridbot.store.database import Database
 from gridbot.store.file_errors import first_line, is_damage, rebuild_line
 from gridbot.store.grid_keeping import AT_ONCE, keep_some, waiting_executions
+from gridbot.store.grid_patience import FIRST_WAIT_S, Patience
 from gridbot.store.ingest import AccountSource
 from gridbot.store.landing import KnownOrder, landed_size, put
 from gridbot.store.reading import database_path
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "WriterSpec"]
 
 log = logging.getLogger("supervisor.store")
-NO_MEMORY_WAIT_S: Final = 60.0
-"""Until pairs are tried again for which the memory was not enough."""
 TOLD_S: Final = 5.0
 """The page looks every few seconds, each time for a moment: who had the file so long is told at the usual level."""
 
@@ -128,6 +127,8 @@ class Writer:
         self.state = WriterState()
         self.database = database or Database(database_path(spec.data_dir))
         self._lock_fd = take_writer_lock(self.database.path)
+        self._patience = Patience()
+        self._trims = False
         self._next_pairs = 0.0
         self._sources: dict[str, AccountSource] = {}
         self._rows = Rows()
@@ -198,8 +199,9 @@ class Writer:
             moved = put(con, self._rows, lands=lands, order=order)
             if moved:
                 self._look_at_pairs(con)
+                self._next_pairs = 0.0
                 if not self._more and 0 < self.state.unmatched <= AT_ONCE:  # nearly always: no reader sees them wait
-                    keep_some(con)
+                    keep_some(con, patience=self._patience)
                     self._look_at_pairs(con)
                     order.known = None
         self._uncertain, self._order = False, order
@@ -214,11 +216,11 @@ class Writer:
             return False
         with self.database.open() as con:
             self._order.known = None
-            did_some = keep_some(con, at_once)
+            did_some = keep_some(con, at_once, patience=self._patience)
             self._look_at_pairs(con)
         self._require_checkpoint()
         if not did_some:
-            self._next_pairs = time.monotonic() + NO_MEMORY_WAIT_S
+            self._next_pairs = time.monotonic() + FIRST_WAIT_S
         return did_some and self.state.unmatched > 0
 
     def _look_at_pairs(self, con: duckdb.DuckDBPyConnection) -> None:
@@ -301,14 +303,20 @@ class Writer:
                 rows.offsets[account] = taken.last_seq
 
     def trim(self) -> int:
-        """Delete rows that are older than `keep_days` allows; return how many. Raise as `flush`."""
+        """Delete some of the rows that are older than `keep_days` allows; return how many: fewer than `GONE_AT_ONCE`
+        when none are left. Raise as `flush`."""
         if not self.spec.keep_days:
             return 0
+        deleted = 0
         with self.database.open() as con:
-            put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
-            self._landing.begin(0, 0, time.monotonic())
-            deleted = sum(delete_older(con, table, days) for table, days in self.spec.keep_days.items())
+            if not self._trims:
+                put(con, Rows(), lands=False, order=self._order)  # what is old enough may have landed only
+                self._landing.begin(0, 0, time.monotonic())
+            for table, days in self.spec.keep_days.items():
+                if deleted < GONE_AT_ONCE:
+                    deleted += delete_older(con, table, days, GONE_AT_ONCE - deleted)
             self._look_at_pairs(con)
+        self._trims = deleted >= GONE_AT_ONCE
         self._require_checkpoint()
         if deleted:
             log.info("%d rows went because of their age (%s)", deleted, dict(self.spec.keep_days))

@@ -23,6 +23,7 @@ from gridbot.records.block_reader import NewerJournal
 from gridbot.records.journal_compaction import JournalCompaction
 from gridbot.records.record_queue import QueueReceiver
 from gridbot.shortage import is_shortage
+from gridbot.store.commit import GONE_AT_ONCE
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
@@ -138,7 +139,8 @@ class _Beat:
                 self._keep_up(writer.state.rows - rows)
             if time.monotonic() >= self._next_trim:
                 self._next_trim = time.monotonic() + TRIM_S
-                writer.trim()
+                if writer.trim() >= GONE_AT_ONCE:  # more behind the next flush: nobody waits for long
+                    self._next_trim = 0.0
             if not again:
                 self._compaction.step(writer.state.committed, time.monotonic())
         except DatabaseHeld as exc:

@@ -4,6 +4,7 @@ stored, corrected, cut by late ones, after restarts and retention, and of an old
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -17,15 +18,16 @@ from gridbot.records.record_types import CorrectionRecord, ExecutionRecord, UtcM
 from gridbot.store.commit import Rows, commit, delete_older, roll_up
 from gridbot.store.grid_check import PairsDiffer, differences
 from gridbot.store.grid_keeping import keep_all, keep_some, waiting_executions
-from gridbot.store.grid_marks import mark_all
+from gridbot.store.grid_marks import mark_all, mark_executions
 from gridbot.store.grid_order import End, GridOrder, Trade
+from gridbot.store.grid_patience import Patience
 from gridbot.store.grid_sql import listed
 from gridbot.store.grid_tables import CHECKPOINTS, GRID_TABLES, LEVELS, OF_VERSION_7, PAIRS, TAILS, VIEWS_FROM_ROWS
 from gridbot.store.landing import KnownOrder, put
 from gridbot.store.schema import EVERY_VIEW, ensure_schema
 from tests.case_table import case_table
 from tests.examples import examples
-from tests.store.kit import execution
+from tests.store.kit import execution, put_executions
 from tests.store.test_landing import batch, emptied, numbered, store
 
 START_MS = 1_700_000_000_000
@@ -234,10 +236,11 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     pairs = "SELECT open_price, close_price, qty FROM grid_trades ORDER BY closed_at, open_price DESC"
     expected = [(101, 102, 1), (101, 103, 1), (104, 105, 1), (100, 105, 1), (106, 107, 1)]
     assert con.execute(pairs).fetchall() == expected
-    con.execute("UPDATE execution_rows_stored SET local_ts = now()::TIMESTAMP WHERE seq > 1")
-    assert delete_older(con, "executions", 30.0) == 1
-    assert_kept_is_raw(con)
-    assert con.execute(pairs).fetchall() == [row for row in expected if row[0] != 100]
+    con.execute("UPDATE execution_rows_stored SET local_ts = now()::TIMESTAMP WHERE seq > 2")
+    for gone in (1, 1, 0):
+        assert delete_older(con, "executions", 30.0, at_once=1) == gone
+        assert_kept_is_raw(con)
+    assert con.execute(pairs).fetchall() == [row for row in expected if row[0] not in (100, 101)]
 
 
 @case_table("case", [("0", "9e25", "0"), ("100", "1e-12", "9e24"), ("9e25", "0.5", "0")])
@@ -319,19 +322,49 @@ def test_a_leg_that_cannot_be_matched_is_told_and_stops_nothing(
     assert differing(con) == [], "a late execution has it matched from before"
 
 
-def test_want_of_memory_says_nothing_about_a_leg() -> None:
-    """Its step is a smaller one; where that is not enough either, it waits, and is matched when there is memory."""
-    sizes = ("1" if n % 2 else "-1" for n in range(1, 2001))
+def test_want_of_memory_says_nothing_about_a_leg_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """Its steps are smaller ones, behind those of others. Where that is not enough either, as by numbers that fall from
+    one to the next, it waits, which is told once, and is matched when there is memory."""
+    caplog.clear()
+    patience = Patience()
     with store() as con:
         con.execute("SET temp_directory = ''")
-        put(con, batch(numbered([("alice", trade(n, n, size)) for n, size in enumerate(sizes, 1)])), lands=False)
-        con.execute("SET memory_limit = '8MB'")
-        assert not keep_some(con)
-        assert waiting_executions(con) == 2000
+        put(con, batch(numbered([("alice", trade(0, 9_000, "1")), ("bob", trade(0, 1, "1"))])), lands=False)
+        put_executions(
+            con,
+            """
+            SELECT executions.* REPLACE (seq + n AS seq, exchange_ts + to_milliseconds(n) AS exchange_ts,
+                n % 2 AS closed_size, exchange_seq + CASE account WHEN 'alice' THEN -n ELSE n END AS exchange_seq)
+            FROM executions JOIN range(1, 6000) AS more(n) ON account = 'alice' OR n < 3000""",
+        )
+        con.execute(f"DELETE FROM {TAILS}")
+        mark_executions(con, "executions_stored")
+        con.execute("SET memory_limit = '25MB'")
+        while keep_some(con, patience=patience):
+            pass
+        assert waiting_executions(con) == 6000
+        assert not keep_some(con, patience=patience)
+        [told] = [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()]
+        assert "alice" in told
         con.execute("SET memory_limit = '1GB'")
+        assert not keep_some(con, patience=patience), "it waits"
         assert keep_some(con)
         assert waiting_executions(con) == 0
         assert differing(con) == []
+
+
+def test_steps_stay_short_where_numbers_begin_anew_without_a_pause(con: duckdb.DuckDBPyConnection) -> None:
+    """One each five seconds: what contradicts is over half a minute later."""
+    emptied(con)
+    records = [trade(5_000 * n, 1 + n % 60, "1" if n % 3 else "-1", price=90 + n % 7) for n in range(120)]
+    put(con, batch(numbered([("alice", record) for record in records])), lands=False)
+    left = [waiting_executions(con)]
+    while keep_some(con, at_once=16, part=32):
+        left.append(waiting_executions(con))
+    assert max(before - after for before, after in itertools.pairwise(left)) <= 64
+    put(con, batch(numbered([("alice", each) for each in [*records, trade(620_000, 62, "-1")]])[-1:]), lands=False)
+    assert waiting_executions(con) == 1, "the checkpoint stands, though one before the sixtieth had a higher number"
+    assert_kept_is_raw(con)
 
 
 def test_what_version_7_kept_is_matched_again(con: duckdb.DuckDBPyConnection) -> None:

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from gridbot.command_line import pasteable, settle_program
+from gridbot.state.data_formats import FILE_NAME
 from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_OK, EXIT_REFUSED
 from supervisor.cli import main as cli_module
 from supervisor.cli.detached_start import _ended, outcome
@@ -312,3 +313,16 @@ def test_a_mistyped_directory_is_not_made(tmp_path, line):
         done = CliRunner().invoke(cli_module.cli, [*shlex.split(line), "--data-dir", str(tmp_path / "typo")])
     assert (done.exit_code == 0) == (line == "check")
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_a_start_touches_nothing_of_a_directory_of_a_newer_version(tmp_path):
+    data_dir, config = tmp_path / "data", tmp_path / "conf.yaml"
+    config.write_text("environment: paper\naccounts: [{name: dan}]\n")
+    data_dir.mkdir(mode=0o755)
+    (data_dir / FILE_NAME).write_text('{"gridbot": "99.0", "formats": {"database": 99}}')
+    done = run("start", "-c", str(config), "--data-dir", str(data_dir))
+    assert done.returncode == ExitCode.REFUSED, done.stderr
+    assert "got database of format 99" in done.stderr
+    assert "gridbot 99.0 has worked in this data directory" in done.stderr
+    assert [path.name for path in data_dir.iterdir()] == [FILE_NAME]
+    assert data_dir.stat().st_mode & 0o777 == 0o755
