@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout need 
 
 from rich.console import Console
 
-from benchmarks.parts.latency_crew import measure
+from benchmarks.parts.latency_crew import CONTEXT, measure
 from benchmarks.parts.latency_flame import Flame
 from benchmarks.parts.latency_report import ratios, report, summary, targets
 from benchmarks.parts.latency_subjects import SUBJECTS, BenchmarkError, Subject
@@ -134,4 +134,5 @@ def _without(subject: Subject) -> str:
 
 
 if __name__ == "__main__":
+    CONTEXT.set_forkserver_preload([measure.__module__])  # here: whoever imports this has a fork server of its own
     sys.exit(main())

@@ -40,6 +40,7 @@ from benchmarks.parts.store_delays import delay, loop_lag
 from benchmarks.parts.store_history import Figures, queries
 from benchmarks.parts.store_questions import questions
 from benchmarks.parts.store_rest import at_rest
+from benchmarks.parts.store_setup import CONTEXT, PRELOADED
 from benchmarks.parts.store_throughput import throughput
 from benchmarks.parts.store_year import year
 
@@ -117,4 +118,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    CONTEXT.set_forkserver_preload(PRELOADED)  # here: whoever imports this has a fork server of its own
     main()

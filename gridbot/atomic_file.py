@@ -102,8 +102,9 @@ def remove_temporary_files(directory: Path, suffix: str = "") -> None:
     no harm.
     """
     with contextlib.suppress(OSError):
-        for path in directory.glob(f"*{suffix}.*{_SUFFIX}" if suffix else f"*{_SUFFIX}"):
-            _remove(path)
+        for name in os.listdir(directory):
+            if name.endswith(_SUFFIX) and (not suffix or f"{suffix}." in name.removesuffix(_SUFFIX)):
+                _remove(directory / name)
 
 
 def remove_abandoned(path: Path, *, locked: bool = False) -> None:

@@ -133,9 +133,17 @@ class ExchangeQueries(Protocol):
         """One order, open or closed; None when the exchange does not know it."""
 
     async def executions(
-        self, start_ms: int, end_ms: int | None = None, symbol: str | None = None
+        self,
+        start_ms: int,
+        end_ms: int | None = None,
+        symbol: str | None = None,
+        *,
+        is_new: Callable[[str, int], bool] | None = None,
     ) -> Listing[ExecutionEvent]:
-        """Executions from `start_ms` to `end_ms` or now, each once, oldest first."""
+        """Executions from `start_ms` to `end_ms` or now, each once, oldest first.
+
+        With `is_new`, asked with an id and a time (ms), it may leave out those that are not, but for the newest row.
+        """
 
     async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
         """All executions of one order, whenever they were, each once, oldest first."""

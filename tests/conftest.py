@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import warm_python
 from tests.compile_once import compile_all, is_new
 from tests.examples import examples
 
@@ -35,6 +37,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 for _name in ("GRIDBOT_CONFIG_PATH", "GRIDBOT_DATA_DIR", "GRIDBOT_VENV", "GRIDBOT_PYTHON"):
     os.environ.pop(_name, None)  # settings of the developer, which no test is meant to see
+_shared = contextlib.ExitStack()
+"""What all workers of xdist use, in the process that starts them."""
 gc.disable()  # until all tests are collected: nothing of them is garbage, and looking is a sixth of the time
 
 
@@ -186,6 +190,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     tests = sorted((ROOT / "tests").rglob("test_*.py"))
     if is_new(tests):
         compile_all(ROOT, tests, CORES)
+    _shared.enter_context(warm_python.shared())
+
+
+def pytest_unconfigure() -> None:
+    """After the workers of xdist have ended."""
+    _shared.close()
 
 
 @pytest.hookimpl(optionalhook=True)  # `compile_once` collects without xdist

@@ -1,20 +1,23 @@
 """A real browser for tests, pictures and benchmarks: Debian's Chromium without a window, driven by Playwright.
 
 One Chromium for a whole process, with its loop in a thread of its own, which tests that have loops themselves do not
-notice. Each `Browser` is a context of it with one page: cookies, storage and cache are its own. Playwright downloads no
-browser here. Where it or Chromium is missing, `missing` says how to get it.
+notice. A window of it costs a second of a core, so there is one for screens and one for phones, and each `Browser` is a
+tab there, one at a time: it begins without cookies, storage and cache, and leaves none. Playwright downloads no browser
+here. Where it or Chromium is missing, `missing` says how to get it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, CDPSession, Page
@@ -26,6 +29,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 INSTALL = "apt-get install -y --no-install-recommends chromium"
 INSTALL_DRIVER = "python -m pip install --constraint constraints.txt playwright"
 FLAGS = ("--disable-gpu", "--disable-quic")
+PHONE: dict[str, Any] = {"is_mobile": True, "has_touch": True, "viewport": {"width": 390, "height": 800}}
 WAIT_S = 60.0
 AGAIN_MS = 30
 ASK_ANEW_MS = 5000
@@ -40,6 +44,10 @@ new Promise((done) => {{
   }};
   look();
 }})"""
+AS_STORED = """
+(({{origin, all}}) => {{
+  if (location.origin === origin && !localStorage.length) Object.assign(localStorage, all);
+}})({given})"""
 OF_THE_TEST = ("BounceTrackingIssue", "CookieIssue", "NavigationEntryMarkedSkippable")
 """Issues about how the browser is driven: no hand has touched a page, addresses change by script, and other tests have
 left their cookies. Whether they come depends on how fast the machine is."""
@@ -48,6 +56,12 @@ left their cookies. Whether they come depends on how fast the machine is."""
 def find_browser() -> str | None:
     """Path of a Chromium on this machine."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def _origin(url: str) -> str:
+    """Whose storage a page has."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def missing() -> str:
@@ -61,6 +75,7 @@ class Chromium:
     """The process of the browser, with the loop and the thread that speak to it."""
 
     def __init__(self) -> None:
+        self._windows: dict[bool, BrowserContext] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True)
         self._thread.start()
@@ -77,12 +92,16 @@ class Chromium:
         self._chromium = await self._playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
 
     def browser(self) -> Browser:
-        """A page with nothing in it, and nothing remembered."""
+        """A page with nothing in it, and nothing remembered. One at a time: they share what is remembered."""
         return Browser(self)
 
-    async def context(self, **how: Any) -> BrowserContext:
-        """A context, as Playwright's `new_context` makes it."""
-        return await self._chromium.new_context(**how)
+    async def window(self, *, phone: bool = False) -> BrowserContext:
+        """The window for screens, or the one for phones; a tab without anything keeps it open."""
+        if phone not in self._windows:
+            self._windows[phone] = await self._chromium.new_context(accept_downloads=True, **(PHONE if phone else {}))
+            self._windows[phone].set_default_timeout(WAIT_S * 1000)
+            await self._windows[phone].new_page()
+        return self._windows[phone]
 
     def close(self) -> None:
         """End the browser and wait for it."""
@@ -94,23 +113,24 @@ class Chromium:
 
 
 class Browser:
-    """A context with one page. Calls wait for their answers; each raises Playwright's `Error` when the page does."""
+    """One page. Calls wait for their answers; each raises Playwright's `Error` when the page does."""
 
     def __init__(self, chromium: Chromium) -> None:
         self._do = chromium.do
         self._chromium = chromium
         self._requested: list[str] = []
         self._complaints: list[str] = []
+        self._origins: set[str] = set()
         self.page: Page
         self._context: BrowserContext
         self._issues: CDPSession
         self._do(self._open())
 
-    async def _open(self, **how: Any) -> None:
-        self._context = await self._chromium.context(accept_downloads=True, **how)
-        self._context.set_default_timeout(WAIT_S * 1000)
+    async def _open(self, *, phone: bool = False) -> None:
+        self._context = await self._chromium.window(phone=phone)
         self.page = await self._context.new_page()
         self.page.on("request", lambda request: self._requested.append(request.url))
+        self.page.on("framenavigated", lambda frame: self._origins.add(_origin(frame.url)))
         self.page.on("console", lambda said: self._complain(f"{said.type}: {said.text} {said.location}"))
         self.page.on("pageerror", lambda error: self._complain(f"error: {error}"))
         self._issues = await self._context.new_cdp_session(self.page)  # Playwright has no event for those
@@ -123,7 +143,16 @@ class Browser:
 
     def close(self) -> None:
         """Forget the page and all that it has stored."""
-        self._do(self._context.close())
+        self._do(self._forget())
+
+    async def _forget(self) -> None:
+        await self._issues.send("Network.clearBrowserCache")
+        for origin in self._origins:
+            await self._issues.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        await self._context.clear_cookies()
+        await self._context.clear_permissions()
+        for page in self._context.pages[1:]:
+            await page.close()
 
     def screen(self, width: int, height: int, *, dark: bool = False) -> None:
         """The size of the screen in CSS pixels, and which colours its user prefers."""
@@ -136,9 +165,14 @@ class Browser:
 
     async def _to_phone(self, width: int, height: int) -> None:
         url, kept = self.page.url, await self._context.storage_state()
-        await self._context.close()
-        size: Any = {"width": width, "height": height}
-        await self._open(viewport=size, is_mobile=True, has_touch=True, storage_state=kept)
+        await self._forget()
+        await self._open(phone=True)
+        await self.page.set_viewport_size({"width": width, "height": height})
+        await self._context.add_cookies(kept["cookies"])  # type: ignore[arg-type]  # as they are given
+        for each in kept["origins"]:
+            stored = {one["name"]: one["value"] for one in each["localStorage"]}
+            given = json.dumps({"origin": each["origin"], "all": stored})
+            await self.page.add_init_script(AS_STORED.format(given=given))
         if url != "about:blank":
             await self.page.goto(url)
 

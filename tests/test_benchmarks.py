@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from benchmarks import latency
+from benchmarks import latency, store
 from benchmarks.parts.all_figures import SIZES, read_answer
 from benchmarks.parts.earlier_version import Left
 from benchmarks.parts.fleet_figures import (
@@ -209,13 +209,12 @@ def test_the_store_is_measured_whole_unless_told_otherwise() -> None:
     assert [arguments(given).part for given in ([], ["--quick"], ["--part", "1000"])] == [1, 10, 1000]
 
 
-def test_the_store_s_figures_are_all_there() -> None:
-    """A five-thousandth of the real thing: whether it runs, not how fast."""
-    command = [sys.executable, "benchmarks/store.py", "--part", "5000", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
+def test_the_store_s_figures_are_all_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A five-thousandth of the real thing: whether it runs, not how fast. Its processes are forks as those of tests."""
+    monkeypatch.setattr(sys, "argv", ["store", "--part", "5000", "--json"])
+    store.main()
     parts: dict[str, Any] = {}
-    for line in done.stdout.splitlines():
+    for line in capsys.readouterr().out.splitlines():
         parts |= json.loads(line)
     assert parts.keys() == {"throughput", "delay", "lag", "flush", "recovery", "queries"}
     for figures in parts.values():

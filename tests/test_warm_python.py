@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,11 @@ print(served(), served())
 def test_the_fork_server_in_waiting_is_asked_once_and_is_what_a_new_one_is(tmp_path: Path) -> None:
     assert start(tmp_path, FORKS).wait(60) == 0, (tmp_path / "out").read_text()
     assert first_line(tmp_path).split() == ["_Waited", "Popen"]
+
+
+def test_no_other_module_says_what_the_fork_server_of_tests_imports() -> None:
+    """The last that says so before its start is obeyed, such as a benchmark that a test imports: then each process of
+    the tests imports the program by itself, which is half a second of a core."""
+    for name in ("tests.fork_server", "benchmarks.latency", "benchmarks.store"):
+        importlib.import_module(name)
+    assert forkserver._forkserver._preload_modules == ["tests.preloaded"]  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ the README's, those of services and arguments) start a new Python each.
   session, `__main__` by `runpy`, and an interpreter that ends in the ordinary way.
 - The warm Python has one thread, no loop and no connection; it only forks and waits. It ends with the tests, and what
   they have left with it.
+- Workers of xdist have one each, which is a fork of one that they share (`shared`): that imports when the first asks.
 - The first fork server that a supervisor asks for is the one in waiting, its own child as any other, with everything
   closed that it was not given. Those after it are new Pythons, so each start of one is still tested.
 - What needs modules of its own (another PYTHONPATH than the checkout's) starts a new Python; but the faults of the kill
@@ -39,16 +40,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.new_databases import PLACE, copy_new_databases
-
-__all__ = ["WarmProcess", "popen", "prepare", "run"]
+__all__ = ["WarmProcess", "popen", "prepare", "run", "shared"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = "import sys; from tests.warm_python import serve; serve(int(sys.argv[1]))()"
+PROGRAM = "import sys; from tests.warm_python import {entry}; {entry}(int(sys.argv[1]))()"
+SHARED = "GRIDBOT_TEST_WARM_PYTHON"
+"""Variable of the environment with the socket of the warm Python that the workers of a run share."""
 IMPORTED = (
     "supervisor.children.config_source",
     "supervisor.cli.start",
@@ -169,23 +170,18 @@ def prepare() -> None:
 @functools.cache
 def _warm() -> socket.socket:
     """The way to the warm Python of this process, which begins to import by the first call."""
+    from tests.new_databases import PLACE  # DuckDB, which the process that starts the workers does not need
+
+    if place := os.environ.get(SHARED):
+        asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        asked.connect(place)
+        asked.send(json.dumps({PLACE: "", **os.environ}).encode())
+        atexit.register(asked.close)
+        return asked
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     databases = None if PLACE in os.environ else tempfile.mkdtemp(prefix="gridbot-new-databases-")
     with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
-            cwd=ROOT,
-            env={  # the last as a fork server has it
-                PLACE: databases or "",
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "MALLOC_ARENA_MAX": "1",
-            },
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = _new_python("serve", theirs, {PLACE: databases or ""})
 
     def end() -> None:
         ours.close()
@@ -195,6 +191,44 @@ def _warm() -> socket.socket:
 
     atexit.register(end)
     return ours
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """One warm Python for all workers that are started meanwhile. It ends with this process, however that ends."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gridbot-warm-") as directory,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening,
+    ):
+        os.environ[SHARED] = f"{directory}/socket"
+        listening.bind(os.environ[SHARED])
+        listening.listen()
+        alive = subprocess.PIPE  # it reads this to its end
+        process = _new_python("serve_all", listening, {}, stdin=alive)
+        try:
+            yield
+        finally:
+            del os.environ[SHARED]
+            process.communicate()
+
+
+def _new_python(
+    entry: str, passed: socket.socket, more: Mapping[str, str], stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(entry=entry), str(passed.fileno())],
+        cwd=ROOT,
+        env={
+            **more,
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "MALLOC_ARENA_MAX": "1",
+        },  # the last as a fork server has it
+        pass_fds=[passed.fileno()],
+        stdin=stdin,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _has_news(descriptor: int, within_s: float | None) -> bool:
@@ -207,15 +241,48 @@ def _has_news(descriptor: int, within_s: float | None) -> bool:
 # ---------------------------------------------------------------------------------------------- in the warm Python
 
 
+def serve_all(number: int) -> Callable[[], object]:
+    """For each worker that connects a fork that serves it, until nobody holds the other end of stdin any more."""
+    listening = socket.socket(fileno=number)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    is_warm = False
+    while True:
+        readable, _, _ = select.select([listening.fileno(), 0], [], [])
+        if 0 in readable:
+            os._exit(0)
+        control, _ = listening.accept()
+        if not is_warm:
+            _import_all()
+            is_warm = True
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            listening.close()
+            with open(os.devnull, "rb") as nothing:
+                os.dup2(nothing.fileno(), 0)
+            _settle(str(ROOT), json.loads(control.recv(MOST)))
+            return _serve(control)
+        control.close()
+
+
 def serve(number: int) -> Callable[[], object]:
     """Fork what is asked for until nobody asks any more. In each process: what it has to run."""
-    control = socket.socket(fileno=number)
+    _import_all()
+    return _serve(socket.socket(fileno=number))
+
+
+def _import_all() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     from supervisor.children.launch_plan import PRELOADED
 
     for name in PRELOADED:
         importlib.import_module(name.partition(":")[0])
+
+
+def _serve(control: socket.socket) -> Callable[[], object]:
+    from tests.new_databases import copy_new_databases
+
     copy_new_databases()
     gc.collect()
     gc.freeze()

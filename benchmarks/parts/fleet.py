@@ -18,6 +18,9 @@ from supervisor.control.control_client import ControlClient, ControlError
 __all__ = ["Fleet", "FleetError", "account_names", "configuration", "running"]
 
 POLL_S = 0.5
+LIVELY_ORDERS = 3_000
+"""What a strategy may place in a minute. The default of 600 is for real markets: waves that come and go all the time
+have some place more, and what is measured is no cap."""
 SYMBOLS = {"BTCUSDT": 60000, "ETHUSDT": 2500, "SOLUSDT": 150, "LTCUSDT": 85}
 
 
@@ -49,6 +52,7 @@ def configuration(
             "grid_count": 12,
             "grid_step": 0.1,
             "amount": "x0.011",
+            "caps": {"max_orders_per_minute": LIVELY_ORDERS},
         }
         for number, name in enumerate(names)
         for symbol in (order[(number % 2 * 2 + each) % len(order)] for each in range(strategies))

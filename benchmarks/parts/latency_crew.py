@@ -22,8 +22,8 @@ from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("forkserver")
-"""As in the product, each process is a fork of one that has imported everything: a second of a core less for each."""
-CONTEXT.set_forkserver_preload([__name__])
+"""As in the product, each process is a fork of one that has imported everything, this module: a second of a core less
+for each."""
 
 
 class Crew:

@@ -16,10 +16,8 @@ from supervisor.store.writer import WriterSpec
 from supervisor.store.writer_process import run_writer
 
 CONTEXT = multiprocessing.get_context("forkserver")
-"""As in the product, each process is a fork of one that has imported everything."""
-CONTEXT.set_forkserver_preload(
-    [f"benchmarks.parts.{name}" for name in ("store_setup", "store_delays", "store_throughput")]
-)
+"""As in the product, each process is a fork of one that has imported everything (`PRELOADED`, as the script says)."""
+PRELOADED = [f"benchmarks.parts.{name}" for name in ("store_setup", "store_delays", "store_throughput")]
 
 
 def execution(number: int, now_ms: int = 1_700_000_000_000) -> ExecutionRecord:
@@ -67,6 +65,12 @@ def wait_committed(health: Any, count: int) -> float:
         message = health.recv()
         if message.get("committed", {}).get("alice", 0) >= count:
             return time.perf_counter()
+
+
+def wait_matched(health: Any, waiting: int) -> None:
+    """Until a report says that no execution waits for its pairs any more; `waiting`: how many did by the last one."""
+    while waiting:
+        waiting = int(health.recv()["unmatched"])
 
 
 def processor_s() -> float:

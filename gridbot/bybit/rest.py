@@ -11,10 +11,9 @@ from typing import Any
 
 from gridbot.bybit.calls import LINEAR, Calls, listed, result_of, row_of, rows_of, texts, whole
 from gridbot.bybit.clocks import wall_ms
-from gridbot.bybit.event_times import Horizon
+from gridbot.bybit.execution_list import IsNew, oldest_first, read_executions
 from gridbot.bybit.order_gateway import BybitOrderGateway, ids_of, plain
 from gridbot.bybit.parse_account import (
-    parse_execution,
     parse_one_way_position,
     parse_order,
     parse_position,
@@ -36,17 +35,13 @@ from gridbot.core.events import ExecutionEvent, OrderUpdateEvent, PositionEvent,
 from gridbot.core.instrument import Instrument
 from gridbot.core.vocabulary import SETTLE_COIN
 from gridbot.doors.plain_text import one_line
-from gridbot.exchange.failures import ErrorKind, ExchangeError, TruncatedListing, make_error
+from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.notices import Notices
 from gridbot.exchange.requests import AccountInfo, ApiKeyInfo, FeeRate, Transaction
 
 __all__ = ["BybitRest"]
 
-WEEK_MS = 7 * 24 * 3600 * 1000
-HISTORY_MS = 2 * 365 * 24 * 3600 * 1000
-"""Bybit keeps executions for two years; asking further back only costs requests."""
-SMALLEST_WINDOW_MS = 60_000
 HEDGE_MODE = 3
 LOCALE = "en-US"
 ANNOUNCEMENTS = 50
@@ -194,32 +189,29 @@ class BybitRest(Calls):
         return None
 
     async def executions(
-        self, start_ms: int, end_ms: int | None = None, symbol: str | None = None
+        self,
+        start_ms: int,
+        end_ms: int | None = None,
+        symbol: str | None = None,
+        *,
+        is_new: IsNew | None = None,
     ) -> Listing[ExecutionEvent]:
         """Executions of every type from `start_ms` (UTC) to `end_ms` or now, each once, oldest first.
+
+        With `is_new`, asked with an id and a time (ms), those that are not are left out, but for the newest of a page:
+        it says how far the list reaches. Two minutes of a busy account are a thousand rows, of which few are new.
 
         Bybit lists at most seven days at a time, so a long period takes several listings; so does one with more
         executions than a listing may have, or a backlog could never be read. Executions in the same millisecond are
         ordered by sequence number, then by how much their order had left.
         """
-        now_ms = self._transport.clock.now_ms()
-        start_ms = max(start_ms, now_ms - HISTORY_MS)
-        rows: list[dict[str, Any]] = []
-        while True:
-            stop_ms = start_ms + WEEK_MS - 1
-            is_last = stop_ms >= (now_ms if end_ms is None else end_ms)
-            last_ms = end_ms if is_last else stop_ms
-            scope = {} if symbol is None else {"symbol": symbol}
-            rows += await _executions(self, start_ms, last_ms, now_ms, scope)
-            if is_last:
-                return _oldest_first(rows, self.horizon)
-            start_ms = stop_ms + 1
+        return await read_executions(self, start_ms, end_ms, self._transport.clock.now_ms(), symbol, is_new)
 
     async def executions_of(self, symbol: str, *, order_link_id: str = "", order_id: str = "") -> list[ExecutionEvent]:
         """All executions of one order, each once, oldest first. The exchange ignores time in such a question."""
         scope: dict[str, Any] = {"symbol": symbol, **ids_of(order_id, order_link_id)}
         rows = await self._listing("execution/list", category=LINEAR, limit=100, **scope)
-        found = _oldest_first(rows, self.horizon)
+        found = oldest_first(rows, self.horizon)
         if found.unreadable:
             raise UnreadableRows(f"{found.unreadable[0].reason}; nothing was used", found.unreadable[0])
         return [e for e in found if (e.order_id == order_id if order_id else e.order_link_id == order_link_id)]
@@ -344,28 +336,6 @@ async def _instrument_row(rest: BybitRest, symbol: str, **scope: str) -> dict[st
             return None
         raise
     return row_of(rows_of(envelope, "market/instruments-info"), symbol)
-
-
-async def _executions(
-    rest: BybitRest, start_ms: int, end_ms: int | None, now_ms: int, scope: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """The rows of at most seven days; in halves when they are too many for one listing."""
-    window = {**scope, "startTime": start_ms, "endTime": end_ms}
-    try:
-        return await rest._listing("execution/list", category=LINEAR, limit=100, **window)
-    except TruncatedListing:
-        middle_ms = (start_ms + (now_ms if end_ms is None else end_ms)) // 2
-        if middle_ms - start_ms < SMALLEST_WINDOW_MS:
-            raise
-        later = await _executions(rest, middle_ms + 1, end_ms, now_ms, scope)
-        return later + await _executions(rest, start_ms, middle_ms, now_ms, scope)
-
-
-def _oldest_first(rows: list[dict[str, Any]], horizon: Horizon) -> Listing[ExecutionEvent]:
-    """Each execution once; those of one millisecond by sequence number, then by how much their order had left."""
-    events = listed(parse_execution, rows, "execution/list", horizon)
-    found = {event.exec_id: event for event in events}
-    return Listing(sorted(found.values(), key=lambda e: (e.exchange_ts, e.seq, -e.leaves_qty)), events.unreadable)
 
 
 def _names_in(rows: Iterable[Any]) -> set[str]:

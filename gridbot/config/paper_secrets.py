@@ -30,6 +30,7 @@ __all__ = [
     "control_token",
     "forget_variables",
     "knowing_only",
+    "of_account",
     "paper_seed",
     "reaching_fleet",
     "verifying_only",
@@ -93,6 +94,16 @@ def knowing_only(config: GridbotConfig, *names: str) -> GridbotConfig:
     fleet = config.fleet.model_copy(update={"dsn": SecretStr(""), "keys": {}})
     others = {"notify": NotifyConfig(), "telegram": TelegramConfig(), "fleet": fleet}
     return config.model_copy(update={"accounts": accounts, **others})
+
+
+def of_account(config: GridbotConfig, name: str, bare: GridbotConfig | None = None) -> GridbotConfig:
+    """What the worker of an account is given: its own keys and strategies; of the others that they exist, no more.
+
+    `bare` is `knowing_only(config)`, for who makes many. In a fleet of fifty this is a tenth of the whole.
+    """
+    bare = bare or knowing_only(config)
+    accounts = tuple(config.account(name) if each.name == name else each for each in bare.accounts)
+    return bare.model_copy(update={"accounts": accounts, "strategies": tuple(config.strategies_of(name))})
 
 
 def reaching_fleet(config: GridbotConfig) -> GridbotConfig:

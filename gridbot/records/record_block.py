@@ -35,11 +35,11 @@ import orjson
 
 from gridbot.frames import MAX_BODY
 from gridbot.records.codec import CodecError
-from gridbot.records.columns import ColumnKind, columns_of
+from gridbot.records.columns import JOURNAL_TYPES, ColumnKind, columns_of
 
 __all__ = [
     *("BLOCK", "BLOCK_FORM", "BLOCK_HEAD", "END", "LEAST_ROWS", "MOST_ROWS", "NULL", "SEP"),
-    *("block_of", "has_marks", "packed", "put_together", "unpacked"),
+    *("block_of", "has_marks", "packed", "prepare_layouts", "put_together", "unpacked"),
 ]
 
 BLOCK: Final = "block"
@@ -162,6 +162,12 @@ def _value(text: Any, form: str) -> Any:
 
 def _no_text(value: Any) -> str:
     raise TypeError(f"expected a text, got {type(value).__name__}")
+
+
+def prepare_layouts() -> None:
+    """Make now what each kind of record would have made when it is first written or read."""
+    for cls in JOURNAL_TYPES.values():
+        _made_layout(cls)
 
 
 _Layout = tuple[str, str, Callable[[Any], Any], tuple[tuple[ColumnKind, str], ...]]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
-from gridbot.bybit import calls
+from gridbot.bybit import calls, execution_list
 from gridbot.bybit import rest as rest_module
 from gridbot.bybit.raw_fields import parse_rows
 from gridbot.core import WalletEvent
@@ -79,7 +79,7 @@ def take_no_odd_row() -> AbstractContextManager[Any]:
             raise TruncatedListing(f"{endpoint}: {len(problems)} unreadable: {problems[0]}; nothing was used")
         return Listing(good)
 
-    return together(*(patch.object(module, "listed", listed) for module in (calls, rest_module)))
+    return together(*(patch.object(module, "listed", listed) for module in (calls, execution_list, rest_module)))
 
 
 def refuse_the_account() -> AbstractContextManager[Any]:

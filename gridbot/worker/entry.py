@@ -20,6 +20,7 @@ from gridbot.bybit.line_choice import name_of_lines, prepare_lines
 from gridbot.process_guard import exit_with_parent, exit_within
 from gridbot.records.block_reader import NewerJournal
 from gridbot.records.journal import JournalBusy
+from gridbot.records.record_block import prepare_layouts
 from gridbot.shortage import is_shortage
 from gridbot.state.key_lock import KeyRefused, KeyShare, key_lock
 from gridbot.system_ports import OwnProcess, SystemClock, SystemIds
@@ -65,6 +66,7 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
 def prepare() -> None:
     """In the fork server: make and import once what each worker would for itself before it connects."""
     prepare_lines()
+    prepare_layouts()
     _loop_factory()
 
 

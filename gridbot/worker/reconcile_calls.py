@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent
@@ -37,10 +38,15 @@ WAITED_FOR = (states.Part.PASS, states.Part.LEGS)
 """Whose questions somebody waits for, who is told when they fail."""
 
 
-async def answer_of(queries: ExchangeQueries, question: words.Question) -> words.Event:
-    """Ask the exchange. Never raises: that there is no answer is an answer."""
+async def answer_of(
+    queries: ExchangeQueries, question: words.Question, is_new: Callable[[str, int], bool] | None = None
+) -> words.Event:
+    """Ask the exchange. Never raises: that there is no answer is an answer.
+
+    `is_new` says of an execution by id and time (ms) whether it is not counted yet; the others need not be read.
+    """
     try:
-        return await _ask(queries, question)
+        return await _ask(queries, question, is_new)
     except ExchangeError as error:
         alone = question.who.part not in WAITED_FOR
         log.log(logging.WARNING if alone else logging.DEBUG, "%s failed: %s", question, error)
@@ -50,11 +56,13 @@ async def answer_of(queries: ExchangeQueries, question: words.Question) -> words
         return words.QueryFailed(question.who, error, is_fault=True)
 
 
-async def _ask(queries: ExchangeQueries, question: words.Question) -> words.Event:
+async def _ask(
+    queries: ExchangeQueries, question: words.Question, is_new: Callable[[str, int], bool] | None
+) -> words.Event:
     who = question.who
     match question:
         case words.AskExecutions():
-            executions = await queries.executions(question.from_ms)
+            executions = await queries.executions(question.from_ms, is_new=is_new)
             return words.ExecutionsAnswered(who, executions, executions.unreadable)
         case words.AskExecutionsOf(_, symbol, link_id, order_id):
             rows = await queries.executions_of(symbol, order_link_id=link_id, order_id=order_id)

@@ -283,7 +283,9 @@ class Reconciler:
                 task.add_done_callback(self._questions.pop)
 
     async def _ask(self, question: words.Question) -> None:
-        answer = await answer_of(self._queries, question)
+        # Of a host each row is heard, also of what is counted: another holder of the account may have made it.
+        is_new = self._context.ledger.is_new if self._saw is None else None
+        answer = await answer_of(self._queries, question, is_new)
         self._watch(question, answer)
         if self._saw is not None and isinstance(answer, words.ListingAnswered | words.ExecutionsAnswered):
             for row in answer.rows:

@@ -8,12 +8,15 @@ Nothing here sends an order.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, TypeVar
 
+from gridbot.background import awaited
 from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.core import Instrument
 from gridbot.exchange.environment import Environment
@@ -39,6 +42,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 RETRY_WAITS_S = (2.0, 5.0, 10.0)
 KEY_EXPIRES_SOON_DAYS = 7
@@ -122,20 +127,35 @@ async def prepare_account(
 
     An instrument may be one that another account has read `facts_age_s` ago.
     What is wrong with one symbol refuses its strategy alone.
+    Key and account are read side by side, then the symbols: on a full machine the way to each answer is long.
+    Nothing is set before both are in order.
     """
     ahead = now_ms - await queries.server_time_ms(max_age_s=CLOCK_AGE_S)
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
-    user_id = await _check_key(queries, account)
-    await _check_account(queries)
+    user_id, _ = await _side_by_side(_check_key(queries, account), _check_account(queries))
+    preparing = [prepare_symbol(queries, each, now_ms, facts_age_s=facts_age_s) for each in strategies]
     symbols, refused = {}, []
-    for strategy in strategies:
-        found = await prepare_symbol(queries, strategy, now_ms, facts_age_s=facts_age_s)
+    for strategy, found in zip(strategies, await _side_by_side(*preparing), strict=True):
         if isinstance(found, RefusedStrategy):
             refused.append(found)
         else:
             symbols[strategy.symbol] = found
     return Prepared(symbols, tuple(refused), user_id)
+
+
+async def _side_by_side(*questions: Coroutine[Any, Any, T]) -> list[T]:
+    """What all of them return, once all have ended. Raises what the first of them that failed has raised."""
+    asking = [awaited(question, name="a question of the start") for question in questions]
+    try:
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+    finally:
+        for each in asking:  # the start itself was cancelled: nobody hears their answers
+            each.cancel()
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 
 async def prepare_symbol(
@@ -194,13 +214,17 @@ async def _check_key(queries: ExchangeQueries, account: AccountConfig) -> str:
     return key.user_id
 
 
-async def _check_account(queries: ExchangeQueries) -> None:
-    """Only in cross margin are balances, and so all checks of funds, those of the whole account (docs/bybit.md 2.5)."""
+async def _check_account(queries: ExchangeQueries) -> str:
+    """Only in cross margin are balances, and so all checks of funds, those of the whole account (docs/bybit.md 2.5).
+
+    Returns the margin mode.
+    """
     info = await queries.account_info()
     if info.margin_mode not in SHARED_MARGIN:
         known = info.margin_mode == ISOLATED_MARGIN
         mode = "isolated margin" if known else f"{info.margin_mode}, a margin mode nobody knows"
         raise StartRefused(f"expected cross margin, the account is in {mode}; switch it to cross on Bybit")
+    return info.margin_mode
 
 
 async def _prepared(

@@ -6,6 +6,7 @@ is left out of the bytes; its number stands there instead, and its descriptor tr
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import socket
@@ -16,20 +17,28 @@ from typing import Any
 __all__ = ["pack", "unpack"]
 
 
+def _taken(number: int, readable: bool, writable: bool) -> Any:
+    """Stands in the bytes for a socket (neither readable nor writable) or a pipe end; `_Unpacker` puts its own here."""
+    raise pickle.UnpicklingError("expected to be unpacked beside its descriptors")
+
+
 class _Packer(pickle.Pickler):
+    """By a table of types and no `persistent_id`, which is asked of each value: a configuration has thousands."""
+
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self.descriptors: list[int] = []
+        self.dispatch_table = copyreg.dispatch_table | {socket.socket: self._socket, Connection: self._end}
 
-    def persistent_id(self, value: Any) -> tuple[int, bool, bool] | None:
-        if isinstance(value, socket.socket):
-            rights = None
-        elif isinstance(value, Connection):
-            rights = value.readable, value.writable
-        else:
-            return None
-        self.descriptors.append(value.fileno())
-        return (len(self.descriptors) - 1, *(rights or (False, False)))
+    def _socket(self, value: socket.socket) -> tuple[Any, ...]:
+        return _taken, (self._number(value.fileno()), False, False)
+
+    def _end(self, value: Connection[Any, Any]) -> tuple[Any, ...]:
+        return _taken, (self._number(value.fileno()), value.readable, value.writable)
+
+    def _number(self, descriptor: int) -> int:
+        self.descriptors.append(descriptor)
+        return len(self.descriptors) - 1
 
 
 class _Unpacker(pickle.Unpickler):
@@ -37,8 +46,10 @@ class _Unpacker(pickle.Unpickler):
         super().__init__(file)
         self._descriptors = descriptors
 
-    def persistent_load(self, stood_for: tuple[int, bool, bool]) -> Any:
-        number, readable, writable = stood_for
+    def find_class(self, module: str, name: str) -> Any:
+        return self._take if (module, name) == (__name__, _taken.__name__) else super().find_class(module, name)
+
+    def _take(self, number: int, readable: bool, writable: bool) -> Any:
         descriptor = self._descriptors[number]
         if not (readable or writable):
             return socket.socket(fileno=descriptor)

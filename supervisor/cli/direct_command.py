@@ -214,13 +214,13 @@ def _strategy_row(strategy: StrategyConfig, seen: AccountView) -> dict[str, Any]
 
 
 def _spec(settings: GridbotConfig, account: str) -> WorkerSpec:
-    from gridbot.config.paper_secrets import knowing_only
+    from gridbot.config.paper_secrets import of_account
     from gridbot.system_ports import SystemIds
     from gridbot.worker.spec import WorkerSpec
 
     return WorkerSpec(
         account=account,
-        settings=knowing_only(settings, account),
+        settings=of_account(settings, account),
         data_dir=settings.storage.data_dir,
         run_id=SystemIds().token(16),
         paper_url=f"http://127.0.0.1:{settings.paper.port}" if _on_paper(settings, account) else None,

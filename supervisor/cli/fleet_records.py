@@ -11,7 +11,6 @@ from typing import Final
 import click
 import duckdb
 
-from gridbot.config.dsn_files import read_dsn
 from gridbot.store.reading import DATABASE_NAME, ReadingError, read_with
 from supervisor.cli.fleet_access import access
 from supervisor.exit_codes import CommandError, ExitCode
@@ -28,6 +27,7 @@ def shipped_records(
 ) -> Iterator[Path]:
     """A file with what the fleet has at this moment, removed at the end: of the records that this question, or tables
     and views of these names, can concern; None: all. Raises CommandError."""
+    from gridbot.config.dsn_files import read_dsn  # here: it reads models, which a command without a fleet needs not
     from gridbot.store.fleet_reading import filled
     from gridbot.store.wanted_rows import Wanted
 

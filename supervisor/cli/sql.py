@@ -15,7 +15,6 @@ from gridbot.store.reading import database_path
 from supervisor.cli import sql_prompt
 from supervisor.cli.answer_output import rendered
 from supervisor.cli.fleet_records import shipped_records
-from supervisor.cli.ladder_text import wrapped
 from supervisor.cli.options import Seconds, example, memory_option, place_options
 from supervisor.exit_codes import ExitCode
 from supervisor.status.screen_width import UNBOUNDED, screen_width
@@ -108,6 +107,8 @@ def _interactive(query: Query, style: str) -> None:
     def command(word: str, rest: str) -> str:
         nonlocal style
         if word == "tables":
+            from supervisor.cli.ladder_text import wrapped
+
             return "\n".join(wrapped("  ".join(tables), screen_width()))
         if word == "format" and rest in FORMATS and rest != "parquet":
             style = rest

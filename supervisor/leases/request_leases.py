@@ -270,10 +270,10 @@ class _Round:
 
 def _deal(state: Leases, now_s: float, told: set[str]) -> None:
     there = {name: one for name, one in state.members.items() if one.is_there}
-    for name, one in sorted(there.items(), key=lambda item: item[1].held):
-        if not one.is_guest:
-            _give(state, one, min(state.floor - one.held, state.pool), name, told)
-    unmet = {name: wanted for name, one in there.items() if any(wanted := one.unmet())}
+    short = [item for item in there.items() if item[1].held < state.floor and not item[1].is_guest]
+    for name, one in sorted(short, key=lambda item: item[1].held):
+        _give(state, one, min(state.floor - one.held, state.pool), name, told)
+    unmet = {name: wanted for name, one in there.items() if any(one.wants) and any(wanted := one.unmet())}
     if not unmet:
         return
     now = _round(state, now_s)

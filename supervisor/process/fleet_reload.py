@@ -362,14 +362,14 @@ class FleetReload:
 
     def _step(self, step: str, account: str, settings: GridbotConfig) -> Json:
         """The message of a step; an account that goes is asked to have no strategies left."""
-        from gridbot.config.paper_secrets import knowing_only
+        from gridbot.config.paper_secrets import of_account
 
         names = {each.name for each in settings.accounts}
         if account not in names:
             gone = self._config.account(account)
             rest = tuple(each for each in settings.strategies if each.account != account)
             settings = settings.model_copy(update={"accounts": (*settings.accounts, gone), "strategies": rest})
-        return {"step": step, "settings": knowing_only(settings, account)}
+        return {"step": step, "settings": of_account(settings, account)}
 
     async def _ask(self, account: str, message: Json, wait_s: float) -> Json:
         try:

@@ -104,15 +104,13 @@ class Query:
     @contextlib.contextmanager
     def rows(self, statement: str) -> Iterator[Rows]:
         """Run one statement and hand its rows out while they are fetched. Raise SqlFailed, also while fetching."""
-        with _plain_errors(self.data_dir, self.limits):
-            text = _one_select(statement)
-            with contextlib.ExitStack() as opened:
-                yield _again_when_unfinished(
-                    self.data_dir,
-                    self.limits,
-                    lambda: opened.enter_context(_asking(self.data_dir, self.limits)).rows(text),
-                    opened.close,
-                )
+        with _plain_errors(self.data_dir, self.limits), contextlib.ExitStack() as opened:
+            yield _again_when_unfinished(
+                self.data_dir,
+                self.limits,
+                lambda: opened.enter_context(_asking(self.data_dir, self.limits)).rows(statement),
+                opened.close,
+            )
 
     def ask(self, statement: str) -> Answer:
         """As `ask`; for a statement of this program, not for one of a user."""
@@ -120,10 +118,11 @@ class Query:
 
     def write_parquet(self, statement: str, target: Path) -> None:
         """Put the rows into the Parquet file `target`, in place of what it has. Raise SqlFailed."""
-        with _plain_errors(self.data_dir, self.limits):
-            text = _one_select(statement)
-            with _asking(self.data_dir, self.limits, writes=target) as asking:
-                asking.all_of(f"COPY ({text}) TO {quote(str(target.absolute()))} (FORMAT parquet)")
+        with (
+            _plain_errors(self.data_dir, self.limits),
+            _asking(self.data_dir, self.limits, writes=target) as asking,
+        ):
+            asking.copy(statement, target)
 
 
 def ask(data_dir: Path, statement: str, limits: Limits | None = None) -> Answer:
@@ -136,11 +135,10 @@ def ask_all(data_dir: Path, statements: Sequence[str], limits: Limits | None = N
     """Run several statements on the same state of the records: the file is waited for once. Raise SqlFailed."""
     limits = limits or Limits()
     with _plain_errors(data_dir, limits):
-        texts = [_one_select(statement) for statement in statements]
 
         def all_of() -> list[Answer]:
             with _sharing(data_dir, limits) as asking:
-                return [asking.all_of(text) for text in texts]
+                return [asking.all_of(statement) for statement in statements]
 
         return _again_when_unfinished(data_dir, limits, all_of)
 
@@ -167,16 +165,43 @@ class _Asking:
     connection: duckdb.DuckDBPyConnection
     until: float
 
-    def all_of(self, text: str) -> Answer:
-        def run() -> Answer:
+    def all_of(self, statement: str) -> Answer:
+        cursor, rows = self._asked(self._one_select(statement), lambda cursor: cursor.fetchall())
+        return Answer(_columns(cursor), rows)
+
+    def copy(self, statement: str, target: Path) -> None:
+        """Into a Parquet file."""
+        text = self._one_select(statement)
+        self._asked(
+            f"COPY ({text}) TO {quote(str(target.absolute()))} (FORMAT parquet)", lambda cursor: cursor.fetchall()
+        )
+
+    def rows(self, statement: str) -> Rows:
+        cursor, _ = self._asked(self._one_select(statement), lambda _: None)
+        return Rows(_columns(cursor), self._batches(cursor))
+
+    def _asked(self, text: str, fetch: Callable[[duckdb.DuckDBPyConnection], T]) -> tuple[duckdb.DuckDBPyConnection, T]:
+        def run() -> tuple[duckdb.DuckDBPyConnection, T]:
             cursor = self.connection.execute(text)
-            return Answer(_columns(cursor), cursor.fetchall())
+            return cursor, fetch(cursor)
 
         return call(self.connection, run, until=self.until)
 
-    def rows(self, text: str) -> Rows:
-        cursor = call(self.connection, lambda: self.connection.execute(text), until=self.until)
-        return Rows(_columns(cursor), self._batches(cursor))
+    def _one_select(self, statement: str) -> str:
+        """The statement without its semicolon. Raise SqlFailed unless it is exactly one that only reads.
+
+        By this connection: the module of DuckDB would start an engine of its own for it.
+        """
+        found = self.connection.extract_statements(statement)
+        if len(found) != 1:
+            raise SqlFailed(f"expected one SQL statement, got {len(found)}", ExitCode.USAGE)
+        allowed = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+        if found[0].type not in allowed:
+            kind = found[0].type.name
+            raise SqlFailed(
+                f"expected a statement that only reads (SELECT, DESCRIBE, EXPLAIN), got {kind}", ExitCode.USAGE
+            )
+        return without_end(found[0].query)
 
     def _batches(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
         size = 1
@@ -281,18 +306,6 @@ def _length(value: Any) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     return 8 * len(value) if isinstance(value, list | tuple | dict) else 8
-
-
-def _one_select(statement: str) -> str:
-    """The statement without its semicolon. Raise SqlFailed unless it is exactly one that only reads."""
-    found = duckdb.extract_statements(statement)
-    if len(found) != 1:
-        raise SqlFailed(f"expected one SQL statement, got {len(found)}", ExitCode.USAGE)
-    allowed = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-    if found[0].type not in allowed:
-        kind = found[0].type.name
-        raise SqlFailed(f"expected a statement that only reads (SELECT, DESCRIBE, EXPLAIN), got {kind}", ExitCode.USAGE)
-    return without_end(found[0].query)
 
 
 @contextlib.contextmanager

@@ -180,6 +180,33 @@ def test_executions_come_oldest_first_each_once():
     run(scene())
 
 
+def test_of_the_executions_that_are_counted_the_newest_of_a_page_is_read_and_what_nobody_can_judge():
+    """The newest says how far the list reaches: the watermark moves there."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            start = int(time.time() * 1000) - 1000
+            rows = {f"e{n}": execution_row(f"e{n}", execTime=str(start + n)) for n in range(9)}
+            timeless = {**rows["e0"], "execId": "e9", "execTime": "soon"}
+            exchange.on[EXECUTIONS] = pages(
+                listing(rows["e8"], rows["e7"], rows["e6"], cursor="p2"),
+                listing(rows["e3"], rows["e4"], rows["e5"], timeless, cursor="p3"),
+                listing(rows["e2"], rows["e1"]),
+            )
+            asked: list[tuple[str, int]] = []
+
+            def is_new(exec_id: str, at_ms: int) -> bool:
+                asked.append((exec_id, at_ms - start))
+                return exec_id in ("e1", "e4", "e7")
+
+            found = await rest.executions(start, is_new=is_new)
+            assert [e.exec_id for e in found] == ["e1", "e2", "e4", "e5", "e7", "e8"]
+            assert [row.symbol for row in found.unreadable] == ["BTCUSDT"], "it may be a new one"
+            assert sorted(asked) == [(f"e{n}", n) for n in range(1, 9)]
+
+    run(scene())
+
+
 def test_a_long_stretch_of_executions_is_asked_for_week_by_week():
     async def scene() -> None:
         async with Session() as (exchange, rest):

@@ -15,6 +15,7 @@ from gridbot.config.paper_secrets import (
     control_token,
     forget_variables,
     knowing_only,
+    of_account,
     paper_seed,
     with_paper_secrets,
 )
@@ -77,6 +78,25 @@ def test_a_process_knows_the_accounts_it_is_for() -> None:
     assert [account.api_key.get_secret_value() for account in only.accounts] == ["", "paper-bob", ""]
     assert secrets_of(only) == ["", secrets_of(settings)[1], ""]
     assert not any(knowing_only(settings).secrets())
+
+
+def test_a_worker_is_given_its_own_keys_and_strategies_and_who_else_there_is() -> None:
+    trades = [
+        {"strat_id": f"{name}-btc", "account": name, "symbol": "BTCUSDT", "amount": "q0.1"} for name in ("alice", "bob")
+    ]
+    plain = GridbotConfig.model_validate(
+        {
+            **config().model_dump(include={"accounts": {"__all__": {"name"}}}),
+            "environment": "paper",
+            "strategies": trades,
+        }
+    )
+    settings = with_paper_secrets(plain, b"seed")
+    own = of_account(settings, "bob")
+    assert own.accounts == knowing_only(settings, "bob").accounts
+    assert list(own.strategies) == settings.strategies_of("bob")
+    assert len(own.strategies) == 1
+    assert (own.neighbours("bob"), own.cap_scopes()) == (settings.neighbours("bob"), settings.cap_scopes())
 
 
 def test_variables_with_a_secret_or_a_part_of_one_are_forgotten() -> None:

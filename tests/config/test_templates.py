@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gridbot.config import layers
 from gridbot.config.layers import layer_warnings
 from gridbot.config.loading import load_config, load_file
 from gridbot.config.models import GridbotConfig
@@ -287,12 +288,6 @@ templates:
         "8: templates.strategies.X.template: expected the name of a template for strategies (W, X), got `Y`; correct "
         "the name, or add it below `templates.strategies`",
     ),
-    "too much": (
-        "defaults: {accounts: {groups: [" + "g, " * 1000 + "]}}\nenvironment: paper\naccounts: ["
-        + ", ".join(f"{{name: a{number}}}" for number in range(401)) + "]",
-        "1: defaults.accounts.groups: expected defaults and templates that write out at most 400,000 values, got "
-        "more; make them smaller, or use several files",
-    ),
 }  # fmt: skip
 
 
@@ -300,6 +295,17 @@ templates:
 def test_each_mistake_has_a_sentence(refusal: Refusal, mistake: str) -> None:
     text, said = MISTAKES[mistake]
     assert refusal(text) == said.splitlines()
+
+
+def test_a_file_that_would_become_too_large_is_refused(refusal: Refusal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a hundredth of what is allowed, which would take seconds."""
+    monkeypatch.setattr(layers, "MOST_VALUES", 4000)
+    accounts = ", ".join(f"{{name: a{number}}}" for number in range(5))
+    text = f"defaults: {{accounts: {{groups: [{'g, ' * 1000}]}}}}\nenvironment: paper\naccounts: [{accounts}]"
+    assert refusal(text) == [
+        "1: defaults.accounts.groups: expected defaults and templates that write out at most 4,000 values, got more; "
+        "make them smaller, or use several files"
+    ]
 
 
 VALUE = "aVeryLongValueOfAVariable"

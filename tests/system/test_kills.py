@@ -20,7 +20,7 @@ from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.feed.market_setup import known_listings, open_markets
 from gridbot.paper.settings import PaperConfig
 from gridbot.paper.storage.exchange_file import ExchangeFile
-from tests.system.test_sessions import ask_exchange, assert_no_doubles, assert_recorded_once, filled
+from tests.system.exchange_truth import ask_exchange, assert_no_doubles, assert_recorded_once, filled
 
 pytestmark = pytest.mark.system
 

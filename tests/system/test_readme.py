@@ -1,19 +1,26 @@
-"""The commands of docs/quick-start.md and of the README, run as they stand there."""
+"""The commands of docs/quick-start.md and of the README, run as they stand there.
+
+The first, those with words in quotes and the last by the shell and the script of `bin/`; those between, of plain words,
+by the same words in a fork of a Python that has imported the program.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import warm_python
 from tests.system.conftest import wait_for
 
 pytestmark = pytest.mark.system
 
+PROGRAM = "bin/gridbot-supervisor"
 LATE, LATE_REPORTS = (5,), (5, 6)
 """A busy machine makes an answer late, or a report: then `status`, `why` and `ledger check` say so. Asked again."""
 
@@ -40,9 +47,10 @@ def test_the_commands_of_the_quick_start_and_the_readme_work(gridbot: Any, root:
     assert [command for command in of_the_readme if command not in commands] == [], "these would be run by no test"
     shown: dict[str, str] = {}
 
-    def run(command: str) -> subprocess.CompletedProcess[str] | None:
-        """What it said; nothing where it was late."""
-        done = subprocess.run(
+    plain = [command for command in commands[1:-1] if re.fullmatch(rf"{re.escape(PROGRAM)} [\w /.-]*", command)]
+
+    def by_the_shell(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=root,
             env=session.environment(),
@@ -51,6 +59,14 @@ def test_the_commands_of_the_quick_start_and_the_readme_work(gridbot: Any, root:
             text=True,
             timeout=900,  # `start` itself waits for 90 s after it has looked at the installation
         )
+
+    def typed(command: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "supervisor", *command.split()[1:]]
+        return warm_python.run(words, cwd=root, env=session.environment(), timeout=900)
+
+    def run(command: str) -> subprocess.CompletedProcess[str] | None:
+        """What it said; nothing where it was late."""
+        done = typed(command) if command in plain else by_the_shell(command)
         late = LATE_REPORTS if command.endswith((" status", " why", " --exchange")) else LATE
         if command == commands[0] and done.returncode in late:  # it goes on to start; a second one would be refused
             session.wait(lambda status: status["health"] == "healthy", "every account healthy")
@@ -65,6 +81,7 @@ def test_the_commands_of_the_quick_start_and_the_readme_work(gridbot: Any, root:
         done = wait_for(partial(run, command), command)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}{session.tail()}"
         shown.setdefault(command.split()[1], done.stdout)
+    assert len(commands) - len(plain) == 3, "start, sql and stop are typed into a shell"
     assert {"alice", "bob", "alice-btc", "bob-ltc-shadow", "writer", "paper"} <= set(shown["status"].split())
     assert {"Buy", "Sell", "BTCUSDT", "SOLUSDT"} <= set(shown["sql"].split())
     assert shown["ledger"].count(": explained") == 2

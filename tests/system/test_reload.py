@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import Session, wait_for
-from tests.system.test_sessions import ask_exchange
+from tests.system.exchange_truth import ask_exchange
 
 pytestmark = pytest.mark.system
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.test_sessions import ask_exchange, assert_no_doubles, filled
+from tests.system.exchange_truth import ask_exchange, assert_no_doubles, filled
 
 pytestmark = pytest.mark.system
 

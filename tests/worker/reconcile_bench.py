@@ -49,7 +49,7 @@ class FakeQueries:
         self._note("notices")
         return Notices()
 
-    async def executions(self, start_ms: int) -> Listing[ExecutionEvent]:
+    async def executions(self, start_ms: int, **_: object) -> Listing[ExecutionEvent]:
         self.asked_from.append(start_ms)
         self._note("executions")
         return Listing(row for row in self.listed_executions if row.exchange_ts >= start_ms)

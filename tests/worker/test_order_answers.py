@@ -206,7 +206,7 @@ class History:
     async def find_order(self, symbol: str, **ids: str) -> OrderUpdateEvent | None:
         return self._found
 
-    async def executions(self, since_ms: int) -> Listing[ExecutionEvent]:
+    async def executions(self, since_ms: int, **_: object) -> Listing[ExecutionEvent]:
         return Listing(self._executions)
 
 

@@ -41,19 +41,31 @@ class Exchange:
     fees: FeeRate | ExchangeError = field(default_factory=lambda: FeeRate("BTCUSDT", D("0.0002"), D("0.00055")))
     clock_ms: int = 1_000_000
     done: list[str] = field(default_factory=list)
+    under_way: set[str] = field(default_factory=set)
+    together: list[set[str]] = field(default_factory=list)
+    """What was asked at the same time."""
+
+    async def asked(self, what: str) -> None:
+        self.under_way.add(what)
+        await asyncio.sleep(0)
+        self.together.append(set(self.under_way))
+        self.under_way.discard(what)
 
     async def server_time_ms(self, *, max_age_s: float = 0.0) -> int:
         return self.clock_ms
 
     async def api_key_info(self) -> ApiKeyInfo:
+        await self.asked("key")
         if isinstance(self.key, ExchangeError):
             raise self.key
         return self.key
 
     async def account_info(self) -> AccountInfo:
+        await self.asked("account")
         return AccountInfo(self.margin_mode)
 
     async def instrument(self, symbol: str, *, max_age_s: float = 0.0) -> Instrument:
+        await self.asked(symbol)
         if symbol in self.bad:
             raise self.bad[symbol]
         return replace(self.instrument_row, symbol=symbol)
@@ -241,3 +253,19 @@ def test_what_is_wrong_with_the_line_is_about_no_symbol() -> None:
     exchange = Exchange(bad={"ETHUSDT": make_error("busy", ErrorKind.RETRY)})
     with pytest.raises(ExchangeError, match="busy"):
         prepare_all(exchange, [ETH, {"strat_id": "btc", "symbol": "BTCUSDT"}])
+
+
+def test_what_does_not_wait_for_each_other_is_asked_side_by_side_and_nothing_is_set_before_the_key_is_in_order() -> (
+    None
+):
+    exchange = Exchange()
+    names = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+    symbols: list[dict[str, object]] = [{"strat_id": each, "symbol": each} for each in names]
+    assert list(prepare_all(exchange, symbols).symbols) == list(names)
+    assert exchange.together[0] == {"key", "account"}
+    assert set(names) in exchange.together
+    exchange = Exchange(margin_mode="ISOLATED_MARGIN", key=make_error("no such key", ErrorKind.AUTH))
+    with pytest.raises(ExchangeError, match="no such key"):
+        prepare_all(exchange, symbols)
+    assert exchange.done == []
+    assert exchange.together == [{"key", "account"}, {"account"}]

@@ -161,3 +161,7 @@ def _until(step: int, dsn: str, place: str, patch: pytest.MonkeyPatch, killed: C
         if writer._connection is not None:
             writer._connection.pgconn.finish()  # the server undoes what was not committed
     return False
+
+
+def expected(last: int) -> list[str]:
+    return [f"e-{number}" for number in range(1, last + 1)]

@@ -276,3 +276,17 @@ def test_a_page_that_lost_the_process_says_so_and_one_without_login_how_to_get_i
         browser.shows("document.querySelector('.link').className.includes('active')", "a login in another tab")
         assert browser.run(probe) == 200
         browser.shows("!document.body.innerText.includes('You are logged out')", "no word of it any more")
+
+
+def test_what_one_tab_of_the_browser_has_stored_the_next_one_does_not_find(chromium, kit):
+    """All tests share one window: a login of one would let another in."""
+    stored = "[document.cookie, localStorage.length, sessionStorage.length].join()"
+    for _ in range(2):
+        browser = chromium.browser()
+        browser.go(f"{kit.server.url}/")
+        browser.shows("document.body?.innerText.includes('gridbot-supervisor open')", "that nobody is logged in")
+        assert browser.run(stored) == ",0,0"
+        log_in(browser, kit, 2)
+        browser.run("document.cookie = 'a=b'; localStorage.c = sessionStorage.c = 'd'")
+        assert browser.run(stored) != ",0,0"
+        browser.close()
