@@ -95,7 +95,8 @@ class DirectCalls:
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
         about = _about(params) if endpoint in OF_ORDERS else None
-        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, about, of_exchange=True)
+        at_us = self._after(self._options.request)
+        loop.at(at_us, self._arrive, endpoint, params, future, about, of_exchange=True, about=about)
         return _Pending(future)
 
     @property

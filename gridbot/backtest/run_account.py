@@ -241,6 +241,7 @@ class RunAccount:
             jobs=jobs,
             account_records=account_records,
             clockwork=clockwork,
+            readings=readings,
             at_once=None if self._venue.looks_at_all or self.shadows else self._readings_at_once(readings),
             ahead=self.ahead,
         )

@@ -62,10 +62,22 @@ class RunReadings:
         self._reconciler = reconciler
         self._runners = runners
         self._context = context
+        self._touched = runners
+        self._unsettled: dict[str, StrategyRunner] = {}
+        """Those with orders that are over at the exchange while executions of theirs are missing."""
+
+    def look_at(self, touched: Mapping[str, StrategyRunner]) -> None:
+        """To these something has happened since the last second."""
+        self._touched = touched
 
     def again(self) -> str:
-        """Why another comparison with the exchange is needed."""
-        return self._reconciler.again()
+        """Why another comparison with the exchange is needed. After `look_at`."""
+        for symbol, runner in self._touched.items():
+            if not runner.is_shadow and runner.book.unsettled():
+                self._unsettled[symbol] = runner
+            else:
+                self._unsettled.pop(symbol, None)
+        return self._reconciler.again(self._unsettled.values())
 
     def of(self, job: Job) -> Coroutine[None, None, None]:
         """The work of a job, not begun yet."""

@@ -76,7 +76,7 @@ class RunVenue:
         self._push_us = round(paper.ack_delay_ms * 1000)
         self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
         now_ms = loop.now_us // 1000
-        self._moves, self._changes = MarkMoves(), ChangeCount()
+        self._moves, self._changes = MarkMoves(len(feeds)), ChangeCount()
         self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
         make_outbox = partial(EventOutbox, now_ms=lambda: loop.now_us // 1000)
         self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
