@@ -26,8 +26,8 @@ __all__ = ["Drive"]
 
 LOOKS_BETWEEN: Final = 512
 """Looks between two calls of `on_progress`."""
-KEPT_TICKS: Final = 300_000
-"""Of 25 bytes each: 8 MB."""
+KEPT_TICKS: Final = 100_000
+"""Of 25 bytes each."""
 
 
 class Drive:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+from gridbot.backtest.direct_orders import DirectOrders
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.bybit.rest import BybitRest
@@ -27,11 +28,18 @@ class _NoNotices:
 
 
 class RunQueries(BybitRest):
-    """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
+    """Positions and wallet are read, and orders created, without rows and parameters, which say the same
+    (`event_outbox`, `direct_orders`)."""
 
     venue: RunVenue
     at_hand: dict[str, Listing[PositionEvent]]
     """Positions that have been read for a reading that begins now."""
+
+    @property
+    def orders(self) -> DirectOrders:
+        """Creates and cancels orders."""
+        venue = self.venue
+        return DirectOrders(self, venue.calls, venue.exchange, venue.account)
 
     async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
         if symbol is None:
