@@ -87,6 +87,7 @@ class Calls:
         self._transport = transport(
             endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=window_ms, **leased
         )
+        self._transport.silence = self.silence
         self.horizon = Horizon(self._transport.clock.now_ms)
         self._secrets = (credentials.api_secret, credentials.api_key)
         self._ban_silence_s = ban_silence_s
@@ -148,7 +149,7 @@ class Calls:
             ret_code=self._banned_with[0],
             http_status=self._banned_with[1],
         )
-        error.silence_s = left_s
+        error.silence_s, error.is_told = left_s, False
         return error
 
     def _start(self, endpoint: str, params: dict[str, Any], over: Done | None = None) -> Reply:
@@ -206,7 +207,7 @@ class Calls:
         try:
             return await begun
         except ExchangeError as error:
-            if error.kind is ErrorKind.IP_BAN:
+            if error.kind is ErrorKind.IP_BAN and error.is_told:
                 error.silence_s = self._ban_silence_s
                 self._banned_until_s = monotonic_s() + self._ban_silence_s
                 self._banned_with = (error.ret_code, error.http_status)

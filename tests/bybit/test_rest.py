@@ -292,6 +292,20 @@ def test_a_banned_address_stays_silent(answer: Any):
     run(scene())
 
 
+def test_what_waits_behind_the_request_that_was_banned_is_not_sent():
+    """A request during a ban begins its ten minutes anew, for every account of the address: none of the queue follows."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on["/v5/position/list"] = lambda _: web.Response(status=403)
+            asking = [rest.positions(f"S{n}USDT") for n in range(30)]
+            answers = await asyncio.gather(*asking, return_exceptions=True)
+            assert {answer.kind for answer in answers if isinstance(answer, ExchangeError)} == {ErrorKind.IP_BAN}
+            assert len(exchange.asked) <= 4, "those that were under way, and no other"
+
+    run(scene())
+
+
 def test_what_is_left_of_an_earlier_ban_is_kept():
     async def scene() -> None:
         async with Session(banned_for_s=60) as (exchange, rest):
