@@ -1,12 +1,14 @@
 """How fast a backtest goes, by how much happens in it, beside the same run that looks at every tick.
 
-    bin/bench backtest [--ticks N] [--every N] [--trades FILE] [--symbols N] [--days N] [--others PYTHON] [--json]
+    bin/bench backtest [--ticks N] [--every N] [--trades FILE] [--symbols N] [--days N] [--only ROW] [--others PYTHON]
+                       [--json]
 
 Trades: the 6-minute file FILE (Bybit's dump; default the one of ../shared/data where it is), tiled to N ticks:
 forwards, then backwards, and so on, so that no price jumps. Without a file a composed walk. One strategy, 2 x 25
 levels, at several steps, so that there is a fill each so many ticks; `every tick` is the same run on the tape's first
-part, with the flag. `candles`: symbols x days of composed minute candles, four ticks each, all in one account. Each row
-is a process of its own, on days that are kept in files: `peak_mb` is all of it. CPU seconds include the database.
+part, with the flag. `candles`: symbols x days of composed minute candles, four ticks each, all in one account; what a
+month of many symbols costs is `--only candles --symbols 30 --days 30`, some minutes. Each row is a process of its own,
+on days that are kept in files: `peak_mb` is all of it. CPU seconds include the database.
 
 Beside it hftbacktest and nautilus_trader, on the same tape with the same levels (`parts/backtest_others.py` says what
 they leave out), where the interpreter PYTHON has them. They are heavy, so better in a place of their own:
@@ -44,6 +46,7 @@ from gridbot.paper.market.instruments import LISTINGS
 TRADES = Path(__file__).resolve().parents[2] / "shared" / "data" / "trades" / "BTCUSDT2024-08-08.csv.gz"
 FIRST = date(2026, 1, 5)
 STEPS = (0.02, 0.05, 0.1, 0.3)
+ROWS = (*(f"step {step} %" for step in STEPS), "candles")
 SEED = 7
 OTHERS = {"hftbacktest": ">=2.4,<3", "nautilus_trader": ">=1.221,<2"}
 OTHERS_SCRIPT = Path(__file__).with_name("parts") / "backtest_others.py"
@@ -56,6 +59,7 @@ def main() -> int:
     parser.add_argument("--trades", type=Path, default=TRADES, help="a file of Bybit's trade dump")
     parser.add_argument("--symbols", type=int, default=4, help="of the row candles")
     parser.add_argument("--days", type=int, default=3, help="of the row candles")
+    parser.add_argument("--only", choices=ROWS, help="this row alone, without other programs")
     parser.add_argument("--others", default=sys.executable, help="an interpreter with hftbacktest, nautilus_trader")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--prepare", help=argparse.SUPPRESS)
@@ -70,12 +74,13 @@ def main() -> int:
     rows = {}
     with tempfile.TemporaryDirectory(prefix="gridbot-bench-") as temporary:
         _in_child("--prepare", temporary)
-        for name in (*(f"step {step} %" for step in STEPS), "candles"):
+        for name in (options.only,) if options.only else ROWS:
             rows[name] = json.loads(_in_child("--row", name, temporary))
             if name != "candles":
                 every = json.loads(_in_child("--row", f"{name} every", temporary))
                 rows[name]["every_tick_per_s"] = every["ticks_per_s"]
-        beside = {name: _beside(options.others, name, Path(temporary)) for name in OTHERS}
+        others = () if options.only else OTHERS
+        beside = {name: _beside(options.others, name, Path(temporary)) for name in others}
     source = options.trades.name if options.trades.is_file() else ""
     tape = f"{source}, tiled to {options.ticks:,} ticks" if source else "a composed walk"
     document = {"tape": tape, "load": os.getloadavg()[0], "rows": rows, "others": beside}

@@ -67,6 +67,12 @@ def wait_committed(health: Any, count: int) -> float:
             return time.perf_counter()
 
 
+def wait_matched(health: Any, waiting: int) -> None:
+    """Until a report says that no execution waits for its pairs any more; `waiting`: how many did by the last one."""
+    while waiting:
+        waiting = int(health.recv()["unmatched"])
+
+
 def processor_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

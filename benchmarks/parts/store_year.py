@@ -34,7 +34,7 @@ from gridbot.store.grid_tables import GRID_TABLES
 from gridbot.store.kept_ids import kept_types, rows_query
 from gridbot.store.reading import connect, database_path
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, ROWS
+from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, CONTEXTS_AGAIN, ROWS
 from gridbot.store.schema import EVERY_VIEW, create_table_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored
 from supervisor.store.maintenance import vacuum
@@ -263,7 +263,7 @@ def _make_version_4(path: Path) -> None:
         for name in (OFFSETS, *RECORD_TYPES, *{rollup.name for rollup in (*ROLLUPS, REMOVED_SUMS)}):
             if name == CONTEXT_TABLE:
                 con.execute(f"CREATE TABLE {name} AS {rows_query(name)}; DROP VIEW {as_stored(name)}")
-                con.execute(f"DROP TABLE {ROWS}; DROP TABLE {CONTEXTS}")
+                con.execute(f"DROP TABLE {ROWS}; DROP TABLE {CONTEXTS}; DROP TABLE {CONTEXTS_AGAIN}")
             else:
                 con.execute(f"ALTER TABLE {as_stored(name)} RENAME TO {name}")
         con.execute("UPDATE schema_versions SET version = 4, fingerprint = ''")

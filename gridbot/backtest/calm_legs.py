@@ -15,7 +15,7 @@ neither they nor the ones that were not read may come near until the reading aft
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Protocol
@@ -116,6 +116,7 @@ class _Together:
         )
 
 
+EVER: Final = (Decimal("-Infinity"), Decimal("Infinity"))
 NOT_KNOWN: Final = _Together((), -1, (ZERO, ZERO), (ZERO, ZERO))
 
 
@@ -183,15 +184,17 @@ class CalmLegs:
             calm.long, calm.short = sizer.long.leg, sizer.short.leg
 
     def _put_together(self) -> _Together:
-        calms = self._calms.values()
-        if any(calm.low.available_balance is None for calm in calms):
-            return NOT_KNOWN
-        return _Together(
-            [(self._runners[name].sizer, calm) for name, calm in self._calms.items()],
-            min((min(calm.until_us, calm.lasts_us - self._lasting_us) for calm in calms), default=FAR),
-            _common((calm.low.wallet_balance, calm.high.wallet_balance) for calm in calms),
-            _common((calm.low.available_balance, calm.high.available_balance) for calm in calms),
-        )
+        held: list[tuple[PositionSizer, _Calm]] = []
+        until_us, wallet, available = FAR, EVER, EVER
+        for name, calm in self._calms.items():
+            low, high = calm.low, calm.high
+            if None in (low.wallet_balance, low.available_balance):
+                return NOT_KNOWN
+            held.append((self._runners[name].sizer, calm))
+            until_us = min(until_us, calm.until_us, calm.lasts_us - self._lasting_us)
+            wallet = _common(wallet, low.wallet_balance, high.wallet_balance)
+            available = _common(available, low.available_balance, high.available_balance)
+        return _Together(held, until_us, wallet, available)
 
     def _is_still(self, symbol: str, calm: _Calm, at_us: int) -> bool:
         sizer = self._runners[symbol].sizer
@@ -259,10 +262,11 @@ def _lies_between(low: Decimal | None, value: Decimal | None, high: Decimal | No
     return low <= value <= high
 
 
-def _common(ranges: Iterable[tuple[Decimal | None, Decimal | None]]) -> tuple[Decimal, Decimal]:
-    """The part of ranges that all of them have; of those with an end."""
-    known = [(low, high) for low, high in ranges if low is not None and high is not None]
-    return max((low for low, _ in known), default=ZERO), min((high for _, high in known), default=ZERO)
+def _common(one: tuple[Decimal, Decimal], low: Decimal | None, high: Decimal | None) -> tuple[Decimal, Decimal]:
+    """What two ranges have in common."""
+    assert low is not None
+    assert high is not None
+    return (low if low > one[0] else one[0]), (high if high < one[1] else one[1])
 
 
 def _around(price: Decimal, tick: Decimal) -> tuple[tuple[int, int], tuple[Decimal, Decimal]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Collection, Generator
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from gridbot.backtest.run_loop import RunLoop, Symbols
 from gridbot.backtest.run_options import Latency, Options
@@ -48,19 +48,19 @@ class _SameClock:
         """It is known."""
 
 
-class _Pending:
-    """The pending answer to a request. Await it, once, for the envelope; that raises ExchangeError and nothing else."""
+class _Pending(Generic[T]):
+    """The pending answer to a request. Await it, once, for what it says; that raises ExchangeError and nothing else."""
 
     __slots__ = ("_future",)
 
-    def __init__(self, future: asyncio.Future[dict[str, Any] | ExchangeError]) -> None:
+    def __init__(self, future: asyncio.Future[T | ExchangeError]) -> None:
         self._future = future
 
     def when_over(self, over: Callable[[bool], None], unsent: Callable[[], None]) -> None:
         """Have `over` called with True when it is answered."""
         self._future.add_done_callback(lambda _: over(True))
 
-    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
+    def __await__(self) -> Generator[Any, None, T]:
         answer = yield from self._future.__await__()
         if isinstance(answer, ExchangeError):
             raise answer
@@ -90,13 +90,46 @@ class DirectCalls:
         self._draw = draw
         self._deliver = deliver
 
-    def call(self, endpoint: str, **params: Any) -> _Pending:
+    def call(self, endpoint: str, **params: Any) -> _Pending[dict[str, Any]]:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()
         about = _about(params) if endpoint in OF_ORDERS else None
-        loop.at(self._after(self._options.request), self._arrive, endpoint, params, future, about, of_exchange=True)
+        at_us = self._after(self._options.request)
+        loop.at(at_us, self._arrive, endpoint, params, future, about, of_exchange=True, about=about)
         return _Pending(future)
+
+    def ask(
+        self, endpoint: str, units: int, work: Callable[[int, int], T | ExchangeError], about: Collection[str]
+    ) -> _Pending[T]:
+        """Start a request now, about orders of some symbols, that comes as values: `work` gets the exchange's time (ms)
+        when it arrives, and how many of its units the request limit grants, and gives the answer."""
+        loop = self._loop
+        future: asyncio.Future[T | ExchangeError] = loop.create_future()
+        loop.at(self._after(self._options.request), self._take, endpoint, units, work, future, about, of_exchange=True)
+        return _Pending(future)
+
+    def _take(
+        self,
+        endpoint: str,
+        units: int,
+        work: Callable[[int, int], T | ExchangeError],
+        future: asyncio.Future[T | ExchangeError],
+        about: Collection[str],
+    ) -> None:
+        loop, api, path = self._loop, self._api, f"/v5/{endpoint}"
+        route, now_ms = ROUTES[path], loop.now_us // 1000
+        limit: RateLimit | None = None
+        answer: T | ExchangeError
+        self._forget_crowd()
+        quota = api.count(route, path, self._account, units, now_ms)
+        try:
+            api.check(route, path, self._account, quota)
+            answer, limit = work(now_ms, quota.granted), _limit_of(quota)
+        except ApiError as error:
+            answer = from_ret_code(error.code, error.message)
+        self._deliver()
+        loop.at(self._after(self._options.answer), self._come_back, endpoint, answer, limit, future, about=about)
 
     @property
     def fixed_us(self) -> tuple[int, int] | None:
@@ -153,9 +186,9 @@ class DirectCalls:
     def _come_back(
         self,
         endpoint: str,
-        answer: dict[str, Any] | ExchangeError,
+        answer: T | ExchangeError,
         limit: RateLimit | None,
-        future: asyncio.Future[dict[str, Any] | ExchangeError],
+        future: asyncio.Future[T | ExchangeError],
     ) -> None:
         if limit is not None:
             self.limits[endpoint] = limit
@@ -173,13 +206,17 @@ class DirectCalls:
             if route.public is not None:
                 result = route.public(self._api.exchange, params, now_ms)
             else:
-                if not self.takes_time:  # all requests of a start come at one moment: they are no crowd
-                    self._api.limiter = EndpointLimiter()
+                self._forget_crowd()
                 result, extra, quota = self._api.call(route, path, self._account, params, now_ms)
                 limit = _limit_of(quota)
         except ApiError as error:
             return from_ret_code(error.code, error.message), limit
         return {"retCode": 0, "retMsg": route.text, "result": result, "retExtInfo": extra, "time": now_ms}, limit
+
+    def _forget_crowd(self) -> None:
+        """All requests of a start come at one moment: they are no crowd."""
+        if not self.takes_time:
+            self._api.limiter = EndpointLimiter()
 
 
 def _about(params: dict[str, Any]) -> frozenset[str]:

@@ -26,8 +26,8 @@ __all__ = ["Drive"]
 
 LOOKS_BETWEEN: Final = 512
 """Looks between two calls of `on_progress`."""
-KEPT_TICKS: Final = 300_000
-"""Of 25 bytes each: 8 MB."""
+KEPT_TICKS: Final = 100_000
+"""Of 25 bytes each."""
 
 
 class Drive:
@@ -58,6 +58,8 @@ class Drive:
         """Those at which more than what happens to themselves may make another price the next to wait for."""
         self._told_ms = self._moved_ms = -1
         """Up to here (ms UTC) nobody of all lines has a price that the worker, or the exchange, has not."""
+        self._margins: Margins | None = None
+        """With which all lines were looked at last."""
         self._dues: tuple[Line, Line, Line] | None = None
         """The lines with the next tick, mark and trade to look at, while they are the same."""
         self.looks = 0
@@ -72,7 +74,7 @@ class Drive:
         """Go on to a time (µs UTC)."""
         loop = self._loop
         self._until_us = until_us
-        self._look_at_all_trades()
+        self._look_at_trades_of(None)
         while True:
             due_us = loop.next_us()
             heap_us = FAR if due_us is None else due_us
@@ -92,13 +94,13 @@ class Drive:
             elif mark.mark_due_us == now_us:
                 loop.now_us = now_us
                 if self._mark(mark):
-                    self._look_at_all_trades()
+                    self._look_at_trades_of((mark.symbol,))
                 else:
                     self._look_at_trades(mark, self._stops.margins())
             else:
                 loop.now_us = now_us
                 if self._trade(trade):
-                    self._look_at_all_trades()
+                    self._look_at_trades_of((trade.symbol,))
                 else:
                     self._look_at_trades(trade, self._stops.margins())
         loop.now_us = until_us
@@ -286,7 +288,7 @@ class Drive:
                             self.hear(line.symbol)
                         self._look_at_tickers(line, seen, waits=waits)
         if exchange:
-            self._look_at_all_trades()
+            self._look_at_trades_of(self._loop.exchange_touched.take())
 
     def _to_look_at(self, *, waits: bool) -> Collection[Line]:
         """The lines at which the next tick that the worker has to see may be another than it was."""
@@ -304,9 +306,13 @@ class Drive:
 
     # ------------------------------------------------------------------ where to look next
 
-    def _look_at_all_trades(self) -> None:
-        margins = self._stops.margins()
-        for line in self._lines:
+    def _look_at_trades_of(self, symbols: Symbols) -> None:
+        """Something has changed of these; of all, where others are the marks at which nobody is liquidated."""
+        margins, lines = self._stops.margins(), self._lines
+        if symbols is not None and margins is self._margins:
+            lines = [self._by_symbol[symbol] for symbol in symbols]
+        self._margins = margins
+        for line in lines:
             if not (line.margins is margins and self._is_as_looked(line)):
                 self._look_at_trades(line, margins)
 

@@ -1,7 +1,8 @@
 """Records of a backtest, from the objects that a worker's parts make of them into the tables of the results.
 
 A worker's records become JSON: they go through a journal and another process. Here they stay as they are until there
-are many; then each table gets its columns at once. The rows are the same (`tests/backtest/test_record_columns.py`).
+are some thousands; then each table gets their columns, which wait until there are many: a transaction takes 60 ms,
+whatever is in it. The rows are the same (`tests/backtest/test_record_columns.py`).
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ from gridbot.store.kept_ids import kept_query, kept_types
 from gridbot.store.row_contexts import CONTEXT_TABLE, Putting, putting
 from gridbot.store.sql_columns import OFFSETS, as_stored, sql_type
 
-__all__ = ["Kept", "KeptRecords", "put_records"]
+__all__ = ["Kept", "KeptRecords", "PackedRecords", "put_records"]
 
 Kept = tuple[int, int, "Record | bytes"]
 """Number, time (µs UTC), and the record; of an order that is sent its JSON, which is all that was made of it."""
 AMOUNT: Final = pa.decimal128(*PRECISION)
+_POOL: Final = pa.system_memory_pool()
 WHOLE: Final = (ColumnKind.INTEGER, ColumnKind.UTC_MS, ColumnKind.UTC_US)
 
 
@@ -56,15 +58,48 @@ class KeptRecords:
         return codec.body_of(self.account, self.run_id, seq, at_us, record)
 
 
-def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
+class PackedRecords:
+    """Records of one account as columns, a quarter of their size, until there are enough of them to be put."""
+
+    def __init__(self, account: str, run_id: str) -> None:
+        self.account = account
+        self.run_id = run_id
+        self.last_seq = 0
+        self.count = 0
+        self._parts: dict[str, list[pa.Table]] = {}
+
+    def add(self, records: KeptRecords) -> None:
+        """Add those that come next. They are of the same account and run."""
+        self.last_seq = records.last_seq
+        for table, kept in records.tables.items():
+            self.count += len(kept)
+            self._parts.setdefault(table, []).append(_columns(table, kept))
+
+    def tables(self) -> dict[str, pa.Table]:
+        """All of each table together."""
+        return {table: _together(parts) for table, parts in self._parts.items()}
+
+    def bodies(self) -> dict[str, list[bytes]]:
+        """As a worker's journal has them, but that numbers have no more digits than they need."""
+        return {table: [self._body(table, row) for row in rows.to_pylist()] for table, rows in self.tables().items()}
+
+    def _body(self, table: str, row: dict[str, Any]) -> bytes:
+        seq, at_us = row.pop("seq"), row.pop("local_ts")
+        for column in columns_of(RECORD_TYPES[table]):
+            if column.kind is ColumnKind.DECIMAL and row[column.name] is not None:
+                row[column.name] = f"{Decimal(row[column.name]).normalize():f}"
+        return codec.body_of_data(codec.head_of(table, self.account, self.run_id), seq, at_us, orjson.dumps(row))
+
+
+def put_records(con: duckdb.DuckDBPyConnection, records: PackedRecords) -> None:
     """Insert them in one transaction, without the rollups, and commit. What fits no table goes to ingest_rejects."""
     try:
         con.begin()
-        for table, kept in records.tables.items():
-            con.register("kept", _columns(table, kept))
-            shared = {"account": records.account, "run_id": records.run_id}
+        shared = {"account": records.account, "run_id": records.run_id}
+        for table, rows in records.tables().items():
+            con.register("kept", rows)
             if table == CONTEXT_TABLE:
-                put_rows(con, _putting(table), shared, len(kept))
+                put_rows(con, _putting(table), shared, rows.num_rows)
             else:
                 con.execute(_insert_sql(table), shared)
             con.unregister("kept")
@@ -73,32 +108,44 @@ def put_records(con: duckdb.DuckDBPyConnection, records: KeptRecords) -> None:
             f"INSERT OR REPLACE INTO {as_stored(OFFSETS)} VALUES (?, ?, ?)", [records.account, records.last_seq, now]
         )
         con.commit()
-        pa.default_memory_pool().release_unused()
     except (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, pa.ArrowException):
         con.rollback()
         commit(con, Rows(records.bodies(), {records.account: records.last_seq}), rolls_up=False)
 
 
+def _together(parts: Sequence[pa.Table]) -> pa.Table:
+    """Numbers of one part may be texts, as they have more digits than those of the others: then all are texts."""
+    fields = {field.name: field for part in parts for field in part.schema}
+    fields |= {field.name: field for part in parts for field in part.schema if pa.types.is_string(field.type)}
+    schema = pa.schema(fields.values())
+    return pa.concat_tables([part if part.schema == schema else part.cast(schema) for part in parts])
+
+
 def _columns(table: str, kept: Sequence[Kept]) -> pa.Table:
     seqs, times, records = zip(*kept, strict=True)
     of_record = _values_of(table)
-    rows = [_parsed(table, each) if type(each) is bytes else of_record(each) for each in records]
-    arrays = [pa.array(seqs, pa.int64()), pa.array(times, pa.int64())]
-    columns = columns_of(RECORD_TYPES[table])
+    columns, numbers = columns_of(RECORD_TYPES[table]), _numbers_of(table)
+    rows = [_parsed(numbers, each) if type(each) is bytes else of_record(each) for each in records]
+    arrays = [_made(seqs, pa.int64()), _made(times, pa.int64())]
     arrays += [_array(column, values) for column, values in zip(columns, zip(*rows, strict=True), strict=True)]
     return pa.table(arrays, names=["seq", "local_ts", *(column.name for column in columns)])
 
 
 def _array(column: Column, values: Iterable[Any]) -> pa.Array:
     if column.kind in WHOLE:
-        return pa.array(values, pa.int64())
+        return _made(values, pa.int64())
     if column.kind is ColumnKind.BOOLEAN:
-        return pa.array(values, pa.bool_())
+        return _made(values, pa.bool_())
     if column.kind is ColumnKind.DECIMAL:
         with contextlib.suppress(pa.ArrowInvalid):
-            return pa.array(values, AMOUNT)
+            return _made(values, AMOUNT)
         values = [None if value is None else str(value) for value in values]  # more decimals: DuckDB rounds as ever
-    return pa.array(values, pa.string())
+    return _made(values, pa.string())
+
+
+def _made(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    """By the system's allocator: pyarrow's own keeps 8 MB more for itself."""
+    return pa.array(values, kind, memory_pool=_POOL)
 
 
 @functools.cache
@@ -106,13 +153,19 @@ def _values_of(table: str) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*(column.name for column in columns_of(RECORD_TYPES[table])))
 
 
-def _parsed(table: str, text: bytes) -> list[Any]:
+@functools.cache
+def _numbers_of(table: str) -> tuple[tuple[str, bool], ...]:
+    """Names of the columns, and whether each is a number with decimals."""
+    return tuple((column.name, column.kind is ColumnKind.DECIMAL) for column in columns_of(RECORD_TYPES[table]))
+
+
+def _parsed(numbers: Iterable[tuple[str, bool]], text: bytes) -> list[Any]:
     """The values of a record that is JSON already."""
     values = orjson.loads(text)
     return [
-        Decimal(value) if column.kind is ColumnKind.DECIMAL and value is not None else value
-        for column in columns_of(RECORD_TYPES[table])
-        for value in (values[column.name],)
+        Decimal(value) if is_number and value is not None else value
+        for name, is_number in numbers
+        for value in (values[name],)
     ]
 
 

@@ -25,7 +25,7 @@ from gridbot.config.account_models import AccountConfig, StrategyConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.core import TickerEvent, WalletEvent
 from gridbot.core.execution_ledger import Ledger
-from gridbot.exchange.stream_news import Drained, PrivateEvent
+from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
 from gridbot.orders.retry import RetryQueue
@@ -241,6 +241,7 @@ class RunAccount:
             jobs=jobs,
             account_records=account_records,
             clockwork=clockwork,
+            readings=readings,
             at_once=None if self._venue.looks_at_all or self.shadows else self._readings_at_once(readings),
             ahead=self.ahead,
         )
@@ -271,7 +272,7 @@ class RunAccount:
         if self.is_ready:
             self._stream_alive()
             before = self._balance
-            self._router.route(Drained([], list(events), [], []))
+            self._router.take_private(events)
             self._look_at_money(before)
             self.records.write()
         else:
@@ -302,7 +303,7 @@ class RunAccount:
         """A price has come."""
         self.touch((ticker.symbol,))
         self._stream_alive()
-        self._router.route(Drained([ticker], [], [], []))
+        self._router.take_ticker(ticker)
         self.records.write()
 
     def on_quiet_ticker(self, ticker: TickerEvent) -> None:

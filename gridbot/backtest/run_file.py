@@ -17,7 +17,7 @@ import orjson
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.backtest.account_job import RUN_ID, AccountJob
 from gridbot.backtest.price_samples import put_prices
-from gridbot.backtest.record_columns import KeptRecords, put_records
+from gridbot.backtest.record_columns import KeptRecords, PackedRecords, put_records
 from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
 from gridbot.store.commit import roll_up, stored_offsets
@@ -30,6 +30,8 @@ __all__ = ["DIRECTORY", "RunFile", "file_of", "new_name", "summaries"]
 
 DIRECTORY: Final = "backtests"
 EMPTY: Final = ".empty-"
+PUT_TOGETHER: Final = 20_000
+"""Records of an account that go into one transaction: 5 MB as columns."""
 ROLLED_UP: Final = 100_000
 """Records of an account whose sums and newest rows are made together."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
@@ -79,6 +81,8 @@ class RunFile:
         self._lock = _taken(lock_of(path))
         path.unlink(missing_ok=True)
         self._database = Database(path)
+        self._packed: PackedRecords | None = None
+        """Of the account that runs: what is not in the file yet."""
         self._rolled: dict[str, int] = {}
         """By account, the number of the last record that is in the rollups."""
         empty = empties / f"{EMPTY}{_schema_here()}"
@@ -103,11 +107,21 @@ class RunFile:
                 con.execute(f"COMMENT ON COLUMN backtests.{name} IS '{doc}'")
 
     def put(self, records: KeptRecords) -> None:
-        """Keep records. Sums and newest rows follow after so many of them; of the last ones by `put_samples`."""
-        with self._database.open() as con:
-            put_records(con, records)
-            if records.last_seq - self._rolled.get(records.account, 0) >= ROLLED_UP:
-                self._roll_up(con, records.account, records.last_seq)
+        """Keep records. When there are many, or with `put_samples`, they are in the file, and so are sums."""
+        packed = self._packed
+        if packed is None:
+            packed = self._packed = PackedRecords(records.account, records.run_id)
+        packed.add(records)
+        if packed.count >= PUT_TOGETHER:
+            with self._database.open() as con:
+                self._put_packed(con)
+                if packed.last_seq - self._rolled.get(packed.account, 0) >= ROLLED_UP:
+                    self._roll_up(con, packed.account, packed.last_seq)
+
+    def _put_packed(self, con: duckdb.DuckDBPyConnection) -> None:
+        packed, self._packed = self._packed, None
+        if packed is not None:
+            put_records(con, packed)
 
     def _roll_up(self, con: duckdb.DuckDBPyConnection, account: str, seq: int) -> None:
         roll_up(con, account, self._rolled.get(account, 0))
@@ -116,6 +130,9 @@ class RunFile:
     def put_samples(self, job: AccountJob, reached_us: int) -> None:
         """Keep the prices that an account has seen until then. It is the end of its records."""
         sample_ms, late_us = round(job.options.sample_s * 1000), round(job.options.ticker_ms * 1000)
+        with self._database.open() as con:
+            self._put_packed(con)
+        self._database.close()  # what it keeps for itself, and what the rest takes, are not needed together
         with self._database.open() as con:
             seq = stored_offsets(con).get(job.account, 0)
             for feed in job.feeds.values():
@@ -131,6 +148,8 @@ class RunFile:
                     to_ms=reached_us // 1000,
                 )
             con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [seq, job.account])
+        self._database.close()
+        with self._database.open() as con:
             self._roll_up(con, job.account, seq)
 
     def describe(self, row: Mapping[str, Any]) -> None:

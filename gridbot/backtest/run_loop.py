@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
+
+from gridbot.backtest.touched import Symbols, Touched
 
 __all__ = ["RunClock", "RunLoop", "Symbols"]
 
-Symbols = Collection[str] | None
-"""What a call is about; None: all symbols."""
 START_S: Final = 1000.0
 """What the monotonic clock shows when a run begins."""
 
@@ -60,6 +60,8 @@ class RunLoop(asyncio.AbstractEventLoop):
         """Of the present turn."""
         self.about: Symbols = None
         """What happens at present is about, and what it asks for to happen at once."""
+        self.exchange_touched = Touched()
+        """Of which symbols calls of the exchange did more than read."""
         self._heap: list[tuple[int, int, _Due]] = []
         self._count = 0
 
@@ -117,7 +119,9 @@ class RunLoop(asyncio.AbstractEventLoop):
                         if not moved:
                             moved = True
                             self.before_exchange()
-                        exchange = exchange or not due.only_reads
+                        if not due.only_reads:
+                            exchange = True
+                            self.exchange_touched.note(due.about)
                     else:
                         worker = True
                         self.about = due.about

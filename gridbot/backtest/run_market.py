@@ -20,17 +20,20 @@ from gridbot.paper.market.symbol_market import PublicTrade, SymbolMarket
 __all__ = ["MarkMoves", "RunMarket"]
 
 ZERO: Final = Decimal(0)
+KEPT_PRICES: Final = 20_000
+"""Of all markets together, 0.2 kB each."""
 NEVER_MS: Final = 4_102_444_800_000
 """When the next funding is, where the data has none (the year 2100): shadow strategies pay one when it has passed."""
 
 
 class MarkMoves:
-    """How often a mark price has changed, of all markets that share it."""
+    """How often a mark price has changed, of all markets that share it, and how many prices each of them keeps."""
 
-    __slots__ = ("count",)
+    __slots__ = ("count", "kept_prices")
 
-    def __init__(self) -> None:
+    def __init__(self, markets: int) -> None:
         self.count = 0
+        self.kept_prices = max(100, KEPT_PRICES // max(1, markets))
 
     def note(self) -> None:
         """One has changed."""
@@ -107,7 +110,7 @@ class RunMarket(SymbolMarket):
         """A number of ticks as a price; the same few come again and again."""
         price = self._prices.get(ticks)
         if price is None:
-            if len(self._prices) > 20_000:
+            if len(self._prices) >= self._moves.kept_prices:
                 self._prices.clear()
             price = self._prices[ticks] = self.instrument.price(ticks)
         return price

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+from gridbot.backtest.direct_orders import DirectOrders
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.bybit.rest import BybitRest
@@ -27,11 +28,18 @@ class _NoNotices:
 
 
 class RunQueries(BybitRest):
-    """Positions and wallet are read without their rows, which say the same (`event_outbox`)."""
+    """Positions and wallet are read, and orders created, without rows and parameters, which say the same
+    (`event_outbox`, `direct_orders`)."""
 
     venue: RunVenue
     at_hand: dict[str, Listing[PositionEvent]]
     """Positions that have been read for a reading that begins now."""
+
+    @property
+    def orders(self) -> DirectOrders:
+        """Creates and cancels orders."""
+        venue = self.venue
+        return DirectOrders(self, venue.calls, venue.exchange, venue.account)
 
     async def positions(self, symbol: str | None = None) -> Listing[PositionEvent]:
         if symbol is None:
@@ -62,10 +70,22 @@ class RunReadings:
         self._reconciler = reconciler
         self._runners = runners
         self._context = context
+        self._touched = runners
+        self._unsettled: dict[str, StrategyRunner] = {}
+        """Those with orders that are over at the exchange while executions of theirs are missing."""
+
+    def look_at(self, touched: Mapping[str, StrategyRunner]) -> None:
+        """To these something has happened since the last second."""
+        self._touched = touched
 
     def again(self) -> str:
-        """Why another comparison with the exchange is needed."""
-        return self._reconciler.again()
+        """Why another comparison with the exchange is needed. After `look_at`."""
+        for symbol, runner in self._touched.items():
+            if not runner.is_shadow and runner.book.unsettled():
+                self._unsettled[symbol] = runner
+            else:
+                self._unsettled.pop(symbol, None)
+        return self._reconciler.again(self._unsettled.values())
 
     def of(self, job: Job) -> Coroutine[None, None, None]:
         """The work of a job, not begun yet."""

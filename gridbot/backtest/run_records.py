@@ -17,6 +17,7 @@ from gridbot.core.vocabulary import Direction
 from gridbot.orders.order import OrderState
 from gridbot.records.record_types import (
     ExecutionRecord,
+    GridRecord,
     IntentRecord,
     OrderRecord,
     PositionRecord,
@@ -26,10 +27,10 @@ from gridbot.records.record_types import (
 
 __all__ = ["RunRecords"]
 
-SAMPLED: Final = ("position_events", "wallets")
+WALLET: Final = ("wallet", "", "")
 USUAL: Final = frozenset({OrderState.PENDING, OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.FILLED})
-AT_ONCE: Final = 5_000
-"""Records in one transaction of the results, each of which costs some 30 ms and holds them all in memory."""
+AT_ONCE: Final = 3_000
+"""Records that are handed on together; until then they are objects of half a kilobyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,6 @@ class _Stats:
 
     journal_error: str | None = None
     records_refused: int = 0
-
-
-def _is_usual(record: Record) -> bool:
-    """Whether it comes with every fill: an order that is sent, rests or is filled, a trade, what the streams tell of
-    leg and wallet. Nothing that stops orders, is in their way, or would be told to an operator comes with these alone.
-    """
-    match record:
-        case OrderRecord():
-            return record.state in USUAL
-        case ExecutionRecord():
-            return record.exec_type == ExecType.TRADE
-        case IntentRecord():
-            return record.verdict == "sent" and record.action == "place"
-    return isinstance(record, PositionRecord | WalletRecord)
 
 
 class RunRecords:
@@ -82,7 +69,7 @@ class RunRecords:
         self.changes = 0
         """Grows with each record but those of readings and ladders: with whatever is a reason to look again."""
         self.news = 0
-        """Grows with those of them that a fill and its orders do not make anyhow (`_is_usual`)."""
+        """Grows with those of them that a fill and its orders do not make anyhow (`_record`)."""
         self.fills = 0
 
     def record(self, record: Record) -> int:
@@ -90,16 +77,32 @@ class RunRecords:
         return self._record(record, self._clock.wall_us())
 
     def _record(self, record: Record, now_us: int) -> int:
-        table = record.TABLE
-        if table == "executions":
-            self.fills += record.exec_type != ExecType.FUNDING  # type: ignore[union-attr]  # executions have one
-        elif table in SAMPLED and not self._is_due(record, now_us):
-            return 0
-        if table != "grid_snapshots" and (table not in SAMPLED or record.source != "rest"):  # type: ignore[union-attr]
-            self.changes += 1
-            self.news += not _is_usual(record)
+        """Usual is what comes with every fill: an order that is sent, rests or is filled, a trade, what the streams
+        tell of leg and wallet. Nothing that stops orders, is in their way, or would be told to an operator comes with
+        these alone."""
+        match record:
+            case OrderRecord():
+                self.changes += 1
+                self.news += record.state not in USUAL
+            case PositionRecord() | WalletRecord():
+                if record.source != "rest":
+                    self.changes += 1
+                if not self._is_due(record, now_us):
+                    return 0
+            case ExecutionRecord():
+                self.changes += 1
+                self.fills += record.exec_type != ExecType.FUNDING
+                self.news += record.exec_type != ExecType.TRADE
+            case IntentRecord():
+                self.changes += 1
+                self.news += record.verdict != "sent" or record.action != "place"
+            case GridRecord():
+                pass
+            case _:
+                self.changes += 1
+                self.news += 1
         self.last_seq += 1
-        self._keep(table, now_us, record)
+        self._keep(record.TABLE, now_us, record)
         return self.last_seq
 
     def samples(self, symbol: str, direction: str) -> bool:
@@ -148,10 +151,9 @@ class RunRecords:
         kept.append((self.last_seq, now_us, record))
         self._waiting += 1
 
-    def _is_due(self, record: Record, now_us: int) -> bool:
+    def _is_due(self, record: PositionRecord | WalletRecord, now_us: int) -> bool:
         """Of what was read without a change at most one in a while; whatever a stream told is recorded."""
-        assert isinstance(record, PositionRecord | WalletRecord)
-        key = ("wallet", "", "") if isinstance(record, WalletRecord) else ("leg", record.symbol, record.direction)
+        key = ("leg", record.symbol, record.direction) if type(record) is PositionRecord else WALLET
         if record.source == "rest" and not self._begins(key, now_us):
             return False
         self._sampled[key] = now_us

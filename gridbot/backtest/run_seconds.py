@@ -13,6 +13,7 @@ from typing import Any, Final
 from gridbot.backtest.calm_legs import Ahead
 from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunJobs
 from gridbot.backtest.run_loop import RunClock, RunLoop
+from gridbot.backtest.run_readings import RunReadings
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.touched import Touched
 from gridbot.execution.executor import Executor
@@ -50,13 +51,14 @@ class RunSeconds:
         jobs: RunJobs,
         account_records: AccountRecords,
         clockwork: Clockwork,
+        readings: RunReadings,
         at_once: ReadingsAtOnce | None,
         ahead: Ahead,
     ) -> None:
         self._loop, self._clock, self._context, self._records = loop, clock, context, records
         self._runners, self._losses, self._reconciler, self._jobs = runners, losses, reconciler, jobs
         self._account_records, self._clockwork = account_records, clockwork
-        self._at_once, self._ahead = at_once, ahead
+        self._readings, self._at_once, self._ahead = readings, at_once, ahead
         self._ready_us, self._ready_s = 0, 0.0
         self._seen_news = self._seen_changes = 0
         self._slot: Any = None
@@ -117,6 +119,7 @@ class RunSeconds:
         if touched is not None:  # in the order of all, in which their records are
             runners = {name: runner for name, runner in runners.items() if name in touched}
         is_calm = self._is_calm(now_s, runners)
+        self._readings.look_at(runners if is_calm else self._runners)
         self._seen_changes, self._seen_news = records.changes, records.news
         self._jobs.hold()
         if is_calm:

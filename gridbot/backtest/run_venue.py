@@ -6,7 +6,7 @@ The markets are those of the data (`run_market`); orders, fills, margin, liquida
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -76,7 +76,7 @@ class RunVenue:
         self._push_us = round(paper.ack_delay_ms * 1000)
         self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
         now_ms = loop.now_us // 1000
-        self._moves, self._changes = MarkMoves(), ChangeCount()
+        self._moves, self._changes = MarkMoves(len(feeds)), ChangeCount()
         self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
         make_outbox = partial(EventOutbox, now_ms=lambda: loop.now_us // 1000)
         self.exchange = Exchange(paper, self.markets, f"{options.seed & 0xFFFFFFFFFFFF:012x}", now_ms, make_outbox)
@@ -258,19 +258,28 @@ class RunVenue:
 
     def deliver(self) -> None:
         """Send what the private streams have to say; each topic keeps its order."""
-        loop = self._loop
-        now_us = loop.now_us
-        for push in self.exchange.outbox.take():
-            due_us = now_us + self._push_us + self._options.push.us(self._draw)
-            due_us = self._arrived_us[push.topic] = max(due_us, self._arrived_us.get(push.topic, 0))
+        loop, arrived_us = self._loop, self._arrived_us
+        sent_us, push, together_us = loop.now_us + self._push_us, self._options.push, -1
+        frames: list[Sequence[Any]] = []
+        about: set[str] = set()
+        for _, topic, found in self.exchange.outbox.take():
+            due_us = sent_us + push.us(self._draw)
+            if due_us < (last_us := arrived_us.get(topic, 0)):
+                due_us = last_us
+            arrived_us[topic] = due_us
             self.under_way += 1
-            events: Sequence[Any] = push.rows
-            about: Collection[str] = () if push.topic == "wallet" else {event.symbol for event in events}
-            loop.at(due_us, self._arrive, events, about=about)
+            events: Sequence[Any] = found  # the rows of an `EventOutbox` are events
+            if due_us != together_us:
+                together_us, frames, about = due_us, [], set()
+                loop.at(due_us, self._arrive, frames, about=about)
+            frames.append(events)  # nothing can come between frames of one moment that left together
+            if topic != "wallet":
+                about.update([event.symbol for event in events])
 
-    def _arrive(self, events: Sequence[Any]) -> None:
-        self.under_way -= 1
-        self.hear(events)
+    def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
+        for events in frames:
+            self.under_way -= 1
+            self.hear(events)
 
     # ------------------------------------------------------------------ what is read of it
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gridbot.backtest.run_loop import Symbols
+__all__ = ["Symbols", "Touched"]
 
-__all__ = ["Touched"]
+Symbols = Collection[str] | None
+"""What something is about; None: all symbols."""
 
 
 class Touched:
@@ -24,7 +25,7 @@ class Touched:
         elif self._symbols is not None:
             self._symbols.update(about)
 
-    def take(self) -> Collection[str] | None:
+    def take(self) -> Symbols:
         """Which they are; None: all. Nothing has happened since then."""
         found, self._symbols = self._symbols, set()
         return found

@@ -11,7 +11,20 @@ from typing import Any, NamedTuple, Protocol
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
 
-__all__ = ["Answer", "Broken", "Carrier", "CarrierError", "NoAnswer", "NotSent", "Outgoing", "Tell", "Unusable"]
+__all__ = [
+    "ORDER_ENDPOINTS",
+    "Answer",
+    "Broken",
+    "Carrier",
+    "CarrierError",
+    "NoAnswer",
+    "NotSent",
+    "Outgoing",
+    "Tell",
+    "Unusable",
+]
+
+ORDER_ENDPOINTS = frozenset({"order/create", "order/create-batch", "order/cancel", "order/cancel-batch"})
 
 
 class Outgoing(NamedTuple):

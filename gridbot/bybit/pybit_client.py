@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 from pybit.unified_trading import HTTP
 
-from gridbot.bybit.carrier import Answer, Outgoing
+from gridbot.bybit.carrier import ORDER_ENDPOINTS, Answer, Outgoing
 from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.error_mapping import classify
@@ -27,7 +27,7 @@ from gridbot.bybit.signing import Signer, signer_of
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.lease.anchored_clock import AnchoredClock
 
-__all__ = ["METHODS", "NO_ENVELOPE", "ORDER_ENDPOINTS", "PybitClient"]
+__all__ = ["METHODS", "NO_ENVELOPE", "PybitClient"]
 
 # Endpoint (the path after /v5/, also the key of `limits`) -> pybit's method.
 METHODS = {
@@ -58,7 +58,6 @@ METHODS = {
 
 
 NO_ENVELOPE = "expected an object with retCode, got something else"
-ORDER_ENDPOINTS = frozenset({"order/create", "order/create-batch", "order/cancel", "order/cancel-batch"})
 _ORDER_PATHS = frozenset(f"/v5/{endpoint}" for endpoint in ORDER_ENDPOINTS)
 
 

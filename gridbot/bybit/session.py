@@ -10,12 +10,11 @@ from functools import partial
 from typing import Any
 
 from gridbot import background
-from gridbot.bybit.carrier import Answer, Carrier, CarrierError
+from gridbot.bybit.carrier import ORDER_ENDPOINTS, Answer, Carrier, CarrierError
 from gridbot.bybit.clocks import DEAD_BAND_MS, ExchangeClock
 from gridbot.bybit.endpoints import Credentials, Endpoints
 from gridbot.bybit.error_mapping import classify
 from gridbot.bybit.http_pool import HttpPool
-from gridbot.bybit.pybit_client import ORDER_ENDPOINTS, PybitClient
 from gridbot.bybit.raw_fields import time_or_none, whole_or_none
 from gridbot.exchange.failures import ErrorKind, ExchangeError, make_error
 from gridbot.exchange.requests import ORDERS_AT_ONCE, RateLimit
@@ -101,6 +100,8 @@ class RestTransport:
         carrier: Carrier | None = None,
         lease: LeaseWatch | None = None,
     ) -> None:
+        from gridbot.bybit.pybit_client import PybitClient  # 18 MB, and a backtest has a transport of its own
+
         self._lease = lease
         self.clock: ExchangeClock | AnchoredClock = ExchangeClock() if lease is None else lease.clock
         self.limits: dict[str, RateLimit] = {}

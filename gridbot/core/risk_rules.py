@@ -135,26 +135,31 @@ class _Facts:
     wallet: Decimal
     long_value: Decimal
     short_value: Decimal
+    short_for_ratio: Decimal
+    """The short value, or a small part of the wallet in place of none."""
     low_balance: bool
     risk: RiskConfig
+    _equal_and_small: bool | None = None
 
     def ratio_below(self, limit: Decimal) -> bool:
         """Whether long margin / short margin is below `limit`."""
-        return self.long_value < _times(limit, self._short_for_ratio)
+        return self.long_value < _times(limit, self.short_for_ratio)
 
     def ratio_above(self, limit: Decimal) -> bool:
         """Whether long margin / short margin is above `limit`."""
-        return self.long_value > _times(limit, self._short_for_ratio)
-
-    @property
-    def _short_for_ratio(self) -> Decimal:
-        return self.short_value or _times(self.wallet, _NO_SHORT_MARGIN)
+        return self.long_value > _times(limit, self.short_for_ratio)
 
     @property
     def equal_and_small(self) -> bool:
-        if not (self.ratio_above(_EQUAL_FROM) and self.ratio_below(_EQUAL_TO)):
-            return False
-        return _plus(self.long_value, self.short_value) < _times(self.risk.min_total_margin, self.wallet)
+        """Asked for by the rules of both legs."""
+        known = self._equal_and_small
+        if known is None:
+            known = self._equal_and_small = (
+                self.ratio_above(_EQUAL_FROM)
+                and self.ratio_below(_EQUAL_TO)
+                and _plus(self.long_value, self.short_value) < _times(self.risk.min_total_margin, self.wallet)
+            )
+        return known
 
     @property
     def outcomes(self) -> tuple[bool, ...]:
@@ -279,6 +284,7 @@ def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig
         wallet=wallet,
         long_value=long_value,
         short_value=short_value,
+        short_for_ratio=short_value or _times(wallet, _NO_SHORT_MARGIN),
         low_balance=available is not None
         and available < _times(risk.low_balance_fraction, _plus(long_value, short_value)),
         risk=risk,

@@ -78,12 +78,13 @@ def index_is_right(book: OrderBook) -> list[str]:
     """Levels, names and the engine's view are those of the orders."""
     index = book.index
     wrong = []
-    levels = Counter((order.direction, order.ticks) for order in index.live.values())
+    levels = Counter([(order.direction, order.ticks) for order in index.live.values()])
     if levels != index.levels:
         wrong.append(f"levels taken are {dict(levels)}, the index has {index.levels}")
+    get = index.get
     for order in _all(book):
         for name in (order.key, order.order_id):
-            if name and book.get(name) is not order:
+            if name and get(name) is not order:
                 wrong.append(f"{order.key} is not found as {name}")
     wrong += [f"{order.key} is settled and live" for order in index.live.values() if order.is_settled]
     wrong += [f"{order.key} is finished and not settled" for order in index.finished.values() if not order.is_settled]
@@ -98,10 +99,14 @@ def index_is_right(book: OrderBook) -> list[str]:
 def sums_are_right(book: OrderBook) -> list[str]:
     """What gate and sizer read is the sum over the orders."""
     wrong = []
-    for leg in Direction:
-        orders = [order for order in book if order.direction is leg]
-        closing = sum((order.open_qty for order in orders if order.reduce_only), ZERO)
-        opening = sum((order.open_qty * order.price for order in orders if not order.reduce_only), ZERO)
+    closes, opens = dict.fromkeys(Direction, ZERO), dict.fromkeys(Direction, ZERO)
+    for order in book:
+        if order.reduce_only:
+            closes[order.direction] += order.open_qty
+        else:
+            opens[order.direction] += order.open_qty * order.price
+    for leg, closing in closes.items():
+        opening = opens[leg]
         if book.resting_close_qty(leg) != closing:
             wrong.append(f"{leg}: closes add up to {closing}, the book says {book.resting_close_qty(leg)}")
         if book.opening_notional(leg) != opening:
@@ -139,8 +144,10 @@ def withdrawn_is_withdrawn(book: OrderBook) -> list[str]:
 
 def no_id_twice(book: OrderBook) -> list[str]:
     """No link id and no exchange id belongs to two orders."""
-    ids = Counter(name for order in _all(book) for name in (order.link_id, order.order_id) if name)
-    return [f"{name} names {count} orders" for name, count in ids.items() if count > 1]
+    ids = [name for order in _all(book) for name in (order.link_id, order.order_id) if name]
+    if len(ids) == len({*ids}):
+        return []
+    return [f"{name} names {count} orders" for name, count in Counter(ids).items() if count > 1]
 
 
 def nothing_final_waits(book: OrderBook, waiting: Iterable[RetryItem]) -> list[str]:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["ApiError", "insufficient_balance", "permission_denied"]
+__all__ = ["OVER_QUOTA", "ApiError", "insufficient_balance", "permission_denied"]
+
+OVER_QUOTA = (10006, "Too many visits. Exceeded the API Rate Limit.")
+"""Code and text of the items of a batch that the request limit does not grant."""
 
 
 class ApiError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -42,6 +42,8 @@ from gridbot.records.record_types import (
     WalletRecord,
 )
 from gridbot.strategies.base import Ladder
+
+LEVELS_KEPT: Final = 2_000
 
 __all__ = [
     "correction_of",
@@ -312,8 +314,7 @@ def of_ticker(ticker: TickerEvent) -> TickerRecord:
 
 def of_grid(strategy: str, ladder: Ladder) -> GridRecord:
     """A ladder as it is now."""
-    tick_size = ladder.tick_size
-    levels = ",".join([_level_text(ticks, side, tick_size) for ticks, side in ladder.levels])
+    levels = ",".join(map(_level_texts(ladder.tick_size).__getitem__, ladder.levels))
     return GridRecord(
         strategy=strategy,
         symbol=ladder.symbol,
@@ -325,10 +326,25 @@ def of_grid(strategy: str, ladder: Ladder) -> GridRecord:
     )
 
 
-@lru_cache(maxsize=2_000)
-def _level_text(ticks: int, side: Side | None, tick_size: Decimal) -> str:
-    """A level as JSON; from ladder to ladder most are the same."""
-    return f'["{(ticks * tick_size).normalize():f}","{"Wait" if side is None else side.value}"]'
+class _LevelTexts(dict[tuple[int, Side | None], str]):
+    """Levels as JSON, each made when it is first asked for: from ladder to ladder most are the same."""
+
+    def __init__(self, tick_size: Decimal) -> None:
+        super().__init__()
+        self._tick_size = tick_size
+
+    def __missing__(self, level: tuple[int, Side | None]) -> str:
+        if len(self) >= LEVELS_KEPT:
+            self.clear()
+        ticks, side = level
+        text = f'["{(ticks * self._tick_size).normalize():f}","{"Wait" if side is None else side.value}"]'
+        self[level] = text
+        return text
+
+
+@lru_cache(maxsize=64)
+def _level_texts(tick_size: Decimal) -> _LevelTexts:
+    return _LevelTexts(tick_size)
 
 
 def of_public_trade(trade: PublicTrade) -> PublicTradeRecord:

@@ -60,7 +60,7 @@ class Funds(NamedTuple):
 
     def confirmed(self, now_s: float) -> Funds:
         """The private stream is alive: a wallet that was not pushed has not changed."""
-        return self if self.wallet is None else self._replace(known_s=now_s)
+        return self if self.wallet is None else Funds(self.wallet, now_s, self.promised, self.probe_s)
 
     def promising(self, margin: Decimal, probe_s: float | None) -> Funds:
         """An opening order was let through; as a probe at `probe_s`, if it was one."""

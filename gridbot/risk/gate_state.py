@@ -236,14 +236,18 @@ Effect = CapWarned | BreakerOpened | CooldownBegun | HoldsChanged
 
 def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[GateState, tuple[Effect, ...]]:
     """Apply an event at `now_s` (monotonic); a hold that it sets began at `now_ms` (UTC)."""
-    if isinstance(event, Verdict):
+    if isinstance(event, Verdict):  # what comes with each fill is asked for first
         return _decided(state, event, now_s)
+    if isinstance(event, Accepted):
+        auth = state.auth.succeeded()
+        return (state if auth is state.auth else state._replace(auth=auth)), ()
+    if isinstance(event, WalletSeen):
+        return _with_funds(state, state.funds.seen(event.wallet, now_s)), ()
+    if isinstance(event, StreamAlive):
+        return _with_funds(state, state.funds.confirmed(now_s)), ()
     match event:
         case Enrolled(strategy=strategy, per_minute=per_minute):
             return state._replace(rates={**state.rates, strategy: RateCap(per_minute)}), ()
-        case Accepted():
-            auth = state.auth.succeeded()
-            return (state if auth is state.auth else state._replace(auth=auth)), ()
         case Refused(level=level, cause=cause):
             breaker, opens = state.breaker.failed(level, now_s, cause)
             return state._replace(breaker=breaker), (BreakerOpened(level),) if opens else ()
@@ -254,16 +258,18 @@ def step(state: GateState, event: Event, now_s: float, now_ms: int) -> tuple[Gat
             auth, begins = state.auth.failed(error, now_s)
             until_s = auth.until_s if begins else None
             return state._replace(auth=auth), () if until_s is None else (CooldownBegun(until_s),)
-        case WalletSeen(wallet=wallet):
-            return state._replace(funds=state.funds.seen(wallet, now_s)), ()
-        case StreamAlive():
-            return state._replace(funds=state.funds.confirmed(now_s)), ()
         case Braked(brake=brake):
             return state._replace(brake=brake), ()
         case Lent(share=share):
             return state._replace(share=share), ()
     held, changed = step_holds(state.holds, event, now_ms)
     return state._replace(holds=held), (HoldsChanged(changed),) if changed else ()
+
+
+def _with_funds(state: GateState, funds: Funds) -> GateState:
+    """As `_replace`, in a third of its time."""
+    holds, _, auth, breaker, rates, warned, brake, share = state
+    return GateState(holds, funds, auth, breaker, rates, warned, brake, share)
 
 
 def _decided(state: GateState, verdict: Verdict, now_s: float) -> tuple[GateState, tuple[Effect, ...]]:

@@ -46,6 +46,7 @@ __all__ = [
     "Row",
     "blocked",
     "covering",
+    "passes",
     "step",
 ]
 
@@ -59,6 +60,7 @@ NOTHING: Mapping[Direction, str] = {}
 UNCOUNTED = frozenset({ErrorKind.IP_BAN, ErrorKind.AUTH, ErrorKind.HALT, ErrorKind.SYMBOL, ErrorKind.NO_LEASE})
 PASSING = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.RETRY, ErrorKind.AMBIGUOUS})
 """What may pass by itself, or may have taken effect."""
+_UNKNOWN = object()
 CODES_KEPT = 3
 """So many different refusals of a row are remembered, and named; the newest ones."""
 
@@ -169,6 +171,13 @@ class ReadTerms:
     """What the exchange allows on this strategy's symbol may have changed: read instrument, mode and leverage."""
 
     strategy: str
+
+
+def passes(state: Passage, strategy: str, direction: Direction, *, closes: bool) -> bool:
+    """Whether the newest request of a lane was accepted: then another acceptance, or an order that rests, changes
+    nothing. On the hot path: without the values that `step` takes.
+    """
+    return state.lanes.get((strategy, direction, closes), _UNKNOWN) is None  # type: ignore[call-overload]  # a `Lane`
 
 
 def step(state: Passage, event: Event, now_s: float) -> tuple[Passage, list[ReadTerms]]:

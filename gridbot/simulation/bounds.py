@@ -6,9 +6,11 @@ product has for them. So a new collection that only grows is found by itself.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Set
+from decimal import Decimal
 from typing import Any
 
 from gridbot.core import account_legs, counted_ids
@@ -21,6 +23,9 @@ AT_REST = 300
 """What nobody has named may have so many entries: orders, levels, and tables that never change."""
 
 COLLECTIONS = (Mapping, Set, list, tuple, deque, weakref.WeakSet)
+TEXTS = (str, bytes, bytearray)
+NOTHING = frozenset((*TEXTS, int, float, bool, Decimal, type(None)))
+"""Types of what has nothing in it: by far the most of what is reached."""
 OURS, OUTSIDE = "gridbot.", ("gridbot.simulation.", "gridbot.paper.", "gridbot.config.")
 
 
@@ -55,18 +60,20 @@ def sizes(root: object) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     seen: set[int] = set()
-    todo: list[tuple[str, object]] = [("", root)]
+    todo: list[tuple[str, Any]] = [("", root)]
     while todo:
         name, thing = todo.pop()
-        if id(thing) in seen or isinstance(thing, (str, bytes, bytearray)):
+        kind: Any = type(thing)
+        if kind in NOTHING or id(thing) in seen or issubclass(kind, TEXTS):
             continue
         seen.add(id(thing))
-        if isinstance(thing, COLLECTIONS):
+        if issubclass(kind, COLLECTIONS):
             if name:
                 found[name] = max(found.get(name, 0), len(thing))
-            todo += [(f"{name.removesuffix('[]')}[]", each) for each in _entries(thing)]
-        elif _is_ours(thing):
-            todo += [(f"{type(thing).__name__}.{attribute}", value) for attribute, value in _attributes(thing)]
+            inside = f"{name.removesuffix('[]')}[]"
+            todo += [(inside, each) for each in _entries(thing) if type(each) not in NOTHING]
+        elif (slots := _slots_of_ours(kind)) is not None:
+            todo += [(f"{kind.__name__}.{attribute}", value) for attribute, value in _attributes(thing, slots)]
         elif (bound := getattr(thing, "__self__", None)) is not None:
             todo.append((name, bound))
         else:
@@ -81,14 +88,17 @@ def _entries(collection: Any) -> Iterator[object]:
         yield from list(collection.values())
 
 
-def _is_ours(thing: object) -> bool:
-    module = getattr(type(thing), "__module__", "")
-    return module.startswith(OURS) and not module.startswith(OUTSIDE)
+@functools.cache
+def _slots_of_ours(kind: type) -> tuple[str, ...] | None:
+    """The slots of a class of the product; None for one of a library."""
+    module = getattr(kind, "__module__", "")
+    if not module.startswith(OURS) or module.startswith(OUTSIDE):
+        return None
+    return tuple(name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
 
 
-def _attributes(thing: object) -> Iterator[tuple[str, object]]:
+def _attributes(thing: object, slots: tuple[str, ...]) -> Iterator[tuple[str, object]]:
     yield from getattr(thing, "__dict__", {}).items()
-    for base in type(thing).__mro__:
-        for name in getattr(base, "__slots__", ()):
-            if hasattr(thing, name):
-                yield name, getattr(thing, name)
+    for name in slots:
+        if hasattr(thing, name):
+            yield name, getattr(thing, name)

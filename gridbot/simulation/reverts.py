@@ -318,7 +318,7 @@ REVERTS: dict[str, Revert] = {
         7,
         words.shadow_funds_go_stale,
     ),
-    "told-once": Revert("A repetition of an incident only counts.", ("told-once",), 2, words.tell_again),
+    "told-once": Revert("A repetition of an incident only counts.", ("told-once",), 23, words.tell_again),
     "caps-told-once": Revert(
         "A cap that comes and goes with each order is one incident.", ("told-once",), 23, words.forget_the_cap_at_once
     ),

@@ -21,11 +21,12 @@ from gridbot.records.block_reader import Part
 from gridbot.records.codec import CodecError
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
+from gridbot.store.context_rows import keep_contexts_again
 from gridbot.store.file_errors import first_line
 from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_corrections, mark_executions, mark_gone
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
-from gridbot.store.row_contexts import rows_table
+from gridbot.store.row_contexts import CONTEXT_TABLE, rows_table
 from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import OFFSETS, as_stored
 
@@ -129,6 +130,8 @@ def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up:
     if replaces:
         con.execute(f"DELETE FROM {replaces}")
     now = datetime.now(UTC).replace(tzinfo=None)
+    if CONTEXT_TABLE in rows.tables or CONTEXT_TABLE in rows.parts:
+        keep_contexts_again(con)
     for table in dict.fromkeys((*rows.tables, *rows.parts)):
         bodies, parts = rows.tables.get(table, []), rows.parts.get(table, [])
         if bodies or parts:

@@ -11,10 +11,10 @@ import duckdb
 
 from gridbot.records.codec import CodecError
 from gridbot.store.kept_ids import text_of
-from gridbot.store.row_contexts import CONTEXTS, Putting, putting, user_types
+from gridbot.store.row_contexts import CONTEXTS, CONTEXTS_AGAIN, Putting, putting, user_types
 from gridbot.store.sql_columns import quote
 
-__all__ = ["put_rows", "take_over_rows"]
+__all__ = ["keep_contexts_again", "put_rows", "take_over_rows"]
 
 _VALUE: Final = re.compile(r"\$([a-z_]+)")
 
@@ -55,6 +55,12 @@ def put_rows(
     if count is not None and stored != count:
         raise CodecError(f"expected {count} rows of executions, got {stored}")
     return stored
+
+
+def keep_contexts_again(con: duckdb.DuckDBPyConnection) -> None:
+    """Write once more the contexts that earlier transactions have made."""
+    highest = f"(SELECT coalesce(max(context), 0) FROM {CONTEXTS_AGAIN})"
+    con.execute(f"INSERT INTO {CONTEXTS_AGAIN} FROM {CONTEXTS} WHERE context > {highest}")
 
 
 def take_over_rows(con: duckdb.DuckDBPyConnection, types: Mapping[str, str], source: str, into: str = "") -> int:

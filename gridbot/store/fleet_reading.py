@@ -29,7 +29,7 @@ from gridbot.store.live_ranges import COPIED, spans_of, statements
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.rollups import SUM_KEYS, SUMMED
 from gridbot.store.row_contexts import CONTEXT_TABLE, rows_table
-from gridbot.store.schema import ensure_schema, views_from_rows
+from gridbot.store.schema import ensure_schema
 from gridbot.store.sql_columns import OFFSETS, as_stored, quote
 from gridbot.store.wanted_rows import EVERYTHING, Wanted, kinds_of, unknown_account, unknown_table
 
@@ -182,8 +182,7 @@ def filled(
 
 def lay_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Our tables and views in an empty DuckDB. A column of another host's records may be NULL where ours never is."""
-    ensure_schema(con)
-    views_from_rows(con)
+    ensure_schema(con, from_rows=True)
     con.execute(f"DROP VIEW {as_stored(CONTEXT_TABLE)}")
     con.execute("; ".join(f"DROP TABLE {rows_table(kind)}" for kind in RECORD_TYPES))
     for kind in RECORD_TYPES:

@@ -21,6 +21,7 @@ from gridbot.store.sql_columns import as_stored, sql_type, table_columns
 
 __all__ = [
     "CONTEXTS",
+    "CONTEXTS_AGAIN",
     "CONTEXT_DOCS",
     "CONTEXT_TABLE",
     "ROWS",
@@ -37,9 +38,14 @@ CONTEXT_TABLE: Final = "executions"
 ROWS: Final = as_stored("execution_rows")
 CONTEXTS: Final = as_stored("execution_contexts")
 
+CONTEXTS_AGAIN: Final = as_stored("execution_contexts_again")
+"""The same contexts, written by a later transaction and so, but for a vacuum, into another block of the file: without
+them no row says whose it is. `rebuild` reads these where the others are damaged."""
+
 CONTEXT_DOCS: Final = {
     ROWS: "The rows of executions that are stored, each with the number of its context; read executions.",
     CONTEXTS: "What many executions have in common, each combination once; read executions.",
+    CONTEXTS_AGAIN: "The same once more, for a rebuild of a damaged file.",
 }
 
 _SHARED: Final = (
@@ -79,10 +85,11 @@ def tables_sql() -> str:
     return f"""
         CREATE TABLE IF NOT EXISTS {ROWS} ({rows}, {ODD} VARCHAR);
         CREATE TABLE IF NOT EXISTS {CONTEXTS} ({contexts});
+        CREATE TABLE IF NOT EXISTS {CONTEXTS_AGAIN} ({contexts});
         CREATE OR REPLACE VIEW {as_stored(CONTEXT_TABLE)} AS {whole_rows()}"""
 
 
-def whole_rows(of: str = "") -> str:
+def whole_rows(of: str = "", contexts: str = CONTEXTS) -> str:
     """Query of all rows with their ids as they are kept, and `rowid`. `of`: the database, with a dot behind it."""
     values = {
         "closed_size": "coalesce(closed_part, qty)",
@@ -92,7 +99,7 @@ def whole_rows(of: str = "") -> str:
     }
     listed = ", ".join(f"{values[name]} AS {name}" if name in values else f'"{name}"' for name in _TYPES)
     return (
-        f"SELECT {listed}, kept.rowid AS rowid FROM {of}{ROWS} AS kept JOIN {of}{CONTEXTS} AS known "
+        f"SELECT {listed}, kept.rowid AS rowid FROM {of}{ROWS} AS kept JOIN {of}{contexts} AS known "
         "ON kept.context = known.context"
     )
 

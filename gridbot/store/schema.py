@@ -48,7 +48,6 @@ __all__ = [
     "require_known",
     "sql_type",
     "table_columns",
-    "views_from_rows",
 ]
 
 STORAGE_VERSION: Final = "v1.4.0"
@@ -59,6 +58,11 @@ OFTEN_ASKED: Final = frozenset(
 )
 """What the page and `statement` ask again and again, or is long: parsing would cost them a third more."""
 EVERY_VIEW: Final = (*STORED_VIEWS, LANDED_PAIRS, *VIEWS)
+_INSTEAD: Final = {view.name: view for view in (*PLAIN_VIEWS, *VIEWS_FROM_ROWS)}
+VIEWS_OF_ROWS: Final = (
+    *(_INSTEAD.get(view.name, view) for view in EVERY_VIEW),
+    *(view for view in VIEWS_FROM_ROWS if view.name not in {each.name for each in EVERY_VIEW}),
+)
 
 _INTERNAL_TABLES: Final = {
     "schema_versions": """
@@ -149,8 +153,12 @@ def require_known(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
     return version, known
 
 
-def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot."""
+def ensure_schema(con: duckdb.DuckDBPyConnection, *, from_rows: bool = False) -> None:
+    """Create what is missing, in one transaction. Raise SchemaTooNew for a file of a newer gridbot.
+
+    `from_rows`: views of matched pairs ask all executions, where nothing is kept beside the rows, and no view asks for
+    the place of a row in its table, where rows may be in files.
+    """
     version, known = require_known(con)
     wanted = fingerprint()
     if (version, known) == (SCHEMA_VERSION, wanted):
@@ -159,7 +167,7 @@ def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     try:
         for statement in statements_from(version) if version else ():
             con.execute(statement)
-        _create(con)
+        _create(con, VIEWS_OF_ROWS if from_rows else EVERY_VIEW)
         now = datetime.now(UTC).replace(tzinfo=None)
         con.execute("INSERT INTO schema_versions VALUES (?, ?, ?, ?)", [SCHEMA_VERSION, wanted, __version__, now])
         con.execute("COMMIT")
@@ -169,7 +177,7 @@ def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
         raise
 
 
-def _create(con: duckdb.DuckDBPyConnection) -> None:
+def _create(con: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> None:
     _rename_tables(con)
     for table, sql in _INTERNAL_TABLES.items():
         con.execute(sql)
@@ -184,7 +192,7 @@ def _create(con: duckdb.DuckDBPyConnection) -> None:
     for rollup in (*ROLLUPS, REMOVED_SUMS):
         _create_rollup(con, rollup, is_new=rollup.table not in known)
     _create_pairs(con, known)
-    _create_views(con, EVERY_VIEW)
+    _create_views(con, views)
 
 
 def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
@@ -199,12 +207,6 @@ def _create_pairs(con: duckdb.DuckDBPyConnection, known: set[str]) -> None:
     if PAIRS not in known:
         mark_all(con)
     con.execute(f"UPDATE {TAILS} SET error = NULL")  # what could not be matched is tried by each version once
-
-
-def views_from_rows(con: duckdb.DuckDBPyConnection) -> None:
-    """Have the views of matched pairs ask all executions, where nothing is kept beside the rows, and no view ask for
-    the place of a row in its table, where rows may be in files."""
-    _create_views(con, (*PLAIN_VIEWS, *VIEWS_FROM_ROWS))
 
 
 def _create_views(con: duckdb.DuckDBPyConnection, views: tuple[View, ...]) -> None:

@@ -47,6 +47,7 @@ _KNOWN_NAMES: Final = {
     LANDED: "records of the last minute, of any kind",
     as_stored("execution_rows"): "executions",
     as_stored("execution_contexts"): "what executions have in common",
+    as_stored("execution_contexts_again"): "what executions have in common",
 }
 
 

@@ -194,12 +194,8 @@ class CapGuard:
             found[Name("cap_latch")] = Standing("error", self._state.latched)
         if self._margin.reason:
             found[Name("only_reduces")] = Standing("error", self._margin.reason)
-        now_s = self._context.clock.monotonic_s()
-        if self._fleet.is_silent(now_s) and now_s - self._began_s > SILENT_S:
-            text = (
-                "the supervisor has said nothing about the caps of groups and fleet for ten seconds: nothing is opened"
-            )
-            found[Name("caps_silent")] = Standing("warning", text)
+        if silence := self._silence():
+            found[Name("caps_silent")] = Standing("warning", silence)
         return found
 
     def rows(self) -> list[Row]:
@@ -217,10 +213,17 @@ class CapGuard:
 
     def reasons(self) -> list[str]:
         """Why nothing opens, of what no other part tells."""
-        silent = Name("caps_silent")
-        return [stands.text for name, stands in self.standing().items() if name == silent]
+        silence = self._silence()
+        return [silence] if silence else []
 
     # ------------------------------------------------------------------ inside
+
+    def _silence(self) -> str:
+        """That the supervisor has said nothing for too long; empty while it has."""
+        now_s = self._context.clock.monotonic_s()
+        if not self._fleet.is_silent(now_s) or now_s - self._began_s <= SILENT_S:
+            return ""
+        return "the supervisor has said nothing about the caps of groups and fleet for ten seconds: nothing is opened"
 
     @property
     def _is_watched(self) -> bool:

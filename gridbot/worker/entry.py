@@ -7,6 +7,7 @@ in `supervisor_pipe`. What the process does is in `worker_session`.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import logging
 import os
@@ -65,6 +66,7 @@ def run_worker(spec: WorkerSpec, records: Any, conn: Connection[Any, Any]) -> No
 
 def prepare() -> None:
     """In the fork server: make and import once what each worker would for itself before it connects."""
+    importlib.import_module("gridbot.bybit.pybit_client")
     prepare_lines()
     prepare_layouts()
     _loop_factory()

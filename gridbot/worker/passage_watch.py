@@ -10,7 +10,7 @@ from gridbot.orders.book import OrderBook
 from gridbot.orders.order import OrderState, TrackedOrder, Transition
 from gridbot.orders.outcomes import OrderResult
 from gridbot.ports import Clock
-from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, covering, step
+from gridbot.risk.passage import Accepted, Lane, Passage, Refused, Repaired, blocked, covering, passes, step
 from gridbot.why.asked_about import Spoken
 from gridbot.worker.refresh_requests import RefreshRequests
 
@@ -41,7 +41,7 @@ class PassageWatch:
         if result.ack is not None:
             if self.spoken:
                 self.spoken.pop((order.strat_id, order.direction, order.ticks), None)
-            self._take(Accepted(_lane(order), rests=False), order.symbol)
+            self._accepted(order, rests=False)
         elif result.error is not None:
             after_lost = order.attempt > 1 and order.answered_with is None
             self._speaks(order, result.error)
@@ -55,7 +55,7 @@ class PassageWatch:
     def moved(self, transition: Transition) -> None:
         """An order has another state: one that rests or trades has got through, whatever its answer was."""
         if transition.after in PROOFS and transition.before in UNPROVED:
-            self._take(Accepted(_lane(transition.order)), transition.order.symbol)
+            self._accepted(transition.order)
 
     def terms_read(self, symbol: str, text: str) -> None:
         """The exchange's terms were read; `text` says what is wrong with them, empty for nothing."""
@@ -96,6 +96,10 @@ class PassageWatch:
         self.spoken[level] = Spoken(error, self._clock.monotonic_s(), 1 if before is None else before.times + 1)
         if len(self.spoken) > SPOKEN_KEPT:
             self.spoken.popitem(last=False)
+
+    def _accepted(self, order: TrackedOrder, *, rests: bool = True) -> None:
+        if not passes(self._state, order.strat_id, order.direction, closes=order.reduce_only):
+            self._take(Accepted(_lane(order), rests), order.symbol)
 
     def _take(self, event: Accepted | Refused, symbol: str) -> None:
         self._state, effects = step(self._state, event, self._clock.monotonic_s())

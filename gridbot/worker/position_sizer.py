@@ -84,7 +84,9 @@ class PositionSizer:
         multipliers, factor = leg.multipliers, self._imbalance
         leg.update(position, RiskInputs(last_price, self._wallet, self._available))
         self._imbalance = leg.imbalance_multiplier
-        are_others = self._imbalance != factor or leg.multipliers != multipliers
+        are_others = self._imbalance != factor or (
+            leg.multipliers is not multipliers and leg.multipliers != multipliers
+        )
         if are_others:
             self._known.clear()
         return are_others

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -166,10 +166,13 @@ class Reconciler:
         """Ask for one order in the background, until the exchange answers."""
         self._feed(words.LookUpWanted(order.symbol, order.key))
 
-    def again(self) -> str:
-        """Why another pass is needed, whoever asked for the last one; "" for none. Call it each second."""
+    def again(self, of: Iterable[StrategyRunner] | None = None) -> str:
+        """Why another pass is needed, whoever asked for the last one; "" for none. Call it each second.
+
+        `of`: the strategies whose orders may have ended unseen, for whoever knows that others have not.
+        """
         state = self._state
-        is_unsettled = any(runner.book.unsettled() for runner in self._runners.values())
+        is_unsettled = any(runner.book.unsettled() for runner in (self._runners.values() if of is None else of))
         if is_unsettled or state.missing or state.next_due_s is not None:
             self._feed(words.Time())  # else nothing is due, and there is nothing new to ask for
         now_s = self._context.clock.monotonic_s()

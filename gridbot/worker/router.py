@@ -12,7 +12,7 @@ A fault in one event affects nothing else (incident L59):
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gridbot.core import ExecutionEvent, OrderUpdateEvent, PositionEvent, TickerEvent, WalletEvent
 from gridbot.exchange.stream_news import Drained, Gap, OneWayPosition, PrivateEvent
@@ -64,22 +64,30 @@ class Router:
     def route(self, drained: Drained) -> None:
         """Pass each event to its strategy, record gaps and the market's trades."""
         faults = self._context.faults
-        for event in drained.private:
-            try:
-                self._on_private(event)
-            except Exception as error:  # noqa: BLE001 - reported with its traceback
-                self._failed(error, getattr(event, "symbol", ""), _NAMES.get(type(event), "an event"))
+        self.take_private(drained.private)
         for gap in drained.gaps:
             with faults.contained(f"a gap of the {gap.kind} stream"):
                 self._on_gap(gap)
         for ticker in drained.tickers:
-            try:
-                self._on_ticker(ticker)
-            except Exception as error:  # noqa: BLE001 - reported with its traceback
-                self._failed(error, ticker.symbol, "a price")
+            self.take_ticker(ticker)
         for trade in drained.trades:
             with faults.contained("a trade of the market"):
                 self._context.recorder.record(builders.of_public_trade(trade))
+
+    def take_private(self, events: Iterable[PrivateEvent]) -> None:
+        """Pass events of the account on, in their order."""
+        for event in events:
+            try:
+                self._on_private(event)
+            except Exception as error:  # noqa: BLE001 - reported with its traceback
+                self._failed(error, getattr(event, "symbol", ""), _NAMES.get(type(event), "an event"))
+
+    def take_ticker(self, ticker: TickerEvent) -> None:
+        """Pass a price on."""
+        try:
+            self._on_ticker(ticker)
+        except Exception as error:  # noqa: BLE001 - reported with its traceback
+            self._failed(error, ticker.symbol, "a price")
 
     def on_wallet(self, wallet: WalletEvent, source: str) -> None:
         """Take the wallet from stream or REST: the newer figure counts, for all strategies of the account."""
@@ -103,7 +111,7 @@ class Router:
         if isinstance(event, WalletEvent):
             self.on_wallet(event, "stream")
             return
-        if self._saw is not None and isinstance(event, ExecutionEvent | OrderUpdateEvent):
+        if self._saw is not None and isinstance(event, (ExecutionEvent, OrderUpdateEvent)):
             self._saw(event.order_link_id)
         runner = self._live.get(event.symbol)
         if runner is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
     from supervisor.children.config_source import Source
 
-__all__ = ["ChildLogs", "Plan", "plan_of"]
+__all__ = ["ChildLogs", "Plan", "plan_of", "preload_of"]
 
 
 PRELOADED = (
@@ -102,6 +102,11 @@ class ChildLogs:
     console: bool = True
 
 
+def preload_of(config: GridbotConfig) -> tuple[str, ...]:
+    """What the fork server imports or calls."""
+    return (*PRELOADED, *(RSA_PRELOADED if config.has_rsa_keys or config.fleet.is_host else ()))
+
+
 def new_run_id() -> str:
     """The id of one run of the supervisor; every record of that run carries it."""
     return uuid.uuid4().hex[:16]
@@ -178,7 +183,7 @@ def plan_of(
         paper_requests=config.supervisor.share_of(config.paper.limits.ip_requests),
         bybit_spare=config.supervisor.share_of_others(config.supervisor.requests_per_5s),
         paper_spare=config.supervisor.share_of_others(config.paper.limits.ip_requests),
-        preload=(*PRELOADED, *(RSA_PRELOADED if config.has_rsa_keys or config.fleet.is_host else ())),
+        preload=preload_of(config),
         web=_web(config, logs) if config.web.enabled else None,
         notify=_notify(config, logs) if config.notify.is_wanted else None,
         telegram=_telegram(config, logs) if config.telegram.enabled else None,

@@ -28,7 +28,7 @@ from supervisor.children.exit_text import exit_text
 from supervisor.children.fork_server import COMMAND, MOST_AT_ONCE, send_descriptors
 from supervisor.children.parcel import pack
 
-__all__ = ["Launch", "Launcher"]
+__all__ = ["ForkServer", "Launch", "Launcher"]
 
 UNDER_WAY: Final = 8
 """Most children that are asked for and not born yet; others wait here."""
@@ -42,6 +42,53 @@ none to spare gets there; another fork server would begin anew, and never get th
 SHORTEST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 """Between two starts of fork servers that nobody waits for, while they end before they have forked anything."""
+
+
+class ForkServer:
+    """The process, and our end of its socket. One that is begun before there is a loop imports while we still do."""
+
+    def __init__(self, crash_log: Path, preload: Sequence[str]) -> None:
+        """Raises OSError. `preload`: what it imports or calls; what kills it is told in `crash_log`."""
+        self.begun_s = time.monotonic()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control = ours
+        with theirs:
+            try:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-c", COMMAND, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    cwd="/",  # all our paths are absolute, and ours may be deleted
+                    # glibc would give each thread of a child a heap of its own, none of which shrinks
+                    env={"MALLOC_ARENA_MAX": "1", **os.environ},
+                    process_group=0,  # Ctrl-C in the terminal is for the supervisor
+                )
+            except BaseException:
+                ours.close()
+                raise
+        try:
+            ours.setblocking(False)
+            ours.send(json.dumps(_hello(crash_log, preload)).encode())
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> int:
+        """Killed if it still runs; its exit code."""
+        self.control.close()
+        self.process.kill()
+        return self.process.wait()
+
+
+def _hello(crash_log: Path, preload: Sequence[str]) -> dict[str, Any]:
+    path = [os.path.abspath(place) for place in sys.path]
+    return {
+        "path": path,
+        "preload": list(preload),
+        "supervisor": os.getpid(),
+        "crash_log": str(crash_log),
+        "closed": memory_is_closed(),
+    }
 
 
 @dataclass(eq=False, slots=True)
@@ -65,19 +112,23 @@ class Launch:
 
 
 class Launcher:
-    """One per supervisor. `on_lost(text)` hears when a fork server has ended that was not asked to."""
+    """One per supervisor. `on_lost(text)` hears when a fork server has ended that was not asked to.
+
+    `begun` is the first fork server, where it was begun before.
+    """
 
     def __init__(
         self,
         crash_log: Path,
         preload: Sequence[str] = (),
         on_lost: Callable[[str], object] = lambda _: None,
+        begun: ForkServer | None = None,
     ) -> None:
+        self._begun = begun
         self.crash_log = crash_log
         self._preload = preload
         self._on_lost = on_lost
-        self._server: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._server: ForkServer | None = None
         self._watch: int | None = None
         self._killed_for = ""
         self._waiting: deque[Launch] = deque()
@@ -90,7 +141,7 @@ class Launcher:
 
     @property
     def pids(self) -> set[int]:
-        return {self._server.pid} if self._server is not None else set()
+        return {self._server.process.pid} if self._server is not None else set()
 
     @property
     def expects(self) -> bool:
@@ -102,27 +153,14 @@ class Launcher:
         if self._server is not None or self._closed:
             return
         adopt_orphans()
-        self._started_at, self._has_forked = time.monotonic(), False
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            try:
-                self._server = subprocess.Popen(
-                    [sys.executable, "-c", COMMAND, str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    cwd="/",  # all our paths are absolute, and ours may be deleted
-                    # glibc would give each thread of a child a heap of its own, none of which shrinks
-                    env={"MALLOC_ARENA_MAX": "1", **os.environ},
-                    process_group=0,  # Ctrl-C in the terminal is for the supervisor
-                )
-                self._watch = os.pidfd_open(self._server.pid)
-                ours.setblocking(False)
-                ours.send(json.dumps(self._hello()).encode())
-            except BaseException:
-                ours.close()
-                self._end_of_server()
-                raise
-        self._control = ours
+        server, self._begun = self._begun or ForkServer(self.crash_log, self._preload), None
+        self._started_at, self._has_forked = server.begun_s, False
+        try:
+            self._watch = os.pidfd_open(server.process.pid)
+        except BaseException:
+            server.end()
+            raise
+        self._server = server
         asyncio.get_running_loop().add_reader(self._watch, self._lost)
 
     def launch(self, boot: Boot, args: tuple[Any, ...], ends: Sequence[Connection[Any, Any]]) -> Launch:
@@ -176,26 +214,14 @@ class Launcher:
         self._closed = True
         while self._waiting:
             self._waiting.popleft().close()
-        if self._control is not None:
-            self._control.close()
         self._end_of_server()
-
-    def _hello(self) -> dict[str, Any]:
-        path = [os.path.abspath(place) for place in sys.path]
-        return {
-            "path": path,
-            "preload": list(self._preload),
-            "supervisor": os.getpid(),
-            "crash_log": str(self.crash_log),
-            "closed": memory_is_closed(),
-        }
 
     def _ask(self) -> None:
         """Pass on what waits, as far as the fork server has room."""
-        while self._waiting and len(self._asked) < UNDER_WAY and self._control is not None:
+        while self._waiting and len(self._asked) < UNDER_WAY and self._server is not None:
             launch = self._waiting[0]
             try:
-                self._send(launch, self._control)
+                self._send(launch, self._server.control)
             except (BrokenPipeError, ConnectionResetError):
                 return  # it has ended, which is about to be told
             except OSError as error:
@@ -225,7 +251,7 @@ class Launcher:
     def _kill(self, why: str) -> None:
         if self._server is not None and not self._killed_for:
             self._killed_for = why
-            self._server.send_signal(signal.SIGKILL)
+            self._server.process.send_signal(signal.SIGKILL)
 
     def _lost(self) -> None:
         code = self._end_of_server()
@@ -244,11 +270,5 @@ class Launcher:
             asyncio.get_running_loop().remove_reader(self._watch)
             os.close(self._watch)
             self._watch = None
-        if self._control is not None:
-            self._control.close()
-            self._control = None
         server, self._server = self._server, None
-        if server is None:
-            return None
-        server.kill()
-        return server.wait()
+        return None if server is None else server.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import sys
@@ -20,6 +21,7 @@ from supervisor.exit_codes import CommandError, ExitCode, unwritable
 if TYPE_CHECKING:
     from gridbot.config.models import GridbotConfig
     from supervisor.children.launch_plan import Plan
+    from supervisor.children.launcher import ForkServer
 
 __all__ = ["run_supervisor", "start"]
 
@@ -59,7 +61,6 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     from supervisor.children.launch_plan import plan_of
     from supervisor.control.operator_name import user_at_host
     from supervisor.process.file_rights import settle_rights
-    from supervisor.process.loop import Supervisor
     from supervisor.process.service_notify import ServiceManager
     from supervisor.store.left_behind import left_behind
 
@@ -81,35 +82,52 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     if any(account.environment != "paper" for account in settings.accounts):
         close_memory()
     storage = settings.storage
+    with contextlib.ExitStack() as ends:
+        # It imports for a second, and we for a quarter of one more.
+        forks = _begin_forks(storage.data_dir / "logs" / "crash.log", settings)
+        ends.callback(lambda: None if forks is None else forks.end())
+        from supervisor.process.loop import Supervisor
+
+        try:
+            rights = settle_rights(storage.data_dir, storage.group, settings.paper.state_file)
+        except OSError as error:
+            raise unwritable(error) from None
+        warnings = (*rights, *warned, *left_behind(settings))
+        path = config_file.absolute()
+        held = f"started paused by {user_at_host(os.getuid())}" if paused else ""
+        plan = plan_of(
+            *(settings, str(path)),
+            console=console,
+            warnings=warnings,
+            control_token=token,
+            paused=held,
+            source=ConfigSource(path, data_dir and str(Path(data_dir).absolute()), environ),
+        )
+        for secret in settings.secrets():
+            logging_setup.register_secret(secret)
+        try:
+            logging_setup.setup_logging("supervisor", settings.logging, plan.data_dir, console=console)
+        except OSError as error:
+            raise unwritable(error) from None
+        if console:
+            line = functools.partial(pasteable, config=config, data_dir=data_dir)
+            click.echo(_greeting(settings, plan, line), err=True)
+        try:
+            return asyncio.run(Supervisor(plan, service=service, forks=forks).run())
+        finally:
+            logging_setup.stop_logging()
+            sys.stderr.flush()
+
+
+def _begin_forks(crash_log: Path, settings: GridbotConfig) -> ForkServer | None:
+    """None where there is no room for it: the supervisor tries again, and says so."""
+    from supervisor.children.launch_plan import preload_of
+    from supervisor.children.launcher import ForkServer
+
     try:
-        rights = settle_rights(storage.data_dir, storage.group, settings.paper.state_file)
-    except OSError as error:
-        raise unwritable(error) from None
-    warnings = (*rights, *warned, *left_behind(settings))
-    path = config_file.absolute()
-    held = f"started paused by {user_at_host(os.getuid())}" if paused else ""
-    plan = plan_of(
-        *(settings, str(path)),
-        console=console,
-        warnings=warnings,
-        control_token=token,
-        paused=held,
-        source=ConfigSource(path, data_dir and str(Path(data_dir).absolute()), environ),
-    )
-    for secret in settings.secrets():
-        logging_setup.register_secret(secret)
-    try:
-        logging_setup.setup_logging("supervisor", settings.logging, plan.data_dir, console=console)
-    except OSError as error:
-        raise unwritable(error) from None
-    if console:
-        line = functools.partial(pasteable, config=config, data_dir=data_dir)
-        click.echo(_greeting(settings, plan, line), err=True)
-    try:
-        return asyncio.run(Supervisor(plan, service=service).run())
-    finally:
-        logging_setup.stop_logging()
-        sys.stderr.flush()
+        return ForkServer(crash_log, preload_of(settings))
+    except OSError:
+        return None
 
 
 def _greeting(config: GridbotConfig, plan: Plan, line: Callable[[str], str]) -> str:

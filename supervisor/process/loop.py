@@ -38,7 +38,7 @@ from supervisor.children.child_spec import ChildKind
 from supervisor.children.fleet import Fleet, FleetEvents
 from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
-from supervisor.children.launcher import Launcher
+from supervisor.children.launcher import ForkServer, Launcher
 from supervisor.children.policy import NOT_IN_TIME
 from supervisor.children.policy_types import Exited, ProcessState, Stalled
 from supervisor.children.rescues import Rescues
@@ -97,8 +97,10 @@ class Supervisor:
         service: ServiceManager | None = None,
         begun: object | None = None,
         lock: DirectoryLock | None = None,
+        forks: ForkServer | None = None,
     ) -> None:
-        """`begun`: of a host of a fleet, what it has begun with (`supervisor.fleet.fleet_begin`), under `lock`."""
+        """`begun`: of a host of a fleet, what it has begun with (`supervisor.fleet.fleet_begin`), under `lock`.
+        `forks`: a fork server that was begun; who has begun it ends it if `run` raises."""
         self.plan = plan
         self._service = service or ServiceManager({})
         self._clock = clock
@@ -119,9 +121,8 @@ class Supervisor:
             stop_mode=lambda: self._stopping.mode,
             fault=self._faults.report,
         )
-        self._launcher = Launcher(
-            plan.data_dir / "logs" / "crash.log", plan.preload, lambda text: self._alerts.own("ERROR", text)
-        )
+        crash_log = plan.data_dir / "logs" / "crash.log"
+        self._launcher = Launcher(crash_log, plan.preload, lambda text: self._alerts.own("ERROR", text), forks)
         self._fleet = Fleet(plan.children, self._launcher, self._launch, events, clock=clock, jitter=jitter)
         self._rescues = Rescues(
             self._fleet,

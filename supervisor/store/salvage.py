@@ -22,7 +22,7 @@ from gridbot.store.file_errors import first_line, is_damage
 from gridbot.store.grid_marks import mark_all
 from gridbot.store.kept_ids import kept_from, kept_types
 from gridbot.store.rollups import KEPT_SQLS, ROLLUPS
-from gridbot.store.row_contexts import CONTEXT_TABLE, ROWS, whole_rows
+from gridbot.store.row_contexts import CONTEXT_TABLE, CONTEXTS, CONTEXTS_AGAIN, ROWS, whole_rows
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, known_name
 from supervisor.store.row_ranges import Rows, read_in_pieces, row_ranges
 
@@ -78,7 +78,7 @@ def committed_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
         if name is None:
             continue
         try:
-            read_in_pieces(row_ranges(con, f"old.{name}"), partial(_note_largest, con, _rows_of(name), numbers))
+            read_in_pieces(row_ranges(con, f"old.{name}"), partial(_note_largest, con, _rows_of(con, name), numbers))
         except duckdb.Error as exc:
             _require_unreadable(exc)
     return numbers
@@ -113,9 +113,22 @@ def _old_tables(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return known | {as_stored(CONTEXT_TABLE): ROWS} if ROWS in names else known
 
 
-def _rows_of(name: str) -> str:
+def _rows_of(con: duckdb.DuckDBPyConnection, name: str) -> str:
     """The rows of a table of the old file, as something to select from. Of executions they may be in two tables."""
-    return f"({whole_rows('old.')})" if name == ROWS else f"old.{name}"
+    return f"({whole_rows('old.', _readable_contexts(con))})" if name == ROWS else f"old.{name}"
+
+
+def _readable_contexts(con: duckdb.DuckDBPyConnection) -> str:
+    """The one of the two tables of the same contexts that can be read; where neither can, the first."""
+    for table in (CONTEXTS, CONTEXTS_AGAIN):
+        try:
+            con.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM old.{table}").fetchall()
+        except duckdb.Error as exc:
+            _require_unreadable(exc)
+            log.warning("%s cannot be read in the old file (%s)", table, first_line(exc))
+        else:
+            return table
+    return CONTEXTS
 
 
 def _require_unreadable(error: duckdb.Error) -> None:
@@ -131,7 +144,7 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[
 
     def copy(rows: Rows) -> None:
         nonlocal copied
-        wanted = f"(SELECT * {_wanted(table, name, rows)})"
+        wanted = f"(SELECT * {_wanted(con, table, name, rows)})"
         if table == as_stored(CONTEXT_TABLE):
             copied += take_over_rows(con, types, wanted, "fresh.")
             return
@@ -159,16 +172,16 @@ def _kind_of(table: str) -> str:
     return kinds.get(table, table)
 
 
-def _wanted(table: str, name: str, rows: Rows) -> str:
+def _wanted(con: duckdb.DuckDBPyConnection, table: str, name: str, rows: Rows) -> str:
     rows_sql = f"{rows.sql} AND kind <> '{OFFSETS}'" if table == LANDED else rows.sql
     below = "(SELECT before FROM befores AS b WHERE b.account = o.account)"
-    return f"FROM {_rows_of(name)} AS o WHERE {rows_sql} AND coalesce(o.{NUMBERS[table]}, 0) < {below}"
+    return f"FROM {_rows_of(con, name)} AS o WHERE {rows_sql} AND coalesce(o.{NUMBERS[table]}, 0) < {below}"
 
 
 def _count_lost(con: duckdb.DuckDBPyConnection, table: str, name: str, rows: Rows) -> int:
     """How many of the unreadable rows no journal has; all of them where their numbers cannot be read either."""
     try:
-        return _count(con, f"SELECT count(*) {_wanted(table, name, rows)}")
+        return _count(con, f"SELECT count(*) {_wanted(con, table, name, rows)}")
     except duckdb.Error as exc:
         _require_unreadable(exc)
         return _count(con, f"SELECT count(*) FROM old.{name} WHERE {rows.sql}")

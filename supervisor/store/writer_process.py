@@ -25,6 +25,7 @@ from gridbot.records.record_queue import QueueReceiver
 from gridbot.shortage import is_shortage
 from gridbot.store.commit import GONE_AT_ONCE
 from gridbot.store.database import DatabaseHeld, Unreadable
+from gridbot.store.grid_keeping import AT_ONCE
 from gridbot.store.migrations import NoRoomForCopy
 from gridbot.store.schema import SchemaTooNew
 from supervisor.exit_codes import WRITABLE_HINT, ExitCode
@@ -42,10 +43,13 @@ READERS_S: Final = 0.1
 """After a flush that took longer than the time between two: long enough for a reader's next try to open the file."""
 FINAL_FLUSH_S: Final = 1.2
 HEALTH_S: Final = 1.0
-MOST_UNMATCHED: Final = 500_000
-"""Executions that wait to be matched to pairs while one commit follows the other: each question matches them too."""
+MOST_UNMATCHED: Final = 2_000_000
+"""Executions that wait to be matched to pairs while one commit follows the other, so that a burst is committed first:
+each question matches them too, in some seconds and within its memory."""
 KEEP_UP: Final = 65_536
-"""As many of those are matched at once then: many take half the time of few."""
+"""As many are matched at once then, and behind a burst: many take two thirds of the time of few."""
+MANY: Final = 4 * KEEP_UP
+"""Executions that wait from which on steps between flushes are as large: each has the file for 0.3 s."""
 TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
@@ -159,7 +163,8 @@ class _Beat:
         """Match some executions between two flushes; readers get their turn behind it."""
         self.next_match = math.inf
         try:
-            if self._writer.keep_pairs():
+            waiting = self._writer.state.unmatched
+            if self._writer.keep_pairs(KEEP_UP if waiting >= MANY else AT_ONCE):
                 self.next_match = time.monotonic() + READERS_S
         except DatabaseHeld:
             self.next_match = time.monotonic() + HELD_WAIT_S[1]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbot.backtest.record_columns import KeptRecords, put_records
+from gridbot.backtest.record_columns import KeptRecords, PackedRecords, put_records
 from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import load
 from gridbot.store.schema import create_table_sql
@@ -52,12 +52,20 @@ def kept(*records: Any) -> KeptRecords:
     return KeptRecords("al'ice", "r\n1", len(records), tables)
 
 
+def packed(*parts: KeptRecords) -> PackedRecords:
+    """These, one after the other."""
+    made = PackedRecords(parts[0].account, parts[0].run_id)
+    for part in parts:
+        made.add(part)
+    return made
+
+
 def test_they_are_the_same_rows(con: duckdb.DuckDBPyConnection) -> None:
     @settings(max_examples=examples(6), deadline=None)
     @given(records=st.lists(any_record().filter(storable), min_size=1, max_size=5))
     def same(records: list[Any]) -> None:
         made = kept(*records)
-        put_records(con, made)
+        put_records(con, packed(made))
         for table, bodies in made.bodies().items():
             by_columns = rows(con, as_stored(table))
             load(con, table, bodies)
@@ -68,6 +76,13 @@ def test_they_are_the_same_rows(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_what_fits_no_table_costs_itself_alone(con: duckdb.DuckDBPyConnection) -> None:
-    put_records(con, kept(execution(1), replace(execution(2), price=Decimal("1e40")), execution(3)))
-    assert [row[2] for row in rows(con, "executions_stored")] == [1, 3]
+    first, wrong, last = kept(execution(1), replace(execution(2), price=Decimal("1e40")), execution(3)).tables[
+        "executions"
+    ]
+    parts = [KeptRecords("al'ice", "r", each[0], {"executions": [each]}) for each in (first, wrong, last)]
+    put_records(con, packed(*parts))
+    found = rows(con, "executions_stored")
+    put_records(con, packed(parts[0]))
+    assert [row[2] for row in found] == [1, 3]
+    assert found[:1] == rows(con, "executions_stored"), "what is put again one by one is the same"
     assert [row[1:3] for row in rows(con, "ingest_rejects")] == [(2, "executions")]

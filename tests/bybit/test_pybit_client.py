@@ -10,10 +10,10 @@ import pytest
 from pybit._http_manager import generate_signature  # type: ignore[import-not-found, unused-ignore]
 from pybit.unified_trading import HTTP
 
-from gridbot.bybit.carrier import Answer, Outgoing
+from gridbot.bybit.carrier import ORDER_ENDPOINTS, Answer, Outgoing
 from gridbot.bybit.clocks import ExchangeClock
 from gridbot.bybit.order_gateway import _order_params
-from gridbot.bybit.pybit_client import METHODS, NO_ENVELOPE, ORDER_ENDPOINTS, PybitClient
+from gridbot.bybit.pybit_client import METHODS, NO_ENVELOPE, PybitClient
 from gridbot.exchange.failures import ExchangeError
 from tests.bybit.rest_session import order
 from tests.bybit.support import CREDENTIALS, KEY, SECRET

@@ -12,6 +12,7 @@ import pytest
 
 from gridbot.compare.comparison import Outcome, Source, compare, working
 from gridbot.compare.tolerances import Reach, Tolerance
+from tests.examples import examples
 
 NAMES = ("what", "symbol", "direction", "side", "price", "at_ms", "qty", "reason", "id", "fee", "realised_pnl")
 MIRRORED = {"only_here": "only_there", "only_there": "only_here"}
@@ -50,7 +51,7 @@ def run(directory: Path, here: list[Row], there: list[Row]) -> tuple[Outcome, Co
     return outcome, Counter(rows), sides
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(examples(1)))
 def test_every_row_is_in_one_class_and_neither_order_nor_side_matters(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     here, there = drawn(draw, 150), drawn(draw, 130)

@@ -94,6 +94,8 @@ class World:
         self.state = FlattenState(Wanted(self.symbols, self.terms, self.others))
         self.events: list[tuple[float, int, Event]] = []
         self.count = 0
+        self.finished: Finished | None = None
+        """The first end it told."""
 
     def run(self, until_s: float = 2000.0) -> Finished | None:
         """Until it ends, or for so long."""
@@ -109,10 +111,6 @@ class World:
                 self.feed(Time())
         return self.finished
 
-    @property
-    def finished(self) -> Finished | None:
-        return next((effect for _, effect in self.log if isinstance(effect, Finished)), None)
-
     def of(self, kind: type[Effect]) -> list[Effect]:
         return [effect for _, effect in self.log if isinstance(effect, kind)]
 
@@ -121,6 +119,8 @@ class World:
         self.violations += of_effects(self.state, effects, self.now_s)
         for effect in effects:
             self.log.append((self.now_s, effect))
+            if self.finished is None and isinstance(effect, Finished):
+                self.finished = effect
             self.carry_out(effect)
         return effects
 

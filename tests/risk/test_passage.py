@@ -26,6 +26,7 @@ from gridbot.risk.passage import (
     Row,
     blocked,
     covering,
+    passes,
     step,
 )
 
@@ -36,6 +37,18 @@ UNKNOWN = from_ret_code(181001, "whatever")
 USED = from_ret_code(110072, "OrderLinkedID is duplicate")
 ALREADY_SO = from_ret_code(110043, "not modified")
 LOST = make_error("no answer in time", ErrorKind.AMBIGUOUS)
+
+
+def test_where_the_newest_request_was_accepted_another_acceptance_changes_nothing() -> None:
+    state = Passage()
+    assert not passes(state, "btc", Direction.LONG, closes=False), "nobody knows yet"
+    state, _ = step(state, Accepted(OPENS), 0.0)
+    assert passes(state, "btc", Direction.LONG, closes=False)
+    assert not passes(state, "btc", Direction.LONG, closes=True)
+    for rests in (False, True):
+        assert step(state, Accepted(OPENS, rests), 1.0) == (state, [])
+    state, _ = step(state, Refused(OPENS, TICK), 2.0)
+    assert not passes(state, "btc", Direction.LONG, closes=False)
 
 
 class Told:

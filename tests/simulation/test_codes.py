@@ -16,6 +16,7 @@ from gridbot.exchange.remedies import remedy_for
 from gridbot.orders.outcomes import after_place
 from gridbot.simulation import rest_link
 from gridbot.simulation.run_faults import FaultKind
+from tests.examples import examples
 from tests.simulation.test_happenings import fault, story_of
 
 PARAM, HALT, RESYNC = ErrorKind.PARAM, ErrorKind.HALT, ErrorKind.RESYNC
@@ -52,12 +53,17 @@ CODES = [
     (181001, "nobody knows", ErrorKind.AMBIGUOUS, "and report it"),
 ]
 """(code, text, kind, a part of the remedy)."""
-IDS = [f"{code} {text[:24]}" for code, text, *_ in CODES]
+PLAYED = CODES if examples(1) > 1 else [*{after_place(from_ret_code(*case[:2])): case for case in CODES}.values()]
+"""What a whole worker is answered: one code of each verdict, by which it acts; each code by `--long`."""
 TOLD_BY = {ErrorKind.AUTH: "auth", HALT: "halt.BTCUSDT", ErrorKind.SYMBOL: "listing.BTCUSDT"}
 """The incident that tells of a kind; of all others `refused`."""
 
 
-@pytest.mark.parametrize(("code", "text", "kind", "remedy"), CODES, ids=IDS)
+def ids_of(codes: list[tuple[int, str, ErrorKind, str]]) -> list[str]:
+    return [f"{code} {text[:24]}" for code, text, *_ in codes]
+
+
+@pytest.mark.parametrize(("code", "text", "kind", "remedy"), CODES, ids=ids_of(CODES))
 def test_a_code_has_kind_words_and_remedy(code: int, text: str, kind: ErrorKind, remedy: str) -> None:
     error = from_ret_code(code, text)
     assert error.kind is kind
@@ -66,7 +72,7 @@ def test_a_code_has_kind_words_and_remedy(code: int, text: str, kind: ErrorKind,
     assert f"(retCode {code}, {kind})" in str(error)
 
 
-@pytest.mark.parametrize(("code", "text", "kind", "remedy"), CODES, ids=IDS)
+@pytest.mark.parametrize(("code", "text", "kind", "remedy"), PLAYED, ids=ids_of(PLAYED))
 def test_a_worker_does_what_the_table_says(
     code: int, text: str, kind: ErrorKind, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

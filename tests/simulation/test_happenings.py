@@ -61,7 +61,7 @@ def test_a_liquidation_pauses_until_an_operator_resumes_also_over_a_death() -> N
     assert "alert reduced.BTCUSDT" in story
     creates = [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 42.0]
     assert creates == []
-    _, story = story_of(fault(kind, 40.0), fault(FaultKind.RESUME, 50.0), length_s=150.0)
+    _, story = story_of(fault(kind, 40.0), fault(FaultKind.RESUME, 50.0), length_s=90.0)
     assert [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 51.0]
 
 
@@ -118,7 +118,7 @@ def test_one_way_mode_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
         return answer
 
     monkeypatch.setattr(Venue, "ask_by_hand", ask)
-    _, story = story_of(fault(FaultKind.HAND_MODE, for_s=20.0, pick=0.1), length_s=120.0)
+    _, story = story_of(fault(FaultKind.HAND_MODE, for_s=20.0, pick=0.1), length_s=60.0)
     assert modes == [(0, None), (3, 110025)], "the worker has switched it back before the hand does"
     assert "no order gets through" in story
     assert "alert halt.BTCUSDT" not in story, "it is switched back, or says why it cannot be"
@@ -133,7 +133,7 @@ def test_isolated_margin_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setitem(HAPPENINGS, FaultKind.HAND_MODE, to("ISOLATED_MARGIN"))
     monkeypatch.setitem(ENDINGS, FaultKind.HAND_MODE, to("REGULAR_MARGIN"))
-    _, story = story_of(fault(FaultKind.HAND_MODE, for_s=60.0), length_s=200.0)
+    _, story = story_of(fault(FaultKind.HAND_MODE, for_s=60.0), length_s=160.0)
     told = [line for line in story.splitlines() if "alert listing." in line]
     symbols = {line.split("listing.")[1].split()[0].rstrip(":") for line in told}
     assert "isolated margin" in story
@@ -144,7 +144,7 @@ def test_isolated_margin_by_hand_and_back(monkeypatch: pytest.MonkeyPatch) -> No
 def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: int) -> None:
     """Also with a code that nobody knows, whose orders are looked up for ever: it was silent for 32 s."""
     refused = fault(FaultKind.NO_CREATES, 0.1, for_s=45.0, endpoint="/v5/order/create", chance=1.0, code=code)
-    result, story = story_of(refused, length_s=120.0)
+    result, story = story_of(refused, length_s=80.0)
     assert result.counts["fault no_creates"] >= 3
     lines = [line for line in story.splitlines() if "alert refused.BTCUSDT" in line]
     assert len(lines) == 2
@@ -157,7 +157,7 @@ def test_when_every_create_is_refused_that_is_told_once_and_its_end_too(code: in
 def test_orders_that_are_ended_at_once_leave_their_levels_alone_and_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """They were placed again at each price, and an acknowledgement counted as success."""
     ended = fault(FaultKind.ENDED_AT_ONCE, 0.1, for_s=60.0)
-    _, story = story_of(ended, length_s=150.0)
+    _, story = story_of(ended, length_s=100.0)
     begun, over = [line for line in story.splitlines() if "alert refused.BTCUSDT" in line]
     assert "the exchange accepted the order and ended it at once: EC_ReachRiskPriceLimit" in begun
     assert float(begun.split()[0]) < 10.0
@@ -248,7 +248,7 @@ def test_a_contract_that_is_delivered_while_no_worker_runs_pauses_the_next_one()
 @pytest.mark.parametrize("phase", ["CallAuction", "CallAuctionNoCancel"])
 def test_orders_of_ours_in_a_call_auction_are_matched_at_its_price(phase: str) -> None:
     what = {"pick": 0.0, "status": "PreLaunch", "phase": phase}
-    _, story = story_of(fault(FaultKind.NOT_OPEN, 30.0, 30.0, **what), length_s=180.0)
+    _, story = story_of(fault(FaultKind.NOT_OPEN, 30.0, 30.0, **what), length_s=90.0)
     late = [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 60.0]
     assert late
     assert not [line for line in story.splitlines() if "[fill]" in line and 31.0 < float(line.split()[0]) < 59.9]
@@ -262,14 +262,14 @@ def test_a_symbol_that_is_not_open_for_a_while_trades_again() -> None:
 
 @pytest.mark.parametrize("times", ["10", "0.1"])
 def test_another_lot_is_taken_up(times: str) -> None:
-    result, story = story_of(fault(FaultKind.LOT_CHANGE, 30.0, pick=0.0, times=times), length_s=180.0)
+    result, story = story_of(fault(FaultKind.LOT_CHANGE, 30.0, pick=0.0, times=times), length_s=90.0)
     assert result.counts["fault lot_change"] == 1
     assert [line for line in story.splitlines() if "[fill]" in line and float(line.split()[0]) > 60.0]
 
 
 def test_a_cut_leg_opens_again_when_it_is_lifted_and_deleveraging_is_booked() -> None:
     cut = fault(FaultKind.RISK_CUT, 40.0, 30.0, pick=0.0)
-    result, story = story_of(cut, fault(FaultKind.ADL, 90.0, pick=0.5, part=0.5), length_s=120.0)
+    result, story = story_of(cut, fault(FaultKind.ADL, 80.0, pick=0.5, part=0.5), length_s=90.0)
     assert (result.counts["fault risk_cut"], result.counts["fault adl"]) == (1, 1)
     assert "alert reduce_only.BTCUSDT" in story
     assert "alert reduce_only.BTCUSDT is over" in story
@@ -281,6 +281,6 @@ def test_a_maintenance_is_told_while_it_lasts(is_fixed: bool, monkeypatch: pytes
         monkeypatch.setattr("gridbot.risk.notice_board._OVER", frozenset())
     announced = fault(FaultKind.MAINTENANCE, 5.0, 75.0, after_s=10.0)
     trace = Trace()
-    result = run_plan(Plan(5, 200.0, False, (announced,)), trace=trace)
+    result = run_plan(Plan(5, 160.0, False, (announced,)), trace=trace)
     assert any("alert maintenance." in line for line in trace.lines)
     assert {finding.invariant for finding in result.findings} == (set() if is_fixed else {"maintenance-is-told"})

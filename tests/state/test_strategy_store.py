@@ -112,7 +112,7 @@ def test_a_reader_always_finds_a_whole_file(store, files, problems):
     done = threading.Event()
 
     def write() -> None:
-        for version in range(200):
+        for version in range(60):
             store.save("btc-1", state(version))
             files.flush()
         done.set()

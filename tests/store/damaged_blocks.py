@@ -7,7 +7,7 @@ from typing import Final
 
 import duckdb
 
-__all__ = ["damage_block"]
+__all__ = ["BLOCKS_FROM", "BLOCK_BYTES", "damage_block"]
 
 BLOCKS_FROM: Final = 12_288
 BLOCK_BYTES: Final = 262_144

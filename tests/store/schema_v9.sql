@@ -68,6 +68,19 @@ CREATE TABLE daily_sums_stored(
     realised_pnl DECIMAL(38,12) NOT NULL,
     fee DECIMAL(38,12) NOT NULL,
     last_seq BIGINT NOT NULL);
+CREATE TABLE execution_contexts_again_stored(
+    context INTEGER NOT NULL,
+    account VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    strategy VARCHAR NOT NULL,
+    symbol VARCHAR NOT NULL,
+    direction VARCHAR NOT NULL,
+    side VARCHAR NOT NULL,
+    exec_type VARCHAR NOT NULL,
+    is_maker BOOLEAN NOT NULL,
+    shadow BOOLEAN NOT NULL,
+    "source" VARCHAR NOT NULL,
+    fee_currency VARCHAR);
 CREATE TABLE execution_contexts_stored(
     context INTEGER NOT NULL,
     account VARCHAR NOT NULL,

@@ -185,7 +185,7 @@ def match_some(con: duckdb.DuckDBPyConnection, data: st.DataObject, raw: Answers
             assert_kept_is_raw(con, raw)
 
 
-@settings(max_examples=examples(6), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(data=st.data(), records=arrivals())
 def test_pairs_are_those_of_all_executions_at_every_moment(
     con: duckdb.DuckDBPyConnection, data: st.DataObject, records: list[tuple[str, Any]]
@@ -265,8 +265,8 @@ def test_amounts_that_no_market_has_do_not_keep_other_records_out(
             batch(numbered([*absurd, *fine, *(("alice", correction(one, "9e25")) for _, one in fine)])[-2:]),
             lands=False,
         )
-        for view in EVERY_VIEW:
-            con.execute(f"FROM {view.name}").fetchall()
+    for view in EVERY_VIEW:  # the same rows are stored, whether they landed before or not
+        con.execute(f"FROM {view.name}").fetchall()
 
 
 def test_a_difference_between_kept_and_raw_is_found_and_told(con: duckdb.DuckDBPyConnection) -> None:

@@ -88,7 +88,7 @@ def test_ids_come_back_as_they_were(monkeypatch: Any) -> None:
     con = duckdb.connect(config={"threads": "1"})
     con.execute(create_table_sql("executions"))
 
-    @settings(max_examples=examples(40), deadline=None)
+    @settings(max_examples=examples(16), deadline=None)
     @given(ids=st.lists(st.tuples(an_id, an_id), min_size=1, max_size=6))
     def same(ids: Ids) -> None:
         keys = []

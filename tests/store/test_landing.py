@@ -142,7 +142,7 @@ def test_records_of_every_kind_are_seen_alike_landed_and_moved(stores: Stores, s
     assert_the_same(stores, EVERY_NAME, session, [2 * len(session) // 3], [False, True])
 
 
-@settings(max_examples=examples(6), deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 @given(data=st.data(), records=st.lists(st.tuples(st.sampled_from(["alice", "bob"]), RECORDS), max_size=25))
 def test_random_records_are_seen_alike_wherever_they_are_moved(
     stores: Stores, data: st.DataObject, records: list[Any]

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from gridbot.records.columns import RECORD_TYPES
-from gridbot.store.schema import ensure_schema, views_from_rows
+from gridbot.store.schema import ensure_schema
 from gridbot.store.sql_columns import as_stored
 from gridbot.store.wanted_rows import Wanted, kinds_of
 
@@ -16,8 +16,7 @@ from gridbot.store.wanted_rows import Wanted, kinds_of
 @pytest.fixture(scope="module")
 def con():
     with duckdb.connect() as con:
-        ensure_schema(con)
-        views_from_rows(con)
+        ensure_schema(con, from_rows=True)
         yield con
 
 

@@ -200,17 +200,11 @@ class Api:
 
         A batch costs as many units as it has items, whatever becomes of them.
         """
-        limits = self.exchange.config.limits
-        limit = limits.orders_per_second if route.limit is None else route.limit
-        if route.limit is not None and (route.window_ms == ENDPOINT_WINDOW_MS or not limits.queries_per_second):
-            limit = min(limit, limits.queries_per_second)
         items = params.get("request") if route.batch is not None else None
         units = len(items) if isinstance(items, list) and items else 1
-        quota = self.limiter.take(account.name, path, limit, units, now_ms, route.window_ms)
+        quota = self.count(route, path, account, units, now_ms)
         try:
-            if not quota.granted:
-                raise ApiError(10006, "Too many visits! Exceeded the API Rate Limit.")
-            check_permission(self.exchange.config.keys.get(account.name), route.verb, path)
+            self.check(route, path, account, quota)
             if route.batch is not None:
                 allowed = quota.granted if quota.granted < units else None
                 result, extra = route.batch(self.exchange, account, params, now_ms, allowed)
@@ -220,6 +214,20 @@ class Api:
         except ApiError as error:
             error.headers = quota.headers()
             raise
+
+    def count(self, route: Route, path: str, account: Account, units: int, now_ms: int) -> Quota:
+        """Count a request of so many units against its limit, which may grant fewer."""
+        limits = self.exchange.config.limits
+        limit = limits.orders_per_second if route.limit is None else route.limit
+        if route.limit is not None and (route.window_ms == ENDPOINT_WINDOW_MS or not limits.queries_per_second):
+            limit = min(limit, limits.queries_per_second)
+        return self.limiter.take(account.name, path, limit, units, now_ms, route.window_ms)
+
+    def check(self, route: Route, path: str, account: Account, quota: Quota) -> None:
+        """Refuse a request of which nothing was granted, or that its key may not make."""
+        if not quota.granted:
+            raise ApiError(10006, "Too many visits! Exceeded the API Rate Limit.")
+        check_permission(self.exchange.config.keys.get(account.name), route.verb, path)
 
 
 def parse_body(body: bytes) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, Order
-from gridbot.paper.api_error import ApiError, permission_denied
+from gridbot.paper.api_error import OVER_QUOTA, ApiError, permission_denied
 from gridbot.paper.calls.market_calls import is_linear, require_market
 from gridbot.paper.calls.order_queries import is_of_kind, matches
 from gridbot.paper.engine.exchange import Exchange
@@ -139,7 +139,7 @@ def _batch(
         created_ms = ""
         try:
             if allowed is not None and place >= allowed:
-                raise ApiError(10006, "Too many visits. Exceeded the API Rate Limit.")
+                raise ApiError(*OVER_QUOTA)
             row |= single(exchange, account, {**item, "category": category}, now_ms)
             created_ms = str(now_ms)
             codes.append({"code": 0, "msg": "OK"})

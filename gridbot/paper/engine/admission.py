@@ -57,9 +57,10 @@ class Admission:
         size = leg.size if request.side is leg.direction.close_side else ZERO
         side, idx = request.side, request.position_idx
         for other in account.open_by_symbol.get(request.symbol, {}).values():
-            wanted = other.request
-            if wanted.side is side and wanted.position_idx == idx and other.closing and not other.is_waiting:
-                size -= other.qty - other.cum_qty
+            if other.closing:  # asked first: half of the orders of a grid are out by it
+                wanted = other.request
+                if wanted.position_idx == idx and wanted.side is side and not other.is_waiting:
+                    size -= other.qty - other.cum_qty
         return size
 
     def is_closing(self, account: Account, request: NewOrder) -> bool:

@@ -8,6 +8,7 @@ means that the price was emptied, and fills the order whole.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Container
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -73,6 +74,11 @@ class RestingBook:
 
     def __contains__(self, order_id: str) -> bool:
         return order_id in self._orders
+
+    @property
+    def ids(self) -> Container[str]:
+        """The orders that rest."""
+        return self._orders
 
     def nearest(self) -> tuple[int | None, int | None]:
         """The highest bid and the lowest ask in whole ticks; None where none rests."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from gridbot.core.vocabulary import Side
@@ -26,6 +26,10 @@ class RestingOrders:
 
     def __contains__(self, order: Order) -> bool:
         return order.order_id in self._books[order.symbol]
+
+    def ids(self, symbol: str) -> Container[str]:
+        """The orders that rest in a symbol's book."""
+        return self._books[symbol].ids
 
     def add(self, account: Account, order: Order, ticks: int) -> None:
         """Put what is left of an order at the end of the queue of its price, which is `ticks` whole ticks."""

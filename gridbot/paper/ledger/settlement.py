@@ -154,10 +154,11 @@ class Settlement:
         """Cancel resting closing orders of a leg, in the configured order, until they close no more than `room`."""
         idx, close_side, wanted, is_odd = leg.position_idx, leg.direction.close_side, ZERO, False
         closing: list[Order] = []
-        for order in account.resting_on(leg.symbol):
-            if order.closing and order.request.position_idx == idx and order in self._resting:
+        resting = self._resting.ids(leg.symbol)
+        for order in account.open_by_symbol.get(leg.symbol, {}).values():
+            if order.closing and (request := order.request).position_idx == idx and order.order_id in resting:
                 closing.append(order)
-                if order.request.side is close_side:
+                if request.side is close_side:
                     wanted += order.qty - order.cum_qty
                 else:
                     is_odd = True

@@ -17,6 +17,8 @@ from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.params.stop_params import attached_stops
 from gridbot.paper.params.validate import (
     boolean,
+    checked_price,
+    checked_qty,
     choice,
     decimal_field,
     integer,
@@ -26,7 +28,7 @@ from gridbot.paper.params.validate import (
     trigger_by,
 )
 
-__all__ = ["new_order", "with_bbo_price"]
+__all__ = ["limit_order", "new_order", "with_bbo_price"]
 
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}\Z")
 TIME_IN_FORCE = frozenset({"GTC", "IOC", "FOK", "PostOnly", "RPI"})
@@ -47,11 +49,20 @@ SLIPPAGE = {
 }
 
 
-def _link_id(params: Mapping[str, Any]) -> str:
-    link_id = text(params, "orderLinkId")
+def _checked_link_id(link_id: str) -> str:
     if link_id and not LINK_ID.match(link_id):
         raise ApiError(10001, "params error: orderLinkId invalid, at most 36 letters, digits, - and _")
     return link_id
+
+
+def _only_closes(side: Side, position_idx: int, *, reduce_only: bool) -> bool:
+    return reduce_only or (position_idx == 1 and side is Side.SELL) or (position_idx == 2 and side is Side.BUY)
+
+
+def _check_value(price: Decimal, qty: Decimal, listing: Listing) -> None:
+    minimum = listing.instrument.min_notional
+    if price * qty < minimum:
+        raise ApiError(110094, f"Order does not meet minimum order value {minimum}USDT")
 
 
 def _trigger(params: Mapping[str, Any], listing: Listing) -> Trigger | None:
@@ -91,15 +102,15 @@ def new_order(params: Mapping[str, Any], listing: Listing, stops: TpslMode = Tps
     position_idx = integer(params, "positionIdx", 0)
     if position_idx not in (0, 1, 2):
         raise ApiError(10001, "position idx not match position mode")
-    closing = reduce_only or (position_idx == 1 and side is Side.SELL) or (position_idx == 2 and side is Side.BUY)
+    closing = _only_closes(side, position_idx, reduce_only=reduce_only)
     attached = attached_stops(params, listing, closing=closing, usual=stops)
     slippage = None
     if "slippageToleranceType" in params:
         slippage = _slippage(params, plain_market=market and trigger is None and attached is None)
-    if price is not None and not closing and price * qty < listing.instrument.min_notional:
-        minimum = listing.instrument.min_notional
-        raise ApiError(110094, f"Order does not meet minimum order value {minimum}USDT")
-    order = NewOrder(listing.symbol, side, qty, price, position_idx, time_in_force, _link_id(params), reduce_only)
+    if price is not None and not closing:
+        _check_value(price, qty, listing)
+    link_id = _checked_link_id(text(params, "orderLinkId"))
+    order = NewOrder(listing.symbol, side, qty, price, position_idx, time_in_force, link_id, reduce_only)
     if SPECIAL.isdisjoint(params):
         return order
     return replace(
@@ -113,6 +124,27 @@ def new_order(params: Mapping[str, Any], listing: Listing, stops: TpslMode = Tps
         slippage=slippage,
         rpi_taker_access="rpiTakerAccess" in params and boolean(params, "rpiTakerAccess"),
     )
+
+
+def limit_order(
+    listing: Listing,
+    side: Side,
+    qty: Decimal,
+    price: Decimal,
+    *,
+    position_idx: int,
+    time_in_force: str,
+    link_id: str,
+    reduce_only: bool,
+) -> NewOrder:
+    """What `new_order` makes of the parameters of a limit order in hedge mode that is a price and a quantity, refused
+    alike (`tests/backtest/test_direct_orders.py`): for whoever has its values, and not their text."""
+    qty = checked_qty(qty, listing, market=False, unlimited=reduce_only)
+    price = checked_price(price, listing)
+    if not _only_closes(side, position_idx, reduce_only=reduce_only):
+        _check_value(price, qty, listing)
+    _checked_link_id(link_id)
+    return NewOrder(listing.symbol, side, qty, price, position_idx, time_in_force, link_id, reduce_only)
 
 
 def _create_type(params: Mapping[str, Any], trigger: Trigger | None) -> str:

@@ -12,6 +12,8 @@ from gridbot.paper.market.instruments import Listing
 
 __all__ = [
     "boolean",
+    "checked_price",
+    "checked_qty",
     "choice",
     "decimal_field",
     "integer",
@@ -109,8 +111,11 @@ def order_qty(
 ) -> Decimal | None:
     """Quantity on the step and within the limits, with the step's decimals; None when absent."""
     qty = decimal_field(params, name)
-    if qty is None:
-        return None
+    return None if qty is None else checked_qty(qty, listing, market=market, unlimited=unlimited, name=name)
+
+
+def checked_qty(qty: Decimal, listing: Listing, *, market: bool, unlimited: bool = False, name: str = "qty") -> Decimal:
+    """The same of a quantity that is there."""
     instrument = listing.instrument
     if qty < instrument.min_order_qty:
         raise ApiError(10001, "The number of contracts exceeds minimum limit allowed")
@@ -126,8 +131,11 @@ def order_qty(
 def order_price(params: Mapping[str, Any], listing: Listing, name: str = "price") -> Decimal | None:
     """Price on the tick and within the instrument's range, with the tick's decimals; None when absent."""
     price = decimal_field(params, name)
-    if price is None:
-        return None
+    return None if price is None else checked_price(price, listing, name)
+
+
+def checked_price(price: Decimal, listing: Listing, name: str = "price") -> Decimal:
+    """The same of a price that is there."""
     instrument = listing.instrument
     if price % instrument.tick_size or not instrument.min_price <= price <= instrument.max_price:
         raise ApiError(10001, f"params error: {name} invalid")

@@ -10,6 +10,7 @@ ascending, neighbours at least half a step apart.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
@@ -233,19 +234,17 @@ def _assign_sides(
     wait_from, wait_below = top // (whole + quarter) + 1, -(-top // (whole - quarter))
     last_top, last_bottom = _in_ticks(instrument, last_price)
     sell_above, buy_below = last_top // last_bottom, -(-last_top // last_bottom)
-    result = []
-    for level in levels:
-        ticks, before = level
-        if wait_from <= ticks < wait_below:
-            side = WAIT
-        elif ticks > sell_above:
-            side = _SELL
-        elif ticks < buy_below:
-            side = _BUY
-        else:
-            side = before
-        result.append(level if side is before else Level(ticks, side))
-    return result
+    # Levels rise, so each side is a row of them: Buys below the market, Sells above it, perhaps one at it between.
+    below, above = _first_from(levels, buy_below), _first_from(levels, sell_above + 1)
+    sides = [_BUY] * below + [side for _, side in levels[below:above]] + [_SELL] * (len(levels) - above)
+    first, last = _first_from(levels, wait_from), _first_from(levels, wait_below)
+    sides[first:last] = [WAIT] * (last - first)
+    return [level if level[1] is side else Level(level[0], side) for level, side in zip(levels, sides, strict=True)]
+
+
+def _first_from(levels: Sequence[Level], ticks: int) -> int:
+    """Index of the first level at a price or above it; their number if none is."""
+    return bisect_left(levels, (ticks,))  # a level has a side besides, so it is no less than its price alone
 
 
 def _shift(config: GridConfig, levels: list[Level]) -> tuple[Level, ...]:

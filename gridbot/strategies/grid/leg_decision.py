@@ -54,7 +54,7 @@ class LevelOrders:
 
 def most_orders(plan: Plan) -> int:
     """A leg with more orders than this starts over."""
-    return len(plan.sides) + SPARE_ORDERS
+    return len(plan.grid.levels) + SPARE_ORDERS
 
 
 def sort_out(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import lru_cache
 
 from gridbot.core.intents import PlaceLimitIntent
-from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.ladder import WAIT, Grid, Level
 
@@ -15,57 +13,68 @@ __all__ = ["Plan"]
 _BUY = Side.BUY
 
 
-@quick_value(frozen=True, slots=True)
 class Plan:
-    """`walk` are the levels with a side, in the order they are placed: (index, ticks, side, whether it is a Buy).
+    """`intents` are the placements made so far by direction and level index. `lowest` and `highest` are the ticks of
+    the outermost levels, `low` and `high` their prices.
 
-    `sides` is the side of every level by its ticks, `wanted` the same without those that wait. `intents` are the
-    placements made so far by direction and level index. `lowest` and `highest` are the ticks of the outermost levels,
-    `low` and `high` their prices.
+    What only a decision looks at is worked out when one does: after several fills that is the last plan alone.
     """
 
-    grid: Grid
-    walk: tuple[tuple[int, int, Side, bool], ...]
-    sides: dict[int, Side | None]
-    wanted: dict[int, Side]
-    intents: dict[Direction, list[PlaceLimitIntent | None]]
-    lowest: int
-    highest: int
-    low: Decimal
-    high: Decimal
+    __slots__ = ("_sides", "_walk", "_wanted", "grid", "high", "highest", "intents", "low", "lowest")
+
+    def __init__(self, grid: Grid, intents: dict[Direction, list[PlaceLimitIntent | None]]) -> None:
+        self.grid = grid
+        self.intents = intents
+        self.lowest, self.highest = grid.levels[0].ticks, grid.levels[-1].ticks
+        self.low, self.high = grid.low, grid.high
+        self._walk: tuple[tuple[int, int, Side, bool], ...] | None = None
+        self._sides: dict[int, Side | None] | None = None
+        self._wanted: dict[int, Side] | None = None
 
     @classmethod
     def of(cls, grid: Grid, before: Plan | None = None) -> Plan:
         """`before` is the plan that this one follows: the placements of levels that it leaves as they were are kept."""
-        levels = grid.levels
-        walk = [
-            (index, ticks, side, side is _BUY)
-            for index in _outwards(len(levels), _centre(levels))
-            for ticks, side in (levels[index],)
-            if side is not WAIT
-        ]
-        return cls(
-            grid=grid,
-            walk=tuple(walk),
-            sides={ticks: side for ticks, side in levels},  # noqa: C416 - three times as fast as `dict`
-            wanted={ticks: side for _, ticks, side, _ in walk},
-            intents={direction: [None] * len(levels) for direction in Direction}
-            if before is None
-            else _kept(before, grid),
-            lowest=levels[0].ticks,
-            highest=levels[-1].ticks,
-            low=grid.low,
-            high=grid.high,
-        )
+        if before is None:
+            return cls(grid, {direction: [None] * len(grid.levels) for direction in Direction})
+        return cls(grid, _kept(before, grid))
+
+    @property
+    def walk(self) -> tuple[tuple[int, int, Side, bool], ...]:
+        """The levels with a side, in the order they are placed: (index, ticks, side, whether it is a Buy)."""
+        if self._walk is None:
+            levels = self.grid.levels
+            self._walk = tuple(
+                [
+                    (index, ticks, side, side is _BUY)
+                    for index in _outwards(len(levels), _centre(levels))
+                    for ticks, side in (levels[index],)
+                    if side is not WAIT
+                ]
+            )
+        return self._walk
+
+    @property
+    def sides(self) -> dict[int, Side | None]:
+        """The side of every level by its ticks."""
+        if self._sides is None:
+            self._sides = {ticks: side for ticks, side in self.grid.levels}  # noqa: C416 - three times as fast as `dict`
+        return self._sides
+
+    @property
+    def wanted(self) -> dict[int, Side]:
+        """The same without those that wait."""
+        if self._wanted is None:
+            self._wanted = {ticks: side for ticks, side in self.grid.levels if side is not WAIT}
+        return self._wanted
 
 
 def _kept(before: Plan, grid: Grid) -> dict[Direction, list[PlaceLimitIntent | None]]:
     """The placements of the levels that are the very same ones in the same place."""
+    were, are = before.grid.levels, grid.levels
+    if were[1] is are[0] or were[0] is are[1]:  # the ladder has moved on: each has another place
+        return {direction: [None] * len(are) for direction in before.intents}
     return {
-        direction: [
-            intent if one is other else None
-            for intent, one, other in zip(known, before.grid.levels, grid.levels, strict=True)
-        ]
+        direction: [intent if one is other else None for intent, one, other in zip(known, were, are, strict=True)]
         for direction, known in before.intents.items()
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbot.core.events import OrderStatus
@@ -27,6 +27,7 @@ from gridbot.paper.accounts.row_cells import (
 )
 from gridbot.paper.accounts.stop_kinds import Attached, StopPrice, TpslMode, Trail
 from tests.case_table import case_table
+from tests.examples import examples
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**6), max_value=10**6)
 prices = st.one_of(st.none(), amounts)
@@ -68,6 +69,7 @@ ROWS = [
 ]
 
 
+@settings(max_examples=examples(25))
 @pytest.mark.parametrize(("form", "made"), ROWS)
 @given(st.data())
 def test_what_is_read_is_what_was_written(form: CellFormat[Any], made: Any, data: st.DataObject) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from supervisor.children.child import Child, ChildEvents
 from supervisor.children.child_spec import ChildKind, ChildSpec
-from supervisor.children.launcher import Launcher
+from supervisor.children.launcher import ForkServer, Launcher
 from supervisor.children.pipe import Message
 
 __all__ = ["DEADLINE_S", "PROGRAMS", "Place", "run"]
@@ -22,13 +22,13 @@ DEADLINE_S = 30.0
 class Place:
     """A launcher and children of one loop, and what was heard of them."""
 
-    def __init__(self, home: Path, preload: tuple[str, ...] = ()) -> None:
+    def __init__(self, home: Path, preload: tuple[str, ...] = (), begun: ForkServer | None = None) -> None:
         self.lost: list[str] = []
         self.messages: list[Message] = []
         self.exits: list[tuple[str, int, str]] = []
         self.unborn: list[tuple[str, str, bool]] = []
         self.crash_log = home / "logs" / "crash.log"
-        self.launcher = Launcher(self.crash_log, preload, self.lost.append)
+        self.launcher = Launcher(self.crash_log, preload, self.lost.append, begun)
         self.children: list[Child] = []
 
     def child(self, name: str, entry: str, *args: object) -> Child:
@@ -60,11 +60,13 @@ class Place:
         return answer
 
 
-def run(home: Path, work: Callable[[Place], Any], preload: tuple[str, ...] = ()) -> Place:
+def run(
+    home: Path, work: Callable[[Place], Any], preload: tuple[str, ...] = (), begun: ForkServer | None = None
+) -> Place:
     """Run `work` on a loop with a launcher; leaves no process behind."""
 
     async def session() -> Place:
-        place = Place(home, preload)
+        place = Place(home, preload, begun)
         try:
             await work(place)
         finally:

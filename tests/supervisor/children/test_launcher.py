@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from supervisor.children import launcher as launcher_module
+from supervisor.children.launcher import ForkServer
 from tests.supervisor.children.launch_place import Place, run
 
 
@@ -45,6 +46,22 @@ def test_each_end_is_told_as_the_kernel_saw_it_whichever_process_forked_it(tmp_p
         "they go on without it"
     ]
     assert place.unborn == []
+
+
+def test_one_that_was_begun_before_is_the_first_and_ends_with_the_launcher(tmp_path: Path) -> None:
+    begun = ForkServer(tmp_path / "crash.log", ())
+
+    async def work(place: Place) -> None:
+        place.launch("first", "ends", 3)
+        await place.until(lambda: place.children[0].pid, "a birth")
+        assert place.server == begun.process.pid
+        assert place.children[0].send({"type": "end"})
+        await place.until(lambda: place.exits, "the end")
+
+    assert run(tmp_path, work, begun=begun).lost == []
+    assert begun.process.returncode == -signal.SIGKILL
+    unused = ForkServer(tmp_path / "crash.log", ())
+    assert unused.end() == -signal.SIGKILL
 
 
 def test_a_fresh_child_has_one_thread_its_own_descriptors_and_randomness_of_its_own(
