@@ -8,11 +8,7 @@ exchange, supervisor and fork server 162 MB together. A worker takes 0.3 to 1 % 
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from gridbot.budget.line_starts import ALL_LINES, LINES_OF_START
@@ -20,8 +16,9 @@ from gridbot.config.models import GridbotConfig
 from gridbot.doctor.doctor_facts import MachineFacts, Needs
 from gridbot.doctor.findings import Verdict
 from gridbot.doctor.machine_findings import LITTLE_DISK, address_uses, machine_findings, request_finding
+from supervisor.cli.machine_size import Machine
 
-__all__ = ["NEEDS", "Machine", "fleet_cautions", "this_machine"]
+__all__ = ["NEEDS", "fleet_cautions"]
 
 WORKER_MB: Final = 30
 OTHERS_MB: Final = 200
@@ -57,14 +54,6 @@ NEEDS: Final = Needs(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Bytes of memory and cores that there are, whoever uses them at the moment."""
-
-    memory: int
-    cores: float
-
-
 def fleet_cautions(config: GridbotConfig, machine: Machine) -> Iterator[str]:
     """A sentence each for memory, CPU and address, when the fleet will want more than they can well give. Pure."""
     facts = MachineFacts(
@@ -81,28 +70,3 @@ def fleet_cautions(config: GridbotConfig, machine: Machine) -> Iterator[str]:
     for finding in found:
         if finding.verdict is not Verdict.OK:
             yield f"{finding.check}: {finding.text}"
-
-
-def this_machine(groups: Path = Path("/sys/fs/cgroup")) -> Machine:
-    """The machine, or less where a container, or who started us, allows less. `groups`: control groups of Linux."""
-    import psutil
-
-    memory = psutil.virtual_memory().total
-    for file in ("memory.max", "memory/memory.limit_in_bytes"):
-        if (limit := _numbers(groups / file)) and limit[0] > 0:
-            memory = min(memory, limit[0])
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    quota = _numbers(groups / "cpu.max") or [
-        *_numbers(groups / "cpu/cpu.cfs_quota_us"),
-        *_numbers(groups / "cpu/cpu.cfs_period_us"),
-    ]
-    if len(quota) == 2 and min(quota) > 0:
-        cores = min(cores, quota[0] / quota[1])
-    return Machine(memory, cores)
-
-
-def _numbers(file: Path) -> list[int]:
-    """What a file of a control group says; [] for "max", and where there is no such file."""
-    with contextlib.suppress(OSError, ValueError):
-        return [int(word) for word in file.read_text(encoding="ascii").split()]
-    return []
