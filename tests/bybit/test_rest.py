@@ -293,7 +293,7 @@ def test_a_banned_address_stays_silent(answer: Any):
 
 
 def test_what_waits_behind_the_request_that_was_banned_is_not_sent():
-    """A request during a ban begins its ten minutes anew, for every account of the address: none in the queue leaves."""
+    """A request during a ban begins its ten minutes anew for every account of the address; none in the queue leaves."""
 
     async def scene() -> None:
         async with Session() as (exchange, rest):
