@@ -127,7 +127,7 @@ class Recorder:
         self._row_times: list[int] = []
         """The newest records, which are no frames yet, and their times (wall us)."""
         self._row_room = 0
-        """As many may wait so without a look at the memory: none where no block is to be, or the disk has refused."""
+        """As many more may wait so without a look at the memory: none if no block is to be, or the disk has refused."""
         self._unoffered: list[bytes] = []
         self._unoffered_first = self._next_seq
         self._unoffered_end = (0, 0, 0)
@@ -144,11 +144,12 @@ class Recorder:
 
     def record(self, record: Record | StateRecord) -> int:
         """Number the record and keep it for the next `write`. 0 when it was dropped (see `stats.records_refused`)."""
-        rows = self._rows
-        if len(rows) >= self._row_room:
+        if not self._row_room:
             return self._record(record, self._clock.wall_us())
-        rows.append(record)
+        self._row_room -= 1
+        self._rows.append(record)
         self._row_times.append(self._clock.wall_us())
+        self._buffer_bytes += _ROW_BYTES
         self._next_seq = (seq := self._next_seq) + 1
         return seq
 
@@ -166,7 +167,7 @@ class Recorder:
         self._later.append((self._clock.wall_us(), make))
 
     def _record(self, record: Record | StateRecord, local_ts: int) -> int:
-        held = self._buffer_bytes + _ROW_BYTES * len(self._rows) + self.journal.backlog_bytes
+        held = self._buffer_bytes + self.journal.backlog_bytes
         if held > self._memory_limit // 2 and self._gives_up(record, held):
             self._refused += 1
             return 0
@@ -175,11 +176,13 @@ class Recorder:
             self._rows.append(record)
             self._row_times.append(local_ts)
             self._next_seq += 1
+            self._buffer_bytes += _ROW_BYTES
         elif (encoded := self._encoded(seq, local_ts, record)) is None:
             return 0
         else:
             self._keep(encoded)
-            self._urgent |= type(record) in _URGENT
+            if type(record) in _URGENT:
+                self._urgent = True
         return seq
 
     def _encoded(self, seq: int, local_ts: int, record: Record | StateRecord) -> bytes | None:
@@ -204,6 +207,7 @@ class Recorder:
         """Make frames of what waits as it is. The number of one that cannot be written is lost."""
         rows, times = self._rows, self._row_times
         self._rows, self._row_times = [], []
+        self._buffer_bytes -= _ROW_BYTES * len(rows)
         self._urgent |= not _URGENT.isdisjoint(map(type, rows))
         first = self._next_seq - len(rows)
         for at in range(0, len(rows), MOST_ROWS):
@@ -376,7 +380,7 @@ class Recorder:
             queue_dropped=self._queue_dropped,
             records_refused=self._refused,
             bytes_written=journal.bytes_written,
-            backlog_bytes=self._buffer_bytes + _ROW_BYTES * len(self._rows) + journal.backlog_bytes,
+            backlog_bytes=self._buffer_bytes + journal.backlog_bytes,
             journal_age_s=self._clock.monotonic_s() - self._last_write,
             journal_error=self._keep_error or journal.error or journal.sync_error,
             damages=tuple(str(damage) for damage in journal.damages),
