@@ -104,6 +104,8 @@ def rows_reader(names: Sequence[str]) -> Callable[[Sequence[Any]], list[tuple[An
     """
     if not all(name.isidentifier() for name in names):
         raise ValueError(f"expected names of attributes, got {', '.join(map(repr, names))}")
-    read: Callable[[Sequence[Any]], list[tuple[Any, ...]]]
-    read = eval(f"lambda values: [({''.join(f'value.{name}, ' for name in names)}) for value in values]")
+    known: dict[str, Any] = {}
+    fields = "".join([f"value.{name}, " for name in names])
+    exec(f"def read(values):\n    return [({fields}) for value in values]", known)
+    read: Callable[[Sequence[Any]], list[tuple[Any, ...]]] = known["read"]
     return read
