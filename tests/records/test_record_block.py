@@ -226,7 +226,7 @@ def test_a_block_with_an_execution_asks_for_an_early_sync_as_one_frame_does(tmp_
         return append(frames, last_seq, urgent=urgent)
 
     monkeypatch.setattr(recorder.journal, "append", noted)
-    tickers = [ticker(n) for n in range(20)]
+    tickers: list[Any] = [ticker(n) for n in range(20)]
     for rows in (tickers, tickers, [*tickers, execution(1)], tickers, [execution(2)]):
         for row in rows:
             recorder.record(row)
