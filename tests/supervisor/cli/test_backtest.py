@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gridbot.backtest import Options, run
-from gridbot.backtest.backtest_run import DaysInMemory, Progress
+from gridbot.backtest import run
+from gridbot.backtest.backtest_run import DaysInMemory
 from gridbot.backtest.drive import Drive
 from gridbot.market.market_root import Market
 from supervisor.cli.backtest import backtest
