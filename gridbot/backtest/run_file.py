@@ -164,9 +164,11 @@ class RunFile:
         values = [orjson.dumps(value).decode() if isinstance(value, dict | list) and name != "accounts" else value
                   for name, value in row.items()]  # fmt: skip
         with self._database.open() as con:
+            con.begin()
             con.execute("DELETE FROM backtests")
             marks = ", ".join("?" for _ in row)
             con.execute(f"INSERT INTO backtests ({', '.join(row)}) VALUES ({marks})", values)
+            con.commit()
 
     def close(self) -> None:
         """Give the engine's memory back, and the name to others."""
@@ -230,8 +232,10 @@ def summaries(data_dir: Path) -> list[dict[str, Any]]:
         try:
             with connect(path, timeout_s=1.0) as con:
                 cursor = con.execute("SELECT * FROM backtests")
-                names = [column[0] for column in cursor.description or ()]
-                for values in cursor.fetchall():
+                names, rows = [column[0] for column in cursor.description or ()], cursor.fetchall()
+                if not rows:
+                    found.append({"name": path.stem, "error": "expected a run, got none: it was broken off at its start"})
+                for values in rows:
                     row = dict(zip(names, values, strict=True)) | {"name": path.stem, "process": ""}
                     found.append(row if row["finished"] else row | _so_far(con, row, path))
         except (ReadingError, duckdb.Error) as error:

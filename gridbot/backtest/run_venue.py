@@ -254,6 +254,9 @@ class RunVenue:
         now_ms = self._loop.now_us // 1000
         market = self.markets[symbol]
         market.revalue(now_ms)
+        low, high = self._bounds.get(symbol, (market.mark, market.mark))
+        if not low <= market.mark <= high:  # this mark price is looked at no more: the account may be due by it
+            self._bounds_of, self._bounds_at = None, -1
         market.fundings.append((now_ms, rate))
         self.exchange.settle_funding(symbol, rate, now_ms)
         market.set_funding(now_ms)

@@ -187,11 +187,18 @@ def test_without_latency_a_price_is_known_before_what_its_trade_causes():
     assert every.bodies == jumping.bodies
 
 
-@pytest.mark.parametrize("marks", [(), [(START_MS, 500_000), (START_MS + 30_000, 494_000)]])
-def test_an_account_that_a_funding_makes_due_is_liquidated_at_the_next_price_though_that_has_not_moved(marks):
-    """It was never, as long as the mark price stood."""
+@pytest.mark.parametrize(
+    ("rate", "marks"),
+    [
+        ("0.1", ()),
+        ("0.1", [(START_MS, 500_000), (START_MS + 30_000, 494_000)]),
+        ("-0.0001", [(START_MS, 500_000), (START_MS + 15_500, 450_000)]),  # the mark price itself, of the same moment
+    ],
+)
+def test_an_account_is_liquidated_at_the_price_after_the_funding_that_makes_it_due_though_the_mark_stands(rate, marks):
+    """It never was, until the mark price moved."""
     settings = {"amount": "q0.2", "leverage": 50, "grid_count": 10, "max_margin": 100, "caps": {"max_notional": "off"}}
-    fundings = [(START_MS + 15_500, Decimal("0.1"))]
+    fundings = [(START_MS + 15_500, Decimal(rate))]
     day = day_of([50_000] * 5 + [49_400] * 30, fundings=fundings, marks=marks, mark_unit=Decimal("0.1"))
     config = config_of(settings, balance=900, caps={"session_loss_limit": "off"})
     every, jumping = (Ran(config, [day], Options(every_tick=each), 1) for each in (True, False))
