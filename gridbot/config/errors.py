@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, Any
 
 from gridbot.doors.plain_text import printable
+
+if TYPE_CHECKING:
+    from pydantic_core import PydanticCustomError
 
 __all__ = ["ConfigError", "Loc", "Problem", "expected", "looks_secret"]
 
@@ -57,6 +58,8 @@ def expected(what: str, do: str = "correct the value", *, key: str = "", got: st
 
     A validator of a whole model names the key, and what it got if that is not simply the value there.
     """
+    from pydantic_core import PydanticCustomError  # here: `status` reads `storage.data_dir` without the models
+
     context = {"what": what, "do": do, "key": key, "got": got}
     return PydanticCustomError("gridbot", "expected {what}; {do}", context)
 

@@ -47,7 +47,11 @@ CHECKS: Final = MappingProxyType(
             "more than 80 %, or before a start more than is free",
             "more than there is",
         ),
-        "cpu": Check("the same of cores, when each account fills five orders a second", "more than 80 %", ""),
+        "cpu": Check(
+            "the same of cores, when each account fills five orders a second; also for `keep_warm`",
+            "more than 80 %",
+            "",
+        ),
         "open_files": Check(
             "the limit of open files (`ulimit -n`), beside what supervisor and paper exchange open for all accounts",
             "more than 80 %",

@@ -3,7 +3,8 @@
 A processor that has done something else, or nothing, for a few milliseconds has forgotten the code of that way: the
 same steps take two to three times as long. An account with `keep_warm` rehearses one order each `EVERY_S`, unless a
 price has come since. Each costs a third of a millisecond of CPU; where the machine has no idle core the loop's timers
-come late, and nothing is rehearsed for `REST_S`. Whatever goes wrong in one ends the rehearsals, and nothing else.
+come late, and nothing is rehearsed for `REST_S`. Whatever goes wrong in one ends the rehearsals, and nothing else: all
+of them run apart (`background.apart`), so that neither alerts nor log lines tell of orders that nobody has.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from gridbot import background
 from gridbot.fault_words import in_words
 from gridbot.ports import Clock, Timer
 from gridbot.worker.rehearsal_stage import RehearsalFailed, RehearsalStage
@@ -34,6 +36,9 @@ class Rehearsal:
     def __init__(self, clock: Clock, frame_ns: Callable[[], int]) -> None:
         self._clock = clock
         self._frame_ns = frame_ns
+        self._apart = background.apart(self._broke)
+        self._broken: RehearsalFailed | None = None
+        """What has failed where nobody waits for it, such as on an answer."""
         self._stage: RehearsalStage | None = None
         self._timer: Timer | None = None
         self._due_s = 0.0
@@ -46,7 +51,7 @@ class Rehearsal:
     def start(self) -> None:
         """Rehearse from now on. Raises nothing."""
         try:
-            self._stage = RehearsalStage(self._clock)
+            self._stage = self._apart.run(RehearsalStage, self._clock, self._broke)
         except Exception as error:  # noqa: BLE001 - told; the account trades without
             self._give_up(error)
             return
@@ -58,7 +63,7 @@ class Rehearsal:
             self._timer.cancel()
             self._timer = None
         if self._stage is not None:
-            self._stage.close()
+            self._apart.run(self._stage.close)
             self._stage = None
 
     def _wait(self, seconds: float) -> None:
@@ -79,12 +84,14 @@ class Rehearsal:
         try:
             self._play(stage)
         except Exception as error:  # noqa: BLE001 - told; it concerns no order
-            self._give_up(error)
+            self._give_up(self._broken or error)
 
     def _play(self, stage: RehearsalStage) -> None:
+        if self._broken is not None:
+            raise self._broken
         if stage.is_settled:
             self._unsettled = 0
-            stage.play()
+            self._apart.run(stage.play)
             self.played += 1
             return
         self._unsettled += 1
@@ -95,11 +102,18 @@ class Rehearsal:
         if not self._has_rested:
             self._has_rested = True
             late_ms = late_s * 1000
-            log.info("keep_warm: no core is idle (%.0f ms late): nothing is rehearsed for %.0f s", late_ms, REST_S)
+            text = "keep_warm: the loop came %.0f ms late (worker or machine is busy): nothing is rehearsed for %.0f s"
+            log.info(text, late_ms, REST_S)
         self._wait(REST_S)
 
+    def _broke(self, part: str, error: BaseException) -> None:
+        if self._broken is None:
+            self._broken = RehearsalFailed(f"a rehearsal went wrong: {part} failed: {in_words(error)}")
+            self._broken.__cause__ = error
+
     def _give_up(self, error: Exception) -> None:
-        is_known = isinstance(error, RehearsalFailed | OSError)
+        is_known = isinstance(error, RehearsalFailed | OSError) and error.__cause__ is None
         text = "keep_warm: %s; nothing is rehearsed until the next start of this worker"
-        log.warning(text, error if is_known else in_words(error), exc_info=None if is_known else error)
+        words = str(error) if isinstance(error, RehearsalFailed | OSError) else in_words(error)
+        log.warning(text, words, exc_info=None if is_known else error)
         self.stop()

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from gridbot.background import OnFault
 from gridbot.bybit.nowhere import Nowhere
 from gridbot.config.strategy_kinds import strategy_config
 from gridbot.core import Direction, Instrument, OrderStatus, PositionEvent, Side, WalletEvent
@@ -28,7 +29,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.records.unwritten_journal import UnwrittenJournal
 from gridbot.risk.gate import Gate
 from gridbot.worker.context import WorkerContext
-from gridbot.worker.faults import Faults
+from gridbot.worker.faults import Alert, Faults
 from gridbot.worker.passage_watch import PassageWatch
 from gridbot.worker.refresh_requests import RefreshRequests
 from gridbot.worker.router import Router
@@ -58,15 +59,15 @@ class RehearsalFailed(Exception):
 
 
 class RehearsalStage:
-    """Call on a running loop."""
+    """Call on a running loop. `on_fault` hears of each fault in a part of a rehearsal."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_fault: OnFault) -> None:
         self._clock = clock
         self._alert = _Silence()
         self._recorder = Recorder(NAME, NAME, UnwrittenJournal(NAME), clock=clock)
         self._nowhere = Nowhere(SYMBOL, self._wake)
         requests = RefreshRequests()
-        faults = Faults(self._alert, requests)
+        faults = _Faults(self._alert, requests, on_fault)
         gate = Gate(clock.wall_ms)
         self._executor = Executor(
             self._nowhere.gateway, clock, before_send=self._recorder.write_ahead, on_fault=faults.report
@@ -110,7 +111,11 @@ class RehearsalStage:
         """How many orders there must have been."""
         self._side = Side.BUY
         self._wallet_due_s = 0.0
-        self._enter()
+        try:
+            self._enter()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def heard(self) -> int:
@@ -138,7 +143,8 @@ class RehearsalStage:
             raise RehearsalFailed(f"a rehearsal went wrong: {why}")
 
     def close(self) -> None:
-        """Harmless when called twice."""
+        """Harmless when called twice. An answer that is still to come concerns nobody."""
+        self._clock.call_later(0.0, self._executor.close)  # a request that has just left has a task that must begin
         self._nowhere.close()
         self._recorder.close()
 
@@ -214,6 +220,17 @@ class RehearsalStage:
         self._router.route(self._nowhere.streams.drain())
         if self._recorder.write():
             self._runner.prepare()
+
+
+class _Faults(Faults):
+    """Neither halts nor logs."""
+
+    def __init__(self, alert: Alert, requests: RefreshRequests, on_fault: OnFault) -> None:
+        super().__init__(alert, requests)
+        self._on_fault = on_fault
+
+    def report(self, part: str, error: BaseException, symbol: str = "") -> None:
+        self._on_fault(part, error)
 
 
 class _Silence:

@@ -131,7 +131,7 @@ def _json(name: str, value: object) -> Part:
 
 def _versions(_: Asked, __: list[str]) -> Iterator[Part]:
     from gridbot.version import __version__
-    from supervisor.cli.fleet_size import this_machine
+    from supervisor.cli.machine_size import this_machine
 
     machine = this_machine()
     yield _json(

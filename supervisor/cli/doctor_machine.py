@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.doctor.doctor_facts import MachineFacts
-from supervisor.cli.fleet_size import this_machine
 from supervisor.cli.machine_checks import nearest, not_writable
+from supervisor.cli.machine_size import this_machine
 
 __all__ = ["machine_facts"]
 

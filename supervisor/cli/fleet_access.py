@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -69,6 +68,8 @@ def access(config: str | None, data_dir: str | None) -> FleetAccess:
 
 def asked(fleet: FleetAccess, question: Callable[[HostStore], Awaitable[T]], *, check: bool = True) -> T:
     """What the database answers. Raises CommandError when it is away, or none of this fleet."""
+    import asyncio  # here: a command without a fleet needs it not
+
     from supervisor.fleet.fleet_store import FleetAway, NeedsHands, OtherTables
 
     async def ask() -> T:

@@ -16,7 +16,8 @@ from gridbot.config.paths import is_address
 from gridbot.doctor.machine_findings import LITTLE_DISK
 from gridbot.exchange.environment import Environment
 from gridbot.paper.settings import SourceKind
-from supervisor.cli.fleet_size import fleet_cautions, this_machine
+from supervisor.cli.fleet_size import fleet_cautions
+from supervisor.cli.machine_size import this_machine
 
 __all__ = ["machine_cautions", "machine_failures", "nearest", "not_writable", "paper_cautions", "replay_failures"]
 

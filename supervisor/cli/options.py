@@ -143,7 +143,7 @@ def fair_memory(total: int) -> str:
 
 
 def _default_memory() -> str:
-    from supervisor.cli.fleet_size import this_machine  # not earlier: `status` is quick
+    from supervisor.cli.machine_size import this_machine  # not earlier: `status` is quick
 
     return fair_memory(this_machine().memory)
 

@@ -14,7 +14,6 @@ from gridbot.config.paths import data_directory
 from gridbot.store.reading import database_path
 from supervisor.cli import sql_prompt
 from supervisor.cli.answer_output import rendered
-from supervisor.cli.fleet_records import shipped_records
 from supervisor.cli.options import Seconds, example, memory_option, place_options
 from supervisor.exit_codes import ExitCode
 from supervisor.status.screen_width import UNBOUNDED, screen_width
@@ -68,7 +67,11 @@ def sql(
     """
     limits = Limits(wait_s, timeout_s, memory)
     with contextlib.ExitStack() as kept:
-        place = kept.enter_context(shipped_records(config, data_dir, timeout_s, statement)) if of_fleet else None
+        place = None
+        if of_fleet:
+            from supervisor.cli.fleet_records import shipped_records
+
+            place = kept.enter_context(shipped_records(config, data_dir, timeout_s, statement))
         _answer(Query(place or data_directory(data_dir, config), limits), statement, style, out)
 
 

@@ -11,10 +11,16 @@ from typing import Any
 
 import pytest
 
+from gridbot import background
 from gridbot.system_ports import SystemClock
 from gridbot.worker.rehearsal import EVERY_S, LATE_S, MOST_UNSETTLED, REST_S, Rehearsal
 from gridbot.worker.rehearsal_stage import RehearsalFailed, RehearsalStage
 from tests.execution.support import ManualClock
+
+
+def unexpected(part: str, error: BaseException) -> None:
+    """A fault on a stage on which none is expected: `play` raises it."""
+    raise error
 
 
 async def settled(stage: RehearsalStage) -> None:
@@ -44,7 +50,7 @@ def test_each_rehearsal_makes_one_order_and_leaves_nothing(tmp_path: Path, monke
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(loop, "create_connection", to_itself)
         before = descriptors()
-        stage = RehearsalStage(SystemClock())
+        stage = RehearsalStage(SystemClock(), unexpected)
         await settled(stage)
         begun = stage.heard
         for number in range(40):
@@ -76,7 +82,7 @@ def test_a_stage_goes_on_after_a_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def run() -> None:
         clock = SystemClock()
-        stage = RehearsalStage(clock)
+        stage = RehearsalStage(clock, unexpected)
         await settled(stage)
         began_s = clock.monotonic_s()
         monkeypatch.setattr(SystemClock, "monotonic_s", staticmethod(lambda: began_s + 3_600))
@@ -105,7 +111,7 @@ class _Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> _Stage:
     made = _Stage()
-    monkeypatch.setattr("gridbot.worker.rehearsal.RehearsalStage", lambda clock: made)
+    monkeypatch.setattr("gridbot.worker.rehearsal.RehearsalStage", lambda clock, on_fault: made)
     return made
 
 
@@ -188,7 +194,7 @@ def test_a_request_without_an_answer_ends_them(stage: _Stage, caplog: pytest.Log
 def test_an_account_trades_without_a_stage_where_none_can_be_made(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refused(clock: object) -> None:
+    def refused(clock: object, on_fault: object) -> None:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr("gridbot.worker.rehearsal.RehearsalStage", refused)
@@ -196,3 +202,44 @@ def test_an_account_trades_without_a_stage_where_none_can_be_made(
     begun(clock).stop()
     assert clock.timers == []
     assert "Too many open files; nothing is rehearsed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "gridbot.worker.strategy_runner.StrategyRunner.on_order_update",
+        "gridbot.worker.router.Router.route",
+        "gridbot.bybit.session.RestTransport._outcome",
+        "gridbot.execution.executor.Executor._learn",
+        "gridbot.execution.executor.Executor._landed",
+    ],
+)
+def test_whatever_breaks_in_one_is_told_in_one_line(
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No alert, and no line about an order that nobody has."""
+    caplog.handler.addFilter(lambda record: not background.is_apart())  # as `logging_setup` does
+    monkeypatch.setattr("gridbot.worker.rehearsal.LATE_S", 3_600)
+    alerts: list[str] = []
+
+    async def run() -> None:
+        rehearsal = Rehearsal(SystemClock(), lambda: 0)
+        with background.watch(asyncio.get_running_loop(), lambda part, error: alerts.append(part)):
+            rehearsal.start()
+            async with asyncio.timeout(60):
+                while rehearsal.played < 2:
+                    await asyncio.sleep(EVERY_S)
+                monkeypatch.setattr(part, broken)
+                while not caplog.messages:
+                    await asyncio.sleep(EVERY_S)
+
+    asyncio.run(run())
+    assert alerts == []
+    [line] = caplog.messages
+    assert line.startswith("keep_warm: a rehearsal went wrong: "), line
+    assert "KeyError: 'broken'; nothing is rehearsed" in line
+    assert "in broken" in caplog.text, "the traceback"
+
+
+def broken(*_: object) -> None:
+    raise KeyError("broken")

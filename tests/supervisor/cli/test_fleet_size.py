@@ -12,7 +12,8 @@ from gridbot.config.models import GridbotConfig
 from gridbot.exchange.environment import Environment
 from supervisor.cli import machine_checks
 from supervisor.cli.check import check
-from supervisor.cli.fleet_size import Machine, fleet_cautions, this_machine
+from supervisor.cli.fleet_size import fleet_cautions
+from supervisor.cli.machine_size import Machine, this_machine
 from tests.case_table import case_table
 
 GB = 1_000_000_000
