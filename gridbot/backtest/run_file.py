@@ -234,7 +234,7 @@ def summaries(data_dir: Path) -> list[dict[str, Any]]:
                 cursor = con.execute("SELECT * FROM backtests")
                 names, rows = [column[0] for column in cursor.description or ()], cursor.fetchall()
                 if not rows:
-                    found.append({"name": path.stem, "error": "expected a run, got none: it was broken off at its start"})
+                    found.append({"name": path.stem, "error": "expected a run, got none: broken off at its start"})
                 for values in rows:
                     row = dict(zip(names, values, strict=True)) | {"name": path.stem, "process": ""}
                     found.append(row if row["finished"] else row | _so_far(con, row, path))
