@@ -107,7 +107,7 @@ class RunAccount:
         self._tell = tell
         self._states = states
         transport = cast(Any, lambda *args, **options: venue.calls)
-        self._rest = RunQueries(NOWHERE, Credentials("backtest", ""), transport=transport)
+        self._rest = RunQueries(NOWHERE, Credentials("backtest", ""), transport=transport, few_per_s={})
         self._rest.venue, self._rest.at_hand = venue, {}
         self.is_ready = False
         self.ahead: Ahead

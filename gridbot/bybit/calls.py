@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from gridbot.budget.address_budget import AddressBudget, Done
 from gridbot.budget.fact_share import FactShare
@@ -27,6 +27,7 @@ from gridbot.exchange.listing import Listing, Unreadable, UnreadableRows
 from gridbot.exchange.requests import RateLimit
 from gridbot.lease import lease_watch
 from gridbot.lease.lease_watch import LeaseWatch
+from gridbot.rolling_limit import RollingLimit
 
 __all__ = ["LINEAR", "MAX_PAGES", "Calls", "listed", "result_of", "row_of", "rows_of", "texts", "whole"]
 
@@ -35,6 +36,18 @@ T = TypeVar("T")
 MAX_PAGES = 100
 RECV_WINDOW_MS = 5_000
 LINEAR = "linear"
+FEW_PER_S: Final[Mapping[str, int]] = {
+    "position/switch-mode": 8,
+    "position/set-leverage": 8,
+    "account/fee-rate": 4,
+    "position/list": 40,
+}
+"""What is asked for each symbol, and how often in a second; Bybit allows an account 10, 10, 5 and 50.
+
+Each may be asked twice without harm.
+"""
+TRIES_OF_FEW: Final = 4
+"""Of one of those that is refused for its limit: some come late and together, and other programs ask, too."""
 
 
 class Calls:
@@ -46,7 +59,8 @@ class Calls:
     `budget` is what all accounts of this address share: queries wait there for their turn, and every request counts.
     `facts` are those of the market that other accounts may have read.
     With a `lease` of a fleet, what changes something leaves only while it holds, and `recv_window` is the fleet's.
-    `transport` makes what carries the requests.
+    `transport` makes what carries the requests. What the exchange takes few of in a second (`few_per_s`, by endpoint)
+    waits for its turn: a start asks it for all symbols at once.
     """
 
     def __init__(
@@ -64,6 +78,7 @@ class Calls:
         facts: FactShare | None = None,
         lease: LeaseWatch | None = None,
         transport: Callable[..., RestTransport] = RestTransport,
+        few_per_s: Mapping[str, int] = FEW_PER_S,
     ) -> None:
         self._lease = lease
         usual_ms = RECV_WINDOW_MS if lease is None else lease_watch.RECV_WINDOW_MS
@@ -72,6 +87,7 @@ class Calls:
         self._transport = transport(
             endpoints, credentials, pool_size=pool_size, timeout=timeout, recv_window=window_ms, **leased
         )
+        self._transport.silence = self.silence
         self.horizon = Horizon(self._transport.clock.now_ms)
         self._secrets = (credentials.api_secret, credentials.api_key)
         self._ban_silence_s = ban_silence_s
@@ -81,6 +97,7 @@ class Calls:
         self._on_ban = on_ban
         self._budget = budget
         self._facts = facts
+        self._paces = {endpoint: Pace(RollingLimit(few, 1.0)) for endpoint, few in few_per_s.items()}
         self.answers = AnswerCounts()
         """Of queries; orders are counted by who sends them."""
 
@@ -132,7 +149,7 @@ class Calls:
             ret_code=self._banned_with[0],
             http_status=self._banned_with[1],
         )
-        error.silence_s = left_s
+        error.silence_s, error.is_told = left_s, False
         return error
 
     def _start(self, endpoint: str, params: dict[str, Any], over: Done | None = None) -> Reply:
@@ -151,12 +168,26 @@ class Calls:
     async def _call(self, endpoint: str, **params: Any) -> dict[str, Any]:
         """A query: waits for its turn, and is counted. Raises ExchangeError."""
         try:
-            envelope = await self._in_turn(endpoint, params)
+            pace = self._paces.get(endpoint)
+            asked = self._in_turn(endpoint, params) if pace is None else self._of_few(pace, endpoint, params)
+            envelope = await asked
         except ExchangeError as error:
             self.answers.came(error)
             raise
         self.answers.came(None)
         return envelope
+
+    async def _of_few(self, pace: Pace, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
+        for _ in range(TRIES_OF_FEW - 1):
+            await pace.turn()
+            try:
+                return await self._in_turn(endpoint, params)
+            except ExchangeError as error:
+                if error.kind is not ErrorKind.RATE_LIMIT:
+                    raise
+                pace.rest(1.0)
+        await pace.turn()
+        return await self._in_turn(endpoint, params)
 
     async def _in_turn(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
         budget = self._budget
@@ -176,7 +207,7 @@ class Calls:
         try:
             return await begun
         except ExchangeError as error:
-            if error.kind is ErrorKind.IP_BAN:
+            if error.kind is ErrorKind.IP_BAN and error.is_told:
                 error.silence_s = self._ban_silence_s
                 self._banned_until_s = monotonic_s() + self._ban_silence_s
                 self._banned_with = (error.ret_code, error.http_status)

@@ -26,3 +26,8 @@ class Pace:
             await asyncio.sleep(wait_s)
         for limit in self._limits:
             limit.take(1, now_s)
+
+    def rest(self, for_s: float) -> None:
+        """Let nothing pass for so long: the exchange counts otherwise."""
+        for limit in self._limits:
+            limit.block(monotonic_s() + for_s)

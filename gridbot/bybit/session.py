@@ -113,6 +113,8 @@ class RestTransport:
         """Queries."""
         self._is_sending = False
         self._closed = False
+        self.silence: Callable[[], ExchangeError | None] = lambda: None
+        """Why no query may leave now; asked again when its turn has come."""
 
     def call(self, endpoint: str, **params: Any) -> Reply:
         """Start a request now; awaiting gives the envelope of an answer with retCode 0."""
@@ -144,9 +146,14 @@ class RestTransport:
         try:
             while self._waiting and self._free:
                 call = self._waiting.popleft()
-                if not call.reply.done():  # else nobody waits for it any more
+                if call.reply.done():
+                    continue  # nobody waits for it any more
+                silenced = self.silence()
+                if silenced is None:
                     self._free -= 1
                     self._send(call)
+                else:
+                    call.reply.set_result(silenced)
         finally:
             self._is_sending = False
 
@@ -197,7 +204,10 @@ class RestTransport:
             self._free += 1
         if not call.reply.done():
             call.reply.set_result(outcome)
-        self._send_waiting()
+        if isinstance(outcome, ExchangeError) and outcome.kind is ErrorKind.IP_BAN:
+            call.reply.get_loop().call_soon(self._send_waiting)  # once who asked has heard of it: `silence` knows then
+        else:
+            self._send_waiting()
 
     def _learn_time(self, server_ms: int, sent_ms: int) -> None:
         before = self.clock.offset_ms

@@ -87,6 +87,8 @@ class ExchangeError(Exception):
 
     silence_s = 600.0
     """Bybit's rule, where no other figure is known."""
+    is_told = True
+    """Whether the exchange has said so; False where nothing was sent for what it had said before."""
 
     def __init__(
         self,

@@ -76,6 +76,8 @@ def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
     memory is to be closed.
     """
     _settle(closed=bool(hello["closed"]))
+    if os.getppid() != int(hello["supervisor"]):
+        os._exit(ExitCode.FORCED)  # it ended before we asked to be told: nobody is to wait for our imports
     try:
         for wanted in hello["preload"]:
             _preload(wanted)

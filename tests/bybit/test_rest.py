@@ -14,6 +14,7 @@ from aiohttp import web
 from gridbot.exchange.bans import Ban
 from gridbot.exchange.failures import ErrorKind, ExchangeError, Outcome
 from gridbot.exchange.requests import ORDERS_AT_ONCE, RateLimit
+from gridbot.rolling_limit import RollingLimit
 from tests.bybit.rest_session import REALTIME, D, Session, listing, order, pages
 from tests.bybit.support import (
     KEY,
@@ -291,6 +292,20 @@ def test_a_banned_address_stays_silent(answer: Any):
     run(scene())
 
 
+def test_what_waits_behind_the_request_that_was_banned_is_not_sent():
+    """A request during a ban begins its ten minutes anew for every account of the address; none in the queue leaves."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            exchange.on["/v5/position/list"] = lambda _: web.Response(status=403)
+            asking = [rest.positions(f"S{n}USDT") for n in range(30)]
+            answers = await asyncio.gather(*asking, return_exceptions=True)
+            assert {answer.kind for answer in answers if isinstance(answer, ExchangeError)} == {ErrorKind.IP_BAN}
+            assert len(exchange.asked) <= 4, "those that were under way, and no other"
+
+    run(scene())
+
+
 def test_what_is_left_of_an_earlier_ban_is_kept():
     async def scene() -> None:
         async with Session(banned_for_s=60) as (exchange, rest):
@@ -308,5 +323,29 @@ def test_after_the_silence_calls_go_out_again():
             with pytest.raises(ExchangeError):
                 await rest.open_orders()
             assert await rest.open_orders() == []
+
+    run(scene())
+
+
+def test_a_start_of_many_symbols_asks_no_more_than_the_exchange_takes_in_a_second() -> None:
+    """Bybit takes ten changes of the mode of an account in a second: a start of thirty symbols was refused for ever."""
+
+    async def scene() -> None:
+        async with Session() as (exchange, rest):
+            limit, refused = RollingLimit(10, 1.0), [0, 0]
+
+            def change(_: object) -> dict[str, Any]:
+                may = limit.take(1, time.monotonic()) and sum(refused) != 1
+                refused[not may] += 1
+                return envelope() if may else envelope(code=10006, msg="Too many visits!")
+
+            exchange.on["/v5/position/switch-mode"] = change
+            await asyncio.gather(*(rest.ensure_hedge_mode(f"S{n}USDT") for n in range(12)))
+            assert refused[0] == 12
+            assert refused[1] >= 1, "what is refused for its limit is asked again"
+            exchange.on["/v5/position/set-leverage"] = envelope(code=10001, msg="leverage invalid")
+            with pytest.raises(ExchangeError, match="10001"):
+                await rest.set_leverage("S1USDT", D(5))
+            assert [asked.path for asked in exchange.asked].count("/v5/position/set-leverage") == 1
 
     run(scene())

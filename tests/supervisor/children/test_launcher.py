@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -12,7 +14,7 @@ import pytest
 
 from supervisor.children import launcher as launcher_module
 from supervisor.children.launcher import ForkServer
-from tests.supervisor.children.launch_place import Place, run
+from tests.supervisor.children.launch_place import DEADLINE_S, Place, run
 
 
 def test_each_end_is_told_as_the_kernel_saw_it_whichever_process_forked_it(tmp_path: Path) -> None:
@@ -62,6 +64,15 @@ def test_one_that_was_begun_before_is_the_first_and_ends_with_the_launcher(tmp_p
     assert begun.process.returncode == -signal.SIGKILL
     unused = ForkServer(tmp_path / "crash.log", ())
     assert unused.end() == -signal.SIGKILL
+
+
+def test_one_whose_supervisor_ended_meanwhile_imports_nothing_more(tmp_path: Path) -> None:
+    """It held the terminal, or whoever read the output, for as long as its imports took."""
+    begin = "from supervisor.children.launcher import ForkServer; ForkServer(Path(sys.argv[1]), ['no_such_module'])"
+    program = f"import os, sys; from pathlib import Path; {begin}; os._exit(3)"
+    crash_log = tmp_path / "crash.log"
+    ended = subprocess.run([sys.executable, "-c", program, str(crash_log)], capture_output=True, timeout=DEADLINE_S)
+    assert (ended.returncode, ended.stdout, ended.stderr, crash_log.exists()) == (3, b"", b"", False)
 
 
 def test_a_fresh_child_has_one_thread_its_own_descriptors_and_randomness_of_its_own(
