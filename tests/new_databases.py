@@ -14,8 +14,8 @@ import duckdb
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.private_files import copy_private
 from gridbot.store.database import Database
-from gridbot.store.fleet_reading import lay_tables
-from gridbot.store.schema import fingerprint, quote
+from gridbot.store.fleet_reading import copy_tables, lay_tables
+from gridbot.store.schema import fingerprint
 
 __all__ = ["PLACE", "copied_for_a_fleet", "copy_new_databases", "made_once"]
 
@@ -63,9 +63,6 @@ def copied_for_a_fleet(made: Path) -> Callable[[duckdb.DuckDBPyConnection], None
             with duckdb.connect(str(new)) as fresh:
                 lay_tables(fresh)
             put_in_place(new, kept)
-        con.execute(f"ATTACH {quote(str(kept))} AS kept (READ_ONLY)")
-        [here] = con.execute("SELECT current_database()").fetchone() or ["memory"]
-        con.execute(f'COPY FROM DATABASE kept TO "{here}"')
-        con.execute("DETACH kept")
+        copy_tables(con, kept)
 
     return copy

@@ -86,6 +86,8 @@ class MachineFacts:
     is_running: bool
     """Whether the fleet runs already: then what it takes is not free any more."""
     disk_problem: str = ""
+    newer_data: str = ""
+    """That a newer gridbot has worked in the data directory, in words."""
 
 
 @dataclass(frozen=True, slots=True)

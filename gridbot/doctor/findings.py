@@ -40,7 +40,7 @@ CHECKS: Final = MappingProxyType(
         "disk": Check(
             "free space of the data directory; how long a write takes to be safe (fsync), to be read only",
             "less than 500 MB",
-            "less than 50 MB, or it cannot be written",
+            "less than 50 MB, or it cannot be written, or a newer gridbot has worked there",
         ),
         "memory": Check(
             "what the workers and the other processes want, beside what the machine or its container has",

@@ -99,6 +99,8 @@ def machine_findings(facts: MachineFacts, needs: Needs, fleet: Sequence[AccountC
 def _disk(facts: MachineFacts, data_dir: str) -> tuple[Verdict, str]:
     if facts.disk_problem:
         return REFUSED, f"expected to be able to write in {data_dir}, got: {facts.disk_problem}"
+    if facts.newer_data:
+        return REFUSED, facts.newer_data
     free = facts.disk_free
     safe = "" if facts.safe_write_ms is None else f"; a write is safe after {facts.safe_write_ms:.1f} ms"
     text = f"{free / 1024**3:.1f} GB free in {data_dir}{safe}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from gridbot.doctor.doctor_facts import MachineFacts
+from gridbot.state.data_formats import newer_data
 from supervisor.cli.machine_checks import nearest, not_writable
 from supervisor.cli.machine_size import this_machine
 
@@ -38,6 +39,7 @@ def machine_facts(data_dir: Path, *, is_running: bool) -> MachineFacts:
         files=None if soft == resource.RLIM_INFINITY else soft,
         is_running=is_running,
         disk_problem=problem,
+        newer_data=newer_data(data_dir) or "",
     )
 
 

@@ -11,12 +11,14 @@ import click
 import duckdb
 
 from gridbot.config.paths import data_directory
+from gridbot.records.block_reader import NewerJournal
 from gridbot.records.columns import RECORD_TYPES
+from gridbot.state.data_formats import newer_data
 from gridbot.store.database import DatabaseHeld, Unreadable
 from gridbot.store.reading import DatabaseLocked, NoDatabase, ReadingError
 from gridbot.store.schema import SchemaTooNew
 from supervisor.cli.options import example, place_options
-from supervisor.exit_codes import WRITABLE_HINT, ExitCode
+from supervisor.exit_codes import WRITABLE_HINT, CommandError, ExitCode
 from supervisor.store import maintenance, parquet_export
 from supervisor.store import rebuild as rebuilding
 from supervisor.store.writer_lock import WriterBusy
@@ -35,7 +37,7 @@ def _plain_errors() -> Iterator[None]:
         text, code = str(exc), ExitCode.NOT_RUNNING
     except (DatabaseLocked, DatabaseHeld) as exc:
         text, code = str(exc), ExitCode.TIMEOUT
-    except (WriterBusy, SchemaTooNew, rebuilding.RecordsLost) as exc:
+    except (WriterBusy, SchemaTooNew, NewerJournal, rebuilding.RecordsLost) as exc:
         text, code = str(exc), ExitCode.REFUSED
     except FileExistsError as exc:
         text, code = str(exc), ExitCode.USAGE
@@ -50,12 +52,20 @@ def _plain_errors() -> Iterator[None]:
     sys.exit(code)
 
 
+def _own_directory(config: str | None, data_dir: str | None) -> Path:
+    """The data directory, of which a file is to be replaced: not where a newer gridbot has worked."""
+    place = data_directory(data_dir, config)
+    if (newer := newer_data(place)) is not None:
+        raise CommandError(newer, ExitCode.REFUSED)
+    return place
+
+
 @click.command("rebuild", epilog=example("rebuild --data-dir data"))
 @place_options()
 @click.option("--accept-loss", is_flag=True, help="Replace the file although some records are lost.")
 def rebuild(config: str | None, data_dir: str | None, accept_loss: bool) -> None:
     """Make a new database file from the journals (bot stopped); the old file is kept beside it."""
-    place = data_directory(data_dir, config)
+    place = _own_directory(config, data_dir)
     with _plain_errors():
         try:
             done = rebuilding.rebuild(place, accept_loss=accept_loss)
@@ -93,7 +103,7 @@ def backup(target: Path, config: str | None, data_dir: str | None) -> None:
 @place_options()
 def vacuum(config: str | None, data_dir: str | None) -> None:
     """Rewrite the database without its free space (bot stopped)."""
-    place = data_directory(data_dir, config)
+    place = _own_directory(config, data_dir)
     with _plain_errors():
         before, after = maintenance.vacuum(place)
         click.echo(f"{before} bytes before, {after} after")

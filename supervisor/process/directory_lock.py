@@ -14,6 +14,7 @@ from gridbot.atomic_file import process_lives
 from gridbot.command_line import pasteable
 from gridbot.lock_file import Locked, holder_in, keep_lock, release_lock, take_lock
 from gridbot.private_files import make_directory
+from gridbot.state.data_formats import newer_data
 from supervisor.exit_codes import CommandError, ExitCode, unwritable
 from supervisor.polling import wait_until
 
@@ -36,7 +37,8 @@ class DirectoryLock:
         self._other = ""
 
     def acquire(self) -> None:
-        """Raises CommandError (exit code 7) when another supervisor has it, or the directory cannot be written.
+        """Raises CommandError (exit code 7) when another supervisor has it, or the directory cannot be written, or a
+        newer gridbot has worked there, be it while we waited for it.
 
         Without room for the pid, `keep` writes it later.
         """
@@ -54,6 +56,9 @@ class DirectoryLock:
                 f"`{pasteable('stop', data_dir=home)}` ends it, or start this one with another --data-dir"
             )
             raise CommandError(text, ExitCode.REFUSED)
+        if (newer := newer_data(self.path.parent)) is not None:
+            self.release()
+            raise CommandError(newer, ExitCode.REFUSED)
 
     def _take(self) -> bool:
         try:

@@ -56,8 +56,9 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
     """Make a new database from the journals, and of what can be read of the old file for what they no longer hold.
 
     Raise RecordsLost when something is in neither (unless `accept_loss`), WriterBusy while a bot runs, SchemaTooNew,
-    ReadingError when the old file is whole and cannot be opened, such as one that another program has; NoDatabase where
-    none has ever run: a mistyped directory does not become one with an empty database.
+    NewerJournal, ReadingError when the old file is whole and cannot be opened, such as one that another program has;
+    NoDatabase where none has ever run: a mistyped directory does not become one with an empty database. Whatever is
+    raised, nothing of a half-made file stays.
     """
     done = Rebuilt()
     path = database_path(data_dir)
@@ -66,26 +67,33 @@ def rebuild(data_dir: Path, *, accept_loss: bool = False) -> Rebuilt:
     with sole_writer(path):
         Database(path).remove_left_overs()
         fresh = Database(temporary_beside(path))
-        fresh.prepare()
-        befores = _salvage(data_dir, path, fresh, done)
-        writer = Writer(WriterSpec(data_dir, ()), {}, fresh)
         try:
-            while writer.flush():
-                pass
-            writer.compact()
-            while writer.keep_pairs():
-                pass
+            _fill(data_dir, path, fresh, done)
+            if done.losses and not accept_loss:
+                kept = path.with_name(f"{path.stem}.rebuild{path.suffix}")
+                put_in_place(fresh.path, kept)
+                raise RecordsLost(done, kept)
+            done.old_file = _replace(path, fresh.path)
         finally:
-            writer.close()
-        done.from_journals = writer.state.rows
-        _note_gaps(fresh.path, befores, done)
-        fresh.path.with_name(fresh.path.name + ".writer").unlink(missing_ok=True)
-        if done.losses and not accept_loss:
-            kept = path.with_name(f"{path.stem}.rebuild{path.suffix}")
-            put_in_place(fresh.path, kept)
-            raise RecordsLost(done, kept)
-        done.old_file = _replace(path, fresh.path)
+            for name in (fresh.path, fresh.wal, fresh.path.with_name(f"{fresh.path.name}.writer")):
+                name.unlink(missing_ok=True)
     return done
+
+
+def _fill(data_dir: Path, path: Path, fresh: Database, done: Rebuilt) -> None:
+    fresh.prepare()
+    befores = _salvage(data_dir, path, fresh, done)
+    writer = Writer(WriterSpec(data_dir, ()), {}, fresh)
+    try:
+        while writer.flush():
+            pass
+        writer.compact()
+        while writer.keep_pairs():
+            pass
+    finally:
+        writer.close()
+    done.from_journals = writer.state.rows
+    _note_gaps(fresh.path, befores, done)
 
 
 def _note_gaps(fresh: Path, befores: Mapping[str, int], done: Rebuilt) -> None:

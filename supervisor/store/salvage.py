@@ -156,7 +156,22 @@ def _copy_table(con: duckdb.DuckDBPyConnection, table: str, name: str) -> tuple[
         _require_unreadable(exc)
         return 0, TableLoss(known_name(table), None, first_line(exc))
     lost = sum(_count_lost(con, table, name, rows) for rows, _ in failed)
-    return copied, TableLoss(known_name(table), lost, first_line(failed[0][1])) if lost else None
+    reason = first_line(failed[0][1]) if failed else _NO_CONTEXT
+    if name == ROWS:
+        read_in_pieces(row_ranges(con, f"old.{name}"), partial(_count_nameless, con, found := list[int]()))
+        lost += sum(found)
+    return copied, TableLoss(known_name(table), lost, reason) if lost else None
+
+
+_NO_CONTEXT: Final = "what they have in common, such as their account, is lost"
+
+
+def _count_nameless(con: duckdb.DuckDBPyConnection, found: list[int], rows: Rows) -> None:
+    """Executions that can be read, but not whose they are; without those that some journal has, whosever they are."""
+    known = f"SELECT context FROM old.{_readable_contexts(con)}"
+    below = "(SELECT max(before) FROM befores)"
+    statement = f"SELECT count(*) FROM old.{ROWS} AS o WHERE {rows.sql} AND seq < {below} AND context NOT IN ({known})"
+    found.append(_count(con, statement))
 
 
 def _types(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:

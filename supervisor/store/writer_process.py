@@ -33,7 +33,7 @@ from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy
 
-__all__ = ["KEEP_UP", "READERS_S", "rest_of", "run_writer"]
+__all__ = ["KEEP_UP", "READERS_S", "Beat", "rest_of", "run_writer"]
 
 log = logging.getLogger("supervisor.store")
 
@@ -92,7 +92,7 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
     ready, noted = False, False
     next_flush, next_health, pause = 0.0, 0.0, 0.0
     scan = DamageScan(writer.database, time.monotonic())
-    beat = _Beat(writer, scan, time.monotonic() + TRIM_FIRST_S)
+    beat = Beat(writer, scan, time.monotonic() + TRIM_FIRST_S)
     while not stopping.is_set:
         is_due = time.monotonic() >= next_health
         if time.monotonic() >= next_flush:
@@ -118,7 +118,7 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
     _send(health, writer.health())
 
 
-class _Beat:
+class Beat:
     """One flush after the other, and how long it is until the next. `next_trim` in monotonic seconds.
 
     `next_match`: when the next executions are matched to pairs (monotonic, infinite: there are none).
@@ -142,9 +142,7 @@ class _Beat:
             if again:
                 self._keep_up(writer.state.rows - rows)
             if time.monotonic() >= self._next_trim:
-                self._next_trim = time.monotonic() + TRIM_S
-                if writer.trim() >= GONE_AT_ONCE:  # more behind the next flush: nobody waits for long
-                    self._next_trim = 0.0
+                self._trim()
             if not again:
                 self._compaction.step(writer.state.committed, time.monotonic())
         except DatabaseHeld as exc:
@@ -158,6 +156,17 @@ class _Beat:
         if not again and writer.state.unmatched:
             self.next_match = time.monotonic() + READERS_S
         return 0.0 if again else rest_of(writer.spec.flush_interval, time.monotonic() - started)
+
+    def _trim(self) -> None:
+        """Raise as `Writer.trim`. While there is more, and while somebody reads, again behind the next flush: nobody
+        waits for long, and who looks every few seconds does not put it off by an hour each time."""
+        due, self._next_trim = self._next_trim, time.monotonic() + TRIM_S
+        try:
+            if self._writer.trim() >= GONE_AT_ONCE:
+                self._next_trim = 0.0
+        except DatabaseHeld:
+            self._next_trim = due
+            raise
 
     def match(self) -> None:
         """Match some executions between two flushes; readers get their turn behind it."""

@@ -16,7 +16,7 @@ from typing import Final
 import duckdb
 
 from gridbot.store.file_errors import first_line
-from gridbot.store.fleet_reading import filled
+from gridbot.store.fleet_reading import filled, keep_tables
 from gridbot.store.history_files import PROTOCOL
 from gridbot.store.reading import ReadingError, lock
 from gridbot.store.schema import quote
@@ -65,6 +65,7 @@ class FleetRecords:
         self._until_s = float("-inf")
         self._failed: tuple[float, str] = (float("-inf"), "")
         self._as_of = self._missing = ""
+        self._tables: Path | None = None
 
     def as_of(self) -> str:
         """When it was read."""
@@ -133,12 +134,24 @@ class FleetRecords:
         con = duckdb.connect(config={"memory_limit": MEMORY, "threads": "1", "temp_directory": ""})
         try:
             con.execute("SET GLOBAL TimeZone = 'UTC'")
-            found = filled(con, self._dsn(), timeout_s=FILL_S, history=self._history, wanted=SMALL)
+            dsn, tables = self._dsn(), self._kept_tables()
+            found = filled(con, dsn, timeout_s=FILL_S, history=self._history, wanted=SMALL, kept=tables)
             con.execute(f"SET allowed_directories = ['{PROTOCOL}://', {quote(str(self._downloads))}]")
             return lock(con), found.without
         except BaseException:
             con.close()
             raise
+
+    def _kept_tables(self) -> Path | None:
+        """A file with empty tables and the views, made by the first reading. None when there is no room for it: then
+        each reading makes its own. Among the downloads, from where the next process removes it.
+        """
+        if self._tables is None:
+            file = self._downloads / "tables.duckdb"
+            with contextlib.suppress(OSError, duckdb.Error):
+                keep_tables(file)
+                self._tables = file
+        return self._tables
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gridbot.config.fleet_models import FleetConfig
+if TYPE_CHECKING:  # the reader of the records, which has no configuration, starts without pydantic
+    from gridbot.config.fleet_models import FleetConfig
 
 __all__ = ["FLEET", "WebSpec", "downloads_directory"]
 

@@ -46,6 +46,7 @@ def has(found: Finding, verdict: Verdict, text: str) -> None:
         ("disk", {"disk_free": 50 * MIB}, WARNING, "only 50 MB free"),
         ("disk", {"disk_free": 50 * MIB - 1}, REFUSED, "only 49 MB free"),
         ("disk", {"disk_problem": "read-only"}, REFUSED, "got: read-only"),
+        ("disk", {"newer_data": "expected format 9 of database"}, REFUSED, "expected format 9 of database"),
         (
             "memory",
             {},

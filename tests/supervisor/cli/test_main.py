@@ -260,29 +260,28 @@ def test_outcome_of_a_detached_start():
     assert text.startswith("! eth is halted: not listed\n")
 
 
-def paper(tmp_path, config, *arguments):
+def paper(tmp_path, config):
     path = tmp_path / "paper.yaml"
     path.write_text(config)
-    return subprocess.Popen(
-        [sys.executable, "-m", "supervisor", "paper", "-c", str(path), *arguments],
+    return "paper", "-c", str(path)
+
+
+def test_the_paper_exchange_alone(tmp_path):
+    words = paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n")
+    first = subprocess.Popen(
+        [sys.executable, "-m", "supervisor", *words, "--port", "0"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def test_the_paper_exchange_alone(tmp_path):
-    config = "environment: paper\naccounts: [{name: dan}]\n"
-    first = paper(tmp_path, config, "--port", "0")
     assert first.stdout is not None
     url = first.stdout.readline().split()[-1]
     with urllib.request.urlopen(f"{url}/v5/market/time", timeout=30) as answer:
         assert json.load(answer)["retCode"] == 0
-    second = paper(tmp_path, config, "--port", url.rsplit(":", 1)[1])
-    said = second.communicate(timeout=30)[1]
+    second = run(*words, "--port", url.rsplit(":", 1)[1])
     assert second.returncode == 7
-    assert "expected to listen on a free port" in said
+    assert "expected to listen on a free port" in second.stderr
     first.send_signal(signal.SIGINT)
     assert first.communicate(timeout=30)[1] == ""
     assert first.returncode == 0
@@ -290,17 +289,17 @@ def test_the_paper_exchange_alone(tmp_path):
 
 def test_a_paper_exchange_that_cannot_be(tmp_path):
     market = "paper: {market: {symbols: {WHATUSDT: {price: 1}}}}\n"
-    process = paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market)
-    said = process.communicate(timeout=30)[1]
-    assert process.returncode == 4, said
+    done = run(*paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market))
+    said = done.stderr
+    assert done.returncode == 4, said
     assert "WHATUSDT" in said
 
 
 def test_a_replay_that_cannot_be_read(tmp_path):
     market = "paper: {market: {source: replay, files: {BTCUSDT: nowhere.csv}}}\n"
-    process = paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market)
-    said = process.communicate(timeout=30)[1]
-    assert process.returncode == 4, said
+    done = run(*paper(tmp_path, "environment: paper\naccounts: [{name: dan}]\n" + market))
+    said = done.stderr
+    assert done.returncode == 4, said
     assert "nowhere.csv: cannot be read" in said
     assert "Traceback" not in said
 

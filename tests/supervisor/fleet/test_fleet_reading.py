@@ -92,6 +92,7 @@ def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
     made = desk.answer({"ask": "rows", "name": "fills", "account": "alice", "format": "csv"})
     assert made.status == 200, made.body
     assert Path(made.file).read_text().count("\n") == 10
+    _each_reading_is_a_new_one(fleet_dsn, downloads)
     away = RecordDesk(tmp_path / "page", FleetRecords(lambda: "postgresql://a:secret@127.0.0.1:9/x", downloads))
     told = json.loads(away.answer({"ask": "rows", "name": "fills"}).body)["problem"]
     assert "the fleet's database" in told
@@ -111,6 +112,23 @@ def test_two_hosts_are_one_database(root, tmp_path, fleet_dsn):
     assert shown == [("alice", 9), ("bob", 2)]
     assert "note: host h1: 36" in said.stderr
     assert "h2" not in said.stderr
+
+
+def _each_reading_is_a_new_one(dsn: str, downloads: Path) -> None:
+    """With empty tables that the first has kept, or, where they cannot be, with its own."""
+    for place in (downloads, downloads / "is-not-there"):
+        now_s = 0.0
+        page = FleetRecords(lambda: dsn, place, clock=lambda: now_s, work=lambda: 0.0)  # noqa: B023 - called before it changes
+        made = []
+        for _ in range(2):
+            with page.reading() as con:
+                assert con.execute("SELECT count(*) FROM fills").fetchone() == (9,)
+                assert con.execute("SELECT sum(fills) FROM pnl_daily").fetchone() == (11,)
+                con.execute("DELETE FROM executions_stored")
+            made += [file.stat().st_mtime_ns for file in place.glob("tables.duckdb*")]
+            now_s += 3600.0
+        assert len(made) == 2 * place.is_dir()
+        assert len(set(made)) <= 1
 
 
 def _less_is_asked_where_less_is_wanted(dsn_file: Path, every: dict[str, list[str]]) -> None:

@@ -32,6 +32,15 @@ def test_the_file_has_the_name_that_every_version_locks(tmp_path: Path) -> None:
     assert holder(tmp_path) is None
 
 
+def test_a_newer_version_that_worked_there_while_the_lock_was_waited_for_is_found(tmp_path: Path) -> None:
+    """Its formats would have been written over with ours."""
+    (tmp_path / "formats.json").write_text('{"gridbot": "99.0", "formats": {"database": 99}}')
+    with pytest.raises(CommandError, match=r"gridbot 99\.0 has worked in this data directory") as refused:
+        DirectoryLock(tmp_path).acquire()
+    assert refused.value.code is ExitCode.REFUSED
+    assert holder(tmp_path) is None
+
+
 def test_who_only_looks_keeps_nobody_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a look took longer than the lock was waited for: a start was refused, by nobody."""
     monkeypatch.setattr(directory_lock, "LOOKED_AT_S", 60)

@@ -21,9 +21,11 @@ from gridbot.store.reading import connect, database_path
 from supervisor.children.entry_points import writer_spec
 from supervisor.cli import maintenance_commands
 from supervisor.store import maintenance
+from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
+from supervisor.store.writer_process import Beat
 from tests.case_table import case_table
-from tests.store.kit import execution, make_recorder, rows, sequences, ticker, writing
+from tests.store.kit import execution, hold, make_recorder, rows, sequences, ticker, writing
 from tests.store.session import write_all
 from tests.store.test_migrations import old_database
 
@@ -199,14 +201,26 @@ def test_an_export_keeps_what_the_database_has_forgotten(tmp_path: Path) -> None
 
 
 def test_old_rows_go_where_that_is_wished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some at a time: nobody waits for long."""
-    monkeypatch.setattr("supervisor.store.writer.GONE_AT_ONCE", 15)
+    """Some at a time: nobody waits for long. Behind the next flush where somebody reads, not in an hour."""
+    for module in ("writer", "writer_process"):
+        monkeypatch.setattr(f"supervisor.store.{module}.GONE_AT_ONCE", 15)
     now = time.time_ns() // 1000
     session(tmp_path, 20, clock_us=lambda: now - 40 * 86_400_000_000)
     session(tmp_path, 30, clock_us=lambda: now)
     write_all(tmp_path)
     writer = Writer(WriterSpec(tmp_path, (), keep_days={"tickers": 30}), {})
-    assert [writer.trim() for _ in range(3)] == [15, 5, 0]
+    assert not writer.flush()
+    beat = Beat(writer, DamageScan(writer.database, 0.0), 0.0)
+    reader = hold(tmp_path, "ro")
+    left = []
+    for _ in range(3):
+        beat.flush()
+        if not left:
+            assert writer.state.held_by
+            reader.kill()
+            reader.wait()
+        left += rows(tmp_path, "SELECT count(*) FROM tickers")
+    assert left == [(30,), (15,), (10,)]
     assert not writer.flush()
     writer.close()
     assert rows(tmp_path, "SELECT count(*) FROM tickers UNION ALL SELECT count(*) FROM executions") == [(10,), (30,)]

@@ -8,18 +8,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
+from gridbot.frames import frame
+from gridbot.records import record_block
 from gridbot.records.journal_reader import journal_directory
+from gridbot.segment_file import segment_path
+from gridbot.state.data_formats import FILE_NAME
 from gridbot.store.database import Database
 from gridbot.store.migrations import SCHEMA_VERSION
 from gridbot.store.reading import connect, database_path
 from supervisor.cli import maintenance_commands
+from supervisor.exit_codes import CommandError
 from supervisor.store.salvage import take_over
 from tests.store.damaged_blocks import damage_block
-from tests.store.kit import make_recorder, record_executions, ticker
+from tests.store.kit import execution, make_recorder, record_executions, ticker
 from tests.store.session import write_all
 from tests.store.test_migrations import old_database
 
@@ -81,6 +87,17 @@ def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
         assert con.execute("SELECT account, seq FROM ingest_offsets").fetchall() == [("alice", TICKERS + EXECUTIONS)]
 
 
+def test_executions_whose_contexts_are_lost_are_told(tmp_path: Path, large: Path) -> None:
+    """They were left out without a word: all of one commit, so that their contexts do not stand again yet."""
+    path = _copied(large, tmp_path)
+    damage_block(path, "execution_contexts_stored", "account")
+    result = _rebuild(tmp_path)
+    assert result.exit_code == 7, result.output
+    assert f"lost: executions: {EXECUTIONS} rows of the old file cannot be read (what they have" in result.output
+    assert _rebuild(tmp_path, "--accept-loss").exit_code == 0
+    assert _counts(tmp_path) == (0, TICKERS)
+
+
 def test_what_the_offsets_table_said_is_read_from_the_rows_when_it_is_damaged(tmp_path: Path, large: Path) -> None:
     path = _copied(large, tmp_path)
     with duckdb.connect(str(path)) as con:
@@ -117,6 +134,29 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert "use the newer gridbot" in result.output
     with connect(path) as con:
         assert con.execute("SELECT count(mood), count(*) FROM execution_rows_stored").fetchall() == [(0, 30)]
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, f"{path.name}.writer"}
+
+
+def test_journals_of_a_newer_version_are_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was an unexpected error, and the half-made file stayed."""
+    monkeypatch.setattr(record_block, "BLOCK_FORM", 2)
+    block = record_block.block_of("alice", "run", 1, [1, 2], [execution(1), execution(2)])
+    journal = journal_directory(tmp_path, "alice")
+    journal.mkdir(parents=True)
+    segment_path(journal, 1).write_bytes(frame(block))
+    result = _rebuild(tmp_path)
+    assert result.exit_code == 7, result.output
+    assert "in a block of form 2, which a newer gridbot has written" in result.output
+    assert {each.name for each in tmp_path.iterdir()} == {"journal", "gridbot.duckdb.writer"}
+
+
+@pytest.mark.parametrize("command", [maintenance_commands.rebuild, maintenance_commands.vacuum])
+def test_where_a_newer_version_has_worked_no_file_is_replaced(tmp_path: Path, command: click.Command) -> None:
+    (tmp_path / FILE_NAME).write_text('{"gridbot": "99.0", "formats": {"journal": 99}}')
+    result = CliRunner().invoke(command, ["--data-dir", str(tmp_path)])
+    assert isinstance(result.exception, CommandError)
+    assert result.exception.code == 7
+    assert [each.name for each in tmp_path.iterdir()] == [FILE_NAME]
 
 
 def test_a_want_of_memory_is_no_loss(tmp_path: Path, large: Path) -> None:
