@@ -18,7 +18,7 @@ _NO_THREAD: Final = "can't start new thread"
 """All that Python says of it."""
 
 _NO_SPACE: Final = ("No space left on device", "Disk quota exceeded")
-"""DuckDB has no number for it."""
+"""DuckDB has no number for it, and a failed commit, which puts rows into the file, is no error of files to it."""
 
 
 def is_shortage(error: BaseException) -> bool:
@@ -34,7 +34,7 @@ def is_of_system(error: BaseException) -> bool:
 def _is_one(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _NUMBERS
-    if type(error).__name__ == "IOException":  # of DuckDB, which this module need not import
+    if type(error).__module__.lstrip("_").startswith("duckdb"):  # of any kind: the module need not be imported here
         return any(words in str(error) for words in _NO_SPACE)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == _NO_THREAD)
 

@@ -57,5 +57,7 @@ def test_a_full_disk_is_one_too_when_the_database_tells_it() -> None:
     """A backtest on a full disk was an unexpected error, with a traceback kept on the same disk."""
     told = 'Could not write file "f.duckdb": No space left on device'
     assert is_shortage(duckdb.IOException(told))
+    assert is_shortage(duckdb.TransactionException(f"Failed to commit: Checkpoint failed. Original error: {told}"))
+    assert not is_shortage(ValueError(told))
     assert not is_shortage(duckdb.IOException('Could not open file "f.duckdb": No such file or directory'))
     assert not is_shortage(ValueError(told))

@@ -5,6 +5,7 @@ Accounts share nothing, so they are run one after the other, each on an exchange
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from gridbot.backtest.account_job import AccountJob, Counts
 from gridbot.backtest.beginning import NEW, Beginning
+from gridbot.backtest.held_interrupt import held_interrupt
 from gridbot.backtest.overrides import with_overrides
 from gridbot.backtest.result import Result
 from gridbot.backtest.run_file import DIRECTORY, RunFile, file_of, new_name, utc_of
@@ -211,22 +213,28 @@ def run(
         file.describe(told)
         return told
 
-    describe()
-    try:
-        for each in accounts:
-            strategies = [s for s in loaded.strategies_of(each) if s.strat_id in wanted]
-            of_account = {symbol: feed for symbol, (feed, _) in feeds[each].items()}
-            job = AccountJob(loaded, each, strategies, of_account, paper, options, begin, end, starts.get(each, NEW))
-            try:
-                job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), on_progress))
-            finally:
-                file.put_samples(job, sums.reached_us)
-        finished = True
-    except KeyboardInterrupt:
-        sums.warn(f"broken off at {utc_of(sums.reached_us):%Y-%m-%d %H:%M} UTC: what is here ends there")
-    finally:
-        summary = describe()
-        file.close()
+    with contextlib.closing(file), held_interrupt() as look:
+
+        def told(progress: Progress) -> None:
+            on_progress(progress)
+            look()
+
+        describe()
+        try:
+            for each in accounts:
+                strategies = [s for s in loaded.strategies_of(each) if s.strat_id in wanted]
+                parts = strategies, {symbol: feed for symbol, (feed, _) in feeds[each].items()}, paper, options
+                job = AccountJob(loaded, each, *parts, begin, end, starts.get(each, NEW))
+                try:
+                    job.run(file.put, partial(sums.told, each), partial(sums.progress, job, sums.before(), told))
+                finally:
+                    file.put_samples(job, sums.reached_us)
+            look()
+            finished = True
+        except KeyboardInterrupt:
+            sums.warn(f"broken off at {utc_of(sums.reached_us):%Y-%m-%d %H:%M} UTC: what is here ends there")
+        finally:
+            summary = describe()
     return Result(file.path, summary)
 
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Final
 
-from gridbot.backtest.drive_line import Line
+from gridbot.backtest.drive_line import Line, earlier, is_ahead
 from gridbot.backtest.quiet_stops import Margins, QuietStops
 from gridbot.backtest.run_account import RunAccount
 from gridbot.backtest.run_loop import RunLoop, Symbols
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.run_venue import RunVenue
-from gridbot.backtest.symbol_feed import FAR, Cursor, Place, SymbolFeed
+from gridbot.backtest.symbol_feed import FAR, Place, SymbolFeed
 
 __all__ = ["Drive"]
 
@@ -56,6 +56,8 @@ class Drive:
         self._let_go_at = 0
         self._unsteady: dict[str, Line] = {}
         """Those at which more than what happens to themselves may make another price the next to wait for."""
+        self._over: tuple[int, int] = -1, -1
+        """The newest moment (µs UTC) at which prices reached the worker, and up to which line."""
         self._told_ms = self._moved_ms = -1
         """Up to here (ms UTC) nobody of all lines has a price that the worker, or the exchange, has not."""
         self._margins: Margins | None = None
@@ -90,15 +92,16 @@ class Drive:
                 self._after(*loop.turn(now_us))
             elif tick.tick_due_us == now_us:
                 loop.now_us, loop.about = now_us, (tick.symbol,)
+                self._over = now_us, tick.number
                 self._after(False, True, self._tick(tick))
             elif mark.mark_due_us == now_us:
-                loop.now_us = now_us
+                loop.now_us, self._over = now_us, (now_us, len(self._lines))
                 if self._mark(mark):
                     self._look_at_trades_of((mark.symbol,))
                 else:
                     self._look_at_trades(mark, self._stops.margins())
             else:
-                loop.now_us = now_us
+                loop.now_us, self._over = now_us, (now_us, len(self._lines))
                 if self._trade(trade):
                     self._look_at_trades_of((trade.symbol,))
                 else:
@@ -217,7 +220,20 @@ class Drive:
             for symbol in about:
                 self.hear(symbol)
 
+    def _behind_ms(self, line: Line) -> int:
+        """The prices before this time (ms UTC) have reached the worker. Of the present moment these are those of lines
+        that have had their turn: with no latency, what follows from a price or a trade comes at the same moment."""
+        since_us = self._loop.now_us - self._ticker_us
+        over_us, number = self._over
+        if over_us == self._loop.now_us and line.number < number:
+            return since_us // 1000 + 1
+        return -(-since_us // 1000)
+
     def _tell_all(self) -> None:
+        if self._over[0] == self._loop.now_us:
+            for line in self._lines:
+                self._hear(line, self._behind_ms(line))
+            return
         ms = -(-(self._loop.now_us - self._ticker_us) // 1000)
         if ms <= self._told_ms:
             return
@@ -247,7 +263,8 @@ class Drive:
 
     def hear(self, symbol: str) -> None:
         """Give the worker the newest price of before now, of one symbol."""
-        self._hear(self._by_symbol[symbol], -(-(self._loop.now_us - self._ticker_us) // 1000))
+        line = self._by_symbol[symbol]
+        self._hear(line, self._behind_ms(line))
 
     def _move(self, line: Line, ms: int, marks_ms: int) -> None:
         """The trades before `ms` (UTC) met nobody, and the mark prices up to `marks_ms` liquidated nobody."""
@@ -322,7 +339,7 @@ class Drive:
             return False
         if line.has_marks and line.mark_due_us <= self._venue.markets[line.symbol].marked_ms * 1000:
             return False
-        return _is_ahead(line.trade_stop, line.trades)
+        return is_ahead(line.trade_stop, line.trades)
 
     def _look_at_trades(self, line: Line, margins: Margins) -> None:
         line.margins, line.nearest = margins, self._venue.exchange.resting.nearest(line.symbol)
@@ -330,7 +347,7 @@ class Drive:
         mark_ms = self._stops.next_mark(line.symbol, margins)
         line.mark_due_us = FAR if mark_ms == FAR else mark_ms * 1000
         self._dues = None
-        if wanted == line.trade_range and _is_ahead(line.trade_stop, cursor):
+        if wanted == line.trade_range and is_ahead(line.trade_stop, cursor):
             return
         line.trade_range = wanted
         line.trade_stop = place = cursor.next_outside(*wanted)
@@ -339,7 +356,7 @@ class Drive:
     @staticmethod
     def _sees_as_looked(line: Line, *, waits: bool) -> bool:
         """Whether the next tick that the worker has to see is the one that was found last."""
-        if not _is_ahead(line.tick_stop, line.tickers):
+        if not is_ahead(line.tick_stop, line.tickers):
             return False
         if line.sees_next:
             return True  # whatever has happened, no tick before it can be one
@@ -360,41 +377,14 @@ class Drive:
             moment_ms = self._stops.moment_of_worker(line.symbol, seen_ms)
         wanted = low, high, moment_ms
         line.sees_next = low > high
-        if wanted == line.tick_range and _is_ahead(line.tick_stop, cursor):
+        if wanted == line.tick_range and is_ahead(line.tick_stop, cursor):
             return
         if now is not None:  # until now it was quiet there
             self._hear(line, now[0] + (line.number < now[1]))
         line.tick_range = wanted
         self._dues = None
-        place = _at(cursor, moment_ms)
-        place = _earlier(self._next_seen(line, low, high), None if place is None else cursor.last_of_moment(place))
+        place = None if moment_ms == FAR else cursor.at_or_after(moment_ms)
+        place = earlier(line.next_seen(low, high), None if place is None else cursor.last_of_moment(place))
         line.tick_stop, line.tick_due_us = place, FAR
         if place is not None:
             line.tick_due_us = line.feed.open(place.day).times[place.at] * 1000 + self._ticker_us
-
-    @staticmethod
-    def _next_seen(line: Line, low: int, high: int) -> Place | None:
-        """The next tick outside that is the last of its millisecond."""
-        cursor = line.tickers
-        place = cursor.next_outside(low, high)
-        while place is not None:
-            last = cursor.last_of_moment(place)
-            price = line.feed.open(last.day).prices[last.at]
-            if not low <= price <= high:
-                return last
-            place = cursor.next_outside(low, high, after=last)
-        return None
-
-
-def _is_ahead(stop: Place | None, cursor: Cursor) -> bool:
-    return stop is None or stop >= (cursor.day, cursor.index)
-
-
-def _at(cursor: Cursor, moment_ms: int) -> Place | None:
-    return None if moment_ms == FAR else cursor.at_or_after(moment_ms)
-
-
-def _earlier(one: Place | None, other: Place | None) -> Place | None:
-    if one is None or other is None:
-        return one or other
-    return min(one, other)

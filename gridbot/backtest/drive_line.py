@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridbot.backtest.quiet_stops import Margins, Steady
 from gridbot.backtest.symbol_feed import FAR, Cursor, Place, SymbolFeed
 
-__all__ = ["Line"]
+__all__ = ["Line", "earlier", "is_ahead"]
 
 
 class Line:
@@ -52,3 +52,27 @@ class Line:
         self.due_us = FAR
         self.tick_stop: Place | None = None
         self.tick_due_us = FAR
+
+    def next_seen(self, low: int, high: int) -> Place | None:
+        """The next tick outside of two prices (ticks) that is the last of its millisecond."""
+        cursor = self.tickers
+        place = cursor.next_outside(low, high)
+        while place is not None:
+            last = cursor.last_of_moment(place)
+            price = self.feed.open(last.day).prices[last.at]
+            if not low <= price <= high:
+                return last
+            place = cursor.next_outside(low, high, after=last)
+        return None
+
+
+def is_ahead(stop: Place | None, cursor: Cursor) -> bool:
+    """Whether a cursor has not passed a stop."""
+    return stop is None or stop >= (cursor.day, cursor.index)
+
+
+def earlier(one: Place | None, other: Place | None) -> Place | None:
+    """The first of two places; None is the end."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other)

@@ -13,7 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
 from gridbot.backtest.run_account import RunAccount
-from gridbot.backtest.run_venue import RunVenue
+from gridbot.backtest.run_venue import NO_MARK, RunVenue
 from gridbot.backtest.symbol_feed import FAR
 from gridbot.paper.settings import MatchingModel
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -89,11 +89,10 @@ class QuietStops:
 
     def _of_margin(self, symbol: str, margins: Margins) -> tuple[int, int]:
         """Prices at which the account is certainly not due for liquidation, if each symbol stays within its own."""
-        market = self._venue.markets[symbol]
-        if market.has_marks:
-            return ALL
-        bounds = margins.get(symbol)
-        if bounds is None:
+        market, bounds = self._venue.markets[symbol], margins.get(symbol)
+        if bounds is NO_MARK:
+            return NOTHING
+        if bounds is None or market.has_marks:
             return ALL
         known = self._margins.get(symbol)
         if known is None or known[0] is not bounds:

@@ -81,8 +81,10 @@ class RunFile:
         self._lock = _taken(lock_of(path))
         path.unlink(missing_ok=True)
         self._database = Database(path)
-        self._packed: PackedRecords | None = None
-        """Of the account that runs: what is not in the file yet."""
+        self._packs: list[PackedRecords] = []
+        """Of the account that runs: what is not in the file yet, more than one where one could not be put."""
+        self._was_tried = False
+        """Whether the last of them is to stay as it is: nobody knows whether it is in the file."""
         self._rolled: dict[str, int] = {}
         """By account, the number of the last record that is in the rollups."""
         empty = empties / f"{EMPTY}{_schema_here()}"
@@ -108,9 +110,10 @@ class RunFile:
 
     def put(self, records: KeptRecords) -> None:
         """Keep records. When there are many, or with `put_samples`, they are in the file, and so are sums."""
-        packed = self._packed
-        if packed is None:
-            packed = self._packed = PackedRecords(records.account, records.run_id)
+        if not self._packs or self._was_tried:
+            self._packs.append(PackedRecords(records.account, records.run_id))
+            self._was_tried = False
+        packed = self._packs[-1]
         packed.add(records)
         if packed.count >= PUT_TOGETHER:
             with self._database.open() as con:
@@ -119,9 +122,13 @@ class RunFile:
                     self._roll_up(con, packed.account, packed.last_seq)
 
     def _put_packed(self, con: duckdb.DuckDBPyConnection) -> None:
-        packed, self._packed = self._packed, None
-        if packed is not None:
-            put_records(con, packed)
+        """What cannot be put now stays for the next time, so that nothing after it is in the file without it."""
+        self._was_tried = True
+        while self._packs:
+            packed = self._packs[0]
+            if stored_offsets(con).get(packed.account, 0) < packed.last_seq:  # else it was broken off behind its commit
+                put_records(con, packed)
+            del self._packs[0]
 
     def _roll_up(self, con: duckdb.DuckDBPyConnection, account: str, seq: int) -> None:
         roll_up(con, account, self._rolled.get(account, 0))
@@ -157,9 +164,11 @@ class RunFile:
         values = [orjson.dumps(value).decode() if isinstance(value, dict | list) and name != "accounts" else value
                   for name, value in row.items()]  # fmt: skip
         with self._database.open() as con:
+            con.begin()
             con.execute("DELETE FROM backtests")
             marks = ", ".join("?" for _ in row)
             con.execute(f"INSERT INTO backtests ({', '.join(row)}) VALUES ({marks})", values)
+            con.commit()
 
     def close(self) -> None:
         """Give the engine's memory back, and the name to others."""
@@ -223,8 +232,10 @@ def summaries(data_dir: Path) -> list[dict[str, Any]]:
         try:
             with connect(path, timeout_s=1.0) as con:
                 cursor = con.execute("SELECT * FROM backtests")
-                names = [column[0] for column in cursor.description or ()]
-                for values in cursor.fetchall():
+                names, rows = [column[0] for column in cursor.description or ()], cursor.fetchall()
+                if not rows:
+                    found.append({"name": path.stem, "error": "expected a run, got none: broken off at its start"})
+                for values in rows:
                     row = dict(zip(names, values, strict=True)) | {"name": path.stem, "process": ""}
                     found.append(row if row["finished"] else row | _so_far(con, row, path))
         except (ReadingError, duckdb.Error) as error:

@@ -31,7 +31,7 @@ from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import listing_under
 from gridbot.paper.settings import PaperConfig
 
-__all__ = ["RunVenue"]
+__all__ = ["NO_MARK", "RunVenue"]
 
 TOPICS = ("order", "execution", "position", "wallet")
 ZERO: Final = Decimal(0)
@@ -42,6 +42,8 @@ PART_USED: Final = Decimal("0.25")
 """Of the room to a liquidation. No maintenance rate is above 1, so twice the value is the most that can be needed."""
 PART_LEFT: Final = 1 - 2 * PART_USED
 """What fills and orders may use of it until the bounds are worked out anew."""
+NO_MARK: Final = (Decimal(1), ZERO)
+"""Bounds between which no mark lies."""
 
 
 class _Basis(NamedTuple):
@@ -176,8 +178,9 @@ class RunVenue:
     def margin_bounds(self) -> Mapping[str, tuple[Decimal, Decimal]]:
         """Marks (lowest, highest, USDT) at which the account is certainly not due for liquidation, by symbol.
 
-        As long as each symbol that it holds stays within its own; others are not in it. The same object as before
-        while they are the same.
+        As long as each symbol that it holds stays within its own; others are not in it. Where it is due at the present
+        marks, as a fill or a funding makes it, the next price of any symbol finds that: each has `NO_MARK`. The same
+        object as before while they are the same.
         """
         count = self._changes.count
         if count != self._bounds_at:
@@ -221,7 +224,9 @@ class RunVenue:
         if not held:
             return {}
         figures = self.exchange.totals(account)
-        spare = max(ZERO, figures.equity - figures.maintenance)
+        spare = figures.equity - figures.maintenance
+        if spare <= 0:
+            return dict.fromkeys(self.markets, NO_MARK)
         value = sum((leg.size * marks[leg.symbol] for leg in held.values()), ZERO)
         legs = {name: (leg.size, leg.cost, leg.unrealised(marks[leg.symbol])) for name, leg in held.items()}
         self._bounds_of = _Basis(account.wallet, account.order_maintenance, spare, legs, self.pairs, marks)
@@ -249,6 +254,9 @@ class RunVenue:
         now_ms = self._loop.now_us // 1000
         market = self.markets[symbol]
         market.revalue(now_ms)
+        low, high = self._bounds.get(symbol, (market.mark, market.mark))
+        if not low <= market.mark <= high:  # this mark price is looked at no more: the account may be due by it
+            self._bounds_of, self._bounds_at = None, -1
         market.fundings.append((now_ms, rate))
         self.exchange.settle_funding(symbol, rate, now_ms)
         market.set_funding(now_ms)

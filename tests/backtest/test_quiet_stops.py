@@ -174,3 +174,34 @@ def test_a_price_that_trembles_between_the_orders_is_not_looked_at():
     every = Ran(config_of(), [day_of(quiet, every_ms=100)], Options(every_tick=True))
     assert ran.counts.looks < 300 < 5000 < every.counts.looks
     assert ran.bodies == every.bodies
+
+
+def test_without_latency_a_price_is_known_before_what_its_trade_causes():
+    """A fill came back at the moment of its trade, and the price of that moment was decided by anew, with the fill."""
+    draw = random.Random(2)
+    config, days = wild_config(draw, SYMBOLS[:1]), [wild_day(draw, SYMBOLS[0])]
+    config = config.model_copy(update={"paper": config.paper.model_copy(update={"ack_delay_ms": 0})})
+    at_once: dict[str, Any] = {**dict.fromkeys(("request", "answer", "push"), Latency(0, 0)), "ticker_ms": 0}
+    every, jumping = (Ran(config, days, Options(every_tick=each, **at_once), 6) for each in (True, False))
+    assert len(every.rows("executions", exec_type="Trade")) > 5
+    assert every.bodies == jumping.bodies
+
+
+@pytest.mark.parametrize(
+    ("rate", "marks"),
+    [
+        ("0.1", ()),
+        ("0.1", [(START_MS, 500_000), (START_MS + 30_000, 494_000)]),
+        ("-0.0001", [(START_MS, 500_000), (START_MS + 15_500, 450_000)]),  # the mark price itself, of the same moment
+    ],
+)
+def test_an_account_is_liquidated_at_the_price_after_the_funding_that_makes_it_due_though_the_mark_stands(rate, marks):
+    """It never was, until the mark price moved."""
+    settings = {"amount": "q0.2", "leverage": 50, "grid_count": 10, "max_margin": 100, "caps": {"max_notional": "off"}}
+    fundings = [(START_MS + 15_500, Decimal(rate))]
+    day = day_of([50_000] * 5 + [49_400] * 30, fundings=fundings, marks=marks, mark_unit=Decimal("0.1"))
+    config = config_of(settings, balance=900, caps={"session_loss_limit": "off"})
+    every, jumping = (Ran(config, [day], Options(every_tick=each), 1) for each in (True, False))
+    [bust] = every.rows("executions", exec_type="BustTrade")
+    assert bust["exchange_ts"] == START_MS + 16_000
+    assert every.bodies == jumping.bodies

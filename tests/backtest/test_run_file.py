@@ -63,6 +63,8 @@ def test_runs_of_one_second_do_not_take_each_others_place(tmp_path: Path) -> Non
     assert first == f"20260105-100000-{os.getpid()}"
     RunFile(file_of(tmp_path, first), tmp_path).close()
     assert new_name(tmp_path, now) == f"{first}-2"
+    [broken_off] = summaries(tmp_path)
+    assert (broken_off["name"], "broken off at its start" in broken_off["error"]) == (first, True), "it was not listed"
 
 
 def test_a_name_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
@@ -85,6 +87,8 @@ def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> 
         | {"name": "another", "accounts": ["alice"], "config": {}, "options": {}, "market": {}, "warnings": []}
         | {"from_ts": BEGIN, "to_ts": BEGIN, "made_at": BEGIN, "finished": False}
     )
+    with pytest.raises(duckdb.Error):
+        file.describe({"name": None})
     with duckdb.connect(str(path)) as con:
         for number, kind in enumerate(("Trade", "Funding", "Trade")):
             at_us = int(BEGIN.replace(hour=number, tzinfo=UTC).timestamp()) * 1_000_000

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gridbot.backtest import Options, run
-from gridbot.backtest.backtest_run import DaysInMemory, Progress
+from gridbot.backtest import run
+from gridbot.backtest.backtest_run import DaysInMemory
 from gridbot.backtest.drive import Drive
 from gridbot.market.market_root import Market
 from supervisor.cli.backtest import backtest
@@ -86,27 +86,6 @@ def test_what_is_missing_is_named_with_what_would_help(place):
     assert called(place, "--to", "2026-01-05").exit_code == ExitCode.USAGE
     text, code = refused(place, "--from", "2026-01-06")
     assert (code, "--from before --to, got 2026-01-06 and 2026-01-05T00:10" in text) == (ExitCode.REFUSED, True)
-
-
-def test_what_was_broken_off_is_kept_and_says_so(place):
-    """As Ctrl-C in the middle."""
-
-    def interrupt(progress: Progress) -> None:
-        raise KeyboardInterrupt
-
-    result = run(
-        place / "conf" / "g.yaml",
-        Market(place / "data" / "market"),
-        from_="2026-01-05",
-        to="2026-01-05T00:10",
-        options=Options(every_tick=True),
-        name="half",
-        on_progress=interrupt,
-    )
-    assert not result.summary["finished"]
-    assert any(text.startswith("broken off at ") for text in result.summary["warnings"])
-    assert result.sql("SELECT finished FROM backtests") == [(False,)]
-    result.close()
 
 
 def test_what_is_said_of_a_run_that_was_broken_off_is_true_of_its_records(place, monkeypatch):
