@@ -37,8 +37,8 @@ class Rehearsal:
         self._clock = clock
         self._frame_ns = frame_ns
         self._apart = background.apart(self._broke)
-        self._broken: RehearsalFailed | None = None
-        """What has failed where nobody waits for it, such as on an answer."""
+        self._broken: tuple[str, BaseException] | None = None
+        """Which part has failed where nobody waits for it, such as on an answer, and what it raised."""
         self._stage: RehearsalStage | None = None
         self._timer: Timer | None = None
         self._due_s = 0.0
@@ -84,11 +84,11 @@ class Rehearsal:
         try:
             self._play(stage)
         except Exception as error:  # noqa: BLE001 - told; it concerns no order
-            self._give_up(self._broken or error)
+            self._give_up(error)
 
     def _play(self, stage: RehearsalStage) -> None:
         if self._broken is not None:
-            raise self._broken
+            raise RehearsalFailed(self._broken[0])
         if stage.is_settled:
             self._unsettled = 0
             self._apart.run(stage.play)
@@ -107,13 +107,13 @@ class Rehearsal:
         self._wait(REST_S)
 
     def _broke(self, part: str, error: BaseException) -> None:
-        if self._broken is None:
-            self._broken = RehearsalFailed(f"a rehearsal went wrong: {part} failed: {in_words(error)}")
-            self._broken.__cause__ = error
+        self._broken = self._broken or (part, error)
 
     def _give_up(self, error: Exception) -> None:
-        is_known = isinstance(error, RehearsalFailed | OSError) and error.__cause__ is None
-        text = "keep_warm: %s; nothing is rehearsed until the next start of this worker"
-        words = str(error) if isinstance(error, RehearsalFailed | OSError) else in_words(error)
-        log.warning(text, words, exc_info=None if is_known else error)
+        trace: BaseException | None = None if isinstance(error, RehearsalFailed | OSError) else error
+        words = str(error) if trace is None else in_words(error)
+        if self._broken is not None:  # what it comes from
+            part, trace = self._broken
+            words = f"a rehearsal went wrong: {part} failed: {in_words(trace)}"
+        log.warning("keep_warm: %s; nothing is rehearsed until the next start of this worker", words, exc_info=trace)
         self.stop()
