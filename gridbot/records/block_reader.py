@@ -50,7 +50,11 @@ class Layout:
 
 @dataclass(slots=True)
 class Part:
-    """The records of a kind in a block: `same` values, and a line of text for each record."""
+    """The records of a kind in a block: `same` values, and a line of text for each record.
+
+    Whoever takes the lines apart finds out whether they are as many as `count`, each with as many values as `layout`
+    says: to look for their ends takes as long as all else.
+    """
 
     account: str
     run_id: str
@@ -75,6 +79,8 @@ class Part:
             if rows.pop() != [""] or len(rows) != self.count:
                 raise CodecError("its lines are not as many as it says")
             seqs, *others = zip(*rows, strict=True)
+            if len(others) != len(layout.kept):
+                raise CodecError(f"its lines have not {len(layout.kept) + 1} values")
             kept, same = iter(others), iter(self.same)
             columns = [[next(same)] * self.count if form == "=" else _read(next(kept), form) for form in layout.forms]
             names = layout.names[1:]
@@ -149,10 +155,8 @@ def _parts(account: str, run_id: str, listed: Sequence[Any], text: str) -> tuple
         lines = text[at : at + length]
         at += length
         ok = type(count) is int and 0 < count <= MOST_ROWS and length > 0 and type(same) is list
-        if not ok or len(same) != len(layout.is_same) or lines[-1:] != END or lines.count(END) != count:
+        if not ok or len(same) != len(layout.is_same) or lines[-1:] != END:
             raise CodecError(f"a part of a block, of {shown(kind)}, is not what it has to be")
-        if lines.count(SEP) != count * len(layout.kept):
-            raise CodecError(f"a line of a block, of {shown(kind)}, has not {len(layout.kept) + 1} values")
         found.append(Part(account, run_id, layout, count, same, lines))
         total += count
     if at != len(text):

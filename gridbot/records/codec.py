@@ -9,6 +9,7 @@ as its default in older frames; a field that is gone is ignored.
 
 from __future__ import annotations
 
+import dataclasses
 import typing
 from decimal import Decimal
 from typing import Any, Final
@@ -34,6 +35,7 @@ __all__ = [
     "parse",
     "peek",
     "seq_of",
+    "storable",
 ]
 
 KIND_KEY: Final = b'{"kind":"'
@@ -70,6 +72,20 @@ def body_of(account: str, run_id: str, seq: int, local_ts: int, record: Record |
     if len(body) > MAX_BODY:
         raise CodecError(f"{type(record).__name__} is {len(body)} bytes long, at most {MAX_BODY} fit a frame")
     return body
+
+
+def storable(record: Record | StateRecord) -> Record | StateRecord:
+    """The record with values made storable that JSON refuses: lone surrogates, integers beyond 64 bits, odd types."""
+    changes: dict[str, Any] = {}
+    for column in columns_of(type(record)):
+        value = getattr(record, column.name)
+        if isinstance(value, str):
+            changes[column.name] = str(value).encode("utf-8", "backslashreplace").decode()
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            changes[column.name] = 2**63 - 1 if value > 0 else -(2**63)
+        elif value is not None and not isinstance(value, int | Decimal):
+            changes[column.name] = repr(value)
+    return dataclasses.replace(record, **changes)
 
 
 def head_of(kind: str, account: str, run_id: str) -> bytes:

@@ -15,19 +15,16 @@ health, grids) are given up first, money last, without spending a number.
 
 from __future__ import annotations
 
-import dataclasses
 import queue as queues
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from gridbot.command_line import pasteable
 from gridbot.frames import frame
 from gridbot.ports import Clock
 from gridbot.records import codec
 from gridbot.records.codec import CodecError
-from gridbot.records.columns import columns_of
 from gridbot.records.journal import Journal, JournalBusy
 from gridbot.records.journal_reader import JournalReader, newest_header
 from gridbot.records.record_block import LEAST_ROWS, MOST_ROWS, block_of
@@ -53,7 +50,7 @@ MEMORY_LIMIT: Final = 32 * 1024 * 1024
 FULL_PAUSE_S: Final = 0.25
 _ROW_BYTES: Final = 640
 """What a record counts for in memory before it is bytes."""
-_URGENT: Final = (ExecutionRecord, StateRecord)
+_URGENT: Final = frozenset((ExecutionRecord, StateRecord))
 _FIRST_TO_GO: Final = (TickerRecord, PublicTradeRecord, HealthRecord, GridRecord, RawMessageRecord)
 _LAST_TO_GO: Final = (ExecutionRecord, CorrectionRecord, AdjustmentRecord)
 
@@ -113,6 +110,7 @@ class Recorder:
         self._clock = clock
         self._keep_journal = keep_journal
         self._memory_limit = memory_limit
+        self._most_rows = min(MOST_ROWS, memory_limit // 2 // _ROW_BYTES)
         self._next_seq = journal.last_seq + 1
         self.found_seq = journal.last_seq
         """Number of the last record of earlier lives that the journal still has."""
@@ -128,6 +126,8 @@ class Recorder:
         self._rows: list[Record | StateRecord] = []
         self._row_times: list[int] = []
         """The newest records, which are no frames yet, and their times (wall us)."""
+        self._row_room = 0
+        """As many more may wait so without a look at the memory: none if no block is to be, or the disk has refused."""
         self._unoffered: list[bytes] = []
         self._unoffered_first = self._next_seq
         self._unoffered_end = (0, 0, 0)
@@ -144,7 +144,14 @@ class Recorder:
 
     def record(self, record: Record | StateRecord) -> int:
         """Number the record and keep it for the next `write`. 0 when it was dropped (see `stats.records_refused`)."""
-        return self._record(record, self._clock.wall_us())
+        if not self._row_room:
+            return self._record(record, self._clock.wall_us())
+        self._row_room -= 1
+        self._rows.append(record)
+        self._row_times.append(self._clock.wall_us())
+        self._buffer_bytes += _ROW_BYTES
+        self._next_seq = (seq := self._next_seq) + 1
+        return seq
 
     def record_sent(self, order_data: bytes) -> int:
         """Number and keep the record of an order that is being sent (`sent_order`), like `record`. On the hot path."""
@@ -174,8 +181,8 @@ class Recorder:
             return 0
         else:
             self._keep(encoded)
-        if type(record) in _URGENT:
-            self._urgent = True
+            if type(record) in _URGENT:
+                self._urgent = True
         return seq
 
     def _encoded(self, seq: int, local_ts: int, record: Record | StateRecord) -> bytes | None:
@@ -184,7 +191,7 @@ class Recorder:
             return codec.encode(self.account, self.run_id, seq, local_ts, record)
         except CodecError:
             try:
-                return codec.encode(self.account, self.run_id, seq, local_ts, _sanitised(record))
+                return codec.encode(self.account, self.run_id, seq, local_ts, codec.storable(record))
             except CodecError:
                 self._refused += 1
                 return None
@@ -201,6 +208,7 @@ class Recorder:
         rows, times = self._rows, self._row_times
         self._rows, self._row_times = [], []
         self._buffer_bytes -= _ROW_BYTES * len(rows)
+        self._urgent |= not _URGENT.isdisjoint(map(type, rows))
         first = self._next_seq - len(rows)
         for at in range(0, len(rows), MOST_ROWS):
             for encoded in self._frames(first + at, times[at : at + MOST_ROWS], rows[at : at + MOST_ROWS]):
@@ -251,7 +259,9 @@ class Recorder:
                 self._unoffered_first = first
             self._unoffered.append(frames)
             self._unoffered_end = (last, *self.journal.position)
+            self._row_room = self._most_rows if self._is_busy else 0
         else:
+            self._row_room = 0
             self._offer()  # a batch must not have a gap inside, and these frames will be missing
         return bool(self._unoffered)
 
@@ -383,17 +393,3 @@ class Recorder:
         self._closed = True
         self.flush()
         self.journal.close()
-
-
-def _sanitised(record: Record | StateRecord) -> Record | StateRecord:
-    """The record with values made storable that JSON refuses: lone surrogates, integers beyond 64 bits, odd types."""
-    changes: dict[str, Any] = {}
-    for column in columns_of(type(record)):
-        value = getattr(record, column.name)
-        if isinstance(value, str):
-            changes[column.name] = str(value).encode("utf-8", "backslashreplace").decode()
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            changes[column.name] = 2**63 - 1 if value > 0 else -(2**63)
-        elif value is not None and not isinstance(value, int | Decimal):
-            changes[column.name] = repr(value)
-    return dataclasses.replace(record, **changes)

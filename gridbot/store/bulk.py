@@ -40,6 +40,7 @@ LINES_FROM: Final = 500
 """Number of rows alike from which a statement of their own is worth it."""
 
 _LINES_AT_ONCE: Final = 2000
+_PARTS_AT_ONCE: Final = 32
 _LONGEST_LINE: Final = 4 * 1024 * 1024
 _OPEN_FILES: Final = Path("/proc/self/fd")
 
@@ -132,22 +133,25 @@ def _load_lines(con: duckdb.DuckDBPyConnection, table: str, layout: Layout, part
         for piece in _prefixed(parts, heads, prefixes):
             file.write(piece)
         file.flush()
+        count = sum([part.count for part in parts])
         if table == CONTEXT_TABLE and not into:
-            count = sum([part.count for part in parts])
             put_rows(con, _lines_putting(table, layout, tuple(before), frozenset(same)), same, count, path)
             return
         sql = (
             f"INSERT INTO {into or as_stored(table)} ({_listed(kept_types(table))}) {kept_query(table, values, source)}"
         )
         wanted = {name: same[name] for name, value in values.items() if value.find("$") >= 0}
-        con.execute(sql.replace("$path", quote(path), 1), wanted)
+        row = con.execute(sql.replace("$path", quote(path), 1), wanted).fetchone()
+        if row != (count,):
+            raise CodecError(f"expected {count} rows of {table}, got {row}")
 
 
 def _prefixed(
     parts: Sequence[Part], heads: Sequence[tuple[Any, ...]], prefixes: Mapping[tuple[Any, ...], str]
 ) -> Iterator[bytes]:
     if not prefixes:
-        yield "".join([part.lines for part in parts]).encode()
+        for at in range(0, len(parts), _PARTS_AT_ONCE):  # a cache holds so many: all in one take three times as long
+            yield "".join([part.lines for part in parts[at : at + _PARTS_AT_ONCE]]).encode()
         return
     for part, head in zip(parts, heads, strict=True):
         before = prefixes[head]

@@ -7,11 +7,12 @@ import dataclasses
 import inspect
 import pickle
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gridbot.core.quick_values import quick_value
+from gridbot.core.quick_values import quick_value, rows_reader
 
 
 def both(decorate: Any) -> tuple[type[Any], type[Any]]:
@@ -119,3 +120,11 @@ def test_another_kind_of_class_is_refused():
     for frozen, slots in ((False, True), (True, False)):
         with pytest.raises(TypeError, match="expected frozen=True and slots=True"):
             quick_value(frozen=frozen, slots=slots)
+
+
+def test_rows_are_read_of_many_values() -> None:
+    values = [SimpleNamespace(a=1, b="x"), SimpleNamespace(a=2, b=None)]
+    assert rows_reader(["b", "a"])(values) == [("x", 1), (None, 2)]
+    assert rows_reader(["a"])(values) == [(1,), (2,)]
+    with pytest.raises(ValueError, match="expected names of attributes, got 'a', 'b c'"):
+        rows_reader(["a", "b c"])

@@ -92,6 +92,7 @@ def test_a_state_is_in_its_place_between_records() -> None:
         {"price": 1.5},
         {"price": "1.5"},
         {"exchange_ts": 2**63},
+        {"exchange_ts": True},
         {"exchange_ts": "1"},
         {"is_maker": "yes"},
         {"is_maker": 2},
@@ -214,6 +215,24 @@ def test_one_large_write_after_another_is_a_block_and_a_small_one_is_not(tmp_pat
     assert newest is not None
     assert newest.seq == given
     assert make_recorder(tmp_path).last_seq == given
+
+
+def test_a_block_with_an_execution_asks_for_an_early_sync_as_one_frame_does(tmp_path: Path, monkeypatch: Any) -> None:
+    recorder = make_recorder(tmp_path)
+    append, asked = recorder.journal.append, list[bool]()
+
+    def noted(frames: bytes, last_seq: int, *, urgent: bool = False) -> bool:
+        asked.append(urgent)
+        return append(frames, last_seq, urgent=urgent)
+
+    monkeypatch.setattr(recorder.journal, "append", noted)
+    tickers: list[Any] = [ticker(n) for n in range(20)]
+    for rows in (tickers, tickers, [*tickers, execution(1)], tickers, [execution(2)]):
+        for row in rows:
+            recorder.record(row)
+        recorder.write()
+    recorder.close()
+    assert asked[:5] == [False, False, True, False, True]
 
 
 def test_an_order_that_is_sent_comes_behind_what_waited_for_its_block(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from gridbot.store.row_contexts import rows_table
 from gridbot.store.schema import create_table_sql
 from tests.examples import examples
 from tests.records.test_codec import any_record
-from tests.store.kit import execution
+from tests.store.kit import execution, ticker
 
 
 def storable(record: Any) -> bool:
@@ -83,6 +84,7 @@ def test_lines_of_blocks_go_to_the_database_as_they_are(changes: dict[str, Any],
     """Whatever differs from block to block, and whatever is empty, null or small."""
     monkeypatch.setattr(bulk, "LINES_FROM", 1)
     monkeypatch.setattr(bulk, "append", None)  # it goes the quick way
+    monkeypatch.setattr(bulk, "_PARTS_AT_ONCE", 1)
     found = [
         [execution(n, **(changes if n % 2 else {}), strategy=f"s{first}") for n in range(first, first + 4)]
         for first in (1, 5)
@@ -95,6 +97,31 @@ def test_lines_of_blocks_go_to_the_database_as_they_are(changes: dict[str, Any],
     with duckdb.connect(config={"threads": "1"}) as con:
         bodies = [body for part in parts for _, body in part.numbered()]
         assert stored(con, load_parts, "executions", parts) == stored(con, load, "executions", bodies)
+
+
+@pytest.mark.parametrize("kind", ["executions", "tickers"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines.partition("\r")[2],
+        lambda lines: lines + lines.partition("\r")[0] + "\r",
+        lambda lines: lines.replace("\r", "\x1f7\r", 1),
+        lambda lines: lines.replace("\x1f", "", 1),
+        lambda lines: lines.replace("\r", "\x1f7\r"),
+    ],
+)
+def test_lines_that_are_not_what_a_block_says_are_refused(
+    kind: str, change: Callable[[str], str], monkeypatch: Any
+) -> None:
+    """One less or more, or with other values than it has: by the database, and by whoever makes bodies of them."""
+    monkeypatch.setattr(bulk, "LINES_FROM", 1)
+    rows = [(execution if kind == "executions" else ticker)(n) for n in range(1, 30)]
+    (part,) = read_block(block_of("alice", "r", 1, [n for n, _ in enumerate(rows)], rows)).parts
+    broken = dataclasses.replace(part, lines=change(part.lines))
+    with pytest.raises(CodecError):
+        broken.numbered()
+    with duckdb.connect(config={"threads": "1"}) as con, pytest.raises((CodecError, duckdb.Error)):
+        stored(con, load_parts, kind, [broken])
 
 
 def test_a_misfit_in_a_block_costs_itself_only(tmp_path: Any, monkeypatch: Any) -> None:
