@@ -213,7 +213,7 @@ def run(
         file.describe(told)
         return told
 
-    with contextlib.closing(file), held_interrupt() as look:
+    with held_interrupt() as look, contextlib.closing(file):
 
         def told(progress: Progress) -> None:
             on_progress(progress)

@@ -164,18 +164,23 @@ LANDED_PAIRS: Final = View(
         WHERE lot.unmatched < 1e18),
     numbers AS MATERIALIZED (FROM waiting),
     items AS (SELECT leg, place, closes, CASE WHEN closes THEN -part ELSE part END AS change FROM numbers),
-    {MATCHING}
-    SELECT {listed("legs")}, matched.qty AS qty, opens.price AS open_price, closes.price AS close_price,
-        TRY({PROFIT.format(direction="direction", qty="matched.qty")}) AS profit,
-        TRY({FEES.format(qty="matched.qty")}) AS fees,
+    {MATCHING},
+    opened AS MATERIALIZED (
+        SELECT matched.leg, close_place, matched.qty AS pair_qty, opens
+        FROM matched JOIN numbers AS opens ON opens.leg = matched.leg AND opens.place = open_place)
+    SELECT {listed("legs")}, pair_qty AS qty, opens.price AS open_price, closes.price AS close_price,
+        TRY({PROFIT.format(direction="direction", qty="pair_qty")}) AS profit,
+        TRY({FEES.format(qty="pair_qty")}) AS fees,
         opens.exchange_ts AS opened_at, closes.exchange_ts AS closed_at, opens.order_link_id AS open_link_id,
         closes.order_link_id AS close_link_id, opens.exec_id AS open_exec_id, closes.exec_id AS close_exec_id
-    FROM matched JOIN legs USING (leg)
-    JOIN numbers AS opens ON opens.leg = matched.leg AND opens.place = open_place
-    JOIN numbers AS closes ON closes.leg = matched.leg AND closes.place = close_place
+    FROM opened JOIN legs USING (leg)
+    JOIN numbers AS closes ON closes.leg = opened.leg AND closes.place = close_place
     WHERE profit IS NOT NULL AND fees IS NOT NULL""",
 )
-"""Amounts of kept openings that no market has (a damaged file) cost their pairs, not the question: a step notes the leg
+"""DuckDB does not know how many rows `matched` has. Where it may choose, it joins openings with closes by their leg
+alone, which takes time by the square of a leg's executions. So it may not.
+
+Amounts of kept openings that no market has (a damaged file) cost their pairs, not the question: a step notes the leg
 later."""
 
 _PAIR: Final = f"""

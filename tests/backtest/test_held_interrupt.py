@@ -71,6 +71,19 @@ def test_no_record_is_missing_before_one_that_is_there(tmp_path: Path, monkeypat
     result.close()
 
 
+def test_at_the_very_end_it_leaves_nothing_but_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    close = RunFile.close
+
+    def closed(file: RunFile) -> None:
+        signal.raise_signal(signal.SIGINT)
+        close(file)
+
+    monkeypatch.setattr(RunFile, "close", closed)
+    result = run(config_of(), DaysInMemory([day_of([50_000] * 3)]), from_=DAY, to=DAY, into=tmp_path / "run.duckdb")
+    assert result.summary["finished"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.duckdb"]
+
+
 @pytest.mark.parametrize("is_committed", [False, True])
 def test_what_could_not_be_put_is_put_with_what_comes_next_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_committed: bool
