@@ -11,6 +11,7 @@ import contextvars
 import gc
 import heapq
 import itertools
+import logging
 import sys
 import warnings
 import weakref
@@ -234,7 +235,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def bury(self) -> None:
         """The last call: close the coroutines of the dead while their world is still there; they reach nothing.
 
-        Python complains of coroutines that never ran or do not end at once: such is sudden death.
+        Python complains of coroutines that never ran or do not end at once: such is sudden death. Nobody hears what
+        they log: an asynchronous generator that waits cannot be closed, which whoever reads from it takes for a fault.
         """
         for life in list(self._tasks):
             self.kill(life)
@@ -243,6 +245,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if not self._dead:
             return
         hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        disabled = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self)  # what their ends ask of a loop leads nowhere
         try:
@@ -254,6 +258,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 gc.collect()
         finally:
             asyncio._set_running_loop(before)
+            logging.disable(disabled)
             sys.unraisablehook = hook
 
 

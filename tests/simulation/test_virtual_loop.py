@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
-from collections.abc import Callable
+import logging
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -135,3 +137,36 @@ async def without_time() -> None:
 def test_standing_still_and_spinning_are_noticed(main: Callable[[], Any]) -> None:
     with pytest.raises(Stuck):
         made().run(main())
+
+
+def test_what_the_dead_say_at_their_burial_is_not_heard(caplog: pytest.LogCaptureFixture) -> None:
+    """An asynchronous generator that waits cannot be closed, which its user takes for a fault (seed 4198)."""
+    loop, life = made(), object()
+
+    async def pages() -> AsyncGenerator[int, None]:
+        await asyncio.sleep(3_600)
+        yield 1
+
+    async def ask() -> None:
+        try:
+            async with contextlib.aclosing(pages()) as listing:
+                async for _ in listing:
+                    pass
+        except Exception:
+            logging.getLogger("asking").exception("failed")
+            told.append("failed")
+
+    told: list[str] = []
+
+    async def begin() -> None:
+        task = loop.create_task(ask(), context=in_life(life))
+        await asyncio.sleep(1)
+        loop.kill(life)
+        assert not task.done()
+
+    loop.run(begin())
+    loop.bury()
+    assert told == ["failed"]
+    assert caplog.messages == []
+    logging.getLogger("asking").error("heard again")
+    assert caplog.messages == ["heard again"]
