@@ -25,7 +25,7 @@ from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import LegState, PositionEvent
 from gridbot.core.margin import margin_to_keep
 from gridbot.core.risk_rules import RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay
-from gridbot.paper.accounts.cross_holdings import Pair
+from gridbot.paper.worth.cross_holdings import Pair
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_runner import StrategyRunner
 

@@ -16,9 +16,9 @@ from gridbot.core.vocabulary import SETTLE_COIN, Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.rows.order_rows import execution_row
 from gridbot.paper.rows.outbox import Outbox, Push
+from gridbot.paper.worth.valuation import Totals, Valuation
 
 __all__ = ["EventOutbox", "leg_event", "wallet_event"]
 

@@ -23,13 +23,13 @@ from gridbot.config.account_models import AccountConfig
 from gridbot.core.events import PositionEvent, WalletEvent
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.exchange.stream_news import PrivateEvent
-from gridbot.paper.accounts.cross_holdings import Pair
 from gridbot.paper.accounts.exchange_order import NewOrder
-from gridbot.paper.accounts.valuation import Totals
 from gridbot.paper.api.dispatch import Api
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import listing_under
 from gridbot.paper.settings import PaperConfig
+from gridbot.paper.worth.cross_holdings import Pair
+from gridbot.paper.worth.valuation import Totals
 
 __all__ = ["NO_MARK", "RunVenue"]
 

@@ -10,11 +10,12 @@ table with the code):
     api       -> accounts, api_error, calls, engine, settings
     calls     -> accounts, api_error, engine, market, params, rows, settings
     params    -> accounts, api_error, market
-    engine    -> accounts, api_error, ledger, market, rows, settings, stops
+    engine    -> accounts, api_error, ledger, market, rows, settings, stops, worth
     stops     -> accounts, api_error, ledger, market, rows
-    ledger    -> accounts, market, rows, settings
-    rows      -> accounts, market
-    accounts  -> market
+    ledger    -> accounts, market, rows, settings, worth
+    rows      -> accounts, market, worth
+    worth     -> accounts, market
+    accounts  -> nothing
     market    -> settings
     settings  -> faults
     faults    -> nothing
@@ -26,8 +27,8 @@ table with the code):
   `params`: request parameters to checked values.
 - `engine`: what becomes of orders; `Exchange` is its face. `stops`: stops and settings of positions. `ledger`: what all
   of it is booked in: resting and waiting orders, fills, ends, fundings.
-- `rows`: rows as Bybit writes them, and the outbox of the private streams. `accounts`: orders, legs, wallets, and what
-  they are worth. `market`: instruments and prices.
+- `rows`: rows as Bybit writes them, and the outbox of the private streams. `worth`: what legs and accounts are worth,
+  and when they are liquidated. `accounts`: orders, legs, wallets. `market`: instruments and prices.
 - `settings`: the configuration section. `faults`: what goes wrong on command. `api_error`: a refusal, as the client
   sees it.
 

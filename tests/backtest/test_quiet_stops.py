@@ -15,9 +15,9 @@ from gridbot.backtest.run_options import Latency, Options
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.config.models import GridbotConfig
 from gridbot.market.day import Day, ticks_of
-from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.settings import MatchingModel
+from gridbot.paper.worth.valuation import Totals, Valuation
 from tests.backtest.backtest_examples import START_MS, Ran, config_of, day_of
 from tests.examples import examples
 

@@ -82,7 +82,7 @@ GRIDBOT = {
     # A worker's parts and the paper exchange on market data of the past.
     "backtest": "atomic_file background bybit command_line commands config core exchange execution incidents lock_file"
     " market orders paper.accounts paper.api paper.api_error paper.engine paper.market paper.params paper.rows"
-    " paper.settings private_files records risk state store version worker",
+    " paper.settings paper.worth private_files records risk state store version worker",
     # A worker and the paper exchange under virtual time. It may import all of the above; nothing imports it.
     "simulation": "frames background budget flatten incidents core ports strategies orders records risk execution bybit"
     " exchange config market state store worker"

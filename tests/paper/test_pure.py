@@ -17,7 +17,7 @@ from tests.case_table import case_table
 
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "gridbot" / "paper"
-PURE_ROOMS = ("accounts", "api", "calls", "engine", "ledger", "market", "params", "rows", "stops")
+PURE_ROOMS = ("accounts", "api", "calls", "engine", "ledger", "market", "params", "rows", "stops", "worth")
 SHELLS: frozenset[str] = frozenset()
 PURE_MODULES = {"api_error", "faults.fault_config", "faults.fault_plan", "settings"} | {
     "storage.kept_state",

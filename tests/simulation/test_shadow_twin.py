@@ -2,7 +2,8 @@
 
 Two whole workers under virtual time, one live on the paper exchange, one in shadow. The network is quick and even, and
 the exchange takes any number of requests, because a live order that has not arrived yet cannot fill. Compared is every
-wish with its quantity and the gate's answer, until the exchange refuses the live one something.
+wish with its quantity and the gate's answer, until the exchange refuses the live one something. A live start
+asks a question more than a shadow's, so all wishes up to `STARTED_S` count as of one moment.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from gridbot.simulation.run_faults import Plan
 from tests.examples import examples
 
 LENGTH_S = 60.0
+STARTED_S = 0.1
 END_S = LENGTH_S + 0.9  # then the run comes to rest, at prices that depend on the worker
 
 
@@ -57,7 +59,7 @@ def decisions(seed: int, *, shadow: bool, dense: bool, amount: str, balance: int
     rows = [orjson.loads(body) for frame in split(result.journal, complete=True)[0] for body in bodies_of(frame)]
     refused_s = min((at_s for at_s, row in dated(rows, "orders") if row["state"] == "rejected"), default=END_S)
     wanted = [
-        (at_s, *(row[name] for name in NAMES), row["verdict"] == "refused" and row["reason"])
+        (max(at_s, STARTED_S), *(row[name] for name in NAMES), row["verdict"] == "refused" and row["reason"])
         for at_s, row in dated(rows, "intents")
     ]
     return wanted, refused_s

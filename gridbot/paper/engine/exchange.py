@@ -22,7 +22,6 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Amendment, NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.accounts.stop_kinds import TradingStop
-from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.engine.admission import Admission
 from gridbot.paper.engine.amending import Amending
 from gridbot.paper.engine.call_auction import CallAuction
@@ -46,6 +45,7 @@ from gridbot.paper.stops.attached_stops import AttachedStops
 from gridbot.paper.stops.position_settings import PositionSettings
 from gridbot.paper.stops.position_stops import PositionStops
 from gridbot.paper.stops.stop_orders import StopOrders
+from gridbot.paper.worth.valuation import Totals, Valuation
 
 __all__ = ["Exchange"]
 

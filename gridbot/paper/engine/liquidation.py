@@ -30,12 +30,12 @@ from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
 from gridbot.paper.accounts.leg import Leg, rounded
-from gridbot.paper.accounts.valuation import Totals
 from gridbot.paper.engine.cancelling import Cancelling
 from gridbot.paper.engine.fills import Fills
 from gridbot.paper.ledger.exchange_state import ExchangeState
 from gridbot.paper.ledger.settlement import Deal
 from gridbot.paper.rows.outbox import Outbox
+from gridbot.paper.worth.valuation import Totals
 
 __all__ = ["Liquidation", "Liquidator", "is_due"]
 

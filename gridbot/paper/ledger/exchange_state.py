@@ -10,10 +10,10 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.changes import AccountChanges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import Valuation
 from gridbot.paper.market.listing_terms import ChangedListings
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.settings import PaperConfig, PositionMode
+from gridbot.paper.worth.valuation import Valuation
 
 __all__ = ["ExchangeState", "IdCounter", "working_price"]
 

@@ -13,9 +13,9 @@ from gridbot.core.margin import LEAST_RESERVE_FEE, tier_for
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.row_numbers import cut, plain
+from gridbot.paper.worth.valuation import Totals, Valuation
 
 __all__ = ["liquidation_text", "position_row", "wallet_row"]
 

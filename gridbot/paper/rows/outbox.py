@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Execution, Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import Totals, Valuation
 from gridbot.paper.rows.account_rows import liquidation_text, position_row, wallet_row
 from gridbot.paper.rows.order_rows import OrderView, execution_row, order_row
+from gridbot.paper.worth.valuation import Totals, Valuation
 
 __all__ = ["Outbox", "Push"]
 

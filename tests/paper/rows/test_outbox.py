@@ -9,13 +9,13 @@ from decimal import Decimal
 from gridbot.core.vocabulary import Side
 from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import NewOrder
-from gridbot.paper.accounts.valuation import Valuation
 from gridbot.paper.engine.exchange import Exchange
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.account_rows import position_row, wallet_row
 from gridbot.paper.rows.outbox import Push
 from gridbot.paper.settings import PaperConfig, PositionMode
+from gridbot.paper.worth.valuation import Valuation
 from tests.case_table import case_table
 
 D = Decimal

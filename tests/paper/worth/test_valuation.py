@@ -15,10 +15,10 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.charges import Charges
 from gridbot.paper.accounts.exchange_order import NewOrder, Order
 from gridbot.paper.accounts.leg import Leg
-from gridbot.paper.accounts.valuation import NO_MARGIN, Holdings, Totals, Valuation
 from gridbot.paper.market.instruments import LISTINGS
 from gridbot.paper.market.symbol_market import SymbolMarket
 from gridbot.paper.rows.account_rows import wallet_row
+from gridbot.paper.worth.valuation import NO_MARGIN, Holdings, Totals, Valuation
 
 D = Decimal
 TAKER = D("0.00055")

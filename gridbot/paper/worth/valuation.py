@@ -22,10 +22,10 @@ from gridbot.core.margin import (
 from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
-from gridbot.paper.accounts.cross_holdings import NO_MARGIN, CrossHoldings, Holdings, Pair, hold
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg, rounded
 from gridbot.paper.market.symbol_market import SymbolMarket
+from gridbot.paper.worth.cross_holdings import NO_MARGIN, CrossHoldings, Holdings, Pair, hold
 
 __all__ = ["NO_MARGIN", "Holdings", "Totals", "Valuation"]
 
