@@ -145,7 +145,7 @@ def test_kill_9_of_recorders_and_writer_at_random_moments(tmp_path: Path) -> Non
     """
     chance = random.Random(SEED)
     accounts = ("alice", "bob")
-    noted = {account: CONTEXT.Value("q", 0) for account in accounts}
+    noted = {account: CONTEXT.Value("q", 0, lock=False) for account in accounts}  # who is killed frees no lock
     queues = {account: record_queue() for account in accounts}
     receivers = {account: receiver for account, (_, receiver) in queues.items()}
     recording: dict[str, tuple[Any, Any]] = {}
@@ -188,7 +188,7 @@ def test_kill_9_of_recorders_and_writer_at_random_moments(tmp_path: Path) -> Non
         assert last.stop() == 0
     stored = sequences(tmp_path)
     for account in accounts:
-        in_order = sorted(stored[account]) if account == "bob" else stored[account]
+        in_order = sorted(stored[account])  # rows of one commit come in any order
         assert in_order == list(range(1, len(in_order) + 1))
         assert len(stored[account]) >= noted[account].value > 0
     counted = rows(tmp_path, "SELECT account, fills, realised_pnl FROM pnl_by_strategy ORDER BY 1")
@@ -266,7 +266,7 @@ def test_a_busy_account_does_not_keep_the_others_waiting(tmp_path: Path) -> None
 
 
 def test_sql_while_writing_sees_growing_whole_transactions(tmp_path: Path) -> None:
-    noted = CONTEXT.Value("q", 0)
+    noted = CONTEXT.Value("q", 0, lock=False)
     queue, receiver = record_queue()
     acks, _ours = CONTEXT.Pipe(duplex=False)
     with writing(tmp_path, queues={"alice": receiver}) as writer:
