@@ -142,9 +142,9 @@ class AccountConfig(Model):
     )
     keep_warm: bool = Field(
         False,
-        description="Rehearse an order each 2 ms while no price comes, so that a real one leaves sooner where others "
-        "use the cores in between; on a machine of its own it leaves later. Nothing of it is sent or recorded. It "
-        "takes a sixth of a core for this account, and rests where no core is idle (docs/performance.md 2).",
+        description="Rehearse an order each 2 ms while no price comes, so that a real one leaves sooner with "
+        "real-time priority on cores that others use; without it is no gain, or a loss. Nothing of it is sent or "
+        "recorded. It takes a sixth of a core for this account, and rests where no core is idle (docs/performance.md 2).",
     )
     allow_withdraw_permission: bool = Field(
         False,
