@@ -144,7 +144,8 @@ class AccountConfig(Model):
         False,
         description="Rehearse an order each 2 ms while no price comes, so that a real one leaves sooner with "
         "real-time priority on cores that others use; without it is no gain, or a loss. Nothing of it is sent or "
-        "recorded. It takes a sixth of a core for this account, and rests where no core is idle (docs/performance.md 2).",
+        "recorded. It takes a sixth of a core for this account, and rests where no core is idle "
+        "(docs/performance.md 2).",
     )
     allow_withdraw_permission: bool = Field(
         False,
