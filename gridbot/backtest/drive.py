@@ -218,7 +218,10 @@ class Drive:
         else:
             worker.touch(about)
             for symbol in about:
-                self.hear(symbol)
+                line = self._by_symbol[symbol]
+                ms = self._behind_ms(line)
+                if ms > line.tickers.next_ms:
+                    self._hear(line, ms)
 
     def _behind_ms(self, line: Line) -> int:
         """The prices before this time (ms UTC) have reached the worker. Of the present moment these are those of lines
@@ -294,11 +297,12 @@ class Drive:
         `seen` is what `_tick` returned; without it each line is brought up to date before it is looked at.
         """
         if worker:
-            if self._worker.is_ready and not self._was_ready:
+            account = self._worker
+            if account.is_ready and not self._was_ready:
                 self._begin()
             if self._was_ready:
-                self._worker.plan()
-                waits = self._worker.something_waits
+                account.plan()
+                waits = account.something_waits
                 for line in self._to_look_at(waits=waits):
                     if not self._sees_as_looked(line, waits=waits):
                         if seen is None:
@@ -310,7 +314,7 @@ class Drive:
     def _to_look_at(self, *, waits: bool) -> Collection[Line]:
         """The lines at which the next tick that the worker has to see may be another than it was."""
         touched = self._worker.touched.take()
-        if touched is None or waits or self._sees_all:
+        if touched is None or waits or self._sees_all or len(self._lines) == 1:
             return self._lines
         return {**self._unsteady, **{symbol: self._by_symbol[symbol] for symbol in touched}}.values()
 

@@ -70,6 +70,8 @@ class RunMarket(SymbolMarket):
 
     def funding_after(self, now_ms: int) -> tuple[Decimal | None, int | None]:
         """Rate and time (ms UTC) of the first funding after `now_ms`; (None, None) where the data has none."""
+        if not self.fundings_due:
+            return None, None
         at = bisect_right(self.fundings_due, now_ms, key=lambda each: each[0])
         if at >= len(self.fundings_due):
             return None, None

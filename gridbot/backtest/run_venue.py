@@ -58,7 +58,7 @@ class _Basis(NamedTuple):
 
 
 class RunVenue:
-    """One per account. `hear` gets the private events of a frame when it arrives."""
+    """One per account. `hear` gets the private events of the frames that arrive together."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class RunVenue:
         self.under_way = 0
         """Frames that have not reached the worker yet."""
         self._push_us = round(paper.ack_delay_ms * 1000)
-        self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
+        self.hear: Callable[[Sequence[Sequence[PrivateEvent]]], None] = lambda frames: None
         now_ms = loop.now_us // 1000
         self._moves, self._changes = MarkMoves(len(feeds)), ChangeCount()
         self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
@@ -285,9 +285,8 @@ class RunVenue:
                 about.update([event.symbol for event in events])
 
     def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
-        for events in frames:
-            self.under_way -= 1
-            self.hear(events)
+        self.under_way -= len(frames)
+        self.hear(frames)
 
     # ------------------------------------------------------------------ what is read of it
 

@@ -47,12 +47,11 @@ class OrderStatus(StrEnum):
     REJECTED = "Rejected"
     DEACTIVATED = "Deactivated"
 
-    @property
-    def is_open(self) -> bool:
-        return self in _OPEN
+    is_open: bool
+    """Whether more may happen to it."""
 
-
-_OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED})
+    def __init__(self, value: str) -> None:
+        self.is_open = value in ("New", "PartiallyFilled", "Untriggered", "Triggered")
 
 
 @quick_value(frozen=True, slots=True)

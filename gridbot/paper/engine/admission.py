@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
@@ -20,6 +21,7 @@ __all__ = ["Admission"]
 
 ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
+_UNTRIGGERED, _TRIGGERED = OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED
 SAME_SIDE = "reduce-only order has same side with current position"
 
 
@@ -59,8 +61,10 @@ class Admission:
         for other in account.open_by_symbol.get(request.symbol, {}).values():
             if other.closing:  # asked first: half of the orders of a grid are out by it
                 wanted = other.request
-                if wanted.position_idx == idx and wanted.side is side and not other.is_waiting:
-                    size -= other.qty - other.cum_qty
+                if wanted.position_idx == idx and wanted.side is side:
+                    status = other.status
+                    if status is not _UNTRIGGERED and status is not _TRIGGERED:  # it does not wait
+                        size -= other.qty - other.cum_qty
         return size
 
     def is_closing(self, account: Account, request: NewOrder) -> bool:
