@@ -199,20 +199,21 @@ class RunVenue:
             return False
         gained, used = account.wallet - basis.wallet, max(ZERO, account.order_maintenance - basis.order_maintenance)
         pairs = self.pairs
-        others = {symbol for symbol, pair in pairs.items() if basis.pairs.get(symbol) is not pair}
-        others |= basis.pairs.keys() - pairs.keys()
-        for name in ((symbol, index) for symbol in others for index in LEGS):
-            leg = account.legs.get(name)
-            if leg is None:
-                continue
-            size, cost, unrealised = basis.legs.get(name, NO_LEG)
-            if leg.size == size and leg.cost == cost:
-                continue
-            mark = basis.marks.get(leg.symbol)
-            if mark is None:
-                return False
-            gained += leg.unrealised(mark) - unrealised
-            used += 2 * abs(leg.size - size) * self._bounds[leg.symbol][1]
+        others = [symbol for symbol, pair in pairs.items() if basis.pairs.get(symbol) is not pair]
+        others += basis.pairs.keys() - pairs.keys()
+        for symbol in others:
+            mark = basis.marks.get(symbol)
+            for index in LEGS:
+                leg = account.legs.get((symbol, index))
+                if leg is None:
+                    continue
+                size, cost, unrealised = basis.legs.get((symbol, index), NO_LEG)
+                if leg.size == size and leg.cost == cost:
+                    continue
+                if mark is None:
+                    return False
+                gained += leg.unrealised(mark) - unrealised
+                used += 2 * abs(leg.size - size) * self._bounds[symbol][1]
         return used - min(ZERO, gained) <= basis.spare * PART_LEFT
 
     def _new_bounds(self) -> dict[str, tuple[Decimal, Decimal]]:
@@ -267,11 +268,12 @@ class RunVenue:
     def deliver(self) -> None:
         """Send what the private streams have to say; each topic keeps its order."""
         loop, arrived_us = self._loop, self._arrived_us
-        sent_us, push, together_us = loop.now_us + self._push_us, self._options.push, -1
+        push, together_us = self._options.push, -1
+        sent_us, fixed_us = loop.now_us + self._push_us, push.us(self._draw) if push.is_fixed else None
         frames: list[Sequence[Any]] = []
         about: set[str] = set()
         for _, topic, found in self.exchange.outbox.take():
-            due_us = sent_us + push.us(self._draw)
+            due_us = sent_us + (push.us(self._draw) if fixed_us is None else fixed_us)
             if due_us < (last_us := arrived_us.get(topic, 0)):
                 due_us = last_us
             arrived_us[topic] = due_us
@@ -282,7 +284,8 @@ class RunVenue:
                 loop.at(due_us, self._arrive, frames, about=about)
             frames.append(events)  # nothing can come between frames of one moment that left together
             if topic != "wallet":
-                about.update([event.symbol for event in events])
+                for event in events:
+                    about.add(event.symbol)
 
     def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
         self.under_way -= len(frames)

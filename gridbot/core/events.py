@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 ZERO = Decimal(0)
+_BUY, _LONG, _SHORT = Side.BUY, Direction.LONG, Direction.SHORT
 
 
 class OrderStatus(StrEnum):
@@ -115,7 +116,8 @@ class ExecutionEvent:
 
     @property
     def direction(self) -> Direction:
-        return Direction.of_order(self.side, reduce_only=self.is_close)
+        closes = self.closed_size > 0
+        return _LONG if (self.side is _BUY) != closes else _SHORT  # `Direction.of_order`
 
 
 @quick_value(frozen=True, slots=True)

@@ -88,6 +88,11 @@ class _Asked:
     link_id: str
     side: Side
     symbol: str
+    request: NewOrder
+
+    def __post_init__(self) -> None:
+        request = self.request
+        self.symbol, self.side, self.link_id = request.symbol, request.side, request.order_link_id
 
 
 @dataclass(slots=True)
@@ -120,10 +125,6 @@ class Order(_Asked):
     sibling_id: str = ""
     children: tuple[str, ...] = ()
     fee_coin: str = SETTLE_COIN
-
-    def __post_init__(self) -> None:
-        request = self.request
-        self.symbol, self.side, self.link_id = request.symbol, request.side, request.order_link_id
 
     @property
     def is_market(self) -> bool:
