@@ -58,6 +58,8 @@ class Drive:
         """Those at which more than what happens to themselves may make another price the next to wait for."""
         self._over: tuple[int, int] = -1, -1
         """The newest moment (µs UTC) at which prices reached the worker, and up to which line."""
+        self._heard: tuple[int, Symbols] = -1, None
+        """The moment (µs UTC) of the newest call of the worker in the present turn, and what it was about."""
         self._told_ms = self._moved_ms = -1
         """Up to here (ms UTC) nobody of all lines has a price that the worker, or the exchange, has not."""
         self._margins: Margins | None = None
@@ -215,7 +217,8 @@ class Drive:
         elif about is None or self._sees_all or worker.something_waits:
             worker.touch(None)
             self._tell_all()
-        else:
+        elif about is not self._heard[1] or self._loop.now_us != self._heard[0]:
+            self._heard = self._loop.now_us, about
             worker.touch(about)
             for symbol in about:
                 line = self._by_symbol[symbol]
@@ -296,6 +299,7 @@ class Drive:
 
         `seen` is what `_tick` returned; without it each line is brought up to date before it is looked at.
         """
+        self._heard = -1, None
         if worker:
             account = self._worker
             if account.is_ready and not self._was_ready:

@@ -108,7 +108,7 @@ class Router:
             self._context.recorder.record(builders.of_wallet(wallet, source=source))
 
     def _on_private(self, event: PrivateEvent) -> None:
-        if isinstance(event, WalletEvent):
+        if type(event) is WalletEvent:
             self.on_wallet(event, "stream")
             return
         if self._saw is not None and isinstance(event, (ExecutionEvent, OrderUpdateEvent)):
@@ -116,15 +116,14 @@ class Router:
         runner = self._live.get(event.symbol)
         if runner is None:
             return  # a symbol without a live strategy: shadow, or traded by hand
-        match event:
-            case ExecutionEvent():
-                runner.on_execution(event)
-            case OrderUpdateEvent():
-                runner.on_order_update(event)
-            case PositionEvent():
-                runner.on_position_update(event)
-            case OneWayPosition():
-                self._context.requests.read_terms(event.symbol)
+        if type(event) is PositionEvent:
+            runner.on_position_update(event)
+        elif type(event) is OrderUpdateEvent:
+            runner.on_order_update(event)
+        elif type(event) is ExecutionEvent:
+            runner.on_execution(event)
+        elif type(event) is OneWayPosition:
+            self._context.requests.read_terms(event.symbol)
 
     def _on_ticker(self, ticker: TickerEvent) -> None:
         runner = self._runners.get(ticker.symbol)

@@ -57,14 +57,12 @@ class Admission:
         """What an order on the closing side may still close: position less resting closing orders."""
         leg = account.leg(request.symbol, request.position_idx)
         size = leg.size if request.side is leg.direction.close_side else ZERO
-        side, idx = request.side, request.position_idx
-        for other in account.open_by_symbol.get(request.symbol, {}).values():
-            if other.closing:  # asked first: half of the orders of a grid are out by it
-                wanted = other.request
-                if wanted.position_idx == idx and wanted.side is side:
-                    status = other.status
-                    if status is not _UNTRIGGERED and status is not _TRIGGERED:  # it does not wait
-                        size -= other.qty - other.cum_qty
+        side = request.side
+        for other in account.closing.get((request.symbol, request.position_idx), {}).values():
+            if other.side is side:
+                status = other.status
+                if status is not _UNTRIGGERED and status is not _TRIGGERED:  # it does not wait
+                    size -= other.qty - other.cum_qty
         return size
 
     def is_closing(self, account: Account, request: NewOrder) -> bool:

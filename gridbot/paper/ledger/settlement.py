@@ -152,13 +152,13 @@ class Settlement:
 
     def uncover(self, account: Account, leg: Leg, room: Decimal, now_ms: int) -> None:
         """Cancel resting closing orders of a leg, in the configured order, until they close no more than `room`."""
-        idx, close_side, wanted, is_odd = leg.position_idx, leg.direction.close_side, ZERO, False
+        close_side, wanted, is_odd = leg.direction.close_side, ZERO, False
         closing: list[Order] = []
         resting = self._resting.ids(leg.symbol)
-        for order in account.open_by_symbol.get(leg.symbol, {}).values():
-            if order.closing and (request := order.request).position_idx == idx and order.order_id in resting:
+        for order in account.closing.get((leg.symbol, leg.position_idx), {}).values():
+            if order.order_id in resting:
                 closing.append(order)
-                if request.side is close_side:
+                if order.side is close_side:
                     wanted += order.qty - order.cum_qty
                 else:
                     is_odd = True

@@ -117,7 +117,7 @@ class CrossHoldings:
         newest = self._newest
         for pair in self._pairs:
             mark = pair.market.mark
-            if mark is not pair.mark and mark != pair.mark:
+            if mark is not pair.mark and (pair.mark is None or mark != pair.mark):
                 pair.value(mark)
                 newest = None
         if newest is None:
