@@ -159,7 +159,8 @@ class EventOutbox(Outbox):
 
     def leg_changed(self, account: Account, leg: Leg) -> None:
         self._moved.add(account.name)
-        super().leg_changed(account, leg)
+        account.changes.leg(leg)
+        self._of(account).pairs[leg.symbol, leg.position_idx != 0] = None
 
     def flush(self) -> None:
         """What orders alone change of legs and wallet is told once, after all orders of a request."""

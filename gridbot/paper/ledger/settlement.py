@@ -65,8 +65,7 @@ class Settlement:
             self._resting.remove(order)
             account.finish(order)
         self._outbox.executed(account, execution, order)
-        for each in state.legs(account, order.symbol):
-            self._outbox.leg_changed(account, each)
+        self._outbox.leg_changed(account, leg)
         if change.closed:
             self.uncover(account, leg, leg.size, now_ms)
         return execution
