@@ -82,7 +82,7 @@ class Placement:
         covers: dict[Direction, bool] = {}
         with self._orders.batch:
             for intent in intents:
-                if type(intent) is CancelIntent:
+                if isinstance(intent, CancelIntent):
                     self._orders.cancel(intent.key, intent.reason)
                     covers.clear()  # a close that had not left is gone at once
                     continue

@@ -82,7 +82,7 @@ def test_an_order_that_is_wanted_again_has_its_place_among_the_others_again() ->
     first, second, third = (make_order(n, ticks=1000 + n) for n in range(3))
     for order in (first, second, third):
         index.add(order)
-        views.resting
+        _ = views.resting
     second.withdrawn = "outside_grid"
     index.touch(second)
     assert [row.key for row in views.resting.long] == [first.key, third.key]
@@ -125,7 +125,7 @@ def test_the_views_are_those_of_an_index_that_is_read_for_the_first_time() -> No
         for _ in range(60):
             _change(index, numbers.__next__, draw)
             if draw.random() < 0.4:
-                views.resting
+                _ = views.resting
         fresh = _read_anew(index)
         assert (views.resting.long, views.resting.short) == (fresh.resting.long, fresh.resting.short)
         assert views.count() == fresh.count()

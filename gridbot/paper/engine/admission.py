@@ -62,7 +62,7 @@ class Admission:
             if other.side is side:
                 status = other.status
                 if status is not _UNTRIGGERED and status is not _TRIGGERED:  # it does not wait
-                    size -= other.qty - other.cum_qty
+                    size -= other.qty - other.cum_qty if other.cum_qty else other.qty
         return size
 
     def is_closing(self, account: Account, request: NewOrder) -> bool:

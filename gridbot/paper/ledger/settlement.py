@@ -158,7 +158,7 @@ class Settlement:
             if order.order_id in resting:
                 closing.append(order)
                 if order.side is close_side:
-                    wanted += order.qty - order.cum_qty
+                    wanted += order.qty - order.cum_qty if order.cum_qty else order.qty
                 else:
                     is_odd = True
         if wanted <= room and not is_odd:
