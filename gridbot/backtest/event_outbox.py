@@ -114,7 +114,7 @@ def leg_event(
         entry,
         mark,
         liq,
-        told(valuation.leverage(account, symbol, leg.direction)),
+        valuation.leverage(account, symbol, leg.direction),
         unrealised,
         initial,
         maintenance,

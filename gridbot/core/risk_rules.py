@@ -15,6 +15,7 @@ from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = [
+    "ONE",
     "LegState",
     "Multipliers",
     "RiskConfig",

@@ -135,7 +135,8 @@ class Router:
             runner.set_price(ticker)
         else:
             runner.on_ticker(ticker)
-        if self._sampled.take(ticker.symbol, self._ticker_interval_s, context.clock.monotonic_s()):
+        every_s = self._ticker_interval_s
+        if every_s and self._sampled.take(ticker.symbol, every_s, context.clock.monotonic_s()):
             context.recorder.record(builders.of_ticker(ticker))
 
     def _on_gap(self, gap: Gap) -> None:
