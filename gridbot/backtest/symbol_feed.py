@@ -88,9 +88,9 @@ class SymbolFeed:
         if number in self._open:
             return self._open[number]
         found = self._open[number] = self._opened(number)
-            self._spans.setdefault(number, found.day.pyramid.span)
-            while len(self._open) > KEPT_OPEN:
-                del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
+        self._spans.setdefault(number, found.day.pyramid.span)
+        while len(self._open) > KEPT_OPEN:
+            del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
         return found
 
     def let_go(self) -> None:
