@@ -213,14 +213,14 @@ def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
 
 def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
     """What the records say. An engine takes longer to start than most questions: this process has one for all."""
-    con = _engine()
-    attach(con, data_dir, "asked", timeout_s=WAIT_S)
+    con, name = _engine(), f'"{database_path(data_dir).stem}"'
+    attach(con, data_dir, name, timeout_s=WAIT_S)
     try:
-        con.execute("USE asked")
+        con.execute(f"USE {name}")
         return con.execute(statement).fetchall()
     finally:
         con.execute("USE memory")
-        con.execute("DETACH asked")
+        con.execute(f"DETACH {name}")
 
 
 @functools.cache
