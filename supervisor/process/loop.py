@@ -244,7 +244,7 @@ class Supervisor:
             try:
                 self._faults.attempt("starting the process that forks", self._launcher.start)
                 await reachable.open()
-                self._signals.install(loop)
+                self._signals.install(loop, self._launcher.crash_log)
                 self._service.ready()
                 self._tick(loop)
                 self._hosting.start(self._launch, self._send_to)

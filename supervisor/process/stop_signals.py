@@ -1,4 +1,5 @@
-"""What signals ask of the supervisor: SIGINT and SIGTERM to stop (a second one by force), SIGHUP to reload."""
+"""What signals ask of the supervisor: SIGINT and SIGTERM to stop (a second one by force), SIGHUP to reload, SIGUSR1 to
+say where it is (`children.stack_signal`)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,10 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
+
+from supervisor.children.stack_signal import tell_stacks
 
 __all__ = ["StopSignals"]
 
@@ -40,8 +44,9 @@ class StopSignals:
         self._hangup = hangup
         self._signalled_at: float | None = None
 
-    def install(self, loop: asyncio.AbstractEventLoop) -> None:
+    def install(self, loop: asyncio.AbstractEventLoop, crash_log: Path) -> None:
         """Have the loop hear of them."""
+        tell_stacks("supervisor", crash_log)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
