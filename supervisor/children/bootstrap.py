@@ -29,11 +29,11 @@ from gridbot.hidden_words import redacted
 from gridbot.private_files import PRIVATE_UMASK, make_directory, open_private
 from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent, leave_no_core
 from gridbot.shortage import is_shortage
-from supervisor.children.stack_signal import tell_stacks
+from supervisor.children.stack_signal import stacks_told
 from supervisor.exit_codes import ExitCode
 from supervisor.utc_time import utc_now
 
-__all__ = ["Boot", "child_main", "name_process", "resolve", "write_crash"]
+__all__ = ["Boot", "child_main", "crash_log_of", "name_process", "resolve", "write_crash"]
 
 CRASH_LOG_LIMIT = 5_000_000
 
@@ -69,8 +69,7 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     ask_to_stop_with_parent()
     exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
     name_process(boot.name)
-    tell_stacks(boot.name, boot.crash_log)
-    with _opened(boot.crash_log) as crash_log:
+    with crash_log_of(boot.crash_log) as crash_log, stacks_told(boot.name, crash_log.fileno()):
         faulthandler.enable(file=crash_log, all_threads=True)
         code = _run(boot, args, ends)
         faulthandler.disable()
@@ -79,7 +78,7 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
+def crash_log_of(path: Path) -> Iterator[IO[str]]:
     """The crash log, a large one set aside first so that a crash loop cannot fill the disk; without room, stderr."""
     try:
         make_directory(path.parent)
