@@ -247,7 +247,7 @@ class StreamSet:
             if all(connection.state is ConnectionState.READY for connection in self._connections):
                 return
             left_s = deadline_s - monotonic_s()
-            if left_s <= 0:  # looked at only now: a machine without a core to spare lets the news and the end come at once
+            if left_s <= 0:  # on a full machine the news and the end of the time may come at once: news first
                 waiting = ", ".join(f"{connection.kind} {connection.state}" for connection in self._connections)
                 raise make_error(
                     f"expected both streams within {self._limits.connect_s:.0f} s, got: {waiting}", ErrorKind.RETRY
