@@ -114,6 +114,7 @@ def test_a_start_pages_the_last_moment_before_the_newest_counted_execution_and_o
     assert turn.ask_last_moment(who, 130_000)
     assert turn.effects == [AskExecutions(who, 130_000 - MOMENT_MS)]
     assert (turn.state.moment, turn.state.paged_ms, turn.state.owes_rest) == (7, 130_000, True)
+    assert turn.has_watermark
     turn.ask_newest_executions(who)
     turn.change(complete_to_ms=140_000)
     turn.ask_newest_executions(who)
