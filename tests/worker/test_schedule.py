@@ -109,7 +109,7 @@ def test_what_a_whole_pass_has_read_is_not_read_again_beside_it() -> None:
     """Each minute both legs of all symbols were read twice; when passes fail, they are read all the same."""
     seconds = Seconds(Intervals(order_sync_s=61, position_check_s=63, wallet_s=300), ("BTCUSDT",))
     found = {}
-    for second in range(0, 620):
+    for second in range(620):
         passed_s = START_S + min(61 * (second // 61), 305)  # the pass of second 366 breaks off, and each one after it
         jobs = seconds.all_jobs(START_S + second, passed_s=passed_s)
         found[second] = {job.kind for job in jobs} & {JobKind.POSITIONS, JobKind.WALLET}
