@@ -89,8 +89,9 @@ class _StopFlag:
 
 
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
-    # A file that is made anew holds nothing that a worker has to know, and making it takes half a second of a core.
-    ready, noted = not writer.database.path.exists() and _say_ready(writer, health), False
+    ready, noted = False, False
+    if not writer.database.path.exists():  # a new one has nothing a worker must know, and takes half a second of a core
+        _send(health, {"type": "holds_nothing"})
     next_flush, next_health, pause = 0.0, 0.0, 0.0
     scan = DamageScan(writer.database, time.monotonic())
     beat = Beat(writer, scan, time.monotonic() + TRIM_FIRST_S)
@@ -107,7 +108,8 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
         if not noted and (not ready or is_due):
             noted = writer.note_committed()
         if not ready:  # also while another process has the file: workers may start, their journals take everything
-            ready = _say_ready(writer, health)
+            _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
+            ready = True
         now = time.monotonic()
         if now >= next_health:
             _send(health, writer.health() | {"damage": scan.damage, "scanned": scan.is_complete})
@@ -116,11 +118,6 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             break
     _last_flush(writer)
     _send(health, writer.health())
-
-
-def _say_ready(writer: Writer, health: Connection) -> bool:
-    _send(health, {"type": "ready", "pid": os.getpid(), "database": str(writer.database.path)})
-    return True
 
 
 class Beat:
