@@ -32,7 +32,7 @@ NEWEST_MS = 2_000
 MOMENT_MS = 5_000
 """How far behind the newest counted execution (ms) a start pages: the stream may have told a newer one first."""
 UNPAGED_MS = 180_000
-"""How far the watermark (ms) may be behind that: an earlier life that compared nothing for longer is nothing to trust."""
+"""How far the watermark (ms) may be behind that: who has compared nothing for longer is nothing to go on."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 
@@ -90,7 +90,7 @@ class Turn:
         """Of a start: page since shortly before the newest execution that an earlier life counted. The answer moves no
         watermark, so the next pass pages everything.
 
-        False, and nothing is asked, where that spares nothing, a gap makes everything be paged, or the watermark is old.
+        False, and nothing is asked, where that spares nothing, after a gap, and where the watermark is old.
         """
         unpaged_ms = counted_ms - self.state.complete_to_ms
         if self.state.gap_from_ms is not None or not 0 < unpaged_ms <= UNPAGED_MS:
