@@ -187,7 +187,7 @@ def _wait_for_the_second() -> AbstractContextManager[Any]:
 
 def _book_all_as_trades() -> AbstractContextManager[Any]:
     """Whatever is no funding opens or closes a leg."""
-    return patch.object(ExecType, "moves_legs", property(lambda kind: kind is not ExecType.FUNDING))
+    return together(*(patch.object(kind, "moves_legs", kind is not ExecType.FUNDING) for kind in ExecType))
 
 
 def _take_each_fee_for_usdt() -> AbstractContextManager[Any]:
