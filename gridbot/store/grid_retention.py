@@ -10,6 +10,7 @@ execution was recorded that late, or a clock set back just there, the leg is mat
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import duckdb
@@ -32,18 +33,19 @@ def forget_gone(con: duckdb.DuckDBPyConnection, gone: str, stays: str) -> None:
             SELECT {listed()}, exchange_ts, {NUMBER} AS number, {COUNTS} AS counts FROM {gone}
             WHERE exec_type = 'Trade'),
         ends AS (SELECT {listed()}, max(exchange_ts) AS last_at FROM gone GROUP BY ALL)
-        SELECT {listed("ends")}, ends.last_at, max(number) FILTER (exchange_ts >= ends.last_at - {CLOCK_STEP}) AS highest,
+        SELECT row_number() OVER () AS leg, {listed("ends")}, ends.last_at,
+            max(number) FILTER (exchange_ts >= ends.last_at - {CLOCK_STEP}) AS highest,
             count(*) FILTER (counts) AS executions,
             count(*) FILTER (counts AND exchange_ts > tail.since_at) AS waiting
         FROM gone JOIN ends USING ({listed()}) LEFT JOIN {TAILS} AS tail USING ({listed()}) GROUP BY ALL""",
     )
     [last] = one(con, "SELECT max(last_at) FROM temp.grid_gone")
     if last is not None:
-        upto = f"TIMESTAMP '{last.isoformat(' ')}'"
+        upto = _time(last)
         _match_mixed_again(con, gone, stays, upto)
         _forget_pairs(con, upto)
         _forget_openings(con)
-    for table in ("grid_gone", "grid_gone_pairs", "grid_gone_levels"):
+    for table in ("grid_gone", "grid_gone_pairs", "grid_gone_levels", "grid_gone_newest"):
         con.execute(f"DROP TABLE IF EXISTS temp.{table}")
 
 
@@ -74,13 +76,16 @@ def _forget_pairs(con: duckdb.DuckDBPyConnection, upto: str) -> None:
         con,
         "grid_gone_pairs",
         f"""
-        SELECT kept.*, part
+        SELECT {listed("gone")}, open_price, qty, profit, fees, closed_at, part
         FROM (
-            SELECT kept.*, {_PLACE.format(at="closed_at", seq="close_seq")} AS place
+            SELECT leg, open_price, qty, profit, fees, closed_at, {_PLACE.format(at="closed_at", seq="close_seq")} AS place
             FROM {PAIRS} AS kept JOIN temp.grid_gone AS gone ON {same("kept", "gone")}
             WHERE opened_at <= {upto} AND opened_at <= last_at) AS kept
-        ASOF JOIN (SELECT {listed()}, part, {_PLACE.format(at="upto_at", seq="upto_seq")} AS upto FROM {CHECKPOINTS})
-            AS ends ON {same("kept", "ends")} AND kept.place <= ends.upto""",
+        ASOF JOIN (
+            SELECT leg, part, {_PLACE.format(at="upto_at", seq="upto_seq")} AS upto
+            FROM {CHECKPOINTS} JOIN temp.grid_gone USING ({listed()})) AS ends
+        ON kept.leg = ends.leg AND kept.place <= ends.upto
+        JOIN temp.grid_gone AS gone ON gone.leg = kept.leg""",
     )
     make(con, "grid_gone_levels", levels_of("temp.grid_gone_pairs"))
     con.execute(
@@ -91,19 +96,37 @@ def _forget_pairs(con: duckdb.DuckDBPyConnection, upto: str) -> None:
     of_level = f"{same('kept', 'gone')} AND kept.level = gone.level AND kept.part = gone.part"
     con.execute(f"UPDATE {LEVELS} AS kept SET {less} FROM temp.grid_gone_levels AS gone WHERE {of_level}")
     con.execute(f"DELETE FROM {LEVELS} WHERE pairs = 0")
+    make(
+        con,
+        "grid_gone_newest",
+        f"SELECT gone.* FROM temp.grid_gone_levels AS gone JOIN {LEVELS} AS kept ON {of_level} "
+        "AND kept.last_closed_at = gone.last_closed_at",
+    )
+    _find_newest(con)
+
+
+def _find_newest(con: duckdb.DuckDBPyConnection) -> None:
+    """When the newest pair of those sums was closed whose newest one goes."""
+    [last] = one(con, "SELECT max(last_closed_at) FROM temp.grid_gone_newest")
+    if last is None:
+        return
     con.execute(f"""
         UPDATE {LEVELS} AS kept SET last_closed_at = newest.last_closed_at
         FROM (
             SELECT {listed("gone")}, gone.level, gone.part, max(pair.closed_at) AS last_closed_at
-            FROM temp.grid_gone_levels AS gone
-            JOIN {LEVELS} AS kept ON {of_level} AND kept.last_closed_at = gone.last_closed_at
+            FROM temp.grid_gone_newest AS gone
             JOIN {CHECKPOINTS} AS ends ON {same("gone", "ends")} AND ends.part = gone.part
             LEFT JOIN {CHECKPOINTS} AS before ON {same("gone", "before")} AND before.part = gone.part - 1
             JOIN {PAIRS} AS pair ON {same("gone", "pair")} AND pair.open_price = gone.level
                 AND (pair.closed_at, pair.close_seq) <= (ends.upto_at, ends.upto_seq)
                 AND (before.part IS NULL OR (pair.closed_at, pair.close_seq) > (before.upto_at, before.upto_seq))
+            WHERE pair.closed_at <= {_time(last)}
             GROUP BY ALL) AS newest
         WHERE {same("kept", "newest")} AND kept.level = newest.level AND kept.part = newest.part""")
+
+
+def _time(at: datetime) -> str:
+    return f"TIMESTAMP '{at.isoformat(' ')}'"
 
 
 def _forget_openings(con: duckdb.DuckDBPyConnection) -> None:
