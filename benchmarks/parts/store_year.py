@@ -73,8 +73,8 @@ KINDS: Final = {
         60.0,
         f"""'grid' || (i % 100) AS strategy,
         'b7dn8qp3q9xc-' || {{month}} || '-' || (i // 200) || '-' || (i % 50) AS order_link_id,
-        md5({{month}} || '-' || (i // 200) || '-' || (i % 50))::UUID AS order_id, 'long' AS direction, 'Buy' AS side, {_PRICE} AS price, 0.012 AS qty,
-        0 AS cum_exec_qty, false AS reduce_only,
+        md5({{month}} || '-' || (i // 200) || '-' || (i % 50))::UUID AS order_id, 'long' AS direction, 'Buy' AS side,
+        {_PRICE} AS price, 0.012 AS qty, 0 AS cum_exec_qty, false AS reduce_only,
         IF((i // 50) % 4 = 3, 'filled', 'open') AS state, 1 AS attempt, '' AS reason, false AS shadow""",
     ),
     "intents": (

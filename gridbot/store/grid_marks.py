@@ -60,7 +60,7 @@ def mark_corrections(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
 
 
 def mark_again(con: duckdb.DuckDBPyConnection, gone: str) -> None:
-    """These executions (a table, or a query in parentheses) go: their legs are matched again from the beginning."""
+    """These executions (a table, or a query in parentheses) go, and their legs are matched again from the beginning."""
     _mark(con, _again(gone, EVER, "-count(*)"))
 
 

@@ -1,8 +1,8 @@
 """What becomes of matched pairs when the oldest executions go, in the transaction that removes them.
 
-A close takes the opening at its depth of the position, and depths only tell later from sooner: without the first
-executions of a leg all others are matched as before. So those pairs go whose opening goes, and what is left of such
-openings at the checkpoints; everything else stands, and costs nothing however long the leg is.
+A close takes the newest opening that is left at its depth of the position. Without the first executions of a leg all
+depths behind them are less by the same amount, and so the others are matched as before. Pairs whose opening goes, go;
+so does what is left of such openings at the checkpoints. Everything else stands, however long the leg is.
 
 That holds where all that goes comes before all that stays, by the exchange's times and by its numbers. Where an
 execution was recorded that late, or a clock set back just there, the leg is matched again from its beginning.
@@ -78,7 +78,8 @@ def _forget_pairs(con: duckdb.DuckDBPyConnection, upto: str) -> None:
         f"""
         SELECT {listed("gone")}, open_price, qty, profit, fees, closed_at, part
         FROM (
-            SELECT leg, open_price, qty, profit, fees, closed_at, {_PLACE.format(at="closed_at", seq="close_seq")} AS place
+            SELECT leg, open_price, qty, profit, fees, closed_at,
+                {_PLACE.format(at="closed_at", seq="close_seq")} AS place
             FROM {PAIRS} AS kept JOIN temp.grid_gone AS gone ON {same("kept", "gone")}
             WHERE opened_at <= {upto} AND opened_at <= last_at) AS kept
         ASOF JOIN (
