@@ -39,10 +39,10 @@ _KEPT = "-._~!$&'()*+,;=:@/?%"
 
 
 class HttpPool:
-    """At most `most` connections to the host of `base_url`. `timeout_s` for each that is made, by `dialler`."""
+    """At most `most` connections to the host of `base_url`. `timeout_s` for each that is made."""
 
-    def __init__(self, base_url: str, *, timeout_s: float, most: int, dialler: Dialler | None = None) -> None:
-        self._dialler = dialler or Dialler(base_url)
+    def __init__(self, base_url: str, *, timeout_s: float, most: int) -> None:
+        self._dialler = Dialler(base_url)
         self._timeout_s = timeout_s
         self._most = most
         self._head = (

@@ -106,17 +106,13 @@ class StreamSet:
         answer within `limits.connect_s`, the HTTP status's kind when the exchange refused the connection.
         """
         try:
-            self.connect()
+            for connection in self._connections:
+                connection.connect()
             await self._until_ready()
         except BaseException:
             await self.stop()
             raise
         self._watch = background.start(self._keep_alive(), name="the watchdog of the streams")
-
-    def connect(self) -> None:
-        """Begin to connect, and no more: nobody watches over the connections yet."""
-        for connection in self._connections:
-            connection.connect()
 
     async def stop(self) -> None:
         """Close both; returns within two seconds even when the other side hangs: then they are cut."""
