@@ -63,6 +63,9 @@ class Calls:
     waits for its turn: a start asks it for all symbols at once.
     """
 
+    by_http: Final = True
+    """Every request is one, of which the address may send so many."""
+
     def __init__(
         self,
         endpoints: Endpoints,
@@ -105,11 +108,6 @@ class Calls:
     def limits(self) -> dict[str, RateLimit]:
         """Newest rate-limit headers by endpoint, such as `order/create`."""
         return self._transport.limits
-
-    @property
-    def by_http(self) -> bool:
-        """Every request is one, of which the address may send so many."""
-        return True
 
     def exchange_ms(self) -> int:
         """The exchange's time, UTC ms, as requests are stamped with it."""

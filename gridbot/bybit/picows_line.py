@@ -166,7 +166,7 @@ class PicowsLine(LineBase):
         if self._left_over or not self._budget.take(len(data)):
             self._keep(data)
             return
-        self._has_more = not is_last
+        self.has_more = not is_last
         if is_last:
             self._budget.left = TurnBudget.FULL
         self._heard(data, monotonic_ns())
@@ -227,7 +227,7 @@ class PicowsLine(LineBase):
         left, budget = self._left_over, TurnBudget()
         while left:
             data, received_ns = left.popleft()
-            self._has_more = bool(left)
+            self.has_more = bool(left)
             self._heard(data, received_ns)
             if left and not budget.take(len(data)):
                 self._loop.call_soon(self._next_turn)

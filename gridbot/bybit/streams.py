@@ -187,8 +187,8 @@ class StreamSet:
                 gaps += connection.gaps
                 connection.gaps.clear()
         trades: list[PublicTrade] = []
-        if rows := self._mailbox.take_trades():
-            read, _ = parse_rows(parse_public_trade, rows, id_field="i")
+        if self._mailbox.trades:
+            read, _ = parse_rows(parse_public_trade, self._mailbox.take_trades(), id_field="i")
             trades = self._horizon.bounded(read)
         return Drained(tickers, private, gaps, trades)
 

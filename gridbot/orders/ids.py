@@ -96,7 +96,7 @@ def strategy_tag(strat_id: str) -> str:
 def wire_id(owner: Owner, side: Side, direction: Direction, ticks: int, generation: int) -> str:
     """Compose an orderLinkId. ValueError when it would be too long for the exchange, or a number is negative."""
     leg = _LEGS[side, direction]
-    text = f"{owner.head}-{leg}{_base36(ticks)}-{_base36(generation)}-{_base36(owner.epoch)}"
+    text = f"{owner.head}-{leg}{_base36(ticks)}-{_base36(generation)}-{_before(owner.epoch)}"
     if len(text) > MAX_LENGTH:
         raise ValueError(f"expected an orderLinkId of at most {MAX_LENGTH} characters, got {len(text)}: {text}")
     return text

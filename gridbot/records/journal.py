@@ -67,7 +67,8 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self._disk = disk or SegmentDisk()
         self._segment_bytes = segment_bytes
         self._backlog: deque[tuple[bytes, int, bool]] = deque()  # frames, number of the last, urgent
-        self._backlog_bytes = 0
+        self.backlog_bytes = 0
+        """Bytes that the disk has not taken yet."""
         self._keep_above: int | None = None
         make_directory(directory)
         try:
@@ -115,11 +116,6 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         return self._syncer.error if self._syncer else None
 
     @property
-    def backlog_bytes(self) -> int:
-        """Bytes that the disk has not taken yet."""
-        return self._backlog_bytes
-
-    @property
     def position(self) -> tuple[int, int]:
         """Segment and byte offset behind the last written frame."""
         return self._segment.first, self._segment.size
@@ -132,7 +128,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         """
         if frames:
             self._backlog.append((frames, last_seq, urgent))
-            self._backlog_bytes += len(frames)
+            self.backlog_bytes += len(frames)
             self._last_seq = last_seq
         syncer = self._syncer
         try:
@@ -154,7 +150,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
             segment = self._rotate(self._written_seq + 1)
         rest = segment.append(frames)
         self.bytes_written += len(frames) - len(rest)
-        self._backlog_bytes -= len(frames) - len(rest)
+        self.backlog_bytes -= len(frames) - len(rest)
         if rest:
             self._backlog[0] = (rest, last_seq, urgent)
             return
@@ -181,7 +177,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self.damages += damages
         if frames:
             self._backlog.appendleft((frames, through, True))
-            self._backlog_bytes += len(frames)
+            self.backlog_bytes += len(frames)
 
     def _rotate(self, first: int) -> SegmentFile:
         old = self._segment

@@ -64,7 +64,8 @@ class Router:
     def route(self, drained: Drained) -> None:
         """Pass each event to its strategy, record gaps and the market's trades."""
         faults = self._context.faults
-        self.take_private(drained.private)
+        if drained.private:
+            self.take_private(drained.private)
         for gap in drained.gaps:
             with faults.contained(f"a gap of the {gap.kind} stream"):
                 self._on_gap(gap)
