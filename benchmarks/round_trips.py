@@ -192,7 +192,7 @@ async def _lanes(port: int, *, is_tls: bool) -> dict[str, Trip]:
         "bare asyncio": lambda: raw.ask(data),
         "HttpPool": lambda: _carried(pool, fixed),
         "urllib3": urllib3_lane,
-        "signed, gridbot": lambda: rest.call("order/create", **ORDER),
+        "signed, gridbot": lambda: rest.call("order/create", ORDER),
         "signed, urllib3": signed_urllib3,
     }
 

@@ -78,7 +78,7 @@ class _Http(HTTP):  # type: ignore[misc]  # pybit has no types
         return self.post(path, query)
 
     def post(self, path: str, query: dict[str, Any] | None) -> Outgoing:
-        """As pybit's, 4 µs sooner: what it leaves out is not there, and what it makes a text is one (`order_gateway`)."""
+        """As pybit's, sooner: what it leaves out is not there, and what it makes a text is one (`order_gateway`)."""
         body = orjson.dumps(query)
         return Outgoing("POST", path, self._signed(body), body, path in _ORDER_PATHS)
 

@@ -117,7 +117,7 @@ class RestTransport:
         self.silence: Callable[[], ExchangeError | None] = lambda: None
         """Why no query may leave now; asked again when its turn has come."""
 
-    def call(self, endpoint: str, **params: Any) -> Reply:
+    def call(self, endpoint: str, params: dict[str, Any]) -> Reply:
         """Start a request now; awaiting gives the envelope of an answer with retCode 0."""
         call = _Call(endpoint, params, asyncio.get_running_loop().create_future())
         if self._closed:

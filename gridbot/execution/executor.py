@@ -288,7 +288,7 @@ class Executor:
         try:
             self._before_send()
             if self.trace.on:
-                self.trace.journalled(order.link_id for order, _ in entries)
+                self.trace.journalled(entries)
             answer = self._execute(send, entries) if entries else None
         except Exception as error:  # noqa: BLE001 - reported
             self._on_fault("sending a request for orders", error)

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from gridbot.execution.send_lane import Entry
+
 __all__ = ["LatencyTrace", "Stage"]
 
 
@@ -58,9 +60,9 @@ class LatencyTrace:
         if self.on:
             self.traces[link_id] = {**self._decision, Stage.ADMITTED: self._now_ns()}
 
-    def journalled(self, link_ids: Iterable[str]) -> None:
+    def journalled(self, entries: Iterable[Entry]) -> None:
         """Everything about these orders is in the journal; further tries of an order are not traced."""
         if self.on:
             now_ns = self._now_ns()
-            for link_id in link_ids:
-                self.traces.get(link_id, {}).setdefault(Stage.JOURNALLED, now_ns)
+            for order, _ in entries:
+                self.traces.get(order.link_id, {}).setdefault(Stage.JOURNALLED, now_ns)

@@ -85,8 +85,18 @@ class Router:
 
     def take_ticker(self, ticker: TickerEvent) -> None:
         """Pass a price on."""
+        runner = self._runners.get(ticker.symbol)
+        if runner is None:
+            return
+        context = self._context
         try:
-            self._on_ticker(ticker)
+            context.trace.begin(ticker.received_ns)
+            if runner.risk_state.halted:
+                runner.set_price(ticker)
+            else:
+                runner.on_ticker(ticker)
+            if self._sampled.take(ticker.symbol, self._ticker_interval_s, context.clock.monotonic_s()):
+                context.recorder.record(builders.of_ticker(ticker))
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             self._failed(error, ticker.symbol, "a price")
 
@@ -126,19 +136,6 @@ class Router:
                 runner.on_position_update(event)
             case OneWayPosition():
                 self._context.requests.read_terms(event.symbol)
-
-    def _on_ticker(self, ticker: TickerEvent) -> None:
-        runner = self._runners.get(ticker.symbol)
-        if runner is None:
-            return
-        context = self._context
-        context.trace.begin(ticker.received_ns)
-        if runner.risk_state.halted:
-            runner.set_price(ticker)
-        else:
-            runner.on_ticker(ticker)
-        if self._sampled.take(ticker.symbol, self._ticker_interval_s, context.clock.monotonic_s()):
-            context.recorder.record(builders.of_ticker(ticker))
 
     def _on_gap(self, gap: Gap) -> None:
         log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)
