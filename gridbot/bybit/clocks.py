@@ -34,7 +34,7 @@ class ExchangeClock:
 
     def now_ms(self) -> int:
         """The exchange's time, UTC milliseconds."""
-        return time.time_ns() // 1_000_000 + self.offset_ms
+        return wall_ms() + self.offset_ms
 
     def learn(self, server_ms: int, sent_ms: int, received_ms: int) -> None:
         """Take a reading of the server's clock, made between two readings of ours; ignored after a slow round trip."""

@@ -1,8 +1,10 @@
-"""RSA keys: the same signature by either library as pybit's, and an account that trades with one."""
+"""Signatures: as hmac and pybit make them, RSA by either library; an account that trades with such a key."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import hmac
 from decimal import Decimal
 
 import pytest
@@ -42,6 +44,13 @@ def test_each_library_signs_as_pybit_does() -> None:
     assert rsa_by_cryptography(pem())(TEXT.encode()) == theirs
     assert rsa_by_pycryptodome(pem())(TEXT.encode()) == theirs
     assert signer_of("a-shared-secret")(TEXT.encode()) == generate_signature(False, "a-shared-secret", TEXT)
+
+
+@pytest.mark.parametrize("length", [6, 63, 64, 200])
+def test_a_shared_secret_of_any_length_signs_as_hmac_does(length: int) -> None:
+    secret = "s\u00e9cret".ljust(length, "!")
+    for text in (b"", TEXT.encode(), bytes(1000)):
+        assert signer_of(secret)(text) == hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 
 
 @pytest.mark.parametrize("has_cryptography", [True, False])
