@@ -16,7 +16,6 @@ import re
 import ssl
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
 from typing import Final
 from urllib.parse import quote
 
@@ -35,7 +34,6 @@ WARM_FOR_S: Final = 120.0
 DIAL_AGAIN_S: Final = (1.0, 30.0)
 """The first and the longest wait before a spare connection is tried again."""
 CLOSING_S: Final = 2.0
-_HEADER: Final = "%s: %s\r\n"
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]+")
 _KEPT = "-._~!$&'()*+,;=:@/?%"
 
@@ -135,7 +133,9 @@ class HttpPool:
         begins = self._begins.get(target) if outgoing.is_order else None
         if begins is None:
             begins = self._begin_of(outgoing)
-        headers = (_HEADER * len(given)) % tuple(chain.from_iterable(given.items()))
+        headers = ""
+        for name, value in given.items():
+            headers += f"{name}: {value}\r\n"
         if headers.count("\n") != len(given) or headers.count("\r") != len(given):
             raise ValueError("expected headers of one line each")
         if body is None:

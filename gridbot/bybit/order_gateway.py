@@ -121,12 +121,15 @@ def ids_of(order_id: str, order_link_id: str) -> dict[str, str]:
 def _order_params(order: OrderRequest) -> dict[str, Any]:
     if order.taking is not None:
         return _taking_params(order, order.taking)
+    qty, price = str(order.qty), str(order.price)  # a fifth of the time that `plain` takes
+    if "E" in qty or "E" in price:
+        qty, price = plain(order.qty), plain(order.price)
     return {
         "symbol": order.symbol,
         "side": str(order.side),
         "orderType": "Limit",
-        "qty": format(order.qty, "f"),  # as `plain`
-        "price": format(order.price, "f"),
+        "qty": qty,
+        "price": price,
         "timeInForce": "PostOnly" if order.post_only else "GTC",
         "positionIdx": order.direction.position_idx,
         "orderLinkId": order.order_link_id,
