@@ -129,15 +129,10 @@ class HttpPool:
     # ------------------------------------------------------------------ requests
 
     def _bytes_of(self, outgoing: Outgoing) -> bytes:
-        target, body, given = outgoing.target, outgoing.body, outgoing.headers
+        target, body, headers = outgoing.target, outgoing.body, outgoing.headers
         begins = self._begins.get(target) if outgoing.is_order else None
         if begins is None:
             begins = self._begin_of(outgoing)
-        headers = ""
-        for name, value in given.items():
-            headers += f"{name}: {value}\r\n"
-        if headers.count("\n") != len(given) or headers.count("\r") != len(given):
-            raise ValueError("expected headers of one line each")
         if body is None:
             return f"{begins}{headers}\r\n".encode("latin-1")
         return f"{begins}{headers}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body

@@ -156,12 +156,15 @@ def test_a_thousand_requests_that_cannot_be_made_end_one_after_the_other() -> No
 
 def test_a_request_that_is_none_leaves_nobody_waiting() -> None:
     async def scene() -> None:
-        keys = Credentials("a key\r\nof two lines", "s")
-        rest = RestTransport(REAL, keys, pool_size=1, timeout=5, recv_window=5000)
-        for endpoint, fault in (("no/such-endpoint", "KeyError"), ("account/info", "ValueError")):
+        broken = Credentials("a key\r\nof two lines", "s")
+        for keys, endpoint, fault in (
+            (CREDENTIALS, "no/such-endpoint", "KeyError"),
+            (broken, "account/info", "expected an API key of one line"),
+        ):
+            rest = RestTransport(REAL, keys, pool_size=1, timeout=5, recv_window=5000)
             with pytest.raises(ExchangeError, match=fault):
                 await rest.call(endpoint, {})
-        rest.close()
+            rest.close()
 
     run(scene())
 

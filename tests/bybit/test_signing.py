@@ -65,8 +65,9 @@ def test_requests_and_sign_ins_carry_that_signature(monkeypatch: pytest.MonkeyPa
         sent = client.build(endpoint, params)
         assert isinstance(sent, Outgoing)
         payload = sent.body.decode() if sent.body is not None else sent.target.partition("?")[2]
-        text = f"{sent.headers['X-BAPI-TIMESTAMP']}KEY5000{payload}"
-        assert sent.headers["X-BAPI-SIGN"] == generate_signature(True, pem(), text)
+        headers = sent.named_headers()
+        text = f"{headers['X-BAPI-TIMESTAMP']}KEY5000{payload}"
+        assert headers["X-BAPI-SIGN"] == generate_signature(True, pem(), text)
     key, expires_ms, signature = read_json(sign_in("KEY", pem(), 123).encode())["args"]
     assert (key, expires_ms, signature) == ("KEY", 123, generate_signature(True, pem(), "GET/realtime123"))
 
