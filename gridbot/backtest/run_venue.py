@@ -58,7 +58,7 @@ class _Basis(NamedTuple):
 
 
 class RunVenue:
-    """One per account. `hear` gets the private events of a frame when it arrives."""
+    """One per account. `hear` gets the private events of the frames that arrive together."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class RunVenue:
         self.under_way = 0
         """Frames that have not reached the worker yet."""
         self._push_us = round(paper.ack_delay_ms * 1000)
-        self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
+        self.hear: Callable[[Sequence[Sequence[PrivateEvent]]], None] = lambda frames: None
         now_ms = loop.now_us // 1000
         self._moves, self._changes = MarkMoves(len(feeds)), ChangeCount()
         self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
@@ -199,20 +199,21 @@ class RunVenue:
             return False
         gained, used = account.wallet - basis.wallet, max(ZERO, account.order_maintenance - basis.order_maintenance)
         pairs = self.pairs
-        others = {symbol for symbol, pair in pairs.items() if basis.pairs.get(symbol) is not pair}
-        others |= basis.pairs.keys() - pairs.keys()
-        for name in ((symbol, index) for symbol in others for index in LEGS):
-            leg = account.legs.get(name)
-            if leg is None:
-                continue
-            size, cost, unrealised = basis.legs.get(name, NO_LEG)
-            if leg.size == size and leg.cost == cost:
-                continue
-            mark = basis.marks.get(leg.symbol)
-            if mark is None:
-                return False
-            gained += leg.unrealised(mark) - unrealised
-            used += 2 * abs(leg.size - size) * self._bounds[leg.symbol][1]
+        others = [symbol for symbol, pair in pairs.items() if basis.pairs.get(symbol) is not pair]
+        others += basis.pairs.keys() - pairs.keys()
+        for symbol in others:
+            mark = basis.marks.get(symbol)
+            for index in LEGS:
+                leg = account.legs.get((symbol, index))
+                if leg is None:
+                    continue
+                size, cost, unrealised = basis.legs.get((symbol, index), NO_LEG)
+                if leg.size == size and leg.cost == cost:
+                    continue
+                if mark is None:
+                    return False
+                gained += leg.unrealised(mark) - unrealised
+                used += 2 * abs(leg.size - size) * self._bounds[symbol][1]
         return used - min(ZERO, gained) <= basis.spare * PART_LEFT
 
     def _new_bounds(self) -> dict[str, tuple[Decimal, Decimal]]:
@@ -267,11 +268,12 @@ class RunVenue:
     def deliver(self) -> None:
         """Send what the private streams have to say; each topic keeps its order."""
         loop, arrived_us = self._loop, self._arrived_us
-        sent_us, push, together_us = loop.now_us + self._push_us, self._options.push, -1
+        push, together_us = self._options.push, -1
+        sent_us, fixed_us = loop.now_us + self._push_us, push.us(self._draw) if push.is_fixed else None
         frames: list[Sequence[Any]] = []
         about: set[str] = set()
         for _, topic, found in self.exchange.outbox.take():
-            due_us = sent_us + push.us(self._draw)
+            due_us = sent_us + (push.us(self._draw) if fixed_us is None else fixed_us)
             if due_us < (last_us := arrived_us.get(topic, 0)):
                 due_us = last_us
             arrived_us[topic] = due_us
@@ -282,12 +284,12 @@ class RunVenue:
                 loop.at(due_us, self._arrive, frames, about=about)
             frames.append(events)  # nothing can come between frames of one moment that left together
             if topic != "wallet":
-                about.update([event.symbol for event in events])
+                for event in events:
+                    about.add(event.symbol)
 
     def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
-        for events in frames:
-            self.under_way -= 1
-            self.hear(events)
+        self.under_way -= len(frames)
+        self.hear(frames)
 
     # ------------------------------------------------------------------ what is read of it
 
