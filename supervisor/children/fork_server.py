@@ -43,6 +43,7 @@ from gridbot.shortage import is_shortage
 from supervisor.children.bootstrap import child_main, name_process, resolve, write_crash
 from supervisor.children.memory_holes import fill_holes, keep_reads_in_heap
 from supervisor.children.parcel import unpack
+from supervisor.children.stack_signal import NO_ENDS
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["BORN", "COMMAND", "MOST_AT_ONCE", "UNBORN", "is_short", "send_descriptors", "serve"]
@@ -109,7 +110,7 @@ def _preload(wanted: str) -> None:
 
 
 def _settle(*, closed: bool) -> None:
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP, *NO_ENDS):
         signal.signal(number, signal.SIG_IGN)
     ask_to_stop_with_parent()
     leave_no_core()
