@@ -25,12 +25,14 @@ from gridbot.orders.reconcile_words import (
     Halt,
 )
 
-__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "MOMENT_MS", "NEWEST_MS", "Turn", "earlier", "longer"]
+__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "MOMENT_MS", "NEWEST_MS", "UNPAGED_MS", "Turn", "earlier", "longer"]
 
 NEWEST_MS = 2_000
 """How far behind the watermark (ms) paging begins for what has happened since it was moved."""
 MOMENT_MS = 5_000
 """How far behind the newest counted execution (ms) a start pages: the stream may have told a newer one first."""
+UNPAGED_MS = 180_000
+"""How far the watermark (ms) may be behind that: who has compared nothing for longer is nothing to go on."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 
@@ -88,9 +90,10 @@ class Turn:
         """Of a start: page since shortly before the newest execution that an earlier life counted. The answer moves no
         watermark, so the next pass pages everything.
 
-        False, and nothing is asked, where that spares nothing, or a gap makes everything be paged.
+        False, and nothing is asked, where that spares nothing, after a gap, and where the watermark is old.
         """
-        if self.state.gap_from_ms is not None or counted_ms <= self.state.complete_to_ms:
+        unpaged_ms = counted_ms - self.state.complete_to_ms
+        if self.state.gap_from_ms is not None or not 0 < unpaged_ms <= UNPAGED_MS:
             return False
         self.change(moment=who.number, paged_ms=counted_ms, owes_rest=True)
         self.effects.append(AskExecutions(who, counted_ms - MOMENT_MS))

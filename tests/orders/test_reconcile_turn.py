@@ -18,7 +18,7 @@ from gridbot.orders.reconcile_state import (
     View,
     Who,
 )
-from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, MOMENT_MS, Turn, earlier, longer
+from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, MOMENT_MS, UNPAGED_MS, Turn, earlier, longer
 from gridbot.orders.reconcile_words import (
     Advance,
     Alert,
@@ -122,7 +122,9 @@ def test_a_start_pages_the_last_moment_before_the_newest_counted_execution_and_o
 
 
 @pytest.mark.parametrize(
-    ("counted_ms", "gap_ms"), [(100_000, None), (130_000, 129_000)], ids=["counted is nothing newer", "after a gap"]
+    ("counted_ms", "gap_ms"),
+    [(100_000, None), (130_000, 129_000), (100_001 + UNPAGED_MS, None)],
+    ids=["counted is nothing newer", "after a gap", "the earlier life compared nothing for minutes"],
 )
 def test_a_start_pages_everything_where_the_last_moment_spares_nothing_or_is_not_enough(
     turn: Turn, counted_ms: int, gap_ms: int | None
