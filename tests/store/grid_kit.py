@@ -132,7 +132,7 @@ def kept(con: duckdb.DuckDBPyConnection) -> list[Any]:
         f"SELECT {listed()}, level, sum(pairs), sum(qty), sum(profit), sum(fees), max(last_closed_at) FROM {LEVELS}"
     )
     newest = f"QUALIFY row_number() OVER (PARTITION BY {listed()} ORDER BY part DESC) = 1"
-    lots = f"SELECT {listed()}, lots FROM {CHECKPOINTS} {newest}"
+    lots = f"FROM (SELECT {listed()}, lots FROM {CHECKPOINTS} {newest}) WHERE lots <> []"
     return [
         con.execute(f"{query} ORDER BY ALL").fetchall() for query in (f"FROM {PAIRS}", f"{levels} GROUP BY ALL", lots)
     ]

@@ -89,6 +89,11 @@ def test_pairs_are_those_of_all_executions_at_every_moment(
             if data.draw(st.booleans()):
                 assert_kept_is_raw(con, raw)
         match_some(con, data, raw)
+        if data.draw(st.integers(0, 3)) == 0:
+            put(con, Rows(), lands=False)
+            delete_older(con, "executions", 30.0, at_once=data.draw(st.integers(1, 9)))
+            raw = raw_answers(con)
+            assert_kept_is_raw(con, raw)
         order = KnownOrder()  # as the writer does, and a restart
     put(con, Rows(), lands=False)
     raw = raw_answers(con)
