@@ -70,7 +70,6 @@ SHELLS = {
     "gridbot.records.journal_sync": "the journal's thread",
     "gridbot.records.journal_compaction": "the journal's segments, in the writer",
     "gridbot.records.journal_listing": "the journal's segments, for `journal show`",
-    "gridbot.records.unwritten_journal": "opens /dev/null, for rehearsals",
     "gridbot.records.record_queue": "the queue to the writer",
     "gridbot.background": "hears of threads that have ended",
     "gridbot.atomic_file": "the one way to replace a file, for state and journal",
