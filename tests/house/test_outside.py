@@ -69,6 +69,7 @@ SHELLS = {
     "gridbot.records.journal_recovery": "the journal's segments",
     "gridbot.records.journal_sync": "the journal's thread",
     "gridbot.records.journal_compaction": "the journal's segments, in the writer",
+    "gridbot.records.journal_forms": "the ends of a journal's segments, for a start",
     "gridbot.records.journal_listing": "the journal's segments, for `journal show`",
     "gridbot.records.record_queue": "the queue to the writer",
     "gridbot.background": "hears of threads that have ended",
