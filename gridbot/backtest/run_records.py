@@ -61,7 +61,8 @@ class RunRecords:
         self._put = put
         self._sample_us = {"wallet": round(sample_s * 1e6), "leg": round(leg_sample_s * 1e6)}
         self._sampled: dict[tuple[str, str, str], int] = {}
-        self._next_samples_us: dict[str, int] = {}
+        self.next_samples_us: dict[str, int] = {}
+        """By symbol, from when on (µs UTC) a reading of either leg would be recorded, though it shows what was known."""
         self._tables: dict[str, list[Kept]] = {}
         self._later: list[tuple[int, Callable[[], Record]]] = []
         self._waiting = 0
@@ -109,10 +110,6 @@ class RunRecords:
         """Whether a reading of this leg would be recorded now, though it shows what was known."""
         return self._begins(("leg", symbol, direction), self._clock.wall_us())
 
-    def next_sample_us(self, symbol: str) -> int:
-        """From when on (µs UTC) a reading of either leg would be recorded, though it shows what was known."""
-        return self._next_samples_us.get(symbol, 0)
-
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""
         self.last_seq += 1
@@ -159,7 +156,7 @@ class RunRecords:
         self._sampled[key] = now_us
         if isinstance(record, PositionRecord):
             both = [self._sampled.get(("leg", record.symbol, leg)) for leg in Direction]
-            self._next_samples_us[record.symbol] = min(
+            self.next_samples_us[record.symbol] = min(
                 0 if at_us is None else at_us + self._sample_us["leg"] for at_us in both
             )
         return True

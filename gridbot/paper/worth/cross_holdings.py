@@ -4,14 +4,14 @@ valued anew. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple
 
 from gridbot.core.instrument import Instrument
-from gridbot.core.margin import LegMargin, PairParts
+from gridbot.core.margin import LegMargin, PairLine, PairParts
 from gridbot.core.risk_rules import LegState
 from gridbot.core.vocabulary import Direction
 from gridbot.paper.accounts.account import Account
@@ -26,7 +26,8 @@ NO_MARGIN = LegMargin(ZERO, ZERO)
 
 class Holdings(NamedTuple):
     """What the legs of an account come to, in USDT. `initial` contains the fees to close, and in isolated margin what
-    was added to legs; `margins` are (long, short) by symbol, and in cross margin so are `states`, the legs."""
+    was added to legs; `margins` are (long, short) by symbol, and in cross margin so are `states`, the legs. Ask for margins
+    before a mark price moves."""
 
     unrealised: Decimal = ZERO
     initial: Decimal = ZERO
@@ -61,16 +62,54 @@ class Pair:
     parts: PairParts
     mark: Decimal | None = None
     unrealised: Decimal = ZERO
-    margins: tuple[LegMargin, LegMargin] = (NO_MARGIN, NO_MARGIN)
     initial: Decimal = ZERO
     maintenance: Decimal = ZERO
+    _size: Decimal = field(init=False)
+    _paid: Decimal = field(init=False)
+    _line: PairLine | None = None
+    _margins: tuple[Decimal | None, tuple[LegMargin, LegMargin]] = (None, (NO_MARGIN, NO_MARGIN))
+    """At a mark price."""
+
+    def __post_init__(self) -> None:
+        self._size = sum([leg.signed_size for leg in self.legs], ZERO)
+        self._paid = sum([-leg.cost if leg.direction is Direction.LONG else leg.cost for leg in self.legs], ZERO)
 
     def value(self, mark: Decimal) -> None:
         """Work the figures out at another mark price."""
-        self.mark = mark
-        self.unrealised = sum([leg.unrealised(mark) for leg in self.legs], ZERO)
-        self.margins = long, short = self.parts.margins(mark, self.instrument.tiers)
-        self.initial, self.maintenance = long.initial + short.initial, long.maintenance + short.maintenance
+        self.mark, line = mark, self._line
+        self.unrealised = mark.fma(self._size, self._paid)
+        if line is None or not line.low <= mark <= line.high:
+            line = self._line = self.parts.line_at(mark, self.instrument.tiers)
+        if line is None:
+            long, short = self.margins
+            self.initial, self.maintenance = long.initial + short.initial, long.maintenance + short.maintenance
+        else:
+            self.initial, self.maintenance = line.at(mark)
+
+    @property
+    def margins(self) -> tuple[LegMargin, LegMargin]:
+        """Of (long, short), at the mark price of `value`."""
+        mark, (known_at, margins) = self.mark, self._margins
+        if mark is not None and mark is not known_at:
+            margins = self.parts.margins(mark, self.instrument.tiers)
+            self._margins = mark, margins
+        return margins
+
+
+class _PairMargins(Mapping[str, tuple[LegMargin, LegMargin]]):
+    """The margins of pairs by symbol, worked out for those that somebody asks for."""
+
+    def __init__(self, pairs: Mapping[str, Pair]) -> None:
+        self._pairs = pairs
+
+    def __getitem__(self, symbol: str) -> tuple[LegMargin, LegMargin]:
+        return self._pairs[symbol].margins
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
 
 
 class CrossHoldings:
@@ -83,6 +122,7 @@ class CrossHoldings:
         self._legs = [hold(leg) for leg in account.legs.values()]
         self._terms = account.charges.tax, {**account.leverage}, {**account.sell_leverage}
         self._states = {pair.legs[0].symbol: pair.states for pair in pairs}
+        self._margins = _PairMargins(self.pairs)
         self._newest: Holdings | None = None
 
     def is_of(self, account: Account) -> bool:
@@ -129,7 +169,7 @@ class CrossHoldings:
                 sum([pair.unrealised for pair in pairs], ZERO),
                 sum([pair.initial for pair in pairs], ZERO),
                 sum([pair.maintenance for pair in pairs], ZERO),
-                {symbol: pair.margins for symbol, pair in zip(self._states, pairs, strict=True)},
+                self._margins,
                 self._states,
             )
         return newest
