@@ -15,7 +15,7 @@ neither they nor the ones that were not read may come near until the reading aft
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Protocol
@@ -96,8 +96,8 @@ class _Calm:
     spare: Decimal
 
     def has_legs(self) -> bool:
-        """Whether the worker has these legs, judged as they were, perhaps with other liquidation prices that do not count
-        either: those are taken for them."""
+        """Whether the worker has these legs, judged as they were, perhaps with other liquidation prices that do not
+        count either: those are taken for them."""
         long, short = self.sizer.long.leg, self.sizer.short.leg
         judged = self.sizer.long
         if not (
@@ -248,7 +248,13 @@ class CalmLegs:
         runner, sizer = self._runners[symbol], self._runners[symbol].sizer
         (wallet, available), last = sizer.balances, runner.risk_state.last_price
         long, short = sizer.long, sizer.short
-        if last is None or wallet is None or available is None or not (long.known and short.known) or not _is_taken_in(runner):
+        if (
+            last is None
+            or wallet is None
+            or available is None
+            or not (long.known and short.known)
+            or not _is_taken_in(runner)
+        ):
             return None
         now = RiskInputs(last, wallet, available)
         if assessed(long.leg, short.leg, now, sizer.risk) != (long.multipliers, long.low_balance):
@@ -317,4 +323,3 @@ def _between_entries(
             if last >= entry:
                 low = max(low, int((entry / tick).to_integral_value(ROUND_FLOOR)) + 1)
     return low, high
-

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
 from gridbot.store.commit import roll_up, stored_offsets
 from gridbot.store.database import Database
+from gridbot.store.grid_keeping import keep_all
 from gridbot.store.reading import ReadingError, connect
 from gridbot.store.schema import fingerprint
 from gridbot.version import __version__
@@ -117,11 +118,9 @@ class RunFile:
         packed = self._packs[-1]
         packed.add(records)
         if packed.count >= PUT_TOGETHER:
-            with self._database.open() as con:
-                self._put_packed(con)
-                if packed.last_seq - self._rolled.get(packed.account, 0) >= ROLLED_UP:
-                    self._roll_up(con, packed.account, packed.last_seq)
-            self._give_back()
+            self._use(self._put_packed)
+            if packed.last_seq - self._rolled.get(packed.account, 0) >= ROLLED_UP:
+                self._roll_up(packed.account, packed.last_seq)
 
     def _put_packed(self, con: duckdb.DuckDBPyConnection) -> None:
         """What cannot be put now stays for the next time, so that nothing after it is in the file without it."""
@@ -132,16 +131,21 @@ class RunFile:
                 put_records(con, packed)
             del self._packs[0]
 
-    def _roll_up(self, con: duckdb.DuckDBPyConnection, account: str, seq: int) -> None:
-        roll_up(con, account, self._rolled.get(account, 0))
+    def _roll_up(self, account: str, seq: int) -> None:
+        self._use(lambda con: roll_up(con, account, self._rolled.get(account, 0)))
         self._rolled[account] = seq
+        self._use(keep_all)
+
+    def _use(self, step: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
+        """What the engine takes for one step is not needed together with what it takes for the next."""
+        with self._database.open() as con:
+            step(con)
+        self._give_back()
 
     def put_samples(self, job: AccountJob, reached_us: int) -> None:
         """Keep the prices that an account has seen until then. It is the end of its records."""
         sample_ms, late_us = round(job.options.sample_s * 1000), round(job.options.ticker_ms * 1000)
-        with self._database.open() as con:
-            self._put_packed(con)
-        self._give_back()  # what it keeps for itself, and what the rest takes, are not needed together
+        self._use(self._put_packed)
         with self._database.open() as con:
             seq = stored_offsets(con).get(job.account, 0)
             for feed in job.feeds.values():
@@ -158,9 +162,7 @@ class RunFile:
                 )
             con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [seq, job.account])
         self._give_back()
-        with self._database.open() as con:
-            self._roll_up(con, job.account, seq)
-        self._give_back()
+        self._roll_up(job.account, seq)
 
     def describe(self, row: Mapping[str, Any]) -> None:
         """Say what the run is, in place of what was said before."""

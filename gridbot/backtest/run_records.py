@@ -62,7 +62,7 @@ class RunRecords:
         self._sample_us = {"wallet": round(sample_s * 1e6), "leg": round(leg_sample_s * 1e6)}
         self._sampled: dict[tuple[str, str, str], int] = {}
         self.next_samples_us: dict[str, int] = {}
-        """By symbol, from when on (µs UTC) a reading of either leg would be recorded, though it shows what was known."""
+        """By symbol, from when on (µs UTC) a reading of a leg would be recorded, though it shows what was known."""
         self._tables: dict[str, list[Kept]] = {}
         self._later: list[tuple[int, Callable[[], Record]]] = []
         self._waiting = 0

@@ -227,9 +227,9 @@ def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> D
 
 
 class PairLine(NamedTuple):
-    """Margins of both legs of a pair together, at mark prices from `low` to `high`: they grow with it in a straight line.
+    """Margins of a pair at mark prices from `low` to `high`: those of the bigger leg grow with it in a straight line.
 
-    `steep` are USDT for each USDT of the mark price, `bare` and `buffer` what does not grow.
+    `steep` are USDT for each USDT of the mark price, `bare` what does not grow; `buffer` are both of the smaller leg.
     """
 
     low: Decimal
@@ -241,11 +241,10 @@ class PairLine(NamedTuple):
     buffer: Decimal
 
     def at(self, mark: Decimal) -> tuple[Decimal, Decimal]:
-        """Initial and maintenance margin, the very sums of `PairParts.margins`."""
-        fma = WIDE.fma
+        """Initial and maintenance margin of the bigger leg, the very figures of `PairParts.margins`."""
         return (
-            fma(mark, self.steep_initial, self.bare_initial) + self.buffer,
-            fma(mark, self.steep_maintenance, self.bare_maintenance) + self.buffer,
+            WIDE.fma(mark, self.steep_initial, self.bare_initial),
+            WIDE.fma(mark, self.steep_maintenance, self.bare_maintenance),
         )
 
 
@@ -272,8 +271,8 @@ class PairParts(NamedTuple):
         return (bigger, smaller) if self.long_is_bigger else (smaller, bigger)
 
     def line_at(self, mark: Decimal, tiers: Sequence[RiskTier]) -> PairLine | None:
-        """Both margins together around a mark price; None where they are no line: a tier ends there, or what the
-        leverage divides has no end."""
+        """The margins around a mark price; None where they are no line: a tier ends there, or what the leverage divides
+        has no end."""
         steep = WIDE.divide(self.size, self.leverage)
         low, high = WIDE.multiply(mark, _LINE_FROM), WIDE.multiply(mark, _LINE_TO)
         least = WIDE.multiply(self.bare_size, low)

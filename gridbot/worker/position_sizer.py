@@ -39,7 +39,8 @@ class PositionSizer:
         self.risk = _risk_of(config)
         self.long, self.short = Position.linked_pair(self.risk)
         self.balances: tuple[Decimal | None, Decimal | None] = (None, None)
-        """Wallet and available balance (USDT) that the rules are judged with; None: unknown. Changed by `set_wallet`."""
+        """Wallet and available balance (USDT) that the rules are judged with; None: unknown. Changed in `set_wallet`
+        alone."""
         self._imbalance = self.long.imbalance_multiplier
         """Of both legs as they are: they change in `assess`, how they are judged in `renew`."""
         self._known: dict[tuple[Direction, Side, Decimal], Decimal] = {}

@@ -4,6 +4,7 @@ valued anew. Pure.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,7 +19,7 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.leg import Leg
 from gridbot.paper.market.symbol_market import SymbolMarket
 
-__all__ = ["NO_MARGIN", "CrossHoldings", "Holdings", "Pair", "hold"]
+__all__ = ["NO_MARGIN", "CrossHoldings", "Holdings", "Pair"]
 
 ZERO = Decimal(0)
 NO_MARGIN = LegMargin(ZERO, ZERO)
@@ -26,8 +27,8 @@ NO_MARGIN = LegMargin(ZERO, ZERO)
 
 class Holdings(NamedTuple):
     """What the legs of an account come to, in USDT. `initial` contains the fees to close, and in isolated margin what
-    was added to legs; `margins` are (long, short) by symbol, and in cross margin so are `states`, the legs. Ask for margins
-    before a mark price moves."""
+    was added to legs; `margins` are (long, short) by symbol, and in cross margin so are `states`, the legs. In cross
+    margin they are worked out when they are asked for: before a mark price moves."""
 
     unrealised: Decimal = ZERO
     initial: Decimal = ZERO
@@ -40,16 +41,6 @@ Hold = tuple[Leg, Decimal, Decimal, Direction]
 """A leg, and what it holds: the very values, so that nothing needs to be compared."""
 
 
-def hold(leg: Leg) -> Hold:
-    """What a leg holds now."""
-    return leg, leg.size, leg.cost, leg.direction
-
-
-def _is_still(leg: Leg | None, held: Hold) -> bool:
-    before, size, cost, direction = held
-    return leg is before and leg.size is size and leg.cost is cost and leg.direction is direction
-
-
 @dataclass(slots=True)
 class Pair:
     """The legs of a symbol that hold something, and their figures at a mark price (USDT)."""
@@ -57,7 +48,6 @@ class Pair:
     market: SymbolMarket
     instrument: Instrument
     legs: Sequence[Leg]
-    made_of: Sequence[Hold]
     states: tuple[LegState, LegState]
     parts: PairParts
     mark: Decimal | None = None
@@ -84,7 +74,8 @@ class Pair:
             long, short = self.margins
             self.initial, self.maintenance = long.initial + short.initial, long.maintenance + short.maintenance
         else:
-            self.initial, self.maintenance = line.at(mark)
+            (initial, maintenance), buffer = line.at(mark), line.buffer
+            self.initial, self.maintenance = initial + buffer, maintenance + buffer
 
     @property
     def margins(self) -> tuple[LegMargin, LegMargin]:
@@ -119,7 +110,7 @@ class CrossHoldings:
         self._pairs = pairs
         self.pairs: Mapping[str, Pair] = {pair.legs[0].symbol: pair for pair in pairs}
         """By symbol; another object where one of its legs, or a term, is another."""
-        self._legs = [hold(leg) for leg in account.legs.values()]
+        self._legs: Sequence[Hold] = [(leg, leg.size, leg.cost, leg.direction) for leg in account.legs.values()]
         self._terms = account.charges.tax, {**account.leverage}, {**account.sell_leverage}
         self._states = {pair.legs[0].symbol: pair.states for pair in pairs}
         self._margins = _PairMargins(self.pairs)
@@ -137,14 +128,19 @@ class CrossHoldings:
 
     def pairs_of(self, account: Account) -> Mapping[str, Pair]:
         """The pairs, by symbol, that the account still has."""
-        if account.isolated or not self._has_terms_of(account):
+        legs = account.legs.values()
+        if account.isolated or len(legs) < len(self._legs) or not self._has_terms_of(account):
             return {}
-        found = {}
-        for symbol, pair in zip(self._states, self._pairs, strict=True):
-            legs = [leg for leg in account.held(symbol) if leg is not None]
-            if len(legs) == len(pair.made_of) and all(map(_is_still, legs, pair.made_of)):
-                found[symbol] = pair
-        return {symbol: pair for symbol, pair in found.items() if pair.market.instrument is pair.instrument}
+        others = {leg.symbol for leg in itertools.islice(legs, len(self._legs), None)}
+        for leg, (before, size, cost, direction) in zip(legs, self._legs, strict=False):
+            if leg is not before or leg.size is not size or leg.cost is not cost or leg.direction is not direction:
+                others.add(leg.symbol)
+                others.add(before.symbol)
+        return {
+            symbol: pair
+            for symbol, pair in self.pairs.items()
+            if symbol not in others and pair.market.instrument is pair.instrument
+        }
 
     def _has_legs(self, legs: Iterable[Leg]) -> bool:
         for leg, (before, size, cost, direction) in zip(legs, self._legs, strict=True):
