@@ -14,7 +14,7 @@ from gridbot.backtest.beginning import NEW, Beginning
 from gridbot.backtest.drive import Drive
 from gridbot.backtest.record_columns import KeptRecords
 from gridbot.backtest.run_account import RunAccount
-from gridbot.backtest.run_loop import RunClock, RunLoop
+from gridbot.backtest.run_loop import RunLoop
 from gridbot.backtest.run_options import Options
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
@@ -79,7 +79,7 @@ class AccountJob:
         loop = RunLoop(max(self.from_us, first_us))  # type: ignore[abstract]  # what it lacks would reach outside
         sample_s, span_s = self.options.sample_s, (self.to_us - self.from_us) / 1e6
         leg_sample_s = max(sample_s, span_s / LEG_SAMPLES)
-        records = RunRecords(self.account, RUN_ID, RunClock(loop), put, sample_s, leg_sample_s)
+        records = RunRecords(self.account, RUN_ID, loop, put, sample_s, leg_sample_s)
         account = self.config.account(self.account)
 
         def told(change: Change) -> None:

@@ -58,6 +58,8 @@ class Drive:
         """Those at which more than what happens to themselves may make another price the next to wait for."""
         self._over: tuple[int, int] = -1, -1
         """The newest moment (µs UTC) at which prices reached the worker, and up to which line."""
+        self._heard: tuple[int, Symbols] = -1, None
+        """The moment (µs UTC) of the newest call of the worker in the present turn, and what it was about."""
         self._told_ms = self._moved_ms = -1
         """Up to here (ms UTC) nobody of all lines has a price that the worker, or the exchange, has not."""
         self._margins: Margins | None = None
@@ -217,10 +219,14 @@ class Drive:
         elif about is None or self._sees_all or worker.something_waits:
             worker.touch(None)
             self._tell_all()
-        else:
+        elif about is not self._heard[1] or self._loop.now_us != self._heard[0]:
+            self._heard = self._loop.now_us, about
             worker.touch(about)
             for symbol in about:
-                self.hear(symbol)
+                line = self._by_symbol[symbol]
+                ms = self._behind_ms(line)
+                if ms > line.tickers.next_ms:
+                    self._hear(line, ms)
 
     def _behind_ms(self, line: Line) -> int:
         """The prices before this time (ms UTC) have reached the worker. Of the present moment these are those of lines
@@ -295,12 +301,14 @@ class Drive:
 
         `seen` is what `_tick` returned; without it each line is brought up to date before it is looked at.
         """
+        self._heard = -1, None
         if worker:
-            if self._worker.is_ready and not self._was_ready:
+            account = self._worker
+            if account.is_ready and not self._was_ready:
                 self._begin()
             if self._was_ready:
-                self._worker.plan()
-                waits = self._worker.something_waits
+                account.plan()
+                waits = account.something_waits
                 for line in self._to_look_at(waits=waits):
                     if not self._sees_as_looked(line, waits=waits):
                         if seen is None:
@@ -312,7 +320,7 @@ class Drive:
     def _to_look_at(self, *, waits: bool) -> Collection[Line]:
         """The lines at which the next tick that the worker has to see may be another than it was."""
         touched = self._worker.touched.take()
-        if touched is None or waits or self._sees_all:
+        if touched is None or waits or self._sees_all or len(self._lines) == 1:
             return self._lines
         return {**self._unsteady, **{symbol: self._by_symbol[symbol] for symbol in touched}}.values()
 

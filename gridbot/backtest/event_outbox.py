@@ -27,52 +27,6 @@ UNIT, RATE = Decimal("0.00000001"), Decimal("0.0001")
 TYPES: Final = {word: ExecType(word) for word in ("Trade", "Funding", "BustTrade")}
 
 
-class EventOutbox(Outbox):
-    """`now_ms` is the exchange's clock: a wallet has the time of its frame."""
-
-    def __init__(self, valuation: Valuation, seed: int, now_ms: Callable[[], int]) -> None:
-        super().__init__(valuation, seed)
-        self._now_ms = now_ms
-        self._moved: set[str] = set()
-        """Accounts of which the present step changed a leg."""
-        self._owed: dict[str, tuple[Account, dict[tuple[str, bool], None]]] = {}
-
-    def leg_changed(self, account: Account, leg: Leg) -> None:
-        self._moved.add(account.name)
-        super().leg_changed(account, leg)
-
-    def flush(self) -> None:
-        """What orders alone change of legs and wallet is told once, after all orders of a request."""
-        changed = self._changed
-        for name in [name for name, each in changed.items() if not each.executions and name not in self._moved]:
-            changes = changed.pop(name)
-            if changes.orders:
-                self._pushes.append(Push(name, "order", changes.orders))
-            self._owed.setdefault(name, (changes.account, {}))[1].update(changes.pairs)
-        self._moved.clear()
-        if changed:
-            super().flush()
-
-    def take(self) -> list[Push]:
-        if self._owed:
-            owed, self._owed = self._owed, {}
-            for account, pairs in owed.values():
-                self._push_values(account, pairs)
-        return super().take()
-
-    def _order_row(self, order: Order) -> Any:
-        return order_event(order)
-
-    def _execution_row(self, execution: Execution) -> Any:
-        return execution_event(execution)
-
-    def _leg_row(self, account: Account, leg: Leg, figures: Totals) -> Any:
-        return leg_event(account, leg, self._valuation, figures, stream=True)
-
-    def _wallet_row(self, account: Account, figures: Totals) -> Any:
-        return wallet_event(figures, self._now_ms())
-
-
 def told(value: Decimal) -> Decimal:
     """A number as a row has it."""
     rounded = value.quantize(UNIT)
@@ -160,7 +114,7 @@ def leg_event(
         entry,
         mark,
         liq,
-        told(valuation.leverage(account, symbol, leg.direction)),
+        valuation.leverage(account, symbol, leg.direction),
         unrealised,
         initial,
         maintenance,
@@ -191,3 +145,47 @@ def wallet_event(figures: Totals, exchange_ts: int, *, is_whole: bool = False) -
         exchange_ts,
         is_whole=is_whole,
     )
+
+
+class EventOutbox(Outbox):
+    """`now_ms` is the exchange's clock: a wallet has the time of its frame."""
+
+    def __init__(self, valuation: Valuation, seed: int, now_ms: Callable[[], int]) -> None:
+        super().__init__(valuation, seed)
+        self._now_ms = now_ms
+        self._moved: set[str] = set()
+        """Accounts of which the present step changed a leg."""
+        self._owed: dict[str, tuple[Account, dict[tuple[str, bool], None]]] = {}
+
+    def leg_changed(self, account: Account, leg: Leg) -> None:
+        self._moved.add(account.name)
+        account.changes.leg(leg)
+        self._of(account).pairs[leg.symbol, leg.position_idx != 0] = None
+
+    def flush(self) -> None:
+        """What orders alone change of legs and wallet is told once, after all orders of a request."""
+        changed = self._changed
+        for name in [name for name, each in changed.items() if not each.executions and name not in self._moved]:
+            changes = changed.pop(name)
+            if changes.orders:
+                self._pushes.append(Push(name, "order", changes.orders))
+            self._owed.setdefault(name, (changes.account, {}))[1].update(changes.pairs)
+        self._moved.clear()
+        if changed:
+            super().flush()
+
+    def take(self) -> list[Push]:
+        if self._owed:
+            owed, self._owed = self._owed, {}
+            for account, pairs in owed.values():
+                self._push_values(account, pairs)
+        return super().take()
+
+    _order_row = staticmethod(order_event)  # type: ignore[assignment]  # the rows of these are events
+    _execution_row = staticmethod(execution_event)  # type: ignore[assignment]
+
+    def _leg_row(self, account: Account, leg: Leg, figures: Totals) -> Any:
+        return leg_event(account, leg, self._valuation, figures, stream=True)
+
+    def _wallet_row(self, account: Account, figures: Totals) -> Any:
+        return wallet_event(figures, self._now_ms())

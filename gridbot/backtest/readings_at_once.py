@@ -146,7 +146,7 @@ class ReadingsAtOnce:
     def _do(self, began_us: int, readings: Sequence[_Reading], jobs: Jobs) -> None:
         """Make these readings, but those of which nothing can come, up to the first of which something has."""
         loop, now_us, changed_us = self._loop, self._loop.now_us, None
-        last_us, samples_us = began_us + readings[-1].told_us, self._records.next_samples_us
+        last_us = began_us + readings[-1].told_us
         uneasy = self._uneasy(last_us)
         about: Symbols = None
         rest: Sequence[_Reading] = ()
@@ -155,7 +155,7 @@ class ReadingsAtOnce:
             if changed_us is not None and told_us > changed_us:
                 rest = readings[number:]
                 break
-            if symbol and symbol not in uneasy and told_us < samples_us.get(symbol, 0):
+            if symbol and symbol not in uneasy and told_us < self._records.next_sample_us(symbol):
                 continue
             if self._changes(began_us, each):
                 about = (symbol,) if symbol and changed_us is None else None

@@ -17,7 +17,7 @@ from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunClockwork
 from gridbot.backtest.run_loop import RunClock, RunLoop, Symbols
 from gridbot.backtest.run_readings import RunQueries, RunReadings
 from gridbot.backtest.run_records import RunRecords
-from gridbot.backtest.run_seconds import SECOND_US, RunSeconds, something_waits
+from gridbot.backtest.run_seconds import SECOND_US, RunSeconds
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.touched import Touched
 from gridbot.bybit.endpoints import Credentials, Endpoints
@@ -116,7 +116,7 @@ class RunAccount:
         """Symbols of shadow strategies."""
         self.runners: dict[str, StrategyRunner] = {}
         self._ready_us = 0
-        self._early: list[PrivateEvent] = []
+        self._early: list[Sequence[PrivateEvent]] = []
         self._alive = -1
         self.touched = Touched()
         """To whose strategies something has happened since the prices to wait for were looked up."""
@@ -133,7 +133,7 @@ class RunAccount:
     @property
     def something_waits(self) -> bool:
         """Whether orders wait to be sent: each price asks again whether they may leave, and still should."""
-        return self.is_ready and something_waits(self.context.executor)
+        return self.is_ready and self.context.executor.queue.waits
 
     # ------------------------------------------------------------------ start
 
@@ -269,15 +269,17 @@ class RunAccount:
         self.touched.note(about)
         self._seconds.touched.note(about)
 
-    def _hear(self, events: Sequence[PrivateEvent]) -> None:
+    def _hear(self, frames: Sequence[Sequence[PrivateEvent]]) -> None:
         if self.is_ready:
             self._stream_alive()
             before = self._balance
-            self._router.take_private(events)
+            for events in frames:
+                self._router.take_private(events)
+                if self.records.has_later:
+                    self.records.write()
             self._look_at_money(before)
-            self.records.write()
         else:
-            self._early.extend(events)
+            self._early.extend(frames)
 
     def _on_wallet(self, wallet: WalletEvent, source: str) -> None:
         """The wallet was read."""

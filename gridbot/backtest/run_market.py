@@ -66,6 +66,8 @@ class RunMarket(SymbolMarket):
 
     def funding_after(self, now_ms: int) -> tuple[Decimal | None, int | None]:
         """Rate and time (ms UTC) of the first funding after `now_ms`; (None, None) where the data has none."""
+        if not self.fundings_due:
+            return None, None
         at = bisect_right(self.fundings_due, now_ms, key=lambda each: each[0])
         if at >= len(self.fundings_due):
             return None, None
@@ -122,10 +124,10 @@ class RunMarket(SymbolMarket):
 
     def ticker(self, place: Place, received_us: int) -> TickerEvent:
         """What the public stream tells of a tick."""
-        opened = self._feed.open(place.day)
+        opened, known = self._feed.open(place.day), self._prices
         index = place.at
         ticks, at_ms = opened.prices[index], opened.times[index]
-        last = self.price_of(ticks)
+        last = known.get(ticks) or self.price_of(ticks)
         mark = (self._feed.marks.at(at_ms) or last) if self.has_marks else last
         bids, asks = (ticks - 1, ticks) if opened.sides[index] > 0 else (ticks, ticks + 1)
         rate, due_ms = self.funding_after(at_ms)
@@ -135,8 +137,8 @@ class RunMarket(SymbolMarket):
             at_ms,
             mark,
             mark,
-            self.price_of(bids),
-            self.price_of(asks),
+            known.get(bids) or self.price_of(bids),
+            known.get(asks) or self.price_of(asks),
             rate or ZERO,
             due_ms or NEVER_MS,
             received_us * 1000,

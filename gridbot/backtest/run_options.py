@@ -36,6 +36,11 @@ class Latency:
     def __str__(self) -> str:
         return f"{self.least:g}" if self.least == self.most else f"{self.least:g}-{self.most:g}"
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether nothing is drawn."""
+        return self.least == self.most
+
     def us(self, draw: random.Random) -> int:
         """In µs, drawn where it is a range."""
         if self.least == self.most:

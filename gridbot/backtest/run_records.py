@@ -6,12 +6,13 @@ wallet, and in `leg_sample_s` of each leg.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from gridbot.backtest.record_columns import Kept, KeptRecords
-from gridbot.backtest.run_loop import RunClock
+from gridbot.backtest.run_loop import RunLoop
 from gridbot.core.execution_types import ExecType
 from gridbot.core.vocabulary import Direction
 from gridbot.orders.order import OrderState
@@ -50,83 +51,99 @@ class RunRecords:
         self,
         account: str,
         run_id: str,
-        clock: RunClock,
+        loop: RunLoop,
         put: Callable[[KeptRecords], None],
         sample_s: float,
         leg_sample_s: float,
     ) -> None:
         self._account = account
         self._run_id = run_id
-        self._clock = clock
+        self._loop = loop
         self._put = put
         self._sample_us = {"wallet": round(sample_s * 1e6), "leg": round(leg_sample_s * 1e6)}
         self._sampled: dict[tuple[str, str, str], int] = {}
-        self.next_samples_us: dict[str, int] = {}
-        """By symbol, from when on (µs UTC) a reading of a leg would be recorded, though it shows what was known."""
-        self._tables: dict[str, list[Kept]] = {}
+        self._next_samples_us: dict[str, int] = {}
+        self._read: set[str] = set()
+        """Symbols of which a leg was recorded since somebody asked when its next sample is due."""
+        self._tables: defaultdict[str, list[Kept]] = defaultdict(list)
         self._later: list[tuple[int, Callable[[], Record]]] = []
         self._waiting = 0
         self.last_seq = 0
         self.changes = 0
         """Grows with each record but those of readings and ladders: with whatever is a reason to look again."""
         self.news = 0
-        """Grows with those of them that a fill and its orders do not make anyhow (`_record`)."""
+        """Grows with those of them that a fill and its orders do not make anyhow (`record`)."""
         self.fills = 0
 
-    def record(self, record: Record) -> int:
-        """Number a record and keep it. 0 for a sample that came too soon."""
-        return self._record(record, self._clock.wall_us())
+    def record(self, record: Record, at_us: int | None = None) -> int:
+        """Number a record and keep it, of now or of a time (µs UTC). 0 for a sample that came too soon.
 
-    def _record(self, record: Record, now_us: int) -> int:
-        """Usual is what comes with every fill: an order that is sent, rests or is filled, a trade, what the streams
+        Usual is what comes with every fill: an order that is sent, rests or is filled, a trade, what the streams
         tell of leg and wallet. Nothing that stops orders, is in their way, or would be told to an operator comes with
-        these alone."""
-        match record:
-            case OrderRecord():
-                self.changes += 1
-                self.news += record.state not in USUAL
-            case PositionRecord() | WalletRecord():
-                if record.source != "rest":
-                    self.changes += 1
-                if not self._is_due(record, now_us):
-                    return 0
-            case ExecutionRecord():
-                self.changes += 1
-                self.fills += record.exec_type != ExecType.FUNDING
-                self.news += record.exec_type != ExecType.TRADE
-            case IntentRecord():
-                self.changes += 1
-                self.news += record.verdict != "sent" or record.action != "place"
-            case GridRecord():
-                pass
-            case _:
-                self.changes += 1
+        these alone.
+        """
+        now_us = self._loop.now_us if at_us is None else at_us
+        if type(record) is OrderRecord:
+            self.changes += 1
+            if record.state not in USUAL:
                 self.news += 1
+        elif type(record) is PositionRecord or type(record) is WalletRecord:
+            if record.source != "rest":
+                self.changes += 1
+            if not self._is_due(record, now_us):
+                return 0
+        elif type(record) is ExecutionRecord:
+            self.changes += 1
+            self.fills += record.exec_type != ExecType.FUNDING
+            self.news += record.exec_type != ExecType.TRADE
+        elif type(record) is IntentRecord:
+            self.changes += 1
+            self.news += record.verdict != "sent" or record.action != "place"
+        elif type(record) is not GridRecord:
+            self.changes += 1
+            self.news += 1
         self.last_seq += 1
-        self._keep(record.TABLE, now_us, record)
+        self._tables[record.TABLE].append((self.last_seq, now_us, record))
+        self._waiting += 1
         return self.last_seq
 
     def samples(self, symbol: str, direction: str) -> bool:
         """Whether a reading of this leg would be recorded now, though it shows what was known."""
-        return self._begins(("leg", symbol, direction), self._clock.wall_us())
+        return self._begins(("leg", symbol, direction), self._loop.now_us)
+
+    def next_sample_us(self, symbol: str) -> int:
+        """From when on (µs UTC) a reading of either leg would be recorded, though it shows what was known."""
+        if symbol in self._read:
+            self._read.remove(symbol)
+            both = [self._sampled.get(("leg", symbol, leg)) for leg in Direction]
+            self._next_samples_us[symbol] = min(
+                0 if at_us is None else at_us + self._sample_us["leg"] for at_us in both
+            )
+        return self._next_samples_us.get(symbol, 0)
 
     def record_sent(self, order_data: bytes) -> int:
         """The record of an order that is being sent."""
         self.last_seq += 1
         self.changes += 1
-        self._keep(OrderRecord.TABLE, self._clock.wall_us(), order_data)
+        self._tables[OrderRecord.TABLE].append((self.last_seq, self._loop.now_us, order_data))
+        self._waiting += 1
         return self.last_seq
 
     def record_later(self, make: Callable[[], Record]) -> None:
         """Record what `make` returns with the next `write`, dated now, as a worker's recorder does."""
-        self._later.append((self._clock.wall_us(), make))
+        self._later.append((self._loop.now_us, make))
+
+    @property
+    def has_later(self) -> bool:
+        """Whether something was put off."""
+        return bool(self._later)
 
     def write(self) -> None:
         """Record what was put off."""
         if self._later:
             later, self._later = self._later, []
             for at_us, make in later:
-                self._record(make(), at_us)
+                self.record(make(), at_us)
 
     def flush(self) -> None:
         """Record what was put off, and hand on what is much."""
@@ -138,15 +155,8 @@ class RunRecords:
         """Hand on everything."""
         self.write()
         if self._waiting:
-            tables, self._tables, self._waiting = self._tables, {}, 0
+            tables, self._tables, self._waiting = self._tables, defaultdict(list), 0
             self._put(KeptRecords(self._account, self._run_id, self.last_seq, tables))
-
-    def _keep(self, table: str, now_us: int, record: Record | bytes) -> None:
-        kept = self._tables.get(table)
-        if kept is None:
-            kept = self._tables[table] = []
-        kept.append((self.last_seq, now_us, record))
-        self._waiting += 1
 
     def _is_due(self, record: PositionRecord | WalletRecord, now_us: int) -> bool:
         """Of what was read without a change at most one in a while; whatever a stream told is recorded."""
@@ -154,11 +164,8 @@ class RunRecords:
         if record.source == "rest" and not self._begins(key, now_us):
             return False
         self._sampled[key] = now_us
-        if isinstance(record, PositionRecord):
-            both = [self._sampled.get(("leg", record.symbol, leg)) for leg in Direction]
-            self.next_samples_us[record.symbol] = min(
-                0 if at_us is None else at_us + self._sample_us["leg"] for at_us in both
-            )
+        if type(record) is PositionRecord:
+            self._read.add(record.symbol)
         return True
 
     def _begins(self, key: tuple[str, str, str], now_us: int) -> bool:

@@ -16,7 +16,6 @@ from gridbot.backtest.run_loop import RunClock, RunLoop
 from gridbot.backtest.run_readings import RunReadings
 from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.touched import Touched
-from gridbot.execution.executor import Executor
 from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.cap_guard import GUARD_S
@@ -28,7 +27,7 @@ from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import NO_WISHES
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["SECOND_US", "RunSeconds", "something_waits"]
+__all__ = ["SECOND_US", "RunSeconds"]
 
 GUARD_US: Final = round(GUARD_S * 1e6)
 SECOND_US: Final = round(TICK_S * 1e6)
@@ -74,6 +73,10 @@ class RunSeconds:
 
     def plan(self) -> None:
         """Have the next second, and half a second, that has something to do come. Call it after anything happened."""
+        if self._slot is not None:
+            passed_us = self._loop.now_us - self._ready_us
+            if self._slot_us - self._ready_us <= passed_us - passed_us % GUARD_US + GUARD_US:
+                return  # none is sooner
         want_us = self._next_slot_us()
         if self._slot is not None:
             if self._slot_us <= want_us:
@@ -138,7 +141,7 @@ class RunSeconds:
         return (
             records.is_calm
             and not self._has_something_to_do()
-            and not something_waits(self._context.executor)
+            and not self._context.executor.queue.waits
             and not records.wanted(touched.values())
             and (self._ahead.are_fresh(STALE_PRICE_S) or self._have_prices(now_s))
         )
@@ -162,8 +165,3 @@ class RunSeconds:
             if not runner.is_shadow:
                 with self._context.faults.contained(f"{symbol}: withdrawing all orders", symbol):
                     runner.orders.cancel_all("session_loss_limit")
-
-
-def something_waits(executor: Executor) -> bool:
-    """Whether orders wait to be sent."""
-    return any(lane.heap for lane in executor.queue.lanes)

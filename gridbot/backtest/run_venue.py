@@ -66,7 +66,7 @@ class _Change(NamedTuple):
 
 
 class RunVenue:
-    """One per account. `hear` gets the private events of a frame when it arrives."""
+    """One per account. `hear` gets the private events of the frames that arrive together."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class RunVenue:
         self.under_way = 0
         """Frames that have not reached the worker yet."""
         self._push_us = round(paper.ack_delay_ms * 1000)
-        self.hear: Callable[[Sequence[PrivateEvent]], None] = lambda events: None
+        self.hear: Callable[[Sequence[Sequence[PrivateEvent]]], None] = lambda frames: None
         now_ms = loop.now_us // 1000
         self._moves, self._changes = MarkMoves(len(feeds)), ChangeCount()
         self.markets = {symbol: self._market(paper, feed, now_ms) for symbol, feed in feeds.items()}
@@ -295,11 +295,12 @@ class RunVenue:
     def deliver(self) -> None:
         """Send what the private streams have to say; each topic keeps its order."""
         loop, arrived_us = self._loop, self._arrived_us
-        sent_us, push, together_us = loop.now_us + self._push_us, self._options.push, -1
+        push, together_us = self._options.push, -1
+        sent_us, fixed_us = loop.now_us + self._push_us, push.us(self._draw) if push.is_fixed else None
         frames: list[Sequence[Any]] = []
         about: set[str] = set()
         for _, topic, found in self.exchange.outbox.take():
-            due_us = sent_us + push.us(self._draw)
+            due_us = sent_us + (push.us(self._draw) if fixed_us is None else fixed_us)
             if due_us < (last_us := arrived_us.get(topic, 0)):
                 due_us = last_us
             arrived_us[topic] = due_us
@@ -310,12 +311,12 @@ class RunVenue:
                 loop.at(due_us, self._arrive, frames, about=about)
             frames.append(events)  # nothing can come between frames of one moment that left together
             if topic != "wallet":
-                about.update([event.symbol for event in events])
+                for event in events:
+                    about.add(event.symbol)
 
     def _arrive(self, frames: Sequence[Sequence[Any]]) -> None:
-        for events in frames:
-            self.under_way -= 1
-            self.hear(events)
+        self.under_way -= len(frames)
+        self.hear(frames)
 
     # ------------------------------------------------------------------ what is read of it
 

@@ -89,12 +89,12 @@ class SymbolFeed:
 
     def open(self, number: int) -> OpenDay:
         """The columns of a day. DayRefusedHere where it is not in the ticks of the first one."""
-        found = self._open.get(number)
-        if found is None:
-            found = self._open[number] = self._opened(number)
-            self._spans.setdefault(number, found.day.pyramid.span)
-            while len(self._open) > KEPT_OPEN:
-                del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
+        if number in self._open:
+            return self._open[number]
+        found = self._open[number] = self._opened(number)
+        self._spans.setdefault(number, found.day.pyramid.span)
+        while len(self._open) > KEPT_OPEN:
+            del self._open[next(iter(self._open))]  # the oldest: never the one that is wanted now
         return found
 
     def let_go(self) -> None:

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 ZERO = Decimal(0)
+_BUY, _LONG, _SHORT = Side.BUY, Direction.LONG, Direction.SHORT
 
 
 class OrderStatus(StrEnum):
@@ -47,12 +48,11 @@ class OrderStatus(StrEnum):
     REJECTED = "Rejected"
     DEACTIVATED = "Deactivated"
 
-    @property
-    def is_open(self) -> bool:
-        return self in _OPEN
+    is_open: bool
+    """Whether more may happen to it."""
 
-
-_OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED})
+    def __init__(self, value: str) -> None:
+        self.is_open = value in ("New", "PartiallyFilled", "Untriggered", "Triggered")
 
 
 @quick_value(frozen=True, slots=True)
@@ -116,7 +116,8 @@ class ExecutionEvent:
 
     @property
     def direction(self) -> Direction:
-        return Direction.of_order(self.side, reduce_only=self.is_close)
+        closes = self.closed_size > 0
+        return _LONG if (self.side is _BUY) != closes else _SHORT  # `Direction.of_order`
 
 
 @quick_value(frozen=True, slots=True)

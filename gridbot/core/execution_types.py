@@ -15,6 +15,10 @@ from enum import StrEnum
 
 __all__ = ["ExecType"]
 
+_TRADES = ("Trade", "BlockTrade", "FutureSpread")
+_CLOSES = ("AdlTrade", "BustTrade", "Delivery")
+_RIDDLES = ("MovePosition", "ForwardSplitSettle", "ReverseSplitSettle", "CorporateAction", "Unknown")
+
 
 class ExecType(StrEnum):
     """Bybit's `execType`. Only `TRADE` is a fill of one of our orders. A word that is not here is `UNKNOWN`."""
@@ -39,30 +43,14 @@ class ExecType(StrEnum):
     def _missing_(cls, value: object) -> ExecType | None:
         return cls.UNKNOWN if isinstance(value, str) else None
 
-    @property
-    def moves_legs(self) -> bool:
-        """Whether its size is bought or sold."""
-        return self in _TRADES or self in _CLOSES
+    moves_legs: bool
+    """Whether its size is bought or sold."""
+    only_closes: bool
+    """Whether all of it reduces a position, whatever the row says of its closed size (which may be empty)."""
+    is_understood: bool
+    """False where nobody knows what it does to a position."""
 
-    @property
-    def only_closes(self) -> bool:
-        """Whether all of it reduces a position, whatever the row says of its closed size (which may be empty)."""
-        return self in _CLOSES
-
-    @property
-    def is_understood(self) -> bool:
-        """False where nobody knows what it does to a position."""
-        return self not in _RIDDLES
-
-
-_TRADES = frozenset({ExecType.TRADE, ExecType.BLOCK, ExecType.FUTURE_SPREAD})
-_CLOSES = frozenset({ExecType.ADL, ExecType.BUST, ExecType.DELIVERY})
-_RIDDLES = frozenset(
-    {
-        ExecType.MOVE_POSITION,
-        ExecType.FORWARD_SPLIT,
-        ExecType.REVERSE_SPLIT,
-        ExecType.CORPORATE_ACTION,
-        ExecType.UNKNOWN,
-    }
-)
+    def __init__(self, value: str) -> None:
+        self.only_closes = value in _CLOSES
+        self.moves_legs = self.only_closes or value in _TRADES
+        self.is_understood = value not in _RIDDLES

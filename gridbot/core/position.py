@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gridbot.core.events import PositionEvent
 from gridbot.core.risk_rules import (
+    ONE,
     LegState,
     Multipliers,
     RiskConfig,
@@ -19,6 +20,7 @@ from gridbot.core.vocabulary import Direction, Side
 __all__ = ["Position"]
 
 ZERO = Decimal(0)
+_LONG = Direction.LONG
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +83,8 @@ class Position:
     @property
     def imbalance_multiplier(self) -> Decimal:
         """Early imbalance factor of the pair (docs/risk.md 4)."""
+        if self.risk.early_imbalance_multiplier is ONE:
+            return ONE
         long, short = self._pair()
         return imbalance_multiplier(long.leg, short.leg, self.risk)
 
@@ -118,4 +122,5 @@ class Position:
         return result
 
     def _pair(self) -> tuple[Position, Position]:
-        return (self, self.opposite) if self.direction is Direction.LONG else (self.opposite, self)
+        other = self._opposite or self.opposite
+        return (self, other) if self.direction is _LONG else (other, self)

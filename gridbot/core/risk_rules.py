@@ -15,6 +15,7 @@ from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
 
 __all__ = [
+    "ONE",
     "LegState",
     "Multipliers",
     "RiskConfig",
@@ -88,10 +89,6 @@ class LegState:
         """size × entry in USDT; 0 without an entry price."""
         return WIDE.multiply(self.size, self.entry_price) if self.entry_price is not None else ZERO
 
-    @property
-    def has_entry(self) -> bool:
-        return self.entry_price is not None and self.entry_price > 0
-
 
 @quick_value(frozen=True, slots=True)
 class RiskInputs:
@@ -122,7 +119,9 @@ class Multipliers:
     @property
     def rule(self) -> str:
         """Both active rules, for people: `long_2,short_5`, or an empty string."""
-        return ",".join(name for name in (self.long_rule, self.short_rule) if name)
+        if self.long_rule and self.short_rule:
+            return f"{self.long_rule},{self.short_rule}"
+        return self.long_rule or self.short_rule
 
 
 @dataclass(slots=True)
@@ -275,7 +274,8 @@ def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig
     last, wallet = inputs.last_price, inputs.wallet_balance
     if last is None or last <= 0 or wallet is None or wallet <= 0:
         return None
-    long_value, short_value = long.value, short.value
+    long_value = ZERO if long.entry_price is None else _times(long.size, long.entry_price)
+    short_value = ZERO if short.entry_price is None else _times(short.size, short.entry_price)
     available = inputs.available_balance
     return _Facts(
         long=long,
@@ -292,40 +292,44 @@ def _facts(long: LegState, short: LegState, inputs: RiskInputs, risk: RiskConfig
 
 
 def _long_rule(facts: _Facts) -> _Rule | None:
-    if not facts.long.has_entry:
+    leg = facts.long
+    if leg.entry_price is None or leg.entry_price <= 0:
         return None
-    liq_price, least = facts.long.liq_price or ZERO, facts.risk.min_liq_ratio
-    if liq_price > facts.liq_at(_times(least, _FAR_ABOVE)):
-        return "long_1", _LONG_CLOSE, _GROW_CLOSE
-    if liq_price > facts.liq_at(least):
+    liq_price, least = leg.liq_price, facts.risk.min_liq_ratio
+    if liq_price and liq_price > facts.liq_at(least):
+        if liq_price > facts.liq_at(_times(least, _FAR_ABOVE)):
+            return "long_1", _LONG_CLOSE, _GROW_CLOSE
         return "long_2", _SHORT_CLOSE, _SHRINK
     if facts.equal_and_small:
         if facts.risk.increase_same_position_on_low_margin:
             return "long_3", _LONG_OPEN, _GROW
         return "long_3", _LONG_CLOSE, _SHRINK
-    if facts.ratio_below(_HALF) and facts.long_loses:
-        return "long_4", _LONG_OPEN, _GROW
-    if facts.ratio_below(_FIFTH):
-        return "long_5", _LONG_OPEN, _GROW
+    if facts.ratio_below(_HALF):
+        if facts.long_loses:
+            return "long_4", _LONG_OPEN, _GROW
+        if facts.ratio_below(_FIFTH):
+            return "long_5", _LONG_OPEN, _GROW
     return None
 
 
 def _short_rule(facts: _Facts) -> _Rule | None:
-    if not facts.short.has_entry:
+    leg = facts.short
+    if leg.entry_price is None or leg.entry_price <= 0:
         return None
-    liq_price, most = facts.short.liq_price or ZERO, facts.risk.max_liq_ratio
-    if 0 < liq_price < facts.liq_at(_times(most, _FAR_BELOW)):
-        return "short_1", _SHORT_CLOSE, _GROW_CLOSE
-    if 0 < liq_price < facts.liq_at(most):
+    liq_price, most = leg.liq_price, facts.risk.max_liq_ratio
+    if liq_price and 0 < liq_price < facts.liq_at(most):
+        if liq_price < facts.liq_at(_times(most, _FAR_BELOW)):
+            return "short_1", _SHORT_CLOSE, _GROW_CLOSE
         return "short_2", _LONG_CLOSE, _SHRINK
     if facts.equal_and_small:
         if facts.risk.increase_same_position_on_low_margin:
             return "short_3", _SHORT_OPEN, _GROW
         return "short_3", _SHORT_CLOSE, _SHRINK
-    if facts.ratio_above(_TWICE) and facts.short_loses:
-        return "short_4", _SHORT_OPEN, _GROW
-    if facts.ratio_above(_FIVE_TIMES):
-        return "short_5", _SHORT_OPEN, _GROW
+    if facts.ratio_above(_TWICE):
+        if facts.short_loses:
+            return "short_4", _SHORT_OPEN, _GROW
+        if facts.ratio_above(_FIVE_TIMES):
+            return "short_5", _SHORT_OPEN, _GROW
     return None
 
 

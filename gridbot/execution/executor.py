@@ -177,8 +177,8 @@ class Executor:
         """Send what may be sent now; runs again by itself when the budget allows more."""
         if self._timer is not None:
             self._stop_timer()
-        now_s = self._clock.monotonic_s()
-        while True:
+        queue, now_s = self.queue, self._clock.monotonic_s()
+        while queue.creates.heap or queue.cancels.heap:
             if self._left_behind and creates_may_leave(self.queue, now_s, by_http=self._gateway.by_http):
                 self._ask_whose_turn_it_is()
             effects = step(self.queue, self._time(now_s), now_s)

@@ -90,6 +90,11 @@ class SendQueue:
         """The more urgent lane first."""
         self.budget = RateBudget(endpoint for kind in RequestKind for endpoint in kind.endpoints)
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits to be sent."""
+        return bool(self.creates.heap or self.cancels.heap)
+
 
 # ---------------------------------------------------------------------- events
 

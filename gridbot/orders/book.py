@@ -59,7 +59,7 @@ class OrderBook:
 
         Orders that are being withdrawn are left out, but their levels stay taken: see `has_live`.
         """
-        return self._views.resting()
+        return self._views.resting
 
     @property
     def version(self) -> int:

@@ -35,6 +35,7 @@ class BookViews:
         """What each order that may still execute adds to which sum."""
         self._sums: dict[_Lane, Decimal] = {(leg, closing): ZERO for leg in Direction for closing in (True, False)}
 
+    @property
     def resting(self) -> LimitOrders:
         """The orders as the engine sees them: without those that are being withdrawn, which it has decided about.
 
@@ -68,8 +69,9 @@ class BookViews:
     def _look(self) -> None:
         """Who asks calls it where something was touched: asking is common, and there is seldom anything to look at."""
         touched = self._index.touched
-        for order in touched:
-            is_live = self._index.live.get(order.key) is order
+        live = self._index.live
+        for key, order in touched.items():
+            is_live = live.get(key) is order
             self._count(order, is_open=is_live and not order.state.is_final)
             self._show(order, is_shown=is_live and _is_shown(order))
         touched.clear()

@@ -17,7 +17,7 @@ inferred.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -120,11 +120,11 @@ class TrackedOrder:
     """The code of the newest answer to its create that left open whether it exists."""
     ended_ts: int = 0
     """Exchange time at which the exchange itself said that it is over; 0 when it has not: then we have inferred it."""
+    key: str = field(init=False, repr=False)
+    """Its name in the engine and the book: our wire id, or the exchange's id for an order that has none."""
 
-    @property
-    def key(self) -> str:
-        """Its name in the engine and the book: our wire id, or the exchange's id for an order that has none."""
-        return self.link_id or self.order_id
+    def __post_init__(self) -> None:
+        self.key = self.link_id or self.order_id
 
     @property
     def open_qty(self) -> Decimal:

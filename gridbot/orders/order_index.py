@@ -26,8 +26,8 @@ class OrderIndex:
         self.levels: dict[tuple[Direction, int], int] = {}
         """How many live orders each level has; levels without one are not in it."""
         self.version = 0
-        self.touched: list[TrackedOrder] = []
-        """The orders that have changed since `BookViews` looked last, which empties it; some more than once."""
+        self.touched: dict[str, TrackedOrder] = {}
+        """The orders that have changed since `BookViews` looked last, which empties it."""
         self._key_of_order_id: dict[str, str] = {}
 
     @property
@@ -43,7 +43,7 @@ class OrderIndex:
     def touch(self, order: TrackedOrder) -> None:
         """Something of an order has changed that others may see. Call it at the latest before anybody looks."""
         self.version += 1
-        self.touched.append(order)
+        self.touched[order.key] = order
 
     def is_crowded(self, order: TrackedOrder) -> bool:
         """Whether another order that we want rests at the level of a live one, or may rest there."""

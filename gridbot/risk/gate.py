@@ -222,10 +222,12 @@ class Gate:
     def _step(self, event: Event, now_s: float = 0.0, now_ms: int = 0) -> bool:
         """Apply an event and give its warnings; whether it had effects."""
         self.state, effects = step(self.state, event, now_s, now_ms)
+        if not effects:
+            return False  # the usual case
         for effect in effects:
             if isinstance(effect, CapWarned):
                 self._warn(effect.key, effect.text)
-        return bool(effects)
+        return True
 
 
 def level_key(order: TrackedOrder, ticks: int | None = None) -> LevelKey:

@@ -44,6 +44,8 @@ class FillLines:
             self._count += 1
             self._realised += realised
             self._fees += execution.fee
+            if not self._log.isEnabledFor(logging.DEBUG):
+                return
         else:
             tail = f" (and {self._untold()})" if self._count else ""
             self._told_s = now_s

@@ -59,8 +59,10 @@ class PositionSizer:
 
     def multipliers(self, direction: Direction) -> tuple[Decimal, Decimal]:
         """The factors on (Buy, Sell) orders of one leg."""
-        position = self.position(direction)
-        return position.multiplier(_BUY), position.multiplier(_SELL)
+        factors = self.position(direction).multipliers
+        if direction is _LONG:
+            return factors.long_buy, factors.long_sell
+        return factors.short_buy, factors.short_sell
 
     def position(self, direction: Direction) -> Position:
         """A leg as the risk rules see it."""

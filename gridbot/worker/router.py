@@ -118,15 +118,14 @@ class Router:
         runner = self._live.get(event.symbol)
         if runner is None:
             return  # a symbol without a live strategy: shadow, or traded by hand
-        match event:
-            case ExecutionEvent():
-                runner.on_execution(event)
-            case OrderUpdateEvent():
-                runner.on_order_update(event)
-            case PositionEvent():
-                runner.on_position_update(event)
-            case OneWayPosition():
-                self._context.requests.read_terms(event.symbol)
+        if type(event) is PositionEvent:
+            runner.on_position_update(event)
+        elif type(event) is OrderUpdateEvent:
+            runner.on_order_update(event)
+        elif type(event) is ExecutionEvent:
+            runner.on_execution(event)
+        elif type(event) is OneWayPosition:
+            self._context.requests.read_terms(event.symbol)
 
     def _on_ticker(self, ticker: TickerEvent) -> None:
         runner = self._runners.get(ticker.symbol)
@@ -138,7 +137,8 @@ class Router:
             runner.set_price(ticker)
         else:
             runner.on_ticker(ticker)
-        if self._sampled.take(ticker.symbol, self._ticker_interval_s, context.clock.monotonic_s()):
+        every_s = self._ticker_interval_s
+        if every_s and self._sampled.take(ticker.symbol, every_s, context.clock.monotonic_s()):
             context.recorder.record(builders.of_ticker(ticker))
 
     def _on_gap(self, gap: Gap) -> None:

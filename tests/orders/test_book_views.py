@@ -26,7 +26,7 @@ def test_the_engine_sees_both_legs_without_what_is_being_withdrawn() -> None:
     for order in (long, filling, short, leaving, unwanted):
         index.add(order)
         views.count()
-    shown = views.resting()
+    shown = views.resting
     assert shown.long == [
         LimitOrder(long.key, Side.BUY, 1000, has_fills=False),
         LimitOrder(filling.key, Side.BUY, 1001, has_fills=True),
@@ -52,12 +52,12 @@ def test_the_engine_can_tell_by_the_version_that_nothing_has_changed() -> None:
     views = BookViews(index)
     order = make_order()
     index.add(order)
-    before = views.resting().version
+    before = views.resting.version
     order.withdrawn = "not a change that the index knows of"
-    assert (views.resting().version, len(views.resting().long)) == (before, 1)
+    assert (views.resting.version, len(views.resting.long)) == (before, 1)
     index.touch(order)
-    assert (views.resting().version, views.resting().long) == (before + 1, [])
-    assert views.resting() is views.resting()
+    assert (views.resting.version, views.resting.long) == (before + 1, [])
+    assert views.resting is views.resting
 
 
 def test_what_the_engine_does_not_see_is_no_news_for_it() -> None:
@@ -68,12 +68,12 @@ def test_what_the_engine_does_not_see_is_no_news_for_it() -> None:
     leaving.state = OrderState.PENDING_CANCEL
     index.add(order)
     index.add(leaving)
-    before = views.resting().version
+    before = views.resting.version
     order.state = OrderState.OPEN
     index.touch(order)
     leaving.state = OrderState.CANCELLED
     index.retire(leaving)
-    assert (views.resting().version, views.count()) == (before, 1)
+    assert (views.resting.version, views.count()) == (before, 1)
 
 
 def test_an_order_that_is_wanted_again_has_its_place_among_the_others_again() -> None:
@@ -82,18 +82,18 @@ def test_an_order_that_is_wanted_again_has_its_place_among_the_others_again() ->
     first, second, third = (make_order(n, ticks=1000 + n) for n in range(3))
     for order in (first, second, third):
         index.add(order)
-        views.resting()
+        _ = views.resting
     second.withdrawn = "outside_grid"
     index.touch(second)
-    assert [row.key for row in views.resting().long] == [first.key, third.key]
+    assert [row.key for row in views.resting.long] == [first.key, third.key]
     second.withdrawn = ""
     index.touch(second)
-    version = views.resting().version
-    assert [row.key for row in views.resting().long] == [first.key, second.key, third.key]
+    version = views.resting.version
+    assert [row.key for row in views.resting.long] == [first.key, second.key, third.key]
     second.cum_exec_qty = D("0.001")
     index.touch(second)
-    assert [row.has_fills for row in views.resting().long] == [False, True, False]
-    assert views.resting().version == version + 1
+    assert [row.has_fills for row in views.resting.long] == [False, True, False]
+    assert views.resting.version == version + 1
 
 
 def test_sums_of_what_may_still_execute_per_leg() -> None:
@@ -125,9 +125,9 @@ def test_the_views_are_those_of_an_index_that_is_read_for_the_first_time() -> No
         for _ in range(60):
             _change(index, numbers.__next__, draw)
             if draw.random() < 0.4:
-                views.resting()
+                _ = views.resting
         fresh = _read_anew(index)
-        assert (views.resting().long, views.resting().short) == (fresh.resting().long, fresh.resting().short)
+        assert (views.resting.long, views.resting.short) == (fresh.resting.long, fresh.resting.short)
         assert views.count() == fresh.count()
         for direction in Direction:
             for closing in (True, False):

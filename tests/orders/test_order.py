@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from gridbot.core import OrderStatus
@@ -65,8 +66,7 @@ def test_an_order_is_named_by_its_link_id_or_else_by_the_exchanges() -> None:
     order = make_order()
     order.order_id = "x1"
     assert order.key == order.link_id
-    order.link_id = ""
-    assert order.key == "x1"
+    assert replace(order, link_id="").key == "x1"
 
 
 @case_table(

@@ -66,6 +66,7 @@ class Account:
         self.order_seqs: dict[tuple[str, int], int] = {}
         self.open: dict[str, Order] = {}
         self.open_by_symbol: dict[str, dict[str, Order]] = {}
+        self.closing: dict[tuple[str, int], dict[str, Order]] = {}  # those of them that may only close, by their leg
         self.closed = ClosedOrders(KEEP_ORDERS)
         self.by_link: dict[str, str] = {}  # ids of open orders
         self.executions = Executions(KEEP_EXECUTIONS)
@@ -158,13 +159,28 @@ class Account:
         self.open_by_symbol.setdefault(order.symbol, {})[order.order_id] = order
         if order.link_id:
             self.by_link[order.link_id] = order.order_id
+        if order.closing:
+            self._closes(order)
         self.changes.order(order)
+
+    def becomes(self, order: Order, *, closing: bool) -> None:
+        """Whether an open order may only close, which is decided anew when its trigger is met."""
+        order.closing = closing
+        if closing:
+            self._closes(order)
+        else:
+            self.closing.get((order.symbol, order.request.position_idx), {}).pop(order.order_id, None)
+
+    def _closes(self, order: Order) -> None:
+        self.closing.setdefault((order.symbol, order.request.position_idx), {})[order.order_id] = order
 
     def finish(self, order: Order) -> None:
         """Move a closed order from the open ones to the history."""
         self.reserve(order, NO_MARGIN)
         if self.open.pop(order.order_id, None) is not None:
             del self.open_by_symbol[order.symbol][order.order_id]
+            if order.closing:
+                del self.closing[order.symbol, order.request.position_idx][order.order_id]
         if self.by_link.get(order.link_id) == order.order_id:
             del self.by_link[order.link_id]
         self.closed.put(order)

@@ -81,8 +81,22 @@ class Amendment:
     attached: Attached | None = None
 
 
+class _Asked:
+    """What of its request never changes, also where an order is amended: it is asked for twenty times a fill."""
+
+    __slots__ = ("link_id", "side", "symbol")
+    link_id: str
+    side: Side
+    symbol: str
+    request: NewOrder
+
+    def __post_init__(self) -> None:
+        request = self.request
+        self.symbol, self.side, self.link_id = request.symbol, request.side, request.order_link_id
+
+
 @dataclass(slots=True)
-class Order:
+class Order(_Asked):
     """One order from acceptance to its end. Times are milliseconds of the exchange's clock.
 
     `number` counts the orders of the exchange: listings are sorted and paged by it. `reserved` is the margin it locks.
@@ -111,18 +125,6 @@ class Order:
     sibling_id: str = ""
     children: tuple[str, ...] = ()
     fee_coin: str = SETTLE_COIN
-
-    @property
-    def symbol(self) -> str:
-        return self.request.symbol
-
-    @property
-    def side(self) -> Side:
-        return self.request.side
-
-    @property
-    def link_id(self) -> str:
-        return self.request.order_link_id
 
     @property
     def is_market(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from gridbot.core.events import OrderStatus
 from gridbot.core.vocabulary import Direction, Side
 from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import NewOrder
@@ -20,6 +21,7 @@ __all__ = ["Admission"]
 
 ZERO = Decimal(0)
 MAX_ACTIVE_ORDERS = 500
+_UNTRIGGERED, _TRIGGERED = OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED
 SAME_SIDE = "reduce-only order has same side with current position"
 
 
@@ -55,12 +57,12 @@ class Admission:
         """What an order on the closing side may still close: position less resting closing orders."""
         leg = account.leg(request.symbol, request.position_idx)
         size = leg.size if request.side is leg.direction.close_side else ZERO
-        side, idx = request.side, request.position_idx
-        for other in account.open_by_symbol.get(request.symbol, {}).values():
-            if other.closing:  # asked first: half of the orders of a grid are out by it
-                wanted = other.request
-                if wanted.position_idx == idx and wanted.side is side and not other.is_waiting:
-                    size -= other.qty - other.cum_qty
+        side = request.side
+        for other in account.closing.get((request.symbol, request.position_idx), {}).values():
+            if other.side is side:
+                status = other.status
+                if status is not _UNTRIGGERED and status is not _TRIGGERED:  # it does not wait
+                    size -= other.qty - other.cum_qty if other.cum_qty else other.qty
         return size
 
     def is_closing(self, account: Account, request: NewOrder) -> bool:

@@ -109,7 +109,8 @@ class ConditionalOrders:
         order.updated_ms = now_ms
         self._outbox.order_changed(account, order)
         try:
-            request, order.closing = self._admission.fit_to_position(account, order.request)
+            request, closing = self._admission.fit_to_position(account, order.request)
+            account.becomes(order, closing=closing)
             request = self._admission.fit_to_band(account, request)
         except ApiError as error:
             uncovered = error.code == 110017

@@ -27,8 +27,10 @@ class Fills:
     def book(self, account: Account, order: Order, deal: Deal) -> None:
         """Book a fill, then let the position's stops follow it."""
         execution = self._settlement.fill(account, order, deal)
-        self._stop_orders.fit(account, account.leg(order.symbol, order.request.position_idx), deal.now_ms)
-        self._attached_stops.place(account, order, execution)
+        if not self._stop_orders.are_none:
+            self._stop_orders.fit(account, account.leg(order.symbol, order.request.position_idx), deal.now_ms)
+        if order.request.attached is not None:
+            self._attached_stops.place(account, order, execution)
 
     def book_resting(self, account: Account, order: Order, deal: Deal) -> None:
         """Book a fill of a resting order; one that closes never closes more than there is (one-way mode)."""

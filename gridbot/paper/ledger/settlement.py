@@ -65,8 +65,7 @@ class Settlement:
             self._resting.remove(order)
             account.finish(order)
         self._outbox.executed(account, execution, order)
-        for each in state.legs(account, order.symbol):
-            self._outbox.leg_changed(account, each)
+        self._outbox.leg_changed(account, leg)
         if change.closed:
             self.uncover(account, leg, leg.size, now_ms)
         return execution
@@ -152,14 +151,14 @@ class Settlement:
 
     def uncover(self, account: Account, leg: Leg, room: Decimal, now_ms: int) -> None:
         """Cancel resting closing orders of a leg, in the configured order, until they close no more than `room`."""
-        idx, close_side, wanted, is_odd = leg.position_idx, leg.direction.close_side, ZERO, False
+        close_side, wanted, is_odd = leg.direction.close_side, ZERO, False
         closing: list[Order] = []
         resting = self._resting.ids(leg.symbol)
-        for order in account.open_by_symbol.get(leg.symbol, {}).values():
-            if order.closing and (request := order.request).position_idx == idx and order.order_id in resting:
+        for order in account.closing.get((leg.symbol, leg.position_idx), {}).values():
+            if order.order_id in resting:
                 closing.append(order)
-                if request.side is close_side:
-                    wanted += order.qty - order.cum_qty
+                if order.side is close_side:
+                    wanted += order.qty - order.cum_qty if order.cum_qty else order.qty
                 else:
                     is_odd = True
         if wanted <= room and not is_odd:

@@ -30,6 +30,11 @@ class WaitingOrders:
             owner is account and order.request.create_type == "CreateByStopOrder" for owner, order in self.on(symbol)
         )
 
+    @property
+    def has_no_stops(self) -> bool:
+        """Whether no position of any account has, or had, a stop that waits."""
+        return not self._stops
+
     def stops_of(self, account: Account, leg: Leg) -> list[Order]:
         """The waiting stops of a position, oldest first."""
         if not self._stops:

@@ -64,33 +64,25 @@ class Listing:
     settling_ms: int = 0
     delivery_price: Decimal | None = None
     no_qty: str = field(init=False, compare=False)
+    symbol: str = field(init=False, compare=False)
+    phase: str = field(init=False, compare=False)
+    """The phase before the launch; empty when it is launched."""
+    is_collecting: bool = field(init=False, compare=False)
+    """True in a call auction: orders rest, and none is filled."""
+    is_over: bool = field(init=False, compare=False)
+    """True from its delivery time on: nothing trades, and the book is empty."""
+    matches: bool = field(init=False, compare=False)
+    """False while nothing is filled because it is before the launch."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "no_qty", format(self.instrument.qty_step * 0, "f"))
-
-    @property
-    def symbol(self) -> str:
-        return self.instrument.symbol
-
-    @property
-    def phase(self) -> str:
-        """The phase before the launch; empty when it is launched."""
-        return self.auction_phase if self.instrument.status == PRE_LAUNCH else ""
-
-    @property
-    def is_collecting(self) -> bool:
-        """True in a call auction: orders rest, and none is filled."""
-        return self.phase in COLLECTING
-
-    @property
-    def is_over(self) -> bool:
-        """True from its delivery time on: nothing trades, and the book is empty."""
-        return self.instrument.status in OVER
-
-    @property
-    def matches(self) -> bool:
-        """False while nothing is filled because it is before the launch."""
-        return self.phase in ("", TRADES_IN)
+        put, instrument = object.__setattr__, self.instrument
+        phase = self.auction_phase if instrument.status == PRE_LAUNCH else ""
+        put(self, "no_qty", format(instrument.qty_step * 0, "f"))
+        put(self, "symbol", instrument.symbol)
+        put(self, "phase", phase)
+        put(self, "is_collecting", phase in COLLECTING)
+        put(self, "is_over", instrument.status in OVER)
+        put(self, "matches", phase in ("", TRADES_IN))
 
     def max_qty(self, *, market: bool) -> Decimal:
         """Biggest quantity of one order."""

@@ -99,6 +99,11 @@ class StopOrders:
         order.updated_ms = now_ms
         self._outbox.order_changed(account, order)
 
+    @property
+    def are_none(self) -> bool:
+        """Whether no position of any account has, or had, a stop."""
+        return self._waiting.has_no_stops
+
     def fit(self, account: Account, leg: Leg, now_ms: int) -> None:
         """After a fill: end the stops of what is no longer held, and let the others close no more than there is."""
         stops = self._waiting.stops_of(account, leg)

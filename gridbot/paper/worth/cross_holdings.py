@@ -5,7 +5,7 @@ valued anew. Pure.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -118,13 +118,16 @@ class CrossHoldings:
 
     def is_of(self, account: Account) -> bool:
         """Whether the account has nothing but what these were made of."""
-        return (
-            not account.isolated
-            and len(account.legs) == len(self._legs)
-            and self._has_legs(account.legs.values())
-            and all(pair.market.instrument is pair.instrument for pair in self._pairs)
-            and self._has_terms_of(account)
-        )
+        legs = account.legs
+        if account.isolated or len(legs) != len(self._legs):
+            return False
+        for leg, (before, size, cost, direction) in zip(legs.values(), self._legs, strict=True):
+            if leg is not before or leg.size is not size or leg.cost is not cost or leg.direction is not direction:
+                return False
+        for pair in self._pairs:
+            if pair.market.instrument is not pair.instrument:
+                return False
+        return self._terms == (account.charges.tax, account.leverage, account.sell_leverage)
 
     def pairs_of(self, account: Account) -> Mapping[str, Pair]:
         """The pairs, by symbol, that the account still has."""
@@ -142,12 +145,6 @@ class CrossHoldings:
             if symbol not in others and pair.market.instrument is pair.instrument
         }
 
-    def _has_legs(self, legs: Iterable[Leg]) -> bool:
-        for leg, (before, size, cost, direction) in zip(legs, self._legs, strict=True):
-            if leg is not before or leg.size is not size or leg.cost is not cost or leg.direction is not direction:
-                return False
-        return True
-
     def _has_terms_of(self, account: Account) -> bool:
         return self._terms == (account.charges.tax, account.leverage, account.sell_leverage)
 
@@ -156,7 +153,7 @@ class CrossHoldings:
         newest = self._newest
         for pair in self._pairs:
             mark = pair.market.mark
-            if mark is not pair.mark and mark != pair.mark:
+            if mark is not pair.mark and (pair.mark is None or mark != pair.mark):
                 pair.value(mark)
                 newest = None
         if newest is None:

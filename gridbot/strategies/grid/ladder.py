@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import field
 from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
@@ -99,6 +100,8 @@ class Grid:
     levels: tuple[Level, ...]
     anchor: Decimal
     last_fill: Decimal | None = None
+    _settled: tuple[Decimal, Decimal] | None = field(default=None, compare=False, repr=False)
+    """A fill, and the market price with it, that would leave the grid as it is: both legs are often filled at once."""
 
     @classmethod
     def build(
@@ -130,9 +133,14 @@ class Grid:
 
         A fill with the market at or beyond the outermost levels rebuilds around the market first.
         """
+        if self._settled is not None and self._settled == (fill, last_price):
+            return self
         grid = self if self.low < last_price < self.high else self.rebuilt(last_price)
-        levels = _shift(self.config, _assign_sides(self.config, self.instrument, grid.levels, fill, last_price))
-        return Grid(self.config, self.instrument, levels, grid.anchor, fill)
+        sided = _assign_sides(self.config, self.instrument, grid.levels, fill, last_price)
+        levels = _shift(self.config, sided)
+        # Where it has not moved on, sides depend on fill and price alone, and there is nothing to balance.
+        stays = grid is self and levels[0] is sided[0] and levels[-1] is sided[-1]
+        return Grid(self.config, self.instrument, levels, grid.anchor, fill, (fill, last_price) if stays else None)
 
 
 def ladder(config: GridConfig, instrument: Instrument, price: Decimal) -> list[Level]:

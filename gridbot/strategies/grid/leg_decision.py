@@ -84,14 +84,13 @@ def decide_levels(
 
     `resting` is the side of each of the orders by its ticks.
     """
-    side_at, known = resting.get, plan.intents[direction]
+    known = plan.intents[direction]
     buy_limit, sell_limit = edges.buy_limit, edges.sell_limit
     next_buy, next_sell = edges.next_buy, edges.next_sell
     last_buy, last_sell = edges.last_buy, edges.last_sell
     for index, ticks, side, buys in plan.walk:
-        there = side_at(ticks)
-        if there is not None:  # asked first, since comparing None with a side costs more than the rest of the step
-            if there == side:
+        if ticks in resting:
+            if resting[ticks] == side:
                 continue
             wrong = [order for order in orders if order.ticks == ticks]
             intents.extend(make.cancels(wrong, direction, "side_mismatch"))

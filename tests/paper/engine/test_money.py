@@ -105,6 +105,11 @@ def check(exchange: Exchange) -> None:
     )
     assert all(leg.size >= 0 and leg.cost >= 0 for leg in account.legs.values())
     assert account.order_margin == sum((order.reserved for order in account.open.values()), D(0))
+    by_leg: dict[tuple[str, int], dict[str, Any]] = {}
+    for order in account.open.values():
+        if order.closing:
+            by_leg.setdefault((order.symbol, order.request.position_idx), {})[order.order_id] = order
+    assert {leg: orders for leg, orders in account.closing.items() if orders} == by_leg
     for leg in account.legs.values():
         closing = [
             o.unfilled

@@ -306,6 +306,17 @@ def test_a_shift_that_rounding_makes_impossible_is_left_out():
     assert after.last_fill == d("50.1")
 
 
+def test_a_second_fill_of_the_same_price_is_worked_out_as_ever():
+    """Both legs are filled at once: the ladder remembers that another such fill changes nothing."""
+    at, known = [d(90 + number) for number in range(21)], 0
+    for fill, last in [(fill, last + part) for fill in at for last in at for part in (d(0), d("0.4"))]:
+        once = build("100", count=20, threshold="0.1").filled(fill, last)
+        anew = Grid(once.config, once.instrument, once.levels, once.anchor, once.last_fill)
+        assert once.filled(fill, last) == anew.filled(fill, last)
+        known += once.filled(fill, last) is once
+    assert 0 < known < 2 * len(at) ** 2
+
+
 def test_a_rebuild_keeps_the_last_fill():
     grid = build("100").filled(d("100"), d("100")).rebuilt(d("200"))
     assert (grid.anchor, grid.last_fill) == (d(200), d(100))
