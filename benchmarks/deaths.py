@@ -90,7 +90,7 @@ def kill_some(fleet: Fleet, options: argparse.Namespace) -> dict[str, int]:
     draw = random.Random(options.seed)
     names = [account.name for account in load_config(fleet.config).accounts]
     victims = [f"worker-{name}" for name in draw.sample(names, min(options.workers, len(names)))] + ["writer"]
-    return {victim: fleet.kill(victim) for victim in victims}
+    return {victim: pid for victim, (pid, _) in fleet.kill(*victims).items()}
 
 
 def checked(fleet: Fleet, accounts: int) -> dict[str, Any]:

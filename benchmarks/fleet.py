@@ -118,8 +118,8 @@ def quiet_fleet(home: Path, options: argparse.Namespace) -> dict[str, Any]:
         kills = []
         for number in range(options.kills):
             name = f"a{number % QUIET_ACCOUNTS:02d}"
-            kills.append((name, time.time()))
-            pid = fleet.kill(f"worker-{name}")
+            [(pid, killed)] = fleet.kill(f"worker-{name}").values()
+            kills.append((name, killed))
             fleet.until(partial(_is_back, name, pid), f"{name} again", BACK_S)
     result["recovery_s"] = spread(recoveries(fleet.data_dir, kills))
     result["trading_s"] = trading_after(fleet.data_dir, began)
@@ -142,10 +142,9 @@ def busy_fleet(home: Path, options: argparse.Namespace) -> dict[str, Any]:
         result["pss_mb"] = pss_mb(_pids(fleet))
         result["behind_s"], result["incidents"] = _troubles(fleet.status())
         victims = [f"a{number:02d}" for number in range(min(options.kills, options.accounts))]
-        kills, dead = [], {}
-        for name in victims:
-            kills.append((name, time.time()))
-            dead[name] = fleet.kill(f"worker-{name}")
+        killed = fleet.kill(*(f"worker-{name}" for name in victims)).values()
+        kills = [(name, at) for name, (_, at) in zip(victims, killed, strict=True)]
+        dead = {name: pid for name, (pid, _) in zip(victims, killed, strict=True)}
         fleet.until(
             lambda status: all(_is_back(name, pid, status) for name, pid in dead.items()), "all workers again", BACK_S
         )

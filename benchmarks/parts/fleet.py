@@ -105,14 +105,18 @@ class Fleet(OwnSupervisor):
         reasons = "no status" if status is None else "; ".join(status["reasons"][:20])
         raise FleetError(f"waited {within_s:g} s in vain for {what}: {reasons}\n{self.tail()}")
 
-    def kill(self, name: str) -> int:
-        """kill -9 of a child by the name that `status` shows; its pid."""
+    def kill(self, *names: str) -> dict[str, tuple[int, float]]:
+        """kill -9 of children by the names that `status` shows, one right after the other: of each its pid, and when it
+        was killed (seconds since 1970)."""
         status = self.status()
         if status is None:
-            raise FleetError(f"no status to find {name} in\n{self.tail()}")
-        pid = int(child_rows(status)[name]["pid"])
-        os.kill(pid, signal.SIGKILL)
-        return pid
+            raise FleetError(f"no status to find {', '.join(names)} in\n{self.tail()}")
+        rows, killed = child_rows(status), {}
+        for name in names:
+            pid = int(rows[name]["pid"])
+            killed[name] = (pid, time.time())
+            os.kill(pid, signal.SIGKILL)
+        return killed
 
     def stop(self) -> None:
         """In order, else by force."""

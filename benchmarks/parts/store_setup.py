@@ -51,7 +51,9 @@ def writer_process(data_dir: Path, queues: dict[str, Any]) -> Iterator[tuple[Any
     process.start()
     health_child.close()
     life_child.close()
-    assert health.recv()["type"] == "ready"
+    while (said := health.recv()["type"]) == "holds_nothing":
+        pass
+    assert said == "ready", said
     try:
         yield process, health
     finally:

@@ -353,7 +353,7 @@ class Drive:
 
     def _look_at_trades(self, line: Line, margins: Margins) -> None:
         line.margins, line.nearest = margins, self._venue.exchange.resting.nearest(line.symbol)
-        wanted, cursor = self._stops.of_exchange(line.symbol, margins), line.trades
+        wanted, cursor = self._stops.of_exchange(line.symbol, margins, line.nearest), line.trades
         mark_ms = self._stops.next_mark(line.symbol, margins)
         line.mark_due_us = FAR if mark_ms == FAR else mark_ms * 1000
         self._dues = None

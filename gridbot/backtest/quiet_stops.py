@@ -74,11 +74,12 @@ class QuietStops:
         """Between which marks nobody is liquidated, by symbol; the same object while they are the same."""
         return self._venue.margin_bounds()
 
-    def of_exchange(self, symbol: str, margins: Margins) -> tuple[int, int]:
-        """Prices (lowest, highest) at which a trade fills nothing and liquidates nobody."""
+    def of_exchange(self, symbol: str, margins: Margins, nearest: tuple[int | None, int | None]) -> tuple[int, int]:
+        """Prices (lowest, highest) at which a trade fills nothing and liquidates nobody; `nearest` are the highest bid
+        and the lowest ask that rest."""
         if self._every_tick:
             return NOTHING
-        bid, ask = self._venue.exchange.resting.nearest(symbol)
+        bid, ask = nearest
         low, high = self._of_margin(symbol, margins)
         touched = 1 if self._at_level else 0
         if bid is not None:

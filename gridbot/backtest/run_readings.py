@@ -78,6 +78,9 @@ class RunReadings:
         """To these something has happened since the last second."""
         self._touched = touched
 
+    passed_s = None
+    """Of a pass nothing is spared: legs and wallet are at hand, and are looked at as often as configured."""
+
     def again(self) -> str:
         """Why another comparison with the exchange is needed. After `look_at`."""
         for symbol, runner in self._touched.items():

@@ -36,6 +36,8 @@ AGAIN_S: Final = 0.5
 """What is wanted is said again each half second: a message may be lost."""
 APART_S: Final = 0.01
 """Between two messages to the supervisor."""
+OF_START: Final = 10
+"""What most starts take, and no more than 50 accounts at once may each have of 540."""
 ORDERS: Final = (Purpose.CANCEL, Purpose.CLOSE, Purpose.OPEN)
 
 
@@ -78,10 +80,12 @@ class AddressBudget:
 
     def starting(self) -> None:
         """From now until `started` queries go before the orders that other accounts open."""
+        self.permits.at_hand = OF_START
         self._ask_for(Purpose.START)
 
     def started(self) -> None:
         """This account trades."""
+        self.permits.at_hand = 0
         self._ask_for(Purpose.QUERY)
 
     def close(self) -> None:
@@ -254,7 +258,7 @@ class AddressBudget:
     def _say_soon(self) -> None:
         """After a request: what is at hand may have become too little."""
         now_s = self._clock.monotonic_s()
-        if self.permits.left(now_s) < self.permits.ahead:
+        if self.permits.left(now_s) < max(self.permits.ahead, self.permits.at_hand):
             self._say(now_s)
             self._look_again(now_s)
 

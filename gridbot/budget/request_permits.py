@@ -63,6 +63,9 @@ class RequestPermits:
         """Given back, in all."""
         self.floor = 0
         self.ahead = 0
+        self.at_hand = 0
+        """What it wants to have left while it starts: a permit that is asked for by itself is a way to the supervisor
+        and back, and on a full machine that is long."""
         self.keep: int | None = None
         """The supervisor wants what is above, for others."""
         self.under_way = 0
@@ -134,8 +137,8 @@ class RequestPermits:
 
     def wants(self, now_s: float) -> tuple[int, ...]:
         """How many permits are wanted, by purpose."""
-        left = max(0, self.left(now_s))
-        ahead = self.ahead - left if 2 * left < self.ahead else 0
+        left, spare = max(0, self.left(now_s)), max(self.ahead, self.at_hand)
+        ahead = spare - left if 2 * left < spare else 0
         return (*(self._waiting.get(purpose, 0) for purpose in Purpose if purpose is not Purpose.AHEAD), ahead)
 
     # ------------------------------------------------------------------ what happens

@@ -8,6 +8,7 @@ not received. Bybit replays nothing: after a `Gap`, what happened meanwhile is r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -245,14 +246,15 @@ class StreamSet:
                     raise connection.failure()
             if all(connection.state is ConnectionState.READY for connection in self._connections):
                 return
-            try:
-                async with asyncio.timeout(deadline_s - monotonic_s()):
-                    await self._changed.wait()
-            except TimeoutError:
+            left_s = deadline_s - monotonic_s()
+            if left_s <= 0:  # on a full machine the news and the end of the time may come at once: news first
                 waiting = ", ".join(f"{connection.kind} {connection.state}" for connection in self._connections)
                 raise make_error(
                     f"expected both streams within {self._limits.connect_s:.0f} s, got: {waiting}", ErrorKind.RETRY
-                ) from None
+                )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._changed.wait()
 
     async def _keep_alive(self) -> None:
         while True:

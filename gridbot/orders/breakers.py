@@ -115,9 +115,14 @@ class FailureRun:
             return replace(self, run=self.run + 1, error=error), False
         return replace(self, run=0, until_s=now_s + self.cooldown_s, cycles=self.cycles + 1, error=error), True
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether a success would change nothing."""
+        return not self.run and self.until_s is None
+
     def succeeded(self) -> Self:
         """End the run, and the cooldown if there is one."""
-        return replace(self, run=0, until_s=None, error=None) if self.run or self.until_s is not None else self
+        return self if self.is_clear else replace(self, run=0, until_s=None, error=None)
 
     def is_cooling(self, now_s: float) -> bool:
         return self.until_s is not None and now_s < self.until_s

@@ -150,11 +150,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A pass that was asked for. `tickets`: who is to be told how it ended; `since_ms`: the start of the oldest gap."""
+    """A pass that was asked for. `tickets`: who is to be told how it ended; `since_ms`: the start of the oldest gap.
+
+    `counted_ms` as in `Asked`; None where anybody wants everything paged.
+    """
 
     reason: str
     tickets: tuple[int, ...]
     since_ms: int | None = None
+    counted_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +270,15 @@ class ReconcileState:
 
     `gap_from_ms`: the start of the oldest gap of the private stream after which no paging has finished. It may be
     behind the watermark: a pass during the gap moves that on, and the list may have had an older execution later.
+    `moment`: the number of the pass of a start that paged the last moment only, 0 for none; up to `paged_ms` (exchange
+    time) nothing has to be paged again for a leg; `owes_rest`: what the start left out is still to be paged.
     """
 
     complete_to_ms: int = 0
     gap_from_ms: int | None = None
+    moment: int = 0
+    paged_ms: int = 0
+    owes_rest: bool = False
     run: Pass | None = None
     wish: Wish | None = None
     looking: Mapping[str, LookingUp] = field(default_factory=dict)

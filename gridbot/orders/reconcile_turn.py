@@ -25,10 +25,14 @@ from gridbot.orders.reconcile_words import (
     Halt,
 )
 
-__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "Turn", "earlier", "longer"]
+__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "MOMENT_MS", "NEWEST_MS", "UNPAGED_MS", "Turn", "earlier", "longer"]
 
 NEWEST_MS = 2_000
 """How far behind the watermark (ms) paging begins for what has happened since it was moved."""
+MOMENT_MS = 5_000
+"""How far behind the newest counted execution (ms) a start pages: the stream may have told a newer one first."""
+UNPAGED_MS = 180_000
+"""How far the watermark (ms) may be behind that: who has compared nothing for longer is nothing to go on."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 
@@ -78,8 +82,22 @@ class Turn:
         return self.state.complete_to_ms > NEWEST_MS and self.state.gap_from_ms is None
 
     def ask_newest_executions(self, who: Who) -> None:
-        """Page what the watermark cannot have, and little before it. The answer moves no watermark."""
-        self.effects.append(AskExecutions(who, self.state.complete_to_ms - NEWEST_MS))
+        """Page what watermark and start cannot have, and little before it. The answer moves no watermark."""
+        paged_ms = max(self.state.complete_to_ms, self.state.paged_ms)
+        self.effects.append(AskExecutions(who, paged_ms - NEWEST_MS))
+
+    def ask_last_moment(self, who: Who, counted_ms: int) -> bool:
+        """Of a start: page since shortly before the newest execution that an earlier life counted. The answer moves no
+        watermark, so the next pass pages everything.
+
+        False, and nothing is asked, where that spares nothing, after a gap, and where the watermark is old.
+        """
+        unpaged_ms = counted_ms - self.state.complete_to_ms
+        if self.state.gap_from_ms is not None or not 0 < unpaged_ms <= UNPAGED_MS:
+            return False
+        self.change(moment=who.number, paged_ms=counted_ms, owes_rest=True)
+        self.effects.append(AskExecutions(who, counted_ms - MOMENT_MS))
+        return True
 
     def set_aside(self, unreadable: Sequence[Unreadable]) -> frozenset[str]:
         """Halt the strategies of what cannot be read, and tell of other symbols once; all these symbols."""

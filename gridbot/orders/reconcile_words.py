@@ -73,11 +73,14 @@ class Asked:
     """A pass is wanted, for a reason. During a pass it is a wish for another one.
 
     `since_ms`: executions from then on (ms UTC) were told by the list alone, as the private stream was away.
+    `counted_ms`: of a start, the exchange time of the newest execution that is counted. It pages from shortly before
+    that, and leaves the rest to the next pass.
     """
 
     reason: str
     ticket: int
     since_ms: int | None = None
+    counted_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

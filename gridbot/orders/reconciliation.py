@@ -14,6 +14,9 @@ A pass runs at start, after every reconnect, each minute, and whenever something
 The order matters: executions since the watermark are applied *first*, in exchange order; then the complete list of open
 orders is compared. So a fill in the gap reaches the grid before its order can be taken for cancelled (incident L18).
 The watermark is moved by finished paging alone, never by a live fill, which may come before older ones (incident L49).
+A start trades sooner: it pages since shortly before the newest execution that is counted, and the legs are compared
+with that before anything trades. It moves no watermark, and the next pass, seconds later, pages everything: so it is
+where a worker that never died is between two passes.
 After a gap of the private stream paging begins at the gap's start if that is earlier: a pass during the gap has moved
 the watermark on, and only the list, which may be late, tells of what came before.
 
@@ -133,10 +136,12 @@ def _on_event(turn: Turn, event: Event) -> None:
 def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
     who = event.who
     turn.set_aside(event.unreadable)
-    is_whole = who.part is not Part.MISSING and (who.part is not Part.LEGS or legs.pages_all(turn, who))
+    is_whole = _is_whole(turn, who)
     fresh = turn.apply(event.rows, since_watermark=is_whole, unreadable=event.unreadable)
     match who.part:
         case Part.PASS:
+            if not is_whole:
+                turn.change(paged_ms=max([turn.state.paged_ms, *(row.exchange_ts for row in event.rows)]))
             _after_executions(turn, who, fresh)
         case Part.ORDER:
             if look_ups.on_executions(turn, who):
@@ -147,15 +152,28 @@ def _on_executions(turn: Turn, event: ExecutionsAnswered) -> None:
             _legs_done(turn, legs.on_executions(turn, who, fresh))
 
 
+def _is_whole(turn: Turn, who: Who) -> bool:
+    """Whether an answer has all executions since the watermark and its overlap."""
+    match who.part:
+        case Part.MISSING:
+            return False
+        case Part.LEGS:
+            return legs.pages_all(turn, who)
+        case Part.PASS:
+            return who.number != turn.state.moment
+    return True
+
+
 # ---------------------------------------------------------------------- the pass
 
 
 def _on_asked(turn: Turn, event: Asked) -> None:
     run, wish = turn.state.run, turn.state.wish
+    asked = Wish(event.reason, (event.ticket,), event.since_ms, event.counted_ms)
     if run is None:
-        _begin(turn, Wish(event.reason, (event.ticket,), event.since_ms))
+        _begin(turn, asked)
     elif wish is None:
-        turn.change(wish=Wish(event.reason, (event.ticket,), event.since_ms))
+        turn.change(wish=replace(asked, counted_ms=None))
     else:
         since_ms = earlier(wish.since_ms, event.since_ms)
         turn.change(wish=replace(wish, tickets=(*wish.tickets, event.ticket), since_ms=since_ms))
@@ -165,7 +183,9 @@ def _begin(turn: Turn, wish: Wish) -> None:
     number = turn.number()
     gap_ms = earlier(turn.state.gap_from_ms, wish.since_ms)
     turn.change(run=Pass(number, wish, turn.now.mono_s), wish=None, gap_from_ms=gap_ms)
-    turn.ask_executions(Who(Part.PASS, "", number))
+    who = Who(Part.PASS, "", number)
+    if wish.counted_ms is None or not turn.ask_last_moment(who, wish.counted_ms):
+        turn.ask_executions(who)
 
 
 def _in(turn: Turn, who: Who, phase: Phase) -> Pass | None:
@@ -181,6 +201,8 @@ def _after_executions(turn: Turn, who: Who, fresh: list[ExecutionEvent]) -> None
         cancels = {key: n for held in turn.view.strategies.values() for key, n in answered_cancels(held.book).items()}
         run = replace(run, phase=Phase.LISTING, asked_ms=turn.now.wall_ms, cancels=cancels, report=report)
         turn.change(run=run, gap_from_ms=None)
+        if who.number != turn.state.moment:
+            turn.change(owes_rest=False)
         turn.effects.append(AskListing(who))
 
 

@@ -217,7 +217,8 @@ class Gate:
 
     def auth_succeeded(self) -> None:
         """The exchange accepted a request: our key is good."""
-        self._step(Accepted())
+        if not self.state.auth.is_clear:
+            self._step(Accepted())
 
     def _step(self, event: Event, now_s: float = 0.0, now_ms: int = 0) -> bool:
         """Apply an event and give its warnings; whether it had effects."""

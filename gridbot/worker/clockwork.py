@@ -156,7 +156,8 @@ class Clockwork:
         if not is_asked and self.next_due_s() > now_s + ROUNDING_S:
             return  # the usual case: it would be told so
         is_maintained = self._readings.notices.is_maintained
-        second = Second(requests.wishes, self._jobs.running, again, kept, watched, is_maintained, failed)
+        passed_s = self._readings.passed_s
+        second = Second(requests.wishes, self._jobs.running, again, kept, watched, is_maintained, failed, passed_s)
         symbols = [runner.symbol for runner in self._runners]
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:

@@ -18,7 +18,7 @@ from gridbot.budget.line_starts import LineStarts
 from gridbot.exchange.bans import Ban, ban_of
 from gridbot.ports import Clock
 
-__all__ = ["FleetLink"]
+__all__ = ["EARLIER_S", "KNOWN_S", "FleetLink"]
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ Message = dict[str, Any]
 EARLIER_S: Final = 10.0
 """The first of a fleet is ready, and has read what all need, so long before the last one begins. Who starts later reads
 for himself: a start is when an operator expects a contract's newest terms to be known."""
+KNOWN_S: Final = 3600.0
+"""How long workers that trade believe what they have read of the market, if nothing says otherwise. So does one that
+takes over from one that has died; who has terms changed restarts it in order, and it reads them."""
 SAME_S: Final = 1.0
 """Two ends of a ban that are closer are those of one ban."""
 
@@ -45,6 +48,7 @@ class FleetLink:
         *,
         budget: AddressBudget | None = None,
         on_ban: Callable[[Ban], object] = lambda ban: None,
+        takes_over: bool = False,
     ) -> None:
         self.budget = budget or AddressBudget(clock, send)
         self._tell_ban = on_ban
@@ -53,6 +57,7 @@ class FleetLink:
         self._on_ban: Callable[[Ban], object] = lambda ban: None
         self._clock = clock
         self._began_s = clock.monotonic_s()
+        self._earlier_s = KNOWN_S if takes_over else EARLIER_S
         self._send = send
         self._ban: Ban | None = None
 
@@ -63,12 +68,13 @@ class FleetLink:
 
     @property
     def facts_age_s(self) -> float:
-        """How old a fact may be at a start: read `EARLIER_S` before this process began, or later.
+        """How old a fact may be at a start: read `EARLIER_S` before this process began, or later; for one that takes
+        over (`WorkerSpec`) `KNOWN_S`.
 
         So a fleet that starts reads once what all its accounts need. Whatever made a worker start anew, such as another
         tick, it has read for all: no older fact is told after that.
         """
-        return self._clock.monotonic_s() - self._began_s + EARLIER_S
+        return self._clock.monotonic_s() - self._began_s + self._earlier_s
 
     def hear_bans(self, on_ban: Callable[[Ban], object]) -> None:
         """Have a function called with each ban that another account was told of."""

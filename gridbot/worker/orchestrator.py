@@ -210,7 +210,7 @@ class Orchestrator:
             self._order_socket.start()
         await self.streams.start()
         self.dead_man.is_due()
-        report = await self.reconciler.run("start")
+        report = await self.reconciler.begin()
         log.info("reconciled (start): %s", report)
         self._reconciled = True
         self.guard_losses()  # before anything trades: an earlier life may have died before it looked

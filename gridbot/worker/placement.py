@@ -88,10 +88,9 @@ class Placement:
                     continue
                 if intent.reduce_only:
                     direction = intent.direction
-                    covered = covers.get(direction)
-                    if covered is None:
-                        covered = covers[direction] = self._covers_a_close(direction)
-                    if not covered:  # half the levels: of a flat leg, and of one whose closes all rest
+                    if direction not in covers:
+                        covers[direction] = self._covers_a_close(direction)
+                    if not covers[direction]:  # half the levels: of a flat leg, and of one whose closes all rest
                         refused[direction, intent.ticks] = _NOT_COVERED
                         continue
                 price = price_of(intent.ticks)
@@ -104,10 +103,11 @@ class Placement:
             for opens, distance, price, intent in levels:
                 if not opens:
                     direction = intent.direction
-                    covered = covers.get(direction)
-                    if covered is None:
-                        covered = covers[direction] = self._covers_a_close(direction)
-                    if not covered:  # the closes before it have taken what there was: it is neither sized nor asked for
+                    if direction not in covers:
+                        covers[direction] = self._covers_a_close(direction)
+                    if not covers[
+                        direction
+                    ]:  # the closes before it have taken what there was: it is neither sized nor asked for
                         refused[direction, intent.ticks] = _NOT_COVERED
                         continue
                 proposal = self._sized(intent, price, distance)

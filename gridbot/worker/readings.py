@@ -49,6 +49,11 @@ class Readings:
         """Why another comparison with the exchange is needed (`Reconciler.again`)."""
         return self._reconciler.again()
 
+    @property
+    def passed_s(self) -> float | None:
+        """When the last whole comparison ended (`Reconciler.last_s`)."""
+        return self._reconciler.last_s
+
     def of(self, job: Job) -> Coroutine[None, None, None]:
         """The work of a job, not begun yet."""
         match job.kind:

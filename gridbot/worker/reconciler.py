@@ -47,6 +47,8 @@ __all__ = ["Reconciler"]
 log = logging.getLogger(__name__)
 
 TIMER_MIN_S = 0.001
+REST_WITHIN_S = 15.0
+"""So long after a start everything is paged that it has left out; the periodic pass mostly comes sooner."""
 ASKED = {
     words.AskOrder: ("look_up", "reading the state"),
     words.AskExecutions: ("executions", "reading executions"),
@@ -146,6 +148,13 @@ class Reconciler:
         self._feed(words.Asked(reason, ticket, self._context.requests.take_gap()))
         return await told or Report()
 
+    async def begin(self) -> Report:
+        """The pass of a start, as `run`; it leaves to the next one the executions that an earlier life has counted."""
+        ticket, told = self._waiters.ticket()
+        counted_ms = self._context.ledger.last_exec_ts
+        self._feed(words.Asked("start", ticket, self._context.requests.take_gap(), counted_ms))
+        return await told or Report()
+
     async def positions(self, symbol: str) -> None:
         """Read both legs of a symbol; a reading by REST clears `unsure`. Raises ExchangeError."""
         if symbol not in self._held:
@@ -178,6 +187,8 @@ class Reconciler:
         now_s = self._context.clock.monotonic_s()
         if any(now_s - missing.since_s > FIRST_WAIT_S for missing in self._state.missing.values()):
             return "executions of a finished order are missing"
+        if state.owes_rest and state.last_s is not None and now_s - state.last_s > REST_WITHIN_S:
+            return "the start has paged the last moment only"
         return "the last one failed" if self._state.failure else ""
 
     @property

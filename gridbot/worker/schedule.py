@@ -9,13 +9,13 @@
     job                when it is wanted                                          two starts apart
     reconcile          asked for; each `order_sync_s`; executions are missing     5 s
                        or the last one failed, then each 10 s
-    positions.SYMBOL   asked for; each `position_check_s`                         10 s
+    positions.SYMBOL   asked for; each `position_check_s` without a whole pass    10 s
     terms.SYMBOL       orders of it are refused, the exchange says that it has    30 s
                        changed; each hour, each minute while it is not in order
     margin_mode        with the terms of any symbol, once for all of them; asked  30 s
                        for
     clock              each hour                                                  an hour
-    wallet             asked for; each `wallet_s`                                 10 s
+    wallet             asked for; each `wallet_s` without a whole pass            10 s
     money              asked for; each 300 s; with more than 500 executions 60 s  10 s
     dead_man           asked for: at the start and when the private stream is     10 s
                        back
@@ -124,6 +124,8 @@ APART_S: Mapping[JobKind, float] = {
 
 OF_SYMBOL = frozenset({JobKind.POSITIONS, JobKind.TERMS})
 """Jobs that are about one symbol each."""
+READ_BY_A_PASS = ("position_check", "wallet_check")
+"""Periods that a whole pass of the reconciler begins anew: it has read the same."""
 
 
 @quick_value(frozen=True, slots=True)
@@ -235,6 +237,8 @@ class Second:
     `again` is why a reconcile has to be repeated until it succeeds; "" for none. `unchecked`: how many executions are
     kept until they are compared with the exchange's log. `watched` are symbols that are not in order.
     `is_maintained`: a maintenance of the exchange is under way or begins soon. `failed` are jobs whose last run failed.
+    `passed_s`: when the last whole pass of the reconciler ended, which has read legs and wallet; one that broke off
+    keeps nobody from reading them.
     """
 
     wishes: Wishes
@@ -244,6 +248,7 @@ class Second:
     watched: frozenset[str] = frozenset()
     is_maintained: bool = False
     failed: Collection[Job] = ()
+    passed_s: float | None = None
 
 
 @quick_value(frozen=True, slots=True)
@@ -271,6 +276,8 @@ def step(
         last_s.update(
             (name, now_s - every_s + min(every_s, after_s)) for name, every_s, after_s in _of_start(intervals)
         )
+    if event.passed_s is not None:
+        last_s.update({period: max(last_s[period], event.passed_s) for period in READ_BY_A_PASS})
     last_s.setdefault("notices_check", now_s - NOTICES_S + intervals.notices_after_s)
     again = event.again if event.again and begins("again", REFRESH_MIN_S) else ""
     periodic = begins("order_sync", intervals.order_sync_s)

@@ -94,6 +94,20 @@ class Prepared:
     """The exchange's number of the account; "" where it does not tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An instrument, or why it could not be read, which concerns its symbol alone and is told after key and account."""
+
+    instrument: Instrument | None = None
+    error: ExchangeError | None = None
+
+    def found(self) -> Instrument:
+        """Raises the error."""
+        if self.instrument is None:
+            raise self.error or AssertionError("neither an instrument nor an error")
+        return self.instrument
+
+
 class StartRefused(Exception):
     """Trading would be unsafe; the text says what was expected, what was found and what to do."""
 
@@ -127,14 +141,16 @@ async def prepare_account(
 
     An instrument may be one that another account has read `facts_age_s` ago.
     What is wrong with one symbol refuses its strategy alone.
-    Key and account are read side by side, then the symbols: on a full machine the way to each answer is long.
-    Nothing is set before both are in order.
+    Key, account and instruments are read side by side, then the symbols are set up: on a full machine the way to each
+    answer is long. Nothing is set before key and account are in order.
     """
-    ahead = now_ms - await queries.server_time_ms(max_age_s=CLOCK_AGE_S)
+    ahead = now_ms - await queries.server_time_ms(max_age_s=max(CLOCK_AGE_S, facts_age_s))
     if not -MAX_CLOCK_BEHIND_MS <= ahead <= MAX_CLOCK_AHEAD_MS:
         log.warning("the clock is %d ms off the exchange's; requests may be refused (10002): check NTP", ahead)
-    user_id, _ = await _side_by_side(_check_key(queries, account), _check_account(queries))
-    preparing = [prepare_symbol(queries, each, now_ms, facts_age_s=facts_age_s) for each in strategies]
+    reading = [_read_instrument(queries, each.symbol, facts_age_s) for each in strategies]
+    told: list[Any] = await _side_by_side(_check_key(queries, account), _check_account(queries), *reading)
+    user_id, _, *read = told
+    preparing = [_prepared_or_not(queries, each, now_ms, found) for each, found in zip(strategies, read, strict=True)]
     symbols, refused = {}, []
     for strategy, found in zip(strategies, await _side_by_side(*preparing), strict=True):
         if isinstance(found, RefusedStrategy):
@@ -165,8 +181,22 @@ async def prepare_symbol(
 
     Its instrument may be one that another account has read `facts_age_s` ago.
     """
+    read = await _read_instrument(queries, strategy.symbol, facts_age_s)
+    return await _prepared_or_not(queries, strategy, now_ms, read)
+
+
+async def _read_instrument(queries: ExchangeQueries, symbol: str, facts_age_s: float) -> _Read:
     try:
-        return await _prepared(queries, strategy, now_ms, facts_age_s)
+        return _Read(await queries.instrument(symbol, max_age_s=facts_age_s))
+    except ExchangeError as error:
+        return _Read(error=error)
+
+
+async def _prepared_or_not(
+    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, read: _Read
+) -> PreparedSymbol | RefusedStrategy:
+    try:
+        return await _prepared(queries, strategy, now_ms, read.found())
     except _DoesNotTradeYet as yet:
         return RefusedStrategy(strategy.strat_id, strategy.symbol, str(yet), strategy.shadow_mode, True)
     except (StartRefused, ExchangeError) as error:
@@ -228,10 +258,9 @@ async def _check_account(queries: ExchangeQueries) -> str:
 
 
 async def _prepared(
-    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, facts_age_s: float
+    queries: ExchangeQueries, strategy: StrategyConfig, now_ms: int, instrument: Instrument
 ) -> PreparedSymbol:
     symbol = strategy.symbol
-    instrument = await queries.instrument(symbol, max_age_s=facts_age_s)
     state = symbol_state(instrument, now_ms)
     if state.word is SymbolWord.WAITING:
         raise _DoesNotTradeYet(state.text)

@@ -212,8 +212,10 @@ class StrategyRunner:
 
     @property
     def is_steady(self) -> bool:
-        """Whether legs, orders, sizes and the ladder alone decide what `quiet_interval` is: no time, hold or wallet."""
-        self._show_orders()
+        """Whether legs, orders, sizes and the ladder alone decide what `quiet_interval`, asked just before, is.
+
+        That is: no time, hold or wallet.
+        """
         known = self.engine.known_interval
         return known is not None and (not known[2] or self.placement.settled.is_blind(known[2]))
 

@@ -83,7 +83,7 @@ class WorkerSession:
             sample_interval_s=spec.settings.storage.health_interval,
         )
         scope = str(spec.settings.account(spec.account).environment)
-        self._fleet = FleetLink(clock, scope, send if spec.shares else None)
+        self._fleet = FleetLink(clock, scope, send if spec.shares else None, takes_over=spec.takes_over)
         self._shutdown = asyncio.Event()
         self._stop_mode = spec.settings.supervisor.on_stop
         self._orphaned = False

@@ -3,7 +3,7 @@
 In order: own process group (Ctrl-C in the terminal reaches the supervisor only, which stops its children in order),
 SIGINT ignored, no core files, files for this user alone (`gridbot.private_files`), an end with the supervisor's end
 (`gridbot.process_guard`), and `faulthandler`, so that the supervisor's
-SIGABRT writes the stacks of a hanging process to `logs/crash.log`.
+SIGABRT writes the stacks of a hanging process to `logs/crash.log`, and so does an operator's SIGUSR1 without an end.
 
 Imports nothing heavy: what a child needs, its entry function imports.
 """
@@ -29,10 +29,11 @@ from gridbot.hidden_words import redacted
 from gridbot.private_files import PRIVATE_UMASK, make_directory, open_private
 from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent, leave_no_core
 from gridbot.shortage import is_shortage
+from supervisor.children.stack_signal import stacks_told
 from supervisor.exit_codes import ExitCode
 from supervisor.utc_time import utc_now
 
-__all__ = ["Boot", "child_main", "name_process", "resolve", "write_crash"]
+__all__ = ["Boot", "child_main", "crash_log_of", "name_process", "resolve", "write_crash"]
 
 CRASH_LOG_LIMIT = 5_000_000
 
@@ -68,7 +69,7 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     ask_to_stop_with_parent()
     exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
     name_process(boot.name)
-    with _opened(boot.crash_log) as crash_log:
+    with crash_log_of(boot.crash_log) as crash_log, stacks_told(boot.name, crash_log.fileno()):
         faulthandler.enable(file=crash_log, all_threads=True)
         code = _run(boot, args, ends)
         faulthandler.disable()
@@ -77,7 +78,7 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
+def crash_log_of(path: Path) -> Iterator[IO[str]]:
     """The crash log, a large one set aside first so that a crash loop cannot fill the disk; without room, stderr."""
     try:
         make_directory(path.parent)

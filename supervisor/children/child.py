@@ -55,6 +55,8 @@ class Child:
         """Whether its account is removed: its orders are cancelled by then, and its position stays."""
         self.staged: Callable[[], None] | None = None
         """To be called when an operator restarts it: puts in force what a reload could not."""
+        self.holds_nothing = False
+        """Of the writer: whether it has said that its database is new, so that no worker has to wait for it."""
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
         self.last_code: int | None = None

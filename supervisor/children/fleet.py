@@ -93,7 +93,7 @@ class Fleet:
 
     def advance(self, child: Child, *events: Event) -> None:
         """Pass events (none: only the time) to the child's policy and carry out its actions."""
-        before = child.state.process
+        before, restarts = child.state.process, child.state.restarts
         actions = child.advance(self._clock(), events, jitter=self._jitter())
         alerts = [action for action in actions if isinstance(action, Alert)]
         told = False
@@ -102,10 +102,12 @@ class Fleet:
                 told |= self._events.alert(child, alert.level, alert.text, alert.key)
         if child.state.process is not before and not told:
             _log_change(child)
+        # Of two deaths in a row the second may be due to what the fleet knows: then it reads everything itself.
+        takes_over = child.state.restarts > restarts and child.state.failures == 1
         for action in actions:
             if isinstance(action, Do):
                 with self._contained(f"{child.spec.name}: {action.value}"):
-                    self._do(child, action)
+                    self._do(child, action, takes_over=takes_over)
 
     def advance_all(self, *events: Event) -> None:
         """The same for every child."""
@@ -132,10 +134,10 @@ class Fleet:
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             self._events.fault(part, error)
 
-    def _do(self, child: Child, action: Do) -> None:
+    def _do(self, child: Child, action: Do, *, takes_over: bool) -> None:
         match action:
             case Do.LAUNCH:
-                self._start(child)
+                self._start(child, takes_over=takes_over)
             case Do.ASK_STOP:
                 message = {"type": "stop", "mode": "keep" if child.leaves else self._events.stop_mode()}
                 if child.spec.kind is not ChildKind.WORKER or not child.send(message):
@@ -147,9 +149,9 @@ class Fleet:
             case Do.KILL:
                 child.signal(signal.SIGKILL)
 
-    def _start(self, child: Child) -> None:
+    def _start(self, child: Child, *, takes_over: bool) -> None:
         try:
-            child.launch(self._launch.of(child.spec))
+            child.launch(self._launch.of(child.spec, takes_over=takes_over))
         except Exception as error:  # noqa: BLE001 - it has failed, and whoever is no OSError is a fault of ours
             if not isinstance(error, OSError):
                 self._events.fault(f"{child.spec.name}: launching it", error)

@@ -17,6 +17,7 @@ and shares what neither of the two writes to. It is asked by messages with descr
 - **No descriptors**: a child has its standard streams and what was meant for it. The rest is closed before it runs.
 - **Its memory stays shared**: `gc.freeze` keeps it from the children's garbage collector, they put nothing into its
   holes (`memory_holes`), and Python's cache of attributes is empty (a child that replaces an entry writes to a name).
+  From Python 3.12 on nobody counts references to what it has (`immortal`).
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ from gridbot.private_files import PRIVATE_UMASK
 from gridbot.process_guard import ask_to_stop_with_parent, close_memory, leave_no_core
 from gridbot.shortage import is_shortage
 from supervisor.children.bootstrap import child_main, name_process, resolve, write_crash
+from supervisor.children.immortal import make_immortal
 from supervisor.children.memory_holes import fill_holes, keep_reads_in_heap
 from supervisor.children.parcel import unpack
+from supervisor.children.stack_signal import NO_ENDS
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["BORN", "COMMAND", "MOST_AT_ONCE", "UNBORN", "is_short", "send_descriptors", "serve"]
@@ -88,6 +91,7 @@ def serve(control: socket.socket, hello: Mapping[str, Any]) -> None:
         write_crash(hello["crash_log"], "fork server", error)
         os._exit(ExitCode.UNEXPECTED)
     keep_reads_in_heap()
+    make_immortal()
     filling = fill_holes()
     gc.freeze()
     sys._clear_type_cache()  # it counts references to names: children that replace them would copy the names' pages
@@ -109,7 +113,7 @@ def _preload(wanted: str) -> None:
 
 
 def _settle(*, closed: bool) -> None:
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP, *NO_ENDS):
         signal.signal(number, signal.SIG_IGN)
     ask_to_stop_with_parent()
     leave_no_core()

@@ -17,11 +17,13 @@ from gridbot.state.unkept_holds import BEGINS_PAUSED, UNKEPT
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.pipe import Message
 
-__all__ = ["CAPS", "LEASE", "LaunchArguments"]
+__all__ = ["CAPS", "LEASE", "TAKES_OVER", "LaunchArguments"]
 
 CAPS: Final = "caps"
 LEASE: Final = "lease"
-"""Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say."""
+TAKES_OVER: Final = "takes_over"
+"""Among the documents that stop orders, which are called by their files, what the caps of groups and fleet say.
+`LEASE` and `TAKES_OVER` are no documents, but go the same way."""
 
 
 class LaunchArguments:
@@ -71,8 +73,8 @@ class LaunchArguments:
         """The address of the paper exchange; None until it has first reported one."""
         return self._paper.get("url")
 
-    def of(self, spec: ChildSpec) -> tuple[Any, ...]:
-        """The arguments after those of the spec (see `ChildKind`)."""
+    def of(self, spec: ChildSpec, *, takes_over: bool = False) -> tuple[Any, ...]:
+        """The arguments after those of the spec (see `ChildKind`). `takes_over`: as in `WorkerSpec`."""
         match spec.kind:
             case ChildKind.PAPER:
                 return (self._paper.get("port", 0),)
@@ -86,6 +88,8 @@ class LaunchArguments:
                     held[LEASE] = leased
                 if spec.account in self._paused:
                     held[BEGINS_PAUSED] = self._paused[spec.account]
+                if takes_over:
+                    held[TAKES_OVER] = {}
                 return paper_url, self._queues[spec.account][0], held
             case ChildKind.WEB:
                 return (self.web_port,)

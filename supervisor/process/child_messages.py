@@ -65,6 +65,9 @@ class ChildMessages:
                 self._note_ready(child, message)
                 self._fleet.advance(child, Ready())
                 self._after_ready()
+            case "holds_nothing":
+                child.holds_nothing = True
+                self._after_ready()
             case "health":
                 self._fleet.advance(child, Report())
                 if child.spec.kind is ChildKind.WRITER:

@@ -240,11 +240,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         control = ControlServer(self.plan.data_dir, self._operations.handle, self._farewell, self._sharing.left)
         reachable = Reachable(control, self._lock, self._alerts.own, self._faults.report)
-        with background.watch(loop, self._faults.report):
+        with background.watch(loop, self._faults.report), self._signals:
             try:
                 self._faults.attempt("starting the process that forks", self._launcher.start)
                 await reachable.open()
-                self._signals.install(loop)
+                self._signals.install(loop, self._launcher.crash_log)
                 self._service.ready()
                 self._tick(loop)
                 self._hosting.start(self._launch, self._send_to)

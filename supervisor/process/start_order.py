@@ -62,9 +62,10 @@ class StartOrder:
         return ""
 
     def _writer_has_settled(self) -> bool:
-        """The writer has noted beside the journals what the database holds, or it cannot: trading waits no longer."""
+        """The writer has noted beside the journals what the database holds, it holds nothing, or that cannot be noted:
+        trading waits no longer."""
         writer = self._fleet.first(ChildKind.WRITER)
-        self._writer_settled = self._writer_settled or writer is None or self._has_settled(writer)
+        self._writer_settled |= writer is None or writer.holds_nothing or self._has_settled(writer)
         return self._writer_settled
 
     def _has_settled(self, child: Child) -> bool:

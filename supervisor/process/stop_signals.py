@@ -1,12 +1,18 @@
-"""What signals ask of the supervisor: SIGINT and SIGTERM to stop (a second one by force), SIGHUP to reload."""
+"""What signals ask of the supervisor: SIGINT and SIGTERM to stop (a second one by force), SIGHUP to reload, SIGUSR1 to
+say where it is (`children.stack_signal`)."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
+
+from supervisor.children.bootstrap import crash_log_of
+from supervisor.children.stack_signal import stacks_told
 
 __all__ = ["StopSignals"]
 
@@ -39,12 +45,21 @@ class StopSignals:
         self._stop = stop
         self._hangup = hangup
         self._signalled_at: float | None = None
+        self._kept = contextlib.ExitStack()
 
-    def install(self, loop: asyncio.AbstractEventLoop) -> None:
+    def install(self, loop: asyncio.AbstractEventLoop, crash_log: Path) -> None:
         """Have the loop hear of them."""
+        file = self._kept.enter_context(crash_log_of(crash_log))
+        self._kept.enter_context(stacks_told("supervisor", file.fileno()))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
+
+    def __enter__(self) -> None:
+        """Between the two ends it may be installed."""
+
+    def __exit__(self, *error: object) -> None:
+        self._kept.close()  # else a signal would write to whatever file has that descriptor then
 
     def _on_signal(self, number: signal.Signals) -> None:
         now = self._clock()

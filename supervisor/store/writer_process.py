@@ -90,6 +90,8 @@ class _StopFlag:
 
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
     ready, noted = False, False
+    if not writer.database.path.exists():  # a new one has nothing a worker must know, and takes half a second of a core
+        _send(health, {"type": "holds_nothing"})
     next_flush, next_health, pause = 0.0, 0.0, 0.0
     scan = DamageScan(writer.database, time.monotonic())
     beat = Beat(writer, scan, time.monotonic() + TRIM_FIRST_S)

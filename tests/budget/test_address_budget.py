@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gridbot.budget.address_budget import AGAIN_S, APART_S, LONG_WAIT_S, AddressBudget, Done
+from gridbot.budget.address_budget import AGAIN_S, APART_S, LONG_WAIT_S, OF_START, AddressBudget, Done
 from gridbot.budget.request_permits import REST_S, Purpose
 from tests.execution.support import ManualClock, settle
 
@@ -209,7 +209,7 @@ def test_the_queries_of_a_start_are_a_purpose_of_their_own_until_it_trades() -> 
         tasks = turns(desk.budget, 3)
         await settle()
         await desk.clock.advance(2 * APART_S)
-        assert desk.wants() == (0, 0, 3, 0, 0, 0)
+        assert desk.wants() == (0, 0, 3, 0, 0, OF_START), "and as many as a start takes, in one message"
         desk.lend(1)
         await settle()
         assert given(tasks) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from gridbot.bybit.endpoints import endpoints_for
+from gridbot.exchange.environment import Environment
 from gridbot.exchange.failures import ErrorKind, ExchangeError
+from gridbot.exchange.stream_news import ConnectionState
 from tests.bybit.stream_helpers import limits
 from tests.bybit.support import (
     KEY,
@@ -138,3 +142,27 @@ def test_an_exchange_that_does_not_answer_the_sign_in_is_an_error_of_start():
     error = run(scene())
     assert error.kind is ErrorKind.RETRY
     assert "private subscribing" in str(error)
+
+
+def test_streams_that_are_ready_when_their_time_is_over_have_started() -> None:
+    """On a full machine the worker saw both at once, and gave up two streams that were up."""
+
+    class Late:
+        kind, state, gaps = "private", ConnectionState.SUBSCRIBING, ()
+
+        def connect(self) -> None:
+            asyncio.get_running_loop().call_later(0.005, setattr, self, "state", ConnectionState.READY)
+
+        def step(self, now_s: float) -> float:
+            return 1.0
+
+        def close(self) -> None:
+            """There is no line."""
+
+    async def scene() -> None:
+        ears = Ears(endpoints_for(Environment.PAPER, "http://127.0.0.1:1"), limits=limits(connect_s=0.01))
+        ears.streams._connections = (Late(),)  # type: ignore[assignment]
+        async with ears:
+            assert ears.streams._watch is not None
+
+    run(scene())

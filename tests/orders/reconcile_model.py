@@ -160,7 +160,8 @@ class Account:
 
     def want_pass(self, reason: str = "asked for") -> int:
         self.tickets += 1
-        self.feed(words.Asked(reason, self.tickets))
+        counted_ms = self.ledger.last_exec_ts if reason == "start" else None
+        self.feed(words.Asked(reason, self.tickets, counted_ms=counted_ms))
         return self.tickets
 
     def count(self, execution: ExecutionEvent) -> None:

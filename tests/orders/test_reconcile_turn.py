@@ -18,7 +18,7 @@ from gridbot.orders.reconcile_state import (
     View,
     Who,
 )
-from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, Turn, earlier, longer
+from gridbot.orders.reconcile_turn import LONGEST_WAIT_S, MOMENT_MS, UNPAGED_MS, Turn, earlier, longer
 from gridbot.orders.reconcile_words import (
     Advance,
     Alert,
@@ -107,3 +107,29 @@ def test_orders_are_found_in_the_book_of_their_symbol(turn: Turn) -> None:
 def test_numbers_never_repeat_and_waits_double_up_to_a_limit(turn: Turn) -> None:
     assert [turn.number(), turn.number(), turn.state.numbers] == [1, 2, 2]
     assert (longer(1.0), longer(20.0)) == (2.0, LONGEST_WAIT_S)
+
+
+def test_a_start_pages_the_last_moment_before_the_newest_counted_execution_and_owes_the_rest(turn: Turn) -> None:
+    who = Who(Part.PASS, "", 7)
+    assert turn.ask_last_moment(who, 130_000)
+    assert turn.effects == [AskExecutions(who, 130_000 - MOMENT_MS)]
+    assert (turn.state.moment, turn.state.paged_ms, turn.state.owes_rest) == (7, 130_000, True)
+    assert turn.has_watermark
+    turn.ask_newest_executions(who)
+    turn.change(complete_to_ms=140_000)
+    turn.ask_newest_executions(who)
+    assert turn.effects[1:] == [AskExecutions(who, 128_000), AskExecutions(who, 138_000)], "a leg goes on from there"
+
+
+@pytest.mark.parametrize(
+    ("counted_ms", "gap_ms"),
+    [(100_000, None), (130_000, 129_000), (100_001 + UNPAGED_MS, None)],
+    ids=["counted is nothing newer", "after a gap", "the earlier life compared nothing for minutes"],
+)
+def test_a_start_pages_everything_where_the_last_moment_spares_nothing_or_is_not_enough(
+    turn: Turn, counted_ms: int, gap_ms: int | None
+) -> None:
+    turn.change(gap_from_ms=gap_ms)
+    before = turn.state
+    assert not turn.ask_last_moment(Who(Part.PASS), counted_ms)
+    assert (turn.state, turn.effects) == (before, [])

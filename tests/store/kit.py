@@ -165,6 +165,8 @@ def writing(data_dir: Path, *args: Any, **kwargs: Any) -> Iterator[WriterProcess
     try:
         assert writer.health.poll(WAIT_S), "the writer says nothing"
         writer.last = writer.health.recv()
+        if writer.last["type"] == "holds_nothing":
+            writer.last = writer.health.recv()
         assert writer.last["type"] == "ready", writer.last
         yield writer
     finally:

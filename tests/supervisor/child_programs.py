@@ -21,6 +21,7 @@ from queue import Full
 import duckdb
 
 from gridbot.process_guard import memory_is_closed
+from supervisor.children.launch_arguments import TAKES_OVER
 
 BEAT_S = 0.05
 
@@ -79,7 +80,7 @@ def worker(account, notes, url, queue, held, conn):
 
 def crashing(account, url, queue, held, conn):
     conn.send({"type": "ready"})
-    raise RuntimeError("the wheel came off")
+    raise RuntimeError("the wheel came off" + (" of one that took over" if TAKES_OVER in held else ""))
 
 
 def exits(account, code, url, queue, held, conn):

@@ -27,6 +27,7 @@ class Asked:
     why_again: str = ""
     busy: asyncio.Event | None = None
     """A reconcile takes until this is set."""
+    last_s: float | None = None
 
     def again(self) -> str:
         return self.why_again

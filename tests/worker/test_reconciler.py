@@ -11,10 +11,11 @@ from gridbot.core.execution_ledger import OVERLAP_MS
 from gridbot.exchange.failures import ExchangeError
 from gridbot.exchange.remedies import with_reading_remedy
 from gridbot.orders.order import OrderState
+from gridbot.orders.reconcile_turn import MOMENT_MS
 from gridbot.orders.reconcile_words import AskOrder
 from gridbot.records.record_types import AdjustmentRecord, CorrectionRecord, ExecutionRecord
 from gridbot.worker.job_watch import FAILS_FOR_S, Reading
-from gridbot.worker.reconciler import ASKED
+from gridbot.worker.reconciler import ASKED, REST_WITHIN_S
 from tests.execution.support import settle
 from tests.records.test_open_orders import order as recorded
 from tests.worker.account_bench import SYMBOL, position
@@ -276,6 +277,24 @@ async def test_after_a_gap_nothing_is_well_until_a_pass_was_complete() -> None:
     await bench.reconciler.run()
     assert (bench.reconciler.behind, bench.reconciler.again()) == ("", "")
     assert bench.account.context.ledger.of("btc").fills == 1
+
+
+async def test_a_start_pages_the_last_moment_and_asks_for_the_rest_if_no_pass_comes() -> None:
+    bench = Bench()
+    [first, *_] = await bench.place()
+    now_ms = bench.account.clock.wall_ms()
+    bench.account.context.ledger.begin(now_ms)
+    bench.account.runner.on_execution(bench.account.fill(first, exchange_ts=now_ms + 50_000))
+    reconciler = bench.made_anew()
+    await reconciler.begin()
+    assert bench.queries.asked_from[0] == now_ms + 50_000 - MOMENT_MS
+    assert reconciler.again() == ""
+    await bench.account.clock.advance(REST_WITHIN_S + 1)
+    assert reconciler.again() == "the start has paged the last moment only"
+    await reconciler.run()
+    assert now_ms - OVERLAP_MS in bench.queries.asked_from
+    await bench.account.clock.advance(REST_WITHIN_S + 1)
+    assert reconciler.again() == ""
 
 
 # ---------------------------------------------------------------------- faults of ours

@@ -44,11 +44,22 @@ class Seconds:
         self.running: set[str] = set()
         self.is_maintained = False
 
-    def all_jobs(self, now_s: float, *, again: str = "", unchecked: int = 0, failed: tuple[Job, ...] = ()) -> list[Job]:
+    def all_jobs(
+        self,
+        now_s: float,
+        *,
+        again: str = "",
+        unchecked: int = 0,
+        failed: tuple[Job, ...] = (),
+        passed_s: float | None = None,
+    ) -> list[Job]:
         self.state, jobs = step(
             self.state,
             Second(
-                self.requests.wishes, self.running, again, unchecked, is_maintained=self.is_maintained, failed=failed
+                *(self.requests.wishes, self.running, again, unchecked),
+                is_maintained=self.is_maintained,
+                failed=failed,
+                passed_s=passed_s,
             ),
             now_s,
             intervals=self.intervals,
@@ -92,6 +103,23 @@ def test_what_the_start_has_just_read_is_read_again_a_little_later_and_then_at_i
     assert [now_s for now_s, kinds in found.items() if JobKind.RECONCILE in kinds] == [7, 67]
     seconds.requests.reconcile("asked")
     assert Job(JobKind.RECONCILE, "asked") in seconds.jobs(START_S + 100), "what others want does not wait"
+
+
+def test_what_a_whole_pass_has_read_is_not_read_again_beside_it() -> None:
+    """Each minute both legs of all symbols were read twice; when passes fail, they are read all the same."""
+    seconds = Seconds(Intervals(order_sync_s=61, position_check_s=63, wallet_s=300), ("BTCUSDT",))
+    found = {}
+    for second in range(620):
+        passed_s = START_S + min(61 * (second // 61), 305)  # the pass of second 366 breaks off, and each one after it
+        jobs = seconds.all_jobs(START_S + second, passed_s=passed_s)
+        found[second] = {job.kind for job in jobs} & {JobKind.POSITIONS, JobKind.WALLET}
+    assert {second: kinds for second, kinds in found.items() if kinds} == {
+        **{305 + 63 * number: {JobKind.POSITIONS} for number in (1, 2, 3, 4)},
+        605: {JobKind.WALLET},
+    }
+    seconds.requests.refresh_positions("BTCUSDT")
+    asked = seconds.all_jobs(START_S + 621, passed_s=START_S + 620)
+    assert Job(JobKind.POSITIONS, "BTCUSDT") in asked, "what others want does not wait"
 
 
 def test_a_request_runs_in_the_first_second_of_a_machine() -> None:

@@ -262,10 +262,9 @@ def test_what_does_not_wait_for_each_other_is_asked_side_by_side_and_nothing_is_
     names = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
     symbols: list[dict[str, object]] = [{"strat_id": each, "symbol": each} for each in names]
     assert list(prepare_all(exchange, symbols).symbols) == list(names)
-    assert exchange.together[0] == {"key", "account"}
+    assert exchange.together[0] == {"key", "account", *names}
     assert set(names) in exchange.together
     exchange = Exchange(margin_mode="ISOLATED_MARGIN", key=make_error("no such key", ErrorKind.AUTH))
     with pytest.raises(ExchangeError, match="no such key"):
         prepare_all(exchange, symbols)
     assert exchange.done == []
-    assert exchange.together == [{"key", "account"}, {"account"}]

@@ -13,7 +13,7 @@ from gridbot.exchange.bans import Ban, ban_of
 from gridbot.incidents import Name
 from gridbot.state.documents import StateFile
 from gridbot.state.state_files import StateFiles
-from gridbot.worker.fleet_link import FleetLink
+from gridbot.worker.fleet_link import EARLIER_S, KNOWN_S, FleetLink
 from supervisor.leases.line_grants import WINDOW_S
 from supervisor.leases.request_leases import DEAD_REST_S, FLOOR
 from supervisor.leases.sharing import BAN_MOST_S, BYBIT, PAPER, Sharing
@@ -125,6 +125,13 @@ def test_a_fact_goes_to_who_waits_for_it() -> None:
     fleet.sharing.take("ada", {"type": "fact_read", "key": "k", "value": 7})
     kinds = [(name, message["type"], message.get("value")) for name, message in fleet.sent]
     assert kinds == [("ada", "read_fact", None), ("bob", "fact_coming", None), ("bob", "fact", 7)]
+
+
+async def test_who_takes_over_from_one_that_died_believes_what_the_others_do() -> None:
+    clock = ManualClock()
+    first, next_one = FleetLink(clock), FleetLink(clock, takes_over=True)
+    await clock.advance(1)
+    assert (first.facts_age_s, next_one.facts_age_s) == (EARLIER_S + 1, KNOWN_S + 1)
 
 
 # ---------------------------------------------------------------------- what is kept

@@ -118,7 +118,9 @@ def test_a_crash_loop_ends_fatal_for_one_child_only(rig):
     assert any("worker-a is FATAL" in reason for reason in status["reasons"])
     assert any(alert["level"] == "CRITICAL" and alert["child"] == "worker-a" for alert in status["alerts"])
     assert rig.process_of("b")["state"] == "RUNNING"
-    assert "in crashing" in (rig.data_dir / "logs" / "crash.log").read_text()
+    crash_log = (rig.data_dir / "logs" / "crash.log").read_text()
+    assert "in crashing" in crash_log
+    assert crash_log.count("came off of one that took over") == 1, "the second one in a row reads everything itself"
     assert "Traceback" not in rig.log()
     with rig.client() as client:
         assert client.request("restart", child="a")["child"] == "worker-a"
@@ -207,6 +209,25 @@ def test_a_second_signal_ends_all_by_force(rig):
     assert supervisor.wait(20) == 130
     rig.nothing_left()
     assert "SIGHUP received and ignored" in rig.log()
+
+
+def test_sigusr1_asks_every_process_where_it_is_and_sigusr2_nothing(rig):
+    """Both ended them, as nobody had said otherwise."""
+    supervisor = rig.start(rig.writer(), rig.worker("a"))
+    status = rig.status()
+    pids = [row["process"]["pid"] for row in (*status["accounts"], status["writer"])]
+    forks = rig.fork_server()
+    for pid in (supervisor.pid, forks, *pids):
+        os.kill(pid, signal.SIGUSR2)
+        os.kill(pid, signal.SIGUSR1)
+    crash_log = rig.data_dir / "logs" / "crash.log"
+    asked = {f"(pid {pid}) was here" for pid in (supervisor.pid, *pids)}
+    wait_for(lambda: all(each in crash_log.read_text() for each in asked), "the stacks of all of them")
+    assert "in run" in crash_log.read_text(), "the frames of the supervisor"
+    assert rig.fork_server() == forks
+    os.kill(supervisor.pid, signal.SIGTERM)
+    assert supervisor.wait(20) == 0
+    assert "killed" not in rig.log()
 
 
 def test_ctrl_c_in_the_terminal_reaches_the_supervisor_only(rig):

@@ -81,6 +81,13 @@ def test_workers_wait_for_the_writer_and_for_the_address_of_the_exchange(bench: 
     assert not bench.starting.complete, "the workers have not reported yet"
 
 
+def test_workers_do_not_wait_for_a_writer_whose_database_is_new(bench: Bench) -> None:
+    bench.starting.start_due()
+    bench.child("writer").holds_nothing = True
+    bench.starting.start_due()
+    assert bench.names() == ["paper", "writer", "worker-b"]
+
+
 def test_an_exchange_that_returns_elsewhere(bench: Bench) -> None:
     bench.launch.paper_is_ready({"url": "http://x", "port": 1})
     assert bench.launch.paper_is_ready({"url": "http://x", "port": 1}) == ""

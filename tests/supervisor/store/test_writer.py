@@ -73,6 +73,30 @@ def test_a_health_report_is_no_reason_for_a_flush(tmp_path: Path, monkeypatch: p
     assert sequences(tmp_path)["alice"] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_workers_wait_for_what_a_file_holds_and_not_for_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """A fleet's first start waited half a second of a core for tables that had nothing in them."""
+    writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
+    if is_there:
+        writer.flush()
+    reports, health = multiprocessing.Pipe(duplex=False)
+    life, supervisor = multiprocessing.Pipe(duplex=False)
+    told: list[str] = []
+
+    def flush(beat: writer_process.Beat) -> float:
+        told.extend(reports.recv()["type"] for _ in range(10) if reports.poll())
+        supervisor.close()
+        return 0.0
+
+    monkeypatch.setattr(writer_process.Beat, "flush", flush)
+    writer_process._serve(writer, writer_process._StopFlag(), health, life)
+    writer.close()
+    assert told == ([] if is_there else ["holds_nothing"]), "what it says before its first flush"
+    assert reports.recv()["type"] == "ready"
+
+
 def test_records_come_by_queue_and_by_journal_and_are_there_once(tmp_path: Path) -> None:
     queue, receiver = record_queue()
     with writing(tmp_path, ("alice", "bob"), {"alice": receiver}) as writer:
