@@ -176,7 +176,7 @@ async def _lanes(port: int, *, is_tls: bool) -> dict[str, Trip]:
 
     def ask_old(outgoing: Outgoing) -> Answer:
         answer = old.urlopen(
-            "POST", outgoing.target, body=outgoing.body, headers=dict(outgoing.headers), retries=False, redirect=False
+            "POST", outgoing.target, body=outgoing.body, headers=outgoing.named_headers(), retries=False, redirect=False
         )
         return Answer(answer.status, {}, answer.data)
 
@@ -192,7 +192,7 @@ async def _lanes(port: int, *, is_tls: bool) -> dict[str, Trip]:
         "bare asyncio": lambda: raw.ask(data),
         "HttpPool": lambda: _carried(pool, fixed),
         "urllib3": urllib3_lane,
-        "signed, gridbot": lambda: rest.call("order/create", **ORDER),
+        "signed, gridbot": lambda: rest.call("order/create", ORDER),
         "signed, urllib3": signed_urllib3,
     }
 

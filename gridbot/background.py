@@ -7,44 +7,25 @@
     a thread                  `threading.excepthook`; also what it reports and goes on after (`report_in_thread`)
 
 `watch` makes one function hear of all of them but `awaited`. No other module calls `create_task`
-(`tests/house/test_background.py`). What is started in a context that `apart` has made is heard of by its maker alone,
-and its log lines are dropped (`gridbot/logging_setup.py`).
+(`tests/house/test_background.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from gridbot.fault_words import in_words
 
-__all__ = ["OnFault", "apart", "awaited", "is_apart", "report", "report_in_thread", "start", "watch"]
+__all__ = ["OnFault", "awaited", "report", "report_in_thread", "start", "watch"]
 
 T = TypeVar("T")
 
 OnFault = Callable[[str, BaseException], None]
 """Gets what failed, in words, and what it raised."""
-
-_apart: contextvars.ContextVar[OnFault | None] = contextvars.ContextVar("gridbot_apart", default=None)
-
-
-def apart(on_fault: OnFault) -> contextvars.Context:
-    """A context for what is no business of this process: `on_fault` hears what else would be told on the loop.
-
-    Tasks, timers and connections that are made in it (`Context.run`) belong to it. `on_fault` must not raise.
-    """
-    context = contextvars.copy_context()
-    context.run(_apart.set, on_fault)
-    return context
-
-
-def is_apart() -> bool:
-    """Whether whoever calls runs in such a context."""
-    return _apart.get() is not None
 
 
 def start(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
@@ -76,8 +57,7 @@ def watch(loop: asyncio.AbstractEventLoop, on_fault: OnFault) -> Iterator[None]:
 
     def in_loop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         message = str(context.get("message") or "the event loop")
-        hears = _apart.get() or _hears_of(context.get("handle")) or on_fault
-        hears(message, context.get("exception") or RuntimeError(message))
+        on_fault(message, context.get("exception") or RuntimeError(message))
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread is not None else "?"
@@ -101,15 +81,5 @@ def _ended(task: asyncio.Task[None]) -> None:
         _tell(task.get_loop(), f"{task.get_name()} has ended", error)
 
 
-def _hears_of(handle: object) -> OnFault | None:
-    """Who hears of a callback that has raised: until Python 3.12 asyncio tells of it outside of its context."""
-    context: contextvars.Context | None = getattr(handle, "_context", None)
-    return None if context is None else context.get(_apart)
-
-
 def _tell(loop: asyncio.AbstractEventLoop, part: str, error: BaseException) -> None:
-    hears = _apart.get()
-    if hears is not None:
-        hears(part, error)
-    else:
-        loop.call_exception_handler({"message": part, "exception": error})
+    loop.call_exception_handler({"message": part, "exception": error})

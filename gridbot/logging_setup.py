@@ -22,7 +22,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
 
-from gridbot.background import is_apart
 from gridbot.config.models import LoggingConfig
 from gridbot.log_lines import ConsoleFormatter, JsonFormatter, register_secret
 from gridbot.private_files import make_directory, shared_open
@@ -139,8 +138,6 @@ class _Enqueue(logging.handlers.QueueHandler):
         self._dropped = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if is_apart():
-            return False
         # Not only by the loggers' levels: some libraries set those themselves.
         if record.levelno < _TAMED.get(record.name.partition(".")[0], logging.NOTSET):
             return False

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gridbot import background
-
-
-def new_fast_loop() -> asyncio.AbstractEventLoop:
-    """That of uvloop, which tells of faults in its own way, where it is installed."""
-    return pytest.importorskip("uvloop").new_event_loop()  # type: ignore[no-any-return]
 
 
 async def broken(text: str = "broken") -> None:
@@ -99,34 +93,6 @@ def test_callbacks_of_the_loop_are_heard_of(how: str) -> None:
         one.close()
     assert error == "ValueError: broken"
     assert "shout" in part or "callback" in part
-
-
-@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, new_fast_loop])
-def test_what_is_apart_tells_its_maker_alone(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    told: list[str] = []
-    found: list[str] = []
-
-    def begin(loop: asyncio.AbstractEventLoop) -> None:
-        background.report("a part", ValueError())
-        loop.call_soon(shout)
-        loop.call_later(0.001, shout)
-        background.start(broken(), name="a task").add_done_callback(lambda _: shout())
-
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        with background.watch(loop, lambda part, error: found.append(part)):
-            background.apart(lambda part, error: told.append(part)).run(begin, loop)
-            assert not background.is_apart()
-            while len(told) < 5:
-                await asyncio.sleep(0.001)
-            loop.call_soon(shout)
-            while not found:
-                await asyncio.sleep(0)
-
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(run())
-    assert {"a part", "a task has ended"} < set(told)
-    assert len(found) == 1, "what is not apart"
 
 
 def test_a_context_without_an_exception_is_heard_of_too() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gridbot import background, hidden_words, logging_setup
+from gridbot import hidden_words, logging_setup
 from gridbot.config.models import LoggingConfig
 from gridbot.log_lines import LONGEST_WHOLE
 
@@ -102,15 +102,6 @@ def test_context_marks_lines_of_any_logger_inside_it(tmp_path):
         logging.getLogger("gridbot.execution.executor").info("inside")
     logging.getLogger("gridbot.execution.executor").info("outside")
     assert [line["strategy"] for line in _lines(tmp_path)] == ["eth", ""]
-
-
-def test_what_is_apart_leaves_no_line(tmp_path):
-    _start(tmp_path)
-    log = logging.getLogger("gridbot.execution.executor")
-    apart = background.apart(lambda part, error: None)
-    apart.run(log.error, "inside")
-    log.error("outside")
-    assert [line["message"] for line in _lines(tmp_path)] == ["outside"]
 
 
 def test_arguments_are_formatted_when_logged_not_when_written(tmp_path):

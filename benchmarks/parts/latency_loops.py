@@ -111,7 +111,7 @@ class ClassesLoop(BareLoop):
         endpoints = endpoints_for(Environment.PAPER, self._url)
         credentials = Credentials(account.api_key, account.api_secret)
         transport = RestTransport(endpoints, credentials, pool_size=1, timeout=10, recv_window=5000)
-        self._place = partial(transport.call, "order/create")
+        self._place = lambda **params: transport.call("order/create", params)
         loop = asyncio.get_running_loop()
         self._streams = StreamSet(endpoints, credentials, [self._subject.symbol], loop=loop, on_wake=self._wake)
         await self._streams.start()

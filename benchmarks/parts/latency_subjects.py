@@ -40,7 +40,6 @@ class Subject:
     uvloop: bool = False
     tls: bool = False
     order_entry: str = "http"
-    keep_warm: bool = False
 
     @property
     def account(self) -> PaperAccount:
@@ -58,8 +57,6 @@ class Subject:
             absent.append("gridbot's sockets on picows")
         if self.order_entry != "http" and "order_entry" not in AccountConfig.model_fields:
             absent.append("gridbot's order entry over WebSocket")
-        if self.keep_warm and "keep_warm" not in AccountConfig.model_fields:
-            absent.append("gridbot's rehearsals")
         return ", ".join(absent)
 
 
@@ -75,8 +72,6 @@ SUBJECTS = (
     Subject("worker-uvloop", "plain sockets on uvloop", "UVUSDT", levels=4, uvloop=True),
     Subject("worker-picows", "picows on asyncio's loop", "PICOUSDT", levels=4, picows=True),
     Subject("worker-fast", "gridbot[fast]: picows and uvloop", "FASTUSDT", levels=4, picows=True, uvloop=True),
-    Subject("worker-warm", "gridbot[fast] with keep_warm", "WARMUSDT",
-            levels=4, picows=True, uvloop=True, keep_warm=True),
     Subject("worker-ws", "gridbot[fast], orders over WebSocket", "WSUSDT",
             levels=4, picows=True, uvloop=True, order_entry="websocket"),
     Subject("worker-tls", "gridbot[fast] over TLS", "TLSUSDT", levels=4, picows=True, uvloop=True, tls=True),

@@ -52,8 +52,7 @@ def worker_process(
 def worker_settings(subject: Subject, data_dir: Path) -> GridbotConfig:
     account = subject.account
     keys = {"name": account.name, "api_key": account.api_key, "api_secret": account.api_secret}
-    wanted: dict[str, Any] = {"order_entry": subject.order_entry, "keep_warm": subject.keep_warm}
-    entry = {key: value for key, value in wanted.items() if key in AccountConfig.model_fields}
+    entry = {"order_entry": subject.order_entry} if "order_entry" in AccountConfig.model_fields else {}
     return GridbotConfig.model_validate(
         {
             "environment": "paper",

@@ -62,7 +62,7 @@ def _money(number: int) -> str:
 KINDS: Final = {
     "executions": (
         15.0,
-        f"""'grid' || (i % 100) AS strategy, uuid()::VARCHAR AS exec_id, uuid()::VARCHAR AS order_id,
+        f"""'grid' || (i % 100) AS strategy, uuid() AS exec_id, uuid() AS order_id,
         'b7dn8qp3q9xc-' || hash(i) AS order_link_id, IF(i % 2 = 0, 'long', 'short') AS direction,
         IF((i // 100) % 2 = 0, 'Buy', 'Sell') AS side, {_PRICE} AS price, 0.012 AS qty, 0 AS leaves_qty,
         IF((i // 100) % 2 = 0, 0, 0.012) AS closed_size, {_money(1)} AS fee,
@@ -73,8 +73,8 @@ KINDS: Final = {
         60.0,
         f"""'grid' || (i % 100) AS strategy,
         'b7dn8qp3q9xc-' || {{month}} || '-' || (i // 200) || '-' || (i % 50) AS order_link_id,
-        'order' || hash(i // 4) AS order_id, 'long' AS direction, 'Buy' AS side, {_PRICE} AS price, 0.012 AS qty,
-        0 AS cum_exec_qty, false AS reduce_only,
+        md5({{month}} || '-' || (i // 200) || '-' || (i % 50))::UUID AS order_id, 'long' AS direction, 'Buy' AS side,
+        {_PRICE} AS price, 0.012 AS qty, 0 AS cum_exec_qty, false AS reduce_only,
         IF((i // 50) % 4 = 3, 'filled', 'open') AS state, 1 AS attempt, '' AS reason, false AS shadow""",
     ),
     "intents": (

@@ -90,7 +90,7 @@ class DirectCalls:
         self._draw = draw
         self._deliver = deliver
 
-    def call(self, endpoint: str, **params: Any) -> _Pending[dict[str, Any]]:
+    def call(self, endpoint: str, params: dict[str, Any]) -> _Pending[dict[str, Any]]:
         """Start a request now."""
         loop = self._loop
         future: asyncio.Future[dict[str, Any] | ExchangeError] = loop.create_future()

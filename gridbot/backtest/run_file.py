@@ -149,6 +149,7 @@ class RunFile:
         with self._database.open() as con:
             seq = stored_offsets(con).get(job.account, 0)
             for feed in job.feeds.values():
+                con.begin()  # a commit of each day would write what there is of the newest rows again
                 seq = put_prices(
                     con,
                     feed,
@@ -160,6 +161,7 @@ class RunFile:
                     from_ms=job.from_us // 1000,
                     to_ms=reached_us // 1000,
                 )
+                con.commit()
             con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [seq, job.account])
         self._give_back()
         self._roll_up(job.account, seq)

@@ -96,7 +96,7 @@ class AiohttpLine(LineBase):
         while True:
             kind, data, _ = await receive()
             if kind is text or kind is binary:
-                self._has_more = waiting is None or len(waiting) > 0
+                self.has_more = waiting is None or len(waiting) > 0
                 self._heard(data, monotonic_ns())  # bytes, as asked for
                 if not budget.take(len(data)):
                     await asyncio.sleep(0)

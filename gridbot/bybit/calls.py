@@ -63,6 +63,9 @@ class Calls:
     waits for its turn: a start asks it for all symbols at once.
     """
 
+    by_http: Final = True
+    """Every request is one, of which the address may send so many."""
+
     def __init__(
         self,
         endpoints: Endpoints,
@@ -106,11 +109,6 @@ class Calls:
         """Newest rate-limit headers by endpoint, such as `order/create`."""
         return self._transport.limits
 
-    @property
-    def by_http(self) -> bool:
-        """Every request is one, of which the address may send so many."""
-        return True
-
     def exchange_ms(self) -> int:
         """The exchange's time, UTC ms, as requests are stamped with it."""
         return self._transport.clock.now_ms()
@@ -129,7 +127,7 @@ class Calls:
         self._banned_until_s = max(self._banned_until_s, ban.until_s)
         self._banned_with = (ban.error.ret_code, ban.error.http_status)
 
-    def begin(self, endpoint: str, **params: Any) -> Reply | ExchangeError:
+    def begin(self, endpoint: str, params: dict[str, Any]) -> Reply | ExchangeError:
         """Start a request now and give its pending answer; the error instead while the address is banned.
 
         It waits for nobody: whoever sends orders has asked `AddressBudget.may_leave`.
@@ -155,7 +153,7 @@ class Calls:
     def _start(self, endpoint: str, params: dict[str, Any], over: Done | None = None) -> Reply:
         """`over` is what its turn gave to a query."""
         budget = self._budget
-        reply = self._transport.call(endpoint, **params)
+        reply = self._transport.call(endpoint, params)
         if budget is not None:
             over = over or budget.sent(_purpose(endpoint, params))
             reply.when_over(over, partial(budget.unsent, over))
@@ -192,7 +190,7 @@ class Calls:
     async def _in_turn(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
         budget = self._budget
         if budget is None or self.silence() is not None:
-            return await self.answer(self.begin(endpoint, **params))
+            return await self.answer(self.begin(endpoint, params))
         over = await budget.turn()
         banned = self.silence()
         if banned is not None:

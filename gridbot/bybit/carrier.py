@@ -28,13 +28,20 @@ ORDER_ENDPOINTS = frozenset({"order/create", "order/create-batch", "order/cancel
 
 
 class Outgoing(NamedTuple):
-    """A request as it will leave; `target` is path and query. One for an order does not wait for others."""
+    """A request as it will leave; `target` is path and query, `headers` whole lines (`Name: value`, CR, LF).
+
+    One for an order does not wait for others.
+    """
 
     method: str
     target: str
-    headers: Mapping[str, str]
+    headers: str
     body: bytes | None
     is_order: bool = False
+
+    def named_headers(self) -> dict[str, str]:
+        """The headers by their names."""
+        return dict(line.split(": ", 1) for line in self.headers.split("\r\n") if line)
 
 
 class Answer(NamedTuple):

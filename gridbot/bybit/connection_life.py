@@ -98,7 +98,8 @@ class Life:
             if type(topic) is not str:
                 self._on_answer(frame)
                 return
-            self._count(received_ns)
+            self.alive_s = self.message_s = received_ns / 1e9
+            self.messages += 1
             self._deliver(topic, frame, received_ns, has_more)
         except (JsonMistake, FieldError) as mistake:
             self._note_unreadable(mistake, received_ns, has_more)
@@ -132,17 +133,14 @@ class Life:
 
     # ------------------------------------------------------------------ inside
 
-    def _count(self, received_ns: int) -> None:
-        self.alive_s = self.message_s = received_ns / 1e9
-        self.messages += 1
-
     def _note_unreadable(self, why: Exception, received_ns: int, has_more: bool) -> None:
         """Tell of it, less often when there are many. On the private stream something was missed."""
         self._unreadable += 1
         if self._unreadable & (self._unreadable - 1) == 0:
             name = self._manners.name
             log.warning("%s stream: a frame cannot be read (%d so far): %s", name, self._unreadable, why)
-        self._count(received_ns)
+        self.alive_s = self.message_s = received_ns / 1e9
+        self.messages += 1
         self._deliver(UNREADABLE, {}, received_ns, has_more)
 
     def _on_answer(self, frame: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ class Trip:
 
     __slots__ = ("data", "deadline_s", "is_order", "is_second_try", "tell", "timeout_s")
 
-    def __init__(self, data: bytes, *, is_order: bool, timeout_s: float, tell: Tell) -> None:
+    def __init__(self, data: bytes, is_order: bool, timeout_s: float, tell: Tell) -> None:
         self.data = data
         self.is_order = is_order
         self.timeout_s = timeout_s

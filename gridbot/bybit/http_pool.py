@@ -39,10 +39,10 @@ _KEPT = "-._~!$&'()*+,;=:@/?%"
 
 
 class HttpPool:
-    """At most `most` connections to the host of `base_url`. `timeout_s` for each that is made, by `dialler`."""
+    """At most `most` connections to the host of `base_url`. `timeout_s` for each that is made."""
 
-    def __init__(self, base_url: str, *, timeout_s: float, most: int, dialler: Dialler | None = None) -> None:
-        self._dialler = dialler or Dialler(base_url)
+    def __init__(self, base_url: str, *, timeout_s: float, most: int) -> None:
+        self._dialler = Dialler(base_url)
         self._timeout_s = timeout_s
         self._most = most
         self._head = (
@@ -68,17 +68,19 @@ class HttpPool:
     def carry(self, outgoing: Outgoing, timeout_s: float, tell: Tell) -> None:
         """See `Carrier`."""
         loop = self._loop = asyncio.get_running_loop()
-        trip = Trip(self._bytes_of(outgoing), is_order=outgoing.is_order, timeout_s=timeout_s, tell=tell)
+        is_order, idle = outgoing.is_order, self._idle
+        trip = Trip(self._bytes_of(outgoing), is_order, timeout_s, tell)
         if self._closed:
             tell(NotSent("closed"))
             return
-        now_s = self._asked_s = loop.time()
-        connection = self._take(is_order=trip.is_order)
-        if connection is not None:
+        if is_order and idle and idle[-1].is_usable:
+            self._put(idle.pop(), trip)  # the usual case
+        elif (connection := self._take(is_order=is_order)) is not None:
             self._put(connection, trip)
         else:
             self._wait(trip)
-        if trip.is_order:
+        now_s = self._asked_s = loop.time()
+        if is_order:
             self._reserve = SPARE
         self._arm(now_s + timeout_s)
         self._keep_warm(now_s)
@@ -127,15 +129,10 @@ class HttpPool:
     # ------------------------------------------------------------------ requests
 
     def _bytes_of(self, outgoing: Outgoing) -> bytes:
-        target, body, given = outgoing.target, outgoing.body, outgoing.headers
+        target, body, headers = outgoing.target, outgoing.body, outgoing.headers
         begins = self._begins.get(target) if outgoing.is_order else None
         if begins is None:
             begins = self._begin_of(outgoing)
-        headers = ""
-        for name, value in given.items():
-            headers += f"{name}: {value}\r\n"
-        if headers.count("\n") != len(given) or headers.count("\r") != len(given):
-            raise ValueError("expected headers of one line each")
         if body is None:
             return f"{begins}{headers}\r\n".encode("latin-1")
         return f"{begins}{headers}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
@@ -153,8 +150,6 @@ class HttpPool:
     def _take(self, *, is_order: bool) -> HttpConnection | None:
         """A free connection for an order, or for a query."""
         idle = self._idle
-        if is_order and idle and idle[-1].is_usable:
-            return idle.pop()  # the usual case
         keep = 0 if is_order else self._reserve
         for connection in reversed(idle) if is_order else list(idle):
             if len(idle) <= keep:

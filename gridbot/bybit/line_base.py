@@ -64,7 +64,8 @@ class LineBase(abc.ABC):
         self._loop = asyncio.get_running_loop()
         self._is_muted = False
         self._is_open = False
-        self._has_more = True
+        self.has_more = True
+        """See `Line`."""
         self._tick_s = min(LONGEST_TICK_S, settings.ping_interval_s / 4, settings.ping_timeout_s / 4)
         self._ticked_s = 0.0
         self._since_ping_s = 0.0
@@ -78,10 +79,6 @@ class LineBase(abc.ABC):
     @property
     def is_open(self) -> bool:
         return self._is_open
-
-    @property
-    def has_more(self) -> bool:
-        return self._has_more
 
     @property
     def is_over(self) -> bool:

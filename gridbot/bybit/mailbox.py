@@ -21,6 +21,8 @@ from gridbot.core.events import TickerEvent
 MAX_TRADES = 20_000
 """Most rows of the market's trades to keep: a few seconds of all symbols in a busy market."""
 
+WOKEN = "what was woken by the streams"
+
 __all__ = ["Mailbox", "PrivateFrame"]
 
 
@@ -44,7 +46,8 @@ class Mailbox:
         self._later: asyncio.Handle | None = None
         self._private: list[PrivateFrame] = []
         self._tickers: dict[str, TickerEvent] = {}
-        self._trades: deque[Any] = deque(maxlen=MAX_TRADES)
+        self.trades: deque[Any] = deque(maxlen=MAX_TRADES)
+        """What `take_trades` would give."""
 
     def put_private(self, frame: PrivateFrame, has_more: bool = True) -> None:
         """Queue a message of a private topic."""
@@ -54,16 +57,23 @@ class Mailbox:
     def put_ticker(self, ticker: TickerEvent, has_more: bool = True) -> None:
         """Replace a symbol's ticker."""
         self._tickers[ticker.symbol] = ticker
-        self.wake(has_more)
+        if has_more or self._is_woken:
+            self.wake(has_more)
+            return
+        self._is_woken = True  # the usual case: it comes alone
+        try:
+            self._on_wake()
+        except Exception as error:  # noqa: BLE001 - reported; the connection that brought it goes on
+            background.report(WOKEN, error)
 
     def put_trades(self, rows: Iterable[Any]) -> None:
         """Queue the rows of a `publicTrade` message."""
-        self._trades.extend(rows)
+        self.trades.extend(rows)
 
     def take_trades(self) -> list[Any]:
         """The rows that came since the last call, oldest first."""
-        taken = list(self._trades)
-        self._trades.clear()
+        taken = list(self.trades)
+        self.trades.clear()
         return taken
 
     def wake(self, has_more: bool = True) -> None:
@@ -94,4 +104,4 @@ class Mailbox:
         try:
             self._on_wake()
         except Exception as error:  # noqa: BLE001 - reported; the connection that brought it goes on
-            background.report("what was woken by the streams", error)
+            background.report(WOKEN, error)

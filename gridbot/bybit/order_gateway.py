@@ -41,7 +41,9 @@ class BybitOrderGateway:
 
     def place_order(self, order: OrderRequest) -> Awaitable[OrderAck]:
         """Create one order."""
-        begun = self._calls.begin("order/create", category=LINEAR, **_order_params(order))
+        params = _order_params(order)
+        params["category"] = LINEAR
+        begun = self._calls.begin("order/create", params)
         return self._acknowledged(begun, "", order.order_link_id)
 
     def place_orders(self, orders: Sequence[OrderRequest]) -> Awaitable[_Answers]:
@@ -55,7 +57,7 @@ class BybitOrderGateway:
     def cancel_order(self, symbol: str, *, order_id: str = "", order_link_id: str = "") -> Awaitable[OrderAck]:
         """Cancel one order; with both ids the exchange goes by `order_id`. ValueError at once without either."""
         ids = ids_of(order_id, order_link_id)
-        begun = self._calls.begin("order/cancel", category=LINEAR, symbol=symbol, **ids)
+        begun = self._calls.begin("order/cancel", {"category": LINEAR, "symbol": symbol, **ids})
         return self._acknowledged(begun, order_id, order_link_id)
 
     def cancel_orders(self, symbol: str, refs: Sequence[CancelRef]) -> Awaitable[_Answers]:
@@ -74,7 +76,7 @@ class BybitOrderGateway:
     def _batch(self, endpoint: str, items: list[dict[str, Any]], ids: list[tuple[str, str]]) -> Awaitable[_Answers]:
         if len(items) > BATCH_MAX:
             raise ValueError(f"expected at most {BATCH_MAX} orders in a batch, got {len(items)}")
-        begun = self._calls.begin(endpoint, category=LINEAR, request=items) if items else None
+        begun = self._calls.begin(endpoint, {"category": LINEAR, "request": items}) if items else None
         return self._batch_items(endpoint, begun, ids)
 
     async def _batch_items(self, endpoint: str, begun: Begun | None, ids: list[tuple[str, str]]) -> _Answers:
@@ -119,12 +121,15 @@ def ids_of(order_id: str, order_link_id: str) -> dict[str, str]:
 def _order_params(order: OrderRequest) -> dict[str, Any]:
     if order.taking is not None:
         return _taking_params(order, order.taking)
+    qty, price = str(order.qty), str(order.price)  # a fifth of the time that `plain` takes
+    if "E" in qty or "E" in price:
+        qty, price = plain(order.qty), plain(order.price)
     return {
         "symbol": order.symbol,
         "side": str(order.side),
         "orderType": "Limit",
-        "qty": format(order.qty, "f"),  # as `plain`
-        "price": format(order.price, "f"),
+        "qty": qty,
+        "price": price,
         "timeInForce": "PostOnly" if order.post_only else "GTC",
         "positionIdx": order.direction.position_idx,
         "orderLinkId": order.order_link_id,

@@ -34,7 +34,7 @@ class OrderCalls(Protocol):
     def limits(self) -> dict[str, RateLimit]: ...
     @property
     def by_http(self) -> bool: ...
-    def begin(self, endpoint: str, **params: Any) -> Begun: ...
+    def begin(self, endpoint: str, params: dict[str, Any]) -> Begun: ...
     async def answer(self, begun: Begun) -> dict[str, Any]: ...
     def refusal(self, ret_code: int, text: str) -> ExchangeError: ...
 
@@ -79,10 +79,10 @@ class OrderWays:
         """Whether the next one goes by HTTP."""
         return not self._socket.is_ready or self._is_banned
 
-    def begin(self, endpoint: str, **params: Any) -> Begun:
+    def begin(self, endpoint: str, params: dict[str, Any]) -> Begun:
         """Start a request now."""
         if self.by_http:
-            return self._calls.begin(endpoint, **params)
+            return self._calls.begin(endpoint, params)
         return self._answered(endpoint, self._socket.send(endpoint, params))
 
     async def answer(self, begun: Begun) -> dict[str, Any]:

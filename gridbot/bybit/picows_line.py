@@ -163,12 +163,15 @@ class PicowsLine(LineBase):
         if len(data) > self._settings.max_message_bytes:
             self._give_up(TooLong("a message is longer than allowed"))  # picows goes on for some ms after it saw that
             return
-        if self._left_over or not self._budget.take(len(data)):
+        budget = self._budget
+        budget.left -= len(data) + TurnBudget.EACH  # `TurnBudget.take`, which is a step more
+        if self._left_over or budget.left <= 0:
+            budget.left = TurnBudget.FULL
             self._keep(data)
             return
-        self._has_more = not is_last
+        self.has_more = not is_last
         if is_last:
-            self._budget.left = TurnBudget.FULL
+            budget.left = TurnBudget.FULL
         self._heard(data, monotonic_ns())
 
     def _took_other(self, frame: WSFrame) -> None:
@@ -227,7 +230,7 @@ class PicowsLine(LineBase):
         left, budget = self._left_over, TurnBudget()
         while left:
             data, received_ns = left.popleft()
-            self._has_more = bool(left)
+            self.has_more = bool(left)
             self._heard(data, received_ns)
             if left and not budget.take(len(data)):
                 self._loop.call_soon(self._next_turn)

@@ -26,6 +26,7 @@ __all__ = ["Reply", "RestTransport", "server_ms_of"]
 log = logging.getLogger(__name__)
 
 TIME_EXPIRED = 10002
+MARKET_TIME = "market/time"
 
 _Outcome = dict[str, Any] | ExchangeError
 
@@ -116,7 +117,7 @@ class RestTransport:
         self.silence: Callable[[], ExchangeError | None] = lambda: None
         """Why no query may leave now; asked again when its turn has come."""
 
-    def call(self, endpoint: str, **params: Any) -> Reply:
+    def call(self, endpoint: str, params: dict[str, Any]) -> Reply:
         """Start a request now; awaiting gives the envelope of an answer with retCode 0."""
         call = _Call(endpoint, params, asyncio.get_running_loop().create_future())
         if self._closed:
@@ -158,7 +159,8 @@ class RestTransport:
             self._is_sending = False
 
     def _send(self, call: _Call) -> None:
-        call.sent_ms = self.clock.own_ms()
+        if call.endpoint == MARKET_TIME:
+            call.sent_ms = self.clock.own_ms()
         outgoing = self._pybit.build(call.endpoint, call.params)
         if isinstance(outgoing, ExchangeError):
             self._finish(call, outgoing)
@@ -181,7 +183,7 @@ class RestTransport:
             background.report("reading an answer of the exchange", error)
             outcome = classify(error)
         if isinstance(outcome, ExchangeError) and outcome.ret_code == TIME_EXPIRED and call.is_asked:
-            clock = _Call("market/time", {}, call.reply.get_loop().create_future(), is_asked=False)
+            clock = _Call(MARKET_TIME, {}, call.reply.get_loop().create_future(), is_asked=False)
             clock.reply.add_done_callback(lambda _: self._finish(call, outcome))
             self._send(clock)
         else:
@@ -193,7 +195,7 @@ class RestTransport:
             return classify(answer)
         self._note_limit(call.endpoint, answer.headers)
         outcome = self._pybit.read(answer)
-        if call.endpoint == "market/time" and isinstance(outcome, dict):
+        if call.endpoint == MARKET_TIME and isinstance(outcome, dict):
             server_ms = server_ms_of(outcome)
             if server_ms is not None:
                 self._learn_time(server_ms, call.sent_ms)

@@ -7,8 +7,6 @@ HMAC 2 µs. The key is read once: pybit reads it anew for every request.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -16,7 +14,15 @@ from functools import lru_cache
 
 from gridbot.exchange.rsa_keys import is_rsa_key
 
+try:  # Python's own: OpenSSL's is quicker in a loop, but of one signature in a while it makes 7 µs, this one 3
+    from _sha256 import sha256  # type: ignore[import-not-found, unused-ignore]
+except ImportError:
+    from hashlib import sha256
+
 __all__ = ["Signer", "has_cryptography", "prepare_signing", "rsa_by_cryptography", "rsa_by_pycryptodome", "signer_of"]
+
+_BLOCK = 64
+"""Bytes that SHA-256 takes at a time."""
 
 Signer = Callable[[bytes], str]
 """Takes what is to be signed, gives the signature as it is sent."""
@@ -32,12 +38,18 @@ def signer_of(secret: str) -> Signer:
     """What signs for an account. Raises ValueError when a key in PEM cannot be read."""
     if is_rsa_key(secret):
         return rsa_by_cryptography(secret) if has_cryptography() else rsa_by_pycryptodome(secret)
-    keyed = hmac.new(secret.encode(), digestmod=hashlib.sha256)
+    # HMAC by its definition (RFC 2104): the module's object takes four more steps for each signature.
+    key = secret.encode()
+    key = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    inner_begun = sha256(bytes(byte ^ 0x36 for byte in key))
+    outer_begun = sha256(bytes(byte ^ 0x5C for byte in key))
 
     def sign(text: bytes) -> str:
-        mac = keyed.copy()
-        mac.update(text)
-        return mac.hexdigest()
+        inner, outer = inner_begun.copy(), outer_begun.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        signature: str = outer.hexdigest()
+        return signature
 
     return sign
 

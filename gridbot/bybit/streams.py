@@ -107,17 +107,13 @@ class StreamSet:
         answer within `limits.connect_s`, the HTTP status's kind when the exchange refused the connection.
         """
         try:
-            self.connect()
+            for connection in self._connections:
+                connection.connect()
             await self._until_ready()
         except BaseException:
             await self.stop()
             raise
         self._watch = background.start(self._keep_alive(), name="the watchdog of the streams")
-
-    def connect(self) -> None:
-        """Begin to connect, and no more: nobody watches over the connections yet."""
-        for connection in self._connections:
-            connection.connect()
 
     async def stop(self) -> None:
         """Close both; returns within two seconds even when the other side hangs: then they are cut."""
@@ -192,8 +188,8 @@ class StreamSet:
                 gaps += connection.gaps
                 connection.gaps.clear()
         trades: list[PublicTrade] = []
-        if rows := self._mailbox.take_trades():
-            read, _ = parse_rows(parse_public_trade, rows, id_field="i")
+        if self._mailbox.trades:
+            read, _ = parse_rows(parse_public_trade, self._mailbox.take_trades(), id_field="i")
             trades = self._horizon.bounded(read)
         return Drained(tickers, private, gaps, trades)
 

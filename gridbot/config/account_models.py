@@ -140,13 +140,6 @@ class AccountConfig(Model):
         "mainnet auto is http until 100 creates over WebSocket were acknowledged while this account (its name, in this "
         "data directory) had `environment: testnet`. While the trade socket is down, orders go by HTTP in any case.",
     )
-    keep_warm: bool = Field(
-        False,
-        description="Rehearse an order each 2 ms while no price comes, so that a real one leaves sooner with "
-        "real-time priority on cores that others use; without it is no gain, or a loss. Nothing of it is sent or "
-        "recorded. It takes a sixth of a core for this account, and rests where no core is idle "
-        "(docs/performance.md 2).",
-    )
     allow_withdraw_permission: bool = Field(
         False,
         description="Start also with a key that may withdraw money. Trading needs no such key: whoever gets hold of it "

@@ -65,7 +65,6 @@ KEYS: Final[dict[str, KeyRule]] = {
              "accounts.environment"),
     **_rules(Applies.NEVER, "a paper account has its balance from its beginning on", "accounts.balance"),
     **_rules(Applies.ACCOUNT, "the trade socket is made at the start", "accounts.order_entry"),
-    **_rules(Applies.ACCOUNT, "the stage of the rehearsals is made at the start", "accounts.keep_warm"),
     **_rules(Applies.ACCOUNT, "the key is looked at when the account starts", "accounts.allow_withdraw_permission"),
     **_rules(Applies.ACCOUNT, "its topic is asked for when the private stream is made", "accounts.dead_man"),
     **_rules(

@@ -14,6 +14,8 @@ from gridbot.config.models import GridbotConfig
 __all__ = ["account_snapshot", "config_of", "fleet_snapshot", "snapshot_sha256"]
 
 OF_THE_HOST: Final = {key for key in FleetConfig.model_fields if key not in SHARED_OF_FLEET}
+GONE_OF_ACCOUNTS: Final = frozenset({"keep_warm"})
+"""Keys of an account that earlier versions had, and recorded; they changed nothing of what was traded."""
 
 
 def account_snapshot(config: GridbotConfig, account: str) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def config_of(snapshot: Mapping[str, Any], now: GridbotConfig) -> GridbotConfig:
     Raises ValueError, LookupError and TypeError for what this version cannot read.
     """
     document = {name: value for name, value in snapshot.items() if name != "account"}
-    mine = dict(snapshot["account"])
+    mine = {key: value for key, value in snapshot["account"].items() if key not in GONE_OF_ACCOUNTS}
     if mine["name"] in {account.name for account in now.accounts}:
         known = now.account(mine["name"])
         mine |= {"api_key": known.api_key, "api_secret": known.api_secret}

@@ -35,6 +35,7 @@ _GONE = {
     "database_url": "remove it: the database is gridbot.duckdb in `storage.data_dir`",
     "status_file_path": _STATUS,
     "status_file_enabled": _STATUS,
+    "keep_warm": "remove it: orders are rehearsed no more, as it made them no quicker (docs/performance.md 2)",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gridbot.core.quick_values import quick_value
 from gridbot.core.vocabulary import Direction, Side
@@ -33,15 +33,28 @@ class LimitOrders:
     from memory without looking at the lists.
     """
 
-    __slots__ = ("long", "short", "version")
+    __slots__ = ("_sides", "_sides_version", "long", "short", "version")
 
     def __init__(self, long: Iterable[LimitOrder] = (), short: Iterable[LimitOrder] = (), version: int = 0) -> None:
         self.long = list(long)
         self.short = list(short)
         self.version = version
+        self._sides: tuple[dict[int, Side], dict[int, Side]] = ({}, {})
+        self._sides_version = -1
 
     def __getitem__(self, direction: Direction) -> list[LimitOrder]:
         return self.long if direction == _LONG else self.short
+
+    def sides(self, direction: Direction) -> Mapping[int, Side]:
+        """The side of each order of a leg by its ticks (of several at one price that of the last). On the hot path:
+        worked out once for a version."""
+        if self._sides_version != self.version:
+            self._sides = (
+                {order.ticks: order.side for order in self.long},
+                {order.ticks: order.side for order in self.short},
+            )
+            self._sides_version = self.version
+        return self._sides[direction != _LONG]
 
     def __repr__(self) -> str:
         return f"LimitOrders(long={self.long!r}, short={self.short!r}, version={self.version})"

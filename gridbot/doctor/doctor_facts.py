@@ -98,8 +98,6 @@ class Needs:
     others_mb: int
     worker_core: float
     others_core: float
-    warm_core: float
-    """Of an account with `keep_warm`, beside `worker_core`."""
     files_each: int
     files_others: int
     start_requests: int

@@ -48,7 +48,7 @@ CHECKS: Final = MappingProxyType(
             "more than there is",
         ),
         "cpu": Check(
-            "the same of cores, when each account fills five orders a second; also for `keep_warm`",
+            "the same of cores, when each account fills five orders a second",
             "more than 80 %",
             "",
         ),

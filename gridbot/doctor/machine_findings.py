@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +25,6 @@ BUSY: Final = 0.5
 WINDOW_S: Final = 5
 OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
 REMEDY: Final = "take a larger machine, or divide the accounts among several"
-COOLER: Final = "set keep_warm for fewer accounts: where no core is idle, rehearsals hold up the prices of the others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +83,12 @@ def _is_http(account: AccountConfig) -> bool:
     return not by_socket(account.order_entry, account.environment, 0)
 
 
-def machine_findings(facts: MachineFacts, needs: Needs, fleet: Sequence[AccountConfig], data_dir: str) -> list[Finding]:
+def machine_findings(facts: MachineFacts, needs: Needs, accounts: int, data_dir: str) -> list[Finding]:
     """`disk`, `memory`, `cpu`, `open_files`."""
-    accounts, warm = len(fleet), sum(account.keep_warm for account in fleet)
     return [
         Finding("disk", *_disk(facts, data_dir)),
         Finding("memory", *_memory(facts, needs, accounts)),
-        Finding("cpu", *_cpu(facts, needs, accounts, warm)),
+        Finding("cpu", *_cpu(facts, needs, accounts)),
         Finding("open_files", *_files(facts, needs, accounts)),
     ]
 
@@ -124,18 +121,10 @@ def _memory(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, 
     return OK, text
 
 
-def _cpu(facts: MachineFacts, needs: Needs, accounts: int, warm: int) -> tuple[Verdict, str]:
-    trading, rehearsing = needs.others_core + needs.worker_core * accounts, needs.warm_core * warm
-    text = f"{_accounts(accounts)} about {trading:.1f} cores when each fills five orders a second"
-    if warm:
-        text += f", and keep_warm of {warm} of them {rehearsing:.1f} more"
-    text += f"; {facts.cores:g} here"
-    bearable = needs.share * facts.cores
-    if trading > bearable:
-        return WARNING, f"{text}; {REMEDY}"
-    if trading + rehearsing > bearable:
-        return WARNING, f"{text}; {COOLER}"
-    return OK, text
+def _cpu(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, str]:
+    wanted = needs.others_core + needs.worker_core * accounts
+    text = f"{_accounts(accounts)} about {wanted:.1f} cores when each fills five orders a second; {facts.cores:g} here"
+    return (WARNING, f"{text}; {REMEDY}") if wanted > needs.share * facts.cores else (OK, text)
 
 
 def _files(facts: MachineFacts, needs: Needs, accounts: int) -> tuple[Verdict, str]:

@@ -226,15 +226,12 @@ class Executor:
 
     def _time(self, now_s: float) -> Time:
         if self._gateway.by_http:
-            return ANY_TIME if self._address is None else TIMES[self._least(self._address)]
+            address = self._address
+            if address is None or address.may_leave(Purpose.OPEN):
+                return ANY_TIME  # the usual case
+            return TIMES[next((purpose for purpose in MORE_URGENT if address.may_leave(purpose)), None)]
         ban = self.ban
         return BLIND if ban is not None and ban.is_on(now_s) and not self._sees_all() else BY_SOCKET
-
-    def _least(self, address: AddressBudget) -> Purpose | None:
-        """The least urgent kind of request that the address has room for; None without any."""
-        if address.may_leave(Purpose.OPEN):
-            return Purpose.OPEN  # the usual case
-        return next((purpose for purpose in MORE_URGENT if address.may_leave(purpose)), None)
 
     def _ask_whose_turn_it_is(self) -> None:
         """Whoever waited for budget, permits or the end of a ban may have missed its price: its owner withdraws it.
@@ -291,7 +288,7 @@ class Executor:
         try:
             self._before_send()
             if self.trace.on:
-                self.trace.journalled(order.link_id for order, _ in entries)
+                self.trace.journalled(entries)
             answer = self._execute(send, entries) if entries else None
         except Exception as error:  # noqa: BLE001 - reported
             self._on_fault("sending a request for orders", error)

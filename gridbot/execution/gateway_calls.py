@@ -113,12 +113,12 @@ async def _known(results: list[OrderResult]) -> list[OrderResult]:
 
 def _request(order: TrackedOrder) -> OrderRequest:
     return OrderRequest(
-        symbol=order.symbol,
-        side=order.side,
-        direction=order.direction,
-        qty=order.qty,
-        price=order.price,
-        order_link_id=order.link_id,
-        reduce_only=order.reduce_only,
-        post_only=order.post_only,
+        order.symbol,
+        order.side,
+        order.direction,
+        order.qty,
+        order.price,
+        order.link_id,
+        order.reduce_only,
+        order.post_only,
     )

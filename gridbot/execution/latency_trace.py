@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from gridbot.execution.send_lane import Entry
+
 __all__ = ["LatencyTrace", "Stage"]
 
 
@@ -31,7 +33,7 @@ class Stage(StrEnum):
 class LatencyTrace:
     """Stamps in ns of the monotonic clock, which all processes of a machine share. `traces` grows while `on`."""
 
-    __slots__ = ("_decision", "_now_ns", "frame_ns", "on", "traces")
+    __slots__ = ("_decided_ns", "_event_ns", "_now_ns", "frame_ns", "on", "traces")
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
@@ -40,27 +42,32 @@ class LatencyTrace:
         """When the frame of the newest decision came, also when off."""
         self.traces: dict[str, dict[Stage, int]] = {}
         """Stamps by orderLinkId."""
-        self._decision: dict[Stage, int] = {}
+        self._event_ns = self._decided_ns = 0
 
     def begin(self, received_ns: int) -> None:
         """A decision begins, because of a frame that came at `received_ns`."""
         self.frame_ns = received_ns
         if self.on:
-            self._decision = {Stage.RECEIVED: received_ns, Stage.EVENT: self._now_ns()}
+            self._event_ns = self._now_ns()
 
     def decided(self) -> None:
         """The engine has answered."""
         if self.on:
-            self._decision[Stage.DECIDED] = self._now_ns()
+            self._decided_ns = self._now_ns()
 
     def admitted(self, link_id: str) -> None:
         """The current decision has resulted in an order."""
         if self.on:
-            self.traces[link_id] = {**self._decision, Stage.ADMITTED: self._now_ns()}
+            self.traces[link_id] = {
+                Stage.RECEIVED: self.frame_ns,
+                Stage.EVENT: self._event_ns,
+                Stage.DECIDED: self._decided_ns,
+                Stage.ADMITTED: self._now_ns(),
+            }
 
-    def journalled(self, link_ids: Iterable[str]) -> None:
+    def journalled(self, entries: Iterable[Entry]) -> None:
         """Everything about these orders is in the journal; further tries of an order are not traced."""
         if self.on:
             now_ns = self._now_ns()
-            for link_id in link_ids:
-                self.traces.get(link_id, {}).setdefault(Stage.JOURNALLED, now_ns)
+            for order, _ in entries:
+                self.traces.get(order.link_id, {}).setdefault(Stage.JOURNALLED, now_ns)

@@ -276,13 +276,11 @@ def _next_of(lane: Lane, budget: RateBudget, time: Time, now_s: float) -> Send |
         if not waiting:
             return Wait(banned_s)
     endpoint = kind.batch if waiting > 1 else kind.single
-    wait_s = budget.wait_s(endpoint, now_s, by_http=by_http)
-    if wait_s > 0:
-        return Wait(wait_s)
     if by_http and least is not _LEAST and (least is None or lane.purpose > least):
-        return lane.purpose
+        wait_s = budget.wait_s(endpoint, now_s, by_http=by_http)
+        return Wait(wait_s) if wait_s > 0 else lane.purpose
     count = budget.take(endpoint, min(BATCH_MAX, waiting), now_s, by_http=by_http)
-    return Send(kind, endpoint, lane.take(count))
+    return Send(kind, endpoint, lane.take(count)) if count else Wait(budget.wait_s(endpoint, now_s, by_http=by_http))
 
 
 # `Any`: each handler takes the event that it is listed under.

@@ -95,8 +95,7 @@ def strategy_tag(strat_id: str) -> str:
 
 def wire_id(owner: Owner, side: Side, direction: Direction, ticks: int, generation: int) -> str:
     """Compose an orderLinkId. ValueError when it would be too long for the exchange, or a number is negative."""
-    leg = _LEGS[side, direction]
-    text = f"{owner.head}-{leg}{_base36(ticks)}-{_base36(generation)}-{_base36(owner.epoch)}"
+    text = f"{_level_part(owner.head, side, direction, ticks)}{_base36(generation)}-{_before(owner.epoch)}"
     if len(text) > MAX_LENGTH:
         raise ValueError(f"expected an orderLinkId of at most {MAX_LENGTH} characters, got {len(text)}: {text}")
     return text
@@ -134,6 +133,12 @@ def _base36(number: int) -> str:
 _before = lru_cache(maxsize=1024)(_base36)
 
 
+@lru_cache(maxsize=1024)
+def _level_part(head: str, side: Side, direction: Direction, ticks: int) -> str:
+    """What the ids of a level begin with: it is wanted again and again."""
+    return f"{head}-{_LEGS[side, direction]}{_base36(ticks)}-"
+
+
 class Generations:
     """Numbers that never repeat for an account, across restarts and crashes.
 
@@ -168,7 +173,7 @@ class Generations:
 
     def next(self) -> int:
         """A new number. Raises LookupError when there is none; `available` says so before."""
-        if not self.available(1):
+        if self._reserved - self._next < self.AHEAD and not self.available(1):
             raise LookupError(f"expected a reserved number, all below {self._reserved} are used")
         number = self._next
         self._next += 1

@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 KIND_KEY: Final = b'{"kind":"'
+_BODY: Final = b'%b%d,"local_ts":%d,"data":%b}'
+"""Of its head, number, time and data."""
 
 
 class CodecError(ValueError):
@@ -95,12 +97,12 @@ def head_of(kind: str, account: str, run_id: str) -> bytes:
 
 def encode_data(head: bytes, seq: int, local_ts: int, data: bytes) -> bytes:
     """The frame of a record of which `data` is the JSON already: what `encode` makes of it."""
-    return frame(body_of_data(head, seq, local_ts, data))
+    return frame(_BODY % (head, seq, local_ts, data))
 
 
 def body_of_data(head: bytes, seq: int, local_ts: int, data: bytes) -> bytes:
     """The body of that frame."""
-    return b'%b%d,"local_ts":%d,"data":%b}' % (head, seq, local_ts, data)
+    return _BODY % (head, seq, local_ts, data)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

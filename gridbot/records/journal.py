@@ -29,7 +29,6 @@ from typing import Final
 from gridbot.lock_file import Locked, keep_lock, take_lock
 from gridbot.private_files import make_directory
 from gridbot.records.durability import Durability
-from gridbot.records.journal_reader import Damage
 from gridbot.records.journal_recovery import recover
 from gridbot.records.journal_sync import MOST_AGAIN, JournalSync, read_back, sync_found
 from gridbot.segment_file import SegmentDisk, SegmentFile, lock_path, segment_numbers, segment_path
@@ -50,25 +49,6 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
     nothing raises: see `error`.
     """
 
-    def _begin(
-        self, directory: Path, account: str, durability: Durability, segment_bytes: int, disk: SegmentDisk
-    ) -> None:
-        """What there is before anything is opened."""
-        self.directory = directory
-        self.account = account
-        self.durability = durability
-        self.error: str | None = None
-        self.bytes_written = 0
-        self.damages: list[Damage] = []
-        self._disk = disk
-        self._segment_bytes = segment_bytes
-        self._backlog: deque[tuple[bytes, int, bool]] = deque()  # frames, number of the last, urgent
-        self._backlog_bytes = 0
-        self._keep_above: int | None = None
-        self._last_seq = self._written_seq = 0
-        self._syncer: JournalSync | None = None
-        self._lock_fd = -1
-
     def __init__(
         self,
         directory: Path,
@@ -79,7 +59,17 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         sync_interval: float = 1.0,
         disk: SegmentDisk | None = None,
     ) -> None:
-        self._begin(directory, account, Durability(durability), segment_bytes, disk or SegmentDisk())
+        self.directory = directory
+        self.account = account
+        self.durability = Durability(durability)
+        self.error: str | None = None
+        self.bytes_written = 0
+        self._disk = disk or SegmentDisk()
+        self._segment_bytes = segment_bytes
+        self._backlog: deque[tuple[bytes, int, bool]] = deque()  # frames, number of the last, urgent
+        self.backlog_bytes = 0
+        """Bytes that the disk has not taken yet."""
+        self._keep_above: int | None = None
         make_directory(directory)
         try:
             self._lock_fd = take_lock(lock_path(directory), opens=self._disk.open, closes=self._disk.close)
@@ -93,6 +83,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
             raise
         self.damages = list(recovered.damages)
         self._last_seq = self._written_seq = recovered.last_seq
+        self._syncer = None
         if self.durability is Durability.POWER:
             synced_seq = sync_found(directory, self._last_seq)
             self._syncer = JournalSync(directory, synced_seq, sync_interval, doubtful=synced_seq < self._last_seq)
@@ -125,11 +116,6 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         return self._syncer.error if self._syncer else None
 
     @property
-    def backlog_bytes(self) -> int:
-        """Bytes that the disk has not taken yet."""
-        return self._backlog_bytes
-
-    @property
     def position(self) -> tuple[int, int]:
         """Segment and byte offset behind the last written frame."""
         return self._segment.first, self._segment.size
@@ -142,7 +128,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         """
         if frames:
             self._backlog.append((frames, last_seq, urgent))
-            self._backlog_bytes += len(frames)
+            self.backlog_bytes += len(frames)
             self._last_seq = last_seq
         syncer = self._syncer
         try:
@@ -164,7 +150,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
             segment = self._rotate(self._written_seq + 1)
         rest = segment.append(frames)
         self.bytes_written += len(frames) - len(rest)
-        self._backlog_bytes -= len(frames) - len(rest)
+        self.backlog_bytes -= len(frames) - len(rest)
         if rest:
             self._backlog[0] = (rest, last_seq, urgent)
             return
@@ -191,7 +177,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self.damages += damages
         if frames:
             self._backlog.appendleft((frames, through, True))
-            self._backlog_bytes += len(frames)
+            self.backlog_bytes += len(frames)
 
     def _rotate(self, first: int) -> SegmentFile:
         old = self._segment

@@ -162,6 +162,8 @@ def _breaker(
 def _size(
     state: GateState, account: AccountView, view: StrategyRiskState, proposal: Proposal, now_s: float, changes: Changes
 ) -> Refusal | None:
+    if proposal.qty > ZERO and not proposal.reduce_only:
+        return None  # the usual case
     return _covered(view, proposal)
 
 

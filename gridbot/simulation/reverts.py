@@ -185,9 +185,13 @@ def _wait_for_the_second() -> AbstractContextManager[Any]:
     return patch.object(Executor, "_ask_next_turn", lambda executor: None)
 
 
-def _book_all_as_trades() -> AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _book_all_as_trades() -> Iterator[None]:
     """Whatever is no funding opens or closes a leg."""
-    return patch.object(ExecType, "moves_legs", property(lambda kind: kind is not ExecType.FUNDING))
+    with contextlib.ExitStack() as changed:
+        for kind in ExecType:
+            changed.enter_context(patch.object(kind, "moves_legs", kind is not ExecType.FUNDING))
+        yield
 
 
 def _take_each_fee_for_usdt() -> AbstractContextManager[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
@@ -18,15 +17,15 @@ __all__ = ["believe_a_lost_socket", "send_again_by_http", "silence_the_socket"]
 def send_again_by_http() -> AbstractContextManager[Any]:
     """What a lost socket leaves unresolved goes by HTTP at once."""
 
-    def begin(ways: OrderWays, endpoint: str, **params: Any) -> Begun:
-        return ways._calls.begin(endpoint, **params) if ways.by_http else both(ways, endpoint, params)
+    def begin(ways: OrderWays, endpoint: str, params: dict[str, Any]) -> Begun:
+        return ways._calls.begin(endpoint, params) if ways.by_http else both(ways, endpoint, params)
 
-    async def both(ways: OrderWays, endpoint: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def both(ways: OrderWays, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
         outcome = await ways._socket.send(endpoint, dict(params))
         if isinstance(outcome, ExchangeError):
             if outcome.kind is not ErrorKind.AMBIGUOUS:
                 raise outcome
-            return await ways._calls.answer(ways._calls.begin(endpoint, **params))
+            return await ways._calls.answer(ways._calls.begin(endpoint, params))
         return outcome
 
     return patch.object(OrderWays, "begin", begin)

@@ -91,7 +91,7 @@ class Venue:
         if path in CREATES or path in CANCELS:
             self.note_asked(path, orjson.loads(outgoing.body or b"{}"), sent_s)
         reply = self.api.handle(
-            outgoing.method, outgoing.target, outgoing.headers, outgoing.body or b"", now_ms, "192.0.2.1"
+            outgoing.method, outgoing.target, outgoing.named_headers(), outgoing.body or b"", now_ms, "192.0.2.1"
         )
         self.deliver()
         return self.odd.altered(outgoing.target, reply)

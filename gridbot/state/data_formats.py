@@ -2,8 +2,9 @@
 
 A start asks before it touches anything. `formats.json` says of each kind of file the format in which this directory has
 it at most: the supervisor writes it as soon as the directory is its own, before anything else. Files that say their
-format themselves are asked too, since one may have come alone. What the database, the journals and the paper exchange's
-file are of is looked at by those who open them too, and they change nothing of a newer one.
+format themselves are asked too, and the newest blocks of the journals, since they may have come alone. What the
+database and the paper exchange's file are of is looked at by those who open them, and they change nothing of a newer
+one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from gridbot.atomic_file import write_atomic
+from gridbot.records.journal_forms import newest_form
 from gridbot.version import __version__
 
 __all__ = ["FILES", "FILE_NAME", "FORMATS", "newer_data", "note_formats"]
@@ -78,6 +80,10 @@ def newer_data(data_dir: Path) -> str | None:
     for path, kind, found in _found(data_dir):
         if isinstance(found, int) and found > FORMATS[kind]:
             return _told(path, kind, found, "a newer gridbot")
+    for directory in sorted((data_dir / "journal").glob("*")):
+        newest = newest_form(directory)
+        if newest is not None and newest[0] > FORMATS["journal"]:
+            return _told(newest[1], "journal", newest[0], "a newer gridbot")
     return None
 
 

@@ -23,7 +23,8 @@ from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.context_rows import keep_contexts_again
 from gridbot.store.file_errors import first_line
-from gridbot.store.grid_marks import mark_corrections, mark_executions, mark_gone
+from gridbot.store.grid_marks import mark_corrections, mark_executions
+from gridbot.store.grid_retention import forget_gone
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
 from gridbot.store.row_contexts import CONTEXT_TABLE, rows_table
 from gridbot.store.schema import create_table_sql
@@ -171,7 +172,7 @@ def delete_older(con: duckdb.DuckDBPyConnection, table: str, days: float, at_onc
         for statement in REMOVED_SUMS.statements(gone):
             con.execute(statement)
     if table == "executions":
-        mark_gone(con, gone)
+        forget_gone(con, gone, f"(SELECT * FROM {as_stored(table)} WHERE NOT ({is_gone}))")
     row = con.execute(f"DELETE FROM {rows_table(table)} WHERE {is_gone}").fetchone()
     con.commit()
     return int(row[0]) if row else 0

@@ -16,7 +16,7 @@ from gridbot.store.grid_sql import NUMBER, listed, same
 from gridbot.store.grid_tables import CHECKPOINTS, CLOCK_STEP, EVER, LEVELS, TAILS
 from gridbot.store.sql_columns import as_stored
 
-__all__ = ["mark_all", "mark_corrections", "mark_executions", "mark_gone"]
+__all__ = ["mark_again", "mark_all", "mark_corrections", "mark_executions"]
 
 EXECUTIONS: Final = as_stored("executions")
 
@@ -59,8 +59,8 @@ def mark_corrections(con: duckdb.DuckDBPyConnection, corrections: str) -> None:
     _mark(con, _again("temp.grid_of", "min(exchange_ts)", "0"))
 
 
-def mark_gone(con: duckdb.DuckDBPyConnection, gone: str) -> None:
-    """These executions (a table, or a query in parentheses) go: their legs are matched again from the beginning."""
+def mark_again(con: duckdb.DuckDBPyConnection, gone: str) -> None:
+    """These executions (a table, or a query in parentheses) go, and their legs are matched again from the beginning."""
     _mark(con, _again(gone, EVER, "-count(*)"))
 
 

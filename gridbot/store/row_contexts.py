@@ -89,8 +89,9 @@ def tables_sql() -> str:
         CREATE OR REPLACE VIEW {as_stored(CONTEXT_TABLE)} AS {whole_rows()}"""
 
 
-def whole_rows(of: str = "", contexts: str = CONTEXTS) -> str:
-    """Query of all rows with their ids as they are kept, and `rowid`. `of`: the database, with a dot behind it."""
+def whole_rows(of: str = "", contexts: str = CONTEXTS, rows: str = "") -> str:
+    """Query of all rows with their ids as they are kept, and `rowid`. `of`: the database, with a dot behind it;
+    `rows`: a query of some rows, with their `rowid`, in parentheses."""
     values = {
         "closed_size": "coalesce(closed_part, qty)",
         "exchange_pnl": "coalesce(realised_pnl + pnl_difference, "
@@ -99,7 +100,7 @@ def whole_rows(of: str = "", contexts: str = CONTEXTS) -> str:
     }
     listed = ", ".join(f"{values[name]} AS {name}" if name in values else f'"{name}"' for name in _TYPES)
     return (
-        f"SELECT {listed}, kept.rowid AS rowid FROM {of}{ROWS} AS kept JOIN {of}{contexts} AS known "
+        f"SELECT {listed}, kept.rowid AS rowid FROM {rows or of + ROWS} AS kept JOIN {of}{contexts} AS known "
         "ON kept.context = known.context"
     )
 

@@ -13,7 +13,7 @@ from typing import Final
 from gridbot.records.columns import RECORD_TYPES, columns_of
 from gridbot.store.kept_ids import rows_query
 from gridbot.store.rollups import NEW_CORRECTIONS, NEW_SUMS, ROLLUPS, SUM_KEYS, SUMMED, Rollup
-from gridbot.store.row_contexts import rows_table
+from gridbot.store.row_contexts import CONTEXT_TABLE, ROWS, rows_table, whole_rows
 from gridbot.store.sql_columns import LANDED, OFFSETS, as_stored, json_type, quote, table_columns, value_sql
 from gridbot.store.view_type import View
 
@@ -57,8 +57,12 @@ def newest_apart(query: str, table: str, condition: str = "true") -> str:
 
 
 def _records(table: str, newest: tuple[str, ...] = ASKED_FOR_NEWEST) -> View:
-    stored = rows_query(table)
-    rows = newest_apart(stored, rows_table(table)) if table in newest else stored
+    rows = rows_query(table)
+    if table in newest and table == CONTEXT_TABLE:  # below the join, which is planned once then
+        parts = newest_apart(f"SELECT *, rowid FROM {ROWS}", ROWS)
+        rows = rows_query(table, f"({whole_rows(rows=f'({parts})')})")
+    elif table in newest:
+        rows = newest_apart(rows, rows_table(table))
     return View(table, " ".join((RECORD_TYPES[table].__doc__ or "").split()), f"{landed_query(table)} UNION ALL {rows}")
 
 

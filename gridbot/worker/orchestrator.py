@@ -50,7 +50,6 @@ from gridbot.worker.notice_watch import NoticeWatch
 from gridbot.worker.readings import Readings
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.refused_strategies import NOBODY, RefusedStrategies
-from gridbot.worker.rehearsal import Rehearsal
 from gridbot.worker.router import Router
 from gridbot.worker.schedule import CLOCK_S, LEASED_CLOCK_S, Intervals
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -185,7 +184,6 @@ class Orchestrator:
             private_alive=lambda: self.streams.private_alive,
         )
         context.executor.tell_sight(lambda: self.streams.private_alive and not self.reconciler.misses_news)
-        self.rehearsal = Rehearsal(context.clock, lambda: context.trace.frame_ns) if self.config.keep_warm else None
         self._checkpoint = parts.checkpoint
         self._tasks: list[asyncio.Task[None]] = []
         self._routing = self._reconciled = False
@@ -224,8 +222,6 @@ class Orchestrator:
             background.awaited(self._serve_look_ups(), name="look-ups"),
         ]
         self.flattening.go_on()
-        if self.rehearsal is not None:
-            self.rehearsal.start()
 
     def enroll(self, runner: StrategyRunner) -> None:
         """A strategy is one of this account (`members`)."""
@@ -262,8 +258,6 @@ class Orchestrator:
 
     async def stop(self) -> None:
         """Send nothing new, wait for requests under way, close the streams."""
-        if self.rehearsal is not None:
-            self.rehearsal.stop()
         await self.flattening.stop()
         self.context.gate.stop()
         for symbol, runner in self.runners.items():

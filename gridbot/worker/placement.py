@@ -160,13 +160,13 @@ class Placement:
             resting_close=book.resting_close_qty(intent.direction) if intent.reduce_only else ZERO,
         )
         return Proposal(
-            side=intent.side,
-            direction=intent.direction,
-            ticks=intent.ticks,
-            price=price,
-            qty=qty,
-            reduce_only=intent.reduce_only,
-            level_distance=distance / (self._risk_state.last_price or price),  # a ratio: strategies share the budget
+            intent.side,
+            intent.direction,
+            intent.ticks,
+            price,
+            qty,
+            intent.reduce_only,
+            distance / (self._risk_state.last_price or price),  # a ratio: strategies share the budget
         )
 
     def _record_refusal(self, proposal: Proposal, refusal: Refusal) -> None:

@@ -43,7 +43,7 @@ class PositionSizer:
         alone."""
         self._imbalance = self.long.imbalance_multiplier
         """Of both legs as they are: they change in `assess`, how they are judged in `renew`."""
-        self._known: dict[tuple[Direction, Side, Decimal], Decimal] = {}
+        self._known: dict[tuple[Direction, Side, str], Decimal] = {}
 
     def renew(self, config: StrategyConfig) -> None:
         """Size by other settings from now on; what is known of wallet and legs stays. Assess the legs afterwards."""
@@ -98,7 +98,7 @@ class PositionSizer:
 
     def wanted(self, direction: Direction, side: Side, price: Decimal) -> Decimal:
         """The same whatever the position covers: never more at a higher price, while nothing but the price changes."""
-        key = (direction, side, price)
+        key = (direction, side, str(price))  # a Decimal takes 2 µs to be hashed, the first time
         qty = self._known.get(key)
         if qty is None:
             if len(self._known) >= REMEMBERED:

@@ -64,7 +64,8 @@ class Router:
     def route(self, drained: Drained) -> None:
         """Pass each event to its strategy, record gaps and the market's trades."""
         faults = self._context.faults
-        self.take_private(drained.private)
+        if drained.private:
+            self.take_private(drained.private)
         for gap in drained.gaps:
             with faults.contained(f"a gap of the {gap.kind} stream"):
                 self._on_gap(gap)
@@ -84,8 +85,19 @@ class Router:
 
     def take_ticker(self, ticker: TickerEvent) -> None:
         """Pass a price on."""
+        runner = self._runners.get(ticker.symbol)
+        if runner is None:
+            return
+        context = self._context
         try:
-            self._on_ticker(ticker)
+            context.trace.begin(ticker.received_ns)
+            if runner.risk_state.halted:
+                runner.set_price(ticker)
+            else:
+                runner.on_ticker(ticker)
+            every_s = self._ticker_interval_s
+            if every_s and self._sampled.take(ticker.symbol, every_s, context.clock.monotonic_s()):
+                context.recorder.record(builders.of_ticker(ticker))
         except Exception as error:  # noqa: BLE001 - reported with its traceback
             self._failed(error, ticker.symbol, "a price")
 
@@ -126,20 +138,6 @@ class Router:
             runner.on_execution(event)
         elif type(event) is OneWayPosition:
             self._context.requests.read_terms(event.symbol)
-
-    def _on_ticker(self, ticker: TickerEvent) -> None:
-        runner = self._runners.get(ticker.symbol)
-        if runner is None:
-            return
-        context = self._context
-        context.trace.begin(ticker.received_ns)
-        if runner.risk_state.halted:
-            runner.set_price(ticker)
-        else:
-            runner.on_ticker(ticker)
-        every_s = self._ticker_interval_s
-        if every_s and self._sampled.take(ticker.symbol, every_s, context.clock.monotonic_s()):
-            context.recorder.record(builders.of_ticker(ticker))
 
     def _on_gap(self, gap: Gap) -> None:
         log.warning("%s stream was away for %d ms", gap.kind, gap.ended_ts_ms - gap.started_ts_ms)

@@ -142,7 +142,7 @@ def examine(
 
     accounts = [account for account in settings.accounts if chosen is None or account.name in chosen]
     machine = machine_facts(place, is_running=status is not None)
-    findings = machine_findings(machine, NEEDS, settings.accounts, str(place))
+    findings = machine_findings(machine, NEEDS, len(settings.accounts), str(place))
     findings += [request_finding(use, NEEDS) for use in address_uses(settings)]
     asked = _asked(settings, accounts, place, status, offline=offline)
     findings += [clock_finding(exchange, clock) for exchange, clock in sorted(asked.clocks.items())]

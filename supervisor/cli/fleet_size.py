@@ -25,8 +25,6 @@ OTHERS_MB: Final = 200
 WORKER_CORE: Final = 0.03
 """Of a core, for an account that fills five orders a second; a tenth of that when nothing moves."""
 OTHERS_CORE: Final = 0.1
-WARM_CORE: Final = 0.17
-"""What `keep_warm` takes while no price comes: a third of a millisecond in each two (docs/performance.md 2)."""
 SHARE: Final = 0.8
 """Of the machine; the rest is for the system, for starts, and for whoever looks at the records."""
 START_REQUESTS: Final = 9
@@ -42,7 +40,6 @@ NEEDS: Final = Needs(
     others_mb=OTHERS_MB,
     worker_core=WORKER_CORE,
     others_core=OTHERS_CORE,
-    warm_core=WARM_CORE,
     files_each=FILES_EACH,
     files_others=FILES_OTHERS,
     start_requests=START_REQUESTS,
@@ -65,7 +62,7 @@ def fleet_cautions(config: GridbotConfig, machine: Machine) -> Iterator[str]:
         files=None,
         is_running=True,  # what is free now is no matter of the file
     )
-    found = machine_findings(facts, NEEDS, config.accounts, str(config.storage.data_dir))
+    found = machine_findings(facts, NEEDS, len(config.accounts), str(config.storage.data_dir))
     found += [request_finding(use, NEEDS) for use in address_uses(config)]
     for finding in found:
         if finding.verdict is not Verdict.OK:

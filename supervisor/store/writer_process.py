@@ -43,13 +43,18 @@ READERS_S: Final = 0.1
 """After a flush that took longer than the time between two: long enough for a reader's next try to open the file."""
 FINAL_FLUSH_S: Final = 1.2
 HEALTH_S: Final = 1.0
-MOST_UNMATCHED: Final = 2_000_000
-"""Executions that wait to be matched to pairs while one commit follows the other, so that a burst is committed first:
-each question matches them too, in some seconds and within its memory."""
 KEEP_UP: Final = 65_536
-"""As many are matched at once then, and behind a burst: many take two thirds of the time of few."""
+"""As many executions are matched to pairs at once behind a burst: many take two thirds of the time of few."""
 MANY: Final = 4 * KEEP_UP
-"""Executions that wait from which on steps between flushes are as large: each has the file for 0.3 s."""
+"""Executions that wait from which on steps between flushes are as large: each has the file for 0.3 s. A question
+matches as many in less than a second."""
+MOST_UNMATCHED: Final = 2_000_000
+"""Executions that wait while one commit follows the other and nobody asks, so that a burst is committed first. A
+question matches them too, in five seconds and more, so while somebody reads no more than `MANY` wait."""
+STEPS_FOR_READERS: Final = 6
+"""Behind a commit, until so few wait: three times as many executions as it can bring."""
+WATCHED_S: Final = 60.0
+"""How long somebody who had the file when we wanted it counts as one who reads."""
 TRIM_FIRST_S, TRIM_S = 60.0, 3600.0
 
 
@@ -132,6 +137,7 @@ class Beat:
         self._next_trim = next_trim
         self._compaction = JournalCompaction(writer.spec.data_dir, writer.spec.compact_journal_s)
         self._held_wait = HELD_WAIT_S[0]
+        self._read_at = -math.inf
         self.next_match = math.inf
 
     def flush(self) -> float:
@@ -149,6 +155,7 @@ class Beat:
                 self._compaction.step(writer.state.committed, time.monotonic())
         except DatabaseHeld as exc:
             writer.state.held(exc.holder)
+            self._read_at = time.monotonic()
             pause, self._held_wait = self._held_wait, min(self._held_wait * 2, HELD_WAIT_S[1])
             return pause
         except (duckdb.Error, OSError) as exc:
@@ -178,15 +185,18 @@ class Beat:
             if self._writer.keep_pairs(KEEP_UP if waiting >= MANY else AT_ONCE):
                 self.next_match = time.monotonic() + READERS_S
         except DatabaseHeld:
+            self._read_at = time.monotonic()
             self.next_match = time.monotonic() + HELD_WAIT_S[1]
         except (duckdb.Error, OSError) as exc:
             self._writer.failed(exc)
 
     def _keep_up(self, rows: int) -> None:
-        """While there is no time between flushes: match as many as came, once too many wait."""
+        """While there is no time between flushes: match as many as came, once too many wait, and more for readers."""
         self.next_match = math.inf
-        for _ in range(rows // KEEP_UP + 2):
-            if self._writer.state.unmatched <= MOST_UNMATCHED or not self._writer.keep_pairs(KEEP_UP):
+        is_read = time.monotonic() - self._read_at < WATCHED_S
+        most, steps = (MANY, STEPS_FOR_READERS) if is_read else (MOST_UNMATCHED, rows // KEEP_UP + 2)
+        for _ in range(steps):
+            if self._writer.state.unmatched <= most or not self._writer.keep_pairs(KEEP_UP):
                 break
 
 

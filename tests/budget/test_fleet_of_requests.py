@@ -39,9 +39,9 @@ class Counting(RestTransport):
         super().__init__(*args, **options)
         self._account = account
 
-    def call(self, endpoint: str, **params: Any) -> Reply:
+    def call(self, endpoint: str, params: dict[str, Any]) -> Reply:
         self._account.sent += 1
-        return super().call(endpoint, **params)
+        return super().call(endpoint, params)
 
 
 class Account:

@@ -16,8 +16,8 @@ from gridbot.bybit.http_pool import HttpPool
 
 __all__ = ["GET", "ORDER", "Peer", "RawServer", "answer", "carried", "failure", "polite", "raw"]
 
-GET = Outgoing("GET", "/v5/market/time", {}, None)
-ORDER = Outgoing("POST", "/v5/order/create", {"X-BAPI-SIGN": "s"}, b'{"qty":"1"}', is_order=True)
+GET = Outgoing("GET", "/v5/market/time", "", None)
+ORDER = Outgoing("POST", "/v5/order/create", "X-BAPI-SIGN: s\r\n", b'{"qty":"1"}', is_order=True)
 
 
 def answer(body: bytes = b"{}", *headers: str, start: str = "HTTP/1.1 200 OK") -> bytes:

@@ -76,7 +76,7 @@ def test_whatever_the_server_does(seed: int) -> None:
                 told[name] = []
                 is_order = draw.random() < 0.5
                 exchange.pool.carry(
-                    Outgoing("POST" if is_order else "GET", name, {}, b"{}" if is_order else None, is_order),
+                    Outgoing("POST" if is_order else "GET", name, "", b"{}" if is_order else None, is_order),
                     TIMEOUT_S,
                     told[name].append,
                 )

@@ -12,6 +12,7 @@ from pybit.unified_trading import HTTP
 
 from gridbot.bybit.carrier import ORDER_ENDPOINTS, Answer, Outgoing
 from gridbot.bybit.clocks import ExchangeClock
+from gridbot.bybit.endpoints import Credentials
 from gridbot.bybit.order_gateway import _order_params
 from gridbot.bybit.pybit_client import METHODS, NO_ENVELOPE, PybitClient
 from gridbot.exchange.failures import ExchangeError
@@ -57,7 +58,7 @@ def built(endpoint: str, params: dict[str, Any]) -> Outgoing:
 
 
 def signature(outgoing: Outgoing, payload: str) -> str:
-    text = f"{outgoing.headers['X-BAPI-TIMESTAMP']}{KEY}4321{payload}"
+    text = f"{outgoing.named_headers()['X-BAPI-TIMESTAMP']}{KEY}4321{payload}"
     return str(generate_signature(False, SECRET, text))
 
 
@@ -67,8 +68,8 @@ def test_bodies_say_what_pybits_own_do_and_are_signed_as_they_leave(endpoint: st
     assert ours.body is not None
     assert json.loads(ours.body) == json.loads(theirs.data)
     assert (ours.method, ours.target) == (theirs.method, theirs.url)
-    assert ours.headers.keys() == theirs.headers.keys()
-    assert ours.headers["X-BAPI-SIGN"] == signature(ours, ours.body.decode())
+    assert ours.named_headers().keys() == theirs.headers.keys()
+    assert ours.named_headers()["X-BAPI-SIGN"] == signature(ours, ours.body.decode())
     assert ours.is_order is (endpoint in ORDER_ENDPOINTS)
 
 
@@ -78,9 +79,9 @@ def test_queries_ask_what_pybits_own_do(endpoint: str) -> None:
     params = {} if takes_none else {"category": "linear", "symbol": "BTCUSDT", "cursor": "a%3Ab&c", "limit": 50}
     ours, theirs = built(endpoint, params), as_pybit(endpoint, params)
     assert (ours.method, ours.target, ours.body, ours.is_order) == ("GET", theirs.url, None, False)
-    assert ours.headers.keys() == theirs.headers.keys()
+    assert ours.named_headers().keys() == theirs.headers.keys()
     if ours.headers:
-        assert ours.headers["X-BAPI-SIGN"] == signature(ours, ours.target.partition("?")[2])
+        assert ours.named_headers()["X-BAPI-SIGN"] == signature(ours, ours.target.partition("?")[2])
 
 
 def test_all_endpoints_that_change_something_are_compared_here() -> None:
@@ -109,3 +110,12 @@ def test_an_answer_that_is_none_is_told_and_not_raised(body: bytes) -> None:
     assert "during a request" not in found.message, "the name of an exception tells an operator nothing"
     assert found.message == NO_ENVELOPE or body not in NO_ENVELOPES
     assert found.__context__ is None
+
+
+@case_table("key", ["a\r\nEvil: b", "a\nEvil: b", "a\rb", "a\u20ac"])
+def test_with_a_key_that_would_be_two_headers_or_none_nothing_is_built(key: str) -> None:
+    client = PybitClient(Credentials(key, SECRET), ExchangeClock(), recv_window=5000)
+    for endpoint in ("order/create", "position/list", "market/time"):
+        error = client.build(endpoint, {})
+        assert isinstance(error, ExchangeError)
+        assert error.message == "expected an API key of one line of ASCII, got other signs in it"

@@ -52,7 +52,7 @@ def query(rest: RestTransport, number: int) -> asyncio.Task[Any]:
     async def wait(reply: Any) -> Any:
         return await reply
 
-    return asyncio.get_running_loop().create_task(wait(rest.call("market/tickers", symbol=str(number))))
+    return asyncio.get_running_loop().create_task(wait(rest.call("market/tickers", {"symbol": str(number)})))
 
 
 def test_queries_leave_in_the_order_they_came_and_never_more_than_the_size() -> None:
@@ -75,8 +75,8 @@ def test_an_order_has_left_when_the_call_returns_whatever_waits() -> None:
         held = Held()
         rest = transport(held, pool_size=1)
         for number in range(5):
-            rest.call("market/tickers", symbol=str(number))
-        rest.call("order/cancel", symbol="A", orderId="o")
+            rest.call("market/tickers", {"symbol": str(number)})
+        rest.call("order/cancel", {"symbol": "A", "orderId": "o"})
         assert [outgoing.is_order for outgoing, _ in held.sent] == [False, True]
 
     run(scene())
@@ -143,8 +143,8 @@ def test_a_thousand_requests_that_cannot_be_made_end_one_after_the_other() -> No
     async def scene() -> None:
         held = Held()
         rest = transport(held, pool_size=1)
-        replies = [rest.call("market/tickers", symbol="0")]
-        replies += [rest.call("position/set-leverage", symbol=Decimal(1)) for _ in range(3000)]
+        replies = [rest.call("market/tickers", {"symbol": "0"})]
+        replies += [rest.call("position/set-leverage", {"symbol": Decimal(1)}) for _ in range(3000)]
         held.answer(0)
         await replies[0]
         for reply in replies[1:]:
@@ -156,12 +156,15 @@ def test_a_thousand_requests_that_cannot_be_made_end_one_after_the_other() -> No
 
 def test_a_request_that_is_none_leaves_nobody_waiting() -> None:
     async def scene() -> None:
-        keys = Credentials("a key\r\nof two lines", "s")
-        rest = RestTransport(REAL, keys, pool_size=1, timeout=5, recv_window=5000)
-        for endpoint, fault in (("no/such-endpoint", "KeyError"), ("account/info", "ValueError")):
+        broken = Credentials("a key\r\nof two lines", "s")
+        for keys, endpoint, fault in (
+            (CREDENTIALS, "no/such-endpoint", "KeyError"),
+            (broken, "account/info", "expected an API key of one line"),
+        ):
+            rest = RestTransport(REAL, keys, pool_size=1, timeout=5, recv_window=5000)
             with pytest.raises(ExchangeError, match=fault):
-                await rest.call(endpoint)
-        rest.close()
+                await rest.call(endpoint, {})
+            rest.close()
 
     run(scene())
 
@@ -216,7 +219,7 @@ def test_only_what_may_have_left_uses_up_a_permit_of_the_address(endpoint: str, 
         budget.lease({"type": "lease", "lent": 1, "keep": None, "floor": 1, "ahead": 0})
         calls = Calls(REAL, CREDENTIALS, budget=budget, transport=partial(RestTransport, carrier=held))
         if endpoint == "order/cancel":
-            begun = asyncio.ensure_future(calls.answer(calls.begin(endpoint, symbol="A", orderId="o")))
+            begun = asyncio.ensure_future(calls.answer(calls.begin(endpoint, {"symbol": "A", "orderId": "o"})))
         else:
             begun = asyncio.ensure_future(calls._call(endpoint, symbol="A"))
         await asyncio.sleep(0)
@@ -236,7 +239,7 @@ def test_a_query_that_was_dropped_before_it_left_uses_up_no_permit() -> None:
         rest = transport(held, pool_size=1)
         said: list[str] = []
         for number in range(2):
-            reply = rest.call("market/tickers", symbol=str(number))
+            reply = rest.call("market/tickers", {"symbol": str(number)})
             reply.when_over(lambda answered: said.append(f"over {answered}"), lambda: said.append("unsent"))
             waits = asyncio.ensure_future(asyncio.wait_for(reply, 5))
             await asyncio.sleep(0)

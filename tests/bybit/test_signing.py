@@ -1,8 +1,10 @@
-"""RSA keys: the same signature by either library as pybit's, and an account that trades with one."""
+"""Signatures: as hmac and pybit make them, RSA by either library; an account that trades with such a key."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import hmac
 from decimal import Decimal
 
 import pytest
@@ -44,6 +46,13 @@ def test_each_library_signs_as_pybit_does() -> None:
     assert signer_of("a-shared-secret")(TEXT.encode()) == generate_signature(False, "a-shared-secret", TEXT)
 
 
+@pytest.mark.parametrize("length", [6, 63, 64, 200])
+def test_a_shared_secret_of_any_length_signs_as_hmac_does(length: int) -> None:
+    secret = "s\u00e9cret".ljust(length, "!")
+    for text in (b"", TEXT.encode(), bytes(1000)):
+        assert signer_of(secret)(text) == hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
 @pytest.mark.parametrize("has_cryptography", [True, False])
 def test_requests_and_sign_ins_carry_that_signature(monkeypatch: pytest.MonkeyPatch, has_cryptography: bool) -> None:
     monkeypatch.setattr(signing, "has_cryptography", lambda: has_cryptography)
@@ -56,8 +65,9 @@ def test_requests_and_sign_ins_carry_that_signature(monkeypatch: pytest.MonkeyPa
         sent = client.build(endpoint, params)
         assert isinstance(sent, Outgoing)
         payload = sent.body.decode() if sent.body is not None else sent.target.partition("?")[2]
-        text = f"{sent.headers['X-BAPI-TIMESTAMP']}KEY5000{payload}"
-        assert sent.headers["X-BAPI-SIGN"] == generate_signature(True, pem(), text)
+        headers = sent.named_headers()
+        text = f"{headers['X-BAPI-TIMESTAMP']}KEY5000{payload}"
+        assert headers["X-BAPI-SIGN"] == generate_signature(True, pem(), text)
     key, expires_ms, signature = read_json(sign_in("KEY", pem(), 123).encode())["args"]
     assert (key, expires_ms, signature) == ("KEY", 123, generate_signature(True, pem(), "GET/realtime123"))
 

@@ -83,9 +83,11 @@ def test_unknown_keys_deep_inside_name_what_is_known_there(refusal):
     assert problems[2] == "8: testnett: expected a known key, got `testnett`; did you mean `testnet`?"
 
 
-def test_keys_of_the_original_that_are_gone_say_where_it_went(refusal):
+def test_keys_that_are_gone_say_where_it_went(refusal):
     (problem,) = refusal(ALICE + "database_url: sqlite:///x.db")
     assert "the database is gridbot.duckdb in `storage.data_dir`" in problem
+    (problem,) = refusal("accounts: [{name: alice, environment: paper, keep_warm: true}]")
+    assert "got `keep_warm`; remove it: orders are rehearsed no more" in problem
 
 
 @pytest.mark.parametrize(("environ", "got"), [({}, "no such variable"), ({"NAME": ""}, "an empty value")])

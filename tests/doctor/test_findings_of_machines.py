@@ -5,30 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gridbot.config.account_models import AccountConfig
 from gridbot.config.models import GridbotConfig
 from gridbot.doctor.doctor_facts import MachineFacts
 from gridbot.doctor.findings import CHECKS, Finding, Verdict, check_table
 from gridbot.doctor.machine_findings import AddressUse, address_uses, machine_findings, request_finding
-from gridbot.exchange.environment import Environment
 from supervisor.cli.fleet_size import NEEDS
 from tests.case_table import case_table
 
 OK, WARNING, REFUSED = Verdict.OK, Verdict.WARNING, Verdict.REFUSED
 MIB = 1024 * 1024
 NEEDED = replace(
-    NEEDS, worker_mb=30, others_mb=200, worker_core=0.03, others_core=0.1, warm_core=0.2, files_each=10,
-    files_others=60, start_requests=9, start_requests_shared=3, start_requests_symbol=2, lines=450, lines_each=2,
+    NEEDS, worker_mb=30, others_mb=200, worker_core=0.03, others_core=0.1, files_each=10, files_others=60,
+    start_requests=9, start_requests_shared=3, start_requests_symbol=2, lines=450, lines_each=2,
 )  # fmt: skip
 GOOD = MachineFacts(
     memory=8_000_000_000, memory_free=4_000_000_000, cores=8, disk_free=10 * 1024 * MIB, safe_write_ms=1.5, files=1024,
     is_running=False,
 )  # fmt: skip
-
-
-def fleet(count: int, warm: int = 0) -> list[AccountConfig]:
-    paper = Environment.PAPER
-    return [AccountConfig(name=f"a{each}", environment=paper, keep_warm=each < warm) for each in range(count)]
 
 
 def has(found: Finding, verdict: Verdict, text: str) -> None:
@@ -69,22 +62,8 @@ def has(found: Finding, verdict: Verdict, text: str) -> None:
 )
 def test_the_machine(check: str, changes: dict[str, object], verdict: Verdict, text: str) -> None:
     facts = replace(GOOD, **changes)  # type: ignore[arg-type]
-    found = {each.check: each for each in machine_findings(facts, NEEDED, fleet(10), "/data")}
+    found = {each.check: each for each in machine_findings(facts, NEEDED, 10, "/data")}
     has(found[check], verdict, text)
-
-
-@case_table(
-    ("warm", "cores", "verdict", "text"),
-    [
-        (1, 0.8, OK, "0.4 cores when each fills five orders a second, and keep_warm of 1 of them 0.2 more; 0.8 here"),
-        (1, 0.74, WARNING, "set keep_warm for fewer accounts"),
-        (10, 2, WARNING, "and keep_warm of 10 of them 2.0 more; 2 here; set keep_warm for fewer accounts"),
-        (10, 0.49, WARNING, "take a larger machine"),
-    ],
-)
-def test_rehearsals_want_a_core_of_their_own(warm: int, cores: float, verdict: Verdict, text: str) -> None:
-    found = machine_findings(replace(GOOD, cores=cores), NEEDED, fleet(10, warm), "/data")
-    has(next(each for each in found if each.check == "cpu"), verdict, text)
 
 
 BYBIT = AddressUse("bybit", accounts=10, symbols=2, share=540, a_minute=60)

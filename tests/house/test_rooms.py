@@ -69,7 +69,7 @@ GRIDBOT = {
     # Market data of the past.
     "market": "core doors store bybit atomic_file lock_file private_files version paper.market",
     "log_lines": "doors hidden_words",
-    "logging_setup": "private_files background config log_lines",
+    "logging_setup": "private_files config log_lines",
     "state": "core ports strategies orders risk flatten records config atomic_file background version private_files",
     # One account, put together.
     "worker": "commands core exchange ports budget lease strategies orders records risk flatten why execution bybit"

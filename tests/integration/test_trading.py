@@ -37,16 +37,12 @@ def closes(book: OrderBook) -> bool:
 
 
 def test_a_ladder_is_placed_once_and_each_step_is_recorded(tmp_path: Path) -> None:
-    """Also while orders are rehearsed: nobody else sees anything of that."""
-    config = settings(tmp_path, accounts=[{"name": "alice", "keep_warm": True}])
+    config = settings(tmp_path)
 
     async def run() -> None:
         with exchange(config) as paper:
             async with trading(config, paper) as bench:
                 await bench.quiet()
-                rehearsal = bench.assembly.orchestrator.rehearsal
-                assert rehearsal is not None
-                await bench.until(lambda: rehearsal.played > 1, "rehearsals")
                 orders = resting(paper)
                 # 5 levels on each side of the price; without a position only the opening half of each pair rests
                 assert Counter(o.side for o in orders) == {Side.BUY: 5, Side.SELL: 5}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gridbot.core import ledger_document
+from gridbot.frames import frame
 from gridbot.paper.storage import state_records
 from gridbot.records.record_block import BLOCK_FORM
 from gridbot.state import flatten_file, holds_file, ledger_checkpoint, strategy_store
@@ -21,6 +22,8 @@ from supervisor.leases import sharing
 from supervisor.notify import teller
 from supervisor.telegram import offset_file
 from tests.case_table import case_table
+from tests.records.test_record_block import block, changed
+from tests.store.kit import execution
 
 
 def test_formats_are_those_of_the_code() -> None:
@@ -85,3 +88,20 @@ def test_the_marker_tells_of_what_says_nothing_itself(tmp_path: Path) -> None:
         assert newer_data(tmp_path) is None
     note_formats(tmp_path)
     assert json.loads((tmp_path / FILE_NAME).read_text()) == noted
+
+
+@case_table("at_end", [False, True])
+def test_journals_that_came_without_the_marker_are_asked(
+    tmp_path_factory: pytest.TempPathFactory, at_end: bool
+) -> None:
+    """Workers and writer refused theirs, each alone and again and again, while other accounts traded on."""
+    data_dir = tmp_path_factory.mktemp("data")
+    segment = data_dir / "journal" / "alice" / f"{1:020d}.journal"
+    segment.parent.mkdir(parents=True)
+    records = [execution(number) for number in range(1, 20)]
+    known, newer = frame(block(records)), frame(changed(block(records, 20), form=BLOCK_FORM + 1))
+    text = frame(b'{"kind":"raw_messages","data":"' + newer[:200].replace(b'"', b'\\"') + b'"}')
+    segment.write_bytes(known * 400 + text)
+    assert newer_data(data_dir) is None
+    segment.write_bytes(known * 400 + newer if at_end else newer + known * 400)
+    assert f"got journal of format {BLOCK_FORM + 1} by {segment}: a newer" in str(newer_data(data_dir))

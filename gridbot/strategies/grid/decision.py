@@ -6,12 +6,12 @@ comes: if it is the short leg, the long leg has already been decided with the ol
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from gridbot.core.events import TickerEvent
 from gridbot.core.intents import Intent, LimitOrder, LimitOrders
-from gridbot.core.vocabulary import Direction
+from gridbot.core.vocabulary import Direction, Side
 from gridbot.strategies.grid.grid_memory import GridMemory, plan_of, rebuilt
 from gridbot.strategies.grid.known_interval import Edges, Eligibility
 from gridbot.strategies.grid.leg_decision import LevelOrders, decide_levels, most_orders, sort_out
@@ -55,11 +55,15 @@ def judge(
             intents.extend(make.cancels(of_leg, direction, "rebuild"))
             recognisable = False
             continue
-        resting = {order.ticks: order.side for order in of_leg}
+        resting = orders.sides(direction) if isinstance(orders, LimitOrders) else _sides(of_leg)
         if len(resting) != len(of_leg):
             of_leg = sort_out(plan, direction, of_leg, make, intents)
-            resting = {order.ticks: order.side for order in of_leg}
+            resting = _sides(of_leg)
         if resting != plan.wanted:
             edges = edges or rule.at(plan, price)
             decide_levels(plan, direction, of_leg, resting, edges, make, intents)
     return memory, tuple(intents), edges, recognisable
+
+
+def _sides(orders: Iterable[LimitOrder]) -> dict[int, Side]:
+    return {order.ticks: order.side for order in orders}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -25,7 +26,7 @@ from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import Beat
 from tests.case_table import case_table
-from tests.store.kit import execution, hold, make_recorder, rows, sequences, ticker, writing
+from tests.store.kit import execution, hold, make_recorder, record_executions, rows, sequences, ticker, writing
 from tests.store.session import write_all
 from tests.store.test_migrations import old_database
 
@@ -336,3 +337,29 @@ def test_the_next_backup_removes_what_a_killed_one_has_left(tmp_path: Path) -> N
     os.utime(half, (1, 1))
     maintenance.backup(tmp_path / "data", backups / "tuesday.duckdb")
     assert [path.name for path in backups.iterdir()] == ["tuesday.duckdb"]
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_pairs_follow_a_burst_at_once_where_somebody_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_read: bool
+) -> None:
+    """Each question matches what waits: five seconds of two million."""
+    monkeypatch.setattr("supervisor.store.writer_process.MANY", 4)
+    monkeypatch.setattr("supervisor.store.writer_process.KEEP_UP", 8)
+    recorder = make_recorder(tmp_path, segment_bytes=4000)
+    for number in range(1, 61):
+        record_executions(recorder, [number])
+    recorder.close()
+    writer = Writer(WriterSpec(tmp_path, (), max_rows=5), {})
+    beat = Beat(writer, DamageScan(writer.database, 0.0), math.inf)
+    assert beat.flush() == 0, "there is more"
+    assert (before := writer.state.unmatched) > 4
+    if is_read:
+        reader = hold(tmp_path, "ro")
+        beat.flush()
+        assert writer.state.held_by
+        reader.kill()
+        reader.wait()
+    assert beat.flush() == 0
+    assert writer.state.unmatched <= 4 if is_read else writer.state.unmatched > before
+    writer.close()
