@@ -38,7 +38,7 @@ def run(command: click.Command, data_dir: Path, *args: str) -> Result:
 def session(data_dir: Path, count: int = 60, *, acked: int = 0, **kwargs: Any) -> None:
     """A stopped session of alice and bob; segments up to `acked` were removed."""
     for account in ("alice", "bob"):
-        recorder = make_recorder(data_dir, account, segment_bytes=4000, **kwargs)
+        recorder = make_recorder(data_dir, account, segment_bytes=4000 if count < 1000 else 1 << 20, **kwargs)
         for number in range(recorder.last_seq + 1, count + 1):
             recorder.record(execution(number) if number % 2 else ticker(number))
             recorder.flush()
