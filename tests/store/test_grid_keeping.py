@@ -121,8 +121,10 @@ def test_what_is_matched_follows_rows_that_go_and_rows_that_are_added_up_later(
     bodies = numbered([("alice", trade(1000 * n, n, size, price=100 + n)) for n, size in enumerate(sizes)])
     commit(con, batch(bodies[:3]), rolls_up=False)
     roll_up(con, "alice", 0)
+    keep_all(con)
     commit(con, batch(bodies[3:]), rolls_up=False)
     roll_up(con, "alice", 3)
+    keep_all(con)
     assert_kept_is_raw(con)
     pairs = "SELECT open_price, close_price, qty FROM grid_trades ORDER BY closed_at, open_price DESC"
     expected = [(101, 102, 1), (101, 103, 1), (104, 105, 1), (100, 105, 1), (106, 107, 1)]
