@@ -101,6 +101,11 @@ class _Gate(Gate):
             self._ahead.hear_all()
         return super().admit(state, proposal, now_s, producer)
 
+    def worth(self) -> Decimal:
+        """As `Gate.worth`."""
+        self._ahead.hear_all()
+        return super().worth()
+
 
 def _told(times: int) -> None:
     """An alert tells how often it came."""

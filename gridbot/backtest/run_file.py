@@ -36,9 +36,9 @@ PUT_TOGETHER: Final = 10_000
 """Records of an account that go into one transaction: 3 MB as columns."""
 ROLLED_UP: Final = 50_000
 """Records of an account whose sums and newest rows are made together."""
-GROUP_ROWS: Final = 30_720
-"""Rows of a table that are written together, a quarter of what DuckDB takes otherwise: so much of it is in memory, and
-so much of the newest rows is written again with each transaction."""
+GROUP_ROWS: Final = 12_288
+"""Rows of a table that are written together, a tenth of what DuckDB takes otherwise: so many are in memory, and as they
+are put into one group from time to time, with more of them a commit takes the more memory the longer a run is."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 COLUMNS: Final = {
     "name": ("VARCHAR NOT NULL", "What the run is called; its file has the same name."),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import duckdb
 import pytest
@@ -19,7 +20,7 @@ from gridbot.store.schema import create_table_sql
 D = Decimal
 START = day_start_ms(date(2026, 1, 5))
 BTC, SOL = (LISTINGS[symbol].instrument for symbol in ("BTCUSDT", "SOLUSDT"))
-WHOLE = {"account": "alice", "run_id": "backtest", "late_us": 5000, "sample_ms": 60_000}
+WHOLE: dict[str, Any] = {"account": "alice", "run_id": "backtest", "late_us": 5000, "sample_ms": 60_000}
 COLUMNS = "seq, symbol, epoch_ms(exchange_ts) - $start, last_price, mark_price, bid1_price, ask1_price"
 
 
