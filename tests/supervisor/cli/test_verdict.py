@@ -157,8 +157,8 @@ def test_it_has_the_settings_of_that_day(traded: Path, tmp_path: Path) -> None:
     assert document["verdict"] == "same"
     assert "with the settings it had that day; the configuration has others now" in document["notes"]
     nothing: Any = None
-    for config, notes in ((other, 1), (traded / "mine.yaml", 0)):
-        judge = _Judge(load_config(config), Query(records, Limits()), "alice", SECOND, nothing, tmp_path, tmp_path)
+    for file, notes in ((other, 1), (traded / "mine.yaml", 0)):
+        judge = _Judge(load_config(file), Query(records, Limits()), "alice", SECOND, nothing, tmp_path, tmp_path)
         assert len(judge._take_settings_of_the_day()) == notes, "a key that is gone is no other setting"
 
 
