@@ -51,7 +51,7 @@ def is_known() -> bool:
 def make_immortal() -> int:
     """Make all objects immortal that are known now; how many. 0 where the interpreter's layout is not known.
 
-    Hashes of texts, which are kept in them, are made on the way.
+    What a fork would write into them at its first use is written on the way: the hash of a text, the version of a type.
     """
     if not is_known():
         return 0
@@ -99,8 +99,11 @@ def _marked(found: Iterable[object], counts: Any) -> tuple[list[object], list[ob
             hash(each)
         elif kind is CodeType:
             beside += _parts_of_code(each)  # type: ignore[arg-type]  # by its kind
-        elif kind is FunctionType or issubclass(kind, type):
+        elif kind is FunctionType:
             beside += (each.__name__, each.__qualname__)  # type: ignore[attr-defined]  # by its kind
+        elif issubclass(kind, type):
+            beside += (each.__name__, each.__qualname__)  # type: ignore[attr-defined]  # by its kind
+            type.__getattribute__(each, "__init__")  # a look-up gives it its version
     return fresh, beside
 
 

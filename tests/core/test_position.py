@@ -62,6 +62,8 @@ def test_a_position_shows_its_leg():
     long.update(event(LONG, "2"))
     short.update(event(SHORT, "1"))
     assert long.imbalance_multiplier == short.imbalance_multiplier == d("1.7")
+    long.judge_by(RiskConfig())
+    assert long.imbalance_multiplier == 1
 
 
 def test_an_update_replaces_the_rule_of_before():

@@ -174,6 +174,7 @@ def test_a_leg_without_an_entry_has_no_rule():
         result = risk_multipliers(leg("1"), none, inputs("101"), RISK)
         assert result.short_rule == ""
     assert risk_multipliers(leg("0", None), leg("0", None), inputs(), RISK) == Multipliers()
+    assert (LegState(d(2)).value, LegState(d(2), d(100)).value) == (0, 200)
 
 
 def test_without_a_short_the_ratio_stands_on_a_ten_thousandth():
