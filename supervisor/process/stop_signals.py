@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from supervisor.children.bootstrap import crash_log_of
-from supervisor.children.stack_signal import stacks_told
+from supervisor.children.stack_signal import ignore_no_ends, stacks_told
 
 __all__ = ["StopSignals"]
 
@@ -50,13 +50,14 @@ class StopSignals:
     def install(self, loop: asyncio.AbstractEventLoop, crash_log: Path) -> None:
         """Have the loop hear of them."""
         file = self._kept.enter_context(crash_log_of(crash_log))
-        self._kept.enter_context(stacks_told("supervisor", file.fileno()))
+        self._kept.enter_context(stacks_told(file.fileno()))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
 
     def __enter__(self) -> None:
-        """Between the two ends it may be installed."""
+        """Between the two ends it may be installed. What is no end is none before that."""
+        ignore_no_ends()
 
     def __exit__(self, *error: object) -> None:
         self._kept.close()  # else a signal would write to whatever file has that descriptor then
