@@ -29,7 +29,7 @@ from gridbot.hidden_words import redacted
 from gridbot.private_files import PRIVATE_UMASK, make_directory, open_private
 from gridbot.process_guard import ask_to_stop_with_parent, exit_with_parent, leave_no_core
 from gridbot.shortage import is_shortage
-from supervisor.children.stack_signal import named, stacks_told
+from supervisor.children.stack_signal import stacks_told
 from supervisor.exit_codes import ExitCode
 from supervisor.utc_time import utc_now
 
@@ -69,9 +69,9 @@ def child_main(boot: Boot, args: tuple[Any, ...], ends: tuple[Connection[Any, An
     ask_to_stop_with_parent()
     exit_with_parent(boot.supervisor_pid, exit_code=ExitCode.FORCED)
     name_process(boot.name)
-    with crash_log_of(boot.crash_log) as crash_log, stacks_told(crash_log.fileno()):
+    with crash_log_of(boot.crash_log) as crash_log, stacks_told(boot.name, crash_log.fileno()):
         faulthandler.enable(file=crash_log, all_threads=True)
-        code = named(_run, f"{boot.name} (pid {os.getpid()})")(boot, args, ends)
+        code = _run(boot, args, ends)
         faulthandler.disable()
     if code:
         sys.exit(code)

@@ -50,7 +50,7 @@ class StopSignals:
     def install(self, loop: asyncio.AbstractEventLoop, crash_log: Path) -> None:
         """Have the loop hear of them."""
         file = self._kept.enter_context(crash_log_of(crash_log))
-        self._kept.enter_context(stacks_told(file.fileno()))
+        self._kept.enter_context(stacks_told("supervisor", file.fileno()))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
