@@ -212,7 +212,7 @@ def test_a_second_signal_ends_all_by_force(rig):
 
 
 def test_sigusr1_asks_every_process_where_it_is_and_sigusr2_nothing(rig):
-    """Both ended them, as nobody had said otherwise; and many at once, or one at a bad moment, ended whom they asked."""
+    """Both ended them, as nobody had said otherwise; and so did many at once, or one at a bad moment."""
     supervisor = rig.start(rig.writer(), rig.worker("a"))
     status = rig.status()
     rows = [row["process"] for row in (*status["accounts"], status["writer"])]
