@@ -1,8 +1,8 @@
 """SIGUSR1 asks a process where it is: it writes the stacks of its threads to the crash log, and goes on.
 
-It does so between two steps of Python, when no stack is half made. `faulthandler.register` would not wait for that: once
-in some 1,700 times it met such a stack, and the process died. Whoever hangs within a library answers when that returns;
-SIGABRT has it told at once, and ends the process.
+It does so between two steps of Python, when no stack is half made. `faulthandler.register` would not wait for that:
+once in some 1,700 times it met such a stack, and the process died. Whoever hangs within a library answers when that
+returns; SIGABRT has it told at once, and ends the process.
 
 SIGUSR2 is ignored: nothing of ours ends by a signal that another program means by something else.
 """
