@@ -51,12 +51,11 @@ def sentence(about: Mapping[str, Any], command: str = "") -> str:
 
 
 def version_note(status: Mapping[str, Any]) -> str:
-    """`sentence` for a status of another version, with what it does not tell of itself; empty for one of ours."""
-    supervisor, untold = status["supervisor"], status.get("untold", ())
-    if not is_other(supervisor):
+    """`sentence` for what `as_ours` has found to be of another version, with what it does not tell; empty for ours."""
+    if "untold" not in status:
         return ""
-    told = sentence({**supervisor, "time": status.get("time")})
-    return told + (f". It does not tell of {', '.join(untold)}" if untold else "")
+    told = sentence({**status["supervisor"], "time": status.get("time")})
+    return told + (f". It does not tell of {', '.join(status['untold'])}" if status["untold"] else "")
 
 
 def _since(about: Mapping[str, Any]) -> str:
@@ -76,7 +75,7 @@ def _is_direct(name: str) -> bool:
 def as_ours(status: Json) -> Json:
     """A status with all that this version reads: of what another one does not tell, None, or nothing in a list.
 
-    `untold` then has the parts that are missing as a whole. A status of this version is returned as it is.
+    `untold` then has the parts that are missing as a whole, be it none. A status of this version is returned as it is.
     """
     supervisor = status.get("supervisor")
     if not isinstance(supervisor, dict) or not is_other(supervisor):
