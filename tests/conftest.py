@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from tests import warm_python
 from tests.compile_once import compile_all, is_new
 from tests.examples import examples
+from tests.few_reports import FewReports
 
 if TYPE_CHECKING:
     from supervisor.fleet.embedded_server import EmbeddedServer
@@ -181,6 +182,11 @@ def pytest_collection_finish() -> None:
     simulated run ends with one). The little that is, 15 MB, is cheaper to keep than to find."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(FewReports())
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -15,7 +15,7 @@ neither they nor the ones that were not read may come near until the reading aft
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, Protocol
@@ -24,7 +24,7 @@ from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import LegState, PositionEvent
 from gridbot.core.margin import margin_to_keep
-from gridbot.core.risk_rules import RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay
+from gridbot.core.risk_rules import Multipliers, RiskInputs, assessed, is_far_from_liq, liq_limits, rules_stay
 from gridbot.paper.worth.cross_holdings import Pair
 from gridbot.worker.position_sizer import PositionSizer
 from gridbot.worker.strategy_runner import StrategyRunner
@@ -36,6 +36,11 @@ BELOW, ABOVE = Decimal("0.98"), Decimal("1.02")
 """Of the present price: how far it may go."""
 WALLETS: Final = ((Decimal("0.99"), Decimal("1.01")), (Decimal("0.9995"), Decimal("1.0005")))
 AVAILABLE: Final = (Decimal("0.8"), Decimal("1.2"))
+
+Range = tuple[Decimal, Decimal]
+"""Lowest and highest, both in it."""
+EVER: Final[Range] = (Decimal("-Infinity"), Decimal("Infinity"))
+LEAST: Final = EVER[0]
 
 
 class Ahead(Protocol):
@@ -74,50 +79,60 @@ class _Span:
 
 @dataclass(slots=True)
 class _Calm:
-    """Of a strategy: its rules stay up to `until_us`, no liquidation price counts up to `lasts_us`. `long` and `short`
-    are the very values that the worker has."""
+    """Of a strategy: its rules stay up to `until_us`, no liquidation price counts up to `lasts_us`, as long as it is
+    within `limits`. `long` and `short` are the very values that the worker has."""
 
+    sizer: PositionSizer
     long: LegState
     short: LegState
+    multipliers: Multipliers
+    low_balance: bool
+    limits: Range
     until_us: int
     lasts_us: int
-    low: RiskInputs
-    high: RiskInputs
+    wallet: Range
+    available: Range
     balance: Decimal
     spare: Decimal
 
+    def has_legs(self) -> bool:
+        """Whether the worker has these legs, judged as they were, perhaps with other liquidation prices that do not
+        count either: those are taken for them."""
+        long, short = self.sizer.long.leg, self.sizer.short.leg
+        judged = self.sizer.long
+        if not (
+            _is_same(self.long, long)
+            and _is_same(self.short, short)
+            and judged.multipliers == self.multipliers
+            and judged.low_balance is self.low_balance
+            and is_far_from_liq(long, short, self.limits)
+        ):
+            return False
+        self.long, self.short = long, short
+        return True
 
-@dataclass(slots=True)
+
 class _Together:
-    """What all calms ask for: so most readings need one look, whatever the number of symbols."""
+    """What all calms ask for, so that most readings need one look, whatever the number of symbols: at least as much as
+    those ask for that are here, as nothing is given back when one goes."""
 
-    held: Sequence[tuple[PositionSizer, _Calm]]
-    until_us: int
-    wallet: tuple[Decimal, Decimal]
-    available: tuple[Decimal, Decimal]
+    __slots__ = ("available", "balance", "spare", "until_us", "wallet")
 
-    def holds(self, at_us: int) -> bool:
-        """Whether each is still calm then."""
-        if self.until_us <= at_us:
-            return False
-        if not self.held:
-            return True
-        balances = wallet, available = self.held[0][0].balances
-        if wallet is None or available is None:
-            return False
+    def __init__(self) -> None:
+        self.until_us = FAR
+        self.wallet = self.available = EVER
+        self.balance = self.spare = LEAST
+
+    def add(self, calm: _Calm, lasting_us: int) -> None:
+        """Ask for what it asks for as well."""
+        self.until_us = min(self.until_us, calm.until_us, calm.lasts_us - lasting_us)
+        self.wallet, self.available = _common(self.wallet, calm.wallet), _common(self.available, calm.available)
+        self.balance, self.spare = max(self.balance, calm.balance), max(self.spare, calm.spare)
+
+    def holds(self, at_us: int, wallet: Decimal, available: Decimal) -> bool:
+        """Whether each is still calm then, as far as it depends on time and money."""
         (low, high), (least, most) = self.wallet, self.available
-        return (
-            low <= wallet <= high
-            and least <= available <= most
-            and all(
-                sizer.long.leg is calm.long and sizer.short.leg is calm.short and sizer.balances == balances
-                for sizer, calm in self.held
-            )
-        )
-
-
-EVER: Final = (Decimal("-Infinity"), Decimal("Infinity"))
-NOT_KNOWN: Final = _Together((), -1, (ZERO, ZERO), (ZERO, ZERO))
+        return self.until_us > at_us and low <= wallet <= high and least <= available <= most
 
 
 class CalmLegs:
@@ -127,7 +142,7 @@ class CalmLegs:
         self._venue, self._runners, self._ahead, self._lasting_us = venue, runners, ahead, lasting_us
         self._spans: dict[str, _Span] = {}
         self._calms: dict[str, _Calm] = {}
-        self._together = NOT_KNOWN
+        self._together = _Together()
         self._balance: Decimal | None = None
         self._spare = ZERO
         self._looked_at, self._looked_until_us = -1, -1
@@ -157,24 +172,26 @@ class CalmLegs:
 
     def uneasy(self, at_us: int) -> Collection[str]:
         """The symbols of which a reading that arrives up to then might change a size, now or later."""
-        balance, spare = self._balance, self._spare
+        balance, spare, calms, runners = self._balance, self._spare, self._calms, self._runners
         if balance is None:
-            return self._runners.keys()
-        if not self._together.holds(at_us):
-            calms = self._calms
-            for symbol in [name for name, calm in calms.items() if not self._is_still(name, calm, at_us)]:
-                del calms[symbol]
-            self._together = NOT_KNOWN
-        if len(self._calms) < len(self._runners):
-            for symbol in self._runners.keys() - self._calms.keys():
+            return runners.keys()
+        self._look_at_legs()
+        balances = self._balances()
+        if balances is None:
+            calms.clear()
+        elif not self._together.holds(at_us, *balances):
+            self._look_at_all(at_us, *balances)
+        uneasy: Collection[str] = ()
+        if len(calms) < len(runners):
+            for symbol in runners.keys() - calms.keys():
                 calm = self._new(symbol, at_us)
                 if calm is not None:
-                    self._calms[symbol] = calm
-                    self._together = NOT_KNOWN
-        if self._together is NOT_KNOWN:
-            self._together = self._put_together()
-        uneasy = self._runners.keys() - self._calms.keys() if len(self._calms) < len(self._runners) else set()
-        return uneasy | {name for name, calm in self._calms.items() if spare < calm.spare or balance <= calm.balance}
+                    calms[symbol] = calm
+                    self._together.add(calm, self._lasting_us)
+            uneasy = runners.keys() - calms.keys()
+        if spare >= self._together.spare and balance > self._together.balance:
+            return uneasy
+        return {*uneasy, *(name for name, calm in calms.items() if spare < calm.spare or balance <= calm.balance)}
 
     def read(self, symbol: str) -> None:
         """A reading of its legs has changed no size, as was known: it is one of those that might have been left out, so
@@ -183,29 +200,38 @@ class CalmLegs:
         if calm is not None:
             calm.long, calm.short = sizer.long.leg, sizer.short.leg
 
-    def _put_together(self) -> _Together:
-        held: list[tuple[PositionSizer, _Calm]] = []
-        until_us, wallet, available = FAR, EVER, EVER
-        for name, calm in self._calms.items():
-            low, high = calm.low, calm.high
-            if None in (low.wallet_balance, low.available_balance):
-                return NOT_KNOWN
-            held.append((self._runners[name].sizer, calm))
-            until_us = min(until_us, calm.until_us, calm.lasts_us - self._lasting_us)
-            wallet = _common(wallet, low.wallet_balance, high.wallet_balance)
-            available = _common(available, low.available_balance, high.available_balance)
-        return _Together(held, until_us, wallet, available)
+    def _balances(self) -> tuple[Decimal, Decimal] | None:
+        """Wallet and available balance, where all strategies know them, and the same."""
+        found = [runner.sizer.balances for runner in self._runners.values()]
+        if not found or found.count(found[0]) < len(found):
+            return None
+        wallet, available = found[0]
+        return None if wallet is None or available is None else (wallet, available)
 
-    def _is_still(self, symbol: str, calm: _Calm, at_us: int) -> bool:
-        sizer = self._runners[symbol].sizer
-        if calm.until_us <= at_us or calm.lasts_us <= at_us + self._lasting_us or calm.long is not sizer.long.leg:
-            return False
-        wallet, available = sizer.balances
-        return (
-            calm.short is sizer.short.leg
-            and _lies_between(calm.low.wallet_balance, wallet, calm.high.wallet_balance)
-            and _lies_between(calm.low.available_balance, available, calm.high.available_balance)
-        )
+    def _look_at_legs(self) -> None:
+        """What is calm while its legs are what they were is so no more where they are others."""
+        others = [
+            name
+            for name, calm in self._calms.items()
+            if calm.sizer.long.leg is not calm.long or calm.sizer.short.leg is not calm.short
+        ]
+        for name in others:
+            if not self._calms[name].has_legs():
+                del self._calms[name]
+
+    def _look_at_all(self, at_us: int, wallet: Decimal, available: Decimal) -> None:
+        """Keep those that are still calm then."""
+        kept, together, lasting_us = {}, _Together(), self._lasting_us
+        for name, calm in self._calms.items():
+            (low, high), (least, most) = calm.wallet, calm.available
+            if (
+                min(calm.until_us, calm.lasts_us - lasting_us) > at_us
+                and low <= wallet <= high
+                and least <= available <= most
+            ):
+                kept[name] = calm
+                together.add(calm, lasting_us)
+        self._calms, self._together = kept, together
 
     def _new_span(self, symbol: str, pair: Pair) -> _Span:
         """Needs are continuous in the mark price, and grow with it."""
@@ -222,7 +248,13 @@ class CalmLegs:
         runner, sizer = self._runners[symbol], self._runners[symbol].sizer
         (wallet, available), last = sizer.balances, runner.risk_state.last_price
         long, short = sizer.long, sizer.short
-        if last is None or wallet is None or not (long.known and short.known) or not _is_taken_in(runner):
+        if (
+            last is None
+            or wallet is None
+            or available is None
+            or not (long.known and short.known)
+            or not _is_taken_in(runner)
+        ):
             return None
         now = RiskInputs(last, wallet, available)
         if assessed(long.leg, short.leg, now, sizer.risk) != (long.multipliers, long.low_balance):
@@ -234,17 +266,20 @@ class CalmLegs:
         if lasts_us <= at_us + self._lasting_us or not is_far_from_liq(long.leg, short.leg, limits):
             return None
         keep = margin_to_keep(long.leg, short.leg, marks, limits, market.instrument.tiers)
+        share = sorted(available * part for part in AVAILABLE)
         for ticks in (wide, _between_entries(wide, last, (long.leg, short.leg), tick)):
-            for part in WALLETS:
-                low, high = (
-                    RiskInputs(price * tick, wallet * share, part_of)
-                    for price, share, part_of in zip(ticks, part, _parts(available), strict=True)
-                )
+            for least, most in WALLETS:
+                low = RiskInputs(ticks[0] * tick, wallet * least, share[0])
+                high = RiskInputs(ticks[1] * tick, wallet * most, share[1])
                 if rules_stay(long.leg, short.leg, low, high, sizer.risk):
                     until_us = lasts_us if ticks is wide else self._ahead.leaves_us(symbol, ticks, marks)
                     if until_us <= at_us:
                         return None
-                    return _Calm(long.leg, short.leg, until_us, lasts_us, low, high, keep.balance, keep.maintenance)
+                    money = (wallet * least, wallet * most), (share[0], share[1])
+                    return _Calm(
+                        *(sizer, long.leg, short.leg, long.multipliers, long.low_balance, limits, until_us, lasts_us),
+                        *(*money, keep.balance, keep.maintenance),
+                    )
         return None
 
 
@@ -256,17 +291,16 @@ def _is_taken_in(runner: StrategyRunner) -> bool:
     )
 
 
-def _lies_between(low: Decimal | None, value: Decimal | None, high: Decimal | None) -> bool:
-    if low is None or high is None or value is None:
-        return low is high is value
-    return low <= value <= high
+def _is_same(one: LegState, other: LegState) -> bool:
+    """But for the liquidation price."""
+    return one is other or (
+        one.size == other.size and one.entry_price == other.entry_price and one.leverage == other.leverage
+    )
 
 
-def _common(one: tuple[Decimal, Decimal], low: Decimal | None, high: Decimal | None) -> tuple[Decimal, Decimal]:
+def _common(one: Range, other: Range) -> Range:
     """What two ranges have in common."""
-    assert low is not None
-    assert high is not None
-    return (low if low > one[0] else one[0]), (high if high < one[1] else one[1])
+    return max(one[0], other[0]), min(one[1], other[1])
 
 
 def _around(price: Decimal, tick: Decimal) -> tuple[tuple[int, int], tuple[Decimal, Decimal]]:
@@ -289,10 +323,3 @@ def _between_entries(
             if last >= entry:
                 low = max(low, int((entry / tick).to_integral_value(ROUND_FLOOR)) + 1)
     return low, high
-
-
-def _parts(available: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
-    if available is None:
-        return None, None
-    one, other = (available * part for part in AVAILABLE)
-    return (one, other) if one <= other else (other, one)

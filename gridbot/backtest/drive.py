@@ -156,7 +156,8 @@ class Drive:
     def _mark(self, line: Line) -> bool:
         ms = self._loop.now_us // 1000
         for other in self._lines:  # of one moment the first line goes first
-            self._move(other, ms, ms - (other.number > line.number))
+            if ms > other.trades.next_ms or other.has_marks:
+                self._move(other, ms, ms - (other.number > line.number))
         return self._venue.mark(line.symbol)
 
     def _trade(self, line: Line) -> bool:
@@ -164,8 +165,9 @@ class Drive:
         assert place is not None
         ms = self._loop.now_us // 1000
         for other in self._lines:
-            if other is not line:
-                self._move(other, ms + (other.number < line.number), ms)
+            until_ms = ms + (other.number < line.number)
+            if other is not line and (until_ms > other.trades.next_ms or other.has_marks):
+                self._move(other, until_ms, ms)
         self._jump(line, place)
         line.trades.go_behind(place)
         return self._venue.trade(line.symbol, line.feed, place)

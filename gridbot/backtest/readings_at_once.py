@@ -17,40 +17,33 @@ from gridbot.backtest.run_records import RunRecords
 from gridbot.backtest.run_venue import RunVenue
 from gridbot.backtest.symbol_feed import FAR
 from gridbot.core import PositionEvent, WalletEvent
+from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.jobs import Jobs
 from gridbot.worker.schedule import NO_WISHES, Job, JobKind
 from gridbot.worker.strategy_runner import StrategyRunner
 
-__all__ = ["ReadingsAtOnce", "RunJobs"]
+__all__ = ["ReadingsAtOnce", "RunClockwork"]
 
 Work = Coroutine[None, None, None]
 PERIODIC: Final = "periodic"
 KEPT_PLANS: Final = 50
 
 
-class RunJobs(Jobs):
-    """Jobs that wait, while they are held back, until all of a second are known."""
+class RunClockwork(Clockwork):
+    """A clockwork whose jobs wait until all of a second are known."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._held: list[tuple[Job, Work]] | None = None
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._held: Sequence[Job] = ()
 
-    def hold(self) -> None:
-        """Hold back what is started from now on."""
-        self._held = []
-
-    def start(self, job: Job, coroutine: Work) -> None:
-        """As ever, or hold it back."""
-        if self._held is None:
-            super().start(job, coroutine)
-        else:
-            self._held.append((job, coroutine))
-
-    def let_go(self) -> list[tuple[Job, Work]]:
-        """What was held back; nothing is any more."""
-        held, self._held = self._held or [], None
+    def take_jobs(self) -> Sequence[Job]:
+        """Those that are due since it was asked last."""
+        held, self._held = self._held, ()
         return held
+
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        self._held = [*self._held, *jobs]
 
 
 class _Reading(NamedTuple):
@@ -79,40 +72,38 @@ class ReadingsAtOnce:
         take_legs: Callable[[StrategyRunner, Sequence[PositionEvent]], None],
         take_wallet: Callable[[WalletEvent, str], None],
         touch: Callable[[Collection[str]], None],
+        work_of: Callable[[Job], Work],
         on_pass: Callable[[Sequence[str]], Work],
         on_passed: Callable[[], None],
     ) -> None:
         self._venue, self._runners, self._context = venue, runners, context
         self._records, self._loop, self._ahead = records, loop, ahead
         self._take_legs, self._take_wallet = take_legs, take_wallet
-        self._touch, self._on_pass, self._on_passed = touch, on_pass, on_passed
-        self._plans: dict[tuple[Job, ...], Sequence[_Reading] | None] = {}
+        self._touch, self._work_of, self._on_pass, self._on_passed = touch, work_of, on_pass, on_passed
+        self._plans: dict[tuple[tuple[str, str], ...], Sequence[_Reading] | None] = {}
         self._calm = CalmLegs(venue, runners, ahead, round((2 * position_check_s + 10) * 1e6))
 
-    def start(self, held: Sequence[tuple[Job, Work]], jobs: Jobs, next_slot_us: int) -> None:
+    def start(self, held: Sequence[Job], jobs: Jobs, next_slot_us: int) -> None:
         """Do all of these at once, up to the next work of the clock; or start them."""
-        began_us, readings = self._loop.now_us, self._planned([job for job, _ in held])
+        began_us, readings = self._loop.now_us, self._planned(held)
         if readings is None or not self._is_quiet(began_us + readings[-1].told_us if readings else 0, next_slot_us):
             self.start_all(held, jobs)
-            return
-        for _, work in held:
-            work.close()
-        if readings:
+        elif readings:
             self._do(began_us, readings, jobs)
 
-    def start_all(self, held: Sequence[tuple[Job, Work]], jobs: Jobs) -> None:
+    def start_all(self, held: Sequence[Job], jobs: Jobs) -> None:
         """Start these as a worker does."""
-        if any(job.kind is JobKind.RECONCILE and job.subject != PERIODIC for job, _ in held):
+        if any(job.kind is JobKind.RECONCILE and job.subject != PERIODIC for job in held):
             self._loop.widen()
-        for job, work in held:
-            jobs.start(job, work)
+        for job in held:
+            jobs.start(job, self._work_of(job))
 
     def _planned(self, held: Sequence[Job]) -> Sequence[_Reading] | None:
         """All readings in the order of their answers; None where it is not known when they are."""
         fixed = self._venue.calls.fixed_us
         if fixed is None:
             return None
-        plan = tuple(held)
+        plan = tuple([(job.name, job.subject) for job in held])
         if plan not in self._plans:
             if len(self._plans) >= KEPT_PLANS:
                 self._plans.clear()
@@ -171,7 +162,7 @@ class ReadingsAtOnce:
                 changed_us = told_us
             elif symbol and symbol not in uneasy:
                 self._calm.read(symbol)
-            if not symbol:
+            if not symbol and each is not readings[-1]:
                 uneasy = self._uneasy(last_us)
         loop.now_us = now_us
         if changed_us is not None:  # where to look next may be elsewhere from then on

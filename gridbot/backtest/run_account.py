@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from gridbot import background
 from gridbot.backtest.calm_legs import Ahead
-from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunJobs
+from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunClockwork
 from gridbot.backtest.run_loop import RunClock, RunLoop, Symbols
 from gridbot.backtest.run_readings import RunQueries, RunReadings
 from gridbot.backtest.run_records import RunRecords
@@ -35,10 +35,10 @@ from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
 from gridbot.state.documents import StopFile
 from gridbot.worker.account_records import AccountRecords
-from gridbot.worker.clockwork import Clockwork
 from gridbot.worker.context import WorkerContext
 from gridbot.worker.faults import Faults
 from gridbot.worker.file_watch import FileWatch
+from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.operator_alerts import Alerts, Tell
 from gridbot.worker.passage_watch import PassageWatch
@@ -215,7 +215,7 @@ class RunAccount:
         limit = LossLimit(caps.session_loss_limit, caps.session_loss_includes_unrealised, "the end of the run")
         live = [runner.strat_id for runner in self.live.values()]
         self.losses = LossGuard(limit, cast(StopFile, _NoFile()), context, live)
-        jobs = RunJobs(context.faults, context.jobs, context.clock, lambda: None)
+        jobs = Jobs(context.faults, context.jobs, context.clock, lambda: None)
         intervals = Intervals(
             order_sync_s=settings.order_sync_interval,
             position_check_s=settings.position_check_interval,
@@ -223,7 +223,7 @@ class RunAccount:
         )
         readings = RunReadings(self.reconciler, self.runners, context, self._rest, self._on_wallet, self.records)
         account_records = AccountRecords(cast(Any, self.records), context, self.runners, refused)
-        clockwork = Clockwork(
+        clockwork = RunClockwork(
             context,
             list(self.runners.values()),
             cast(Readings, readings),
@@ -252,6 +252,7 @@ class RunAccount:
             position_check_s=self._settings.position_check_interval,
             take_legs=readings.take_legs,
             touch=self.touch,
+            work_of=readings.of,
             take_wallet=self._on_wallet,
             on_pass=readings.pass_on,
             on_passed=readings.passed,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
 from gridbot.store.commit import roll_up, stored_offsets
 from gridbot.store.database import Database
+from gridbot.store.grid_keeping import keep_all
 from gridbot.store.reading import ReadingError, connect
 from gridbot.store.schema import fingerprint
 from gridbot.version import __version__
@@ -119,10 +121,9 @@ class RunFile:
         packed = self._packs[-1]
         packed.add(records)
         if packed.count >= PUT_TOGETHER:
-            with self._database.open() as con:
-                self._put_packed(con)
-                if packed.last_seq - self._rolled.get(packed.account, 0) >= ROLLED_UP:
-                    self._roll_up(con, packed.account, packed.last_seq)
+            self._use(self._put_packed)
+            if packed.last_seq - self._rolled.get(packed.account, 0) >= ROLLED_UP:
+                self._roll_up(packed.account, packed.last_seq)
 
     def _put_packed(self, con: duckdb.DuckDBPyConnection) -> None:
         """What cannot be put now stays for the next time, so that nothing after it is in the file without it."""
@@ -133,19 +134,25 @@ class RunFile:
                 put_records(con, packed)
             del self._packs[0]
 
-    def _roll_up(self, con: duckdb.DuckDBPyConnection, account: str, seq: int) -> None:
-        roll_up(con, account, self._rolled.get(account, 0))
+    def _roll_up(self, account: str, seq: int) -> None:
+        self._use(lambda con: roll_up(con, account, self._rolled.get(account, 0)))
         self._rolled[account] = seq
+        self._use(keep_all)
+
+    def _use(self, step: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
+        """What the engine takes for one step is not needed together with what it takes for the next."""
+        with self._database.open() as con:
+            step(con)
+        self._give_back()
 
     def put_samples(self, job: AccountJob, reached_us: int) -> None:
         """Keep the prices that an account has seen until then. It is the end of its records."""
         sample_ms, late_us = round(job.options.sample_s * 1000), round(job.options.ticker_ms * 1000)
-        with self._database.open() as con:
-            self._put_packed(con)
-        self._database.close()  # what it keeps for itself, and what the rest takes, are not needed together
+        self._use(self._put_packed)
         with self._database.open() as con:
             seq = stored_offsets(con).get(job.account, 0)
             for feed in job.feeds.values():
+                con.begin()  # a commit of each day would write what there is of the newest rows again
                 seq = put_prices(
                     con,
                     feed,
@@ -157,10 +164,10 @@ class RunFile:
                     from_ms=job.from_us // 1000,
                     to_ms=reached_us // 1000,
                 )
+                con.commit()
             con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [seq, job.account])
-        self._database.close()
-        with self._database.open() as con:
-            self._roll_up(con, job.account, seq)
+        self._give_back()
+        self._roll_up(job.account, seq)
 
     def describe(self, row: Mapping[str, Any]) -> None:
         """Say what the run is, in place of what was said before."""
@@ -172,12 +179,28 @@ class RunFile:
             marks = ", ".join("?" for _ in row)
             con.execute(f"INSERT INTO backtests ({', '.join(row)}) VALUES ({marks})", values)
             con.commit()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Until the next records come, whole days later, the engine's memory is the system's again."""
+        self._database.close()
+        _trim()
 
     def close(self) -> None:
         """Give the engine's memory back, and the name to others."""
-        self._database.close()
+        self._give_back()
         lock_of(self.path).unlink(missing_ok=True)
         release_lock(self._lock)
+
+
+def _trim() -> None:
+    """Return freed memory to the system: glibc keeps tens of MB of what an engine had, until something needs them.
+
+    Nothing where the C library has no such call.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def lock_of(path: Path) -> Path:

@@ -27,17 +27,13 @@ NEVER_MS: Final = 4_102_444_800_000
 
 
 class MarkMoves:
-    """How often a mark price has changed, of all markets that share it, and how many prices each of them keeps."""
+    """How often a mark price has changed, of all markets that share and count it, and how many prices each keeps."""
 
     __slots__ = ("count", "kept_prices")
 
     def __init__(self, markets: int) -> None:
         self.count = 0
         self.kept_prices = max(100, KEPT_PRICES // max(1, markets))
-
-    def note(self) -> None:
-        """One has changed."""
-        self.count += 1
 
 
 class RunMarket(SymbolMarket):
@@ -98,7 +94,13 @@ class RunMarket(SymbolMarket):
             self.last_ticks = ticks
             self.last = self.price_of(ticks)
         self.updated_ms = now_ms
-        self.revalue(now_ms)
+        if self.has_marks:
+            self.revalue(now_ms)
+            return
+        self.mark_before, self.marked_ms = self.mark, now_ms
+        if self.last is not self.mark:
+            self.mark = self.index = self.last
+            self._moves.count += 1
 
     def revalue(self, now_ms: int) -> None:
         """Bring the mark price up to the present time."""
@@ -106,7 +108,7 @@ class RunMarket(SymbolMarket):
         mark = self._mark_at(now_ms)
         if mark is not self.mark:
             self.mark = self.index = mark
-            self._moves.note()
+            self._moves.count += 1
 
     def price_of(self, ticks: int) -> Decimal:
         """A number of ticks as a price; the same few come again and again."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gridbot.backtest.calm_legs import Ahead
-from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunJobs
+from gridbot.backtest.readings_at_once import ReadingsAtOnce, RunClockwork
 from gridbot.backtest.run_loop import RunClock, RunLoop
 from gridbot.backtest.run_readings import RunReadings
 from gridbot.backtest.run_records import RunRecords
@@ -19,8 +19,9 @@ from gridbot.backtest.touched import Touched
 from gridbot.risk.gate_checks import STALE_PRICE_S
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.cap_guard import GUARD_S
-from gridbot.worker.clockwork import TICK_S, Clockwork
+from gridbot.worker.clockwork import TICK_S
 from gridbot.worker.context import WorkerContext
+from gridbot.worker.jobs import Jobs
 from gridbot.worker.loss_guard import LossGuard
 from gridbot.worker.reconciler import Reconciler
 from gridbot.worker.schedule import NO_WISHES
@@ -47,9 +48,9 @@ class RunSeconds:
         *,
         losses: LossGuard,
         reconciler: Reconciler,
-        jobs: RunJobs,
+        jobs: Jobs,
         account_records: AccountRecords,
-        clockwork: Clockwork,
+        clockwork: RunClockwork,
         readings: RunReadings,
         at_once: ReadingsAtOnce | None,
         ahead: Ahead,
@@ -107,13 +108,13 @@ class RunSeconds:
         if (self._loop.now_us - self._ready_us) % SECOND_US == 0:  # as a worker: it asked for this one earlier
             self._second()
         self.guard()
-        if held := self._jobs.let_go():
+        if held := self._clockwork.take_jobs():
             if self._at_once is not None and not self._reconciler.has_questions:
                 self._at_once.start(held, self._jobs, self._next_slot_us())
             else:
                 self._loop.widen()
-                for job, work in held:
-                    self._jobs.start(job, work)
+                for job in held:
+                    self._jobs.start(job, self._readings.of(job))
 
     def _second(self) -> None:
         now_s, records = self._clock.monotonic_s(), self._records
@@ -124,7 +125,6 @@ class RunSeconds:
         is_calm = self._is_calm(now_s, runners)
         self._readings.look_at(runners if is_calm else self._runners)
         self._seen_changes, self._seen_news = records.changes, records.news
-        self._jobs.hold()
         if is_calm:
             self._clockwork.tick_calmly(now_s, runners.values())
         else:

@@ -57,6 +57,14 @@ class _Basis(NamedTuple):
     marks: Mapping[str, Decimal]
 
 
+class _Change(NamedTuple):
+    """What the legs of a symbol have gained since then at the marks of then, and may need in addition (USDT)."""
+
+    pair: Pair | None
+    gained: Decimal
+    used: Decimal
+
+
 class RunVenue:
     """One per account. `hear` gets the private events of the frames that arrive together."""
 
@@ -98,6 +106,8 @@ class RunVenue:
         self._pairs: Mapping[str, Pair] = {}
         self._bounds_of: _Basis | None = None
         self._bounds_at = -1
+        self._since: dict[str, _Change] = {}
+        """By symbol, what has changed since the bounds were made."""
         self._bounds: dict[str, tuple[Decimal, Decimal]] = {}
         for symbol, feed in feeds.items():
             for due_ms, rate in feed.fundings:
@@ -198,23 +208,39 @@ class RunVenue:
         if basis is None or account.isolated:
             return False
         gained, used = account.wallet - basis.wallet, max(ZERO, account.order_maintenance - basis.order_maintenance)
-        pairs = self.pairs
-        others = [symbol for symbol, pair in pairs.items() if basis.pairs.get(symbol) is not pair]
-        others += basis.pairs.keys() - pairs.keys()
-        for symbol in others:
-            mark = basis.marks.get(symbol)
-            for index in LEGS:
-                leg = account.legs.get((symbol, index))
-                if leg is None:
-                    continue
-                size, cost, unrealised = basis.legs.get((symbol, index), NO_LEG)
-                if leg.size == size and leg.cost == cost:
-                    continue
-                if mark is None:
-                    return False
-                gained += leg.unrealised(mark) - unrealised
-                used += 2 * abs(leg.size - size) * self._bounds[symbol][1]
+        pairs, since = self.pairs, self._since
+        for symbol, pair in pairs.items():
+            if basis.pairs.get(symbol) is not pair:
+                known = since.get(symbol)
+                if known is None or known.pair is not pair:
+                    found = self._change_of(symbol, pair, basis)
+                    if found is None:
+                        return False
+                    known = since[symbol] = found
+                gained, used = gained + known.gained, used + known.used
+        for symbol in basis.pairs.keys() - pairs.keys():
+            gone = self._change_of(symbol, None, basis)
+            if gone is None:
+                return False
+            gained, used = gained + gone.gained, used + gone.used
         return used - min(ZERO, gained) <= basis.spare * PART_LEFT
+
+    def _change_of(self, symbol: str, pair: Pair | None, basis: _Basis) -> _Change | None:
+        """What the legs of a symbol that are others now make of it; None where it had no mark then."""
+        gained = used = ZERO
+        for index in LEGS:
+            leg = self.account.legs.get((symbol, index))
+            if leg is None:
+                continue
+            size, cost, unrealised = basis.legs.get((symbol, index), NO_LEG)
+            if leg.size == size and leg.cost == cost:
+                continue
+            mark = basis.marks.get(symbol)
+            if mark is None:
+                return None
+            gained += leg.unrealised(mark) - unrealised
+            used += 2 * abs(leg.size - size) * self._bounds[symbol][1]
+        return _Change(pair, gained, used)
 
     def _new_bounds(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Were each mark to move by this part, no more would be lost, and no more maintenance needed, than there is."""
@@ -222,6 +248,7 @@ class RunVenue:
         held = {name: leg for name, leg in account.legs.items() if leg.size}
         marks = {leg.symbol: self.markets[leg.symbol].mark for leg in held.values()}
         self._bounds_of = None
+        self._since.clear()
         if not held:
             return {}
         figures = self.exchange.totals(account)

@@ -105,8 +105,9 @@ class AccountLegs:
     def fold(self, before_ms: int) -> None:
         """Forget the executions older than an exchange time (ms): their figures are final."""
         for history in self.histories.values():
-            for step in history.fold(before_ms, STEPS_MOST):
-                self._steps.pop(step.exec_id, None)
+            if history.steps:
+                for step in history.fold(before_ms, STEPS_MOST):
+                    self._steps.pop(step.exec_id, None)
 
     # ------------------------------------------------------------------ the exchange's own figures
 

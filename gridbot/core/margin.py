@@ -29,6 +29,7 @@ __all__ = [
     "LEAST_RESERVE_FEE",
     "LegMargin",
     "MarginBalance",
+    "PairLine",
     "PairParts",
     "check_tiers",
     "fee_to_close",
@@ -58,6 +59,9 @@ HEDGE_FACTOR = Decimal("5.657")
 
 LEAST_RESERVE_FEE = Decimal("0.00055")
 """What the exchange reserves for a taker's fee at least, as a fraction, also for accounts that pay less."""
+
+_LINE_FROM, _LINE_TO = Decimal("0.98"), Decimal("1.02")
+"""Of a mark price: how far its line is followed."""
 
 
 @quick_value(frozen=True, slots=True)
@@ -222,6 +226,28 @@ def _bankrupt_value(direction: Direction, value: Decimal, initial: Decimal) -> D
     return WIDE.subtract(value, initial) if direction is _LONG else WIDE.add(value, initial)
 
 
+class PairLine(NamedTuple):
+    """Margins of a pair at mark prices from `low` to `high`: those of the bigger leg grow with it in a straight line.
+
+    `steep` are USDT for each USDT of the mark price, `bare` what does not grow; `buffer` are both of the smaller leg.
+    """
+
+    low: Decimal
+    high: Decimal
+    steep_initial: Decimal
+    bare_initial: Decimal
+    steep_maintenance: Decimal
+    bare_maintenance: Decimal
+    buffer: Decimal
+
+    def at(self, mark: Decimal) -> tuple[Decimal, Decimal]:
+        """Initial and maintenance margin of the bigger leg, the very figures of `PairParts.margins`."""
+        return (
+            WIDE.fma(mark, self.steep_initial, self.bare_initial),
+            WIDE.fma(mark, self.steep_maintenance, self.bare_maintenance),
+        )
+
+
 class PairParts(NamedTuple):
     """What of a pair's margins does not depend on the mark price: sizes in base coin, fees to close in USDT, and the
     smaller leg's size · distance of the entries (0 without a smaller leg)."""
@@ -240,12 +266,33 @@ class PairParts(NamedTuple):
         tier = tier_for(tiers, bare_value)
         initial = WIDE.divide(WIDE.multiply(self.size, mark), self.leverage)
         bigger = LegMargin(WIDE.add(initial, self.fee), WIDE.add(_maintenance(bare_value, tier), self.fee))
-        buffer = self.small_fee
-        if self.spread:
-            factor = WIDE.multiply(tier.mm_rate, HEDGE_FACTOR)
-            buffer = WIDE.add(buffer, WIDE.multiply(factor, self.spread))
+        buffer = self._buffer(tier)
         smaller = LegMargin(buffer, buffer)
         return (bigger, smaller) if self.long_is_bigger else (smaller, bigger)
+
+    def line_at(self, mark: Decimal, tiers: Sequence[RiskTier]) -> PairLine | None:
+        """The margins around a mark price; None where they are no line: a tier ends there, or what the leverage divides
+        has no end."""
+        steep = WIDE.divide(self.size, self.leverage)
+        low, high = WIDE.multiply(mark, _LINE_FROM), WIDE.multiply(mark, _LINE_TO)
+        least = WIDE.multiply(self.bare_size, low)
+        tier = tier_for(tiers, least)
+        if (
+            WIDE.multiply(steep, self.leverage) != self.size
+            or tier_for(tiers, WIDE.multiply(self.bare_size, high)) is not tier
+            or WIDE.multiply(least, tier.mm_rate) < tier.mm_deduction
+        ):
+            return None
+        bare = WIDE.subtract(self.fee, tier.mm_deduction)
+        return PairLine(
+            low, high, steep, self.fee, WIDE.multiply(self.bare_size, tier.mm_rate), bare, self._buffer(tier)
+        )
+
+    def _buffer(self, tier: RiskTier) -> Decimal:
+        """Both margins of the smaller leg."""
+        if not self.spread:
+            return self.small_fee
+        return WIDE.add(self.small_fee, WIDE.multiply(WIDE.multiply(tier.mm_rate, HEDGE_FACTOR), self.spread))
 
 
 def pair_parts(long: LegState, short: LegState, taker_fee: Decimal) -> PairParts:

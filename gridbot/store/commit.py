@@ -23,7 +23,6 @@ from gridbot.records.columns import RECORD_TYPES
 from gridbot.store.bulk import LOAD_FROM, append, load, load_parts
 from gridbot.store.context_rows import keep_contexts_again
 from gridbot.store.file_errors import first_line
-from gridbot.store.grid_keeping import keep_all
 from gridbot.store.grid_marks import mark_corrections, mark_executions
 from gridbot.store.grid_retention import forget_gone
 from gridbot.store.rollups import REMOVED_SUMS, ROLLUP_SOURCES, ROLLUPS
@@ -112,7 +111,7 @@ def commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, rolls_up: bool = True,
 
 def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
     """Add the rows of an account that are numbered above `above`, and were committed without, to the rollups, and
-    match the pairs."""
+    note which pairs are to be matched (`keep_all`)."""
     con.begin()
     text = account.replace("'", "''")
     for rollup in ROLLUPS:
@@ -123,7 +122,6 @@ def roll_up(con: duckdb.DuckDBPyConnection, account: str, above: int) -> None:
     for table, mark in _PAIRED.items():
         mark(con, f"(SELECT * FROM {as_stored(table)} WHERE account = '{text}' AND seq > {above})")
     con.commit()
-    keep_all(con)
 
 
 def _commit(con: duckdb.DuckDBPyConnection, rows: Rows, *, bulk: bool, rolls_up: bool, replaces: str) -> None:

@@ -17,7 +17,7 @@ One broken part does not stop the clock. Each is reported once per cause (`Fault
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
@@ -28,6 +28,7 @@ from gridbot.worker.schedule import (
     NO_WISHES,
     UNCHECKED_MOST,
     Intervals,
+    Job,
     ScheduleState,
     Second,
     next_due_s,
@@ -161,4 +162,8 @@ class Clockwork:
         self._schedule, jobs = step(self._schedule, second, now_s, intervals=self._intervals, symbols=symbols)
         for job in jobs:
             requests.started(job)
+        self._begin(jobs)
+
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
             self._jobs.start(job, self._readings.of(job))

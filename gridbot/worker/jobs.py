@@ -48,7 +48,8 @@ class Jobs:
     @property
     def running(self) -> frozenset[str]:
         """The names of the jobs under way."""
-        return frozenset(name for name, task in self._running.items() if not task.done())
+        self._running = {name: task for name, task in self._running.items() if not task.done()}
+        return frozenset(self._running)
 
     @property
     def failed(self) -> frozenset[Job]:

@@ -38,8 +38,9 @@ class PositionSizer:
         self._instrument = instrument
         self.risk = _risk_of(config)
         self.long, self.short = Position.linked_pair(self.risk)
-        self._wallet: Decimal | None = None
-        self._available: Decimal | None = None
+        self.balances: tuple[Decimal | None, Decimal | None] = (None, None)
+        """Wallet and available balance (USDT) that the rules are judged with; None: unknown. Changed in `set_wallet`
+        alone."""
         self._imbalance = self.long.imbalance_multiplier
         """Of both legs as they are: they change in `assess`, how they are judged in `renew`."""
         self._known: dict[tuple[Direction, Side, str], Decimal] = {}
@@ -67,24 +68,19 @@ class PositionSizer:
         """A leg as the risk rules see it."""
         return self.long if direction is _LONG else self.short
 
-    @property
-    def balances(self) -> tuple[Decimal | None, Decimal | None]:
-        """Wallet and available balance (USDT) that the rules are judged with; None: unknown."""
-        return self._wallet, self._available
-
     def set_wallet(self, wallet: WalletEvent) -> bool:
         """Balances in USDT; a figure that the exchange left out is unknown, not zero. True: it is another balance."""
-        is_other = wallet.wallet_balance != self._wallet
+        is_other = wallet.wallet_balance != self.balances[0]
         if is_other and self._amount.kind is AmountKind.WALLET_FRACTION:
             self._known.clear()
-        self._wallet, self._available = wallet.wallet_balance, wallet.available_balance
+        self.balances = wallet.wallet_balance, wallet.available_balance
         return is_other
 
     def assess(self, position: PositionEvent, last_price: Decimal | None) -> bool:
         """Update a leg and evaluate the risk rules for orders placed from now on. True if sizes may be others."""
         leg = self.position(position.direction)
         multipliers, factor = leg.multipliers, self._imbalance
-        leg.update(position, RiskInputs(last_price, self._wallet, self._available))
+        leg.update(position, RiskInputs(last_price, *self.balances))
         self._imbalance = leg.imbalance_multiplier
         are_others = self._imbalance != factor or (
             leg.multipliers is not multipliers and leg.multipliers != multipliers
@@ -111,7 +107,7 @@ class PositionSizer:
                 self._amount,
                 price,
                 self._instrument,
-                self._wallet,
+                self.balances[0],
                 multiplier=self.position(direction).multiplier(side),
                 imbalance_multiplier=self._imbalance,
                 reduce_only=side is direction.close_side,

@@ -107,14 +107,16 @@ class Router:
         if not self._context.gate.wallet_seen(wallet, self._context.clock.monotonic_s()):
             return
         is_isolated = wallet.available_balance is None  # only isolated margin has none
-        if any(runner.risk_state.symbol_watch.is_isolated is not is_isolated for runner in self._live.values()):
-            self._context.requests.read_margin_mode()  # somebody has switched to it, or back
         wallet = self._context.funds.wallet or wallet  # with the coin's figures of before where it has none
+        is_other_mode = False
         for symbol, runner in self._live.items():
+            is_other_mode = is_other_mode or runner.risk_state.symbol_watch.is_isolated is not is_isolated
             try:
                 runner.on_wallet(wallet)
             except Exception as error:  # noqa: BLE001 - reported with its traceback
                 self._failed(error, symbol, "the wallet")
+        if is_other_mode:
+            self._context.requests.read_margin_mode()  # somebody has switched to it, or back
         self._context.shadows.on_wallet(wallet)
         if before is None or before.wallet_balance != wallet.wallet_balance or source == "rest":
             self._context.recorder.record(builders.of_wallet(wallet, source=source))

@@ -33,6 +33,7 @@ only keep a second copy of both here. The effects are the jobs.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import field
 from enum import StrEnum
@@ -134,15 +135,15 @@ class Job:
     kind: JobKind
     subject: str = ""
 
-    @property
-    def name(self) -> str:
-        """Only one job of a name runs at a time."""
-        return f"{self.kind}.{self.subject}" if self.kind in OF_SYMBOL else str(self.kind)
+    name: str = field(init=False, compare=False, repr=False)
+    """Only one job of a name runs at a time."""
+    symbol: str = field(init=False, compare=False, repr=False)
+    """The symbol whose strategy it belongs to; "" for none."""
 
-    @property
-    def symbol(self) -> str:
-        """The symbol whose strategy it belongs to; "" for none."""
-        return self.subject if self.kind in OF_SYMBOL else ""
+    def __post_init__(self) -> None:
+        is_of_symbol = self.kind in OF_SYMBOL
+        object.__setattr__(self, "name", f"{self.kind}.{self.subject}" if is_of_symbol else str(self.kind))
+        object.__setattr__(self, "symbol", self.subject if is_of_symbol else "")
 
 
 @quick_value(frozen=True, slots=True)
@@ -192,12 +193,14 @@ class Wishes:
     def without(self, jobs: Sequence[Job]) -> Wishes:
         """What is left when these jobs have started."""
         kinds = {job.kind for job in jobs}
+        if self is NO_WISHES or not kinds:
+            return self
         return Wishes(
             "" if JobKind.RECONCILE in kinds else self.reconcile,
-            self.positions - {job.symbol for job in jobs if job.kind is JobKind.POSITIONS},
+            self.positions - {job.subject for job in jobs if job.kind is JobKind.POSITIONS},
             self.wallet and JobKind.WALLET not in kinds,
             self.clock and JobKind.CLOCK not in kinds,
-            self.terms - {job.symbol for job in jobs if job.kind is JobKind.TERMS},
+            self.terms - {job.subject for job in jobs if job.kind is JobKind.TERMS},
             self.money and JobKind.MONEY not in kinds,
             self.notices and JobKind.NOTICES not in kinds,
             self.margin_mode and JobKind.MARGIN_MODE not in kinds,
@@ -208,13 +211,19 @@ class Wishes:
         """As jobs, the most important first."""
         jobs = [Job(JobKind.RECONCILE, self.reconcile)] if self.reconcile else []
         jobs += [Job(JobKind.DEAD_MAN)] if self.dead_man else []
-        jobs += [Job(JobKind.POSITIONS, symbol) for symbol in sorted(self.positions)]
+        jobs += _of_symbols(JobKind.POSITIONS, self.positions)
         jobs += [Job(JobKind.MARGIN_MODE)] if self.margin_mode else []
-        jobs += [Job(JobKind.TERMS, symbol) for symbol in sorted(self.terms)]
+        jobs += _of_symbols(JobKind.TERMS, self.terms)
         jobs += [Job(JobKind.CLOCK)] if self.clock else []
         jobs += [Job(JobKind.WALLET)] if self.wallet else []
         jobs += [Job(JobKind.MONEY)] if self.money else []
         return jobs + ([Job(JobKind.NOTICES)] if self.notices else [])
+
+
+@functools.lru_cache(maxsize=64)
+def _of_symbols(kind: JobKind, symbols: frozenset[str]) -> Sequence[Job]:
+    """The same ones each time: all symbols of an account are read once or twice a minute."""
+    return tuple(Job(kind, symbol) for symbol in sorted(symbols))
 
 
 NO_WISHES = Wishes()
@@ -288,17 +297,14 @@ def step(
     jobs: list[Job] = []
     started = set(event.running)
 
-    def start(job: Job, apart_s: float) -> None:
+    wanted = [(job, APART_S[job.kind]) for job in (owed if event.wishes is NO_WISHES else event.wishes | owed).jobs()]
+    wanted += [(job, FAILED_S) for job in sorted(event.failed, key=lambda job: job.name)]
+    for job, apart_s in wanted:
         name = job.name
-        if name not in started and _is_due(last_s.get(name), apart_s, now_s):
+        if name not in started and ((before_s := last_s.get(name)) is None or now_s - before_s >= apart_s):
             jobs.append(job)
             started.add(name)
             last_s[name] = now_s
-
-    for job in (owed if event.wishes is NO_WISHES else event.wishes | owed).jobs():
-        start(job, APART_S[job.kind])
-    for job in sorted(event.failed, key=lambda job: job.name):
-        start(job, FAILED_S)
     return ScheduleState(owed.without(jobs), last_s), jobs
 
 

@@ -61,7 +61,11 @@ class SymbolStates:
     def watched(self) -> frozenset[str]:
         """Symbols to be read each minute: not in order, or with a strategy that could not start."""
         terms = self._context.passage.terms
-        odd = {symbol for symbol, runner in self._runners.items() if terms.get(symbol) or _is_restricted(runner)}
+        odd = {
+            symbol
+            for symbol, runner in self._runners.items()
+            if (terms and terms.get(symbol)) or runner.risk_state.symbol_watch.state.allows is not Allows.ALL
+        }
         return frozenset(self.refused) | odd
 
     def repaired(self, symbol: str, text: str) -> None:
@@ -101,7 +105,3 @@ class SymbolStates:
             runner.orders.cancel(order.key, "reduce_only")
         if opens:
             runner.orders.pump()
-
-
-def _is_restricted(runner: StrategyRunner) -> bool:
-    return runner.risk_state.symbol_watch.state.allows is not Allows.ALL

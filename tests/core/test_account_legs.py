@@ -129,4 +129,7 @@ def test_what_is_folded_is_not_kept() -> None:
     folded = legs.about("s", row(1, "1"))
     assert [folded.is_forgotten(Stated.of(row(n, "1"))) for n in (0, 1)] == [True, False]
     assert not legs.about("other", row(0, "1")).is_forgotten(Stated.of(row(0, "1")))
+    for before_ms in (6, 7):
+        legs.fold(before_ms)
+        assert legs.kept == 0, "of a leg without any there is nothing to fold"
     assert AccountLegs.of(legs.histories) == legs

@@ -25,7 +25,7 @@ from gridbot.core import (
     reserve_fee,
     tier_for,
 )
-from gridbot.core.margin import margin_to_keep
+from gridbot.core.margin import margin_to_keep, pair_parts
 from tests.case_table import case_table
 from tests.core.helpers import EXAMPLES, LONG, SHORT, d
 
@@ -339,3 +339,40 @@ def test_with_the_margin_to_keep_liquidation_prices_stay_within_limits(sizes, en
 def test_the_margin_to_keep(long, short, keep):
     found = margin_to_keep(long, short, (d(90), d(110)), (d(80), d(120)), TIERS)
     assert found == MarginBalance(*map(d, keep))
+
+
+@settings(max_examples=EXAMPLES)
+@given(
+    st.tuples(*[st.decimals("0", "30", places=2)] * 2),
+    st.tuples(*[st.decimals("80", "120", places=3)] * 2),
+    st.decimals("90", "110", places=2),
+    st.decimals("0.981", "1.019", places=3),
+)
+def test_around_a_mark_price_margins_are_a_line(sizes, entries, mark, part):
+    parts = pair_parts(
+        LegState(sizes[0], entries[0], None, d("8")), LegState(sizes[1], entries[1], None, d("8")), d("0.00055")
+    )
+    line, other = parts.line_at(mark, TIERS), mark * part
+    if line is not None and line.low <= other <= line.high:
+        found = LegMargin(*line.at(other)), LegMargin(line.buffer, line.buffer)
+        assert (found if parts.long_is_bigger else found[::-1]) == parts.margins(other, TIERS)
+
+
+@case_table(
+    ("size", "leverage", "is_line"),
+    (
+        ("1", "10", True),
+        ("0", "10", True),
+        ("1", "3", False),  # a third has no end
+        ("9.9", "10", False),  # the first tier ends at 1000 USDT
+        ("15", "10", True),
+    ),
+)
+def test_where_margins_are_no_line(size, leverage, is_line):
+    parts = pair_parts(leg(size, "100", leverage), leg("0", "100", leverage), d("0.00055"))
+    assert (parts.line_at(d("100"), TIERS) is not None) is is_line
+
+
+def test_margins_are_no_line_where_the_deduction_is_more():
+    parts = pair_parts(leg("1", "100"), leg("0", "100"), d("0.00055"))
+    assert parts.line_at(d("100"), (RiskTier(d("1000"), d("0.02"), d("0.1"), d("5")),)) is None

@@ -128,8 +128,9 @@ def copy_tree(target: Path, room: str, files: Sequence[str]) -> None:
         shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
     for other in ROOMS:
         shutil.copytree(ROOT / "tests" / other, target / "tests" / other, ignore=ignore)
-    for module in ("examples.py", "compile_once.py"):  # tests/conftest.py imports them
-        shutil.copy(ROOT / "tests" / module, target / "tests" / module)
+    for module in (ROOT / "tests").glob("*.py"):  # tests/conftest.py imports some, and they each other
+        if not module.name.startswith("test_"):
+            shutil.copy(module, target / "tests" / module.name)
     conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
     (target / "tests" / "conftest.py").write_text(conftest + PROFILE, encoding="utf-8")
     settings = f"""

@@ -62,8 +62,8 @@ def test_the_copy_has_the_room_s_tests_its_settings_and_few_examples(tmp_path: P
     conftest = (tmp_path / "tests" / "conftest.py").read_text(encoding="utf-8")
     assert 'load_profile("mutation")' in conftest
     compile(conftest, "conftest.py", "exec")
-    wanted = re.findall(r"^from tests\.(\w+) import", conftest, re.MULTILINE)
-    assert "examples" in wanted
+    wanted = re.findall(r"^from tests(?:\.| import )(\w+)", conftest, re.MULTILINE)
+    assert {"examples", "warm_python"} <= {*wanted}
     assert [name for name in wanted if not (tmp_path / "tests" / f"{name}.py").exists()] == []
     assert (tmp_path / "tests" / "core" / "helpers.py").exists()
 

@@ -49,7 +49,7 @@ def seeds() -> list[int]:
     """By `bin/test` the telling ones and some more, by `bin/test --long` many."""
     if IS_LONG or "GRIDBOT_SEEDS" in os.environ:
         return [*range(1, 1 + int(os.environ.get("GRIDBOT_SEEDS", examples(60))))]
-    return [*TELLING, *(seed for seed in range(1, 61) if seed not in TELLING)][: examples(32)]
+    return [*TELLING, *(seed for seed in range(1, 61) if seed not in TELLING)][: examples(20)]
 
 
 SEEDS = seeds()
@@ -67,10 +67,11 @@ def test_seeds_of_two_minutes(first: int) -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("invariant", KNOWN)
-def test_what_is_known_to_break_still_breaks(invariant: str) -> None:
-    first, kind = KNOWN[invariant]
-    assert found_by({invariant}, first) is not None, f"{kind}: it holds now, so its line in KNOWN has to go"
+def test_what_is_known_to_break_still_breaks() -> None:
+    holds = [
+        f"{invariant}: {kind}" for invariant, (first, kind) in KNOWN.items() if found_by({invariant}, first) is None
+    ]
+    assert holds == [], "it holds now, so its line in KNOWN has to go"
 
 
 def found_by(

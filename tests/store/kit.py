@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import subprocess
@@ -25,7 +26,7 @@ from gridbot.records.recorder import Recorder
 from gridbot.store.commit import Rows
 from gridbot.store.context_rows import take_over_rows
 from gridbot.store.landing import KnownOrder, put
-from gridbot.store.reading import connect, database_path
+from gridbot.store.reading import attach, database_path
 from gridbot.store.sql_columns import LANDED, as_stored
 from gridbot.system_ports import SystemClock
 from supervisor.store.writer import Writer, WriterSpec
@@ -213,8 +214,20 @@ def hold(data_dir: Path, mode: str) -> subprocess.Popen[str]:
 
 
 def rows(data_dir: Path, statement: str) -> list[tuple[Any, ...]]:
-    with connect(data_dir, timeout_s=WAIT_S) as con:
+    """What the records say. An engine takes longer to start than most questions: this process has one for all."""
+    con, name = _engine(), f'"{database_path(data_dir).stem}"'
+    attach(con, data_dir, name, timeout_s=WAIT_S)
+    try:
+        con.execute(f"USE {name}")
         return con.execute(statement).fetchall()
+    finally:
+        con.execute("USE memory")
+        con.execute(f"DETACH {name}")
+
+
+@functools.cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1})
 
 
 def put_executions(con: duckdb.DuckDBPyConnection, query: str) -> None:

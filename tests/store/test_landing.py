@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -18,12 +19,13 @@ from gridbot.records.columns import RECORD_TYPES
 from gridbot.records.journal_reader import journal_directory
 from gridbot.store.bulk import append, load
 from gridbot.store.commit import Rows, commit, stored_offsets
+from gridbot.store.database import Database
 from gridbot.store.ingest import AccountSource
 from gridbot.store.kept_ids import rows_query
 from gridbot.store.landing import landable, landed_rows, put
 from gridbot.store.rollups import ROLLUPS
 from gridbot.store.row_contexts import rows_table
-from gridbot.store.schema import create_table_sql, ensure_schema
+from gridbot.store.schema import create_table_sql
 from gridbot.store.sql_columns import LANDED, OFFSETS
 from gridbot.store.stored_views import STORED_VIEWS
 from gridbot.store.views import VIEWS
@@ -42,8 +44,14 @@ Bodies = list[tuple[str, str, int, bytes]]
 
 
 def store() -> duckdb.DuckDBPyConnection:
+    """Tables and views in memory: a copy of a new file, of which a run of tests makes one."""
     con = duckdb.connect(config={"threads": "1"})
-    ensure_schema(con)
+    with tempfile.TemporaryDirectory(prefix="gridbot-store-") as directory:
+        new = Database(Path(directory) / "new.duckdb")
+        new.prepare()
+        con.execute(f"ATTACH '{new.path}' AS new (READ_ONLY)")
+        con.execute("COPY FROM DATABASE new TO memory")
+        con.execute("DETACH new")
     return con
 
 

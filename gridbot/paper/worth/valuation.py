@@ -25,7 +25,7 @@ from gridbot.paper.accounts.account import Account
 from gridbot.paper.accounts.exchange_order import Order
 from gridbot.paper.accounts.leg import Leg, rounded
 from gridbot.paper.market.symbol_market import SymbolMarket
-from gridbot.paper.worth.cross_holdings import NO_MARGIN, CrossHoldings, Holdings, Pair, hold
+from gridbot.paper.worth.cross_holdings import NO_MARGIN, CrossHoldings, Holdings, Pair
 
 __all__ = ["NO_MARGIN", "Holdings", "Totals", "Valuation"]
 
@@ -191,7 +191,7 @@ class Valuation:
         market, legs = self.markets[symbol], account.held(symbol)
         long, short = (NO_LEG if leg is None else self.state(account, leg) for leg in legs)
         held, parts = [leg for leg in legs if leg is not None], pair_parts(long, short, self.fee(account))
-        return Pair(market, market.instrument, held, [hold(leg) for leg in held], (long, short), parts)
+        return Pair(market, market.instrument, held, (long, short), parts)
 
     def leg_margin(self, account: Account, leg: Leg) -> LegMargin:
         """Of one leg in isolated margin."""
