@@ -95,9 +95,9 @@ SUPERVISOR = {
     "polling": "",
     # Accounts over several hosts: who may trade which.
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
-    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.doors gridbot.exchange"
-    " gridbot.hidden_words gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.risk"
-    " gridbot.state gridbot.store gridbot.system_ports gridbot.version caps polling",
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.config gridbot.doctor gridbot.doors"
+    " gridbot.exchange gridbot.hidden_words gridbot.incidents gridbot.lease gridbot.private_files gridbot.records"
+    " gridbot.risk gridbot.state gridbot.store gridbot.system_ports gridbot.version caps polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
