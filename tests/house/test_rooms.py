@@ -114,7 +114,7 @@ SUPERVISOR = {
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
-    " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
+    " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children status",
     # What the page and Telegram share of commands from afar.
     "remote": "gridbot.commands gridbot.doors control",
     "web": "gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
@@ -133,7 +133,7 @@ SUPERVISOR = {
     "process": "gridbot.atomic_file gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
-    " gridbot.shortage gridbot.system_ports"
+    " gridbot.shortage gridbot.system_ports gridbot.version"
     " caps children fleet leases control status store exit_codes utc_time polling",
     # Hosts of a fleet, under virtual time or as real processes; nothing imports it.
     "trials": "gridbot.atomic_file gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doors"
