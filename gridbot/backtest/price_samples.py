@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from gridbot.backtest.symbol_feed import OpenDay, SymbolFeed
 
-__all__ = ["put_prices"]
+__all__ = ["PriceRows"]
 
 PART: Final = 500_000
 """Ticks of a day that are looked at together: a whole one may be larger than all else that a run needs."""
+TOGETHER: Final = 100_000
+"""Prices of one transaction: DuckDB keeps what it has written in memory until the file is closed."""
 SAMPLED: Final = pa.schema([(name, pa.int64()) for name in ("number", "seq", "ms", "ticks", "above", "mark")])
 """`number` says whose price it is: 1 is the first symbol."""
 INSERT: Final = """
@@ -33,51 +35,58 @@ INSERT: Final = """
     FROM sampled"""
 
 
-def put_prices(
-    con: duckdb.DuckDBPyConnection,
-    feeds: Sequence[SymbolFeed],
-    *,
-    account: str,
-    run_id: str,
-    seq: int,
-    late_us: int,
-    sample_ms: int,
-    from_ms: int,
-    to_ms: int,
-) -> int:
-    """Put the prices from `from_ms` up to `to_ms` (UTC), numbered above `seq`; returns the last number given.
+class PriceRows:
+    """The prices of some symbols from `from_ms` up to `to_ms` (UTC), numbered above `seq`: read as they are put."""
 
-    One statement reads them as it writes them, so that neither they nor more than a group of rows are in memory.
-    Raise what a feed raises.
-    """
-    last, failed = [seq], list[BaseException]()
+    def __init__(self, feeds: Sequence[SymbolFeed], *, seq: int, sample_ms: int, from_ms: int, to_ms: int) -> None:
+        self.seq = seq
+        """The last number given."""
+        self._feeds = feeds
+        self._batches = self._numbered(sample_ms, from_ms, to_ms)
+        self._next = next(self._batches, None)
+        self._failed: BaseException | None = None
 
-    def rows() -> Iterator[pa.RecordBatch]:
+    @property
+    def is_empty(self) -> bool:
+        """Whether all are put."""
+        return self._next is None
+
+    def put(self, con: duckdb.DuckDBPyConnection, *, account: str, run_id: str, late_us: int) -> None:
+        """Put some of them, so many that it is worth a commit. Raise what a feed raises."""
+        values: dict[str, Any] = {"account": account, "run_id": run_id, "late_us": late_us}
+        values["symbols"] = [feed.symbol for feed in self._feeds]
+        values["sizes"] = [str(feed.instrument.tick_size) for feed in self._feeds]
+        values["units"] = [str(feed.marks.unit) for feed in self._feeds]
+        con.execute("SET write_buffer_row_group_count = 1")
+        con.register("sampled", pa.RecordBatchReader.from_batches(SAMPLED, self._some()))
         try:
-            for number, feed in enumerate(feeds, 1):
-                for sampled in _samples(feed, sample_ms, from_ms, to_ms):
-                    count, before = sampled.num_rows, last[0]
-                    last[0] += count
-                    whose, seqs = np.full(count, number), np.arange(before + 1, last[0] + 1)
-                    yield from pa.table([whose, seqs, *sampled.columns], schema=SAMPLED).to_batches()
-        except BaseException as error:
-            failed.append(error)  # DuckDB makes an error of its own of it
+            con.execute(INSERT, values)
+        except duckdb.Error:
+            if self._failed is not None:
+                raise self._failed from None
             raise
+        con.unregister("sampled")
 
-    values: dict[str, Any] = {"account": account, "run_id": run_id, "late_us": late_us}
-    values["symbols"] = [feed.symbol for feed in feeds]
-    values["sizes"] = [str(feed.instrument.tick_size) for feed in feeds]
-    values["units"] = [str(feed.marks.unit) for feed in feeds]
-    con.execute("SET write_buffer_row_group_count = 1")
-    con.register("sampled", pa.RecordBatchReader.from_batches(SAMPLED, rows()))
-    try:
-        con.execute(INSERT, values)
-    except duckdb.Error:
-        if failed:
-            raise failed[0] from None
-        raise
-    con.unregister("sampled")
-    return last[0]
+    def _some(self) -> Iterator[pa.RecordBatch]:
+        count = 0
+        while self._next is not None and count < TOGETHER:
+            yield self._next
+            count += self._next.num_rows
+            self.seq += self._next.num_rows
+            try:
+                self._next = next(self._batches, None)
+            except BaseException as error:
+                self._failed = error  # DuckDB, which asks for them, makes an error of its own of it
+                raise
+
+    def _numbered(self, sample_ms: int, from_ms: int, to_ms: int) -> Iterator[pa.RecordBatch]:
+        last = self.seq
+        for number, feed in enumerate(self._feeds, 1):
+            for sampled in _samples(feed, sample_ms, from_ms, to_ms):
+                count = sampled.num_rows
+                whose, seqs = np.full(count, number), np.arange(last + 1, last + count + 1)
+                last += count
+                yield from pa.table([whose, seqs, *sampled.columns], schema=SAMPLED).to_batches()
 
 
 def _samples(feed: SymbolFeed, sample_ms: int, from_ms: int, to_ms: int) -> Iterator[pa.Table]:

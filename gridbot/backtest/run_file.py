@@ -17,7 +17,7 @@ import orjson
 
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.backtest.account_job import RUN_ID, AccountJob
-from gridbot.backtest.price_samples import put_prices
+from gridbot.backtest.price_samples import PriceRows
 from gridbot.backtest.record_columns import KeptRecords, PackedRecords, put_records
 from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
@@ -154,22 +154,18 @@ class RunFile:
         self._use(self._put_packed)
         with self._database.open() as con:
             seq = stored_offsets(con).get(job.account, 0)
+        from_ms, to_ms = job.from_us // 1000, reached_us // 1000
+        rows = PriceRows(list(job.feeds.values()), seq=seq, sample_ms=sample_ms, from_ms=from_ms, to_ms=to_ms)
+
+        def put_some(con: duckdb.DuckDBPyConnection) -> None:
             con.begin()
-            seq = put_prices(
-                con,
-                list(job.feeds.values()),
-                account=job.account,
-                run_id=RUN_ID,
-                seq=seq,
-                late_us=late_us,
-                sample_ms=sample_ms,
-                from_ms=job.from_us // 1000,
-                to_ms=reached_us // 1000,
-            )
-            con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [seq, job.account])
+            rows.put(con, account=job.account, run_id=RUN_ID, late_us=late_us)
+            con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [rows.seq, job.account])
             con.commit()
-        self._give_back()
-        self._roll_up(job.account, seq)
+
+        while not rows.is_empty:
+            self._use(put_some)
+        self._roll_up(job.account, rows.seq)
 
     def describe(self, row: Mapping[str, Any]) -> None:
         """Say what the run is, in place of what was said before."""

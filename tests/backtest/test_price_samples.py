@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
 import duckdb
 import pytest
 
-from gridbot.backtest.price_samples import put_prices
+from gridbot.backtest import price_samples
+from gridbot.backtest.price_samples import PriceRows
 from gridbot.backtest.symbol_feed import DayRefusedHere, SymbolFeed
 from gridbot.market.day import DAY_MS, Day, day_start_ms, ticks_of
 from gridbot.paper.market.instruments import LISTINGS
@@ -20,7 +20,6 @@ from gridbot.store.schema import create_table_sql
 D = Decimal
 START = day_start_ms(date(2026, 1, 5))
 BTC, SOL = (LISTINGS[symbol].instrument for symbol in ("BTCUSDT", "SOLUSDT"))
-WHOLE: dict[str, Any] = {"account": "alice", "run_id": "backtest", "late_us": 5000, "sample_ms": 60_000}
 COLUMNS = "seq, symbol, epoch_ms(exchange_ts) - $start, last_price, mark_price, bid1_price, ask1_price"
 
 
@@ -35,10 +34,17 @@ def table() -> duckdb.DuckDBPyConnection:
 
 
 def put(con: duckdb.DuckDBPyConnection, *feeds: SymbolFeed, until_ms: int = 10**9) -> int:
-    return put_prices(con, feeds, seq=7, from_ms=START, to_ms=START + until_ms, **WHOLE)
+    rows = PriceRows(feeds, seq=7, sample_ms=60_000, from_ms=START, to_ms=START + until_ms)
+    while not rows.is_empty:
+        rows.put(con, account="alice", run_id="backtest", late_us=5000)
+    return rows.seq
 
 
-def test_each_symbol_has_its_own_tick_and_marks_and_numbers_go_on() -> None:
+@pytest.mark.parametrize("together", [1, 3, 1000])
+def test_each_symbol_has_its_own_tick_and_marks_and_numbers_go_on(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(price_samples, "TOGETHER", together)
     times = [START, START + 30_000, START + 61_000, START + 130_000]
     marks = [(START + 60_000, 1_500_110)]
     btc = ticks_of(BTC, times, [600_000, 1, 600_100, 600_300], [1] * 4, [1, 1, -1, 1])
