@@ -129,9 +129,8 @@ def _two_versions(config: GridbotConfig) -> str:
 
     place = config.storage.data_dir
     return (
-        "expected the files of this program as they were at the supervisor's start, got changed ones: two versions at "
-        "once write no database; records wait in the journals, and nothing is lost, until "
-        f"`{pasteable('stop', data_dir=place)}` and `{pasteable('start --detach', data_dir=place)}`"
+        "expected the program's files as at the supervisor's start, got changed ones; records wait in the journals "
+        f"until `{pasteable('stop', data_dir=place)}` and `{pasteable('start --detach', data_dir=place)}`"
     )
 
 

@@ -1,8 +1,8 @@
 """Whether the files of this program are still those of its start, before something is imported from them later.
 
-All that children run is imported when the fork server begins, but for what the writer needs (`launch_plan.PRELOADED`). A
-writer that is born after a `git pull` would have modules of two versions, and might bring the database to a form that the
-rest does not know.
+All that children run is imported when the fork server begins, but for what the writer needs (`launch_plan.PRELOADED`).
+A writer that is born after a `git pull` would have modules of two versions, and might bring the database to a form that
+the rest does not know.
 """
 
 from __future__ import annotations
