@@ -55,6 +55,9 @@ COLUMNS: Final = {
     "version": ("VARCHAR NOT NULL", "Version of gridbot."),
 }
 
+LISTED: Final = {"from_ts": datetime, "to_ts": datetime, "accounts": list, "fills": int, "finished": bool}
+"""What is needed to tell of a run, whatever version has made the file."""
+
 
 def file_of(data_dir: Path, name: str) -> Path:
     """Where the results of a run are. ValueError for what is no name."""
@@ -245,6 +248,13 @@ def _so_far(con: duckdb.DuckDBPyConnection, row: Mapping[str, Any], path: Path) 
     return {"fills": fills, "to_ts": max(row["to_ts"], last or row["to_ts"]), "process": _runs(path)}
 
 
+def _of_other_version(row: Mapping[str, Any], wrong: list[str]) -> str:
+    return (
+        f"expected what gridbot {__version__} says of a run, got nothing that it can read in {', '.join(wrong)} (made "
+        f"by gridbot {row.get('version')}): list it with the version that made it, or run it again"
+    )
+
+
 def summaries(data_dir: Path) -> list[dict[str, Any]]:
     """The row `backtests` of each run, the newest first, under the name of its file. A file that cannot be read has an
     `error` instead. Of one that has not ended, `fills` and `to_ts` are those of its records, and `process` is the id of
@@ -260,7 +270,10 @@ def summaries(data_dir: Path) -> list[dict[str, Any]]:
                     found.append({"name": path.stem, "error": "expected a run, got none: broken off at its start"})
                 for values in rows:
                     row = dict(zip(names, values, strict=True)) | {"name": path.stem, "process": ""}
-                    found.append(row if row["finished"] else row | _so_far(con, row, path))
+                    if wrong := [key for key, kind in LISTED.items() if not isinstance(row.get(key), kind)]:
+                        found.append({"name": path.stem, "error": _of_other_version(row, wrong)})
+                    else:
+                        found.append(row if row["finished"] else row | _so_far(con, row, path))
         except (ReadingError, duckdb.Error) as error:
             found.append({"name": path.stem, "error": str(error).split("\n", 1)[0]})
     return sorted(found, key=lambda row: (str(row.get("made_at", "")), row["name"]), reverse=True)

@@ -25,6 +25,8 @@ from gridbot.worker.orchestrator import Orchestrator
 __all__ = ["Agreement"]
 
 RESTING = (OrderState.OPEN, OrderState.PARTIALLY_FILLED)
+PRICE_S = 5.0
+"""The price trembles each second at rest: who has seen none for so long has not got its public stream back yet."""
 
 READ = tuple(codec.KIND_KEY + kind.TABLE.encode() + b'"' for kind in (ExecutionRecord, CorrectionRecord, OrderRecord))
 
@@ -94,6 +96,8 @@ class Agreement:
             ladder, state = runner.engine.ladder(), runner.risk_state
             if ladder is None or state.halted or state.symbol_watch.state.allows is not Allows.ALL:
                 continue
+            if state.price_s is None or self._stage.loop.now_s - state.price_s > PRICE_S:
+                continue  # it decides when a price comes, and has heard of fills meanwhile
             levels = {ticks for ticks, _ in ladder.levels}
             resting = [order.ticks for order in runner.book if not order.withdrawn and order.state in RESTING]
             for text in run_checks.off_the_ladder(runner.strat_id, resting, levels):

@@ -15,7 +15,7 @@ from typing import Any
 
 from gridbot.core import account_legs, counted_ids
 from gridbot.orders import life_news, order_index
-from gridbot.worker import position_sizer
+from gridbot.worker import passage_watch, position_sizer
 
 __all__ = ["sizes", "too_large"]
 
@@ -50,6 +50,7 @@ def _limits() -> dict[str, int]:
         "OrderIndex._key_of_order_id": finished + AT_REST,
         "OrderBook.strangers": life_news.STRANGERS_KEPT,
         "PositionSizer._known": position_sizer.REMEMBERED,
+        "PassageWatch.spoken": passage_watch.SPOKEN_KEPT,
     }
 
 

@@ -20,7 +20,7 @@ from gridbot.atomic_file import write_atomic
 from gridbot.records.journal_forms import newest_form
 from gridbot.version import __version__
 
-__all__ = ["FILES", "FILE_NAME", "FORMATS", "newer_data", "note_formats"]
+__all__ = ["FILES", "FILE_NAME", "FORMATS", "newer_data", "note_formats", "tells_of"]
 
 FILE_NAME: Final = "formats.json"
 FORMATS: Final = {
@@ -85,6 +85,12 @@ def newer_data(data_dir: Path) -> str | None:
         if newest is not None and newest[0] > FORMATS["journal"]:
             return _told(newest[1], "journal", newest[0], "a newer gridbot")
     return None
+
+
+def tells_of(data_dir: Path, kind: str) -> bool:
+    """Whether the directory says in which format it has a kind of file at most."""
+    formats = _document(data_dir / FILE_NAME).get("formats")
+    return isinstance(formats, dict) and isinstance(formats.get(kind), int)
 
 
 def note_formats(data_dir: Path) -> None:

@@ -105,9 +105,7 @@ class Placement:
                     direction = intent.direction
                     if direction not in covers:
                         covers[direction] = self._covers_a_close(direction)
-                    if not covers[
-                        direction
-                    ]:  # the closes before it have taken what there was: it is neither sized nor asked for
+                    if not covers[direction]:  # the closes before it have taken it all: neither sized nor asked for
                         refused[direction, intent.ticks] = _NOT_COVERED
                         continue
                 proposal = self._sized(intent, price, distance)

@@ -20,6 +20,7 @@ from supervisor.cli.record_commands import lines_option, reading_of, reading_opt
 from supervisor.cli.record_output import Row, print_rows
 from supervisor.cli.target_options import addressed, target_words
 from supervisor.control.control_client import AFAR_S
+from supervisor.status.other_version import version_note
 from supervisor.status.selection import select
 from supervisor.status.undelivered_text import undelivered_lines
 from supervisor.status.whole_fleet import whole_fleet
@@ -75,8 +76,11 @@ def show(
         return
     with PatientClient(place) as client:
         status = whole_fleet(client.status())
+    if other := version_note(status):
+        click.echo(f"! {other}", err=True)
     found = [row for row in _open(status, written) if muted or not row["muted_until"]]
-    print_rows(found[-lines:] if lines else [], style or "table", empty="no alert is open", in_time=True)
+    empty = "which alerts are open is not told" if "incidents" in status.get("untold", ()) else "no alert is open"
+    print_rows(found[-lines:] if lines else [], style or "table", empty=empty, in_time=True)
     if style is None:
         for line in undelivered_lines(status):
             click.echo(line, err=True)

@@ -135,14 +135,16 @@ class _Judge:
         recorded = settings_of_day(self._query, self._account, _naive(self._day))
         if recorded is None:
             return []
-        snapshot, now = orjson.loads(recorded), account_snapshot(self._config, self._account)
-        if snapshot_sha256(snapshot) == snapshot_sha256(now):
-            return []
         try:
-            self._config = config_of(snapshot, self._config)
+            of_day = config_of(orjson.loads(recorded), self._config)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             why = one_line(str(error), 200)
             return [f"its settings of that day cannot be read by this version, so the configuration's are taken: {why}"]
+        # Both as this version records them: another one had keys that are gone, or has not recorded those that are new.
+        then, now = (snapshot_sha256(account_snapshot(each, self._account)) for each in (of_day, self._config))
+        if then == now:
+            return []
+        self._config = of_day
         return ["with the settings it had that day; the configuration has others now"]
 
     def _changes(self, records: DayRecords) -> list[str]:

@@ -16,7 +16,7 @@ from gridbot.config.paths import data_directory
 from gridbot.doors.plain_text import one_line, printable_lines
 from gridbot.private_files import open_private
 from gridbot.shortage import is_shortage
-from supervisor.control.control_client import Denied, Failed, NotRunning, Refused, Unanswered
+from supervisor.control.control_client import ControlClient, Denied, Failed, NotRunning, Refused, Unanswered
 from supervisor.exit_codes import CommandError, ExitCode
 from supervisor.utc_time import utc_now
 
@@ -29,6 +29,10 @@ _CODES = (
     (Failed, ExitCode.UNEXPECTED),
 )
 _LAST = (Refused, ExitCode.USAGE)
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
+"""What an answer of another shape than ours makes of whoever reads it."""
+OTHER_S = 2.0
+"""How long the supervisor may take to say of which version it is."""
 
 
 def explain(error: Exception) -> ExitCode:
@@ -56,9 +60,20 @@ def explain(error: Exception) -> ExitCode:
         return ExitCode.UNEXPECTED
     from gridbot.hidden_words import redacted  # not earlier: `status` is quick
 
-    told = redacted(one_line(str(error), 2000))
-    click.echo(f"gridbot-supervisor: unexpected {type(error).__name__}: {told}; {_keep_details()}", err=True)
+    told = f"{type(error).__name__}: {redacted(one_line(str(error), 2000))}"
+    if isinstance(error, UNREADABLE) and (other := _other_version()):
+        text = f"expected an answer of this version, got one that it cannot read ({told}; {_keep_details()}). {other}"
+        click.echo(f"gridbot-supervisor: {text}", err=True)
+        return ExitCode.REFUSED
+    click.echo(f"gridbot-supervisor: unexpected {told}; {_keep_details()}", err=True)
     return ExitCode.UNEXPECTED
+
+
+def _other_version() -> str:
+    """Which other version than this one runs where the command was sent, in words: then no fault of ours is known."""
+    with contextlib.suppress(Exception), ControlClient(_place(), timeout=OTHER_S) as client:
+        return client.other_version()  # whatever becomes of it, the error that is being told matters more
+    return ""
 
 
 def _without_supervisor() -> str:
@@ -106,9 +121,13 @@ def _keep_details() -> str:
 
 def _logs_directory() -> Path:
     try:
-        return data_directory(_given("--data-dir"), _given("-c", "--config")) / "logs"
+        return _place() / "logs"
     except Exception as error:  # noqa: BLE001 - the error that is being told matters more
         raise OSError(str(error)) from None
+
+
+def _place() -> Path:
+    return data_directory(_given("--data-dir"), _given("-c", "--config"))
 
 
 def _given(*names: str) -> str | None:

@@ -26,6 +26,7 @@ from supervisor.control.control_client import ControlError, answered_by
 from supervisor.control.dry_rows import dry_rows
 from supervisor.control.target_outcomes import Outcome, outcomes
 from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.status.other_version import version_note
 
 __all__ = [
     "Given",
@@ -91,6 +92,8 @@ def give(
             status = client.status()
         targets = _targets(given, fleet_of(status), processes(status))
         if given.dry_run:
+            if other := version_note(status):
+                click.echo(f"! {other}", err=True)
             return show_dry_run(given, targets, dry_rows(given.command, given.args, targets, status))
         _confirm(place, given, targets)
     except (CommandError, ControlError) as error:

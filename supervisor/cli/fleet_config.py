@@ -33,18 +33,19 @@ def fleet_config() -> None:
 def push(config: str | None, data_dir: str | None, file: str, note: str) -> None:
     """Keep FILE as the newest version. The first one counts at once, a later one after a reload on any host.
 
+    At once counts also what is pushed while hosts wait for a configuration they can use and none runs.
     What belongs to each host (storage, logging, web, ...) is left out. A file with a key or secret of an account, or
     with a variable, is refused with the line.
     """
     fleet = access(config, data_dir)
     pushed = _checked(file)
     who = user_at_host(os.getuid())
-    version, first = asked(fleet, lambda store: store.push(pushed.text, who, note[:500]))
+    version, counts = asked(fleet, lambda store: store.push(pushed.text, who, note[:500]))
     if pushed.left_out:
         told = ", ".join(f"{key} (line {line})" for key, line in pushed.left_out)
         click.echo(f"left out, as each host has its own: {told}")
-    click.echo(f"version {version} of fleet {fleet.own.fleet.name}" + (", in force at once" if first else ""))
-    if not first:
+    click.echo(f"version {version} of fleet {fleet.own.fleet.name}" + (", in force at once" if counts else ""))
+    if not counts:
         click.echo(f"it counts after {pasteable('reload', config=fleet.file, data_dir=data_dir)} on any host")
 
 

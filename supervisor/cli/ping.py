@@ -26,7 +26,8 @@ def ping(config: str | None, data_dir: str | None, healthy: bool, timeout: float
     """
     with PatientClient(data_directory(data_dir, config), timeout=timeout) as client:
         answer = client.ping()
-        lines, code = [f"{answer['state']}: gridbot {answer['version']}, pid {answer['pid']}"], ExitCode.OK
+        revision = f" of revision {answer['revision']}" if answer.get("revision") else ""
+        lines, code = [f"{answer['state']}: gridbot {answer['version']}{revision}, pid {answer['pid']}"], ExitCode.OK
         if healthy:
             model = client.status()
             if model["health"] != "healthy":

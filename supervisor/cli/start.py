@@ -59,6 +59,7 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     from gridbot.state.data_formats import newer_data
     from supervisor.children.config_source import ConfigSource
     from supervisor.children.launch_plan import plan_of
+    from supervisor.cli.database_age import newer_database
     from supervisor.control.operator_name import user_at_host
     from supervisor.process.file_rights import settle_rights
     from supervisor.process.service_notify import ServiceManager
@@ -69,7 +70,8 @@ def run_supervisor(config: str | None, data_dir: str | None, *, console: bool, p
     config_file = find_config(config)
     environ = dict(os.environ)
     file = load_file_or_refuse(config_file, data_dir)
-    if (newer := newer_data(file.config.storage.data_dir)) is not None:
+    home = file.config.storage.data_dir
+    if (newer := newer_data(home) or newer_database(home)) is not None:
         raise CommandError(newer, ExitCode.REFUSED)
     if file.config.fleet.is_host:
         from supervisor.cli.fleet_start import run_host

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from gridbot.doors.bounded_json import JsonMistake, read_json
 from supervisor.control.socket_protocol import LONGEST_ANSWER, UNTIL, Json, encode, kernel_path, socket_path
+from supervisor.status.other_version import as_ours, is_other, sentence
 
 __all__ = [
     "AFAR_S",
@@ -91,18 +92,38 @@ class ControlClient:
             self.close()
             raise NotRunning(f"the supervisor in {self._data_dir} went away: {error}") from None
         if not answer.get("ok"):
-            refusal = _kind_of(answer)(str(answer.get("error", "refused without a reason")))
+            kind, text = _kind_of(answer), str(answer.get("error", "refused without a reason"))
+            if kind in (Refused, Failed) and op not in ("ping", "status"):  # it may not know what was asked for
+                other = self.other_version(str(fields.get("name", "")))
+                text += f". {other}" if other else ""
+            refusal = kind(text)
             if isinstance(refusal, Refused):
                 refusal.kind = str(answer.get("kind", ""))
             raise refusal
         return dict(answer)
 
+    def other_version(self, command: str = "") -> str:
+        """Which other version than ours answers here, in words; empty for ours, and when nobody answers.
+
+        `command` is what it has refused: where that can be given without a supervisor, the words say how.
+        """
+        try:
+            about = self.ping()
+            if not is_other(about):
+                return ""
+            with contextlib.suppress(ControlError, LookupError, TypeError):
+                status = self.request("status")["status"]
+                about = {**status["supervisor"], "time": status["time"]}
+            return sentence(about, command)
+        except ControlError:
+            return ""
+
     def ping(self) -> Json:
         return self.request("ping")
 
     def status(self) -> Json:
-        """The status model of `supervisor.status.model`."""
-        return dict(self.request("status")["status"])
+        """The status model of `supervisor.status.model`, as this version reads it (`status.other_version`)."""
+        return as_ours(dict(self.request("status")["status"]))
 
     def why(self, account: str, strategy: str = "", *, timeout: float | None = None) -> Json:
         """What the worker of an account says of the orders that are missing (`gridbot.worker.explanations`).

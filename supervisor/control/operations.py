@@ -27,6 +27,7 @@ from supervisor.children.rescues import NoRescue, Rescues, RescueUnderWay
 from supervisor.control.operator_name import asked_for
 from supervisor.control.socket_protocol import UNTIL, Json, denied, refused, unanswered
 from supervisor.control.worker_commands import WorkerCommands
+from supervisor.status.program_revision import REVISION
 
 __all__ = ["DECLINED", "HERE_ALONE", "QUESTIONS", "Operations", "no_reload"]
 
@@ -204,7 +205,8 @@ class Operations:
             return await afar
         match request["op"]:
             case "ping":
-                return {"ok": True, "pid": os.getpid(), "version": __version__, "state": self._state()}
+                about = {"version": __version__, "revision": REVISION}
+                return {"ok": True, "pid": os.getpid(), **about, "state": self._state()}
             case "status":
                 status = self._status()
                 return {

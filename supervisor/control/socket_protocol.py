@@ -10,7 +10,7 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 
 | request                                                      | answer                                             |
 |--------------------------------------------------------------|----------------------------------------------------|
-| {"op": "ping"}                                               | {"ok", "pid", "version", "state"}                  |
+| {"op": "ping"}                                               | {"ok", "pid", "version", "revision", "state"}      |
 | {"op": "status"}                                             | {"ok", "status": model of supervisor.status.model} |
 | {"op": "news", "run", "after": number}                       | {"ok", "run", "last", "news"}: `process/alert_feed` |
 | {"op": "why", "account", "strategy": "" or a name}           | {"ok", "why": answer of gridbot.worker.explanations} |
@@ -21,6 +21,10 @@ arguments beside it; one for an account or a strategy is the "name" of the "op" 
 | {"op": "restart", "child": name or account}                  | {"ok", "child"}; also takes a child out of FATAL   |
 | {"op": "worker", "account", "name", "args": {}, "wait_s": 5} | {"ok", "delivered", "result"}                      |
 | {"op": "declined", "name", "args": {}, "why"}                | {"ok"}: recorded is that it was not given, and why |
+
+A client of another version is answered alike: what it does not know it does not ask for, and keys are added, never
+given another meaning, as long as `format` of the status is the same. How a client reads an earlier supervisor:
+`supervisor.status.other_version`.
 
 Any of them may have a text "who", the person or the remote operator that the client asks for (`operator_name`).
 `permits` is how a command asks for its part of what an exchange ("bybit" or "paper") allows our address

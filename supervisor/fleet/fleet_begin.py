@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from gridbot.command_line import pasteable
 from gridbot.config.dsn_files import read_dsn
 from gridbot.config.errors import ConfigError
 from gridbot.config.host_config import FleetSettings, fleet_settings
@@ -139,4 +140,8 @@ async def _settings(own: GridbotConfig, file: Path, environ: Mapping[str, str], 
     try:
         return await asyncio.to_thread(fleet_settings, version.body, version.version, own, file, environ)
     except ConfigError as error:
-        raise NeedsHands(f"its configuration cannot be used here: {error}") from None
+        show, push = (pasteable(f"fleet config {what}", config=file) for what in ("show", "push FILE"))
+        raise NeedsHands(
+            f"its configuration cannot be used here; {show} prints it, {push} gives all hosts a corrected one, which "
+            f"counts at once while no host runs, else after a reload on one that does:\n{error}"
+        ) from None

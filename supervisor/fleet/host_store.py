@@ -30,7 +30,7 @@ _REGISTER: LiteralString = """
             %(program)s)
     ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, until = excluded.until, capacity = excluded.capacity,
         address = excluded.address, program = excluded.program, state = 'up', since = clock_timestamp(), trouble = '',
-        status = NULL, status_at = NULL, offers = '{}', offers_mark = ''
+        status = NULL, status_at = NULL, offers = '{}', offers_mark = '', applied = 0
     WHERE h.until < clock_timestamp() OR h.instance = excluded.instance
     RETURNING name
 """
@@ -39,6 +39,13 @@ _BEAT: LiteralString = """
         offers_mark = %(offers_mark)s, not_offered = %(not_offered)s, applied = %(applied)s, trouble = %(trouble)s,
         status = %(status)s, status_at = clock_timestamp()
     WHERE name = %(name)s AND instance = %(instance)s RETURNING draining
+"""
+# Only `reload` on a host that runs has a version count, and all may wait because of the one that counts.
+_COUNTS: LiteralString = """
+    INSERT INTO gridbot.config_force AS f (version, who) VALUES (%s, %s)
+    ON CONFLICT (one) DO UPDATE SET version = excluded.version, who = excluded.who, leave_positions = false,
+        at = clock_timestamp()
+    WHERE (SELECT bool_and(applied = 0) FROM gridbot.host WHERE until > clock_timestamp())
 """
 # A list of thousands of names comes only when it was not seen before: its mark is enough.
 _HOSTS: LiteralString = """
@@ -272,7 +279,8 @@ class HostStore:
     # ------------------------------------------------------------------ configuration
 
     async def push(self, body: str, who: str, note: str) -> tuple[int, bool]:
-        """Keep a text as the next version; its number, and whether it counts at once, as the first one does."""
+        """Keep a text as the next version; its number, and whether it counts at once: the first one does, and one that
+        comes while hosts wait to join and none goes by any version."""
 
         async def work(connection: AsyncConnection[Any]) -> tuple[int, bool]:
             async with connection.transaction():
@@ -288,12 +296,9 @@ class HostStore:
                     )
                 ).fetchone()
                 assert row is not None, "an INSERT returns its row"
-                first = await connection.execute(
-                    "INSERT INTO gridbot.config_force (version, who) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                    (row[0], who),
-                )
+                counts = await connection.execute(_COUNTS, (row[0], who))
                 await connection.execute(_TELL, (f"config {row[0]}",))
-            return int(row[0]), first.rowcount == 1
+            return int(row[0]), counts.rowcount == 1
 
         return await self.link.run(work)
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gridbot import background
+from gridbot.version import __version__
 from supervisor.control.control_server import ControlServer
 from supervisor.control.socket_protocol import JOINING, JOINING_BY_HAND, Json, denied
+from supervisor.status.program_revision import REVISION
 
 __all__ = ["Joining"]
 
@@ -61,7 +64,8 @@ class Joining:
     async def _answer(self, request: Json, who: str) -> Json:
         match request.get("op"):
             case "ping":
-                return {"ok": True}
+                about = {"version": __version__, "revision": REVISION, "state": "joining"}
+                return {"ok": True, "pid": os.getpid(), **about}
             case "stop":
                 self._ended.set()
                 return {"ok": True}

@@ -16,6 +16,7 @@ from supervisor.children.launch_arguments import LaunchArguments
 from supervisor.children.launch_plan import Plan
 from supervisor.children.policy_types import ProcessState
 from supervisor.status.model import ChildFacts, SupervisorFacts, build_status
+from supervisor.status.program_revision import REVISION
 from supervisor.utc_time import utc_now
 
 __all__ = ["status_of", "supervisor_facts"]
@@ -28,6 +29,7 @@ def supervisor_facts(
     return SupervisorFacts(
         pid=os.getpid(),
         version=__version__,
+        revision=REVISION,
         state=state,
         uptime_s=uptime_s,
         data_dir=str(plan.data_dir),

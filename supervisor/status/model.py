@@ -127,6 +127,8 @@ class SupervisorFacts:
     """Name of this host in its fleet; empty in none."""
     fleet: Json | None = None
     """The fleet on PostgreSQL that this machine is a host of, as `supervisor.fleet.fleet_section` has it."""
+    revision: str = ""
+    """What tells its code from others of the same version (`program_revision`)."""
     configuration: Json = field(default_factory=dict)
     """Which is in force: `hash`, `since`, `file_differs`, `waiting`, what of it counts after a restart, and
     `page_commands`, whether the page may give commands."""
@@ -155,6 +157,7 @@ def build_status(
         "supervisor": {
             "pid": supervisor.pid,
             "version": supervisor.version,
+            "revision": supervisor.revision,
             "state": supervisor.state,
             "uptime_s": round(supervisor.uptime_s, 1),
             "rss": supervisor.rss,

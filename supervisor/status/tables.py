@@ -23,6 +23,7 @@ from supervisor.exit_codes import ExitCode
 from supervisor.status.caps_text import caps_lines
 from supervisor.status.fleet_text import fleet_lines
 from supervisor.status.model import SERVICES
+from supervisor.status.other_version import version_note
 from supervisor.status.screen_width import screen_width
 from supervisor.status.strategy_notes import strategy_notes
 from supervisor.status.undelivered_text import undelivered_lines
@@ -80,6 +81,8 @@ def render(status: Json, stream: IO[str]) -> None:
 def _print(status: Json, console: Console) -> None:
     supervisor = status["supervisor"]
     console.print(_headline(status, supervisor))
+    if other := version_note(status):
+        console.print(Text(f"! {other}", style="yellow"), soft_wrap=True)  # what is to be pasted is not broken
     if in_force := supervisor.get("configuration"):
         console.print(_configuration(in_force))
         if in_force["file_differs"]:

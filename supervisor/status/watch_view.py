@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from supervisor.status.other_version import version_note
 from supervisor.status.tables import duration, leg, money
 
 __all__ = ["KEYS", "QUIT", "Segment", "View", "WatchRow", "lines", "page_of", "rows_of", "step", "visible"]
@@ -247,7 +248,8 @@ def _counts(status: Json, everything: Sequence[WatchRow], rows: Sequence[WatchRo
 
 def _notes(status: Json) -> list[list[Segment]]:
     """What is wrong: the reasons of the whole, then the open alerts that nobody has taken."""
-    found = [[Segment(f"! {reason}", "warn")] for reason in status["reasons"]]
+    other = version_note(status)
+    found = [[Segment(f"! {reason}", "warn")] for reason in (*([other] if other else ()), *status["reasons"])]
     for row in status["incidents"]:
         if not (row.get("muted_until") or row.get("acked")):
             about = " ".join(filter(None, (row["account"], row["strategy"], row["child"])))

@@ -18,8 +18,10 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from gridbot.command_line import pasteable
 from gridbot.store.file_errors import first_line, is_damage, is_forbidden, rebuild_line
 from gridbot.store.reading import (
+    DATABASE_NAME,
     UNFINISHED_AGAIN_S,
     DatabaseLocked,
     NoDatabase,
@@ -30,7 +32,7 @@ from gridbot.store.reading import (
     is_unfinished,
     lock,
 )
-from gridbot.store.schema import quote
+from gridbot.store.schema import SCHEMA_VERSION, applied, quote
 from supervisor.exit_codes import ExitCode
 from supervisor.store.interruptible import Late, call, memory_bound
 from supervisor.store.kept_engine import opened
@@ -51,6 +53,9 @@ SPILL_PART: Final = 4
 
 SPILL_STEP: Final = 250_000_000
 """In such steps, so that statements of a minute have the same limit and may share an engine."""
+
+SCHEMA_S: Final = 2.0
+"""How long the file is waited for to see which version made it."""
 
 RELEASE_S: Final = 2.0
 """How long after its time limit the file is closed under a statement whose rows nobody fetches."""
@@ -330,12 +335,33 @@ def _plain_errors(data_dir: Path, limits: Limits) -> Iterator[None]:
         raise SqlFailed(
             f"only the records can be read here, no files or network: {_headline(exc)}", ExitCode.USAGE
         ) from exc
+    except (duckdb.CatalogException, duckdb.BinderException) as exc:
+        raise SqlFailed(_headline(exc) + _of_other_schema(data_dir), ExitCode.USAGE) from exc
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as exc:
         raise SqlFailed(_headline(exc), ExitCode.USAGE) from exc
     except duckdb.Error as exc:
         hint = f"; {rebuild_line(database_path(data_dir))} makes a new file" if is_damage(exc) else ""
         code = ExitCode.REFUSED if is_forbidden(exc) else ExitCode.UNEXPECTED
         raise SqlFailed(_headline(exc) + hint, code) from exc
+
+
+def _of_other_schema(data_dir: Path) -> str:
+    """What explains that a table or a column is not there, where another version has made the file; else empty."""
+    path = database_path(data_dir)
+    try:
+        with _closing(connect(path, timeout_s=SCHEMA_S)) as con:
+            version, _ = applied(con)
+    except (ReadingError, OSError, duckdb.Error):
+        return ""
+    if version in (0, SCHEMA_VERSION):
+        return ""
+    found = f"; the file has schema version {version}, this gridbot reads version {SCHEMA_VERSION}"
+    if version > SCHEMA_VERSION:
+        return f"{found}: ask with the newer gridbot that made it"
+    if path.name != DATABASE_NAME:
+        return f"{found}: run again what made it (a backtest, a comparison), or ask with the version that did"
+    restart = f"{pasteable('stop', data_dir=path.parent)}, then {pasteable('start --detach', data_dir=path.parent)}"
+    return f"{found}: the file is brought to it when this version starts ({restart})"
 
 
 def _headline(exc: BaseException) -> str:

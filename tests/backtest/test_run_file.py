@@ -98,6 +98,10 @@ def test_what_was_killed_is_listed_with_what_it_had_recorded(tmp_path: Path) -> 
         assert (row["name"], row["fills"], row["to_ts"].hour, row["process"]) == ("mine", 2, 2, process)
         if process:
             file.close()
+    with duckdb.connect(str(path)) as con:  # as a version that calls it something else; all others were not listed
+        con.execute("ALTER TABLE backtests RENAME finished TO done")
+    [row] = summaries(tmp_path)
+    assert (row["name"], "nothing that it can read in finished (made by gridbot 0)" in row["error"]) == ("mine", True)
 
 
 def test_what_is_told_again_and_again_is_one_warning() -> None:

@@ -82,6 +82,7 @@ def test_who_does_not_look_is_not_woken_again():
         box = Mailbox(asyncio.get_running_loop(), lambda: wakes.append(1))
         for number in range(5):
             box.put_private(private(number), has_more=number % 2 == 0)
+            box.put_ticker(ticker(number), has_more=number % 2 == 1)
         await asyncio.sleep(0)
         assert len(wakes) == 1
         assert [frame.rows[0] for frame in box.open()[1]] == list(range(5))
@@ -104,7 +105,8 @@ def test_what_the_worker_raises_is_reported_and_does_not_reach_the_connection():
             box.put_private(private(2))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        assert told == ["ZeroDivisionError"] * 2
+            box.put_ticker(ticker(3), has_more=False)
+        assert told == ["ZeroDivisionError"] * 3
 
     run(scene())
 

@@ -95,9 +95,9 @@ SUPERVISOR = {
     "polling": "",
     # Accounts over several hosts: who may trade which.
     "caps": "gridbot.config gridbot.core gridbot.incidents gridbot.risk gridbot.state",
-    "fleet": "gridbot.atomic_file gridbot.background gridbot.config gridbot.doctor gridbot.doors gridbot.exchange"
-    " gridbot.hidden_words gridbot.incidents gridbot.lease gridbot.private_files gridbot.records gridbot.risk"
-    " gridbot.state gridbot.store gridbot.system_ports gridbot.version caps polling",
+    "fleet": "gridbot.atomic_file gridbot.background gridbot.command_line gridbot.config gridbot.doctor gridbot.doors"
+    " gridbot.exchange gridbot.hidden_words gridbot.incidents gridbot.lease gridbot.private_files gridbot.records"
+    " gridbot.risk gridbot.state gridbot.store gridbot.system_ports gridbot.version caps polling",
     "store": "gridbot.private_files"
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
@@ -114,7 +114,7 @@ SUPERVISOR = {
     # What Prometheus reads of the status model.
     "metrics": "gridbot.core gridbot.execution gridbot.private_files gridbot.risk children status",
     "control": "gridbot.background gridbot.core gridbot.doors gridbot.command_line gridbot.commands gridbot.version"
-    " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children",
+    " gridbot.budget gridbot.exchange gridbot.ports gridbot.system_ports children status",
     # What the page and Telegram share of commands from afar.
     "remote": "gridbot.commands gridbot.doors control",
     "web": "gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
@@ -133,7 +133,7 @@ SUPERVISOR = {
     "process": "gridbot.atomic_file gridbot.private_files gridbot.logging_setup gridbot.store"
     " gridbot.background gridbot.command_line gridbot.commands gridbot.config gridbot.core gridbot.doors"
     " gridbot.fault_words gridbot.incidents gridbot.lock_file gridbot.state"
-    " gridbot.shortage gridbot.system_ports"
+    " gridbot.shortage gridbot.system_ports gridbot.version"
     " caps children fleet leases control status store exit_codes utc_time polling",
     # Hosts of a fleet, under virtual time or as real processes; nothing imports it.
     "trials": "gridbot.atomic_file gridbot.background gridbot.bybit gridbot.config gridbot.core gridbot.doors"

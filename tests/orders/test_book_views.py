@@ -125,7 +125,9 @@ def test_the_views_are_those_of_an_index_that_is_read_for_the_first_time() -> No
         for _ in range(60):
             _change(index, numbers.__next__, draw)
             if draw.random() < 0.4:
-                _ = views.resting
+                shown = views.resting
+                assert shown.sides(Direction.LONG) == {row.ticks: row.side for row in shown.long}
+                assert shown.sides(Direction.SHORT) == {row.ticks: row.side for row in shown.short}
         fresh = _read_anew(index)
         assert (views.resting.long, views.resting.short) == (fresh.resting.long, fresh.resting.short)
         assert views.count() == fresh.count()

@@ -26,6 +26,12 @@ def test_nobody_judges_an_order_that_is_about_to_be_asked_for() -> None:
     assert run_plan(Plan(261, 120.0, False, faults)).findings == []
 
 
+def test_nobody_judges_a_ladder_that_has_seen_no_price_since_a_fill() -> None:
+    """The list told of fills, and the public stream came back 12 s after the judgement (seed 9023)."""
+    down = Fault(7, FaultKind.STREAMS_DOWN, 48.74, 32.3, {"channel": ""})
+    assert run_plan(Plan(9023, 81.0, False, (down,))).findings == []
+
+
 def test_what_a_dead_worker_is_refused_is_not_the_next_one_s_minute() -> None:
     """The answer came after the death, and the next refusal 87 s later (dense seed 111 of ten minutes)."""
     death: dict[str, str | float | int] = {"steps": 45, "away_s": 87.42, "torn": 0, "spoils": "ledger", "how": "torn"}

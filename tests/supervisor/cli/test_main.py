@@ -14,13 +14,16 @@ import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
 from gridbot.command_line import pasteable, settle_program
 from gridbot.state.data_formats import FILE_NAME
+from gridbot.version import __version__
 from gridbot.worker.worker_session import EXIT_NO_ROOM, EXIT_OK, EXIT_REFUSED
 from supervisor.cli import main as cli_module
+from supervisor.cli.database_age import newer_database
 from supervisor.cli.detached_start import _ended, outcome
 from supervisor.cli.logs import human, last_lines
 from supervisor.exit_codes import MEANINGS, CommandError, ExitCode
@@ -326,3 +329,19 @@ def test_a_start_touches_nothing_of_a_directory_of_a_newer_version(tmp_path):
     assert "gridbot 99.0 has worked in this data directory" in done.stderr
     assert [path.name for path in data_dir.iterdir()] == [FILE_NAME]
     assert data_dir.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_start_touches_nothing_beside_a_database_of_a_newer_version_that_came_alone(tmp_path):
+    """The writer alone refused it, and the accounts traded without records."""
+    data_dir, config = tmp_path / "data", tmp_path / "conf.yaml"
+    config.write_text("environment: paper\naccounts: [{name: dan}]\n")
+    data_dir.mkdir()
+    file = data_dir / "gridbot.duckdb"
+    with duckdb.connect(str(file)) as con:
+        con.execute("CREATE TABLE schema_versions AS SELECT 99 AS version, 'f' AS fingerprint, now() AS applied_at")
+    done = run("start", "-c", str(config), "--data-dir", str(data_dir))
+    assert done.returncode == ExitCode.REFUSED, done.stderr
+    assert f"{file}: the database has schema version 99, this gridbot ({__version__}) knows" in done.stderr
+    assert [path.name for path in data_dir.iterdir()] == [file.name]
+    file.write_bytes(b"no database")
+    assert newer_database(data_dir) is None, "that is for the writer to say"

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
+from gridbot.store.migrations import SCHEMA_VERSION
 from gridbot.store.reading import DatabaseDamaged, DatabaseLocked, NoDatabase, connect, database_path
 from supervisor.cli.main import cli
 from supervisor.cli.options import fair_memory
@@ -325,3 +326,29 @@ def test_another_file_that_is_damaged_is_not_made_again_from_journals(tmp_path):
     with pytest.raises(DatabaseDamaged, match="run again what made it") as caught:
         connect(path)
     assert "journals" not in str(caught.value)
+
+
+@case_table(
+    ("name", "version", "said"),
+    [
+        ("gridbot", 2, "the file is brought to it when this version starts (gridbot-supervisor stop --data-dir "),
+        ("gridbot", 99, "ask with the newer gridbot that made it"),
+        ("narrow", 2, "run again what made it (a backtest, a comparison), or ask with the version that did"),
+    ],
+)
+def test_what_a_file_of_another_version_has_not_is_explained_by_it(
+    tmp_path_factory: pytest.TempPathFactory, name: str, version: int, said: str
+) -> None:
+    """`pnl` on a file of schema 2 said "Catalog Error: Table with name corrected_executions does not exist!" alone."""
+    file = tmp_path_factory.mktemp("data") / f"{name}.duckdb"
+    with duckdb.connect(str(file)) as con:
+        con.execute(f"CREATE TABLE schema_versions AS SELECT {version} AS version, 'f' AS fingerprint, 1 AS applied_at")
+    result = run(file if name != "gridbot" else file.parent, "FROM corrected_executions")
+    assert result.exit_code == 2
+    wanted = f"; the file has schema version {version}, this gridbot reads version {SCHEMA_VERSION}: {said}"
+    assert wanted in " ".join(result.stderr.split())
+
+
+def test_a_file_of_this_version_explains_no_mistake(data_dir: Path) -> None:
+    result = run(data_dir, "FROM corrected_exec")
+    assert (result.exit_code, "schema version" in result.stderr) == (2, False)

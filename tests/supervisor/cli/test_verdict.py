@@ -22,9 +22,11 @@ from gridbot.market.day import Day, day_start_ms, ticks_of
 from gridbot.market.market_root import Market
 from gridbot.paper.settings import MatchingModel
 from gridbot.private_files import copy_private
+from supervisor.cli.day_verdict import _Judge
 from supervisor.cli.main import cli
 from supervisor.cli.verdict_causes import DUST
 from supervisor.exit_codes import CommandError, ExitCode
+from supervisor.store.query import Limits, Query
 from tests.backtest.backtest_examples import BTC, STRATEGY
 
 SECOND = date(2026, 1, 6)
@@ -154,6 +156,10 @@ def test_it_has_the_settings_of_that_day(traded: Path, tmp_path: Path) -> None:
     document = json.loads(judged(tmp_path, *words, config=other).stdout)
     assert document["verdict"] == "same"
     assert "with the settings it had that day; the configuration has others now" in document["notes"]
+    nothing: Any = None
+    for file, notes in ((other, 1), (traded / "mine.yaml", 0)):
+        judge = _Judge(load_config(file), Query(records, Limits()), "alice", SECOND, nothing, tmp_path, tmp_path)
+        assert len(judge._take_settings_of_the_day()) == notes, "a key that is gone is no other setting"
 
 
 def test_without_imported_data_the_recorded_prices_are_the_market(traded: Path, tmp_path: Path) -> None:

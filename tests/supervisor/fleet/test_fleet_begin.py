@@ -55,6 +55,44 @@ def test_what_a_host_offers_is_known_before_anybody_looks(tmp_path: Path, fleet_
     asyncio.run(main())
 
 
+def test_hosts_that_cannot_use_the_configuration_get_a_corrected_one(tmp_path: Path, fleet_dsn: str) -> None:
+    """All hosts had been upgraded, and none could start: a later version counted after a reload on a host that ran."""
+    file = tmp_path / "h1.yaml"
+    file.write_text(f"fleet: {{name: {FLEET}, host: h1, dsn: '{fleet_dsn}'}}\nstorage: {{data_dir: data}}\n")
+    own = load_text(file.read_text(), file, environ={}, named="h1").config
+    said: list[str] = []
+    waits = asyncio.Event()
+
+    def say(text: str, by_hand: bool) -> None:
+        assert by_hand
+        said.append(text)
+        waits.set()
+
+    async def main() -> None:
+        store = HostStore(link_of(own, "test"))
+        assert await store.push(SHARED.replace("name: ann,", "name: ann, keep_warm: true,"), "the test", "") == (
+            1,
+            True,
+        )
+        assert await store.push(SHARED, "the test", "") == (2, False), "no host waits yet"
+        joining = asyncio.ensure_future(begin(own, file, {}, say))
+        await waits.wait()
+        assert await store.push(SHARED, "the test", "") == (3, True)
+        begun = await joining
+        assert begun.settings.version == 3
+        assert await store.push(SHARED, "the test", "") == (4, False), "a host runs: it has to look first"
+        await begun.store.leave(begun.me)
+        await begun.store.register(begun.me, 60, 1, "", "")
+        assert [row.applied for row in (await store.view()).hosts] == [0], "it waits again, whatever it had"
+        await begun.store.link.close()
+        await store.link.close()
+
+    asyncio.run(main())
+    [text] = said
+    assert "fleet config push FILE -c " in text
+    assert "got `keep_warm`; remove it" in text
+
+
 def test_another_password_counts_without_a_restart_and_another_place_after_a_reload(
     tmp_path: Path, fleet_dsn: str
 ) -> None:

@@ -73,6 +73,9 @@ def test_a_host_that_waits_for_its_database_says_so_and_stops_in_order(host: Any
     assert wait_until(lambda: "127.0.0.1:1/none" in what_status_says(place), timeout_s=60, every_s=0.05), said
     assert what_status_says(place).startswith("nothing runs here yet: this host waits for the fleet: the fleet's")
     assert holder(place) == host.pid
+    with ControlClient(place) as client:
+        answer = client.ping()
+    assert (answer["state"], answer["pid"]) == ("joining", host.pid), "`ping` said that it expected a state"
     with pytest.raises(CommandError, match=rf"another gridbot-supervisor \(pid {host.pid}\) already works in"):
         DirectoryLock(place).acquire()
     assert stop_supervisor(place, timeout=60, force=False, mode=None).startswith("stopped in order")
