@@ -42,8 +42,8 @@ class WorkerSpec:
     """Of a fleet of several hosts: until when it may send. Messages `lease_term` renew it. None without a fleet."""
 
     takes_over: bool = False
-    """Whether the process before this one died, for the first time in a row: what the fleet knows of the market counts
-    for it as for the accounts that trade on."""
+    """Whether the process before this one died at work, for the first time in a row: what the fleet knows of the market
+    counts for it as for the accounts that trade on."""
 
     cancels_when_lost: bool = False
     """Whether all orders are cancelled shortly before a lease ends that was not renewed (`on_lease_lost: cancel`)."""

@@ -25,7 +25,7 @@ from supervisor.children.launcher import Launcher
 from supervisor.children.life_counts import added_up
 from supervisor.children.pipe import ChildPipe, Message
 from supervisor.children.policy import is_silent, step
-from supervisor.children.policy_types import Action, ChildState, Event, LaunchFailed
+from supervisor.children.policy_types import Action, ChildState, Event, LaunchFailed, ProcessState
 from supervisor.children.process_handle import ProcessHandle
 from supervisor.children.vital_signs import vital_signs
 
@@ -57,6 +57,8 @@ class Child:
         """To be called when an operator restarts it: puts in force what a reload could not."""
         self.holds_nothing = False
         """Of the writer: whether it has said that its database is new, so that no worker has to wait for it."""
+        self.has_run = False
+        """Whether its process, or the last one, was ready: it has not died at its start."""
         self.last_exit = ""
         """How the newest process ended, in words; "" before the first end."""
         self.last_code: int | None = None
@@ -104,6 +106,8 @@ class Child:
             signs = vital_signs(self.pid)
             events = (*events, signs) if signs is not None else events
         self._state, actions = step(now, self._state, events, policy=policy, jitter=jitter)
+        process = self._state.process
+        self.has_run = process is ProcessState.RUNNING or (self.has_run and process is not ProcessState.STARTING)
         return actions
 
     def launch(self, extra: tuple[Any, ...]) -> None:

@@ -93,7 +93,7 @@ class Fleet:
 
     def advance(self, child: Child, *events: Event) -> None:
         """Pass events (none: only the time) to the child's policy and carry out its actions."""
-        before, restarts = child.state.process, child.state.restarts
+        before, restarts, has_run = child.state.process, child.state.restarts, child.has_run
         actions = child.advance(self._clock(), events, jitter=self._jitter())
         alerts = [action for action in actions if isinstance(action, Alert)]
         told = False
@@ -102,8 +102,9 @@ class Fleet:
                 told |= self._events.alert(child, alert.level, alert.text, alert.key)
         if child.state.process is not before and not told:
             _log_change(child)
-        # Of two deaths in a row the second may be due to what the fleet knows: then it reads everything itself.
-        takes_over = child.state.restarts > restarts and child.state.failures == 1
+        # Of two deaths in a row the second may be due to what the fleet knows: then it reads everything itself. So does
+        # one whose start failed: the fleet may have read what it needs long before an operator had it started.
+        takes_over = has_run and child.state.restarts > restarts and child.state.failures == 1
         for action in actions:
             if isinstance(action, Do):
                 with self._contained(f"{child.spec.name}: {action.value}"):

@@ -45,7 +45,7 @@ from supervisor.children.bootstrap import child_main, name_process, resolve, wri
 from supervisor.children.immortal import make_immortal
 from supervisor.children.memory_holes import fill_holes, keep_reads_in_heap
 from supervisor.children.parcel import unpack
-from supervisor.children.stack_signal import NO_ENDS
+from supervisor.children.stack_signal import ignore_no_ends
 from supervisor.exit_codes import ExitCode
 
 __all__ = ["BORN", "COMMAND", "MOST_AT_ONCE", "UNBORN", "is_short", "send_descriptors", "serve"]
@@ -113,8 +113,9 @@ def _preload(wanted: str) -> None:
 
 
 def _settle(*, closed: bool) -> None:
-    for number in (signal.SIGINT, signal.SIGHUP, *NO_ENDS):
+    for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    ignore_no_ends()
     ask_to_stop_with_parent()
     leave_no_core()
     if closed:

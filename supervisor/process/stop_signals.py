@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from supervisor.children.bootstrap import crash_log_of
-from supervisor.children.stack_signal import stacks_told
+from supervisor.children.stack_signal import ignore_no_ends, stacks_told
 
 __all__ = ["StopSignals"]
 
@@ -56,7 +56,8 @@ class StopSignals:
         loop.add_signal_handler(signal.SIGHUP, self._hangup)
 
     def __enter__(self) -> None:
-        """Between the two ends it may be installed."""
+        """Between the two ends it may be installed. What is no end is none before that."""
+        ignore_no_ends()
 
     def __exit__(self, *error: object) -> None:
         self._kept.close()  # else a signal would write to whatever file has that descriptor then

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -95,7 +96,7 @@ class _StopFlag:
 
 def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connection) -> None:
     ready, noted = False, False
-    if not writer.database.path.exists():  # a new one has nothing a worker must know, and takes half a second of a core
+    if _is_missing(writer.database.path):  # a new one has nothing a worker must know, and takes half a second of a core
         _send(health, {"type": "holds_nothing"})
     next_flush, next_health, pause = 0.0, 0.0, 0.0
     scan = DamageScan(writer.database, time.monotonic())
@@ -123,6 +124,15 @@ def _serve(writer: Writer, stopping: _StopFlag, health: Connection, life: Connec
             break
     _last_flush(writer)
     _send(health, writer.health())
+
+
+def _is_missing(path: Path) -> bool:
+    """Where that cannot be said, and of a link to what is not there now, it is not."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
 
 
 class Beat:

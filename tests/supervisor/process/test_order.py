@@ -10,7 +10,7 @@ import pytest
 from supervisor.children.child import Child
 from supervisor.children.child_spec import ChildKind, ChildSpec
 from supervisor.children.fleet import Fleet, FleetEvents
-from supervisor.children.launch_arguments import LaunchArguments
+from supervisor.children.launch_arguments import TAKES_OVER, LaunchArguments
 from supervisor.children.launcher import Launcher
 from supervisor.children.policy_types import Exited, ProcessState, Ready
 from supervisor.process.start_order import StartOrder
@@ -86,6 +86,25 @@ def test_workers_do_not_wait_for_a_writer_whose_database_is_new(bench: Bench) ->
     bench.child("writer").holds_nothing = True
     bench.starting.start_due()
     assert bench.names() == ["paper", "writer", "worker-b"]
+
+
+def test_only_a_worker_that_died_at_work_believes_what_the_fleet_has_read(bench: Bench) -> None:
+    """Not one whose start failed: it is started for the newest terms. Nor the second of two deaths in a row."""
+    bench.starting.start_due()
+    bench.child("writer").holds_nothing = True
+    bench.starting.start_due()
+
+    def dies() -> bool:
+        bench.now += 100.0
+        bench.fleet.advance(bench.child("b"), Exited(1))
+        bench.now += 100.0
+        bench.fleet.advance(bench.child("b"))
+        return TAKES_OVER in bench.launched[-1][1][2]
+
+    assert not dies(), "its first start failed"
+    bench.ready("b")
+    assert [dies(), dies()] == [True, False], "once at work, and then at its start"
+    assert bench.names()[2:] == ["worker-b"] * 4
 
 
 def test_an_exchange_that_returns_elsewhere(bench: Bench) -> None:

@@ -73,14 +73,16 @@ def test_a_health_report_is_no_reason_for_a_flush(tmp_path: Path, monkeypatch: p
     assert sequences(tmp_path)["alice"] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("there", ["nothing", "a file", "a link to a disk that is not mounted"])
 def test_workers_wait_for_what_a_file_holds_and_not_for_a_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
 ) -> None:
     """A fleet's first start waited half a second of a core for tables that had nothing in them."""
     writer = Writer(WriterSpec(tmp_path, ("alice",)), {})
-    if is_there:
+    if there == "a file":
         writer.flush()
+    elif there != "nothing":
+        writer.database.path.symlink_to(tmp_path / "disk" / "gridbot.duckdb")
     reports, health = multiprocessing.Pipe(duplex=False)
     life, supervisor = multiprocessing.Pipe(duplex=False)
     told: list[str] = []
@@ -93,7 +95,7 @@ def test_workers_wait_for_what_a_file_holds_and_not_for_a_new_one(
     monkeypatch.setattr(writer_process.Beat, "flush", flush)
     writer_process._serve(writer, writer_process._StopFlag(), health, life)
     writer.close()
-    assert told == ([] if is_there else ["holds_nothing"]), "what it says before its first flush"
+    assert told == (["holds_nothing"] if there == "nothing" else []), "what it says before its first flush"
     assert reports.recv()["type"] == "ready"
 
 
