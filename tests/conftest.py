@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # processes compile the program again, each of them, and each worker of xdist all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-# A busy machine makes any example late. Tests that say no number draw this one, ten times as many by --long.
+# A busy machine makes any example late. Tests that say no number draw this one, many times as many by --long.
 settings.register_profile(
     "suite", deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow]
 )
@@ -159,7 +159,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones come first, so that no worker of xdist is left with one when the others have nothing to do.
 
     With `--dist worksteal` each worker begins with an equal part of the list: some compute, while what waits is dealt
-    to the first parts.
+    to the first parts. What needs the browser begins the last part: each process of tests that has one starts its own.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers < 2:
@@ -168,6 +168,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     others = [item for item in items if not item.nodeid.startswith(WAITING)]
     waiters = min(WAITERS, max(1, workers - CORES + 1))
     heads = [waiting[first::waiters] for first in range(waiters)] + [[] for _ in range(workers - waiters)]
+    shown = [item for item in others if "chromium" in getattr(item, "fixturenames", ())]
+    others = [item for item in others if item not in set(shown)]
+    heads[-1] += shown
     dealt, taken = [], 0
     for number, head in enumerate(heads):
         size = (len(items) - len(dealt)) // (workers - number)  # as xdist cuts the list

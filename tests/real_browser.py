@@ -4,6 +4,9 @@ One Chromium for a whole process, with its loop in a thread of its own, which te
 notice. A window of it costs a second of a core, so there is one for screens and one for phones, and each `Browser` is a
 tab there, one at a time: it begins without cookies, storage and cache, and leaves none. Playwright downloads no browser
 here. Where it or Chromium is missing, `missing` says how to get it.
+
+Tests take Debian's headless shell where it is installed: the same engine without the windows that nobody sees, for two
+thirds of the processor. Pictures and figures are of the whole browser, as people have it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ __all__ = ["Browser", "Chromium", "missing"]
 
 T = TypeVar("T")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+SHELL = "chromium-headless-shell"
 INSTALL = "apt-get install -y --no-install-recommends chromium"
 INSTALL_DRIVER = "python -m pip install --constraint constraints.txt playwright"
 FLAGS = ("--disable-gpu", "--disable-quic")
@@ -53,9 +57,9 @@ OF_THE_TEST = ("BounceTrackingIssue", "CookieIssue", "NavigationEntryMarkedSkipp
 left their cookies. Whether they come depends on how fast the machine is."""
 
 
-def find_browser() -> str | None:
-    """Path of a Chromium on this machine."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
+def find_browser(*, whole: bool = False) -> str | None:
+    """Path of a Chromium on this machine; a `whole` one is no headless shell where there is another."""
+    return next(filter(None, map(shutil.which, (*NAMES, SHELL) if whole else (SHELL, *NAMES))), None)
 
 
 def _origin(url: str) -> str:
@@ -72,9 +76,10 @@ def missing() -> str:
 
 
 class Chromium:
-    """The process of the browser, with the loop and the thread that speak to it."""
+    """The process of the browser, with the loop and the thread that speak to it. `whole`: no headless shell."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        self._path = find_browser(whole=whole)
         self._windows: dict[bool, BrowserContext] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chromium", daemon=True)
@@ -89,7 +94,7 @@ class Chromium:
         from playwright.async_api import async_playwright
 
         self._playwright = await async_playwright().start()
-        self._chromium = await self._playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        self._chromium = await self._playwright.chromium.launch(executable_path=self._path, args=FLAGS)
 
     def browser(self) -> Browser:
         """A page with nothing in it, and nothing remembered. One at a time: they share what is remembered."""

@@ -209,6 +209,7 @@ def test_the_store_is_measured_whole_unless_told_otherwise() -> None:
     assert [arguments(given).part for given in ([], ["--quick"], ["--part", "1000"])] == [1, 10, 1000]
 
 
+@pytest.mark.skipif(examples(1) < 2, reason="5 s of a core: bin/test --long; questions are asked below")
 def test_the_store_s_figures_are_all_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A five-thousandth of the real thing: whether it runs, not how fast. Its processes are forks as those of tests."""
     monkeypatch.setattr(sys, "argv", ["store", "--part", "5000", "--json"])

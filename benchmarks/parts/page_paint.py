@@ -27,7 +27,7 @@ def first_paints(url: str, data_dir: Path, accounts: int, times: int, profile: P
     if reason := missing():
         return {"first_paint_ms": f"not measured: {reason}"}
     profile.mkdir()
-    chromium = Chromium()
+    chromium = Chromium(whole=True)
     try:
         browser = chromium.browser()
         browser.screen(1600, 1000)

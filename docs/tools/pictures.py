@@ -192,7 +192,7 @@ def main(arguments: Sequence[str]) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gridbot-pictures-") as directory, contextlib.ExitStack() as ends:
         home = Path(directory)
-        chromium = Chromium()
+        chromium = Chromium(whole=True)
         ends.callback(chromium.close)
         browser = chromium.browser()
         for view in (view for view in wanted if view.of == "report"):

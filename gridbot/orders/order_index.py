@@ -57,7 +57,7 @@ class OrderIndex:
 
     def add(self, order: TrackedOrder) -> None:
         """Add an order. IllegalTransition when its key is known."""
-        key = order.link_id or order.order_id  # its `key`
+        key = order.key
         if key in self.live or key in self.finished:
             raise IllegalTransition(f"{key}: expected an id that was never used, got one the book knows")
         self._enter(key, order)

@@ -255,7 +255,7 @@ REVERTS: dict[str, Revert] = {
         "Above the margin ratio nothing is opened.", ("halted-sends-nothing",), 51, behind.brake_nothing
     ),
     "grant-wishes": Revert(
-        "A pass asked for during one is another one.", ("reconcile-rules",), 3, behind.drop_the_wish
+        "A pass asked for during one is another one.", ("reconcile-rules",), 5, behind.drop_the_wish
     ),
     "ask-for-missing": Revert(
         "The executions that a finished order lacks are asked for by its id.",

@@ -34,8 +34,10 @@ NO_DOCUMENTS = (CAPS, BEGINS_PAUSED, LEASE, UNKEPT, TAKES_OVER)
 def prepare() -> None:
     """In the fork server: make once what each child would make for itself when it is given its configuration."""
     from gridbot.config.strategy_kinds import make_all_models
+    from supervisor.children.program_files import at_start
 
     make_all_models()
+    at_start()
 
 
 def worker(
@@ -107,7 +109,12 @@ def writer(
     report: Connection[Any, Any],
     life: Connection[Any, Any],
 ) -> None:
-    """The process that puts records into DuckDB."""
+    """The process that puts records into DuckDB. It alone imports more than the fork server has."""
+    from supervisor.children.program_files import are_changed
+
+    if are_changed():
+        report.send({"type": "refused", "reason": _two_versions(config)})
+        raise SystemExit(ExitCode.REFUSED)
     from gridbot.private_files import SHARED_UMASK
     from supervisor.store.writer_process import run_writer
 
@@ -115,6 +122,16 @@ def writer(
         os.umask(SHARED_UMASK)  # the database is made by DuckDB
     set_up_logging("writer", config, logs)
     run_writer(writer_spec(config), queues, report, life)
+
+
+def _two_versions(config: GridbotConfig) -> str:
+    from gridbot.command_line import pasteable
+
+    place = config.storage.data_dir
+    return (
+        "expected the program's files as at the supervisor's start, got changed ones; records wait in the journals "
+        f"until `{pasteable('stop', data_dir=place)}` and `{pasteable('start --detach', data_dir=place)}`"
+    )
 
 
 def writer_spec(config: GridbotConfig) -> WriterSpec:

@@ -102,7 +102,7 @@ SUPERVISOR = {
     " gridbot.core gridbot.doors gridbot.orders gridbot.store gridbot.records gridbot.system_ports gridbot.state"
     " gridbot.budget gridbot.config gridbot.exchange gridbot.bybit gridbot.atomic_file gridbot.command_line"
     " gridbot.lock_file gridbot.commands gridbot.compare gridbot.shortage fleet exit_codes utc_time polling",
-    "children": "gridbot.private_files gridbot.pipe_frames"
+    "children": "gridbot.command_line gridbot.private_files gridbot.pipe_frames"
     " gridbot.bybit gridbot.rescue gridbot.state"
     " gridbot.exchange gridbot.hidden_words"
     " gridbot.worker gridbot.paper.server gridbot.config gridbot.logging_setup gridbot.process_guard"

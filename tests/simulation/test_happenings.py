@@ -16,8 +16,14 @@ from gridbot.simulation.run_faults import CREATE_CODES, Fault, FaultKind, Plan
 from gridbot.simulation.stage import Result, Stage
 from gridbot.simulation.trace import Trace
 from gridbot.simulation.venue import Venue
+from tests.examples import examples
 
 DEATH: dict[str, Any] = {"steps": 5, "away_s": 2.0, "torn": 0}
+
+
+def some(*values: Any) -> list[Any]:
+    """The first of several that a run takes alike; by `bin/test --long` all of them."""
+    return [*values] if examples(1) > 1 else [values[0]]
 
 
 def story_of(*faults: Fault, length_s: float = 60.0) -> tuple[Result, str]:
@@ -245,7 +251,7 @@ def test_a_contract_that_is_delivered_while_no_worker_runs_pauses_the_next_one()
     assert float(told[0].split()[0]) > 90.0
 
 
-@pytest.mark.parametrize("phase", ["CallAuction", "CallAuctionNoCancel"])
+@pytest.mark.parametrize("phase", some("CallAuctionNoCancel", "CallAuction"))
 def test_orders_of_ours_in_a_call_auction_are_matched_at_its_price(phase: str) -> None:
     what = {"pick": 0.0, "status": "PreLaunch", "phase": phase}
     _, story = story_of(fault(FaultKind.NOT_OPEN, 30.0, 30.0, **what), length_s=90.0)
@@ -260,7 +266,7 @@ def test_a_symbol_that_is_not_open_for_a_while_trades_again() -> None:
     assert "alert listing.BTCUSDT is over" in story
 
 
-@pytest.mark.parametrize("times", ["10", "0.1"])
+@pytest.mark.parametrize("times", some("10", "0.1"))
 def test_another_lot_is_taken_up(times: str) -> None:
     result, story = story_of(fault(FaultKind.LOT_CHANGE, 30.0, pick=0.0, times=times), length_s=90.0)
     assert result.counts["fault lot_change"] == 1

@@ -32,7 +32,7 @@ class WaitingOrders:
 
     @property
     def has_no_stops(self) -> bool:
-        """Whether no position of any account has, or had, a stop that waits."""
+        """Whether no position of any account has a stop that waits."""
         return not self._stops
 
     def stops_of(self, account: Account, leg: Leg) -> list[Order]:

@@ -101,7 +101,7 @@ class StopOrders:
 
     @property
     def are_none(self) -> bool:
-        """Whether no position of any account has, or had, a stop."""
+        """Whether no position of any account has a stop that waits: there is nothing to `fit`."""
         return self._waiting.has_no_stops
 
     def fit(self, account: Account, leg: Leg, now_ms: int) -> None:

@@ -13,7 +13,7 @@ from gridbot.config.paper_secrets import with_paper_secrets
 from gridbot.lock_file import take_lock
 from gridbot.paper.storage import exchange_file
 from gridbot.segment_file import lock_path
-from supervisor.children import entry_points
+from supervisor.children import entry_points, program_files
 from supervisor.children.launch_plan import ChildLogs
 from supervisor.exit_codes import ExitCode
 
@@ -82,3 +82,27 @@ def test_a_state_file_that_cannot_be_read_stays_so(
     code, words = ended(tmp_path, CONFIG, monkeypatch)
     assert code is ExitCode.CONFIG
     assert "away to start without them" in words
+
+
+def test_a_writer_does_not_begin_from_files_of_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a `git pull` one that had died came back with the new modules below the old ones."""
+    module = tmp_path / "gridbot" / "store" / "schema.py"
+    for place in (module, tmp_path / "supervisor" / "writer.py"):
+        place.parent.mkdir(parents=True)
+        place.write_text("VERSION = 9\n")
+    monkeypatch.setattr(program_files, "ROOT", tmp_path)
+    program_files.at_start.cache_clear()
+    program_files.at_start()
+    assert not program_files.are_changed()
+    (module.parent / "notes.txt").write_text("no module")
+    assert not program_files.are_changed()
+    module.write_text("VERSION = 10\n")
+    path = tmp_path / "gridbot.yaml"
+    path.write_text(CONFIG)
+    report, life = Pipe(), Pipe()
+    with pytest.raises(SystemExit) as end:
+        entry_points.writer(load_config(path), ChildLogs(console=False), {}, report[1], life[1])
+    assert end.value.code == ExitCode.REFUSED
+    said = report[0].recv()
+    assert (said["type"], f"stop --data-dir {tmp_path}`" in said["reason"]) == ("refused", True)
+    program_files.at_start.cache_clear()

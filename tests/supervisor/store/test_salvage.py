@@ -67,7 +67,11 @@ def _counts(data_dir: Path) -> tuple[int, int]:
     return executions, tickers
 
 
-@pytest.mark.parametrize(("column", "some_are_left"), [("last_price", True), ("seq", False)])
+BLOCKS = [("last_price", True), *([("seq", False)] if examples(1) > 1 else [])]
+"""By `--long` also one without which no row is left, as `test_executions_whose_contexts_are_lost_are_told` has it."""
+
+
+@pytest.mark.parametrize(("column", "some_are_left"), BLOCKS)
 def test_a_damaged_table_costs_its_damaged_rows_and_no_other_table_anything(
     tmp_path: Path, large: Path, column: str, *, some_are_left: bool
 ) -> None:
