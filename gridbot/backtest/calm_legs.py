@@ -62,6 +62,9 @@ class Ahead(Protocol):
     def hear(self, symbol: str) -> None:
         """Give the worker the newest price of before now."""
 
+    def hear_all(self) -> None:
+        """Give the worker the newest prices of before now, of all symbols."""
+
     def leaves_us(self, symbol: str, ticks: tuple[int, int], marks: tuple[Decimal, Decimal]) -> int:
         """When (µs UTC) a trade that exchange or worker have not seen is first outside of two prices (ticks), or the
         mark price of two others (USDT)."""

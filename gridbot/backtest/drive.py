@@ -56,8 +56,8 @@ class Drive:
         self._let_go_at = 0
         self._unsteady: dict[str, Line] = {}
         """Those at which more than what happens to themselves may make another price the next to wait for."""
-        self._over: tuple[int, int] = -1, -1
-        """The newest moment (µs UTC) at which prices reached the worker, and up to which line."""
+        self._over = self._all_heard = (-1, -1)
+        """The newest moment (µs UTC) at which prices reached the worker, and up to which line; at which it had all."""
         self._heard: tuple[int, Symbols] = -1, None
         """The moment (µs UTC) of the newest call of the worker in the present turn, and what it was about."""
         self._told_ms = self._moved_ms = -1
@@ -178,9 +178,8 @@ class Drive:
         if (cursor.day, cursor.index) != place:
             ms = line.feed.open(place.day).times[place.at]
             count = cursor.go_before(ms)
-            index = place.at
-            if cursor.day == place.day and cursor.index < index:  # more of the same millisecond
-                count += cursor.go_behind(Place(place.day, index - 1))
+            if cursor.day == place.day and cursor.index < place.at:  # more of the same millisecond
+                count += cursor.go_behind(Place(place.day, place.at - 1))
             if count and cursor.seen is not None:
                 self._venue.markets[line.symbol].jump(cursor.seen, count)
 
@@ -190,10 +189,8 @@ class Drive:
         assert place is not None
         ms = line.feed.open(place.day).times[place.at]
         if self._sees_all:
-            for other in self._lines:
-                self._hear(other, ms + (other.number < line.number))
-        else:
-            self._hear(line, ms)
+            self.hear_all()
+        self._hear(line, ms)
         line.tickers.go_behind(place)
         line.looked = None  # its answer may be another
         self._worker.on_ticker(self._venue.markets[line.symbol].ticker(place, self._loop.now_us))
@@ -215,10 +212,10 @@ class Drive:
         """Likewise the worker, those of the symbols that it looks at next."""
         worker = self._worker
         if not worker.is_ready:
-            self._tell_all()
+            self.hear_all()
         elif about is None or self._sees_all or worker.something_waits:
             worker.touch(None)
-            self._tell_all()
+            self.hear_all()
         elif about is not self._heard[1] or self._loop.now_us != self._heard[0]:
             self._heard = self._loop.now_us, about
             worker.touch(about)
@@ -237,10 +234,13 @@ class Drive:
             return since_us // 1000 + 1
         return -(-since_us // 1000)
 
-    def _tell_all(self) -> None:
+    def hear_all(self) -> None:
+        """Give the worker the newest prices of before now."""
         if self._over[0] == self._loop.now_us:
-            for line in self._lines:
-                self._hear(line, self._behind_ms(line))
+            if self._over != self._all_heard:
+                self._all_heard = self._over
+                for line in self._lines:
+                    self._hear(line, self._behind_ms(line))
             return
         ms = -(-(self._loop.now_us - self._ticker_us) // 1000)
         if ms <= self._told_ms:

@@ -5,7 +5,7 @@ A worker records them one by one; here a month of thirty symbols would take long
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import duckdb
@@ -14,44 +14,79 @@ import pyarrow as pa
 
 from gridbot.backtest.symbol_feed import OpenDay, SymbolFeed
 
-__all__ = ["put_prices"]
+__all__ = ["PriceRows"]
 
 PART: Final = 500_000
 """Ticks of a day that are looked at together: a whole one may be larger than all else that a run needs."""
+TOGETHER: Final = 100_000
+"""Prices of one transaction: DuckDB keeps what it has written in memory until the file is closed."""
+SAMPLED: Final = pa.schema([(name, pa.int64()) for name in ("number", "seq", "ms", "ticks", "above", "mark")])
+"""`number` says whose price it is: 1 is the first symbol."""
 INSERT: Final = """
     INSERT INTO tickers_stored BY NAME
-    SELECT $account AS account, $run_id AS run_id, $seq + row_number() OVER (ORDER BY ms) AS seq,
-        make_timestamp(ms * 1000 + $late_us) AS local_ts, $symbol AS symbol,
-        (ticks::DECIMAL(18, 0) * $tick::DECIMAL(18, 12))::DECIMAL(38, 12) AS last_price,
-        coalesce((mark::DECIMAL(18, 0) * $unit::DECIMAL(18, 12))::DECIMAL(38, 12), last_price) AS mark_price,
+    SELECT $account AS account, $run_id AS run_id, seq, make_timestamp(ms * 1000 + $late_us) AS local_ts,
+        $symbols[number] AS symbol,
+        (ticks::DECIMAL(18, 0) * $sizes[number]::DECIMAL(18, 12))::DECIMAL(38, 12) AS last_price,
+        coalesce((mark::DECIMAL(18, 0) * $units[number]::DECIMAL(18, 12))::DECIMAL(38, 12), last_price) AS mark_price,
         mark_price AS index_price,
-        ((ticks - above)::DECIMAL(18, 0) * $tick::DECIMAL(18, 12))::DECIMAL(38, 12) AS bid1_price,
-        ((ticks + 1 - above)::DECIMAL(18, 0) * $tick::DECIMAL(18, 12))::DECIMAL(38, 12) AS ask1_price,
+        ((ticks - above)::DECIMAL(18, 0) * $sizes[number]::DECIMAL(18, 12))::DECIMAL(38, 12) AS bid1_price,
+        ((ticks + 1 - above)::DECIMAL(18, 0) * $sizes[number]::DECIMAL(18, 12))::DECIMAL(38, 12) AS ask1_price,
         make_timestamp(ms * 1000) AS exchange_ts
     FROM sampled"""
 
 
-def put_prices(
-    con: duckdb.DuckDBPyConnection,
-    feed: SymbolFeed,
-    *,
-    account: str,
-    run_id: str,
-    seq: int,
-    late_us: int,
-    sample_ms: int,
-    from_ms: int,
-    to_ms: int,
-) -> int:
-    """Put the prices from `from_ms` up to `to_ms` (UTC), numbered above `seq`; returns the last number given."""
-    tick, unit = feed.instrument.tick_size, feed.marks.unit
-    for sampled in _samples(feed, sample_ms, from_ms, to_ms):
-        values: dict[str, Any] = {"account": account, "run_id": run_id, "symbol": feed.symbol, "late_us": late_us}
-        con.register("sampled", sampled)
-        con.execute(INSERT, values | {"seq": seq, "tick": str(tick), "unit": str(unit)})
+class PriceRows:
+    """The prices of some symbols from `from_ms` up to `to_ms` (UTC), numbered above `seq`: read as they are put."""
+
+    def __init__(self, feeds: Sequence[SymbolFeed], *, seq: int, sample_ms: int, from_ms: int, to_ms: int) -> None:
+        self.seq = seq
+        """The last number given."""
+        self._feeds = feeds
+        self._batches = self._numbered(sample_ms, from_ms, to_ms)
+        self._next = next(self._batches, None)
+        self._failed: BaseException | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all are put."""
+        return self._next is None
+
+    def put(self, con: duckdb.DuckDBPyConnection, *, account: str, run_id: str, late_us: int) -> None:
+        """Put some of them, so many that it is worth a commit. Raise what a feed raises."""
+        values: dict[str, Any] = {"account": account, "run_id": run_id, "late_us": late_us}
+        values["symbols"] = [feed.symbol for feed in self._feeds]
+        values["sizes"] = [str(feed.instrument.tick_size) for feed in self._feeds]
+        values["units"] = [str(feed.marks.unit) for feed in self._feeds]
+        con.execute("SET write_buffer_row_group_count = 1")
+        con.register("sampled", pa.RecordBatchReader.from_batches(SAMPLED, self._some()))
+        try:
+            con.execute(INSERT, values)
+        except duckdb.Error:
+            if self._failed is not None:
+                raise self._failed from None
+            raise
         con.unregister("sampled")
-        seq += sampled.num_rows
-    return seq
+
+    def _some(self) -> Iterator[pa.RecordBatch]:
+        count = 0
+        while self._next is not None and count < TOGETHER:
+            yield self._next
+            count += self._next.num_rows
+            self.seq += self._next.num_rows
+            try:
+                self._next = next(self._batches, None)
+            except BaseException as error:
+                self._failed = error  # DuckDB, which asks for them, makes an error of its own of it
+                raise
+
+    def _numbered(self, sample_ms: int, from_ms: int, to_ms: int) -> Iterator[pa.RecordBatch]:
+        last = self.seq
+        for number, feed in enumerate(self._feeds, 1):
+            for sampled in _samples(feed, sample_ms, from_ms, to_ms):
+                count = sampled.num_rows
+                whose, seqs = np.full(count, number), np.arange(last + 1, last + count + 1)
+                last += count
+                yield from pa.table([whose, seqs, *sampled.columns], schema=SAMPLED).to_batches()
 
 
 def _samples(feed: SymbolFeed, sample_ms: int, from_ms: int, to_ms: int) -> Iterator[pa.Table]:

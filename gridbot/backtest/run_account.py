@@ -28,11 +28,14 @@ from gridbot.core.execution_ledger import Ledger
 from gridbot.exchange.stream_news import PrivateEvent
 from gridbot.execution.executor import Executor
 from gridbot.orders.ids import Generations, account_tag
+from gridbot.orders.proposal import Proposal
 from gridbot.orders.retry import RetryQueue
 from gridbot.orders.shadow_venue import ShadowVenue
 from gridbot.risk.band_watch import BandWatch
 from gridbot.risk.gate import Gate
 from gridbot.risk.loss_limit import LossLimit
+from gridbot.risk.refusals import Producer, Refusal
+from gridbot.risk.strategy_state import StrategyRiskState
 from gridbot.state.documents import StopFile
 from gridbot.worker.account_records import AccountRecords
 from gridbot.worker.context import WorkerContext
@@ -83,6 +86,27 @@ class _Band(BandWatch):
         self._ticker = ticker
 
 
+class _Gate(Gate):
+    """The worker's gate, which has all others' prices told before it counts their legs for the account's cap."""
+
+    def __init__(self, ahead: Ahead, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ahead = ahead
+
+    def admit(
+        self, state: StrategyRiskState, proposal: Proposal, now_s: float, producer: Producer = Producer.STRATEGY
+    ) -> Refusal | None:
+        """As `Gate.admit`."""
+        if self.account.max_notional is not None and not proposal.reduce_only:
+            self._ahead.hear_all()
+        return super().admit(state, proposal, now_s, producer)
+
+    def worth(self) -> Decimal:
+        """As `Gate.worth`."""
+        self._ahead.hear_all()
+        return super().worth()
+
+
 def _told(times: int) -> None:
     """An alert tells how often it came."""
 
@@ -124,11 +148,9 @@ class RunAccount:
 
     @property
     def looks_across(self) -> bool:
-        """Whether what happens to one symbol may look at the price of another: a cap over all strategies, a strategy
-        that hears of the wallet, a shadow, which waits for nobody."""
-        return self._account.caps.max_notional is not None or any(
-            each.shadow_mode or WalletEvent in each.decided_by.wants for each in self._strategies
-        )
+        """Whether what happens to one symbol may look at the price of another: a strategy that hears of the wallet, a
+        shadow, which waits for nobody. The gate, which counts all for a cap of the account, asks for them itself."""
+        return any(each.shadow_mode or WalletEvent in each.decided_by.wants for each in self._strategies)
 
     @property
     def something_waits(self) -> bool:
@@ -166,7 +188,8 @@ class RunAccount:
         alerts = Alerts(self.records, self._tell, clock)
         faults = Faults(alerts, requests)
         executor = Executor(self._rest.orders, clock, before_send=lambda: None, on_fault=faults.report)
-        gate = Gate(
+        gate = _Gate(
+            self.ahead,
             clock.wall_ms,
             account_max_notional=account.caps.max_notional,
             auth_cooldown_s=self._settings.auth_cooldown_minutes * 60,

@@ -17,7 +17,7 @@ import orjson
 
 from gridbot.atomic_file import put_in_place, temporary_beside
 from gridbot.backtest.account_job import RUN_ID, AccountJob
-from gridbot.backtest.price_samples import put_prices
+from gridbot.backtest.price_samples import PriceRows
 from gridbot.backtest.record_columns import KeptRecords, PackedRecords, put_records
 from gridbot.lock_file import Locked, is_at, release_lock, take_lock
 from gridbot.private_files import copy_private, make_directory
@@ -32,10 +32,13 @@ __all__ = ["DIRECTORY", "RunFile", "file_of", "new_name", "summaries"]
 
 DIRECTORY: Final = "backtests"
 EMPTY: Final = ".empty-"
-PUT_TOGETHER: Final = 20_000
-"""Records of an account that go into one transaction: 5 MB as columns."""
-ROLLED_UP: Final = 100_000
+PUT_TOGETHER: Final = 10_000
+"""Records of an account that go into one transaction: 3 MB as columns."""
+ROLLED_UP: Final = 50_000
 """Records of an account whose sums and newest rows are made together."""
+GROUP_ROWS: Final = 12_288
+"""Rows of a table that are written together, a tenth of what DuckDB takes otherwise: so many are in memory, and as they
+are put into one group from time to time, with more of them a commit takes the more memory the longer a run is."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 COLUMNS: Final = {
     "name": ("VARCHAR NOT NULL", "What the run is called; its file has the same name."),
@@ -85,7 +88,7 @@ class RunFile:
         make_directory(path.parent)
         self._lock = _taken(lock_of(path))
         path.unlink(missing_ok=True)
-        self._database = Database(path)
+        self._database = Database(path, group_rows=GROUP_ROWS)
         self._packs: list[PackedRecords] = []
         """Of the account that runs: what is not in the file yet, more than one where one could not be put."""
         self._was_tried = False
@@ -151,23 +154,18 @@ class RunFile:
         self._use(self._put_packed)
         with self._database.open() as con:
             seq = stored_offsets(con).get(job.account, 0)
-            for feed in job.feeds.values():
-                con.begin()  # a commit of each day would write what there is of the newest rows again
-                seq = put_prices(
-                    con,
-                    feed,
-                    account=job.account,
-                    run_id=RUN_ID,
-                    seq=seq,
-                    late_us=late_us,
-                    sample_ms=sample_ms,
-                    from_ms=job.from_us // 1000,
-                    to_ms=reached_us // 1000,
-                )
-                con.commit()
-            con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [seq, job.account])
-        self._give_back()
-        self._roll_up(job.account, seq)
+        from_ms, to_ms = job.from_us // 1000, reached_us // 1000
+        rows = PriceRows(list(job.feeds.values()), seq=seq, sample_ms=sample_ms, from_ms=from_ms, to_ms=to_ms)
+
+        def put_some(con: duckdb.DuckDBPyConnection) -> None:
+            con.begin()
+            rows.put(con, account=job.account, run_id=RUN_ID, late_us=late_us)
+            con.execute("UPDATE ingest_offsets_stored SET seq = ? WHERE account = ?", [rows.seq, job.account])
+            con.commit()
+
+        while not rows.is_empty:
+            self._use(put_some)
+        self._roll_up(job.account, rows.seq)
 
     def describe(self, row: Mapping[str, Any]) -> None:
         """Say what the run is, in place of what was said before."""

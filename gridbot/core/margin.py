@@ -15,7 +15,7 @@ grows with the value; with the tier of another value it would jump, or fall as t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -60,6 +60,7 @@ HEDGE_FACTOR = Decimal("5.657")
 LEAST_RESERVE_FEE = Decimal("0.00055")
 """What the exchange reserves for a taker's fee at least, as a fraction, also for accounts that pay less."""
 
+_EXACT = Context(prec=WIDE.prec, traps=[Inexact])
 _LINE_FROM, _LINE_TO = Decimal("0.98"), Decimal("1.02")
 """Of a mark price: how far its line is followed."""
 
@@ -271,19 +272,20 @@ class PairParts(NamedTuple):
         return (bigger, smaller) if self.long_is_bigger else (smaller, bigger)
 
     def line_at(self, mark: Decimal, tiers: Sequence[RiskTier]) -> PairLine | None:
-        """The margins around a mark price; None where they are no line: a tier ends there, or what the leverage divides
-        has no end."""
-        steep = WIDE.divide(self.size, self.leverage)
+        """The margins around a mark price; None where they are no line: a tier ends there, or a part of
+        it would be rounded."""
         low, high = WIDE.multiply(mark, _LINE_FROM), WIDE.multiply(mark, _LINE_TO)
         least = WIDE.multiply(self.bare_size, low)
         tier = tier_for(tiers, least)
         if (
-            WIDE.multiply(steep, self.leverage) != self.size
-            or tier_for(tiers, WIDE.multiply(self.bare_size, high)) is not tier
+            tier_for(tiers, WIDE.multiply(self.bare_size, high)) is not tier
             or WIDE.multiply(least, tier.mm_rate) < tier.mm_deduction
         ):
             return None
-        bare = WIDE.subtract(self.fee, tier.mm_deduction)
+        try:
+            steep, bare = _EXACT.divide(self.size, self.leverage), _EXACT.subtract(self.fee, tier.mm_deduction)
+        except Inexact:
+            return None
         return PairLine(
             low, high, steep, self.fee, WIDE.multiply(self.bare_size, tier.mm_rate), bare, self._buffer(tier)
         )

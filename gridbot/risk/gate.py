@@ -107,6 +107,10 @@ class Gate:
             self._short[state.strat_id, proposal.direction, proposal.ticks] = proposal.notional
         return refusal
 
+    def worth(self) -> Decimal:
+        """USDT that the legs and resting opens of all strategies are worth, as the account's cap counts them."""
+        return sum((state.notional() for state in self.strategies.values()), Decimal(0))
+
     # ------------------------------------------------------------------ what is known
 
     @property

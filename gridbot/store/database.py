@@ -79,10 +79,15 @@ def _state(path: Path) -> _State | None:
 
 
 class Database:
-    """The file at `path`, open only within `open`. `close` at the end gives back the engine's memory."""
+    """The file at `path`, open only within `open`. `close` at the end gives back the engine's memory.
 
-    def __init__(self, path: Path) -> None:
+    `group_rows`: how many rows of a table are written together (a multiple of 2048), where DuckDB's own number is not
+    wanted.
+    """
+
+    def __init__(self, path: Path, *, group_rows: int | None = None) -> None:
         self.path = path
+        self._options = "" if group_rows is None else f" (ROW_GROUP_SIZE {group_rows})"
         self.wal = path.with_name(path.name + ".wal")
         self.quarantined: deque[Path] = deque(maxlen=QUARANTINED_SHOWN)
         self._engine: duckdb.DuckDBPyConnection | None = None
@@ -243,7 +248,7 @@ class Database:
         for _ in range(2):
             engine = self._engine = self._engine or self._start_engine()
             try:
-                engine.execute(f"ATTACH {quote(str(self.path))} AS {_NAME}")
+                engine.execute(f"ATTACH {quote(str(self.path))} AS {_NAME}{self._options}")
                 return engine
             except duckdb.Error as exc:
                 if is_lock_error(exc):

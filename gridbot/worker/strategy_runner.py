@@ -206,7 +206,7 @@ class StrategyRunner:
         """
         self._show_orders()
         known = self.engine.known_interval
-        if known is None or not self.placement.is_settled(known[2]):
+        if known is None or self.placement.settled.counts_others(known[2]) or not self.placement.is_settled(known[2]):
             return None
         return self.placement.settled.within(*known[:2]) if known[2] else known[:2]
 

@@ -347,11 +347,11 @@ def test_the_margin_to_keep(long, short, keep):
     st.tuples(*[st.decimals("80", "120", places=3)] * 2),
     st.decimals("90", "110", places=2),
     st.decimals("0.981", "1.019", places=3),
+    st.sampled_from((d("8"), d("8"), d("3"))),
 )
-def test_around_a_mark_price_margins_are_a_line(sizes, entries, mark, part):
-    parts = pair_parts(
-        LegState(sizes[0], entries[0], None, d("8")), LegState(sizes[1], entries[1], None, d("8")), d("0.00055")
-    )
+def test_around_a_mark_price_margins_are_a_line(sizes, entries, mark, part, leverage):
+    long, short = (LegState(*each, None, leverage) for each in zip(sizes, entries, strict=True))
+    parts = pair_parts(long, short, d("0.00055"))
     line, other = parts.line_at(mark, TIERS), mark * part
     if line is not None and line.low <= other <= line.high:
         found = LegMargin(*line.at(other)), LegMargin(line.buffer, line.buffer)
@@ -364,6 +364,7 @@ def test_around_a_mark_price_margins_are_a_line(sizes, entries, mark, part):
         ("1", "10", True),
         ("0", "10", True),
         ("1", "3", False),  # a third has no end
+        ("2", "3", False),  # nor have two, and rounded three times as much are two again
         ("9.9", "10", False),  # the first tier ends at 1000 USDT
         ("15", "10", True),
     ),

@@ -18,7 +18,7 @@ from gridbot.risk.holds import Held, Hold, Who
 from gridbot.risk.refusals import Producer, Refusal
 from gridbot.risk.strategy_state import Leg
 from tests.orders.helpers import make_order
-from tests.risk.helpers import BAD_KEY, NOW, NOW_MS, Bench, proposal, ticker, wallet
+from tests.risk.helpers import BAD_KEY, NOW, NOW_MS, Bench, proposal, ticker, trading_state, wallet
 
 D = Decimal
 
@@ -39,6 +39,15 @@ def test_a_shadow_gate_has_the_same_caps_hears_of_the_same_stream_and_has_funds_
     assert shadow.state.funds.known_s == NOW + 1000
     assert shadow.account.max_notional == Limit.parse("x2")
     assert (gate.state.funds.wallet, shadow.strategies) == (None, {})
+
+
+def test_what_all_are_worth_is_their_legs_at_the_last_price() -> None:
+    gate, states = Gate(lambda: NOW_MS), [trading_state(name) for name in ("s1", "s2")]
+    for state in states:
+        gate.enroll(state)
+        state.set_leg(Direction.SHORT, Leg(D(2)))
+    states[0].set_price(ticker("70"), NOW)
+    assert gate.worth() == 2 * D(70) + 2 * D("100.5")
 
 
 def test_an_accepted_order_says_nothing_about_its_level() -> None:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from gridbot.core import Direction, PlaceLimitIntent, Side
 from gridbot.core.limits import Limit
 from gridbot.risk.refusals import Refusal
+from gridbot.risk.strategy_state import Leg
 from tests.examples import examples
+from tests.risk.helpers import trading_state
 from tests.worker.account_bench import AccountBench, position, strategy, ticker, wallet
 
 D = Decimal
@@ -47,8 +49,13 @@ def asked(bench: AccountBench) -> dict[tuple[Direction, int], Refusal | None]:
 
 
 def compare(bench: AccountBench) -> None:
-    """None would pass; and for the same reason, but for those that a latch has come before since."""
+    """None would pass; and for the same reason, but for those that a latch has come before since. Where others count,
+    nothing would be said of a cap either."""
+    said: list[str] = []
+    bench.gate._warn = lambda key, text: said.append(text)
     found = asked(bench)
+    if bench.runner.placement.settled.counts_others(OPENS):
+        assert not said
     assert None not in found.values()
     if not bench.gate.loss_latched:
         assert found == bench.runner.placement.refused
@@ -67,6 +74,11 @@ def test_at_each_price_at_which_it_holds_the_gate_would_say_the_same(seed: int) 
             amount=draw.choice(("q0.01", "x0.05", "500")),
             caps={"max_notional": draw.choice(("off", str(draw.randrange(100, 1200)), "x4.5", "x0.1"))},
         )
+        other, has_other = trading_state("other"), draw.random() < 0.6
+        if has_other:
+            bench.gate.enroll(other)
+            other.set_leg(Direction.LONG, Leg(D(1), D(100)))
+            bench.gate.limit(Limit.parse(draw.choice(("500", "1500", "x0.7"))))
         placement, intents = bench.runner.placement, OPENS
         for number in range(30):
             bench.clock.now_s += draw.choice((0.1, 1, 20))
@@ -79,8 +91,11 @@ def test_at_each_price_at_which_it_holds_the_gate_would_say_the_same(seed: int) 
                 bench.gate.latch_loss(draw.choice(("too much is lost", "")))
             price = D(50_000) + D(draw.choice((0, draw.gauss(0, 20), draw.gauss(0, 3000)))).quantize(D("0.1"))
             bench.runner.set_price(ticker(price, ts=number))
+            other.set_price(ticker(draw.choice((30, 100, 400)), ts=number), bench.clock.now_s)
             if placement.settled.holds(intents):
                 compare(bench)
+                if placement.settled.counts_others(intents):
+                    continue
                 low, high = placement.settled.within(D(1), D(10**7))
                 assert low <= price <= high
                 for edge in (low, high):
@@ -139,6 +154,24 @@ async def test_closes_of_a_bare_leg_wait_for_a_leg_or_an_order_and_not_for_money
     bench.runner.on_position_update(position(Direction.LONG, "0.5"), source="rest")
     assert not placement.is_settled(closes)
     placement.act(closes)
+    assert bench.orders
+
+
+async def test_what_all_are_worth_is_looked_at_again_at_each_price() -> None:
+    bench, other = bench_of("0", "0", "9000", amount="100"), trading_state("other")
+    bench.gate.enroll(other)
+    other.set_leg(Direction.LONG, Leg(D(1), D(100)))
+    bench.gate.limit(Limit.parse("150"))
+    placement = bench.runner.placement
+    placement.act(OPENS)
+    assert set(placement.refused.values()) == {Refusal.ACCOUNT_MAX_NOTIONAL}
+    assert not placement.is_settled(OPENS), "the cap was warned of: perhaps the next question warns again"
+    placement.act(OPENS)
+    assert placement.is_settled(OPENS)
+    assert placement.settled.counts_others(OPENS)
+    other.set_price(ticker("10", ts=2), bench.clock.now_s)
+    assert not placement.is_settled(OPENS)
+    placement.act(OPENS)
     assert bench.orders
 
 
