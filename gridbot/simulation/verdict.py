@@ -37,8 +37,9 @@ COVER_S = 10.0
 MOST_FINDINGS = 5
 """Of one invariant: what breaks one all the time must not hide the others."""
 HOLDS = "holds.json"
-CAPS_FILE = "caps.json"
 LOSS, LIQUIDATED, CAPPED = "session_loss_limit", "reduced", "cap_latch"
+LATCHES = {LOSS: "latch.json", CAPPED: "caps.json"}
+"""What holds the whole account, and the document that keeps it."""
 """What alerts begin with after which nothing is opened; the symbol follows."""
 NOTHING_TO_CLOSE = 110017
 
@@ -52,7 +53,7 @@ class Verdict:
         self._seen: set[tuple[str, str]] = set()
         self._held: dict[str, float] = {}
         """Since when nothing of a symbol ("": of any) may be opened, until an operator lifts it."""
-        self._capped_by: Life | None = None
+        self._latched_by: dict[str, Life] = {}
         """Who told last that a cap latched it."""
         limit = stage.world.spec.settings.account(ACCOUNT).caps.max_margin_ratio
         self._margin = MarginWatch(limit, stage.network)
@@ -104,7 +105,8 @@ class Verdict:
                 kind, _, symbol = str(message["key"]).partition(".")
                 if kind in (LOSS, LIQUIDATED, CAPPED):
                     self._hold(symbol)
-                    self._capped_by = life if kind == CAPPED else self._capped_by
+                if kind in LATCHES:
+                    self._latched_by[kind] = life
             case "health":
                 stage.result.counts["reports"] += 1
                 before, self._health = self._health, message.get("health", "starting")
@@ -121,7 +123,8 @@ class Verdict:
         """Nothing more is expected of it."""
         for watch in (self._lanes, self._incidents, self._unsettled, self._vain, self._maintained, self._margin):
             watch.forget()
-        if self._capped_by is life and life.loses_records and CAPS_FILE not in self._stage.held:
+        latched = [file for kind, file in LATCHES.items() if self._latched_by.get(kind) is life]
+        if latched and life.loses_records and not any(file in self._stage.held for file in latched):
             self._held.pop("", None)  # neither disk nor supervisor may have it; what is left of it, it finds again
         self._wants_since = None
         if self._is_pause_lost(life):

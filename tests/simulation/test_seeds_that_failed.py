@@ -174,3 +174,21 @@ def test_the_row_of_a_leg_from_before_one_way_mode_corrects_nothing(
     result = run_plan(Plan(47, 130.0, False, faults))
     assert result.findings == []
     assert (result.counts["corrections"] == 0) is is_fixed
+
+
+def test_a_loss_latch_that_neither_disk_nor_supervisor_has_is_found_again_and_not_expected_before() -> None:
+    """The disk was full, and worker and supervisor died together: the next life opened until it had read of the loss
+    again (seed 8207)."""
+    refused: dict[str, str | float | int] = {"endpoint": "/v5/position/list", "chance": 1.0, "code": 10016}
+    settled: dict[str, str | float | int] = {"word": "Settle", "moves": "no", "pick": 0.855, "part": 1, "money": -25}
+    faults = (
+        Fault(41, FaultKind.RELOAD, 92.55, 0.0, {"how": "count", "pick": 0.698}),
+        Fault(7, FaultKind.DEATH, 97.51, 0.0, {**DEATH, "steps": 58, "away_s": 10.67}),
+        Fault(11, FaultKind.REFUSALS, 110.96, 13.7, refused),
+        Fault(44, FaultKind.STRANGE_EXECUTION, 114.56, 0.0, settled),
+        Fault(13, FaultKind.FULL_DISK, 125.69, 36.3, {"room": 0}),
+        Fault(17, FaultKind.DEATH, 146.48, 0.0, {**DEATH, "steps": 26, "away_s": 1.6}),
+    )
+    trace = Trace()
+    assert run_plan(Plan(8207, 162.0, False, faults), trace=trace).findings == []
+    assert len([line for line in trace.lines if "alert session_loss_limit" in line]) == 2

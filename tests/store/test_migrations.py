@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from decimal import Decimal
@@ -29,6 +30,7 @@ from gridbot.store.sql_columns import OFFSETS, as_stored
 from gridbot.store.stored_views import STORED_VIEWS
 from supervisor.store.maintenance import vacuum
 from tests.examples import examples
+from tests.fork_server import run_program
 from tests.store.kit import execution, make_recorder, put_executions, rows, start_writer, until
 from tests.store.session import make_session, write_all
 
@@ -245,7 +247,7 @@ con.execute("SET checkpoint_threshold = '1GB'")
 ensure_schema(con)
 os.kill(os.getpid(), 9)
 """
-    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert run_program(program, str(path)) == -signal.SIGKILL
     assert path.with_name(f"{path.name}.wal").stat().st_size > 0
     assert rows(path, "SELECT sum(fills) FROM pnl_daily") == [(30,)], "a reader has the log too"
     Database(path).prepare()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import signal
 import zlib
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +20,7 @@ from gridbot.store.schema import SCHEMA_VERSION, ensure_schema
 from supervisor.store import database_losses
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_lock import WriterBusy, take_writer_lock
+from tests.fork_server import run_program
 from tests.store.kit import (
     execution,
     flush_all,
@@ -87,7 +87,7 @@ con.execute("UPDATE ingest_offsets_stored SET seq = 40")
 con.execute("COMMIT")
 os.kill(os.getpid(), 9)
 """
-    subprocess.run([sys.executable, "-c", code], check=False)
+    assert run_program(code) == -signal.SIGKILL
     assert database_path(data_dir).with_name("gridbot.duckdb.wal").exists()
 
 

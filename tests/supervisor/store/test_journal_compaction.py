@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +23,7 @@ from gridbot.records.journal_reader import JournalReader, journal_directory
 from gridbot.records.journal_sync import DOUBT
 from supervisor.store.writer import Writer, WriterSpec
 from tests.examples import examples
+from tests.fork_server import run_program
 from tests.records.test_codec import any_record
 from tests.store.kit import execution, flush_all, make_recorder, sequences, ticker
 
@@ -141,8 +140,7 @@ from gridbot.records import journal_compaction as module
 module.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 module.JournalCompaction(Path(sys.argv[1]), 0.0, 0.0).step({{"alice": {COUNT}}}, 0.0)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert run_program(program, str(tmp_path)) == -signal.SIGKILL
     assert content(directory) == before
     assert len(list(directory.glob("*.tmp"))) == (call == "put_in_place")
     make_recorder(tmp_path).close()

@@ -4,8 +4,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from supervisor.store.damage_scan import DamageScan
 from supervisor.store.writer import Writer, WriterSpec
 from supervisor.store.writer_process import Beat
 from tests.case_table import case_table
+from tests.fork_server import run_program
 from tests.store.kit import execution, hold, make_recorder, record_executions, rows, sequences, ticker, writing
 from tests.store.session import write_all
 from tests.store.test_migrations import old_database
@@ -261,7 +260,7 @@ def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
 def locked_by(path: Path) -> bool:
     """Whether another process could not open the file for writing now."""
     program = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
-    return subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=False).returncode != 0
+    return run_program(program, str(path)) != 0
 
 
 def test_the_writer_is_kept_out_until_the_backup_has_read_everything(
@@ -316,8 +315,7 @@ def test_killed_before_the_new_file_has_its_name_the_old_one_is_there(tmp_path: 
     before = content(database_path(tmp_path))
     names = {path.name for path in tmp_path.iterdir()}
     program = KILLED.format(call=call)
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert run_program(program, str(tmp_path)) == -signal.SIGKILL
     assert {path.name for path in tmp_path.iterdir()} > names
     write_all(tmp_path)  # the next writer tidies up
     assert {path.name for path in tmp_path.iterdir()} == names
@@ -331,8 +329,7 @@ def test_the_next_backup_removes_what_a_killed_one_has_left(tmp_path: Path) -> N
     backups = tmp_path / "backups"
     backups.mkdir()
     program = KILLED.format(call="backup(Path(sys.argv[1]) / 'data', Path(sys.argv[1]) / 'backups' / 'monday.duckdb')")
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert run_program(program, str(tmp_path)) == -signal.SIGKILL
     [half] = backups.iterdir()
     os.utime(half, (1, 1))
     maintenance.backup(tmp_path / "data", backups / "tuesday.duckdb")
