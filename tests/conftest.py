@@ -168,9 +168,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     others = [item for item in items if not item.nodeid.startswith(WAITING)]
     waiters = min(WAITERS, max(1, workers - CORES + 1))
     heads = [waiting[first::waiters] for first in range(waiters)] + [[] for _ in range(workers - waiters)]
-    shown = [item for item in others if "chromium" in getattr(item, "fixturenames", ())]
-    others = [item for item in others if item not in set(shown)]
-    heads[-1] += shown
+    heads[-1] += [item for item in others if _is_shown(item)]
+    others = [item for item in others if not _is_shown(item)]
     dealt, taken = [], 0
     for number, head in enumerate(heads):
         size = (len(items) - len(dealt)) // (workers - number)  # as xdist cuts the list
@@ -178,6 +177,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         dealt += head + others[taken : taken + rest]
         taken += rest
     items[:] = dealt + others[taken:]
+
+
+def _is_shown(item: pytest.Item) -> bool:
+    """Whether it opens a page in the browser."""
+    return "chromium" in getattr(item, "fixturenames", ())
 
 
 def pytest_collection_finish() -> None:
