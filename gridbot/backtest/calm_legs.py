@@ -184,6 +184,7 @@ class CalmLegs:
             calms.clear()
         elif not self._together.holds(at_us, *balances):
             self._look_at_all(at_us, *balances)
+            calms = self._calms
         uneasy: Collection[str] = ()
         if len(calms) < len(runners):
             for symbol in runners.keys() - calms.keys():

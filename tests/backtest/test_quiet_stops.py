@@ -152,6 +152,7 @@ def crowded_config(draw: random.Random, symbols: tuple[str, ...]) -> GridbotConf
 
 @settings(max_examples=examples(4), deadline=None)
 @given(seed=st.integers(0, 2**32))
+@example(seed=297575496)  # what had just been found to be calm no more was taken for calm once more: sizes were halved
 def test_so_they_are_of_symbols_that_share_little(seed):
     draw = random.Random(seed)
     symbols = tuple(draw.sample(CROWD, draw.choice((3, 4, 6))))
