@@ -146,28 +146,32 @@ def browser(chromium: Chromium) -> Iterator[Browser]:
 
 
 CORES = len(os.sched_getaffinity(0))
-MORE = 2
+MORE = 3
 """So many workers more than cores: each more collects all tests, 5 s of a core."""
 WAITERS = 3
 """So many workers begin with tests that wait: together they need a core, the others keep the rest busy meanwhile."""
 WAITING = ("tests/system/", "tests/supervisor/process/", "tests/integration/", "tests/test_benchmarks.py")
-"""Where tests take long because they wait for processes of their own, the longest first; the longest elsewhere need the
-processor."""
+"""Where tests take long because they wait for processes of their own, the longest first."""
+COMPUTING = ("tests/simulation/", "tests/store/test_grid_keeping.py")
+"""Where they take long because they need the processor."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones come first, so that no worker of xdist is left with one when the others have nothing to do.
 
-    With `--dist worksteal` each worker begins with an equal part of the list: some compute, while what waits is dealt
-    to the first parts. What needs the browser begins the last part: each process of tests that has one starts its own.
+    With `--dist worksteal` each worker begins with an equal part of the list: what waits is dealt to the first parts,
+    what computes for long begins the next. What needs the browser begins the last part: each process of tests that has
+    one starts its own.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers < 2:
         return
     waiting = [item for place in WAITING for item in items if item.nodeid.startswith(place)]
-    others = [item for item in items if not item.nodeid.startswith(WAITING)]
+    computing = [item for item in items if item.nodeid.startswith(COMPUTING)]
+    others = [item for item in items if not item.nodeid.startswith((*WAITING, *COMPUTING))]
     waiters = min(WAITERS, max(1, workers - CORES + 1))
     heads = [waiting[first::waiters] for first in range(waiters)] + [[] for _ in range(workers - waiters)]
+    heads[min(waiters, workers - 1)] += computing
     heads[-1] += [item for item in others if _is_shown(item)]
     others = [item for item in others if not _is_shown(item)]
     dealt, taken = [], 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.risk.refusals import Refusal
+from supervisor.status.program_revision import REVISION
 
 RECORDED = Path(__file__).with_name("recorded_status.json")
 """`status --json` of conf/demo.yaml, a minute old, after `kill -9` of a worker."""
@@ -15,7 +16,9 @@ SCOPES = ("fleet", "night")
 
 
 def recorded() -> dict[str, Any]:
+    """As a supervisor of this version says it."""
     model: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    model["supervisor"]["revision"] = REVISION
     return model
 
 

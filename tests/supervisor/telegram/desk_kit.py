@@ -51,6 +51,8 @@ class DeskKit:
     async def _answer(self, request: dict[str, Any], _: object) -> dict[str, Any]:
         if request["op"] == "status":
             return {"ok": True, "status": self.model} if self.model else {"ok": False, "error": "no room"}
+        if request["op"] == "ping":  # a client whose command was refused asks which version that was
+            return {"ok": True, **recorded()["supervisor"]}
         name = str(request.get("name") or request["op"])
         if name in self.hold:
             await self.hold[name].wait()

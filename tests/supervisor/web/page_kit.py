@@ -19,6 +19,7 @@ from typing import Any, Self
 import aiohttp
 
 from supervisor.control.control_server import ControlServer
+from supervisor.status.program_revision import REVISION
 from supervisor.web.logins import make_code
 from supervisor.web.web_server import PAGE_KEY, WebServer
 from supervisor.web.web_spec import WebSpec
@@ -30,6 +31,7 @@ RECORDED_WHY = json.loads(Path(__file__).with_name("recorded_why.json").read_tex
 def recorded(accounts: int = 2) -> dict[str, Any]:
     """The status of two accounts on paper, or as if it were of so many."""
     model: dict[str, Any] = copy.deepcopy(RECORDED)
+    model["supervisor"]["revision"] = REVISION  # as one of this version
     if accounts != 2:
         model["accounts"] = [copy.deepcopy(model["accounts"][number % 2]) for number in range(accounts)]
         for number, account in enumerate(model["accounts"]):
@@ -62,6 +64,8 @@ class PageKit:
     async def _answer(self, request: dict[str, Any], _: object) -> dict[str, Any]:
         if request["op"] == "why":
             return self._why(request)
+        if request["op"] == "ping":  # a client whose command was refused asks which version that was
+            return {"ok": True, **recorded()["supervisor"]}
         self.asked += 1
         if request["op"] != "status":
             self.given.append(request)
