@@ -72,7 +72,7 @@ async def _lags(recorder: Recorder, rate: int, seconds: float) -> list[float]:
 def loop_lag(data_dir: Path, rate: int, seconds: float) -> Figures:
     queue, receiver = record_queue()
     figures = []
-    with writer_process(data_dir, {"alice": receiver}) as (process, health):
+    with writer_process(data_dir, {"alice": receiver}) as (process, health, _):
         recorder = Recorder(
             "alice", "run", Journal(journal_directory(data_dir, "alice"), "alice", "power"), queue, clock=SystemClock()
         )

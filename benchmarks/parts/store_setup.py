@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbot.records.record_types import ExecutionRecord, OrderRecord, PositionRecord, UtcMs
-from supervisor.store.writer import WriterSpec
-from supervisor.store.writer_process import run_writer
+from supervisor.store import writer_process as product
+from supervisor.store.writer import Writer, WriterSpec
 
 CONTEXT = multiprocessing.get_context("forkserver")
 """As in the product, each process is a fork of one that has imported everything (`PRELOADED`, as the script says)."""
@@ -41,21 +41,41 @@ def execution(number: int, now_ms: int = 1_700_000_000_000) -> ExecutionRecord:
     )
 
 
+def run_writer(count: int, told: Any, *entry: Any) -> None:
+    """The product's own writer, which tells when it has committed `count` records of alice, and the processor time that
+    its process had taken by then: a report of its health may come a second later, and pairs are matched meanwhile."""
+
+    class Told(Writer):
+        is_told = False
+
+        def flush(self, *, idle: bool = True) -> bool:
+            more = super().flush(idle=idle)
+            if not self.is_told and self.state.committed.get("alice", 0) >= count:
+                self.is_told = True
+                told.send((time.perf_counter(), processor_s()))
+            return more
+
+    vars(product)["Writer"] = Told  # in this process alone
+    product.run_writer(*entry)
+
+
 @contextmanager
-def writer_process(data_dir: Path, queues: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+def writer_process(data_dir: Path, queues: dict[str, Any], count: int = 1) -> Iterator[tuple[Any, Any, Any]]:
+    """Process, reports of its health, and what it tells of its commit of `count` records (`run_writer`)."""
     health, health_child = CONTEXT.Pipe(duplex=False)
     life_child, life = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(
-        target=run_writer, args=(WriterSpec(data_dir, tuple(queues)), queues, health_child, life_child)
-    )
+    told, told_child = CONTEXT.Pipe(duplex=False)
+    spec = WriterSpec(data_dir, tuple(queues))
+    process = CONTEXT.Process(target=run_writer, args=(count, told_child, spec, queues, health_child, life_child))
     process.start()
     health_child.close()
     life_child.close()
+    told_child.close()
     while (said := health.recv()["type"]) == "holds_nothing":
         pass
     assert said == "ready", said
     try:
-        yield process, health
+        yield process, health, told
     finally:
         life.close()
         process.join()

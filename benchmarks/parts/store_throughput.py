@@ -17,7 +17,6 @@ from benchmarks.parts.store_setup import (
     CONTEXT,
     execution,
     processor_s,
-    wait_committed,
     wait_matched,
     writer_process,
 )
@@ -66,15 +65,16 @@ def record_many(data_dir: Path, count: int, queue: Any, done: Any) -> None:
 def throughput(data_dir: Path, count: int) -> Figures:
     queue, receiver = record_queue()
     ours, theirs = CONTEXT.Pipe(duplex=False)
-    with writer_process(data_dir, {"alice": receiver}) as (writer, health):
+    with writer_process(data_dir, {"alice": receiver}, count) as (writer, health, told):
         worker = CONTEXT.Process(target=record_many, args=(data_dir, count, queue, theirs))
         worker.start()
         started, journaled, worker_s = ours.recv()
-        committed = wait_committed(health, count)
+        committed, writer_s = told.recv()
         writer_usage = psutil.Process(writer.pid)
-        writer_s = sum(writer_usage.cpu_times()[:2])
         worker.join()
-        unmatched = int(health.recv()["unmatched"])
+        while (report := health.recv())["committed"].get("alice", 0) < count:
+            pass  # reports come each second
+        unmatched = int(report["unmatched"])
         before_s = sum(writer_usage.cpu_times()[:2])
         wait_matched(health, unmatched)
         matching_s = sum(writer_usage.cpu_times()[:2]) - before_s
