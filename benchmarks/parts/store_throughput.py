@@ -72,8 +72,9 @@ def throughput(data_dir: Path, count: int) -> Figures:
         committed, writer_s = told.recv()
         writer_usage = psutil.Process(writer.pid)
         worker.join()
-        while (report := health.recv())["committed"].get("alice", 0) < count:
-            pass  # reports come each second
+        report = health.recv()
+        while report["committed"].get("alice", 0) < count:  # of before that commit: reports come each second
+            report = health.recv()
         unmatched = int(report["unmatched"])
         before_s = sum(writer_usage.cpu_times()[:2])
         wait_matched(health, unmatched)

@@ -100,7 +100,9 @@ class GridbotConfig(Model):
     )
     strategies: tuple[StrategySection, ...] = Field((), description="What trades.")
     fleet: FleetConfig = Field(default_factory=FleetConfig, description="What all accounts share, and groups of them.")
-    position_check_interval: Seconds = Field(63.0, description="Seconds between position checks by REST.")
+    position_check_interval: Seconds = Field(
+        63.0, description="Seconds until positions are read again by REST; order sweeps read them, too."
+    )
     order_sync_interval: SecondsOrOff = Field(61.0, description="Seconds between open-order sweeps; 0 is off.")
     wallet_cache_interval: SecondsOrOff = Field(300.0, description="Seconds a REST wallet reading is used; 0 is none.")
     rest_fetch_timeout: Seconds = Field(10.0, description="Seconds until a REST request is given up.")
