@@ -19,7 +19,7 @@ from gridbot.store.view_type import View
 
 __all__ = ["PLAIN_VIEWS", "STORED_VIEWS", "landed_query", "newest_apart"]
 
-NEWEST: Final = 50_000
+NEWEST: Final = 12_000
 """Rows that a question for the newest ones looks at first: more than anybody wants to see at once, and a few ms."""
 ASKED_FOR_NEWEST: Final = ("executions", "orders")
 """Kinds with many millions of rows of which the newest are asked for."""
